@@ -1,0 +1,1 @@
+"""Networks, training, export, calibration and evaluation. Torch lives here and only here."""
