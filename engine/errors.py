@@ -1,0 +1,29 @@
+"""Every failure that a user can cause or cure, as one tree.
+
+    VoxwatchError
+      AudioError      sound that cannot be used: unreadable, too short, silent, not finite
+      BundleError     a model bundle that is missing, damaged, foreign or unwritable
+      ProviderError   an execution provider asked for by name that cannot run here
+
+The message is one line that says what is wrong and what to do about it: the command
+line prints it as it stands, without a traceback. Errors of the programmer (a wrong
+shape, a wrong type) stay ``ValueError`` and ``TypeError``.
+"""
+
+from __future__ import annotations
+
+
+class VoxwatchError(Exception):
+    """Something the user can put right; ``str()`` of it is one clear line."""
+
+
+class AudioError(VoxwatchError):
+    """Sound that cannot be used as it is."""
+
+
+class BundleError(VoxwatchError):
+    """A model bundle that cannot be read, trusted or written."""
+
+
+class ProviderError(VoxwatchError):
+    """An execution provider that was asked for by name and cannot run here."""
