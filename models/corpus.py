@@ -1,0 +1,133 @@
+"""Training and evaluation speech: folders to net speech in one memory-mapped file.
+
+Preparation decodes every utterance once, cuts silence with the same detector that
+serves live streams, and stores what is left as int16. Training crops then touch
+only speech, as the live windows do, and cost no decoding.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from engine.speech import speech_mask
+from engine.vad import SAMPLE_RATE_HZ, SileroVad
+from models.augment import opus
+
+MAX_CODED_S = 30  # a speaker's speech after the codec: enough for any crop
+MIN_SPEECH_S = 0.3  # under this the detector found nothing to trust: keep the utterance whole
+BATCH_FILES = 128
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Where one utterance's net speech lies in the store, in samples."""
+
+    speaker: str
+    source: str
+    language: str
+    start: int
+    length: int
+
+
+def prepare(data: Path, cache: Path) -> None:
+    """Write ``cache/speech.i16`` and ``cache/index.csv`` from ``data/train`` and its manifest."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(data / "train" / "manifest.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    by_file: dict[Path, list[dict[str, str]]] = {}
+    for row in rows:
+        path = data / "train" / row["source"] / f"{row['speaker']}.opus"
+        by_file.setdefault(path, []).append(row)
+    vad = SileroVad()
+    position = 0
+    partial = cache / "speech.i16.part"
+    with open(partial, "wb") as store, open(cache / "index.part", "w", newline="") as index:
+        writer = csv.writer(index)
+        writer.writerow(["speaker", "source", "language", "start", "length"])
+        for path, waveform, mask in tqdm(_masked(by_file, vad), total=len(by_file), unit="file"):
+            for row in by_file[path]:
+                a, b = (round(float(row[k]) * SAMPLE_RATE_HZ) for k in ("start_s", "end_s"))
+                speech = waveform[a:b][mask[a:b]]
+                if len(speech) < MIN_SPEECH_S * SAMPLE_RATE_HZ:
+                    speech = waveform[a:b]
+                np.round(speech * 32767).astype("<i2").tofile(store)
+                place = [row["speaker"], row["source"], row["language"], position, len(speech)]
+                writer.writerow(place)
+                position += len(speech)
+    partial.rename(cache / "speech.i16")
+    (cache / "index.part").rename(cache / "index.csv")
+
+
+def _masked(
+    paths: Iterable[Path], vad: SileroVad
+) -> Iterator[tuple[Path, Float32, NDArray[np.bool_]]]:
+    # Files of about one length share a batch: the batch runs as long as its longest.
+    ordered = sorted(paths, key=lambda p: p.stat().st_size)
+    for i in range(0, len(ordered), BATCH_FILES):
+        group = ordered[i : i + BATCH_FILES]
+        waveforms = [sf.read(p, dtype="float32")[0] for p in group]
+        yield from zip(group, waveforms, speech_mask(waveforms, vad), strict=True)
+
+
+class Corpus:
+    """Prepared speech: the memory-mapped store, its utterances and its speakers."""
+
+    def __init__(self, cache: Path) -> None:
+        self.samples: NDArray[np.int16] = np.memmap(cache / "speech.i16", dtype="<i2", mode="r")
+        with open(cache / "index.csv", newline="") as file:
+            self.utterances = [
+                Utterance(
+                    r["speaker"], r["source"], r["language"], int(r["start"]), int(r["length"])
+                )
+                for r in csv.DictReader(file)
+            ]
+        self.by_speaker: dict[str, list[Utterance]] = {}
+        for utterance in self.utterances:
+            self.by_speaker.setdefault(utterance.speaker, []).append(utterance)
+
+    def waveform(self, utterance: Utterance) -> Float32:
+        """Net speech of one utterance, ``(samples,)`` at 16 kHz."""
+        return self._read(utterance.start, utterance.length)
+
+    def span(self, speaker: str) -> tuple[int, int]:
+        """Start and length of a speaker's joined utterances, which lie side by side."""
+        own = self.by_speaker[speaker]
+        return own[0].start, own[-1].start + own[-1].length - own[0].start
+
+    def speech(self, speaker: str) -> Float32:
+        """All net speech of a speaker, joined."""
+        return self._read(*self.span(speaker))
+
+    def _read(self, start: int, length: int) -> Float32:
+        return self.samples[start : start + length].astype(np.float32) / 32767.0
+
+
+def prepare_coded(cache: Path, share: float) -> None:
+    """Write ``coded.i16``: the speech of a share of speakers after a low-rate Opus codec.
+
+    A codec cannot run inside the training loop at its speed, so coded copies lie ready
+    beside the store, at the same positions; ``coded.txt`` names the speakers.
+    """
+    corpus = Corpus(cache)
+    ranked = sorted(corpus.by_speaker, key=lambda s: hashlib.sha256(s.encode()).digest())
+    chosen = ranked[: round(share * len(ranked))]
+    store = np.memmap(cache / "coded.i16", dtype="<i2", mode="w+", shape=corpus.samples.shape)
+    for i, speaker in enumerate(tqdm(chosen, unit="speaker", desc="opus")):
+        start, length = corpus.span(speaker)
+        length = min(length, MAX_CODED_S * SAMPLE_RATE_HZ)
+        speech = corpus.samples[start : start + length].astype(np.float32) / 32767.0
+        decoded = opus(speech, compression_level=(1.0, 0.98)[i % 2])
+        store[start : start + length] = np.round(decoded.clip(-1, 1) * 32767)
+    store.flush()
+    (cache / "coded.txt").write_text("".join(f"{s}\n" for s in chosen))

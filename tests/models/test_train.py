@@ -1,0 +1,178 @@
+"""Training on a tiny corpus: it learns, resumes exactly, and refuses what it cannot run."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from models.corpus import Corpus
+from models.train import Sampler, TrainingError, held_out, load_config, prepare_data, run
+
+RATE = 16_000
+CONFIG = """
+seed = 3
+[network]
+channels = 16
+depths = [1, 1, 1]
+kernel_sizes = [7, 65]
+[data]
+root = "{root}"
+noise = "{root}/noise"
+cache = "{root}/cache"
+crops_s = [1.0]
+crop_weights = [1.0]
+batch_s = 6.0
+coded_share = 0.5
+heldout_share = 0.5
+heldout_sources = ["toy"]
+heldout_min_s = 3.0
+speeds = [1.0, 1.1]
+{data}
+[augment]
+rooms = 2
+[schedule]
+steps = {steps}
+warmup_steps = 2
+evaluate_every = 4
+checkpoint_minutes = {minutes}
+compile = false
+{extra}
+"""
+
+
+def voice(pitch_hz: float, seconds: float, seed: int) -> np.ndarray:
+    """A buzz with a pitch: enough for a detector of speech or for the fallback of keeping all."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    wave = sum(np.sin(2 * np.pi * pitch_hz * k * time) / k for k in range(1, 12))
+    noise = 0.02 * np.random.default_rng(seed).standard_normal(len(time))
+    return (0.1 * wave + noise).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    (root / "train" / "toy").mkdir(parents=True)
+    (root / "noise").mkdir()
+    for i in range(8):
+        x = np.random.default_rng(i).standard_normal(2 * RATE).astype(np.float32) * 0.1
+        sf.write(root / "noise" / f"n{i}.opus", x, RATE, format="OGG", subtype="OPUS")
+    with open(root / "train" / "manifest.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["speaker", "source", "language", "content", "start_s", "end_s"])
+        for i in range(12):
+            parts = [voice(90 + 15 * i, 2.0, 10 * i + k) for k in range(2)]
+            path = root / "train" / "toy" / f"toy-{i:02}.opus"
+            sf.write(path, np.concatenate(parts), RATE, format="OGG", subtype="OPUS")
+            for k in range(2):
+                writer.writerow([f"toy-{i:02}", "toy", "xx", "read", 2.0 * k, 2.0 * (k + 1)])
+    return root
+
+
+def write_config(
+    data: Path,
+    path: Path,
+    steps: int = 8,
+    minutes: float = 10.0,
+    data_extra: str = "",
+    extra: str = "",
+) -> Path:
+    text = CONFIG.format(root=data, steps=steps, minutes=minutes, data=data_extra, extra=extra)
+    path.write_text(text)
+    return path
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "last.pt", weights_only=True)["network"]  # type: ignore[no-any-return]
+
+
+def test_a_run_is_reproducible_and_resumes_where_it_was(data: Path, tmp_path: Path) -> None:
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    # The learning rate depends on the number of steps: stop the second run by an error instead.
+    config = write_config(data, tmp_path / "c.toml", minutes=0.0)
+    run(config, whole, threads=1)
+    original = Sampler.batch
+
+    def failing(self: Sampler, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+        failing.calls += 1  # type: ignore[attr-defined]
+        if failing.calls > 5:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        return original(self, rng)
+
+    failing.calls = 0  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sampler, "batch", failing)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, halved, threads=1)
+    assert torch.load(halved / "last.pt", weights_only=True)["step"] == 5
+    run(config, halved, resume=True, threads=1)
+    for name, value in weights(whole).items():
+        torch.testing.assert_close(weights(halved)[name], value, rtol=0, atol=0)
+    logged = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in logged] == [4, 8]
+    assert 0 <= logged[-1]["eer_clean"] <= 100
+
+
+def test_an_existing_run_is_not_overwritten(data: Path, tmp_path: Path) -> None:
+    config = write_config(data, tmp_path / "c.toml", steps=1)
+    run(config, tmp_path / "out", threads=1)
+    with pytest.raises(TrainingError, match="--resume"):
+        run(config, tmp_path / "out", threads=1)
+
+
+def test_every_loss_trains(data: Path, tmp_path: Path) -> None:
+    config = write_config(
+        data,
+        tmp_path / "c.toml",
+        steps=4,
+        data_extra="utterances_per_speaker = 2",
+        extra="[loss]\naam = 1.0\ntriplet = 1.0\nge2e = 1.0\nsub_centres = 2",
+    )
+    run(config, tmp_path / "out", threads=1)
+    entry = json.loads((tmp_path / "out" / "log.jsonl").read_text().splitlines()[-1])
+    assert {"aam", "triplet", "ge2e"} <= set(entry)
+
+
+def test_held_out_speakers_are_never_drawn(data: Path, tmp_path: Path) -> None:
+    config = load_config(write_config(data, tmp_path / "c.toml"))
+    prepare_data(config)
+    corpus = Corpus(config.data.cache)
+    heldout = held_out(corpus, config.data)
+    assert len(heldout) == 6
+    sampler = Sampler(corpus, config, heldout)
+    assert not set(heldout) & set(sampler.speakers)
+    assert sampler.classes == 2 * 6
+    _, labels, targets = sampler.batch(np.random.default_rng(0))
+    assert set(labels.tolist()) <= set(range(12))
+    assert targets is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("seed = 3", "seed = 3\nsteps = 4"), "unknown field `steps`"),
+        (("seed = 3", 'seed = "three"'), r"Expected `int`, got `str` - at `\$.seed`"),
+        (("seed = 3", "seed = "), "c.toml"),
+        (("crops_s = [1.0]", "crops_s = [1.0, 2.0]"), "differ in length"),
+        (("compile = false", "compile = false\n[loss]\nge2e = 1.0"), "utterances_per_speaker"),
+        (("compile = false", "compile = false\n[loss]\ndistillation = 1.0"), "data.teacher"),
+    ],
+)
+def test_a_wrong_configuration_is_named(
+    data: Path, tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    path = write_config(data, tmp_path / "c.toml")
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(TrainingError, match=message):
+        load_config(path)
+
+
+def test_missing_data_is_named(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "nowhere", tmp_path / "c.toml")
+    with pytest.raises(TrainingError, match=r"manifest\.csv is missing"):
+        run(config, tmp_path / "out", threads=1)
