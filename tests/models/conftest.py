@@ -1,0 +1,190 @@
+"""Published reference outputs, tiny networks, a prepared corpus, a server that misbehaves."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.architectures import ARCHITECTURES
+from models.corpus import Corpus
+from models.network import Architecture, NeXtTDNN
+
+PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
+
+
+def rule_weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """The seeded weight that the reference outputs were computed with."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
+    r = 0.05 * np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    if "running_var" in name:
+        r = 1 + np.abs(r)
+    elif (
+        name.endswith("norm.weight")
+        or ".1.weight" in name
+        or ("bn" in name and name.endswith("weight"))
+    ):
+        r = 1 + r
+    return torch.from_numpy(np.asarray(r, np.float32))
+
+
+def fill_by_rule(network: NeXtTDNN) -> NeXtTDNN:
+    state = network.state_dict()
+    for name, value in state.items():
+        if value.is_floating_point():
+            state[name] = rule_weight(name, tuple(value.shape))
+    network.load_state_dict(state)
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def parity_folder() -> Path:
+    if not PARITY.is_dir():
+        pytest.skip(f"the published reference outputs are not at {PARITY}")
+    return PARITY
+
+
+@pytest.fixture(scope="session")
+def reference(parity_folder: Path) -> dict[str, Any]:
+    """What the official implementation has and gives, by configuration."""
+    return json.loads((parity_folder / "reference.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def reference_waveform() -> NDArray[np.float32]:
+    """Three seconds, ``(48000,)``: the sound of the reference outputs."""
+    n = np.arange(48000)
+    tones = 0.2 * np.sin(2 * np.pi * 220 * n / 16000) + 0.1 * np.sin(
+        2 * np.pi * 1370 * n / 16000 + 1
+    )
+    return (tones + 0.02 * np.random.default_rng(7).standard_normal(48000)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def reference_network() -> Callable[[str], NeXtTDNN]:
+    """A published configuration with the weights of the reference."""
+    return lambda name: fill_by_rule(NeXtTDNN(ARCHITECTURES[name]))
+
+
+@pytest.fixture(scope="session")
+def tiny_network() -> Callable[..., NeXtTDNN]:
+    """A network of either kind that exports in a second."""
+
+    def make(*, light: bool = False) -> NeXtTDNN:
+        kernels = (9,) if light else (3, 9)
+        arch = Architecture(16, (1, 2, 1), kernels, embedding_size=24, light=light)
+        return fill_by_rule(NeXtTDNN(arch))
+
+    return make
+
+
+BODY = bytes(range(256)) * 1500
+
+
+@dataclass
+class Site:
+    """A file server that can misbehave; ``ranges`` has the Range header of every request."""
+
+    body: bytes = BODY
+    etag: str | None = '"one"'
+    status: int = 200
+    failures: int = 0  # requests answered with 503 first
+    cut_after: int | None = None  # bytes of the first answer, which then breaks off
+    ignore_range: bool = False
+    ranges: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        wanted = request.headers.get("Range")
+        self.ranges.append(wanted)
+        if self.failures or self.status != 200:
+            request.send_error(503 if self.failures else self.status)
+            self.failures = max(0, self.failures - 1)
+            return
+        start = 0
+        same = request.headers.get("If-Range") == self.etag
+        if wanted and same and not self.ignore_range:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+        if start >= len(self.body):
+            request.send_error(416)
+            return
+        request.send_response(206 if start else 200)
+        request.send_header("Content-Length", str(len(self.body) - start))
+        if self.etag:
+            request.send_header("ETag", self.etag)
+        request.end_headers()
+        end = None if self.cut_after is None else start + self.cut_after
+        self.cut_after = None
+        request.wfile.write(self.body[start:end])
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    state = Site()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.answer(self)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        state.url = f"http://127.0.0.1:{server.server_port}/model.pt"
+        yield state
+        server.shutdown()
+        thread.join()
+
+
+RATE = 16000
+SPEAKERS, UTTERANCES = 24, 6
+
+
+def write_corpus(folder: Path, speakers: int = SPEAKERS, utterances: int = UTTERANCES) -> Path:
+    """Prepared speech of speakers who are noise of a colour of their own, in two sources."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    position, rows = 0, []
+    with open(folder / "speech.i16", "wb") as store:
+        for speaker in range(speakers):
+            shape = 1 + 0.9 * rng.uniform(-1, 1, 9)
+            for _ in range(utterances):
+                length = int(RATE * rng.uniform(1.2, 2.5))
+                spectrum = np.fft.rfft(rng.standard_normal(length))
+                places = np.linspace(0, 8, len(spectrum))
+                sound = np.fft.irfft(spectrum * np.interp(places, np.arange(9), shape), n=length)
+                np.round(3000 * sound / sound.std()).clip(-32767, 32767).astype("<i2").tofile(store)
+                source = "red" if speaker % 2 else "blue"
+                language = "en" if speaker % 4 < 2 else "fr"
+                rows.append([f"s{speaker:02}", source, language, position, length])
+                position += length
+    with open(folder / "index.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["speaker", "source", "language", "start", "length"], *rows])
+    np.save(folder / "noise.npy", rng.standard_normal(5 * RATE).astype(np.float16))
+    rooms = rng.standard_normal((3, 800)) * np.exp(-np.arange(800) / 100)
+    np.save(folder / "rooms.npy", rooms.astype(np.float16))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "cache")
+
+
+@pytest.fixture(scope="session")
+def corpus(corpus_cache: Path) -> Corpus:
+    return Corpus(corpus_cache)
