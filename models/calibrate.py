@@ -1,0 +1,225 @@
+"""`voxwatch calibrate`: gives a bundle its cohort and its likelihood ratios.
+
+The cohort holds one mean embedding of each of some training speakers, spread over sources
+and languages. The calibration is fitted on speakers that training held out; how large a
+part of the cohort normalises, and whether the cosine speaks beside the normalised score,
+is decided by cross-validation over those speakers. Nothing of the evaluation is touched.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from engine.bundle import Bundle, Normalisation, load_bundle, write_bundle
+from engine.encoder import Encoder, ProviderChoice, embed_speech
+from engine.errors import VoxwatchError
+from engine.scores import as_norm, cohort_stats
+from engine.vad import SAMPLE_RATE_HZ
+from models import calibration_fit as fitting
+from models.calibration_fit import Trials
+from models.calibration_trials import (
+    Degrade,
+    Pairs,
+    Segment,
+    TrainingConditions,
+    cut_segments,
+    embed_segments,
+    pair_segments,
+    weigh,
+)
+from models.corpus import Corpus
+
+COHORT_SPEAKERS = 400
+COHORT_MIN_S = 4.0  # a speaker with less is placed too roughly to measure others by
+COHORT_MAX_S = 20.0
+TOPS = (50, 100, 200)
+FEWEST_SPEAKERS = 10  # with fewer, a fold of the cross-validation has hardly a pair
+
+Float32 = NDArray[np.float32]
+
+
+class CalibrationError(VoxwatchError):
+    """Data that a calibration cannot be fitted on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to score, with its cross-validated Cllr and table."""
+
+    top: int
+    raw_cosine: bool
+    cllr: float
+    table: list[dict[str, Any]]
+
+
+def calibrate(
+    bundle: Path | None,
+    cache: Path,
+    heldout: Path,
+    output: Path | None = None,
+    *,
+    degrade: Degrade | None = None,
+    cohort_speakers: int = COHORT_SPEAKERS,
+    seed: int = 0,
+    provider: ProviderChoice = "cpu",
+    threads: int = 1,
+    progress: bool = True,
+) -> Bundle:
+    """Calibrate ``bundle`` (None: the default one) and write it to ``output`` (None: in place).
+
+    ``cache`` is the prepared corpus of training, ``heldout`` the list of speakers that
+    training left out, one a line; cohort speakers come from the others. ``degrade`` makes
+    the noisy half of the test segments, by default from the noise and rooms in ``cache``.
+    Raises :class:`CalibrationError` when the data do not serve, ``BundleError`` for the rest.
+    """
+    loaded = load_bundle(bundle)
+    corpus = _corpus(cache)
+    speakers = _heldout(heldout, corpus)
+    encoder = Encoder(loaded, provider, threads=threads)
+    rng = np.random.default_rng(seed)
+    cohort = embed_cohort(corpus, encoder, set(speakers), cohort_speakers, rng, progress=progress)
+    degrade = degrade or TrainingConditions(cache)
+    segments = cut_segments(corpus, speakers, encoder.min_samples, rng)
+    embeddings = embed_segments(corpus, encoder, segments, degrade, rng, progress=progress)
+    pairs = pair_segments(segments, corpus, speakers, rng)
+    trials = {
+        top: score_trials(segments, embeddings, pairs, cohort, top)
+        for top in sorted({min(top, len(cohort)) for top in TOPS})
+    }
+    choices = try_choices(trials, seed, progress=progress)
+    best = min(choices, key=lambda choice: choice.cllr)
+    calibration = msgspec.structs.replace(
+        fitting.fit(trials[best.top], raw_cosine=best.raw_cosine),
+        fitted={
+            "speakers": len(speakers),
+            "cohort_speakers": len(cohort),
+            "segments": len(segments),
+            "trials": len(pairs.target),
+            "targets": int(pairs.target.sum()),
+            "seed": seed,
+            "cross_validated": best.table,
+            "tried": [
+                {"top": c.top, "raw_cosine": c.raw_cosine, "cllr": round(c.cllr, 4)}
+                for c in choices
+            ],
+        },
+    )
+    manifest = msgspec.structs.replace(
+        loaded.manifest, calibration=calibration, normalisation=Normalisation(top=best.top)
+    )
+    return write_bundle(output or loaded.folder, manifest, loaded.model_path.read_bytes(), cohort)
+
+
+def _corpus(cache: Path) -> Corpus:
+    try:
+        return Corpus(cache)
+    except OSError as error:
+        raise CalibrationError(
+            f"{cache} is not a prepared corpus ({error.strerror}): name the cache that"
+            " `voxwatch train` made"
+        ) from error
+
+
+def _heldout(path: Path, corpus: Corpus) -> list[str]:
+    try:
+        named = path.read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CalibrationError(
+            f"cannot read the list of held-out speakers {path}: `voxwatch train` writes it as"
+            " heldout.txt beside its checkpoint"
+        ) from error
+    unknown = [s for s in named if s not in corpus.by_speaker]
+    if unknown:
+        raise CalibrationError(
+            f"{path} names {len(unknown)} speakers that the corpus does not have, such as"
+            f" {unknown[0]!r}: use the list and the corpus of one training run"
+        )
+    usable = [s for s in dict.fromkeys(named) if len(corpus.by_speaker[s]) >= 2]
+    if len(usable) < FEWEST_SPEAKERS:
+        raise CalibrationError(
+            f"{path} has {len(usable)} speakers with two utterances or more: at least"
+            f" {FEWEST_SPEAKERS} are needed; hold out more in training"
+        )
+    return usable
+
+
+def cohort_names(
+    corpus: Corpus, excluded: set[str], count: int, rng: np.random.Generator
+) -> list[str]:
+    """Up to ``count`` speakers not ``excluded``, in turn from each source and language."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, utterances in corpus.by_speaker.items():
+        long_enough = corpus.span(name)[1] >= COHORT_MIN_S * SAMPLE_RATE_HZ
+        if name not in excluded and long_enough:
+            groups[utterances[0].source, utterances[0].language].append(name)
+    shuffled = {key: [str(n) for n in rng.permutation(names)] for key, names in groups.items()}
+    chosen: list[str] = []
+    while len(chosen) < count and any(shuffled.values()):
+        for names in shuffled.values():
+            if names and len(chosen) < count:
+                chosen.append(names.pop())
+    return chosen
+
+
+def embed_cohort(
+    corpus: Corpus,
+    encoder: Encoder,
+    excluded: set[str],
+    count: int,
+    rng: np.random.Generator,
+    *,
+    progress: bool = True,
+) -> Float32:
+    """Unit embeddings ``(N, D)`` of the cohort's speakers, in the precision they are stored in."""
+    names = cohort_names(corpus, excluded, count, rng)
+    if len(names) < 2:
+        raise CalibrationError(
+            f"the corpus has {len(names)} speakers for a cohort, who are not held out and have"
+            f" {COHORT_MIN_S:g} s of speech: use more training data"
+        )
+    longest = round(COHORT_MAX_S * SAMPLE_RATE_HZ)
+    bar = tqdm(names, unit="speaker", desc="cohort", disable=not progress)
+    rows = [embed_speech(encoder, corpus.speech(name)[:longest]) for name in bar]
+    stored = np.stack(rows).astype(np.float16).astype(np.float32)
+    return np.asarray(stored / np.linalg.norm(stored, axis=1, keepdims=True), np.float32)
+
+
+def try_choices(trials: Mapping[int, Trials], seed: int, *, progress: bool = True) -> list[Choice]:
+    """Each way to score, cross-validated on the same folds; ``trials`` by size of the top."""
+    choices = []
+    for top, raw in tqdm(list(product(trials, (False, True))), desc="fit", disable=not progress):
+        rng = np.random.default_rng(seed)
+        cllr, table = fitting.cross_validate(trials[top], rng, raw_cosine=raw)
+        choices.append(Choice(top, raw, cllr, table))
+    return choices
+
+
+def score_trials(
+    segments: Sequence[Segment], embeddings: Float32, pairs: Pairs, cohort: Float32, top: int
+) -> Trials:
+    """The trials of ``pairs``, normalised by the ``top`` nearest of ``cohort``."""
+    stats = cohort_stats(embeddings, cohort, top)
+    cosine = (embeddings[pairs.enrol] * embeddings[pairs.test]).sum(axis=1, dtype=np.float64)
+    seconds = np.array([s.samples for s in segments]) / SAMPLE_RATE_HZ
+    speaker = np.array([s.speaker for s in segments])
+    return Trials(
+        norm=as_norm(cosine, stats.take(pairs.enrol), stats.take(pairs.test)),
+        cosine=cosine,
+        enrol_s=seconds[pairs.enrol],
+        test_s=seconds[pairs.test],
+        label_s=np.array([s.label_s for s in segments])[pairs.test],
+        degraded=np.array([s.degraded for s in segments])[pairs.test],
+        target=pairs.target,
+        weight=weigh(segments, pairs),
+        speakers=np.stack([speaker[pairs.enrol], speaker[pairs.test]], axis=1),
+    )

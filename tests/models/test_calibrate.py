@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.bundle import Bundle, load_bundle, write_bundle
+from engine.encoder import Encoder, embed_speech
+from engine.scores import Scorer
+from models.calibrate import CalibrationError, calibrate, cohort_names
+from models.corpus import Corpus
+
+SPEAKERS = 24
+
+
+def test_the_cohort_leaves_out_the_held_out_and_spreads_over_groups(corpus: Corpus) -> None:
+    excluded = {"s00", "s01", "s02"}
+    names = cohort_names(corpus, excluded, 8, np.random.default_rng(0))
+    assert len(set(names)) == 8
+    assert not excluded & set(names)
+    groups = [(u.source, u.language) for u in (corpus.by_speaker[name][0] for name in names)]
+    assert all(groups.count(g) == 2 for g in set(groups))
+    assert len(set(groups)) == 4
+
+
+def heldout_file(folder: Path, names: list[str]) -> Path:
+    path = folder / "heldout.txt"
+    path.write_text("".join(f"{name}\n" for name in names))
+    return path
+
+
+NAMES = [f"s{i:02}" for i in range(14)]
+
+
+@pytest.fixture(scope="module")
+def calibrated(
+    corpus_cache: Path, spectral_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    folder = tmp_path_factory.mktemp("calibrated")
+    heldout = heldout_file(folder, NAMES)
+    return calibrate(spectral_bundle.folder, corpus_cache, heldout, folder / "new", progress=False)
+
+
+def test_a_calibrated_bundle_says_how_it_was_fitted(
+    calibrated: Bundle, spectral_bundle: Bundle
+) -> None:
+    manifest = calibrated.manifest
+    assert manifest.calibration is not None
+    assert manifest.normalisation is not None
+    assert calibrated.cohort is not None
+    assert len(calibrated.cohort) == SPEAKERS - len(NAMES)
+    assert manifest.normalisation.top == len(calibrated.cohort)
+    fitted = manifest.calibration.fitted
+    assert fitted["speakers"] == len(NAMES)
+    assert {row["condition"] for row in fitted["cross_validated"]} == {"clean", "degraded"}
+    assert calibrated.model_path.read_bytes() == spectral_bundle.model_path.read_bytes()
+
+
+def test_its_ratios_tell_unseen_speakers_apart(corpus: Corpus, calibrated: Bundle) -> None:
+    scorer, encoder = Scorer(calibrated), Encoder(calibrated, "cpu")
+    unseen = [corpus.by_speaker[f"s{i:02}"] for i in range(len(NAMES), SPEAKERS)]
+    sides = [[embed_speech(encoder, corpus.waveform(u)) for u in own[:2]] for own in unseen]
+    same = [scorer.score(a, 2.0, b, 2.0).llr for a, b in sides]
+    other = [scorer.score(x[0], 2.0, y[1], 2.0).llr for x, y in pairwise(sides)]
+    assert np.median(np.array(same, float)) > 0 > np.median(np.array(other, float))
+
+
+def test_it_works_in_place_and_gives_the_same_again(
+    corpus_cache: Path, spectral_bundle: Bundle, calibrated: Bundle, tmp_path: Path
+) -> None:
+    model = spectral_bundle.model_path.read_bytes()
+    folder = write_bundle(tmp_path / "own", spectral_bundle.manifest, model).folder
+    calibrate(folder, corpus_cache, heldout_file(tmp_path, NAMES), progress=False)
+    assert load_bundle(folder).manifest == calibrated.manifest
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["s00", "nobody"], "1 speakers that the corpus does not have, such as 'nobody'"),
+        (["s00", "s01"], "2 speakers with two utterances or more: at least 10 are needed"),
+        ([f"s{i:02}" for i in range(SPEAKERS)], "0 speakers for a cohort"),
+    ],
+)
+def test_unfit_lists_are_said(
+    corpus_cache: Path, spectral_bundle: Bundle, tmp_path: Path, names: list[str], problem: str
+) -> None:
+    with pytest.raises(CalibrationError, match=problem):
+        calibrate(
+            spectral_bundle.folder,
+            corpus_cache,
+            heldout_file(tmp_path, names),
+            tmp_path / "out",
+            progress=False,
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_files_are_said(
+    corpus_cache: Path, spectral_bundle: Bundle, tmp_path: Path
+) -> None:
+    with pytest.raises(CalibrationError, match="is not a prepared corpus"):
+        calibrate(spectral_bundle.folder, tmp_path, heldout_file(tmp_path, NAMES))
+    with pytest.raises(CalibrationError, match=r"heldout\.txt"):
+        calibrate(spectral_bundle.folder, corpus_cache, tmp_path / "none.txt")
