@@ -1,0 +1,107 @@
+"""Speech probabilities to speech spans: hysteresis, a shortest span, and padding.
+
+Feed and flush, one probability a frame; what comes out depends on the frames alone,
+not on how they were grouped. Silero's own post-processing has the same parts
+(https://github.com/snakers4/silero-vad): two thresholds, a minimum of speech before a
+span opens, a hangover before it closes, and padding on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """Thresholds on the probability; lengths in frames of 32 ms."""
+
+    open_probability: float = 0.5
+    close_probability: float = 0.35
+    open_frames: int = 2
+    close_frames: int = 8
+    padding_frames: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.close_probability <= self.open_probability < 1:
+            raise ValueError("the gate needs 0 < close_probability <= open_probability < 1")
+        if self.open_frames < 1 or self.close_frames < self.padding_frames:
+            raise ValueError("the gate needs open_frames >= 1 and close_frames >= padding_frames")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of the frames up to ``end`` since the last verdict.
+
+    ``kind`` is ``speech`` or ``silence``; ``started`` and ``ended`` mark the edges of a
+    span. Frames are counted from the start of the stream; ``start`` is included, ``end``
+    is not.
+    """
+
+    kind: Literal["speech", "silence"]
+    start: int
+    end: int
+    started: bool = False
+    ended: bool = False
+
+
+class Gate:
+    """One stream's gate. Verdicts are contiguous and cover every frame exactly once."""
+
+    def __init__(self, config: GateConfig | None = None) -> None:
+        self._config = config or GateConfig()
+        self._frame = 0  # frames fed
+        self._told = 0  # frames covered by verdicts
+        self._run = 0  # consecutive frames that speak for a change of state
+        self.open = False
+
+    def feed(self, probabilities: Iterable[float]) -> Iterator[Verdict]:
+        """Verdicts that these frames settle, in order."""
+        for probability in probabilities:
+            self._frame += 1
+            yield from self._step(float(probability))
+
+    def flush(self) -> Iterator[Verdict]:
+        """End of the stream: verdicts on the frames still undecided."""
+        if self.open:
+            speech_end = max(self._frame - self._run + self._config.padding_frames, self._told)
+            yield self._tell("speech", min(speech_end, self._frame), ended=True)
+            self.open = False
+        if self._told < self._frame:
+            yield self._tell("silence", self._frame)
+        self._run = 0
+
+    def _step(self, probability: float) -> Iterator[Verdict]:
+        config = self._config
+        if not self.open:
+            self._run = self._run + 1 if probability >= config.open_probability else 0
+            onset = self._frame - self._run - config.padding_frames
+            if onset > self._told:
+                yield self._tell("silence", onset)
+            if self._run >= config.open_frames:
+                self.open, self._run = True, 0
+                yield self._tell("speech", self._frame, started=True)
+            return
+        self._run = self._run + 1 if probability < config.close_probability else 0
+        if self._run >= config.close_frames:
+            yield self._tell("speech", self._end_of_speech(), ended=True)
+            self.open, self._run = False, 0
+        elif self._run <= config.padding_frames or self._run == 0:
+            yield self._tell("speech", self._frame)
+
+    def _end_of_speech(self) -> int:
+        # Frames of the hangover beyond the padding were held back: they are silence.
+        return self._frame - self._config.close_frames + self._config.padding_frames
+
+    def _tell(
+        self,
+        kind: Literal["speech", "silence"],
+        end: int,
+        *,
+        started: bool = False,
+        ended: bool = False,
+    ) -> Verdict:
+        verdict = Verdict(kind, self._told, end, started, ended)
+        self._told = end
+        return verdict

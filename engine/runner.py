@@ -1,0 +1,57 @@
+"""Answers a session's jobs one after another, in the calling thread.
+
+For files and tests. A server batches the jobs of many sessions instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from engine.encoder import Encoder
+from engine.errors import VoxwatchError
+from engine.events import AnyEvent
+from engine.session import (
+    EmbedJob,
+    EmbedResult,
+    Job,
+    JobFailure,
+    Result,
+    Session,
+    VadJob,
+    VadResult,
+)
+from engine.vad import SileroVad
+
+
+class Runner:
+    """Detector and encoder behind any number of sessions; keeps nothing between jobs."""
+
+    def __init__(self, encoder: Encoder, vad: SileroVad) -> None:
+        self._encoder, self._vad = encoder, vad
+
+    def settle(self, session: Session) -> Iterator[AnyEvent]:
+        """Run every job the session has, those that follow from the answers too; its events."""
+        while jobs := session.jobs_to_run():
+            for job in jobs:
+                session.receive_result(self.answer(job))
+            yield from session.events()
+        yield from session.events()
+
+    def answer(self, job: Job) -> Result:
+        """The result of one job; an encoder that fails is an answer too, not a low score."""
+        return self._detect(job) if isinstance(job, VadJob) else self._embed(job)
+
+    def _detect(self, job: VadJob) -> VadResult:
+        probabilities, state = np.empty(len(job.frames), np.float32), job.state
+        for i, frame in enumerate(job.frames):
+            one, state = self._vad(frame[None], state)
+            probabilities[i] = one[0]
+        return VadResult(job.number, probabilities, state)
+
+    def _embed(self, job: EmbedJob) -> EmbedResult | JobFailure:
+        try:
+            return EmbedResult(job.number, self._encoder.embed(job.samples[None])[0])
+        except VoxwatchError as error:
+            return JobFailure(job.number, str(error))

@@ -1,0 +1,109 @@
+"""A file through the live engine, in-process: `voxwatch replay`.
+
+The engine hears what a live stream would give it, piece by piece, and says what it would
+have said: the same file gives the same lines every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio import read_audio
+from engine.bundle import load_bundle
+from engine.encoder import Encoder, ProviderChoice, embed_speech
+from engine.errors import AudioError, VoxwatchError
+from engine.events import AnyEvent
+from engine.pcm import PcmDecoder
+from engine.runner import Runner
+from engine.scores import Scorer, Sides
+from engine.session import Session, SessionConfig
+from engine.speech import net_speech
+from engine.vad import SAMPLE_RATE_HZ, SileroVad
+
+PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
+MIN_ENROL_SPEECH_S = 3.0
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A speaker's name and one recording of the voice."""
+
+    name: str
+    path: Path
+
+
+def parse_enrolment(text: str) -> Enrolment:
+    """``NAME=FILE``; raises :class:`VoxwatchError` for anything else."""
+    name, separator, path = text.partition("=")
+    if not (name and separator and path):
+        raise VoxwatchError(f"--enroll wants NAME=FILE, as in anna=anna.wav, not {text!r}")
+    return Enrolment(name, Path(path))
+
+
+class Replay:
+    """Detector, encoder and scorer of one bundle, to replay any number of files."""
+
+    def __init__(self, bundle: Path | None = None, provider: ProviderChoice = "cpu") -> None:
+        loaded = load_bundle(bundle)
+        self._model = f"{loaded.manifest.name} {loaded.manifest.version}"
+        self._encoder = Encoder(loaded, provider)
+        self._scorer = Scorer(loaded)
+        self._vad = SileroVad()
+
+    def enrol(self, enrolments: Sequence[Enrolment]) -> dict[str, Sides]:
+        """Voiceprints by name; a speaker's recordings stay separate prototypes.
+
+        Raises :class:`AudioError` for a recording that is unreadable or has too little speech.
+        """
+        prototypes: dict[str, list[tuple[Float32, float]]] = {}
+        for enrolment in enrolments:
+            speech = net_speech(read_audio(enrolment.path).waveform, self._vad)
+            seconds = len(speech) / SAMPLE_RATE_HZ
+            if seconds < MIN_ENROL_SPEECH_S:
+                raise AudioError(
+                    f"{enrolment.path} has {seconds:.1f} s of speech: enrolment needs at least"
+                    f" {MIN_ENROL_SPEECH_S:g} s; record more"
+                )
+            embedding = embed_speech(self._encoder, speech)
+            prototypes.setdefault(enrolment.name, []).append((embedding, seconds))
+        return {name: self._voiceprint(found) for name, found in prototypes.items()}
+
+    def _voiceprint(self, prototypes: list[tuple[Float32, float]]) -> Sides:
+        embeddings, seconds = zip(*prototypes, strict=True)
+        return self._scorer.sides(np.stack(embeddings), np.array(seconds))
+
+    def events(
+        self,
+        path: Path,
+        enrolled: dict[str, Sides],
+        claim: str | None = None,
+        *,
+        channel: int | None = None,
+        config: SessionConfig | None = None,
+    ) -> Iterator[AnyEvent]:
+        """What the engine says of ``path``: of the claim, or without one of all enrolled."""
+        if claim is not None and claim not in enrolled:
+            known = ", ".join(sorted(enrolled)) or "nobody"
+            raise VoxwatchError(f"{claim!r} is not enrolled: --enroll names {known}")
+        waveform = read_audio(path, channel=channel).waveform
+        session = Session(
+            self._scorer,
+            enrolled if claim is None else {claim: enrolled[claim]},
+            decoder=PcmDecoder("pcm_f32le", SAMPLE_RATE_HZ),
+            config=config,
+            claimed=claim is not None,
+            model=self._model,
+        )
+        runner = Runner(self._encoder, self._vad)
+        for start in range(0, len(waveform), PIECE_SAMPLES):
+            session.receive_pcm(waveform[start : start + PIECE_SAMPLES].astype("<f4").tobytes())
+            yield from runner.settle(session)
+        session.receive_eof()
+        yield from runner.settle(session)
