@@ -1,0 +1,240 @@
+"""The offline commands: verify, evaluate, train, calibrate, models.
+
+`streamer.cli` loads this module by name. Imports of the commands' own modules stay inside
+the functions: most of them import torch, and `verify` must not wait for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from engine.bundle import Manifest
+from engine.encoder import ProviderChoice
+from models import bundle_commands
+
+EXIT_OTHER = 1  # `verify`: everything but a match
+
+app = typer.Typer(rich_markup_mode=None)
+app.add_typer(
+    bundle_commands.app, name="models", help="List, fetch, import, export and check model bundles."
+)
+
+BundleOption = Annotated[
+    Path | None,
+    typer.Option("--bundle", metavar="FOLDER", help="A model bundle instead of the built-in one."),
+]
+ProviderOption = Annotated[
+    ProviderChoice,
+    typer.Option("--provider", help="What computes; auto is the fastest that runs here."),
+]
+
+
+@app.command()
+def verify(
+    enroll: Annotated[
+        list[Path],
+        typer.Option("--enroll", metavar="FILE", help="A recording of the known voice; repeat."),
+    ],
+    test: Annotated[
+        Path, typer.Option("--test", metavar="FILE", help="The recording in question.")
+    ],
+    bundle: BundleOption = None,
+    prior: Annotated[
+        float, typer.Option(help="Probability of one voice before listening, 0 to 1.")
+    ] = 0.5,
+    false_accept: Annotated[
+        float, typer.Option(help="Tolerated chance that a match is wrong, 0 to 1.")
+    ] = 0.05,
+    false_reject: Annotated[
+        float, typer.Option(help="Tolerated chance that a mismatch is wrong, 0 to 1.")
+    ] = 0.05,
+    channel: Annotated[
+        int | None,
+        typer.Option(min=0, help="Channel of recordings that have several, from 0."),
+    ] = None,
+    provider: ProviderOption = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    allow_poor: Annotated[
+        bool, typer.Option("--allow-poor", help="Go on with clipped or little speech.")
+    ] = False,
+) -> None:
+    """Compare recordings: is it the same voice?
+
+    Prints the decision (match, mismatch, uncertain, insufficient) and what it follows from:
+    the posterior at the stated prior, the calibrated log-likelihood ratio, the cosine and
+    the net speech of both sides.
+
+    A match is decided from a posterior of 1 - FALSE_ACCEPT up, a mismatch from FALSE_REJECT
+    down; in between it is uncertain.
+
+    \b
+    Exit status: 0 match; 1 mismatch, uncertain or insufficient; 2 error.
+
+    \b
+    Examples:
+      voxwatch verify --enroll alice1.wav --enroll alice2.wav --test call.wav
+      voxwatch verify --enroll alice1.wav --test call.wav --channel 1 --json
+    """
+    from engine.bundle import load_bundle
+    from models.verify import Rule, Verifier, as_text
+
+    rule = Rule(prior=prior, false_accept=false_accept, false_reject=false_reject)
+    verifier = Verifier(load_bundle(bundle), provider)
+    result = verifier.verify(enroll, test, rule, channel=channel, allow_poor=allow_poor)
+    typer.echo(msgspec.json.encode(result).decode() if as_json else as_text(result))
+    if result.reason:
+        typer.echo(f"insufficient: {result.reason}", err=True)
+    raise typer.Exit(0 if result.decision == "match" else EXIT_OTHER)
+
+
+@app.command()
+def evaluate(
+    trials: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TRIALS...", help="Lists of `1 enrol.wav test.wav`, or folders of speakers."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the report, tables and plots go.")
+    ] = Path("evaluation"),
+    audio_root: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where the lists' paths start [the list's folder]."),
+    ] = None,
+    bundle: BundleOption = None,
+    durations: Annotated[
+        str, typer.Option(help="Net seconds of the test side, `full` for all of it.")
+    ] = "1,2,3,5,full",
+    conditions: Annotated[
+        str, typer.Option(help="What befalls the test side: clean, noise, reverb, telephone, opus.")
+    ] = "all",
+    noise: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Noise recordings [pink noise is synthesised]."),
+    ] = None,
+    short: Annotated[
+        Literal["drop", "keep"], typer.Option(help="Trials with too little speech for a duration.")
+    ] = "drop",
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Bootstrap resamples over speakers for the intervals.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="Of noise, rooms, trials and resamples.")] = 0,
+    provider: ProviderOption = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
+) -> None:
+    """Measure a model bundle on a list of trials.
+
+    Reports EER, minDCF, actDCF, Cllr and minCllr with intervals over speakers, for each
+    duration of net speech and each condition of the test side, as report.md and report.json
+    with DET and score plots.
+
+    \b
+    Examples:
+      voxwatch evaluate trials.txt --audio-root wav --durations 2,3,full --conditions clean
+      voxwatch evaluate speakers/ --bundle my-bundle --output report
+    """
+    from models import evaluate as evaluation
+    from models.report import as_markdown
+
+    report = evaluation.run(
+        trials,
+        output,
+        audio_root=audio_root,
+        bundle=bundle,
+        durations_s=evaluation.parse_durations(durations),
+        conditions=evaluation.parse_conditions(conditions),
+        noise=noise,
+        short=short,
+        resamples=resamples,
+        seed=seed,
+        provider=provider,
+        threads=threads,
+    )
+    typer.echo(as_markdown(report))
+    typer.echo(f"written to {output}", err=True)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file of a run.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Checkpoint, log and curves [runs/CONFIG's name]."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in the output.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads [as many as there are cores].")
+    ] = None,
+) -> None:
+    """Train a network.
+
+    Everything it reads is prepared on the first run. A run that was killed loses a few
+    minutes at most: give the same command with --resume.
+
+    \b
+    Examples:
+      voxwatch train models/configs/c128_b2.toml
+      voxwatch train models/configs/c128_b2.toml --resume
+    """
+    from models.train import run
+
+    output = output or Path("runs") / config.stem
+    run(config, output, resume=resume, device=device, threads=threads)
+
+
+@app.command()
+def calibrate(
+    bundle: Annotated[Path, typer.Argument(metavar="FOLDER", help="The bundle to calibrate.")],
+    cache: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The speech that training prepared.")
+    ],
+    heldout: Annotated[Path, typer.Option(metavar="FILE", help="heldout.txt of the training run.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The calibrated bundle [in place]."),
+    ] = None,
+    cohort_speakers: Annotated[
+        int, typer.Option(min=2, help="Speakers in the cohort that normalises scores.")
+    ] = 400,
+    seed: Annotated[int, typer.Option(help="Of segments, trials and folds.")] = 0,
+    provider: ProviderOption = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
+) -> None:
+    """Fit score normalisation and calibration into a bundle.
+
+    Uses training data only: the cohort comes from speakers that were trained on, the
+    calibration from those that training held out. Prints its quality on speakers that each
+    fold of the cross-validation had not seen.
+
+    \b
+    Example:
+      voxwatch calibrate bundles/mine --cache runs/cache --heldout runs/mine/heldout.txt
+    """
+    from models.calibrate import calibrate as fit
+
+    fitted = fit(
+        bundle,
+        cache,
+        heldout,
+        output,
+        cohort_speakers=cohort_speakers,
+        seed=seed,
+        provider=provider,
+        threads=threads,
+    )
+    typer.echo(_calibration_table(fitted.manifest))
+
+
+def _calibration_table(manifest: Manifest) -> str:
+    """Cross-validated figures by duration and condition, as the fit recorded them."""
+    rows = manifest.calibration.fitted["cross_validated"] if manifest.calibration else []
+    lines = [list(row) for row in rows[:1]] + [[str(cell) for cell in row.values()] for row in rows]
+    return "\n".join("".join(f"{cell:>12}" for cell in line) for line in lines)

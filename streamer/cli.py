@@ -1,0 +1,159 @@
+"""The command `voxwatch`.
+
+The offline commands live in `models/`, which may import torch. They are known here by name
+and summary only, and loaded when one of them is called: neither serving nor `--help` pays
+for torch, and this room never imports that one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from engine.errors import VoxwatchError
+
+OFFLINE_APP = "models.cli:app"
+OFFLINE = {
+    "verify": "Compare recordings: is it the same voice?",
+    "evaluate": "Measure a model bundle on a list of trials.",
+    "models": "List, fetch, import, export and check model bundles.",
+    "train": "Train a network.",
+    "calibrate": "Fit score normalisation and calibration into a bundle.",
+}
+# What the extra `train` brings, by import name: the offline commands that train, convert
+# or plot need it, and an installation that only verifies and serves does without.
+TRAIN_EXTRA = frozenset(
+    {"torch", "torchaudio", "pyroomacoustics", "scipy", "matplotlib", "tensorboard"}
+    | {"onnx", "onnxscript"}
+)
+EXIT_ERROR = 2
+
+
+class LazyGroup(TyperGroup):
+    """A group whose offline commands are placeholders until one of them is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that ``args`` name, loaded; the placeholder serves help and suggestions."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_offline(name) if name in OFFLINE else command, rest
+
+
+def load_offline(name: str) -> Any:
+    """The offline command ``name``, from the module that holds it."""
+    module, _, attribute = OFFLINE_APP.partition(":")
+    app = getattr(importlib.import_module(module), attribute)
+    return typer.main.get_group(app).commands[name]
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Verify speakers: is this still the same voice?",
+)
+
+
+def _register(name: str, summary: str) -> None:
+    def placeholder() -> None:
+        raise AssertionError(f"{name} was not loaded")
+
+    app.command(name, help=summary)(placeholder)
+
+
+for _name, _summary in OFFLINE.items():
+    _register(_name, _summary)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"voxwatch {importlib.metadata.version('voxwatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording to listen to.")],
+    enroll: Annotated[
+        list[str] | None,
+        typer.Option("--enroll", metavar="NAME=FILE", help="A known voice; repeat."),
+    ] = None,
+    claim: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who it should be [anyone enrolled: who is it?]."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FOLDER", help="A model bundle, not the built-in one."),
+    ] = None,
+    channel: Annotated[
+        int | None, typer.Option(min=0, help="Channel of a recording that has several, from 0.")
+    ] = None,
+    provider: Annotated[
+        Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option(help="What computes.")
+    ] = "cpu",
+) -> None:
+    """Run a recording through the streaming engine and print its events.
+
+    One JSON object a line, with media time in seconds: speech, scores, decisions, changes of
+    voice, and a summary. The same file gives the same lines every time.
+
+    \b
+    Example:
+      voxwatch replay call.wav --enroll alice=alice1.wav --claim alice
+    """
+    # Loaded here, so that --help waits for no model.
+    import msgspec
+
+    from streamer.replay import Replay, parse_enrolment
+
+    enrolments = [parse_enrolment(text) for text in enroll or ()]
+    engine = Replay(bundle, provider)
+    for event in engine.events(file, engine.enrol(enrolments), claim, channel=channel):
+        typer.echo(msgspec.json.encode(event).decode())
+
+
+def main() -> None:
+    """Run the command line; every failure a user can cure ends in one line and a status.
+
+    Exit status: 0 done, 2 wrong usage or an error, 130 interrupted; a command's own help
+    says what else it returns.
+    """
+    try:
+        app(prog_name="voxwatch")
+    except VoxwatchError as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in TRAIN_EXTRA:
+            raise
+        _fail(f"this command needs {package}: pip install 'voxwatch[train]'")
+    except OSError as error:
+        place = error.filename or "input or output"
+        _fail(f"{place}: {error.strerror or error}: check the path, its permissions and the disk")
+
+
+def _fail(message: str) -> NoReturn:
+    line = " ".join(message.split())  # one line, whatever a file name has in it
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(EXIT_ERROR)
+
+
+if __name__ == "__main__":
+    main()
