@@ -87,6 +87,7 @@ def _fetch_once(url: str, part: Path, progress: bool) -> None:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             _receive(response, part, have, progress)
     except urllib.error.HTTPError as error:
+        error.close()  # it is the answer itself, with the connection
         if error.code == 416:  # the part is no beginning of the file: start over
             _discard(part)
             raise _Interrupted("the partial file did not fit") from error

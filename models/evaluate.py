@@ -119,7 +119,12 @@ def run(
     degrade = Degradation(noise, seed=seed)
     system = BundleSystem(load_bundle(bundle), provider, threads=threads)
     report, cells = evaluate(
-        lists, system, cuts, degrade, resamples=resamples, model=system.described(),
+        lists,
+        system,
+        cuts,
+        degrade,
+        resamples=resamples,
+        model=system.described(),
         progress=progress,
     )
     try:

@@ -65,9 +65,7 @@ def score_distributions(cells: Sequence[Cell], path: Path, *, title: str) -> Non
     _save(figure, path)
 
 
-def _det_panel(
-    axes: Any, cells: Sequence[Cell], label: Callable[[Cell], str], title: str
-) -> None:
+def _det_panel(axes: Any, cells: Sequence[Cell], label: Callable[[Cell], str], title: str) -> None:
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(label(cell), []).append(cell)
@@ -80,14 +78,20 @@ def _det_panel(
         miss, false_alarm = rates.miss[0], rates.false_alarm[0]
         inside = (miss > 0) & (false_alarm > 0) & (miss < 1) & (false_alarm < 1)
         axes.plot(
-            ndtri(false_alarm[inside]), ndtri(miss[inside]),
-            color=COLOURS[i % len(COLOURS)], linewidth=1.6, label=name,
+            ndtri(false_alarm[inside]),
+            ndtri(miss[inside]),
+            color=COLOURS[i % len(COLOURS)],
+            linewidth=1.6,
+            label=name,
         )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(ndtri(RATES), labels=[f"{100 * rate:g}" for rate in RATES])
     axes.set(
-        xlim=ndtri([RATES[0], RATES[-1]]), ylim=ndtri([RATES[0], RATES[-1]]),
-        xlabel="false alarms, %", ylabel="misses, %", title=title,
+        xlim=ndtri([RATES[0], RATES[-1]]),
+        ylim=ndtri([RATES[0], RATES[-1]]),
+        xlabel="false alarms, %",
+        ylabel="misses, %",
+        title=title,
     )
     axes.grid(color="0.92")
     if axes.get_legend_handles_labels()[1]:
@@ -102,8 +106,15 @@ def _density_panel(axes: Any, cells: Sequence[Cell]) -> None:
     bins = np.linspace(low, high, BINS + 1)
     for kind, name, colour in ((True, "one speaker", COLOURS[0]), (False, "two", COLOURS[1])):
         axes.hist(
-            scores[target == kind], bins=bins, weights=weights[target == kind], density=True,
-            histtype="stepfilled", alpha=0.45, color=colour, edgecolor=colour, label=name,
+            scores[target == kind],
+            bins=bins,
+            weights=weights[target == kind],
+            density=True,
+            histtype="stepfilled",
+            alpha=0.45,
+            color=colour,
+            edgecolor=colour,
+            label=name,
         )
     if any(cell.calibrated.is_llr for cell in cells):
         axes.axvline(0, color="0.4", linewidth=0.8, linestyle=":")

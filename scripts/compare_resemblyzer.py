@@ -297,9 +297,16 @@ def _row(line: Line) -> str:
         verdict = "reached" if line.ratio.value <= line.floor else "missed"
         reached = f"{line.floor:g}: {verdict}"
     cells = [
-        duration_name(line.duration_s), line.condition, line.lists, line.targets, line.trials,
-        shown("eer", line.resemblyzer), shown("eer", line.cosine), shown("eer", line.calibrated),
-        shown("ratio", line.ratio), reached,
+        duration_name(line.duration_s),
+        line.condition,
+        line.lists,
+        line.targets,
+        line.trials,
+        shown("eer", line.resemblyzer),
+        shown("eer", line.cosine),
+        shown("eer", line.calibrated),
+        shown("ratio", line.ratio),
+        reached,
     ]
     return "| " + " | ".join(map(str, cells)) + " |"
 

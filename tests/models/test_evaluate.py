@@ -238,7 +238,11 @@ def test_list_of_one_kind_left_has_counts_but_no_figures(voices):
     left = [t for t in trials.trials if t.target == t.test.endswith("2.wav")]
     report, cells = evaluation.evaluate(
         [type(trials)("odd", trials.root, tuple(left))],
-        Spectrum(), Cuts((3.0, 9.0), ("clean",)), Degradation(), resamples=3, progress=False,
+        Spectrum(),
+        Cuts((3.0, 9.0), ("clean",)),
+        Degradation(),
+        resamples=3,
+        progress=False,
     )
     assert report.rows[0].trials == report.rows[0].targets > 0
     assert report.rows[1].trials == 0

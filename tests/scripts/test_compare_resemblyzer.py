@@ -83,17 +83,17 @@ def test_failed_worker_is_an_error_and_never_a_score(script, tmp_path, monkeypat
 def cell(name, condition, eer, resampled, calibrated=None):
     target = np.arange(80) < 40
     one = Scored(np.zeros(80), False, {"eer": eer}, {"eer": np.array(resampled)})
-    two = one if calibrated is None else Scored(
-        np.zeros(80), True, {"eer": calibrated}, {"eer": np.array(resampled) / 2}
+    two = (
+        one
+        if calibrated is None
+        else Scored(np.zeros(80), True, {"eer": calibrated}, {"eer": np.array(resampled) / 2})
     )
     return Cell(name, 2.0, condition, 0, 0, target, 9, one, two)
 
 
 def test_ratio_is_of_the_means_and_resampled_in_pairs(script):
     theirs = [cell("a", "noise", 0.10, [0.1, 0.2]), cell("b", "noise", 0.30, [0.3, 0.2])]
-    ours = [
-        cell("a", "noise", 0.06, [0.1, 0.2], 0.05), cell("b", "noise", 0.30, [0.3, 0.2], 0.25)
-    ]
+    ours = [cell("a", "noise", 0.06, [0.1, 0.2], 0.05), cell("b", "noise", 0.30, [0.3, 0.2], 0.25)]
     first, _, mean = script.lines(theirs, ours)
     assert first.ratio.value == pytest.approx(0.5)
     assert (first.ratio.low, first.ratio.high) == pytest.approx((0.5, 0.5))  # in each resample
