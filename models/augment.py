@@ -7,7 +7,6 @@ of float32 at 16 kHz; each draws its own subset of the batch.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
 
@@ -19,16 +18,13 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from models.conditions import is_training_noise
+
 SAMPLE_RATE_HZ = 16000
 RIR_SAMPLES = 8000
 MU = 255.0
 
 Float32 = NDArray[np.float32]
-
-
-def is_training_noise(path: Path) -> bool:
-    """Three quarters of the noise pieces train, the rest evaluate; by the hash of the name."""
-    return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % 4 != 0
 
 
 def load_noise(folder: Path) -> Float32:

@@ -91,7 +91,7 @@ def _fit_linear(
         evidence = sign * (features @ theta)
         loss = trials.weight @ np.logaddexp(0.0, -evidence) / (2 * math.log(2))
         slope = -sign * trials.weight * 0.5 * (1 - np.tanh(0.5 * evidence)) / (2 * math.log(2))
-        return loss + RIDGE * theta @ theta, features.T @ slope + 2 * RIDGE * theta
+        return float(loss + RIDGE * theta @ theta), features.T @ slope + 2 * RIDGE * theta
 
     # Strictly rising in the normalised score, never falling in the cosine.
     floor = SMALLEST_SLOPE * scale[:2]

@@ -204,16 +204,22 @@ def _neighbours(
 def weigh(segments: Sequence[Segment], pairs: Pairs) -> Float64:
     """Weights ``(P,)`` that sum to one over targets and to one over non-targets.
 
-    Each duration of the test side weighs the same, clean and degraded have their shares,
-    and within such a cell every test speaker weighs the same, however much there is of it.
+    Each duration of the test side weighs the same, clean and degraded have their shares;
+    within those each duration of the enrolment weighs the same, and then every test speaker.
+    So targets and non-targets have the same durations: how long a recording is must not
+    itself speak for or against. A cell that has only one of the two kinds weighs nothing.
     """
     degraded = np.array([s.degraded for s in segments])[pairs.test]
     label = np.array([s.label_s for s in segments])[pairs.test]
+    enrolled = np.array([s.label_s for s in segments])[pairs.enrol]
     speaker = np.array([s.speaker for s in segments])[pairs.test]
-    keys = np.stack([pairs.target, degraded, label, speaker])
-    weights = np.ones(len(pairs.target))
-    for depth in (4, 3, 2):  # speakers alike within a cell, durations alike, then conditions
-        weights /= _sums(keys[:depth], weights)
+    keys = np.stack([pairs.target, degraded, label, enrolled, speaker])
+    here, ones = keys[1:4], np.ones(len(pairs.target))
+    targets = _sums(here, pairs.target.astype(np.float64))
+    usable = (targets > 0) & (targets < _sums(here, ones))
+    weights = usable.astype(np.float64)
+    for depth in (5, 4, 3, 2):  # speakers, enrolments, durations alike, then conditions
+        weights /= np.where(usable, _sums(keys[:depth], weights), 1.0)
     weights *= np.where(degraded, 1 - CLEAN_SHARE, CLEAN_SHARE)
     return np.asarray(weights / _sums(keys[:1], weights), np.float64)
 

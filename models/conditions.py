@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -113,9 +114,21 @@ def _rng(path: str, condition: str, seed: int) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
-def is_held_out(path: Path) -> bool:
-    """Whether evaluation owns this noise piece: a quarter of them, by the hash of the name."""
-    return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % 4 == 0
+def is_training_noise(path: Path) -> bool:
+    """Whether training uses this noise piece: three quarters of them, by the hash of the name."""
+    return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % 4 != 0
+
+
+def held_out_noise(paths: Iterable[Path]) -> list[Path]:
+    """The noise pieces that evaluation owns: those that training does not use, and of no
+    recording it does. Pieces ``X-A``, ``X-B``, ... are cuts of one recording ``X``."""
+    every = list(paths)
+    heard = {_recording(path) for path in every if is_training_noise(path)}
+    return [path for path in every if _recording(path) not in heard]
+
+
+def _recording(path: Path) -> str:
+    return path.stem.rsplit("-", 1)[0]
 
 
 def _held_out(folder: Path) -> list[Float32]:
@@ -123,7 +136,7 @@ def _held_out(folder: Path) -> list[Float32]:
         raise ConditionError(f"there is no noise folder {folder}: name one with sound files in it")
     paths = sorted(p for p in folder.rglob("*") if p.suffix in (".opus", ".ogg", ".wav", ".flac"))
     pieces = []
-    for path in filter(is_held_out, paths):
+    for path in held_out_noise(paths):
         samples, rate_hz = sf.read(path, dtype="float32", always_2d=True)
         piece = soxr.resample(samples[:, 0], rate_hz, SAMPLE_RATE_HZ)
         if len(piece) and _power(piece) > QUIETEST_NOISE:

@@ -134,12 +134,12 @@ def _mean(values: Float64 | Bools, among: Bools, weights: Float64) -> Float64:
         return np.asarray((weights @ values) / (weights @ among.astype(np.float64)), np.float64)
 
 
-def _pool(total: Float64, weight: Float64, first: Bools) -> Ints:
-    """Starts of PAV's blocks over points with mean ``total / weight``, all weights positive.
+def _pool(total: Float64, weight: Float64, first: Bools) -> tuple[Ints, Float64, Float64]:
+    """PAV's blocks over points with mean ``total / weight``: starts, totals and weights.
 
-    ``first`` marks the points that begin a sequence of their own. All neighbours that do not
-    rise are pooled at once, which is PAV in another order: any run of violators ends in one
-    block. A pass is a few numpy calls and some ten passes are enough in practice.
+    Weights are positive; ``first`` marks the points that begin a sequence of their own. All
+    neighbours that do not rise are pooled at once, which is PAV in another order: any run of
+    violators ends in one block. A pass is a few numpy calls, some ten are enough in practice.
     """
     starts = np.arange(len(total))
     while True:
@@ -147,7 +147,7 @@ def _pool(total: Float64, weight: Float64, first: Bools) -> Ints:
         keep = first.copy()
         keep[1:] |= mean[1:] > mean[:-1]
         if keep.all():
-            return starts
+            return starts, total, weight
         at = np.flatnonzero(keep)
         total, weight = np.add.reduceat(total, at), np.add.reduceat(weight, at)
         starts, first = starts[at], first[at]
@@ -163,9 +163,8 @@ def isotonic(values: Float64, weights: Float64 | None = None) -> Float64:
         return values
     first = np.zeros(len(values), bool)
     first[0] = True
-    starts = _pool(values * weights, weights, first)
-    means = np.add.reduceat(values * weights, starts) / np.add.reduceat(weights, starts)
-    return np.repeat(means, np.diff(np.append(starts, len(values))))
+    starts, totals, sums = _pool(values * weights, weights, first)
+    return np.repeat(totals / sums, np.diff(np.append(starts, len(values))))
 
 
 def _min_cllr(target: Float64, nontarget: Float64) -> Float64:
@@ -174,9 +173,9 @@ def _min_cllr(target: Float64, nontarget: Float64) -> Float64:
     hits, others = target[rows, columns], nontarget[rows, columns]
     if not len(rows):
         return np.full(len(target), np.nan)
-    starts = _pool(hits, hits + others, np.append(True, rows[1:] != rows[:-1]))
-    hits, others = np.add.reduceat(hits, starts), np.add.reduceat(others, starts)
-    rows = rows[starts]
+    first = np.append(True, rows[1:] != rows[:-1])
+    starts, hits, both = _pool(hits, hits + others, first)
+    others, rows = both - hits, rows[starts]  # whole numbers: the difference is exact
     all_hits, all_others = target.sum(axis=1)[rows], nontarget.sum(axis=1)[rows]
     # A block's LLR is log(hits / others) less that of the whole; where either is none, the
     # LLR is infinite on the right side and costs nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -74,7 +75,14 @@ def score_lists(
                 rows, short = _rows(trials, embeddings, cuts, duration_s, condition)
                 left = (rows >= 0).all(axis=1)
                 scored = _scored(
-                    system, embeddings, rows[left], target[left], speakers[left], resamples, seed
+                    system,
+                    embeddings,
+                    rows[left],
+                    target[left],
+                    speakers[left],
+                    resamples,
+                    # By name: lists are drawn independently, systems and cuts in pairs.
+                    zlib.crc32(f"{seed} {trials.name}".encode()),
                 )
                 cells.append(
                     Cell(

@@ -191,7 +191,8 @@ def _net_speech(
                 try:
                     waveforms[path] = read_audio(path).waveform
                 except AudioError as error:
-                    refused[path] = str(error)
+                    # A report is shared: it names the file, not this machine's folders.
+                    refused[path] = str(error).replace(str(path), path.name)
             if waveforms:
                 masks = speech_mask(list(waveforms.values()), vad)
                 for (path, waveform), mask in zip(waveforms.items(), masks, strict=True):

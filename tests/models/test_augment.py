@@ -10,13 +10,13 @@ import torch
 from models.augment import (
     Augment,
     AugmentConfig,
-    is_training_noise,
     load_noise,
     mu_law,
     opus,
     simulate_rooms,
     telephone,
 )
+from models.conditions import is_training_noise
 
 OFF = AugmentConfig(
     reverberation=0,

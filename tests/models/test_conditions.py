@@ -101,11 +101,17 @@ def test_only_pieces_that_training_leaves_alone_are_used(noise_folder, speech):
         assert np.sum((degrade("noise", short, f"{i}.wav") - short) ** 2) > 0
 
 
-def test_evaluation_and_training_share_no_noise():
-    augment = pytest.importorskip("models.augment")
-
-    for name in [*held_out_names(20), *held_out_names(20, held_out=False)]:
-        assert conditions.is_held_out(Path(name)) != augment.is_training_noise(Path(name))
+def test_evaluation_and_training_share_no_noise_and_no_recording():
+    names = [f"1-{i}-{letter}.opus" for i in range(100) for letter in "ABC"]
+    paths = [Path(name) for name in names]
+    training = [path for path in paths if conditions.is_training_noise(path)]
+    held_out = conditions.held_out_noise(paths)
+    assert held_out
+    assert not {p.stem[:-2] for p in training} & {p.stem[:-2] for p in held_out}
+    alone = [Path(f"hum{i}.wav") for i in range(40)]
+    assert conditions.held_out_noise(alone) == [
+        path for path in alone if not conditions.is_training_noise(path)
+    ]
 
 
 def test_noise_that_cannot_be_had_is_refused(tmp_path):

@@ -168,6 +168,14 @@ def test_isotonic_is_the_weighted_projection(case):
     assert fitted == pytest.approx(reference, abs=1e-7)
 
 
+def test_isotonic_never_falls_by_rounding():
+    weights = np.full(28, 12.31958291)
+    weights[[1, 14]] = 1
+    fitted = metrics.isotonic(np.full(28, 3.0), weights)
+    assert np.all(np.diff(fitted) >= 0)
+    assert fitted == pytest.approx(np.full(28, 3.0))
+
+
 def test_isotonic_by_hand_and_its_limits():
     assert metrics.isotonic(np.array([1.0, 3.0, 2.0, 4.0])).tolist() == [1, 2.5, 2.5, 4]
     assert metrics.isotonic(np.array([3.0, 1.0]), np.array([1.0, 3.0])).tolist() == [1.5, 1.5]
