@@ -62,7 +62,14 @@ class Encoder:
         if not len(waveforms):
             return np.zeros((0, self.embedding_size), np.float32)
         self._check(waveforms)
-        embeddings = self._session.run(None, {self._input: waveforms})[0]
+        try:
+            embeddings = self._session.run(None, {self._input: waveforms})[0]
+        except Exception as error:  # onnxruntime's own exceptions share no narrower base
+            first = str(error).strip().splitlines()[0]
+            raise ProviderError(
+                f"the model failed on the provider {self.provider!r} with input"
+                f" {waveforms.shape}: {first}"
+            ) from error
         if not np.all(np.isfinite(embeddings)):
             raise BundleError(
                 f"the model {self.bundle.manifest.name!r} gave an embedding that is not finite:"
@@ -113,7 +120,12 @@ def _open(
     for provider in wanted:
         if not _may_run(provider):
             continue
-        session = _session(bundle, provider, threads)
+        try:
+            session = _session(bundle, provider, threads)
+        except ProviderError:
+            if choice != "auto":
+                raise
+            continue  # the next one; which it was that runs is in `Encoder.provider`
         if session.get_providers()[0] == PROVIDERS[provider]:
             return session, provider
     raise ProviderError(

@@ -16,6 +16,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from engine.errors import BundleError
+
 SAMPLE_RATE_HZ = 16000
 FRAME_SAMPLES = 512
 CONTEXT_SAMPLES = 64
@@ -27,14 +29,14 @@ Float32 = NDArray[np.float32]
 def silero_path() -> Path:
     """Path of the ONNX file in the installed ``silero-vad`` package.
 
-    Raises ``FileNotFoundError`` when the package is not installed.
+    Raises :class:`BundleError` when the package is not installed.
     """
     spec = importlib.util.find_spec("silero_vad")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError("the package silero-vad is not installed: pip install silero-vad")
+        raise BundleError("the package silero-vad is not installed: pip install silero-vad")
     path = Path(spec.origin).parent / "data" / "silero_vad.onnx"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: reinstall the package silero-vad")
+        raise BundleError(f"{path} is missing: reinstall the package silero-vad")
     return path
 
 

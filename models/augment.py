@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from engine.errors import VoxwatchError
 from models.conditions import is_training_noise
 
 SAMPLE_RATE_HZ = 16000
@@ -27,16 +28,23 @@ MU = 255.0
 Float32 = NDArray[np.float32]
 
 
+class CorpusError(VoxwatchError):
+    """Training data that is missing or cannot be read; the message names the file."""
+
+
 def load_noise(folder: Path) -> Float32:
     """All training noise pieces end to end, each at unit power."""
     pieces = []
     for path in sorted(p for p in folder.rglob("*.opus") if is_training_noise(p)):
-        waveform, _ = sf.read(path, dtype="float32")
+        try:
+            waveform, _ = sf.read(path, dtype="float32")
+        except sf.LibsndfileError as error:
+            raise CorpusError(f"{path} is no sound file that can be read: remove it") from error
         power = float(np.mean(waveform**2))
         if power > 0:
             pieces.append(waveform / np.float32(np.sqrt(power)))
     if not pieces:
-        raise FileNotFoundError(f"no noise in {folder}: expected .opus files")
+        raise CorpusError(f"there is no noise to train with in {folder}: put .opus files there")
     return np.concatenate(pieces)
 
 
@@ -132,7 +140,7 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opus: float = 0.15
     noise_snr_db: tuple[float, float] = (0.0, 20.0)
     babble_snr_db: tuple[float, float] = (5.0, 20.0)
-    speed: float = 0.5
+    speed: float = 0.5  # of drawing a speed of `data.speeds` anew, the unchanged one among them
     rooms: int = 1500
     frequency_mask_bins: int = 8
     time_mask_frames: int = 12

@@ -8,6 +8,8 @@ number that is not linear, ``half_speech_s``, it is convex, so that is searched 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -116,24 +118,42 @@ def ratios(calibration: Calibration, trials: Trials) -> Float64:
 
 
 def cross_validate(
-    trials: Trials, rng: np.random.Generator, *, raw_cosine: bool
+    trials: Trials, folds: Ints, *, raw_cosine: bool
 ) -> tuple[float, list[dict[str, Any]]]:
     """Cllr on speakers that the fit has not seen, and a table of it by duration.
 
-    Each fold fits on trials between speakers outside it and scores those within it; what
-    crosses the fold's border is left out.
+    ``folds`` has the fold of each speaker. Each fold fits on trials between speakers outside
+    it and scores those within it; what crosses its border is left out.
     """
-    count = int(trials.speakers.max()) + 1
-    fold = rng.permutation(count) % min(FOLDS, count)
-    sides = fold[trials.speakers]
+    sides = folds[trials.speakers]
     evidence = np.full(len(trials.norm), np.nan)
-    for k in range(int(fold.max()) + 1):
+    for k in np.unique(folds):
         fitted = fit(trials.where((sides != k).all(axis=1)), raw_cosine=raw_cosine)
         rows = (sides == k).all(axis=1)
         evidence[rows] = ratios(fitted, trials)[rows]
     scored = np.isfinite(evidence)
     kept = trials.where(scored)
     return _cllr(evidence[scored], kept), table(evidence[scored], kept)
+
+
+def deal_folds(groups: Sequence[Hashable], rng: np.random.Generator) -> Ints:
+    """A fold for each speaker, who belongs to one of ``groups``; folds are of about one size.
+
+    A small group stays whole: its members are each other's non-targets, and split up they
+    would meet nobody. One larger than a fold is dealt out singly.
+    """
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for speaker, group in enumerate(groups):
+        members[group].append(speaker)
+    hands: list[list[int]] = []
+    for own in members.values():
+        hands += [own] if len(own) <= len(groups) / FOLDS else [[speaker] for speaker in own]
+    order = rng.permutation(len(hands))
+    folds, size = np.zeros(len(groups), np.intp), np.zeros(FOLDS, np.intp)
+    for hand in sorted((hands[i] for i in order), key=len, reverse=True):
+        folds[hand] = emptiest = int(size.argmin())
+        size[emptiest] += len(hand)
+    return folds
 
 
 def _cllr(evidence: Float64, trials: Trials) -> float:

@@ -4,8 +4,8 @@ The utterances of a speaker are split in two halves, at random and more than onc
 there are enough; one half enrols, the other tests, so no utterance is on both sides. A
 half is joined and cut to net durations from 0.75 to 10 s, and its first utterance is also
 used whole. Enrolment is clean; test segments come clean and degraded. Non-target trials
-stay within a source and, as far as there are speakers, within a language: pairs that
-differ in either are easier than any that matter.
+stay within a source and, where there are speakers, within a language: pairs that differ
+in either are easier than those that matter, and a fit on them would believe too much.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ENROL_S = (1.5, 3.0, 5.0, 10.0)
 DEGRADED_S = (1.0, 2.0, 3.0, 5.0)
 WHOLE = 0.0  # label of a segment that is one utterance as it is
 MOST_SPLITS = 3
-NONTARGETS = 8  # of each kind, for every test segment
+NONTARGETS = 12  # for every test segment
 CLEAN_SHARE = 0.6  # of the weight; the rest is degraded
 SNR_DB = (5.0, 20.0)
 BATCH_SAMPLES = 60 * SAMPLE_RATE_HZ
@@ -163,7 +163,7 @@ class Pairs:
 def pair_segments(
     segments: Sequence[Segment], corpus: Corpus, speakers: Sequence[str], rng: np.random.Generator
 ) -> Pairs:
-    """All target trials, and for each test segment some non-target trials of either kind."""
+    """All target trials, and some non-target trials for each test segment."""
     enrol_rows = [i for i, s in enumerate(segments) if _enrols(s)]
     same: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     for i in enrol_rows:
@@ -171,14 +171,14 @@ def pair_segments(
     by_speaker: dict[int, list[int]] = defaultdict(list)
     for i in enrol_rows:
         by_speaker[segments[i].speaker].append(i)
-    near, far = _neighbours(corpus, speakers, set(by_speaker))
+    rivals = _rivals(corpus, speakers, set(by_speaker))
     pairs: list[tuple[int, int, bool]] = []
     for test, segment in enumerate(segments):
         other = same[segment.speaker, segment.split, 1 - segment.half]
         pairs += [(enrol, test, True) for enrol in other]
-        for others in (near[segment.speaker], far[segment.speaker]):
-            for speaker in rng.choice(others, NONTARGETS) if others else ():
-                pairs.append((int(rng.choice(by_speaker[int(speaker)])), test, False))
+        others = rivals[segment.speaker]
+        for speaker in rng.choice(others, NONTARGETS) if others else ():
+            pairs.append((int(rng.choice(by_speaker[int(speaker)])), test, False))
     enrol, test_rows, target = zip(*pairs, strict=True)
     return Pairs(np.array(enrol, np.intp), np.array(test_rows, np.intp), np.array(target, bool))
 
@@ -187,18 +187,15 @@ def _enrols(segment: Segment) -> bool:
     return not segment.degraded and segment.label_s in (*ENROL_S, WHOLE)
 
 
-def _neighbours(
-    corpus: Corpus, speakers: Sequence[str], usable: set[int]
-) -> tuple[list[list[int]], list[list[int]]]:
-    """For each speaker, others of its source: in its own language, and in any other."""
-    kinds = [(corpus.by_speaker[s][0].source, corpus.by_speaker[s][0].language) for s in speakers]
-    near: list[list[int]] = [[] for _ in speakers]
-    far: list[list[int]] = [[] for _ in speakers]
-    for i, (source, language) in enumerate(kinds):
-        for j in usable - {i}:
-            if kinds[j][0] == source:
-                (near if kinds[j][1] == language else far)[i].append(j)
-    return near, far
+def _rivals(corpus: Corpus, speakers: Sequence[str], usable: set[int]) -> list[list[int]]:
+    """For each speaker, others of its source: of its language, or of any if there is none."""
+    first = [corpus.by_speaker[name][0] for name in speakers]
+    rivals = []
+    for i, own in enumerate(first):
+        same_source = [j for j in sorted(usable - {i}) if first[j].source == own.source]
+        same_language = [j for j in same_source if first[j].language == own.language]
+        rivals.append(same_language or same_source)
+    return rivals
 
 
 def weigh(segments: Sequence[Segment], pairs: Pairs) -> Float64:

@@ -123,7 +123,7 @@ def evaluate(
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap resamples over speakers for the intervals.")
     ] = 1000,
-    seed: Annotated[int, typer.Option(help="Of noise, rooms, trials and resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of noise, rooms, trials and resamples.")] = 0,
     provider: ProviderOption = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
 ) -> None:
@@ -201,10 +201,10 @@ def calibrate(
         Path | None,
         typer.Option(metavar="FOLDER", help="The calibrated bundle [in place]."),
     ] = None,
-    cohort_speakers: Annotated[
-        int, typer.Option(min=2, help="Speakers in the cohort that normalises scores.")
-    ] = 400,
-    seed: Annotated[int, typer.Option(help="Of segments, trials and folds.")] = 0,
+    cohort_per_source: Annotated[
+        int, typer.Option(min=2, help="Most cohort speakers from one source of speech.")
+    ] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Of segments, trials and folds.")] = 0,
     provider: ProviderOption = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
 ) -> None:
@@ -225,7 +225,7 @@ def calibrate(
         cache,
         heldout,
         output,
-        cohort_speakers=cohort_speakers,
+        cohort_per_source=cohort_per_source,
         seed=seed,
         provider=provider,
         threads=threads,

@@ -137,7 +137,10 @@ def _held_out(folder: Path) -> list[Float32]:
     paths = sorted(p for p in folder.rglob("*") if p.suffix in (".opus", ".ogg", ".wav", ".flac"))
     pieces = []
     for path in held_out_noise(paths):
-        samples, rate_hz = sf.read(path, dtype="float32", always_2d=True)
+        try:
+            samples, rate_hz = sf.read(path, dtype="float32", always_2d=True)
+        except (sf.LibsndfileError, OSError) as error:
+            raise ConditionError(f"{path} is no sound file that can be read: remove it") from error
         piece = soxr.resample(samples[:, 0], rate_hz, SAMPLE_RATE_HZ)
         if len(piece) and _power(piece) > QUIETEST_NOISE:
             pieces.append(np.asarray(piece, np.float32))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from engine.speech import speech_mask
 from engine.vad import SAMPLE_RATE_HZ, SileroVad
-from models.augment import opus
+from models.augment import CorpusError, opus
 
 MAX_CODED_S = 30  # a speaker's speech after the codec: enough for any crop
 MIN_SPEECH_S = 0.3  # under this the detector found nothing to trust: keep the utterance whole
@@ -61,7 +61,7 @@ def prepare(data: Path, cache: Path) -> None:
                 speech = waveform[a:b][mask[a:b]]
                 if len(speech) < MIN_SPEECH_S * SAMPLE_RATE_HZ:
                     speech = waveform[a:b]
-                np.round(speech * 32767).astype("<i2").tofile(store)
+                np.round(speech.clip(-1, 1) * 32767).astype("<i2").tofile(store)
                 place = [row["speaker"], row["source"], row["language"], position, len(speech)]
                 writer.writerow(place)
                 position += len(speech)
@@ -76,8 +76,18 @@ def _masked(
     ordered = sorted(paths, key=lambda p: p.stat().st_size)
     for i in range(0, len(ordered), BATCH_FILES):
         group = ordered[i : i + BATCH_FILES]
-        waveforms = [sf.read(p, dtype="float32")[0] for p in group]
+        waveforms = [_decoded(p) for p in group]
         yield from zip(group, waveforms, speech_mask(waveforms, vad), strict=True)
+
+
+def _decoded(path: Path) -> Float32:
+    try:
+        waveform, rate_hz = sf.read(path, dtype="float32")
+    except sf.LibsndfileError as error:
+        raise CorpusError(f"{path} cannot be read ({error}): fetch the data again") from error
+    if rate_hz != SAMPLE_RATE_HZ or waveform.ndim != 1:
+        raise CorpusError(f"{path} is not mono at {SAMPLE_RATE_HZ} Hz: convert it")
+    return np.asarray(waveform, np.float32)
 
 
 class Corpus:

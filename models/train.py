@@ -1,8 +1,8 @@
 """Training: ``voxwatch train CONFIG``.
 
-One process, one loop. Every batch is drawn from a generator seeded by the run's
-seed and the step, so a resumed run sees the batches it would have seen, and a run
-is reproducible from its configuration.
+One readable module, longer than most for that: one process, one loop. Every batch is
+drawn from a generator seeded by the run's seed and the step, so a resumed run sees the
+batches it would have seen, and a run is reproducible from its configuration.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import copy
 import hashlib
 import json
 import os
+import pickle
 import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -83,17 +84,22 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sub_centres: int = 1
 
 
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """AdamW with warm-up, a constant stretch and a decay to zero."""
 
-    steps: int
+    steps: Positive
+    until: Positive | None = None  # stop here, to go on with other settings and --resume
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    warmup_steps: int = 300
-    decay_share: float = 0.35
+    warmup_steps: Positive = 300
+    decay_share: Share = 0.35
     clip_norm: float = 3.0
     ema: float = 0.998
-    evaluate_every: int = 500
+    evaluate_every: Positive = 500
     checkpoint_minutes: float = 4.0
     compile: bool = True  # minutes once for each crop length, then about a third faster
 
@@ -101,7 +107,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole training run, as its TOML file states it."""
 
-    seed: int
+    seed: Annotated[int, msgspec.Meta(ge=0)]
     data: Data
     schedule: Schedule
     network: Network = Network()
@@ -118,6 +124,12 @@ def load_config(path: Path) -> Config:
         raise TrainingError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
         raise TrainingError(f"{path}: {error}") from error
+    try:
+        Architecture(**msgspec.structs.asdict(config.network))
+    except ValueError as error:
+        raise TrainingError(f"{path}: network: {error}") from error
+    if config.data.batch_s < max(config.data.crops_s) * config.data.utterances_per_speaker * 2:
+        raise TrainingError(f"{path}: data.batch_s must hold two speakers' longest crops")
     if config.loss.ge2e > 0 and config.data.utterances_per_speaker < 2:
         raise TrainingError(f"{path}: loss.ge2e needs data.utterances_per_speaker of 2 or more")
     if config.loss.distillation > 0 and config.data.teacher is None:
@@ -141,6 +153,10 @@ def prepare_data(config: Config) -> None:
         np.save(cache / "rooms.npy", rooms.astype(np.float16))
     if not (cache / "noise.npy").exists():
         np.save(cache / "noise.npy", load_noise(data.noise).astype(np.float16))
+    if data.teacher is not None and not data.teacher.is_file():
+        raise TrainingError(
+            f"the teacher's weights are not at {data.teacher}: README says where they come from"
+        )
     if data.teacher is not None and not (cache / "targets.npz").exists():
         write_targets(Corpus(cache), data.teacher, cache / "targets.npz", data.speeds)
 
@@ -200,6 +216,10 @@ class Sampler:
         weights = np.array(data.crop_weights) / sum(data.crop_weights)
         crop_s = data.crops_s[rng.choice(len(weights), p=weights)]
         groups = int(data.batch_s / crop_s) // data.utterances_per_speaker
+        if groups > len(self.speakers):
+            raise TrainingError(
+                f"a batch of {groups} speakers, but only {len(self.speakers)}: lower data.batch_s"
+            )
         drawn = rng.choice(len(self.speakers), groups, replace=False, p=self._probability)
         waveforms, labels, targets = [], [], []
         for index in np.repeat(drawn, data.utterances_per_speaker):
@@ -280,15 +300,16 @@ def _embed(encode: nn.Module, waveforms: Tensor) -> NDArray[np.float64]:
 class Learner:
     """Network, losses, optimiser and moving average: everything a checkpoint holds."""
 
-    def __init__(self, config: Config, classes: int, device: torch.device) -> None:
+    def __init__(self, config: Config, sampler: Sampler, device: torch.device) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.step = config, device, 0
+        self.speakers_sha256 = hashlib.sha256("\n".join(sampler.speakers).encode()).hexdigest()
+        self.config, self.device, self.step, self.elapsed_s = config, device, 0, 0.0
         self.arch = Architecture(**msgspec.structs.asdict(config.network))
         self.network = NeXtTDNN(self.arch).to(device)
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         size = self.arch.embedding_size
         loss = config.loss
-        self.aam = AAMSoftmax(size, classes, loss.sub_centres, loss.scale).to(device)
+        self.aam = AAMSoftmax(size, sampler.classes, loss.sub_centres, loss.scale).to(device)
         self.ge2e = GE2E(max(config.data.utterances_per_speaker, 2)).to(device)
         self.front_end = LogMel().to(device)
         modules = [self.network, self.aam, self.ge2e]
@@ -326,7 +347,7 @@ class Learner:
         self.optimiser.step()
         self.step += 1
         self._average()
-        return {**losses, "gradient_norm": norm}
+        return {**{name: value.detach() for name, value in losses.items()}, "gradient_norm": norm}
 
     def encoder(self) -> nn.Module:
         """The averaged network with its front end: waveform to embedding."""
@@ -376,6 +397,8 @@ class Learner:
             "optimiser": self.optimiser.state_dict(),
             "arch": asdict(self.arch),
             "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "speakers": self.speakers_sha256,
             "config": msgspec.json.encode(self.config, enc_hook=str).decode(),
         }
         partial = path.with_suffix(".part")
@@ -383,11 +406,23 @@ class Learner:
         partial.replace(path)
 
     def load(self, path: Path) -> None:
-        """Continue from a checkpoint of :meth:`save`."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        for name in ("network", "ema", "aam", "ge2e", "optimiser"):
-            getattr(self, name).load_state_dict(state[name])
-        self.step = state["step"]
+        """Continue from a checkpoint of :meth:`save`.
+
+        Losses, schedule and augmentation may differ from those it was saved with; network and
+        speakers may not, or speakers that were trained on would count as held out.
+        """
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            if state["speakers"] != self.speakers_sha256:
+                raise TrainingError(f"{path} was trained on other speakers: use another --output")
+            for name in ("network", "ema", "aam", "ge2e", "optimiser"):
+                getattr(self, name).load_state_dict(state[name])
+            self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        except (OSError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as error:
+            raise TrainingError(
+                f"{path} is damaged or of another network ({type(error).__name__}): use another"
+                " --output"
+            ) from error
 
 
 def run(
@@ -413,22 +448,31 @@ def run(
     prepare_data(settings)
     corpus = Corpus(settings.data.cache)
     heldout = held_out(corpus, settings.data)
-    (output / "heldout.txt").write_text("".join(f"{s}\n" for s in heldout))
-    (output / "config.toml").write_bytes(config.read_bytes())
     sampler = Sampler(corpus, settings, heldout)
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    learner = Learner(settings, sampler.classes, torch.device(where))
+    learner = Learner(settings, sampler, _device(where))
     if resume and checkpoint.exists():
         learner.load(checkpoint)
     elif (centres := sampler.class_centres()) is not None:
         with torch.no_grad():
             learner.aam.weight.copy_(torch.from_numpy(centres).unsqueeze(1))
+    (output / "heldout.txt").write_text("".join(f"{s}\n" for s in heldout))
+    (output / "config.toml").write_bytes(config.read_bytes())
     parameters = sum(p.numel() for p in learner.network.parameters())
     tqdm.write(
         f"{parameters / 1e6:.2f} M parameters, {sampler.classes} classes, "
         f"{len(sampler.speakers)} speakers, {len(heldout)} held out, on {where}"
     )
     _loop(learner, sampler, corpus, heldout, output)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:  # what torch raises differs by build
+        raise TrainingError(
+            f"the device {name!r} cannot be used here: --device auto, cpu, cuda or cuda:N"
+        ) from error
 
 
 def _loop(
@@ -438,10 +482,15 @@ def _loop(
     noise = np.load(settings.data.cache / "noise.npy").astype(np.float32)
     rooms = np.load(settings.data.cache / "rooms.npy").astype(np.float32)
     augment = Augment(settings.augment, noise, rooms, settings.seed)
-    development = Development(corpus, heldout, augment)
+    # Degraded by the default augmentation whatever the run's is: one curve, one test.
+    fixed = Augment(AugmentConfig(), noise, rooms, seed=0)
+    development = Development(corpus, heldout, fixed)
     writer = SummaryWriter(str(output / "tensorboard"))
-    steps, saved, started = settings.schedule.steps, time.monotonic(), time.monotonic()
+    _forget_after(output / "log.jsonl", learner.step)
+    schedule, saved = settings.schedule, time.monotonic()
+    steps = min(schedule.steps, schedule.until or schedule.steps)
     bar = tqdm(total=steps, initial=learner.step, unit="step", mininterval=5)
+    mark = time.monotonic()
     while learner.step < steps:
         rng = np.random.default_rng([settings.seed, learner.step])
         augment.generator.manual_seed(int(rng.integers(2**62)))
@@ -452,6 +501,8 @@ def _loop(
         moved = None if targets is None else targets.to(learner.device)
         losses = learner.train_step(features, labels.to(learner.device), moved)
         bar.update()
+        learner.elapsed_s += time.monotonic() - mark
+        mark = time.monotonic()
         if learner.step % 50 == 0:
             values = {name: round(float(value), 4) for name, value in losses.items()}
             for name, value in values.items():
@@ -461,7 +512,7 @@ def _loop(
             rates = development.error_rates(learner.encoder())
             for name, value in rates.items():
                 writer.add_scalar(f"eer/{name}", value, learner.step)
-            _append(output / "log.jsonl", learner, losses, rates, time.monotonic() - started)
+            _append(output / "log.jsonl", learner, losses, rates)
             tqdm.write(f"step {learner.step}: EER {rates}")
         if time.monotonic() - saved > settings.schedule.checkpoint_minutes * 60:
             learner.save(output / "last.pt")
@@ -471,12 +522,19 @@ def _loop(
     bar.close()
 
 
+def _forget_after(path: Path, step: int) -> None:
+    """Drop the log of steps that a kill undid: they are trained, and logged, again."""
+    if path.exists():
+        kept = [e for e in path.read_text().splitlines() if json.loads(e)["step"] <= step]
+        path.write_text("".join(f"{entry}\n" for entry in kept))
+
+
 def _append(
-    path: Path, learner: Learner, losses: dict[str, Tensor], rates: dict[str, float], elapsed: float
+    path: Path, learner: Learner, losses: dict[str, Tensor], rates: dict[str, float]
 ) -> None:
     entry = {
         "step": learner.step,
-        "elapsed_s": round(elapsed),
+        "elapsed_s": round(learner.elapsed_s),
         **{name: round(float(value), 4) for name, value in losses.items()},
         **{f"eer_{name}": round(value, 3) for name, value in rates.items()},
     }

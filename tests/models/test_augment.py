@@ -10,6 +10,7 @@ import torch
 from models.augment import (
     Augment,
     AugmentConfig,
+    CorpusError,
     load_noise,
     mu_law,
     opus,
@@ -123,5 +124,5 @@ def test_noise_is_split_between_training_and_evaluation(tmp_path) -> None:  # ty
 
 
 def test_a_folder_without_noise_is_an_error(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(FileNotFoundError, match="no noise"):
+    with pytest.raises(CorpusError, match="no noise"):
         load_noise(tmp_path)

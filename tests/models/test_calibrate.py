@@ -9,20 +9,31 @@ import pytest
 from engine.bundle import Bundle, load_bundle, write_bundle
 from engine.encoder import Encoder, embed_speech
 from engine.scores import Scorer
+from models import calibrate as calibration
 from models.calibrate import CalibrationError, calibrate, cohort_names
 from models.corpus import Corpus
 
 SPEAKERS = 24
 
 
-def test_the_cohort_leaves_out_the_held_out_and_spreads_over_groups(corpus: Corpus) -> None:
-    excluded = {"s00", "s01", "s02"}
-    names = cohort_names(corpus, excluded, 8, np.random.default_rng(0))
+def test_the_cohort_leaves_out_the_held_out_and_spreads_over_languages(corpus: Corpus) -> None:
+    heldout = ["s00", "s01", "s02"]  # of both sources
+    names = cohort_names(corpus, heldout, 4, np.random.default_rng(0))
     assert len(set(names)) == 8
-    assert not excluded & set(names)
-    groups = [(u.source, u.language) for u in (corpus.by_speaker[name][0] for name in names)]
-    assert all(groups.count(g) == 2 for g in set(groups))
+    assert not set(heldout) & set(names)
+    first = [corpus.by_speaker[name][0] for name in names]
+    groups = [(u.source, u.language) for u in first]
+    assert {group: groups.count(group) for group in groups} == dict.fromkeys(groups, 2)
     assert len(set(groups)) == 4
+
+
+def test_the_cohort_has_a_few_of_sources_that_nobody_is_held_out_of(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "COHORT_PER_OTHER", 1)
+    names = cohort_names(corpus, ["s00"], 100, np.random.default_rng(0))
+    sources = [corpus.by_speaker[name][0].source for name in names]
+    assert (sources.count("blue"), sources.count("red")) == (SPEAKERS // 2 - 1, 1)
 
 
 def heldout_file(folder: Path, names: list[str]) -> Path:

@@ -4,10 +4,13 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from engine.bundle import Calibration
 from engine.scores import llr, speech_gain
-from models.calibration_fit import Trials, cross_validate, fit, ratios, table
+from models import calibration_fit
+from models.calibration_fit import Trials, cross_validate, deal_folds, fit, ratios, table
 from models.metrics import measure
 
 
@@ -78,7 +81,8 @@ def _columns(trials: Trials) -> dict[str, Any]:
 
 def test_cross_validation_sees_each_speaker_once_and_reports_durations() -> None:
     trials, truth = simulated(6)
-    cllr, rows = cross_validate(trials, np.random.default_rng(0), raw_cosine=False)
+    folds = deal_folds(range(60), np.random.default_rng(0))
+    cllr, rows = cross_validate(trials, folds, raw_cosine=False)
     assert [row["test_s"] for row in rows] == [1.0, 2.0, 3.0, 5.0]
     assert sum(row["targets"] for row in rows) == trials.target.sum()
     assert 0 < sum(row["nontargets"] for row in rows) < (~trials.target).sum()
@@ -90,3 +94,27 @@ def test_the_table_skips_what_cannot_be_measured() -> None:
     only_targets = trials.target | (trials.label_s != 1.0)
     kept = trials.where(only_targets)
     assert [row["test_s"] for row in table(truth[only_targets], kept)] == [2.0, 3.0, 5.0]
+
+
+def test_folds_keep_small_groups_whole_and_divide_a_large_one() -> None:
+    groups = ["large"] * 40 + [f"small {i // 3}" for i in range(60)]
+    folds = deal_folds(groups, np.random.default_rng(1))
+    sizes = np.bincount(folds)
+    assert len(sizes) == 5
+    assert sizes.max() - sizes.min() <= 3
+    assert set(folds[:40]) == set(range(5))
+    assert all(len(set(folds[i : i + 3])) == 1 for i in range(40, 100, 3))
+
+
+def test_no_fold_is_fitted_on_the_speakers_it_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials, _ = simulated(8, speakers=20)
+    folds = deal_folds(range(20), np.random.default_rng(0))
+    seen: list[set[int]] = []
+
+    def spy(part: Trials, *, raw_cosine: bool) -> Calibration:
+        seen.append(set(part.speakers.flat))
+        return fit(part, raw_cosine=raw_cosine)
+
+    monkeypatch.setattr(calibration_fit, "fit", spy)
+    cross_validate(trials, folds, raw_cosine=False)
+    assert seen == [set(np.flatnonzero(folds != k)) for k in range(5)]

@@ -43,16 +43,25 @@ def test_enrolment_and_test_share_no_utterance(
         assert not enrol.degraded
 
 
-def test_non_targets_stay_within_a_source_and_half_within_a_language(
+def test_non_targets_stay_within_a_source_and_a_language(
     corpus: Corpus, segments: list[cutting.Segment], pairs: cutting.Pairs
 ) -> None:
     first = [u[0] for u in corpus.by_speaker.values()]
-    others = ~pairs.target
-    enrol = [first[segments[i].speaker] for i in pairs.enrol[others]]
-    test = [first[segments[i].speaker] for i in pairs.test[others]]
-    assert all(a.source == b.source for a, b in zip(enrol, test, strict=True))
-    near = [a.language == b.language for a, b in zip(enrol, test, strict=True)]
-    assert np.mean(near) == pytest.approx(0.5)
+    for e, t in zip(pairs.enrol[~pairs.target], pairs.test[~pairs.target], strict=True):
+        enrol, test = first[segments[e].speaker], first[segments[t].speaker]
+        assert (enrol.source, enrol.language) == (test.source, test.language)
+
+
+def test_who_is_alone_with_a_language_meets_others_of_the_source(corpus: Corpus) -> None:
+    names = ["s00", "s01", "s02", "s05"]  # blue en, red en, blue fr, red en
+    rng = np.random.default_rng(0)
+    cut = cutting.cut_segments(corpus, names, RATE // 2, rng)
+    pairs = cutting.pair_segments(cut, corpus, names, rng)
+    met = {
+        (cut[t].speaker, cut[e].speaker)
+        for e, t in zip(pairs.enrol[~pairs.target], pairs.test[~pairs.target], strict=True)
+    }
+    assert met == {(0, 2), (2, 0), (1, 3), (3, 1)}
 
 
 def test_weights_give_every_duration_condition_and_speaker_its_share(
@@ -61,6 +70,7 @@ def test_weights_give_every_duration_condition_and_speaker_its_share(
     weights = cutting.weigh(segments, pairs)
     degraded = np.array([segments[i].degraded for i in pairs.test])
     label = np.array([segments[i].label_s for i in pairs.test])
+    enrolled = np.array([segments[i].label_s for i in pairs.enrol])
     speaker = np.array([segments[i].speaker for i in pairs.test])
     for kind in (pairs.target, ~pairs.target):
         assert weights[kind].sum() == pytest.approx(1)
@@ -68,8 +78,11 @@ def test_weights_give_every_duration_condition_and_speaker_its_share(
         clean = [weights[kind & ~degraded & (label == x)].sum() for x in np.unique(label)]
         np.testing.assert_allclose(clean, cutting.CLEAN_SHARE / len(clean))
         one = kind & ~degraded & (label == 1.0)
-        each = [weights[one & (speaker == s)].sum() for s in np.unique(speaker[one])]
-        np.testing.assert_allclose(each, each[0])
+        enrolments = [weights[one & (enrolled == x)].sum() for x in np.unique(enrolled)]
+        np.testing.assert_allclose(enrolments, enrolments[0])
+        cell = one & (enrolled == 3.0)
+        speakers = [weights[cell & (speaker == s)].sum() for s in np.unique(speaker[cell])]
+        np.testing.assert_allclose(speakers, speakers[0])
 
 
 @pytest.mark.parametrize("turn", range(cutting.TrainingConditions.KINDS))
