@@ -26,6 +26,8 @@ README = (ROOT / "README.md").read_text()
 NOT_RUN = {
     "scripts/test": "it runs this test",
     "scripts/demo": "tests/scripts/test_demo.py runs it",
+    "pip download": "it needs the network",
+    "python -m zipfile": "it unpacks that download",
     "pip install": "scripts/environment.sh runs it, and it takes minutes",
     "voxwatch evaluate speakers": "all conditions with plots; the list before it is run",
     "voxwatch models pull": "it needs the network",

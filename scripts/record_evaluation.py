@@ -1,0 +1,49 @@
+"""Puts the mean figures of an evaluation into a bundle's manifest.
+
+python scripts/record_evaluation.py REPORT.json [BUNDLE]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from engine.bundle import COHORT_FILE, load_bundle, write_bundle
+
+
+def figures(report: dict[str, Any]) -> dict[str, Any]:
+    """EER in per cent, Cllr and minCllr in bits, by duration of the test side, clean."""
+    found = {}
+    for row in report["means"]:
+        if row["condition"] == "clean" and row["list"] == "mean":
+            seconds = row["duration_s"]
+            name = "full" if seconds is None else f"{seconds:g} s"
+            values = row["calibrated"]
+            found[name] = {
+                "lists": row["lists"],
+                "trials": row["trials"],
+                "eer_percent": round(100 * values["eer"]["value"], 2),
+                "cllr": round(values["cllr"]["value"], 4),
+                "min_cllr": round(values["min_cllr"]["value"], 4),
+            }
+    speakers = max(row["speakers"] for row in report["means"])
+    return {"speakers": speakers, "lists": [r["name"] for r in report["lists"]], "clean": found}
+
+
+def main() -> None:
+    """Rewrites the bundle's manifest; model and cohort stay as they are."""
+    report = json.loads(Path(sys.argv[1]).read_text())
+    bundle = load_bundle(Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    manifest = msgspec.structs.replace(bundle.manifest, evaluation=figures(report))
+    # As stored: the cohort that a bundle is loaded with has been brought to unit length again.
+    stored = np.load(bundle.folder / COHORT_FILE) if bundle.cohort is not None else None
+    write_bundle(bundle.folder, manifest, bundle.model_path.read_bytes(), stored)
+
+
+if __name__ == "__main__":
+    main()
