@@ -132,7 +132,7 @@ def _chosen_channel(path: Path, channels: int, channel: int | None) -> int:
     if channel is None:
         raise AudioError(
             f"{path}: has {channels} channels, which may be different people: "
-            f"choose one with --channel {which}"
+            f"choose one with --channel {which}, or keep one channel only in the file"
         )
     if not 0 <= channel < channels:
         raise AudioError(f"{path}: has no channel {channel}: choose one with --channel {which}")

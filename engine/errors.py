@@ -3,7 +3,10 @@
     VoxwatchError
       AudioError      sound that cannot be used: unreadable, too short, silent, not finite
       BundleError     a model bundle that is missing, damaged, foreign or unwritable
-      ProviderError   an execution provider asked for by name that cannot run here
+      ProviderError   an execution provider that cannot run here, or failed while it ran
+
+Each room of ours adds its own below these: models/ has errors of training, evaluation,
+calibration, conversion and download.
 
 The message is one line that says what is wrong and what to do about it: the command
 line prints it as it stands, without a traceback. Errors of the programmer (a wrong

@@ -14,15 +14,17 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from engine.bundle import Bundle, load_bundle
 from engine.encoder import Encoder
-from models.checkpoint import CheckpointError, import_checkpoint
 from models.download import DownloadError, fetch, sha256_of
-from models.export import Identity, Precision
+
+if TYPE_CHECKING:
+    from models.export import Precision
 
 REPOSITORY = "dmlguq456/NeXt_TDNN_ASV"
 # The commit whose README says that the trained models lie in `experiments`; the file names
@@ -101,6 +103,10 @@ def pull(
         fetch(entry.url, file, sha256=pinned, progress=progress)
     actual = sha256_of(file)
     origin = f"{entry.source}; checkpoint sha256 {actual}"
+    # Conversion needs torch; listing and checking bundles does not.
+    from models.checkpoint import CheckpointError, import_checkpoint
+    from models.export import Identity
+
     identity = Identity(name, COMMIT[:12], entry.licence, origin)
     try:
         bundle = import_checkpoint(
