@@ -68,6 +68,19 @@ def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
     return Audio(waveform.astype(np.float32, copy=False), rate_hz, _clipped(samples), level_dbfs)
 
 
+def _check_riff_length(path: Path) -> None:
+    """Refuse a WAV that is shorter than its header says, which libsndfile would not mention."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    stated = int.from_bytes(head[4:8], "little") + 8
+    # Programs that stream to a pipe cannot know the length: they state none, or the largest.
+    known = 8 < stated < 0x7FFF_FFFF
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and known and stated > path.stat().st_size + 1:
+        raise AudioError(
+            f"{path}: cut short: {path.stat().st_size} bytes of {stated}: copy it again"
+        )
+
+
 def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
     if path.is_dir():
         raise AudioError(f"{path}: is a folder: name a sound file in it")
@@ -77,6 +90,7 @@ def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
         raise AudioError(f"{path}: not a regular file: save the sound to a file first")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty: record or copy it again")
+    _check_riff_length(path)
     try:
         # By descriptor, so that the content decides the format and never the name: libsndfile
         # takes a file called .vox or .raw for headerless samples, whatever is in it.

@@ -52,7 +52,10 @@ class Decision(Event, frozen=True, kw_only=True, tag="decision"):
 
 
 class Change(Event, frozen=True, kw_only=True, tag="change"):
-    """Another voice since ``at``, noticed at ``detected_at``."""
+    """Another voice, which began between ``at`` and ``detected_at``.
+
+    ``from`` is who was matched until then, if anyone; who it is now, later decisions tell.
+    """
 
     at: float
     detected_at: float

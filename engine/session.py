@@ -268,8 +268,9 @@ class Session:
         self._recent.forget()
         self._recent.add(seen)
         at, now = _seconds(window.start), _seconds(window.end)
+        left = self._state[1] if self._state and self._state[0] == "match" else None
         return Change(
-            t=now, at=at, detected_at=now, llr=score.llr, from_speaker=None, to_speaker=None
+            t=now, at=at, detected_at=now, llr=score.llr, from_speaker=left, to_speaker=None
         )
 
     def _scored(self, window: Window, embedding: Float32) -> list[AnyEvent]:
@@ -334,7 +335,7 @@ class Session:
             t=_seconds(self._received),
             received_s=_seconds(self._received),
             speech_s=_seconds(self._speech),
-            match_s=self._match_s,
+            match_s=round(self._match_s, 3),
             decisions=dict(self._decisions),
             model=self._model,
         )

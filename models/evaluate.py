@@ -127,6 +127,11 @@ def run(
         model=system.described(),
         progress=progress,
     )
+    if not any(len(cell.target) for cell in cells):
+        raise EvaluationError(
+            "nothing was measured: no trial has enough net speech for any duration; name shorter"
+            " --durations, or --short keep"
+        )
     try:
         write(report, cells, output)
     except OSError as error:

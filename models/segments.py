@@ -192,7 +192,7 @@ def _net_speech(
                     waveforms[path] = read_audio(path).waveform
                 except AudioError as error:
                     # A report is shared: it names the file, not this machine's folders.
-                    refused[path] = str(error).replace(str(path), path.name)
+                    refused[path] = str(error).replace(str(path), f"{path.parent.name}/{path.name}")
             if waveforms:
                 masks = speech_mask(list(waveforms.values()), vad)
                 for (path, waveform), mask in zip(waveforms.items(), masks, strict=True):

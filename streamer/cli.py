@@ -92,7 +92,7 @@ def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording to listen to.")],
     enroll: Annotated[
         list[str] | None,
-        typer.Option("--enroll", metavar="NAME=FILE", help="A known voice; repeat."),
+        typer.Option("--enroll", metavar="NAME=FILE", help="A known voice; may repeat."),
     ] = None,
     claim: Annotated[
         str | None,

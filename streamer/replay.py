@@ -27,6 +27,7 @@ from engine.vad import SAMPLE_RATE_HZ, SileroVad
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
 MIN_ENROL_SPEECH_S = 3.0
+MAX_CLIPPED = 0.01  # of an enrolment: a voiceprint of distortion would match distortion
 
 Float32 = NDArray[np.float32]
 
@@ -64,7 +65,13 @@ class Replay:
         """
         prototypes: dict[str, list[tuple[Float32, float]]] = {}
         for enrolment in enrolments:
-            speech = net_speech(read_audio(enrolment.path).waveform, self._vad)
+            audio = read_audio(enrolment.path)
+            if audio.clipped > MAX_CLIPPED:
+                raise AudioError(
+                    f"{enrolment.path} is clipped ({100 * audio.clipped:.1f}% of it is cut flat):"
+                    " record it again at a lower level"
+                )
+            speech = net_speech(audio.waveform, self._vad)
             seconds = len(speech) / SAMPLE_RATE_HZ
             if seconds < MIN_ENROL_SPEECH_S:
                 raise AudioError(

@@ -152,3 +152,21 @@ def test_the_recorded_voice_comes_through_unchanged(
 ) -> None:
     audio = read_audio(speak("a.wav", "anna", 2.0))
     np.testing.assert_allclose(audio.waveform, voice("anna", 2.0), atol=1e-4)
+
+
+def test_a_wav_shorter_than_its_header_says_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cut.wav"
+    sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(AudioError, match="cut short"):
+        read_audio(path)
+
+
+def test_a_wav_streamed_without_a_length_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "stream.wav"
+    sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+    data = bytearray(path.read_bytes())
+    data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    assert len(read_audio(path).waveform) == 16_000

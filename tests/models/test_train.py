@@ -118,6 +118,40 @@ def test_a_run_is_reproducible_and_resumes_where_it_was(data: Path, tmp_path: Pa
     assert 0 <= logged[-1]["eer_clean"] <= 100
 
 
+def test_a_run_in_parts_is_the_run_in_one(data: Path, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    config = write_config(data, tmp_path / "c.toml")
+    run(config, whole, threads=1)
+    first = tmp_path / "first.toml"
+    first.write_text(config.read_text().replace("steps = 8", "steps = 8\nuntil = 3"))
+    run(first, parts, threads=1)
+    assert torch.load(parts / "last.pt", weights_only=True)["step"] == 3
+    run(config, parts, resume=True, threads=1)
+    for name, value in weights(whole).items():
+        torch.testing.assert_close(weights(parts)[name], value, rtol=0, atol=0)
+    logged = [json.loads(line) for line in (parts / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in logged] == [3, 4, 8]
+    elapsed = [entry["elapsed_s"] for entry in logged]
+    assert elapsed == sorted(elapsed)
+
+
+def test_a_checkpoint_of_other_speakers_or_another_network_is_refused(
+    data: Path, tmp_path: Path
+) -> None:
+    config = write_config(data, tmp_path / "c.toml", steps=1)
+    run(config, tmp_path / "out", threads=1)
+    kept = (tmp_path / "out" / "heldout.txt").read_text()
+    for change in (
+        ("heldout_share = 0.5", "heldout_share = 0.3"),
+        ("channels = 16", "channels = 32"),
+    ):
+        other = tmp_path / "other.toml"
+        other.write_text(config.read_text().replace(*change))
+        with pytest.raises(TrainingError, match="use another --output"):
+            run(other, tmp_path / "out", resume=True, threads=1)
+    assert (tmp_path / "out" / "heldout.txt").read_text() == kept
+
+
 def test_an_existing_run_is_not_overwritten(data: Path, tmp_path: Path) -> None:
     config = write_config(data, tmp_path / "c.toml", steps=1)
     run(config, tmp_path / "out", threads=1)
@@ -161,6 +195,9 @@ def test_held_out_speakers_are_never_drawn(data: Path, tmp_path: Path) -> None:
         (("crops_s = [1.0]", "crops_s = [1.0, 2.0]"), "differ in length"),
         (("compile = false", "compile = false\n[loss]\nge2e = 1.0"), "utterances_per_speaker"),
         (("compile = false", "compile = false\n[loss]\ndistillation = 1.0"), "data.teacher"),
+        (("kernel_sizes = [7, 65]", "kernel_sizes = [8]"), "network: kernel sizes must be odd"),
+        (("batch_s = 6.0", "batch_s = 1.5"), "two speakers' longest crops"),
+        (("warmup_steps = 2", "warmup_steps = 0"), "warmup_steps"),
     ],
 )
 def test_a_wrong_configuration_is_named(
