@@ -10,7 +10,10 @@ they change no operation.
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
+import os
+import platform
 import sys
 import time
 from pathlib import Path
@@ -81,6 +84,23 @@ def measure(
     }
 
 
+def circumstances() -> dict[str, Any]:
+    """When, where and with what the figures were measured."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0].partition(":")[2].strip() if names else cpu
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": " ".join(["python", *sys.argv]),
+        "cpu": f"{cpu}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "onnxruntime": ort.__version__,
+        "torch": torch.__version__,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--channels", type=int, default=128)
@@ -103,7 +123,7 @@ def main() -> None:
         print(f"{name:<11} {figures[f'{name}_ms']:7.2f} ms")
     print(f"whole / network = {figures['ratio']:.3f}")
     if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+        given.json.write_text(json.dumps({**circumstances(), **figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -117,6 +117,37 @@ def test_a_session_that_fell_back_is_no_success(
     assert Encoder(spectral_bundle, "auto").provider == "cpu"
 
 
+def test_auto_goes_on_when_a_provider_fails_to_start(
+    spectral_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_may_run", lambda provider: True)
+    real = ort.InferenceSession
+
+    def without_gpu(path: str, options: object, providers: list[str]) -> ort.InferenceSession:
+        if providers[0] != "CPUExecutionProvider":
+            raise RuntimeError("no driver")
+        return real(path, options, providers=providers)
+
+    monkeypatch.setattr(module.ort, "InferenceSession", without_gpu)
+    assert Encoder(spectral_bundle, "auto").provider == "cpu"
+    with pytest.raises(ProviderError, match="'cuda' failed to start: no driver"):
+        Encoder(spectral_bundle, "cuda")
+
+
+def test_a_failure_while_running_is_an_error_of_the_provider(
+    spectral_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder(spectral_bundle, "cpu")
+
+    class OutOfMemory:
+        def run(self, *_: object) -> None:
+            raise RuntimeError("out of memory\nwith details")
+
+    monkeypatch.setattr(encoder, "_session", OutOfMemory())
+    with pytest.raises(ProviderError, match=r"'cpu' with input \(1, 16000\): out of memory$"):
+        encoder.embed(np.zeros((1, 16000), np.float32))
+
+
 def test_an_unknown_provider_lists_the_known_ones(spectral_bundle: Bundle) -> None:
     with pytest.raises(ProviderError, match="auto, cpu, cuda, tensorrt"):
         Encoder(spectral_bundle, "tpu")  # type: ignore[arg-type]
