@@ -23,6 +23,7 @@ MAX_RATE_HZ = 192_000
 SILENCE_DBFS = -60.0  # under this a 16-bit recording has some nine bits of noise and no voice
 FULL_SCALE = 0.999  # within 0.01 dB of full scale, whatever the sample format's largest value
 CLIPPED_RUN_SAMPLES = 3  # a lone sample at full scale is a peak; a flat run is clipping
+MAX_CLIPPED = 0.01  # of a recording to be judged: beyond, distortion reaches the mel bands
 BLOCK_FRAMES = 1 << 18  # a header may claim any length: memory grows with what is really there
 
 Float32 = NDArray[np.float32]

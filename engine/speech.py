@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.vad import FRAME_SAMPLES, SileroVad, VadState
 
 SPEECH_THRESHOLD = 0.5
+MIN_ENROL_SPEECH_S = 3.0  # a shorter voiceprint says little about the voice on any other day
 PADDING_FRAMES = 2  # 64 ms kept on both sides: onsets and closures carry the voice too
 
 Float32 = NDArray[np.float32]

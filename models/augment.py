@@ -7,7 +7,6 @@ of float32 at 16 kHz; each draws its own subset of the batch.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import msgspec
@@ -81,27 +80,6 @@ def simulate_rooms(count: int, seed: int) -> Float32:
         rir = rir[start : start + RIR_SAMPLES]
         row[: len(rir)] = rir / np.sqrt(np.sum(rir**2))
     return responses
-
-
-def opus(waveform: Float32, compression_level: float = 1.0) -> Float32:
-    """One pass through Ogg Opus; level 1.0 is about 6 kbit/s here, 0.98 about 11 (measured)."""
-    coded = io.BytesIO()
-    with sf.SoundFile(
-        coded,
-        "w",
-        SAMPLE_RATE_HZ,
-        1,
-        format="OGG",
-        subtype="OPUS",
-        compression_level=compression_level,
-    ) as file:
-        file.write(waveform)
-    coded.seek(0)
-    decoded, _ = sf.read(coded, dtype="float32")
-    result = np.zeros_like(waveform)
-    length = min(len(result), len(decoded))
-    result[:length] = decoded[:length]
-    return result
 
 
 def mu_law(x: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ TELEPHONE_HZ = 8000
 TELEPHONE_BAND_HZ = (300.0, 3400.0)
 
 # libsndfile's scale for one channel runs from 256 kbit/s at 0 to 6 at 1: this is 8 nominal.
-# Measured on net speech of the evaluation sets: 7.2 kbit/s of Opus packets, narrow band.
+# Measured on the net speech of one file: 7.2 kbit/s of Opus packets, narrow band.
 OPUS_LEVEL = 0.992
 
 Float32 = NDArray[np.float32]
@@ -254,9 +254,12 @@ def telephone(speech: Float32) -> Float32:
     return _as_long(soxr.resample(line, TELEPHONE_HZ, SAMPLE_RATE_HZ, quality="HQ"), len(speech))
 
 
-def opus(speech: Float32) -> Float32:
-    """Ogg Opus at about 7 kbit/s, encoded and decoded by libsndfile, which keeps alignment."""
-    decoded = _through(_limited(speech), SAMPLE_RATE_HZ, "OGG", "OPUS", OPUS_LEVEL)
+def opus(speech: Float32, level: float = OPUS_LEVEL) -> Float32:
+    """Ogg Opus, encoded and decoded by libsndfile, which keeps alignment.
+
+    ``level`` is libsndfile's compression level, by default some 7 kbit/s.
+    """
+    decoded = _through(_limited(speech), SAMPLE_RATE_HZ, "OGG", "OPUS", level)
     return _as_long(decoded, len(speech))
 
 

@@ -20,9 +20,11 @@ from tqdm import tqdm
 
 from engine.speech import speech_mask
 from engine.vad import SAMPLE_RATE_HZ, SileroVad
-from models.augment import CorpusError, opus
+from models.augment import CorpusError
+from models.conditions import opus
 
 MAX_CODED_S = 30  # a speaker's speech after the codec: enough for any crop
+CODED_LEVELS = (1.0, 0.98)  # of libsndfile: 6 and 11 kbit/s of file, measured on one recording
 MIN_SPEECH_S = 0.3  # under this the detector found nothing to trust: keep the utterance whole
 BATCH_FILES = 128
 
@@ -137,7 +139,7 @@ def prepare_coded(cache: Path, share: float) -> None:
         start, length = corpus.span(speaker)
         length = min(length, MAX_CODED_S * SAMPLE_RATE_HZ)
         speech = corpus.samples[start : start + length].astype(np.float32) / 32767.0
-        decoded = opus(speech, compression_level=(1.0, 0.98)[i % 2])
+        decoded = opus(speech, CODED_LEVELS[i % len(CODED_LEVELS)])
         store[start : start + length] = np.round(decoded.clip(-1, 1) * 32767)
     store.flush()
     (cache / "coded.txt").write_text("".join(f"{s}\n" for s in chosen))

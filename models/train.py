@@ -44,7 +44,8 @@ class TrainingError(VoxwatchError):
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Shape of the network; see :class:`models.network.Architecture`."""
+    """Shape of the network; see :class:`models.network.Architecture`, which would let a
+    misspelt field pass."""
 
     channels: int = 128
     depths: tuple[int, int, int] = (3, 3, 3)

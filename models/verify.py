@@ -21,16 +21,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio import Audio, read_audio
+from engine.audio import MAX_CLIPPED, Audio, read_audio
 from engine.bundle import Bundle, Manifest
 from engine.encoder import Encoder, ProviderChoice, embed_speech
 from engine.errors import AudioError, VoxwatchError
 from engine.scores import Score, Scorer, posterior
-from engine.speech import net_speech
+from engine.speech import MIN_ENROL_SPEECH_S, net_speech
 from engine.vad import SAMPLE_RATE_HZ, SileroVad
-
-MAX_CLIPPED = 0.01  # one sample in a hundred cut flat: the distortion reaches the mel bands
-MIN_ENROL_SPEECH_S = 3.0  # a shorter voiceprint says little about the voice on any other day
 
 Float32 = NDArray[np.float32]
 Decision = Literal["match", "mismatch", "uncertain", "insufficient"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio import read_audio
+from engine.audio import MAX_CLIPPED, read_audio
 from engine.bundle import load_bundle
 from engine.encoder import Encoder, ProviderChoice, embed_speech
 from engine.errors import AudioError, VoxwatchError
@@ -22,12 +22,10 @@ from engine.pcm import PcmDecoder
 from engine.runner import Runner
 from engine.scores import Scorer, Sides
 from engine.session import Session, SessionConfig
-from engine.speech import net_speech
+from engine.speech import MIN_ENROL_SPEECH_S, net_speech
 from engine.vad import SAMPLE_RATE_HZ, SileroVad
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
-MIN_ENROL_SPEECH_S = 3.0
-MAX_CLIPPED = 0.01  # of an enrolment: a voiceprint of distortion would match distortion
 
 Float32 = NDArray[np.float32]
 

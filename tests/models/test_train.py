@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from models.corpus import Corpus
 from models.train import Sampler, TrainingError, held_out, load_config, prepare_data, run
 
 RATE = 16_000
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 CONFIG = """
 seed = 3
 [network]
@@ -88,23 +90,22 @@ def write_config(
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / "last.pt", weights_only=True)["network"]  # type: ignore[no-any-return]
+    network: dict[str, torch.Tensor] = torch.load(folder / "last.pt", weights_only=True)["network"]
+    return network
 
 
 def test_a_run_is_reproducible_and_resumes_where_it_was(data: Path, tmp_path: Path) -> None:
     whole, halved = tmp_path / "whole", tmp_path / "halved"
-    # The learning rate depends on the number of steps: stop the second run by an error instead.
+    # The second run is killed in its sixth step, after the checkpoint of its fifth.
     config = write_config(data, tmp_path / "c.toml", minutes=0.0)
     run(config, whole, threads=1)
-    original = Sampler.batch
+    original, calls = Sampler.batch, count(1)
 
-    def failing(self: Sampler, rng: np.random.Generator):  # type: ignore[no-untyped-def]
-        failing.calls += 1  # type: ignore[attr-defined]
-        if failing.calls > 5:  # type: ignore[attr-defined]
+    def failing(self: Sampler, rng: np.random.Generator) -> Batch:
+        if next(calls) > 5:
             raise KeyboardInterrupt
         return original(self, rng)
 
-    failing.calls = 0  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sampler, "batch", failing)
         with pytest.raises(KeyboardInterrupt):
