@@ -98,16 +98,18 @@ def calibrate(
     segments = cut_segments(corpus, speakers, encoder.min_samples, rng)
     embeddings = embed_segments(corpus, encoder, segments, degrade, rng, progress=progress)
     pairs = pair_segments(segments, corpus, speakers, rng)
+    first = [corpus.by_speaker[name][0] for name in speakers]
+    sources, source = np.unique([u.source for u in first], return_inverse=True)
     trials = {
-        top: score_trials(segments, embeddings, pairs, cohort, top)
+        top: score_trials(segments, embeddings, pairs, cohort, top, source)
         for top in sorted({min(top, len(cohort)) for top in TOPS})
     }
-    first = [corpus.by_speaker[name][0] for name in speakers]
     folds = fitting.deal_folds([(u.source, u.language) for u in first], rng)
     choices = try_choices(trials, folds, progress=progress)
     best = min(choices, key=lambda choice: choice.cllr)
+    fitted = fitting.fit(trials[best.top], raw_cosine=best.raw_cosine)
     calibration = msgspec.structs.replace(
-        fitting.fit(trials[best.top], raw_cosine=best.raw_cosine),
+        fitted.calibration,
         fitted={
             "speakers": len(speakers),
             "cohort_speakers": len(cohort),
@@ -115,6 +117,10 @@ def calibrate(
             "trials": len(pairs.target),
             "targets": int(pairs.target.sum()),
             "seed": seed,
+            "mislabelled": {
+                str(name): round(rate, 4)
+                for name, rate in zip(sources, fitted.mislabelled, strict=True)
+            },
             "cross_validated": best.table,
             "tried": [
                 {"top": c.top, "raw_cosine": c.raw_cosine, "cllr": round(c.cllr, 4)}
@@ -207,9 +213,17 @@ def try_choices(
 
 
 def score_trials(
-    segments: Sequence[Segment], embeddings: Float32, pairs: Pairs, cohort: Float32, top: int
+    segments: Sequence[Segment],
+    embeddings: Float32,
+    pairs: Pairs,
+    cohort: Float32,
+    top: int,
+    source: Ints,
 ) -> Trials:
-    """The trials of ``pairs``, normalised by the ``top`` nearest of ``cohort``."""
+    """The trials of ``pairs``, normalised by the ``top`` nearest of ``cohort``.
+
+    ``source`` has the number of each speaker's corpus.
+    """
     stats = cohort_stats(embeddings, cohort, top)
     cosine = (embeddings[pairs.enrol] * embeddings[pairs.test]).sum(axis=1, dtype=np.float64)
     seconds = np.array([s.samples for s in segments]) / SAMPLE_RATE_HZ
@@ -224,4 +238,5 @@ def score_trials(
         target=pairs.target,
         weight=weigh(segments, pairs),
         speakers=np.stack([speaker[pairs.enrol], speaker[pairs.test]], axis=1),
+        source=source[speaker[pairs.test]].astype(np.intp),
     )

@@ -1,8 +1,14 @@
 """Fits a calibration: prior-weighted logistic regression on scores with their net speech.
 
 The objective is Cllr itself (Brummer and du Preez, 2006): the cross-entropy of the
-posterior at a prior of one half, targets and non-targets weighing the same. Given the one
-number that is not linear, ``half_speech_s``, it is convex, so that is searched on a line.
+posterior at a prior of one half, targets and non-targets weighing the same. The one number
+that the ratio is not simple in, ``half_speech_s``, is searched on a line.
+
+Crowd-sourced labels are not all true: several people share an account, and a pair that is
+labelled as one speaker is then two. A fit that believes such pairs makes every ratio timid.
+So each source has a rate ``e`` of mislabelled target pairs, found by the same fit: where the
+true ratio is L, labels that are wrong so often show the ratio (1 - e) L + e (the model of
+label noise of Bootkrajang and Kaban, "Label-noise robust logistic regression", 2012).
 """
 
 from __future__ import annotations
@@ -26,6 +32,9 @@ HALF_SPEECH_S = (0.05, 20.0)
 RIDGE = 1e-4  # on standardised coefficients: only to keep collinear terms from running off
 SMALLEST_SLOPE = 1e-3
 FOLDS = 5
+MOST_MISLABELLED = 0.2
+LEAST_MISLABELLED = 1e-6
+TERMS = 7  # coefficients of the ratio
 
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -34,7 +43,10 @@ Ints = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """Scored trials as columns ``(P,)``; ``speakers`` ``(P, 2)`` is enrolled and tested."""
+    """Scored trials as columns ``(P,)``; ``speakers`` ``(P, 2)`` is enrolled and tested.
+
+    ``source`` numbers the corpora that the tested speakers come from, from 0.
+    """
 
     norm: Float64
     cosine: Float64
@@ -45,6 +57,7 @@ class Trials:
     target: Bools
     weight: Float64
     speakers: Ints
+    source: Ints
 
     def where(self, rows: Bools) -> Trials:
         """Some of the trials, their weights again summing to one over either kind."""
@@ -55,9 +68,18 @@ class Trials:
         return replace(kept, weight=weight)
 
 
-def fit(trials: Trials, *, raw_cosine: bool) -> Calibration:
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibration, and the share of mislabelled target pairs found in each source."""
+
+    calibration: Calibration
+    mislabelled: tuple[float, ...]
+
+
+def fit(trials: Trials, *, raw_cosine: bool) -> Fitted:
     """The calibration of least Cllr; ``raw_cosine`` lets the cosine speak beside the norm."""
     theta = np.array([0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
+    theta = np.append(theta, np.full(int(trials.source.max()) + 1, 0.01))
 
     def cost(log_half: float) -> float:
         nonlocal theta  # the next search starts where the last one ended: a few steps do
@@ -67,7 +89,8 @@ def fit(trials: Trials, *, raw_cosine: bool) -> Calibration:
     low, high = (math.log(h) for h in HALF_SPEECH_S)
     best = minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": 0.1})
     half = math.exp(float(best.x))
-    return _as_calibration(half, _fit_linear(trials, half, raw_cosine, theta)[0])
+    found, _ = _fit_linear(trials, half, raw_cosine, theta)
+    return Fitted(_as_calibration(half, found[:TERMS]), tuple(float(e) for e in found[TERMS:]))
 
 
 def _features(trials: Trials, half_speech_s: float, raw_cosine: bool) -> Float64:
@@ -82,24 +105,42 @@ def _features(trials: Trials, half_speech_s: float, raw_cosine: bool) -> Float64
 def _fit_linear(
     trials: Trials, half_speech_s: float, raw_cosine: bool, start: Float64
 ) -> tuple[Float64, float]:
-    """Coefficients of the features of least penalised Cllr (in bits), and that Cllr."""
+    """Coefficients of the features and rates of mislabelling, of least penalised Cllr (in
+    bits), and that Cllr."""
     features = _features(trials, half_speech_s, raw_cosine)
     scale = np.sqrt((trials.weight[:, None] * features**2).sum(axis=0) / 2)
     scale = np.where(scale > 0, scale, 1.0)
     features = features / scale
     sign = np.where(trials.target, 1.0, -1.0)
+    sources = len(start) - TERMS
 
-    def cost(theta: Float64) -> tuple[float, Float64]:
-        evidence = sign * (features @ theta)
+    def cost(point: Float64) -> tuple[float, Float64]:
+        theta, rates = point[:TERMS], point[TERMS:]
+        ratio, rate = features @ theta, rates[trials.source]
+        shown = _shown(ratio, rate)
+        evidence = sign * shown
         loss = trials.weight @ np.logaddexp(0.0, -evidence) / (2 * math.log(2))
         slope = -sign * trials.weight * 0.5 * (1 - np.tanh(0.5 * evidence)) / (2 * math.log(2))
-        return float(loss + RIDGE * theta @ theta), features.T @ slope + 2 * RIDGE * theta
+        by_ratio = slope * np.exp(np.log1p(-rate) + ratio - shown)
+        by_rate = slope * (np.exp(-shown) - np.exp(ratio - shown))
+        gradient = np.append(
+            features.T @ by_ratio + 2 * RIDGE * theta,
+            np.bincount(trials.source, by_rate, minlength=sources),
+        )
+        return float(loss + RIDGE * theta @ theta), gradient
 
     # Strictly rising in the normalised score, never falling in the cosine.
     floor = SMALLEST_SLOPE * scale[:2]
     bounds = [(floor[0], None), (floor[1], None), (0, None), (0, None), *[(None, None)] * 3]
-    found = minimize(cost, start * scale, jac=True, bounds=bounds, method="L-BFGS-B")
-    return np.asarray(found.x / scale, np.float64), float(found.fun)
+    bounds += [(LEAST_MISLABELLED, MOST_MISLABELLED)] * sources
+    scales = np.append(scale, np.ones(sources))
+    found = minimize(cost, start * scales, jac=True, bounds=bounds, method="L-BFGS-B")
+    return np.asarray(found.x / scales, np.float64), float(found.fun)
+
+
+def _shown(ratio: Float64, rate: Float64) -> Float64:
+    """The log-ratio that labels show which are wrong at ``rate`` among targets."""
+    return np.asarray(np.logaddexp(np.log1p(-rate) + ratio, np.log(rate)), np.float64)
 
 
 def _as_calibration(half_speech_s: float, theta: Float64) -> Calibration:
@@ -123,17 +164,21 @@ def cross_validate(
     """Cllr on speakers that the fit has not seen, and a table of it by duration.
 
     ``folds`` has the fold of each speaker. Each fold fits on trials between speakers outside
-    it and scores those within it; what crosses its border is left out.
+    it and scores those within it; what crosses its border is left out. The Cllr allows for
+    the mislabelling that the fit found, the table takes every label as it stands.
     """
     sides = folds[trials.speakers]
-    evidence = np.full(len(trials.norm), np.nan)
+    evidence, shown = np.full(len(trials.norm), np.nan), np.full(len(trials.norm), np.nan)
     for k in np.unique(folds):
         fitted = fit(trials.where((sides != k).all(axis=1)), raw_cosine=raw_cosine)
         rows = (sides == k).all(axis=1)
-        evidence[rows] = ratios(fitted, trials)[rows]
+        evidence[rows] = ratios(fitted.calibration, trials)[rows]
+        rates = np.full(int(trials.source.max()) + 1, LEAST_MISLABELLED)
+        rates[: len(fitted.mislabelled)] = fitted.mislabelled
+        shown[rows] = _shown(evidence[rows], rates[trials.source[rows]])
     scored = np.isfinite(evidence)
     kept = trials.where(scored)
-    return _cllr(evidence[scored], kept), table(evidence[scored], kept)
+    return _cllr(shown[scored], kept), table(evidence[scored], kept)
 
 
 def deal_folds(groups: Sequence[Hashable], rng: np.random.Generator) -> Ints:

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.bundle import Calibration
 from engine.scores import llr, speech_gain
 from models import calibration_fit
-from models.calibration_fit import Trials, cross_validate, deal_folds, fit, ratios, table
+from models.calibration_fit import Fitted, Trials, cross_validate, deal_folds, fit, ratios, table
 from models.metrics import measure
 
 
@@ -38,20 +37,21 @@ def simulated(seed: int, speakers: int = 60, shift: float = 0.0) -> tuple[Trials
         target=is_target,
         weight=weight,
         speakers=np.stack([a, b], axis=1).astype(np.intp),
+        source=np.zeros(len(norm), np.intp),
     )
     return trials, truth
 
 
 def test_the_fit_finds_the_true_ratios() -> None:
     trials, truth = simulated(1)
-    found = ratios(fit(trials, raw_cosine=False), trials)
+    found = ratios(fit(trials, raw_cosine=False).calibration, trials)
     clear = np.abs(truth) < 8  # where there are trials enough to tell
     assert np.corrcoef(found[clear], truth[clear])[0, 1] > 0.98
     assert np.mean(np.abs(found - truth)[clear]) < 0.6
 
 
 def test_the_fit_holds_at_each_duration_for_other_speakers() -> None:
-    calibration = fit(simulated(2)[0], raw_cosine=False)
+    calibration = fit(simulated(2)[0], raw_cosine=False).calibration
     fresh, truth = simulated(3, speakers=90)
     found = ratios(calibration, fresh)
     for seconds in (1.0, 2.0, 3.0, 5.0):
@@ -62,15 +62,32 @@ def test_the_fit_holds_at_each_duration_for_other_speakers() -> None:
         assert figures["cllr"] < 1.2 * figures["min_cllr"]
 
 
+def test_mislabelled_targets_are_found_and_do_not_make_the_ratios_timid() -> None:
+    """A tenth of the target pairs of one of two sources are of two speakers in truth."""
+    trials, truth = simulated(9, speakers=90)
+    rng = np.random.default_rng(0)
+    source = rng.integers(0, 2, len(trials.norm))
+    wrong = trials.target & (source == 1) & (rng.random(len(trials.norm)) < 0.1)
+    norm = np.where(wrong, rng.standard_normal(len(wrong)), trials.norm)
+    noisy = Trials(**{**_columns(trials), "norm": norm, "source": source})
+    found = fit(noisy, raw_cosine=False)
+    assert found.mislabelled[0] < 0.02
+    assert 0.07 < found.mislabelled[1] < 0.13
+    believed = fit(Trials(**{**_columns(noisy), "source": 0 * source}), raw_cosine=False)
+    assert 0.03 < believed.mislabelled[0] < 0.08  # one rate for both: the mean
+    clear = (np.abs(truth) < 8) & ~wrong
+    assert np.mean(np.abs(ratios(found.calibration, noisy) - truth)[clear]) < 0.6
+
+
 def test_a_cosine_that_says_nothing_is_not_believed() -> None:
-    calibration = fit(simulated(4)[0], raw_cosine=True)
+    calibration = fit(simulated(4)[0], raw_cosine=True).calibration
     assert max(calibration.cosine[0], sum(calibration.cosine)) < 0.5
 
 
 def test_scores_that_mislead_still_give_a_rising_ratio() -> None:
     trials, _ = simulated(5)
     backwards = Trials(**{**_columns(trials), "norm": -trials.norm})
-    calibration = fit(backwards, raw_cosine=False)
+    calibration = fit(backwards, raw_cosine=False).calibration
     low, high = llr(calibration, np.array([-3.0, 3.0]), 0.0, 5.0, 0.5)
     assert high > low
 
@@ -111,7 +128,7 @@ def test_no_fold_is_fitted_on_the_speakers_it_scores(monkeypatch: pytest.MonkeyP
     folds = deal_folds(range(20), np.random.default_rng(0))
     seen: list[set[int]] = []
 
-    def spy(part: Trials, *, raw_cosine: bool) -> Calibration:
+    def spy(part: Trials, *, raw_cosine: bool) -> Fitted:
         seen.append(set(part.speakers.flat))
         return fit(part, raw_cosine=raw_cosine)
 
