@@ -131,7 +131,8 @@ def _fit_linear(
 
     # Strictly rising in the normalised score, never falling in the cosine.
     floor = SMALLEST_SLOPE * scale[:2]
-    bounds = [(floor[0], None), (floor[1], None), (0, None), (0, None), *[(None, None)] * 3]
+    bounds: list[tuple[float | None, float | None]] = [(floor[0], None), (floor[1], None)]
+    bounds += [(0, None), (0, None), *[(None, None)] * 3]
     bounds += [(LEAST_MISLABELLED, MOST_MISLABELLED)] * sources
     scales = np.append(scale, np.ones(sources))
     found = minimize(cost, start * scales, jac=True, bounds=bounds, method="L-BFGS-B")

@@ -132,8 +132,7 @@ def prepare_coded(cache: Path, share: float) -> None:
     beside the store, at the same positions; ``coded.txt`` names the speakers.
     """
     corpus = Corpus(cache)
-    ranked = sorted(corpus.by_speaker, key=lambda s: hashlib.sha256(s.encode()).digest())
-    chosen = ranked[: round(share * len(ranked))]
+    chosen = _to_code(corpus, share)
     store = np.memmap(cache / "coded.i16", dtype="<i2", mode="w+", shape=corpus.samples.shape)
     for i, speaker in enumerate(tqdm(chosen, unit="speaker", desc="opus")):
         start, length = corpus.span(speaker)
@@ -143,3 +142,14 @@ def prepare_coded(cache: Path, share: float) -> None:
         store[start : start + length] = np.round(decoded.clip(-1, 1) * 32767)
     store.flush()
     (cache / "coded.txt").write_text("".join(f"{s}\n" for s in chosen))
+
+
+def is_coded(cache: Path, share: float) -> bool:
+    """Whether :func:`prepare_coded` has been through with this share."""
+    done = cache / "coded.txt"
+    return done.exists() and done.read_text().split() == _to_code(Corpus(cache), share)
+
+
+def _to_code(corpus: Corpus, share: float) -> list[str]:
+    ranked = sorted(corpus.by_speaker, key=lambda s: hashlib.sha256(s.encode()).digest())
+    return ranked[: round(share * len(ranked))]

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from engine.errors import VoxwatchError
 from engine.vad import SAMPLE_RATE_HZ
 from models.augment import Augment, AugmentConfig, load_noise, simulate_rooms
-from models.corpus import MAX_CODED_S, Corpus, prepare, prepare_coded
+from models.corpus import MAX_CODED_S, Corpus, is_coded, prepare, prepare_coded
 from models.frontend import LogMel
 from models.losses import GE2E, AAMSoftmax, distillation, triplet_margin
 from models.metrics import measure
@@ -147,7 +147,7 @@ def prepare_data(config: Config) -> None:
         if not (data.root / "train" / "manifest.csv").exists():
             raise TrainingError(f"no training data: {data.root}/train/manifest.csv is missing")
         prepare(data.root, cache)
-    if data.coded_share > 0 and not (cache / "coded.txt").exists():
+    if data.coded_share > 0 and not is_coded(cache, data.coded_share):
         prepare_coded(cache, data.coded_share)
     if not (cache / "rooms.npy").exists():
         rooms = simulate_rooms(config.augment.rooms, config.seed)
