@@ -41,14 +41,39 @@ make_environment() {
     fi
 }
 
-# want_program PROGRAM PACKAGE: true when PROGRAM is there, or could be installed by apt.
+# install_packages PACKAGE...: by apt, where this may be done.
+install_packages() {
+    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return 1
+    say "installing system packages: $*"
+    { apt-get install -qq -y --no-install-recommends "$@" ||
+        { apt-get update -qq && apt-get install -qq -y --no-install-recommends "$@"; }; } \
+        </dev/null >&2
+}
+
+# want_program PROGRAM PACKAGE...: true when PROGRAM is there, or could be installed by apt.
 want_program() {
-    command -v "$1" >/dev/null && return
-    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-        say "installing the system package $2"
-        { apt-get install -qq -y --no-install-recommends "$2" ||
-            { apt-get update -qq && apt-get install -qq -y --no-install-recommends "$2"; }; } \
-            </dev/null >&2 || true
-    fi
-    command -v "$1" >/dev/null
+    local program=$1
+    shift
+    command -v "$program" >/dev/null || install_packages "$@" || true
+    command -v "$program" >/dev/null
+}
+
+# want_library PATTERN PACKAGE: true when a shared library is there, or could be installed.
+want_library() {
+    ldconfig -p | grep -q "$1" || install_packages "$2" || true
+    ldconfig -p | grep -q "$1"
+}
+
+# Builds the dashboard into web/dist, with what npm fetches by web/package-lock.json; quick
+# when neither has changed.
+build_dashboard() {
+    want_program node nodejs npm && want_program npm npm ||
+        fail "Node.js 18 or newer with npm is needed: apt-get install nodejs npm"
+    local wanted
+    wanted=$(find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print0 |
+        sort -z | xargs -0 sha256sum | sha256sum)
+    [ "$(cat web/dist/.built 2>/dev/null || true)" != "$wanted" ] || return 0
+    say "building the dashboard into web/dist"
+    (cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) >&2
+    printf '%s\n' "$wanted" >web/dist/.built
 }

@@ -1,0 +1,80 @@
+"""What the store says of an enrolled person, and what they may be called."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from engine.errors import VoxwatchError
+
+NAME_LENGTH = 64  # characters
+
+
+class StoreError(VoxwatchError):
+    """The store of voiceprints cannot do what was asked; the message says why and what to do.
+
+    StoreError
+      BadName          a name that nobody can be enrolled under
+      NameTaken        somebody is enrolled under it
+      UnknownSpeaker   nobody is
+      OtherModel       the voiceprint was made with another model
+
+    A message may hold a person's name: it is for whoever asked, not for a log.
+    """
+
+
+class BadName(StoreError):
+    """A name that nobody can be enrolled under."""
+
+
+class NameTaken(StoreError):
+    """Somebody is enrolled under that name."""
+
+
+class UnknownSpeaker(StoreError):
+    """Nobody is enrolled under that name."""
+
+
+class OtherModel(StoreError):
+    """A voiceprint made with another model, whose embeddings mean something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """When a person agreed (seconds since 1970) and to which version of the text."""
+
+    text_version: str
+    given_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An enrolled person, without the voiceprint. Times in seconds since 1970.
+
+    ``prototypes`` counts the enrolments, ``net_speech_s`` the speech behind all of them;
+    ``consent`` is the newest, given with the newest enrolment.
+    """
+
+    name: str
+    created_at: float
+    expires_at: float | None
+    prototypes: int
+    net_speech_s: float
+    model_sha256: str
+    model_name: str
+    consent: Consent
+
+
+def clean_name(text: str) -> str:
+    """``text`` as a name: stripped, NFC. Capitals matter.
+
+    1 to 64 printable characters without commas, which separate names in a claim. Raises
+    :class:`BadName`.
+    """
+    name = unicodedata.normalize("NFC", text.strip())
+    if not name or len(name) > NAME_LENGTH or "," in name or not name.isprintable():
+        raise BadName(
+            f"{name[:NAME_LENGTH]!r} cannot be a name: use 1 to {NAME_LENGTH} printable characters"
+            " without commas"
+        )
+    return name
