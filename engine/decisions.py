@@ -6,12 +6,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.events import State
-
-Float32 = NDArray[np.float32]
+from engine.scores import Sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +61,15 @@ def judge(config: DecisionConfig, llr: float, net_speech_s: float, *, claimed: b
     return Judgement("uncertain", f"LLR {llr:.1f} lies between the bounds")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """A window that was embedded: its place and its embedding ``(D,)``."""
+    """A window that was embedded: its place in samples, and itself ready to be compared."""
 
     start: int
     end: int
     position: int
     samples: int
-    embedding: Float32
+    sides: Sides
 
 
 class Recent:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-from typing import Literal, get_args
 
 import numpy as np
 import onnxruntime as ort
@@ -12,17 +10,11 @@ from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.errors import AudioError, BundleError, ProviderError
+from engine.providers import LARGEST_BATCH, ProviderChoice, open_session
+
+__all__ = ["Encoder", "ProviderChoice", "embed_speech"]
 
 Float32 = NDArray[np.float32]
-Provider = Literal["cpu", "cuda", "tensorrt"]
-ProviderChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
-
-PROVIDERS: dict[Provider, str] = {
-    "tensorrt": "TensorrtExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
-CUDA_DRIVER = "libcuda.so.1"
 LONGEST_BATCH_S = 120.0  # seconds of sound in one call: bounds memory when a recording is long
 
 
@@ -38,7 +30,7 @@ class Encoder:
         self, bundle: Bundle, provider: ProviderChoice = "auto", *, threads: int = 1
     ) -> None:
         self.bundle = bundle
-        self._session, self.provider = _open(bundle, provider, threads)
+        self._session, self.provider = open_session(bundle, provider, threads)
         _check_signature(self._session, bundle)
         self._input = self._session.get_inputs()[0].name
         manifest = bundle.manifest
@@ -62,20 +54,28 @@ class Encoder:
         if not len(waveforms):
             return np.zeros((0, self.embedding_size), np.float32)
         self._check(waveforms)
-        try:
-            embeddings = self._session.run(None, {self._input: waveforms})[0]
-        except Exception as error:  # onnxruntime's own exceptions share no narrower base
-            first = str(error).strip().splitlines()[0]
-            raise ProviderError(
-                f"the model failed on the provider {self.provider!r} with input"
-                f" {waveforms.shape}: {first}"
-            ) from error
+        cuts = range(0, len(waveforms), LARGEST_BATCH)
+        embeddings = np.concatenate([self._run(waveforms[i : i + LARGEST_BATCH]) for i in cuts])
         if not np.all(np.isfinite(embeddings)):
             raise BundleError(
                 f"the model {self.bundle.manifest.name!r} gave an embedding that is not finite:"
                 " its weights are damaged or do not fit this provider"
             )
         return _unit(embeddings)
+
+    def _run(self, waveforms: Float32) -> Float32:
+        try:
+            return self._compute(waveforms)
+        except Exception as error:  # onnxruntime's own exceptions share no narrower base
+            first = str(error).strip().splitlines()[0]
+            raise ProviderError(
+                f"the model failed on the provider {self.provider!r} with input"
+                f" {waveforms.shape}: {first}"
+            ) from error
+
+    def _compute(self, waveforms: Float32) -> Float32:
+        """The graph's answer ``(B, D)`` to at most :data:`LARGEST_BATCH` rows."""
+        return np.asarray(self._session.run(None, {self._input: waveforms})[0], np.float32)
 
     def _check(self, waveforms: Float32) -> None:
         if waveforms.shape[1] < self.min_samples:
@@ -108,62 +108,6 @@ def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
 def _unit(embeddings: Float32) -> Float32:
     norms = np.linalg.norm(embeddings.astype(np.float32), axis=1, keepdims=True)
     return np.asarray(embeddings / np.maximum(norms, 1e-12), np.float32)
-
-
-def _open(
-    bundle: Bundle, choice: ProviderChoice, threads: int
-) -> tuple[ort.InferenceSession, Provider]:
-    if choice not in get_args(ProviderChoice):
-        known = ", ".join(get_args(ProviderChoice))
-        raise ProviderError(f"there is no provider {choice!r}: choose one of {known}")
-    wanted: list[Provider] = list(PROVIDERS) if choice == "auto" else [choice]
-    for provider in wanted:
-        if not _may_run(provider):
-            continue
-        try:
-            session = _session(bundle, provider, threads)
-        except ProviderError:
-            if choice != "auto":
-                raise
-            continue  # the next one; which it was that runs is in `Encoder.provider`
-        if session.get_providers()[0] == PROVIDERS[provider]:
-            return session, provider
-    raise ProviderError(
-        f"the provider {choice!r} cannot run here: it needs an NVIDIA driver, its libraries and"
-        " onnxruntime-gpu; use --provider auto or cpu"
-    )
-
-
-def _may_run(provider: Provider) -> bool:
-    """Whether trying makes sense: without a driver onnxruntime only prints alarming errors."""
-    if PROVIDERS[provider] not in ort.get_available_providers():
-        return False
-    if provider == "cpu":
-        return True
-    try:
-        ctypes.CDLL(CUDA_DRIVER)
-    except OSError:
-        return False
-    return True
-
-
-def _session(bundle: Bundle, provider: Provider, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Streams come in bursts: between them a pool that spins would burn the cores it serves.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    names = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
-    if provider == "tensorrt":
-        names.insert(1, PROVIDERS["cuda"])  # what TensorRT leaves over stays on the GPU
-    try:
-        return ort.InferenceSession(str(bundle.model_path), options, providers=names)
-    except Exception as error:  # onnxruntime's own exceptions share no narrower base
-        first = str(error).strip().splitlines()[0]
-        if provider == "cpu":
-            raise BundleError(f"{bundle.model_path} cannot be loaded: {first}") from error
-        raise ProviderError(f"the provider {provider!r} failed to start: {first}") from error
 
 
 def _check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:

@@ -4,6 +4,7 @@
       AudioError      sound that cannot be used: unreadable, too short, silent, not finite
       BundleError     a model bundle that is missing, damaged, foreign or unwritable
       ProviderError   an execution provider that cannot run here, or failed while it ran
+      EngineError     a stream that cannot go on: its detection failed, or the engine closed
 
 Each room of ours adds its own below these: models/ has errors of training, evaluation,
 calibration, conversion and download.
@@ -30,3 +31,7 @@ class BundleError(VoxwatchError):
 
 class ProviderError(VoxwatchError):
     """An execution provider that was asked for by name and cannot run here."""
+
+
+class EngineError(VoxwatchError):
+    """A stream that the engine cannot go on with."""

@@ -1,4 +1,4 @@
-"""What a session says, as frozen records with a gapless sequence number and media time.
+"""What a session or an enrolment says: frozen records, numbered without gaps, with media time.
 
 Field names are those of wire version 1 (DESIGN.md). ``t`` and every ``_s`` are seconds;
 ``llr`` is a natural-log likelihood ratio.
@@ -11,6 +11,9 @@ from typing import Literal
 import msgspec
 
 State = Literal["insufficient", "match", "mismatch", "uncertain", "unknown"]
+Problem = Literal["quiet", "clipped", "noisy", "no-speech"]
+LagReason = Literal["overload", "slow-consumer", "input-overflow"]
+RefusalCode = Literal["too-short", "clipped", "noisy", "several-voices", "silent"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -64,6 +67,48 @@ class Change(Event, frozen=True, kw_only=True, tag="change"):
     to_speaker: str | None = msgspec.field(name="to")
 
 
+class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
+    """A span of speech has ended: from ``start`` to ``end``, and who was heard by then.
+
+    ``state``, ``speaker`` and ``llr`` are those of the last score within it; an utterance
+    too short for one is ``insufficient``.
+    """
+
+    start: float
+    end: float
+    speech_s: float
+    state: State
+    speaker: str | None
+    llr: float | None
+
+
+class Quality(Event, frozen=True, kw_only=True, tag="quality"):
+    """The sound of the last period. Figures that cannot be known are ``None``.
+
+    ``level_dbfs`` is the RMS of its speech, or of everything where nobody spoke;
+    ``clipped`` the share of its samples at full scale; ``snr_db`` estimates speech over noise;
+    ``speech_share`` is how much of it was speech.
+    """
+
+    level_dbfs: float | None
+    clipped: float
+    snr_db: float | None
+    speech_share: float
+    problems: tuple[Problem, ...]
+
+
+class Lag(Event, frozen=True, kw_only=True, tag="lag"):
+    """Work came late or was dropped: ``behind_s`` how late, 0 once it is on time again.
+
+    ``hop_s`` is the hop from now on, where that changed; ``dropped`` counts what was lost.
+    """
+
+    reason: LagReason
+    behind_s: float
+    hop_s: float | None
+    dropped: int
+
+
 class Failure(Event, frozen=True, kw_only=True, tag="error"):
     """A window that could not be scored: never silence, never a low score."""
 
@@ -81,4 +126,47 @@ class Summary(Event, frozen=True, kw_only=True, tag="summary"):
     model: str
 
 
-AnyEvent = Vad | Score | Decision | Change | Failure | Summary
+class Progress(Event, frozen=True, kw_only=True, tag="progress"):
+    """An enrolment under way: net speech gathered of what is needed, and how the sound is.
+
+    The quality figures are those of :class:`Quality`, over the last two seconds.
+    """
+
+    net_speech_s: float
+    needed_s: float
+    percent: int
+    level_dbfs: float | None
+    clipped: float
+    snr_db: float | None
+    problems: tuple[Problem, ...]
+
+
+class Enrolled(Event, frozen=True, kw_only=True, tag="enrolled"):
+    """An enrolment is complete; ``agreement`` is the lowest cosine of a part with the rest."""
+
+    net_speech_s: float
+    prototypes: int
+    agreement: float
+
+
+class Refused(Event, frozen=True, kw_only=True, tag="refused"):
+    """An enrolment cannot be used; ``message`` says why and what to do."""
+
+    code: RefusalCode
+    message: str
+
+
+AnyEvent = (
+    Vad
+    | Score
+    | Decision
+    | Change
+    | Utterance
+    | Quality
+    | Lag
+    | Failure
+    | Summary
+    | Progress
+    | Enrolled
+    | Refused
+)

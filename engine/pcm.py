@@ -20,7 +20,7 @@ Float32 = NDArray[np.float32]
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 8_000, 192_000
 MOST_CHANNELS = 8
-BLOCKS_PER_S = 50  # the resampler is fed 20 ms at a time, whatever came in
+BLOCKS_PER_S = 50  # the resampler is fed in steps of 20 ms
 
 
 def _mu_law_table() -> Float32:
@@ -71,8 +71,8 @@ class PcmDecoder:
             self._resampler = soxr.ResampleStream(
                 sample_rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ"
             )
-        # soxr delivers by its own blocks: fed in fixed steps, what comes out after a given
-        # sample is the same however the bytes were cut.
+        # What soxr gives does not depend on how it is fed, but a call costs some 10 us: pieces
+        # are collected to whole steps.
         self._block = sample_rate_hz // BLOCKS_PER_S
         self._waiting = np.zeros(0, np.float32)
 
@@ -82,14 +82,12 @@ class PcmDecoder:
         whole = len(data) - len(data) % self._frame_bytes
         self._undecoded = data[whole:]
         samples = self._samples(data[:whole])
-        if not np.all(np.isfinite(samples)):
-            raise AudioError("the stream has samples that are not finite (NaN or infinity)")
         if self._resampler is None:
             return samples
         self._waiting = np.concatenate([self._waiting, samples])
         blocks = len(self._waiting) // self._block
         ready, self._waiting = np.split(self._waiting, [blocks * self._block])
-        return self._resampled(list(ready.reshape(blocks, self._block)), last=False)
+        return self._resampled(ready, last=False) if blocks else ready
 
     def flush(self) -> Float32:
         """End of the stream: the rest of the samples. A torn last sample is dropped."""
@@ -97,21 +95,25 @@ class PcmDecoder:
         if self._resampler is None:
             return np.zeros(0, np.float32)
         rest, self._waiting = self._waiting, np.zeros(0, np.float32)
-        return self._resampled([rest], last=True)
+        return self._resampled(rest, last=True)
 
     def _samples(self, data: bytes) -> Float32:
         if self._encoding == "pcm_s16le":
-            samples = np.frombuffer(data, "<i2").astype(np.float32) / 32768.0
+            samples = np.frombuffer(data, "<i2").astype(np.float32)
+            samples *= np.float32(1 / 32768)
         elif self._encoding == "pcm_f32le":
-            samples = np.frombuffer(data, "<f4").astype(np.float32)
+            samples = np.frombuffer(data, "<f4")
+            if not np.isfinite(samples).all():
+                raise AudioError("the stream has samples that are not finite (NaN or infinity)")
+            # What lies beyond full scale is cut flat, as a converter would, and so told as clipped.
+            samples = np.clip(samples, -1.0, 1.0)
         else:
             samples = _TABLES[self._encoding][np.frombuffer(data, np.uint8)]
         return samples[self._channel :: self._channels]
 
-    def _resampled(self, blocks: list[Float32], *, last: bool) -> Float32:
+    def _resampled(self, samples: Float32, *, last: bool) -> Float32:
         assert self._resampler is not None
-        parts = [self._resampler.resample_chunk(block, last=last) for block in blocks]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
 
 
 def _check_format(encoding: str, sample_rate_hz: int, channels: int, channel: int) -> None:

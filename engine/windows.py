@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.tape import Tape
 from engine.vad import SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
@@ -34,9 +35,9 @@ class WindowConfig:
             raise ValueError("windows need 0 < first_s <= window_s")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """A window of net speech ``(samples,)`` at 16 kHz.
+    """A window of net speech ``(samples,)`` at 16 kHz, a view not to be written to.
 
     ``start`` and ``end`` are media sample indices of its first sample and just past its
     last; ``position`` is the net speech of the stream up to its end, in samples.
@@ -48,6 +49,11 @@ class Window:
     position: int
 
 
+def seconds(samples: int) -> float:
+    """Length of ``samples`` at 16 kHz."""
+    return samples / SAMPLE_RATE_HZ
+
+
 class Windows:
     """Cuts one stream's net speech into windows; holds one window of it at most."""
 
@@ -55,38 +61,46 @@ class Windows:
         config = config or WindowConfig()
         self._length = round(config.window_s * SAMPLE_RATE_HZ)
         self._hop = round(config.hop_s * SAMPLE_RATE_HZ)
-        self._next = round(config.first_s * SAMPLE_RATE_HZ)
-        self._pieces: deque[tuple[int, Float32]] = deque()  # media start, samples
-        self._held = 0
-        self.position = 0
+        self._first = self._next = round(config.first_s * SAMPLE_RATE_HZ)
+        self._speech = Tape()  # indexed by net speech
+        self._runs: deque[tuple[int, int]] = deque()  # (position, media) where sound is unbroken
+        self._media = 0  # just past the last sample pushed
+
+    @property
+    def position(self) -> int:
+        """Net speech pushed so far, in samples."""
+        return self._speech.end
 
     def widen(self, hop_s: float) -> None:
         """Another hop from the next window on: what a loaded server asks for."""
         self._hop = round(hop_s * SAMPLE_RATE_HZ)
 
+    def restart(self) -> None:
+        """Forget the speech so far: the next window begins with what comes."""
+        self._speech.forget(self.position)
+        self._next = self.position + self._first
+
     def push(self, start: int, samples: Float32) -> Iterator[Window]:
         """Windows that end within ``samples``, net speech whose media time begins at ``start``."""
+        if len(samples) and (start != self._media or not self._runs):
+            self._runs.append((self.position, start))
         while len(samples):
             step = min(len(samples), self._next - self.position)
-            self._append(start, samples[:step])
+            self._speech.append(samples[:step])
             start, samples = start + step, samples[step:]
+            self._media = start
+            self._forget()
             if self.position == self._next:
                 self._next += self._hop
                 yield self._window()
 
-    def _append(self, start: int, samples: Float32) -> None:
-        self._pieces.append((start, samples))
-        self._held += len(samples)
-        self.position += len(samples)
-        while self._held - len(self._pieces[0][1]) >= self._length:
-            self._held -= len(self._pieces.popleft()[1])
-        excess = self._held - self._length
-        if excess > 0:
-            first, piece = self._pieces.popleft()
-            self._pieces.appendleft((first + excess, piece[excess:]))
-            self._held = self._length
+    def _forget(self) -> None:
+        self._speech.forget(self.position - self._length)
+        while len(self._runs) > 1 and self._runs[1][0] <= self._speech.start:
+            self._runs.popleft()
 
     def _window(self) -> Window:
-        joined = np.concatenate([piece for _, piece in self._pieces])
-        first, (last, piece) = self._pieces[0][0], self._pieces[-1]
-        return Window(joined, first, last + len(piece), self.position)
+        first = self._speech.start
+        position, media = self._runs[0]
+        samples = self._speech.slice(first, self.position)
+        return Window(samples, media + first - position, self._media, self.position)

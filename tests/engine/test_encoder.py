@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 
@@ -11,6 +10,7 @@ from engine import encoder as module
 from engine.bundle import Bundle, write_bundle
 from engine.encoder import Encoder, embed_speech
 from engine.errors import AudioError, BundleError, ProviderError
+from engine.providers import LARGEST_BATCH
 
 RATE = 16000
 
@@ -63,6 +63,13 @@ def test_a_wrong_shape_is_the_programmers_error(encoder: Encoder) -> None:
         embed_speech(encoder, noise(1, RATE))
 
 
+def test_a_batch_larger_than_the_largest_goes_in_pieces(encoder: Encoder) -> None:
+    batch = noise(LARGEST_BATCH + 3, RATE)
+    found = encoder.embed(batch)
+    assert found.shape == (LARGEST_BATCH + 3, encoder.embedding_size)
+    np.testing.assert_allclose(found[-1], encoder.embed(batch[-1:])[0], atol=1e-6)
+
+
 def test_speech_up_to_the_largest_window_is_one_pass(encoder: Encoder) -> None:
     speech = noise(encoder.max_samples)
     np.testing.assert_array_equal(embed_speech(encoder, speech), encoder.embed(speech[None])[0])
@@ -87,53 +94,6 @@ def test_very_long_speech_goes_in_several_calls(
     np.testing.assert_allclose(embed_speech(encoder, speech), at_once, atol=1e-6)
 
 
-def test_auto_names_the_provider_that_really_runs(spectral_bundle: Bundle) -> None:
-    encoder = Encoder(spectral_bundle, "auto")
-    assert module.PROVIDERS[encoder.provider] == encoder._session.get_providers()[0]
-
-
-@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_a_provider_that_cannot_run_is_no_silent_fallback(
-    spectral_bundle: Bundle, provider: module.ProviderChoice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CUDA_DRIVER", "libno-such-driver.so")
-    with pytest.raises(ProviderError, match=f"'{provider}' cannot run here"):
-        Encoder(spectral_bundle, provider)
-    assert Encoder(spectral_bundle, "auto").provider == "cpu"
-
-
-def test_a_session_that_fell_back_is_no_success(
-    spectral_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """onnxruntime answers a provider it cannot load with a CPU session and a log line."""
-    monkeypatch.setattr(module, "_may_run", lambda provider: True)
-    cpu = ["CPUExecutionProvider"]
-    real = ort.InferenceSession
-    monkeypatch.setattr(
-        module.ort, "InferenceSession", lambda path, options, providers: real(path, providers=cpu)
-    )
-    with pytest.raises(ProviderError, match="cannot run here"):
-        Encoder(spectral_bundle, "cuda")
-    assert Encoder(spectral_bundle, "auto").provider == "cpu"
-
-
-def test_auto_goes_on_when_a_provider_fails_to_start(
-    spectral_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_may_run", lambda provider: True)
-    real = ort.InferenceSession
-
-    def without_gpu(path: str, options: object, providers: list[str]) -> ort.InferenceSession:
-        if providers[0] != "CPUExecutionProvider":
-            raise RuntimeError("no driver")
-        return real(path, options, providers=providers)
-
-    monkeypatch.setattr(module.ort, "InferenceSession", without_gpu)
-    assert Encoder(spectral_bundle, "auto").provider == "cpu"
-    with pytest.raises(ProviderError, match="'cuda' failed to start: no driver"):
-        Encoder(spectral_bundle, "cuda")
-
-
 def test_a_failure_while_running_is_an_error_of_the_provider(
     spectral_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,11 +106,6 @@ def test_a_failure_while_running_is_an_error_of_the_provider(
     monkeypatch.setattr(encoder, "_session", OutOfMemory())
     with pytest.raises(ProviderError, match=r"'cpu' with input \(1, 16000\): out of memory$"):
         encoder.embed(np.zeros((1, 16000), np.float32))
-
-
-def test_an_unknown_provider_lists_the_known_ones(spectral_bundle: Bundle) -> None:
-    with pytest.raises(ProviderError, match="auto, cpu, cuda, tensorrt"):
-        Encoder(spectral_bundle, "tpu")  # type: ignore[arg-type]
 
 
 def test_a_graph_that_is_no_graph_is_said(spectral_bundle: Bundle, tmp_path: Path) -> None:

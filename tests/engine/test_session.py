@@ -13,8 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bundle import Bundle, Calibration, Manifest
-from engine.errors import BundleError
-from engine.events import AnyEvent, Change, Decision, Failure, Score, Summary, Vad
+from engine.decisions import DecisionConfig
+from engine.errors import AudioError, BundleError
+from engine.events import (
+    AnyEvent,
+    Change,
+    Decision,
+    Failure,
+    Lag,
+    Quality,
+    Score,
+    Summary,
+    Utterance,
+    Vad,
+)
+from engine.pcm import Encoding, PcmDecoder
+from engine.quality import Meter
 from engine.scores import Scorer, Sides
 from engine.session import (
     EmbedJob,
@@ -23,6 +37,7 @@ from engine.session import (
     JobFailure,
     Result,
     Session,
+    SessionConfig,
     VadJob,
     VadResult,
 )
@@ -160,13 +175,16 @@ def test_an_unclaimed_stranger_is_unknown_and_a_claimed_one_a_mismatch() -> None
 
 def test_without_voiceprints_changes_are_still_found() -> None:
     events = run(Session(SCORER, {}), [pcm((0.2, 4.0), (0.5, 4.0))])
-    assert [type(e) for e in events] == [Vad, Change, Vad, Summary]
+    told = [type(e) for e in events if not isinstance(e, Quality)]
+    assert told == [Vad, Change, Vad, Utterance, Summary]
+    (utterance,) = (e for e in events if isinstance(e, Utterance))
+    assert (utterance.state, utterance.speaker, utterance.llr) == ("unknown", None, None)
 
 
 def test_silence_is_no_evidence() -> None:
     events = run(Session(SCORER, enrolled("anna")), [pcm((0.0, 5.0))])
-    assert [type(e) for e in events] == [Summary]
-    summary = events[0]
+    assert [type(e) for e in events] == [Quality, Quality, Summary]
+    summary = events[-1]
     assert isinstance(summary, Summary)
     assert (summary.received_s, summary.speech_s, summary.decisions) == (5.0, 0.0, {})
 
@@ -201,3 +219,233 @@ def test_sound_after_the_end_is_refused() -> None:
 def test_an_answer_nobody_asked_for_is_refused() -> None:
     with pytest.raises(KeyError):
         Session(SCORER, {}).receive_result(EmbedResult(7, voice(0.1)[0]))
+
+
+def of(kind: type, events: list[AnyEvent]) -> list:
+    return [event for event in events if isinstance(event, kind)]
+
+
+SHORT = pcm((0.0, 0.3), (0.2, 1.7), (0.0, 0.5))
+
+
+def encoded(encoding: Encoding, rate: int) -> bytes:
+    """``SHORT`` as another encoding and rate; G.711 codes of a level near 0.2."""
+    levels = np.frombuffer(SHORT, "<i2").astype(np.float32) / 32768
+    levels = np.repeat(levels, -(-rate // SAMPLE_RATE_HZ))[: round(len(levels) * rate / 16000)]
+    if encoding == "pcm_s16le":
+        return (levels * 32767).astype("<i2").tobytes()
+    if encoding == "pcm_f32le":
+        return levels.astype("<f4").tobytes()
+    loud, silent = (0xA6, 0xFF) if encoding == "mulaw" else (0x8C, 0xD5)
+    return np.where(levels > 0.1, loud, silent).astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("encoding", ["pcm_s16le", "pcm_f32le", "mulaw", "alaw"])
+def test_every_format_in_pieces_of_any_size_down_to_a_byte(encoding: Encoding, rate: int) -> None:
+    data = encoded(encoding, rate)
+
+    def heard(pieces: list[bytes]) -> list[AnyEvent]:
+        decoder = PcmDecoder(encoding, rate)
+        return run(Session(SCORER, enrolled("anna"), decoder=decoder), pieces)
+
+    whole = heard([data])
+    assert of(Score, whole)
+    for size in (1237, 10_001):
+        pieces = [data[i : i + size] for i in range(0, len(data), size)]
+        assert msgspec.to_builtins(heard(pieces)) == msgspec.to_builtins(whole)
+    bytewise = [data[i : i + 1] for i in range(4000)]
+    assert msgspec.to_builtins(heard([*bytewise, data[4000:]])) == msgspec.to_builtins(whole)
+
+
+def test_every_claimed_speaker_has_a_score_and_identification_only_the_best() -> None:
+    sound = [pcm((0.2, 3.0))]
+    claimed = of(Score, run(Session(SCORER, enrolled("berta", "anna")), sound))
+    assert [s.speaker for s in claimed[:4]] == ["anna", "berta"] * 2
+    assert {s.runner_up for s in claimed} == {None}
+    found = of(Score, run(Session(SCORER, enrolled("berta", "anna"), claimed=False), sound))
+    assert {(s.speaker, s.runner_up) for s in found} == {("anna", "berta")}
+    assert len(claimed) == 2 * len(found)
+
+
+def test_of_several_prototypes_the_nearest_speaks() -> None:
+    both = np.concatenate([voice(VOICES["berta"]), voice(VOICES["anna"])])
+    claims = {"anna": SCORER.sides(both, 10.0), "berta": SCORER.sides(voice(0.5), 10.0)}
+    scores = of(Score, run(Session(SCORER, claims), [pcm((0.2, 2.0))]))
+    assert {s.speaker: s.cosine for s in scores} == {"anna": 1.0, "berta": 0.0}
+
+
+def test_an_utterance_says_who_was_heard() -> None:
+    events = run(Session(SCORER, enrolled("anna")), [SOUND])
+    spoken = of(Utterance, events)
+    assert [(u.state, u.speaker) for u in spoken] == [("match", "anna"), ("mismatch", "anna")]
+    for utterance, ended in zip(spoken, [e for e in of(Vad, events) if not e.speech], strict=True):
+        assert utterance.end == utterance.t == ended.at
+        assert utterance.speech_s == pytest.approx(utterance.end - utterance.start)
+    assert spoken[0].llr == pytest.approx(5.0)
+
+
+def test_an_utterance_too_short_for_a_score_is_insufficient() -> None:
+    sound = [pcm((0.2, 2.6), (0.0, 1.0), (0.2, 0.1))]
+    first, second = of(Utterance, run(Session(SCORER, enrolled("anna")), sound))
+    assert first.state == "match"
+    assert (second.state, second.speaker, second.llr) == ("insufficient", None, None)
+
+
+def test_quality_comes_every_two_seconds_and_tells_speech_from_noise() -> None:
+    noise, speech = (0.01, 3.0), (0.2, 3.0)
+    found = of(Quality, run(Session(SCORER, {}), [pcm(noise, speech)]))
+    assert [q.t for q in found] == [2.0, 4.0, 6.0]
+    assert [q.speech_share for q in found] == [0.0, pytest.approx(0.5, abs=0.05), 1.0]
+    assert found[0].level_dbfs == pytest.approx(-40, abs=0.2)
+    assert found[0].problems == ("no-speech",)
+    assert found[2].level_dbfs == pytest.approx(-14, abs=0.2)
+    assert found[2].snr_db == pytest.approx(26, abs=1)
+    assert found[2].problems == ()
+
+
+def test_match_is_counted_in_speech_and_not_on_the_clock() -> None:
+    pause = run(Session(SCORER, enrolled("anna")), [pcm((0.2, 4.0), (0.0, 20.0), (0.2, 4.0))])
+    straight = run(Session(SCORER, enrolled("anna")), [pcm((0.2, 8.0))])
+    (with_pause,), (without,) = of(Summary, pause), of(Summary, straight)
+    # From the first match at 1.5 s to the last score, on a grid of half a second.
+    assert with_pause.match_s == pytest.approx(6.5, abs=0.5)
+    assert with_pause.match_s == pytest.approx(without.match_s, abs=0.5)
+
+
+def test_after_long_silence_nothing_is_known() -> None:
+    config = SessionConfig(forget_s=3.0)
+    sound = [pcm((0.2, 3.0), (0.0, 5.0), (0.5, 1.9))]
+    events = run(Session(SCORER, enrolled("anna"), config=config), sound)
+    ended = next(e.at for e in of(Vad, events) if not e.speech)
+    lapse = next(e for e in of(Decision, events) if "no speech" in e.reason)
+    assert lapse.reason == "no speech for 3 s"
+    assert (lapse.state, lapse.speaker, lapse.llr) == ("insufficient", "anna", None)
+    assert lapse.t == pytest.approx(ended + 3.0)
+    after = [e for e in of(Score, events) if e.t > lapse.t]
+    assert [e.window_s for e in after] == [1.0, 1.5]  # the speech before is not in them
+    assert of(Decision, events)[-1].state == "mismatch"
+
+
+def test_silence_that_is_not_long_changes_nothing() -> None:
+    events = run(Session(SCORER, enrolled("anna")), [pcm((0.2, 3.0), (0.0, 29.0))])
+    assert of(Decision, events)[-1].state == "match"
+
+
+def test_new_bounds_hold_from_the_next_window_on() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    before = run_open(session, pcm((0.2, 3.0)))
+    assert of(Decision, before)[-1].state == "match"
+    session.configure(DecisionConfig(false_accept=0.001))  # wants an LLR of 6.9, has 5
+    after = run(session, [pcm((0.2, 1.0))])
+    assert [d.state for d in of(Decision, after)] == ["uncertain"]
+
+
+def test_another_claim_starts_without_a_decision() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    run_open(session, pcm((0.2, 3.0)))
+    session.claim(enrolled("berta"), True)
+    decided = of(Decision, run(session, [pcm((0.2, 1.0))]))
+    assert [(d.state, d.speaker) for d in decided] == [
+        ("insufficient", None),
+        ("mismatch", "berta"),
+    ]
+    assert decided[0].reason == "the claim was changed"
+
+
+def run_open(session: Session, piece: bytes) -> list[AnyEvent]:
+    """Sound that is not the last."""
+    session.receive_pcm(piece)
+    while jobs := session.jobs_to_run():
+        for job in jobs:
+            session.receive_result(answer(job))
+    return list(session.events())
+
+
+def test_a_server_that_is_behind_widens_the_hop_and_says_so() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    run_open(session, pcm((0.2, 3.0)))
+    session.behind(2.0, 0.8)
+    session.behind(2.0, 0.9)  # nothing new
+    wide = run_open(session, pcm((0.2, 8.0)))
+    session.behind(0.1, 0.0)
+    narrow = run(session, [pcm((0.2, 4.0))])
+    assert [(e.hop_s, e.behind_s, e.reason) for e in of(Lag, wide)] == [(2.0, 0.8, "overload")]
+    assert [(e.hop_s, e.behind_s) for e in of(Lag, narrow)] == [(0.5, 0.0)]
+    assert set(np.diff([e.net_speech_s for e in of(Score, wide)])[1:]) == {2.0}
+    assert set(np.diff([e.net_speech_s for e in of(Score, narrow)])[1:]) == {0.5}
+
+
+def test_a_hop_wider_than_the_window_would_leave_speech_unheard() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    session.behind(60.0, 9.0)
+    assert [e.hop_s for e in of(Lag, list(session.events()))] == [3.0]
+
+
+def test_the_last_torn_frame_is_heard_and_not_counted_longer_than_it_is() -> None:
+    sound = pcm((0.2, 2.0))[: 2 * (31_232 + 17)]  # 61 frames and 17 samples
+    (summary,) = of(Summary, run(Session(SCORER, {}), [sound]))
+    assert summary.received_s == summary.speech_s == (31_232 + 17) / SAMPLE_RATE_HZ
+
+
+@given(samples=st.integers(0, 3000))
+def test_a_stream_of_any_length_ends(samples: int) -> None:
+    events = run(Session(SCORER, enrolled("anna")), [pcm((0.2, samples / SAMPLE_RATE_HZ))])
+    (summary,) = of(Summary, events)
+    assert summary.received_s == samples / SAMPLE_RATE_HZ
+
+
+def test_backlog_is_the_sound_not_yet_dealt_with() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    session.receive_pcm(pcm((0.2, 4.0)))
+    assert (session.received_s, session.backlog_s) == (4.0, 4.0)
+    held: list[Job] = []
+    while jobs := session.jobs_to_run():
+        held += [job for job in jobs if isinstance(job, EmbedJob)]
+        for job in jobs:
+            if isinstance(job, VadJob):
+                session.receive_result(answer(job))
+    assert session.backlog_s == pytest.approx(3.0)  # from the first window, which ends at 1 s
+    for job in held:
+        session.receive_result(answer(job))
+    assert session.backlog_s < 0.1
+
+
+def test_memory_does_not_grow_with_the_stream() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    for _ in range(40):
+        run_open(session, pcm((0.2, 3.0)))
+    assert session._listener._tape._buffer.nbytes + session._windows._speech._buffer.nbytes < 1e6
+    assert not session._line
+    assert not session._answers
+
+
+def test_the_meter_changes_nothing_that_is_said() -> None:
+    plain, metered = Session(SCORER, {}), Session(SCORER, {})
+    metered.meter = Meter()
+    assert msgspec.to_builtins(run(metered, [SHORT])) == msgspec.to_builtins(run(plain, [SHORT]))
+    peaks = metered.meter.take()
+    assert len(peaks) == 125
+    assert max(peaks) == round(0.2 * 127)
+
+
+def test_what_is_not_sound_is_refused() -> None:
+    session = Session(SCORER, {}, decoder=PcmDecoder("pcm_f32le"))
+    with pytest.raises(AudioError, match="not finite"):
+        session.receive_pcm(np.array([np.nan], "<f4").tobytes())
+
+
+def test_a_detection_that_failed_ends_the_stream() -> None:
+    session = Session(SCORER, {})
+    session.receive_pcm(SHORT)
+    (job,) = session.jobs_to_run()
+    with pytest.raises(RuntimeError, match="cannot go on: no memory"):
+        session.receive_result(JobFailure(job.number, "no memory"))
+
+
+def test_the_end_is_known() -> None:
+    session = Session(SCORER, {})
+    session.receive_eof()
+    assert not session.ended
+    assert [type(e) for e in session.events()] == [Summary]
+    assert session.ended

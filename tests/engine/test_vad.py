@@ -83,3 +83,26 @@ def test_it_agrees_with_the_package_it_comes_from(
     subprocess.run([sys.executable, "-W", "ignore", "-c", REFERENCE, *arguments], check=True)
     ours = probabilities(vad, frames[None])[0]
     np.testing.assert_allclose(ours, np.load(tmp_path / "out.npy"), atol=1e-5)
+
+
+def test_streams_of_any_length_together_are_as_frame_by_frame_alone(
+    vad: SileroVad, voice: Callable[..., Float32]
+) -> None:
+    lengths = (3, 20, 1, 7, 20)
+    streams = [framed(voice("anna", 2.0, seed=i))[:n] for i, n in enumerate(lengths)]
+    before = [vad(framed(voice("bert", 1.0, seed=i))[:1], VadState.initial(1))[1] for i in range(5)]
+    for i, (probability, after) in enumerate(vad.detect(streams, before)):
+        state = before[i]
+        for t, frame in enumerate(streams[i]):
+            one, state = vad(frame[None], state)
+            assert probability[t] == pytest.approx(one[0], abs=1e-5)
+        assert len(probability) == lengths[i]
+        np.testing.assert_allclose(after.lstm, state.lstm, atol=1e-5)
+        np.testing.assert_array_equal(after.context, state.context)
+
+
+def test_a_stream_without_a_frame_is_the_programmers_error(vad: SileroVad) -> None:
+    with pytest.raises(ValueError, match="every stream needs a frame"):
+        vad.detect([np.zeros((0, FRAME_SAMPLES), np.float32)], [VadState.initial(1)])
+    with pytest.raises(ValueError, match="every stream needs a frame"):
+        vad.detect([], [])

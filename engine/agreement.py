@@ -1,0 +1,55 @@
+"""Is it one voice? The parts of an enrolment compared with each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.scores import Scorer
+
+Bools = NDArray[np.bool_]
+Float32 = NDArray[np.float32]
+
+ROUNDS = 4  # of reassignment: a score of parts settles in two or three
+
+
+def unit_mean(embeddings: Float32) -> Float32:
+    """The mean ``(D,)`` of unit embeddings ``(N, D)``, of unit length itself."""
+    mean = embeddings.mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+
+
+def agreement(embeddings: Float32) -> float:
+    """Lowest cosine of one of at least two embeddings ``(N, D)`` with the mean of the others."""
+    rest = embeddings.sum(axis=0, keepdims=True) - embeddings
+    rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
+    return float((rest * embeddings).sum(axis=1).min())
+
+
+def one_voice_llr(scorer: Scorer, embeddings: Float32, part_s: float) -> float:
+    """LLR that the two sets into which the parts ``(N, D)`` fall best are one voice.
+
+    The parts need not be in order: voices that take turns are told as well as a takeover.
+    Each part holds ``part_s`` of net speech; there are at least two.
+    """
+    first = _halves(embeddings)
+    sides = (embeddings[first], embeddings[~first])
+    (a, b), (a_s, b_s) = map(unit_mean, sides), (part_s * len(side) for side in sides)
+    llr = scorer.score(a, a_s, b, b_s).llr
+    assert llr is not None
+    return llr
+
+
+def _halves(embeddings: Float32) -> Bools:
+    """Which parts go with the one and which with the other of the two least alike: 2-means."""
+    cosines = embeddings @ embeddings.T
+    np.fill_diagonal(cosines, np.inf)  # two different ones, be they equal
+    a, b = np.unravel_index(int(cosines.argmin()), cosines.shape)
+    first = cosines[a] > cosines[b]
+    first[a], first[b] = True, False
+    for _ in range(ROUNDS):
+        nearer = embeddings @ (unit_mean(embeddings[first]) - unit_mean(embeddings[~first])) > 0
+        if nearer.all() or not nearer.any():
+            break
+        first = nearer
+    return np.asarray(first, np.bool_)

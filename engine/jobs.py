@@ -1,0 +1,62 @@
+"""What a session asks to be computed, and the answers: plain records, nothing that computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.vad import VadState
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VadJob:
+    """Consecutive frames ``(N, 512)`` and the state before the first. Not to be written to."""
+
+    number: int
+    frames: Float32
+    state: VadState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbedJob:
+    """A window ``(samples,)`` to embed, not to be written to: it shares memory with the next.
+
+    ``due`` is the media sample at which it was complete.
+    """
+
+    number: int
+    samples: Float32
+    due: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VadResult:
+    """Probabilities ``(N,)`` of a job's frames and the state after the last."""
+
+    number: int
+    probabilities: Float32
+    state: VadState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbedResult:
+    """The unit embedding ``(D,)`` of a job's window."""
+
+    number: int
+    embedding: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailure:
+    """A job that could not be run, and why."""
+
+    number: int
+    message: str
+
+
+Job = VadJob | EmbedJob
+Result = VadResult | EmbedResult | JobFailure

@@ -1,0 +1,90 @@
+"""How far live streams are slowed when the machine cannot keep up: sans-IO, no clock.
+
+An overloaded server scores every stream less often rather than some streams late. It widens
+step by step while live windows start after their deadline, and goes back a step once it has
+been calm for a while *and* the work of the shorter hop would fit in: otherwise a server just
+past its limit would swing for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PressureConfig:
+    """Times in seconds. ``hops_s`` ascends; the first stands for the streams' own hop."""
+
+    hops_s: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+    review_s: float = 0.25  # two reviews late in a row: it is no hiccup
+    settle_s: float = 1.0  # a wider hop shows its effect only after what is in line has run
+    calm_s: float = 5.0
+    fill: float = 0.8  # share of the threads' time that may be used after a step back
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if list(self.hops_s) != sorted(set(self.hops_s)) or self.hops_s[0] <= 0:
+            raise ValueError("the hops must ascend from above 0")
+        if min(self.review_s, self.settle_s, self.calm_s, self.fill) <= 0 or self.threads < 1:
+            raise ValueError("times, share and threads must be positive")
+
+
+class Pressure:
+    """Watches lateness and work; decides the hop."""
+
+    def __init__(self, config: PressureConfig | None = None) -> None:
+        self._config = config or PressureConfig()
+        self._level = 0
+        self._late_reviews = 0
+        self._worst = 0.0  # lateness of the windows started since the last review
+        self._busy = 0.0  # seconds of the threads since `_calm_from`
+        self._next_review: float | None = None
+        self._changed = self._calm_from = 0.0
+        self.behind_s = 0.0  # lateness at the last review
+
+    @property
+    def hop_s(self) -> float:
+        """The shortest hop served now; 0 where every stream may keep its own."""
+        return self._config.hops_s[self._level] if self._level else 0.0
+
+    def started(self, late_s: float) -> None:
+        """A live window is being run, ``late_s`` after its deadline (negative: before it)."""
+        self._worst = max(self._worst, late_s)
+
+    def ran(self, seconds: float) -> None:
+        """A thread has worked for so long."""
+        self._busy += seconds
+
+    def review(self, now: float, late_s: float) -> float | None:
+        """The new hop, if it changes; ``late_s`` is that of the oldest live window in line."""
+        if self._next_review is not None and now < self._next_review:
+            return None
+        if self._next_review is None:
+            self._changed, self._calm_from = now - self._config.settle_s, now
+        self._next_review = now + self._config.review_s
+        self.behind_s, self._worst = max(self._worst, late_s, 0.0), 0.0
+        before = self._level
+        if self.behind_s > 0:
+            self._late(now)
+        else:
+            self._late_reviews = 0
+            self._calm(now)
+        return self.hop_s if self._level != before else None
+
+    def _late(self, now: float) -> None:
+        self._late_reviews += 1
+        self._calm_from, self._busy = now, 0.0
+        settled = now >= self._changed + self._config.settle_s
+        if self._late_reviews > 1 and settled and self._level + 1 < len(self._config.hops_s):
+            self._level, self._changed, self._late_reviews = self._level + 1, now, 0
+
+    def _calm(self, now: float) -> None:
+        """One step back, if the work at the shorter hop would fit."""
+        calm_s = now - self._calm_from
+        if not self._level or calm_s < self._config.calm_s:
+            return
+        hops_s = self._config.hops_s
+        share = self._busy / (self._config.threads * calm_s)
+        if share * hops_s[self._level] / hops_s[self._level - 1] < self._config.fill:
+            self._level, self._changed = self._level - 1, now
+        self._calm_from, self._busy = now, 0.0

@@ -1,0 +1,49 @@
+"""Samples by their index: appended at the end, read anywhere, forgotten from the start."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+SMALLEST = 8192  # samples of the first buffer: half a second
+
+
+class Tape:
+    """A queue of samples that is linear in time for pieces of any size.
+
+    What was written is never written again: a full buffer is left to those who still read
+    it and a fresh one takes over. So slices are views, without a copy, and stay true for
+    as long as anybody keeps them, in any thread.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = np.empty(SMALLEST, np.float32)
+        self._origin = 0  # index of the buffer's first sample
+        self.start = self.end = 0  # what is held
+
+    def append(self, samples: Float32) -> None:
+        """``samples`` ``(N,)`` at the end."""
+        if self.end - self._origin + len(samples) > len(self._buffer):
+            self._renew(len(samples))
+        at = self.end - self._origin
+        self._buffer[at : at + len(samples)] = samples
+        self.end += len(samples)
+
+    def slice(self, start: int, end: int) -> Float32:
+        """The samples from ``start`` to ``end``, both held. A view: not to be written to."""
+        if not self.start <= start <= end <= self.end:
+            raise IndexError(f"{start} to {end} is not within {self.start} to {self.end}")
+        return self._buffer[start - self._origin : end - self._origin]
+
+    def forget(self, before: int) -> None:
+        """Let go of what lies before an index; indices do not change."""
+        self.start = min(max(self.start, before), self.end)
+
+    def _renew(self, more: int) -> None:
+        # Twice what is held: copying it once for as many new samples is linear in all.
+        held = self.slice(self.start, self.end)
+        self._buffer = np.empty(max(SMALLEST, 2 * (len(held) + more)), np.float32)
+        self._buffer[: len(held)] = held
+        self._origin = self.start

@@ -1,0 +1,224 @@
+"""Enrolment: one voice, enough of it, and well recorded; anything else is refused."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.bundle import Bundle, Calibration, Manifest, load_bundle
+from engine.encoder import Encoder
+from engine.enrolment import Enrolment, EnrolmentConfig
+from engine.errors import BundleError
+from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
+from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
+from engine.pcm import PcmDecoder
+from engine.runner import Runner
+from engine.scores import Scorer
+from engine.vad import SAMPLE_RATE_HZ, SileroVad
+
+SIZE = 8
+MANIFEST = Manifest(
+    name="fake",
+    version="1",
+    licence="none",
+    source="test",
+    architecture={},
+    front_end={},
+    embedding_size=SIZE,
+    calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
+)
+SCORER = Scorer(Bundle(MANIFEST, Path(), None))
+DEMO_VOICES = Path(__file__).parents[2] / "scripts" / "demo_voices"
+
+
+def axis(samples: np.ndarray) -> np.ndarray:
+    """A voice is the level of its samples: one axis for each tenth."""
+    embedding = np.zeros(SIZE, np.float32)
+    embedding[round(float(np.median(np.abs(samples))) * 10) % SIZE] = 1.0
+    return embedding
+
+
+def answer(job: Job) -> Result:
+    if isinstance(job, VadJob):
+        return VadResult(job.number, (np.abs(job.frames).mean(axis=1) > 0.1) * 1.0, job.state)
+    return EmbedResult(job.number, axis(job.samples))
+
+
+def pcm(*parts: tuple[float, float]) -> bytes:
+    """Parts of (level, seconds) as s16le."""
+    levels = [np.full(round(s * SAMPLE_RATE_HZ), level) for level, s in parts]
+    return (np.concatenate(levels) * 32767).astype("<i2").tobytes()
+
+
+def enrol(
+    pieces: list[bytes], enrolment: Enrolment | None = None, *, seed: int = 0, fail: int = 0
+) -> list[AnyEvent]:
+    """Answers come in random order; the first ``fail`` windows cannot be embedded."""
+    enrolment, rng = enrolment or Enrolment(SCORER), np.random.default_rng(seed)
+    events: list[AnyEvent] = []
+    pending: list[Job] = []
+    for piece in [*pieces, None]:
+        if piece is None:
+            enrolment.receive_eof()
+        else:
+            enrolment.receive_pcm(piece)
+        pending += enrolment.jobs_to_run()
+        while pending:
+            job = pending.pop(int(rng.integers(len(pending))))
+            failing = fail and isinstance(job, EmbedJob) and job.due <= fail * 2.5 * 16_000 + 8000
+            enrolment.receive_result(JobFailure(job.number, "busy") if failing else answer(job))
+            pending += enrolment.jobs_to_run()
+            events += enrolment.events()
+    events += enrolment.events()
+    assert enrolment.ended
+    assert not enrolment.waiting
+    assert all(not isinstance(e, Enrolled | Refused) for e in events[:-1])
+    return events
+
+
+def refusal(*parts: tuple[float, float]) -> Refused:
+    last = enrol([pcm(*parts)])[-1]
+    assert isinstance(last, Refused)
+    return last
+
+
+SPOKEN = pcm((0.0, 0.7), (0.2, 9.0), (0.0, 1.0), (0.2, 14.0))
+
+
+def test_enough_speech_of_one_voice_becomes_a_prototype() -> None:
+    enrolment = Enrolment(SCORER)
+    events = enrol([SPOKEN], enrolment)
+    last = events[-1]
+    assert isinstance(last, Enrolled)
+    assert (last.net_speech_s, last.prototypes) == (20.0, 1)
+    assert last.agreement == pytest.approx(1.0)
+    assert last.t == pytest.approx(21.5, abs=0.5)  # not at the end of the sound
+    (prototype,) = enrolment.prototypes
+    assert prototype.speech_s == 20.0
+    np.testing.assert_allclose(prototype.embedding, axis(np.full(9, 0.2)), atol=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, len(SPOKEN)), max_size=8), st.integers(0, 2**31))
+def test_any_chunking_and_any_order_of_results_give_the_same_events(
+    cuts: list[int], seed: int
+) -> None:
+    edges = sorted({0, len(SPOKEN), *cuts})
+    pieces = [SPOKEN[a:b] for a, b in pairwise(edges)]
+    assert msgspec.to_builtins(enrol(pieces, seed=seed)) == msgspec.to_builtins(enrol([SPOKEN]))
+
+
+def test_progress_is_told_twice_a_second_and_rises_to_the_end() -> None:
+    events = enrol([SPOKEN])
+    progress = [e for e in events if isinstance(e, Progress)]
+    assert [e.seq for e in events] == list(range(len(events)))
+    assert set(np.round(np.diff([e.t for e in progress]), 3)) == {0.512}
+    assert [e.percent for e in progress] == sorted(e.percent for e in progress)
+    assert progress[-1].percent >= 97
+    assert {e.needed_s for e in progress} == {20.0}
+    assert "no-speech" in progress[0].problems
+
+
+def test_the_end_of_the_sound_will_do_after_the_least() -> None:
+    last = enrol([pcm((0.2, 10.5))])[-1]
+    assert isinstance(last, Enrolled)
+    assert last.net_speech_s == 10.0
+
+
+def test_sound_after_the_end_is_ignored() -> None:
+    enrolment = Enrolment(SCORER)
+    enrol([SPOKEN], enrolment)
+    enrolment.receive_pcm(SPOKEN)
+    assert enrolment.jobs_to_run() == []
+    assert list(enrolment.events()) == []
+
+
+def test_too_short() -> None:
+    refused = refusal((0.0, 1.0), (0.2, 6.0))
+    assert refused.code == "too-short"
+    assert refused.message.startswith("6.1 s of speech: 10 s are needed")
+
+
+def test_silent() -> None:
+    assert refusal((0.0, 4.0)).code == "silent"
+    assert refusal((0.05, 4.0)).code == "silent"  # loud enough, but nobody speaks
+
+
+def test_clipped() -> None:
+    refused = refusal((0.2, 12.0), (1.0, 0.4), (0.2, 12.0))
+    assert refused.code == "clipped"
+    assert "lower the input level" in refused.message
+
+
+def test_noisy() -> None:
+    assert refusal((0.09, 4.0), (0.2, 22.0)).code == "noisy"
+    assert isinstance(enrol([pcm((0.02, 4.0), (0.2, 22.0))])[-1], Enrolled)
+
+
+@pytest.mark.parametrize("turns", [[(0.2, 12.0), (0.5, 12.0)], [(0.2, 5.0), (0.5, 5.0)] * 3])
+def test_several_voices(turns: list[tuple[float, float]]) -> None:
+    assert refusal(*turns).code == "several-voices"
+
+
+def test_a_part_that_failed_is_made_up_for_with_more_speech() -> None:
+    events = enrol([pcm((0.2, 24.0))], fail=1)
+    assert [e.message for e in events if isinstance(e, Failure)] == ["busy"]
+    last = events[-1]
+    assert isinstance(last, Enrolled)
+    assert last.net_speech_s == 20.0
+    assert last.t == pytest.approx(22.5, abs=0.1)
+
+
+def test_a_late_server_does_not_matter() -> None:
+    enrolment = Enrolment(SCORER)
+    enrolment.behind(3.0, 1.0)
+    assert msgspec.to_builtins(enrol([SPOKEN], enrolment)) == msgspec.to_builtins(enrol([SPOKEN]))
+
+
+def test_without_calibration_voices_cannot_be_told_apart() -> None:
+    bare = msgspec.structs.replace(MANIFEST, calibration=None)
+    with pytest.raises(BundleError, match="not calibrated"):
+        Enrolment(Scorer(Bundle(bare, Path(), None)))
+
+
+@pytest.mark.parametrize("bad", [{"part_s": 0.0}, {"min_s": 4.0}, {"needed_s": 9.0}])
+def test_lengths_that_cannot_be_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="an enrolment needs"):
+        EnrolmentConfig(**bad)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Runner:
+    return Runner(Encoder(load_bundle(), "cpu"), SileroVad())
+
+
+def spoken(name: str) -> np.ndarray:
+    return sf.read(DEMO_VOICES / f"{name}.ogg", dtype="float32")[0]
+
+
+def really(runner: Runner, sound: np.ndarray) -> AnyEvent:
+    enrolment = Enrolment(Scorer(load_bundle()), decoder=PcmDecoder("pcm_f32le"))
+    enrolment.receive_pcm(sound.astype("<f4").tobytes())
+    enrolment.receive_eof()
+    return list(runner.settle(enrolment))[-1]
+
+
+@pytest.mark.parametrize("name", ["anna", "ben"])
+def test_the_bundled_model_enrols_one_voice(runner: Runner, name: str) -> None:
+    last = really(runner, spoken(name))
+    assert isinstance(last, Enrolled)
+    assert last.agreement > 0.6
+
+
+def test_the_bundled_model_refuses_a_takeover(runner: Runner) -> None:
+    middle = 12 * SAMPLE_RATE_HZ
+    last = really(runner, np.concatenate([spoken("anna")[:middle], spoken("ben")[middle:]]))
+    assert isinstance(last, Refused)
+    assert last.code == "several-voices"
