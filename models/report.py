@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from models import plots
 from models.metrics import interval
@@ -27,6 +28,7 @@ TITLES = {
     "cllr": "Cllr",
     "min_cllr": "minCllr",
 }
+THRESHOLDS = np.arange(-6.0, 10.25, 0.25)  # LLRs that error rates are told for
 METHOD_NOTES = (
     "EER: crossing of the interpolated error rates. Costs: miss and false alarm 1, normalised."
     " Cllr in bits. In brackets: 95 % interval, bootstrap over speakers.",
@@ -44,6 +46,14 @@ class Figure(msgspec.Struct, frozen=True):
     high: float
 
 
+class OperatingPoint(msgspec.Struct, frozen=True, array_like=True):
+    """What accepting from an LLR on costs: shares of non-targets taken, of targets turned away."""
+
+    llr: float
+    false_accept: float
+    false_reject: float
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One list, duration and condition; in a mean, the sums and averages over ``lists`` lists.
 
@@ -51,6 +61,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     cosine, ``calibrated`` those of the LLR (of the normalised score, where a bundle is not
     calibrated); both are empty without target and non-target trials. ``short`` trials lack
     net speech for the duration, ``unusable`` ones have a side that could not be embedded.
+    A mean has its ``operating_points`` too, where the system gives LLRs.
     """
 
     list: str
@@ -64,6 +75,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     unusable: int
     cosine: dict[str, Figure]
     calibrated: dict[str, Figure]
+    operating_points: tuple[OperatingPoint, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +114,22 @@ def mean_rows(cells: Sequence[Cell]) -> list[Row]:
     return [_mean_row(group) for group in groups.values()]
 
 
+def operating_points(group: Sequence[Cell]) -> tuple[OperatingPoint, ...]:
+    """Error rates by threshold, averaged over the lists; none for scores that are no LLRs."""
+    if not all(cell.calibrated.is_llr for cell in group):
+        return ()
+    accepted = np.mean([[_taken(c, ~c.target, x) for x in THRESHOLDS] for c in group], axis=0)
+    found = np.mean([[_taken(c, c.target, x) for x in THRESHOLDS] for c in group], axis=0)
+    return tuple(
+        OperatingPoint(float(x), round(float(a), 5), round(1 - float(f), 5))
+        for x, a, f in zip(THRESHOLDS, accepted, found, strict=True)
+    )
+
+
+def _taken(cell: Cell, kind: NDArray[np.bool_], threshold: float) -> float:
+    return float(np.mean(cell.calibrated.scores[kind] >= threshold))
+
+
 def _mean_row(group: list[Cell]) -> Row:
     counts = {
         "trials": sum(len(cell.target) for cell in group),
@@ -115,6 +143,7 @@ def _mean_row(group: list[Cell]) -> Row:
         condition=group[0].condition,
         cosine=with_intervals(*mean(cell.cosine for cell in group)),
         calibrated=with_intervals(*mean(cell.calibrated for cell in group)),
+        operating_points=operating_points(group),
         **counts,
     )
 

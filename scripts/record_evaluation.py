@@ -32,7 +32,21 @@ def figures(report: dict[str, Any]) -> dict[str, Any]:
                 "min_cllr": round(values["min_cllr"]["value"], 4),
             }
     speakers = max(row["speakers"] for row in report["means"])
-    return {"speakers": speakers, "lists": [r["name"] for r in report["lists"]], "clean": found}
+    return {
+        "speakers": speakers,
+        "lists": [r["name"] for r in report["lists"]],
+        "clean": found,
+        "operating_points": operating_points(report),
+    }
+
+
+def operating_points(report: dict[str, Any]) -> list[list[float]] | None:
+    """Rates by threshold on windows of 3 s, the default: what the dashboard's slider shows."""
+    for row in report["means"]:
+        if (row["condition"], row["list"], row["duration_s"]) == ("clean", "mean", 3.0):
+            points: list[list[float]] = row["operating_points"]
+            return points
+    return None
 
 
 def main() -> None:

@@ -232,6 +232,19 @@ def test_means_average_lists_that_have_enough_targets(voices, monkeypatch):
     assert mean.trials == len(many.trials) + 2
 
 
+def test_a_mean_tells_the_error_rates_of_each_threshold(voices):
+    trials = trials_of_folder(voices, nontargets_per_target=3)
+    report, (cell,) = evaluation.evaluate(
+        [trials], Spectrum(), Cuts((FULL,), ("clean",)), Degradation(), resamples=3, progress=False
+    )
+    points = report.means[0].operating_points
+    assert len(points) > 20
+    for point in (points[0], points[len(points) // 2], points[-1]):
+        taken = cell.calibrated.scores >= point.llr
+        assert point.false_accept == pytest.approx(taken[~cell.target].mean(), abs=1e-5)
+        assert point.false_reject == pytest.approx(1 - taken[cell.target].mean(), abs=1e-5)
+
+
 def test_list_of_one_kind_left_has_counts_but_no_figures(voices):
     trials = trials_of_folder(voices)
     # Only targets keep a test side of 3 s.
