@@ -232,7 +232,8 @@ def test_means_average_lists_that_have_enough_targets(voices, monkeypatch):
     assert mean.trials == len(many.trials) + 2
 
 
-def test_a_mean_tells_the_error_rates_of_each_threshold(voices):
+def test_a_mean_tells_the_error_rates_of_each_threshold(voices, monkeypatch):
+    monkeypatch.setattr("models.scoring.MEAN_TARGETS", 1)
     trials = trials_of_folder(voices, nontargets_per_target=3)
     report, (cell,) = evaluation.evaluate(
         [trials], Spectrum(), Cuts((FULL,), ("clean",)), Degradation(), resamples=3, progress=False
