@@ -21,6 +21,7 @@ from engine.errors import EngineError
 from engine.jobs import EmbedJob, Job, VadJob
 from engine.pressure import Pressure, PressureConfig
 
+CLOCK_S = 0.001  # uvloop's timers count milliseconds: one may ring a little early
 MOST_PADDING = 0.25  # share of a bucket that may stay empty: 3 of 4 windows do not go as 2 and 1
 
 
@@ -29,10 +30,10 @@ class BatcherConfig:
     """Batch sizes are ascending. Times in seconds."""
 
     batch_sizes: tuple[int, ...] = (1,)
-    capacity: int = 1024  # windows in line, 192 kB each at 3 s; more are refused
+    capacity: int = 1024  # windows in line; more are refused
     vad_rows: int = 64
     vad_frames: int = 512  # of all streams in one batch: some 25 ms of one core
-    vad_wait_s: float = 0.03  # how long frames gather; part of every event's delay
+    vad_wait_s: float = 0.025  # how long frames gather; part of every event's delay
     pressure: PressureConfig = field(default_factory=PressureConfig)
 
     def __post_init__(self) -> None:
@@ -149,7 +150,7 @@ class Batcher:
         if wake_s is None:
             return False
         enough = min(self._config.vad_rows, self._config.vad_frames)
-        return now >= wake_s or self._frames_held >= enough
+        return now >= wake_s - CLOCK_S or self._frames_held >= enough
 
     def _take_frames(self) -> Iterable[Entry]:
         taken: list[Entry] = []

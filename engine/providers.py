@@ -73,6 +73,7 @@ def provider_options(
             # The default tries every algorithm for every new shape: seconds, in mid-stream.
             "cudnn_conv_algo_search": "HEURISTIC",
             "arena_extend_strategy": "kSameAsRequested",
+            "use_tf32": "0",  # a mantissa of 10 bits, also in the front end
         }
     if provider == "tensorrt":
         # No trt_fp16_enable: it would put the front end, too, in half precision (DESIGN.md).
@@ -144,6 +145,8 @@ def _session(bundle: Bundle, provider: Provider, threads: int) -> ort.InferenceS
     try:
         if provider == "tensorrt":
             engine_cache(bundle).mkdir(parents=True, exist_ok=True, mode=0o700)
+            # TF32 again; TensorRT's provider has no option for it (onnxruntime issue 26029).
+            os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
         if provider != "cpu":
             ort.preload_dlls()  # CUDA and cuDNN as NVIDIA's wheels bring them, where they do
         # Without enable_fallback=0 a GPU that fails is replaced by the CPU, then or later.

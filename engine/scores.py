@@ -80,7 +80,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Like :class:`Score` for N trials, as arrays ``(N,)``."""
+    """Like :class:`Score` for N trials, as arrays ``(N,)``, or ``(T, N)`` from a table."""
 
     cosine: Float64
     norm: Float64
@@ -122,6 +122,22 @@ class Scorer:
         ratio = None
         if self.calibration is not None:
             ratio = llr(self.calibration, norm, cosine, enrol.speech_s, test.speech_s)
+        return Scores(cosine, norm, ratio)
+
+    def table(self, enrol: Sides, test: Sides) -> Scores:
+        """Every row of ``enrol`` against every row of ``test``, as arrays ``(T, N)``.
+
+        One matrix product: ten thousand voiceprints take a few milliseconds.
+        """
+        cosine = np.asarray(test.embeddings @ enrol.embeddings.T, np.float64)
+        norm = cosine
+        if enrol.stats is not None and test.stats is not None:
+            column = CohortStats(test.stats.mean[:, None], test.stats.std[:, None])
+            norm = as_norm(cosine, enrol.stats, column)
+        ratio = None
+        if self.calibration is not None:
+            tested = test.speech_s[:, None]
+            ratio = llr(self.calibration, norm, cosine, enrol.speech_s, tested)
         return Scores(cosine, norm, ratio)
 
     def score_pairs(

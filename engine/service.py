@@ -19,6 +19,7 @@ import os
 import queue
 import threading
 from contextlib import suppress
+from dataclasses import replace
 
 from engine.account import Account, EngineStats
 from engine.backend import Backend
@@ -58,6 +59,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_s: float | None = None  # when; what uvloop hands out does not always know
         self._dispatching = self._closed = False
         self._account = Account()
 
@@ -175,11 +177,12 @@ class Engine:
 
     def _wake_at(self, when: float | None) -> None:
         """Dispatch at ``when`` on the loop's clock, if nothing brings it about before."""
-        if self._timer and self._timer.when() == when and not self._timer.cancelled():
+        if self._timer and self._timer_s == when:
             return
         if self._timer:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._timed) if self._loop and when else None
+        self._timer_s = when
 
     def _timed(self) -> None:
         self._timer = None
@@ -226,10 +229,12 @@ class Engine:
 
 
 def _batching(backend: Backend, config: EngineConfig, threads: int) -> BatcherConfig:
-    pressure = PressureConfig(threads=threads)
+    whole = BatcherConfig(
+        backend.batch_sizes, capacity=config.capacity, pressure=PressureConfig(threads=threads)
+    )
     if config.batching:
-        return BatcherConfig(backend.batch_sizes, pressure=pressure)
-    return BatcherConfig((1,), vad_rows=1, vad_frames=1, vad_wait_s=0.0, pressure=pressure)
+        return whole
+    return replace(whole, batch_sizes=(1,), vad_rows=1, vad_frames=1, vad_wait_s=0.0)
 
 
 def _cores() -> int:

@@ -66,6 +66,7 @@ class EngineConfig:
     threads: int | None = None
     backlog_s: float = 4.0  # sound of a stream not yet scored; its sender waits beyond
     unread_events: int = 4096  # of a stream; its sender waits beyond
+    capacity: int = 1024  # windows in line, 192 kB each at 3 s; more are refused
     ahead_s: float = 2.0  # a stream that has ever been further ahead of real time is no live one
     deadline_s: float = 0.2
     patience_s: float = 2.0
@@ -74,8 +75,9 @@ class EngineConfig:
     def __post_init__(self) -> None:
         if min(self.backlog_s, self.ahead_s, self.deadline_s, self.patience_s) <= 0:
             raise ValueError("backlog, lead, deadline and patience must be positive")
-        if self.unread_events < 1 or (self.threads is not None and self.threads < 1):
-            raise ValueError("there must be a thread, and room for an event")
+        counts = (self.unread_events, self.capacity, 1 if self.threads is None else self.threads)
+        if min(counts) < 1:
+            raise ValueError("threads, unread events and capacity must be positive")
 
 
 class Service(Protocol):

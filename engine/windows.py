@@ -40,13 +40,16 @@ class Window:
     """A window of net speech ``(samples,)`` at 16 kHz, a view not to be written to.
 
     ``start`` and ``end`` are media sample indices of its first sample and just past its
-    last; ``position`` is the net speech of the stream up to its end, in samples.
+    last; ``position`` is the net speech of the stream up to its end, in samples. ``runs`` says
+    where sound is unbroken: the net speech before each run that reaches into the window, and
+    the media sample at which it begins.
     """
 
     samples: Float32
     start: int
     end: int
     position: int
+    runs: tuple[tuple[int, int], ...] = ()
 
 
 def seconds(samples: int) -> float:
@@ -103,4 +106,5 @@ class Windows:
         first = self._speech.start
         position, media = self._runs[0]
         samples = self._speech.slice(first, self.position)
-        return Window(samples, media + first - position, self._media, self.position)
+        start = media + first - position
+        return Window(samples, start, self._media, self.position, tuple(self._runs))

@@ -31,6 +31,7 @@ from streamer.client import VerifyStream, connect, control, enroll
 ROOT = Path(__file__).resolve().parents[1]
 VOICES = Path(__file__).resolve().parent / "demo_voices"
 DATA = ROOT / "build" / "demo"
+LOG = DATA / "server.log"
 RATE_HZ = 16000
 PIECE_S = 0.1
 CLAIM, OTHER = "Anna", "Ben"
@@ -73,13 +74,15 @@ async def server(port: int) -> AsyncIterator[str]:
         "VOXWATCH_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamer.cli", "serve"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    with LOG.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamer.cli", "serve"],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     try:
         yield await asyncio.to_thread(address, process)
     finally:
@@ -97,7 +100,7 @@ def address(process: subprocess.Popen[str]) -> str:
         for word in line.split():
             if word.startswith("http://"):
                 return word.partition("#")[0].rstrip("/")
-    raise SystemExit("error: the server did not start; its message stands above")
+    raise SystemExit(f"error: the server did not start: {LOG.read_text().strip()}")
 
 
 async def enrol(url: str, name: str, consent: str) -> None:

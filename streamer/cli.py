@@ -1,8 +1,9 @@
 """The command `voxwatch`.
 
-The offline commands live in `models/`, which may import torch. They are known here by name
-and summary only, and loaded when one of them is called: neither serving nor `--help` pays
-for torch, and this room never imports that one.
+The serving commands are in `streamer/commands/`, whose modules import what they need when they
+are called. The offline commands live in `models/`, which may import torch. They are known here
+by name and summary only, and loaded when one of them is called: neither serving nor `--help`
+pays for torch, and this room never imports that one.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
-from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from engine.errors import VoxwatchError
+from streamer.commands import bench, profiles, token
+from streamer.commands.doctor import doctor
+from streamer.commands.enroll import enroll
+from streamer.commands.listen import listen
+from streamer.commands.replay import replay
+from streamer.commands.serve import serve
+from streamer.commands.stream import stream
 
 OFFLINE_APP = "models.cli:app"
 OFFLINE = {
@@ -87,46 +94,10 @@ def _options(
     pass
 
 
-@app.command()
-def replay(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording to listen to.")],
-    enroll: Annotated[
-        list[str] | None,
-        typer.Option("--enroll", metavar="NAME=FILE", help="A known voice; may repeat."),
-    ] = None,
-    claim: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Who it should be [anyone enrolled: who is it?]."),
-    ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", metavar="FOLDER", help="A model bundle, not the built-in one."),
-    ] = None,
-    channel: Annotated[
-        int | None, typer.Option(min=0, help="Channel of a recording that has several, from 0.")
-    ] = None,
-    provider: Annotated[
-        Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option(help="What computes.")
-    ] = "cpu",
-) -> None:
-    """Run a recording through the streaming engine and print its events.
-
-    One JSON object a line, with media time in seconds: speech, scores, decisions, changes of
-    voice, and a summary. The same file gives the same lines every time.
-
-    \b
-    Example:
-      voxwatch replay call.wav --enroll alice=alice1.wav --claim alice
-    """
-    # Loaded here, so that --help waits for no model.
-    import msgspec
-
-    from streamer.replay import Replay, parse_enrolment
-
-    enrolments = [parse_enrolment(text) for text in enroll or ()]
-    engine = Replay(bundle, provider)
-    for event in engine.events(file, engine.enrol(enrolments), claim, channel=channel):
-        typer.echo(msgspec.json.encode(event).decode())
+for _command in (serve, listen, enroll, stream, replay, doctor):
+    app.command()(_command)
+for _name, _group in (("profiles", profiles.app), ("token", token.app), ("bench", bench.app)):
+    app.add_typer(_group, name=_name)
 
 
 def main() -> None:

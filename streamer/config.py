@@ -81,6 +81,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     tls: bool = False
     topic: Topic = "voxwatch"
     qos: Literal[0, 1, 2] = 1
+    scores: bool = False  # publish every score too, not only what follows from them
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -94,6 +95,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     bundle: Path | None = None  # model bundle; None: the one that ships
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     threads: Count | None = None  # of the model on the CPU; None: all cores
+    batching: bool = True  # false: one window at a time, for comparison
     window_s: Annotated[float, msgspec.Meta(ge=2, le=5)] = 3.0  # of net speech
     hop_s: Annotated[float, msgspec.Meta(ge=0.25, le=5)] = 0.5
     false_accept: Rate = 0.01

@@ -6,7 +6,7 @@ have said: the same file gives the same lines every time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio import MAX_CLIPPED, read_audio
+from engine.backend import OnnxBackend
 from engine.bundle import load_bundle
-from engine.encoder import Encoder, ProviderChoice, embed_speech
+from engine.encoder import embed_speech
 from engine.errors import AudioError, VoxwatchError
 from engine.events import AnyEvent
 from engine.pcm import PcmDecoder
+from engine.providers import ProviderChoice
 from engine.runner import Runner
 from engine.scores import Scorer, Sides
 from engine.session import Session, SessionConfig
@@ -46,15 +48,28 @@ def parse_enrolment(text: str) -> Enrolment:
     return Enrolment(name, Path(path))
 
 
+def chosen(enrolled: Mapping[str, Sides], claim: str | Sequence[str]) -> dict[str, Sides]:
+    """Those of ``enrolled`` who are claimed, by one name or several; nobody: there is no claim.
+
+    Raises :class:`VoxwatchError` for somebody who is not enrolled.
+    """
+    names = [claim] if isinstance(claim, str) else claim
+    for name in names:
+        if name not in enrolled:
+            known = ", ".join(sorted(enrolled)) or "nobody"
+            raise VoxwatchError(f"{name!r} is not enrolled: --enroll names {known}")
+    return {name: enrolled[name] for name in names}
+
+
 class Replay:
-    """Detector, encoder and scorer of one bundle, to replay any number of files."""
+    """Detector, backend and scorer of one bundle, to replay any number of files."""
 
     def __init__(self, bundle: Path | None = None, provider: ProviderChoice = "cpu") -> None:
-        loaded = load_bundle(bundle)
-        self._model = f"{loaded.manifest.name} {loaded.manifest.version}"
-        self._encoder = Encoder(loaded, provider)
-        self._scorer = Scorer(loaded)
-        self._vad = SileroVad()
+        self.bundle = load_bundle(bundle)
+        self.model = f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
+        self.backend = OnnxBackend(self.bundle, provider)
+        self.scorer = Scorer(self.bundle)
+        self.vad = SileroVad()
 
     def enrol(self, enrolments: Sequence[Enrolment]) -> dict[str, Sides]:
         """Voiceprints by name; a speaker's recordings stay separate prototypes.
@@ -69,44 +84,42 @@ class Replay:
                     f"{enrolment.path} is clipped ({100 * audio.clipped:.1f}% of it is cut flat):"
                     " record it again at a lower level"
                 )
-            speech = net_speech(audio.waveform, self._vad)
+            speech = net_speech(audio.waveform, self.vad)
             seconds = len(speech) / SAMPLE_RATE_HZ
             if seconds < MIN_ENROL_SPEECH_S:
                 raise AudioError(
                     f"{enrolment.path} has {seconds:.1f} s of speech: enrolment needs at least"
                     f" {MIN_ENROL_SPEECH_S:g} s; record more"
                 )
-            embedding = embed_speech(self._encoder, speech)
+            embedding = embed_speech(self.backend, speech)
             prototypes.setdefault(enrolment.name, []).append((embedding, seconds))
         return {name: self._voiceprint(found) for name, found in prototypes.items()}
 
     def _voiceprint(self, prototypes: list[tuple[Float32, float]]) -> Sides:
         embeddings, seconds = zip(*prototypes, strict=True)
-        return self._scorer.sides(np.stack(embeddings), np.array(seconds))
+        return self.scorer.sides(np.stack(embeddings), np.array(seconds))
 
     def events(
         self,
         path: Path,
         enrolled: dict[str, Sides],
-        claim: str | None = None,
+        claim: str | Sequence[str] = (),
         *,
         channel: int | None = None,
         config: SessionConfig | None = None,
     ) -> Iterator[AnyEvent]:
         """What the engine says of ``path``: of the claim, or without one of all enrolled."""
-        if claim is not None and claim not in enrolled:
-            known = ", ".join(sorted(enrolled)) or "nobody"
-            raise VoxwatchError(f"{claim!r} is not enrolled: --enroll names {known}")
+        claims = chosen(enrolled, claim)
         waveform = read_audio(path, channel=channel).waveform
         session = Session(
-            self._scorer,
-            enrolled if claim is None else {claim: enrolled[claim]},
+            self.scorer,
+            claims or enrolled,
             decoder=PcmDecoder("pcm_f32le", SAMPLE_RATE_HZ),
             config=config,
-            claimed=claim is not None,
-            model=self._model,
+            claimed=bool(claims),
+            model=self.model,
         )
-        runner = Runner(self._encoder, self._vad)
+        runner = Runner(self.backend, self.vad)
         for start in range(0, len(waveform), PIECE_SAMPLES):
             session.receive_pcm(waveform[start : start + PIECE_SAMPLES].astype("<f4").tobytes())
             yield from runner.settle(session)

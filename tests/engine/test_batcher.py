@@ -110,10 +110,17 @@ def test_detections_gather_for_a_moment_and_go_first() -> None:
     line.add(frames(1, arrived_s=5.0))
     line.add(frames(2, arrived_s=5.01))
     assert line.wake_s == pytest.approx(5.02)
-    assert streams(line.next_batch(5.019)) == [9]  # a free thread does not wait for them
-    assert line.next_batch(5.019) is None
+    assert streams(line.next_batch(5.015)) == [9]  # a free thread does not wait for them
+    assert line.next_batch(5.015) is None
     assert streams(line.next_batch(5.02)) == [1, 2]
     assert line.wake_s is None
+
+
+def test_a_timer_that_rings_a_little_early_is_good_enough() -> None:
+    line = batcher(1, vad_wait_s=0.02)
+    line.add(frames(1, arrived_s=5.0))
+    assert line.next_batch(5.0185) is None
+    assert streams(line.next_batch(5.0195)) == [1]
 
 
 def test_many_frames_do_not_wait() -> None:

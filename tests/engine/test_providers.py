@@ -5,6 +5,7 @@ No GPU is needed: sessions are stand-ins that record how they were opened.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import onnxruntime as ort
@@ -87,6 +88,8 @@ def recording(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "_may_run", lambda provider: True)
     monkeypatch.setattr(module.ort, "InferenceSession", Recorded)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "")  # put back after the test
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
 
 
 @pytest.mark.usefixtures("recording")
@@ -109,6 +112,7 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
     assert folder.parent == tmp_path / "voxwatch" / "tensorrt"
     assert options["trt_engine_cache_enable"] == "1"
     assert "trt_fp16_enable" not in options
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
 
 
 def test_one_profile_spans_every_window_the_bundle_allows(spectral_bundle: Bundle) -> None:
@@ -132,6 +136,7 @@ def test_cuda_searches_no_algorithms_in_mid_stream(spectral_bundle: Bundle) -> N
     (name, options), (rest, none) = session.asked["providers"]
     assert (name, rest, none) == ("CUDAExecutionProvider", "CPUExecutionProvider", {})
     assert options["cudnn_conv_algo_search"] == "HEURISTIC"
+    assert options["use_tf32"] == "0"
     assert session.options.intra_op_num_threads == 3
 
 

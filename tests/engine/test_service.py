@@ -7,7 +7,6 @@ answer an event. Tests wait for what must happen and never for a time.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -378,14 +377,9 @@ async def test_a_live_stream_that_runs_ahead_of_time_is_none_and_keeps_its_hop(
         await reading
 
 
-async def test_a_full_line_refuses_a_window_and_says_so(
-    vad: SileroVad, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_line_refuses_a_window_and_says_so(vad: SileroVad) -> None:
     backend = Gated()
-    async with engine_with(backend, vad, threads=1, backlog_s=100.0) as engine:
-        monkeypatch.setattr(
-            engine._batcher, "_config", dataclasses.replace(engine._batcher._config, capacity=3)
-        )
+    async with engine_with(backend, vad, threads=1, capacity=3, backlog_s=100.0) as engine:
         stream = engine.open(Talk(), live=False)
         await stream.send(sound(10))
         backend.gate.set()
@@ -515,12 +509,12 @@ def test_an_impossible_configuration_is_refused(bad: dict[str, float]) -> None:
 
 def conversations(voice: Callable[..., Float32], count: int, seconds: float) -> list[bytes]:
     """Both voices in turn, silence of different lengths before each, s16le."""
+    voices = [voice(name, seconds / 2, seed=i) for i in range(3) for name in ("anna", "bert")]
     talks = []
     for i in range(count):
-        names = ("anna", "bert") if i % 2 else ("bert", "anna")
         hush = np.zeros(round(SAMPLE_RATE_HZ * (0.1 + 0.037 * i)), np.float32)
-        parts = [hush, *(voice(name, seconds / 2, seed=i) for name in names)]
-        talks.append((np.concatenate(parts) * 32767).astype("<i2").tobytes())
+        said = [np.roll(voices[(i + k) % len(voices)], 1000 * i) for k in (0, 1 + 2 * (i % 2))]
+        talks.append((np.concatenate([hush, *said]) * 32767).astype("<i2").tobytes())
     return talks
 
 

@@ -1,0 +1,89 @@
+"""The five states of a stream, and every way from one to another.
+
+The evidence is a log-likelihood ratio of all the speech of a run (``engine.evidence``), asked
+again at every hop. Wald's bounds hold the error rates all the same: of a true likelihood ratio
+the chance that it *ever* exceeds ``1 / a`` where the other hypothesis holds is at most ``a``,
+however its steps depend on each other (Wald, "Sequential Tests of Statistical Hypotheses",
+1945; Ville's inequality). For voices: Vogt, Sridharan and Mason, "Making Confident Speaker
+Verification Decisions With Minimal Speech", IEEE TASLP 2010.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from engine.decisions import DecisionConfig
+from engine.events import State
+
+# little   the run of speech has less of it than a decision needs
+# between  its evidence lies between the bounds
+# accept   above the upper bound; reject: below the lower one; nobody: likewise, without a claim
+# alarm    another voice than the run's has begun
+# lapse    what was known holds no longer: long silence, another claim
+Signal = Literal["little", "between", "accept", "reject", "nobody", "alarm", "lapse"]
+
+STATES: tuple[State, ...] = get_args(State)
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
+
+# A decision holds until the other bound is crossed, another voice begins or it lapses:
+# evidence that wavers about a bound does not make it flicker. After an alarm the state is
+# `uncertain` and not `insufficient`: that the voice is another one is known already.
+TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
+    "insufficient": {
+        "little": "insufficient",
+        "between": "uncertain",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "insufficient",
+        "lapse": "insufficient",
+    },
+    "uncertain": {
+        "little": "uncertain",
+        "between": "uncertain",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "uncertain",
+        "lapse": "insufficient",
+    },
+    "match": {
+        "little": "match",
+        "between": "match",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "uncertain",
+        "lapse": "insufficient",
+    },
+    "mismatch": {
+        "little": "mismatch",
+        "between": "mismatch",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "uncertain",
+        "lapse": "insufficient",
+    },
+    "unknown": {
+        "little": "unknown",
+        "between": "unknown",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "uncertain",
+        "lapse": "insufficient",
+    },
+}
+
+
+def weigh(config: DecisionConfig, evidence: float, speech_s: float, *, claimed: bool) -> Signal:
+    """What the evidence of a run with ``speech_s`` of net speech says."""
+    if speech_s < config.decide_s:
+        return "little"
+    if evidence >= config.accept_llr:
+        return "accept"
+    if evidence <= config.reject_llr:
+        return "reject" if claimed else "nobody"
+    return "between"

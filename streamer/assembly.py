@@ -1,0 +1,95 @@
+"""A server's parts, made from its configuration: model, engine, store, and what they need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import os
+import ssl
+import time
+
+import msgspec
+
+from engine.backend import OnnxBackend
+from engine.bundle import MODEL_FILE, Bundle, load_bundle
+from engine.errors import VoxwatchError
+from engine.scores import Scorer
+from engine.service import Engine, EngineConfig
+from engine.vad import SileroVad
+from streamer import wire
+from streamer.auth import Auth, is_loopback
+from streamer.config import Config
+from streamer.hub import Hub
+from streamer.keys import load_key
+from streamer.parts import Parts, Points
+from streamer.quota import Quota
+from streamer.speakers import Speakers
+from streamer.store import Store
+
+
+async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
+    """Load the model, open the store, start the engine; ``stack`` closes them.
+
+    Raises :class:`VoxwatchError` for whatever is missing, damaged or not allowed.
+    """
+    bundle, backend, vad = await asyncio.to_thread(_load, config)
+    store = stack.enter_context(await asyncio.to_thread(_open_store, config))
+    await asyncio.to_thread(store.purge, time.time())
+    settings = EngineConfig(threads=config.threads, backlog_s=config.limits.backlog_s)
+    engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
+    scorer, model = Scorer(bundle), _model(bundle, backend)
+    return Parts(
+        config=config,
+        server=f"{wire.SERVER} {importlib.metadata.version('voxwatch')}",
+        model=model,
+        operating_points=_operating_points(bundle),
+        scorer=scorer,
+        engine=engine,
+        store=store,
+        speakers=Speakers(store, scorer, model.sha256),
+        auth=Auth(config.tokens, open_loopback=is_loopback(config.host)),
+        hub=Hub(),
+        quota=Quota(config.limits.audio_s_per_client_hour),
+    )
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """What the server shows its callers, if it is to speak TLS. Raises :class:`VoxwatchError`."""
+    if config.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        why = f"{config.tls_cert} and {config.tls_key} cannot be used for TLS"
+        raise VoxwatchError(f"{why}: {error.strerror or error}") from error
+    return context
+
+
+def _load(config: Config) -> tuple[Bundle, OnnxBackend, SileroVad]:
+    bundle = load_bundle(config.bundle)
+    return bundle, OnnxBackend(bundle, config.provider), SileroVad()
+
+
+def _open_store(config: Config) -> Store:
+    key = load_key(config.data_dir, env=os.environ)
+    return Store.open(config.store_path, key)
+
+
+def _model(bundle: Bundle, backend: OnnxBackend) -> wire.Model:
+    manifest = bundle.manifest
+    return wire.Model(
+        name=manifest.name,
+        version=manifest.version,
+        sha256=manifest.sha256[MODEL_FILE],
+        provider=backend.provider,
+    )
+
+
+def _operating_points(bundle: Bundle) -> Points | None:
+    """Rates by threshold, if whoever evaluated the bundle stated them."""
+    try:
+        return msgspec.convert(bundle.manifest.evaluation.get("operating_points"), Points | None)
+    except msgspec.ValidationError:
+        return None

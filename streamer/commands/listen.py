@@ -1,0 +1,179 @@
+"""`voxwatch listen`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamer.commands.options import (
+    EXIT_INTERRUPTED,
+    BundleOption,
+    ConfigOption,
+    DataOption,
+    FalseAcceptOption,
+    JsonOption,
+    MissOption,
+    ProviderOption,
+    configured,
+)
+from streamer.commands.replay import ClaimOption, EnrollOption, PriorOption
+
+if TYPE_CHECKING:
+    from engine.scores import Sides
+    from streamer.config import Config
+    from streamer.microphone import Microphone
+    from streamer.replay import Replay
+
+
+def listen(
+    claim: ClaimOption = None,
+    enroll: EnrollOption = None,
+    device: Annotated[
+        str | None, typer.Option(help="Microphone, by number or part of its name.")
+    ] = None,
+    list_devices: Annotated[
+        bool, typer.Option("--list-devices", help="List the microphones and end.")
+    ] = False,
+    prior: PriorOption = None,
+    false_accept: FalseAcceptOption = None,
+    miss: MissOption = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    bundle: BundleOption = None,
+    provider: ProviderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Listen to the microphone and say, several times a second, who speaks.
+
+    Known are the voices of the local store and those of --enroll. Nothing is recorded. A
+    microphone that is pulled out is waited for. Ctrl-C ends it, with a summary.
+
+    \b
+    Examples:
+      voxwatch listen --claim alice
+      voxwatch listen --device usb --enroll bob=bob.wav --json
+    """
+    if list_devices:
+        _list()
+        return
+    settings = configured(
+        config,
+        data_dir=data,
+        bundle=bundle,
+        provider=provider,
+        prior=prior,
+        false_accept=false_accept,
+        miss=miss,
+    )
+    from streamer.local import names_of, voices
+    from streamer.microphone import Microphone
+    from streamer.replay import Replay, chosen, parse_enrolment
+
+    microphone = Microphone(device, reopen=True)
+    files, names = [parse_enrolment(text) for text in enroll or ()], names_of(claim)
+    models = Replay(settings.bundle, settings.provider)
+    known = voices(models, settings, files, names)
+    claims = chosen(known, names)
+    asyncio.run(_listen(settings, models, microphone, claims, known, as_json))
+    raise typer.Exit(EXIT_INTERRUPTED)  # nothing else ends it well
+
+
+def _list() -> None:
+    from streamer.microphone import devices
+
+    for device in devices():
+        rate = f"{device.default_rate / 1000:g} kHz"
+        typer.echo(f"{device.index:3d}  {rate:>8s}  {device.channels:3d} ch  {device.name}")
+
+
+async def _listen(
+    config: Config,
+    models: Replay,
+    microphone: Microphone,
+    claims: dict[str, Sides],
+    known: dict[str, Sides],
+    as_json: bool,
+) -> None:
+    from engine.pcm import PcmDecoder
+    from engine.service import Engine, EngineConfig
+    from engine.session import Session
+    from streamer.local import session_config
+    from streamer.together import beside
+
+    async with (
+        microphone,
+        Engine(models.backend, models.vad, config=EngineConfig(threads=config.threads)) as engine,
+    ):
+        form = microphone.format
+        session = Session(
+            models.scorer,
+            claims or known,
+            decoder=PcmDecoder(form.encoding, form.sample_rate),
+            config=session_config(config),
+            claimed=bool(claims),
+            model=models.model,
+        )
+        stream = engine.open(session, live=True)
+        show = Lines() if as_json else _table(microphone.device.name, config)
+        with show:
+            await beside(_show(stream, show), _hear(microphone, stream, show))
+
+
+async def _show(stream: Any, show: Any) -> None:
+    async for event in stream:
+        show.update(event)
+
+
+async def _hear(microphone: Microphone, stream: Any, show: Any) -> None:
+    """Sound to the engine until Ctrl-C or SIGTERM; then the end of it."""
+    from streamer.together import beside
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await beside(stop.wait(), _pass_on(microphone, stream, show))
+    await stream.finish()
+
+
+async def _pass_on(microphone: Microphone, stream: Any, show: Any) -> None:
+    async for piece in microphone:
+        if isinstance(piece, bytes):
+            await stream.send(piece)
+        else:
+            show.update(_lag(piece, stream.conversation.received_s))
+
+
+def _lag(notice: Any, t: float) -> Any:
+    """A notice of the microphone as an event, outside of the numbers of the stream."""
+    from engine.events import Lag
+    from streamer.microphone import Reopened
+
+    lost_s = notice.gone_s if isinstance(notice, Reopened) else notice.lost_s
+    return Lag(t=t, reason="input-overflow", behind_s=lost_s, hop_s=None, dropped=1)
+
+
+class Lines:
+    """Events as JSON lines."""
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, event: Any) -> None:
+        """Print one event."""
+        import msgspec
+
+        typer.echo(msgspec.json.encode(event).decode())
+
+
+def _table(device: str, config: Config) -> Any:
+    from engine.decisions import DecisionConfig
+    from streamer.table import LiveTable
+
+    bounds = DecisionConfig(false_accept=config.false_accept, miss=config.miss)
+    return LiveTable(device, bounds)

@@ -1,0 +1,127 @@
+"""`voxwatch serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from streamer.commands.options import (
+    EXIT_INTERRUPTED,
+    BundleOption,
+    ConfigOption,
+    DataOption,
+    FalseAcceptOption,
+    MissOption,
+    ProviderOption,
+    configured,
+)
+
+if TYPE_CHECKING:
+    from streamer.config import Config
+
+
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; beyond this machine needs tokens.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 is any free one.")] = None,
+    data: DataOption = None,
+    bundle: BundleOption = None,
+    provider: ProviderOption = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads that compute [one a core].")
+    ] = None,
+    window_s: Annotated[
+        float | None, typer.Option("--window", help="Seconds of speech in a score, 2 to 5.")
+    ] = None,
+    hop_s: Annotated[
+        float | None, typer.Option("--hop", help="Seconds of speech between scores, 0.25 to 5.")
+    ] = None,
+    false_accept: FalseAcceptOption = None,
+    miss: MissOption = None,
+    prior: Annotated[
+        float | None, typer.Option(help="Probability of the claim before listening, 0 to 1.")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.")] = None,
+    allow_plaintext: Annotated[
+        bool | None,
+        typer.Option("--allow-plaintext", help="Listen beyond this machine without TLS."),
+    ] = None,
+    log: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="What goes to stderr.")
+    ] = "info",
+    log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON lines.")] = False,
+) -> None:
+    """Serve streams, enrolment and the dashboard.
+
+    Prints the address once the model is ready. SIGTERM and Ctrl-C let open streams tell what
+    they know, then it ends.
+
+    \b
+    Examples:
+      voxwatch serve
+      voxwatch serve --port 9000 --provider cpu
+      VOXWATCH_PORT=9000 voxwatch serve --config voxwatch.toml
+    """
+    from streamer.logs import log_to_stderr
+
+    settings = configured(
+        config,
+        host=host,
+        port=port,
+        data_dir=data,
+        bundle=bundle,
+        provider=provider,
+        threads=threads,
+        window_s=window_s,
+        hop_s=hop_s,
+        false_accept=false_accept,
+        miss=miss,
+        prior=prior,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        allow_plaintext=allow_plaintext,
+    )
+    log_to_stderr(log, as_json=log_json)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        interrupted = runner.run(_serve(settings))
+    if interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+async def _serve(config: Config) -> bool:
+    """Serve until a signal; whether that was Ctrl-C."""
+    from streamer.server import Server
+
+    stop, loop, seen = asyncio.Event(), asyncio.get_running_loop(), set[int]()
+
+    def end(number: int) -> None:
+        seen.add(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    async with Server(config) as server:
+        model = server.parts.model
+        typer.echo(f"{server.url} is ready: {model.name} {model.version} on {model.provider}")
+        await server.serve_until(stop)
+        typer.echo("ending: open streams tell what they know", err=True)
+    return signal.SIGINT in seen
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop where there is one: it is not on Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

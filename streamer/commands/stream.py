@@ -1,0 +1,130 @@
+"""`voxwatch stream`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamer.commands.options import (
+    CaOption,
+    ChannelOption,
+    EncodingName,
+    FalseAcceptOption,
+    MissOption,
+    ServerOption,
+    TokenOption,
+    trusting,
+)
+
+if TYPE_CHECKING:
+    from streamer.client import VerifyStream
+    from streamer.sources import FileSource, StdinSource
+
+SpeedOption = Annotated[
+    str, typer.Option(help="Times real time, or `max`: as fast as the server takes it.")
+]
+
+
+def stream(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A recording, or - for raw PCM.")],
+    server: ServerOption = "ws://127.0.0.1:8765",
+    token: TokenOption = None,
+    ca: CaOption = None,
+    claim: Annotated[
+        str, typer.Option(metavar="NAMES", help="Who it should be [anyone enrolled: who is it?].")
+    ] = "",
+    speed: SpeedOption = "1",
+    channel: ChannelOption = None,
+    encoding: Annotated[
+        EncodingName, typer.Option(help="Of raw PCM; a recording tells itself.")
+    ] = "pcm_s16le",
+    rate: Annotated[int, typer.Option(help="Samples a second of raw PCM.")] = 16_000,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of raw PCM.")] = 1,
+    window_s: Annotated[
+        float | None, typer.Option("--window", help="Seconds of speech in a score, 2 to 5.")
+    ] = None,
+    hop_s: Annotated[
+        float | None, typer.Option("--hop", help="Seconds of speech between scores, 0.25 to 5.")
+    ] = None,
+    false_accept: FalseAcceptOption = None,
+    miss: MissOption = None,
+    label: Annotated[str, typer.Option(help="What monitors see of this stream.")] = "",
+) -> None:
+    """Send a recording or raw PCM to a server and print what it says, as JSON lines.
+
+    A connection that breaks is resumed without a gap. The end of the input ends the stream.
+
+    \b
+    Examples:
+      voxwatch stream call.wav --claim alice --speed max
+      arecord -q -f S16_LE -r 16000 -t raw | voxwatch stream - --claim alice
+    """
+    from streamer.sources import FileSource, Format, StdinSource
+
+    source: FileSource | StdinSource
+    if file == "-":
+        source = StdinSource(Format(encoding, rate, channels, channel or 0))
+    else:
+        source = FileSource(Path(file), channel)
+    asked = {
+        "claim": claim,
+        "window_s": window_s,
+        "hop_s": hop_s,
+        "false_accept": false_accept,
+        "miss": miss,
+        "label": label,
+        "token": token,
+        "tls": trusting(ca),
+    }
+    asyncio.run(_stream(source, parse_speed(speed), server, asked))
+
+
+def parse_speed(text: str) -> float | None:
+    """Times real time; None is as fast as it goes."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1000:
+        raise typer.BadParameter(f"{text!r} is neither `max` nor a number from 0 to 1000")
+    return speed
+
+
+async def _stream(
+    source: FileSource | StdinSource, speed: float | None, server: str, asked: dict[str, Any]
+) -> None:
+    from streamer.client import connect
+    from streamer.together import beside
+
+    form = source.format
+    async with connect(
+        server,
+        encoding=form.encoding,
+        sample_rate=form.sample_rate,
+        channels=form.channels,
+        channel=form.channel,
+        **asked,
+    ) as opened:
+        await beside(_print(opened), _send(opened, source, speed))
+
+
+async def _print(opened: VerifyStream) -> None:
+    from streamer.client import as_line
+
+    async for event in opened:
+        typer.echo(as_line(event))
+
+
+async def _send(
+    opened: VerifyStream, source: FileSource | StdinSource, speed: float | None
+) -> None:
+    from streamer.sources import paced
+
+    async for piece in paced(aiter(source), source.format.bytes_per_s, speed):
+        await opened.send(piece)
+    await opened.finalize()

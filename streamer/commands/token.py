@@ -1,0 +1,53 @@
+"""`voxwatch token ...`: tokens for servers that others can reach."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Make tokens for a server's clients."
+)
+
+
+class Role(StrEnum):
+    """What a token may allow."""
+
+    STREAM = "stream"
+    ENROL = "enrol"
+    MONITOR = "monitor"
+    ADMIN = "admin"
+
+
+@app.callback()
+def _group() -> None:
+    """So that `new` is a command of its own."""
+
+
+@app.command()
+def new(
+    role: Annotated[list[Role], typer.Option("--role", help="What it allows; may repeat.")],
+    name: Annotated[str, typer.Option(help="Who or what has it, for people.")] = "client",
+) -> None:
+    """Make a token, and the lines for the server's configuration that know it.
+
+    The token is shown this once: the configuration holds its sha256 only. Clients give it as
+    $VOXWATCH_TOKEN or in the header `Authorization: Bearer TOKEN`.
+
+    \b
+    Example:
+      voxwatch token new --role stream --role monitor --name desk
+    """
+    token = secrets.token_urlsafe(32)
+    typer.echo("token, for the client, shown only now:", err=True)
+    typer.echo(token)
+    typer.echo("\nlines for the server's configuration:", err=True)
+    typer.echo("[[tokens]]")
+    typer.echo(f"name = {json.dumps(name)}")  # JSON's strings are TOML's too
+    typer.echo(f"roles = {json.dumps([str(r) for r in dict.fromkeys(role)])}")
+    typer.echo(f'sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"')

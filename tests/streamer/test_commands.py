@@ -1,0 +1,348 @@
+"""The serving commands: what they print, what they return, what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+from typer.testing import CliRunner, Result
+
+from engine.bundle import Bundle
+from engine.errors import VoxwatchError
+from streamer.auth import Auth, Token
+from streamer.cli import app
+from streamer.commands import enroll as enroll_command
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "streamer.cli"]
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, spectral_bundle: Bundle) -> dict[str, str]:
+    return {
+        "VOXWATCH_DATA_DIR": str(tmp_path / "data"),
+        "VOXWATCH_BUNDLE": str(spectral_bundle.folder),
+        "VOXWATCH_PROVIDER": "cpu",
+        "VOXWATCH_CONFIG": "",
+    }
+
+
+@pytest.fixture
+def run(settings: dict[str, str]) -> Run:
+    """A command within this process; a failure is raised, as `main` would print it."""
+
+    def invoke(*arguments: object, input: str | bytes | None = None) -> Result:
+        result = CliRunner(env=settings).invoke(app, [*map(str, arguments)], input=input)
+        if isinstance(result.exception, VoxwatchError):
+            raise result.exception
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, voice: Callable[..., Any]) -> Callable[..., Path]:
+    """``recorded("anna", 25, seed=1)``: a file of that voice."""
+
+    def write(name: str, seconds: float = 25.0, *, seed: int = 0) -> Path:
+        path = tmp_path / f"{name}{seconds:g}-{seed}.wav"
+        sf.write(path, voice(name, seconds, seed=seed), 16_000, subtype="FLOAT")
+        return path
+
+    return write
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# enroll and profiles.
+
+
+def test_a_person_enrols_is_listed_exported_and_forgotten(
+    run: Run, recorded: Any, tmp_path: Path
+) -> None:
+    done = run("enroll", "Anna", recorded("anna"), "--consent", "--ttl-days", 30)
+    assert done.exit_code == 0
+    assert done.stdout == "Anna is enrolled: 1 prototype from 20.0 s of speech\n"
+    assert " 90 % of 20 s" in done.stderr
+
+    assert run("profiles", "list").stdout.splitlines()[1].startswith("Anna  20.0 s  1 ")
+    (profile,) = lines(run("profiles", "list", "--json").stdout)
+    assert profile["expires_at"] == pytest.approx(profile["created_at"] + 30 * 86_400)
+    shown = run("profiles", "show", "Anna").stdout
+    assert "20.0 s" in shown
+    assert "text 2026-11" in shown
+    assert lines(run("profiles", "show", "Anna", "--json").stdout) == [profile]
+
+    exported = json.loads(run("profiles", "export", "Anna").stdout)
+    assert exported["prototypes"]
+    file = tmp_path / "anna.json"
+    file.touch(mode=0o644)
+    run("profiles", "export", "Anna", "--output", file)
+    assert json.loads(file.read_text()) == exported
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    assert run("profiles", "delete", "Anna", input="n\n").exit_code == 1
+    assert run("profiles", "delete", "Anna", "--yes").exit_code == 0
+    assert "nobody is enrolled" in run("profiles", "list").stderr
+    for command in ("show", "export", "delete"):
+        with pytest.raises(VoxwatchError, match="'Anna' is not enrolled"):
+            run("profiles", command, "Anna")
+
+
+def test_each_recording_is_a_prototype_and_more_can_be_added(run: Run, recorded: Any) -> None:
+    both = recorded("anna", seed=1), recorded("anna", seed=2)
+    assert "2 prototypes" in run("enroll", "anna", *both, "--consent").stdout
+    with pytest.raises(VoxwatchError, match="--add gives another"):
+        run("enroll", "anna", both[0], "--consent")
+    added = run("enroll", "anna", recorded("anna", seed=3), "--consent", "--add", "--json")
+    assert lines(added.stdout)[-1]["type"] == "enrolled"
+    (profile,) = lines(run("profiles", "list", "--json").stdout)
+    assert profile["prototypes"] == 3
+
+
+def test_one_poor_recording_and_nothing_is_stored(run: Run, recorded: Any) -> None:
+    done = run("enroll", "anna", recorded("anna"), recorded("anna", 3.0), "--consent")
+    assert done.exit_code == 1
+    assert "(too-short)" in done.stderr
+    assert run("profiles", "list").stdout == ""
+
+
+def test_nobody_is_enrolled_without_their_consent(
+    run: Run, recorded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = recorded("anna")
+    with pytest.raises(VoxwatchError, match="--consent says it was given"):
+        run("enroll", "anna", file)
+    person = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(enroll_command, "sys", person)
+    declined = run("enroll", "anna", file, input="n\n")
+    assert declined.exit_code == 1
+    assert "voiceprint" in declined.stderr
+    assert run("profiles", "list").stdout == ""
+    assert run("enroll", "anna", file, input="y\n").exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.wav", "--microphone"]])
+def test_enrolling_takes_recordings_or_the_microphone(run: Run, arguments: list[str]) -> None:
+    done = run("enroll", "anna", *arguments)
+    assert done.exit_code == 2
+    assert "one of them" in done.stderr
+
+
+# replay.
+
+
+def test_replay_knows_the_voices_of_the_store(run: Run, recorded: Any) -> None:
+    run("enroll", "anna", recorded("anna"), "--consent")
+    run("enroll", "bert", recorded("bert"), "--consent")
+    file = recorded("anna", 6.0, seed=9)
+    told = lines(run("replay", file).stdout)
+    assert {e["speaker"] for e in told if e["type"] == "score"} == {"anna"}
+    assert {e["runner_up"] for e in told if e["type"] == "score"} == {"bert"}
+    told = lines(run("replay", file, "--claim", "bert, anna").stdout)
+    assert {e["speaker"] for e in told if e["type"] == "score"} == {"anna", "bert"}
+    told = lines(run("replay", file, "--claim", "bert").stdout)
+    assert [e["state"] for e in told if e["type"] == "decision"][-1] == "mismatch"
+    with pytest.raises(VoxwatchError, match="'eve' is not enrolled"):
+        run("replay", file, "--claim", "eve")
+
+
+def test_replay_takes_the_prior_and_the_rates(run: Run, recorded: Any) -> None:
+    asked = "replay", recorded("anna", 6.0, seed=9), "--enroll", f"anna={recorded('anna')}"
+    plain = lines(run(*asked, "--claim", "anna").stdout)
+    doubted = lines(run(*asked, "--claim", "anna", "--prior", 1e-9).stdout)
+    posteriors = [
+        [e["posterior"] for e in told if e["type"] == "score"] for told in (plain, doubted)
+    ]
+    assert all(after < before for before, after in zip(*posteriors, strict=True))
+    strict = lines(run(*asked, "--claim", "anna", "--false-accept", 1e-300).stdout)
+    states = [[e["state"] for e in told if e["type"] == "decision"] for told in (plain, strict)]
+    assert "match" in states[0]
+    assert "match" not in states[1]
+    fast = lines(run(*asked, "--claim", "anna", "--speed", 1000).stdout)
+    assert fast == plain
+    with pytest.raises(VoxwatchError, match="prior"):
+        run(*asked, "--prior", 2)
+
+
+@pytest.mark.parametrize("speed", ["fast", "0", "-1", "nan", "1e9"])
+def test_a_speed_is_a_number_or_max(run: Run, recorded: Any, speed: str) -> None:
+    done = run("replay", recorded("anna", 1.0), f"--speed={speed}")
+    assert done.exit_code == 2
+    assert "neither `max` nor a number" in done.stderr
+
+
+# token.
+
+
+def test_a_new_token_is_the_one_that_the_lines_know(run: Run) -> None:
+    done = run("token", "new", "--role", "stream", "--role", "monitor", "--name", 'Ann"s "desk"')
+    token, _, configuration = done.stdout.partition("\n")
+    (entry,) = tomllib.loads(configuration)["tokens"]
+    assert entry["name"] == 'Ann"s "desk"'
+    assert entry["sha256"] == hashlib.sha256(token.encode()).hexdigest()
+    known = Token(name=entry["name"], roles=tuple(entry["roles"]), sha256=entry["sha256"])
+    assert Auth([known], open_loopback=True).roles_of(token) == {"stream", "monitor"}
+    assert run("token", "new", "--role", "stream").stdout.partition("\n")[0] != token
+    assert run("token", "new", "--role", "king").exit_code == 2
+
+
+# doctor and bench.
+
+
+def test_the_doctor_says_what_is_wrong_and_returns_1(run: Run, tmp_path: Path) -> None:
+    healthy = run("doctor", "--json")
+    assert {check["name"] for check in lines(healthy.stdout)} >= {"model", "store", "port", "clock"}
+    (tmp_path / "empty").mkdir()
+    ill = run("doctor", "--bundle", tmp_path / "empty")
+    assert ill.exit_code == 1
+    assert "FAIL model" in ill.stdout
+
+
+@pytest.mark.parametrize("kind", ["engine", "streams"])
+def test_a_benchmark_gets_its_options_and_its_report_is_printed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from streamer import bench_engine, bench_streams
+
+    module = {"engine": bench_engine, "streams": bench_streams}[kind]
+    asked = []
+
+    def measure(options: Any, progress: Callable[[str], None]) -> Any:
+        asked.append(options)
+        progress("measuring")
+        return SimpleNamespace(json=lambda: "{}", table=lambda: "a table")
+
+    monkeypatch.setattr(module, "run", measure)
+    done = run("bench", kind, "--provider", "cpu", "--seconds", 3, "--streams", 7)
+    assert (done.stdout, done.stderr) == ("a table\n", "measuring\n")
+    assert run("bench", kind, "--json").stdout == "{}\n"
+    assert (asked[0].provider, asked[0].seconds, asked[0].streams) == ("cpu", 3.0, 7)
+    assert (asked[1].provider, asked[1].streams) == ("auto", None)
+
+
+# serve, and what talks to it.
+
+
+@contextlib.contextmanager
+def serving(settings: dict[str, str], *options: str) -> Iterator[tuple[str, Any]]:
+    """A server process and its address."""
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", *options],
+        env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 60)[0]
+        said = process.stdout.readline()
+        assert " is ready: spectral 1 on cpu" in said, said or process.stderr
+        yield said.split()[0], process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_server(
+    settings: dict[str, str], number: signal.Signals, status: int
+) -> None:
+    with serving(settings) as (_, process):
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == status
+        assert "Traceback" not in said
+        assert said.splitlines()[-1].startswith("ending")
+
+
+def test_streaming_and_enrolling_on_a_server(
+    settings: dict[str, str], run: Run, recorded: Any
+) -> None:
+    with serving(settings) as (url, process):
+        done = run("enroll", "anna", recorded("anna"), "--consent", "--server", url)
+        assert done.stdout == "anna is enrolled: 1 prototype from 20.0 s of speech\n"
+        # The store can be used while the server has it open.
+        assert lines(run("profiles", "list", "--json").stdout)[0]["name"] == "anna"
+        file = recorded("anna", 6.0, seed=9)
+        asked = "--server", url, "--claim", "anna", "--speed", "max"
+        told = lines(run("stream", file, *asked).stdout)
+        assert told[-1]["type"] == "summary"
+        here = lines(run("replay", file, "--claim", "anna").stdout)
+        for kind in ("score", "decision", "vad"):
+            both = [
+                [{**e, "seq": 0} for e in events if e["type"] == kind] for events in (told, here)
+            ]
+            assert both[0] == both[1]
+
+        raw = np.round(32767 * sf.read(file)[0]).astype("<i2").tobytes()
+        piped = run("stream", "-", *asked, input=raw)
+        assert lines(piped.stdout)[-1]["received_s"] == 6.0
+        process_ = subprocess.run(
+            [*COMMAND, "stream", "-", *asked],
+            input=raw,
+            env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+        )
+        assert lines(process_.stdout.decode())[-1]["received_s"] == 6.0
+
+        with pytest.raises(VoxwatchError, match=r"eve.*\(unknown-speaker\)"):
+            run("stream", file, "--server", url, "--claim", "eve")
+        with pytest.raises(VoxwatchError, match=r"\(name-taken\)"):
+            run("enroll", "anna", file, "--consent", "--server", url)
+        refused = run("enroll", "bert", recorded("bert", 3.0), "--consent", "--server", url)
+        assert refused.exit_code == 1
+        assert "(too-short)" in refused.stderr
+        process.terminate()
+        _, log = process.communicate(timeout=30)
+        assert "anna" not in log
+        assert "bert" not in log
+
+
+def test_a_port_in_use_and_a_place_that_needs_tokens(
+    settings: dict[str, str], run: Run, recorded: Any
+) -> None:
+    async def taken() -> None:
+        async with await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            done = await asyncio.to_thread(
+                subprocess.run,
+                [*COMMAND, "serve", "--port", str(port)],
+                env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 2
+            assert done.stdout == ""
+            assert f"127.0.0.1:{port}" in done.stderr
+            (line,) = done.stderr.splitlines()
+            assert line.startswith("error: ")
+
+    asyncio.run(taken())
+    with pytest.raises(VoxwatchError, match="token"):
+        run("serve", "--host", "0.0.0.0")
+    with pytest.raises(VoxwatchError, match="is `voxwatch serve` running"):
+        run("stream", recorded("anna", 1.0), "--server", "ws://127.0.0.1:9")

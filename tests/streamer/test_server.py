@@ -1,0 +1,510 @@
+"""The server over real sockets: a stream from start to summary, enrolment, control, monitors."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import json
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from engine.errors import VoxwatchError
+from streamer import wire
+from streamer.auth import Token
+from streamer.config import Config
+from streamer.server import Server
+
+CONSENT = {"given": True, "text_version": "2026-11"}
+
+
+def token(name: str, *roles: Any) -> Token:
+    return Token(name=name, roles=roles, sha256=hashlib.sha256(name.encode()).hexdigest())
+
+
+def bearer(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {name}"}
+
+
+async def get(server: Server, path: str, headers: Any = None) -> http.client.HTTPResponse:
+    def request() -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        response.text = response.read().decode()  # type: ignore[attr-defined]
+        connection.close()
+        return response
+
+    return await asyncio.to_thread(request)
+
+
+async def test_a_claim_from_start_to_summary(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna", label="desk 3") as client:
+        ready = await client.hear()
+        assert wire.decode(json.dumps(ready))
+        assert (ready["type"], ready["seq"], ready["mode"]) == ("ready", 0, "verify")
+        assert (ready["claims"], ready["received_bytes"], ready["resumed"]) == (["anna"], 0, False)
+        assert ready["bounds"]["accept_llr"] > 0 > ready["bounds"]["reject_llr"]
+        await client.sound(pcm("anna", 5.0) + pcm("bert", 6.0))
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    for message in client.seen:
+        wire.decode(json.dumps(message))
+    assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
+    assert client.seen[-1]["type"] == "summary"
+    assert client.seen[-1]["received_s"] == pytest.approx(11.0)
+    states = [m["state"] for m in client.of("decision")]
+    assert "match" in states
+    assert states[-1] == "mismatch"
+    assert {m["speaker"] for m in client.of("score")} == {"anna"}
+    assert client.of("change")
+
+
+async def test_a_first_message_starts_as_well_and_nobody_enrolled_means_changes(
+    server: Server, dial: Any, pcm: Any
+) -> None:
+    async with dial(server) as client:
+        await client.say(type="start", encoding="pcm_s16le", sample_rate=16000)
+        assert (await client.hear())["mode"] == "changes"
+        await client.sound(pcm("anna", 3.0))
+        await client.say(type="close")
+        assert await client.rest() == 1000
+    assert client.of("summary")
+    assert not client.of("score")
+
+
+async def test_who_is_it_names_the_best_and_tells_no_list(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    enrol(server, "bert")
+    async with dial(server, encoding="pcm_s16le") as client:
+        ready = await client.hear()
+        assert (ready["mode"], ready["claims"]) == ("identify", [])
+        await client.sound(pcm("bert", 5.0))
+        await client.say(type="finalize")
+        await client.rest()
+    assert client.of("decision")[-1]["speaker"] == "bert"
+    assert client.of("score")[-1]["runner_up"] == "anna"
+
+
+async def test_bounds_and_claim_change_while_it_runs(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    enrol(server, "bert")
+    async with dial(server, claim="anna") as client:
+        before = (await client.hear())["bounds"]
+        await client.say(type="configure", false_accept=0.001)
+        told = await client.until("configured")
+        assert told["bounds"]["accept_llr"] > before["accept_llr"]
+        assert told["bounds"]["miss"] == before["miss"]
+        await client.say(type="configure", claim="bert")
+        told = await client.until("configured")
+        assert (told["mode"], told["claims"]) == ("verify", ["bert"])
+        await client.sound(pcm("bert", 4.0))
+        await client.until("score", speaker="bert")
+        await client.say(type="configure", claim="")
+        assert (await client.until("configured"))["mode"] == "identify"
+
+
+async def test_a_deleted_voiceprint_leaves_running_streams(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    for name in ("anna", "bert"):
+        enrol(server, name)
+    async with (
+        dial(server, claim="anna") as claiming,
+        dial(server, claim="anna,bert") as both,
+        dial(server, encoding="pcm_s16le") as asking,
+        dial(server, "/v1/control") as control,
+    ):
+        for client in (claiming, both, asking):
+            await client.hear()
+        assert await control.ask(type="delete", name="anna") == {}
+        assert (await claiming.hear())["code"] == "claim-ended"
+        # Never on to comparing with people whom nobody asked for.
+        assert (await claiming.until("configured"))["mode"] == "changes"
+        assert (await both.until("configured"))["claims"] == ["bert"]
+        assert (await asking.until("configured"))["mode"] == "identify"
+        await claiming.sound(pcm("anna", 3.0))
+        await claiming.say(type="finalize")
+        assert await claiming.rest() == 1000
+        assert not claiming.of("score")
+
+
+async def test_somebody_enrolled_elsewhere_is_known_to_running_streams(
+    server: Server, dial: Any, enrol: Any
+) -> None:
+    async with dial(server, encoding="pcm_s16le") as client:
+        assert (await client.hear())["mode"] == "changes"
+        enrol(server, "anna")
+        assert (await client.until("configured"))["mode"] == "identify"
+
+
+async def test_enrolment_stores_a_voiceprint(server: Server, dial: Any, pcm: Any) -> None:
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", name=" anna ", consent=CONSENT, ttl_days=1)
+        ready = await client.hear()
+        assert (ready["type"], ready["needed_s"], ready["min_s"]) == ("ready", 20.0, 10.0)
+        await client.sound(pcm("anna", 26.0))
+        assert await client.rest() == 1000
+    for message in client.seen:
+        wire.decode_enrolment(json.dumps(message))
+    assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
+    assert client.of("progress")[-1]["percent"] > 90
+    enrolled = client.seen[-1]
+    assert (enrolled["type"], enrolled["name"]) == ("enrolled", "anna")
+    profile = server.parts.store.profile("anna", time.time())
+    assert profile.expires_at is not None
+    assert profile.consent.text_version == "2026-11"
+
+    async with dial(server, claim="anna") as client:
+        await client.sound(pcm("anna", 5.0, seed=7))
+        await client.say(type="finalize")
+        await client.rest()
+        assert client.of("decision")[-1]["state"] == "match"
+
+
+async def test_enrolment_may_end_early_but_not_too_early(
+    server: Server, dial: Any, pcm: Any
+) -> None:
+    for seconds, kind in ((4.0, "refused"), (13.0, "enrolled")):
+        async with dial(server, "/v1/enroll") as client:
+            await client.say(type="start", name="anna", consent=CONSENT)
+            await client.sound(pcm("anna", seconds))
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+            assert client.seen[-1]["type"] == kind
+    assert [p.name for p in server.parts.store.profiles(time.time())] == ["anna"]
+
+
+async def test_another_prototype_for_somebody_enrolled(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", name="anna", consent=CONSENT, add=True)
+        await client.sound(pcm("anna", 13.0))
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    assert server.parts.store.profile("anna", time.time()).prototypes == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        ({"name": "anna"}, "consent-missing"),
+        ({"name": "anna", "consent": {**CONSENT, "given": False}}, "consent-missing"),
+        ({"name": "anna", "consent": {**CONSENT, "text_version": "1"}}, "consent-missing"),
+        ({"name": "bert", "consent": CONSENT}, "name-taken"),
+        ({"name": "a,b", "consent": CONSENT}, "bad-name"),
+        ({"name": "x" * 65, "consent": CONSENT}, "bad-name"),
+        ({"name": "eve", "consent": CONSENT, "add": True}, "unknown-speaker"),
+    ],
+)
+async def test_what_an_enrolment_cannot_start_with(
+    server: Server, dial: Any, enrol: Any, start: dict[str, Any], code: str
+) -> None:
+    enrol(server, "bert")
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", **start)
+        error = await client.hear()
+        assert (error["type"], error["code"]) == ("error", code)
+        assert await client.rest() == 1008
+
+
+async def test_control_answers(server: Server, dial: Any, enrol: Any) -> None:
+    enrol(server, "anna")
+    async with dial(server, "/v1/control") as control, dial(server, claim="anna") as stream:
+        ready = await stream.hear()
+        status = await control.ask(type="status")
+        assert status["auth_required"] is False
+        assert status["consent"]["text_version"] == "2026-11"
+        assert (status["streams"], status["stats"]["streams"]) == (1, 1)
+        assert status["limits"]["idle_s"] == 60
+        (profile,) = await control.ask(type="profiles")
+        assert (profile["name"], profile["usable"], profile["prototypes"]) == ("anna", True, 1)
+        assert await control.ask(type="profile", name="anna") == profile
+        assert (await control.ask(type="export", name="anna"))["prototypes"]
+        (open_stream,) = await control.ask(type="streams")
+        assert open_stream["stream"] == ready["stream"]
+        assert ready["session"] not in json.dumps(open_stream)
+        assert (await control.ask(type="profile", name="eve"))["code"] == "unknown-speaker"
+        assert (await control.ask(type="sing"))["code"] == "unknown-control"
+        await control.connection.send("not json")
+        assert (await control.hear())["error"]["code"] == "bad-message"
+        assert await control.ask(type="delete", name="anna") == {}
+        assert await control.ask(type="profiles") == []
+
+
+async def test_a_monitor_sees_every_stream(server: Server, dial: Any, enrol: Any, pcm: Any) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna", label="early") as early:
+        known = await early.hear()
+        async with dial(server, "/v1/monitor", levels=1) as watching:
+            ready = await watching.hear()
+            assert [s["stream"] for s in ready["streams"]] == [known["stream"]]
+            assert ready["streams"][0]["label"] == "early"
+            async with dial(server, claim="anna", label="late") as late:
+                stream = (await late.hear())["stream"]
+                opened = await watching.until("opened")
+                assert (opened["stream"], opened["label"]) == (stream, "late")
+                await late.sound(pcm("anna", 4.0), 3200)
+                await late.say(type="finalize")
+                assert await late.rest() == 1000
+            closed = await watching.until("closed")
+            assert (closed["stream"], closed["code"]) == (stream, 1000)
+    assert [m["seq"] for m in watching.seen] == list(range(len(watching.seen)))
+    of_stream = [m for m in watching.seen if m.get("stream") == stream]
+    ours = [{**m, "seq": 0} for m in late.seen[1:]]
+    theirs = [
+        {**{k: v for k, v in m.items() if k != "stream"}, "seq": 0}
+        for m in of_stream
+        if m["type"] not in ("opened", "closed", "level")
+    ]
+    assert theirs == ours
+    peaks = [p for m in watching.of("level") for p in m["peaks"]]
+    assert max(peaks) > 20
+    assert known["session"] not in json.dumps(watching.seen)
+
+
+async def test_a_monitor_of_one_stream_sees_that_one(server: Server, dial: Any, pcm: Any) -> None:
+    async with dial(server, encoding="pcm_s16le") as one, dial(server, claim="") as other:
+        stream = (await one.hear())["stream"]
+        await other.hear()
+        async with dial(server, "/v1/monitor", stream=stream) as watching:
+            assert len((await watching.hear())["streams"]) == 1
+            await other.sound(pcm("anna", 3.0))
+            await other.say(type="finalize")
+            await other.rest()
+            await one.sound(pcm("bert", 3.0))
+            await one.say(type="finalize")
+            await one.rest()
+            await watching.until("closed")
+        assert {m["stream"] for m in watching.seen[1:]} == {stream}
+
+
+async def test_plain_http(server: Server) -> None:
+    assert (await get(server, "/healthz")).text == "ok\n"  # type: ignore[attr-defined]
+    assert (await get(server, "/readyz")).status == 200
+    page = await get(server, "/")
+    assert page.status == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert f"ws://127.0.0.1:{server.port}" in page.headers["Content-Security-Policy"]
+    assert "'unsafe" not in page.headers["Content-Security-Policy"]
+    assert (await get(server, "/v1/stream")).status == 426
+    for path in ("/nothing", "/../../etc/passwd", "/%2e%2e/etc/passwd", "/%00", "/assets/"):
+        assert (await get(server, path)).status == 404
+    assert (await get(server, "/%ff")).status == 400
+
+
+async def test_metrics_count_and_name_nobody(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna", label="secret-label") as client:
+        await client.sound(pcm("anna", 3.0))
+        await client.say(type="finalize")
+        await client.rest()
+    text = (await get(server, "/metrics")).text  # type: ignore[attr-defined]
+    assert 'voxwatch_connections_total{path="/v1/stream"} 1.0' in text
+    assert "voxwatch_sound_seconds_total 3.0" in text
+    assert "voxwatch_windows_total" in text
+    assert "anna" not in text
+    assert "secret-label" not in text
+
+
+async def test_roles(settings: Callable[..., Config], dial: Any, enrol: Any) -> None:
+    tokens = (token("s", "stream"), token("e", "enrol"), token("m", "monitor"), token("a", "admin"))
+    async with Server(settings(tokens=tokens), drain_s=1.0) as server:
+        enrol(server, "anna")
+        for path, name in (("/v1/stream", "e"), ("/v1/enroll", "s"), ("/v1/monitor", "s")):
+            for headers in (None, bearer("wrong"), bearer(name)):
+                with pytest.raises(InvalidStatus) as caught:
+                    async with dial(server, path, headers=headers):
+                        pass
+                assert caught.value.response.status_code == 401
+        assert (await get(server, "/metrics")).status == 401
+        assert (await get(server, "/metrics", bearer("m"))).status == 200
+        async with dial(server, headers=bearer("s"), claim="anna") as stream:
+            assert (await stream.hear())["type"] == "ready"
+        async with dial(server, "/v1/control") as control:
+            status = await control.ask(type="status")
+            assert status["auth_required"] is True
+            assert "stats" not in status
+            assert (await control.ask(type="profiles"))["code"] == "unauthorised"
+            assert (await control.ask(type="authenticate", token="e"))["roles"] == ["enrol"]
+            assert await control.ask(type="profiles")
+            assert (await control.ask(type="delete", name="anna"))["code"] == "unauthorised"
+            assert (await control.ask(type="url_token", role="stream"))["code"] == "unauthorised"
+            assert (await control.ask(type="authenticate", token="s"))["roles"] == [
+                "enrol",
+                "stream",
+            ]
+            minted = await control.ask(type="url_token", role="stream")
+        async with dial(server, claim="anna", token=minted["token"]) as stream:
+            assert (await stream.hear())["type"] == "ready"
+        with pytest.raises(InvalidStatus):
+            async with dial(server, claim="anna", token=minted["token"]):
+                pass
+        async with dial(server, "/v1/control") as control:
+            for _ in range(5):
+                assert (await control.ask(type="authenticate", token="no"))["code"]
+            assert await control.rest() == 1008
+
+
+async def test_fifty_streams_at_once_are_told_what_each_is_told_alone(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    sounds = [pcm("anna", 3.0) + pcm("bert", 2.0), pcm("bert", 4.0, seed=3)]
+
+    async def told(number: int) -> list[dict[str, Any]]:
+        async with dial(server, claim="anna") as client:
+            await client.sound(sounds[number % 2], 997 + 613 * number)
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+        return [
+            {k: round(v, 3) if isinstance(v, float) else v for k, v in message.items()}
+            for message in client.seen[1:]
+            if message["type"] != "lag"  # fifty files at once may be late; what is said is not
+        ]
+
+    alone = [await told(0), await told(1)]
+    async with asyncio.TaskGroup() as tasks:
+        together = [tasks.create_task(told(number)) for number in range(50)]
+    for number, task in enumerate(together):
+        assert task.result() == alone[number % 2]
+
+
+async def test_tls(settings: Callable[..., Config], tmp_path: Path, dial: Any) -> None:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.create_default_context(cafile=str(certificate))
+    async with Server(settings(tls_cert=certificate, tls_key=key)) as server:
+        assert server.url.startswith("https://")
+        async with connect(server.url.replace("http", "ws") + "/v1/control", ssl=context) as link:
+            await link.send('{"id":1,"type":"status"}')
+            assert json.loads(await link.recv())["ok"]
+    broken = settings(tls_cert=key, tls_key=key)
+    with pytest.raises(VoxwatchError, match="cannot be used for TLS"):
+        async with Server(broken):
+            pass
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is valid for an hour, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "voxwatch test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
+
+
+async def test_foreign_origins_are_refused(server: Server, dial: Any) -> None:
+    own = f"http://127.0.0.1:{server.port}"
+    async with dial(server, headers={"Origin": own}, claim="") as client:
+        assert (await client.hear())["type"] == "ready"
+    for origin in ("https://evil.example", "null"):
+        with pytest.raises(InvalidStatus) as caught:
+            async with dial(server, headers={"Origin": origin}):
+                pass
+        assert caught.value.response.status_code == 403
+
+
+async def test_drain_tells_the_summary_and_closes_with_1001(
+    settings: Callable[..., Config], dial: Any, pcm: Any
+) -> None:
+    async with AsyncExitStack() as clients:
+        async with Server(settings(), drain_s=5.0) as server:
+            client = await clients.enter_async_context(dial(server, claim=""))
+            watching = await clients.enter_async_context(dial(server, "/v1/monitor"))
+            await client.hear()
+            await watching.hear()
+            await client.sound(pcm("anna", 3.0))
+            await client.until("vad")
+            told, watched = asyncio.create_task(client.rest()), asyncio.create_task(watching.rest())
+        assert await told == 1001
+        assert await watched == 1001
+    assert [m["type"] for m in client.seen[-2:]] == ["summary", "error"]
+    assert client.seen[-1]["code"] == "shutting-down"
+    assert watching.of("summary")
+
+
+async def test_a_port_in_use_is_a_clear_error(
+    server: Server, settings: Callable[..., Config], tmp_path: Any
+) -> None:
+    second = msgspec.structs.replace(settings(), port=server.port, data_dir=tmp_path / "second")
+    with pytest.raises(VoxwatchError, match=f"cannot listen on 127.0.0.1:{server.port}"):
+        async with Server(second):
+            pass
+
+
+async def test_the_log_has_public_ids_and_nothing_personal(
+    server: Server, dial: Any, enrol: Any, pcm: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    enrol(server, "anna")
+    async with dial(server, claim="anna", label="her phone", token="t0ken") as client:
+        ready = await client.hear()
+        await client.sound(pcm("anna", 3.0))
+        await client.say(type="finalize")
+        await client.rest()
+    async with asyncio.timeout(10):
+        await server.streams.empty()
+    ours = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("voxwatch"))
+    assert f"stream {ready['stream']} opened" in ours
+    assert f"stream {ready['stream']} closed" in ours
+    for secret in ("anna", "her phone", "t0ken", ready["session"], "127.0.0.1"):
+        assert secret not in ours
+
+
+def test_it_runs_on_uvloop(settings: Callable[..., Config], dial: Any, pcm: Any) -> None:
+    """The loop of `voxwatch serve` where there is one; it differs from asyncio's in details."""
+    uvloop = pytest.importorskip("uvloop", reason="there is no uvloop for Windows")
+
+    async def stream() -> list[str]:
+        async with Server(settings(), drain_s=1.0) as server, dial(server, claim="") as client:
+            await client.sound(pcm("anna", 4.0))
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+            return [message["type"] for message in client.seen]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        said = runner.run(stream())
+    assert said[0] == "ready"
+    assert said[-1] == "summary"

@@ -1,0 +1,34 @@
+/** Addresses: of the server's sockets, and what the page's own fragment asks for. */
+
+/** A WebSocket address beside the page, whatever path a proxy put it under. */
+export function socketAddress(
+  page: string,
+  path: string,
+  query: Record<string, string> = {},
+): string {
+  const url = new URL(path, page);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.hash = "";
+  url.search = new URLSearchParams(query).toString();
+  return url.href;
+}
+
+export interface Wish {
+  /** A stream to watch at once, or "first": whichever there is. */
+  watch: string | null;
+  token: string | null;
+}
+
+/** `#watch=STREAM` or `#watch=first`, `#token=...`. */
+export function wishes(fragment: string): Wish {
+  const fields = new URLSearchParams(fragment.replace(/^#/, ""));
+  return { watch: fields.get("watch") || null, token: fields.get("token") || null };
+}
+
+/** The fragment without its secret. */
+export function withoutToken(fragment: string): string {
+  const fields = new URLSearchParams(fragment.replace(/^#/, ""));
+  fields.delete("token");
+  const rest = fields.toString();
+  return rest ? `#${rest}` : "";
+}

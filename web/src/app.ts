@@ -1,0 +1,294 @@
+/** What the visitor does, and the source that is shown. */
+
+import { ControlError } from "./control";
+import { el, save, say, show } from "./dom";
+import { NO_LINK, type Link } from "./headline";
+import { now } from "./live";
+import { Page } from "./page";
+import { report } from "./report";
+import { Server } from "./server";
+import { MicrophoneSource } from "./sources/microphone";
+import { WatchSource } from "./sources/watch";
+import { confirmed } from "./views/confirm";
+import { Enrol } from "./views/enrol";
+import { print } from "./views/printout";
+import { Threshold } from "./views/threshold";
+import { toast } from "./views/toast";
+
+const REDRAW_MS = 250; // countdowns and silences run while no message comes
+
+export class App {
+  private readonly server = new Server(
+    () => this.serverChanged(),
+    (why) => this.askToken(why),
+  );
+  private readonly page = new Page(
+    new Threshold(
+      (target) => this.aim(target, false),
+      (target) => this.aim(target, true),
+    ),
+    {
+      watch: (stream) => this.watch(stream),
+      remove: (name) => void this.remove(name),
+      save: (name) => void this.export(name),
+    },
+  );
+  private readonly enrol: Enrol;
+
+  private source: MicrophoneSource | WatchSource | null = null;
+  private starting = false;
+  /** Watch whichever stream there is, and the next when it ends. */
+  private following: boolean;
+  private claim = "";
+  private claimChosen = false;
+  private target: number | null = null;
+  private problem = "";
+  private scheduled = false;
+
+  constructor(private wished: string | null) {
+    this.following = wished === "first";
+    this.enrol = new Enrol({
+      address: this.server.address("v1/enroll", "enrol"),
+      status: () => this.server.status,
+      profiles: () => this.server.profiles,
+      begin: () => this.source?.kind === "microphone" && this.source.stop(),
+      done: (name) => void this.enrolled(name),
+      verify: () => void this.listen(),
+    });
+    window.setInterval(() => this.redraw(), REDRAW_MS);
+    this.bind();
+    this.server.connect();
+  }
+
+  /** Draw with the next frame: however many messages come until then cost one drawing. */
+  redraw(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    window.requestAnimationFrame(() => {
+      this.scheduled = false;
+      this.draw();
+    });
+  }
+
+  /** Start the microphone, or stop it. */
+  toggleMicrophone(): void {
+    if (this.listening) this.source?.stop();
+    else void this.listen();
+  }
+
+  openEnrolment(): void {
+    if (this.server.status && !this.server.may("enrol")) {
+      this.askToken("This token may not enrol anybody.");
+    } else this.enrol.open();
+  }
+
+  setRange(seconds: number): void {
+    el<HTMLInputElement>("range").querySelector<HTMLInputElement>(`[value="${seconds}"]`)!.checked =
+      true;
+    this.page.scope.setRange(seconds);
+    this.redraw();
+  }
+
+  toggleScale(): void {
+    const [llr, posterior] = el("scale").querySelectorAll<HTMLInputElement>("input");
+    const other = llr!.checked ? posterior! : llr!;
+    other.checked = true;
+    this.page.scope.setScale(other.value as "llr" | "posterior");
+    this.redraw();
+  }
+
+  saveReport(): void {
+    if (!this.source) toast("There is nothing to report yet.");
+    else save("voxwatch-report.json", report(this.source.view, new Date()));
+  }
+
+  printReport(): void {
+    if (!this.source) toast("There is nothing to report yet.");
+    else print(report(this.source.view, new Date()));
+  }
+
+  private get listening(): boolean {
+    if (this.source?.kind !== "microphone") return false;
+    const { phase } = this.source.link(now());
+    return phase !== "ended" && phase !== "failed" && phase !== "finishing";
+  }
+
+  private get watched(): string | null {
+    return this.source instanceof WatchSource ? this.source.stream : null;
+  }
+
+  private async listen(): Promise<void> {
+    if (this.starting) return;
+    if (this.server.status && !this.server.may("stream")) {
+      this.askToken("This token may not send sound.");
+      return;
+    }
+    this.starting = true;
+    this.problem = "";
+    this.following = false;
+    this.redraw();
+    const result = await MicrophoneSource.open({
+      address: this.server.address("v1/stream", "stream"),
+      claim: this.claim ? [this.claim] : [],
+      falseAccept: this.target,
+      changed: () => this.redraw(),
+      problem: (words) => this.fail(words),
+    });
+    this.starting = false;
+    if (typeof result === "string") this.fail(result);
+    else this.change(result);
+  }
+
+  private watch(stream: string): void {
+    const { server } = this;
+    const query = { stream, levels: "1" };
+    this.problem = "";
+    this.change(
+      new WatchSource(stream, server.address("v1/monitor", "monitor", query), () => this.moved()),
+    );
+  }
+
+  private unwatch(): void {
+    this.following = false;
+    this.change(null);
+    el("microphone").focus();
+  }
+
+  private change(source: MicrophoneSource | WatchSource | null): void {
+    this.source?.leave();
+    this.source = source;
+    this.redraw();
+  }
+
+  /** The watched stream has said something; it may have been the last. */
+  private moved(): void {
+    this.follow();
+    this.redraw();
+  }
+
+  private follow(): void {
+    if (!this.following || this.starting || this.source?.kind === "microphone") return;
+    const over = this.source === null || this.source.link(now()).phase === "ended";
+    const next = this.server.streams.find((entry) => entry.stream !== this.watched);
+    if (over && next) this.watch(next.stream);
+  }
+
+  private serverChanged(): void {
+    if (!this.claimChosen) {
+      const usable = this.server.profiles.filter((p) => p.usable);
+      this.claim = usable.length === 1 ? usable[0]!.name : "";
+    }
+    if (this.wished && this.wished !== "first" && this.server.may("monitor")) {
+      this.watch(this.wished);
+      this.wished = null;
+    }
+    this.follow();
+    this.redraw();
+  }
+
+  private expect(claim: string): void {
+    this.claim = claim;
+    this.claimChosen = true;
+    if (this.source instanceof MicrophoneSource) {
+      this.source.configure({ claim: claim ? [claim] : [] });
+    }
+    this.redraw();
+  }
+
+  private aim(target: number, settled: boolean): void {
+    this.target = target;
+    if (settled && this.source instanceof MicrophoneSource) {
+      this.source.configure({ false_accept: target });
+    }
+    this.redraw();
+  }
+
+  private async enrolled(name: string): Promise<void> {
+    this.claim = name;
+    this.claimChosen = true;
+    await this.attempt(this.server.listProfiles());
+  }
+
+  private async remove(name: string): Promise<void> {
+    if (!(await confirmed(name))) return;
+    const gone = await this.attempt(this.server.ask("delete", { name }).then(() => true));
+    if (!gone) return;
+    if (this.claim === name) this.expect("");
+    toast(`The voiceprint of ${name} was deleted.`);
+    await this.attempt(this.server.listProfiles());
+  }
+
+  private async export(name: string): Promise<void> {
+    const profile = await this.attempt(this.server.ask<object>("export", { name }));
+    if (profile) save(`voxwatch-${name}.json`, profile);
+  }
+
+  /** The outcome, or null after telling why there is none. */
+  private async attempt<T>(outcome: Promise<T>): Promise<T | null> {
+    try {
+      return await outcome;
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      toast(error.message);
+      return null;
+    }
+  }
+
+  private fail(words: string): void {
+    this.problem = words;
+    this.redraw();
+  }
+
+  private askToken(why: string): void {
+    const dialog = el<HTMLDialogElement>("token");
+    say(el("token-error"), why);
+    show(el("token-error"), why !== "");
+    if (!dialog.open) dialog.showModal();
+  }
+
+  private bind(): void {
+    el("microphone").onclick = () => this.toggleMicrophone();
+    el("unwatch").onclick = () => this.unwatch();
+    el("enrol-open").onclick = () => this.openEnrolment();
+    el("report-save").onclick = () => this.saveReport();
+    el("report-print").onclick = () => this.printReport();
+    const claim = el<HTMLSelectElement>("claim");
+    claim.onchange = () => this.expect(claim.value);
+    el("scale").onchange = (event) => {
+      this.page.scope.setScale((event.target as HTMLInputElement).value as "llr" | "posterior");
+      this.redraw();
+    };
+    el("range").onchange = (event) =>
+      this.setRange(Number((event.target as HTMLInputElement).value));
+    el("token-form").onsubmit = (event) => {
+      event.preventDefault();
+      const value = el<HTMLInputElement>("token-value");
+      el<HTMLDialogElement>("token").close();
+      void this.server.authenticate(value.value.trim());
+      value.value = "";
+    };
+    window.addEventListener("resize", () => this.redraw());
+  }
+
+  private draw(): void {
+    const { server, source } = this;
+    this.page.draw({
+      server,
+      source,
+      link: this.link(),
+      listening: this.listening,
+      watched: this.watched,
+      following: this.following,
+      claim: this.claim,
+      target: this.target,
+      problem: this.problem,
+    });
+  }
+
+  private link(): Link {
+    if (this.source) return this.source.link(now());
+    if (this.starting) return { ...NO_LINK, source: "microphone", phase: "connecting" };
+    const gone = this.server.status !== null && !this.server.connected;
+    return gone ? { ...NO_LINK, phase: "waiting" } : NO_LINK;
+  }
+}

@@ -1,0 +1,299 @@
+/**
+ * One stream over connections that may drop, sans-IO: what happens goes in, what to do comes out.
+ *
+ * Sound is kept for 30 s whether or not it was sent, because only a new connection's `ready`
+ * says how much of it the server took. Sound goes out as one line of bytes, counted from the start of the
+ * server's session.
+ */
+
+import { decode, type Failure, type Message } from "./wire";
+
+export type Phase =
+  | "idle"
+  | "connecting"
+  | "live" // after `ready`
+  | "waiting" // to try again
+  | "finishing" // no more sound comes; the server answers what it has
+  | "ended"
+  | "failed"; // trying again would not help
+
+export type Action =
+  | { do: "open" }
+  | { do: "send"; data: string | Uint8Array<ArrayBuffer> }
+  | { do: "close" }
+  | { do: "deliver"; message: Message }
+  /** A session begins: media time 0 is `kept_s` before now. */
+  | { do: "begin"; kept_s: number }
+  /** Sound that was never sent and is no longer held; it lay `ago_s` before now. */
+  | { do: "lost"; lost_s: number; ago_s: number };
+
+export interface Start {
+  sample_rate: number;
+  claim: string[];
+  label?: string;
+  false_accept?: number;
+}
+
+export const KEEP_S = 30;
+const SILENCE_S = 15; // `quality` comes each 2 s: a server silent for longer is gone
+const OPENING_S = 10;
+const FIRST_WAIT_S = 0.5;
+const LONGEST_WAIT_S = 5;
+
+/** Codes after which the same request would fail again. */
+const HOPELESS: ReadonlySet<string> = new Set([
+  "bad-start",
+  "unknown-encoding",
+  "bad-rate",
+  "bad-parameter",
+  "unknown-speaker",
+  "unusable-voiceprint",
+  "too-many-claims",
+  "bad-message",
+  "unknown-control",
+  "second-start",
+  "bad-sound",
+  "text-not-utf8",
+  "binary-before-start",
+  "wrong-frame",
+  "taken-over",
+  "message-too-big",
+  "unauthorised",
+  "forbidden-origin",
+  "audio-quota",
+  "stream-too-long",
+]);
+
+/** Codes that say: this session cannot be resumed, begin another at once. */
+const SESSION_GONE: ReadonlySet<string> = new Set(["unknown-session", "gap"]);
+
+/** Seconds until the next try: doubling, with up to a quarter of jitter from `random` in 0..1. */
+export function waitBefore(tries: number, random: number): number {
+  const wait = Math.min(FIRST_WAIT_S * 2 ** tries, LONGEST_WAIT_S);
+  return wait * (1 - random / 4);
+}
+
+export class StreamConnection {
+  phase: Phase = "idle";
+  /** Time of the next try, while waiting. */
+  retryAt = 0;
+  error: Failure | null = null;
+  /** Connections made after the first. */
+  reconnects = 0;
+  /** Of those, how many began a new session because the server had lost the old one. */
+  restarts = 0;
+  lost_s = 0;
+
+  private session: string | null = null;
+  private heard = -1; // sequence number of the last message
+  /** Tries since the last `ready`. */
+  tries = 0;
+  private busySince = 0; // opening began, or the last message came
+  private connected = false;
+  private everReady = false;
+  private stopping = false;
+
+  private pieces: Uint8Array<ArrayBuffer>[] = [];
+  private held = 0; // bytes in `pieces`
+  private made = 0; // bytes of this session made so far: the end of `pieces`
+  private sent = 0; // bytes of this session given to a socket
+
+  constructor(
+    private start: Start,
+    private readonly random: () => number = Math.random,
+  ) {}
+
+  private get bytesPerSecond(): number {
+    return 2 * this.start.sample_rate;
+  }
+
+  /** Seconds of sound that no socket has been given. */
+  get unsent_s(): number {
+    return (this.made - this.sent) / this.bytesPerSecond;
+  }
+
+  /** Media time of the newest sound. */
+  get made_s(): number {
+    return this.made / this.bytesPerSecond;
+  }
+
+  connect(now: number): Action[] {
+    this.phase = "connecting";
+    this.busySince = now;
+    this.error = null;
+    return [{ do: "open" }];
+  }
+
+  /** The socket is open: say what is wanted. */
+  opened(now: number): Action[] {
+    this.connected = true;
+    this.busySince = now;
+    const { claim, ...rest } = this.start;
+    const resume = this.session
+      ? { session: this.session, resume_from: this.heard + 1 }
+      : undefined;
+    const start = { type: "start", encoding: "pcm_s16le", channels: 1, claim, ...rest, ...resume };
+    return [json(start)];
+  }
+
+  received(text: string, now: number): Action[] {
+    this.busySince = now;
+    const message = decode(text);
+    if (!message) return [];
+    if (message.type === "ready") {
+      return this.ready(message.session, message.seq, message.resumed, message.received_bytes, message);
+    }
+    if (message.seq <= this.heard) {
+      // Errors that end a connection are outside of the session's line of events.
+      if (message.type === "error") this.error = message;
+      return [];
+    }
+    this.heard = message.seq;
+    this.error = message.type === "error" ? message : null;
+    if (message.type === "summary") this.session = null; // over, whoever ended it
+    return [{ do: "deliver", message }];
+  }
+
+  closed(now: number): Action[] {
+    this.connected = false;
+    if (this.phase === "ended" || this.phase === "failed") return [];
+    if (this.stopping) {
+      this.phase = "ended";
+      return [];
+    }
+    const code = this.error?.code ?? "";
+    if (HOPELESS.has(code)) {
+      this.phase = "failed";
+      return [];
+    }
+    if (SESSION_GONE.has(code)) {
+      this.session = null;
+      return this.connect(now);
+    }
+    this.phase = "waiting";
+    this.retryAt = now + waitBefore(this.tries, this.random());
+    this.tries += 1;
+    return [];
+  }
+
+  /** More sound, whole samples. `room`: whether the socket takes more without piling it up. */
+  sound(bytes: Uint8Array<ArrayBuffer>, room: boolean): Action[] {
+    if (this.stopping) return [];
+    this.pieces.push(bytes);
+    this.held += bytes.length;
+    this.made += bytes.length;
+    const overflow = this.trim();
+    return [...overflow, ...(room ? this.flush() : [])];
+  }
+
+  tick(now: number): Action[] {
+    if (this.phase === "waiting" && now >= this.retryAt) return this.connect(now);
+    const patience = this.phase === "live" || this.phase === "finishing" ? SILENCE_S : OPENING_S;
+    const busy = this.phase === "live" || this.phase === "connecting" || this.phase === "finishing";
+    if (busy && now - this.busySince > patience) {
+      this.busySince = now;
+      return [{ do: "close" }];
+    }
+    return [];
+  }
+
+  /** The network is back: do not wait for the next try. */
+  hurry(now: number): Action[] {
+    return this.phase === "waiting" ? this.connect(now) : [];
+  }
+
+  /** Change the question or the target; a later connection starts with them. */
+  configure(change: { claim?: string[]; false_accept?: number }): Action[] {
+    this.start = { ...this.start, ...change };
+    if (this.phase !== "live") return [];
+    return [json({ type: "configure", ...change })];
+  }
+
+  /** No more sound: let the server answer what it has, then end. */
+  finish(now: number): Action[] {
+    this.stopping = true;
+    if (this.phase !== "live") {
+      this.phase = "ended";
+      return this.connected ? [{ do: "close" }] : [];
+    }
+    this.phase = "finishing";
+    this.busySince = now;
+    return [...this.flush(), json({ type: "finalize" })];
+  }
+
+  private ready(
+    session: string,
+    seq: number,
+    resumed: boolean,
+    received: number,
+    message: Message,
+  ): Action[] {
+    if (this.everReady) this.reconnects += 1;
+    const actions: Action[] = resumed ? [] : this.begin();
+    this.everReady = true;
+    this.tries = 0;
+    this.session = session;
+    this.heard = resumed ? Math.max(this.heard, seq) : seq;
+    this.phase = "live";
+    this.error = null;
+    actions.push({ do: "deliver", message });
+    return [...actions, ...this.resumeAt(received)];
+  }
+
+  /** A new session: its sound begins with what no session was given yet. */
+  private begin(): Action[] {
+    if (this.everReady) this.restarts += 1;
+    const unsent = Math.min(this.made - this.sent, this.held);
+    this.dropUntil(this.made - unsent);
+    this.made = unsent;
+    this.sent = 0;
+    return [{ do: "begin", kept_s: unsent / this.bytesPerSecond }];
+  }
+
+  /** The server has `received` bytes: go on from there, or from the oldest that is held. */
+  private resumeAt(received: number): Action[] {
+    this.sent = Math.min(received, this.made);
+    return [...this.trim(), ...this.flush()];
+  }
+
+  /** Forget the oldest sound past 30 s. What was never sent is lost, and that is told. */
+  private trim(): Action[] {
+    const keep = KEEP_S * this.bytesPerSecond;
+    if (this.held > keep) this.dropUntil(this.made - keep);
+    const missing = this.made - this.held - this.sent;
+    if (missing <= 0) return [];
+    const ago_s = this.held / this.bytesPerSecond;
+    const lost_s = missing / this.bytesPerSecond;
+    this.made -= missing; // the server never counts these bytes
+    this.lost_s += lost_s;
+    return [{ do: "lost", lost_s, ago_s }];
+  }
+
+  /** Forget whole pieces up to a position. */
+  private dropUntil(position: number): void {
+    let start = this.made - this.held;
+    while (this.pieces[0] && start + this.pieces[0].length <= position) {
+      const piece = this.pieces.shift()!;
+      start += piece.length;
+      this.held -= piece.length;
+    }
+  }
+
+  /** Send what was not sent. */
+  private flush(): Action[] {
+    if (this.phase !== "live" && this.phase !== "finishing") return [];
+    const actions: Action[] = [];
+    let start = this.made - this.held;
+    for (const piece of this.pieces) {
+      const from = Math.max(0, this.sent - start);
+      if (from < piece.length) actions.push({ do: "send", data: piece.subarray(from) });
+      start += piece.length;
+    }
+    this.sent = this.made;
+    return actions;
+  }
+}
+
+function json(value: object): Action {
+  return { do: "send", data: JSON.stringify(value) };
+}

@@ -1,0 +1,189 @@
+/** The state of a stream in a few large words, and what they leave open in a line below. */
+
+import { silentFor, speaking, speechMissing, type View } from "./view";
+import type { Change, Decision } from "./wire";
+import { anyOf, clock, duration, probability } from "./words";
+
+export type Tone = "match" | "alert" | "unsure" | "unknown" | "waiting" | "off";
+export type Icon =
+  | "check"
+  | "cross"
+  | "question"
+  | "person"
+  | "swap"
+  | "ear"
+  | "clock"
+  | "plug"
+  | "flag";
+
+export interface Headline {
+  tone: Tone;
+  icon: Icon;
+  title: string;
+  /** Set apart from the title: only this part changes while the state stays. */
+  countdown?: { missing_s: number; needed_s: number };
+  detail: string;
+}
+
+/** How the page is connected to what it shows. */
+export interface Link {
+  source: "none" | "microphone" | "watch";
+  phase:
+    | "idle"
+    | "connecting"
+    | "live"
+    | "waiting"
+    | "finishing"
+    | "ended"
+    | "failed";
+  retryIn_s: number;
+  /** Tries that failed since the connection was last there. */
+  tries: number;
+  kept_s: number;
+  /** Why it failed, in words. */
+  problem: string;
+}
+
+/** Nothing is shown, and nothing is wrong. */
+export const NO_LINK: Link = {
+  source: "none",
+  phase: "idle",
+  retryIn_s: 0,
+  tries: 0,
+  kept_s: 0,
+  problem: "",
+};
+
+export function headline(view: View, link: Link): Headline {
+  return linkHeadline(view, link) ?? (view.takeover ? takeover(view, view.takeover) : state(view));
+}
+
+function linkHeadline(view: View, link: Link): Headline | null {
+  if (link.source === "none") {
+    if (link.phase === "waiting") return trying(link);
+    return quiet("Waiting for sound", "Use this microphone, or watch a stream of this server.");
+  }
+  switch (link.phase) {
+    case "live":
+    case "finishing":
+      return null;
+    case "waiting":
+      return trying(link);
+    case "failed":
+      return { tone: "off", icon: "plug", title: "Cannot go on", detail: link.problem };
+    case "ended":
+      return { tone: "waiting", icon: "flag", title: "Ended", detail: ending(view) };
+    default:
+      return link.tries > 0 ? trying(link) : quiet("Connecting", "One moment.");
+  }
+}
+
+function trying(link: Link): Headline {
+  const kept = link.kept_s >= 1 ? ` ${duration(link.kept_s)} of sound are kept to be sent.` : "";
+  const wait = Math.ceil(link.retryIn_s);
+  const next = wait > 0 ? `Next try in ${wait} s.` : "Trying now.";
+  return { tone: "off", icon: "plug", title: "Disconnected – trying again", detail: next + kept };
+}
+
+function ending(view: View): string {
+  const summary = view.summary;
+  if (!summary) return "The stream is over.";
+  const matched = view.mode === "changes" ? "" : `, ${duration(summary.match_s)} of it a match`;
+  return `${duration(summary.received_s)} of sound, ${duration(summary.speech_s)} of speech${matched}.`;
+}
+
+function quiet(title: string, detail: string): Headline {
+  return { tone: "waiting", icon: "ear", title, detail };
+}
+
+function takeover(view: View, change: Change): Headline {
+  const at = clock(change.at);
+  const before = change.from ? `Until then it was ${change.from}. ` : "";
+  const decision = view.decision;
+  const later = decision && decision.since >= change.at ? decision : null;
+  return {
+    tone: "alert",
+    icon: "swap",
+    title: `Another voice took over at ${at}`,
+    detail: before + afterwards(view, later) + pause(view),
+  };
+}
+
+function afterwards(view: View, decision: Decision | null): string {
+  switch (decision?.state) {
+    case "mismatch":
+      return `The voice since then is not ${anyOf(asked(view, decision))}.`;
+    case "unknown":
+      return "The voice since then is nobody enrolled.";
+    case "uncertain":
+      return "Who speaks since then is not sure yet.";
+    default:
+      return view.mode === "changes" ? "Nobody is enrolled: voices are only compared." : "";
+  }
+}
+
+function state(view: View): Headline {
+  const silent = silentFor(view);
+  const decision = view.decision;
+  if (!decision && silent === null) {
+    return quiet("Waiting for sound", "Nobody has spoken yet. Say something.");
+  }
+  if (view.mode === "changes") {
+    const detail = "Nobody is enrolled: only changes of voice are told." + pause(view);
+    return { tone: "waiting", icon: "ear", title: "Same voice so far", detail };
+  }
+  if (!decision || decision.state === "insufficient") return insufficient(view);
+  return judged(view, decision);
+}
+
+function insufficient(view: View): Headline {
+  const missing_s = speechMissing(view);
+  return {
+    tone: "waiting",
+    icon: "clock",
+    title: "Not enough speech yet",
+    countdown: { missing_s, needed_s: view.decide_s },
+    detail: speaking(view) ? "Keep talking." : "Only speech counts, not silence. Keep talking.",
+  };
+}
+
+function judged(view: View, decision: Decision): Headline {
+  const since = `Since ${clock(decision.since)}`;
+  const detail = `${since}.${likelihood(view)}${pause(view)}`;
+  const named = decision.speaker ?? anyOf(view.claims);
+  switch (decision.state) {
+    case "match":
+      return { tone: "match", icon: "check", title: `Match – ${named}`, detail };
+    case "mismatch":
+      return { tone: "alert", icon: "cross", title: `Not ${anyOf(asked(view, decision))}`, detail };
+    case "unknown":
+      return { tone: "unknown", icon: "person", title: "Unknown voice", detail };
+    default: {
+      const who = decision.speaker ? ` It may be ${decision.speaker}.` : "";
+      const more = `${since}.${who} More speech will tell.${pause(view)}`;
+      return { tone: "unsure", icon: "question", title: "Unsure", detail: more };
+    }
+  }
+}
+
+/** Whom a decision is about. */
+function asked(view: View, decision: Decision): readonly string[] {
+  if (view.claims.length > 0 || !decision.speaker) return view.claims;
+  return [decision.speaker];
+}
+
+function likelihood(view: View): string {
+  const score = view.lastScore;
+  if (!score || view.media - score.t > 5) return "";
+  return ` ${probability(score.posterior)} likely to be ${score.speaker}.`;
+}
+
+function pause(view: View): string {
+  const silent = silentFor(view) ?? 0;
+  return silent > 3 ? ` Silent for ${duration(silent)}.` : "";
+}
+
+/** What changed, for those who listen to the page: without figures that run. */
+export function spoken(line: Headline): string {
+  return line.countdown ? `${line.title}. Keep talking.` : `${line.title}.`;
+}

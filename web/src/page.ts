@@ -1,0 +1,123 @@
+/** Everything on the page, drawn from the source that is shown and what is known of the server. */
+
+import { el, say, show } from "./dom";
+import { headline, type Link } from "./headline";
+import { question } from "./report";
+import type { Server } from "./server";
+import type { Source, Transport } from "./source";
+import { MicrophoneSource } from "./sources/microphone";
+import { emptyView, type View } from "./view";
+import { updateEvents } from "./views/events";
+import { updateFacts } from "./views/facts";
+import { Hero } from "./views/hero";
+import { noteClaims, updateClaims, updatePeople, type PeopleActions } from "./views/people";
+import { Scope } from "./views/scope";
+import { updateMeter, updateSound } from "./views/sound";
+import { nameOf, updateStreams } from "./views/streams";
+import type { Threshold } from "./views/threshold";
+import { Waveform } from "./waveform";
+
+export interface PageState {
+  server: Server;
+  source: Source | null;
+  link: Link;
+  /** The microphone is on. */
+  listening: boolean;
+  /** The stream that is watched. */
+  watched: string | null;
+  /** Whichever stream is live is to be watched. */
+  following: boolean;
+  claim: string;
+  /** The false-accept target asked for; null: as the server is set up. */
+  target: number | null;
+  problem: string;
+}
+
+export interface PageActions extends PeopleActions {
+  watch(stream: string): void;
+}
+
+const TARGET = 0.01; // until the server has said its own
+const MISS = 0.05;
+const NO_VIEW = emptyView();
+const NO_SOUND = new Waveform(1);
+const NO_TRANSPORT: Transport = {
+  latency_s: null,
+  unsent_s: 0,
+  lost_s: 0,
+  reconnects: 0,
+  restarts: 0,
+  sampleRate: null,
+};
+
+export class Page {
+  readonly scope = new Scope();
+  private readonly hero = new Hero();
+  private drawnProfiles: unknown = null;
+
+  constructor(
+    private readonly threshold: Threshold,
+    private readonly actions: PageActions,
+  ) {}
+
+  draw(state: PageState): void {
+    const { source, link, server } = state;
+    const view = source?.view ?? NO_VIEW;
+    this.hero.update(headline(view, link), questionWords(state, view));
+    this.scope.update(view, source?.waveform ?? NO_SOUND);
+    updateEvents(view);
+    updateSound(view.quality);
+    updateMeter(el("meter-bar"), source?.peak ?? 0);
+    updateFacts(view, source?.transport ?? NO_TRANSPORT, server.status?.version ?? "");
+    this.drawServer(state, view);
+    this.drawThreshold(state, view);
+    drawActions(state);
+  }
+
+  private drawServer(state: PageState, view: View): void {
+    const { server, watched } = state;
+    el("connection").dataset.light = server.connected ? "good" : "bad";
+    say(el("connection-words"), server.connected ? "Connected" : "Not connected");
+    const own = state.listening ? view.stream : null;
+    updateStreams(server.streams, watched, own, this.actions.watch);
+    updateClaims(server.profiles, state.claim);
+    noteClaims(watched ? "For your own microphone. A watched stream keeps its question." : "");
+    if (this.drawnProfiles === server.profiles) return;
+    this.drawnProfiles = server.profiles;
+    updatePeople(server.profiles, this.actions);
+  }
+
+  private drawThreshold({ server, watched, target }: PageState, view: View): void {
+    const bounds = view.bounds ?? server.status?.bounds;
+    const fixed = watched !== null;
+    const asked = fixed ? bounds?.false_accept : (target ?? bounds?.false_accept);
+    const points = view.operatingPoints ?? server.status?.operating_points ?? null;
+    this.threshold.update(asked ?? TARGET, bounds?.miss ?? MISS, points, fixed);
+  }
+}
+
+function drawActions(state: PageState): void {
+  const { link, listening, watched } = state;
+  el("microphone").classList.toggle("primary", !listening);
+  say(el("microphone-words"), listening ? "Stop listening" : "Use this microphone");
+  show(el("unwatch"), watched !== null);
+  say(el("source-words"), sourceWords(state));
+  const problem = state.problem || (link.phase === "failed" ? link.problem : "");
+  say(el("problem"), problem);
+  show(el("problem"), problem !== "");
+}
+
+function questionWords({ source, link }: PageState, view: View): string {
+  if (!source || !view.stream || link.phase === "connecting") return "";
+  const name = source.kind === "watch" ? `${nameOf(view)} · ` : "";
+  return `${name}${question(view)}`;
+}
+
+function sourceWords({ source, link, listening, following }: PageState): string {
+  if (source instanceof MicrophoneSource && listening) {
+    return `Listening to ${source.label || "the microphone"}.`;
+  }
+  if (source?.kind === "watch") return `Watching ${nameOf(source.view)}.`;
+  if (following) return "The first stream that starts is shown.";
+  return link.phase === "ended" ? "Sound is no longer sent." : "";
+}

@@ -1,0 +1,106 @@
+/** What the page knows of the server beside the streams: who may what, who is enrolled, what is live. */
+
+import { socketAddress } from "./address";
+import { Control, ControlError, type Profile, type Role, type Status } from "./control";
+import { keep, kept } from "./dom";
+import type { Address } from "./live";
+import { streamEntries, type StreamEntry } from "./wire";
+
+const STREAMS_MS = 2000;
+
+export class Server {
+  status: Status | null = null;
+  profiles: Profile[] = [];
+  streams: StreamEntry[] = [];
+  connected = false;
+  private token = kept("sessionStorage", "token");
+  private readonly control: Control;
+
+  /** `onChange`: something known is another; `onToken`: a token is needed, and why. */
+  constructor(
+    private readonly onChange: () => void,
+    private readonly onToken: (why: string) => void,
+  ) {
+    this.control = new Control(
+      socketAddress(document.baseURI, "v1/control"),
+      () => void this.greet(),
+      () => {
+        this.connected = false;
+        this.onChange();
+      },
+    );
+    window.setInterval(() => {
+      if (this.status && this.connected && !document.hidden) void this.listStreams();
+    }, STREAMS_MS);
+  }
+
+  connect(): void {
+    this.control.connect();
+  }
+
+  /** Take another token, and ask again for everything it may show. */
+  authenticate(token: string): Promise<void> {
+    this.token = token;
+    return this.greet();
+  }
+
+  may(role: Role): boolean {
+    return this.status?.roles.includes(role) ?? false;
+  }
+
+  ask<T>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+    return this.control.ask<T>(type, fields);
+  }
+
+  /** Makes a socket's address, with a single-use token where the server wants one. */
+  address(path: string, role: Role, query: Record<string, string> = {}): Address {
+    return async () => {
+      if (!this.status?.auth_required) return socketAddress(document.baseURI, path, query);
+      const { token } = await this.ask<{ token: string }>("url_token", { role });
+      return socketAddress(document.baseURI, path, { ...query, token });
+    };
+  }
+
+  async listProfiles(): Promise<void> {
+    if (!this.may("enrol") && !this.may("admin")) return;
+    this.profiles = await this.ask<Profile[]>("profiles");
+    this.onChange();
+  }
+
+  async listStreams(): Promise<void> {
+    if (!this.may("monitor")) return;
+    try {
+      this.streams = streamEntries(await this.ask("streams"));
+      this.onChange();
+    } catch {
+      // Asked again in two seconds, or when the server is back.
+    }
+  }
+
+  private async greet(): Promise<void> {
+    try {
+      if (this.token) await this.ask("authenticate", { token: this.token });
+      this.status = await this.ask<Status>("status");
+      this.connected = true;
+      keep("sessionStorage", "token", this.token);
+      this.onChange();
+      if (this.status.roles.length === 0) {
+        this.onToken("");
+        return;
+      }
+      await Promise.all([this.listProfiles(), this.listStreams()]);
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      if (error.code !== "unauthorised") return; // gone: greeted again when it is back
+      const wrong = this.token !== null;
+      this.token = null;
+      keep("sessionStorage", "token", null);
+      this.onToken(wrong ? "The server does not know this token." : "");
+    }
+  }
+}
+
+/** Keep a token from the address for this tab. */
+export function keepToken(token: string | null): void {
+  if (token) keep("sessionStorage", "token", token);
+}

@@ -1,0 +1,232 @@
+/**
+ * What the page shows of one stream, as a pure function of the messages about it.
+ *
+ * Everything that grows is bounded: traces and speech by media time, the rest by count. The
+ * oldest goes first.
+ */
+
+import { emptyView, type Lags, type Note, type Segment, type Trace, type View } from "./view";
+import type {
+  Bounds,
+  Change,
+  Decision,
+  Lag,
+  Message,
+  Mode,
+  Model,
+  Ready,
+  Score,
+  StreamEntry,
+  Vad,
+} from "./wire";
+
+export const HISTORY_S = 300;
+const SEGMENTS = 5000; // for the report: hours of lively conversation
+const NOTES = 200;
+const UTTERANCES = 2000;
+
+/** The view after one more message. Never changes the one it is given. */
+export function reduce(view: View, message: Message): View {
+  const next = advance(view, message.t);
+  switch (message.type) {
+    case "ready":
+      return ready(next, message);
+    case "opened":
+      return { ...next, ...described(message) };
+    case "configured":
+      return configured(next, message.mode, message.claims, message.bounds);
+    case "vad":
+      return heard(next, message);
+    case "score":
+      return scored(next, message);
+    case "decision":
+      return decided(next, message);
+    case "change":
+      return changed(next, message);
+    case "utterance":
+      return { ...next, utterances: bounded([...next.utterances, message], UTTERANCES) };
+    case "quality":
+      return { ...next, quality: message };
+    case "lag":
+      return lagged(next, message);
+    case "error":
+      return { ...noted(next, message.t, "error", message), failures: next.failures + 1 };
+    case "summary":
+      return { ...closeSpeech(next, message.t), summary: message };
+    default: // enrolments and stream lists are shown elsewhere
+      return next;
+  }
+}
+
+/** Media time goes on, without anything else being said. */
+export function advance(view: View, media: number): View {
+  return media > view.media ? { ...view, media } : view;
+}
+
+/** A stream watched from its middle: as far as the list of streams tells. */
+export function joined(entry: StreamEntry): View {
+  const view = { ...emptyView(), ...described(entry), stream: entry.stream };
+  view.media = entry.received_s;
+  if (!entry.state) return view;
+  const since = entry.since ?? entry.received_s;
+  const { state, speaker } = entry;
+  return {
+    ...view,
+    decision: {
+      type: "decision",
+      seq: 0,
+      t: since,
+      state,
+      speaker,
+      since,
+      llr: null,
+      net_speech_s: 0,
+      reason: "",
+    },
+    segments: [{ start: since, end: null, state, speaker }],
+  };
+}
+
+/** A stream watched on after a broken connection: what was known stays, what is now holds. */
+export function rejoined(view: View, entry: StreamEntry): View {
+  const quiet = closeSpeech(view, view.media); // whether speech went on is not known
+  const { decision, segments } = joined(entry);
+  const old = view.decision;
+  const same = old?.state === decision?.state && old?.speaker === decision?.speaker;
+  const next = { ...quiet, media: Math.max(view.media, entry.received_s) };
+  if (same || !decision) return next;
+  return { ...next, decision, takeover: null, segments: continued(view.segments, segments[0]!) };
+}
+
+function described(of: {
+  label: string;
+  mode: Mode;
+  claims: string[];
+  bounds: Bounds | null;
+  model: Model | null;
+}): Pick<View, "label" | "mode" | "claims" | "bounds" | "model"> {
+  const { label, mode, claims, bounds = null, model = null } = of;
+  return { label, mode, claims, bounds, model };
+}
+
+function ready(view: View, message: Ready): View {
+  const { stream, server, model, mode, claims, window_s, hop_s, first_s, decide_s, bounds } =
+    message;
+  const facts = { stream, server, model, mode, claims, window_s, hop_s, first_s, decide_s, bounds };
+  return { ...view, ...facts, operatingPoints: message.operating_points };
+}
+
+function configured(view: View, mode: Mode, claims: string[], bounds: Bounds): View {
+  const asked = claims.join("\n") + mode;
+  const before = view.claims.join("\n") + view.mode;
+  const next = { ...view, mode, claims, bounds };
+  // Another question: what was decided about the last one is no answer to it.
+  return asked === before ? next : { ...next, decision: null, takeover: null };
+}
+
+function heard(view: View, message: Vad): View {
+  if (message.speech) {
+    const open = closeSpeech(view, message.at);
+    const recent = open.speech.filter((s) => (s.end ?? view.media) > view.media - HISTORY_S);
+    return { ...open, speech: [...recent, { start: message.at, end: null }] };
+  }
+  return closeSpeech(view, message.at);
+}
+
+function closeSpeech(view: View, at: number): View {
+  const last = view.speech.at(-1);
+  if (!last || last.end !== null) return view;
+  const end = Math.max(at, last.start);
+  return {
+    ...view,
+    speech: [...view.speech.slice(0, -1), { ...last, end }],
+    speech_s: view.speech_s + end - last.start,
+  };
+}
+
+function scored(view: View, score: Score): View {
+  const trace = view.traces[score.speaker] ?? { t: [], llr: [], posterior: [] };
+  const first = trace.t.findIndex((t) => t > score.t - HISTORY_S);
+  const from = first < 0 ? trace.t.length : first;
+  const longer: Trace = {
+    t: [...trace.t.slice(from), score.t],
+    llr: [...trace.llr.slice(from), score.llr],
+    posterior: [...trace.posterior.slice(from), score.posterior],
+  };
+  const traces = { ...view.traces, [score.speaker]: longer };
+  for (const [speaker, { t }] of Object.entries(traces)) {
+    if ((t.at(-1) ?? 0) <= score.t - HISTORY_S) delete traces[speaker];
+  }
+  const best = view.lastScore;
+  // Of several claimed speakers the best of a window speaks for it.
+  const lastScore = best && best.t === score.t && best.llr > score.llr ? best : score;
+  return { ...view, traces, lastScore };
+}
+
+function decided(view: View, decision: Decision): View {
+  const settled = decision.state === "match";
+  const next = {
+    ...view,
+    decision,
+    takeover: settled ? null : view.takeover,
+    segments: continued(view.segments, {
+      start: decision.since,
+      end: null,
+      state: decision.state,
+      speaker: decision.speaker,
+    }),
+  };
+  return noted(next, decision.since, "decision", decision);
+}
+
+function changed(view: View, change: Change): View {
+  const last = view.segments.at(-1);
+  // What a score in favour of somebody said no longer holds; a stranger gives way to another.
+  const known = last?.state === "mismatch" || last?.state === "unknown" ? last : null;
+  const segment: Segment = {
+    start: change.at,
+    end: null,
+    state: known?.state ?? "changed",
+    speaker: known?.speaker ?? null,
+  };
+  const next = {
+    ...view,
+    takeover: change,
+    changes: bounded([...view.changes, change], NOTES),
+    segments: continued(view.segments, segment),
+  };
+  return noted(next, change.at, "change", change);
+}
+
+/** Segments with one more; it may begin before now, and then takes time from the last. */
+function continued(segments: Segment[], segment: Segment): Segment[] {
+  const kept = segments.filter((s) => s.start < segment.start);
+  const last = kept.at(-1);
+  if (last && (last.end === null || last.end > segment.start)) {
+    kept[kept.length - 1] = { ...last, end: segment.start };
+  }
+  return bounded([...kept, segment], SEGMENTS);
+}
+
+function lagged(view: View, lag: Lag): View {
+  const { lags } = view;
+  const next: Lags = {
+    ...lags,
+    dropped: lags.dropped + lag.dropped,
+    behind_s: lag.behind_s,
+    hop_s: lag.hop_s !== null && lag.hop_s <= view.hop_s ? null : (lag.hop_s ?? lags.hop_s),
+  };
+  if (lag.reason === "overload" && lag.behind_s > 0) next.overload += 1;
+  if (lag.reason === "slow-consumer") next.slow_consumer += 1;
+  if (lag.reason === "input-overflow") next.input_overflow += 1;
+  return noted({ ...view, lags: next }, lag.t, "lag", lag);
+}
+
+/** One more line in the list of what happened. */
+export function noted(view: View, t: number, kind: Note["kind"], event: Note["event"]): View {
+  return { ...view, notes: bounded([...view.notes, { t, kind, event }], NOTES) };
+}
+
+function bounded<T>(items: T[], most: number): T[] {
+  return items.length > most ? items.slice(items.length - most) : items;
+}

@@ -1,0 +1,164 @@
+/** What the page shows of one stream, and the questions asked of it. Times are media seconds. */
+
+import type {
+  Bounds,
+  Change,
+  Decision,
+  Lag,
+  Mode,
+  Model,
+  OperatingPoint,
+  Quality,
+  Score,
+  State,
+  Summary,
+  Utterance,
+} from "./wire";
+
+/** Speech from `start`; `end` is null while somebody speaks. */
+export interface Span {
+  start: number;
+  end: number | null;
+}
+
+/** One state for a time. `changed`: another voice, before anything is decided about it. */
+export interface Segment {
+  start: number;
+  end: number | null;
+  state: State | "changed";
+  speaker: string | null;
+}
+
+/** Scores of one speaker, as columns of equal length, oldest first. */
+export interface Trace {
+  t: number[];
+  llr: number[];
+  posterior: number[];
+}
+
+/** A line of the event list. */
+export interface Note {
+  t: number;
+  kind: "decision" | "change" | "lag" | "error" | "session";
+  event: Decision | Change | Lag | { code: string; message: string };
+}
+
+export interface Lags {
+  overload: number;
+  slow_consumer: number;
+  input_overflow: number;
+  dropped: number;
+  /** How late the server was when it last said so; 0 once it is on time again. */
+  behind_s: number;
+  /** The hop it widened to; null while it is as asked for. */
+  hop_s: number | null;
+}
+
+export interface View {
+  stream: string;
+  label: string;
+  mode: Mode;
+  claims: string[];
+  model: Model | null;
+  server: string;
+  /** 0: not known, as of a stream that is only watched. */
+  window_s: number;
+  hop_s: number;
+  first_s: number;
+  decide_s: number;
+  bounds: Bounds | null;
+  operatingPoints: OperatingPoint[] | null;
+  /** Latest media time known, in seconds. */
+  media: number;
+  speech: Span[];
+  /** Net speech of the spans that have ended, since the start or since watching began. */
+  speech_s: number;
+  decision: Decision | null;
+  /** The change that the state pill tells of, until a decision settles who it is. */
+  takeover: Change | null;
+  changes: Change[];
+  segments: Segment[];
+  traces: Record<string, Trace>;
+  lastScore: Score | null;
+  utterances: Utterance[];
+  notes: Note[];
+  quality: Quality | null;
+  lags: Lags;
+  failures: number;
+  summary: Summary | null;
+}
+
+export function emptyView(): View {
+  return {
+    stream: "",
+    label: "",
+    mode: "verify",
+    claims: [],
+    model: null,
+    server: "",
+    window_s: 0,
+    hop_s: 0.5,
+    first_s: 1,
+    decide_s: 1.5,
+    bounds: null,
+    operatingPoints: null,
+    media: 0,
+    speech: [],
+    speech_s: 0,
+    decision: null,
+    takeover: null,
+    changes: [],
+    segments: [],
+    traces: {},
+    lastScore: null,
+    utterances: [],
+    notes: [],
+    quality: null,
+    lags: {
+      overload: 0,
+      slow_consumer: 0,
+      input_overflow: 0,
+      dropped: 0,
+      behind_s: 0,
+      hop_s: null,
+    },
+    failures: 0,
+    summary: null,
+  };
+}
+
+/** Net speech between two media times, as far as the history reaches. */
+export function speechBetween(view: View, from: number, to: number): number {
+  return view.speech.reduce((sum, span) => {
+    const overlap = Math.min(span.end ?? view.media, to) - Math.max(span.start, from);
+    return sum + Math.max(0, overlap);
+  }, 0);
+}
+
+/** Net speech still missing before anything can be decided; 0 when there is enough. */
+export function speechMissing(view: View): number {
+  const decision = view.decision;
+  if (decision && decision.state !== "insufficient") return 0;
+  const from = decision?.t ?? 0;
+  // After a change a decision counts anew, but says the net speech of the whole stream.
+  const had = decision && decision.net_speech_s < view.decide_s ? decision.net_speech_s : 0;
+  return Math.max(0, view.decide_s - had - speechBetween(view, from, view.media));
+}
+
+/** Net speech so far. */
+export function spoken_s(view: View): number {
+  const last = view.speech.at(-1);
+  return view.speech_s + (last?.end === null ? Math.max(0, view.media - last.start) : 0);
+}
+
+/** Whether somebody speaks now. */
+export function speaking(view: View): boolean {
+  return view.speech.at(-1)?.end === null;
+}
+
+/** How long nobody has spoken; 0 while somebody does, null before the first word. */
+export function silentFor(view: View): number | null {
+  const last = view.speech.at(-1);
+  if (!last) return null;
+  return last.end === null ? 0 : Math.max(0, view.media - last.end);
+}

@@ -1,0 +1,34 @@
+/** Level and quality lights, and one piece of advice. */
+
+import { el, h, say } from "../dom";
+import { icon, type IconName } from "../icons";
+import type { Quality } from "../wire";
+import { PROBLEMS, readings, type Light } from "../words";
+
+const ICONS: Record<Light, IconName> = { good: "check", bad: "alert", none: "clock" };
+
+let drawn = "";
+
+export function updateSound(quality: Quality | null): void {
+  const lights = readings(quality);
+  const key = JSON.stringify(lights);
+  if (key === drawn) return;
+  drawn = key;
+  el("lights").replaceChildren(
+    ...lights.map(({ label, light, value, word }) =>
+      h(
+        "li",
+        { "data-light": light },
+        icon(ICONS[light]) as unknown as HTMLElement,
+        h("div", {}, h("b", {}, word ? `${label}: ${word}` : label), h("span", {}, value)),
+      ),
+    ),
+  );
+  say(el("advice"), quality?.problems.map((p) => PROBLEMS[p].advice).join(" ") ?? "");
+}
+
+/** The level meter: a peak of 0..127 on a scale of 60 dB. */
+export function updateMeter(bar: HTMLElement, peak: number): void {
+  const db = 20 * Math.log10(Math.max(peak, 0.13) / 127);
+  bar.style.transform = `scaleX(${Math.max(0, Math.min(1, 1 + db / 60)).toFixed(3)})`;
+}

@@ -1,0 +1,165 @@
+/** Scores over time with the two bounds and the band of doubt between them. */
+
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { columns, thresholds, type Scale } from "../columns";
+import type { View } from "../view";
+import { colour, FONT, GUTTER, seriesColour } from "./palette";
+
+export type { Scale };
+
+const MOST = 6; // speakers drawn; more lines than that cannot be told apart
+
+export class Trace {
+  private plot: uPlot | null = null;
+  private built = "";
+  private scale: Scale = "llr";
+  private view: View | null = null;
+  private height = 0;
+
+  constructor(
+    private readonly place: HTMLElement,
+    private readonly onPoint: (t: number | null) => void,
+  ) {}
+
+  setScale(scale: Scale): void {
+    this.scale = scale;
+  }
+
+  update(view: View, start: number, end: number): void {
+    this.view = view;
+    const speakers = Object.keys(view.traces).slice(0, MOST);
+    this.build(speakers);
+    const plot = this.plot;
+    if (!plot) return;
+    const data = columns(view, speakers, this.scale) as uPlot.AlignedData;
+    plot.batch(() => {
+      plot.setData(data, false);
+      plot.setScale("x", { min: start, max: end });
+      const [min, max] = this.yRange(data);
+      plot.setScale("y", { min, max });
+    });
+  }
+
+  /** A new plot where the lines, the theme, the scale or the size are others. */
+  private build(speakers: string[]): void {
+    const { clientWidth: width, clientHeight: height } = this.place;
+    if (width === 0) return;
+    const theme = document.documentElement.dataset.theme;
+    const key = [width, height, theme, this.scale, ...speakers].join("\n");
+    if (key === this.built) return;
+    this.built = key;
+    this.height = height;
+    this.plot?.destroy();
+    this.plot = new uPlot(this.options(speakers, width, height), [[]], this.place);
+  }
+
+  private options(speakers: string[], width: number, height: number): uPlot.Options {
+    const posterior = this.scale === "posterior";
+    return {
+      width,
+      height,
+      padding: [6, 0, 6, 0],
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: speakers.length > 0 } },
+      scales: { x: { time: false, auto: false }, y: { auto: false } },
+      axes: [
+        { show: false },
+        {
+          size: GUTTER,
+          stroke: colour("ink-2"),
+          font: `12px ${FONT}`,
+          grid: { stroke: colour("line"), width: 1 },
+          ticks: { show: false },
+          gap: 8,
+          space: Math.max(28, this.height / 6),
+          values: (_, values) => values.map((v) => (posterior ? `${Math.round(100 * v)} %` : signed(v))),
+        },
+      ],
+      series: [
+        {},
+        ...speakers.map((speaker, i) => ({
+          label: speaker,
+          stroke: seriesColour(i),
+          width: 2,
+          points: { show: true, size: 5, fill: seriesColour(i) },
+        })),
+      ],
+      hooks: {
+        drawAxes: [(plot) => this.drawBounds(plot)],
+        draw: [(plot) => this.drawChanges(plot)],
+        setCursor: [
+          (plot) => {
+            const left = plot.cursor.left ?? -1;
+            this.onPoint(left < 0 ? null : plot.posToVal(left, "x"));
+          },
+        ],
+      },
+    };
+  }
+
+  private yRange(data: uPlot.AlignedData): [number, number] {
+    if (this.scale === "posterior") return [0, 1];
+    const found = this.view && thresholds(this.view, this.scale);
+    let [low, high] = found ? [found.reject, found.accept] : [-3, 3];
+    for (const column of data.slice(1)) {
+      for (const value of column ?? []) {
+        if (value === null || value === undefined) continue;
+        low = Math.min(low, value);
+        high = Math.max(high, value);
+      }
+    }
+    const margin = 0.12 * (high - low);
+    return [low - margin, high + margin];
+  }
+
+  private drawBounds(plot: uPlot): void {
+    const found = this.view && thresholds(this.view, this.scale);
+    if (!found) return;
+    const { ctx, bbox } = plot;
+    const ratio = uPlot.pxRatio;
+    const accept = plot.valToPos(found.accept, "y", true);
+    const reject = plot.valToPos(found.reject, "y", true);
+    ctx.save();
+    ctx.fillStyle = colour("uncertain");
+    ctx.fillRect(bbox.left, accept, bbox.width, reject - accept);
+    ctx.setLineDash([6 * ratio, 4 * ratio]);
+    ctx.lineWidth = 1.5 * ratio;
+    for (const [y, name] of [
+      [accept, "good"],
+      [reject, "bad"],
+    ] as const) {
+      ctx.strokeStyle = colour(name);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+    }
+    ctx.font = `${12 * ratio}px ${FONT}`;
+    ctx.textAlign = "left";
+    const x = bbox.left + 6 * ratio;
+    ctx.fillStyle = colour("good");
+    ctx.textBaseline = "top";
+    ctx.fillText("match above", x, accept + 5 * ratio);
+    ctx.fillStyle = colour("bad");
+    ctx.textBaseline = "bottom";
+    ctx.fillText("no match below", x, reject - 4 * ratio);
+    ctx.restore();
+  }
+
+  private drawChanges(plot: uPlot): void {
+    const { ctx, bbox } = plot;
+    ctx.fillStyle = colour("ink");
+    for (const change of this.view?.changes ?? []) {
+      const x = plot.valToPos(change.at, "x", true);
+      if (x >= bbox.left && x <= bbox.left + bbox.width) {
+        ctx.fillRect(x - 0.75 * uPlot.pxRatio, 0, 1.5 * uPlot.pxRatio, ctx.canvas.height);
+      }
+    }
+  }
+}
+
+function signed(value: number): string {
+  const words = Number.isInteger(value) ? String(Math.abs(value)) : Math.abs(value).toFixed(1);
+  return value > 0 ? `+${words}` : value < 0 ? `−${words}` : "0";
+}

@@ -1,0 +1,299 @@
+/**
+ * Wire version 1: the messages, and their decoder.
+ *
+ * Times (`t`, `_s`) are seconds of media time, `llr` is a natural-log likelihood ratio. What a
+ * server does not say is null or empty here, so that no view has to ask twice.
+ */
+
+export type State = "insufficient" | "match" | "mismatch" | "uncertain" | "unknown";
+export type Mode = "verify" | "identify" | "changes";
+
+export interface Bounds {
+  false_accept: number;
+  miss: number;
+  accept_llr: number;
+  reject_llr: number;
+}
+
+export interface Model {
+  name: string;
+  version: string;
+  sha256: string;
+  provider: string;
+}
+
+/** One row: an LLR, and the rates of a threshold at it. */
+export type OperatingPoint = readonly [llr: number, falseAccept: number, falseReject: number];
+
+export interface StreamEntry {
+  stream: string;
+  label: string;
+  mode: Mode;
+  claims: string[];
+  state: State | null;
+  speaker: string | null;
+  since: number | null;
+  received_s: number;
+  bounds: Bounds | null;
+  model: Model | null;
+}
+
+interface Base {
+  seq: number;
+  t: number;
+  /** The stream an event is about; only monitors say. */
+  stream?: string;
+}
+
+export interface Ready extends Base {
+  type: "ready";
+  /** Secret that resumes a stream; empty for a monitor or an enrolment. */
+  session: string;
+  stream: string;
+  server: string;
+  model: Model | null;
+  mode: Mode;
+  claims: string[];
+  window_s: number;
+  hop_s: number;
+  first_s: number;
+  decide_s: number;
+  bounds: Bounds | null;
+  operating_points: OperatingPoint[] | null;
+  received_bytes: number;
+  resumed: boolean;
+  /** Monitors: the streams that are live. */
+  streams: StreamEntry[];
+  /** Enrolments: net speech that completes one. */
+  needed_s: number;
+  /** Enrolments: net speech with which one can be finished early. */
+  min_s: number;
+}
+
+export interface Vad extends Base {
+  type: "vad";
+  speech: boolean;
+  at: number;
+}
+
+export interface Score extends Base {
+  type: "score";
+  speaker: string;
+  cosine: number;
+  llr: number;
+  posterior: number;
+  runner_up: string | null;
+  net_speech_s: number;
+  window_s: number;
+}
+
+export interface Decision extends Base {
+  type: "decision";
+  state: State;
+  speaker: string | null;
+  since: number;
+  llr: number | null;
+  net_speech_s: number;
+  reason: string;
+}
+
+export interface Change extends Base {
+  type: "change";
+  at: number;
+  detected_at: number;
+  llr: number;
+  from: string | null;
+  to: string | null;
+}
+
+export interface Utterance extends Base {
+  type: "utterance";
+  start: number;
+  end: number;
+  speech_s: number;
+  state: State;
+  speaker: string | null;
+  llr: number | null;
+}
+
+export type Problem = "quiet" | "clipped" | "noisy" | "no-speech";
+
+export interface Quality extends Base {
+  type: "quality";
+  level_dbfs: number | null;
+  clipped: number;
+  snr_db: number | null;
+  speech_share: number;
+  problems: Problem[];
+}
+
+export interface Lag extends Base {
+  type: "lag";
+  reason: "overload" | "slow-consumer" | "input-overflow";
+  behind_s: number;
+  hop_s: number | null;
+  dropped: number;
+}
+
+export interface Failure extends Base {
+  type: "error";
+  code: string;
+  message: string;
+}
+
+export interface Summary extends Base {
+  type: "summary";
+  received_s: number;
+  speech_s: number;
+  match_s: number;
+  decisions: Record<string, number>;
+  model: string;
+}
+
+export interface Configured extends Base {
+  type: "configured";
+  mode: Mode;
+  claims: string[];
+  bounds: Bounds;
+}
+
+export interface Opened extends Base {
+  type: "opened";
+  label: string;
+  mode: Mode;
+  claims: string[];
+  bounds: Bounds | null;
+  model: Model | null;
+}
+
+export interface Closed extends Base {
+  type: "closed";
+  code: number | string;
+}
+
+/** Peaks (0..127) of consecutive pieces of `step_s`; `t` is the end of the last. */
+export interface Level extends Base {
+  type: "level";
+  step_s: number;
+  peaks: number[];
+}
+
+export interface Progress extends Base {
+  type: "progress";
+  net_speech_s: number;
+  needed_s: number;
+  percent: number;
+  level_dbfs: number | null;
+  clipped: number;
+  snr_db: number | null;
+  problems: Problem[];
+}
+
+export interface Enrolled extends Base {
+  type: "enrolled";
+  name: string;
+  net_speech_s: number;
+  prototypes: number;
+  agreement: number;
+}
+
+export interface Refused extends Base {
+  type: "refused";
+  code: string;
+  message: string;
+}
+
+export type Message =
+  | Ready
+  | Vad
+  | Score
+  | Decision
+  | Change
+  | Utterance
+  | Quality
+  | Lag
+  | Failure
+  | Summary
+  | Configured
+  | Opened
+  | Closed
+  | Level
+  | Progress
+  | Enrolled
+  | Refused;
+
+const KNOWN: ReadonlySet<string> = new Set<Message["type"]>([
+  "ready",
+  "vad",
+  "score",
+  "decision",
+  "change",
+  "utterance",
+  "quality",
+  "lag",
+  "error",
+  "summary",
+  "configured",
+  "opened",
+  "closed",
+  "level",
+  "progress",
+  "enrolled",
+  "refused",
+]);
+
+type Fields = Record<string, unknown>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** One text frame; null for a type of a later version, which a client of this one passes over. */
+export function decode(text: string): Message | null {
+  const fields: unknown = JSON.parse(text);
+  if (!isFields(fields) || typeof fields.type !== "string") {
+    throw new TypeError("a server message is an object with a type");
+  }
+  if (!KNOWN.has(fields.type)) return null;
+  const message = { seq: 0, t: 0, ...fields };
+  return (fields.type === "ready" ? completeReady(message) : message) as unknown as Message;
+}
+
+function completeReady(fields: Fields): Fields {
+  const defaults = {
+    session: "",
+    stream: "",
+    server: "",
+    model: null,
+    mode: "verify",
+    claims: [],
+    window_s: 3,
+    hop_s: 0.5,
+    first_s: 1,
+    decide_s: 1.5,
+    bounds: null,
+    operating_points: null,
+    received_bytes: 0,
+    resumed: false,
+    needed_s: 20,
+    min_s: 10,
+  };
+  return { ...defaults, ...fields, streams: streamEntries(fields.streams) };
+}
+
+/** Live streams as a monitor or the control connection lists them. */
+export function streamEntries(value: unknown): StreamEntry[] {
+  const rows = Array.isArray(value) ? value.filter(isFields) : [];
+  return rows.map((row) => ({
+    stream: String(row.stream ?? ""),
+    label: String(row.label ?? ""),
+    mode: (row.mode ?? "verify") as Mode,
+    claims: Array.isArray(row.claims) ? row.claims.map(String) : [],
+    state: (row.state ?? null) as State | null,
+    speaker: typeof row.speaker === "string" ? row.speaker : null,
+    since: typeof row.since === "number" ? row.since : null,
+    received_s: typeof row.received_s === "number" ? row.received_s : 0,
+    bounds: isFields(row.bounds) ? (row.bounds as unknown as Bounds) : null,
+    model: isFields(row.model) ? (row.model as unknown as Model) : null,
+  }));
+}

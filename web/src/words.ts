@@ -1,0 +1,183 @@
+/** Figures, problems and events, in words. */
+
+import type { MicrophoneProblem } from "./microphone";
+import type { Note } from "./view";
+import type { Change, Decision, Lag, Problem, Quality } from "./wire";
+
+/** "0:42", "12:05", "1:02:05". */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const [hours = 0, minutes = 0, rest = 0] = parts;
+  const tail = String(rest).padStart(2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
+}
+
+/** "9.4 s", "58 s", "2 min 5 s". */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+/** "Alice", "Alice or Bob", "Alice, Bob or Carol". */
+export function anyOf(names: readonly string[]): string {
+  if (names.length < 2) return names[0] ?? "anybody";
+  return `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
+/** Never rounds to a certainty that the model does not have. */
+export function probability(posterior: number): string {
+  if (posterior > 0.999) return "Over 99.9 %";
+  if (posterior < 0.001) return "Under 0.1 %";
+  const value = 100 * posterior;
+  return `${value > 99 || value < 1 ? value.toFixed(1) : value.toFixed(0)} %`;
+}
+
+export const PROBLEMS: Record<Problem, { short: string; advice: string }> = {
+  quiet: { short: "Too quiet", advice: "Speak up or move closer to the microphone." },
+  clipped: { short: "Too loud", advice: "The sound is cut off: move back or lower the input level." },
+  noisy: { short: "Noisy", advice: "There is much noise: go somewhere quieter." },
+  "no-speech": { short: "No speech", advice: "No speech is heard: is the right microphone chosen?" },
+};
+
+export type Light = "good" | "bad" | "none";
+
+export interface Reading {
+  label: string;
+  light: Light;
+  value: string;
+  word: string;
+}
+
+/** The four lights. Nothing known is neither good nor bad. */
+export function readings(quality: Quality | null): Reading[] {
+  const reading = (
+    label: string,
+    problem: Problem,
+    value: string | null | undefined,
+    good: string,
+  ): Reading => {
+    if (value === null || value === undefined) return { label, light: "none", value: "not known yet", word: "" };
+    const bad = quality?.problems.includes(problem) ?? false;
+    return {
+      label,
+      light: bad ? "bad" : "good",
+      value,
+      word: bad ? PROBLEMS[problem].short.toLowerCase() : good,
+    };
+  };
+  const q = quality;
+  return [
+    reading("Level", "quiet", q && unit(q.level_dbfs, "dBFS"), "good"),
+    reading("Clipping", "clipped", q && `${(100 * q.clipped).toFixed(q.clipped ? 1 : 0)} %`, "none"),
+    reading("Noise", "noisy", q && unit(q.snr_db, "dB SNR"), "low"),
+    reading("Speech", "no-speech", q && `${Math.round(100 * q.speech_share)} %`, "heard"),
+  ];
+}
+
+function unit(value: number | null, name: string): string | null {
+  return value === null ? null : `${Math.round(value)} ${name}`.replace("-", "−");
+}
+
+const MICROPHONE: Record<MicrophoneProblem, string> = {
+  insecure:
+    "Browsers allow the microphone only on a secure page. Open this page as https:// or on the server's own machine as http://localhost.",
+  denied:
+    "The microphone is not allowed. Allow it for this page (the icon beside the address), then try again.",
+  missing: "No microphone was found. Plug one in, then try again.",
+  busy: "The microphone is in use by another program. Close that, then try again.",
+  unsupported: "This browser cannot record here. Use a current Firefox, Chrome, Edge or Safari.",
+  suspended: "The browser has not started its sound. Click the button once more.",
+  unplugged: "The microphone went away. Plug it in again, then start again.",
+};
+
+export function microphoneProblem(problem: MicrophoneProblem): string {
+  return MICROPHONE[problem];
+}
+
+const SERVER: Record<string, string> = {
+  "unknown-speaker": "That person is not enrolled (any more). Choose another.",
+  "too-many-claims": "Too many people are asked for at once. Choose fewer.",
+  "audio-quota": "This address has used up its sound for now. Try again later.",
+  "stream-too-long": "The longest allowed session is over. Start a new one.",
+  unauthorised: "The server needs a token for this. Enter one that allows it.",
+  "forbidden-origin": "The server does not accept this page's address. Add it to its `origins`.",
+  "name-taken": "Somebody of that name is enrolled already. Choose another name, or delete first.",
+  "bad-name": "That name cannot be used. Use 1 to 64 printable characters and no comma.",
+  "consent-missing": "Without consent nothing is recorded.",
+  "store-failed": "The server could not save this. Its log says why.",
+  overloaded: "The server is busy. Try again in a moment.",
+  idle: "The server heard nothing for a minute. Start again.",
+  "engine-failed": "The server's model failed. Its log says why.",
+};
+
+/** An error of the server: in our words where we have some, else in its own. */
+export function serverProblem(error: { code: string; message: string } | null): string {
+  if (!error) return "The server closed the connection.";
+  return SERVER[error.code] ?? error.message ?? error.code;
+}
+
+const REFUSALS: Record<string, { title: string; advice: string }> = {
+  "too-short": { title: "Too little speech", advice: "Read on to the end, without long pauses." },
+  clipped: { title: "Too loud", advice: "Move back from the microphone or lower its level." },
+  noisy: { title: "Too much noise", advice: "Go somewhere quieter, or use a headset." },
+  "several-voices": { title: "More than one voice", advice: "Only one person may speak." },
+  silent: { title: "Nothing was heard", advice: "Check that the right microphone is chosen." },
+};
+
+export function refusal(code: string, message: string): { title: string; advice: string } {
+  return REFUSALS[code] ?? { title: "Not usable", advice: message };
+}
+
+/** A line of the event list: what happened, and why. */
+export function noteWords(note: Note, claims: readonly string[]): { what: string; why: string } {
+  switch (note.kind) {
+    case "decision":
+      return decisionWords(note.event as Decision, claims);
+    case "change": {
+      const change = note.event as Change;
+      const from = change.from ? ` from ${change.from}` : "";
+      const to = change.to ? ` to ${change.to}` : "";
+      const later = Math.max(0, change.detected_at - change.at);
+      const why = `Began at ${clock(change.at)}, noticed ${duration(later)} later`;
+      return { what: `Another voice took over${from}${to}`, why };
+    }
+    case "lag":
+      return lagWords(note.event as Lag);
+    default: {
+      const { code, message } = note.event as { code: string; message: string };
+      return { what: message || code, why: "" };
+    }
+  }
+}
+
+function decisionWords(
+  decision: Decision,
+  claims: readonly string[],
+): { what: string; why: string } {
+  const what = {
+    insufficient: "Not enough speech",
+    match: `Match – ${decision.speaker ?? anyOf(claims)}`,
+    mismatch: `Not ${anyOf(claims)}`,
+    uncertain: "Unsure",
+    unknown: "Unknown voice",
+  }[decision.state];
+  return { what, why: decision.reason };
+}
+
+function lagWords(lag: Lag): { what: string; why: string } {
+  const dropped = lag.dropped ? `${lag.dropped} dropped` : "";
+  switch (lag.reason) {
+    case "slow-consumer":
+      return { what: "This page read too slowly: scores were left out", why: dropped };
+    case "input-overflow":
+      return { what: "The microphone lost sound", why: dropped };
+    default: {
+      if (lag.behind_s <= 0) return { what: "The server is on time again", why: "" };
+      const hop = lag.hop_s === null ? "" : `scores each ${lag.hop_s.toFixed(1)} s now`;
+      return { what: `The server is ${duration(lag.behind_s)} behind`, why: hop || dropped };
+    }
+  }
+}

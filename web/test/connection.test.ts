@@ -1,0 +1,224 @@
+import { describe, expect, it } from "vitest";
+import { KEEP_S, StreamConnection, waitBefore, type Action } from "../src/connection";
+import { ready } from "./messages";
+
+const RATE = 1000; // samples a second: 2000 bytes
+
+/** The server's side of a connection: what reached it. */
+class Wire {
+  readonly connection = new StreamConnection({ sample_rate: RATE, claim: ["Alice"] }, () => 0);
+  texts: Record<string, unknown>[] = [];
+  bytes: number[] = [];
+  others: Action[] = [];
+  made = 0;
+
+  do(actions: Action[]): void {
+    for (const action of actions) {
+      if (action.do !== "send") this.others.push(action);
+      else if (typeof action.data === "string") this.texts.push(JSON.parse(action.data));
+      else this.bytes.push(...action.data);
+    }
+  }
+
+  open(now: number): void {
+    this.do(this.connection.connect(now));
+    this.do(this.connection.opened(now));
+  }
+
+  ready(now: number, of: Parameters<typeof ready>[0] = {}): void {
+    this.do(this.connection.received(JSON.stringify(ready(of)), now));
+  }
+
+  event(seq: number, now = 0): void {
+    const event = { type: "vad", seq, t: 0, speech: true, at: 0 };
+    this.do(this.connection.received(JSON.stringify(event), now));
+  }
+
+  error(code: string, now = 0): void {
+    const error = { type: "error", seq: 0, t: 0, code, message: code };
+    this.do(this.connection.received(JSON.stringify(error), now));
+    this.do(this.connection.closed(now));
+  }
+
+  /** Sound of so many bytes, whose values count up. */
+  sound(bytes: number, room = true): void {
+    const piece = Uint8Array.from({ length: bytes }, (_, i) => (this.made + i) % 251);
+    this.made += bytes;
+    this.do(this.connection.sound(piece, room));
+  }
+
+  kinds(): string[] {
+    return this.others.map((action) => action.do);
+  }
+}
+
+function counted(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => (from + i) % 251);
+}
+
+describe("a stream", () => {
+  it("starts with its format and claim, and sends what was recorded before it was ready", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.sound(200);
+    expect(wire.texts).toEqual([
+      { type: "start", encoding: "pcm_s16le", channels: 1, claim: ["Alice"], sample_rate: RATE },
+    ]);
+    expect(wire.bytes).toEqual([]);
+    wire.ready(0);
+    expect(wire.connection.phase).toBe("live");
+    expect(wire.bytes).toEqual(counted(0, 200));
+  });
+
+  it("resumes where the server's ear ended, and asks for what it has not heard", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.sound(400);
+    wire.event(1);
+    wire.event(2);
+    wire.do(wire.connection.closed(1));
+    expect(wire.connection.phase).toBe("waiting");
+    wire.sound(200);
+    wire.bytes = [];
+    wire.do(wire.connection.tick(5));
+    wire.do(wire.connection.opened(5));
+    expect(wire.texts.at(-1)).toMatchObject({ session: "secret", resume_from: 3 });
+    wire.ready(5, { seq: 2, resumed: true, received_bytes: 300 });
+    expect(wire.bytes).toEqual(counted(300, 600));
+    expect(wire.connection).toMatchObject({ reconnects: 1, restarts: 0, lost_s: 0 });
+  });
+
+  it("delivers no event twice", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.event(1);
+    wire.event(1);
+    wire.event(2);
+    expect(wire.kinds()).toEqual(["open", "begin", "deliver", "deliver", "deliver"]);
+  });
+
+  it("begins anew with what was never sent, when the server has lost the session", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.sound(400);
+    wire.do(wire.connection.closed(1));
+    wire.sound(200);
+    wire.do(wire.connection.tick(5));
+    wire.do(wire.connection.opened(5));
+    wire.bytes = [];
+    wire.error("unknown-session", 5);
+    expect(wire.connection.phase).toBe("connecting");
+    wire.do(wire.connection.opened(5));
+    expect(wire.texts.at(-1)).not.toHaveProperty("session");
+    wire.ready(5, { session: "other" });
+    expect(wire.bytes).toEqual(counted(400, 600));
+    expect(wire.connection).toMatchObject({ restarts: 1, made_s: 0.1, unsent_s: 0 });
+    expect(wire.others.findLast((a) => a.do === "begin")).toEqual({ do: "begin", kept_s: 0.1 });
+  });
+
+  it("keeps half a minute of sound, and tells what it had to let go", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.sound(1000);
+    wire.do(wire.connection.closed(1));
+    for (let i = 0; i < 2 * KEEP_S + 8; i += 1) wire.sound(1000);
+    expect(wire.connection.lost_s).toBe(4);
+    wire.bytes = [];
+    wire.do(wire.connection.tick(99));
+    wire.do(wire.connection.opened(99));
+    wire.ready(99, { seq: 0, resumed: true, received_bytes: 1000 });
+    expect(wire.bytes).toEqual(counted(9000, 69000));
+    expect(wire.connection.made_s).toBe(30.5);
+  });
+
+  it("holds sound back while the socket is full", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.sound(200, false);
+    expect(wire.bytes).toEqual([]);
+    expect(wire.connection.unsent_s).toBe(0.1);
+    wire.sound(200);
+    expect(wire.bytes).toEqual(counted(0, 400));
+  });
+
+  it("gives up a connection that is silent though it is sent sound", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.do(wire.connection.tick(14));
+    expect(wire.kinds()).not.toContain("close");
+    wire.do(wire.connection.tick(16));
+    expect(wire.kinds()).toContain("close");
+  });
+
+  it("does not try again what would fail again", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.error("unknown-speaker");
+    expect(wire.connection.phase).toBe("failed");
+    expect(wire.connection.error?.code).toBe("unknown-speaker");
+  });
+
+  it("tries again when the server is only busy", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.error("overloaded", 3);
+    expect(wire.connection).toMatchObject({ phase: "waiting", retryAt: 3.5 });
+  });
+
+  it("starts a new session after a server that stopped has summed up", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    const summary = { type: "summary", seq: 1, t: 1, received_s: 1, speech_s: 1, match_s: 0 };
+    wire.do(wire.connection.received(JSON.stringify(summary), 1));
+    wire.do(wire.connection.closed(1));
+    expect(wire.connection.phase).toBe("waiting");
+    wire.do(wire.connection.tick(9));
+    wire.do(wire.connection.opened(9));
+    expect(wire.texts.at(-1)).not.toHaveProperty("session");
+  });
+
+  it("ends after everything was sent and answered", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.sound(200, false);
+    wire.do(wire.connection.finish(1));
+    expect(wire.bytes).toEqual(counted(0, 200));
+    expect(wire.texts.at(-1)).toEqual({ type: "finalize" });
+    wire.sound(200);
+    expect(wire.bytes).toHaveLength(200);
+    wire.do(wire.connection.closed(2));
+    expect(wire.connection.phase).toBe("ended");
+  });
+
+  it("asks another question at once, and again when it has to start anew", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.do(wire.connection.configure({ claim: ["Bob"], false_accept: 0.02 }));
+    expect(wire.texts.at(-1)).toEqual({ type: "configure", claim: ["Bob"], false_accept: 0.02 });
+    wire.do(wire.connection.closed(1));
+    wire.open(2);
+    expect(wire.texts.at(-1)).toMatchObject({ claim: ["Bob"], false_accept: 0.02 });
+  });
+
+  it("goes back to the network at once when there is one", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.do(wire.connection.closed(1));
+    wire.do(wire.connection.hurry(1.1));
+    expect(wire.connection.phase).toBe("connecting");
+  });
+});
+
+it("waits longer each time, within bounds, and never all at once", () => {
+  expect([0, 1, 2, 9].map((tries) => waitBefore(tries, 0))).toEqual([0.5, 1, 2, 5]);
+  expect(waitBefore(9, 1)).toBe(3.75);
+});

@@ -1,0 +1,85 @@
+/** Messages for the tests, with what does not matter filled in. */
+
+import type { Change, Decision, Lag, Quality, Ready, Score, State, Vad } from "../src/wire";
+
+export function ready(of: Partial<Ready> = {}): Ready {
+  return {
+    type: "ready",
+    seq: 0,
+    t: 0,
+    session: "secret",
+    stream: "5eed",
+    server: "test",
+    model: null,
+    mode: "verify",
+    claims: ["Alice"],
+    window_s: 3,
+    hop_s: 0.5,
+    first_s: 1,
+    decide_s: 1.5,
+    bounds: { false_accept: 0.01, miss: 0.05, accept_llr: 4.55, reject_llr: -2.99 },
+    operating_points: null,
+    received_bytes: 0,
+    resumed: false,
+    streams: [],
+    needed_s: 20,
+    min_s: 10,
+    ...of,
+  };
+}
+
+export function vad(at: number, speech: boolean): Vad {
+  return { type: "vad", seq: 1, t: at, speech, at };
+}
+
+export function score(t: number, speaker: string, llr: number): Score {
+  const posterior = 1 / (1 + Math.exp(-llr));
+  return {
+    type: "score",
+    seq: 1,
+    t,
+    speaker,
+    cosine: 0.5,
+    llr,
+    posterior,
+    runner_up: null,
+    net_speech_s: t,
+    window_s: 3,
+  };
+}
+
+export function decision(t: number, state: State, speaker: string | null): Decision {
+  return {
+    type: "decision",
+    seq: 1,
+    t,
+    state,
+    speaker,
+    since: t,
+    llr: 1,
+    net_speech_s: t,
+    reason: "because",
+  };
+}
+
+export function change(at: number, noticed: number, from: string | null): Change {
+  return { type: "change", seq: 1, t: noticed, at, detected_at: noticed, llr: -3, from, to: null };
+}
+
+export function quality(t: number, of: Partial<Quality> = {}): Quality {
+  return {
+    type: "quality",
+    seq: 1,
+    t,
+    level_dbfs: -23,
+    clipped: 0,
+    snr_db: 25,
+    speech_share: 0.9,
+    problems: [],
+    ...of,
+  };
+}
+
+export function lag(t: number, of: Partial<Lag> = {}): Lag {
+  return { type: "lag", seq: 1, t, reason: "overload", behind_s: 1, hop_s: null, dropped: 0, ...of };
+}

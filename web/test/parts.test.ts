@@ -1,0 +1,175 @@
+import { describe, expect, it } from "vitest";
+import { socketAddress, wishes, withoutToken } from "../src/address";
+import { columns, thresholds } from "../src/columns";
+import { report } from "../src/report";
+import { reduce } from "../src/state";
+import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../src/thresholds";
+import { emptyView } from "../src/view";
+import { peaksOf, STEP_S, Waveform } from "../src/waveform";
+import { decode } from "../src/wire";
+import { change, decision, ready, score } from "./messages";
+
+describe("the decoder", () => {
+  it("fills in what an earlier server does not say", () => {
+    const message = decode('{"type":"ready","seq":0,"t":0,"session":"x"}');
+    expect(message).toMatchObject({ session: "x", decide_s: 1.5, streams: [], bounds: null });
+  });
+
+  it("passes over what a later server says", () => {
+    expect(decode('{"type":"weather","seq":1,"t":0}')).toBeNull();
+  });
+
+  it.each(["[]", "null", "3", '{"seq":1}', "no"])("refuses %s", (text) => {
+    expect(() => decode(text)).toThrow();
+  });
+});
+
+describe("addresses", () => {
+  it("lie beside the page, with the scheme that fits", () => {
+    expect(socketAddress("http://h:8765/", "v1/stream")).toBe("ws://h:8765/v1/stream");
+    expect(socketAddress("https://h/vox/#watch=a", "v1/monitor", { stream: "a b" })).toBe(
+      "wss://h/vox/v1/monitor?stream=a+b",
+    );
+  });
+
+  it("say what to watch, and lose their secret", () => {
+    expect(wishes("#watch=first&token=s3cret")).toEqual({ watch: "first", token: "s3cret" });
+    expect(wishes("")).toEqual({ watch: null, token: null });
+    expect(withoutToken("#watch=first&token=s3cret")).toBe("#watch=first");
+    expect(withoutToken("#token=s3cret")).toBe("");
+  });
+});
+
+describe("the threshold", () => {
+  const points = [
+    [0, 0.4, 0.0],
+    [4, 0.02, 0.04],
+    [6, 0.01, 0.1],
+  ] as const;
+
+  it("is Wald's", () => {
+    expect(acceptBound(0.01, 0.05)).toBeCloseTo(4.554);
+  });
+
+  it("takes its rates from between the measured points", () => {
+    const rates = ratesAt(points, 5)!;
+    expect(rates.falseAccept).toBeCloseTo(0.015);
+    expect(rates.falseReject).toBeCloseTo(0.07);
+    expect(ratesAt(points, 0)).toEqual({ falseAccept: 0.4, falseReject: 0 });
+  });
+
+  it("makes nothing up outside of them", () => {
+    expect(ratesAt(points, 6.1)).toBeNull();
+    expect(ratesAt(points, -1)).toBeNull();
+    expect(ratesAt(null, 3)).toBeNull();
+  });
+
+  it("finds its place on the slider again", () => {
+    for (const position of [0, 13, 50, 99, 100]) {
+      expect(positionOf(targetAt(position))).toBe(position);
+    }
+  });
+
+  it("is written with fitting precision", () => {
+    expect([0, 0.00005, 0.0005, 0.012, 0.2].map(percent)).toEqual([
+      "0 %",
+      "under 0.01 %",
+      "0.05 %",
+      "1.2 %",
+      "20 %",
+    ]);
+  });
+});
+
+describe("the waveform", () => {
+  it("takes the peak of each piece", () => {
+    const samples = Int16Array.from([0, -32768, 300, 0, 512]);
+    expect(peaksOf(samples, 2)).toEqual([127, 1, 2]);
+  });
+
+  it("gives the highest peak of a time, and nothing where there is none", () => {
+    const wave = new Waveform(1);
+    wave.push([1, 9, 3]);
+    expect(wave.peak(0, 3 * STEP_S)).toBe(9);
+    expect(wave.peak(2 * STEP_S, 3 * STEP_S)).toBe(3);
+    expect(wave.peak(5, 6)).toBeNull();
+  });
+
+  it("forgets the oldest", () => {
+    const wave = new Waveform(1);
+    wave.push(Array.from({ length: 60 }, (_, i) => i));
+    expect(wave.peak(0, 0.1)).toBeNull();
+    expect(wave.peak(0.2, 0.22)).toBe(10);
+    expect(wave.end_s).toBeCloseTo(1.2);
+  });
+
+  it("places what a monitor hears, from wherever it joined", () => {
+    const wave = new Waveform(2);
+    wave.pushUntil(10.04, [5, 6]);
+    expect(wave.peak(9.9, 9.98)).toBeNull();
+    expect(wave.peak(10.02, 10.04)).toBe(6);
+    wave.pushUntil(10.12, [7, 8]); // two steps never came
+    expect([10.05, 10.07, 10.09, 10.11].map((t) => wave.peak(t, t))).toEqual([0, 0, 7, 8]);
+    wave.pushUntil(10.14, [8, 9]); // one came before
+    expect(wave.end_s).toBeCloseTo(10.14);
+  });
+
+  it("starts again with what is kept", () => {
+    const wave = new Waveform(1);
+    wave.push([1, 2, 3, 4]);
+    wave.restart(2 * STEP_S);
+    expect(wave.end_s).toBeCloseTo(2 * STEP_S);
+    expect(wave.peak(0, STEP_S)).toBe(3);
+  });
+
+  it("cuts out what was lost", () => {
+    const wave = new Waveform(1);
+    wave.push([1, 2, 3, 4, 5]);
+    wave.cut(2 * STEP_S, STEP_S);
+    expect(wave.end_s).toBeCloseTo(4 * STEP_S);
+    expect([0, 1, 2, 3].map((i) => wave.peak(i * STEP_S, i * STEP_S))).toEqual([1, 2, 4, 5]);
+  });
+});
+
+describe("columns", () => {
+  it("leave pauses open and speakers apart", () => {
+    const scores = [score(1, "Alice", 5), score(1.5, "Bob", 4), score(4, "Alice", 6)];
+    const view = scores.reduce(reduce, emptyView());
+    expect(columns(view, ["Alice", "Bob"], "llr")).toEqual([
+      [1, 1.5, 2.5, 4],
+      [5, null, null, 6],
+      [undefined, 4, undefined, undefined],
+    ]);
+  });
+
+  it("put the bounds on the scale of probabilities by the server's prior", () => {
+    const even = reduce(reduce(emptyView(), ready()), score(1, "Alice", 1));
+    expect(thresholds(even, "posterior")!.accept).toBeCloseTo(0.9896, 3);
+    const rare = { ...score(1, "Alice", 1), posterior: 1 / (1 + Math.exp(2)) }; // a prior of 1:e^3
+    const found = thresholds(reduce(reduce(emptyView(), ready()), rare), "posterior")!;
+    expect(found.accept).toBeCloseTo(1 / (1 + Math.exp(-(4.55 - 3))));
+  });
+
+  it("have no bounds where nobody is compared", () => {
+    expect(thresholds(reduce(emptyView(), ready({ mode: "changes" })), "llr")).toBeNull();
+  });
+});
+
+describe("the report", () => {
+  it("tells who spoke when, and no secret", () => {
+    const messages = [ready(), decision(2, "match", "Alice"), change(8, 9.5, "Alice")];
+    const view = [...messages, decision(10, "mismatch", "Alice"), score(20, "Alice", -6)].reduce(
+      reduce,
+      emptyView(),
+    );
+    const made = report(view, new Date(0));
+    expect(made.timeline).toEqual([
+      { start_s: 2, end_s: 8, state: "match", speaker: "Alice" },
+      { start_s: 8, end_s: 10, state: "changed", speaker: null },
+      { start_s: 10, end_s: 20, state: "mismatch", speaker: "Alice" },
+    ]);
+    expect(made.changes).toEqual([{ at_s: 8, detected_at_s: 9.5, from: "Alice", to: null }]);
+    expect(made.question).toBe("Is it Alice?");
+    expect(JSON.stringify(made)).not.toContain("secret");
+  });
+});

@@ -1,0 +1,177 @@
+import { describe, expect, it } from "vitest";
+import { advance, HISTORY_S, joined, reduce, rejoined } from "../src/state";
+import {
+  emptyView,
+  silentFor,
+  speaking,
+  speechBetween,
+  speechMissing,
+  spoken_s,
+  type View,
+} from "../src/view";
+import type { Message } from "../src/wire";
+import { streamEntries } from "../src/wire";
+import { change, decision, lag, quality, ready, score, vad } from "./messages";
+
+function after(...messages: Message[]): View {
+  return messages.reduce(reduce, emptyView());
+}
+
+describe("speech", () => {
+  it("is counted net, the span under way included", () => {
+    const view = after(ready(), vad(1, true), vad(3, false), vad(5, true), quality(6));
+    expect(spoken_s(view)).toBe(3);
+    expect(speaking(view)).toBe(true);
+    expect(speechBetween(view, 2, 5.5)).toBe(1.5);
+  });
+
+  it("knows how long it is silent", () => {
+    expect(silentFor(after(ready()))).toBeNull();
+    const view = after(vad(1, true), vad(3, false), quality(8));
+    expect(silentFor(view)).toBe(5);
+  });
+
+  it("is missing until there is enough for a decision", () => {
+    const view = after(ready(), vad(0, true), quality(0.4));
+    expect(speechMissing(view)).toBeCloseTo(1.1);
+    const first = reduce(view, { ...decision(1, "insufficient", null), net_speech_s: 1 });
+    expect(speechMissing(first)).toBeCloseTo(0.5);
+    expect(speechMissing(advance(first, 1.2))).toBeCloseTo(0.3);
+    expect(speechMissing(reduce(first, decision(1.5, "match", "Alice")))).toBe(0);
+  });
+
+  it("is missing anew after a change, whatever was said before it", () => {
+    const view = after(ready(), vad(0, true), decision(30, "insufficient", null), quality(30.5));
+    expect(speechMissing(view)).toBeCloseTo(1.0);
+  });
+});
+
+describe("the timeline", () => {
+  it("follows decisions", () => {
+    const view = after(decision(2, "match", "Alice"), decision(9, "mismatch", "Alice"));
+    expect(view.segments).toEqual([
+      { start: 2, end: 9, state: "match", speaker: "Alice" },
+      { start: 9, end: null, state: "mismatch", speaker: "Alice" },
+    ]);
+  });
+
+  it("takes the time since a change from who was matched then", () => {
+    const view = after(decision(2, "match", "Alice"), change(8, 10, "Alice"));
+    expect(view.segments).toEqual([
+      { start: 2, end: 8, state: "match", speaker: "Alice" },
+      { start: 8, end: null, state: "changed", speaker: null },
+    ]);
+    expect(view.takeover?.at).toBe(8);
+  });
+
+  it("only parts two voices that nobody knows", () => {
+    const view = after(decision(2, "unknown", null), change(8, 10, null));
+    expect(view.segments.map((s) => [s.start, s.state])).toEqual([
+      [2, "unknown"],
+      [8, "unknown"],
+    ]);
+  });
+
+  it("never runs backwards, however early a change is dated", () => {
+    const view = after(
+      decision(2, "match", "Alice"),
+      decision(6, "uncertain", null),
+      change(5, 7, "Alice"),
+    );
+    expect(view.segments.map((s) => [s.start, s.end])).toEqual([
+      [2, 5],
+      [5, null],
+    ]);
+  });
+});
+
+describe("what is kept", () => {
+  it("is bounded by media time", () => {
+    let view = after(ready());
+    for (let t = 0; t < 3 * HISTORY_S; t += 2) {
+      view = [vad(t, true), score(t + 1, "Alice", 3), vad(t + 1.5, false)].reduce(reduce, view);
+    }
+    expect(view.traces.Alice!.t[0]).toBeGreaterThan(2 * HISTORY_S - 3);
+    expect(view.traces.Alice!.llr).toHaveLength(view.traces.Alice!.t.length);
+    expect(view.speech.length).toBeLessThan(HISTORY_S / 2 + 3);
+    expect(spoken_s(view)).toBeCloseTo((3 * HISTORY_S * 1.5) / 2);
+  });
+
+  it("forgets speakers who were long not scored", () => {
+    const view = after(score(1, "Bob", 1), score(HISTORY_S + 2, "Alice", 1));
+    expect(Object.keys(view.traces)).toEqual(["Alice"]);
+  });
+
+  it("does not change a view it was given", () => {
+    const before = after(ready(), vad(0, true), score(1, "Alice", 3));
+    const copy = structuredClone(before);
+    [vad(2, false), score(2, "Alice", 4), decision(2, "match", "Alice"), lag(3)].reduce(
+      reduce,
+      before,
+    );
+    expect(before).toEqual(copy);
+  });
+});
+
+describe("lag", () => {
+  it("adds up what was dropped and tells when it is over", () => {
+    const view = after(
+      ready(),
+      lag(1, { behind_s: 2, hop_s: 1, dropped: 3 }),
+      lag(2, { reason: "slow-consumer", dropped: 2 }),
+    );
+    expect(view.lags).toMatchObject({ overload: 1, slow_consumer: 1, dropped: 5, hop_s: 1 });
+    const over = reduce(view, lag(3, { behind_s: 0, hop_s: 0.5 }));
+    expect(over.lags).toMatchObject({ overload: 1, behind_s: 0, hop_s: null });
+  });
+});
+
+describe("another question", () => {
+  const { bounds } = ready();
+
+  it("ends what was decided about the last", () => {
+    const view = after(ready(), decision(2, "match", "Alice"));
+    const configured = { type: "configured", seq: 2, t: 3, mode: "verify", claims: ["Bob"] } as const;
+    expect(reduce(view, { ...configured, claims: ["Bob"], bounds: bounds! }).decision).toBeNull();
+  });
+
+  it("is not asked by other bounds", () => {
+    const view = after(ready(), decision(2, "match", "Alice"));
+    const stricter = { ...bounds!, accept_llr: 7 };
+    const message: Message = {
+      type: "configured",
+      seq: 2,
+      t: 3,
+      mode: "verify",
+      claims: ["Alice"],
+      bounds: stricter,
+    };
+    const next = reduce(view, message);
+    expect(next.decision?.state).toBe("match");
+    expect(next.bounds).toEqual(stricter);
+  });
+});
+
+describe("a stream joined in its middle", () => {
+  const [entry] = streamEntries([
+    { stream: "a1", label: "Call", claims: ["Alice"], state: "match", speaker: "Alice", since: 12, received_s: 40 },
+  ]);
+
+  it("shows what the list of streams tells", () => {
+    const view = joined(entry!);
+    expect(view).toMatchObject({ stream: "a1", label: "Call", media: 40 });
+    expect(view.decision).toMatchObject({ state: "match", speaker: "Alice", since: 12 });
+  });
+
+  it("keeps its past over a broken connection", () => {
+    const view = [vad(41, true), score(42, "Alice", 6)].reduce(reduce, joined(entry!));
+    const again = rejoined(view, { ...entry!, state: "mismatch", since: 50, received_s: 55 });
+    expect(again.traces.Alice!.t).toEqual([42]);
+    expect(again.decision?.state).toBe("mismatch");
+    expect(again.segments.map((s) => [s.start, s.end])).toEqual([
+      [12, 50],
+      [50, null],
+    ]);
+    expect(speaking(again)).toBe(false);
+  });
+});

@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import { headline, spoken, type Link } from "../src/headline";
+import { reduce } from "../src/state";
+import { emptyView, type View } from "../src/view";
+import type { Message, State } from "../src/wire";
+import {
+  anyOf,
+  clock,
+  duration,
+  noteWords,
+  probability,
+  readings,
+} from "../src/words";
+import { change, decision, quality, ready, score, vad } from "./messages";
+
+const LIVE: Link = { source: "microphone", phase: "live", retryIn_s: 0, tries: 0, kept_s: 0, problem: "" };
+
+function after(...messages: Message[]): View {
+  return messages.reduce(reduce, emptyView());
+}
+
+describe("the state in words", () => {
+  it.each<[State, string, string]>([
+    ["match", "match", "Match – Alice"],
+    ["mismatch", "alert", "Not Alice"],
+    ["uncertain", "unsure", "Unsure"],
+    ["unknown", "unknown", "Unknown voice"],
+  ])("tells %s", (state, tone, title) => {
+    const view = after(ready(), vad(0, true), decision(2, state, "Alice"));
+    expect(headline(view, LIVE)).toMatchObject({ tone, title });
+  });
+
+  it("names every claimed speaker that it is not", () => {
+    const view = after(ready({ claims: ["Alice", "Bob"] }), decision(2, "mismatch", "Alice"));
+    expect(headline(view, LIVE).title).toBe("Not Alice or Bob");
+  });
+
+  it("waits for sound until somebody speaks", () => {
+    expect(headline(after(ready()), LIVE).title).toBe("Waiting for sound");
+  });
+
+  it("counts the net speech that is missing down", () => {
+    const view = after(ready(), vad(0, true), vad(0.8, false), quality(5));
+    const line = headline(view, LIVE);
+    expect(line.title).toBe("Not enough speech yet");
+    expect(line.countdown?.missing_s).toBeCloseTo(0.7);
+    expect(line.countdown?.needed_s).toBe(1.5);
+  });
+
+  it("says the moment of a takeover until somebody matches again", () => {
+    const messages = [ready(), decision(2, "match", "Alice"), change(42, 44, "Alice")];
+    const taken = after(...messages, decision(45, "mismatch", "Alice"));
+    expect(headline(taken, LIVE)).toMatchObject({
+      tone: "alert",
+      title: "Another voice took over at 0:42",
+      detail: "Until then it was Alice. The voice since then is not Alice.",
+    });
+    const back = reduce(taken, decision(60, "match", "Alice"));
+    expect(headline(back, LIVE).title).toBe("Match – Alice");
+  });
+
+  it("does not judge a takeover by what was decided before it", () => {
+    const view = after(ready(), decision(2, "mismatch", "Alice"), change(8, 9, null));
+    expect(headline(view, LIVE).detail).toBe("");
+  });
+
+  it("only tells changes where nobody is enrolled", () => {
+    const view = after(ready({ mode: "changes", claims: [] }), vad(0, true));
+    expect(headline(view, LIVE).title).toBe("Same voice so far");
+    expect(headline(reduce(view, change(8, 9, null)), LIVE).title).toBe(
+      "Another voice took over at 0:08",
+    );
+  });
+
+  it("says how the connection is before anything else", () => {
+    const view = after(ready(), decision(2, "match", "Alice"));
+    const gone = headline(view, { ...LIVE, phase: "waiting", retryIn_s: 2.2, kept_s: 12 });
+    expect(gone.title).toBe("Disconnected – trying again");
+    expect(gone.detail).toBe("Next try in 3 s. 12 s of sound are kept to be sent.");
+    const failed = headline(view, { ...LIVE, phase: "failed", problem: "No." });
+    expect(failed).toMatchObject({ tone: "off", detail: "No." });
+  });
+
+  it("is told to listeners without running figures", () => {
+    const view = after(ready(), vad(0, true), quality(0.6));
+    expect(spoken(headline(view, LIVE))).toBe("Not enough speech yet. Keep talking.");
+  });
+
+  it("mentions silence only when it lasts", () => {
+    const view = after(ready(), vad(0, true), decision(2, "match", "Alice"), vad(4, false));
+    expect(headline(reduce(view, quality(6)), LIVE).detail).not.toContain("Silent");
+    expect(headline(reduce(view, quality(12)), LIVE).detail).toContain("Silent for 8.0 s.");
+  });
+});
+
+describe("figures in words", () => {
+  it("writes times", () => {
+    expect([0, 9.9, 65, 3725].map(clock)).toEqual(["0:00", "0:09", "1:05", "1:02:05"]);
+    expect([0.74, 59.4, 125].map(duration)).toEqual(["0.7 s", "59 s", "2 min 5 s"]);
+  });
+
+  it("never claims certainty", () => {
+    expect([0.99999, 0.993, 0.87, 0.0001].map(probability)).toEqual([
+      "Over 99.9 %",
+      "99.3 %",
+      "87 %",
+      "Under 0.1 %",
+    ]);
+  });
+
+  it("lists names", () => {
+    expect(anyOf([])).toBe("anybody");
+    expect(anyOf(["A", "B", "C"])).toBe("A, B or C");
+  });
+});
+
+describe("the lights", () => {
+  it("are neither good nor bad without a reading", () => {
+    expect(readings(null).map((r) => r.light)).toEqual(["none", "none", "none", "none"]);
+  });
+
+  it("show each problem at its own light", () => {
+    const lights = readings(quality(2, { problems: ["noisy", "quiet"], snr_db: 4 }));
+    expect(lights.map((r) => r.light)).toEqual(["bad", "good", "bad", "good"]);
+    expect(lights[2]).toMatchObject({ value: "4 dB SNR", word: "noisy" });
+  });
+});
+
+describe("the event list", () => {
+  it("tells when a change began and when it was noticed", () => {
+    const note = { t: 42, kind: "change", event: change(42, 43.5, "Alice") } as const;
+    expect(noteWords(note, [])).toEqual({
+      what: "Another voice took over from Alice",
+      why: "Began at 0:42, noticed 1.5 s later",
+    });
+  });
+
+  it("gives a decision's reason", () => {
+    const note = { t: 2, kind: "decision", event: decision(2, "mismatch", "Bob") } as const;
+    expect(noteWords(note, ["Bob"])).toEqual({ what: "Not Bob", why: "because" });
+  });
+});
+
+it("keeps the best score of several claimed speakers", () => {
+  const view = after(ready(), score(2, "Alice", 5), score(2, "Bob", -3));
+  expect(view.lastScore?.speaker).toBe("Alice");
+});
