@@ -25,8 +25,8 @@ Float32 = NDArray[np.float32]
 
 # On a CPU the rows of a batch share nothing but the call: with the bundled model a 3 s window
 # costs 7.8 ms of one core alone, 7.9 in a batch of 2, 8.6 of 4, 9.1 of 8, 9.6 of 16, because
-# the activations of more than one row leave the second-level cache (CPU time on a Xeon, 2 MB a core,
-# November 2026; `voxwatch bench engine` measures it anew).
+# the activations of more than one row leave the second-level cache (CPU time, beside other
+# work, on a Xeon with 2 MB a core, November 2026; `voxwatch bench engine` measures it anew).
 CPU_BATCH_SIZES = (1,)
 GPU_BATCH_SIZES = (1, 2, 4, 8, 16, LARGEST_BATCH)
 MOST_BINDINGS = 64  # (batch, samples) buckets whose buffers stay on the GPU: 6 MB at most each

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import EngineError
-from engine.jobs import EmbedJob, Job, VadJob
+from engine.jobs import Job, VadJob
 from engine.pressure import Pressure, PressureConfig
 
 CLOCK_S = 0.001  # uvloop's timers count milliseconds: one may ring a little early
@@ -190,8 +190,3 @@ def best_bucket(waiting: int, sizes: Sequence[int]) -> int:
                 return waiting
             break
     return max((size for size in sizes if size <= waiting), default=waiting)
-
-
-def embeds(batch: Batch) -> bool:
-    """Whether a batch is of windows."""
-    return isinstance(batch.entries[0].job, EmbedJob)

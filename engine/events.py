@@ -31,7 +31,11 @@ class Vad(Event, frozen=True, kw_only=True, tag="vad"):
 
 
 class Score(Event, frozen=True, kw_only=True, tag="score"):
-    """One window against one speaker: the claimed one, or the best of those enrolled."""
+    """One window against one speaker: the claimed one, or the best of those enrolled.
+
+    ``evidence`` is what all the speech of the run so far says of that speaker: decisions rest
+    on it, and not on ``llr``, which is the window's alone.
+    """
 
     speaker: str
     cosine: float
@@ -41,10 +45,16 @@ class Score(Event, frozen=True, kw_only=True, tag="score"):
     runner_up: str | None
     net_speech_s: float
     window_s: float
+    evidence: float | None = None
 
 
 class Decision(Event, frozen=True, kw_only=True, tag="decision"):
-    """The state from ``since`` on, and the evidence that made it."""
+    """The state from ``since`` on, and the evidence that made it.
+
+    ``evidence`` is the log-likelihood ratio of the run of speech, ``accept_llr`` and
+    ``reject_llr`` the bounds it was held against, ``llr`` that of the last window alone.
+    ``voice`` is the session's label of whoever speaks, enrolled or not.
+    """
 
     state: State
     speaker: str | None
@@ -52,12 +62,18 @@ class Decision(Event, frozen=True, kw_only=True, tag="decision"):
     llr: float | None
     net_speech_s: float
     reason: str
+    evidence: float | None = None
+    accept_llr: float | None = None
+    reject_llr: float | None = None
+    voice: str | None = None
 
 
 class Change(Event, frozen=True, kw_only=True, tag="change"):
-    """Another voice, which began between ``at`` and ``detected_at``.
+    """Another voice, which began at about ``at`` and was noticed at ``detected_at``.
 
-    ``from`` is who was matched until then, if anyone; who it is now, later decisions tell.
+    ``from`` and ``to`` are names, where they were matched in this session, and otherwise its
+    labels (`voice-1`, `voice-2`, ...), which stay with a voice that comes back. ``llr`` is that
+    of the last window and the speech before: of one voice against two.
     """
 
     at: float
@@ -71,7 +87,7 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     """A span of speech has ended: from ``start`` to ``end``, and who was heard by then.
 
     ``state``, ``speaker`` and ``llr`` are those of the last score within it; an utterance
-    too short for one is ``insufficient``.
+    too short for one is ``insufficient``. ``voice`` is the session's label of the voice.
     """
 
     start: float
@@ -80,6 +96,7 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     state: State
     speaker: str | None
     llr: float | None
+    voice: str | None = None
 
 
 class Quality(Event, frozen=True, kw_only=True, tag="quality"):

@@ -83,7 +83,7 @@ class Report:
         return json.dumps(asdict(self), indent=2)
 
     def table(self) -> str:
-        """The whole report but for the single trials, for people."""
+        """The whole report, for people."""
         lines = [f"{key}: {value}" for key, value in self.machine.items()]
         lines += ["", "windows of 3 s", *_calls_table(self.windows)]
         lines += ["", "detector frames of 32 ms", *_calls_table(self.frames)]
@@ -206,14 +206,17 @@ def _calls_table(calls: Iterable[Calls]) -> list[str]:
 
 def _trials_table(report: Report) -> list[str]:
     head = f"{'':17s}streams    p50 ms    p99 ms   CPU ms per stream-second: model    VAD  rest"
-    rows = {"batched": report.batched, "one job a time": report.single, "silent": report.idle}
     lines = [head]
-    for name, trial in rows.items():
-        if trial is None:
-            lines.append(f"{name:17s}{'none':>7s}")
-            continue
-        lines.append(
+    for trial in (report.idle, *report.trials):
+        name = (
+            "silent" if trial is report.idle else "batched" if trial.batching else "one at a time"
+        )
+        line = (
             f"{name:17s}{trial.streams:7d}{trial.p50_ms:10.1f}{trial.p99_ms:10.1f}"
             f"{trial.model_ms:34.2f}{trial.vad_ms:7.2f}{trial.rest_ms:6.2f}"
         )
+        late = trial is not report.idle and not trial.kept(DELAY_MS)
+        lines.append(line + ("  late" if late else ""))
+    for name, largest in (("batched", report.batched), ("one at a time", report.single)):
+        lines.append(f"largest, {name}: {largest.streams if largest else 'none'}")
     return [*lines, f"gain of batching: {report.gain:.2f}" if report.gain else "gain: unknown"]

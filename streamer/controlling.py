@@ -128,6 +128,8 @@ class Desk:
         parts, config = self._parts, self._parts.config
         known = {
             "version": parts.server,
+            "model": parts.model,
+            "provider": parts.model.provider,
             "auth_required": parts.auth.required,
             "roles": sorted(self._roles),
             "consent": {"text_version": config.consent.version, "text": config.consent.text},
@@ -135,8 +137,6 @@ class Desk:
         if not self._roles:
             return known
         return known | {
-            "model": parts.model,
-            "provider": parts.model.provider,
             "limits": config.limits,
             "window_s": config.window_s,
             "hop_s": config.hop_s,

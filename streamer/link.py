@@ -40,15 +40,21 @@ class Protocol(ServerProtocol):
 
 
 class Link(ServerConnection):
-    """A connection, with the outbox that numbers what it is sent."""
+    """A connection, with the outbox that numbers what it is sent.
 
-    def __init__(self, protocol: ServerProtocol, server: Server, **options: Any) -> None:
+    With more than ``sockets`` of them on the server, whatever they are for, it is cut off.
+    """
+
+    def __init__(
+        self, protocol: ServerProtocol, server: Server, *, sockets: int, **options: Any
+    ) -> None:
         ours = Protocol(max_size=protocol.max_message_size, logger=protocol.logger)
         ours.outbox = Outbox(first=0)
         super().__init__(ours, server, **options)
-        self._ours = ours
+        self._ours, self._sockets = ours, sockets
         self.number = secrets.token_hex(4)  # public, for the log
         self.heard_at = self.loop.time()
+        self.displaced = asyncio.Event()  # another connection has taken over what it attended
         self.target = Target("", {}, None)  # and the roles: set when the connection is admitted
         self.roles: frozenset[Role] = NOBODY
 
@@ -58,6 +64,8 @@ class Link(ServerConnection):
         if (socket := transport.get_extra_info("socket")) is not None:
             socket.setsockopt(SOL_SOCKET, SO_RCVBUF, KERNEL_BYTES)
             socket.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BYTES)
+        if len(self.server.handler_tasks) > self._sockets:
+            self.transport.abort()
 
     @property
     def outbox(self) -> Outbox:

@@ -63,6 +63,7 @@ class LiveStream:
         self.decision: events.Decision | None = None
         self.closing = (1000, "")  # close code and reason once everything has been told
         self.finished = self.retiring = False
+        self.intake = asyncio.Lock()  # held while a message is taken
         self._settling = asyncio.Lock()  # one change of claim at a time
         self._levels_at = 0.0
 
@@ -147,8 +148,8 @@ class LiveStream:
     async def take(self, data: bytes, address: str) -> None:
         """Sound from a client; waits while the stream's backlog is full.
 
-        Raises :class:`WireError`. Not to be cancelled while the stream shall go on:
-        ``received_bytes`` counts what the session has, to the byte.
+        Raises :class:`WireError`. Not to be cancelled while the stream shall go on, hence
+        :attr:`intake`: ``received_bytes`` counts what the session has, to the byte.
         """
         if self.finished:
             raise WireError("bad-message", "sound after finalize: open another stream for it")

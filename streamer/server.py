@@ -7,8 +7,9 @@ import contextlib
 import logging
 import time
 import traceback
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
@@ -124,6 +125,8 @@ class Server:
     async def _listen(self) -> Listener:
         config = self._config
         library_log = logging.getLogger("voxwatch.websockets")
+        # Besides WebSockets there are pages being fetched, and handshakes that never end.
+        sockets = 2 * config.limits.connections
         library_log.setLevel(logging.CRITICAL)  # its lines hold addresses, and with them tokens
         try:
             return await serve(
@@ -132,7 +135,7 @@ class Server:
                 config.port,
                 ssl=tls_context(config),
                 process_request=self._admit,
-                create_connection=Link,
+                create_connection=cast(type[ServerConnection], partial(Link, sockets=sockets)),
                 compression=None,  # sound does not shrink by it, and it costs more than the rest
                 max_size=config.limits.message_bytes,
                 max_queue=QUEUED_MESSAGES,

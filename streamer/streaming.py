@@ -11,7 +11,7 @@ import msgspec
 
 from streamer.link import PART_S, Link
 from streamer.live import LiveStream, sides_of
-from streamer.outbox import Message
+from streamer.outbox import Message, Outbox
 from streamer.parts import Parts
 from streamer.requests import (
     Close,
@@ -97,18 +97,22 @@ class Streams:
         return seat
 
     async def _attend(self, seat: Seat, link: Link, resume_from: int | None) -> None:
-        """Serve the stream over this connection; one that held it until now is cut off."""
+        """Serve the stream over this connection; one that held it until now has to let go."""
         for other in seat.links:
-            other.transport.abort()
+            other.displaced.set()
         seat.links.append(link)
         try:
-            # The other one lets go when the sound it was handing over has been taken, so that
-            # `received_bytes` is exact from here on.
+            # The other one lets go when the message it was handing over has been taken, so
+            # that `received_bytes` is exact from here on.
             async with seat.turn:
                 self._held(seat.stream.secret)
                 if seat.expiry:
                     seat.expiry.cancel()
-                await self._converse(seat.stream, link, resume_from)
+                if not link.displaced.is_set():
+                    await self._converse(seat.stream, link, resume_from)
+            if link.displaced.is_set():
+                link.outbox = Outbox(first=seat.stream.outbox.next_number)  # its own from here on
+                raise WireError("taken-over", "the stream goes on over another connection")
         finally:
             seat.links.remove(link)
             self._leave(seat, link)
@@ -124,9 +128,14 @@ class Streams:
         reading = asyncio.create_task(self._read(stream, link))
         writing = asyncio.create_task(link.flush())
         given_up = asyncio.create_task(stream.outbox.given_up.wait())
-        tasks = [reading, writing, given_up]
+        displaced = asyncio.create_task(link.displaced.wait())
+        tasks = [reading, writing, given_up, displaced]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if displaced.done():
+                async with stream.intake:
+                    reading.cancel()  # while it hears, or with a message that was not counted
+                return
             if given_up.done():
                 message = "the client does not read what it is told: messages were lost"
                 stream.fail(WireError("slow-consumer", message))
@@ -140,6 +149,7 @@ class Streams:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        await stream.stream.close()  # whatever ended it, nothing more will be told
         await link.part(*stream.closing)
 
     async def _read(self, stream: LiveStream, link: Link) -> NoReturn:
@@ -157,7 +167,8 @@ class Streams:
                     message = await link.hear()
                     silence.reschedule(None)
                     if isinstance(message, bytes):
-                        await stream.take(message, address)
+                        async with stream.intake:
+                            await stream.take(message, address)
                     else:
                         await self._obey(stream, parse_control(message))
         except TimeoutError as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.vad import SAMPLE_RATE_HZ
+from streamer.config import load
 
 Float32 = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]
@@ -29,6 +33,8 @@ NOT_RUN = {
     "pip download": "it needs the network",
     "python -m zipfile": "it unpacks that download",
     "pip install": "scripts/environment.sh runs it, and it takes minutes",
+    "voxwatch listen": "it needs a microphone: tests/streamer/test_listen.py runs it",
+    "voxwatch bench": "it takes minutes: tests/streamer runs it on a few streams",
     "voxwatch evaluate speakers": "all conditions with plots; the list before it is run",
     "voxwatch models pull": "it needs the network",
     "voxwatch models import": "it needs a checkpoint of some 30 MB",
@@ -46,47 +52,112 @@ def console_commands() -> list[str]:
 
 
 COMMANDS = console_commands()
-STATUS = {"voxwatch verify": (0, 1)}  # a decision either way
+STATUS = {"voxwatch verify": (0, 1), "voxwatch doctor": (0, 1)}  # an answer either way
 
 
 def not_run(command: str) -> bool:
     return any(command.startswith(beginning) for beginning in NOT_RUN)
 
 
-def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def run(command: list[str], cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, "PATH": scripts},
+        env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
 
 
-@pytest.fixture
-def recordings(tmp_path: Path, voice: Callable[..., Float32]) -> Path:
-    """A folder with the files that README names."""
-    alice = [voice("anna", 8, seed=seed) for seed in range(4)]
-    other = voice("bert", 8, seed=5)
+def environment(**more: str) -> dict[str, str]:
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": scripts, **more}
+
+
+def prepare(folder: Path, voice: Callable[..., Float32]) -> None:
+    """The files that README names: Alice is the demonstration's Anna, the other a formula."""
+    alice, _ = sf.read(ROOT / "scripts/demo_voices/anna.ogg", dtype="float32")
+    other = voice("bert", 10, seed=5)
+    half = len(alice) // 2
+    call = np.resize(alice[half:], len(other))
     for name, samples in (
-        ("alice1.wav", alice[0]),
-        ("alice2.wav", alice[1]),
-        ("unknown.wav", alice[2]),
+        ("alice1.wav", alice[:half]),
+        ("alice2.wav", alice[half:]),
+        ("unknown.wav", call),
         ("other.wav", other),
-        ("call.wav", np.stack([other, alice[3]], axis=1)),
+        ("call.wav", np.stack([other, call], axis=1)),
     ):
-        sf.write(tmp_path / name, samples, SAMPLE_RATE_HZ)
+        sf.write(folder / name, samples, SAMPLE_RATE_HZ)
+    raw = (call * 32767).astype("<i2").tobytes()
+    (folder / "unknown.raw").write_bytes(raw)
     lines = [
         "1 alice1.wav alice2.wav",
         "1 alice1.wav unknown.wav",
         "0 alice1.wav other.wav",
         "0 alice2.wav other.wav",
     ]
-    (tmp_path / "trials.txt").write_text("\n".join(lines))
-    return tmp_path
+    (folder / "trials.txt").write_text("\n".join(lines))
+    # A microphone that hears Alice.
+    recorder = folder / "bin" / "arecord"
+    recorder.parent.mkdir()
+    recorder.write_text("#!/bin/sh\nexec cat unknown.raw\n")
+    recorder.chmod(0o755)
+
+
+@dataclass
+class Life:
+    """README from top to bottom, in one folder, with the server that it starts."""
+
+    folder: Path
+    url: str
+    done: dict[str, subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory, voice: Callable[..., Float32]) -> Iterator[Life]:
+    folder = tmp_path_factory.mktemp("readme")
+    prepare(folder, voice)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"ws://127.0.0.1:{port}"
+    env = environment(
+        VOXWATCH_PORT=str(port), VOXWATCH_URL=url, VOXWATCH_DATA_DIR=str(folder / "data")
+    )
+    env["PATH"] = f"{folder / 'bin'}{os.pathsep}{env['PATH']}"
+    lived = Life(folder, url, {})
+    server: subprocess.Popen[str] | None = None
+    try:
+        for command in (c for c in COMMANDS if not not_run(c)):
+            if command == "voxwatch serve":
+                server = start(command, folder, env)
+            else:
+                lived.done[command] = run(["bash", "-o", "pipefail", "-c", command], folder, env)
+        yield lived
+    finally:
+        if server is not None:
+            server.terminate()
+            assert server.wait(timeout=30) == 0
+            assert server.stdout is not None
+            server.stdout.close()
+
+
+def start(command: str, folder: Path, env: dict[str, str]) -> subprocess.Popen[str]:
+    log = (folder / "server.log").open("w")
+    server = subprocess.Popen(
+        shlex.split(command),
+        cwd=folder,
+        env={**env, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+    log.close()
+    assert server.stdout is not None
+    assert "ready" in server.stdout.readline(), (folder / "server.log").read_text()
+    return server
 
 
 def test_the_list_of_what_is_not_run_holds_nothing_stale() -> None:
@@ -94,19 +165,52 @@ def test_the_list_of_what_is_not_run_holds_nothing_stale() -> None:
         assert any(command.startswith(beginning) for command in COMMANDS), beginning
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if not not_run(c)])
-def test_a_command_runs_as_it_stands(command: str, recordings: Path) -> None:
-    done = run(shlex.split(command), recordings)
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if not not_run(c) and c != "voxwatch serve"]
+)
+def test_a_command_runs_as_it_stands(command: str, life: Life) -> None:
+    done = life.done[command]
     expected = next((v for k, v in STATUS.items() if command.startswith(k)), (0,))
     assert done.returncode in expected, done.stderr
-    assert done.stdout.strip()
+    output = re.search(r"--output (\S+)", command)
+    assert done.stdout.strip() or (output and (life.folder / output[1]).stat().st_size)
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if "voxwatch stream" in c and "--claim alice" in c]
+)
+def test_the_server_knows_alice(command: str, life: Life) -> None:
+    told = [json.loads(line) for line in life.done[command].stdout.splitlines()]
+    assert "match" in [event["state"] for event in told if event["type"] == "decision"]
+    assert told[-1]["type"] == "summary"
+
+
+def test_the_program_in_the_text_runs(life: Life) -> None:
+    """It asks for Alice, whom the commands have deleted by now: enrolled again for it."""
+    (program,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    env = environment(VOXWATCH_DATA_DIR=str(life.folder / "data"), PYTHONPATH=str(ROOT))
+    enrolled = run(["voxwatch", *["enroll", "alice", "alice1.wav", "--consent"]], life.folder, env)
+    assert enrolled.returncode == 0, enrolled.stderr
+    program = program.replace("ws://127.0.0.1:8765", life.url)
+    done = run([sys.executable, "-c", program], life.folder, env)
+    assert done.returncode == 0, done.stderr
+    assert "match" in done.stdout
+
+
+def test_the_settings_in_the_text_are_settings(tmp_path: Path) -> None:
+    (settings,) = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "voxwatch.toml"
+    path.write_text(settings)
+    config = load(path, {}, {"data_dir": tmp_path})
+    assert config.mqtt is not None
+    assert config.limits.streams == 200
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("voxwatch")])
 def test_a_command_has_the_options_that_readme_gives_it(command: str) -> None:
     words = shlex.split(command)
-    names = words[: 3 if words[1] == "models" else 2]
-    done = run([*names, "--help"], ROOT)
+    names = words[: 3 if words[1] in ("models", "profiles", "token", "bench") else 2]
+    done = run([*names, "--help"], ROOT, environment())
     assert done.returncode == 0, done.stderr
     for option in (word for word in words if word.startswith("--")):
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", done.stdout), option
@@ -115,6 +219,7 @@ def test_a_command_has_the_options_that_readme_gives_it(command: str) -> None:
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)", README))))
 def test_an_option_named_in_the_text_is_one_of_some_command(option: str) -> None:
     sources = [*ROOT.glob("*/cli.py"), ROOT / "models/bundle_commands.py", ROOT / "scripts/demo"]
+    sources += (ROOT / "streamer/commands").glob("*.py")
     text = "".join(path.read_text() for path in sources)
     name = option[2:].replace("-", "_")
     assert option in text or re.search(rf"\b{name}: ", text) or option == "--install-completion"

@@ -227,3 +227,23 @@ async def test_there_may_be_too_many(settings: Callable[..., Config], dial: Any)
         with pytest.raises(InvalidStatus) as caught:
             await stack.enter_async_context(dial(server, "/v1/monitor"))
         assert caught.value.response.status_code == 503
+
+
+async def test_sockets_that_say_nothing_are_bounded(
+    settings: Callable[..., Config], dial: Any
+) -> None:
+    limits = {"connections": 3, "start_s": 0.5}
+    async with Server(settings(limits=limits)) as server:
+        ends = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(7)]
+        try:
+            async with asyncio.timeout(5):
+                with suppress(ConnectionError):
+                    assert await ends[6][0].read() == b""  # one too many: cut off at once
+                for reader, _ in ends[:6]:  # the handshake did not come in time
+                    with suppress(ConnectionError):
+                        await reader.read()
+        finally:
+            for _, writer in ends:
+                writer.close()
+        async with dial(server, claim="") as client:
+            assert (await client.hear())["type"] == "ready"

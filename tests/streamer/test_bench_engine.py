@@ -99,5 +99,5 @@ def test_a_short_run_reports_everything(
     assert read["idle"]["scores_per_s"] == 0
     table = report.table()
     assert "gain of batching" in table or "gain: unknown" in table
-    assert "one job a time" in table
+    assert "largest, one at a time: " in table
     assert told[0] == "windows"

@@ -81,7 +81,7 @@ async def test_a_summary_that_was_missed_is_told_again(lonely: Server, dial: Any
         assert client.seen[-1]["code"] == "unknown-session"
 
 
-async def test_a_new_connection_takes_over_from_one_that_is_half_dead(
+async def test_a_new_connection_takes_over_from_one_that_still_lives(
     lonely: Server, dial: Any, pcm: Any
 ) -> None:
     async with dial(lonely, claim="") as old:
@@ -91,11 +91,30 @@ async def test_a_new_connection_takes_over_from_one_that_is_half_dead(
         async with dial(lonely, session=ready["session"], resume_from=1) as new:
             again = await new.hear()
             assert (again["resumed"], again["received_bytes"]) == (True, 32_000)
-            assert await old.rest() == 1006
+            assert await old.rest() == 1008
+            assert old.seen[-1]["code"] == "taken-over"
             await new.sound(pcm("anna", 1.0, seed=1))
             await new.say(type="finalize")
             assert await new.rest() == 1000
     assert new.seen[-1]["received_s"] == pytest.approx(2.0)
+
+
+async def test_a_client_that_comes_back_need_not_wait_for_its_dead_connection(
+    server: Server, dial: Any, pcm: Any
+) -> None:
+    async with dial(server, claim="") as old:
+        ready = await old.hear()
+        await old.sound(pcm("anna", 1.0))
+        await old.until("vad")
+        old.connection.transport.pause_reading()  # it hears nothing, and does not answer either
+        async with dial(server, session=ready["session"], resume_from=1) as new:
+            assert (await new.hear())["received_bytes"] == 32_000
+            async with dial(server, session=ready["session"], resume_from=1) as newest:
+                assert (await newest.hear())["received_bytes"] == 32_000
+                assert await new.rest() == 1008
+                await newest.say(type="finalize")
+                assert await newest.rest() == 1000
+        old.connection.transport.abort()
 
 
 async def test_a_half_open_connection_is_found_and_its_stream_waits(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,13 +104,30 @@ def visit(browsers: Callable[[tuple[str, ...]], Any]) -> Iterator[Open]:
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def mocks() -> Iterator[Callable[[tuple[str, ...]], str]]:
+    """Scripted servers by their further arguments, each started once; their addresses."""
+    started: dict[tuple[str, ...], str] = {}
+    with ExitStack() as stack:
+
+        def mock(arguments: tuple[str, ...]) -> str:
+            if arguments not in started:
+                script = Path(__file__).with_name("mock_server.py")
+                command = [sys.executable, str(script), "0", str(DIST), *arguments]
+                process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+                stack.enter_context(process)
+                stack.callback(process.terminate)
+                assert process.stdout is not None
+                started[arguments] = f"http://127.0.0.1:{int(process.stdout.readline())}/"
+            return started[arguments]
+
+        yield mock
+
+
 @pytest.fixture
-def mock(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The scripted server's address; as a parameter, further arguments for it."""
-    script = Path(__file__).with_name("mock_server.py")
-    command = [sys.executable, str(script), "0", str(DIST), *getattr(request, "param", ())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        yield f"http://127.0.0.1:{port}/"
-        process.terminate()
+def mock(request: pytest.FixtureRequest, mocks: Callable[[tuple[str, ...]], str]) -> str:
+    """The scripted server's address, as if it had just been started."""
+    address = mocks(getattr(request, "param", ()))
+    with urllib.request.urlopen(f"{address}mock/reset") as answer:
+        assert answer.status == 200
+    return address

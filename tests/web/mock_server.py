@@ -84,6 +84,10 @@ class Mock:
 
     def __init__(self, dist: Path, token: str | None) -> None:
         self.dist, self.token = dist, token
+        self.reset()
+
+    def reset(self) -> None:
+        """As at the start."""
         self.profiles = {p["name"]: p for p in (profile("Alice", 24.2, 2), profile("Bob", 20.1))}
         self.sessions: dict[str, Session] = {}
         self.open: set[ServerConnection] = set()
@@ -265,6 +269,9 @@ class Mock:
         """The page; ``None`` for a WebSocket."""
         if self.away and "control" not in request.path:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "away\n")
+        if request.path == "/mock/reset":
+            self.reset()
+            return connection.respond(HTTPStatus.OK, "as new\n")
         if request.path.startswith("/v1/"):
             return None
         path = self.dist / (urlsplit(request.path).path.lstrip("/") or "index.html")

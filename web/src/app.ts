@@ -15,6 +15,7 @@ import { print } from "./views/printout";
 import { Threshold } from "./views/threshold";
 import { toast } from "./views/toast";
 
+const DRAW_MS = 80; // between two drawings: sound comes each 100 ms
 const REDRAW_MS = 250; // countdowns and silences run while no message comes
 
 export class App {
@@ -44,6 +45,7 @@ export class App {
   private target: number | null = null;
   private problem = "";
   private scheduled = false;
+  private drawn = -Infinity;
 
   constructor(private wished: string | null) {
     this.following = wished === "first";
@@ -55,19 +57,17 @@ export class App {
       done: (name) => void this.enrolled(name),
       verify: () => void this.listen(),
     });
-    window.setInterval(() => this.redraw(), REDRAW_MS);
+    window.setInterval(() => this.source && this.redraw(), REDRAW_MS);
     this.bind();
     this.server.connect();
   }
 
-  /** Draw with the next frame: however many messages come until then cost one drawing. */
+  /** Draw with a frame soon: however many messages come until then cost one drawing. */
   redraw(): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    window.requestAnimationFrame(() => {
-      this.scheduled = false;
-      this.draw();
-    });
+    const wait = Math.max(0, this.drawn + DRAW_MS - performance.now());
+    window.setTimeout(() => window.requestAnimationFrame(() => this.draw()), wait);
   }
 
   /** Start the microphone, or stop it. */
@@ -271,6 +271,8 @@ export class App {
   }
 
   private draw(): void {
+    this.scheduled = false;
+    this.drawn = performance.now();
     const { server, source } = this;
     this.page.draw({
       server,

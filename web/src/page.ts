@@ -63,8 +63,9 @@ export class Page {
   draw(state: PageState): void {
     const { source, link, server } = state;
     const view = source?.view ?? NO_VIEW;
-    this.hero.update(headline(view, link), questionWords(state, view));
+    // First, while nothing is written: it asks for sizes, and would have the page laid out anew.
     this.scope.update(view, source?.waveform ?? NO_SOUND);
+    this.hero.update(headline(view, link), questionWords(state, view));
     updateEvents(view);
     updateSound(view.quality);
     updateMeter(el("meter-bar"), source?.peak ?? 0);

@@ -1,0 +1,41 @@
+"""WIRE.md says what the code does: every error code, message type and parameter."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from streamer import requests, wire
+
+TEXT = (Path(wire.__file__).parent / "WIRE.md").read_text()
+
+
+def test_every_error_code_stands_beside_its_close_code() -> None:
+    section = TEXT.split("## Errors")[1]
+    rows = re.findall(r"^\| (\d{4}) \| (.*) \|$", section, re.MULTILINE)
+    told = {code: int(close) for close, codes in rows for code in re.findall(r"`([^`]+)`", codes)}
+    assert told == wire.CLOSE_CODES
+
+
+@pytest.mark.parametrize("message", get_args(wire.StreamEvent), ids=lambda m: m.__name__)
+def test_every_event_is_described_with_its_fields(message: type[msgspec.Struct]) -> None:
+    tag = message.__struct_config__.tag
+    (row,) = re.findall(rf"^\| `{tag}` \| (.*) \|$", TEXT, re.MULTILINE)
+    fields = {f.encode_name for f in msgspec.structs.fields(message)} - {"seq", "t"}
+    assert fields <= set(re.findall(r"`([a-z_]+)`", row)), fields
+
+
+def test_every_parameter_of_a_stream_is_described() -> None:
+    section = TEXT.split("## `/v1/enroll`")[0]
+    for field in msgspec.structs.fields(requests.StartStream):
+        assert f"`{field.encode_name}`" in section
+
+
+@pytest.mark.parametrize("message", [wire.Ready], ids=["ready"])
+def test_ready_is_described(message: type[msgspec.Struct]) -> None:
+    for field in msgspec.structs.fields(message):
+        assert f"`{field.encode_name}`" in TEXT, field.name
