@@ -1,10 +1,13 @@
-"""One stream of a client, over as many connections as it takes; see `streamer.client`."""
+"""One stream of a client, over as many connections as it takes; see `streamer.client`.
+
+Longer than a module should be: what is left here is one state that every part changes, after
+the sound (`streamer.resend`), the events (`streamer.inbox`) and dialling were taken out.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -16,7 +19,6 @@ from websockets.exceptions import ConnectionClosed
 
 from engine import events
 from engine.errors import VoxwatchError
-from engine.pcm import Encoding
 from streamer import requests, wire
 from streamer.connection import (
     OPEN_TIMEOUT_S,
@@ -26,17 +28,16 @@ from streamer.connection import (
     hang_up,
     lost,
 )
+from streamer.inbox import Inbox, Message
 from streamer.resend import ResendBuffer
+from streamer.sources import SAMPLE_BYTES
 from streamer.together import beside
 
-SAMPLE_BYTES: dict[Encoding, int] = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 # Sound beyond what the server buffers would wait in the sockets, and our pings behind it.
 # An event is due every 2 s of media time: the least window lets it come.
 LEAST_WINDOW_S = 5.0
 UNSURE_S = 0.5  # an event's time counts resampled sound, which differs by less than this
 PIECE_BYTES = 1 << 16
-UNREAD_EVENTS = 4096  # half an hour of them: then reading stops until some are read
-UNREAD_S = 60.0
 KEEPALIVES = 3  # within the time after which the server takes a stream for idle
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 OVER = (events.Summary, wire.EnrolledAs, events.Refused)
@@ -45,7 +46,6 @@ ABNORMAL = 1006  # RFC 6455, 7.1.5: closed without a word
 DROPPED = frozenset({1001, ABNORMAL, 1011, 1012, 1013, 1014})
 
 Ready = TypeVar("Ready", wire.Ready, wire.EnrollReady)
-Message = TypeVar("Message")
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,14 +88,11 @@ class ClientStream(Generic[Ready, Message]):
         self._timing = timing
         self.reconnections = 0
         self._frame = SAMPLE_BYTES.get(start.encoding, 1) * start.channels
-        self._unread: deque[Message] = deque()  # UNREAD_EVENTS at most
-        self._last_seq = 0
         self._final = self._over = False
         self._failure: VoxwatchError | None = None
         self._settings: requests.Configure | None = None  # to tell, until they are confirmed
         self._unconfirmed = 0
         self._settings_told = True  # on this connection
-        self._arrived, self._read = asyncio.Event(), asyncio.Event()  # events: to read, and read
         self._work, self._room = asyncio.Event(), asyncio.Event()  # sound: to send, and room
 
     async def __aenter__(self) -> Self:
@@ -104,7 +101,7 @@ class ClientStream(Generic[Ready, Message]):
         window_s = max(self.ready.limits.backlog_s, LEAST_WINDOW_S)
         held_s = max(self._timing.buffer_s, window_s)
         self._sound = ResendBuffer(int(window_s * rate), int(held_s * rate))
-        self._last_seq = self.ready.seq
+        self._inbox: Inbox[Message] = Inbox(self.ready.seq)
         self._task = asyncio.create_task(self._run(connection), name="voxwatch client")
         return self
 
@@ -162,15 +159,7 @@ class ClientStream(Generic[Ready, Message]):
         return self
 
     async def __anext__(self) -> Message:
-        while not self._unread:
-            if self._failure:
-                raise self._failure
-            if self._over:
-                raise StopAsyncIteration
-            self._arrived.clear()
-            await self._arrived.wait()
-        self._read.set()
-        return self._unread.popleft()
+        return await self._inbox.take()
 
     def _check(self) -> None:
         if self._failure:
@@ -187,8 +176,8 @@ class ClientStream(Generic[Ready, Message]):
             self._failure = error
         finally:
             self._over = True
-            for waiting in (self._arrived, self._room):
-                waiting.set()
+            self._inbox.end(self._failure)
+            self._room.set()
 
     async def _conversed(self, connection: ClientConnection) -> bool:
         """Send and receive on one connection; whether the stream is over when it ends."""
@@ -223,38 +212,22 @@ class ClientStream(Generic[Ready, Message]):
 
     async def _receive(self, connection: ClientConnection) -> None:
         while not self._over:
+            await self._inbox.room()
             self._accept(self._decode(await connection.recv()))
-            if len(self._unread) >= UNREAD_EVENTS:
-                await self._until_read()
 
     def _accept(self, message: Any) -> None:
-        """Take in one message: each number once, in order."""
+        """Take in one message."""
         if wire.is_last(message):
             raise ServerError(message.code, message.message)
-        if message.seq <= self._last_seq:
-            return  # told again after a reconnection
-        if message.seq > self._last_seq + 1:
-            raise ServerError("gap", "events are missing: the server left numbers out")
-        self._last_seq = message.seq
+        if not self._inbox.add(message):
+            return
         if isinstance(message, wire.Configured):
             self._unconfirmed = max(0, self._unconfirmed - 1)
             self._settings = self._settings if self._unconfirmed else None
         self._sound.taken(int((message.t - UNSURE_S) * self._start.sample_rate) * self._frame)
-        self._unread.append(message)
         self._over = isinstance(message, OVER)
-        for waiting in (self._arrived, self._room, self._work):
-            waiting.set()
-
-    async def _until_read(self) -> None:
-        """Nobody reads: stop, so that the server sees a slow consumer, but not for ever.
-
-        Whoever sends without reading would otherwise wait for room, which events make.
-        """
-        self._read.clear()
-        if not await _set_within(self._read, UNREAD_S):
-            raise ConnectionFailed(
-                f"{UNREAD_EVENTS} events were not read for {UNREAD_S:g} s: read while sending"
-            )
+        self._room.set()
+        self._work.set()
 
     # A connection that has closed ends both of these without a word: why it closed is among
     # what was received by then.
@@ -290,7 +263,7 @@ class ClientStream(Generic[Ready, Message]):
                     async with asyncio.timeout(self._timing.ping_timeout_s):
                         await (await connection.ping())
                 except TimeoutError:
-                    if len(self._unread) < UNREAD_EVENTS:  # else we do not listen for it
+                    if not self._inbox.full:  # else we do not listen for it
                         raise Silence from None
 
     async def _opened(self, start: dict[str, Any]) -> tuple[ClientConnection, Ready]:
@@ -333,7 +306,7 @@ class ClientStream(Generic[Ready, Message]):
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 
     async def _resumed(self, session: str) -> ClientConnection:
-        resume = {"session": session, "resume_from": self._last_seq + 1}
+        resume = {"session": session, "resume_from": self._inbox.last_seq + 1}
         connection, ready = await self._opened(resume)
         assert isinstance(ready, wire.Ready)
         try:

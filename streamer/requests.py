@@ -1,7 +1,6 @@
-"""What a client says, in wire version 1: parameters, controls and requests, checked, sans-IO.
+"""What a client says in wire version 1, checked, sans-IO: starts, controls, requests.
 
-Whatever cannot be read raises :class:`~streamer.wire.WireError` and nothing else. Nothing
-here is written anywhere: a start holds secrets (the session) and a person's name.
+Whatever cannot be read raises :class:`WireError` and nothing else.
 """
 
 from __future__ import annotations
@@ -131,8 +130,7 @@ def parse_target(target: str) -> Target:
         raise WireError("bad-parameter", message) from error
     if len(query) != len(pairs):
         raise WireError("bad-parameter", "a parameter is given twice: give each once")
-    token = query.pop("token", None)
-    return Target(path, query, token)
+    return Target(path, query, token=query.pop("token", None))
 
 
 def start_from_query(query: Mapping[str, str]) -> StartStream:

@@ -18,6 +18,7 @@ class Speakers:
         self._store, self._scorer, self._model = store, scorer, model_sha256
         self._lock = threading.Lock()
         self._version: int | None = None
+        self.generation = 0  # grows whenever the store was read again
         self._sides: dict[str, Sides] = {}
 
     def refresh(self) -> bool:
@@ -29,6 +30,7 @@ class Speakers:
             found = self._store.voiceprints(self._model, time.time())
             self._sides = {name: print_.sides(self._scorer) for name, print_ in found.items()}
             self._version = version
+            self.generation += 1
             return True
 
     def everybody(self) -> dict[str, Sides]:

@@ -75,6 +75,7 @@ class Streams:
         limits = self._parts.config.limits
         if len(self) + self._opening >= limits.streams:
             raise WireError("overloaded", "the server has all the streams it takes: try later")
+        generation = self._parts.speakers.generation
         self._opening += 1
         try:
             names = claims_of(start.claim, limits.claims)
@@ -88,6 +89,9 @@ class Streams:
         self._parts.hub.publish(stream.id, Message(stream.opened()))
         self._tasks.create_task(stream.pump(), name=f"stream {stream.id}")
         log.info("stream %s opened: %s", stream.id, stream.mode)
+        if generation != self._parts.speakers.generation:
+            # Somebody may have been deleted between reading the store and being in the table.
+            await stream.renew(await sides_of(self._parts, ()))
         return seat
 
     def _held(self, secret: str) -> Seat:
@@ -190,8 +194,11 @@ class Streams:
         refused = protocol.close_sent is not None and protocol.close_sent.code == TOO_BIG
         if stream.secret not in self._seats or seat.links:
             return
+        if refused:
+            stream.closing = (TOO_BIG, "message-too-big")
+            self._parts.counts.errors["message-too-big"] += 1
         if refused or (told and protocol.close_rcvd is not None):
-            self.remove(stream, TOO_BIG if refused else stream.closing[0])
+            self.remove(stream, stream.closing[0])
         elif link.left or self._parts.draining:
             self.remove(stream, protocol.close_code or LOST)
         else:

@@ -19,9 +19,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Generic, TypeVar
 
 from streamer import client, wire
-from streamer.client_stream import ClientStream, Message, Ready
+from streamer.client_stream import ClientStream, Ready
 from streamer.connection import ConnectionFailed, ServerError
 from streamer.control_client import ControlClient
+from streamer.inbox import Message
 
 __all__ = ["ConnectionFailed", "ServerError", "SyncStream", "connect", "control", "enroll"]
 

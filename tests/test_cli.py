@@ -28,6 +28,20 @@ ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "streamer.cli"]
 
 
+# What the other commands are; their own tests are in tests/streamer/test_commands.py.
+SERVING = {
+    "serve": "Serve streams, enrolment and the dashboard.",
+    "listen": "Listen to the microphone and say",
+    "enroll": "Enrol a person: 20 s of speech",
+    "stream": "Send a recording or raw PCM to a server",
+    "replay": "Run a recording through the streaming",
+    "profiles": "List, show, export and delete voiceprints.",
+    "token": "Make tokens for a server's clients.",
+    "bench": "Measure what this machine can do.",
+    "doctor": "Check devices, model, providers, store",
+}
+
+
 def voxwatch(*arguments: object, **settings: str) -> Done:
     """Run the command in a process of its own, as a user would."""
     return subprocess.run(
@@ -67,7 +81,7 @@ Verify = Callable[..., Done]
 def test_help_lists_every_command_with_its_summary() -> None:
     done = voxwatch("--help")
     assert done.returncode == 0
-    for name, summary in OFFLINE.items():
+    for name, summary in (OFFLINE | SERVING).items():
         assert re.search(rf"^  {name} +{re.escape(summary[:40])}", done.stdout, re.MULTILINE)
 
 

@@ -69,10 +69,10 @@ def listen(
         miss=miss,
     )
     from streamer.local import names_of, voices
-    from streamer.microphone import Microphone
+    from streamer.microphone import Microphone, find_device
     from streamer.replay import Replay, chosen, parse_enrolment
 
-    microphone = Microphone(device, reopen=True)
+    microphone = Microphone(find_device(device).index, reopen=True)
     files, names = [parse_enrolment(text) for text in enroll or ()], names_of(claim)
     models = Replay(settings.bundle, settings.provider)
     known = voices(models, settings, files, names)

@@ -105,8 +105,9 @@ async def test_each_mistake_has_its_code(
 
 
 async def test_a_message_of_100_mb_is_refused_before_it_is_read(
-    server: Server, dial: Any, beside: Any
+    server: Server, dial: Any, beside: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "voxwatch")
     async with dial(server, claim="") as client:
         await client.hear()
         head = bytes([0x82, 0xFF]) + struct.pack("!Q", 100_000_000) + b"\0\0\0\0"
@@ -114,6 +115,7 @@ async def test_a_message_of_100_mb_is_refused_before_it_is_read(
         assert await client.rest() == 1009
         assert client.seen[-1]["code"] == "message-too-big"
     await beside()
+    assert "message-too-big" in caplog.text
 
 
 async def test_a_message_in_too_big_fragments_is_refused(

@@ -21,7 +21,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from engine.events import Decision, Failure, Lag, Progress, Quality, Refused, Summary
-from streamer import client_stream, sync_client, wire
+from streamer import client_stream, inbox, sync_client, wire
 from streamer.client import ConnectionFailed, ServerError, Timing, connect, control, enroll, monitor
 from streamer.config import Config
 from streamer.server import Server
@@ -595,14 +595,14 @@ async def test_a_server_that_stays_away_is_given_up() -> None:
 async def test_events_that_are_not_read_stop_the_reading_and_none_is_lost(
     server: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_stream, "UNREAD_EVENTS", 10)
+    monkeypatch.setattr(inbox, "UNREAD_EVENTS", 10)
     pcm = sound(20)
     async with connect(server.url) as stream:
         sending = asyncio.create_task(stream.send(pcm))
-        while len(stream._unread) < 10:
+        while len(stream._inbox._unread) < 10:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
-        assert len(stream._unread) == 10
+        assert len(stream._inbox._unread) == 10
         told = [await anext(stream) for _ in range(200)]
         await sending
         await stream.finalize()
@@ -613,8 +613,8 @@ async def test_events_that_are_not_read_stop_the_reading_and_none_is_lost(
 async def test_who_never_reads_is_told_instead_of_waiting_for_ever(
     server: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_stream, "UNREAD_EVENTS", 10)
-    monkeypatch.setattr(client_stream, "UNREAD_S", 0.05)
+    monkeypatch.setattr(inbox, "UNREAD_EVENTS", 10)
+    monkeypatch.setattr(inbox, "UNREAD_S", 0.05)
     async with connect(server.url) as stream:
         with pytest.raises(ConnectionFailed, match="read while sending"):
             await stream.send(sound(120))
@@ -843,3 +843,15 @@ async def test_without_asyncio_errors_are_the_same_and_nothing_is_left(server: S
     with pytest.raises(KeyError, match="own"):
         await asyncio.to_thread(interrupted)
     assert threading.active_count() <= before + 1  # asyncio's own
+
+
+async def test_leaving_with_everything_unread_does_not_wait(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "UNREAD_EVENTS", 11)
+    monkeypatch.setattr(inbox, "UNREAD_S", 3600)
+    async with connect(server.url) as stream:
+        await stream.send(sound(1))
+        await stream.finalize()
+        while not stream._over:
+            await asyncio.sleep(0.01)

@@ -13,7 +13,7 @@ from streamer.resend import ResendBuffer
     st.binary(max_size=300),
     st.integers(1, 20),
     st.integers(0, 60),
-    st.lists(st.tuples(st.sampled_from("add take tell drop".split()), st.integers(0, 40))),
+    st.lists(st.tuples(st.sampled_from(["add", "take", "tell", "drop"]), st.integers(0, 40))),
 )
 def test_every_byte_arrives_once_and_in_order(
     sound: bytes, window: int, more: int, steps: list[tuple[str, int]]
