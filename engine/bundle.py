@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.alarms import Evidence
 from engine.errors import BundleError
 
 FORMAT = 1
@@ -43,59 +44,6 @@ class Normalisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     method: Literal["as-norm"] = "as-norm"
     top: Count
-
-
-class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the LLRs of a window tell that another voice has begun, and how often they err.
-
-    ``claim`` weighs the window against the speaker that was matched, ``voice`` against the
-    speech before it, ``claim_before`` and ``voice_before`` what those have been on average so
-    far: a window speaks for the voice going on by their sum and ``offset``. The CUSUM of its
-    opposite, each second of speech counted once, exceeds a height ``h`` while nobody takes
-    over ``exp(log_rate - decay h)`` times an hour of speech.
-    """
-
-    claim: float
-    claim_before: float
-    voice: float
-    voice_before: float
-    offset: float
-    log_rate: float
-    decay: Positive
-
-    def height(self, per_hour: float) -> float:
-        """Where false alarms come ``per_hour`` times an hour of speech."""
-        return max(0.0, (self.log_rate - math.log(per_hour)) / self.decay)
-
-
-class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Figures of decisions over time, fitted on streams of speakers held out of training.
-
-    The evidence is ``slope`` times the LLR of a run's averaged embedding plus ``offset``.
-    The defaults are those of the first bundled model; `voxwatch calibrate-evidence` fits them.
-    """
-
-    slope: Positive = 1.0
-    offset: float = 0.0
-    takeover: Alarm = Alarm(
-        claim=1.71,
-        claim_before=-1.23,
-        voice=0.68,
-        voice_before=0.0,
-        offset=0.04,
-        log_rate=4.8,
-        decay=0.94,
-    )
-    change: Alarm = Alarm(
-        claim=0.0,
-        claim_before=0.0,
-        voice=1.73,
-        voice_before=0.0,
-        offset=-1.78,
-        log_rate=4.7,
-        decay=0.58,
-    )
-    fitted: Figures = {}
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

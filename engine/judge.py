@@ -1,41 +1,32 @@
 """One stream's judge: embedded windows in, scores, decisions and changes of voice out.
 
-It is told of things in the order of media time, and knows no other time.
+It is told of things in the order of media time, and knows no other time. Speech is divided
+into runs, each taken to be of one voice: what a run says as a whole is the evidence
+(``engine.evidence``), its bounds make the states (``engine.sequential``), and the run ends
+where another voice begins (``engine.changes``).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.decisions import DecisionConfig, Judgement, Recent, Seen, judge
+from engine.alarms import Evidence
+from engine.cast import Cast, Voice
+from engine.changes import Lead, Seen, Turn
+from engine.decisions import DecisionConfig
 from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
-from engine.scores import CohortStats, Scorer, Scores, Sides, posterior
+from engine.evidence import Run
+from engine.identify import Float64, Ranking, Voices, rank
+from engine.scores import Scorer, Scores, Sides, posterior
+from engine.sequential import TRANSITIONS, Signal, weigh, words
+from engine.speaking import Speaking
+from engine.vad import SAMPLE_RATE_HZ
 from engine.windows import seconds
 
-
-class Voices:
-    """The voiceprints of several speakers, in the order of their names, laid out as one."""
-
-    def __init__(self, voiceprints: Mapping[str, Sides]) -> None:
-        self.names = tuple(sorted(voiceprints))
-        parts = [voiceprints[name] for name in self.names]
-        # Rows of a speaker's prototypes: from one of these to the next.
-        self.rows = np.cumsum([0, *(len(part.embeddings) for part in parts)])
-        self.sides = _stacked(parts) if parts else None
-
-
-def _stacked(parts: list[Sides]) -> Sides:
-    stats = [part.stats for part in parts if part.stats is not None]
-    joined = None
-    if stats:
-        mean, std = np.concatenate([s.mean for s in stats]), np.concatenate([s.std for s in stats])
-        joined = CohortStats(mean, std)
-    embeddings = np.concatenate([part.embeddings for part in parts])
-    return Sides(embeddings, np.concatenate([part.speech_s for part in parts]), joined)
+__all__ = ["Judge", "Seen", "Terms", "Voices"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,24 +41,31 @@ class Terms:
     decisions: DecisionConfig
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Standing:
-    """The state that holds, and the window it rests on: its end and position in samples."""
+    """The state that holds, by what was asked, and the last window: end and position."""
 
     state: State
     speaker: str | None
     llr: float
+    asked: DecisionConfig
     end: int
     position: int
 
 
 class Judge:
-    """Keeps the state of one stream, the voices just heard and the sums for its summary."""
+    """Keeps the state of one stream, the voices of its session and the sums for its summary.
 
-    def __init__(self, scorer: Scorer, prior: float) -> None:
-        scorer.require_calibration()
+    ``forget_s`` is the silence after which nothing said before it counts.
+    """
+
+    def __init__(self, scorer: Scorer, prior: float, forget_s: float = 30.0) -> None:
+        self._evidence = scorer.require_calibration().evidence or Evidence()
         self._scorer, self._prior = scorer, prior
-        self._recent = Recent()
+        self._forget = forget_s * SAMPLE_RATE_HZ
+        self._cast = Cast(scorer)
+        self._speech: Speaking | None = None
+        self._last: Seen | None = None
         self._standing: _Standing | None = None
         self._told: tuple[State, str | None] | None = None  # by the last decision
         self._match = 0  # samples
@@ -80,27 +78,64 @@ class Judge:
 
     def hear(self, seen: Seen, terms: Terms) -> list[AnyEvent]:
         """What an embedded window says."""
-        change = self._changed(seen, terms.decisions)
-        events: list[AnyEvent] = [] if change is None else [change]
-        if terms.voices.sides is not None:
-            scores = self._scores(seen, terms)
-            events += scores
-            events += self._judged(seen, terms, max(scores, key=lambda score: score.llr))
+        speech = self._speech or self._run(seen.position - seen.samples, None)
+        self._pause(seen, speech.run)
+        window = self._compare(terms.voices, seen.sides)
+        lead = self._lead(terms.voices, window)
+        turn = speech.watch.hear(seen, lead, terms.decisions)
+        ended: Voice | None = None
+        if turn is not None:
+            ended = speech.end(turn.voice, turn.voice_samples / SAMPLE_RATE_HZ)
+            speech = self._run(turn.position, turn)
+        run = speech.join(seen, self._cast, ended)
+        speech.watch.add(seen, run, speech.run.samples)
+        self._speech, self._last = speech, seen
+        events: list[AnyEvent] = []
+        if turn is not None and ended is not None:
+            events.append(self._change(seen, turn, ended, speech))
+        if window is not None:
+            whole = window if run is seen.sides else self._compare(terms.voices, run)
+            assert whole is not None
+            evidence = self._weighed(terms.voices, whole)
+            events += self._scores(seen, terms, window, evidence)
+            events += self._judged(seen, terms, window, evidence, speech, turn)
         return events
 
-    def lapse(self, t: float, net_speech_s: float, reason: str, terms: Terms) -> list[AnyEvent]:
-        """The state holds no longer, for a reason that no score gives."""
+    def lapse(
+        self, t: float, net_speech_s: float, reason: str, terms: Terms, *, forget: bool = False
+    ) -> list[AnyEvent]:
+        """The state holds no longer, for a reason that no score gives.
+
+        With ``forget`` the speech so far does not count either: whoever is next is anybody.
+        """
+        if forget and self._speech is not None and self._speech.sides is not None:
+            self._speech.end(self._speech.sides, self._speech.speech_s)
+            self._speech = self._last = None
+        state = TRANSITIONS[self._standing.state if self._standing else "insufficient"]["lapse"]
         self._standing = None
-        if self._told is None or self._told[0] == "insufficient":
+        if self._told is None or self._told[0] == state:
             return []
         named = self._told[1] if terms.claimed and self._told[1] in terms.voices.names else None
-        return self._decided(t, Judgement("insufficient", reason), named, None, net_speech_s)
+        decision = Decision(
+            t=t,
+            state=state,
+            speaker=named,
+            since=t,
+            llr=None,
+            net_speech_s=net_speech_s,
+            reason=reason,
+            accept_llr=terms.decisions.accept_llr,
+            reject_llr=terms.decisions.reject_llr,
+        )
+        return self._decided(decision)
 
     def utterance(self, start: int, end: int, terms: Terms) -> Utterance:
         """A span of speech that has ended, by the last score within it."""
         last = self._standing
         if last is not None and last.end <= start:
             last = None
+        heard = self._last is not None and self._last.end > start
+        voice = self._speech.voice if self._speech is not None and heard else None
         # Where nobody is enrolled nobody can be known, however much is said.
         unscored: State = "insufficient" if terms.voices.names else "unknown"
         return Utterance(
@@ -111,88 +146,153 @@ class Judge:
             state=last.state if last else unscored,
             speaker=last.speaker if last else None,
             llr=last.llr if last else None,
+            voice=voice.label if voice else None,
         )
 
-    def _changed(self, seen: Seen, config: DecisionConfig) -> Change | None:
-        before = self._recent.add(seen)
-        if before is None:
+    def _run(self, begins: int, turn: Turn | None) -> Speaking:
+        return Speaking(self._scorer, self._evidence, begins, turn)
+
+    def _pause(self, seen: Seen, run: Run) -> None:
+        """Silence since the last window lets what was heard before it count for less."""
+        if self._last is not None:
+            passed = seen.end - self._last.end
+            silence = passed - (seen.position - self._last.position)
+            if silence > 0:
+                run.age(max(0.0, 1 - silence / self._forget))
+
+    def _compare(self, voices: Voices, test: Sides) -> Scores | None:
+        return None if voices.sides is None else self._scorer.table(voices.sides, test)
+
+    def _lead(self, voices: Voices, window: Scores | None) -> Lead | None:
+        """Whom the window speaks of: who is matched, or else the nearest."""
+        if window is None:
             return None
-        llr = self._scorer.compare(before.sides, seen.sides).llr
-        assert llr is not None
-        if llr[0] > config.change_llr:
-            return None
-        self._recent.forget()
-        self._recent.add(seen)
-        now, last = seconds(seen.end), self._standing
+        assert window.llr is not None
+        llr = voices.by_speaker(window.llr[0])
+        last = self._standing
+        if last is not None and last.state == "match" and last.speaker in voices.number:
+            return Lead(float(llr[voices.number[last.speaker]]), True)
+        return Lead(float(llr.max()), False)
+
+    def _weighed(self, voices: Voices, run: Scores) -> Float64:
+        """The evidence for each speaker, before they are held against each other."""
+        assert run.llr is not None
+        llr = voices.by_speaker(run.llr[0])
+        return np.asarray(self._evidence.slope * llr + self._evidence.offset, np.float64)
+
+    def _change(self, seen: Seen, turn: Turn, ended: Voice, speech: Speaking) -> Change:
+        assert speech.voice is not None
+        now = seconds(seen.end)
         return Change(
             t=now,
-            at=seconds(seen.start),
+            at=seconds(turn.at),
             detected_at=now,
-            llr=float(llr[0]),
-            from_speaker=last.speaker if last and last.state == "match" else None,
-            to_speaker=None,
+            llr=turn.llr,
+            from_speaker=ended.called,
+            to_speaker=speech.voice.called,
         )
 
-    def _scores(self, seen: Seen, terms: Terms) -> list[Score]:
+    def _scores(self, seen: Seen, terms: Terms, window: Scores, evidence: Float64) -> list[Score]:
         """One for every claimed speaker, by name; otherwise the best speaker's only."""
         voices = terms.voices
-        assert voices.sides is not None
-        found = self._scorer.compare(voices.sides, seen.sides)
-        assert found.llr is not None
+        assert window.llr is not None
         if terms.claimed:
-            return [self._score(seen, voices, found, i, None) for i in range(len(voices.names))]
-        best = np.maximum.reduceat(found.llr, voices.rows[:-1])
-        order = np.argsort(-best, kind="stable")[:2].tolist()
-        second = voices.names[order[1]] if len(order) > 1 else None
-        return [self._score(seen, voices, found, order[0], second)]
+            everybody = range(len(voices.names))
+            return [self._score(seen, voices, window, evidence, i, None) for i in everybody]
+        found = rank(voices.by_speaker(window.llr[0]))
+        return [self._score(seen, voices, window, evidence, found.speaker, found.runner_up)]
 
     def _score(
-        self, seen: Seen, voices: Voices, found: Scores, i: int, runner_up: str | None
+        self,
+        seen: Seen,
+        voices: Voices,
+        window: Scores,
+        evidence: Float64,
+        speaker: int,
+        runner_up: int | None,
     ) -> Score:
-        assert found.llr is not None
-        start, end = voices.rows[i], voices.rows[i + 1]
-        row = start + int(np.argmax(found.llr[start:end]))  # of several the nearest speaks
-        llr = float(found.llr[row])
+        assert window.llr is not None
+        row = voices.row(speaker, window.llr[0])
+        llr = float(window.llr[0, row])
         return Score(
             t=seconds(seen.end),
-            speaker=voices.names[i],
-            cosine=float(found.cosine[row]),
-            norm=float(found.norm[row]),
+            speaker=voices.names[speaker],
+            cosine=float(window.cosine[0, row]),
+            norm=float(window.norm[0, row]),
             llr=llr,
             posterior=float(posterior(llr, self._prior)),
-            runner_up=runner_up,
+            runner_up=None if runner_up is None else voices.names[runner_up],
             net_speech_s=seconds(seen.position),
             window_s=seconds(seen.samples),
+            evidence=rank(evidence, speaker).evidence,
         )
 
-    def _judged(self, seen: Seen, terms: Terms, best: Score) -> list[AnyEvent]:
-        judgement = judge(terms.decisions, best.llr, best.window_s, claimed=terms.claimed)
-        named = best.speaker if terms.claimed or judgement.state == "match" else None
+    def _meant(self, terms: Terms, evidence: Float64, before: _Standing | None) -> Ranking:
+        """Who is decided on: the best, unless somebody is matched whom he is not beyond doubt."""
+        best = rank(evidence)
+        matched = before is not None and before.state == "match"
+        if before is None or not matched or before.speaker not in terms.voices.number:
+            return best
+        if best.evidence >= terms.decisions.accept_llr:
+            return best
+        return rank(evidence, terms.voices.number[before.speaker])
+
+    def _next(
+        self, terms: Terms, evidence: Float64, speech_s: float, turn: Turn | None
+    ) -> tuple[State, Ranking, Signal]:
+        """The state by this evidence, whom it is of, and what led to it."""
         before = self._standing
+        state: State = before.state if before is not None else "insufficient"
+        if turn is not None:
+            state, before = TRANSITIONS[state]["alarm"], None
+        elif before is not None and before.asked != terms.decisions:
+            state, before = TRANSITIONS[state]["revised"], None
+        found = self._meant(terms, evidence, before)
+        signal = weigh(terms.decisions, found, speech_s, claimed=terms.claimed)
+        return TRANSITIONS[state][signal], found, signal
+
+    def _judged(
+        self,
+        seen: Seen,
+        terms: Terms,
+        window: Scores,
+        evidence: Float64,
+        speech: Speaking,
+        turn: Turn | None,
+    ) -> list[AnyEvent]:
+        assert window.llr is not None
+        assert speech.voice is not None
+        state, found, signal = self._next(terms, evidence, speech.speech_s, turn)
+        named = terms.voices.names[found.speaker] if terms.claimed or state == "match" else None
+        if state == "match":
+            speech.voice.name = named
+        config, before = terms.decisions, self._standing
         if before is not None and before.state == "match":
             self._match += seen.position - before.position
-        self._standing = _Standing(judgement.state, named, best.llr, seen.end, seen.position)
-        return self._decided(best.t, judgement, named, best.llr, best.net_speech_s)
-
-    def _decided(
-        self,
-        t: float,
-        judgement: Judgement,
-        speaker: str | None,
-        llr: float | None,
-        net_speech_s: float,
-    ) -> list[AnyEvent]:
-        if (judgement.state, speaker) == self._told:
-            return []
-        self._told = judgement.state, speaker
-        self.decisions[judgement.state] += 1
+        llr = float(terms.voices.by_speaker(window.llr[0])[found.speaker])
+        self._standing = _Standing(state, named, llr, config, seen.end, seen.position)
+        said = found.anybody if signal in ("reject", "nobody") else found.evidence
+        reason, t = words(config, signal, said, speech.speech_s), seconds(seen.end)
+        since = t if turn is None else seconds(turn.at)
         decision = Decision(
             t=t,
-            state=judgement.state,
-            speaker=speaker,
-            since=t,
+            state=state,
+            speaker=named,
+            since=since,
             llr=llr,
-            net_speech_s=net_speech_s,
-            reason=judgement.reason,
+            net_speech_s=seconds(seen.position),
+            reason=reason if turn is None else f"another voice since {since:.1f} s; {reason}",
+            evidence=said,
+            accept_llr=config.accept_llr,
+            reject_llr=config.reject_llr,
+            voice=speech.voice.label,
         )
+        return self._decided(decision)
+
+    def _decided(self, decision: Decision) -> list[AnyEvent]:
+        """It is told when it says something new."""
+        if (decision.state, decision.speaker) == self._told:
+            return []
+        self._told = decision.state, decision.speaker
+        self.decisions[decision.state] += 1
         return [decision]

@@ -79,12 +79,16 @@ class Pressure:
             self._level, self._changed, self._late_reviews = self._level + 1, now, 0
 
     def _calm(self, now: float) -> None:
-        """One step back, if the work at the shorter hop would fit."""
+        """A step back for each ``calm_s``, as far as the work at the shorter hop would fit.
+
+        More than one where nobody streamed meanwhile: nothing is reviewed then.
+        """
         calm_s = now - self._calm_from
-        if not self._level or calm_s < self._config.calm_s:
+        steps = int(calm_s / self._config.calm_s)
+        if not self._level or not steps:
             return
         hops_s = self._config.hops_s
-        share = self._busy / (self._config.threads * calm_s)
-        if share * hops_s[self._level] / hops_s[self._level - 1] < self._config.fill:
-            self._level, self._changed = self._level - 1, now
+        work = self._busy / (self._config.threads * calm_s) * hops_s[self._level]
+        while steps and self._level and work / hops_s[self._level - 1] < self._config.fill:
+            self._level, self._changed, steps = self._level - 1, now, steps - 1
         self._calm_from, self._busy = now, 0.0

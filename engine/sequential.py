@@ -15,13 +15,15 @@ from typing import Literal, get_args
 
 from engine.decisions import DecisionConfig
 from engine.events import State
+from engine.identify import Ranking
 
 # little   the run of speech has less of it than a decision needs
 # between  its evidence lies between the bounds
 # accept   above the upper bound; reject: below the lower one; nobody: likewise, without a claim
 # alarm    another voice than the run's has begun
+# revised  the user asks for other error rates, by which nothing was decided yet
 # lapse    what was known holds no longer: long silence, another claim
-Signal = Literal["little", "between", "accept", "reject", "nobody", "alarm", "lapse"]
+Signal = Literal["little", "between", "accept", "reject", "nobody", "alarm", "revised", "lapse"]
 
 STATES: tuple[State, ...] = get_args(State)
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
@@ -37,6 +39,7 @@ TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
         "reject": "mismatch",
         "nobody": "unknown",
         "alarm": "insufficient",
+        "revised": "insufficient",
         "lapse": "insufficient",
     },
     "uncertain": {
@@ -46,6 +49,7 @@ TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
         "reject": "mismatch",
         "nobody": "unknown",
         "alarm": "uncertain",
+        "revised": "uncertain",
         "lapse": "insufficient",
     },
     "match": {
@@ -55,6 +59,7 @@ TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
         "reject": "mismatch",
         "nobody": "unknown",
         "alarm": "uncertain",
+        "revised": "uncertain",
         "lapse": "insufficient",
     },
     "mismatch": {
@@ -64,6 +69,7 @@ TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
         "reject": "mismatch",
         "nobody": "unknown",
         "alarm": "uncertain",
+        "revised": "uncertain",
         "lapse": "insufficient",
     },
     "unknown": {
@@ -73,17 +79,31 @@ TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
         "reject": "mismatch",
         "nobody": "unknown",
         "alarm": "uncertain",
+        "revised": "uncertain",
         "lapse": "insufficient",
     },
 }
 
 
-def weigh(config: DecisionConfig, evidence: float, speech_s: float, *, claimed: bool) -> Signal:
+def weigh(config: DecisionConfig, ranking: Ranking, speech_s: float, *, claimed: bool) -> Signal:
     """What the evidence of a run with ``speech_s`` of net speech says."""
     if speech_s < config.decide_s:
         return "little"
-    if evidence >= config.accept_llr:
+    if ranking.evidence >= config.accept_llr:
         return "accept"
-    if evidence <= config.reject_llr:
+    if ranking.anybody <= config.reject_llr:
         return "reject" if claimed else "nobody"
     return "between"
+
+
+def words(config: DecisionConfig, signal: Signal, evidence: float, speech_s: float) -> str:
+    """The reason for a decision."""
+    after = f"after {speech_s:.1f} s of speech"
+    if signal == "little":
+        return f"{speech_s:.1f} s of speech, {config.decide_s:.1f} s are needed"
+    if signal == "accept":
+        return f"evidence {evidence:.1f} is above the bound of {config.accept_llr:.1f} {after}"
+    if signal == "between":
+        low, high = config.reject_llr, config.accept_llr
+        return f"evidence {evidence:.1f} lies between the bounds of {low:.1f} and {high:.1f}"
+    return f"evidence {evidence:.1f} is below the bound of {config.reject_llr:.1f} {after}"

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from engine.decisions import DecisionConfig, Seen
+from engine.changes import Seen
+from engine.decisions import DecisionConfig
 from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.exchange import Exchange
 from engine.gate import GateConfig
@@ -59,6 +60,7 @@ class _Asked:
     end: int
     position: int
     samples: int
+    runs: tuple[tuple[int, int], ...]
     terms: Terms
 
 
@@ -73,12 +75,16 @@ class _Spoken:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lapse:
-    """What was known no longer holds; ``position`` is the net speech so far, in samples."""
+    """What was known no longer holds; ``position`` is the net speech so far, in samples.
+
+    ``forget``: nor does what was said before it count any more.
+    """
 
     t: float
     position: int
     reason: str
     terms: Terms
+    forget: bool
 
 
 class _End:
@@ -110,7 +116,7 @@ class Session(Exchange[_Item]):
         super().__init__(decoder, config.gate, period=QUALITY_SAMPLES)
         self._scorer, self._model = scorer, model
         self._terms = Terms(Voices(claims), claimed, config.decisions)
-        self._judge = Judge(scorer, config.prior)
+        self._judge = Judge(scorer, config.prior, config.forget_s)
         self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
         self._forget = round(config.forget_s * SAMPLE_RATE_HZ)
@@ -125,7 +131,7 @@ class Session(Exchange[_Item]):
     def claim(self, claims: Mapping[str, Sides], claimed: bool) -> None:
         """Compare with other voiceprints from the next window on: what was decided lapses."""
         self._terms = replace(self._terms, voices=Voices(claims), claimed=claimed)
-        self._lapse(seconds(self._listener.ruled), "the claim was changed")
+        self._lapse(seconds(self._listener.ruled), "the claim was changed", forget=False)
 
     def behind(self, hop_s: float, behind_s: float) -> None:
         """The server is ``behind_s`` late and asks for fewer windows, or for the usual again.
@@ -161,17 +167,17 @@ class Session(Exchange[_Item]):
 
     def _embed(self, window: Window) -> None:
         place = window.start, window.end, window.position, len(window.samples)
-        self._ask(window, _Asked(*place, self._terms))
+        self._ask(window, _Asked(*place, window.runs, self._terms))
 
     def _age(self, now: int) -> None:
         """After long silence nothing said before it tells who will speak next."""
         if self._spoke is not None and now >= self._spoke + self._forget:
             lapsed, self._spoke = self._spoke + self._forget, None
-            self._lapse(seconds(lapsed), f"no speech for {seconds(self._forget):g} s")
+            self._lapse(seconds(lapsed), f"no speech for {seconds(self._forget):g} s", forget=True)
             self._windows.restart()
 
-    def _lapse(self, t: float, reason: str) -> None:
-        self._put(_Lapse(t, self._windows.position, reason, self._terms))
+    def _lapse(self, t: float, reason: str, *, forget: bool) -> None:
+        self._put(_Lapse(t, self._windows.position, reason, self._terms, forget))
 
     def _quality(self, t: float) -> Quality:
         found = self._gauge.take()
@@ -192,8 +198,9 @@ class Session(Exchange[_Item]):
             case _Asked():
                 return self._judged(item, answer)
             case _Lapse():
-                net_speech_s = seconds(item.position)
-                return self._judge.lapse(item.t, net_speech_s, item.reason, item.terms)
+                return self._judge.lapse(
+                    item.t, seconds(item.position), item.reason, item.terms, forget=item.forget
+                )
             case _Spoken():
                 return [self._judge.utterance(item.start, item.end, item.terms)]
             case _End():
@@ -207,7 +214,8 @@ class Session(Exchange[_Item]):
         if isinstance(answer, JobFailure):
             return [Failure(t=seconds(asked.end), code="window-failed", message=answer.message)]
         sides = self._scorer.sides(answer.embedding[None], seconds(asked.samples))
-        seen = Seen(asked.start, asked.end, asked.position, asked.samples, sides)
+        place = asked.start, asked.end, asked.position, asked.samples
+        seen = Seen(*place, sides, asked.runs)
         return self._judge.hear(seen, asked.terms)
 
     def _summary(self) -> Summary:

@@ -66,7 +66,7 @@ class EngineConfig:
     threads: int | None = None
     backlog_s: float = 4.0  # sound of a stream not yet scored; its sender waits beyond
     unread_events: int = 4096  # of a stream; its sender waits beyond
-    capacity: int = 1024  # windows in line, 192 kB each at 3 s; more are refused
+    capacity: int = 1024  # windows in line, views of the streams' sound; more are refused
     ahead_s: float = 2.0  # a stream that has ever been further ahead of real time is no live one
     deadline_s: float = 0.2
     patience_s: float = 2.0

@@ -1,4 +1,4 @@
-"""The offline commands: verify, evaluate, train, calibrate, models.
+"""The offline commands: verify, evaluate, benchmark, tune, train, calibrate, models.
 
 `streamer.cli` loads this module by name. Imports of the commands' own modules stay inside
 the functions: most of them import torch, and `verify` must not wait for it.
@@ -156,6 +156,154 @@ def evaluate(
         threads=threads,
     )
     typer.echo(as_markdown(report))
+    typer.echo(f"written to {output}", err=True)
+
+
+@app.command()
+def benchmark(
+    speakers: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SPEAKERS",
+            help="A folder of speakers, a CSV with path and speaker, or a reference RTTM.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the report, plots and RTTM go.")
+    ] = Path("benchmark"),
+    only: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Names of the speakers to use, one a line [all]."),
+    ] = None,
+    rttm: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Score this RTTM against the reference, no sound."),
+    ] = None,
+    bundle: BundleOption = None,
+    per_kind: Annotated[
+        int, typer.Option(min=1, help="Conversations of a kind; some have a part or a multiple.")
+    ] = 150,
+    noise: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Noise recordings [pink noise is synthesised]."),
+    ] = None,
+    rival: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COMMAND", help="Another system behind a pipe; may repeat."),
+    ] = None,
+    rivals_hear: Annotated[
+        int | None, typer.Option(min=1, help="Conversations of a kind for rivals [all].")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keeps the rivals' answers.")
+    ] = None,
+    cosine_threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X|FILE",
+            help="Of the fixed-cosine baseline: a number, or benchmark.json of other speakers.",
+        ),
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Writes the conversations as FLAC.")
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Bootstrap resamples for the intervals.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of conversations, noise and resamples.")] = 0,
+    provider: ProviderOption = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Conversations at once.")] = 1,
+) -> None:
+    """Measure live decisions on generated conversations.
+
+    Makes conversations with known truth from recordings of any speakers, streams them through
+    the live engine and reports times to accept and reject, wrong decisions, takeover delay
+    against false alarms, and changes of voice, each with intervals over speakers. With --rttm
+    it scores another system's turns against a reference instead.
+
+    \b
+    Examples:
+      voxwatch benchmark speakers/ --output report --threads 2
+      voxwatch benchmark report/reference.rttm --rttm other.rttm --output scored
+    """
+    from models import benchmark as bench
+    from models.benchmark_report import as_markdown
+
+    if rttm is not None:
+        report = bench.score_rttm(speakers, rttm, output, resamples=resamples, seed=seed)
+    else:
+        report = bench.run(
+            speakers,
+            output,
+            only=only,
+            bundle=bundle,
+            per_kind=per_kind,
+            noise=noise,
+            rivals=rival or (),
+            rivals_hear=rivals_hear,
+            cache=cache,
+            cosine_threshold=cosine_threshold,
+            audio=audio,
+            resamples=resamples,
+            seed=seed,
+            provider=provider,
+            threads=threads,
+        )
+    typer.echo(as_markdown(report))
+    typer.echo(f"written to {output}", err=True)
+
+
+@app.command()
+def tune(
+    speakers: Annotated[
+        Path,
+        typer.Argument(metavar="SPEAKERS", help="A folder of speakers, or a CSV of recordings."),
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help="The settings, for `voxwatch serve --config`.")
+    ] = Path("voxwatch.toml"),
+    false_accept: Annotated[
+        float, typer.Option(help="Allowed share of impostors that are accepted, 0 to 0.5.")
+    ] = 0.01,
+    miss: Annotated[
+        float, typer.Option(help="Allowed share of speakers that are rejected, 0 to 0.5.")
+    ] = 0.05,
+    false_alarms_per_hour: Annotated[
+        float | None,
+        typer.Option(help="Allowed alarms per hour of an accepted speaker [not looked at]."),
+    ] = None,
+    bundle: BundleOption = None,
+    streams: Annotated[
+        int, typer.Option(min=1, help="At most so many streams; twice as many of impostors.")
+    ] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Of streams and resamples.")] = 0,
+    provider: ProviderOption = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Streams at once.")] = 1,
+) -> None:
+    """Choose settings that keep your error rates on your own recordings.
+
+    Prints what every setting that was tried gives, with the upper ends of 95 % intervals, and
+    saves the quickest that keeps what was asked for; refuses where the recordings are too few
+    to tell. One a day is 0.04 false alarms per hour.
+
+    \b
+    Example:
+      voxwatch tune recordings/ --false-accept 0.05 --miss 0.1 --output voxwatch.toml
+    """
+    from models import tune as tuning
+
+    costs = tuning.Costs(false_accept, miss, false_alarms_per_hour)
+    found = tuning.tune(
+        speakers,
+        costs,
+        bundle=bundle,
+        streams=streams,
+        seed=seed,
+        provider=provider,
+        threads=threads,
+    )
+    typer.echo(tuning.as_text(found))
+    output.write_text(tuning.as_toml(found), encoding="utf-8")
     typer.echo(f"written to {output}", err=True)
 
 

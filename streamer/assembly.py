@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
+import math
 import os
 import ssl
 import time
@@ -19,13 +20,16 @@ from engine.service import Engine, EngineConfig
 from engine.vad import SileroVad
 from streamer import wire
 from streamer.auth import Auth, is_loopback
-from streamer.config import Config
+from streamer.config import Config, Limits
 from streamer.hub import Hub
 from streamer.keys import load_key
 from streamer.parts import Parts, Points
 from streamer.quota import Quota
 from streamer.speakers import Speakers
 from streamer.store import Store
+
+SHORTEST_HOP_S = 0.25  # that a stream may ask for
+PIECE_S = 4.0  # by which a backlog may go over its bound: a piece of G.711, a run of detection
 
 
 async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
@@ -36,7 +40,11 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
     bundle, backend, vad = await asyncio.to_thread(_load, config)
     store = stack.enter_context(await asyncio.to_thread(_open_store, config))
     await asyncio.to_thread(store.purge, time.time())
-    settings = EngineConfig(threads=config.threads, backlog_s=config.limits.backlog_s)
+    settings = EngineConfig(
+        threads=config.threads,
+        backlog_s=config.limits.backlog_s,
+        capacity=_windows_in_line(config.limits),
+    )
     engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
     scorer, model = Scorer(bundle), _model(bundle, backend)
     return Parts(
@@ -65,6 +73,14 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
         why = f"{config.tls_cert} and {config.tls_key} cannot be used for TLS"
         raise VoxwatchError(f"{why}: {error.strerror or error}") from error
     return context
+
+
+def _windows_in_line(limits: Limits) -> int:
+    """The whole backlog of all streams: files that are sent fast take no live window's place.
+
+    They are views of sound that the streams hold anyway.
+    """
+    return limits.streams * math.ceil((limits.backlog_s + PIECE_S) / SHORTEST_HOP_S)
 
 
 def _load(config: Config) -> tuple[Bundle, OnnxBackend, SileroVad]:

@@ -29,7 +29,7 @@ OFFLINE_APP = "models.cli:app"
 OFFLINE = {
     "verify": "Compare recordings: is it the same voice?",
     "evaluate": "Measure a model bundle on a list of trials.",
-    "benchmark": "Measure decisions, takeovers and changes of voice on generated conversations.",
+    "benchmark": "Measure live decisions on generated conversations.",
     "tune": "Choose settings that keep your error rates on your own recordings.",
     "models": "List, fetch, import, export and check model bundles.",
     "train": "Train a network.",

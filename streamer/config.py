@@ -66,7 +66,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     audio_s_per_client_hour: Seconds = 4 * 3600.0  # four streams in real time
     backlog_s: Seconds = 10.0  # sound taken in but not yet scored; beyond it the client waits
     resume_s: Seconds = 60.0  # a dropped stream waits this long for its client
-    resume_events: Count = 4096  # kept for a client that resumes
+    resume_events: Count = 1024  # kept for a client that resumes: minutes, some 0.3 MB a stream
     claims: Count = 64  # speakers in one claim
     outbox: Count = 1024  # messages waiting for a slow client
 

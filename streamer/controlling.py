@@ -57,7 +57,7 @@ class Desk:
             message = await self._heard(link, idle_s)
             if isinstance(message, bytes):
                 raise WireError("wrong-frame", "a request is JSON text")
-            await link.say([msgspec.json.encode(await self._answer(message))])
+            await self._tell(link, msgspec.json.encode(await self._answer(message)), idle_s)
             if self._wrong >= WRONG_TOKENS:
                 raise WireError("unauthorised", "too many tokens were wrong")
 
@@ -68,6 +68,14 @@ class Desk:
                 return await link.hear()
         except TimeoutError as error:
             raise WireError("idle", f"no token came within {idle_s:g} s") from error
+
+    async def _tell(self, link: Link, answer: bytes, idle_s: float) -> None:
+        """Whoever asks has to read: a connection that does not is not kept for nothing."""
+        try:
+            async with asyncio.timeout(idle_s):
+                await link.say([answer])
+        except TimeoutError as error:
+            raise WireError("slow-consumer", "the answers are not read") from error
 
     async def _answer(self, text: str) -> dict[str, Any]:
         number: Any = None

@@ -142,6 +142,9 @@ async def _listen(parts: Parts, link: Link, start: StartEnroll, stream: Stream) 
             if not parts.quota.take(address, len(message) / bytes_per_s, time.monotonic()):
                 raise WireError("audio-quota", "this address has sent its sound for the hour")
             await _send(stream, message)
+            if stream.conversation.received_s > limits.stream_s:
+                most = f"{limits.stream_s:g} s of sound"
+                raise WireError("stream-too-long", f"an enrolment has at most {most}: start again")
 
 
 async def _send(stream: Stream, sound: bytes) -> None:
@@ -167,6 +170,8 @@ async def _tell(
                 outbox.end(Message(event))
                 return
             outbox.put(Message(event))
+            if outbox.slow:
+                raise WireError("slow-consumer", "the client does not read what it is told")
     except WireError:
         raise
     except VoxwatchError as error:

@@ -116,8 +116,8 @@ class Link(ServerConnection):
         outbox = self.outbox
         while not outbox.ended or len(outbox):
             await outbox.wait()
-            if sent := outbox.take():
-                await self.say([each.text for each in sent])
+            if texts := outbox.texts():
+                await self.say(texts)
 
     async def part(
         self, code: int = 1000, reason: str = "", error: WireError | None = None
@@ -163,4 +163,4 @@ def _last_texts(outbox: Outbox, error: WireError | None) -> list[bytes]:
     if error is not None and not outbox.ended:
         last = Message(events.Failure(t=outbox.t, code=error.code, message=str(error)))
     outbox.end(last)
-    return [sent.text for sent in outbox.take()]
+    return outbox.texts()

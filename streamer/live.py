@@ -12,6 +12,8 @@ import secrets
 import time
 from collections.abc import Mapping
 
+import numpy as np
+
 from engine import events
 from engine.decisions import DecisionConfig
 from engine.errors import AudioError, VoxwatchError
@@ -47,7 +49,7 @@ class LiveStream:
         config = parts.config
         self.parts = parts
         self.id, self.secret = secrets.token_hex(4), secrets.token_urlsafe(24)
-        self.label, self.asked, self.names = start.label, asked, frozenset(sides)
+        self.label, self.asked, self._sides = start.label, asked, dict(sides)
         self.decisions = DecisionConfig(
             false_accept=start.false_accept or config.false_accept, miss=start.miss or config.miss
         )
@@ -82,6 +84,11 @@ class LiveStream:
             claimed=bool(self.asked),
             model=f"{self.parts.model.name} {self.parts.model.version}",
         )
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those whose voiceprints the voice is compared with."""
+        return frozenset(self._sides)
 
     @property
     def mode(self) -> wire.Mode:
@@ -152,6 +159,8 @@ class LiveStream:
         :attr:`intake`: ``received_bytes`` counts what the session has, to the byte.
         """
         if self.finished:
+            if self.retiring:
+                return  # the server stops, and the client cannot know it yet
             raise WireError("bad-message", "sound after finalize: open another stream for it")
         limits = self.parts.config.limits
         seconds = len(data) / self.bytes_per_s
@@ -163,6 +172,10 @@ class LiveStream:
             raise WireError("bad-sound", str(error)) from error
         except VoxwatchError as error:
             raise WireError("engine-failed", str(error)) from error
+        except RuntimeError:
+            if not self.retiring:
+                raise
+            return  # it ended while this message waited for room
         self.received_bytes += len(data)
         self.parts.counts.sound_s += seconds
         if self.session.received_s > limits.stream_s:
@@ -245,7 +258,7 @@ class LiveStream:
             wanted = [n for n in self.asked if n in self.names] if self.asked else everybody
             sides = {name: everybody[name] for name in wanted if name in everybody}
             gone = self.names - sides.keys()
-            if self.names == sides.keys():
+            if _alike(self._sides, sides):
                 return
             self._claim(self.asked, sides)
             if self.asked and gone:
@@ -253,7 +266,7 @@ class LiveStream:
             self._tell_configured()
 
     def _claim(self, asked: tuple[str, ...], sides: Mapping[str, Sides]) -> None:
-        self.asked, self.names = asked, frozenset(sides)
+        self.asked, self._sides = asked, dict(sides)
         self.session.claim(sides, bool(asked))
 
     def _claim_ended(self) -> events.Failure:
@@ -273,6 +286,13 @@ class LiveStream:
                 bounds=bounds_of(self.decisions),
             )
         )
+
+
+def _alike(some: Mapping[str, Sides], others: Mapping[str, Sides]) -> bool:
+    """Whether both are the same voiceprints: a name may have been given to another voice."""
+    return some.keys() == others.keys() and all(
+        np.array_equal(sides.embeddings, others[name].embeddings) for name, sides in some.items()
+    )
 
 
 async def sides_of(parts: Parts, names: tuple[str, ...]) -> dict[str, Sides]:

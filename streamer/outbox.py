@@ -66,14 +66,14 @@ class Outbox:
     Bounded: from half of ``limit`` waiting messages on, only the newest score of each speaker
     waits (a ``lag`` event tells how many went); everything else is told. With ``limit``
     messages waiting after that the client is given up: :attr:`slow`, and what comes is dropped.
-    Of what was sent the last ``kept`` messages are kept.
+    Of what was sent the last ``kept`` texts are kept.
     """
 
     def __init__(self, *, first: int = 1, limit: int = 1024, kept: int = 0) -> None:
         self._next = first
         self._limit = limit
         self._waiting: deque[Message] = deque()
-        self._sent: deque[Sent] = deque(maxlen=kept)
+        self._sent: deque[bytes] = deque(maxlen=kept)  # texts alone: some 300 bytes a message
         self._again = 0  # how many of the newest sent messages are to be sent once more
         self._coalesced = 0
         self._behind_from = 0.0  # media time of the oldest message that was coalesced
@@ -121,19 +121,24 @@ class Outbox:
         self._stirred.set()
 
     def take(self) -> list[Sent]:
-        """All that waits, each message with its number."""
+        """All new messages, each with its number."""
         self._stirred.clear()
         if self._coalesced:
             self._waiting.appendleft(self._lag())
-        taken = list(self._sent)[-self._again :] if self._again else []
-        self._again = 0
+        taken = []
         while self._waiting:
             message = self._waiting.popleft()
             sent = Sent(self._next, message, message.numbered(self._next))
             self._next += 1
-            self._sent.append(sent)
+            self._sent.append(sent.text)
             taken.append(sent)
         return taken
+
+    def texts(self) -> list[bytes]:
+        """All there is to send: what was asked for again, then what is new."""
+        again = list(self._sent)[-self._again :] if self._again else []
+        self._again = 0
+        return again + [sent.text for sent in self.take()]
 
     def resume(self, number: int) -> None:
         """Send again from ``number`` on. Raises :class:`WireError` ``gap`` if that is gone."""
@@ -144,8 +149,8 @@ class Outbox:
         self._stirred.set()
 
     async def wait(self) -> None:
-        """Until there is something to take, the end has come or the client was given up."""
-        if not (len(self) or self.slow or self.ended):
+        """Until there is something to send, or the end has come; see also :attr:`given_up`."""
+        if not (len(self) or self.ended):
             await self._stirred.wait()
 
     def _coalesce(self) -> None:

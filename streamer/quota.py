@@ -13,7 +13,7 @@ class Quota:
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._minutes: deque[tuple[float, dict[str, float]]] = deque()  # 61 at most, oldest first
+        self._minutes: deque[tuple[float, dict[str, float]]] = deque()  # 62 at most, oldest first
         self._total: dict[str, float] = defaultdict(float)
 
     def take(self, address: str, seconds: float, now: float) -> bool:
@@ -28,7 +28,8 @@ class Quota:
         return True
 
     def _forget(self, now: float) -> None:
-        while self._minutes and now - self._minutes[0][0] >= HOUR_S:
+        # A minute is forgotten when its end, not its beginning, is an hour ago.
+        while self._minutes and now - self._minutes[0][0] >= HOUR_S + BIN_S:
             _, gone = self._minutes.popleft()
             for address, seconds in gone.items():
                 self._total[address] -= seconds

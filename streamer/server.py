@@ -171,12 +171,15 @@ class Server:
         await self._listener.wait_closed()
 
     async def _watch(self) -> None:
-        """Streams follow the store, whichever process changes it."""
+        """Streams follow the store, whichever process changes it, and whoever noticed first."""
+        speakers, followed = self.parts.speakers, self.parts.speakers.generation
         while True:
             await asyncio.sleep(WATCH_S)
             try:
-                if await asyncio.to_thread(self.parts.speakers.refresh):
+                await asyncio.to_thread(speakers.refresh)
+                if (generation := speakers.generation) != followed:
                     await self.streams.renew()
+                    followed = generation
             except (StoreError, WireError):
                 log.warning("the store cannot be read just now")
 
@@ -193,6 +196,8 @@ class Server:
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to a GET, or None for a WebSocket that may be opened."""
         assert isinstance(connection, Link)
+        if request.method not in ("GET", "HEAD"):
+            return respond(405, b"only GET is answered here\n")
         try:
             target = parse_target(request.path)
         except WireError as error:
@@ -233,10 +238,16 @@ class Server:
             draining = self.parts.draining
             return respond(503 if draining else 200, b"draining\n" if draining else b"ready\n")
         if path == "/metrics":
+            if not (self.parts.auth.required or self._is_ours(host)):
+                return self._refuse(403, "forbidden-origin", "no page of this name may read this")
             if not self.parts.auth.roles_of(bearer) & {"monitor", "admin"}:
                 return self._refuse(401, "unauthorised", "this needs a token: role monitor")
             return respond(200, self._metrics.text(), metrics.CONTENT_TYPE)
         return self._pages.get(path, host)
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a page of the host that a request names could be our own: see auth."""
+        return origin_allowed(f"http://{host}", host, self._config.origins)
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Link)

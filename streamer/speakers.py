@@ -21,17 +21,16 @@ class Speakers:
         self.generation = 0  # grows whenever the store was read again
         self._sides: dict[str, Sides] = {}
 
-    def refresh(self) -> bool:
-        """Read the store again if it changed, and say whether it did. Raises ``StoreError``."""
+    def refresh(self) -> None:
+        """Read the store again if it changed. Raises ``StoreError``."""
         with self._lock:
             version = self._store.version
             if version == self._version:
-                return False
+                return
             found = self._store.voiceprints(self._model, time.time())
             self._sides = {name: print_.sides(self._scorer) for name, print_ in found.items()}
             self._version = version
             self.generation += 1
-            return True
 
     def everybody(self) -> dict[str, Sides]:
         """Everybody enrolled with this model. Raises :class:`WireError` ``store-failed``."""

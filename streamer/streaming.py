@@ -25,7 +25,7 @@ from streamer.requests import (
     parse_start,
     start_from_query,
 )
-from streamer.wire import GOING_AWAY, Closed, WireError
+from streamer.wire import GOING_AWAY, INTERNAL, Closed, WireError
 
 log = logging.getLogger("voxwatch.server")
 
@@ -91,7 +91,11 @@ class Streams:
         log.info("stream %s opened: %s", stream.id, stream.mode)
         if generation != self._parts.speakers.generation:
             # Somebody may have been deleted between reading the store and being in the table.
-            await stream.renew(await sides_of(self._parts, ()))
+            try:
+                await stream.renew(await sides_of(self._parts, ()))
+            except BaseException:  # nobody will attend it
+                self.remove(stream, INTERNAL)
+                raise
         return seat
 
     def _held(self, secret: str) -> Seat:

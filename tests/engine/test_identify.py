@@ -10,18 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine.identify import Voices, evidence_of, rank
+from engine.identify import Voices, rank
 from engine.scores import Sides
 
 
 def test_for_one_voice_the_evidence_is_its_own() -> None:
     found = rank(np.array([3.5]))
-    assert (found.best, found.runner_up, found.evidence) == (0, None, 3.5)
+    assert (found.speaker, found.runner_up) == (0, None)
+    assert found.evidence == found.anybody == 3.5
 
 
 def test_a_rival_as_near_leaves_even_odds_at_most() -> None:
     found = rank(np.array([1.0, 9.0, 9.0]))
-    assert (found.best, found.runner_up) == (1, 2)
+    assert (found.speaker, found.runner_up) == (1, 2)
     assert found.evidence == pytest.approx(-math.log1p(math.exp(-8) + math.exp(-9)), abs=1e-9)
 
 
@@ -38,12 +39,14 @@ def test_those_who_do_not_fit_cost_nothing_but_many_who_do_cost_their_number() -
 def test_the_evidence_is_the_log_odds_of_the_best_against_the_rest(llr: np.ndarray) -> None:
     found = rank(llr)
     odds = np.exp(llr - llr.max())
-    rest = odds.sum() - odds[found.best] + math.exp(-min(llr.max(), 700.0))
-    assert llr[found.best] == llr.max()
+    rest = odds.sum() - odds[found.speaker] + math.exp(-min(llr.max(), 700.0))
+    assert llr[found.speaker] == llr.max()
     if rest > 1e-12:
         assert found.evidence == pytest.approx(-math.log(rest), abs=1e-4)
-    assert found.evidence == evidence_of(llr, found.best)
-    assert all(evidence_of(llr, j) <= found.evidence + 1e-9 for j in range(len(llr)))
+    assert found == rank(llr, found.speaker)
+    assert all(rank(llr, j).evidence <= found.evidence + 1e-9 for j in range(len(llr)))
+    anybody = llr.max() + math.log(odds.mean())
+    assert all(rank(llr, j).anybody == pytest.approx(anybody, abs=1e-6) for j in range(len(llr)))
 
 
 def test_prototypes_of_a_speaker_are_one() -> None:

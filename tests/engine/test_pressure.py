@@ -65,6 +65,13 @@ def test_it_goes_back_step_by_step_when_there_is_room() -> None:
     assert pressure.hop_s == 0.0
 
 
+def test_after_a_time_without_streams_the_next_one_has_its_own_hop_at_once() -> None:
+    pressure = Pressure(CONFIG)
+    now = reviews(pressure, 0.0, 30.0, 0.3, 1.0)
+    assert pressure.hop_s == CONFIG.hops_s[-1]
+    assert pressure.review(now + 3600, -0.1) == 0.0
+
+
 def test_it_does_not_go_back_to_what_would_not_fit() -> None:
     """At 0.75 s the threads are busy for 0.6 of the time: at 0.5 s it would be 0.9."""
     pressure = Pressure(CONFIG)

@@ -188,3 +188,22 @@ def test_posterior_of_no_doubt_does_not_overflow() -> None:
 def test_a_prior_is_a_probability_in_between(prior: float) -> None:
     with pytest.raises(ValueError, match="strictly between"):
         posterior(0.0, prior)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_table_is_every_row_against_every_other(normalised: bool) -> None:
+    scorer = Scorer(bundle(unit_rows(30, seed=8) if normalised else None, CALIBRATION))
+    enrol = scorer.sides(unit_rows(9, seed=1), np.linspace(3, 30, 9))
+    test = scorer.sides(unit_rows(2, seed=2), [1.5, 3.0])
+    table = scorer.table(enrol, test)
+    assert table.llr is not None
+    assert table.llr.shape == (2, 9)
+    for t in range(2):
+        alone = scorer.compare(enrol, test.take([t]))
+        np.testing.assert_allclose(table.cosine[t], alone.cosine, atol=1e-6)
+        np.testing.assert_allclose(table.norm[t], alone.norm, atol=1e-4)
+        np.testing.assert_allclose(table.llr[t], alone.llr, atol=1e-4)
+        for n in range(9):  # to the bit: it does not matter who else is enrolled
+            one = scorer.table(enrol.take([n]), test.take([t])).llr
+            assert one is not None
+            assert one[0, 0] == table.llr[t, n]

@@ -8,7 +8,8 @@ import pytest
 
 from engine.decisions import DecisionConfig
 from engine.events import State
-from engine.sequential import SIGNALS, STATES, TRANSITIONS, Signal, weigh
+from engine.identify import Ranking
+from engine.sequential import SIGNALS, STATES, TRANSITIONS, Signal, weigh, words
 
 CONFIG = DecisionConfig(false_accept=0.01, miss=0.05)
 
@@ -21,7 +22,7 @@ def meant(state: State, signal: Signal) -> State:
     if signal in ("accept", "reject", "nobody"):
         said: dict[Signal, State] = {"accept": "match", "reject": "mismatch", "nobody": "unknown"}
         return said[signal]
-    if signal == "alarm":
+    if signal in ("alarm", "revised"):
         return "uncertain" if settled else state
     if signal == "between" and state == "insufficient":
         return "uncertain"
@@ -54,4 +55,16 @@ def test_the_table_has_nothing_else() -> None:
 def test_wald_bounds_divide_the_evidence(
     evidence: float, speech_s: float, claimed: bool, signal: Signal
 ) -> None:
-    assert weigh(CONFIG, evidence, speech_s, claimed=claimed) == signal
+    ranking = Ranking(0, None, evidence, evidence)
+    assert weigh(CONFIG, ranking, speech_s, claimed=claimed) == signal
+
+
+def test_a_rival_who_fits_too_is_no_reason_to_call_it_nobody() -> None:
+    assert weigh(CONFIG, Ranking(0, 1, -5.0, 4.0), 9.0, claimed=False) == "between"
+
+
+@pytest.mark.parametrize("signal", ["little", "between", "accept", "reject", "nobody"])
+def test_the_reason_says_the_figures(signal: Signal) -> None:
+    said = words(CONFIG, signal, 1.25, 3.04)
+    bounds = {"little": ["3.0", "1.5"], "between": ["1.2", "-3.0", "4.6"], "accept": ["1.2", "4.6"]}
+    assert all(figure in said for figure in bounds.get(signal, ["1.2", "-3.0", "3.0"]))

@@ -203,6 +203,16 @@ async def test_a_stream_may_be_too_long(
         assert client.seen[-1]["code"] == "stream-too-long"
 
 
+async def test_an_enrolment_may_be_too_long(settings: Callable[..., Config], dial: Any) -> None:
+    limits = {"stream_s": 2.0}
+    async with Server(settings(limits=limits)) as server, dial(server, "/v1/enroll") as client:
+        consent = {"given": True, "text_version": "2026-11"}
+        await client.say(type="start", name="anna", consent=consent)
+        await client.sound(bytes(96_000))
+        assert await client.rest() == 1008
+        assert client.seen[-1]["code"] == "stream-too-long"
+
+
 async def test_an_address_may_send_too_much(
     settings: Callable[..., Config], dial: Any, pcm: Any
 ) -> None:

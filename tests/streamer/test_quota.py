@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamer.quota import HOUR_S, Quota
@@ -18,6 +18,7 @@ def test_each_address_has_its_own_hour() -> None:
     assert quota.take("a", 60, HOUR_S + 80)
 
 
+@example([(0, 40), (59, 60), (HOUR_S - 59, 60)])
 @given(st.lists(st.tuples(st.floats(0, 900), st.floats(0, 60)), max_size=40))
 def test_no_hour_has_more_than_the_limit(steps: list[tuple[float, float]]) -> None:
     quota, now, taken = Quota(100.0), 0.0, []

@@ -7,11 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
 
-from engine.events import Vad
 from streamer.config import Config
-from streamer.outbox import Message
 from streamer.server import Server
 
 
@@ -178,33 +175,6 @@ async def test_what_is_no_longer_held_is_a_gap(
                 assert client.seen[-1]["code"] == "gap"
         async with dial(server, session=ready["session"], resume_from=last["seq"] + 1) as client:
             assert (await client.hear())["seq"] == last["seq"]
-
-
-async def test_a_client_that_does_not_read_is_given_up_and_others_are_not(
-    settings: Callable[..., Config], dial: Any, pcm: Any
-) -> None:
-    limits = {"outbox": 50, "message_bytes": 1 << 16}
-    async with Server(settings(limits=limits), drain_s=1.0) as server:
-        url = server.url.replace("http", "ws") + "/v1/monitor"
-        async with connect(url, compression=None, max_queue=1, close_timeout=0.1) as deaf:
-            async with dial(server, claim="") as client:
-                stream = (await client.hear())["stream"]
-                deaf.transport.pause_reading()
-                following = next(iter(server.parts.hub._followers))
-                news = Message(Vad(t=1.0, speech=True, at=1.0))
-                for _ in range(100_000):
-                    server.parts.hub.publish(stream, news)
-                    if following.outbox.slow:
-                        break
-                    await asyncio.sleep(0)
-                assert following.outbox.slow
-                async with asyncio.timeout(20):
-                    while len(server.parts.hub):
-                        await asyncio.sleep(0.05)
-                await client.say(type="finalize")
-                assert await client.rest() == 1000
-            deaf.transport.abort()
-    assert server.parts.counts.errors["slow-consumer"] == 1
 
 
 async def test_a_file_is_taken_as_fast_as_it_is_scored_and_no_faster(

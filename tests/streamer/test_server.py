@@ -8,9 +8,10 @@ import http.client
 import json
 import logging
 import ssl
+import threading
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,13 +24,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.errors import VoxwatchError
-from streamer import wire
+from streamer import streaming, wire
 from streamer.auth import Token
 from streamer.config import Config
+from streamer.parts import Parts
 from streamer.server import Server
+from streamer.wire import WireError
 
 CONSENT = {"given": True, "text_version": "2026-11"}
 
@@ -159,6 +162,33 @@ async def test_somebody_enrolled_elsewhere_is_known_to_running_streams(
         assert (await client.hear())["mode"] == "changes"
         enrol(server, "anna")
         assert (await client.until("configured"))["mode"] == "identify"
+
+
+async def test_running_streams_follow_the_store_though_a_new_one_noticed_first(
+    server: Server, dial: Any, enrol: Any
+) -> None:
+    async with dial(server, encoding="pcm_s16le") as early:
+        assert (await early.hear())["mode"] == "changes"
+        enrol(server, "anna")
+        async with dial(server, claim="anna") as late:  # has the store read again
+            assert (await late.hear())["mode"] == "verify"
+        assert (await early.until("configured"))["mode"] == "identify"
+
+
+async def test_a_name_that_was_given_to_another_voice_is_compared_with_that_one(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna") as client:
+        await client.hear()
+        server.parts.store.delete("anna")
+        enrol(server, "anna", sounds_like="bert")
+        told = await client.until("configured")
+        assert (told["mode"], told["claims"]) == ("verify", ["anna"])
+        await client.sound(pcm("bert", 5.0))
+        await client.say(type="finalize")
+        await client.rest()
+    assert client.of("decision")[-1]["state"] == "match"
 
 
 async def test_enrolment_stores_a_voiceprint(server: Server, dial: Any, pcm: Any) -> None:
@@ -316,6 +346,12 @@ async def test_plain_http(server: Server) -> None:
     for path in ("/nothing", "/../../etc/passwd", "/%2e%2e/etc/passwd", "/%00", "/assets/"):
         assert (await get(server, path)).status == 404
     assert (await get(server, "/%ff")).status == 400
+    foreign = {"Host": "evil.example:8765"}  # a page of that name which points here
+    assert (await get(server, "/metrics", foreign)).status == 403
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"405"
+    writer.close()
 
 
 async def test_metrics_count_and_name_nobody(
@@ -397,6 +433,55 @@ async def test_fifty_streams_at_once_are_told_what_each_is_told_alone(
         assert task.result() == alone[number % 2]
 
 
+async def test_thirty_files_at_once_lose_no_window(
+    settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any, monkeypatch: Any
+) -> None:
+    """The model is so slow that every stream's whole backlog is in line."""
+    sound = pcm("anna", 14.0)
+    full = threading.Event()
+
+    async def told(server: Server) -> list[str]:
+        async with dial(server, claim="anna", hop_s=0.25) as client:
+            await client.sound(sound, 1 << 16)
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+            return [message["type"] for message in client.seen]
+
+    async with Server(settings(), drain_s=1.0) as server:
+        enrol(server, "anna")
+        embed, engine = server.parts.engine.backend.embed, server.parts.engine
+
+        def slowly(waveforms: Any) -> Any:
+            full.wait(0.05)
+            return embed(waveforms)
+
+        monkeypatch.setattr(engine.backend, "embed", slowly)
+        async with asyncio.TaskGroup() as tasks:
+            together = [tasks.create_task(told(server)) for _ in range(30)]
+            async with asyncio.timeout(60):
+                while engine.stats().queued < 30 * 36 and not engine.stats().failures:
+                    await asyncio.sleep(0.01)
+            full.set()
+        assert engine.stats().failures == 0
+    assert all("error" not in task.result() for task in together)
+
+
+async def test_a_stream_that_could_not_be_opened_takes_no_place(
+    server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def changing(parts: Parts, names: tuple[str, ...]) -> dict[str, Any]:
+        if not names:
+            raise WireError("store-failed", "the store cannot be read just now")
+        parts.speakers.generation += 1
+        return {}
+
+    monkeypatch.setattr(streaming, "sides_of", changing)
+    async with dial(server, claim="anna") as client:
+        assert await client.rest() == 1011
+        assert client.seen[-1]["code"] == "store-failed"
+    assert len(server.streams) == 0
+
+
 async def test_tls(settings: Callable[..., Config], tmp_path: Path, dial: Any) -> None:
     certificate, key = self_signed(tmp_path)
     context = ssl.create_default_context(cafile=str(certificate))
@@ -463,6 +548,31 @@ async def test_drain_tells_the_summary_and_closes_with_1001(
     assert [m["type"] for m in client.seen[-2:]] == ["summary", "error"]
     assert client.seen[-1]["code"] == "shutting-down"
     assert watching.of("summary")
+
+
+@pytest.mark.parametrize("piece", [1_600, 1 << 20])
+async def test_who_sends_while_the_server_stops_gets_the_summary_too(
+    settings: Callable[..., Config], dial: Any, pcm: Any, piece: int
+) -> None:
+    """With long messages the server is in the middle of one, waiting for room."""
+    sound = 20 * pcm("anna", 3.0)
+
+    async def go_on(client: Any) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await client.sound(sound, piece)
+
+    async with AsyncExitStack() as clients:
+        limits = {"backlog_s": 0.5}
+        async with Server(settings(limits=limits), drain_s=5.0) as server:
+            client = await clients.enter_async_context(dial(server, claim=""))
+            sending = asyncio.create_task(go_on(client))
+            await client.until("quality")
+            told = asyncio.create_task(client.rest())
+        assert await told == 1001
+        await sending
+    assert [m["type"] for m in client.seen[-2:]] == ["summary", "error"]
+    assert client.seen[-1]["code"] == "shutting-down"
 
 
 async def test_a_port_in_use_is_a_clear_error(

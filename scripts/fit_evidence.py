@@ -1,0 +1,46 @@
+"""Fit decisions over time into a calibrated bundle.
+
+  python scripts/fit_evidence.py BUNDLE --cache runs/cache --heldout runs/mine/heldout.txt
+
+Comes after `voxwatch calibrate`, on the same data, and takes a few minutes on an idle core.
+Prints the error rates and delays that it measured on speakers held out of training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from models.evidence_fit import fit_evidence
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--heldout", type=Path, required=True)
+    parser.add_argument("--output", type=Path, help="the fitted bundle [in place]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    fitted = fit_evidence(
+        given.bundle,
+        given.cache,
+        given.heldout,
+        given.output,
+        seed=given.seed,
+        threads=given.threads,
+    ).manifest.calibration
+    assert fitted is not None
+    assert fitted.evidence is not None
+    evidence = fitted.evidence
+    print(f"slope {evidence.slope:.3f}, offset {evidence.offset:.3f}")
+    for name, alarm in (("takeover", evidence.takeover), ("change", evidence.change)):
+        print(name, alarm)
+    for table in ("decisions_cross_validated", "takeover", "change"):
+        print(table, *(json.dumps(row) for row in evidence.fitted[table]), sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()

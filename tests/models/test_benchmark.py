@@ -1,0 +1,357 @@
+"""The whole benchmark on synthetic voices, with a bundle that tells them apart."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import soxr
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from engine.bundle import Bundle
+from engine.decisions import DecisionConfig
+from engine.events import Change, Decision, Utterance
+from engine.jobs import Job, Result
+from engine.runner import Runner
+from engine.vad import SAMPLE_RATE_HZ
+from models import benchmark
+from models.benchmark_plans import Planner
+from models.benchmark_report import BenchmarkReport
+from models.benchmark_run import Bench
+from models.benchmark_speakers import decode, load_speakers
+from models.benchmark_stream import Engine, heard
+from models.cli import app
+from models.conditions import Degradation
+from models.report import Figure
+from models.rttm import Turn, read_rttm
+from models.tune import Bounded, Costs, Tried, TuneError, Tuning, as_text, as_toml, tune
+
+Float32 = NDArray[np.float32]
+RIVAL = """
+import json, struct, sys
+import numpy as np
+out = sys.stdout.buffer
+out.write(json.dumps({"name": "Coin", "accept": 0.75, "reject": 0.65}).encode() + b"\\n")
+out.flush()
+while header := sys.stdin.buffer.read(8):
+    a, b = struct.unpack("<II", header)
+    sys.stdin.buffer.read(4 * (a + b))
+    at = np.arange(1.6, b / 16000, 0.0625, dtype="<f4")
+    pairs = np.stack([at, np.random.default_rng(b).uniform(0.6, 1.0, len(at))], 1).astype("<f4")
+    out.write(struct.pack("<I", len(pairs)) + pairs.tobytes())
+    out.flush()
+"""
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory, voice: Callable[..., Float32]) -> Path:
+    """Anna, Bert, and each again as somebody with a shorter vocal tract and higher pitch."""
+    folder = tmp_path_factory.mktemp("people")
+    for name in ("anna", "bert"):
+        for seed in range(12):
+            sound = voice(name, 3.4, seed=seed)
+            faster = soxr.resample(sound, 1.16 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
+            for person, said in ((name, sound), (f"{name}-2", faster)):
+                place = folder / person / f"{seed:02d}.flac"
+                place.parent.mkdir(exist_ok=True)
+                sf.write(place, said, SAMPLE_RATE_HZ)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(
+    people: Path, spectral_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[BenchmarkReport, Path]:
+    output = tmp_path_factory.mktemp("report")
+    (output / "rival.py").write_text(RIVAL)
+    report = benchmark.run(
+        people,
+        output,
+        bundle=spectral_bundle.folder,
+        per_kind=3,
+        rivals=[f"{sys.executable} {output / 'rival.py'}"],
+        rivals_hear=3,
+        cosine_threshold="0.9",
+        audio=output / "audio",
+        resamples=20,
+        threads=2,
+        progress=False,
+    )
+    return report, output
+
+
+def rows(report: BenchmarkReport, table: str, **wanted: str) -> list[dict[str, object]]:
+    (found,) = (one for one in report.tables if one.name == table)
+    return [
+        dict(row)
+        for row in found.rows
+        if all(str(row[name]) == value for name, value in wanted.items())
+    ]
+
+
+def test_it_tells_the_claimed_speaker_from_impostors(
+    done: tuple[BenchmarkReport, Path],
+) -> None:
+    report, _ = done
+    (own,) = rows(report, "decisions", system="voxwatch", **{"who speaks": "claimed speaker"})
+    (others,) = rows(report, "decisions", system="voxwatch", **{"who speaks": "impostor"})
+    for row in (own, others):
+        wrong = row["wrong %"]
+        assert isinstance(wrong, Figure)
+        assert wrong.value == 0
+        assert wrong.high > 0  # few streams prove little
+    quick = own["speech p50 s"]
+    assert isinstance(quick, Figure)
+    assert 1 < quick.value < 8
+    assert rows(report, "takeovers", system="voxwatch", takeovers="clean, other pitch")
+
+
+def test_all_systems_are_in_the_same_tables(done: tuple[BenchmarkReport, Path]) -> None:
+    report, _ = done
+    names = {"voxwatch", "voxwatch's cosine at 0.90", "Coin at 0.75/0.65"}
+    assert {row["system"] for row in rows(report, "decisions")} == names
+    assert {row["system"] for row in rows(report, "takeovers")} == names
+    assert {curve.system for curve in report.curves} == {"voxwatch", "voxwatch's cosine", "Coin"}
+    assert {one.name for one in report.tables} == {
+        *("decisions", "takeovers", "curve", "points", "changes", "interjections", "states")
+    }
+    heard_by = {
+        (row["system"], row["who speaks"]): row["streams"] for row in rows(report, "decisions")
+    }
+    assert heard_by["Coin at 0.75/0.65", "impostor"] == 3  # of six
+    assert heard_by["voxwatch", "impostor"] == 6
+    assert report.cosine_threshold is not None
+    assert 0 < report.cosine_threshold < 1
+
+
+def test_shares_of_states_add_up(done: tuple[BenchmarkReport, Path]) -> None:
+    for row in rows(done[0], "states"):
+        figures = [value for value in row.values() if isinstance(value, Figure)]
+        assert sum(figure.value for figure in figures) == pytest.approx(100)
+
+
+def test_everything_is_written(done: tuple[BenchmarkReport, Path]) -> None:
+    report, output = done
+    for name in ("takeover.png", "times.png"):
+        assert (output / name).read_bytes().startswith(b"\x89PNG")
+    page = (output / "benchmark.md").read_text()
+    assert "# spectral 1: streaming benchmark" in page
+    assert all(f"## {table.title}" in page for table in report.tables)
+    kept = json.loads((output / "benchmark.json").read_text())
+    assert kept["cosine_threshold"] == report.cosine_threshold
+    assert "null" in (output / "benchmark.json").read_text()  # what JSON has no number for
+    assert str(output) not in page
+    reference = read_rttm(output / "reference.rttm")
+    assert set(read_rttm(output / "voxwatch.rttm")) <= set(reference)
+    assert {path.stem for path in (output / "audio").iterdir()} >= set(reference)
+
+
+def test_the_engines_rttm_scores_as_it_did_in_the_run(
+    done: tuple[BenchmarkReport, Path], tmp_path: Path
+) -> None:
+    report, output = done
+    arguments = [str(output / "reference.rttm"), "--rttm", str(output / "voxwatch.rttm")]
+    result = CliRunner().invoke(
+        app, ["benchmark", *arguments, "--output", str(tmp_path / "s"), "--resamples", "10"]
+    )
+    assert result.exit_code == 0, result.output
+    scored = json.loads((tmp_path / "s" / "rttm.json").read_text())["tables"][0]["rows"]
+    for kind in ("takeover", "alternation"):
+        (ours,) = rows(report, "changes", conversations=kind)
+        (theirs,) = (row for row in scored if row["conversations"] == kind)
+        for column in ("F1 ±0.5 s", "segment purity %"):
+            figure = ours[column]
+            assert isinstance(figure, Figure)
+            assert theirs[column]["value"] == pytest.approx(figure.value, abs=0.1)
+
+
+def test_a_reference_scores_perfectly_against_itself(
+    done: tuple[BenchmarkReport, Path], tmp_path: Path
+) -> None:
+    reference = done[1] / "reference.rttm"
+    report = benchmark.score_rttm(reference, reference, tmp_path, resamples=5)
+    (row,) = rows(report, "changes", conversations="all files")
+    for column in ("precision ±0.5 s", "recall ±0.5 s", "F1 ±1 s"):
+        assert row[column] == Figure(1, 1, 1)
+    assert row["cluster purity %"] == Figure(100, 100, 100)
+
+
+def test_threads_and_memory_change_nothing(people: Path, spectral_bundle: Bundle) -> None:
+    engine = Engine(spectral_bundle)
+    voices, _ = decode(load_speakers(people), engine.vad, progress=False)
+    planner = Planner(voices, 3)
+    plans = planner.plans(1)
+
+    def results(threads: int) -> list[tuple[object, ...]]:
+        bench = Bench(engine, voices, planner, Degradation(seed=3), seed=3)
+        run = bench.run(plans, threads=threads, progress=False)
+        return [(r.truth.name, r.turns, r.claimed and r.claimed.states) for r in run.results]
+
+    alone = results(1)
+    assert results(3) == alone
+    assert 5 < len(alone) <= len(plans)  # enrolments may be refused
+
+
+def test_a_conversation_is_computed_once(
+    spectral_bundle: Bundle, voice: Callable[..., Float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Job] = []
+    answer = Runner.answer
+
+    def counting(self: Runner, job: Job) -> Result:
+        asked.append(job)
+        return answer(self, job)
+
+    monkeypatch.setattr(Runner, "answer", counting)
+    engine = Engine(spectral_bundle)
+    enrolled = engine.enrol(voice("anna", 12))
+    assert not isinstance(enrolled, str)
+    sound = np.concatenate([voice("anna", 6, seed=2), voice("bert", 6, seed=2)])
+    memory = engine.memory()
+    first = engine.listen(memory, sound, enrolled[0])
+    asked.clear()
+    again = engine.listen(memory, sound, enrolled[0])
+    stricter = engine.listen(memory, sound, enrolled[0], DecisionConfig(false_accept=1e-9))
+    free = engine.listen(memory, sound, None)
+    assert not asked
+    assert again.states == first.states
+    assert "match" in {state for _, state in first.states}
+    assert stricter.states != first.states
+    assert not free.states
+    np.testing.assert_array_equal(again.cosine, first.cosine)
+    fresh = engine.listen(engine.memory(), sound, None)
+    assert asked
+    assert fresh.turns == free.turns
+
+
+def test_an_enrolment_that_is_refused_says_why(spectral_bundle: Bundle) -> None:
+    assert Engine(spectral_bundle).enrol(np.zeros(5 * SAMPLE_RATE_HZ, np.float32)) == "silent"
+
+
+def test_too_little_speech_is_refused(
+    tmp_path: Path, spectral_bundle: Bundle, voice: Callable[..., Float32]
+) -> None:
+    for name in ("anna", "bert"):
+        (tmp_path / name).mkdir()
+        for seed in range(2):
+            sf.write(tmp_path / name / f"{seed}.wav", voice(name, 2, seed=seed), SAMPLE_RATE_HZ)
+    with pytest.raises(benchmark.BenchmarkError, match="no conversation can be made of 2 speakers"):
+        benchmark.run(tmp_path, tmp_path / "o", bundle=spectral_bundle.folder, progress=False)
+    with pytest.raises(TuneError, match="too little to try"):
+        tune(tmp_path, Costs(), bundle=spectral_bundle.folder, progress=False)
+
+
+def test_the_threshold_of_another_run(tmp_path: Path) -> None:
+    (tmp_path / "benchmark.json").write_text('{"cosine_threshold": 0.61}')
+    assert benchmark._threshold(str(tmp_path / "benchmark.json")) == 0.61
+    assert benchmark._threshold("0.5") == 0.5
+    for text in ("none", "null"):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(benchmark.BenchmarkError, match="neither a cosine nor"):
+            benchmark._threshold(str(tmp_path / "x.json"))
+    with pytest.raises(benchmark.BenchmarkError, match="neither a cosine nor"):
+        benchmark._threshold(str(tmp_path / "missing.json"))
+
+
+def test_rttm_of_other_files_is_refused(tmp_path: Path) -> None:
+    line = "SPEAKER {} 1 0 2 <NA> <NA> a <NA> <NA>\n"
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.rttm").write_text(line.format(name))
+    with pytest.raises(benchmark.VoxwatchError, match=r"none of the reference's 1 files.*'one'"):
+        benchmark.score_rttm(tmp_path / "one.rttm", tmp_path / "two.rttm", tmp_path)
+
+
+def bounded(events: int, exposure: float, upper: float) -> Bounded:
+    return Bounded(events, exposure, events / exposure, upper)
+
+
+def tried(accept: float, accept_upper: float, miss_upper: float, p50_s: float) -> Tried:
+    return Tried(
+        DecisionConfig(false_accept=accept, miss=0.05),
+        bounded(0, 400, accept_upper),
+        bounded(1, 200, miss_upper),
+        bounded(0, 4, 0.75),
+        p50_s,
+    )
+
+
+def test_the_quickest_setting_that_credibly_keeps_the_costs_is_chosen() -> None:
+    some = (tried(0.04, 0.03, 0.02, 2), tried(0.02, 0.0075, 0.03, 3), tried(0.01, 0.0075, 0.03, 4))
+    tuning = Tuning(Costs(0.01, 0.05), some, 200)
+    assert tuning.chosen() is some[1]
+    text = as_toml(tuning)
+    assert "\nfalse_accept = 0.02\nmiss = 0.05\n" in text
+    assert "200 speakers: at most 1 % false accepts and 5 % misses" in text
+    assert "0 of 400 wrong, up to 0.75 %; 1 of 200 wrong, up to 3 %" in text
+    assert as_text(tuning).splitlines()[2].split()[:3] == ["2", "/", "5"]
+
+
+def test_what_the_recordings_cannot_support_is_refused_with_what_would() -> None:
+    one = tried(0.01, 0.0075, 0.03, 4)
+    with pytest.raises(TuneError, match=r"0.1 % false accepts need 3000 streams of impostors"):
+        Tuning(Costs(0.001, 0.05), (one,), 200).chosen()
+    with pytest.raises(TuneError, match=r"1 % misses need 300 streams.*there are 200"):
+        Tuning(Costs(0.01, 0.01), (one,), 200).chosen()
+    with pytest.raises(TuneError, match=r"0.04 false alarms per hour need 75 h.*there are 4.00"):
+        Tuning(Costs(0.01, 0.05, 0.04), (one,), 200).chosen()
+    with pytest.raises(TuneError, match="no setting keeps this on these recordings"):
+        Tuning(Costs(0.01, 0.02), (one,), 200).chosen()
+    assert Tuning(Costs(0.01, 0.05, 0.8), (one,), 200).chosen() is one
+
+
+@pytest.mark.parametrize("costs", [(0, 0.05, None), (0.01, 0.5, None), (0.01, 0.05, 0)])
+def test_costs_that_make_no_sense(costs: tuple[float, float, float | None]) -> None:
+    with pytest.raises(TuneError):
+        Costs(*costs)
+
+
+def test_tuning_on_recordings(people: Path, spectral_bundle: Bundle, tmp_path: Path) -> None:
+    arguments = ["tune", str(people), "--bundle", str(spectral_bundle.folder), "--streams", "4"]
+    output = tmp_path / "voxwatch.toml"
+    wide = CliRunner().invoke(
+        app, [*arguments, "--false-accept", "0.4", "--miss", "0.499", "--output", str(output)]
+    )
+    refused = isinstance(wide.exception, TuneError)
+    assert "false accepts" in wide.output
+    assert refused or "false_accept = " in output.read_text()
+    strict = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "strict.toml")])
+    assert isinstance(strict.exception, TuneError)
+    assert "cannot support this: 1 % false accepts need 300 streams" in str(strict.exception)
+    assert not (tmp_path / "strict.toml").exists()
+
+
+def test_a_change_of_voice_alarms_even_where_the_match_goes_on() -> None:
+    decided = {"speaker": "a", "llr": 1.0, "net_speech_s": 1.0, "reason": ""}
+    change = {"detected_at": 4.0, "llr": -3.0, "from_speaker": "a", "to_speaker": "voice-2"}
+    events = [
+        Change(t=1.0, at=0.5, **change),  # nobody is matched yet
+        Decision(t=2.0, since=2.0, state="match", **decided),
+        Change(t=4.0, at=3.0, **change),
+    ]
+    assert heard([*events]).states == ((2.0, "match"), (4.0, "uncertain"), (4.0, "match"))
+    rejected = Decision(t=4.0, since=3.0, state="mismatch", **decided)
+    assert heard([*events, rejected]).states[-1] == (4.0, "mismatch")
+
+
+def test_turns_are_the_speech_divided_at_the_changes() -> None:
+    spoken = [
+        Utterance(t=b, start=a, end=b, speech_s=b - a, state="unknown", speaker=None, llr=None)
+        for a, b in ((0.0, 4.0), (5.0, 9.0))
+    ]
+    change = {"detected_at": 9.0, "llr": -3.0}
+    changes = [
+        Change(t=9.0, at=2.0, from_speaker="voice-1", to_speaker="voice-2", **change),
+        Change(t=9.0, at=4.5, from_speaker="voice-2", to_speaker="voice-1", **change),
+    ]
+    assert heard([*spoken, *changes]).turns == (
+        Turn(0.0, 2.0, "voice-1"),
+        Turn(2.0, 4.0, "voice-2"),
+        Turn(5.0, 9.0, "voice-1"),
+    )
+    assert heard([*spoken]).turns == (Turn(0.0, 4.0, "part"), Turn(5.0, 9.0, "part"))
