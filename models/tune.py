@@ -186,8 +186,11 @@ def tune(
 
 
 def _settings(costs: Costs) -> list[DecisionConfig]:
+    budget = DecisionConfig().false_alarms_per_hour
+    if costs.false_alarms_h is not None:
+        budget = costs.false_alarms_h
     return [
-        DecisionConfig(false_accept=accept, miss=miss)
+        DecisionConfig(false_accept=accept, miss=miss, false_alarms_per_hour=budget)
         for accept in sorted({min(LARGEST_RATE, f * costs.false_accept) for f in FACTORS})
         for miss in sorted({min(LARGEST_RATE, f * costs.miss) for f in FACTORS})
     ]
@@ -266,6 +269,7 @@ def as_toml(tuning: Tuning) -> str:
         "# It holds for voices, microphones and enrolments like those of the recordings.\n"
         f"false_accept = {chosen.decisions.false_accept:g}\n"
         f"miss = {chosen.decisions.miss:g}\n"
+        f"false_alarms_per_hour = {chosen.decisions.false_alarms_per_hour:g}\n"
     )
 
 

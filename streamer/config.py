@@ -45,6 +45,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=1e5)]
 Rate = Annotated[float, msgspec.Meta(gt=0, lt=0.5)]
 Probability = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Budget = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Topic = Annotated[str, msgspec.Meta(pattern=r"^[^+#\x00/]+(/[^+#\x00/]+)*$", max_length=200)]
@@ -100,6 +101,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hop_s: Annotated[float, msgspec.Meta(ge=0.25, le=5)] = 0.5
     false_accept: Rate = 0.01
     miss: Rate = 0.05
+    false_alarms_per_hour: Budget = 1.0  # takeovers seen where an accepted speaker goes on
     prior: Probability = 0.5
     tls_cert: Path | None = None  # PEM, the whole chain
     tls_key: Path | None = None

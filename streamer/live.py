@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,7 +52,9 @@ class LiveStream:
         self.id, self.secret = secrets.token_hex(4), secrets.token_urlsafe(24)
         self.label, self.asked, self._sides = start.label, asked, dict(sides)
         self.decisions = DecisionConfig(
-            false_accept=start.false_accept or config.false_accept, miss=start.miss or config.miss
+            false_accept=start.false_accept or config.false_accept,
+            miss=start.miss or config.miss,
+            false_alarms_per_hour=config.false_alarms_per_hour,
         )
         window_s, hop_s = start.window_s or config.window_s, start.hop_s or config.hop_s
         self.windows = WindowConfig(window_s=window_s, hop_s=min(hop_s, window_s))
@@ -245,7 +248,8 @@ class LiveStream:
             if asked.claim is not None:
                 sides = await sides_of(self.parts, names)
                 self._claim(tuple(sides) if names else (), sides)
-            self.decisions = DecisionConfig(
+            self.decisions = replace(
+                self.decisions,
                 false_accept=asked.false_accept or self.decisions.false_accept,
                 miss=asked.miss or self.decisions.miss,
             )

@@ -46,6 +46,10 @@ def session_config(config: Config) -> SessionConfig:
     """What a stream on this machine is configured by."""
     return SessionConfig(
         windows=WindowConfig(window_s=config.window_s, hop_s=config.hop_s),
-        decisions=DecisionConfig(false_accept=config.false_accept, miss=config.miss),
+        decisions=DecisionConfig(
+            false_accept=config.false_accept,
+            miss=config.miss,
+            false_alarms_per_hour=config.false_alarms_per_hour,
+        ),
         prior=config.prior,
     )

@@ -36,6 +36,8 @@ NOT_RUN = {
     "voxwatch listen": "it needs a microphone: tests/streamer/test_listen.py runs it",
     "voxwatch bench": "it takes minutes: tests/streamer runs it on a few streams",
     "voxwatch evaluate speakers": "all conditions with plots; the list before it is run",
+    "voxwatch benchmark": "minutes; tests/models/test_benchmark.py runs a small one",
+    "voxwatch tune": "minutes; tests/models/test_benchmark.py runs a small one",
     "voxwatch models pull": "it needs the network",
     "voxwatch models import": "it needs a checkpoint of some 30 MB",
     "voxwatch models export": "it needs a trained network",
