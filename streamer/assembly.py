@@ -44,6 +44,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
         threads=config.threads,
         backlog_s=config.limits.backlog_s,
         capacity=_windows_in_line(config.limits),
+        batching=config.batching,
     )
     engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
     scorer, model = Scorer(bundle), _model(bundle, backend)

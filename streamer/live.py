@@ -13,8 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from engine import events
 from engine.decisions import DecisionConfig
 from engine.errors import AudioError, VoxwatchError
@@ -27,6 +25,7 @@ from streamer import wire
 from streamer.outbox import Message, Outbox
 from streamer.parts import Parts, bounds_of
 from streamer.requests import Configure, StartStream, claims_of
+from streamer.speakers import alike
 from streamer.wire import WireError
 
 log = logging.getLogger("voxwatch.server")
@@ -262,7 +261,7 @@ class LiveStream:
             wanted = [n for n in self.asked if n in self.names] if self.asked else everybody
             sides = {name: everybody[name] for name in wanted if name in everybody}
             gone = self.names - sides.keys()
-            if _alike(self._sides, sides):
+            if alike(self._sides, sides):
                 return
             self._claim(self.asked, sides)
             if self.asked and gone:
@@ -290,13 +289,6 @@ class LiveStream:
                 bounds=bounds_of(self.decisions),
             )
         )
-
-
-def _alike(some: Mapping[str, Sides], others: Mapping[str, Sides]) -> bool:
-    """Whether both are the same voiceprints: a name may have been given to another voice."""
-    return some.keys() == others.keys() and all(
-        np.array_equal(sides.embeddings, others[name].embeddings) for name, sides in some.items()
-    )
 
 
 async def sides_of(parts: Parts, names: tuple[str, ...]) -> dict[str, Sides]:

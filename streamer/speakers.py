@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from engine.scores import Scorer, Sides
 from streamer.store import BadName, OtherModel, Store, StoreError, UnknownSpeaker, clean_name
@@ -55,3 +57,10 @@ class Speakers:
             raise WireError("store-failed", str(error)) from error
         everybody |= {name: print_.sides(self._scorer) for name, print_ in found.items()}
         return {name: everybody[name] for name in cleaned}
+
+
+def alike(some: Mapping[str, Sides], others: Mapping[str, Sides]) -> bool:
+    """Whether both are the same voiceprints: a name may have been given to another voice."""
+    return some.keys() == others.keys() and all(
+        np.array_equal(sides.embeddings, others[name].embeddings) for name, sides in some.items()
+    )

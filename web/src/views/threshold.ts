@@ -45,7 +45,7 @@ function noteOf(
   const source = !points
     ? "The rates were not measured for this model."
     : known
-      ? "Rates of single scores, estimated on the model's evaluation."
+      ? "Rates of single scores on 3 s of speech, estimated on the model's evaluation, whose enrolments are as short. Decisions rest on more speech than that."
       : "The evaluation does not reach to this bound.";
   return fixed ? `${source} Whoever opened this stream set its target.` : source;
 }
