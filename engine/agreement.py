@@ -1,11 +1,11 @@
-"""Is it one voice? The parts of an enrolment compared with each other."""
+"""Is it one voice? The parts of an enrolment compared with each other, and with earlier ones."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.scores import Scorer
+from engine.scores import Scorer, Sides
 
 Bools = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
@@ -38,6 +38,17 @@ def one_voice_llr(scorer: Scorer, embeddings: Float32, part_s: float) -> float:
     llr = scorer.score(a, a_s, b, b_s).llr
     assert llr is not None
     return llr
+
+
+def nearest_llr(scorer: Scorer, kept: Sides, embedding: Float32, speech_s: float) -> float:
+    """LLR that ``embedding`` ``(D,)`` is the voice of the nearest of ``kept``.
+
+    The nearest counts because streams are scored by it: a person's recordings by two
+    microphones need not be alike as long as each new one is like some other.
+    """
+    llr = scorer.compare(kept, scorer.sides(embedding[None], speech_s)).llr
+    assert llr is not None
+    return float(llr.max())
 
 
 def _halves(embeddings: Float32) -> Bools:

@@ -31,9 +31,9 @@ class BatcherConfig:
 
     batch_sizes: tuple[int, ...] = (1,)
     capacity: int = 1024  # windows in line; more are refused
-    vad_rows: int = 64
+    vad_rows: int = 128
     vad_frames: int = 512  # of all streams in one batch: some 25 ms of one core
-    vad_wait_s: float = 0.025  # how long frames gather; part of every event's delay
+    vad_wait_s: float = 0.04  # how long frames gather; part of every event's delay
     pressure: PressureConfig = field(default_factory=PressureConfig)
 
     def __post_init__(self) -> None:

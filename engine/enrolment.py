@@ -16,7 +16,7 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agreement import agreement, one_voice_llr, unit_mean
+from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.audio import MAX_CLIPPED, SILENCE_DBFS
 from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Refused
 from engine.exchange import Exchange
@@ -27,7 +27,7 @@ from engine.pcm import PcmDecoder
 from engine.quality import NOISY_SNR_DB, Tally, figures, tally
 from engine.scores import Scorer
 from engine.vad import FRAME_SAMPLES
-from engine.voiceprints import Prototype
+from engine.voiceprints import Prototype, Voiceprint
 from engine.windows import WindowConfig, Windows, seconds
 
 Float32 = NDArray[np.float32]
@@ -47,7 +47,8 @@ class EnrolmentConfig:
     under 0 two voices are likelier than one. With the bundled model 8 of 175 stretches of
     20 s by one speaker were refused, and 89, 95 and 99 % of those in which another speaker of
     the same corpus spoke for 2.5, 5 and 10 s; measured on the 88 speakers with so much speech
-    among those it was calibrated on, none of whom it was trained on.
+    among those it was calibrated on, none of whom it was trained on. An enrolment that joins
+    others is held to it too, in its LLR against the nearest of them.
     """
 
     needed_s: float = 20.0
@@ -91,6 +92,7 @@ class Enrolment(Exchange[_Item]):
     """Gathers the speech of one person. Ends in ``Enrolled`` or ``Refused``.
 
     Either comes as soon as there is enough speech; sound that is sent later is ignored.
+    ``kept`` are the prototypes it joins, whose voice it must be.
     """
 
     def __init__(
@@ -99,8 +101,10 @@ class Enrolment(Exchange[_Item]):
         *,
         decoder: PcmDecoder | None = None,
         config: EnrolmentConfig | None = None,
+        kept: Voiceprint | None = None,
     ) -> None:
         scorer.require_calibration()
+        self._kept = None if kept is None else kept.sides(scorer)
         self._config = config or EnrolmentConfig()
         super().__init__(decoder, self._config.gate, period=STEP_SAMPLES)
         part_s = self._config.part_s
@@ -207,10 +211,20 @@ class Enrolment(Exchange[_Item]):
         return None
 
     def _voice_refusal(self) -> tuple[RefusalCode, str] | None:
-        llr = one_voice_llr(self._scorer, np.stack(self._parts), self._config.part_s)
+        parts, part_s = np.stack(self._parts), self._config.part_s
+        if one_voice_llr(self._scorer, parts, part_s) < self._config.one_voice_llr:
+            return "several-voices", (
+                "more than one voice was heard: enrol one person alone, without a radio or others"
+                " nearby"
+            )
+        if self._kept is None:
+            return None
+        llr = nearest_llr(self._scorer, self._kept, unit_mean(parts), part_s * len(parts))
         if llr >= self._config.one_voice_llr:
             return None
+        count = len(self._kept.embeddings)
+        before = "the recording" if count == 1 else f"all {count} recordings"
         return "several-voices", (
-            "more than one voice was heard: enrol one person alone, without a radio or others"
-            " nearby"
+            f"this is another voice than in {before} it was to join (LLR {llr:.1f}): check who"
+            " speaks in each, and give every person a name of their own"
         )

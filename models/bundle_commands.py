@@ -149,6 +149,7 @@ def verify(
     from models.registry import verify as check
 
     _report(check(bundle))
+    typer.echo("verified: manifest and checksums are right, and the graph runs")
 
 
 def _report(bundle: Bundle) -> None:

@@ -65,9 +65,12 @@ async def dial(
     """Connect to ``path`` of the server. Raises :class:`ConnectionFailed`, never hangs.
 
     ``ping_s`` is how often the connection is tried, and how long an answer may take; None
-    leaves that to the caller.
+    leaves that to the caller. ``tls`` None trusts whom the system trusts.
     """
     target = address(url, path)
+    secure = target.startswith("wss:")
+    if tls and not secure:
+        raise ConnectionFailed(f"{_server(target)} is not encrypted: with --ca write wss://")
     try:
         return await open_websocket(
             target,
@@ -79,14 +82,20 @@ async def dial(
             ping_timeout=ping_s,
             close_timeout=CLOSE_TIMEOUT_S,
             max_size=MESSAGE_BYTES,
-            ssl=tls,
+            ssl=(tls or ssl.create_default_context()) if secure else None,
         )
     except InvalidStatus as error:
         raise _refused(target, error) from error
     except (InvalidURI, InvalidHandshake) as error:
         message = f"{_server(target)} does not speak WebSocket: is this the address of voxwatch?"
+        if not secure:
+            message += " (a server with TLS wants wss://)"
         # A connection cut during the handshake is the network's doing (EOFError).
         raise ConnectionFailed(message, transient=error.__cause__ is not None) from error
+    except ssl.SSLCertVerificationError as error:
+        why = f"its certificate is not trusted ({error.verify_message})"
+        message = f"{_server(target)}: {why}: name the file of who vouches for it with --ca"
+        raise ConnectionFailed(message) from error
     except ssl.SSLError as error:
         raise ConnectionFailed(f"{_server(target)}: TLS failed: {error.reason or error}") from error
     except OSError as error:  # TimeoutError is one too

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from typing import NoReturn
 
 from engine import events
@@ -13,6 +12,7 @@ from engine.enrolment import Enrolment, EnrolmentConfig
 from engine.errors import AudioError, VoxwatchError
 from engine.pcm import PcmDecoder
 from engine.service import Stream
+from engine.voiceprints import Voiceprint
 from streamer import wire
 from streamer.link import PART_S, Link
 from streamer.live import SAMPLE_BYTES
@@ -31,6 +31,7 @@ from streamer.store import (
     Consent,
     NameTaken,
     OtherModel,
+    Profile,
     StoreError,
     UnknownSpeaker,
     clean_name,
@@ -51,12 +52,12 @@ CODES = {
 async def enroll(parts: Parts, link: Link) -> None:
     """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
     start = parse_enrolment(await first_text(link, parts.config.limits.start_s))
-    await _check(parts, start)
+    kept = await _check(parts, start)
     config = EnrolmentConfig()
     decoder = PcmDecoder(
         start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
     )
-    enrolment = Enrolment(parts.scorer, decoder=decoder, config=config)
+    enrolment = Enrolment(parts.scorer, decoder=decoder, config=config, kept=kept)
     stream = parts.engine.open(enrolment, live=False)
     outbox = link.outbox = Outbox(first=0, limit=parts.config.limits.outbox)
     outbox.put(Message(_ready(parts, start, config)))
@@ -81,27 +82,29 @@ async def enroll(parts: Parts, link: Link) -> None:
         log.info("enrolment %s closed", link.number)
 
 
-async def _check(parts: Parts, start: StartEnroll) -> None:
-    """What can be refused before anybody has spoken for twenty seconds."""
+async def _check(parts: Parts, start: StartEnroll) -> Voiceprint | None:
+    """What is refused before anybody has spoken for twenty seconds; what is to be added to."""
     version = parts.config.consent.version
     assert start.consent is not None
     if start.consent.text_version != version:
         message = f"the text of consent is version {version}: read that and agree to it"
         raise WireError("consent-missing", message)
     try:
-        await asyncio.to_thread(_check_name, parts, start)
+        return await asyncio.to_thread(_joined, parts, start)
     except StoreError as error:
         raise _refusal(error) from error
 
 
-def _check_name(parts: Parts, start: StartEnroll) -> None:
-    now = time.time()
+def _joined(parts: Parts, start: StartEnroll) -> Voiceprint | None:
+    """The voiceprint that gets another prototype, None for a new one. Raises `StoreError`."""
+    name, now = clean_name(start.name), time.time()
     if start.add:
-        parts.store.voiceprints(parts.model.sha256, now, [start.name])
-        return
-    with suppress(UnknownSpeaker):
-        parts.store.profile(clean_name(start.name), now)
-        raise NameTaken("somebody is enrolled under that name: choose another, or add to it")
+        return parts.store.voiceprints(parts.model.sha256, now, [name])[name]
+    try:
+        parts.store.profile(name, now)
+    except UnknownSpeaker:
+        return None
+    raise NameTaken("somebody is enrolled under that name: choose another, or add to it")
 
 
 def _ready(parts: Parts, start: StartEnroll, config: EnrolmentConfig) -> wire.EnrollReady:
@@ -183,23 +186,23 @@ async def _store(
     parts: Parts, start: StartEnroll, enrolment: Enrolment, enrolled: events.Enrolled
 ) -> wire.EnrolledAs:
     try:
-        name = await asyncio.to_thread(_add, parts, start, enrolment)
+        profile = await asyncio.to_thread(_add, parts, start, enrolment)
     except StoreError as error:
         raise _refusal(error) from error
     return wire.EnrolledAs(
         t=enrolled.t,
-        name=name,
-        net_speech_s=enrolled.net_speech_s,
-        prototypes=enrolled.prototypes,
+        name=profile.name,
+        net_speech_s=profile.net_speech_s,
+        prototypes=profile.prototypes,
         agreement=enrolled.agreement,
     )
 
 
-def _add(parts: Parts, start: StartEnroll, enrolment: Enrolment) -> str:
-    """The name as it was stored; what was said before is on the disk when this returns."""
+def _add(parts: Parts, start: StartEnroll, enrolment: Enrolment) -> Profile:
+    """The person as stored; the voiceprint is on the disk when this returns."""
     now = time.time()
     assert start.consent is not None
-    profile = parts.store.add(
+    return parts.store.add(
         start.name,
         enrolment.prototypes,
         consent=Consent(start.consent.text_version, now),
@@ -209,7 +212,6 @@ def _add(parts: Parts, start: StartEnroll, enrolment: Enrolment) -> str:
         now=now,
         extend=start.add,
     )
-    return profile.name
 
 
 def _refusal(error: StoreError) -> WireError:

@@ -4,6 +4,8 @@ The engine's stream, the session's claim, the outbox, and a count of the bytes t
 connection attends it (:mod:`streamer.streaming`); when one is lost, the next goes on.
 """
 
+# Over 300 lines: one object owns one stream, and what it tells of itself is a third of it.
+
 from __future__ import annotations
 
 import asyncio
@@ -65,6 +67,8 @@ class LiveStream:
         self.received_bytes = 0
         self.bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
         self.decision: events.Decision | None = None
+        self._speech_s = 0.0  # of the spans that have ended
+        self._speaking_since: float | None = None
         self.closing = (1000, "")  # close code and reason once everything has been told
         self.finished = self.retiring = False
         self.intake = asyncio.Lock()  # held while a message is taken
@@ -135,11 +139,15 @@ class LiveStream:
             claims=self.claims,
             bounds=bounds_of(self.decisions),
             model=self.parts.model,
+            window_s=self.windows.window_s,
+            hop_s=self.windows.hop_s,
+            decide_s=self.decisions.decide_s,
         )
 
     def state(self) -> wire.StreamState:
         """How it stands, for monitors that come later."""
-        decision = self.decision
+        decision, received_s, since = self.decision, self.session.received_s, self._speaking_since
+        under_way_s = 0.0 if since is None else max(0.0, received_s - since)
         return wire.StreamState(
             stream=self.id,
             label=self.label,
@@ -150,7 +158,12 @@ class LiveStream:
             state=decision.state if decision else None,
             speaker=decision.speaker if decision else None,
             since=decision.since if decision else None,
-            received_s=self.session.received_s,
+            speaking=since is not None,
+            speech_s=self._speech_s + under_way_s,
+            window_s=self.windows.window_s,
+            hop_s=self.windows.hop_s,
+            decide_s=self.decisions.decide_s,
+            received_s=received_s,
             opened_at=self.opened_at,
         )
 
@@ -201,11 +214,18 @@ class LiveStream:
         """To the client and to whoever follows the stream."""
         if isinstance(event, events.Decision):
             self.decision = event
+        elif isinstance(event, events.Vad):
+            self._heard(event)
         message = Message(event)
         self.parts.counts.messages[str(event.__struct_config__.tag)] += 1
         self.outbox.put(message)
         if len(self.parts.hub):
             self.parts.hub.publish(self.id, message)
+
+    def _heard(self, vad: events.Vad) -> None:
+        if self._speaking_since is not None:
+            self._speech_s += max(0.0, vad.at - self._speaking_since)
+        self._speaking_since = vad.at if vad.speech else None
 
     async def pump(self) -> None:
         """Tell what the engine says until it has said all. Never raises."""

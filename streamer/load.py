@@ -35,7 +35,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``delay_*``: from sending the last sample of a window to holding its score, in seconds.
+    """``delay_*``: from sending the last sample of a window to holding its score, in seconds; 0
+    where there were none.
 
     It contains the way through both sockets and the clients' own scheduling, so it is never
     less than what the server took. ``behind_s``: how late the clients themselves were.
@@ -120,13 +121,13 @@ class Crowd:
             paced.delays.clear()
             paced.behind_s, paced.lags = 0.0, 0
         await asyncio.sleep(self._load.seconds)
-        delays = np.array([d for paced, _ in self._streams for _, d in paced.delays] or [math.inf])
+        delays = np.array([d for paced, _ in self._streams for _, d in paced.delays])
         return Measured(
             streams=len(self._streams),
             seconds=self._load.seconds,
-            scores=int(np.isfinite(delays).sum()),
-            delay_p50_s=float(np.percentile(delays, 50)),
-            delay_p99_s=float(np.percentile(delays, 99)),
+            scores=len(delays),
+            delay_p50_s=float(np.percentile(delays, 50)) if len(delays) else 0.0,
+            delay_p99_s=float(np.percentile(delays, 99)) if len(delays) else 0.0,
             behind_s=max(paced.behind_s for paced, _ in self._streams),
             lag_events=sum(paced.lags for paced, _ in self._streams),
             lost=sum(task.done() for _, task in self._streams),

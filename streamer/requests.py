@@ -282,9 +282,11 @@ def _converted(fields: dict[str, Any], kind: Any, *, strict: bool = True) -> Any
     try:
         return msgspec.convert(fields, kind, strict=strict)
     except (ValueError, RecursionError) as error:
-        path = str(error).rpartition("`$.")[2].partition("`")[0]
+        what, _, where = str(error).rpartition(" - at `$.")
+        path = where.partition("`")[0]
         code = _CODE_OF_FIELD.get(path.partition(".")[0], "bad-parameter")
-        raise WireError(code, str(error)[:MAX_TOLD]) from error
+        told = f"{path}: {what[:1].lower()}{what[1:]}" if what else str(error)
+        raise WireError(code, told[:MAX_TOLD]) from error
 
 
 def _checked(start: StartStream) -> StartStream:

@@ -45,16 +45,17 @@ class FileSource:
 
     It is read as it is sent, whatever its length. Raises :class:`AudioError` here and while
     reading, for a file that is none, has several channels and none chosen, or is damaged.
+    ``duration_s`` is what its header says.
     """
 
     def __init__(self, path: Path, channel: int | None = None) -> None:
-        self._path = path
+        self.path = path
         if not path.is_file():
             raise AudioError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
         try:
             # By descriptor: the content decides the format, never the name.
             with open(path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:
-                rate, channels = sound.samplerate, sound.channels
+                rate, channels, frames = sound.samplerate, sound.channels, sound.frames
         except sf.LibsndfileError as error:
             raise AudioError(f"{path}: not a sound file that can be read: convert it") from error
         if channels > 1 and channel is None:
@@ -63,6 +64,7 @@ class FileSource:
         if not 0 <= self._channel < channels:
             raise AudioError(f"{path}: has no channel {channel}, only 0 to {channels - 1}")
         self.format = Format("pcm_f32le", rate)
+        self.duration_s = frames / rate
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces():
@@ -71,14 +73,12 @@ class FileSource:
 
     def _pieces(self) -> Iterator[bytes]:
         frames = round(PIECE_S * self.format.sample_rate)
-        with open(self._path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:
+        with open(self.path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:
             while True:
                 try:
                     block = sound.read(frames, dtype="float32", always_2d=True)
                 except sf.LibsndfileError as error:
-                    raise AudioError(
-                        f"{self._path}: damaged or cut short: copy it again"
-                    ) from error
+                    raise AudioError(f"{self.path}: damaged or cut short: copy it again") from error
                 if not len(block):
                     return
                 yield np.ascontiguousarray(block[:, self._channel], "<f4").tobytes()

@@ -150,7 +150,11 @@ class EnrollReady(events.Event, frozen=True, kw_only=True, tag="ready"):
 
 
 class EnrolledAs(events.Event, frozen=True, kw_only=True, tag="enrolled"):
-    """The voiceprint is stored, durably, under ``name``."""
+    """The voiceprint is stored, durably, under ``name``.
+
+    ``prototypes`` and ``net_speech_s`` are all that is kept of the person, ``agreement`` is
+    that of this enrolment.
+    """
 
     name: str
     net_speech_s: float
@@ -159,7 +163,10 @@ class EnrolledAs(events.Event, frozen=True, kw_only=True, tag="enrolled"):
 
 
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
-    """One open stream as monitors see it."""
+    """One open stream as monitors see it.
+
+    ``speaking``: somebody speaks just now; ``speech_s`` is the net speech so far.
+    """
 
     stream: str
     label: str
@@ -170,6 +177,11 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     state: events.State | None
     speaker: str | None
     since: float | None
+    speaking: bool
+    speech_s: float
+    window_s: float
+    hop_s: float
+    decide_s: float
     received_s: float
     opened_at: float
 
@@ -189,6 +201,9 @@ class Opened(events.Event, frozen=True, kw_only=True, tag="opened"):
     claims: tuple[str, ...]
     bounds: Bounds
     model: Model
+    window_s: float
+    hop_s: float
+    decide_s: float
 
 
 class Closed(events.Event, frozen=True, kw_only=True, tag="closed"):

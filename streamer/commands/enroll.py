@@ -25,11 +25,14 @@ from streamer.commands.options import (
     configured,
     trusting,
 )
+from streamer.commands.teller import Teller
 
 if TYPE_CHECKING:
-    from engine.voiceprints import Prototype
+    from engine.voiceprints import Voiceprint
     from streamer.config import Config
+    from streamer.replay import Replay
     from streamer.sources import Format
+    from streamer.store import Store
 
     Source = Any  # a FileSource or a Microphone: pieces of PCM, and their `format`
 
@@ -71,10 +74,13 @@ def enroll(
     """Enrol a person: 20 s of speech, from recordings or the microphone.
 
     The person has to agree to the text that is shown; --consent says that they have. Sound
-    that is too short, clipped, noisy or of several voices is refused, and nothing is stored.
+    that is too short, clipped, noisy or of several voices is refused, and so is another voice
+    than in the recordings before it. Nothing of what is refused is stored; a server stores each
+    recording on its own.
 
     \b
-    Exit status: 0 enrolled; 1 refused, or no consent; 2 error.
+    Exit status: 0 enrolled; 1 refused, or the person does not agree; 2 error, as when nobody
+    can be asked.
 
     \b
     Examples:
@@ -104,37 +110,6 @@ def enroll(
         raise typer.Exit(EXIT_NEGATIVE)
 
 
-class Teller:
-    """Says how it goes: on stderr for people, as JSON lines for machines."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._json = as_json
-        self._percent = 0
-
-    def tell(self, event: Any) -> None:
-        """One event of an enrolment."""
-        from streamer.client import as_line
-
-        if self._json:
-            typer.echo(as_line(event))
-            return
-        kind = type(event).__name__
-        if kind == "Progress" and event.percent // 10 > self._percent // 10:
-            self._percent = event.percent
-            problems = f" ({', '.join(event.problems)})" if event.problems else ""
-            typer.echo(f"{event.percent:3d} % of {event.needed_s:g} s{problems}", err=True)
-        elif kind == "Refused":
-            typer.echo(f"refused: {event.message} ({event.code})", err=True)
-        elif kind == "Failure":
-            typer.echo(f"{event.message} ({event.code})", err=True)
-
-    def done(self, name: str, prototypes: int, net_speech_s: float) -> None:
-        """The last word."""
-        if not self._json:
-            kept = "1 prototype" if prototypes == 1 else f"{prototypes} prototypes"
-            typer.echo(f"{name} is enrolled: {kept} from {net_speech_s:.1f} s of speech")
-
-
 def agreed(consent: bool, text: str) -> bool:
     """Whether the person agrees to ``text``. Raises where nobody can be asked."""
     if consent:
@@ -158,55 +133,71 @@ async def _here(
 ) -> bool:
     """Into the store of this machine; whether it was."""
     from engine.bundle import MODEL_FILE
-    from engine.service import Engine
     from streamer.keys import load_key
     from streamer.replay import Replay
-    from streamer.store import Consent, NameTaken, Store
+    from streamer.store import Consent, Store
 
     with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
-        taken = any(profile.name == name for profile in store.profiles(time.time()))
-        if taken and not add:  # before anybody has spoken
-            raise NameTaken(f"{name!r} is enrolled: --add gives another prototype")
+        _check_name(store, name, add)  # before anybody has spoken
         if not agreed(consent, config.consent.text):
             return False
         models = Replay(config.bundle, config.provider)
-        prototypes: list[Prototype] = []
-        async with Engine(models.backend, models.vad) as engine:
-            for source in sources:
-                found = await _prototypes(engine, models.scorer, source, teller)
-                if not found:
-                    return False
-                prototypes += found
-        manifest, now = models.bundle.manifest, time.time()
+        manifest = models.bundle.manifest
+        sha256 = manifest.sha256[MODEL_FILE]
+        before = store.voiceprints(sha256, time.time(), [name])[name] if add else None
+        after = await _heard(models, name, sources, before, teller)
+        if after is None:
+            return False
+        new = after.prototypes[len(before.prototypes) if before else 0 :]
+        now = time.time()
         profile = store.add(
             name,
-            prototypes,
+            new,
             consent=Consent(config.consent.version, now),
             model_name=manifest.name,
-            model_sha256=manifest.sha256[MODEL_FILE],
+            model_sha256=sha256,
             ttl_s=config.ttl_s(ttl_days),
             now=now,
-            extend=taken,
+            extend=add,
         )
     teller.done(profile.name, profile.prototypes, profile.net_speech_s)
     return True
 
 
-async def _prototypes(
-    engine: Any, scorer: Any, source: Source, teller: Teller
-) -> tuple[Prototype, ...]:
-    """What one source gives; nothing where it is refused."""
+def _check_name(store: Store, name: str, add: bool) -> None:
+    from streamer.store import NameTaken, UnknownSpeaker
+
+    taken = any(profile.name == name for profile in store.profiles(time.time()))
+    if taken and not add:
+        raise NameTaken(f"{name!r} is enrolled: --add gives another prototype")
+    if add and not taken:
+        raise UnknownSpeaker(f"{name!r} is not enrolled: check the name, or leave out --add")
+
+
+async def _heard(
+    models: Replay, name: str, sources: list[Source], kept: Voiceprint | None, teller: Teller
+) -> Voiceprint | None:
+    """``kept`` and a prototype of each source, all of one voice; None where one is refused."""
     from engine.enrolment import Enrolment
     from engine.pcm import PcmDecoder
+    from engine.service import Engine
+    from engine.voiceprints import Voiceprint
     from streamer.together import beside
 
-    async with _open(source):
-        form: Format = source.format
-        decoder = PcmDecoder(form.encoding, form.sample_rate)
-        enrolment = Enrolment(scorer, decoder=decoder)
-        stream = engine.open(enrolment, live=False)
-        await beside(_tell_all(stream, teller), _feed(source, stream.send, stream.finish, teller))
-    return enrolment.prototypes
+    async with Engine(models.backend, models.vad) as engine:
+        for source in sources:
+            teller.begin(source)
+            async with _open(source):
+                form: Format = source.format
+                decoder = PcmDecoder(form.encoding, form.sample_rate)
+                enrolment = Enrolment(models.scorer, decoder=decoder, kept=kept)
+                stream = engine.open(enrolment, live=False)
+                feed = _feed(source, stream.send, stream.finish, teller)
+                await beside(_tell_all(stream, teller), feed)
+            if not enrolment.prototypes:
+                return None
+            kept = Voiceprint(name, (kept.prototypes if kept else ()) + enrolment.prototypes)
+    return kept
 
 
 async def _there(
@@ -228,7 +219,9 @@ async def _there(
         text = (await client.request("status"))["consent"]
     if not agreed(consent, text["text"]):
         return False
+    last = None
     for number, source in enumerate(sources):
+        teller.begin(source)
         async with (
             _open(source),
             enroll(
@@ -245,8 +238,11 @@ async def _there(
             feed = _feed(source, opened.send, opened.finalize, teller)
             last = await beside(_tell_all(opened, teller), feed)
         if not isinstance(last, EnrolledAs):
+            if number:
+                typer.echo(f"the {number} before it: enrolled", err=True)
             return False
-        teller.done(name, last.prototypes, last.net_speech_s)
+    assert isinstance(last, EnrolledAs)  # there is at least one source
+    teller.done(name, last.prototypes, last.net_speech_s)
     return True
 
 

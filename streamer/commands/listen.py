@@ -10,6 +10,7 @@ import typer
 
 from streamer.commands.options import (
     EXIT_INTERRUPTED,
+    EXIT_NEGATIVE,
     BundleOption,
     ConfigOption,
     DataOption,
@@ -84,7 +85,11 @@ def listen(
 def _list() -> None:
     from streamer.microphone import devices
 
-    for device in devices():
+    found = devices()
+    if not found:
+        typer.echo("no microphone is connected", err=True)
+        raise typer.Exit(EXIT_NEGATIVE)
+    for device in found:
         rate = f"{device.default_rate / 1000:g} kHz"
         typer.echo(f"{device.index:3d}  {rate:>8s}  {device.channels:3d} ch  {device.name}")
 

@@ -74,6 +74,15 @@ def configured(path: Path | None, **overrides: Any) -> Config:
 
 def trusting(ca: Path | None) -> Any:
     """The TLS context that trusts ``ca``; None leaves that to the system."""
+    if ca is None:
+        return None
     import ssl
 
-    return ssl.create_default_context(cafile=ca) if ca else None
+    from engine.errors import VoxwatchError
+
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError as error:
+        raise VoxwatchError(f"--ca {ca}: holds no certificate: give it as PEM") from error
+    except OSError as error:
+        raise VoxwatchError(f"--ca {ca}: {error.strerror or error}") from error

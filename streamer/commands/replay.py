@@ -50,8 +50,8 @@ def replay(
     """Run a recording through the streaming engine and print its events.
 
     One JSON object a line, with media time in seconds: speech, scores, decisions, changes of
-    voice, and a summary. Known are the voices of the local store and those of --enroll. The
-    same file gives the same lines every time.
+    voice, and a summary. Known are the voices of --enroll, or where none is given those of the
+    local store. The same file gives the same lines every time.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def replay(
     # The first that runs differs between machines; a replay is the same everywhere.
     where = "cpu" if settings.provider == "auto" else settings.provider
     engine, names = Replay(settings.bundle, where), names_of(claim)
-    known = voices(engine, settings, files, names)
+    known = engine.enrol(files) if files else voices(engine, settings, (), names)
     begun = time.monotonic()
     for event in engine.events(
         file, known, names, channel=channel, config=session_config(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ from streamer.commands.options import (
 
 if TYPE_CHECKING:
     from streamer.config import Config
+
+YOUNG_OBJECTS = 20_000  # made before the collector looks: Python's 700 are a few messages
 
 
 def serve(
@@ -111,11 +114,19 @@ async def _serve(config: Config) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, number)
     async with Server(config) as server:
+        _spare_collector()
         model = server.parts.model
         typer.echo(f"{server.url} is ready: {model.name} {model.version} on {model.provider}")
         await server.serve_until(stop)
         typer.echo("ending: open streams tell what they know", err=True)
     return signal.SIGINT in seen
+
+
+def _spare_collector() -> None:
+    """What lives as long as the server need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.errors import VoxwatchError
 from streamer.commands.options import (
     CaOption,
     ChannelOption,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from streamer.client import VerifyStream
     from streamer.sources import FileSource, StdinSource
 
+UNSURE_S = 0.5  # the server counts resampled sound, which differs by less than this
 SpeedOption = Annotated[
     str, typer.Option(help="Times real time, or `max`: as fast as the server takes it.")
 ]
@@ -41,13 +44,17 @@ def stream(
     encoding: Annotated[
         EncodingName, typer.Option(help="Of raw PCM; a recording tells itself.")
     ] = "pcm_s16le",
-    rate: Annotated[int, typer.Option(help="Samples a second of raw PCM.")] = 16_000,
+    rate: Annotated[
+        int, typer.Option(min=8000, max=192_000, help="Samples a second of raw PCM.")
+    ] = 16_000,
     channels: Annotated[int, typer.Option(min=1, help="Channels of raw PCM.")] = 1,
     window_s: Annotated[
-        float | None, typer.Option("--window", help="Seconds of speech in a score, 2 to 5.")
+        float | None,
+        typer.Option("--window", min=2, max=5, help="Seconds of speech in a score, 2 to 5."),
     ] = None,
     hop_s: Annotated[
-        float | None, typer.Option("--hop", help="Seconds of speech between scores, 0.25 to 5.")
+        float | None,
+        typer.Option("--hop", min=0.25, max=5, help="Seconds of speech between scores, 0.25 to 5."),
     ] = None,
     false_accept: FalseAcceptOption = None,
     miss: MissOption = None,
@@ -55,7 +62,8 @@ def stream(
 ) -> None:
     """Send a recording or raw PCM to a server and print what it says, as JSON lines.
 
-    A connection that breaks is resumed without a gap. The end of the input ends the stream.
+    A connection that breaks is resumed without a gap. The end of the input ends the stream;
+    a server that stops before ends it too, after its summary, and that is an error.
 
     \b
     Examples:
@@ -110,21 +118,55 @@ async def _stream(
         channel=form.channel,
         **asked,
     ) as opened:
-        await beside(_print(opened), _send(opened, source, speed))
+        sent = Sent()
+        heard_s = await beside(_print(opened), _send(opened, source, speed, sent))
+    sent_s = sent.bytes / form.bytes_per_s
+    if not sent.all or heard_s < sent_s - UNSURE_S:
+        raise _cut(source, heard_s, sent_s if sent.all else None)
 
 
-async def _print(opened: VerifyStream) -> None:
+@dataclass
+class Sent:
+    """What went out: so many bytes, and whether that was all there is."""
+
+    bytes: int = 0
+    all: bool = False
+
+
+def _cut(source: Any, heard_s: float, sent_s: float | None) -> VoxwatchError:
+    total_s = getattr(source, "duration_s", sent_s)  # of standard input nobody knows before
+    of = "" if total_s is None else f" of {total_s:.1f} s"
+    return VoxwatchError(
+        f"the server ended the stream after {heard_s:.1f} s{of}: send it again when it is back"
+    )
+
+
+async def _print(opened: VerifyStream) -> float:
+    """Print all events; the seconds of sound that the summary counts."""
+    from engine.events import Summary
     from streamer.client import as_line
 
+    heard_s = 0.0
     async for event in opened:
         typer.echo(as_line(event))
+        if isinstance(event, Summary):
+            heard_s = event.received_s
+    return heard_s
 
 
 async def _send(
-    opened: VerifyStream, source: FileSource | StdinSource, speed: float | None
+    opened: VerifyStream, source: FileSource | StdinSource, speed: float | None, sent: Sent
 ) -> None:
+    from streamer.connection import ServerError
     from streamer.sources import paced
 
-    async for piece in paced(aiter(source), source.format.bytes_per_s, speed):
-        await opened.send(piece)
+    try:
+        async for piece in paced(aiter(source), source.format.bytes_per_s, speed):
+            await opened.send(piece)
+            sent.bytes += len(piece)
+    except ServerError as error:
+        if error.code != "ended":
+            raise
+        return  # what the server said last is still to be printed
+    sent.all = True
     await opened.finalize()

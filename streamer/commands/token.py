@@ -44,9 +44,7 @@ def new(
       voxwatch token new --role stream --role monitor --name desk
     """
     token = secrets.token_urlsafe(32)
-    typer.echo("token, for the client, shown only now:", err=True)
-    typer.echo(token)
-    typer.echo("\nlines for the server's configuration:", err=True)
+    typer.echo(f"# token, for the client, shown only now: {token}")
     typer.echo("[[tokens]]")
     typer.echo(f"name = {json.dumps(name)}")  # JSON's strings are TOML's too
     typer.echo(f"roles = {json.dumps([str(r) for r in dict.fromkeys(role)])}")

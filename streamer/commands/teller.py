@@ -1,0 +1,55 @@
+"""What `voxwatch enroll` says while it listens."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+REST_S = 1.0  # less than this of a recording unused is not worth a word
+
+
+class Teller:
+    """Says how it goes: on stderr for people, as JSON lines for machines."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._percent = 0
+        self._name, self._duration_s = "", 0.0
+
+    def begin(self, source: Any) -> None:
+        """What is told from here on is of this source."""
+        path = getattr(source, "path", None)
+        self._name = f"{path}: " if path else ""
+        self._duration_s = getattr(source, "duration_s", 0.0)
+        self._percent = 0
+
+    def tell(self, event: Any) -> None:
+        """One event of an enrolment."""
+        from streamer.client import as_line
+
+        if self._json:
+            typer.echo(as_line(event))
+            return
+        kind = type(event).__name__
+        if kind == "Progress" and event.percent // 10 > self._percent // 10:
+            self._percent = event.percent
+            problems = f" ({', '.join(event.problems)})" if event.problems else ""
+            typer.echo(f"{event.percent:3d} % of {event.needed_s:g} s{problems}", err=True)
+        elif kind == "Refused":
+            typer.echo(f"refused: {self._name}{event.message} ({event.code})", err=True)
+        elif kind in ("Enrolled", "EnrolledAs") and event.t < self._duration_s - REST_S:
+            used = f"{event.t:.0f} s of {self._duration_s:.0f} s were used, which is enough"
+            typer.echo(f"{self._name}{used}", err=True)
+        elif kind == "Failure":
+            typer.echo(f"{event.message} ({event.code})", err=True)
+
+    def done(self, name: str, prototypes: int, net_speech_s: float) -> None:
+        """The last word: all that is kept of the person."""
+        if self._json:
+            stored = {"type": "stored", "name": name, "prototypes": prototypes}
+            typer.echo(json.dumps(stored | {"net_speech_s": net_speech_s}, ensure_ascii=False))
+        else:
+            kept = "1 prototype" if prototypes == 1 else f"{prototypes} prototypes"
+            typer.echo(f"{name} is enrolled: {kept} from {net_speech_s:.1f} s of speech")
