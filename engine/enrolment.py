@@ -48,7 +48,9 @@ class EnrolmentConfig:
     20 s by one speaker were refused, and 89, 95 and 99 % of those in which another speaker of
     the same corpus spoke for 2.5, 5 and 10 s; measured on the 88 speakers with so much speech
     among those it was calibrated on, none of whom it was trained on. An enrolment that joins
-    others is held to it too, in its LLR against the nearest of them.
+    others is held to it too, in its LLR against the nearest of them: of 40 speakers never seen
+    (speechocean762's test half, 20 s each, one session) no second enrolment was refused, and
+    99 % of those by another speaker were.
     """
 
     needed_s: float = 20.0

@@ -144,7 +144,7 @@ def delete(
         if not yes and not typer.confirm(f"Delete {profile.name} for good?"):
             raise typer.Exit(EXIT_NEGATIVE)
         store.delete(name)
-    typer.echo(f"{profile.name} is deleted", err=True)
+    typer.echo(f"{profile.name} is deleted")
 
 
 def _table(profiles: list[Profile]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.agreement import agreement, one_voice_llr, unit_mean
+from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.bundle import Bundle, Calibration, Manifest
 from engine.scores import Scorer
 
@@ -53,6 +53,14 @@ def test_equal_parts_are_one_voice() -> None:
     embeddings = np.repeat(parts([0], 1), 4, axis=0)
     assert one_voice_llr(SCORER, embeddings, 2.5) == pytest.approx(5.0, abs=1e-4)
     assert agreement(embeddings) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_nearest_of_several_counts_and_speech_stands_behind_it() -> None:
+    one, other = parts([0, 1], 2, spread=0.0)
+    both = SCORER.sides(np.stack([one, other]), np.array([20.0, 20.0]))
+    assert nearest_llr(SCORER, both, other, 20.0) == pytest.approx(5.0, abs=1e-4)
+    first = both.take([0])
+    assert nearest_llr(SCORER, first, other, 20.0) == pytest.approx(-5.0, abs=1e-4)
 
 
 def test_the_mean_has_unit_length_and_the_direction_of_all() -> None:

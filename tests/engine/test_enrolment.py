@@ -22,6 +22,7 @@ from engine.pcm import PcmDecoder
 from engine.runner import Runner
 from engine.scores import Scorer
 from engine.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.voiceprints import Prototype, Voiceprint
 
 SIZE = 8
 MANIFEST = Manifest(
@@ -167,6 +168,24 @@ def test_several_voices(turns: list[tuple[float, float]]) -> None:
     assert refusal(*turns).code == "several-voices"
 
 
+def test_what_joins_others_must_be_the_voice_of_one_of_them() -> None:
+    def joined(*levels: float) -> AnyEvent:
+        there = [Prototype(axis(np.full(9, level)), 20.0) for level in levels]
+        kept = Voiceprint("anna", tuple(there))
+        enrolment = Enrolment(SCORER, kept=kept)
+        last = enrol([SPOKEN], enrolment)[-1]
+        assert bool(enrolment.prototypes) is isinstance(last, Enrolled)
+        return last
+
+    assert isinstance(joined(0.2), Enrolled)
+    assert isinstance(joined(0.5, 0.2), Enrolled)
+    for levels, said in (((0.5,), "the recording it"), ((0.5, 0.7), "all 2 recordings it")):
+        refused = joined(*levels)
+        assert isinstance(refused, Refused)
+        assert refused.code == "several-voices"
+        assert f"another voice than in {said} was to join (LLR -5.0)" in refused.message
+
+
 def test_a_part_that_failed_is_made_up_for_with_more_speech() -> None:
     events = enrol([pcm((0.2, 24.0))], fail=1)
     assert [e.message for e in events if isinstance(e, Failure)] == ["busy"]
@@ -203,8 +222,8 @@ def spoken(name: str) -> np.ndarray:
     return sf.read(DEMO_VOICES / f"{name}.ogg", dtype="float32")[0]
 
 
-def really(runner: Runner, sound: np.ndarray) -> AnyEvent:
-    enrolment = Enrolment(Scorer(load_bundle()), decoder=PcmDecoder("pcm_f32le"))
+def really(runner: Runner, sound: np.ndarray, enrolment: Enrolment | None = None) -> AnyEvent:
+    enrolment = enrolment or Enrolment(Scorer(load_bundle()), decoder=PcmDecoder("pcm_f32le"))
     enrolment.receive_pcm(sound.astype("<f4").tobytes())
     enrolment.receive_eof()
     return list(runner.settle(enrolment))[-1]
@@ -222,3 +241,15 @@ def test_the_bundled_model_refuses_a_takeover(runner: Runner) -> None:
     last = really(runner, np.concatenate([spoken("anna")[:middle], spoken("ben")[middle:]]))
     assert isinstance(last, Refused)
     assert last.code == "several-voices"
+
+
+def test_the_bundled_model_lets_a_person_join_and_refuses_another(runner: Runner) -> None:
+    anna, ben = (spoken(name) for name in ("anna", "ben"))
+    half = len(anna) // 2
+    scorer = Scorer(load_bundle())
+    first = Enrolment(scorer, decoder=PcmDecoder("pcm_f32le"))
+    assert isinstance(really(runner, anna[:half], first), Enrolled)
+    kept = Voiceprint("anna", first.prototypes)
+    for sound, kind in ((anna[half:], Enrolled), (ben, Refused)):
+        second = Enrolment(scorer, decoder=PcmDecoder("pcm_f32le"), kept=kept)
+        assert isinstance(really(runner, sound, second), kind)

@@ -119,9 +119,32 @@ def test_each_recording_is_a_prototype_and_more_can_be_added(run: Run, recorded:
     with pytest.raises(VoxwatchError, match="--add gives another"):
         run("enroll", "anna", both[0], "--consent")
     added = run("enroll", "anna", recorded("anna", seed=4), "--consent", "--add", "--json")
-    assert lines(added.stdout)[-1]["type"] == "enrolled"
+    *_, enrolled, stored = lines(added.stdout)
+    assert enrolled["type"] == "enrolled"
+    assert stored == {"type": "stored", "name": "anna", "prototypes": 3, "net_speech_s": 60.0}
     (profile,) = lines(run("profiles", "list", "--json").stdout)
     assert profile["prototypes"] == 3
+
+
+def test_recordings_of_two_people_are_not_one_voiceprint(run: Run, recorded: Any) -> None:
+    anna, bert = recorded("anna"), recorded("bert", seed=3)
+    done = run("enroll", "anna", anna, bert, "--consent")
+    assert done.exit_code == 1
+    assert f"refused: {bert}: this is another voice" in done.stderr
+    assert run("profiles", "list").stdout == ""
+    with pytest.raises(VoxwatchError, match="not enrolled: check the name, or leave out --add"):
+        run("enroll", "anna", anna, "--consent", "--add")
+    assert run("profiles", "list").stdout == ""
+    run("enroll", "anna", anna, "--consent")
+    assert run("enroll", "anna", bert, "--consent", "--add").exit_code == 1
+    (profile,) = lines(run("profiles", "list", "--json").stdout)
+    assert profile["prototypes"] == 1
+
+
+def test_how_much_of_a_long_recording_was_used_is_said(run: Run, recorded: Any) -> None:
+    file = recorded("anna", 41.0)
+    done = run("enroll", "anna", file, "--consent")
+    assert re.search(rf"^{file}: 2\d s of 41 s were used", done.stderr, re.MULTILINE)
 
 
 def test_one_poor_recording_and_nothing_is_stored(run: Run, recorded: Any) -> None:
@@ -171,6 +194,16 @@ def test_replay_knows_the_voices_of_the_store(run: Run, recorded: Any) -> None:
         run("replay", file, "--claim", "eve")
 
 
+def test_replay_with_recordings_of_voices_leaves_the_store_alone(run: Run, recorded: Any) -> None:
+    run("enroll", "anna", recorded("anna"), "--consent")
+    file = recorded("anna", 6.0, seed=6)
+    told = lines(run("replay", file, "--enroll", f"bert={recorded('bert', 8.0)}").stdout)
+    named = {(e["speaker"], e["runner_up"]) for e in told if e["type"] == "score"}
+    assert named == {("bert", None)}
+    with pytest.raises(VoxwatchError, match="'anna' is not enrolled: --enroll names bert"):
+        run("replay", file, "--enroll", f"bert={recorded('bert', 8.0)}", "--claim", "anna")
+
+
 def test_replay_takes_the_prior_and_the_rates(run: Run, recorded: Any) -> None:
     asked = "replay", recorded("anna", 6.0, seed=6), "--enroll", f"anna={recorded('anna')}"
     plain = lines(run(*asked, "--claim", "anna").stdout)
@@ -201,13 +234,14 @@ def test_a_speed_is_a_number_or_max(run: Run, recorded: Any, speed: str) -> None
 
 def test_a_new_token_is_the_one_that_the_lines_know(run: Run) -> None:
     done = run("token", "new", "--role", "stream", "--role", "monitor", "--name", 'Ann"s "desk"')
-    token, _, configuration = done.stdout.partition("\n")
-    (entry,) = tomllib.loads(configuration)["tokens"]
+    assert done.stderr == ""
+    token = done.stdout.partition("\n")[0].rpartition(": ")[2]
+    (entry,) = tomllib.loads(done.stdout)["tokens"]
     assert entry["name"] == 'Ann"s "desk"'
     assert entry["sha256"] == hashlib.sha256(token.encode()).hexdigest()
     known = Token(name=entry["name"], roles=tuple(entry["roles"]), sha256=entry["sha256"])
     assert Auth([known], open_loopback=True).roles_of(token) == {"stream", "monitor"}
-    assert run("token", "new", "--role", "stream").stdout.partition("\n")[0] != token
+    assert token not in run("token", "new", "--role", "stream").stdout
     assert run("token", "new", "--role", "king").exit_code == 2
 
 
@@ -327,6 +361,42 @@ def test_streaming_and_enrolling_on_a_server(
         assert "bert" not in log
 
 
+def test_a_server_that_stops_cuts_a_stream_short(settings: dict[str, str], recorded: Any) -> None:
+    with serving(settings) as (url, process):
+        command = ["stream", str(recorded("anna", 120.0)), "--server", url]
+        with subprocess.Popen(
+            [*COMMAND, *command],
+            env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as client:
+            assert client.stdout is not None
+            first = client.stdout.readline()
+            process.terminate()
+            rest, said = client.communicate(timeout=60)
+    assert lines(first + rest)[-1]["type"] == "summary"
+    assert client.returncode == 2
+    assert re.fullmatch(
+        r"error: the server ended the stream after \d+\.\d s of 120\.0 s: .*\n", said
+    )
+
+
+def test_an_authority_that_cannot_be_read_is_named(run: Run, recorded: Any, tmp_path: Path) -> None:
+    sound, missing, wrong = recorded("anna", 1.0), tmp_path / "nope.pem", tmp_path / "text.pem"
+    wrong.write_text("no certificate")
+    for file, why in ((missing, "No such file"), (wrong, "holds no certificate")):
+        with pytest.raises(VoxwatchError, match=f"--ca {file}: {why}"):
+            run("stream", sound, "--server", "wss://127.0.0.1:9", "--ca", file)
+
+
+@pytest.mark.parametrize("option", ["--rate=4000", "--window=9", "--hop=0"])
+def test_an_option_out_of_its_range_is_named(run: Run, option: str) -> None:
+    done = run("stream", "-", option)
+    assert done.exit_code == 2
+    assert option.partition("=")[0] in done.stderr
+
+
 def test_a_port_in_use_and_a_place_that_needs_tokens(
     settings: dict[str, str], run: Run, recorded: Any
 ) -> None:
@@ -354,6 +424,13 @@ def test_a_port_in_use_and_a_place_that_needs_tokens(
 
 
 # listen, through real PortAudio.
+
+
+def test_no_microphone_to_list_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.microphone.devices", list)
+    done = run("listen", "--list-devices")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "no microphone is connected\n"
 
 
 def test_listening_says_who_speaks_until_it_is_interrupted(

@@ -30,6 +30,8 @@ from engine.errors import VoxwatchError
 from streamer import streaming, wire
 from streamer.auth import Token
 from streamer.config import Config
+from streamer.connection import ConnectionFailed
+from streamer.control_client import control
 from streamer.parts import Parts
 from streamer.server import Server
 from streamer.wire import WireError
@@ -237,7 +239,24 @@ async def test_another_prototype_for_somebody_enrolled(
         await client.sound(pcm("anna", 13.0))
         await client.say(type="finalize")
         assert await client.rest() == 1000
-    assert server.parts.store.profile("anna", time.time()).prototypes == 2
+        told = client.seen[-1]
+    profile = server.parts.store.profile("anna", time.time())
+    assert profile.prototypes == told["prototypes"] == 2
+    assert profile.net_speech_s == told["net_speech_s"] == 8.0 + 12.5
+
+
+async def test_another_voice_cannot_be_added_to_somebody(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", name="anna", consent=CONSENT, add=True)
+        await client.sound(pcm("bert", 26.0, seed=3))
+        assert await client.rest() == 1000
+        refused = client.seen[-1]
+    assert (refused["type"], refused["code"]) == ("refused", "several-voices")
+    assert "another voice" in refused["message"]
+    assert server.parts.store.profile("anna", time.time()).prototypes == 1
 
 
 @pytest.mark.parametrize(
@@ -299,9 +318,16 @@ async def test_a_monitor_sees_every_stream(server: Server, dial: Any, enrol: Any
                 stream = (await late.hear())["stream"]
                 opened = await watching.until("opened")
                 assert (opened["stream"], opened["label"]) == (stream, "late")
+                assert (opened["window_s"], opened["hop_s"]) == (3.0, 0.5)
                 await late.sound(pcm("anna", 4.0), 3200)
+                await late.until("decision")
+                async with dial(server, "/v1/monitor", stream=stream) as later:
+                    (midway,) = (await later.hear())["streams"]
                 await late.say(type="finalize")
                 assert await late.rest() == 1000
+            assert (midway["window_s"], midway["hop_s"], midway["decide_s"]) == (3.0, 0.5, 1.5)
+            assert midway["speaking"] is True
+            assert 1.0 < midway["speech_s"] <= midway["received_s"]
             closed = await watching.until("closed")
             assert (closed["stream"], closed["code"]) == (stream, 1000)
     assert [m["seq"] for m in watching.seen] == list(range(len(watching.seen)))
@@ -482,7 +508,9 @@ async def test_a_stream_that_could_not_be_opened_takes_no_place(
     assert len(server.streams) == 0
 
 
-async def test_tls(settings: Callable[..., Config], tmp_path: Path, dial: Any) -> None:
+async def test_tls(
+    settings: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     certificate, key = self_signed(tmp_path)
     context = ssl.create_default_context(cafile=str(certificate))
     async with Server(settings(tls_cert=certificate, tls_key=key)) as server:
@@ -490,9 +518,31 @@ async def test_tls(settings: Callable[..., Config], tmp_path: Path, dial: Any) -
         async with connect(server.url.replace("http", "ws") + "/v1/control", ssl=context) as link:
             await link.send('{"id":1,"type":"status"}')
             assert json.loads(await link.recv())["ok"]
+        await our_client_with_tls(server, context, certificate, monkeypatch)
     broken = settings(tls_cert=key, tls_key=key)
     with pytest.raises(VoxwatchError, match="cannot be used for TLS"):
         async with Server(broken):
+            pass
+
+
+async def our_client_with_tls(
+    server: Server, context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url.replace("http", "ws")
+    async with control(url, tls=context) as client:
+        assert await client.request("status")
+    with pytest.raises(ConnectionFailed, match=r"not trusted .* with --ca"):
+        async with control(url):
+            pass
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # where the system's are
+    async with control(url) as client:
+        assert await client.request("status")
+    plain = url.replace("wss:", "ws:")
+    with pytest.raises(ConnectionFailed, match="is not encrypted"):
+        async with control(plain, tls=context):
+            pass
+    with pytest.raises(ConnectionFailed, match="wants wss://"):
+        async with control(plain):
             pass
 
 

@@ -135,6 +135,11 @@ def test_what_a_stream_cannot_start_with(fields: dict[str, Any], code: str) -> N
     assert code_of(lambda: requests.parse_start(json.dumps({"type": "start", **fields}))) == code
 
 
+def test_what_is_wrong_with_a_field_is_said_after_its_name() -> None:
+    with pytest.raises(WireError, match=r"^sample_rate: expected `int` >= 8000$"):
+        requests.parse_start('{"type":"start","sample_rate":4000}')
+
+
 @pytest.mark.parametrize("text", ["", "[]", "3", "null", '"start"', "{}", '{"type":"finalize"}'])
 def test_a_first_message_that_is_no_start(text: str) -> None:
     assert code_of(lambda: requests.parse_start(text)) == ("bad-start" if text else "bad-message")
