@@ -22,7 +22,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from scenes import CONSENT, LEAST_S, NEEDED_S, SCENES, bounds, call, peaks, progress
+from scenes import (
+    CONSENT,
+    JOINED_S,
+    LEAST_S,
+    MODEL,
+    NEEDED_S,
+    SCENES,
+    bounds,
+    call,
+    entry,
+    peaks,
+    progress,
+)
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -30,22 +42,9 @@ from websockets.http11 import Request, Response
 
 Json = dict[str, Any]
 
-MODEL = {"name": "mock", "version": "1", "sha256": "0" * 64, "provider": "CPUExecutionProvider"}
 LIMITS = {"message_bytes": 1 << 20, "idle_s": 60, "stream_s": 14400, "resume_s": 60}
 POINTS = [[x / 2, 0.4 * math.exp(-x / 2.4), min(1.0, 0.002 * math.exp(x / 3.2))] for x in range(25)]
 POLICY = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-
-def entry(name: str) -> Json:
-    """A scene in the list of streams."""
-    label, end, scene, mode, claims = SCENES[name]
-    decisions = [e for e in scene(end) if e["type"] == "decision"]
-    last = max(decisions, key=lambda e: e["t"], default=None)
-    return {
-        "stream": name, "label": label, "mode": mode, "claims": claims, "bounds": bounds(),
-        "model": MODEL, "state": last and last["state"], "speaker": last and last["speaker"],
-        "since": last and last["since"], "received_s": end, "opened_at": time.time() - end,
-    }  # fmt: skip
 
 
 def profile(name: str, speech_s: float, prototypes: int = 1) -> Json:
@@ -216,21 +215,21 @@ class Mock:
 
     async def monitor(self, connection: ServerConnection, stream: str) -> None:
         """A scene up to its end, and no further."""
-        known = [entry(stream)] if stream in SCENES else []
+        joined = JOINED_S.get(stream, 0.0)
+        known = [entry(stream, joined)] if stream in SCENES else []
         numbers = itertools.count()
 
         async def say(event: Json) -> None:
             told = {"seq": next(numbers), "stream": stream} | event
             await connection.send(json.dumps(told))
 
-        await say({"type": "ready", "t": 0.0, "server": "voxwatch mock", "streams": [
-            e | {"received_s": 0.0, "state": None, "speaker": None, "since": None} for e in known
-        ]})  # fmt: skip
+        await say({"type": "ready", "t": 0.0, "server": "voxwatch mock", "streams": known})
         if known:
             end = SCENES[stream][1]
             for event in sorted(SCENES[stream][2](end), key=lambda e: e["t"]):
-                await say(event)
-            sound = peaks(0, end) if stream != "waiting" else [1] * round(end / 0.02)
+                if event["t"] > joined:
+                    await say(event)
+            sound = [1] * 200 if stream in ("waiting", "mute") else peaks(joined, end)
             await say({"type": "level", "t": end, "step_s": 0.02, "peaks": sound})
         await connection.wait_closed()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
 Json = dict[str, Any]
 
+MODEL = {"name": "mock", "version": "1", "sha256": "0" * 64, "provider": "CPUExecutionProvider"}
 NEEDED_S, LEAST_S = 2.0, 1.0  # of an enrolment
 
 # Media time at which the voice is another one, and is noticed.
@@ -38,12 +40,13 @@ def peaks(start: float, end: float) -> list[int]:
     return found
 
 
-def score(t: float, speaker: str, llr: float) -> Json:
-    """One score at ``t``."""
+def score(t: float, speaker: str, llr: float, evidence: float | None = None) -> Json:
+    """One score at ``t``; ``evidence`` is that of the speech so far."""
     return {
         "type": "score", "t": t, "speaker": speaker, "cosine": llr / 12, "norm": llr / 2,
         "llr": llr, "posterior": 1 / (1 + math.exp(-llr)), "runner_up": None,
         "net_speech_s": t, "window_s": min(t, 3.0),
+        "evidence": llr if evidence is None else evidence,
     }  # fmt: skip
 
 
@@ -51,7 +54,8 @@ def decision(t: float, state: str, speaker: str | None, llr: float, reason: str)
     """One decision at ``t``."""
     return {
         "type": "decision", "t": t, "state": state, "speaker": speaker, "since": t, "llr": llr,
-        "net_speech_s": t, "reason": reason,
+        "net_speech_s": t, "reason": reason, "evidence": llr, "voice": "voice-1",
+        "accept_llr": bounds()["accept_llr"], "reject_llr": bounds()["reject_llr"],
     }  # fmt: skip
 
 
@@ -84,7 +88,7 @@ def scores(start: float, end: float, speaker: str, level: float) -> Iterator[Jso
     """Scores each half a second of speech around ``level``."""
     for t in (x / 2 for x in range(math.ceil(2 * start), int(2 * end))):
         if spoken(t):
-            yield score(t, speaker, level + wobble(t))
+            yield score(t, speaker, level + wobble(t), level + 0.2 * wobble(t))
 
 
 def call(end: float) -> Iterator[Json]:
@@ -155,6 +159,35 @@ def nothing(end: float) -> Iterator[Json]:
     yield quality(end, "quiet", "no-speech")
 
 
+def mute(end: float) -> Iterator[Json]:
+    """Nothing but zeros."""
+    yield quality(end, "no-speech") | {"level_dbfs": None, "snr_db": None}
+
+
+def strangers(end: float) -> Iterator[Json]:
+    """Two voices, neither of them enrolled; the second is unsure when the first comes back."""
+    yield from steady("unknown", None, -6.0, "LLR -6.0 is below the bound of -3.0")(end)
+    for at, before, after in ((9.0, "voice-1", "voice-2"), (18.0, "voice-2", "voice-1")):
+        yield {
+            "type": "change", "t": at + 1.4, "at": at, "detected_at": at + 1.4, "llr": -4.0,
+            "from": before, "to": after,
+        }  # fmt: skip
+        if at < 10.0:
+            yield decision(at + 2.0, "uncertain", None, 0.4, "LLR 0.4 lies between the bounds")
+
+
+def speech_s(events: list[Json], until: float) -> float:
+    """Net speech of a scene up to ``until``."""
+    total, since = 0.0, None
+    for event in sorted((e for e in events if e["type"] == "vad"), key=lambda e: e["t"]):
+        if event["t"] > until:
+            break
+        if since is not None:
+            total += event["at"] - since
+        since = event["at"] if event["speech"] else None
+    return total + (max(0.0, until - since) if since is not None else 0.0)
+
+
 def troubled(end: float) -> Iterator[Json]:
     """Unsure, in bad sound, with a server that falls behind."""
     yield from steady("uncertain", "Alice", 1.2, "LLR 1.2 lies between the bounds", "noisy")(end)
@@ -183,7 +216,34 @@ SCENES: dict[str, tuple[str, float, Any, str, list[str]]] = {
     "identify": ("Meeting room", 40.0, identify, "identify", []),
     "insufficient": ("Door", 1.4, short, "verify", ["Alice"]),
     "waiting": ("Hall", 4.0, nothing, "verify", ["Alice"]),
+    "mute": ("Dead line", 4.0, mute, "verify", ["Alice"]),
+    "strangers": ("Waiting room", 22.0, strangers, "identify", []),
+    "midway": (
+        "Open call", 21.8,
+        steady("mismatch", "Alice", -6.0, "LLR -6.0 is below the bound of -3.0"),
+        "verify", ["Alice"],
+    ),
 }  # fmt: skip
+
+# Media time at which monitors join a scene, where that is not its beginning.
+JOINED_S = {"midway": 21.0}
+
+
+def entry(name: str, until: float | None = None) -> Json:
+    """A scene in the list of streams, at its end or at another media time."""
+    label, end, scene, mode, claims = SCENES[name]
+    until = end if until is None else until
+    events = list(scene(end))
+    decisions = [e for e in events if e["type"] == "decision" and e["t"] <= until]
+    last = max(decisions, key=lambda e: e["t"], default=None)
+    vads = [e for e in events if e["type"] == "vad" and e["t"] <= until]
+    return {
+        "stream": name, "label": label, "mode": mode, "claims": claims, "bounds": bounds(),
+        "model": MODEL, "state": last and last["state"], "speaker": last and last["speaker"],
+        "since": last and last["since"], "received_s": until, "opened_at": time.time() - until,
+        "speaking": max(vads, key=lambda e: e["t"])["speech"] if vads else False,
+        "speech_s": speech_s(events, until), "window_s": 3.0, "hop_s": 0.5, "decide_s": 1.5,
+    }  # fmt: skip
 
 
 def progress(speech_s: float, name: str) -> Json:
@@ -203,4 +263,5 @@ not stored.
 Why: so that the people who run this service can check, while somebody speaks, whether the \
 voice is yours. A voiceprint can identify you. It is used for nothing else.
 How long: until it is deleted, or until the end of the time chosen when you enrol.
+It can be deleted with `voxwatch profiles delete NAME`.
 You can say no. Do not enrol anybody else's voice without their consent."""

@@ -22,6 +22,9 @@ HEADLINES = {
     "unsure": "Unsure",
     "insufficient": "Not enough speech yet – 0.7 s more",
     "waiting": "Waiting for sound",
+    "mute": "Waiting for sound",
+    "strangers": "Another voice took over at 0:18",
+    "midway": "Not Alice",
 }
 
 
@@ -128,8 +131,76 @@ def test_a_server_that_forgot_the_session_gets_a_new_one(mock: str, visit: Open)
     visitor.sees("#hero-title", "Match – Alice")
     ask(visitor, "mock", do="forget")
     visitor.sees("#counters", "1, 1 anew")
-    visitor.sees("#events", "The server had lost the session, so a new one began")
     visitor.sees("#hero-title", "Match – Alice")
+    visitor.sees("#events", "Match – Alice")
+    lines = visitor.page.locator("#events b").all_inner_texts()
+    divider = lines.index("The server was restarted; a new session began")
+    assert "Match – Alice" in lines[:divider]  # newest first
+    assert "Match – Alice" in lines[divider:]
+    with visitor.page.expect_download() as saved:
+        visitor.page.click("#report-save")
+    report = json.loads(saved.value.path().read_text())
+    (earlier,) = report["earlier"]
+    assert "match" in [line["state"] for line in earlier["timeline"]]
+    assert "secret" not in json.dumps(report)
+
+
+def test_the_header_and_the_headline_tell_the_same_of_the_connection(
+    mock: str, visit: Open
+) -> None:
+    visitor = visit(mock)
+    visitor.page.click("#microphone")
+    visitor.sees("#hero-title", "Match – Alice")
+    visitor.sees("#connection", "Connected")
+    ask(visitor, "mock", do="stop")  # the streams only: control connections are still answered
+    visitor.sees("#hero-title", "Disconnected – trying again")
+    assert visitor.text("#connection").strip() == "Not connected"
+    ask(visitor, "mock", do="return")
+    visitor.sees("#hero-title", "Match – Alice")
+    assert visitor.text("#connection").strip() == "Connected"
+
+
+def test_a_stream_joined_in_its_middle_is_shown_as_it_stands(mock: str, visit: Open) -> None:
+    visitor = visit(f"{mock}#watch=midway")
+    visitor.sees("#hero-title", "Not Alice")
+    visitor.sees("#facts", "0:21, 19 s of speech")
+    visitor.sees("#facts", "3 s, each 0.5 s")
+    # Speech is going on: its ribbon is drawn under the waveform at the right end.
+    ribbon = """() => {
+        const canvas = document.getElementById("wave");
+        const at = canvas.height - 6 * devicePixelRatio;
+        const row = canvas.getContext("2d").getImageData(0, at, canvas.width, 1).data;
+        const colours = new Set();
+        for (let x = 60 * devicePixelRatio; x < canvas.width; x += 1) {
+            colours.add([...row.slice(4 * x, 4 * x + 3)].join());
+        }
+        return colours.size;
+    }"""
+    visitor.page.wait_for_function(f"({ribbon})() > 1", timeout=WAIT_MS)
+
+
+def test_labels_of_strangers_are_explained(mock: str, visit: Open) -> None:
+    visitor = visit(f"{mock}#watch=strangers")
+    visitor.sees("#hero-title", "Another voice took over at 0:18")
+    whole = "An unknown voice (voice 2) took over from an unknown voice (voice 1)"
+    visitor.sees("#events", whole)
+    # Who spoke before the second change was never decided.
+    first = visitor.page.locator("#events b").first.inner_text()
+    assert first == "An unknown voice (voice 1) took over"
+    assert "Until then" not in visitor.text("#hero-detail")
+    assert "voice-" not in visitor.text("#page")
+
+
+def test_no_end_of_doubt_is_promised_after_much_speech(mock: str, visit: Open) -> None:
+    visitor = visit(f"{mock}#watch=unsure")
+    visitor.sees("#hero-detail", "More speech has not settled it: enrol again")
+    visitor.sees("#legend", "Thick: all the speech so far, which decides.")
+
+
+def test_zeros_are_called_no_sound(mock: str, visit: Open) -> None:
+    visitor = visit(f"{mock}#watch=mute")
+    visitor.sees("#lights", "Level\nno sound")
+    visitor.sees("#lights", "Noise\nno sound")
 
 
 def test_a_microphone_that_is_not_allowed_is_explained(mock: str, visit: Open) -> None:
@@ -230,6 +301,18 @@ def test_people_are_deleted_only_after_asking(mock: str, visit: Open) -> None:
     visitor.sees("#toast", "The voiceprint of Bob was deleted.")
     assert [p["name"] for p in ask(visitor, "profiles")] == ["Alice"]
     assert "Bob" not in visitor.text("#people")
+
+
+def test_a_deletion_elsewhere_is_seen(mock: str, visit: Open) -> None:
+    visitor = visit(mock)
+    visitor.sees("#people", "Bob")
+    visitor.page.select_option("#claim", "Bob")
+    ask(visitor, "delete", name="Bob")
+    visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    playwright_api.expect(visitor.page.locator("#people")).not_to_contain_text(
+        "Bob", timeout=WAIT_MS
+    )
+    assert visitor.page.input_value("#claim") == ""
 
 
 def test_profile_and_report_can_be_saved(mock: str, visit: Open) -> None:
@@ -339,3 +422,19 @@ def test_dialogs_fit_a_phone(mock: str, visit: Open) -> None:
         assert box["x"] + box["width"] <= 390
         visitor.page.keyboard.press("Escape")
     playwright_api.expect(visitor.page.locator("#help")).to_be_hidden(timeout=WAIT_MS)
+
+
+def test_a_recording_can_be_ended_without_scrolling_on_a_phone(mock: str, visit: Open) -> None:
+    visitor = visit(mock, viewport={"width": 390, "height": 600})
+    visitor.page.click("#enrol-open")
+    visitor.sees("#consent-text code", "voxwatch profiles delete NAME")
+    visitor.page.keyboard.press("Escape")
+    enrol(visitor, "Carol")
+    visitor.page.locator("#enrol-recording").wait_for()
+    for button in ("#enrol-recording [data-close]", "#enrol-finish"):
+        box = visitor.page.locator(button).bounding_box()
+        assert box["y"] + box["height"] <= 600
+        assert visitor.page.evaluate(
+            "([x, y, s]) => document.elementFromPoint(x, y).closest('button')?.matches(s)",
+            [box["x"] + 10, box["y"] + box["height"] / 2, button],
+        )

@@ -42,6 +42,7 @@ export class App {
   private following: boolean;
   private claim = "";
   private claimChosen = false;
+  private connected = false;
   private target: number | null = null;
   private problem = "";
   private scheduled = false;
@@ -83,8 +84,7 @@ export class App {
   }
 
   setRange(seconds: number): void {
-    el<HTMLInputElement>("range").querySelector<HTMLInputElement>(`[value="${seconds}"]`)!.checked =
-      true;
+    el("range").querySelector<HTMLInputElement>(`[value="${seconds}"]`)!.checked = true;
     this.page.scope.setRange(seconds);
     this.redraw();
   }
@@ -174,6 +174,10 @@ export class App {
   }
 
   private serverChanged(): void {
+    const { connected, deleted } = this.server;
+    if (connected && !this.connected) this.source?.hurry();
+    this.connected = connected;
+    if (deleted.includes(this.claim)) this.claim = "";
     if (!this.claimChosen) {
       const usable = this.server.profiles.filter((p) => p.usable);
       this.claim = usable.length === 1 ? usable[0]!.name : "";

@@ -1,24 +1,46 @@
 /** Traces of several speakers as columns over one common time, the way uPlot reads them. */
 
-import type { View } from "./view";
+import { sigmoid, type Trace, type View } from "./view";
 
 export type Scale = "llr" | "posterior";
+
+/** What a line shows: the run's evidence, which decides, or single windows beside it. */
+type Line = "run" | "window";
 
 /** A speaker not scored at a time has `undefined` there; a pause is a `null`, and not bridged. */
 export type Column = (number | null | undefined)[];
 
+/** The times, then each speaker's run, then each speaker's windows where they are another thing. */
 export function columns(view: View, speakers: readonly string[], scale: Scale): Column[] {
   const traces = speakers.map((speaker) => view.traces[speaker]!);
   const pause = 2.5 * Math.max(view.hop_s, view.lags.hop_s ?? 0);
-  const own = traces.map((trace) => new Map(trace.t.map((t, i) => [t, trace[scale][i]!])));
+  const lines = (["run", "window"] as const).map((line) =>
+    traces.map((trace) => values(trace, line, scale, view.priorLogit)),
+  );
   const gaps = traces.map((trace) => pauses(trace.t, pause));
   const middles = gaps.flatMap((pairs) => pairs.map(([from, to]) => (from + to) / 2));
   const times = [...new Set([...traces.flatMap((trace) => trace.t), ...middles])].sort(
     (a, b) => a - b,
   );
-  const column = (i: number): Column =>
-    times.map((t) => own[i]!.get(t) ?? (inside(gaps[i]!, t) ? null : undefined));
-  return [times, ...traces.map((_, i) => column(i))];
+  const column = (own: Map<number, number>, i: number): Column =>
+    times.map((t) => own.get(t) ?? (inside(gaps[i]!, t) ? null : undefined));
+  return [times, ...lines.flatMap((line) => line.map(column))];
+}
+
+/** What one line says at each time. Without evidence the windows are all there is. */
+function values(trace: Trace, line: Line, scale: Scale, prior: number): Map<number, number> {
+  const value = (i: number): number | null => {
+    const evidence = trace.evidence[i] ?? null;
+    if (line === "window") return evidence === null ? null : trace[scale][i]!;
+    if (evidence === null) return trace[scale][i]!;
+    return scale === "llr" ? evidence : sigmoid(evidence + prior);
+  };
+  return new Map(
+    trace.t.flatMap((t, i): [number, number][] => {
+      const found = value(i);
+      return found === null ? [] : [[t, found]];
+    }),
+  );
 }
 
 /** Where nothing was scored for longer than that. */
@@ -41,18 +63,6 @@ export function thresholds(
   if (!view.bounds || view.mode === "changes") return null;
   const { accept_llr: accept, reject_llr: reject } = view.bounds;
   if (scale === "llr") return { accept, reject };
-  const offset = priorLogit(view);
+  const offset = view.priorLogit;
   return { accept: sigmoid(accept + offset), reject: sigmoid(reject + offset) };
-}
-
-/** The server's prior, which it does not say, from a score's posterior and LLR. */
-function priorLogit(view: View): number {
-  const score = view.lastScore;
-  if (!score || score.posterior <= 0 || score.posterior >= 1) return 0;
-  const logit = Math.log(score.posterior / (1 - score.posterior)) - score.llr;
-  return Math.abs(logit) < 20 ? logit : 0; // rounding at the ends of the scale says nothing
-}
-
-function sigmoid(logit: number): number {
-  return 1 / (1 + Math.exp(-logit));
 }

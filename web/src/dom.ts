@@ -23,6 +23,11 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** A text in which `backticks` set off what is typed. */
+export function prose(text: string): (string | HTMLElement)[] {
+  return text.split(/`([^`]+)`/).map((part, i) => (i % 2 ? h("code", {}, part) : part));
+}
+
 /** Set a text only when it differs: live regions speak whenever they are written to. */
 export function say(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;

@@ -1,8 +1,20 @@
 /** The state of a stream in a few large words, and what they leave open in a line below. */
 
-import { silentFor, speaking, speechMissing, type View } from "./view";
+import {
+  probabilityOf,
+  silentFor,
+  speaking,
+  speechMissing,
+  spoken_s,
+  unsureFor,
+  type View,
+} from "./view";
 import type { Change, Decision } from "./wire";
-import { anyOf, clock, duration, probability } from "./words";
+import { anyOf, clock, duration, probability, voiceName } from "./words";
+
+// Evidence that has not settled in so much speech (10 times what a decision needs at least)
+// is flat: more of the same speech adds little to it.
+const SETTLED_S = 15;
 
 export type Tone = "match" | "alert" | "unsure" | "unknown" | "waiting" | "off";
 export type Icon =
@@ -98,14 +110,14 @@ function quiet(title: string, detail: string): Headline {
 
 function takeover(view: View, change: Change): Headline {
   const at = clock(change.at);
-  const before = change.from ? `Until then it was ${change.from}. ` : "";
+  const before = change.from ? `Until then it was ${voiceName(change.from)}. ` : "";
   const decision = view.decision;
   const later = decision && decision.since >= change.at ? decision : null;
   return {
     tone: "alert",
     icon: "swap",
     title: `Another voice took over at ${at}`,
-    detail: before + afterwards(view, later) + pause(view),
+    detail: (before + afterwards(view, later) + pause(view)).trim(),
   };
 }
 
@@ -125,7 +137,7 @@ function afterwards(view: View, decision: Decision | null): string {
 function state(view: View): Headline {
   const silent = silentFor(view);
   const decision = view.decision;
-  if (!decision && silent === null) {
+  if (!decision && silent === null && spoken_s(view) === 0) {
     return quiet("Waiting for sound", "Nobody has spoken yet. Say something.");
   }
   if (view.mode === "changes") {
@@ -160,10 +172,18 @@ function judged(view: View, decision: Decision): Headline {
       return { tone: "unknown", icon: "person", title: "Unknown voice", detail };
     default: {
       const who = decision.speaker ? ` It may be ${decision.speaker}.` : "";
-      const more = `${since}.${who} More speech will tell.${pause(view)}`;
+      const more = `${since}.${who} ${outlook(view)}${pause(view)}`;
       return { tone: "unsure", icon: "question", title: "Unsure", detail: more };
     }
   }
+}
+
+function outlook(view: View): string {
+  if (unsureFor(view) < SETTLED_S) return "More speech will tell.";
+  return (
+    "More speech has not settled it: enrol again with a better recording, " +
+    "or accept a higher error rate."
+  );
 }
 
 /** Whom a decision is about. */
@@ -175,7 +195,7 @@ function asked(view: View, decision: Decision): readonly string[] {
 function likelihood(view: View): string {
   const score = view.lastScore;
   if (!score || view.media - score.t > 5) return "";
-  return ` ${probability(score.posterior)} likely to be ${score.speaker}.`;
+  return ` ${probability(probabilityOf(view, score))} likely to be ${score.speaker}.`;
 }
 
 function pause(view: View): string {

@@ -24,7 +24,7 @@ export class OwnStream {
   private socket: WebSocket | null = null;
   private attempt = 0;
   private readonly timer: number;
-  private readonly online = (): void => this.run(this.connection.hurry(now()));
+  private readonly online = (): void => this.hurry();
 
   constructor(
     start: Start,
@@ -40,6 +40,11 @@ export class OwnStream {
   sound(samples: Int16Array<ArrayBuffer>): void {
     const room = (this.socket?.bufferedAmount ?? 0) < FULL_BYTES;
     this.run(this.connection.sound(new Uint8Array(samples.buffer), room));
+  }
+
+  /** The server is known to be back: do not wait for the next try. */
+  hurry(): void {
+    this.run(this.connection.hurry(now()));
   }
 
   configure(change: { claim?: string[]; false_accept?: number }): void {
@@ -129,6 +134,7 @@ export class Watch {
   tries = 0;
   private left = false;
   private ever = false;
+  private timer = 0;
 
   constructor(
     private readonly address: Address,
@@ -137,8 +143,16 @@ export class Watch {
     void this.open();
   }
 
+  /** The server is known to be back: do not wait for the next try. */
+  hurry(): void {
+    if (this.left || this.phase !== "waiting") return;
+    window.clearTimeout(this.timer);
+    void this.open();
+  }
+
   leave(): void {
     this.left = true;
+    window.clearTimeout(this.timer);
     this.socket?.close();
   }
 
@@ -179,7 +193,7 @@ export class Watch {
     const wait = waitBefore(this.tries, Math.random());
     this.tries += 1;
     this.retryAt = now() + wait;
-    window.setTimeout(() => void this.open(), 1000 * wait);
+    this.timer = window.setTimeout(() => void this.open(), 1000 * wait);
     this.listener.moved();
   }
 }

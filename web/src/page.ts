@@ -77,8 +77,9 @@ export class Page {
 
   private drawServer(state: PageState, view: View): void {
     const { server, watched } = state;
-    el("connection").dataset.light = server.connected ? "good" : "bad";
-    say(el("connection-words"), server.connected ? "Connected" : "Not connected");
+    const there = connected(state);
+    el("connection").dataset.light = there ? "good" : "bad";
+    say(el("connection-words"), there ? "Connected" : "Not connected");
     const own = state.listening ? view.stream : null;
     updateStreams(server.streams, watched, own, this.actions.watch);
     updateClaims(server.profiles, state.claim);
@@ -95,6 +96,13 @@ export class Page {
     const points = view.operatingPoints ?? server.status?.operating_points ?? null;
     this.threshold.update(asked ?? TARGET, bounds?.miss ?? MISS, points, fixed);
   }
+}
+
+/** As the headline has it: a source's own connection is the one that counts while it is made. */
+function connected({ server, link }: PageState): boolean {
+  if (link.phase === "live" || link.phase === "finishing") return true;
+  const trying = link.phase === "waiting" || (link.phase === "connecting" && link.tries > 0);
+  return server.connected && !trying;
 }
 
 function drawActions(state: PageState): void {

@@ -10,9 +10,8 @@ export interface ReportLine {
   speaker: string | null;
 }
 
-export interface Report {
-  format: "voxwatch-report-1";
-  made_at: string;
+/** What is told of one session. */
+export interface SessionReport {
   stream: string;
   label: string;
   question: string;
@@ -26,11 +25,25 @@ export interface Report {
   lost: { dropped: number; failed_windows: number };
 }
 
+export interface Report extends SessionReport {
+  format: "voxwatch-report-1";
+  made_at: string;
+  /** Sessions before it that a restart of the server ended, oldest first, each with its own time. */
+  earlier: SessionReport[];
+}
+
 export function report(view: View, madeAt: Date): Report {
-  const model = view.model;
   return {
     format: "voxwatch-report-1",
     made_at: madeAt.toISOString(),
+    ...session(view),
+    earlier: view.earlier.map(session),
+  };
+}
+
+function session(view: View): SessionReport {
+  const model = view.model;
+  return {
     stream: view.stream,
     label: view.label,
     question: question(view),

@@ -7,10 +7,13 @@ import type { Address } from "./live";
 import { streamEntries, type StreamEntry } from "./wire";
 
 const STREAMS_MS = 2000;
+const PROFILES_MS = 10_000; // who is enrolled may be changed by others
 
 export class Server {
   status: Status | null = null;
   profiles: Profile[] = [];
+  /** Who was enrolled when the list was last asked for and is no more. */
+  deleted: string[] = [];
   streams: StreamEntry[] = [];
   connected = false;
   private token = kept("sessionStorage", "token");
@@ -29,9 +32,11 @@ export class Server {
         this.onChange();
       },
     );
-    window.setInterval(() => {
-      if (this.status && this.connected && !document.hidden) void this.listStreams();
-    }, STREAMS_MS);
+    this.repeat(() => this.listStreams(), STREAMS_MS);
+    this.repeat(() => this.refreshProfiles(), PROFILES_MS);
+    document.addEventListener("visibilitychange", () => {
+      if (this.connected && !document.hidden) void this.refreshProfiles();
+    });
   }
 
   connect(): void {
@@ -63,8 +68,27 @@ export class Server {
 
   async listProfiles(): Promise<void> {
     if (!this.may("enrol") && !this.may("admin")) return;
-    this.profiles = await this.ask<Profile[]>("profiles");
+    const profiles = await this.ask<Profile[]>("profiles");
+    const names = profiles.map(({ name }) => name);
+    this.deleted = this.profiles.map(({ name }) => name).filter((name) => !names.includes(name));
+    // The same list keeps its place on the page, and the focus within it.
+    if (JSON.stringify(profiles) !== JSON.stringify(this.profiles)) this.profiles = profiles;
     this.onChange();
+  }
+
+  private async refreshProfiles(): Promise<void> {
+    try {
+      await this.listProfiles();
+    } catch {
+      // Asked again in a while, or when the server is back.
+    }
+  }
+
+  /** Ask again and again while somebody looks at the page. */
+  private repeat(ask: () => Promise<void>, each_ms: number): void {
+    window.setInterval(() => {
+      if (this.status && this.connected && !document.hidden) void ask();
+    }, each_ms);
   }
 
   async listStreams(): Promise<void> {

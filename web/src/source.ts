@@ -23,6 +23,8 @@ export interface Source {
   readonly peak: number;
   readonly transport: Transport;
   link(now: number): Link;
+  /** The server is known to be back: do not wait for the next try. */
+  hurry(): void;
   /** End it; what it said stays on the page. */
   stop(): void;
   /** Nothing more is wanted of it. */

@@ -19,11 +19,13 @@ import type {
   StreamEntry,
   Vad,
 } from "./wire";
+import { isLabel } from "./words";
 
 export const HISTORY_S = 300;
 const SEGMENTS = 5000; // for the report: hours of lively conversation
 const NOTES = 200;
 const UTTERANCES = 2000;
+const SESSIONS = 8; // before the present one, for the report
 
 /** The view after one more message. Never changes the one it is given. */
 export function reduce(view: View, message: Message): View {
@@ -32,7 +34,7 @@ export function reduce(view: View, message: Message): View {
     case "ready":
       return ready(next, message);
     case "opened":
-      return { ...next, ...described(message) };
+      return { ...next, ...described(message), ...cut(message) };
     case "configured":
       return configured(next, message.mode, message.claims, message.bounds);
     case "vad":
@@ -65,8 +67,10 @@ export function advance(view: View, media: number): View {
 
 /** A stream watched from its middle: as far as the list of streams tells. */
 export function joined(entry: StreamEntry): View {
-  const view = { ...emptyView(), ...described(entry), stream: entry.stream };
-  view.media = entry.received_s;
+  const { received_s: media, speech_s } = entry;
+  const facts = { stream: entry.stream, ...described(entry), ...cut(entry) };
+  const speech = entry.speaking ? [{ start: media, end: null }] : [];
+  const view = { ...emptyView(), ...facts, media, speech, speech_s };
   if (!entry.state) return view;
   const since = entry.since ?? entry.received_s;
   const { state, speaker } = entry;
@@ -75,12 +79,12 @@ export function joined(entry: StreamEntry): View {
     decision: {
       type: "decision",
       seq: 0,
-      t: since,
+      t: media,
       state,
       speaker,
       since,
       llr: null,
-      net_speech_s: 0,
+      net_speech_s: speech_s,
       reason: "",
     },
     segments: [{ start: since, end: null, state, speaker }],
@@ -89,13 +93,35 @@ export function joined(entry: StreamEntry): View {
 
 /** A stream watched on after a broken connection: what was known stays, what is now holds. */
 export function rejoined(view: View, entry: StreamEntry): View {
-  const quiet = closeSpeech(view, view.media); // whether speech went on is not known
-  const { decision, segments } = joined(entry);
+  const quiet = closeSpeech(view, view.media); // what was said since then was not heard
+  const { decision, segments, speech } = joined(entry);
   const old = view.decision;
   const same = old?.state === decision?.state && old?.speaker === decision?.speaker;
-  const next = { ...quiet, media: Math.max(view.media, entry.received_s) };
+  const next = {
+    ...quiet,
+    media: Math.max(view.media, entry.received_s),
+    speech: [...quiet.speech, ...speech],
+    speech_s: Math.max(quiet.speech_s, entry.speech_s),
+  };
   if (same || !decision) return next;
   return { ...next, decision, takeover: null, segments: continued(view.segments, segments[0]!) };
+}
+
+/** Another session, as the server lost the last: what happened in that one stays in the lists. */
+export function restarted(view: View, kept_s: number): View {
+  const { notes, session } = view;
+  const past: View = { ...view, notes: [], traces: {}, lastScore: null, earlier: [] };
+  const earlier = bounded([...view.earlier, past], SESSIONS);
+  const next = { ...emptyView(), media: kept_s, notes, earlier, session: session + 1 };
+  const message = "The server was restarted; a new session began";
+  return noted(next, 0, "session", { code: "restart", message });
+}
+
+/** How the stream's speech is cut into windows; what is not said stays. */
+function cut(of: { window_s?: number; hop_s?: number; decide_s?: number }): Partial<View> {
+  const { window_s, hop_s, decide_s } = of;
+  if (window_s === undefined || hop_s === undefined || decide_s === undefined) return {};
+  return { window_s, hop_s, decide_s };
 }
 
 function described(of: {
@@ -145,13 +171,14 @@ function closeSpeech(view: View, at: number): View {
 }
 
 function scored(view: View, score: Score): View {
-  const trace = view.traces[score.speaker] ?? { t: [], llr: [], posterior: [] };
+  const trace = view.traces[score.speaker] ?? { t: [], llr: [], posterior: [], evidence: [] };
   const first = trace.t.findIndex((t) => t > score.t - HISTORY_S);
   const from = first < 0 ? trace.t.length : first;
   const longer: Trace = {
     t: [...trace.t.slice(from), score.t],
     llr: [...trace.llr.slice(from), score.llr],
     posterior: [...trace.posterior.slice(from), score.posterior],
+    evidence: [...trace.evidence.slice(from), score.evidence ?? null],
   };
   const traces = { ...view.traces, [score.speaker]: longer };
   for (const [speaker, { t }] of Object.entries(traces)) {
@@ -160,7 +187,14 @@ function scored(view: View, score: Score): View {
   const best = view.lastScore;
   // Of several claimed speakers the best of a window speaks for it.
   const lastScore = best && best.t === score.t && best.llr > score.llr ? best : score;
-  return { ...view, traces, lastScore };
+  return { ...view, traces, lastScore, priorLogit: priorLogit(score) ?? view.priorLogit };
+}
+
+/** The prior's log odds, from a score's posterior and LLR; null where rounding hides them. */
+function priorLogit({ posterior, llr }: Score): number | null {
+  if (posterior <= 0 || posterior >= 1) return null;
+  const logit = Math.log(posterior / (1 - posterior)) - llr;
+  return Math.abs(logit) < 20 ? logit : null;
 }
 
 function decided(view: View, decision: Decision): View {
@@ -180,6 +214,7 @@ function decided(view: View, decision: Decision): View {
 }
 
 function changed(view: View, change: Change): View {
+  const told = { ...change, from: knownBefore(view, change) };
   const last = view.segments.at(-1);
   // What a score in favour of somebody said no longer holds; a stranger gives way to another.
   const known = last?.state === "mismatch" || last?.state === "unknown" ? last : null;
@@ -191,11 +226,25 @@ function changed(view: View, change: Change): View {
   };
   const next = {
     ...view,
-    takeover: change,
+    takeover: told,
     changes: bounded([...view.changes, change], NOTES),
     segments: continued(view.segments, segment),
   };
-  return noted(next, change.at, "change", change);
+  return noted(next, change.at, "change", told);
+}
+
+/** Who it was until a change, where that was decided; what was only unsure names nobody. */
+function knownBefore(view: View, change: Change): string | null {
+  const before = view.segments.findLast(({ start }) => start < change.at);
+  switch (before?.state) {
+    case "match":
+      return before.speaker === change.from ? change.from : null;
+    case "unknown":
+    case "mismatch":
+      return change.from && isLabel(change.from) ? change.from : null;
+    default:
+      return null;
+  }
 }
 
 /** Segments with one more; it may begin before now, and then takes time from the last. */
@@ -224,7 +273,7 @@ function lagged(view: View, lag: Lag): View {
 
 /** One more line in the list of what happened. */
 export function noted(view: View, t: number, kind: Note["kind"], event: Note["event"]): View {
-  return { ...view, notes: bounded([...view.notes, { t, kind, event }], NOTES) };
+  return { ...view, notes: bounded([...view.notes, { session: view.session, t, kind, event }], NOTES) };
 }
 
 function bounded<T>(items: T[], most: number): T[] {

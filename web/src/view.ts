@@ -34,10 +34,14 @@ export interface Trace {
   t: number[];
   llr: number[];
   posterior: number[];
+  /** Of the whole run of speech; null where the server does not say. */
+  evidence: (number | null)[];
 }
 
 /** A line of the event list. */
 export interface Note {
+  /** Sessions before the one it is of. */
+  session: number;
   t: number;
   kind: "decision" | "change" | "lag" | "error" | "session";
   event: Decision | Change | Lag | { code: string; message: string };
@@ -80,12 +84,18 @@ export interface View {
   segments: Segment[];
   traces: Record<string, Trace>;
   lastScore: Score | null;
+  /** Log odds of the server's prior, which it does not say; from the scores. */
+  priorLogit: number;
   utterances: Utterance[];
   notes: Note[];
   quality: Quality | null;
   lags: Lags;
   failures: number;
   summary: Summary | null;
+  /** Sessions that the server lost, oldest first; their notes are in `notes`. */
+  earlier: View[];
+  /** How many those were in all. */
+  session: number;
 }
 
 export function emptyView(): View {
@@ -111,6 +121,7 @@ export function emptyView(): View {
     segments: [],
     traces: {},
     lastScore: null,
+    priorLogit: 0,
     utterances: [],
     notes: [],
     quality: null,
@@ -124,6 +135,8 @@ export function emptyView(): View {
     },
     failures: 0,
     summary: null,
+    earlier: [],
+    session: 0,
   };
 }
 
@@ -138,17 +151,36 @@ export function speechBetween(view: View, from: number, to: number): number {
 /** Net speech still missing before anything can be decided; 0 when there is enough. */
 export function speechMissing(view: View): number {
   const decision = view.decision;
-  if (decision && decision.state !== "insufficient") return 0;
-  const from = decision?.t ?? 0;
+  if (!decision) return Math.max(0, view.decide_s - spoken_s(view));
+  if (decision.state !== "insufficient") return 0;
   // After a change a decision counts anew, but says the net speech of the whole stream.
-  const had = decision && decision.net_speech_s < view.decide_s ? decision.net_speech_s : 0;
-  return Math.max(0, view.decide_s - had - speechBetween(view, from, view.media));
+  const had = decision.net_speech_s < view.decide_s ? decision.net_speech_s : 0;
+  return Math.max(0, view.decide_s - had - speechBetween(view, decision.t, view.media));
 }
 
-/** Net speech so far. */
+/** Net speech so far; never more than there was sound. */
 export function spoken_s(view: View): number {
   const last = view.speech.at(-1);
-  return view.speech_s + (last?.end === null ? Math.max(0, view.media - last.start) : 0);
+  const now = last?.end === null ? Math.max(0, view.media - last.start) : 0;
+  return Math.min(view.speech_s + now, view.media);
+}
+
+/** Net speech since it is unsure who speaks; 0 in any other state. */
+export function unsureFor(view: View): number {
+  if (view.decision?.state !== "uncertain") return 0;
+  const settled = view.segments.findLastIndex(({ state }) => state !== "uncertain");
+  const since = view.segments[settled + 1]?.start ?? view.decision.since;
+  return speechBetween(view, since, view.media);
+}
+
+/** How likely it is, by what decisions rest on: the evidence, or else the window alone. */
+export function probabilityOf(view: View, score: Score): number {
+  const { evidence = null, posterior } = score;
+  return evidence === null ? posterior : sigmoid(evidence + view.priorLogit);
+}
+
+export function sigmoid(logit: number): number {
+  return 1 / (1 + Math.exp(-logit));
 }
 
 /** Whether somebody speaks now. */

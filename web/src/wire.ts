@@ -2,7 +2,8 @@
  * Wire version 1: the messages, and their decoder.
  *
  * Times (`t`, `_s`) are seconds of media time, `llr` is a natural-log likelihood ratio. What a
- * server does not say is null or empty here, so that no view has to ask twice.
+ * server does not say is null or empty here, so that no view has to ask twice. More than 300
+ * lines, as each message is written out once.
  */
 
 export type State = "insufficient" | "match" | "mismatch" | "uncertain" | "unknown";
@@ -33,6 +34,13 @@ export interface StreamEntry {
   state: State | null;
   speaker: string | null;
   since: number | null;
+  /** Somebody speaks just now. */
+  speaking: boolean;
+  /** Net speech so far. */
+  speech_s: number;
+  window_s: number;
+  hop_s: number;
+  decide_s: number;
   received_s: number;
   bounds: Bounds | null;
   model: Model | null;
@@ -85,6 +93,8 @@ export interface Score extends Base {
   runner_up: string | null;
   net_speech_s: number;
   window_s: number;
+  /** LLR of the whole run of speech, on which decisions rest; earlier servers do not say. */
+  evidence?: number | null;
 }
 
 export interface Decision extends Base {
@@ -164,6 +174,9 @@ export interface Opened extends Base {
   claims: string[];
   bounds: Bounds | null;
   model: Model | null;
+  window_s?: number;
+  hop_s?: number;
+  decide_s?: number;
 }
 
 export interface Closed extends Base {
@@ -292,8 +305,17 @@ export function streamEntries(value: unknown): StreamEntry[] {
     state: (row.state ?? null) as State | null,
     speaker: typeof row.speaker === "string" ? row.speaker : null,
     since: typeof row.since === "number" ? row.since : null,
-    received_s: typeof row.received_s === "number" ? row.received_s : 0,
+    speaking: row.speaking === true,
+    speech_s: numberOr(row.speech_s, 0),
+    window_s: numberOr(row.window_s, 0),
+    hop_s: numberOr(row.hop_s, 0.5),
+    decide_s: numberOr(row.decide_s, 1.5),
+    received_s: numberOr(row.received_s, 0),
     bounds: isFields(row.bounds) ? (row.bounds as unknown as Bounds) : null,
     model: isFields(row.model) ? (row.model as unknown as Model) : null,
   }));
+}
+
+function numberOr(value: unknown, otherwise: number): number {
+  return typeof value === "number" ? value : otherwise;
 }

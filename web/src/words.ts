@@ -13,18 +13,29 @@ export function clock(seconds: number): string {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
-/** "9.4 s", "58 s", "2 min 5 s". */
+/** "9.4 s", "58 s", "2 min 5 s"; cut off as a clock is, so that no part is longer than the whole. */
 export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (seconds < 10) return `${(Math.floor(10 * seconds + 1e-6) / 10).toFixed(1)} s`;
+  const whole = Math.floor(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 /** "Alice", "Alice or Bob", "Alice, Bob or Carol". */
 export function anyOf(names: readonly string[]): string {
   if (names.length < 2) return names[0] ?? "anybody";
   return `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
+const LABEL = /^voice-(\d+)$/;
+
+/** Whether that is the session's own label of a voice that is not enrolled. */
+export function isLabel(name: string): boolean {
+  return LABEL.test(name);
+}
+
+/** A person's name as it is; a label, which says nothing by itself, in words. */
+export function voiceName(name: string): string {
+  return name.replace(LABEL, "an unknown voice (voice $1)");
 }
 
 /** Never rounds to a certainty that the model does not have. */
@@ -59,7 +70,10 @@ export function readings(quality: Quality | null): Reading[] {
     value: string | null | undefined,
     good: string,
   ): Reading => {
-    if (value === null || value === undefined) return { label, light: "none", value: "not known yet", word: "" };
+    if (value === null || value === undefined) {
+      const silent = quality !== null && quality.level_dbfs === null;
+      return { label, light: "none", value: silent ? "no sound" : "not known yet", word: "" };
+    }
     const bad = quality?.problems.includes(problem) ?? false;
     return {
       label,
@@ -138,11 +152,11 @@ export function noteWords(note: Note, claims: readonly string[]): { what: string
       return decisionWords(note.event as Decision, claims);
     case "change": {
       const change = note.event as Change;
-      const from = change.from ? ` from ${change.from}` : "";
-      const to = change.to ? ` to ${change.to}` : "";
+      const from = change.from ? ` from ${voiceName(change.from)}` : "";
+      const who = change.to ? capital(voiceName(change.to)) : "Another voice";
       const later = Math.max(0, change.detected_at - change.at);
       const why = `Began at ${clock(change.at)}, noticed ${duration(later)} later`;
-      return { what: `Another voice took over${from}${to}`, why };
+      return { what: `${who} took over${from}`, why };
     }
     case "lag":
       return lagWords(note.event as Lag);
@@ -151,6 +165,11 @@ export function noteWords(note: Note, claims: readonly string[]): { what: string
       return { what: message || code, why: "" };
     }
   }
+}
+
+/** A label's words at the start of a line; a name is written as its owner writes it. */
+function capital(words: string): string {
+  return words.replace(/^an unknown voice \(/, "An unknown voice (");
 }
 
 function decisionWords(

@@ -45,6 +45,7 @@ export function score(t: number, speaker: string, llr: number): Score {
     runner_up: null,
     net_speech_s: t,
     window_s: 3,
+    evidence: null,
   };
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { socketAddress, wishes, withoutToken } from "../src/address";
 import { columns, thresholds } from "../src/columns";
 import { report } from "../src/report";
-import { reduce } from "../src/state";
+import { reduce, restarted } from "../src/state";
 import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../src/thresholds";
 import { emptyView } from "../src/view";
 import { peaksOf, STEP_S, Waveform } from "../src/waveform";
@@ -135,11 +135,20 @@ describe("columns", () => {
   it("leave pauses open and speakers apart", () => {
     const scores = [score(1, "Alice", 5), score(1.5, "Bob", 4), score(4, "Alice", 6)];
     const view = scores.reduce(reduce, emptyView());
-    expect(columns(view, ["Alice", "Bob"], "llr")).toEqual([
+    expect(columns(view, ["Alice", "Bob"], "llr").slice(0, 3)).toEqual([
       [1, 1.5, 2.5, 4],
       [5, null, null, 6],
       [undefined, 4, undefined, undefined],
     ]);
+  });
+
+  it("show the evidence, and single windows beside it", () => {
+    const scores = [{ ...score(1, "Alice", 2), evidence: 6 }, score(1.5, "Alice", 1)];
+    const view = scores.reduce(reduce, emptyView());
+    expect(columns(view, ["Alice"], "llr")).toEqual([[1, 1.5], [6, 1], [2, undefined]]);
+    const [, run, windows] = columns(view, ["Alice"], "posterior");
+    expect(run![0]).toBeCloseTo(1 / (1 + Math.exp(-6)));
+    expect(windows![0]).toBeCloseTo(1 / (1 + Math.exp(-2)));
   });
 
   it("put the bounds on the scale of probabilities by the server's prior", () => {
@@ -171,5 +180,13 @@ describe("the report", () => {
     expect(made.changes).toEqual([{ at_s: 8, detected_at_s: 9.5, from: "Alice", to: null }]);
     expect(made.question).toBe("Is it Alice?");
     expect(JSON.stringify(made)).not.toContain("secret");
+  });
+
+  it("keeps the sessions before a restart of the server", () => {
+    const first = [ready(), decision(2, "match", "Alice")].reduce(reduce, emptyView());
+    const view = reduce(restarted(first, 0), decision(3, "mismatch", "Alice"));
+    const made = report(view, new Date(0));
+    expect(made.timeline.map((line) => line.state)).toEqual(["mismatch"]);
+    expect(made.earlier.map((part) => part.timeline.map((line) => line.state))).toEqual([["match"]]);
   });
 });

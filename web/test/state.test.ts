@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { advance, HISTORY_S, joined, reduce, rejoined } from "../src/state";
+import { advance, HISTORY_S, joined, reduce, rejoined, restarted } from "../src/state";
 import {
   emptyView,
   silentFor,
@@ -38,6 +38,11 @@ describe("speech", () => {
     expect(speechMissing(first)).toBeCloseTo(0.5);
     expect(speechMissing(advance(first, 1.2))).toBeCloseTo(0.3);
     expect(speechMissing(reduce(first, decision(1.5, "match", "Alice")))).toBe(0);
+  });
+
+  it("is never more than the sound", () => {
+    expect(spoken_s(after(vad(0, true), vad(3.4, false)))).toBe(3.4);
+    expect(spoken_s({ ...emptyView(), media: 33.2, speech_s: 34 })).toBe(33.2);
   });
 
   it("is missing anew after a change, whatever was said before it", () => {
@@ -152,6 +157,25 @@ describe("another question", () => {
   });
 });
 
+describe("a session that the server lost", () => {
+  it("stays in the list of what happened, apart from the next", () => {
+    const view = reduce(restarted(after(ready(), decision(9, "match", "Alice")), 1), vad(2, true));
+    expect(view).toMatchObject({ media: 2, session: 1, segments: [], traces: {} });
+    expect(view.notes.map((n) => [n.session, n.kind])).toEqual([
+      [0, "decision"],
+      [1, "session"],
+    ]);
+    expect(view.earlier.map((v) => v.segments[0]!.state)).toEqual(["match"]);
+  });
+
+  it("is forgotten after many more", () => {
+    let view = after(decision(2, "match", "Alice"));
+    for (let i = 0; i < 20; i += 1) view = restarted(view, 0);
+    expect(view.earlier).toHaveLength(8);
+    expect(view.earlier.every((v) => v.earlier.length === 0)).toBe(true);
+  });
+});
+
 describe("a stream joined in its middle", () => {
   const [entry] = streamEntries([
     { stream: "a1", label: "Call", claims: ["Alice"], state: "match", speaker: "Alice", since: 12, received_s: 40 },
@@ -161,6 +185,17 @@ describe("a stream joined in its middle", () => {
     const view = joined(entry!);
     expect(view).toMatchObject({ stream: "a1", label: "Call", media: 40 });
     expect(view.decision).toMatchObject({ state: "match", speaker: "Alice", since: 12 });
+  });
+
+  it("knows that somebody speaks, and how much was said", () => {
+    const half = { speaking: true, speech_s: 30, window_s: 4, hop_s: 1, decide_s: 2 };
+    const view = advance(joined({ ...entry!, ...half }), 42);
+    expect(speaking(view)).toBe(true);
+    expect(spoken_s(view)).toBe(32);
+    expect(view).toMatchObject({ window_s: 4, hop_s: 1, decide_s: 2 });
+    expect(spoken_s(reduce(view, vad(43, false)))).toBe(33);
+    const again = rejoined(view, { ...entry!, ...half, speech_s: 35, received_s: 50 });
+    expect(spoken_s(advance(again, 51))).toBe(36);
   });
 
   it("keeps its past over a broken connection", () => {

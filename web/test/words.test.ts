@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { headline, spoken, type Link } from "../src/headline";
-import { reduce } from "../src/state";
+import { advance, reduce } from "../src/state";
 import { emptyView, type View } from "../src/view";
 import type { Message, State } from "../src/wire";
 import {
@@ -64,6 +64,34 @@ describe("the state in words", () => {
     expect(headline(view, LIVE).detail).toBe("");
   });
 
+  it("explains the session's own labels", () => {
+    const before = [ready(), decision(2, "mismatch", "Alice")];
+    const view = after(...before, change(8, 9, "voice-1"));
+    expect(headline(view, LIVE).detail).toBe("Until then it was an unknown voice (voice 1).");
+  });
+
+  it("does not say who it was while that was unsure", () => {
+    const matched = [ready(), decision(2, "match", "Alice"), decision(5, "uncertain", "Alice")];
+    const view = after(...matched, change(8, 9, "Alice"));
+    expect(headline(view, LIVE).detail).not.toContain("Until then");
+    expect(view.changes[0]!.from).toBe("Alice"); // the report has what the server said
+  });
+
+  it("gives up on more speech that settles nothing", () => {
+    const view = after(ready(), vad(0, true), decision(2, "uncertain", "Alice"));
+    expect(headline(advance(view, 16), LIVE).detail).toContain("More speech will tell.");
+    const flat = reduce(advance(view, 18), decision(18, "uncertain", "Bob"));
+    expect(headline(flat, LIVE).detail).toContain("More speech has not settled it: enrol again");
+    const anew = reduce(reduce(flat, decision(19, "match", "Bob")), decision(20, "uncertain", "Bob"));
+    expect(headline(advance(anew, 22), LIVE).detail).toContain("More speech will tell.");
+  });
+
+  it("rests on the evidence, not on the window", () => {
+    const heard = { ...score(2, "Alice", 0), evidence: 5 };
+    const view = after(ready(), vad(0, true), heard, decision(2, "match", "Alice"));
+    expect(headline(view, LIVE).detail).toContain("99.3 % likely to be Alice");
+  });
+
   it("only tells changes where nobody is enrolled", () => {
     const view = after(ready({ mode: "changes", claims: [] }), vad(0, true));
     expect(headline(view, LIVE).title).toBe("Same voice so far");
@@ -96,7 +124,8 @@ describe("the state in words", () => {
 describe("figures in words", () => {
   it("writes times", () => {
     expect([0, 9.9, 65, 3725].map(clock)).toEqual(["0:00", "0:09", "1:05", "1:02:05"]);
-    expect([0.74, 59.4, 125].map(duration)).toEqual(["0.7 s", "59 s", "2 min 5 s"]);
+    expect([0.74, 9.97, 59.9, 125].map(duration)).toEqual(["0.7 s", "9.9 s", "59 s", "2 min 5 s"]);
+    expect([0.1, 0.3, 1.1, 2.3, 4.1].map(duration)).toEqual(["0.1 s", "0.3 s", "1.1 s", "2.3 s", "4.1 s"]);
   });
 
   it("never claims certainty", () => {
@@ -126,9 +155,23 @@ describe("the lights", () => {
   });
 });
 
+it("tells zeros from what is not known", () => {
+  const lights = readings(quality(2, { level_dbfs: null, snr_db: null, speech_share: 0 }));
+  expect(lights.map((r) => r.value)).toEqual(["no sound", "0 %", "no sound", "0 %"]);
+  expect(readings(quality(2, { snr_db: null }))[2]!.value).toBe("not known yet");
+});
+
 describe("the event list", () => {
+  it("says a stranger's label in words", () => {
+    const two = { ...change(42, 43.5, "voice-1"), to: "voice-2" };
+    const note = { session: 0, t: 42, kind: "change", event: two } as const;
+    expect(noteWords(note, []).what).toBe(
+      "An unknown voice (voice 2) took over from an unknown voice (voice 1)",
+    );
+  });
+
   it("tells when a change began and when it was noticed", () => {
-    const note = { t: 42, kind: "change", event: change(42, 43.5, "Alice") } as const;
+    const note = { session: 0, t: 42, kind: "change", event: change(42, 43.5, "Alice") } as const;
     expect(noteWords(note, [])).toEqual({
       what: "Another voice took over from Alice",
       why: "Began at 0:42, noticed 1.5 s later",
@@ -136,7 +179,7 @@ describe("the event list", () => {
   });
 
   it("gives a decision's reason", () => {
-    const note = { t: 2, kind: "decision", event: decision(2, "mismatch", "Bob") } as const;
+    const note = { session: 0, t: 2, kind: "decision", event: decision(2, "mismatch", "Bob") } as const;
     expect(noteWords(note, ["Bob"])).toEqual({ what: "Not Bob", why: "because" });
   });
 });

@@ -4,7 +4,7 @@ import type { Link } from "../headline";
 import type { Source, Transport } from "../source";
 import { OwnStream, type Address } from "../live";
 import { MicrophoneError, openMicrophone, type Microphone } from "../microphone";
-import { advance, noted, reduce } from "../state";
+import { advance, reduce, restarted } from "../state";
 import { emptyView, type View } from "../view";
 import { peaksOf, STEP_S, Waveform } from "../waveform";
 import type { Message } from "../wire";
@@ -105,6 +105,10 @@ export class MicrophoneSource implements Source {
     this.stream.configure(change);
   }
 
+  hurry(): void {
+    this.stream.hurry();
+  }
+
   stop(): void {
     this.microphone.stop();
     this.peak = 0;
@@ -128,10 +132,7 @@ export class MicrophoneSource implements Source {
   private begin(kept_s: number): void {
     const again = this.view.stream !== "";
     this.waveform.restart(kept_s);
-    this.view = { ...emptyView(), media: kept_s };
-    if (!again) return;
-    const message = "The server had lost the session, so a new one began";
-    this.view = noted(this.view, 0, "session", { code: "restart", message });
+    this.view = again ? restarted(this.view, kept_s) : { ...emptyView(), media: kept_s };
   }
 
   private told(message: Message): void {

@@ -45,6 +45,10 @@ export class WatchSource implements Source {
     };
   }
 
+  hurry(): void {
+    this.watch.hurry();
+  }
+
   stop(): void {
     this.leave();
   }

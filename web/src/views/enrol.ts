@@ -1,7 +1,7 @@
 /** Guided enrolment: who and with what consent, reading aloud, the result. */
 
 import type { Profile, Status } from "../control";
-import { el, say, show } from "../dom";
+import { el, prose, say, show } from "../dom";
 import { icon, Ring } from "../icons";
 import { EnrolmentStream, type Address } from "../live";
 import { MicrophoneError, openMicrophone, type Microphone } from "../microphone";
@@ -63,7 +63,8 @@ export class Enrol {
   open(): void {
     if (this.dialog.open) return;
     const consent = this.actions.status()?.consent;
-    say(el("consent-text"), consent?.text ?? "The server has not told its consent text yet.");
+    const text = consent?.text ?? "The server has not told its consent text yet.";
+    el("consent-text").replaceChildren(...prose(text));
     this.consent.checked = false;
     this.name.value = "";
     this.noteName();

@@ -25,7 +25,8 @@ export function updateEvents(view: View): void {
   list.replaceChildren(
     ...view.notes
       .slice(-SHOWN)
-      .sort((a, b) => a.t - b.t) // a change is told later than it happened
+      // A change is told later than it happened; each session's time begins at 0.
+      .sort((a, b) => a.session - b.session || a.t - b.t)
       .reverse()
       .map((note) => line(note, view.claims)),
   );

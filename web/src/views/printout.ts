@@ -1,30 +1,46 @@
 /** The session report as a printable page. */
 
 import { el, h } from "../dom";
-import type { Report } from "../report";
-import { clock } from "../words";
+import type { Report, SessionReport } from "../report";
+import { clock, voiceName } from "../words";
 
 export function print(report: Report): void {
-  const page = el("print");
-  page.replaceChildren(
+  el("print").replaceChildren(
     h("h1", {}, "Session report"),
-    h("p", {}, `${report.label || report.stream || "No stream"} · ${new Date(report.made_at).toLocaleString()}`),
-    h("p", {}, `Question: ${report.question}`),
-    h("p", {}, `${clock(report.received_s)} of sound, ${clock(report.speech_s)} of speech`),
-    h("p", {}, report.model ? `Model: ${report.model.name} ${report.model.version}` : ""),
+    h("p", {}, `Made ${new Date(report.made_at).toLocaleString()}`),
+    ...report.earlier.flatMap((session, i) => [
+      ...pageOf(session, i > 0),
+      h("p", {}, "The server was restarted; a new session began."),
+    ]),
+    ...pageOf(report, report.earlier.length > 0),
+    h("p", {}, "A voice is corroboration, not authentication."),
+  );
+  window.print();
+}
+
+/** One session; `later`: another stands above it. */
+function pageOf(session: SessionReport, later: boolean): HTMLElement[] {
+  const { model, timeline, changes } = session;
+  return [
+    h(later ? "h2" : "p", {}, session.label || session.stream || "No stream"),
+    h("p", {}, `Question: ${session.question}`),
+    h("p", {}, `${clock(session.received_s)} of sound, ${clock(session.speech_s)} of speech`),
+    h("p", {}, model ? `Model: ${model.name} ${model.version}` : ""),
     h("h2", {}, "Who spoke"),
     table(
       ["From", "To", "State", "Speaker"],
-      report.timeline.map((l) => [clock(l.start_s), clock(l.end_s), l.state, l.speaker ?? ""]),
+      timeline.map((l) => [clock(l.start_s), clock(l.end_s), l.state, l.speaker ?? ""]),
     ),
     h("h2", {}, "Changes of voice"),
     table(
       ["At", "Noticed", "From", "To"],
-      report.changes.map((c) => [clock(c.at_s), clock(c.detected_at_s), c.from ?? "", c.to ?? ""]),
+      changes.map((c) => [clock(c.at_s), clock(c.detected_at_s), called(c.from), called(c.to)]),
     ),
-    h("p", {}, "A voice is corroboration, not authentication."),
-  );
-  window.print();
+  ];
+}
+
+function called(name: string | null): string {
+  return name === null ? "" : voiceName(name);
 }
 
 function table(head: string[], lines: string[][]): HTMLElement {

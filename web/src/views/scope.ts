@@ -95,12 +95,13 @@ export class Scope {
     const shown = speakers.map((speaker) => {
       const trace = view.traces[speaker]!;
       const at = t === null ? trace.t.length - 1 : nearest(trace.t, t);
-      return { speaker, llr: trace.llr[at] ?? 0, posterior: trace.posterior[at] ?? 0 };
+      return { speaker, llr: trace.evidence[at] ?? trace.llr[at] ?? 0 };
     });
     const rows = shown.map(
       (s) => `${s.speaker} ${s.llr >= 0 ? "+" : "−"}${Math.abs(s.llr).toFixed(1)}`,
     );
-    const key = rows.join("|") + document.documentElement.dataset.theme;
+    const note = legendNote(view, speakers);
+    const key = [...rows, note, document.documentElement.dataset.theme].join("|");
     if (key === this.legend) return;
     this.legend = key;
     el("legend").replaceChildren(
@@ -109,6 +110,7 @@ export class Scope {
         swatch.style.background = seriesColour(i);
         return h("li", {}, swatch, words);
       }),
+      ...(note ? [h("li", { class: "quiet" }, note)] : []),
     );
   }
 
@@ -116,6 +118,14 @@ export class Scope {
     this.pointed = t;
     if (this.last) this.drawLegend(this.last);
   }
+}
+
+/** What the two kinds of line are; "" where there is one. */
+function legendNote(view: View, speakers: readonly string[]): string {
+  const both = speakers.some((s) => view.traces[s]!.evidence.some((value) => value !== null));
+  if (!both) return "";
+  const window = view.window_s ? `the last ${view.window_s} s` : "the last window";
+  return `Thick: all the speech so far, which decides. Thin: ${window} alone.`;
 }
 
 const BANDS: Record<View["segments"][number]["state"], string> = {

@@ -1,4 +1,4 @@
-/** Scores over time with the two bounds and the band of doubt between them. */
+/** Evidence over time, each window's score thinly beside it, the bounds and the doubt between. */
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
@@ -83,6 +83,13 @@ export class Trace {
           stroke: seriesColour(i),
           width: 2,
           points: { show: true, size: 5, fill: seriesColour(i) },
+        })),
+        ...speakers.map((speaker, i) => ({
+          label: `${speaker}, single windows`,
+          stroke: seriesColour(i),
+          width: 1,
+          alpha: 0.5,
+          points: { show: false },
         })),
       ],
       hooks: {
