@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from engine.alarms import Evidence
 from engine.errors import BundleError
 
-FORMAT = 1
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
 COHORT_FILE = "cohort.npy"

@@ -60,7 +60,8 @@ class Run:
             self._sum *= self.samples
         else:
             new = min(position - self._heard, samples)
-            self._fade(min(1.0, (KEPT - new) / self.samples))
+            if self.samples > KEPT - new:  # nothing may be left to fade: silence ages it away
+                self._fade((KEPT - new) / self.samples)
             self._sum += own * np.float64(new)
             self.samples += new
         self._heard = position

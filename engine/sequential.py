@@ -29,8 +29,8 @@ STATES: tuple[State, ...] = get_args(State)
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 
 # A decision holds until the other bound is crossed, another voice begins or it lapses:
-# evidence that wavers about a bound does not make it flicker. After an alarm the state is
-# `uncertain` and not `insufficient`: that the voice is another one is known already.
+# evidence that wavers about a bound does not make it flicker. An alarm leaves `uncertain` of a
+# decision and not `insufficient`: that the voice is another one is known already.
 TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
     "insufficient": {
         "little": "insufficient",

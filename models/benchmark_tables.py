@@ -128,7 +128,7 @@ def takeover_table(results: Sequence[Result], systems: Sequence[System], draws: 
         "Delay in the stranger's net speech, from the takeover to the alarm; `missed`: no alarm"
         " until the end, infinitely slow. Only takeovers that found the claim accepted count, and"
         " `accepted` says how many: who accepts few watches the easy ones."
-        " False alarms per hour of the claimed speaker's net speech while accepted: in clean"
+        " False alarms per hour of the claimed speaker's net speech once accepted: in clean"
         " streams with one voice and before takeovers; for `degraded`, in streams whose"
         " condition changes or that fall silent, and before degraded takeovers. An alarm of"
         " voxwatch is a change of voice, or the end of a match otherwise than by silence; of a"

@@ -1,7 +1,7 @@
 """Takes README's picture of the dashboard: `python scripts/screenshot.py`.
 
 Runs the demonstration's server and call, opens the real page in Chromium, and waits until the
-takeover has been told. Also writes the same moment at 390 px and in the dark, to look at.
+takeover has been told. Also writes the page at 390 px and in the dark after a takeover, to look at.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from engine.backend import OnnxBackend
 from engine.bundle import Bundle, load_bundle
 from engine.providers import LARGEST_BATCH, ProviderChoice
-from engine.vad import FRAME_SAMPLES, SAMPLE_RATE_HZ, SileroVad, VadState
+from engine.vad import FRAME_SAMPLES, SileroVad, VadState
 from streamer.bench_live import Bench, Trial, search
 from streamer.bench_sound import spoken
 
@@ -36,7 +36,6 @@ Float32 = NDArray[np.float32]
 BATCHES = (1, 2, 4, 8, 16, LARGEST_BATCH)
 VAD_ROWS = (1, 10, 50)
 WINDOW_S = 3.0
-FRAMES_PER_S = SAMPLE_RATE_HZ / FRAME_SAMPLES
 DELAY_MS = 250.0  # what p99 of event out minus last sample in must keep
 IDLE_STREAMS = 50
 
@@ -175,7 +174,7 @@ def machine(bundle: Bundle, provider: str) -> dict[str, str | int | float]:
         "machine": _processor(),
         "cores": os.cpu_count() or 1,
         "load before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": ort.__version__,

@@ -1,4 +1,6 @@
-"""Clients that send sound at its own pace, to measure a server by: `python -m streamer.load URL`.
+"""Clients that send sound at its own pace, to measure a server by.
+
+    python -m streamer.load URL FILE SECONDS
 
 A process of its own, so that what the clients cost is not counted as the server's. Reads how
 many streams there shall be, one number a line, and answers with two JSON lines: one when that

@@ -10,8 +10,8 @@ class ResendBuffer:
     """Sound from the first byte that the server is not known to have taken.
 
     Two bounds, in bytes: ``window`` is how much may be under way, sent and not known to be
-    taken; ``capacity`` is how much is held at all. Who adds has to wait while it is
-    ``full``: what is held is never dropped.
+    taken; ``capacity`` is how much is held at all. Who adds has to wait while there is no
+    ``room``: what is held is never dropped.
     """
 
     def __init__(self, window: int, capacity: int) -> None:

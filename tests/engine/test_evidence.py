@@ -78,3 +78,13 @@ def test_windows_that_failed_leave_a_gap_and_are_not_counted() -> None:
     run.add(units(7, 1)[0], 3 * S, 3 * S)
     run.add(units(8, 1)[0], 20 * S, 3 * S)
     assert run.samples == 6 * S
+
+
+def test_a_run_that_silence_has_aged_away_begins_again_with_what_is_said_next() -> None:
+    before, after = units(9, 2)
+    run = Run(0)
+    run.add(before, 3 * S, 3 * S)
+    run.add(before, 3 * S + S // 2, 3 * S)
+    run.age(0.0)
+    np.testing.assert_allclose(run.add(after, 4 * S, 3 * S), after, atol=1e-6)
+    assert run.samples == S // 2
