@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,9 @@ SETTINGS = (
 )
 
 
+BUSY_PAUSE_S = 0.01
+
+
 def connect(path: Path, busy_s: float) -> sqlite3.Connection:
     """The file at ``path``, empty if there was none; see :func:`prepare`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,7 +65,7 @@ def connect(path: Path, busy_s: float) -> sqlite3.Connection:
 def prepare(database: sqlite3.Connection, key: bytes, path: Path) -> Seal:
     """Make the tables if there are none, check that all is sound, and return the key's seal."""
     _check_ours(database, path)
-    mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    mode = _keep_log(database)
     if mode != "wal":
         raise StoreError(f"the file system of {path} cannot hold the store: use a local folder")
     for setting in SETTINGS:
@@ -89,15 +93,34 @@ def truncate_log(database: sqlite3.Connection) -> bool:
 
 
 def _check_ours(database: sqlite3.Connection, path: Path) -> None:
+    # In this order: who finds tables finds the mark of whoever made them in the same moment.
+    filled = not _is_empty(database)
     application = database.execute("PRAGMA application_id").fetchone()[0]
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    if application != APPLICATION_ID and not _is_empty(database):
+    if application != APPLICATION_ID and filled:
         raise StoreError(f"{path} is the database of another program: choose another data_dir")
     if application == APPLICATION_ID and version != SCHEMA_VERSION:
         raise StoreError(
             f"{path} was made by another version of voxwatch (store version {version}, this one"
             f" reads {SCHEMA_VERSION}): use that version"
         )
+
+
+def _keep_log(database: sqlite3.Connection) -> str:
+    """Change to a write-ahead log, and the mode there is then.
+
+    Where two make that change together SQLite answers one of them "busy" at once, without
+    the wait that it keeps to elsewhere (https://sqlite.org/c3ref/busy_handler.html).
+    """
+    wait_ms: int = database.execute("PRAGMA busy_timeout").fetchone()[0]
+    deadline = time.monotonic() + wait_ms / 1000
+    while True:
+        try:
+            return str(database.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_PAUSE_S)
 
 
 def _is_empty(database: sqlite3.Connection) -> bool:

@@ -568,6 +568,7 @@ def test_writers_that_share_a_file_wait_for_one_another(path: Path) -> None:
                     enrol(store, f"{number}-{i}", number)
         except BaseException as error:
             failures.append(error)
+            together.abort()  # or the others would wait for this one for ever
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
