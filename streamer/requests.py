@@ -94,20 +94,6 @@ Control = Finalize | Close | Keepalive | Configure
 CONTROLS = frozenset({"finalize", "close", "keepalive", "configure"})
 
 
-class Sound(msgspec.Struct, frozen=True):
-    """The format of a stream's PCM."""
-
-    encoding: Encoding
-    sample_rate: int
-    channels: int
-    channel: int
-
-
-def sound_of(start: StartStream | StartEnroll) -> Sound:
-    """The format that a start names."""
-    return Sound(start.encoding, start.sample_rate, start.channels, start.channel)
-
-
 class Target(msgspec.Struct, frozen=True):
     """A request's path, its query, and the token which the query may carry."""
 
