@@ -61,5 +61,7 @@ async def run(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=ROOT / "docs")
-    asyncio.run(run(parser.parse_args().output))
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "screenshots")
+    folder = parser.parse_args().output
+    asyncio.run(run(folder))
+    shutil.copy(folder / "dashboard.png", ROOT / "web" / "dashboard.png")

@@ -4,6 +4,8 @@
 answer an event. Tests wait for what must happen and never for a time.
 """
 
+# Long: one file for one class, whose tests share the conversation `Talk` and the backends below.
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """The session: same sound, same events, whatever the chunking and the order of results."""
 
+# Long: one file for one class, whose tests share the answers to its jobs that stand below.
+
 from __future__ import annotations
 
 from collections.abc import Callable

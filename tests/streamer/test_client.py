@@ -4,6 +4,8 @@ The server here speaks wire version 1 and says something of every tenth of a sec
 so that a sample or an event that is lost or told twice is seen. The real server comes last.
 """
 
+# Long: every test needs the server `Scripted` and the line `Line`, which are a third of it.
+
 from __future__ import annotations
 
 import asyncio

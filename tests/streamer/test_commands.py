@@ -1,5 +1,7 @@
 """The serving commands: what they print, what they return, what they leave behind."""
 
+# Long: the commands are small, and their tests share the store and the server they talk to.
+
 from __future__ import annotations
 
 import asyncio

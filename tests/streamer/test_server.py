@@ -1,5 +1,7 @@
 """The server over real sockets: a stream from start to summary, enrolment, control, monitors."""
 
+# Long: a test for each path of one port, and all of them share one server and its helpers.
+
 from __future__ import annotations
 
 import asyncio

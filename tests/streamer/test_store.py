@@ -1,5 +1,7 @@
 """The store: what was enrolled is there, what was deleted is gone, and nobody else can read it."""
 
+# Long: one file for one class; the last part is what a crash or a second process does to it.
+
 from __future__ import annotations
 
 import base64

@@ -2,6 +2,8 @@
 
 # ruff: noqa: RUF001 - the page writes an en dash, as English does
 
+# Long: one page, and a test for each thing that is on it; starting the browser is shared.
+
 from __future__ import annotations
 
 import json
