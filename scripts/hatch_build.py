@@ -8,7 +8,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class Dashboard(BuildHookInterface):  # type: ignore[type-arg]
+class Dashboard(BuildHookInterface):
     """Runs while a wheel is built; an editable installation finds `web/dist` by itself."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

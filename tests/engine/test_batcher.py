@@ -32,7 +32,7 @@ def streams(batch: Batch | None) -> list[int]:
 
 
 def batcher(*sizes: int, **settings: int | float) -> Batcher:
-    return Batcher(BatcherConfig(sizes or (1,), **settings))  # type: ignore[arg-type]
+    return Batcher(BatcherConfig(sizes or (1,), **settings))
 
 
 def test_the_earliest_deadline_is_first() -> None:
@@ -74,7 +74,7 @@ def test_everything_runs_once_in_batches_of_one_length(
     while (batch := line.next_batch(0.0)) is not None:
         waiting = [due for i, (due, _) in enumerate(windows) if i not in seen]
         assert batch.entries[0].due_s == min(waiting)
-        assert len({len(e.job.samples) for e in batch.entries}) == 1  # type: ignore[union-attr]
+        assert len({len(e.job.samples) for e in batch.entries}) == 1
         assert len(batch.entries) <= max(sizes)
         assert [e.due_s for e in batch.entries] == sorted(e.due_s for e in batch.entries)
         seen += streams(batch)
@@ -204,4 +204,4 @@ def test_windows_that_started_late_count_after_they_have_left() -> None:
 )
 def test_an_impossible_configuration_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        BatcherConfig(**settings)  # type: ignore[arg-type]
+        BatcherConfig(**settings)

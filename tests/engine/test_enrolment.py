@@ -210,7 +210,7 @@ def test_without_calibration_voices_cannot_be_told_apart() -> None:
 @pytest.mark.parametrize("bad", [{"part_s": 0.0}, {"min_s": 4.0}, {"needed_s": 9.0}])
 def test_lengths_that_cannot_be_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="an enrolment needs"):
-        EnrolmentConfig(**bad)  # type: ignore[arg-type]
+        EnrolmentConfig(**bad)
 
 
 @pytest.fixture(scope="module")

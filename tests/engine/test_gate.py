@@ -90,4 +90,4 @@ def test_the_end_of_the_stream_closes_the_gate() -> None:
 )
 def test_a_gate_that_cannot_work_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="the gate needs"):
-        GateConfig(**bad)  # type: ignore[arg-type]
+        GateConfig(**bad)

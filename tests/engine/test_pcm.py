@@ -111,4 +111,4 @@ def test_a_format_that_is_not_understood_is_refused(
     arguments: dict[str, object], message: str
 ) -> None:
     with pytest.raises(AudioError, match=message):
-        PcmDecoder(**arguments)  # type: ignore[arg-type]
+        PcmDecoder(**arguments)

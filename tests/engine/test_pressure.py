@@ -88,4 +88,4 @@ def test_it_does_not_go_back_to_what_would_not_fit() -> None:
 )
 def test_an_impossible_configuration_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must"):
-        PressureConfig(**settings)  # type: ignore[arg-type]
+        PressureConfig(**settings)

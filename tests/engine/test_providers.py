@@ -69,7 +69,7 @@ def test_auto_goes_on_when_a_provider_fails_to_start(
 
 def test_an_unknown_provider_lists_the_known_ones(spectral_bundle: Bundle) -> None:
     with pytest.raises(ProviderError, match="auto, cpu, cuda, tensorrt"):
-        Encoder(spectral_bundle, "tpu")  # type: ignore[arg-type]
+        Encoder(spectral_bundle, "tpu")
 
 
 class Recorded:
@@ -79,7 +79,7 @@ class Recorded:
         self.path, self.options, self.asked = path, options, asked
 
     def get_providers(self) -> list[str]:
-        providers: Asked = self.asked["providers"]  # type: ignore[assignment]
+        providers: Asked = self.asked["providers"]
         return [name for name, _ in providers]
 
 

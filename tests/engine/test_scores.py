@@ -110,7 +110,7 @@ def test_prepared_sides_give_the_same_scores() -> None:
     left, right = pairs.T
     expected = scorer.score_pairs(voices[left], seconds[left], voices[right], seconds[right])
     np.testing.assert_allclose(found.norm, expected.norm)
-    np.testing.assert_allclose(found.llr, expected.llr)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.llr, expected.llr)
 
 
 def test_one_voice_meets_many() -> None:

@@ -132,7 +132,7 @@ class Broken(FakeBackend):
 async def engine_with(
     backend: Backend, vad: SileroVad, **settings: float | bool | None
 ) -> AsyncIterator[Engine]:
-    config = EngineConfig(**settings)  # type: ignore[arg-type]
+    config = EngineConfig(**settings)
     async with asyncio.timeout(PATIENCE_S), Engine(backend, vad, config=config) as engine:
         yield engine
 
@@ -257,7 +257,7 @@ async def test_a_detector_that_fails_ends_its_stream_and_no_other(
     def detect(pieces: list[Float32], states: list[object]) -> object:
         if max(np.abs(piece).max() for piece in pieces) > 0.9:
             raise RuntimeError("no detection")
-        return real(pieces, states)  # type: ignore[arg-type]
+        return real(pieces, states)
 
     monkeypatch.setattr(vad, "detect", detect)
     scorer = Scorer(spectral_bundle)
@@ -503,7 +503,7 @@ async def test_sound_after_the_end_is_the_programmers_error(vad: SileroVad) -> N
 @pytest.mark.parametrize("bad", [{"backlog_s": 0.0}, {"threads": 0}, {"unread_events": 0}])
 def test_an_impossible_configuration_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        EngineConfig(**bad)  # type: ignore[arg-type]
+        EngineConfig(**bad)
 
 
 # The same sound, the same events.

@@ -33,7 +33,7 @@ def trial(**different: float) -> Trial:
         "lags": 0,
         "hop_s": 0.0,
     }
-    return Trial(**{**figures, **different})  # type: ignore[arg-type]
+    return Trial(**{**figures, **different})
 
 
 @pytest.mark.parametrize(

@@ -524,8 +524,9 @@ async def test_a_dead_line_is_noticed_even_when_no_ping_can_be_sent(
     async with connect(line.url, timing=SWIFT, **options) as stream:
         line.silence()
         await stream.send(bytes(40_000_000))
-        while not stream.reconnections:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while not stream.reconnections:
+                await asyncio.sleep(0.01)
 
 
 async def test_the_end_of_the_sound_is_said_again(server: Scripted, line: Line) -> None:
@@ -536,8 +537,9 @@ async def test_the_end_of_the_sound_is_said_again(server: Scripted, line: Line) 
         while stream._work.is_set() or not stream._sound.all_sent:
             await asyncio.sleep(0.01)
         line.cut()
-        while not stream.reconnections:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while not stream.reconnections:
+                await asyncio.sleep(0.01)
         server.may_take.set()
         told = [event async for event in stream]
     assert isinstance(told[-1], Summary)
@@ -855,5 +857,6 @@ async def test_leaving_with_everything_unread_does_not_wait(
     async with connect(server.url) as stream:
         await stream.send(sound(1))
         await stream.finalize()
-        while not stream._over:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while not stream._over:
+                await asyncio.sleep(0.01)

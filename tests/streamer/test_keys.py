@@ -85,7 +85,7 @@ def test_processes_that_make_the_key_at_once_agree(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     root = Path(__file__).parents[2]
-    made = [subprocess.Popen(command, cwd=root, text=True, **pipes) for _ in range(4)]  # type: ignore[call-overload]
+    made = [subprocess.Popen(command, cwd=root, text=True, **pipes) for _ in range(4)]
     for process in made:
         process.stdin.close()
     keys = set()

@@ -266,7 +266,7 @@ async def test_a_device_that_portaudio_gives_up_is_an_error_at_once(
 ) -> None:
     portaudio.plug("USB")
     async with Microphone(silent_s=3600) as opened:
-        waiting = asyncio.create_task(anext(opened))  # type: ignore[arg-type]
+        waiting = asyncio.create_task(anext(opened))
         await asyncio.sleep(0.01)
         await asyncio.to_thread(portaudio.streams[-1].close)
         with pytest.raises(MicrophoneError, match="'USB' stopped"):
@@ -280,7 +280,7 @@ async def test_a_device_that_comes_back_is_opened_again(
     portaudio.plug("Built-in", "USB")
     async with Microphone("USB", reopen=True, silent_s=0.05) as opened:
         portaudio.plug("Built-in")
-        waiting = asyncio.create_task(anext(opened))  # type: ignore[arg-type]
+        waiting = asyncio.create_task(anext(opened))
         while portaudio.listed != ["Built-in"]:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)

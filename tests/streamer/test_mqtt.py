@@ -74,7 +74,7 @@ class Broker:
             async def following() -> tuple[str, Any]:
                 async with asyncio.timeout(WAIT_S):
                     message = await anext(messages)
-                payload = bytes(message.payload).decode()  # type: ignore[arg-type]
+                payload = bytes(message.payload).decode()
                 topic = message.topic.value.removeprefix("vw/test/")
                 return topic, payload if topic == "status" else json.loads(payload)
 

@@ -54,7 +54,7 @@ async def get(server: Server, path: str, headers: Any = None) -> http.client.HTT
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         connection.request("GET", path, headers=headers or {})
         response = connection.getresponse()
-        response.text = response.read().decode()  # type: ignore[attr-defined]
+        response.text = response.read().decode()
         connection.close()
         return response
 
@@ -363,7 +363,7 @@ async def test_a_monitor_of_one_stream_sees_that_one(server: Server, dial: Any, 
 
 
 async def test_plain_http(server: Server) -> None:
-    assert (await get(server, "/healthz")).text == "ok\n"  # type: ignore[attr-defined]
+    assert (await get(server, "/healthz")).text == "ok\n"
     assert (await get(server, "/readyz")).status == 200
     page = await get(server, "/")
     assert page.status == 200
@@ -390,7 +390,7 @@ async def test_metrics_count_and_name_nobody(
         await client.sound(pcm("anna", 3.0))
         await client.say(type="finalize")
         await client.rest()
-    text = (await get(server, "/metrics")).text  # type: ignore[attr-defined]
+    text = (await get(server, "/metrics")).text
     assert 'voxwatch_connections_total{path="/v1/stream"} 1.0' in text
     assert "voxwatch_sound_seconds_total 3.0" in text
     assert "voxwatch_windows_total" in text

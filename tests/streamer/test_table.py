@@ -15,7 +15,7 @@ def shown(*events: object) -> str:
     console = Console(file=io.StringIO(), width=100, force_terminal=False)
     table = LiveTable("USB", DecisionConfig(), console)
     for event in events:
-        table.update(event)  # type: ignore[arg-type]
+        table.update(event)
     console.print(table.render())
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -44,7 +44,7 @@ def quality(level_dbfs: float | None, *problems: str) -> Quality:
         clipped=0,
         snr_db=None,
         speech_share=1,
-        problems=problems,  # type: ignore[arg-type]
+        problems=problems,
     )
 
 
