@@ -110,7 +110,7 @@ class Corpus:
 
     def waveform(self, utterance: Utterance) -> Float32:
         """Net speech of one utterance, ``(samples,)`` at 16 kHz."""
-        return self._read(utterance.start, utterance.length)
+        return self.read(utterance.start, utterance.length)
 
     def span(self, speaker: str) -> tuple[int, int]:
         """Start and length of a speaker's joined utterances, which lie side by side."""
@@ -119,9 +119,10 @@ class Corpus:
 
     def speech(self, speaker: str) -> Float32:
         """All net speech of a speaker, joined."""
-        return self._read(*self.span(speaker))
+        return self.read(*self.span(speaker))
 
-    def _read(self, start: int, length: int) -> Float32:
+    def read(self, start: int, length: int) -> Float32:
+        """``length`` samples of the store from ``start``."""
         return self.samples[start : start + length].astype(np.float32) / 32767.0
 
 
