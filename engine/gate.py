@@ -56,6 +56,11 @@ class Gate:
         self._run = 0  # consecutive frames that speak for a change of state
         self.open = False
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the last frame was silence amid silence: the next will open nothing at once."""
+        return not self.open and not self._run
+
     def feed(self, probabilities: Iterable[float]) -> Iterator[Verdict]:
         """Verdicts that these frames settle, in order."""
         for probability in probabilities:

@@ -99,8 +99,8 @@ class PcmDecoder:
 
     def _samples(self, data: bytes) -> Float32:
         if self._encoding == "pcm_s16le":
-            samples = np.frombuffer(data, "<i2").astype(np.float32)
-            samples *= np.float32(1 / 32768)
+            steps = np.frombuffer(data, "<i2")
+            samples: Float32 = np.multiply(steps, np.float32(1 / 32768), dtype=np.float32)
         elif self._encoding == "pcm_f32le":
             samples = np.frombuffer(data, "<f4")
             if not np.isfinite(samples).all():

@@ -74,11 +74,15 @@ def tally(samples: Float32, *, speech: bool) -> Tally:
 
     Sound that is not speech must be cut at multiples of ``BLOCK_SAMPLES``, but for its end.
     """
-    steps = np.rint(samples * np.float32(STEPS)).astype(np.float64)
+    steps = samples.astype(np.float64)
+    steps *= STEPS
+    np.rint(steps, out=steps)
     # Below 2^53 double precision adds whole numbers exactly: two hours at full scale.
     # einsum, for BLAS would wake its threads for a long piece and wait for them.
     power = float(np.einsum("i,i->", steps, steps))
-    clipped = int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
+    clipped = 0
+    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) >= FULL_SCALE:
+        clipped = int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
     if speech:
         return Tally(speech=len(samples), speech_power=power, clipped=clipped)
     blocks = steps[: len(steps) - len(steps) % BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)

@@ -176,9 +176,12 @@ def cohort_stats(embeddings: Float32, cohort: Float32, top: int) -> CohortStats:
     if not 1 <= top <= len(cohort):
         raise ValueError(f"top must lie between 1 and the cohort's {len(cohort)}, got {top}")
     cosines = embeddings @ cohort.T
-    nearest = np.partition(cosines, len(cohort) - top, axis=1)[:, len(cohort) - top :]
-    nearest = nearest.astype(np.float64)
-    return CohortStats(nearest.mean(axis=1), np.maximum(nearest.std(axis=1), STD_FLOOR))
+    cosines.partition(len(cohort) - top, axis=1)
+    nearest = cosines[:, len(cohort) - top :].astype(np.float64)
+    mean = nearest.sum(axis=1) / top
+    nearest -= mean[:, None]
+    std = np.sqrt(np.vecdot(nearest, nearest) / top)
+    return CohortStats(mean, np.maximum(std, STD_FLOOR))
 
 
 def as_norm(cosine: Float64, enrol: CohortStats, test: CohortStats) -> Float64:

@@ -28,7 +28,9 @@ class Tape:
         if self.end - self._origin + len(samples) > len(self._buffer):
             self._renew(len(samples))
         at = self.end - self._origin
-        self._buffer[at : at + len(samples)] = samples
+        # Through a memoryview, which keeps the interpreter's lock: numpy gives it up for long
+        # copies, and to get it back from busy threads costs more than the copy.
+        self._buffer.data[at : at + len(samples)] = samples.data
         self.end += len(samples)
 
     def slice(self, start: int, end: int) -> Float32:

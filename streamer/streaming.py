@@ -25,6 +25,7 @@ from streamer.requests import (
     parse_start,
     start_from_query,
 )
+from streamer.silence import Silence
 from streamer.wire import GOING_AWAY, INTERNAL, Closed, WireError
 
 log = logging.getLogger("voxwatch.server")
@@ -167,13 +168,13 @@ class Streams:
         socket's own flow control makes the client wait.
         """
         idle_s, address = self._parts.config.limits.idle_s, link.address
-        now = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(None) as silence:
+            async with Silence(idle_s) as silence:
                 while True:
-                    silence.reschedule(None if stream.finished else now() + idle_s)
+                    if not stream.finished:
+                        silence.begins()
                     message = await link.hear()
-                    silence.reschedule(None)
+                    silence.ends()
                     if isinstance(message, bytes):
                         async with stream.intake:
                             await stream.take(message, address)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.gate import GateConfig
 from engine.jobs import VadResult
-from engine.listening import Listener, Stretch
+from engine.listening import FRAMES_IN_SILENCE, Listener, Stretch
 from engine.pcm import PcmDecoder
 from engine.vad import FRAME_SAMPLES
 
@@ -57,17 +57,37 @@ def test_stretches_cover_the_sound_once_and_edges_do_not_depend_on_the_pieces(
 
 def test_the_last_frame_is_filled_up_with_silence() -> None:
     listener = Listener(PcmDecoder(), GateConfig(), period=PERIOD)
-    listener.receive_pcm(np.full(700, 9000, "<i2").tobytes())
+    samples = FRAMES_IN_SILENCE * FRAME_SAMPLES + 188
+    listener.receive_pcm(np.full(samples, 9000, "<i2").tobytes())
     first = listener.job(1)
     assert first is not None
-    assert len(first.frames) == 1
+    assert len(first.frames) == FRAMES_IN_SILENCE
     assert listener.job(2) is None  # one at a time
-    list(listener.receive_result(VadResult(1, np.zeros(1, np.float32), first.state)))
+    list(
+        listener.receive_result(VadResult(1, np.zeros(FRAMES_IN_SILENCE, np.float32), first.state))
+    )
     assert not listener.waiting
     list(listener.receive_eof())
     last = listener.job(2)
     assert last is not None
-    assert np.count_nonzero(last.frames) == 700 - FRAME_SAMPLES
+    assert np.count_nonzero(last.frames) == 188
+
+
+def test_in_silence_frames_are_gathered_and_in_speech_they_are_not() -> None:
+    listener = Listener(PcmDecoder(), GateConfig(), period=PERIOD)
+    frame, given_out = bytes(2 * FRAME_SAMPLES), []
+    answers = iter([0.0] * (FRAMES_IN_SILENCE - 1) + [0.9] * 3 + [0.0] * 20)
+    alone = GateConfig().open_frames + GateConfig().close_frames
+    for _ in range(3 * FRAMES_IN_SILENCE + alone):
+        listener.receive_pcm(frame)
+        if job := listener.job(1):
+            count = len(job.frames)
+            given_out.append(count)
+            answer = np.array([next(answers) for _ in range(count)], np.float32)
+            list(listener.receive_result(VadResult(1, answer, job.state)))
+    # The last frame of the first job is loud: each that follows goes out by itself, until the
+    # gate is shut.
+    assert given_out == [FRAMES_IN_SILENCE, *[1] * alone, FRAMES_IN_SILENCE, FRAMES_IN_SILENCE]
 
 
 def test_sound_after_the_end_is_refused() -> None:
