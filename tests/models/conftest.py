@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile as sf
+import soxr
 import torch
 from numpy.typing import NDArray
 
+from engine.vad import SAMPLE_RATE_HZ
 from models.architectures import ARCHITECTURES
 from models.corpus import Corpus
 from models.network import Architecture, NeXtTDNN
@@ -188,3 +191,20 @@ def corpus_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def corpus(corpus_cache: Path) -> Corpus:
     return Corpus(corpus_cache)
+
+
+@pytest.fixture(scope="session")
+def people(
+    tmp_path_factory: pytest.TempPathFactory, voice: Callable[..., NDArray[np.float32]]
+) -> Path:
+    """Anna, Bert, and each again as somebody with a shorter vocal tract and higher pitch."""
+    folder = tmp_path_factory.mktemp("people")
+    for name in ("anna", "bert"):
+        for seed in range(12):
+            sound = voice(name, 3.4, seed=seed)
+            faster = soxr.resample(sound, 1.16 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
+            for person, said in ((name, sound), (f"{name}-2", faster)):
+                place = folder / person / f"{seed:02d}.flac"
+                place.parent.mkdir(exist_ok=True)
+                sf.write(place, said, SAMPLE_RATE_HZ)
+    return folder

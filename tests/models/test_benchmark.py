@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import soxr
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -30,7 +29,7 @@ from models.cli import app
 from models.conditions import Degradation
 from models.report import Figure
 from models.rttm import Turn, read_rttm
-from models.tune import Bounded, Costs, Tried, TuneError, Tuning, as_text, as_toml, tune
+from models.tune import Costs, TuneError, tune
 
 Float32 = NDArray[np.float32]
 RIVAL = """
@@ -47,21 +46,6 @@ while header := sys.stdin.buffer.read(8):
     out.write(struct.pack("<I", len(pairs)) + pairs.tobytes())
     out.flush()
 """
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory, voice: Callable[..., Float32]) -> Path:
-    """Anna, Bert, and each again as somebody with a shorter vocal tract and higher pitch."""
-    folder = tmp_path_factory.mktemp("people")
-    for name in ("anna", "bert"):
-        for seed in range(12):
-            sound = voice(name, 3.4, seed=seed)
-            faster = soxr.resample(sound, 1.16 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
-            for person, said in ((name, sound), (f"{name}-2", faster)):
-                place = folder / person / f"{seed:02d}.flac"
-                place.parent.mkdir(exist_ok=True)
-                sf.write(place, said, SAMPLE_RATE_HZ)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -265,65 +249,6 @@ def test_rttm_of_other_files_is_refused(tmp_path: Path) -> None:
         (tmp_path / f"{name}.rttm").write_text(line.format(name))
     with pytest.raises(benchmark.VoxwatchError, match=r"none of the reference's 1 files.*'one'"):
         benchmark.score_rttm(tmp_path / "one.rttm", tmp_path / "two.rttm", tmp_path)
-
-
-def bounded(events: int, exposure: float, upper: float) -> Bounded:
-    return Bounded(events, exposure, events / exposure, upper)
-
-
-def tried(accept: float, accept_upper: float, miss_upper: float, p50_s: float) -> Tried:
-    return Tried(
-        DecisionConfig(false_accept=accept, miss=0.05),
-        bounded(0, 400, accept_upper),
-        bounded(1, 200, miss_upper),
-        bounded(0, 4, 0.75),
-        p50_s,
-    )
-
-
-def test_the_quickest_setting_that_credibly_keeps_the_costs_is_chosen() -> None:
-    some = (tried(0.04, 0.03, 0.02, 2), tried(0.02, 0.0075, 0.03, 3), tried(0.01, 0.0075, 0.03, 4))
-    tuning = Tuning(Costs(0.01, 0.05), some, 200)
-    assert tuning.chosen() is some[1]
-    text = as_toml(tuning)
-    assert "\nfalse_accept = 0.02\nmiss = 0.05\n" in text
-    assert "200 speakers: at most 1 % false accepts and 5 % misses" in text
-    assert "0 of 400 wrong, up to 0.75 %; 1 of 200 wrong, up to 3 %" in text
-    assert as_text(tuning).splitlines()[2].split()[:3] == ["2", "/", "5"]
-
-
-def test_what_the_recordings_cannot_support_is_refused_with_what_would() -> None:
-    one = tried(0.01, 0.0075, 0.03, 4)
-    with pytest.raises(TuneError, match=r"0.1 % false accepts need 3000 streams of impostors"):
-        Tuning(Costs(0.001, 0.05), (one,), 200).chosen()
-    with pytest.raises(TuneError, match=r"1 % misses need 300 streams.*there are 200"):
-        Tuning(Costs(0.01, 0.01), (one,), 200).chosen()
-    with pytest.raises(TuneError, match=r"0.04 false alarms per hour need 75 h.*there are 4.00"):
-        Tuning(Costs(0.01, 0.05, 0.04), (one,), 200).chosen()
-    with pytest.raises(TuneError, match="no setting keeps this on these recordings"):
-        Tuning(Costs(0.01, 0.02), (one,), 200).chosen()
-    assert Tuning(Costs(0.01, 0.05, 0.8), (one,), 200).chosen() is one
-
-
-@pytest.mark.parametrize("costs", [(0, 0.05, None), (0.01, 0.5, None), (0.01, 0.05, 0)])
-def test_costs_that_make_no_sense(costs: tuple[float, float, float | None]) -> None:
-    with pytest.raises(TuneError):
-        Costs(*costs)
-
-
-def test_tuning_on_recordings(people: Path, spectral_bundle: Bundle, tmp_path: Path) -> None:
-    arguments = ["tune", str(people), "--bundle", str(spectral_bundle.folder), "--streams", "4"]
-    output = tmp_path / "voxwatch.toml"
-    wide = CliRunner().invoke(
-        app, [*arguments, "--false-accept", "0.4", "--miss", "0.499", "--output", str(output)]
-    )
-    refused = isinstance(wide.exception, TuneError)
-    assert "false accepts" in wide.output
-    assert refused or "false_accept = " in output.read_text()
-    strict = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "strict.toml")])
-    assert isinstance(strict.exception, TuneError)
-    assert "cannot support this: 1 % false accepts need 300 streams" in str(strict.exception)
-    assert not (tmp_path / "strict.toml").exists()
 
 
 def test_a_change_of_voice_alarms_even_where_the_match_goes_on() -> None:
