@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,7 @@ class GateConfig:
             raise ValueError("the gate needs open_frames >= 1 and close_frames >= padding_frames")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is known of the frames up to ``end`` since the last verdict.
 
     ``kind`` is ``speech`` or ``silence``; ``started`` and ``ended`` mark the edges of a
