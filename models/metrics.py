@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 P_TARGETS = {"05": 0.05, "01": 0.01}
 ORDER_METRICS = ("eer", "min_dcf_05", "min_dcf_01", "min_cllr")
 LLR_METRICS = ("act_dcf_05", "act_dcf_01", "cllr")
+ROUNDING = 1e-9
 BLOCK = 32  # resamples at a time: 32 x 40,000 weights are 10 MB
 
 Float64 = NDArray[np.float64]
@@ -175,7 +176,8 @@ def _min_cllr(target: Float64, nontarget: Float64) -> Float64:
         return np.full(len(target), np.nan)
     first = np.append(True, rows[1:] != rows[:-1])
     starts, hits, both = _pool(hits, hits + others, first)
-    others, rows = both - hits, rows[starts]  # whole numbers: the difference is exact
+    others, rows = both - hits, rows[starts]
+    others = np.where(others > ROUNDING * both, others, 0.0)  # weights need not be whole numbers
     all_hits, all_others = target.sum(axis=1)[rows], nontarget.sum(axis=1)[rows]
     # A block's LLR is log(hits / others) less that of the whole; where either is none, the
     # LLR is infinite on the right side and costs nothing.
@@ -203,14 +205,18 @@ def _measure(
     return result
 
 
-def measure(scores: Float64, target: Bools, *, is_llr: bool) -> dict[str, float]:
+def measure(
+    scores: Float64, target: Bools, *, is_llr: bool, weights: Float64 | None = None
+) -> dict[str, float]:
     """Every metric of trials ``(N,)`` by name: ``ORDER_METRICS``, and for LLRs ``LLR_METRICS``.
 
+    ``weights`` ``(N,)`` says how much each trial counts among its kind, all alike unless given.
     Rates and normalised costs are fractions. Raises ``ValueError`` as :class:`Ranking` does.
     """
     scores, target = np.asarray(scores, np.float64), np.asarray(target, bool)
     ranking = Ranking(scores, target)
-    values = _measure(ranking, scores, target, np.ones((1, len(scores))), is_llr)
+    rows = np.ones((1, len(scores))) if weights is None else np.asarray(weights)[None]
+    values = _measure(ranking, scores, target, rows, is_llr)
     return {name: float(value[0]) for name, value in values.items()}
 
 

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from models import plots
 from models.metrics import interval
-from models.scoring import MEAN_TARGETS, Cell, Figures, Resampled, in_mean, mean
+from models.scoring import (
+    MEAN_TARGETS,
+    Cell,
+    Figures,
+    Resampled,
+    in_mean,
+    mean,
+    pooled_min_cllr,
+)
 
 MEAN = "mean"
 TITLES = {
@@ -27,6 +35,7 @@ TITLES = {
     "act_dcf_01": "actDCF .01",
     "cllr": "Cllr",
     "min_cllr": "minCllr",
+    "pooled_min_cllr": "minCllr of all",
 }
 THRESHOLDS = np.arange(-6.0, 10.25, 0.25)  # LLRs that error rates are told for
 METHOD_NOTES = (
@@ -34,7 +43,8 @@ METHOD_NOTES = (
     " Cllr in bits. In brackets: 95 % interval, bootstrap over speakers.",
     "Enrolment: all net speech of a file, clean. Test: the first seconds of net speech, cut"
     " before they are degraded.",
-    f"Means: over the lists with at least {MEAN_TARGETS} target trials left.",
+    f"Means: over the lists with at least {MEAN_TARGETS} target trials left. minCllr of all: of"
+    " their trials together, every list weighing alike.",
 )
 
 
@@ -136,13 +146,17 @@ def _mean_row(group: list[Cell]) -> Row:
         "targets": sum(int(cell.target.sum()) for cell in group),
         **{n: sum(getattr(cell, n) for cell in group) for n in ("speakers", "short", "unusable")},
     }
+    figures, resampled = mean(cell.calibrated for cell in group)
+    if figures:
+        targets = [cell.target for cell in group]
+        figures["pooled_min_cllr"] = pooled_min_cllr([c.calibrated for c in group], targets)
     return Row(
         list=MEAN,
         lists=len(group),
         duration_s=_json_duration(group[0].duration_s),
         condition=group[0].condition,
         cosine=with_intervals(*mean(cell.cosine for cell in group)),
-        calibrated=with_intervals(*mean(cell.calibrated for cell in group)),
+        calibrated=with_intervals(figures, resampled),
         operating_points=operating_points(group),
         **counts,
     )

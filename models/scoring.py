@@ -189,3 +189,14 @@ def mean(scored: Iterable[Scored]) -> tuple[Figures, Resampled]:
     kept = [name for name in names if all(name in s.resampled for s in every)]
     resampled = {name: np.mean([s.resampled[name] for s in every], axis=0) for name in kept}
     return figures, resampled
+
+
+def pooled_min_cllr(every: Sequence[Scored], targets: Sequence[NDArray[np.bool_]]) -> float:
+    """minCllr of several lists taken together, each weighing alike.
+
+    The mean of the lists' own is what a calibration made for each of them could reach; this is
+    what one for all could, which knows no more of a trial than its score.
+    """
+    weights = np.concatenate([np.where(t, 1 / t.sum(), 1 / (~t).sum()) for t in targets])
+    scores, target = np.concatenate([s.scores for s in every]), np.concatenate(targets)
+    return metrics.measure(scores, target, is_llr=False, weights=weights)["min_cllr"]

@@ -15,7 +15,9 @@ from models import evaluate as evaluation
 from models import segments
 from models.conditions import Degradation
 from models.evaluate import BundleSystem, EvaluationError
+from models.metrics import measure
 from models.report import Report, as_markdown
+from models.scoring import Scored, pooled_min_cllr
 from models.segments import FULL, Cuts, embed_trials
 from models.trials import read_trials, trials_of_folder
 
@@ -221,6 +223,8 @@ def test_means_average_lists_that_have_enough_targets(voices, monkeypatch):
     (mean,) = report.means
     assert mean.lists == 1
     assert mean.cosine["eer"] == report.rows[0].cosine["eer"]
+    alone = report.rows[0].calibrated["min_cllr"].value
+    assert mean.calibrated["pooled_min_cllr"].value == pytest.approx(alone)
     monkeypatch.setattr("models.scoring.MEAN_TARGETS", 1)
     report, _ = evaluation.evaluate(
         [many, few], Spectrum(), cuts, Degradation(), resamples=10, progress=False
@@ -230,6 +234,22 @@ def test_means_average_lists_that_have_enough_targets(voices, monkeypatch):
     values = [row.calibrated["cllr"].value for row in report.rows]
     assert mean.calibrated["cllr"].value == pytest.approx(np.mean(values))
     assert mean.trials == len(many.trials) + 2
+
+
+def test_one_rescoring_of_all_lists_does_no_better_than_one_for_each():
+    rng = np.random.default_rng(0)
+    target = np.arange(400) % 4 == 0
+    scores = [rng.standard_normal(400) + 2 * target + shift for shift in (0.0, 1.5)]
+    lists = [Scored(s, True, measure(s, target, is_llr=True), {}) for s in scores]
+    own = np.mean([one.figures["min_cllr"] for one in lists])
+    # Lists of scores that lie apart need different rescorings; alike, one does for both.
+    assert pooled_min_cllr(lists, [target, target]) > 1.1 * own
+    again = [lists[0], lists[0]]
+    once = lists[0].figures["min_cllr"]
+    assert pooled_min_cllr(again, [target, target]) == pytest.approx(once)
+    thrice = [Scored(np.tile(scores[1], 3), True, {}, {}), lists[0]]
+    weighed = pooled_min_cllr(thrice, [np.tile(target, 3), target])
+    assert weighed == pytest.approx(pooled_min_cllr(lists, [target, target]))
 
 
 def test_a_mean_tells_the_error_rates_of_each_threshold(voices, monkeypatch):

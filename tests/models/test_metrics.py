@@ -254,3 +254,13 @@ def test_bootstrap_interval_covers_the_estimate_and_knows_of_empty_draws():
         assert 0 < np.isnan(drawn[name]).sum() < 64
         assert np.isfinite(metrics.interval(drawn[name])).all()
     assert np.isnan(metrics.interval(np.full(3, np.nan))).all()
+
+
+def test_a_weight_is_as_good_as_so_many_trials():
+    rng = np.random.default_rng(5)
+    scores, target = rng.standard_normal(60).round(1), rng.random(60) < 0.4
+    count = rng.integers(1, 5, 60)
+    many = metrics.measure(np.repeat(scores, count), np.repeat(target, count), is_llr=True)
+    assert metrics.measure(scores, target, is_llr=True, weights=count) == pytest.approx(many)
+    scaled = metrics.measure(scores, target, is_llr=True, weights=count / 7.3)
+    assert scaled == pytest.approx(many)
