@@ -6,6 +6,10 @@ the window that is new, so that each second counts once (Page, "Continuous Inspe
 1954). The sum raises an alarm at a height that the user's budget of false alarms sets
 (``engine.alarms.Alarm``).
 
+A window holds some of the voice before until all of it is new. Where a bundle has figures for
+it, the end of each window is embedded by itself as well, a glance, and compared with the speech
+before that: it tells less surely and sooner.
+
 Two who speak at once are not told apart: the embedding of overlapped speech lies between the
 two voices. An interjection much shorter than a window leaves no trace, and where two speak
 over each other for longer there may be a change, at no time that means anything.
@@ -19,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.alarms import Alarm, Evidence
+from engine.alarms import Alarm, Alarms
 from engine.decisions import DecisionConfig
 from engine.scores import Scorer, Sides
 from engine.turns import BACK, locate
@@ -34,7 +38,8 @@ LEAST_BEFORE = SAMPLE_RATE_HZ  # of a run: what a window can be compared with
 class Seen:
     """A window that was embedded: its place in samples, and itself ready to be compared.
 
-    ``runs`` are those of ``engine.windows.Window``.
+    ``runs`` are those of ``engine.windows.Window``; ``glance`` is its end, where that was
+    embedded by itself.
     """
 
     start: int
@@ -43,6 +48,7 @@ class Seen:
     samples: int
     sides: Sides
     runs: tuple[tuple[int, int], ...]
+    glance: Seen | None = None
 
     @property
     def embedding(self) -> Float32:
@@ -68,11 +74,12 @@ class Parts:
     claim: float
     voice: float
     fresh: float
+    glance: float = 0.0
 
     def climb(self, alarm: Alarm, height: float) -> float:
         """One step of the CUSUM from ``height``."""
-        same = alarm.claim * self.claim + alarm.voice * self.voice + alarm.offset
-        return max(0.0, height - self.fresh * same)
+        same = alarm.claim * self.claim + alarm.voice * self.voice + alarm.glance * self.glance
+        return max(0.0, height - self.fresh * (same + alarm.offset))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +112,8 @@ class Watch:
     For every window :meth:`hear` it, and then :meth:`add` what the run has become by it.
     """
 
-    def __init__(self, scorer: Scorer, evidence: Evidence, begins: int) -> None:
-        self._scorer, self._evidence, self._begins = scorer, evidence, begins
+    def __init__(self, scorer: Scorer, alarms: Alarms, begins: int) -> None:
+        self._scorer, self._alarms, self._begins = scorer, alarms, begins
         self._recent: deque[_Heard] = deque()  # those that share speech with the last window
         self._past: deque[_Heard] = deque()  # those before, as far as a change is looked for
         self._takeover = self._change = 0.0
@@ -117,7 +124,8 @@ class Watch:
         if parts is None or not self._alarmed(parts, lead, config):
             return None
         before, windows = self._past[-1], [heard.seen for heard in (*self._past, *self._recent)]
-        position, at = locate([*windows, seen], before.run.embeddings[0], self._begins)
+        glances = [window.glance for window in (*windows, seen) if window.glance is not None]
+        position, at = locate([*glances, *windows, seen], before.run.embeddings[0], self._begins)
         return Turn(position, at, parts.voice, before.run, before.run_samples)
 
     def measure(self, seen: Seen, lead: Lead | None) -> Parts | None:
@@ -125,11 +133,19 @@ class Watch:
         self._settle(seen)
         if not self._past or self._past[-1].run_samples < LEAST_BEFORE:
             return None
-        llr = self._scorer.compare(self._past[-1].run, seen.sides).llr
-        assert llr is not None
         last = self._recent[-1] if self._recent else self._past[-1]
         fresh = min(1.0, (seen.position - last.seen.position) / seen.samples)
-        return Parts(0.0 if lead is None else lead.llr, float(llr[0]), fresh)
+        claim = 0.0 if lead is None else lead.llr
+        glance = self._against(seen.glance or seen) if self._alarms.glance_s else 0.0
+        return Parts(claim, self._against(seen), fresh, glance)
+
+    def _against(self, seen: Seen) -> float:
+        """The LLR of a window and the run before it, as far as they share no speech."""
+        begins = seen.position - seen.samples
+        apart = (heard for heard in reversed(self._recent) if heard.seen.position <= begins)
+        llr = self._scorer.compare(next(apart, self._past[-1]).run, seen.sides).llr
+        assert llr is not None
+        return float(llr[0])
 
     def add(self, seen: Seen, run: Sides, run_samples: float) -> None:
         """The window belongs to the run, which is by now ``run``."""
@@ -143,7 +159,7 @@ class Watch:
             self._past.popleft()
 
     def _alarmed(self, parts: Parts, lead: Lead | None, config: DecisionConfig) -> bool:
-        change, takeover = self._evidence.change, self._evidence.takeover
+        change, takeover = self._alarms.change, self._alarms.takeover
         self._change = parts.climb(change, self._change)
         if lead is None or not lead.matched:
             self._takeover = 0.0

@@ -50,6 +50,7 @@ class SessionConfig:
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     prior: float = 0.5
     forget_s: float = 30.0  # of silence, after which whoever speaks next is anybody
+    glance: bool = True  # at the end of each window, to notice another voice sooner
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +63,7 @@ class _Asked:
     samples: int
     runs: tuple[tuple[int, int], ...]
     terms: Terms
+    glance: bool = False  # the end of the window that is asked for next
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +118,8 @@ class Session(Exchange[_Item]):
         super().__init__(decoder, config.gate, period=QUALITY_SAMPLES)
         self._scorer, self._model = scorer, model
         self._terms = Terms(Voices(claims), claimed, config.decisions)
-        self._judge = Judge(scorer, config.prior, config.forget_s)
+        self._judge = Judge(scorer, config.prior, config.forget_s, glance=config.glance)
+        self._glanced: Seen | None = None  # the end of the window that is told of next
         self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
         self._forget = round(config.forget_s * SAMPLE_RATE_HZ)
@@ -166,8 +169,12 @@ class Session(Exchange[_Item]):
             self._put(self._quality(seconds(stretch.end)))
 
     def _embed(self, window: Window) -> None:
-        place = window.start, window.end, window.position, len(window.samples)
-        self._ask(window, _Asked(*place, window.runs, self._terms))
+        """Its end first: a window is judged with that in hand."""
+        glance = self._judge.glance(len(window.samples))
+        if glance:
+            tail = window.tail(glance)
+            self._ask(tail, _Asked(*_place(tail), self._terms, glance=True))
+        self._ask(window, _Asked(*_place(window), self._terms))
 
     def _age(self, now: int) -> None:
         """After long silence nothing said before it tells who will speak next."""
@@ -211,11 +218,15 @@ class Session(Exchange[_Item]):
 
     def _judged(self, asked: _Asked, answer: EmbedResult | JobFailure | None) -> Iterable[AnyEvent]:
         assert answer is not None
+        glanced, self._glanced = self._glanced, None
         if isinstance(answer, JobFailure):
             return [Failure(t=seconds(asked.end), code="window-failed", message=answer.message)]
         sides = self._scorer.sides(answer.embedding[None], seconds(asked.samples))
         place = asked.start, asked.end, asked.position, asked.samples
-        seen = Seen(*place, sides, asked.runs)
+        seen = Seen(*place, sides, asked.runs, glanced)
+        if asked.glance:
+            self._glanced = seen
+            return []
         return self._judge.hear(seen, asked.terms)
 
     def _summary(self) -> Summary:
@@ -227,3 +238,7 @@ class Session(Exchange[_Item]):
             decisions=dict(self._judge.decisions),
             model=self._model,
         )
+
+
+def _place(window: Window) -> tuple[int, int, int, int, tuple[tuple[int, int], ...]]:
+    return window.start, window.end, window.position, len(window.samples), window.runs

@@ -68,7 +68,7 @@ def _explained(windows: Sequence[Placed], before: Float32, at: NDArray[np.intp])
     lengths = np.array([window.samples for window in windows], np.float64)
     starts = ends - lengths
     shared = np.minimum(ends[:, None], ends) - np.maximum(starts[:, None], starts)
-    noise = np.maximum(0.0, shared) / np.sqrt(lengths[:, None] * lengths)
+    noise = np.maximum(0.0, shared) * lengths.max() / (lengths[:, None] * lengths)
     whiten = np.linalg.inv(noise + NOISE * np.eye(len(windows)))
     moved = np.stack([window.embedding for window in windows]) - before  # (N, D)
     share = np.clip((ends - at[:, None]) / lengths, 0.0, 1.0)  # (C, N)

@@ -51,6 +51,15 @@ class Window:
     position: int
     runs: tuple[tuple[int, int], ...] = ()
 
+    def tail(self, samples: int) -> Window:
+        """The last ``samples`` of it, as a window."""
+        first = self.position - samples
+        runs = [run for run in self.runs if run[0] <= first][-1:]
+        runs += [run for run in self.runs if run[0] > first]
+        position, media = runs[0]
+        start = media + first - position
+        return Window(self.samples[-samples:], start, self.end, self.position, tuple(runs))
+
 
 def seconds(samples: int) -> float:
     """Length of ``samples`` at 16 kHz."""

@@ -1,7 +1,7 @@
 """Fits alarms: what tells that another voice has begun, and how often it errs.
 
 The weights are those of a logistic regression that tells windows of a voice going on from
-windows 2 to 5 s after somebody took over. How often the CUSUM of them exceeds a height where
+windows some seconds after somebody took over. How often the CUSUM of them exceeds a height where
 nobody takes over falls exponentially with the height, as the maxima of a random walk with
 negative drift do (Lorden, "Procedures for Reacting to a Change in Distribution", 1971): fitted
 to the heights where alarms are frequent enough to count, the line tells the others.
@@ -21,7 +21,8 @@ from scipy.optimize import minimize
 from engine.alarms import Alarm
 from engine.changes import Parts
 
-AFTER_S = (2.0, 5.0)
+AFTER_S = (2.0, 5.0)  # by then most of a window is the other voice's
+AFTER_GLANCE_S = (1.5, 4.0)  # a glance is by then
 BUDGETS = (1.0, 5.0, 20.0, 60.0)  # false alarms an hour, for the record
 FEWEST_ALARMS = 3  # at a height that the rate is fitted at
 HIGHEST_RATE = 150.0  # an hour: beyond it alarms crowd and the line bends
@@ -46,7 +47,7 @@ class Trace:
 
 
 def fit_alarm(traces: Sequence[Trace], terms: Sequence[str]) -> Alarm:
-    """An alarm that uses some of the terms."""
+    """An alarm that uses some of the terms, which are those of ``engine.changes.Parts``."""
     weights = _weights(traces, terms)
     bare = _alarm(weights, terms, 0.0, 1.0)
     hours, counts = false_alarms(traces, bare)
@@ -63,6 +64,7 @@ def _alarm(weights: Float64, terms: Sequence[str], log_rate: float, decay: float
     return Alarm(
         claim=given.get("claim", 0.0),
         voice=given.get("voice", 0.0),
+        glance=given.get("glance", 0.0),
         offset=float(weights[-1]),
         log_rate=log_rate,
         decay=decay,
@@ -74,7 +76,7 @@ def _weights(traces: Sequence[Trace], terms: Sequence[str]) -> Float64:
     rows: list[list[float]] = []
     cells: list[tuple[str, bool]] = []
     for trace in traces:
-        kinds = _kinds(trace)
+        kinds = _kinds(trace, AFTER_GLANCE_S if "glance" in terms else AFTER_S)
         for parts, kind in zip(trace.parts, kinds, strict=True):
             if kind is not None:
                 rows.append([*(getattr(parts, term) for term in terms), 1.0])
@@ -95,10 +97,10 @@ def _weights(traces: Sequence[Trace], terms: Sequence[str]) -> Float64:
     return np.asarray(found.x, np.float64)
 
 
-def _kinds(trace: Trace) -> list[bool | None]:
+def _kinds(trace: Trace, span_s: tuple[float, float]) -> list[bool | None]:
     """Whether each window is of the voice going on, of another one, or of no use here."""
     known = bool(_own(trace).any())
-    after = (trace.after_s >= AFTER_S[0]) & (trace.after_s <= AFTER_S[1]) & known
+    after = (trace.after_s >= span_s[0]) & (trace.after_s <= span_s[1]) & known
     return [
         True if own else False if other else None
         for own, other in zip(_own(trace), after, strict=True)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from engine.alarms import Evidence
+from engine.alarms import Alarm, Alarms, Evidence
 from engine.bundle import Bundle, load_bundle, write_bundle
 from engine.changes import Lead, Parts, Watch
 from engine.encoder import Encoder
@@ -36,13 +36,15 @@ from models.alarm_fit import BUDGETS, Trace, delays, fit_alarm
 from models.calibrate import FEWEST_SPEAKERS, CalibrationError
 from models.calibration_trials import Degrade, TrainingConditions
 from models.corpus import Corpus
-from models.evidence_streams import LEAST_STREAM_S, Stream, Talk, rivals, streams, talks
+from models.evidence_streams import GLANCE_S, LEAST_STREAM_S, Stream, Talk, rivals, streams, talks
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
 OPERATING_POINTS = ((0.05, 0.05), (0.01, 0.05), (0.002, 0.02))
 FOLDS = 5
 MOST_RIVALS = 12
 LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2
+NEVER = Alarm(claim=0.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0)
+MEASURING = Alarms(takeover=NEVER, change=NEVER, glance_s=GLANCE_S)
 TRUSTED = ("speechocean762",)  # recorded speaker by speaker: nobody is mislabelled
 
 Float64 = NDArray[np.float64]
@@ -167,7 +169,7 @@ def traces(scorer: Scorer, streams: Sequence[Stream], slope: float, offset: floa
     """What the live watch measures on each stream, with its speaker as the one who is meant."""
     found = []
     for stream in streams:
-        watch = Watch(scorer, Evidence(), 0)
+        watch = Watch(scorer, MEASURING, 0)
         parts: list[Parts] = []
         after_s: list[float] = []
         matched: list[bool] = []
@@ -232,19 +234,29 @@ def evidence_of(
     measured = traces(scorer, heard, slope, offset)
     takeover = fit_alarm(measured, ("claim", "voice"))
     change = fit_alarm(measured, ("voice",))
+    quick = Alarms(
+        takeover=fit_alarm(measured, ("claim", "voice", "glance")),
+        change=fit_alarm(measured, ("voice", "glance")),
+        glance_s=GLANCE_S,
+    )
+    fitted = {"takeover": takeover, "change": change}
+    fitted |= {"quick_takeover": quick.takeover, "quick_change": quick.change}
     speakers = 1 + max(talk.speaker for talk in said)
     return Evidence(
         slope=slope,
         offset=offset,
         takeover=takeover,
         change=change,
+        quick=quick,
         fitted={
             "seed": seed,
             "streams": len(heard),
             "trials": len(tried),
             "targets": sum(trial.target for trial in tried),
             "decisions_cross_validated": error_rates(tried, speakers, seed),
-            "takeover": [delays(measured, takeover, budget) for budget in BUDGETS],
-            "change": [delays(measured, change, budget) for budget in BUDGETS],
+            **{
+                name: [delays(measured, alarm, budget) for budget in BUDGETS]
+                for name, alarm in fitted.items()
+            },
         },
     )

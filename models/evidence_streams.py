@@ -9,7 +9,7 @@ clean, the other goes through the noise, rooms, telephone and codec of training.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,14 @@ from engine.changes import Seen
 from engine.encoder import Encoder, embed_speech
 from engine.scores import Scorer, Sides
 from engine.vad import SAMPLE_RATE_HZ
-from engine.windows import WindowConfig, Windows
+from engine.windows import Window, WindowConfig, Windows
 from models.calibration_trials import Degrade
 from models.corpus import Corpus
 from models.pitch import median_f0
 
 ENROL_S = 20.0
 STREAM_S = 25.0
+GLANCE_S = 1.5  # of the end of each window, by itself
 STRANGER_S = 8.0
 LEAST_STREAM_S = 5.0  # with less there is nothing to compare a window with
 SPLITS = 2  # the first is clean, the second degraded
@@ -117,12 +118,20 @@ def streams(
 
 def _windows(sound: Float32, encoder: Encoder, scorer: Scorer) -> Iterator[Seen]:
     cut = list(Windows(WindowConfig()).push(0, sound))
+    wanted = round(GLANCE_S * SAMPLE_RATE_HZ)
+    long = [window for window in cut if len(window.samples) > wanted]
+    glances = dict(zip(long, _seen([w.tail(wanted) for w in long], encoder, scorer), strict=True))
+    for window, seen in zip(cut, _seen(cut, encoder, scorer), strict=True):
+        yield replace(seen, glance=glances.get(window))
+
+
+def _seen(windows: Sequence[Window], encoder: Encoder, scorer: Scorer) -> Iterator[Seen]:
     embeddings: list[Float32] = []
-    while len(embeddings) < len(cut):
-        samples = len(cut[len(embeddings)].samples)
-        some = [w for w in cut[len(embeddings) :][:BATCH] if len(w.samples) == samples]
+    while len(embeddings) < len(windows):
+        samples = len(windows[len(embeddings)].samples)
+        some = [w for w in windows[len(embeddings) :][:BATCH] if len(w.samples) == samples]
         embeddings.extend(encoder.embed(np.stack([window.samples for window in some])))
-    for window, embedding in zip(cut, embeddings, strict=True):
+    for window, embedding in zip(windows, embeddings, strict=True):
         samples = len(window.samples)
         sides = scorer.sides(embedding[None], samples / SAMPLE_RATE_HZ)
         yield Seen(window.start, window.end, window.position, samples, sides, window.runs)

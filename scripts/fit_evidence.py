@@ -36,10 +36,11 @@ def main() -> None:
     assert fitted.evidence is not None
     evidence = fitted.evidence
     print(f"slope {evidence.slope:.3f}, offset {evidence.offset:.3f}")
-    for name, alarm in (("takeover", evidence.takeover), ("change", evidence.change)):
-        print(name, alarm)
-    for table in ("decisions_cross_validated", "takeover", "change"):
-        print(table, *(json.dumps(row) for row in evidence.fitted[table]), sep="\n  ")
+    for glance in (False, True):
+        print(evidence.alarms(glance=glance))
+    for name, rows in evidence.fitted.items():
+        if isinstance(rows, list):
+            print(name, *(json.dumps(row) for row in rows), sep="\n  ")
 
 
 if __name__ == "__main__":

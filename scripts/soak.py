@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from streamer.bench_streams import Options, burden, machine, prepare, server
+from streamer.bench_streams import Options, burden, machine, memory_mb, prepare, server
 
 EVERY_S = 10.0
 
@@ -46,7 +46,8 @@ def soak(minutes: float, streams: int) -> dict[str, Any]:
             clients.ask(streams)
             began = time.monotonic()
             while (elapsed := time.monotonic() - began) < 60 * minutes:
-                taken.append((elapsed / 60, served.figures()["memory_mb"]))
+                # Not by asking the server: every answer of its own takes some memory at first.
+                taken.append((elapsed / 60, memory_mb(served.process.pid)))
                 print(f"{elapsed / 60:6.1f} min  {taken[-1][1]:8.1f} MB", flush=True)
                 time.sleep(EVERY_S)
             told = clients.answer()

@@ -206,7 +206,7 @@ class Served:
             families = text_string_to_metric_families(response.read().decode())
             values = {s.name: s.value for f in families for s in f.samples if not s.labels}
         values["cpu_s"] = _cpu_s(self.process.pid)
-        values["memory_mb"] = _memory_mb(self.process.pid)
+        values["memory_mb"] = memory_mb(self.process.pid)
         values["now"] = time.monotonic()
         return values
 
@@ -216,7 +216,8 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _memory_mb(pid: int) -> float:
+def memory_mb(pid: int) -> float:
+    """Resident memory of a process, in MB of a million bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -247,7 +248,7 @@ def server(folder: Path, options: Options, *, batching: bool) -> Iterator[Served
         url = _url(process)
         _wait_ready(url)
         served = Served(process, url, time.monotonic() - began, batching)
-        served.empty_mb = _memory_mb(process.pid)
+        served.empty_mb = memory_mb(process.pid)
         yield served
     finally:
         process.terminate()

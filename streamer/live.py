@@ -80,7 +80,10 @@ class LiveStream:
             start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
         )
         settings = SessionConfig(
-            windows=self.windows, decisions=self.decisions, prior=self.parts.config.prior
+            windows=self.windows,
+            decisions=self.decisions,
+            prior=self.parts.config.prior,
+            glance=self.parts.config.glance,
         )
         return Session(
             self.parts.scorer,

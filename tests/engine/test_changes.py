@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.alarms import Alarm, Evidence
+from engine.alarms import Alarm, Alarms, Evidence
 from engine.bundle import Bundle, Calibration, Manifest
 from engine.changes import Lead, Parts, Seen, Turn, Watch
 from engine.decisions import DecisionConfig
@@ -30,6 +31,9 @@ MANIFEST = Manifest(
 SCORER = Scorer(Bundle(MANIFEST, Path(), None))
 ANNA, BERT = np.eye(SIZE, dtype=np.float32)[:2]
 ALARM = Alarm(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
+ALARMS = Alarms(takeover=ALARM, change=ALARM)
+GLANCE = Alarm(claim=0.5, voice=0.0, glance=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
+QUICK = Alarms(takeover=GLANCE, change=GLANCE, glance_s=1.5)
 CONFIG = DecisionConfig()
 
 
@@ -39,19 +43,27 @@ def window(voice: np.ndarray, position_s: float, window_s: float = 3.0) -> Seen:
     return Seen(position - samples, position, position, samples, sides, ((0, 0),))
 
 
-def mixed(turned_s: float, position_s: float) -> np.ndarray:
-    share = np.clip((position_s - turned_s) / 3.0, 0, 1)
+def mixed(turned_s: float, position_s: float, window_s: float = 3.0) -> np.ndarray:
+    share = np.clip((position_s - turned_s) / window_s, 0, 1)
     both = (1 - share) * ANNA + share * BERT
     return np.asarray(both / np.linalg.norm(both), np.float32)
 
 
 def watched(
-    turned_s: float, until_s: float, config: DecisionConfig = CONFIG, *, matched: bool = False
+    turned_s: float,
+    until_s: float,
+    config: DecisionConfig = CONFIG,
+    *,
+    matched: bool = False,
+    alarms: Alarms = ALARMS,
 ) -> tuple[Turn, float] | None:
     """The first alarm and when it came."""
-    watch = Watch(SCORER, Evidence(takeover=ALARM, change=ALARM), 0)
+    watch = Watch(SCORER, alarms, 0)
     for position_s in np.arange(3.0, until_s, 0.5):
         seen = window(mixed(turned_s, position_s), position_s)
+        if alarms.glance_s:
+            glance = window(mixed(turned_s, position_s, 1.5), position_s, 1.5)
+            seen = replace(seen, glance=glance)
         lead = Lead(10 * float(seen.embedding @ ANNA) - 5, matched)
         turn = watch.hear(seen, lead, config)
         if turn is not None:
@@ -77,6 +89,24 @@ def test_another_voice_does_and_is_back_dated(matched: bool) -> None:
 
 
 @pytest.mark.parametrize("matched", [False, True])
+def test_a_glance_at_the_end_of_each_window_tells_sooner(matched: bool) -> None:
+    assert watched(1e9, 60.0, matched=matched, alarms=QUICK) is None
+    late, soon = (watched(12.2, 30.0, matched=matched, alarms=a) for a in (ALARMS, QUICK))
+    assert late is not None
+    assert soon is not None
+    assert soon[1] < late[1]
+    assert soon[0].position == pytest.approx(12.2 * S, abs=0.3 * S)
+
+
+def test_a_glance_is_looked_at_where_there_are_figures_for_it_and_it_is_wanted() -> None:
+    plain, both = Evidence(takeover=ALARM, change=ALARM), Evidence(quick=QUICK)
+    assert plain.alarms(glance=True) == ALARMS
+    assert both.alarms(glance=True) == QUICK
+    assert both.alarms(glance=False).glance(3 * S) == 0
+    assert [QUICK.glance(round(s * S)) for s in (1.0, 1.5, 2.0, 5.0)] == [0, 0, 24_000, 24_000]
+
+
+@pytest.mark.parametrize("matched", [False, True])
 def test_a_smaller_budget_waits_longer(matched: bool) -> None:
     name = "false_alarms_per_hour" if matched else "false_changes_per_hour"
     at = [
@@ -95,20 +125,21 @@ def test_heights_are_where_the_line_says() -> None:
 
 
 def test_a_window_is_compared_with_speech_it_shares_none_of() -> None:
-    watch = Watch(SCORER, Evidence(), 0)
+    watch = Watch(SCORER, QUICK, 0)
     for position_s in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
         seen = window(ANNA, position_s, min(position_s, 3.0))
         assert watch.measure(seen, None) is None  # nobody has spoken for a second before it
         run = ANNA if position_s <= 1.0 else BERT
         watch.add(seen, SCORER.sides(run[None], position_s), position_s * S)
-    parts = watch.measure(window(ANNA, 4.0), None)
+    parts = watch.measure(replace(window(ANNA, 4.0), glance=window(BERT, 4.0, 1.5)), None)
     assert parts is not None
     assert parts.voice == pytest.approx(5.0)  # against the first second and not what came later
+    assert parts.glance == pytest.approx(5.0)  # against what came until 2.5 s
     assert parts.fresh == pytest.approx(0.5 / 3)
 
 
 def test_only_a_matched_speaker_is_watched_for_the_takeover() -> None:
-    deaf = Evidence(
+    deaf = Alarms(
         takeover=Alarm(claim=9.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0),
         change=Alarm(claim=0.0, voice=0.0, offset=1.0, log_rate=0.0, decay=1.0),
     )
