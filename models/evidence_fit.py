@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from models.alarm_fit import BUDGETS, Trace, delays, fit_alarm
 from models.calibrate import FEWEST_SPEAKERS, CalibrationError
 from models.calibration_trials import Degrade, TrainingConditions
 from models.corpus import Corpus
+from models.effective_speech import fit_effective
 from models.evidence_streams import GLANCE_S, LEAST_STREAM_S, Stream, Talk, rivals, streams, talks
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
@@ -219,7 +220,8 @@ def fit_evidence(
             f"{heldout} has {len(heard)} streams of {LEAST_STREAM_S:g} s beside an enrolment: at"
             f" least {FEWEST_SPEAKERS} speakers are needed; hold out more in training"
         )
-    found = msgspec.structs.replace(calibration, evidence=evidence_of(scorer, said, heard, seed))
+    evidence = evidence_of(scorer, said, heard, seed)
+    found = msgspec.structs.replace(calibration, evidence=evidence)
     manifest = msgspec.structs.replace(loaded.manifest, calibration=found)
     graph = loaded.model_path.read_bytes()
     return write_bundle(output or loaded.folder, manifest, graph, loaded.cohort)
@@ -231,6 +233,7 @@ def evidence_of(
     """The figures that fit these streams, and how well."""
     tried = trials(scorer, heard, said, seed)
     slope, offset = fit_affine(tried)
+    effective = fit_effective(tried)
     measured = traces(scorer, heard, slope, offset)
     takeover = fit_alarm(measured, ("claim", "voice"))
     change = fit_alarm(measured, ("voice",))
@@ -253,6 +256,7 @@ def evidence_of(
             "streams": len(heard),
             "trials": len(tried),
             "targets": sum(trial.target for trial in tried),
+            "effective_speech": None if effective is None else asdict(effective),
             "decisions_cross_validated": error_rates(tried, speakers, seed),
             **{
                 name: [delays(measured, alarm, budget) for budget in BUDGETS]

@@ -12,6 +12,7 @@ import argparse
 import json
 from pathlib import Path
 
+from models.effective_speech import Effective, plot_effective
 from models.evidence_fit import fit_evidence
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--heldout", type=Path, required=True)
     parser.add_argument("--output", type=Path, help="the fitted bundle [in place]")
+    parser.add_argument("--plot", type=Path, help="what more speech is worth, as a picture")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
@@ -38,6 +40,8 @@ def main() -> None:
     print(f"slope {evidence.slope:.3f}, offset {evidence.offset:.3f}")
     for glance in (False, True):
         print(evidence.alarms(glance=glance))
+    if given.plot and evidence.fitted["effective_speech"]:
+        plot_effective(Effective(**evidence.fitted["effective_speech"]), given.plot)
     for name, rows in evidence.fitted.items():
         if isinstance(rows, list):
             print(name, *(json.dumps(row) for row in rows), sep="\n  ")
