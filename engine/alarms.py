@@ -47,8 +47,11 @@ class Alarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     change: Alarm
     glance_s: Seconds = 0.0
 
-    def glance(self, samples: int) -> int:
-        """How many samples at the end of a window of ``samples`` are embedded by themselves."""
+    def glance_samples(self, samples: int) -> int:
+        """How many at the end of a window of ``samples`` are embedded by themselves.
+
+        None of a window that is no longer than a glance: it is one.
+        """
         wanted = round(self.glance_s * SAMPLE_RATE_HZ)
         return wanted if wanted < samples else 0
 

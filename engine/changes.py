@@ -8,7 +8,9 @@ the window that is new, so that each second counts once (Page, "Continuous Inspe
 
 A window holds some of the voice before until all of it is new. Where a bundle has figures for
 it, the end of each window is embedded by itself as well, a glance, and compared with the speech
-before that: it tells less surely and sooner.
+before that: it tells less surely and sooner. Windows without one, as on a server that is
+overloaded, are weighed by figures of their own; so the sum is kept in units of the height that
+belongs to them.
 
 Two who speak at once are not told apart: the embedding of overlapped speech lies between the
 two voices. An interjection much shorter than a window leaves no trace, and where two speak
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.alarms import Alarm, Alarms
+from engine.alarms import Alarm, Evidence
 from engine.decisions import DecisionConfig
 from engine.scores import Scorer, Sides
 from engine.turns import BACK, locate
@@ -31,6 +33,7 @@ from engine.vad import SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
+LEAST_HEIGHT = 1e-9  # where so many alarms are allowed that any doubt is one
 LEAST_BEFORE = SAMPLE_RATE_HZ  # of a run: what a window can be compared with
 
 
@@ -68,18 +71,18 @@ class Lead:
 class Parts:
     """What a window says of the voice going on: LLRs that ``Alarm`` weighs by the same names.
 
-    ``fresh`` is the share of the window that is new.
+    ``fresh`` is the share of the window that is new; ``glance`` is ``None`` where there was none.
     """
 
     claim: float
     voice: float
     fresh: float
-    glance: float = 0.0
+    glance: float | None = None
 
-    def climb(self, alarm: Alarm, height: float) -> float:
-        """One step of the CUSUM from ``height``."""
-        same = alarm.claim * self.claim + alarm.voice * self.voice + alarm.glance * self.glance
-        return max(0.0, height - self.fresh * (same + alarm.offset))
+    def step(self, alarm: Alarm) -> float:
+        """What the window adds to the CUSUM, or takes from it."""
+        same = alarm.claim * self.claim + alarm.voice * self.voice + alarm.offset
+        return -self.fresh * (same + alarm.glance * (self.glance or 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,11 +115,12 @@ class Watch:
     For every window :meth:`hear` it, and then :meth:`add` what the run has become by it.
     """
 
-    def __init__(self, scorer: Scorer, alarms: Alarms, begins: int) -> None:
-        self._scorer, self._alarms, self._begins = scorer, alarms, begins
+    def __init__(self, scorer: Scorer, evidence: Evidence, begins: int) -> None:
+        self._scorer, self._begins = scorer, begins
+        self._quick, self._plain = evidence.alarms(glance=True), evidence.alarms(glance=False)
         self._recent: deque[_Heard] = deque()  # those that share speech with the last window
         self._past: deque[_Heard] = deque()  # those before, as far as a change is looked for
-        self._takeover = self._change = 0.0
+        self._takeover = self._change = 0.0  # of the height at which there is an alarm
 
     def hear(self, seen: Seen, lead: Lead | None, config: DecisionConfig) -> Turn | None:
         """Where the voice turned, if after this window that is beyond doubt."""
@@ -136,8 +140,11 @@ class Watch:
         last = self._recent[-1] if self._recent else self._past[-1]
         fresh = min(1.0, (seen.position - last.seen.position) / seen.samples)
         claim = 0.0 if lead is None else lead.llr
-        glance = self._against(seen.glance or seen) if self._alarms.glance_s else 0.0
-        return Parts(claim, self._against(seen), fresh, glance)
+        voice = self._against(seen)
+        if seen.glance is not None:
+            return Parts(claim, voice, fresh, self._against(seen.glance))
+        short = self._quick.glance_s > 0 and not self._quick.glance_samples(seen.samples)
+        return Parts(claim, voice, fresh, voice if short else None)
 
     def _against(self, seen: Seen) -> float:
         """The LLR of a window and the run before it, as far as they share no speech."""
@@ -159,10 +166,16 @@ class Watch:
             self._past.popleft()
 
     def _alarmed(self, parts: Parts, lead: Lead | None, config: DecisionConfig) -> bool:
-        change, takeover = self._alarms.change, self._alarms.takeover
-        self._change = parts.climb(change, self._change)
+        alarms = self._plain if parts.glance is None else self._quick
+        self._change = _climbed(self._change, parts, alarms.change, config.false_changes_per_hour)
         if lead is None or not lead.matched:
             self._takeover = 0.0
-            return self._change > change.height(config.false_changes_per_hour)
-        self._takeover = parts.climb(takeover, self._takeover)
-        return self._takeover > takeover.height(config.false_alarms_per_hour)
+            return self._change > 1
+        budget = config.false_alarms_per_hour
+        self._takeover = _climbed(self._takeover, parts, alarms.takeover, budget)
+        return self._takeover > 1
+
+
+def _climbed(level: float, parts: Parts, alarm: Alarm, per_hour: float) -> float:
+    """One step of the CUSUM, of its height for so many false alarms an hour."""
+    return max(0.0, level + parts.step(alarm) / max(alarm.height(per_hour), LEAST_HEIGHT))

@@ -57,7 +57,7 @@ class Gate:
 
     @property
     def quiet(self) -> bool:
-        """Whether the last frame was silence amid silence: the next will open nothing at once."""
+        """Whether the last frame was silence amid silence."""
         return not self.open and not self._run
 
     def feed(self, probabilities: Iterable[float]) -> Iterator[Verdict]:

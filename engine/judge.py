@@ -59,11 +59,8 @@ class Judge:
     ``forget_s`` is the silence after which nothing said before it counts.
     """
 
-    def __init__(
-        self, scorer: Scorer, prior: float, forget_s: float = 30.0, *, glance: bool = True
-    ) -> None:
+    def __init__(self, scorer: Scorer, prior: float, forget_s: float = 30.0) -> None:
         self._evidence = scorer.require_calibration().evidence or Evidence()
-        self._alarms = self._evidence.alarms(glance=glance)
         self._scorer, self._prior = scorer, prior
         self._forget = forget_s * SAMPLE_RATE_HZ
         self._cast = Cast(scorer)
@@ -79,9 +76,9 @@ class Judge:
         """Net speech from each match to the score after it: silence is no match."""
         return seconds(self._match)
 
-    def glance(self, samples: int) -> int:
-        """How many samples of the end of a window of ``samples`` are wanted by themselves."""
-        return self._alarms.glance(samples)
+    def glance_samples(self, samples: int) -> int:
+        """How many of the end of a window of ``samples`` are wanted by themselves."""
+        return self._evidence.alarms(glance=True).glance_samples(samples)
 
     def hear(self, seen: Seen, terms: Terms) -> list[AnyEvent]:
         """What an embedded window says."""
@@ -157,7 +154,7 @@ class Judge:
         )
 
     def _run(self, begins: int, turn: Turn | None) -> Speaking:
-        return Speaking(self._scorer, self._alarms, begins, turn)
+        return Speaking(self._scorer, self._evidence, begins, turn)
 
     def _pause(self, seen: Seen, run: Run) -> None:
         """Silence since the last window lets what was heard before it count for less."""

@@ -118,7 +118,8 @@ class Session(Exchange[_Item]):
         super().__init__(decoder, config.gate, period=QUALITY_SAMPLES)
         self._scorer, self._model = scorer, model
         self._terms = Terms(Voices(claims), claimed, config.decisions)
-        self._judge = Judge(scorer, config.prior, config.forget_s, glance=config.glance)
+        self._judge = Judge(scorer, config.prior, config.forget_s)
+        self._glance = config.glance
         self._glanced: Seen | None = None  # the end of the window that is told of next
         self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
@@ -169,9 +170,9 @@ class Session(Exchange[_Item]):
             self._put(self._quality(seconds(stretch.end)))
 
     def _embed(self, window: Window) -> None:
-        """Its end first: a window is judged with that in hand."""
-        glance = self._judge.glance(len(window.samples))
-        if glance:
+        """Its end first: a window is judged with that in hand. Not by a server that is behind."""
+        glance = self._judge.glance_samples(len(window.samples))
+        if glance and self._glance and self._hop_s == self._narrowest_s:
             tail = window.tail(glance)
             self._ask(tail, _Asked(*_place(tail), self._terms, glance=True))
         self._ask(window, _Asked(*_place(window), self._terms))
@@ -220,6 +221,8 @@ class Session(Exchange[_Item]):
         assert answer is not None
         glanced, self._glanced = self._glanced, None
         if isinstance(answer, JobFailure):
+            if asked.glance:  # its window is judged without
+                return []
             return [Failure(t=seconds(asked.end), code="window-failed", message=answer.message)]
         sides = self._scorer.sides(answer.embedding[None], seconds(asked.samples))
         place = asked.start, asked.end, asked.position, asked.samples

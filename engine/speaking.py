@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.alarms import Alarms
+from engine.alarms import Evidence
 from engine.cast import Cast, Voice
 from engine.changes import Seen, Turn, Watch
 from engine.evidence import Run
@@ -15,10 +15,10 @@ from engine.vad import SAMPLE_RATE_HZ
 class Speaking:
     """A run that begins at ``begins``, in samples of net speech; ``turn`` is what it began by."""
 
-    def __init__(self, scorer: Scorer, alarms: Alarms, begins: int, turn: Turn | None) -> None:
+    def __init__(self, scorer: Scorer, evidence: Evidence, begins: int, turn: Turn | None) -> None:
         before = None if turn is None else np.asarray(turn.voice.embeddings[0], np.float32)
         self._scorer, self.run = scorer, Run(begins, before)
-        self.watch = Watch(scorer, alarms, begins)
+        self.watch = Watch(scorer, evidence, begins)
         self.voice: Voice | None = None
         self.sides: Sides | None = None  # the run so far
 

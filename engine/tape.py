@@ -24,7 +24,7 @@ class Tape:
         self.start = self.end = 0  # what is held
 
     def append(self, samples: Float32) -> None:
-        """``samples`` ``(N,)`` at the end."""
+        """``samples`` ``(N,)``, float32, at the end. Raises ``ValueError`` for another type."""
         if self.end - self._origin + len(samples) > len(self._buffer):
             self._renew(len(samples))
         at = self.end - self._origin

@@ -52,13 +52,12 @@ class Window:
     runs: tuple[tuple[int, int], ...] = ()
 
     def tail(self, samples: int) -> Window:
-        """The last ``samples`` of it, as a window."""
+        """The last ``samples`` of it, no more than it has, as a window."""
         first = self.position - samples
-        runs = [run for run in self.runs if run[0] <= first][-1:]
-        runs += [run for run in self.runs if run[0] > first]
-        position, media = runs[0]
-        start = media + first - position
-        return Window(self.samples[-samples:], start, self.end, self.position, tuple(runs))
+        begun = max(run for run in self.runs if run[0] <= first)
+        runs = tuple(run for run in self.runs if run >= begun)
+        start = begun[1] + first - begun[0]
+        return Window(self.samples[-samples:], start, self.end, self.position, runs)
 
 
 def seconds(samples: int) -> float:

@@ -21,8 +21,8 @@ from scipy.optimize import minimize
 from engine.alarms import Alarm
 from engine.changes import Parts
 
-AFTER_S = (2.0, 5.0)  # by then most of a window is the other voice's
-AFTER_GLANCE_S = (1.5, 4.0)  # a glance is by then
+AFTER_S = (2.0, 5.0)  # most of a window is the other voice's by then
+AFTER_GLANCE_S = (1.5, 4.0)  # all of a glance is
 BUDGETS = (1.0, 5.0, 20.0, 60.0)  # false alarms an hour, for the record
 FEWEST_ALARMS = 3  # at a height that the rate is fitted at
 HIGHEST_RATE = 150.0  # an hour: beyond it alarms crowd and the line bends
@@ -113,8 +113,7 @@ def _own(trace: Trace) -> NDArray[np.bool_]:
 
 def _steps(trace: Trace, alarm: Alarm) -> Float64:
     """What each window adds to the CUSUM, be it negative."""
-    high = 1e6  # far above the floor
-    return np.array([parts.climb(alarm, high) - high for parts in trace.parts])
+    return np.array([parts.step(alarm) for parts in trace.parts])
 
 
 def false_alarms(traces: Sequence[Trace], alarm: Alarm) -> tuple[float, Float64]:
@@ -135,18 +134,32 @@ def false_alarms(traces: Sequence[Trace], alarm: Alarm) -> tuple[float, Float64]
     return seconds / 3600, counts
 
 
-def delays(traces: Sequence[Trace], alarm: Alarm, per_hour: float) -> dict[str, Any]:
+def cross_fitted(traces: Sequence[Trace], terms: Sequence[str], fold: Sequence[int]) -> list[Alarm]:
+    """For each trace the alarm fitted on those of other folds."""
+    fitted = {
+        one: fit_alarm([t for t, f in zip(traces, fold, strict=True) if f != one], terms)
+        for one in sorted(set(fold))
+    }
+    return [fitted[one] for one in fold]
+
+
+def delays(
+    traces: Sequence[Trace], alarms: Alarm | Sequence[Alarm], per_hour: float
+) -> dict[str, Any]:
     """Seconds from the takeover to the alarm, of streams that were matched until then.
+
+    ``alarms`` is one for all or one for each.
 
     Streams that end without one count as later than any: ``p95`` is ``None`` where they are
     that many. ``early`` is the share with an alarm before, ``hours`` what that was seen in.
     """
-    height, found = alarm.height(per_hour), []
-    early = 0
-    hours, _ = false_alarms(traces, alarm)
-    for trace in traces:
+    each = [alarms] * len(traces) if isinstance(alarms, Alarm) else alarms
+    found, early = [], 0
+    hours, _ = false_alarms(traces, each[0])
+    for trace, alarm in zip(traces, each, strict=True):
         if not _own(trace).any():
             continue
+        height = alarm.height(per_hour)
         level, alarmed = 0.0, math.inf
         for step, after, own in zip(_steps(trace, alarm), trace.after_s, _own(trace), strict=True):
             level = max(0.0, level + step) if own or after > 0 else 0.0

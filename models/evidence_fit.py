@@ -6,7 +6,8 @@ On streams of held-out speakers (``models.evidence_streams``):
   least Cllr over 1.5 to 20 s, with a rate of mislabelled speakers for each crowd-sourced
   corpus as in ``models.calibration_fit``; what error rates follow is measured on folds of
   speakers that the fit has not seen;
-- alarms of another voice are fitted by ``models.alarm_fit``.
+- alarms of another voice are fitted by ``models.alarm_fit``; how late and how often wrong they
+  are is measured on the same folds.
 
 There are minutes of most speakers of Common Voice and not hours: rates under a few false
 alarms an hour are extrapolated, and the record says from how much speech.
@@ -32,7 +33,7 @@ from engine.encoder import Encoder
 from engine.evidence import Run
 from engine.scores import Scorer, Sides
 from engine.vad import SAMPLE_RATE_HZ
-from models.alarm_fit import BUDGETS, Trace, delays, fit_alarm
+from models.alarm_fit import BUDGETS, Trace, cross_fitted, delays, fit_alarm
 from models.calibrate import FEWEST_SPEAKERS, CalibrationError
 from models.calibration_trials import Degrade, TrainingConditions
 from models.corpus import Corpus
@@ -40,12 +41,18 @@ from models.effective_speech import fit_effective
 from models.evidence_streams import GLANCE_S, LEAST_STREAM_S, Stream, Talk, rivals, streams, talks
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
+ALARM_TERMS = {
+    "takeover": ("claim", "voice"),
+    "change": ("voice",),
+    "quick_takeover": ("claim", "voice", "glance"),
+    "quick_change": ("voice", "glance"),
+}
 OPERATING_POINTS = ((0.05, 0.05), (0.01, 0.05), (0.002, 0.02))
 FOLDS = 5
 MOST_RIVALS = 12
 LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2
 NEVER = Alarm(claim=0.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0)
-MEASURING = Alarms(takeover=NEVER, change=NEVER, glance_s=GLANCE_S)
+MEASURING = Evidence(quick=Alarms(takeover=NEVER, change=NEVER, glance_s=GLANCE_S))
 TRUSTED = ("speechocean762",)  # recorded speaker by speaker: nobody is mislabelled
 
 Float64 = NDArray[np.float64]
@@ -124,9 +131,13 @@ def fit_affine(trials: Sequence[Trial]) -> tuple[float, float]:
     return float(best.x[0]), float(best.x[1])
 
 
+def _folds(speakers: int, seed: int) -> Ints:
+    return np.random.default_rng(seed).permutation(speakers) % FOLDS
+
+
 def error_rates(trials: Sequence[Trial], speakers: int, seed: int) -> list[dict[str, Any]]:
     """Decisions by bounds on the evidence, each fold by a fit on the others."""
-    fold = np.random.default_rng(seed).permutation(speakers) % FOLDS
+    fold = _folds(speakers, seed)
     evidence: dict[int, Float64] = {}
     for one in range(FOLDS):
         slope, offset = fit_affine([t for t in trials if fold[t.speaker] != one])
@@ -235,22 +246,19 @@ def evidence_of(
     slope, offset = fit_affine(tried)
     effective = fit_effective(tried)
     measured = traces(scorer, heard, slope, offset)
-    takeover = fit_alarm(measured, ("claim", "voice"))
-    change = fit_alarm(measured, ("voice",))
-    quick = Alarms(
-        takeover=fit_alarm(measured, ("claim", "voice", "glance")),
-        change=fit_alarm(measured, ("voice", "glance")),
-        glance_s=GLANCE_S,
-    )
-    fitted = {"takeover": takeover, "change": change}
-    fitted |= {"quick_takeover": quick.takeover, "quick_change": quick.change}
+    alarms = {name: fit_alarm(measured, terms) for name, terms in ALARM_TERMS.items()}
     speakers = 1 + max(talk.speaker for talk in said)
+    folds = _folds(speakers, seed)
+    fold = [int(folds[stream.talk.speaker]) for stream in heard]
+    unseen = {name: cross_fitted(measured, terms, fold) for name, terms in ALARM_TERMS.items()}
     return Evidence(
         slope=slope,
         offset=offset,
-        takeover=takeover,
-        change=change,
-        quick=quick,
+        takeover=alarms["takeover"],
+        change=alarms["change"],
+        quick=Alarms(
+            takeover=alarms["quick_takeover"], change=alarms["quick_change"], glance_s=GLANCE_S
+        ),
         fitted={
             "seed": seed,
             "streams": len(heard),
@@ -259,8 +267,8 @@ def evidence_of(
             "effective_speech": None if effective is None else asdict(effective),
             "decisions_cross_validated": error_rates(tried, speakers, seed),
             **{
-                name: [delays(measured, alarm, budget) for budget in BUDGETS]
-                for name, alarm in fitted.items()
+                f"{name}_cross_validated": [delays(measured, each, budget) for budget in BUDGETS]
+                for name, each in unseen.items()
             },
         },
     )

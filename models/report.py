@@ -35,8 +35,8 @@ TITLES = {
     "act_dcf_01": "actDCF .01",
     "cllr": "Cllr",
     "min_cllr": "minCllr",
-    "pooled_min_cllr": "minCllr of all",
 }
+POOLED = {"pooled_min_cllr": "minCllr of all"}  # of means only
 THRESHOLDS = np.arange(-6.0, 10.25, 0.25)  # LLRs that error rates are told for
 METHOD_NOTES = (
     "EER: crossing of the interpolated error rates. Costs: miss and false alarm 1, normalised."
@@ -201,14 +201,15 @@ def as_markdown(report: Report) -> str:
 def _table(rows: Iterable[Row], *, counts: bool) -> list[str]:
     heads = ["net speech", "condition"]
     heads += ["trials", "targets", "speakers", "left out"] if counts else ["lists"]
-    heads += ["EER % of raw cosine", *TITLES.values()]
+    titles = TITLES if counts else TITLES | POOLED
+    heads += ["EER % of raw cosine", *titles.values()]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for one in rows:
         numbers = [one.trials, one.targets, one.speakers, one.short + one.unusable]
         cells = [duration_name(one.duration_s), one.condition]
         cells += [str(number) for number in (numbers if counts else [one.lists])]
         cells.append(shown("eer", one.cosine.get("eer")))
-        cells += [shown(name, one.calibrated.get(name)) for name in TITLES]
+        cells += [shown(name, one.calibrated.get(name)) for name in titles]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

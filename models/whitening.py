@@ -4,15 +4,16 @@ Distillation shapes the embedding after its teacher, for whom every direction is
 another. Within-class covariance normalisation (Hatch et al., "Within-class covariance
 normalization for SVM-based speaker recognition", Interspeech 2006) measures how the embeddings
 of one speaker scatter, over pieces of speech and what befalls them, and scales each direction
-by the inverse of that. It is linear, so it goes into the weights of the network: nothing is
-added to what runs. Fitted on speakers that were trained on; held-out ones are not touched.
+by the inverse root of that, about the mean of all. It is linear, so it goes into the weights of
+the network: nothing is added to what runs. The scatter is that of unit vectors, for scores are
+cosines. Fitted on speakers that were trained on; held-out ones are not touched.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from tqdm import tqdm
 from engine.errors import VoxwatchError
 from engine.vad import SAMPLE_RATE_HZ
 from models.calibration_trials import Degrade, TrainingConditions
-from models.checkpoint import load_trained, read_checkpoint
+from models.checkpoint import load_trained
 from models.corpus import Corpus
 from models.frontend import LogMel
 from models.network import NeXtTDNN
@@ -66,12 +67,14 @@ def whiten(
 ) -> int:
     """Write ``checkpoint`` of `voxwatch train` with its last layer whitened to ``output``.
 
-    The result is for `voxwatch models export`; training goes on from the original.
-    ``cache`` is the prepared corpus of that training, ``heldout`` the list of speakers it left
-    out. Returns the number of speakers it was fitted on. Raises :class:`WhiteningError` or
+    The result is for `voxwatch models export`, and training cannot go on from it. ``cache`` is
+    the prepared corpus of that training, ``heldout`` the list of speakers it left out. Returns
+    the number of speakers it was fitted on. Raises :class:`WhiteningError` or
     ``CheckpointError``.
     """
-    network, _ = load_trained(checkpoint)
+    network, training = load_trained(checkpoint)
+    if output.resolve() == checkpoint.resolve():
+        raise WhiteningError(f"{output} is the checkpoint itself, from which training goes on")
     try:
         corpus, excluded = Corpus(cache), set(heldout.read_text().split())
         degrade = TrainingConditions(cache)
@@ -79,6 +82,13 @@ def whiten(
         raise WhiteningError(
             f"cannot read {error.filename}: name the cache and the heldout.txt of the training run"
         ) from error
+    unknown = excluded - corpus.by_speaker.keys()
+    if unknown or not excluded:
+        raise WhiteningError(
+            f"{heldout} names {len(unknown) or 'no'} speakers"
+            + (f" that the corpus does not have, such as {min(unknown)!r}" if unknown else "")
+            + ": use the list and the cache of one training run"
+        )
     rng = np.random.default_rng(seed)
     crops = list(draw_crops(corpus, excluded, rng))
     speakers = np.array([crop.speaker for crop in crops], np.intp)
@@ -91,12 +101,12 @@ def whiten(
     embeddings = embed_crops(network, corpus, crops, degrade, rng, progress=progress)
     matrix = whitening_matrix(within_covariance(_unit(embeddings), speakers))
     fold(network, embeddings.mean(axis=0), matrix)
-    content = read_checkpoint(checkpoint)
     partial = output.with_suffix(".part")
     try:
-        torch.save({**content, "ema": network.state_dict()}, partial)
+        torch.save({"ema": network.state_dict(), "arch": asdict(network.arch), **training}, partial)
         partial.replace(output)
     except (OSError, RuntimeError) as error:  # torch says RuntimeError for a folder that lacks
+        partial.unlink(missing_ok=True)
         raise WhiteningError(f"cannot write {output}: check the folder") from error
     return count
 

@@ -1,8 +1,8 @@
 """Does a server's memory stay flat? `python scripts/soak.py --minutes 60 --streams 8 --json FILE`.
 
 Streams speech in real time from that many clients, takes the server's resident memory every
-ten seconds, and fits a line through the second half: the first fills what is bounded, such as
-the 1,024 messages that a session keeps for a client that comes back, and the allocator's pools.
+ten seconds, and fits a line through the second half: some ten minutes fill what is bounded, such
+as the 1,024 messages that a session keeps for a client that comes back, and the allocator's pools.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ def soak(minutes: float, streams: int) -> dict[str, Any]:
             told = clients.answer()
             empty_mb = served.empty_mb
     figures = judged(np.array(taken))
-    last_mb = figures["mb_by_minute"][-1]
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(options),
@@ -63,7 +62,7 @@ def soak(minutes: float, streams: int) -> dict[str, Any]:
         "lost": told["lost"],
         "delay_p99_s": told["delay_p99_s"],
         "empty_mb": empty_mb,
-        "mb_per_stream": (last_mb - empty_mb) / streams,
+        "mb_per_stream": (taken[-1][1] - empty_mb) / streams,
         **figures,
     }
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import msgspec
 
+from streamer.idle import IdleLimit
 from streamer.link import PART_S, Link
 from streamer.live import LiveStream, sides_of
 from streamer.outbox import Message, Outbox
@@ -25,7 +26,6 @@ from streamer.requests import (
     parse_start,
     start_from_query,
 )
-from streamer.silence import Silence
 from streamer.wire import GOING_AWAY, INTERNAL, Closed, WireError
 
 log = logging.getLogger("voxwatch.server")
@@ -169,12 +169,12 @@ class Streams:
         """
         idle_s, address = self._parts.config.limits.idle_s, link.address
         try:
-            async with Silence(idle_s) as silence:
+            async with IdleLimit(idle_s) as idle:
                 while True:
                     if not stream.finished:
-                        silence.begins()
+                        idle.begins()
                     message = await link.hear()
-                    silence.ends()
+                    idle.ends()
                     if isinstance(message, bytes):
                         async with stream.intake:
                             await stream.take(message, address)

@@ -31,9 +31,11 @@ MANIFEST = Manifest(
 SCORER = Scorer(Bundle(MANIFEST, Path(), None))
 ANNA, BERT = np.eye(SIZE, dtype=np.float32)[:2]
 ALARM = Alarm(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
-ALARMS = Alarms(takeover=ALARM, change=ALARM)
+PLAIN = Evidence(takeover=ALARM, change=ALARM)
 GLANCE = Alarm(claim=0.5, voice=0.0, glance=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
-QUICK = Alarms(takeover=GLANCE, change=GLANCE, glance_s=1.5)
+QUICK = Evidence(
+    takeover=ALARM, change=ALARM, quick=Alarms(takeover=GLANCE, change=GLANCE, glance_s=1.5)
+)
 CONFIG = DecisionConfig()
 
 
@@ -55,13 +57,14 @@ def watched(
     config: DecisionConfig = CONFIG,
     *,
     matched: bool = False,
-    alarms: Alarms = ALARMS,
+    evidence: Evidence = PLAIN,
+    glances: float = 1.0,
 ) -> tuple[Turn, float] | None:
-    """The first alarm and when it came."""
-    watch = Watch(SCORER, alarms, 0)
+    """The first alarm and when it came; of the windows only a share may have a glance."""
+    watch, rng = Watch(SCORER, evidence, 0), np.random.default_rng(0)
     for position_s in np.arange(3.0, until_s, 0.5):
         seen = window(mixed(turned_s, position_s), position_s)
-        if alarms.glance_s:
+        if evidence.quick and rng.random() < glances:
             glance = window(mixed(turned_s, position_s, 1.5), position_s, 1.5)
             seen = replace(seen, glance=glance)
         lead = Lead(10 * float(seen.embedding @ ANNA) - 5, matched)
@@ -90,20 +93,34 @@ def test_another_voice_does_and_is_back_dated(matched: bool) -> None:
 
 @pytest.mark.parametrize("matched", [False, True])
 def test_a_glance_at_the_end_of_each_window_tells_sooner(matched: bool) -> None:
-    assert watched(1e9, 60.0, matched=matched, alarms=QUICK) is None
-    late, soon = (watched(12.2, 30.0, matched=matched, alarms=a) for a in (ALARMS, QUICK))
+    assert watched(1e9, 60.0, matched=matched, evidence=QUICK) is None
+    late, soon = (watched(12.2, 30.0, matched=matched, evidence=e) for e in (PLAIN, QUICK))
     assert late is not None
     assert soon is not None
     assert soon[1] < late[1]
     assert soon[0].position == pytest.approx(12.2 * S, abs=0.3 * S)
 
 
+@pytest.mark.parametrize("matched", [False, True])
+def test_windows_without_a_glance_are_weighed_by_their_own_figures(matched: bool) -> None:
+    plain = watched(12.2, 30.0, matched=matched)
+    none = watched(12.2, 30.0, matched=matched, evidence=QUICK, glances=0.0)
+    assert plain is not None
+    assert none is not None
+    assert none[1] == plain[1]
+    assert watched(1e9, 60.0, matched=matched, evidence=QUICK, glances=0.5) is None
+    some = watched(12.2, 30.0, matched=matched, evidence=QUICK, glances=0.5)
+    assert some is not None
+    assert some[1] <= plain[1]
+
+
 def test_a_glance_is_looked_at_where_there_are_figures_for_it_and_it_is_wanted() -> None:
-    plain, both = Evidence(takeover=ALARM, change=ALARM), Evidence(quick=QUICK)
-    assert plain.alarms(glance=True) == ALARMS
-    assert both.alarms(glance=True) == QUICK
-    assert both.alarms(glance=False).glance(3 * S) == 0
-    assert [QUICK.glance(round(s * S)) for s in (1.0, 1.5, 2.0, 5.0)] == [0, 0, 24_000, 24_000]
+    assert PLAIN.alarms(glance=True) == Alarms(takeover=ALARM, change=ALARM)
+    quick = QUICK.alarms(glance=True)
+    assert quick == QUICK.quick
+    assert QUICK.alarms(glance=False).glance_samples(3 * S) == 0
+    wanted = [quick.glance_samples(round(s * S)) for s in (1.0, 1.5, 2.0, 5.0)]
+    assert wanted == [0, 0, 24_000, 24_000]
 
 
 @pytest.mark.parametrize("matched", [False, True])
@@ -139,7 +156,7 @@ def test_a_window_is_compared_with_speech_it_shares_none_of() -> None:
 
 
 def test_only_a_matched_speaker_is_watched_for_the_takeover() -> None:
-    deaf = Alarms(
+    deaf = Evidence(
         takeover=Alarm(claim=9.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0),
         change=Alarm(claim=0.0, voice=0.0, offset=1.0, log_rate=0.0, decay=1.0),
     )
@@ -162,7 +179,7 @@ def test_the_sum_is_the_highest_climb_since_any_moment(
 ) -> None:
     height, steps = 0.0, []
     for llr, share in zip(voice, fresh, strict=False):
-        height = Parts(0.0, llr, share).climb(ALARM, height)
+        height = max(0.0, height + Parts(0.0, llr, share).step(ALARM))
         steps.append(-share * (2.0 * llr - 1.0))
     tails = [sum(steps[i:]) for i in range(len(steps))]
     assert height == pytest.approx(max(0.0, *tails), abs=1e-6)

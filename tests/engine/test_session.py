@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from engine.alarms import Alarm, Alarms, Evidence
 from engine.bundle import Bundle, Calibration, Manifest
+from engine.changes import Lead, Parts, Seen, Watch
 from engine.decisions import DecisionConfig
 from engine.errors import AudioError, BundleError
 from engine.events import (
@@ -238,17 +239,69 @@ def test_the_end_of_each_window_is_embedded_too_where_the_bundle_has_figures_for
     assert of(Change, quick)[0].at == pytest.approx(8.0, abs=0.2)
 
 
-@pytest.mark.parametrize("failing", [24_000, 48_000])
-def test_a_glance_that_failed_costs_no_score(failing: int) -> None:
+def test_a_glance_that_failed_is_no_other_windows_and_costs_no_score(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    glances, heard = 0, []
+
     def broken(job: Job) -> Result:
-        if isinstance(job, EmbedJob) and len(job.samples) == failing:
+        nonlocal glances
+        if isinstance(job, EmbedJob) and len(job.samples) == 24_000:
+            glances += 1
+            if glances % 2 == 0:
+                return JobFailure(job.number, "out of memory")
+        return answer(job)
+
+    def noting(watch: Watch, seen: Seen, lead: Lead | None) -> Parts | None:
+        heard.append(seen)
+        return measure(watch, seen, lead)
+
+    measure = Watch.measure
+    monkeypatch.setattr(Watch, "measure", noting)
+    events = run(Session(GLANCING, enrolled("anna")), [pcm((0.2, 8.0))], reply=broken)
+    assert not of(Failure, events)
+    assert len(of(Score, events)) == len(heard) == 15
+    assert all(s.glance is None or s.glance.position == s.position for s in heard)
+    assert sum(s.glance is None for s in heard) == 2 + 14 // 2  # the first two are no longer
+
+
+def test_a_window_that_failed_is_told_once_with_its_glance_or_without() -> None:
+    def broken(job: Job) -> Result:
+        if isinstance(job, EmbedJob) and len(job.samples) == 48_000:
             return JobFailure(job.number, "out of memory")
         return answer(job)
 
     events = run(Session(GLANCING, enrolled("anna")), [pcm((0.2, 8.0))], reply=broken)
-    assert of(Failure, events)
-    assert (of(Score, events)[-1].t > 7.5) is (failing == 24_000)
-    assert of(Summary, events)
+    assert len(of(Failure, events)) == 11
+    assert len(of(Score, events)) == 4
+
+
+def test_a_server_that_is_behind_takes_no_glances() -> None:
+    session = Session(GLANCING, enrolled("anna"))
+    lengths: list[int] = []
+
+    def noting(job: Job) -> Result:
+        if isinstance(job, EmbedJob):
+            lengths.append(len(job.samples))
+        return answer(job)
+
+    def hear(seconds: float) -> list[int]:
+        lengths.clear()
+        session.receive_pcm(pcm((0.2, seconds)))
+        while jobs := session.jobs_to_run():
+            for job in jobs:
+                session.receive_result(noting(job))
+        return list(lengths)
+
+    assert hear(6.0).count(24_000) > 5
+    session.behind(1.0, 0.4)
+    hear(1.0)
+    assert hear(6.0) == [48_000] * 6
+    session.behind(0.0, 0.0)
+    hear(1.0)
+    back = hear(2.0)
+    assert back == [24_000, 48_000] * (len(back) // 2)
+    assert len(back) >= 8
 
 
 def test_a_session_without_calibration_is_refused() -> None:

@@ -50,15 +50,15 @@ def test_pieces_of_any_size_give_the_same_windows(sizes: list[int]) -> None:
 
 
 def test_the_tail_of_a_window_is_a_window_of_its_own() -> None:
-    pieces = [(0, counted(0, 20_000)), (50_000, counted(20_000, 28_000))]
-    window = push(pieces)[-1]
-    assert len(window.samples) == 48_000
-    inside, across = window.tail(24_000), window.tail(32_000)
-    for tail, samples in ((inside, 24_000), (across, 32_000)):
+    window = push([(0, counted(0, 200)), (500, counted(200, 280))])[-1]
+    assert len(window.samples) == 480
+    inside, edge, across = (window.tail(samples) for samples in (240, 280, 320))
+    for tail, samples in ((inside, 240), (edge, 280), (across, 320)):
         np.testing.assert_array_equal(tail.samples, window.samples[-samples:])
         assert (tail.end, tail.position) == (window.end, window.position)
-    assert (inside.start, inside.runs) == (54_000, ((20_000, 50_000),))
-    assert (across.start, across.runs) == (16_000, ((0, 0), (20_000, 50_000)))
+    assert (inside.start, inside.runs) == (540, ((200, 500),))
+    assert (edge.start, edge.runs) == (500, ((200, 500),))
+    assert (across.start, across.runs) == (160, ((0, 0), (200, 500)))
 
 
 def test_a_wider_hop_holds_from_the_window_after_next() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.changes import Parts
-from models.alarm_fit import Trace, delays, false_alarms, fit_alarm
+from models.alarm_fit import Trace, cross_fitted, delays, false_alarms, fit_alarm
 
 
 def traces(count: int, gap: float, seed: int, own: int = 120) -> list[Trace]:
@@ -36,6 +36,18 @@ def test_false_alarms_on_fresh_streams_are_as_many_as_allowed(per_hour: float) -
     told = delays(traces(400, 0.7, seed=3), alarm, per_hour)
     assert told["hours"] == pytest.approx(400 * 119 * 0.5 / 3600, abs=0.01)
     assert per_hour / 2 < told["false_alarms"] / told["hours"] < per_hour * 2
+
+
+def test_alarms_are_judged_on_streams_that_they_were_not_fitted_to() -> None:
+    seen = traces(60, 0.7, seed=12)
+    fold = [number % 3 for number in range(60)]
+    each = cross_fitted(seen, ("claim", "voice"), fold)
+    others = [trace for number, trace in enumerate(seen) if number % 3 != 1]
+    assert each[1] == each[4] == fit_alarm(others, ("claim", "voice"))
+    assert len(set(map(repr, each))) == 3
+    told = delays(seen, each, 20.0)
+    assert told["streams"] == 60
+    assert delays(seen, [each[0]] * 60, 20.0) == delays(seen, each[0], 20.0)
 
 
 def test_fewer_false_alarms_cost_delay() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from engine.bundle import Bundle
 from engine.decisions import DecisionConfig
 from models.cli import app
 from models.tune import Bounded, Costs, Tried, TuneError, Tuning, _settings, as_text, as_toml
+from streamer.config import load
 
 
 def bounded(events: int, exposure: float, upper: float) -> Bounded:
@@ -54,6 +57,8 @@ def test_every_setting_is_looser_than_the_one_before(alarms_h: float | None) -> 
     ):
         assert rates == sorted(rates)
     assert settings[0].false_accept < 0.01 < settings[-1].false_accept
+    wide = _settings(Costs(0.4, 0.499))
+    assert len(wide) == len(set(wide)) < len(settings)
 
 
 def test_what_the_recordings_cannot_support_is_refused_with_what_would() -> None:
@@ -64,8 +69,13 @@ def test_what_the_recordings_cannot_support_is_refused_with_what_would() -> None
         Tuning(Costs(0.01, 0.01), (one,), 200).chosen()
     with pytest.raises(TuneError, match=r"0.04 false alarms per hour need 75 h.*there are 4.00"):
         Tuning(Costs(0.01, 0.05, 0.04), (one,), 200).chosen()
-    with pytest.raises(TuneError, match="no setting keeps this on these recordings"):
-        Tuning(Costs(0.01, 0.02), (one,), 200).chosen()
+    strictest = "even the strictest has false accepts up to 0.75 %, misses up to 3 %"
+    lucky = tried(0.01, 0.001, 0.001, 4)
+    with pytest.raises(TuneError, match=strictest):
+        Tuning(Costs(0.01, 0.02), (one, lucky), 200).chosen()
+    never = replace(one, accept_p50_s=math.inf)
+    with pytest.raises(TuneError, match="accept fewer than half of the speakers themselves"):
+        Tuning(Costs(0.01, 0.05), (never,), 200).chosen()
     assert Tuning(Costs(0.01, 0.05, 0.8), (one,), 200).chosen() is one
 
 
@@ -81,10 +91,23 @@ def test_tuning_on_recordings(people: Path, spectral_bundle: Bundle, tmp_path: P
     wide = CliRunner().invoke(
         app, [*arguments, "--false-accept", "0.4", "--miss", "0.499", "--output", str(output)]
     )
-    refused = isinstance(wide.exception, TuneError)
     assert "false accepts" in wide.output
-    assert refused or "false_accept = " in output.read_text()
+    assert isinstance(wide.exception, TuneError)
+    assert "49.9 % misses need 7 streams of their own speakers" in str(wide.exception)
+    assert not output.exists()
     strict = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "strict.toml")])
     assert isinstance(strict.exception, TuneError)
     assert "cannot support this: 1 % false accepts need 300 streams" in str(strict.exception)
     assert not (tmp_path / "strict.toml").exists()
+
+
+def test_what_was_chosen_is_written_for_the_server(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Tuning(Costs(0.01, 0.05), (tried(0.01, 0.0075, 0.03, 4),), 200)
+    monkeypatch.setattr("models.tune.tune", lambda *_, **__: found)
+    output = tmp_path / "voxwatch.toml"
+    told = CliRunner().invoke(app, ["tune", str(people), "--output", str(output)])
+    assert told.exit_code == 0, told.output
+    config = load(output, {}, {})
+    assert (config.false_accept, config.miss, config.glance) == (0.01, 0.05, True)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from models.calibration_trials import TrainingConditions
 from models.checkpoint import load_trained
 from models.corpus import Corpus
 from models.network import NeXtTDNN
 from models.whitening import (
     WhiteningError,
+    _unit,
     draw_crops,
+    embed_crops,
     fold,
     whiten,
     whitening_matrix,
@@ -98,6 +101,43 @@ def test_a_whitened_checkpoint_is_the_old_one_with_another_last_layer(
     changed = {k for k, v in new.state_dict().items() if not torch.equal(v, old.state_dict()[k])}
     assert changed
     assert all(k.startswith(("aggregate.fc.", "aggregate.bn3.")) for k in changed)
+    assert set(torch.load(output, weights_only=True)) == {"ema", "arch", "step", "config"}
+    # What it was fitted on scatters about nothing and more evenly than it did.
+    corpus, rng = Corpus(corpus_cache), np.random.default_rng(0)
+    crops = list(draw_crops(corpus, {"s00", "s01"}, rng))
+    speakers = np.array([crop.speaker for crop in crops])
+    before, after = (
+        embed_crops(
+            n,
+            corpus,
+            crops,
+            TrainingConditions(corpus_cache),
+            np.random.default_rng(0),
+            progress=False,
+        )
+        for n in (old, new)
+    )
+    assert np.linalg.norm(after.mean(axis=0)) < 0.2 * np.linalg.norm(before.mean(axis=0))
+    scatter = [np.linalg.eigvalsh(within_covariance(_unit(e), speakers)) for e in (before, after)]
+    spread = [values[-1] / values.mean() for values in scatter]
+    assert spread[1] < 0.7 * spread[0]
+
+
+@pytest.mark.parametrize(("names", "why"), [("", "names no speakers"), ("s00 nobody", "'nobody'")])
+def test_a_list_of_another_run_would_let_held_out_speakers_in(
+    names: str, why: str, checkpoint: Path, corpus_cache: Path, tmp_path: Path
+) -> None:
+    heldout = tmp_path / "other.txt"
+    heldout.write_text(names)
+    with pytest.raises(WhiteningError, match=why):
+        whiten(checkpoint, corpus_cache, heldout, tmp_path / "out.pt", progress=False)
+
+
+def test_the_checkpoint_is_not_written_over(
+    checkpoint: Path, heldout: Path, corpus_cache: Path
+) -> None:
+    with pytest.raises(WhiteningError, match="from which training goes on"):
+        whiten(checkpoint, corpus_cache, heldout, checkpoint, progress=False)
 
 
 def test_what_it_lacks_is_said(checkpoint: Path, heldout: Path, tmp_path: Path) -> None:

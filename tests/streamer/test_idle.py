@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from streamer.silence import Silence
+from streamer.idle import IdleLimit
 
 
 async def wait(most_s: float) -> None:
-    async with Silence(most_s) as silence:
-        silence.begins()
+    async with IdleLimit(most_s) as idle:
+        idle.begins()
         await asyncio.sleep(30)
 
 
@@ -19,17 +19,17 @@ async def test_a_wait_that_does_not_end_is_cut_off() -> None:
 
 
 async def test_short_waits_may_last_longer_together() -> None:
-    async with Silence(0.3) as silence:
+    async with IdleLimit(0.3) as idle:
         for _ in range(20):
-            silence.begins()
+            idle.begins()
             await asyncio.sleep(0.03)
-            silence.ends()
+            idle.ends()
 
 
 async def test_what_lies_between_two_waits_may_last() -> None:
-    async with Silence(0.05) as silence:
-        silence.begins()
-        silence.ends()
+    async with IdleLimit(0.05) as idle:
+        idle.begins()
+        idle.ends()
         await asyncio.sleep(0.3)
 
 

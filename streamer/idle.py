@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 
 
-class Silence:
+class IdleLimit:
     """An async context in which no wait may last ``most_s``: :class:`TimeoutError` then.
 
     A wait lies between :meth:`begins` and :meth:`ends`. No timer is set for it: one looks
@@ -21,7 +21,7 @@ class Silence:
         self._timeout = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
 
-    async def __aenter__(self) -> Silence:
+    async def __aenter__(self) -> IdleLimit:
         await self._timeout.__aenter__()
         self._look()
         return self
