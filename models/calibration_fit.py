@@ -9,6 +9,11 @@ labelled as one speaker is then two. A fit that believes such pairs makes every 
 So each source has a rate ``e`` of mislabelled target pairs, found by the same fit: where the
 true ratio is L, labels that are wrong so often show the ratio (1 - e) L + e (the model of
 label noise of Bootkrajang and Kaban, "Label-noise robust logistic regression", 2012).
+
+The quality of the sound has no term of its own. With the dynamic range of the frames (which
+noise and rooms narrow) or the share above 4 kHz (which telephones and codecs cut) beside the
+score, alone and times it, the Cllr of held-out speakers, cross-validated, half of it degraded,
+was 0.412 as without: normalisation by the cohort has taken up what they tell.
 """
 
 from __future__ import annotations

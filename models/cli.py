@@ -351,7 +351,7 @@ def calibrate(
     ] = None,
     cohort_per_source: Annotated[
         int, typer.Option(min=2, help="Most cohort speakers from one source of speech.")
-    ] = 300,
+    ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of segments, trials and folds.")] = 0,
     provider: ProviderOption = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,

@@ -43,6 +43,7 @@ NOT_RUN = {
     "voxwatch models whiten": "it needs a trained network and its corpus",
     "voxwatch models export": "it needs a trained network",
     "voxwatch calibrate": "it needs a prepared corpus",
+    ".venv/bin/python scripts/fit_evidence.py": "it needs a calibrated bundle and its corpus",
     "voxwatch train": "it takes an hour",
 }
 
