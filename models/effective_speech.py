@@ -1,10 +1,11 @@
 """What more speech of one voice is worth: the effective sample size of a run, fitted and shown.
 
-Were each second news, the squared distance between the evidence for the right speaker and for
-another, in units of its own spread (d' squared), would grow in proportion to the seconds. It
+Were each second news, the squared distance between the scores of the right speaker and those
+of others, in units of their spread (d' squared), would grow in proportion to the seconds. It
 saturates, because what a second says of a voice the seconds before it have mostly said: after
 ``t`` seconds it is ``D t / (t + h)``, as if there were ``h t / (t + h)`` seconds of news. ``h``
-is fitted to the runs of held-out speakers, each as one averaged embedding.
+is fitted to the runs of held-out speakers, each as one averaged embedding. d' is that of two
+normal distributions with the equal error rate that was measured.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import ndtri
+
+from models.metrics import measure
 
 SECONDS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
-FEWEST = 20  # targets of a source: with fewer its spread says little
+FEWEST = 20  # runs of a source and kind: fewer say little
 HALF_S = (0.01, 1000.0)
-TO_DEVIATION = 1.349  # interquartile range of a normal distribution, in standard deviations
 
 Float64 = NDArray[np.float64]
 
@@ -59,19 +62,17 @@ class Effective:
 def fit_effective(runs: Sequence[Run]) -> Effective | None:
     """The law that fits runs of :data:`SECONDS` and more; ``None`` where they are too few.
 
-    Medians and quartiles, for some recordings are labelled with the wrong name; sources weigh
-    alike. The same runs are measured at every length.
+    Sources weigh alike. The same runs are measured at every length.
     """
     long = [run for run in runs if run.speech_s[-1] >= SECONDS[-1]]
-    sources = [
-        kinds
-        for source in sorted({run.source for run in long})
-        if len((kinds := _by_kind([r for r in long if r.source == source]))[True]) >= FEWEST
-        and len(kinds[False]) >= FEWEST
-    ]
-    if not sources:
+    cells, cell = np.unique([f"{run.source} {run.target}" for run in long], return_inverse=True)
+    count = np.bincount(cell, minlength=len(cells))
+    long = [run for run, one in zip(long, cell, strict=True) if count[one] >= FEWEST]
+    weight = np.array([1 / count[one] for one in cell if count[one] >= FEWEST])
+    target = np.array([run.target for run in long], bool)
+    if not target.any() or target.all():
         return None
-    separation = np.mean([_separation(kinds) for kinds in sources], axis=0)
+    separation = np.array([_separation(long, target, weight, seconds) for seconds in SECONDS])
     at, log = np.array(SECONDS), np.log(separation)
 
     def cost(log_half: float) -> float:
@@ -80,26 +81,17 @@ def fit_effective(runs: Sequence[Run]) -> Effective | None:
     low, high = np.log(HALF_S)
     half_s = float(np.exp(minimize_scalar(cost, bounds=(low, high), method="bounded").x))
     most = float(np.exp(np.mean(log - np.log(at / (at + half_s)))))
-    count = sum(len(some) for kinds in sources for some in kinds.values())
-    return Effective(SECONDS, tuple(separation.tolist()), half_s, most, count)
+    return Effective(SECONDS, tuple(separation.tolist()), half_s, most, len(long))
 
 
-def _by_kind(runs: Sequence[Run]) -> dict[bool, list[Float64]]:
-    """LLRs ``(len(SECONDS),)`` of targets and of the others."""
-    kinds: dict[bool, list[Float64]] = {True: [], False: []}
-    for run in runs:
-        rows = [int(np.argmin(np.abs(run.speech_s - seconds))) for seconds in SECONDS]
-        kinds[run.target].append(run.llr[rows])
-    return kinds
-
-
-def _separation(kinds: dict[bool, list[Float64]]) -> Float64:
-    middle, spread = {}, {}
-    for kind, rows in kinds.items():
-        low, middle[kind], high = np.percentile(np.array(rows), (25, 50, 75), axis=0)
-        spread[kind] = (high - low) / TO_DEVIATION
-    variance = (spread[True] ** 2 + spread[False] ** 2) / 2
-    return np.asarray((middle[True] - middle[False]) ** 2 / variance, np.float64)
+def _separation(
+    runs: Sequence[Run], target: NDArray[np.bool_], weight: Float64, seconds: float
+) -> float:
+    """d' squared of the runs after so many seconds."""
+    llr = np.array([run.llr[np.argmin(np.abs(run.speech_s - seconds))] for run in runs])
+    eer = measure(llr, target, is_llr=False, weights=weight)["eer"]
+    least = 0.5 / np.count_nonzero(target)  # one that was not seen may still be there
+    return float((2 * ndtri(max(eer, least))) ** 2)
 
 
 def plot_effective(found: Effective, path: Path) -> None:
