@@ -10,7 +10,6 @@ import msgspec
 from engine.vad import SAMPLE_RATE_HZ
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Figures = dict[str, Any]
 
 
@@ -36,24 +35,12 @@ class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return max(0.0, (self.log_rate - math.log(per_hour)) / self.decay)
 
 
-class Alarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of another voice: while somebody is matched, and while nobody is.
-
-    ``glance_s`` is how much of the end of each window is looked at by itself, in seconds: the
-    rest of it may still hold the voice before. 0 is nothing.
-    """
+class Quick(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The alarm of a takeover with a glance: the last ``glance_s`` seconds of each window are
+    looked at by themselves, for the rest of it may still hold the voice before."""
 
     takeover: Alarm
-    change: Alarm
-    glance_s: Seconds = 0.0
-
-    def glance_samples(self, samples: int) -> int:
-        """How many at the end of a window of ``samples`` are embedded by themselves.
-
-        None of a window that is no longer than a glance: it is one.
-        """
-        wanted = round(self.glance_s * SAMPLE_RATE_HZ)
-        return wanted if wanted < samples else 0
+    glance_s: Positive
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,11 +54,13 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     offset: float = 0.0
     takeover: Alarm = Alarm(claim=1.16, voice=0.82, offset=-1.82, log_rate=5.0, decay=1.85)
     change: Alarm = Alarm(claim=0.0, voice=1.65, offset=-1.76, log_rate=5.2, decay=1.57)
-    quick: Alarms | None = None  # with a glance: half as much again for the encoder to do
+    quick: Quick | None = None  # half as much again for the encoder to do
     fitted: Figures = {}
 
-    def alarms(self, *, glance: bool) -> Alarms:
-        """Those with a glance if there are any and they are wanted, or else those without."""
-        if glance and self.quick is not None:
-            return self.quick
-        return Alarms(takeover=self.takeover, change=self.change)
+    def glance_samples(self, samples: int) -> int:
+        """How many at the end of a window of ``samples`` are embedded by themselves.
+
+        None of a window that is no longer than a glance: it is one.
+        """
+        wanted = 0 if self.quick is None else round(self.quick.glance_s * SAMPLE_RATE_HZ)
+        return wanted if wanted < samples else 0

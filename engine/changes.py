@@ -8,9 +8,11 @@ the window that is new, so that each second counts once (Page, "Continuous Inspe
 
 A window holds some of the voice before until all of it is new. Where a bundle has figures for
 it, the end of each window is embedded by itself as well, a glance, and compared with the speech
-before that: it tells less surely and sooner. Windows without one, as on a server that is
-overloaded, are weighed by figures of their own; so the sum is kept in units of the height that
-belongs to them.
+before that: it tells of a takeover less surely and sooner. Windows without one, as on a server
+that is overloaded, are weighed by figures of their own; so the sum is kept in units of the height
+that belongs to them. Changes of voice without a claim wait for the windows: what is gained in
+time is lost in the place. On 118 streams of held-out speakers they were found 0.5 s sooner with
+glances, and 62 % of them put within 0.5 s in place of 73 %.
 
 Two who speak at once are not told apart: the embedding of overlapped speech lies between the
 two voices. An interjection much shorter than a window leaves no trace, and where two speak
@@ -117,7 +119,7 @@ class Watch:
 
     def __init__(self, scorer: Scorer, evidence: Evidence, begins: int) -> None:
         self._scorer, self._begins = scorer, begins
-        self._quick, self._plain = evidence.alarms(glance=True), evidence.alarms(glance=False)
+        self._evidence = evidence
         self._recent: deque[_Heard] = deque()  # those that share speech with the last window
         self._past: deque[_Heard] = deque()  # those before, as far as a change is looked for
         self._takeover = self._change = 0.0  # of the height at which there is an alarm
@@ -128,8 +130,7 @@ class Watch:
         if parts is None or not self._alarmed(parts, lead, config):
             return None
         before, windows = self._past[-1], [heard.seen for heard in (*self._past, *self._recent)]
-        glances = [window.glance for window in (*windows, seen) if window.glance is not None]
-        position, at = locate([*glances, *windows, seen], before.run.embeddings[0], self._begins)
+        position, at = locate([*windows, seen], before.run.embeddings[0], self._begins)
         return Turn(position, at, parts.voice, before.run, before.run_samples)
 
     def measure(self, seen: Seen, lead: Lead | None) -> Parts | None:
@@ -143,7 +144,7 @@ class Watch:
         voice = self._against(seen)
         if seen.glance is not None:
             return Parts(claim, voice, fresh, self._against(seen.glance))
-        short = self._quick.glance_s > 0 and not self._quick.glance_samples(seen.samples)
+        short = self._evidence.quick and not self._evidence.glance_samples(seen.samples)
         return Parts(claim, voice, fresh, voice if short else None)
 
     def _against(self, seen: Seen) -> float:
@@ -166,13 +167,15 @@ class Watch:
             self._past.popleft()
 
     def _alarmed(self, parts: Parts, lead: Lead | None, config: DecisionConfig) -> bool:
-        alarms = self._plain if parts.glance is None else self._quick
-        self._change = _climbed(self._change, parts, alarms.change, config.false_changes_per_hour)
+        change, takeover = self._evidence.change, self._evidence.takeover
+        if self._evidence.quick and parts.glance is not None:
+            takeover = self._evidence.quick.takeover
+        self._change = _climbed(self._change, parts, change, config.false_changes_per_hour)
         if lead is None or not lead.matched:
             self._takeover = 0.0
             return self._change > 1
         budget = config.false_alarms_per_hour
-        self._takeover = _climbed(self._takeover, parts, alarms.takeover, budget)
+        self._takeover = _climbed(self._takeover, parts, takeover, budget)
         return self._takeover > 1
 
 

@@ -78,7 +78,7 @@ class Judge:
 
     def glance_samples(self, samples: int) -> int:
         """How many of the end of a window of ``samples`` are wanted by themselves."""
-        return self._evidence.alarms(glance=True).glance_samples(samples)
+        return self._evidence.glance_samples(samples)
 
     def hear(self, seen: Seen, terms: Terms) -> list[AnyEvent]:
         """What an embedded window says."""

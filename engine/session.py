@@ -170,9 +170,11 @@ class Session(Exchange[_Item]):
             self._put(self._quality(seconds(stretch.end)))
 
     def _embed(self, window: Window) -> None:
-        """Its end first: a window is judged with that in hand. Not by a server that is behind."""
+        """Its end first: a window is judged with that in hand. Not by a server that is behind,
+        nor where there is nobody to take over from."""
         glance = self._judge.glance_samples(len(window.samples))
-        if glance and self._glance and self._hop_s == self._narrowest_s:
+        wanted = self._glance and self._terms.voices.names and self._hop_s == self._narrowest_s
+        if glance and wanted:
             tail = window.tail(glance)
             self._ask(tail, _Asked(*_place(tail), self._terms, glance=True))
         self._ask(window, _Asked(*_place(window), self._terms))

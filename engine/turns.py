@@ -4,9 +4,8 @@ An embedding of a window with two voices in it lies between theirs as their shar
 do (measured on 195 joined pairs of held-out speakers: with 1/6 to 5/6 of the second voice its
 share of the embedding was 0.17, 0.32, 0.51, 0.70 and 0.87). So for a change at ``c`` window ``i``
 is ``P + f_i(c) (Q - P)`` and noise: ``P`` the voice before, ``f_i`` the share of window ``i``
-after ``c``, ``Q`` unknown. The noise of a window is the mean of that of its speech: the longer
-the less, and shared by windows that overlap; least squares that know this (generalised least
-squares) place the change without bias, plain ones put it
+after ``c``, ``Q`` unknown. Windows that overlap share their noise in proportion; least squares
+that know this (generalised least squares) place the change without bias, plain ones put it
 0.6 s early. Of the pauses near the best moment the best is taken, if there is any: people
 begin to speak after one.
 """
@@ -47,8 +46,8 @@ class Placed(Protocol):
 def locate(windows: Sequence[Placed], before: Float32, earliest: int) -> tuple[int, int]:
     """Net speech before the change and its media time, in samples.
 
-    ``windows`` are the last ones in any order and of any length, the newest at the end;
-    ``before`` is the voice until then, which began at ``earliest``.
+    ``windows`` are the last ones in order, with the newest; ``before`` is the voice until then,
+    which began at ``earliest``.
     """
     now = windows[-1].position
     runs = sorted({run for window in windows for run in window.runs})
@@ -69,7 +68,7 @@ def _explained(windows: Sequence[Placed], before: Float32, at: NDArray[np.intp])
     lengths = np.array([window.samples for window in windows], np.float64)
     starts = ends - lengths
     shared = np.minimum(ends[:, None], ends) - np.maximum(starts[:, None], starts)
-    noise = np.maximum(0.0, shared) * lengths.max() / (lengths[:, None] * lengths)
+    noise = np.maximum(0.0, shared) / np.sqrt(lengths[:, None] * lengths)
     whiten = np.linalg.inv(noise + NOISE * np.eye(len(windows)))
     moved = np.stack([window.embedding for window in windows]) - before  # (N, D)
     share = np.clip((ends - at[:, None]) / lengths, 0.0, 1.0)  # (C, N)

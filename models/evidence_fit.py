@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from engine.alarms import Alarm, Alarms, Evidence
+from engine.alarms import Alarm, Evidence, Quick
 from engine.bundle import Bundle, load_bundle, write_bundle
 from engine.changes import Lead, Parts, Watch
 from engine.encoder import Encoder
@@ -45,14 +45,13 @@ ALARM_TERMS = {
     "takeover": ("claim", "voice"),
     "change": ("voice",),
     "quick_takeover": ("claim", "voice", "glance"),
-    "quick_change": ("voice", "glance"),
 }
 OPERATING_POINTS = ((0.05, 0.05), (0.01, 0.05), (0.002, 0.02))
 FOLDS = 5
 MOST_RIVALS = 12
 LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2
 NEVER = Alarm(claim=0.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0)
-MEASURING = Evidence(quick=Alarms(takeover=NEVER, change=NEVER, glance_s=GLANCE_S))
+MEASURING = Evidence(quick=Quick(takeover=NEVER, glance_s=GLANCE_S))
 TRUSTED = ("speechocean762",)  # recorded speaker by speaker: nobody is mislabelled
 
 Float64 = NDArray[np.float64]
@@ -256,9 +255,7 @@ def evidence_of(
         offset=offset,
         takeover=alarms["takeover"],
         change=alarms["change"],
-        quick=Alarms(
-            takeover=alarms["quick_takeover"], change=alarms["quick_change"], glance_s=GLANCE_S
-        ),
+        quick=Quick(takeover=alarms["quick_takeover"], glance_s=GLANCE_S),
         fitted={
             "seed": seed,
             "streams": len(heard),

@@ -99,7 +99,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batching: bool = True  # false: one window at a time, for comparison
     window_s: Annotated[float, msgspec.Meta(ge=2, le=5)] = 3.0  # of net speech
     hop_s: Annotated[float, msgspec.Meta(ge=0.25, le=5)] = 0.5
-    glance: bool = True  # at the end of each window: another voice is noticed sooner
+    glance: bool = True  # at the end of each window: a takeover is noticed sooner
     false_accept: Rate = 0.01
     miss: Rate = 0.05
     false_alarms_per_hour: Budget = 1.0  # takeovers seen where an accepted speaker goes on

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.alarms import Alarm, Alarms, Evidence
+from engine.alarms import Alarm, Evidence, Quick
 from engine.bundle import Bundle, Calibration, Manifest
 from engine.changes import Lead, Parts, Seen, Turn, Watch
 from engine.decisions import DecisionConfig
@@ -33,9 +33,7 @@ ANNA, BERT = np.eye(SIZE, dtype=np.float32)[:2]
 ALARM = Alarm(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
 PLAIN = Evidence(takeover=ALARM, change=ALARM)
 GLANCE = Alarm(claim=0.5, voice=0.0, glance=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
-QUICK = Evidence(
-    takeover=ALARM, change=ALARM, quick=Alarms(takeover=GLANCE, change=GLANCE, glance_s=1.5)
-)
+QUICK = Evidence(takeover=ALARM, change=ALARM, quick=Quick(takeover=GLANCE, glance_s=1.5))
 CONFIG = DecisionConfig()
 
 
@@ -91,14 +89,21 @@ def test_another_voice_does_and_is_back_dated(matched: bool) -> None:
     assert turn.llr < 0
 
 
-@pytest.mark.parametrize("matched", [False, True])
-def test_a_glance_at_the_end_of_each_window_tells_sooner(matched: bool) -> None:
-    assert watched(1e9, 60.0, matched=matched, evidence=QUICK) is None
-    late, soon = (watched(12.2, 30.0, matched=matched, evidence=e) for e in (PLAIN, QUICK))
+def test_a_glance_at_the_end_of_each_window_tells_of_a_takeover_sooner() -> None:
+    assert watched(1e9, 60.0, matched=True, evidence=QUICK) is None
+    late, soon = (watched(12.2, 30.0, matched=True, evidence=e) for e in (PLAIN, QUICK))
     assert late is not None
     assert soon is not None
     assert soon[1] < late[1]
     assert soon[0].position == pytest.approx(12.2 * S, abs=0.3 * S)
+
+
+def test_without_a_claim_glances_change_nothing() -> None:
+    found = [watched(12.2, 30.0, evidence=evidence) for evidence in (PLAIN, QUICK)]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert found[0][1] == found[1][1]
+    assert found[0][0].position == found[1][0].position
 
 
 @pytest.mark.parametrize("matched", [False, True])
@@ -114,13 +119,10 @@ def test_windows_without_a_glance_are_weighed_by_their_own_figures(matched: bool
     assert some[1] <= plain[1]
 
 
-def test_a_glance_is_looked_at_where_there_are_figures_for_it_and_it_is_wanted() -> None:
-    assert PLAIN.alarms(glance=True) == Alarms(takeover=ALARM, change=ALARM)
-    quick = QUICK.alarms(glance=True)
-    assert quick == QUICK.quick
-    assert QUICK.alarms(glance=False).glance_samples(3 * S) == 0
-    wanted = [quick.glance_samples(round(s * S)) for s in (1.0, 1.5, 2.0, 5.0)]
+def test_windows_longer_than_a_glance_have_one_where_there_are_figures_for_it() -> None:
+    wanted = [QUICK.glance_samples(round(s * S)) for s in (1.0, 1.5, 2.0, 5.0)]
     assert wanted == [0, 0, 24_000, 24_000]
+    assert PLAIN.glance_samples(5 * S) == 0
 
 
 @pytest.mark.parametrize("matched", [False, True])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.alarms import Alarm, Alarms, Evidence
+from engine.alarms import Alarm, Evidence, Quick
 from engine.bundle import Bundle, Calibration, Manifest
 from engine.changes import Lead, Parts, Seen, Watch
 from engine.decisions import DecisionConfig
@@ -59,8 +59,8 @@ MANIFEST = Manifest(
     calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
 )
 SCORER = Scorer(Bundle(MANIFEST, Path(), None))
-QUICK = Alarm(claim=0.5, voice=0.5, glance=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
-EVIDENCE = Evidence(quick=Alarms(takeover=QUICK, change=QUICK, glance_s=1.5))
+GLANCE = Alarm(claim=0.5, voice=0.5, glance=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
+EVIDENCE = Evidence(quick=Quick(takeover=GLANCE, glance_s=1.5))
 CALIBRATION = msgspec.structs.replace(MANIFEST.calibration, evidence=EVIDENCE)
 GLANCING = Scorer(Bundle(msgspec.structs.replace(MANIFEST, calibration=CALIBRATION), Path(), None))
 VOICES = {"anna": 0.2, "berta": 0.5}  # a voice is the level of its samples
@@ -237,6 +237,18 @@ def test_the_end_of_each_window_is_embedded_too_where_the_bundle_has_figures_for
     assert [e.t for e in of(Score, plain)] == [e.t for e in of(Score, quick)]
     assert of(Change, quick)[0].t < of(Change, plain)[0].t
     assert of(Change, quick)[0].at == pytest.approx(8.0, abs=0.2)
+
+
+def test_where_nobody_is_enrolled_nobody_can_be_taken_over_from() -> None:
+    lengths: list[int] = []
+
+    def noting(job: Job) -> Result:
+        if isinstance(job, EmbedJob):
+            lengths.append(len(job.samples))
+        return answer(job)
+
+    run(Session(GLANCING, {}), [pcm((0.2, 8.0))], reply=noting)
+    assert lengths == [16_000, 24_000, 32_000, 40_000, *[48_000] * 11]
 
 
 def test_a_glance_that_failed_is_no_other_windows_and_costs_no_score(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,21 +23,16 @@ class Window:
 
 
 def windows(
-    turned: int,
-    until: int,
-    runs: tuple[tuple[int, int], ...] = ((0, 0),),
-    noise: float = 0.0,
-    lengths: Sequence[int] = (3 * S,),
+    turned: int, until: int, runs: tuple[tuple[int, int], ...] = ((0, 0),), noise: float = 0.0
 ) -> list[Window]:
-    """Each 0.5 s; overlapping windows share their noise, as those of speech do."""
+    """Of 3 s each 0.5 s; overlapping windows share their noise, as those of speech do."""
     frames = noise * RNG.standard_normal((until // 800, 192)) * np.sqrt(3 * S / 800 / 192)
     found = []
-    for length in lengths:
-        for position in range(3 * S, until + 1, S // 2):
-            share = np.clip((position - turned) / length, 0, 1)
-            heard = frames[(position - length) // 800 : position // 800].mean(axis=0)
-            mixed = (1 - share) * BEFORE + share * AFTER + heard
-            found.append(Window(position, length, mixed.astype(np.float32), runs))
+    for position in range(3 * S, until + 1, S // 2):
+        share = np.clip((position - turned) / (3 * S), 0, 1)
+        heard = frames[(position - 3 * S) // 800 : position // 800].mean(axis=0)
+        mixed = (1 - share) * BEFORE + share * AFTER + heard
+        found.append(Window(position, 3 * S, mixed.astype(np.float32), runs))
     return found
 
 
@@ -58,16 +52,6 @@ def test_noise_that_windows_share_does_not_draw_it_early(after_s: float) -> None
         errors.append((found[0] - 8 * S) / S)
     assert abs(np.median(errors)) <= 0.2
     assert np.mean(np.abs(errors) <= 0.5) >= 0.6
-
-
-def test_shorter_windows_beside_the_long_ones_place_it_better() -> None:
-    errors: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(60):
-        both = windows(8 * S, round(10.5 * S), noise=0.6, lengths=(3 * S // 2, 3 * S))
-        long = [window for window in both if window.samples == 3 * S]
-        for found, heard in ((errors[1], long), (errors[2], both)):
-            found.append(abs(locate(heard, BEFORE, 0)[0] - 8 * S) / S)
-    assert np.mean(errors[2]) < np.mean(errors[1])
 
 
 def test_people_begin_after_a_pause_if_there_is_one_near() -> None:

@@ -111,8 +111,6 @@ def test_a_bundle_is_fitted_whole_and_keeps_the_rest(
     assert evidence.quick is not None
     assert evidence.quick.glance_s == evidence_streams.GLANCE_S
     assert evidence.quick.takeover.glance != 0.0
-    assert evidence.quick.change.glance != 0.0
-    assert evidence.quick.change.claim == 0.0
 
 
 def test_too_few_speakers_are_refused(

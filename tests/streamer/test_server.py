@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from engine.alarms import Alarm, Alarms, Evidence
+from engine.alarms import Alarm, Evidence, Quick
 from engine.bundle import Bundle, write_bundle
 from engine.errors import VoxwatchError
 from streamer import streaming, wire
@@ -316,6 +316,7 @@ async def test_glances_are_the_bundles_and_can_be_turned_off(
     spectral_bundle: Bundle,
     tmp_path: Path,
     dial: Any,
+    enrol: Any,
     pcm: Any,
     glance: bool,
     least: float,
@@ -324,7 +325,7 @@ async def test_glances_are_the_bundles_and_can_be_turned_off(
     calibration = spectral_bundle.manifest.calibration
     assert calibration is not None
     never = Alarm(claim=0.0, voice=0.0, offset=1.0, log_rate=0.0, decay=1.0)
-    evidence = Evidence(quick=Alarms(takeover=never, change=never, glance_s=1.5))
+    evidence = Evidence(quick=Quick(takeover=never, glance_s=1.5))
     manifest = msgspec.structs.replace(
         spectral_bundle.manifest,
         calibration=msgspec.structs.replace(calibration, evidence=evidence),
@@ -335,7 +336,8 @@ async def test_glances_are_the_bundles_and_can_be_turned_off(
     async with Server(
         msgspec.structs.replace(settings(), bundle=glancing.folder, glance=glance)
     ) as s:
-        async with dial(s, sample_rate=16000) as client:
+        enrol(s, "anna")
+        async with dial(s, claim="anna") as client:
             await client.sound(pcm("anna", 9.0))
             await client.say(type="finalize")
             assert await client.rest() == 1000
