@@ -277,6 +277,10 @@ class Judge:
         self._standing = _Standing(state, named, llr, config, seen.end, seen.position)
         said = found.anybody if signal in ("reject", "nobody") else found.evidence
         reason, t = words(config, signal, said, speech.speech_s), seconds(seen.end)
+        if signal == "between" and found.anybody >= config.accept_llr:
+            assert found.runner_up is not None  # of one alone it is the evidence itself
+            both = (terms.voices.names[n] for n in (found.speaker, found.runner_up))
+            reason = f"{' and '.join(both)} have like voices: {reason}"
         since = t if turn is None else seconds(turn.at)
         decision = Decision(
             t=t,

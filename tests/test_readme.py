@@ -19,7 +19,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.vad import SAMPLE_RATE_HZ
-from streamer.config import load
+from streamer.config import Config, load
 
 Float32 = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]
@@ -201,13 +201,19 @@ def test_the_program_in_the_text_runs(life: Life) -> None:
     assert "match" in done.stdout
 
 
-def test_the_settings_in_the_text_are_settings(tmp_path: Path) -> None:
+def test_the_settings_in_the_text_are_the_defaults_and_those_turned_off_are_settings(
+    tmp_path: Path,
+) -> None:
     (settings,) = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     path = tmp_path / "voxwatch.toml"
     path.write_text(settings)
     config = load(path, {}, {"data_dir": tmp_path})
-    assert config.mqtt is not None
-    assert config.limits.streams == 200
+    assert config == Config(data_dir=tmp_path)
+    path.write_text(re.sub(r"^# (?=\[|\w+ =)", "", settings, flags=re.MULTILINE))
+    turned_on = load(path, {}, {"data_dir": tmp_path})
+    assert turned_on.ttl_days == 365
+    assert turned_on.mqtt is not None
+    assert turned_on.mqtt.host == "127.0.0.1"
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("voxwatch")])

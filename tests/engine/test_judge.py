@@ -127,6 +127,7 @@ PLAIN = Scorer(
     )
 )
 AXES = np.eye(SIZE, dtype=np.float32)
+ASKED = DecisionConfig()
 
 
 def talk(*turns: tuple[int, float], start_s: float = 0.0, hop_s: float = 0.5) -> list[Seen]:
@@ -190,6 +191,17 @@ def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
         assert (decision.accept_llr, decision.reject_llr) == (config.accept_llr, config.reject_llr)
         assert decision.evidence == pytest.approx(6.0)
     assert all(s.evidence == pytest.approx(6.0) for s in events if isinstance(s, Score))
+
+
+def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> None:
+    both = {name: PLAIN.sides(AXES[:1], 10.0) for name in ("anna", "bert")}
+    last = decisions(told(Judge(PLAIN, 0.5), talk((0, 6.0)), Terms(Voices(both), False, ASKED)))[-1]
+    assert last.state == "uncertain"
+    assert last.reason.startswith("anna and bert have like voices: evidence ")
+    alone = {"anna": both["anna"]}
+    sure = decisions(told(Judge(PLAIN, 0.5), talk((0, 6.0)), Terms(Voices(alone), False, ASKED)))
+    assert sure[-1].state == "match"
+    assert "like voices" not in "".join(one.reason for one in sure)
 
 
 def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
