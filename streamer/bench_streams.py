@@ -50,6 +50,7 @@ class Options:
     provider: str = "auto"
     seconds: float = 10.0
     streams: int | None = None
+    glance: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _largest(attempt: Callable[[int], Trial], streams: int | None) -> Trial | No
 def machine(options: Options) -> dict[str, str | int | float]:
     """What the figures were measured on."""
     bundle = load_bundle(options.bundle)
-    return bench_engine.machine(bundle, options.provider)
+    return {**bench_engine.machine(bundle, options.provider), "glance": str(options.glance).lower()}
 
 
 def prepare(folder: Path, options: Options) -> None:
@@ -229,6 +230,7 @@ def server(folder: Path, options: Options, *, batching: bool) -> Iterator[Served
         "VOXWATCH_PORT": "0",
         "VOXWATCH_PROVIDER": options.provider,
         "VOXWATCH_BATCHING": str(batching).lower(),
+        "VOXWATCH_GLANCE": str(options.glance).lower(),
         "VOXWATCH_LIMITS_CONNECTIONS": "4096",
         "VOXWATCH_LIMITS_STREAMS": "4096",
         "VOXWATCH_LIMITS_AUDIO_S_PER_CLIENT_HOUR": "100000000",

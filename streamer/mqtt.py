@@ -64,7 +64,10 @@ class Publisher:
                             pause_s = FIRST_PAUSE_S
                             await self._serve(client, self._following)
                     except MqttError as error:
-                        log.warning("the MQTT broker is not there: %s", error)
+                        where = f"{self._mqtt.host}:{self._mqtt.port}"
+                        # Once for every time that it goes: the log is not to fill with it.
+                        level = logging.WARNING if pause_s == FIRST_PAUSE_S else logging.DEBUG
+                        log.log(level, "the MQTT broker at %s is not there: %s", where, error)
                         await self._pause(pause_s)
                         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 if self._following.outbox.slow:

@@ -52,6 +52,9 @@ def streams(
     provider: BenchProvider = "auto",
     seconds: SecondsOption = 10.0,
     streams: StreamsOption = None,
+    glance: Annotated[
+        bool, typer.Option("--glance/--no-glance", help="Look at the end of each window too.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """The most live streams of a server over real WebSockets, and what each costs.
@@ -62,7 +65,7 @@ def streams(
     """
     from streamer.bench_streams import Options, run
 
-    report = run(Options(bundle, provider, seconds, streams), _say)
+    report = run(Options(bundle, provider, seconds, streams, glance), _say)
     typer.echo(report.json() if as_json else report.table())
 
 

@@ -17,6 +17,7 @@ from aiomqtt import Client
 
 from engine import events
 from engine.errors import VoxwatchError
+from streamer import mqtt
 from streamer.config import Config, Mqtt
 from streamer.hub import Hub
 from streamer.mqtt import Publisher
@@ -149,6 +150,20 @@ async def test_a_broker_that_comes_late_or_goes_away_is_found_again(broker: Brok
                     pass
             broker.stop()
             await asyncio.sleep(0.1)
+
+
+async def test_a_broker_that_is_not_there_is_named_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "FIRST_PAUSE_S", 0.02)
+    nobody = Mqtt(host="127.0.0.1", port=1, topic="vw/test")
+    with caplog.at_level("DEBUG", logger=mqtt.log.name):
+        async with running(Publisher(nobody, Hub())):
+            async with asyncio.timeout(10):
+                while len(caplog.records) < 3:
+                    await asyncio.sleep(0.02)
+    told = [r for r in caplog.records if "127.0.0.1:1 is not there" in r.message]
+    assert [r.levelname for r in told][:3] == ["WARNING", "DEBUG", "DEBUG"]
 
 
 @needs_broker
