@@ -104,6 +104,7 @@ def prepare(folder: Path, voice: Callable[..., Float32]) -> None:
         "0 alice2.wav other.wav",
     ]
     (folder / "trials.txt").write_text("\n".join(lines))
+    (folder / "scripts").symlink_to(ROOT / "scripts")  # voices that README names
     # A microphone that hears Alice.
     recorder = folder / "bin" / "arecord"
     recorder.parent.mkdir()

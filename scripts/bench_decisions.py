@@ -1,0 +1,86 @@
+"""What decisions cost of a stream's CPU: `python scripts/bench_decisions.py --json FILE`.
+
+One stream in one thread through the real detector and encoder, and the time of it that the
+judge takes: evidence, sequential decisions, alarms and changes, with the scores they rest on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from engine.audio import read_audio
+from engine.bundle import load_bundle
+from engine.encoder import Encoder, embed_speech
+from engine.judge import Judge
+from engine.pcm import PcmDecoder
+from engine.runner import Runner
+from engine.scores import Scorer
+from engine.session import Session
+from engine.speech import net_speech
+from engine.vad import SAMPLE_RATE_HZ, SileroVad
+from streamer.bench_engine import machine
+
+VOICES = Path(__file__).parent / "demo_voices"
+PIECE = 3200  # samples: 0.2 s
+ROUNDS = 8  # of the call; the first warms up
+
+
+class Timed(Judge):
+    """A judge that counts the CPU seconds of its own thread."""
+
+    seconds = 0.0
+
+    def hear(self, *given: Any) -> Any:
+        began = time.thread_time()
+        found = super().hear(*given)
+        Timed.seconds += time.thread_time() - began
+        return found
+
+
+def measure() -> dict[str, Any]:
+    bundle = load_bundle()
+    encoder, vad, scorer = Encoder(bundle, "cpu", threads=1), SileroVad(), Scorer(bundle)
+    anna = net_speech(read_audio(VOICES / "anna.ogg").waveform, vad)
+    speech_s = len(anna) / SAMPLE_RATE_HZ
+    claims = {"anna": scorer.sides(embed_speech(encoder, anna)[None], speech_s)}
+    call = read_audio(VOICES / "call.ogg").waveform
+    runner = Runner(encoder, vad)
+    spent: list[tuple[float, float]] = []
+    for _ in range(ROUNDS):
+        with patch("engine.session.Judge", Timed):
+            session = Session(scorer, claims, decoder=PcmDecoder("pcm_f32le"))
+        Timed.seconds, began = 0.0, time.process_time()
+        for start in range(0, len(call), PIECE):
+            session.receive_pcm(call[start : start + PIECE].astype("<f4").tobytes())
+            list(runner.settle(session))
+        spent.append((Timed.seconds, time.process_time() - began))
+    decisions_s, all_s = (sum(column) for column in zip(*spent[1:], strict=True))
+    sound_s = (ROUNDS - 1) * len(call) / SAMPLE_RATE_HZ
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": "python scripts/bench_decisions.py --json scripts/results/decisions.json",
+        "machine": machine(bundle, "cpu"),
+        "decisions_ms_per_s": 1000 * decisions_s / sound_s,
+        "stream_ms_per_s": 1000 * all_s / sound_s,
+        "share": decisions_s / all_s,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    text = json.dumps(measure(), indent=2)
+    print(text)
+    if given.json:
+        given.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
