@@ -21,7 +21,7 @@ from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
 from engine.evidence import Run
 from engine.identify import Float64, Ranking, Voices, rank
 from engine.scores import Scorer, Scores, Sides, posterior
-from engine.sequential import TRANSITIONS, Signal, weigh, words
+from engine.sequential import TRANSITIONS, Signal, alike, weigh, words
 from engine.speaking import Speaking
 from engine.vad import SAMPLE_RATE_HZ
 from engine.windows import seconds
@@ -54,10 +54,7 @@ class _Standing:
 
 
 class Judge:
-    """Keeps the state of one stream, the voices of its session and the sums for its summary.
-
-    ``forget_s`` is the silence after which nothing said before it counts.
-    """
+    """Keeps the state of one stream, its voices and sums; silence of ``forget_s`` ends a run."""
 
     def __init__(self, scorer: Scorer, prior: float, forget_s: float = 30.0) -> None:
         self._evidence = scorer.require_calibration().evidence or Evidence()
@@ -276,11 +273,8 @@ class Judge:
         llr = float(terms.voices.by_speaker(window.llr[0])[found.speaker])
         self._standing = _Standing(state, named, llr, config, seen.end, seen.position)
         said = found.anybody if signal in ("reject", "nobody") else found.evidence
-        reason, t = words(config, signal, said, speech.speech_s), seconds(seen.end)
-        if signal == "between" and found.anybody >= config.accept_llr:
-            assert found.runner_up is not None  # of one alone it is the evidence itself
-            both = (terms.voices.names[n] for n in (found.speaker, found.runner_up))
-            reason = f"{' and '.join(both)} have like voices: {reason}"
+        both = alike(config, found, terms.voices.names)
+        reason, t = words(config, signal, said, speech.speech_s, both), seconds(seen.end)
         since = t if turn is None else seconds(turn.at)
         decision = Decision(
             t=t,

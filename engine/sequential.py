@@ -10,7 +10,7 @@ Verification Decisions With Minimal Speech", IEEE TASLP 2010.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from engine.decisions import DecisionConfig
@@ -96,8 +96,17 @@ def weigh(config: DecisionConfig, ranking: Ranking, speech_s: float, *, claimed:
     return "between"
 
 
-def words(config: DecisionConfig, signal: Signal, evidence: float, speech_s: float) -> str:
-    """The reason for a decision."""
+def alike(config: DecisionConfig, ranking: Ranking, names: Sequence[str]) -> str:
+    """The two between whom nothing is decided though it is one of them; otherwise nothing."""
+    if ranking.runner_up is None or not ranking.evidence < config.accept_llr <= ranking.anybody:
+        return ""
+    return f"{names[ranking.speaker]} and {names[ranking.runner_up]}"
+
+
+def words(
+    config: DecisionConfig, signal: Signal, evidence: float, speech_s: float, both: str = ""
+) -> str:
+    """The reason for a decision; ``both`` as :func:`alike` names them."""
     after = f"after {speech_s:.1f} s of speech"
     if signal == "little":
         return f"{speech_s:.1f} s of speech, {config.decide_s:.1f} s are needed"
@@ -105,5 +114,6 @@ def words(config: DecisionConfig, signal: Signal, evidence: float, speech_s: flo
         return f"evidence {evidence:.1f} is above the bound of {config.accept_llr:.1f} {after}"
     if signal == "between":
         low, high = config.reject_llr, config.accept_llr
-        return f"evidence {evidence:.1f} lies between the bounds of {low:.1f} and {high:.1f}"
+        between = f"evidence {evidence:.1f} lies between the bounds of {low:.1f} and {high:.1f}"
+        return f"{both} have like voices: {between}" if both else between
     return f"evidence {evidence:.1f} is below the bound of {config.reject_llr:.1f} {after}"

@@ -21,7 +21,7 @@ from engine.judge import Judge
 from engine.pcm import PcmDecoder
 from engine.runner import Runner
 from engine.scores import Scorer
-from engine.session import Session
+from engine.session import Session, SessionConfig
 from engine.speech import net_speech
 from engine.vad import SAMPLE_RATE_HZ, SileroVad
 from streamer.bench_engine import machine
@@ -29,6 +29,7 @@ from streamer.bench_engine import machine
 VOICES = Path(__file__).parent / "demo_voices"
 PIECE = 3200  # samples: 0.2 s
 ROUNDS = 8  # of the call; the first warms up
+RUNS = 3
 
 
 class Timed(Judge):
@@ -43,7 +44,8 @@ class Timed(Judge):
         return found
 
 
-def measure() -> dict[str, Any]:
+def measure(glance: bool) -> dict[str, Any]:
+    """One run."""
     bundle = load_bundle()
     encoder, vad, scorer = Encoder(bundle, "cpu", threads=1), SileroVad(), Scorer(bundle)
     anna = net_speech(read_audio(VOICES / "anna.ogg").waveform, vad)
@@ -54,7 +56,8 @@ def measure() -> dict[str, Any]:
     spent: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
         with patch("engine.session.Judge", Timed):
-            session = Session(scorer, claims, decoder=PcmDecoder("pcm_f32le"))
+            config = SessionConfig(glance=glance)
+            session = Session(scorer, claims, decoder=PcmDecoder("pcm_f32le"), config=config)
         Timed.seconds, began = 0.0, time.process_time()
         for start in range(0, len(call), PIECE):
             session.receive_pcm(call[start : start + PIECE].astype("<f4").tobytes())
@@ -63,9 +66,7 @@ def measure() -> dict[str, Any]:
     decisions_s, all_s = (sum(column) for column in zip(*spent[1:], strict=True))
     sound_s = (ROUNDS - 1) * len(call) / SAMPLE_RATE_HZ
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "python scripts/bench_decisions.py --json scripts/results/decisions.json",
-        "machine": machine(bundle, "cpu"),
+        "glance": glance,
         "decisions_ms_per_s": 1000 * decisions_s / sound_s,
         "stream_ms_per_s": 1000 * all_s / sound_s,
         "share": decisions_s / all_s,
@@ -76,7 +77,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    text = json.dumps(measure(), indent=2)
+    found = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": "python scripts/bench_decisions.py --json scripts/results/decisions.json",
+        "machine": machine(load_bundle(), "cpu"),
+        "runs": [measure(glance) for _ in range(RUNS) for glance in (True, False)],
+    }
+    text = json.dumps(found, indent=2)
     print(text)
     if given.json:
         given.json.write_text(text + "\n")

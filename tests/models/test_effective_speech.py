@@ -11,7 +11,7 @@ from models.effective_speech import SECONDS, fit_effective, plot_effective
 from models.evidence_fit import Trial
 
 
-def runs(half_s: float, count: int, seed: int) -> list[Trial]:
+def runs(half_s: float, count: int, seed: int, mislabelled: float = 0.0) -> list[Trial]:
     """Of unit variance, so far apart as the law says."""
     rng = np.random.default_rng(seed)
     seconds = np.arange(1.0, 12.5, 0.5)
@@ -19,14 +19,16 @@ def runs(half_s: float, count: int, seed: int) -> list[Trial]:
     found = []
     for number in range(count):
         target = number % 4 == 0
-        llr = (0.5 if target else -0.5) * apart + rng.standard_normal(len(seconds))
+        right = target and rng.random() >= mislabelled
+        llr = (0.5 if right else -0.5) * apart + rng.standard_normal(len(seconds))
         found.append(Trial(number, "source", False, target, seconds, llr))
     return found
 
 
 @pytest.mark.parametrize("half_s", [1.0, 5.0])
-def test_the_law_that_made_the_runs_is_found(half_s: float) -> None:
-    found = fit_effective(runs(half_s, 6000, seed=1))
+@pytest.mark.parametrize("mislabelled", [0.0, 0.05])
+def test_the_law_that_made_the_runs_is_found(half_s: float, mislabelled: float) -> None:
+    found = fit_effective(runs(half_s, 20_000, seed=1, mislabelled=mislabelled))
     assert found is not None
     assert found.half_s == pytest.approx(half_s, rel=0.35)
     assert found.separation[-1] > found.separation[0]
