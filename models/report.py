@@ -40,7 +40,8 @@ POOLED = {"pooled_min_cllr": "minCllr of all"}  # of means only
 THRESHOLDS = np.arange(-6.0, 10.25, 0.25)  # LLRs that error rates are told for
 METHOD_NOTES = (
     "EER: crossing of the interpolated error rates. Costs: miss and false alarm 1, normalised."
-    " Cllr in bits. In brackets: 95 % interval, bootstrap over speakers.",
+    " Cllr in bits. In brackets: 95 % interval, bootstrap over speakers; none where every"
+    " draw of speakers gives the same figure: there are too few of them to tell.",
     "Enrolment: all net speech of a file, clean. Test: the first seconds of net speech, cut"
     " before they are degraded.",
     f"Means: over the lists with at least {MEAN_TARGETS} target trials left. minCllr of all: of"
@@ -163,9 +164,18 @@ def _mean_row(group: list[Cell]) -> Row:
 
 
 def with_intervals(figures: Figures, resampled: Resampled) -> dict[str, Figure]:
-    """Metrics by name, with the intervals of their bootstrap values (NaN without any)."""
+    """Metrics by name, with the intervals of their bootstrap values.
+
+    NaN without any, and where all agree: an error rate of 0 on a handful of speakers is 0 in
+    every draw of them, which says nothing of what other speakers would give.
+    """
     none = np.empty(0)
-    return {n: Figure(value, *interval(resampled.get(n, none))) for n, value in figures.items()}
+    return {n: Figure(value, *_spread(resampled.get(n, none))) for n, value in figures.items()}
+
+
+def _spread(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = interval(resampled)
+    return (low, high) if low < high else (math.nan, math.nan)
 
 
 def _json_duration(duration_s: float) -> float | None:

@@ -141,11 +141,20 @@ def load_config(path: Path) -> Config:
 
 
 def prepare_data(config: Config) -> None:
-    """Everything a run reads, made once: speech, coded copies, rooms, noise, teacher targets."""
+    """Everything a run reads, made once: speech, coded copies, rooms, noise, teacher targets.
+
+    Raises :class:`TrainingError` for a cache that was made from something else.
+    """
     data, cache = config.data, config.data.cache
-    if not (cache / "index.csv").exists():
-        if not (data.root / "train" / "manifest.csv").exists():
-            raise TrainingError(f"no training data: {data.root}/train/manifest.csv is missing")
+    indexed, manifest = (cache / "index.csv").exists(), data.root / "train" / "manifest.csv"
+    if not indexed and not manifest.exists():
+        raise TrainingError(f"no training data: {manifest} is missing")
+    if data.teacher is not None and not data.teacher.is_file():
+        raise TrainingError(
+            f"the teacher's weights are not at {data.teacher}: README says where they come from"
+        )
+    _check_sources(config)
+    if not indexed:
         prepare(data.root, cache)
     if data.coded_share > 0 and not is_coded(cache, data.coded_share):
         prepare_coded(cache, data.coded_share)
@@ -154,12 +163,27 @@ def prepare_data(config: Config) -> None:
         np.save(cache / "rooms.npy", rooms.astype(np.float16))
     if not (cache / "noise.npy").exists():
         np.save(cache / "noise.npy", load_noise(data.noise).astype(np.float16))
-    if data.teacher is not None and not data.teacher.is_file():
-        raise TrainingError(
-            f"the teacher's weights are not at {data.teacher}: README says where they come from"
-        )
     if data.teacher is not None and not (cache / "targets.npz").exists():
         write_targets(Corpus(cache), data.teacher, cache / "targets.npz", data.speeds)
+
+
+def _check_sources(config: Config) -> None:
+    """Compare with what the cache was made from, or note it down; absent sources pass."""
+    data, note = config.data, config.data.cache / "made_from.json"
+    files = {"manifest": data.root / "train" / "manifest.csv", "teacher": data.teacher}
+    own: dict[str, str | int] = {"rooms": config.augment.rooms, "seed": config.seed}
+    for name, path in files.items():
+        if path is not None and path.is_file():
+            own[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    known: dict[str, str | int] = json.loads(note.read_text()) if note.exists() else {}
+    for name, value in own.items():
+        if known.get(name, value) != value:
+            raise TrainingError(
+                f"{data.cache} was made with another {name} ({known[name]}, now {value}):"
+                " name another data.cache"
+            )
+    data.cache.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(known | own, indent=1) + "\n")
 
 
 def held_out(corpus: Corpus, data: Data) -> list[str]:

@@ -14,6 +14,7 @@ No torch here: verifying is what the serving path does, on files.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -129,10 +130,12 @@ class Verifier:
     ) -> Verification:
         """Compare the voice in ``enroll`` (at least one file) with the voice in ``test``.
 
-        Raises ``AudioError`` for what cannot be read or enrolled, and, unless ``allow_poor``,
-        for clipped recordings and for an enrolment of little speech.
+        Raises ``AudioError`` for what cannot be read or enrolled, for one recording given twice
+        to enrol, and, unless ``allow_poor``, for clipped recordings and for an enrolment of
+        little speech.
         """
         sides = [self._listen(path, channel) for path in (*enroll, test)]
+        _refuse_twice(sides[:-1])
         recordings = [recording for recording, _ in sides]
         if not allow_poor:
             _refuse_poor(recordings[:-1], recordings[-1])
@@ -203,6 +206,15 @@ class Verifier:
             llr=score.llr,
             posterior=probability,
         )
+
+
+def _refuse_twice(enroll: Sequence[tuple[Recording, Float32]]) -> None:
+    for (first, speech), (second, again) in combinations(enroll, 2):
+        if len(speech) and np.array_equal(speech, again):
+            raise AudioError(
+                f"{second.file}: the same recording as {first.file}, which would count double: "
+                "name it once"
+            )
 
 
 def _refuse_poor(enroll: Sequence[Recording], test: Recording) -> None:

@@ -2,7 +2,6 @@ import json
 import math
 from collections import Counter
 
-import msgspec
 import numpy as np
 import pytest
 import soundfile as sf
@@ -16,7 +15,7 @@ from models import segments
 from models.conditions import Degradation
 from models.evaluate import BundleSystem, EvaluationError
 from models.metrics import measure
-from models.report import Report, as_markdown
+from models.report import as_markdown, shown, with_intervals
 from models.scoring import Scored, pooled_min_cllr
 from models.segments import FULL, Cuts, embed_trials
 from models.trials import read_trials, trials_of_folder
@@ -101,7 +100,7 @@ def test_evaluation_end_to_end(voices, tmp_path):
     clean = report.rows[0].calibrated
     assert clean["eer"].value < 0.15  # the pitches are told apart
     assert {"cllr", "min_cllr", "act_dcf_05", "min_dcf_01"} <= set(clean)
-    assert clean["eer"].low <= clean["eer"].high
+    assert clean["cllr"].low < clean["cllr"].value < clean["cllr"].high
     assert "cllr" not in report.rows[0].cosine
     assert report.rows[0].cosine["eer"].value == clean["eer"].value
     assert "pink" in report.settings["noise"]
@@ -114,8 +113,12 @@ def test_report_is_written_and_read_again(voices, tmp_path):
     )
     evaluation.write(report, cells, tmp_path / "out")
     encoded = (tmp_path / "out" / "report.json").read_bytes()
-    assert msgspec.json.decode(encoded, type=Report) == report
-    assert json.loads(encoded)["rows"][-1]["duration_s"] is None
+    read = json.loads(encoded)
+    assert read["rows"][-1]["duration_s"] is None
+    for row, again in zip(report.rows, read["rows"], strict=True):
+        for name, figure in row.calibrated.items():
+            ends = (None if math.isnan(x) else x for x in (figure.low, figure.high))
+            assert tuple(again["calibrated"][name].values()) == (figure.value, *ends)
     page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert page == as_markdown(report)
     tables = [line.count("|") for line in page.splitlines() if line.startswith("| full")]
@@ -153,6 +156,13 @@ def test_short_test_sides_are_kept_when_asked_without_a_second_embedding(voices)
     full, minute = report.rows[2], report.rows[1]
     assert minute.cosine["eer"].value == full.cosine["eer"].value
     assert math.isnan(full.cosine["eer"].low)  # no resamples, no interval
+
+
+def test_a_figure_that_no_draw_of_speakers_moves_has_no_interval():
+    drawn = {"eer": np.zeros(200), "cllr": np.linspace(0.1, 0.3, 200)}
+    figures = with_intervals({"eer": 0.0, "cllr": 0.2}, drawn)
+    assert shown("eer", figures["eer"]) == "0.0"
+    assert shown("cllr", figures["cllr"]) == "0.200 (0.105-0.295)"
 
 
 def test_speech_is_cut_before_it_is_degraded(voices):

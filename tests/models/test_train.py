@@ -210,6 +210,19 @@ def test_a_wrong_configuration_is_named(
         load_config(path)
 
 
+def test_a_cache_serves_only_what_it_was_made_from(data: Path, tmp_path: Path) -> None:
+    path = write_config(data, tmp_path / "c.toml")
+    cache = tmp_path / "cache"
+    path.write_text(path.read_text().replace(f"{data}/cache", str(cache)))
+    prepare_data(load_config(path))
+    rooms = (cache / "rooms.npy").stat().st_mtime_ns
+    prepare_data(load_config(path))
+    assert (cache / "rooms.npy").stat().st_mtime_ns == rooms
+    path.write_text(path.read_text().replace("rooms = 2", "rooms = 3"))
+    with pytest.raises(TrainingError, match=r"made with another rooms \(2, now 3\): name another"):
+        prepare_data(load_config(path))
+
+
 def test_missing_data_is_named(tmp_path: Path) -> None:
     config = write_config(tmp_path / "nowhere", tmp_path / "c.toml")
     with pytest.raises(TrainingError, match=r"manifest\.csv is missing"):

@@ -135,6 +135,15 @@ def test_a_voiceprint_leans_on_the_longer_recording(verifier: Verifier, speak: S
     assert wrong.cosine < (wrong.cosine + pure.cosine) / 2 < mixed.cosine < pure.cosine
 
 
+def test_a_recording_enrols_once(verifier: Verifier, speak: Speak, tmp_path: Path) -> None:
+    first = speak("a0.wav", "anna", seed=0)
+    copy = tmp_path / "copy.wav"
+    copy.write_bytes(first.read_bytes())
+    test = speak("a1.wav", "anna", seed=1)
+    with pytest.raises(AudioError, match=r"copy\.wav: the same recording as .*a0\.wav"):
+        verifier.verify([first, test, copy], test, Rule(), allow_poor=True)
+
+
 def test_the_text_says_all_that_the_decision_rests_on(verifier: Verifier, speak: Speak) -> None:
     result = verifier.verify([speak("a.wav", "anna")], speak("a1.wav", "anna", seed=1), Rule())
     text = as_text(result)
