@@ -15,6 +15,7 @@ import hashlib
 import importlib.util
 import io
 import math
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,8 +235,7 @@ def write_bundle(
     other folder with something in it is left alone. Raises :class:`BundleError`.
     """
     folder = Path(folder)
-    if folder.exists() and not _replaceable(folder):
-        raise BundleError(f"{folder} exists and is not a model bundle: choose another output")
+    check_output(folder)
     files = {MODEL_FILE: model}
     if cohort is not None:
         buffer = io.BytesIO()
@@ -251,6 +251,15 @@ def write_bundle(
             f"cannot write the bundle to {folder}: {error.strerror}; choose another output"
         ) from error
     return load_bundle(folder)
+
+
+def check_output(folder: Path) -> None:
+    """Whether a bundle can be written there, to ask before long work. Raises `BundleError`."""
+    if folder.exists() and not _replaceable(folder):
+        raise BundleError(f"{folder} exists and is not a model bundle: choose another output")
+    above = next(p for p in (folder.resolve().parent, *folder.resolve().parents) if p.exists())
+    if not os.access(above, os.W_OK):
+        raise BundleError(f"cannot write the bundle to {folder}: choose another output")
 
 
 def _replaceable(folder: Path) -> bool:

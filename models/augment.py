@@ -31,10 +31,15 @@ class CorpusError(VoxwatchError):
     """Training data that is missing or cannot be read; the message names the file."""
 
 
+def noise_files(folder: Path) -> list[Path]:
+    """The pieces of noise that training hears."""
+    return sorted(p for p in folder.rglob("*.opus") if is_training_noise(p))
+
+
 def load_noise(folder: Path) -> Float32:
     """All training noise pieces end to end, each at unit power."""
     pieces = []
-    for path in sorted(p for p in folder.rglob("*.opus") if is_training_noise(p)):
+    for path in noise_files(folder):
         try:
             waveform, _ = sf.read(path, dtype="float32")
         except sf.LibsndfileError as error:

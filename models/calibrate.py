@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.bundle import Bundle, Normalisation, load_bundle, write_bundle
+from engine.bundle import Bundle, Normalisation, check_output, load_bundle, write_bundle
 from engine.encoder import Encoder, ProviderChoice, embed_speech
 from engine.errors import VoxwatchError
 from engine.scores import as_norm, cohort_stats
@@ -89,6 +89,8 @@ def calibrate(
     Raises :class:`CalibrationError` when the data do not serve, ``BundleError`` for the rest.
     """
     loaded = load_bundle(bundle)
+    output = output or loaded.folder
+    check_output(output)
     corpus = _corpus(cache)
     speakers = _heldout(heldout, corpus)
     encoder = Encoder(loaded, provider, threads=threads)
@@ -129,10 +131,14 @@ def calibrate(
             ],
         },
     )
+    # What was measured with another calibration is not true of this one.
     manifest = msgspec.structs.replace(
-        loaded.manifest, calibration=calibration, normalisation=Normalisation(top=best.top)
+        loaded.manifest,
+        calibration=calibration,
+        normalisation=Normalisation(top=best.top),
+        evaluation={},
     )
-    return write_bundle(output or loaded.folder, manifest, loaded.model_path.read_bytes(), cohort)
+    return write_bundle(output, manifest, loaded.model_path.read_bytes(), cohort)
 
 
 def _corpus(cache: Path) -> Corpus:

@@ -135,7 +135,7 @@ def embed_segments(
         for samples, rows in by_length.items():
             size = max(1, BATCH_SAMPLES // samples)
             for group in (rows[i : i + size] for i in range(0, len(rows), size)):
-                batch = np.stack([_waveform(corpus, segments[r], r, degrade, rng) for r in group])
+                batch = np.stack([_waveform(corpus, segments[r], degrade, rng) for r in group])
                 if samples > encoder.max_samples:
                     embeddings[group] = [embed_speech(encoder, x) for x in batch]
                 else:
@@ -145,10 +145,13 @@ def embed_segments(
 
 
 def _waveform(
-    corpus: Corpus, segment: Segment, row: int, degrade: Degrade, rng: np.random.Generator
+    corpus: Corpus, segment: Segment, degrade: Degrade, rng: np.random.Generator
 ) -> Float32:
     speech = np.concatenate([corpus.waveform(u) for u in segment.utterances])[: segment.samples]
-    return degrade(speech, row, rng) if segment.degraded else speech
+    if not segment.degraded:
+        return speech
+    # Drawn, not in turn: turns would tie each duration to the same few conditions.
+    return degrade(speech, int(rng.integers(TrainingConditions.KINDS)), rng)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Files come from strangers, so nothing in one is ever executed: torch reads them 
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -38,6 +39,13 @@ WINDOW_KEY = "speaker_net.feature_extractor.mel_spectrogram.spectrogram.window"
 SHOWN = 3  # names in a message
 
 
+# What torch's reader raises for bytes that are no checkpoint, by where it stumbles over them.
+UNREADABLE = (
+    *(RuntimeError, EOFError, OSError, ValueError, LookupError),
+    *(AttributeError, TypeError, struct.error),
+)
+
+
 class CheckpointError(BundleError):
     """A checkpoint that cannot be turned into a bundle."""
 
@@ -63,7 +71,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(file, error)) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except UNREADABLE as error:
         raise CheckpointError(
             f"{file} is not a readable torch checkpoint: it may be cut off; fetch it again"
         ) from error

@@ -379,6 +379,12 @@ def calibrate(
         threads=threads,
     )
     typer.echo(_calibration_table(fitted.manifest))
+    typer.echo(
+        "Evaluation and alarms of the bundle were of another calibration and are gone: `voxwatch "
+        "evaluate` and scripts/fit_evidence.py measure and fit them again; until then live "
+        "decisions use general figures.",
+        err=True,
+    )
 
 
 def _calibration_table(manifest: Manifest) -> str:

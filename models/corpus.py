@@ -134,7 +134,8 @@ def prepare_coded(cache: Path, share: float) -> None:
     """
     corpus = Corpus(cache)
     chosen = _to_code(corpus, share)
-    store = np.memmap(cache / "coded.i16", dtype="<i2", mode="w+", shape=corpus.samples.shape)
+    partial = cache / "coded.i16.part"
+    store = np.memmap(partial, dtype="<i2", mode="w+", shape=corpus.samples.shape)
     for i, speaker in enumerate(tqdm(chosen, unit="speaker", desc="opus")):
         start, length = corpus.span(speaker)
         length = min(length, MAX_CODED_S * SAMPLE_RATE_HZ)
@@ -142,6 +143,9 @@ def prepare_coded(cache: Path, share: float) -> None:
         decoded = opus(speech, CODED_LEVELS[i % len(CODED_LEVELS)])
         store[start : start + length] = np.round(decoded.clip(-1, 1) * 32767)
     store.flush()
+    # Whoever is training on the copies before keeps them, and no list stands beside other copies.
+    (cache / "coded.txt").unlink(missing_ok=True)
+    partial.replace(cache / "coded.i16")
     (cache / "coded.txt").write_text("".join(f"{s}\n" for s in chosen))
 
 

@@ -122,13 +122,21 @@ def _copy(response: Any, file: IO[bytes], start: int, expected: int | None, prog
     with tqdm(
         total=expected, initial=start, unit="B", unit_scale=True, disable=not progress
     ) as bar:
-        while chunk := response.read(CHUNK_BYTES):
+        while chunk := _read(response):
             file.write(chunk)
             size += len(chunk)
             bar.update(len(chunk))
             if size > LARGEST_BYTES:
                 raise DownloadError(f"{response.url} does not end: too long for a checkpoint")
     return size
+
+
+def _read(response: Any) -> bytes:
+    try:
+        chunk: bytes = response.read(CHUNK_BYTES)
+    except OSError as error:  # of the network, whatever its kind: the disk is written elsewhere
+        raise _Interrupted(str(error) or type(error).__name__) from error
+    return chunk
 
 
 def _accept(part: Path, file: Path, url: str, sha256: str | None) -> None:

@@ -118,6 +118,11 @@ def run(
     lists = load_lists(trials, audio_root, seed)
     degrade = Degradation(noise, seed=seed)
     system = BundleSystem(load_bundle(bundle), provider, threads=threads)
+    if min(cuts.durations) < system.min_speech_s:
+        raise EvaluationError(
+            f"the model needs {system.min_speech_s:g} s of speech, not {min(cuts.durations):g}:"
+            " name longer --durations"
+        )
     report, cells = evaluate(
         lists,
         system,

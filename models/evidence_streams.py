@@ -20,7 +20,7 @@ from engine.encoder import Encoder, embed_speech
 from engine.scores import Scorer, Sides
 from engine.vad import SAMPLE_RATE_HZ
 from engine.windows import Window, WindowConfig, Windows
-from models.calibration_trials import Degrade
+from models.calibration_trials import Degrade, TrainingConditions
 from models.corpus import Corpus
 from models.pitch import median_f0
 
@@ -102,7 +102,7 @@ def streams(
 ) -> list[Stream]:
     """Every talk that is long enough, with a takeover at its end."""
     rng, found = np.random.default_rng(seed), []
-    for turn, talk in enumerate(tqdm(talks, unit="stream", disable=not progress)):
+    for talk in tqdm(talks, unit="stream", disable=not progress):
         strangers = _strangers(talk, talks)
         if len(talk.speech) < LEAST_STREAM_S * SAMPLE_RATE_HZ or not strangers:
             continue
@@ -111,7 +111,7 @@ def streams(
         level = np.sqrt(np.mean(np.square(talk.speech)) / np.mean(np.square(other)))
         sound = np.concatenate([talk.speech, other * level]).clip(-1, 1).astype(np.float32)
         if talk.split:
-            sound = degrade(sound, turn, rng)
+            sound = degrade(sound, int(rng.integers(TrainingConditions.KINDS)), rng)
         found.append(Stream(talk, len(talk.speech), tuple(_windows(sound, encoder, scorer))))
     return found
 

@@ -81,6 +81,8 @@ class GE2E(nn.Module):
         self.offset = nn.Parameter(torch.tensor(-5.0))
 
     def forward(self, embeddings: Tensor) -> Tensor:
+        if not len(embeddings):
+            return embeddings.sum() * 0.0
         x = F.normalize(embeddings.float(), dim=1)
         groups = x.view(-1, self.utterances, x.shape[1])
         total = groups.sum(dim=1)

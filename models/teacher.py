@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from models.checkpoint import CheckpointError, read_checkpoint
 from models.corpus import Corpus
 
 PARTIAL_FRAMES = 160  # 1.6 s of 10 ms frames, the length that the teacher was trained on
@@ -44,9 +45,14 @@ class Teacher(nn.Module):
             mel_scale="slaney",
             pad_mode="constant",
         )
-        state = torch.load(weights, map_location="cpu", weights_only=True)["model_state"]
-        own = {k: v for k, v in state.items() if k.split(".")[0] in ("lstm", "linear")}
-        self.load_state_dict({**self.state_dict(), **own})
+        state = read_checkpoint(weights).get("model_state", {})
+        try:
+            own = {k: state[k] for k in self.state_dict() if k.startswith(("lstm.", "linear."))}
+            self.load_state_dict({**self.state_dict(), **own})
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise CheckpointError(
+                f"{weights} does not hold Resemblyzer's encoder: README says where it comes from"
+            ) from error
         self.eval()
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -116,4 +122,6 @@ def write_targets(
     _, _, rotation = np.linalg.svd(stacked[speeds.index(1.0)], full_matrices=False)
     targets = stacked @ rotation[:size].T
     targets /= np.linalg.norm(targets, axis=-1, keepdims=True)
-    np.savez(output, speakers=np.array(speakers), speeds=np.array(speeds), targets=targets)
+    partial = output.with_suffix(".part.npz")
+    np.savez(partial, speakers=np.array(speakers), speeds=np.array(speeds), targets=targets)
+    partial.replace(output)

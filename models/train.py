@@ -11,7 +11,6 @@ import copy
 import hashlib
 import json
 import os
-import pickle
 import time
 import tomllib
 from collections.abc import Callable
@@ -30,13 +29,16 @@ from tqdm import tqdm
 
 from engine.errors import VoxwatchError
 from engine.vad import SAMPLE_RATE_HZ
-from models.augment import Augment, AugmentConfig, load_noise, simulate_rooms
+from models.augment import Augment, AugmentConfig, load_noise, noise_files, simulate_rooms
+from models.checkpoint import read_checkpoint
 from models.corpus import MAX_CODED_S, Corpus, is_coded, prepare, prepare_coded
 from models.frontend import LogMel
 from models.losses import GE2E, AAMSoftmax, distillation, triplet_margin
 from models.metrics import measure
 from models.network import Architecture, NeXtTDNN
 from models.teacher import write_targets
+
+SUB_CENTRE_SPREAD = 0.1  # of a class's own length, at random
 
 
 class TrainingError(VoxwatchError):
@@ -123,21 +125,36 @@ def load_config(path: Path) -> Config:
             config = msgspec.convert(tomllib.load(file), Config, dec_hook=lambda t, v: t(v))
     except OSError as error:
         raise TrainingError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"{path} is no text: name a configuration in TOML") from error
     except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
         raise TrainingError(f"{path}: {error}") from error
+    _check_config(path, config)
+    return config
+
+
+def _check_config(path: Path, config: Config) -> None:
+    """What the types do not say. Raises :class:`TrainingError`."""
+    data, loss = config.data, config.loss
     try:
         Architecture(**msgspec.structs.asdict(config.network))
     except ValueError as error:
         raise TrainingError(f"{path}: network: {error}") from error
-    if config.data.batch_s < max(config.data.crops_s) * config.data.utterances_per_speaker * 2:
-        raise TrainingError(f"{path}: data.batch_s must hold two speakers' longest crops")
-    if config.loss.ge2e > 0 and config.data.utterances_per_speaker < 2:
-        raise TrainingError(f"{path}: loss.ge2e needs data.utterances_per_speaker of 2 or more")
-    if config.loss.distillation > 0 and config.data.teacher is None:
-        raise TrainingError(f"{path}: loss.distillation needs data.teacher, the teacher's weights")
-    if len(config.data.crops_s) != len(config.data.crop_weights):
+    if len(data.crops_s) != len(data.crop_weights) or not data.crops_s:
         raise TrainingError(f"{path}: data.crops_s and data.crop_weights differ in length")
-    return config
+    if data.batch_s < max(data.crops_s) * data.utterances_per_speaker * 2:
+        raise TrainingError(f"{path}: data.batch_s must hold two speakers' longest crops")
+    if data.speeds[:1] != (1.0,) or min(data.speeds) <= 0:
+        raise TrainingError(f"{path}: data.speeds must begin with 1.0, and all be positive")
+    if max(loss.aam, loss.distillation, loss.triplet, loss.ge2e) <= 0:
+        raise TrainingError(f"{path}: every loss has weight 0: give loss.aam one")
+    for name in ("ge2e", "triplet"):
+        if getattr(loss, name) > 0 and data.utterances_per_speaker < 2:
+            raise TrainingError(
+                f"{path}: loss.{name} needs data.utterances_per_speaker of 2 or more"
+            )
+    if loss.distillation > 0 and data.teacher is None:
+        raise TrainingError(f"{path}: loss.distillation needs data.teacher, the teacher's weights")
 
 
 def prepare_data(config: Config) -> None:
@@ -159,12 +176,18 @@ def prepare_data(config: Config) -> None:
     if data.coded_share > 0 and not is_coded(cache, data.coded_share):
         prepare_coded(cache, data.coded_share)
     if not (cache / "rooms.npy").exists():
-        rooms = simulate_rooms(config.augment.rooms, config.seed)
-        np.save(cache / "rooms.npy", rooms.astype(np.float16))
+        _store(cache / "rooms.npy", simulate_rooms(config.augment.rooms, config.seed))
     if not (cache / "noise.npy").exists():
-        np.save(cache / "noise.npy", load_noise(data.noise).astype(np.float16))
+        _store(cache / "noise.npy", load_noise(data.noise))
     if data.teacher is not None and not (cache / "targets.npz").exists():
         write_targets(Corpus(cache), data.teacher, cache / "targets.npz", data.speeds)
+
+
+def _store(path: Path, values: NDArray[np.float32]) -> None:
+    """In half precision, whole or not at all."""
+    partial = path.with_suffix(".part.npy")
+    np.save(partial, values.astype(np.float16))
+    partial.replace(path)
 
 
 def _check_sources(config: Config) -> None:
@@ -172,6 +195,9 @@ def _check_sources(config: Config) -> None:
     data, note = config.data, config.data.cache / "made_from.json"
     files = {"manifest": data.root / "train" / "manifest.csv", "teacher": data.teacher}
     own: dict[str, str | int] = {"rooms": config.augment.rooms, "seed": config.seed}
+    pieces = [f"{p.relative_to(data.noise)} {p.stat().st_size}" for p in noise_files(data.noise)]
+    if pieces:
+        own["noise"] = hashlib.sha256("\n".join(pieces).encode()).hexdigest()
     for name, path in files.items():
         if path is not None and path.is_file():
             own[name] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -247,16 +273,17 @@ class Sampler:
             )
         drawn = rng.choice(len(self.speakers), groups, replace=False, p=self._probability)
         waveforms, labels, targets = [], [], []
-        for index in np.repeat(drawn, data.utterances_per_speaker):
-            speed = 0
+        for index in drawn:
+            speed = 0  # of all crops of the speaker: at another it is another voice
             if rng.random() < self._speed_probability:
                 speed = int(rng.integers(len(data.speeds)))
             speaker = self.speakers[index]
-            waveforms.append(self._crop(speaker, crop_s, data.speeds[speed], rng))
             label = self._label.get(speaker, -1)
-            labels.append(label if label < 0 else speed * len(self._label) + label)
-            if self._targets is not None:
-                targets.append(self._targets[speed, index])
+            for _ in range(data.utterances_per_speaker):
+                waveforms.append(self._crop(speaker, crop_s, data.speeds[speed], rng))
+                labels.append(label if label < 0 else speed * len(self._label) + label)
+                if self._targets is not None:
+                    targets.append(self._targets[speed, index])
         stacked = torch.from_numpy(np.stack(targets)) if targets else None
         return torch.from_numpy(np.stack(waveforms)), torch.tensor(labels), stacked
 
@@ -374,6 +401,15 @@ class Learner:
         self._average()
         return {**{name: value.detach() for name, value in losses.items()}, "gradient_norm": norm}
 
+    @torch.no_grad()
+    def start_classes(self, centres: Tensor) -> None:
+        """Start the classifier from ``(classes, size)``, its sub-centres a little apart."""
+        self.aam.weight.copy_(centres.unsqueeze(1).expand_as(self.aam.weight))
+        if self.config.loss.sub_centres > 1:  # equal ones would share every gradient for ever
+            generator = torch.Generator().manual_seed(self.config.seed)
+            noise = torch.randn(self.aam.weight.shape, generator=generator).to(self.device)
+            self.aam.weight.add_(noise, alpha=SUB_CENTRE_SPREAD / centres.shape[1] ** 0.5)
+
     def encoder(self) -> nn.Module:
         """The averaged network with its front end: waveform to embedding."""
         return nn.Sequential(self.front_end, self.ema)
@@ -389,7 +425,8 @@ class Learner:
         if loss.triplet > 0:
             losses["triplet"] = triplet_margin(embeddings, labels)
         if loss.ge2e > 0:
-            losses["ge2e"] = self.ge2e(embeddings)
+            # Several unlabelled clips may be of one person: they make no groups.
+            losses["ge2e"] = self.ge2e(embeddings[labels >= 0])
         return losses
 
     def _set_schedule(self) -> None:
@@ -436,14 +473,15 @@ class Learner:
         Losses, schedule and augmentation may differ from those it was saved with; network and
         speakers may not, or speakers that were trained on would count as held out.
         """
+        state = read_checkpoint(path)
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
             if state["speakers"] != self.speakers_sha256:
                 raise TrainingError(f"{path} was trained on other speakers: use another --output")
             for name in ("network", "ema", "aam", "ge2e", "optimiser"):
                 getattr(self, name).load_state_dict(state[name])
             self.step, self.elapsed_s = state["step"], state["elapsed_s"]
-        except (OSError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as error:
+            self.optimiser.param_groups[0]["weight_decay"] = self.config.schedule.weight_decay
+        except (RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(
                 f"{path} is damaged or of another network ({type(error).__name__}): use another"
                 " --output"
@@ -473,14 +511,18 @@ def run(
     prepare_data(settings)
     corpus = Corpus(settings.data.cache)
     heldout = held_out(corpus, settings.data)
+    if len(heldout) < 2:
+        raise TrainingError(
+            f"{len(heldout)} speakers to measure progress on: of data.heldout_sources, with"
+            " data.heldout_min_s seconds in two utterances, data.heldout_share are held out"
+        )
     sampler = Sampler(corpus, settings, heldout)
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     learner = Learner(settings, sampler, _device(where))
     if resume and checkpoint.exists():
         learner.load(checkpoint)
     elif (centres := sampler.class_centres()) is not None:
-        with torch.no_grad():
-            learner.aam.weight.copy_(torch.from_numpy(centres).unsqueeze(1))
+        learner.start_classes(torch.from_numpy(centres))
     (output / "heldout.txt").write_text("".join(f"{s}\n" for s in heldout))
     (output / "config.toml").write_bytes(config.read_bytes())
     parameters = sum(p.numel() for p in learner.network.parameters())

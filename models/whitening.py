@@ -82,6 +82,10 @@ def whiten(
         raise WhiteningError(
             f"cannot read {error.filename}: name the cache and the heldout.txt of the training run"
         ) from error
+    except UnicodeDecodeError as error:
+        raise WhiteningError(
+            f"{heldout} is no text: name the heldout.txt of the training run"
+        ) from error
     unknown = excluded - corpus.by_speaker.keys()
     if unknown or not excluded:
         raise WhiteningError(

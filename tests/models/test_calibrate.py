@@ -3,11 +3,13 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from engine.bundle import Bundle, load_bundle, write_bundle
+from engine.bundle import Bundle, Evidence, load_bundle, write_bundle
 from engine.encoder import Encoder, embed_speech
+from engine.errors import BundleError
 from engine.scores import Scorer
 from models import calibrate as calibration
 from models.calibrate import CalibrationError, calibrate, cohort_names
@@ -67,6 +69,33 @@ def test_a_calibrated_bundle_says_how_it_was_fitted(
     assert fitted["speakers"] == len(NAMES)
     assert {row["condition"] for row in fitted["cross_validated"]} == {"clean", "degraded"}
     assert calibrated.model_path.read_bytes() == spectral_bundle.model_path.read_bytes()
+
+
+def test_what_another_calibration_gave_is_not_kept(
+    corpus_cache: Path, calibrated: Bundle, tmp_path: Path
+) -> None:
+    old = calibrated.manifest
+    assert old.calibration is not None
+    evidence = Evidence(slope=0.5)
+    stale = msgspec.structs.replace(
+        old,
+        calibration=msgspec.structs.replace(old.calibration, evidence=evidence),
+        evaluation={"operating_points": [[0.0, 0.1, 0.1]]},
+    )
+    model = calibrated.model_path.read_bytes()
+    folder = write_bundle(tmp_path / "own", stale, model, calibrated.cohort).folder
+    again = calibrate(folder, corpus_cache, heldout_file(tmp_path, NAMES), progress=False)
+    assert again.manifest.evaluation == {}
+    assert again.manifest.calibration is not None
+    assert again.manifest.calibration.evidence is None
+
+
+def test_an_output_that_cannot_be_is_said_before_the_work(
+    corpus_cache: Path, spectral_bundle: Bundle, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BundleError, match="is not a model bundle: choose another output"):
+        calibrate(spectral_bundle.folder, corpus_cache, tmp_path / "none.txt", tmp_path)
 
 
 def test_its_ratios_tell_unseen_speakers_apart(corpus: Corpus, calibrated: Bundle) -> None:

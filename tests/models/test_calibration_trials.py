@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from engine.bundle import Bundle
+from engine.encoder import Encoder
 from models import calibration_trials as cutting
 from models.corpus import Corpus
 
@@ -31,6 +35,27 @@ def test_segments_hold_what_they_say(corpus: Corpus, segments: list[cutting.Segm
         else:
             assert s.samples == s.utterances[0].length
     assert {s.label_s for s in segments} >= {0.0, 0.75, 1.0, 2.0, 3.0, 5.0}
+
+
+def test_no_duration_is_tied_to_a_condition(
+    corpus: Corpus, segments: list[cutting.Segment], spectral_bundle: Bundle
+) -> None:
+    turns: dict[int, set[int]] = defaultdict(set)
+
+    def note(speech: NDArray[np.float32], turn: int, _: np.random.Generator) -> NDArray[np.float32]:
+        turns[len(speech)].add(turn)
+        return speech
+
+    cutting.embed_segments(
+        corpus,
+        Encoder(spectral_bundle, "cpu"),
+        segments,
+        note,
+        np.random.default_rng(0),
+        progress=False,
+    )
+    for seconds in cutting.DEGRADED_S[:3]:
+        assert turns[round(seconds * RATE)] == set(range(cutting.TrainingConditions.KINDS))
 
 
 def test_enrolment_and_test_share_no_utterance(

@@ -141,7 +141,15 @@ def test_a_pickle_with_code_is_refused_and_not_run(form: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<!DOCTYPE html><title>404</title>", b"version https://git-lfs.github.com"]
+    "content",
+    [
+        b"",
+        b"<!DOCTYPE html><title>404</title>",
+        b"version https://git-lfs.github.com",
+        b"alice",
+        b"train notes",
+        b"speech_commands-1087",
+    ],
 )
 def test_what_is_no_checkpoint_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "model.pt"

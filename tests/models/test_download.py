@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import http.client
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,22 @@ def test_a_broken_connection_is_resumed_where_it_stopped(site: Site, file: Path)
     get(site, file)
     assert file.read_bytes() == BODY
     assert site.ranges == [None, "bytes=100000-"]
+
+
+def test_any_fault_of_the_network_is_resumed(
+    site: Site, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reads = http.client.HTTPResponse.read, count(1)
+
+    def failing(response: http.client.HTTPResponse, size: int | None = None) -> bytes:
+        if next(reads) == 2:
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
+        return read(response, size)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", failing)
+    get(site, file)
+    assert file.read_bytes() == BODY
+    assert len(site.ranges) == 2
 
 
 def test_a_later_call_resumes_too(site: Site, file: Path) -> None:

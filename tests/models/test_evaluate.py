@@ -352,6 +352,7 @@ def test_requests_that_cannot_be_met_are_refused_in_one_line(spoken, spectral_bu
     for bad, kind, message in (
         ({"durations_s": [0.0]}, EvaluationError, "positive"),
         ({"durations_s": []}, EvaluationError, "positive"),
+        ({"durations_s": [0.1, 1.0]}, EvaluationError, r"needs 0\.5 s of speech, not 0\.1"),
         ({"conditions": ["rain"]}, EvaluationError, "no condition 'rain'"),
         ({"conditions": []}, EvaluationError, "no condition"),
         ({"short": "ignore"}, EvaluationError, "drop or keep"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.checkpoint import CheckpointError
 from models.teacher import Teacher
 
 
@@ -21,6 +22,16 @@ def weights(tmp_path: Path) -> Path:
     path = tmp_path / "pretrained.pt"
     torch.save({"step": 1, "model_state": state}, path)
     return path
+
+
+def test_other_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pt"
+    torch.save({"model_state": {"lstm.weight_ih_l0": torch.ones(2)}}, path)
+    with pytest.raises(CheckpointError, match="does not hold Resemblyzer's encoder"):
+        Teacher(path)
+    path.write_text("alice")
+    with pytest.raises(CheckpointError, match=r"other\.pt"):
+        Teacher(path)
 
 
 def test_embeddings_are_unit_and_not_negative(weights: Path) -> None:

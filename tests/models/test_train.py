@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from itertools import count
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 import soundfile as sf
 import torch
 
-from models.corpus import Corpus
-from models.train import Sampler, TrainingError, held_out, load_config, prepare_data, run
+from models.checkpoint import CheckpointError
+from models.corpus import Corpus, is_coded, prepare_coded
+from models.train import Learner, Sampler, TrainingError, held_out, load_config, prepare_data, run
 
 RATE = 16_000
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
@@ -173,6 +175,78 @@ def test_every_loss_trains(data: Path, tmp_path: Path) -> None:
     assert {"aam", "triplet", "ge2e"} <= set(entry)
 
 
+def test_groups_of_one_speaker_have_one_label(data: Path, tmp_path: Path) -> None:
+    path = write_config(
+        data,
+        tmp_path / "c.toml",
+        data_extra="utterances_per_speaker = 3",
+        extra="[loss]\nge2e = 1.0",
+    )
+    config = load_config(path)
+    prepare_data(config)
+    corpus = Corpus(config.data.cache)
+    sampler = Sampler(corpus, config, held_out(corpus, config.data))
+    seen = set()
+    for seed in range(8):
+        _, labels, _ = sampler.batch(np.random.default_rng(seed))
+        assert bool((labels.view(-1, 3) == labels.view(-1, 3)[:, :1]).all())
+        seen |= set(labels.tolist())
+    assert seen & set(range(6))  # at the speed it was said
+    assert seen & set(range(6, 12))  # and faster, as somebody else
+
+
+def test_sub_centres_start_apart(data: Path, tmp_path: Path) -> None:
+    path = write_config(data, tmp_path / "c.toml", extra="[loss]\nsub_centres = 2")
+    config = load_config(path)
+    prepare_data(config)
+    corpus = Corpus(config.data.cache)
+    sampler = Sampler(corpus, config, held_out(corpus, config.data))
+    learner = Learner(config, sampler, torch.device("cpu"))
+    centres = torch.nn.functional.normalize(torch.randn(12, 192), dim=1)
+    learner.start_classes(centres)
+    first, second = torch.nn.functional.normalize(learner.aam.weight.detach(), dim=2).unbind(1)
+    assert float((first * second).sum(dim=1).max()) < 0.999
+    assert float((first * centres).sum(dim=1).min()) > 0.98
+
+
+def test_nobody_held_out_is_said(data: Path, tmp_path: Path) -> None:
+    path = write_config(data, tmp_path / "c.toml")
+    path.write_text(path.read_text().replace('heldout_sources = ["toy"]', "heldout_sources = []"))
+    with pytest.raises(TrainingError, match=r"0 speakers to measure progress on.*heldout_sources"):
+        run(path, tmp_path / "out", threads=1)
+
+
+def test_files_that_are_none_of_ours_are_said(data: Path, tmp_path: Path) -> None:
+    config = write_config(data, tmp_path / "c.toml", steps=1)
+    run(config, tmp_path / "out", threads=1)
+    with pytest.raises(TrainingError, match="is no text"):
+        load_config(tmp_path / "out" / "last.pt")
+    for content in (b"", b"alice"):
+        (tmp_path / "out" / "last.pt").write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"last\.pt"):
+            run(config, tmp_path / "out", resume=True, threads=1)
+
+
+def test_coded_copies_replace_no_others_halfway(data: Path, tmp_path: Path) -> None:
+    path = write_config(data, tmp_path / "c.toml")
+    path.write_text(path.read_text().replace(f"{data}/cache", str(tmp_path / "cache")))
+    cache = load_config(path).data.cache
+    prepare_data(load_config(path))
+    assert is_coded(cache, 0.5)
+    coded = np.memmap(cache / "coded.i16", dtype="<i2", mode="r")  # as a run has it
+    before = coded.copy()
+    assert before.any()
+    prepare_coded(cache, 1.0)
+    assert is_coded(cache, 1.0)
+    assert not is_coded(cache, 0.5)
+    np.testing.assert_array_equal(coded, before)
+    corpus, fresh = Corpus(cache), np.memmap(cache / "coded.i16", dtype="<i2", mode="r")
+    for speaker in corpus.by_speaker:
+        start, length = corpus.span(speaker)
+        assert fresh[start : start + length].any()
+        assert (fresh[start : start + length] != corpus.samples[start : start + length]).any()
+
+
 def test_held_out_speakers_are_never_drawn(data: Path, tmp_path: Path) -> None:
     config = load_config(write_config(data, tmp_path / "c.toml"))
     prepare_data(config)
@@ -199,6 +273,9 @@ def test_held_out_speakers_are_never_drawn(data: Path, tmp_path: Path) -> None:
         (("kernel_sizes = [7, 65]", "kernel_sizes = [8]"), "network: kernel sizes must be odd"),
         (("batch_s = 6.0", "batch_s = 1.5"), "two speakers' longest crops"),
         (("warmup_steps = 2", "warmup_steps = 0"), "warmup_steps"),
+        (("speeds = [1.0, 1.1]", "speeds = [0.9, 1.0]"), r"speeds must begin with 1\.0"),
+        (("compile = false", "compile = false\n[loss]\naam = 0.0"), "every loss has weight 0"),
+        (("compile = false", "compile = false\n[loss]\ntriplet = 1.0"), "utterances_per_speaker"),
     ],
 )
 def test_a_wrong_configuration_is_named(
@@ -218,6 +295,14 @@ def test_a_cache_serves_only_what_it_was_made_from(data: Path, tmp_path: Path) -
     rooms = (cache / "rooms.npy").stat().st_mtime_ns
     prepare_data(load_config(path))
     assert (cache / "rooms.npy").stat().st_mtime_ns == rooms
+    noise = tmp_path / "noise"
+    shutil.copytree(data / "noise", noise)
+    prepare_data(load_config(path))
+    (noise / "n0.opus").unlink()
+    moved = tmp_path / "moved.toml"
+    moved.write_text(path.read_text().replace(f"{data}/noise", str(noise)))
+    with pytest.raises(TrainingError, match="made with another noise"):
+        prepare_data(load_config(moved))
     path.write_text(path.read_text().replace("rooms = 2", "rooms = 3"))
     with pytest.raises(TrainingError, match=r"made with another rooms \(2, now 3\): name another"):
         prepare_data(load_config(path))

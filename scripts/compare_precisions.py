@@ -1,0 +1,87 @@
+"""What fp16 and int8 cost in accuracy: the same trials, network and calibration, in each precision.
+
+    python scripts/compare_precisions.py runs/mine/whitened.pt models/bundles/default \\
+        trials.txt --audio-root wav --json figures.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.bundle import MODEL_FILE, Bundle, load_bundle, write_bundle
+from models import evaluate as evaluation
+from models.checkpoint import load_trained
+from models.export import variants
+
+DURATIONS_S = (2.0, 3.0)
+
+
+def compare(
+    checkpoint: Path, bundle: Bundle, trials: list[Path], audio_root: Path | None
+) -> list[dict[str, Any]]:
+    """Mean figures of each precision, clean, by duration; calibration and cohort of ``bundle``."""
+    network, _ = load_trained(checkpoint)
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for precision, model, parity in variants(network):
+            manifest = msgspec.structs.replace(bundle.manifest, precision=precision)
+            folder = Path(scratch) / precision
+            written = write_bundle(folder, manifest, model, bundle.cohort)
+            report = evaluation.run(
+                trials,
+                Path(scratch) / f"{precision}-report",
+                audio_root=audio_root,
+                bundle=folder,
+                durations_s=DURATIONS_S,
+                conditions=("clean",),
+                resamples=0,
+            )
+            same = written.manifest.sha256[MODEL_FILE] == bundle.manifest.sha256[MODEL_FILE]
+            for mean in report.means:
+                rows.append(
+                    {
+                        "precision": precision,
+                        "is_the_bundle": same,
+                        "bytes": asdict(parity)["bytes"],
+                        "duration_s": mean.duration_s,
+                        "trials": mean.trials,
+                        "eer_percent": round(100 * mean.calibrated["eer"].value, 3),
+                        "cllr": round(mean.calibrated["cllr"].value, 4),
+                    }
+                )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="the network that the bundle was made of")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("trials", type=Path, nargs="+")
+    parser.add_argument("--audio-root", type=Path)
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    rows = compare(options.checkpoint, bundle, options.trials, options.audio_root)
+    if not any(row["is_the_bundle"] for row in rows):
+        sys.exit(f"{options.bundle} was not made of {options.checkpoint}: name its checkpoint")
+    for row in rows:
+        print(
+            f"{row['precision']:<6} {row['bytes'] / 1e6:5.2f} MB {row['duration_s']:g} s"
+            f"  EER {row['eer_percent']:.2f} %  Cllr {row['cllr']:.3f}"
+        )
+    if options.json:
+        made = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "figures": rows}
+        options.json.write_text(json.dumps(made, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
