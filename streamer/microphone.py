@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -114,6 +115,7 @@ class Microphone:
         self._arrived = asyncio.Event()
         self._stream: Any = None
         self._stopped = False
+        self._openings = 0  # a stream says that it has finished when another may be open already
         self.overflows = 0
 
     async def __aenter__(self) -> Self:
@@ -186,6 +188,7 @@ class Microphone:
     def _open(self) -> None:
         sounddevice = _portaudio()
         self._stopped = False
+        self._openings += 1
         rate = self.format.sample_rate
         try:
             self._stream = sounddevice.RawInputStream(
@@ -195,7 +198,7 @@ class Microphone:
                 channels=1,
                 dtype="int16",
                 callback=self._heard,
-                finished_callback=self._finished,
+                finished_callback=partial(self._finished, self._openings),
             )
             self._stream.start()
         except sounddevice.PortAudioError as error:
@@ -221,8 +224,8 @@ class Microphone:
         block = bytes(data), lost, bool(status.input_overflow)
         self._loop.call_soon_threadsafe(self._post, block)
 
-    def _finished(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop)
+    def _finished(self, opening: int) -> None:
+        self._loop.call_soon_threadsafe(self._stop, opening)
 
     # The event loop, for PortAudio's thread.
 
@@ -230,9 +233,11 @@ class Microphone:
         self._blocks.append(block)
         self._arrived.set()
 
-    def _stop(self) -> None:
-        self._stopped = self._stream is None or not self._stream.active
-        self._arrived.set()
+    def _stop(self, opening: int) -> None:
+        # PortAudio is not asked: another thread may be closing the stream at this moment.
+        if opening == self._openings:
+            self._stopped = True
+            self._arrived.set()
 
 
 def _portaudio() -> Any:

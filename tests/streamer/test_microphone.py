@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -193,14 +194,21 @@ class FakePortAudio:
 class FakeStream:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
-        self.active = False
+        self.started = self.closed = False
+
+    @property
+    def active(self) -> bool:
+        if self.closed:
+            raise PortAudioError("Invalid stream pointer [PaErrorCode -9988]")
+        return self.started
 
     def start(self) -> None:
-        self.active = True
+        self.started = True
 
     def close(self) -> None:
-        self.active = False
+        self.closed = True
         self.options["finished_callback"]()
+        time.sleep(0.02)  # the event loop runs on meanwhile
 
 
 @pytest.fixture
@@ -271,6 +279,16 @@ async def test_a_device_that_portaudio_gives_up_is_an_error_at_once(
         await asyncio.to_thread(portaudio.streams[-1].close)
         with pytest.raises(MicrophoneError, match="'USB' stopped"):
             await waiting
+
+
+async def test_closing_it_fails_nowhere(portaudio: FakePortAudio) -> None:
+    failed: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+    portaudio.plug("USB")
+    async with Microphone():
+        pass
+    await asyncio.sleep(0)
+    assert not failed
 
 
 async def test_a_device_that_comes_back_is_opened_again(
