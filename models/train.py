@@ -30,7 +30,7 @@ from tqdm import tqdm
 from engine.errors import VoxwatchError
 from engine.vad import SAMPLE_RATE_HZ
 from models.augment import Augment, AugmentConfig, load_noise, noise_files, simulate_rooms
-from models.checkpoint import read_checkpoint
+from models.checkpoint import CheckpointError, read_checkpoint
 from models.corpus import MAX_CODED_S, Corpus, is_coded, prepare, prepare_coded
 from models.frontend import LogMel
 from models.losses import GE2E, AAMSoftmax, distillation, triplet_margin
@@ -205,8 +205,8 @@ def _check_sources(config: Config) -> None:
     for name, value in own.items():
         if known.get(name, value) != value:
             raise TrainingError(
-                f"{data.cache} was made with another {name} ({known[name]}, now {value}):"
-                " name another data.cache"
+                f"{data.cache} was made with another {name} ({str(known[name])[:12]}, now"
+                f" {str(value)[:12]}): name another data.cache"
             )
     data.cache.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(known | own, indent=1) + "\n")
@@ -473,15 +473,15 @@ class Learner:
         Losses, schedule and augmentation may differ from those it was saved with; network and
         speakers may not, or speakers that were trained on would count as held out.
         """
-        state = read_checkpoint(path)
         try:
+            state = read_checkpoint(path)
             if state["speakers"] != self.speakers_sha256:
                 raise TrainingError(f"{path} was trained on other speakers: use another --output")
             for name in ("network", "ema", "aam", "ge2e", "optimiser"):
                 getattr(self, name).load_state_dict(state[name])
             self.step, self.elapsed_s = state["step"], state["elapsed_s"]
             self.optimiser.param_groups[0]["weight_decay"] = self.config.schedule.weight_decay
-        except (RuntimeError, KeyError, ValueError) as error:
+        except (CheckpointError, RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(
                 f"{path} is damaged or of another network ({type(error).__name__}): use another"
                 " --output"

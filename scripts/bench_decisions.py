@@ -7,7 +7,6 @@ judge takes: evidence, sequential decisions, alarms and changes, with the scores
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from engine.scores import Scorer
 from engine.session import Session, SessionConfig
 from engine.speech import net_speech
 from engine.vad import SAMPLE_RATE_HZ, SileroVad
+from scripts.figures import tell
 from streamer.bench_engine import machine
 
 VOICES = Path(__file__).parent / "demo_voices"
@@ -83,10 +83,7 @@ def main() -> None:
         "machine": machine(load_bundle(), "cpu"),
         "runs": [measure(glance) for _ in range(RUNS) for glance in (True, False)],
     }
-    text = json.dumps(found, indent=2)
-    print(text)
-    if given.json:
-        given.json.write_text(text + "\n")
+    tell(found, given.json)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
+import shlex
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,8 @@ from engine.bundle import MODEL_FILE, Bundle, load_bundle, write_bundle
 from models import evaluate as evaluation
 from models.checkpoint import load_trained
 from models.export import variants
+from scripts.figures import tell
+from streamer.bench_engine import machine
 
 DURATIONS_S = (2.0, 3.0)
 
@@ -51,7 +51,7 @@ def compare(
                     {
                         "precision": precision,
                         "is_the_bundle": same,
-                        "bytes": asdict(parity)["bytes"],
+                        "bytes": parity.bytes,
                         "duration_s": mean.duration_s,
                         "trials": mean.trials,
                         "eer_percent": round(100 * mean.calibrated["eer"].value, 3),
@@ -73,14 +73,12 @@ def main() -> None:
     rows = compare(options.checkpoint, bundle, options.trials, options.audio_root)
     if not any(row["is_the_bundle"] for row in rows):
         sys.exit(f"{options.bundle} was not made of {options.checkpoint}: name its checkpoint")
-    for row in rows:
-        print(
-            f"{row['precision']:<6} {row['bytes'] / 1e6:5.2f} MB {row['duration_s']:g} s"
-            f"  EER {row['eer_percent']:.2f} %  Cllr {row['cllr']:.3f}"
-        )
-    if options.json:
-        made = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "figures": rows}
-        options.json.write_text(json.dumps(made, indent=1) + "\n")
+    found = {
+        "command": shlex.join(["python", *sys.argv]),
+        "machine": machine(bundle, "cpu"),
+        "figures": rows,
+    }
+    tell(found, options.json)
 
 
 if __name__ == "__main__":

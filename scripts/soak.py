@@ -8,7 +8,6 @@ as the 1,024 messages that a session keeps for a client that comes back, and the
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from scripts.figures import tell
 from streamer.bench_streams import Options, burden, machine, memory_mb, prepare, server
 
 EVERY_S = 10.0
@@ -89,10 +89,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     found = soak(given.minutes, given.streams)
-    text = json.dumps(found, indent=2)
-    print(text)
-    if given.json:
-        given.json.write_text(text + "\n")
+    tell(found, given.json)
 
 
 if __name__ == "__main__":

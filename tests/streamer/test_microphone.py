@@ -277,8 +277,9 @@ async def test_a_device_that_portaudio_gives_up_is_an_error_at_once(
         waiting = asyncio.create_task(anext(opened))
         await asyncio.sleep(0.01)
         await asyncio.to_thread(portaudio.streams[-1].close)
-        with pytest.raises(MicrophoneError, match="'USB' stopped"):
-            await waiting
+        async with asyncio.timeout(10):
+            with pytest.raises(MicrophoneError, match="'USB' stopped"):
+                await waiting
 
 
 async def test_closing_it_fails_nowhere(portaudio: FakePortAudio) -> None:
