@@ -43,14 +43,28 @@ class Utterance:
 
 
 def prepare(data: Path, cache: Path) -> None:
-    """Write ``cache/speech.i16`` and ``cache/index.csv`` from ``data/train`` and its manifest."""
+    """Write ``cache/speech.i16`` and ``cache/index.csv`` from ``data/train`` and its manifest.
+
+    Raises :class:`CorpusError` for a recording that is missing, cannot be read or ends
+    before an utterance that the manifest places in it, and for a name in two sources.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     with open(data / "train" / "manifest.csv", newline="") as file:
         rows = list(csv.DictReader(file))
+    if not rows:
+        raise CorpusError(f"{data / 'train' / 'manifest.csv'} lists nothing: fetch the data again")
     by_file: dict[Path, list[dict[str, str]]] = {}
+    sources: dict[str, str] = {}
     for row in rows:
-        path = data / "train" / row["source"] / f"{row['speaker']}.opus"
-        by_file.setdefault(path, []).append(row)
+        speaker, source = row["speaker"], row["source"]
+        if sources.setdefault(speaker, source) != source:
+            raise CorpusError(
+                f"{speaker!r} is in {sources[speaker]} and in {source}: rename one of them"
+            )
+        by_file.setdefault(data / "train" / source / f"{speaker}.opus", []).append(row)
+    for path in by_file:
+        if not path.is_file():
+            raise CorpusError(f"{path} is missing: fetch the data again")
     vad = SileroVad()
     position = 0
     partial = cache / "speech.i16.part"
@@ -60,6 +74,11 @@ def prepare(data: Path, cache: Path) -> None:
         for path, waveform, mask in tqdm(_masked(by_file, vad), total=len(by_file), unit="file"):
             for row in by_file[path]:
                 a, b = (round(float(row[k]) * SAMPLE_RATE_HZ) for k in ("start_s", "end_s"))
+                if not 0 <= a < min(b, len(waveform)):
+                    raise CorpusError(
+                        f"{path} is {len(waveform) / SAMPLE_RATE_HZ:.2f} s long, but the manifest"
+                        f" has an utterance in it from {row['start_s']} to {row['end_s']} s"
+                    )
                 speech = waveform[a:b][mask[a:b]]
                 if len(speech) < MIN_SPEECH_S * SAMPLE_RATE_HZ:
                     speech = waveform[a:b]
@@ -152,7 +171,7 @@ def prepare_coded(cache: Path, share: float) -> None:
 def is_coded(cache: Path, share: float) -> bool:
     """Whether :func:`prepare_coded` has been through with this share."""
     done = cache / "coded.txt"
-    return done.exists() and done.read_text().split() == _to_code(Corpus(cache), share)
+    return done.exists() and done.read_text().splitlines() == _to_code(Corpus(cache), share)
 
 
 def _to_code(corpus: Corpus, share: float) -> list[str]:

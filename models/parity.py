@@ -52,7 +52,9 @@ def measure_parity(
         cosines.append((found * expected).sum(axis=1) / np.linalg.norm(found, axis=1))
         differences.append(np.abs(found - expected).max())
     every = np.concatenate(cosines)
-    return Parity(float(every.min()), float(every.mean()), float(max(differences)), len(model))
+    # numpy's max, unlike Python's, does not pass over a NaN behind a number.
+    largest = float(np.max(differences))
+    return Parity(float(every.min()), float(every.mean()), largest, len(model))
 
 
 def parity_batches(speech: Sequence[Float32] = ()) -> list[Float32]:

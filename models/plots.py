@@ -102,12 +102,17 @@ def _density_panel(axes: Any, cells: Sequence[Cell]) -> None:
     scores, target, weights = _together(cells)
     if not len(scores):
         return
-    low, high = np.quantile(scores, [0.001, 0.999])
-    bins = np.linspace(low, high, BINS + 1)
+    # Ends that scores of either kind have: the few of one must not all lie outside.
+    ends = [
+        np.quantile(scores[target == kind], [0.001, 0.999], method="inverted_cdf")
+        for kind in (True, False)
+    ]
+    low, high = np.min(ends), np.max(ends)
     for kind, name, colour in ((True, "one speaker", COLOURS[0]), (False, "two", COLOURS[1])):
         axes.hist(
             scores[target == kind],
-            bins=bins,
+            bins=BINS,
+            range=(low, high),  # one score alone has a range of 1 around it
             weights=weights[target == kind],
             density=True,
             histtype="stepfilled",

@@ -9,7 +9,11 @@ published parameters.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, floor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -20,11 +24,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from engine.vad import SAMPLE_RATE_HZ
 from models.checkpoint import CheckpointError, read_checkpoint
 from models.corpus import Corpus
 
 PARTIAL_FRAMES = 160  # 1.6 s of 10 ms frames, the length that the teacher was trained on
 PARTIAL_HOP_FRAMES = 80
+HOP_S = PARTIAL_HOP_FRAMES / 100
+MEAN_OF = 16  # windows in a speaker's mean, at most
 TARGET_LEVEL_DB = -30.0
 WIDTH = 256
 
@@ -71,57 +78,125 @@ class Teacher(nn.Module):
 
 
 @torch.inference_mode()
-def speaker_means(
-    corpus: Corpus, weights: Path, speed: float = 1.0, max_partials: int = 16, batch: int = 256
-) -> tuple[list[str], NDArray[np.float32]]:
-    """Mean teacher embedding of every speaker, ``(speakers, 256)``, not normalised.
+def speaker_windows(
+    corpus: Corpus, weights: Path, speed: float = 1.0, batch: int = 256
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Teacher embeddings ``(N, 256)`` of every 1.6 s of every speaker, 0.8 s apart.
 
-    ``speed`` changes tempo and pitch together, which makes a new voice. At most
-    ``max_partials`` are read, spread evenly over the speaker's speech.
+    Second comes where each speaker's rows begin, ``(speakers + 1,)``. ``speed`` changes
+    tempo and pitch together, which makes a new voice; windows are of the changed speech.
     """
     teacher = Teacher(weights)
-    speakers = list(corpus.by_speaker)
     queue: list[Tensor] = []
     embeddings: list[Tensor] = []
-    owner: list[int] = []
-    for index, speaker in enumerate(tqdm(speakers, unit="speaker", desc=f"teacher x{speed}")):
+    counts = [0]
+    for speaker in tqdm(corpus.by_speaker, unit="speaker", desc=f"teacher x{speed}"):
         speech = corpus.speech(speaker)
         if speed != 1.0:
-            speech = soxr.resample(speech, 16000 * speed, 16000)
+            speech = soxr.resample(speech, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ)
         partials = teacher.partials(torch.from_numpy(speech))
-        keep = np.unique(np.linspace(0, len(partials) - 1, max_partials).round().astype(int))
-        queue.append(partials[torch.from_numpy(keep)])
-        owner += [index] * len(keep)
+        queue.append(partials)
+        counts.append(len(partials))
         if sum(map(len, queue)) >= batch:
             embeddings.append(teacher(torch.cat(queue)))
             queue = []
     if queue:
         embeddings.append(teacher(torch.cat(queue)))
-    total = torch.zeros(len(speakers), WIDTH)
-    total.index_add_(0, torch.tensor(owner), torch.cat(embeddings))
-    count = torch.bincount(torch.tensor(owner), minlength=len(speakers)).unsqueeze(1)
-    return speakers, (total / count).numpy()
+    return torch.cat(embeddings).numpy(), np.cumsum(counts)
+
+
+def speaker_means(windows: NDArray[np.float32], first: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean embedding of each speaker, ``(speakers, 256)``, not normalised.
+
+    Of at most ``MEAN_OF`` windows, spread evenly over the speaker's speech.
+    """
+    means = []
+    for start, end in pairwise(first):
+        chosen = np.unique(np.linspace(start, end - 1, MEAN_OF).round().astype(int))
+        means.append(windows[chosen].mean(axis=0))
+    return np.stack(means)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What :func:`write_targets` stored: unit vectors, by speed."""
+
+    speakers: list[str]
+    speeds: tuple[float, ...]
+    means: NDArray[np.float32]  # (speeds, speakers, size)
+    windows: list[NDArray[np.float16]]  # of each speed, (N, size)
+    first: NDArray[np.int64]  # (speeds, speakers + 1): where each speaker's windows begin
+
+    def of_crop(
+        self, speed: int, speaker: int, start_s: float, crop_s: float, share: float
+    ) -> NDArray[np.float32]:
+        """Unit target ``(size,)`` of a crop of the speaker's (changed) speech.
+
+        ``share`` of it is the mean of the windows with their middle in the crop, or of the
+        nearest one, and the rest the speaker's mean.
+        """
+        mean: NDArray[np.float32] = self.means[speed, speaker]
+        if share <= 0:
+            return mean
+        low, high = self.first[speed, speaker : speaker + 2]
+        # Window i starts after i hops and is two long: its middle lies at i + 1.
+        begin = low + min(max(ceil(start_s / HOP_S) - 1, 0), high - low - 1)
+        end = min(max(low + floor((start_s + crop_s) / HOP_S), begin + 1), high)
+        local = _unit(self.windows[speed][begin:end].astype(np.float32).mean(axis=0))
+        return _unit((1 - share) * mean + share * local)
+
+
+def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.asarray(x / np.maximum(length, 1e-9), np.float32)
 
 
 def write_targets(
     corpus: Corpus, weights: Path, output: Path, speeds: tuple[float, ...], size: int = 192
 ) -> None:
-    """Distillation targets: centred, rotated to ``size`` dimensions, unit length.
+    """Distillation targets of speakers and of windows: centred, rotated to ``size``, unit length.
 
     The teacher's outputs are non-negative and share a large common part; on held-out
     training speakers removing it lowered the teacher's own error from 8.6 % to 5.1 %
-    (117 Common Voice speakers, one trial each side). Writes ``speakers``, ``speeds``
-    and ``targets`` ``(speeds, speakers, size)`` to an npz file.
+    (117 Common Voice speakers, one trial each side). :func:`read_targets` reads the file.
     """
-    means = []
-    for speed in speeds:
-        speakers, mean = speaker_means(corpus, weights, speed)
-        means.append(mean)
+    embedded = [speaker_windows(corpus, weights, speed) for speed in speeds]
+    means = np.stack([speaker_means(*pair) for pair in embedded])
     centre = means[speeds.index(1.0)].mean(axis=0)
-    stacked = np.stack(means) - centre
-    _, _, rotation = np.linalg.svd(stacked[speeds.index(1.0)], full_matrices=False)
-    targets = stacked @ rotation[:size].T
-    targets /= np.linalg.norm(targets, axis=-1, keepdims=True)
+    _, _, rotation = np.linalg.svd(means[speeds.index(1.0)] - centre, full_matrices=False)
+
+    def turned(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return _unit((x - centre) @ rotation[:size].T)
+
+    stored: dict[str, Any] = {
+        "speakers": np.array(list(corpus.by_speaker)),
+        "speeds": np.array(speeds),
+        "targets": turned(means),
+        "first": np.stack([first for _, first in embedded]),
+    }
+    for i, (windows, _) in enumerate(embedded):
+        stored[f"windows_{i}"] = turned(windows).astype(np.float16)
     partial = output.with_suffix(".part.npz")
-    np.savez(partial, speakers=np.array(speakers), speeds=np.array(speeds), targets=targets)
+    np.savez(partial, **stored)
     partial.replace(output)
+
+
+def has_windows(path: Path) -> bool:
+    """Whether targets lie there; a file from before windows were kept does not count."""
+    if not path.exists():
+        return False
+    with np.load(path) as stored:
+        return "first" in stored
+
+
+def read_targets(path: Path) -> Targets:
+    """Targets that :func:`write_targets` wrote."""
+    with np.load(path) as stored:
+        speeds = tuple(float(s) for s in stored["speeds"])
+        return Targets(
+            speakers=[str(s) for s in stored["speakers"]],
+            speeds=speeds,
+            means=stored["targets"].astype(np.float32),
+            windows=[stored[f"windows_{i}"] for i in range(len(speeds))],
+            first=stored["first"],
+        )

@@ -36,7 +36,7 @@ from models.frontend import LogMel
 from models.losses import GE2E, AAMSoftmax, distillation, triplet_margin
 from models.metrics import measure
 from models.network import Architecture, NeXtTDNN
-from models.teacher import write_targets
+from models.teacher import Targets, has_windows, read_targets, write_targets
 
 SUB_CENTRE_SPREAD = 0.1  # of a class's own length, at random
 
@@ -62,6 +62,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: Path
     noise: Path
     teacher: Path | None = None
+    teacher_windows: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # of the crop, in its target
     heldout_share: float = 0.3  # of the speakers of `heldout_sources` with `heldout_min_s`
     heldout_sources: tuple[str, ...] = ("common_voice_6_1", "speechocean762")
     heldout_min_s: float = 9.0
@@ -179,7 +180,7 @@ def prepare_data(config: Config) -> None:
         _store(cache / "rooms.npy", simulate_rooms(config.augment.rooms, config.seed))
     if not (cache / "noise.npy").exists():
         _store(cache / "noise.npy", load_noise(data.noise))
-    if data.teacher is not None and not (cache / "targets.npz").exists():
+    if data.teacher is not None and not has_windows(cache / "targets.npz"):
         write_targets(Corpus(cache), data.teacher, cache / "targets.npz", data.speeds)
 
 
@@ -241,25 +242,24 @@ class Sampler:
         self._coded: set[str] = set()
         if config.data.coded_share > 0:
             cache = config.data.cache
-            self._coded = set((cache / "coded.txt").read_text().split())
+            self._coded = set((cache / "coded.txt").read_text().splitlines())
             self._coded_samples = np.memmap(cache / "coded.i16", dtype="<i2", mode="r")
         self._coded_probability = config.augment.opus / max(config.data.coded_share, 1e-9)
         self._speed_probability = config.augment.speed
-        self._targets: NDArray[np.float32] | None = None
+        self._targets: Targets | None = None
         if config.data.teacher is not None:
-            stored = np.load(config.data.cache / "targets.npz")
-            if tuple(stored["speeds"]) != config.data.speeds:
+            self._targets = read_targets(config.data.cache / "targets.npz")
+            if self._targets.speeds != config.data.speeds:
                 raise TrainingError("targets.npz was made for other speeds: delete it")
-            row = {s: i for i, s in enumerate(stored["speakers"])}
-            order = [row[s] for s in self.speakers]
-            self._targets = stored["targets"][:, order].astype(np.float32)
+            row = {s: i for i, s in enumerate(self._targets.speakers)}
+            self._row = [row[s] for s in self.speakers]
 
     def class_centres(self) -> NDArray[np.float32] | None:
         """Teacher targets in the order of the class labels, to start the classifier from."""
         if self._targets is None:
             return None
-        rows = [i for i, s in enumerate(self.speakers) if s in self._label]
-        return self._targets[:, rows].reshape(self.classes, -1)
+        rows = [row for row, s in zip(self._row, self.speakers, strict=True) if s in self._label]
+        return self._targets.means[:, rows].reshape(self.classes, -1)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
         """Waveforms ``(B, samples)``, labels ``(B,)`` (-1: unlabelled), targets ``(B, D)``."""
@@ -280,16 +280,19 @@ class Sampler:
             speaker = self.speakers[index]
             label = self._label.get(speaker, -1)
             for _ in range(data.utterances_per_speaker):
-                waveforms.append(self._crop(speaker, crop_s, data.speeds[speed], rng))
+                waveform, start_s = self._crop(speaker, crop_s, data.speeds[speed], rng)
+                waveforms.append(waveform)
                 labels.append(label if label < 0 else speed * len(self._label) + label)
                 if self._targets is not None:
-                    targets.append(self._targets[speed, index])
+                    place = self._row[index], start_s, crop_s
+                    targets.append(self._targets.of_crop(speed, *place, data.teacher_windows))
         stacked = torch.from_numpy(np.stack(targets)) if targets else None
         return torch.from_numpy(np.stack(waveforms)), torch.tensor(labels), stacked
 
     def _crop(
         self, speaker: str, crop_s: float, speed: float, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    ) -> tuple[NDArray[np.float32], float]:
+        """A crop, and where it begins in the speaker's speech at that speed, in seconds."""
         start, length = self._corpus.span(speaker)
         samples = self._corpus.samples
         if speaker in self._coded and rng.random() < self._coded_probability:
@@ -303,7 +306,7 @@ class Sampler:
             x = soxr.resample(x, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ, quality="LQ")
         if len(x) < wanted:  # a speaker with less speech than the crop: say it again
             x = np.tile(x, -(-wanted // len(x)))
-        return x[:wanted]
+        return x[:wanted], offset / (speed * SAMPLE_RATE_HZ)
 
 
 class Development:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,9 +20,13 @@ import torch
 from numpy.typing import NDArray
 
 from engine.vad import SAMPLE_RATE_HZ
+from models import segments
 from models.architectures import ARCHITECTURES
+from models.benchmark_truth import Truth
 from models.corpus import Corpus
+from models.metrics import measure
 from models.network import Architecture, NeXtTDNN
+from models.scoring import Cell, Scored
 
 PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
 
@@ -183,6 +187,19 @@ def write_corpus(folder: Path, speakers: int = SPEAKERS, utterances: int = UTTER
     return folder
 
 
+@pytest.fixture
+def teacher_weights(tmp_path: Path) -> Path:
+    """A teacher of random weights, in the layout of Resemblyzer's file."""
+    torch.manual_seed(0)
+    lstm, linear = torch.nn.LSTM(40, 256, 3, batch_first=True), torch.nn.Linear(256, 256)
+    state = {f"lstm.{k}": v for k, v in lstm.state_dict().items()}
+    state |= {f"linear.{k}": v for k, v in linear.state_dict().items()}
+    state |= {"similarity_weight": torch.ones(1), "similarity_bias": torch.zeros(1)}
+    path = tmp_path / "pretrained.pt"
+    torch.save({"step": 1, "model_state": state}, path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def corpus_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(tmp_path_factory.mktemp("corpus") / "cache")
@@ -208,3 +225,59 @@ def people(
                 place.parent.mkdir(exist_ok=True)
                 sf.write(place, said, SAMPLE_RATE_HZ)
     return folder
+
+
+@pytest.fixture(scope="session")
+def cell() -> Callable[..., Cell]:
+    """Scored trials: ``cell(targets, nontargets)`` takes the LLRs of either kind, targets first."""
+
+    def make(targets: Sequence[float], nontargets: Sequence[float], **changed: Any) -> Cell:
+        scores = np.array([*targets, *nontargets], np.float64)
+        target = np.arange(len(scores)) < len(targets)
+        is_llr, resampled = changed.pop("is_llr", True), changed.pop("resampled", {})
+        both = len(targets) and len(nontargets)
+        raw, own = (measure(scores, target, is_llr=llr) if both else {} for llr in (False, is_llr))
+        values: dict[str, Any] = {
+            "list": "ours",
+            "duration_s": 1.0,
+            "condition": "clean",
+            "short": 0,
+            "unusable": 0,
+            "target": target,
+            "speakers": 2,
+            "cosine": Scored(scores / 20, False, raw, {}),
+            "calibrated": Scored(scores, is_llr, own, resampled),
+        }
+        return Cell(**(values | changed))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def truth() -> Callable[..., Truth]:
+    """A conversation as it is scored: the claimed speaker until 10 s, a stranger to 20."""
+
+    def make(**changed: Any) -> Truth:
+        values: dict[str, Any] = {
+            "name": "takeover-000",
+            "kind": "takeover",
+            "claimed": "anna",
+            "similar": True,
+            "condition": "clean",
+            "enrol_s": 10.0,
+            "voices": (0, 1),
+            "spans": np.array([[1.0, 5.0], [6.0, 20.0]]),
+            "begins_s": 1.0,
+            "ends_s": 20.0,
+            "stranger_at_s": 10.0,
+            "turns": ((1.0, 5.0, True), (6.0, 10.0, True), (10.0, 20.0, False)),
+        }
+        return Truth(**(values | changed))
+
+    return make
+
+
+@pytest.fixture
+def loudness_vad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speech is what is not digital silence: exact lengths of net speech."""
+    monkeypatch.setattr(segments, "speech_mask", lambda waves, vad: [w != 0 for w in waves])

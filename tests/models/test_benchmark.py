@@ -14,21 +14,17 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from engine.bundle import Bundle
-from engine.decisions import DecisionConfig
-from engine.events import Change, Decision, Utterance
-from engine.jobs import Job, Result
-from engine.runner import Runner
 from engine.vad import SAMPLE_RATE_HZ
 from models import benchmark
 from models.benchmark_plans import Planner
 from models.benchmark_report import BenchmarkReport
 from models.benchmark_run import Bench
 from models.benchmark_speakers import decode, load_speakers
-from models.benchmark_stream import Engine, heard
+from models.benchmark_stream import Engine
 from models.cli import app
 from models.conditions import Degradation
 from models.report import Figure
-from models.rttm import Turn, read_rttm
+from models.rttm import read_rttm
 from models.tune import Costs, TuneError, tune
 
 Float32 = NDArray[np.float32]
@@ -182,42 +178,6 @@ def test_threads_and_memory_change_nothing(people: Path, spectral_bundle: Bundle
     assert 5 < len(alone) <= len(plans)  # enrolments may be refused
 
 
-def test_a_conversation_is_computed_once(
-    spectral_bundle: Bundle, voice: Callable[..., Float32], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Job] = []
-    answer = Runner.answer
-
-    def counting(self: Runner, job: Job) -> Result:
-        asked.append(job)
-        return answer(self, job)
-
-    monkeypatch.setattr(Runner, "answer", counting)
-    engine = Engine(spectral_bundle)
-    enrolled = engine.enrol(voice("anna", 12))
-    assert not isinstance(enrolled, str)
-    sound = np.concatenate([voice("anna", 6, seed=2), voice("bert", 6, seed=2)])
-    memory = engine.memory()
-    first = engine.listen(memory, sound, enrolled[0])
-    asked.clear()
-    again = engine.listen(memory, sound, enrolled[0])
-    stricter = engine.listen(memory, sound, enrolled[0], DecisionConfig(false_accept=1e-9))
-    free = engine.listen(memory, sound, None)
-    assert not asked
-    assert again.states == first.states
-    assert "match" in {state for _, state in first.states}
-    assert stricter.states != first.states
-    assert not free.states
-    np.testing.assert_array_equal(again.cosine, first.cosine)
-    fresh = engine.listen(engine.memory(), sound, None)
-    assert asked
-    assert fresh.turns == free.turns
-
-
-def test_an_enrolment_that_is_refused_says_why(spectral_bundle: Bundle) -> None:
-    assert Engine(spectral_bundle).enrol(np.zeros(5 * SAMPLE_RATE_HZ, np.float32)) == "silent"
-
-
 def test_too_little_speech_is_refused(
     tmp_path: Path, spectral_bundle: Bundle, voice: Callable[..., Float32]
 ) -> None:
@@ -249,34 +209,3 @@ def test_rttm_of_other_files_is_refused(tmp_path: Path) -> None:
         (tmp_path / f"{name}.rttm").write_text(line.format(name))
     with pytest.raises(benchmark.VoxwatchError, match=r"none of the reference's 1 files.*'one'"):
         benchmark.score_rttm(tmp_path / "one.rttm", tmp_path / "two.rttm", tmp_path)
-
-
-def test_a_change_of_voice_alarms_even_where_the_match_goes_on() -> None:
-    decided = {"speaker": "a", "llr": 1.0, "net_speech_s": 1.0, "reason": ""}
-    change = {"detected_at": 4.0, "llr": -3.0, "from_speaker": "a", "to_speaker": "voice-2"}
-    events = [
-        Change(t=1.0, at=0.5, **change),  # nobody is matched yet
-        Decision(t=2.0, since=2.0, state="match", **decided),
-        Change(t=4.0, at=3.0, **change),
-    ]
-    assert heard([*events]).states == ((2.0, "match"), (4.0, "uncertain"), (4.0, "match"))
-    rejected = Decision(t=4.0, since=3.0, state="mismatch", **decided)
-    assert heard([*events, rejected]).states[-1] == (4.0, "mismatch")
-
-
-def test_turns_are_the_speech_divided_at_the_changes() -> None:
-    spoken = [
-        Utterance(t=b, start=a, end=b, speech_s=b - a, state="unknown", speaker=None, llr=None)
-        for a, b in ((0.0, 4.0), (5.0, 9.0))
-    ]
-    change = {"detected_at": 9.0, "llr": -3.0}
-    changes = [
-        Change(t=9.0, at=2.0, from_speaker="voice-1", to_speaker="voice-2", **change),
-        Change(t=9.0, at=4.5, from_speaker="voice-2", to_speaker="voice-1", **change),
-    ]
-    assert heard([*spoken, *changes]).turns == (
-        Turn(0.0, 2.0, "voice-1"),
-        Turn(2.0, 4.0, "voice-2"),
-        Turn(5.0, 9.0, "voice-1"),
-    )
-    assert heard([*spoken]).turns == (Turn(0.0, 4.0, "part"), Turn(5.0, 9.0, "part"))

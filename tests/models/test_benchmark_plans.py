@@ -10,15 +10,12 @@ from models.benchmark_plans import (
     ENROL_S,
     KINDS,
     SHARES,
-    Kind,
     Plan,
     Planner,
     divide,
     is_similar,
 )
-from models.benchmark_sound import Conversation, enrolment_sound, render
 from models.benchmark_speakers import Utterance, Voice
-from models.conditions import Degradation
 
 RATE = SAMPLE_RATE_HZ
 
@@ -121,53 +118,3 @@ def test_a_voice_without_a_pitch_is_like_nobody() -> None:
     assert not is_similar(made("a", 1, None), made("b", 1, 100))
     assert is_similar(made("a", 1, 100), made("b", 1, 120))
     assert not is_similar(made("a", 1, 100), made("b", 1, 121))
-
-
-def of_kind(plans: list[Plan], kind: Kind) -> Plan:
-    return next(plan for plan in plans if plan.kind == kind)
-
-
-def sound_of(plan: Plan) -> Conversation:
-    return render(plan, VOICES, Degradation(seed=0), 0)
-
-
-def test_turns_lie_where_the_speech_is(plans: list[Plan]) -> None:
-    made_of = sound_of(of_kind(plans, "takeover"))
-    plan = made_of.plan
-    assert [turn.speaker for turn in made_of.turns] == [VOICES[p.voice].name for p in plan.pieces]
-    power = made_of.waveform.astype(np.float64) ** 2
-    for turn in made_of.turns:
-        inside = power[round(turn.start_s * RATE) : round(turn.end_s * RATE)]
-        assert inside.mean() > 1e-3
-        assert turn.end_s - turn.start_s == pytest.approx(1.8)
-    for before, after in zip(made_of.turns[:-1], made_of.turns[1:], strict=True):
-        pause = power[round((before.end_s + 0.11) * RATE) : round((after.start_s - 0.11) * RATE)]
-        assert not len(pause) or pause.max() < 1e-5
-    first = next(t.start_s for t in made_of.turns if t.speaker != made_of.turns[0].speaker)
-    assert made_of.stranger_at_s == first
-
-
-def test_a_cut_utterance_is_as_short_as_it_says(plans: list[Plan]) -> None:
-    made_of = sound_of(of_kind(plans, "interjection"))
-    for turn, piece in zip(made_of.turns, made_of.plan.pieces, strict=True):
-        assert turn.end_s - turn.start_s == pytest.approx(min(1.8, piece.most_s))
-    assert min(turn.end_s - turn.start_s for turn in made_of.turns) < 1.75
-
-
-def test_a_condition_changes_the_sound_only_from_its_piece_on(plans: list[Plan]) -> None:
-    plan = of_kind(plans, "switch")
-    changed, made_of = sound_of(plan), sound_of(plan)
-    clean = render(Plan(**{**fields(plan), "condition": "clean"}), VOICES, Degradation(), 0)
-    at = round((changed.turns[plan.from_piece].start_s - 0.1) * RATE)
-    np.testing.assert_array_equal(changed.waveform, made_of.waveform)  # the same every time
-    np.testing.assert_array_equal(changed.waveform[: at - 1], clean.waveform[: at - 1])
-    assert np.abs(changed.waveform[at:] - clean.waveform[at:]).mean() > 1e-3
-
-
-def fields(plan: Plan) -> dict[str, object]:
-    return {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
-
-
-def test_an_enrolment_is_its_utterances() -> None:
-    sound = enrolment_sound(VOICES[0], (1, 3), 0)
-    assert len(sound) == pytest.approx(RATE * (0.3 + 2 * 2.3 + 0.5), abs=2)

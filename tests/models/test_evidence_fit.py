@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 
 from engine.bundle import Bundle, load_bundle
-from engine.encoder import Encoder
-from engine.scores import Scorer
-from engine.vad import SAMPLE_RATE_HZ
 from models import evidence_fit, evidence_streams
 from models.calibrate import CalibrationError
-from models.corpus import Corpus
 from models.evidence_fit import EVIDENCE_S, Trial, error_rates, fit_affine, fit_evidence
-from models.evidence_streams import rivals, streams, talks
 
 NAMES = [f"s{i:02}" for i in range(12)]
 
@@ -55,28 +50,6 @@ def test_error_rates_of_right_llrs_are_at_most_those_asked_for() -> None:
         assert row["false_accepts"] <= 1.5 * row["false_accept"] + 0.002
         assert row["false_rejects"] <= 1.5 * row["miss"] + 0.01
     assert table[0]["accepted"] > 0.4
-
-
-def test_streams_are_taken_over_and_share_nothing_with_the_enrolment(
-    corpus: Corpus, spectral_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(evidence_streams, "LEAST_STREAM_S", 3.0)
-    encoder, scorer = Encoder(spectral_bundle, "cpu"), Scorer(spectral_bundle)
-    said = talks(corpus, NAMES[:4], encoder, scorer, seed=0)
-    assert [(t.speaker, t.split) for t in said] == [(i, s) for s in (0, 1) for i in range(4)]
-    for talk in said:
-        total = sum(u.length for u in corpus.by_speaker[NAMES[talk.speaker]])
-        enrolled = round(float(talk.enrolled.speech_s[0]) * SAMPLE_RATE_HZ)
-        assert enrolled + len(talk.speech) <= total
-        assert enrolled >= 0.4 * total
-        assert {o.source for o in rivals(talk, said)} <= {talk.source}
-        assert talk.speaker not in {o.speaker for o in rivals(talk, said)}
-    for stream in streams(said, encoder, scorer, as_it_is, 0, progress=False):
-        assert stream.taken == len(stream.talk.speech)
-        ends = [seen.position for seen in stream.seen]
-        assert ends == list(range(16_000, ends[-1] + 1, 8_000))
-        assert ends[-1] > stream.taken
-        assert [s.position for s in stream.own] == [e for e in ends if e <= stream.taken]
 
 
 def test_a_bundle_is_fitted_whole_and_keeps_the_rest(

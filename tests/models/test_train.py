@@ -13,8 +13,17 @@ import pytest
 import soundfile as sf
 import torch
 
-from models.corpus import Corpus, is_coded, prepare_coded
-from models.train import Learner, Sampler, TrainingError, held_out, load_config, prepare_data, run
+from models.corpus import Corpus
+from models.train import (
+    Config,
+    Learner,
+    Sampler,
+    TrainingError,
+    held_out,
+    load_config,
+    prepare_data,
+    run,
+)
 
 RATE = 16_000
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
@@ -226,26 +235,6 @@ def test_files_that_are_none_of_ours_are_said(data: Path, tmp_path: Path) -> Non
             run(config, tmp_path / "out", resume=True, threads=1)
 
 
-def test_coded_copies_replace_no_others_halfway(data: Path, tmp_path: Path) -> None:
-    path = write_config(data, tmp_path / "c.toml")
-    path.write_text(path.read_text().replace(f"{data}/cache", str(tmp_path / "cache")))
-    cache = load_config(path).data.cache
-    prepare_data(load_config(path))
-    assert is_coded(cache, 0.5)
-    coded = np.memmap(cache / "coded.i16", dtype="<i2", mode="r")  # as a run has it
-    before = coded.copy()
-    assert before.any()
-    prepare_coded(cache, 1.0)
-    assert is_coded(cache, 1.0)
-    assert not is_coded(cache, 0.5)
-    np.testing.assert_array_equal(coded, before)
-    corpus, fresh = Corpus(cache), np.memmap(cache / "coded.i16", dtype="<i2", mode="r")
-    for speaker in corpus.by_speaker:
-        start, length = corpus.span(speaker)
-        assert fresh[start : start + length].any()
-        assert (fresh[start : start + length] != corpus.samples[start : start + length]).any()
-
-
 def test_held_out_speakers_are_never_drawn(data: Path, tmp_path: Path) -> None:
     config = load_config(write_config(data, tmp_path / "c.toml"))
     prepare_data(config)
@@ -258,6 +247,34 @@ def test_held_out_speakers_are_never_drawn(data: Path, tmp_path: Path) -> None:
     _, labels, targets = sampler.batch(np.random.default_rng(0))
     assert set(labels.tolist()) <= set(range(12))
     assert targets is None
+
+
+def test_crops_carry_the_teachers_view_of_themselves(
+    data: Path, teacher_weights: Path, tmp_path: Path
+) -> None:
+    def settings(share: float) -> Config:
+        taught = f'teacher = "{teacher_weights}"\nteacher_windows = {share}\n'
+        config = write_config(data, tmp_path / "c.toml", data_extra=taught)
+        text = config.read_text().replace(f"{data}/cache", f"{tmp_path}/cache")
+        config.write_text(text.replace("[augment]", "[augment]\nspeed = 1.0"))
+        return load_config(config)
+
+    drawn = {}
+    prepare_data(settings(0.0))
+    for share in (0.0, 0.5, 1.0):
+        corpus = Corpus(settings(share).data.cache)
+        sampler = Sampler(corpus, settings(share), held_out(corpus, settings(share).data))
+        waveforms, labels, targets = sampler.batch(np.random.default_rng(0))
+        assert targets is not None
+        torch.testing.assert_close(targets.norm(dim=1), torch.ones(len(targets)))
+        drawn[share] = waveforms, labels, targets
+    centres = sampler.class_centres()
+    assert centres is not None
+    torch.testing.assert_close(drawn[0.0][2], torch.from_numpy(centres)[drawn[0.0][1]])
+    torch.testing.assert_close(drawn[0.0][0], drawn[1.0][0])  # the same crops
+    between = torch.nn.functional.normalize(drawn[0.0][2] + drawn[1.0][2])
+    torch.testing.assert_close(drawn[0.5][2], between)
+    assert not torch.allclose(drawn[0.0][2], drawn[1.0][2], atol=1e-3)
 
 
 @pytest.mark.parametrize(
