@@ -31,7 +31,8 @@ from models.corpus import Corpus
 PARTIAL_FRAMES = 160  # 1.6 s of 10 ms frames, the length that the teacher was trained on
 PARTIAL_HOP_FRAMES = 80
 HOP_S = PARTIAL_HOP_FRAMES / 100
-MEAN_OF = 16  # windows in a speaker's mean, at most
+MEAN_WINDOWS = 16  # in a speaker's mean, at most
+TARGETS_FILE = "teacher.npz"
 TARGET_LEVEL_DB = -30.0
 WIDTH = 256
 
@@ -108,11 +109,11 @@ def speaker_windows(
 def speaker_means(windows: NDArray[np.float32], first: NDArray[np.int64]) -> NDArray[np.float32]:
     """Mean embedding of each speaker, ``(speakers, 256)``, not normalised.
 
-    Of at most ``MEAN_OF`` windows, spread evenly over the speaker's speech.
+    Of at most ``MEAN_WINDOWS`` windows, spread evenly over the speaker's speech.
     """
     means = []
     for start, end in pairwise(first):
-        chosen = np.unique(np.linspace(start, end - 1, MEAN_OF).round().astype(int))
+        chosen = np.unique(np.linspace(start, end - 1, MEAN_WINDOWS).round().astype(int))
         means.append(windows[chosen].mean(axis=0))
     return np.stack(means)
 
@@ -179,14 +180,6 @@ def write_targets(
     partial = output.with_suffix(".part.npz")
     np.savez(partial, **stored)
     partial.replace(output)
-
-
-def has_windows(path: Path) -> bool:
-    """Whether targets lie there; a file from before windows were kept does not count."""
-    if not path.exists():
-        return False
-    with np.load(path) as stored:
-        return "first" in stored
 
 
 def read_targets(path: Path) -> Targets:

@@ -36,7 +36,7 @@ from models.frontend import LogMel
 from models.losses import GE2E, AAMSoftmax, distillation, triplet_margin
 from models.metrics import measure
 from models.network import Architecture, NeXtTDNN
-from models.teacher import Targets, has_windows, read_targets, write_targets
+from models.teacher import TARGETS_FILE, Targets, read_targets, write_targets
 
 SUB_CENTRE_SPREAD = 0.1  # of a class's own length, at random
 
@@ -180,8 +180,8 @@ def prepare_data(config: Config) -> None:
         _store(cache / "rooms.npy", simulate_rooms(config.augment.rooms, config.seed))
     if not (cache / "noise.npy").exists():
         _store(cache / "noise.npy", load_noise(data.noise))
-    if data.teacher is not None and not has_windows(cache / "targets.npz"):
-        write_targets(Corpus(cache), data.teacher, cache / "targets.npz", data.speeds)
+    if data.teacher is not None and not (cache / TARGETS_FILE).exists():
+        write_targets(Corpus(cache), data.teacher, cache / TARGETS_FILE, data.speeds)
 
 
 def _store(path: Path, values: NDArray[np.float32]) -> None:
@@ -248,9 +248,9 @@ class Sampler:
         self._speed_probability = config.augment.speed
         self._targets: Targets | None = None
         if config.data.teacher is not None:
-            self._targets = read_targets(config.data.cache / "targets.npz")
+            self._targets = read_targets(config.data.cache / TARGETS_FILE)
             if self._targets.speeds != config.data.speeds:
-                raise TrainingError("targets.npz was made for other speeds: delete it")
+                raise TrainingError(f"{TARGETS_FILE} was made for other speeds: delete it")
             row = {s: i for i, s in enumerate(self._targets.speakers)}
             self._row = [row[s] for s in self.speakers]
 
@@ -284,8 +284,8 @@ class Sampler:
                 waveforms.append(waveform)
                 labels.append(label if label < 0 else speed * len(self._label) + label)
                 if self._targets is not None:
-                    place = self._row[index], start_s, crop_s
-                    targets.append(self._targets.of_crop(speed, *place, data.teacher_windows))
+                    row, share = self._row[index], data.teacher_windows
+                    targets.append(self._targets.of_crop(speed, row, start_s, crop_s, share))
         stacked = torch.from_numpy(np.stack(targets)) if targets else None
         return torch.from_numpy(np.stack(waveforms)), torch.tensor(labels), stacked
 

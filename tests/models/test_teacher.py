@@ -10,7 +10,7 @@ import torch
 
 from models.checkpoint import CheckpointError
 from models.corpus import Corpus
-from models.teacher import Targets, Teacher, has_windows, read_targets, write_targets
+from models.teacher import Targets, Teacher, read_targets, write_targets
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
@@ -63,9 +63,7 @@ def test_targets_are_of_speakers_and_of_windows(
     two_speakers: Corpus, teacher_weights: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "targets.npz"
-    assert not has_windows(path)
     write_targets(two_speakers, teacher_weights, path, (1.0, 0.5), size=2)
-    assert has_windows(path)
     targets = read_targets(path)
     assert (targets.speakers, targets.speeds) == (["a", "b"], (1.0, 0.5))
     assert targets.means.shape == (2, 2, 2)
@@ -75,11 +73,6 @@ def test_targets_are_of_speakers_and_of_windows(
     assert [x.shape for x in targets.windows] == [(3, 2), (7, 2)]
     # A speaker of one window is that window.
     np.testing.assert_allclose(targets.means[1, 1], targets.windows[1][6], atol=2e-3)
-
-
-def test_old_targets_without_windows_do_not_count(tmp_path: Path) -> None:
-    np.savez(tmp_path / "targets.npz", speakers=["a"], speeds=[1.0], targets=np.ones((1, 1, 1)))
-    assert not has_windows(tmp_path / "targets.npz")
 
 
 def test_the_target_of_a_crop_is_of_the_windows_with_their_middle_in_it() -> None:
