@@ -44,6 +44,14 @@ class Visitor:
         found = playwright_api.expect(self.page.locator(selector))
         found.to_contain_text(text, timeout=WAIT_MS, use_inner_text=True)
 
+    def sees_no_more(self, selector: str, text: str = "") -> None:
+        """Wait until an element no longer says this; without words, until it is hidden."""
+        found = playwright_api.expect(self.page.locator(selector))
+        if text:
+            found.not_to_contain_text(text, timeout=WAIT_MS, use_inner_text=True)
+        else:
+            found.to_be_hidden(timeout=WAIT_MS)
+
     def overflow(self) -> int:
         """Pixels by which the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
