@@ -50,6 +50,8 @@ def cell(value: str | int | Figure) -> str:
         (Figure(0.0, 0.0, INF), "0.00 [0.00, inf]"),
         (Figure(INF, 2.0, INF), "inf [2.00, inf]"),
         (Figure(2.0, NAN, NAN), "2.00"),  # of so few that there is no interval
+        (Figure(9.994, 9.0, 10.0), "9.99 [9.00, 10.0]"),  # three digits, more or less
+        (Figure(-10.0, -INF, -1.0), "-10.0 [-, -1.00]"),
         (Figure(NAN, NAN, NAN), "-"),
     ],
 )
