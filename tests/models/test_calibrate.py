@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
 from engine.bundle import Bundle, Evidence, load_bundle, write_bundle
 from engine.encoder import Encoder, embed_speech
@@ -13,6 +14,7 @@ from engine.errors import BundleError
 from engine.scores import Scorer
 from models import calibrate as calibration
 from models.calibrate import CalibrationError, calibrate, cohort_names
+from models.cli import app
 from models.corpus import Corpus
 
 SPEAKERS = 24
@@ -48,12 +50,33 @@ NAMES = [f"s{i:02}" for i in range(14)]
 
 
 @pytest.fixture(scope="module")
-def calibrated(
+def fitting(
     corpus_cache: Path, spectral_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
-) -> Bundle:
+) -> tuple[Path, Result]:
+    """A folder whose ``new`` the command has written, and what it said."""
     folder = tmp_path_factory.mktemp("calibrated")
-    heldout = heldout_file(folder, NAMES)
-    return calibrate(spectral_bundle.folder, corpus_cache, heldout, folder / "new", progress=False)
+    arguments = ["calibrate", str(spectral_bundle.folder), "--cache", str(corpus_cache)]
+    arguments += ["--heldout", str(heldout_file(folder, NAMES)), "--output", str(folder / "new")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return folder, done
+
+
+@pytest.fixture(scope="module")
+def calibrated(fitting: tuple[Path, Result]) -> Bundle:
+    return load_bundle(fitting[0] / "new")
+
+
+def test_the_command_prints_the_quality_of_the_fit(
+    fitting: tuple[Path, Result], calibrated: Bundle
+) -> None:
+    _, done = fitting
+    assert calibrated.manifest.calibration is not None
+    fitted = calibrated.manifest.calibration.fitted["cross_validated"]
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == list(fitted[0])
+    assert [row.split() for row in rows] == [[str(v) for v in line.values()] for line in fitted]
+    assert "scripts/fit_evidence.py" in done.stderr
 
 
 def test_a_calibrated_bundle_says_how_it_was_fitted(

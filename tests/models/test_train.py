@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from typer.testing import CliRunner, Result
 
+from models.cli import app
 from models.corpus import Corpus
 from models.train import (
     Config,
@@ -127,6 +129,27 @@ def test_a_run_is_reproducible_and_resumes_where_it_was(data: Path, tmp_path: Pa
     logged = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in logged] == [4, 8]
     assert 0 <= logged[-1]["eer_clean"] <= 100
+
+
+def test_the_command_trains_and_goes_on_where_it_is_asked_to(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(data, tmp_path / "mine.toml", steps=1)
+    monkeypatch.chdir(tmp_path)
+
+    def train(*options: str) -> Result:
+        return CliRunner().invoke(app, ["train", str(config), "--threads", "1", *options])
+
+    done = train("--device", "cpu")
+    assert done.exit_code == 0, done.output
+    assert torch.load("runs/mine/last.pt", weights_only=True)["step"] == 1  # by the file's name
+    again = train()
+    assert isinstance(again.exception, TrainingError)
+    write_config(data, config, steps=2)
+    assert train("--resume").exit_code == 0
+    assert torch.load("runs/mine/last.pt", weights_only=True)["step"] == 2
+    assert train("--output", "other").exit_code == 0
+    assert torch.load("other/last.pt", weights_only=True)["step"] == 2
 
 
 def test_a_run_in_parts_is_the_run_in_one(data: Path, tmp_path: Path) -> None:
