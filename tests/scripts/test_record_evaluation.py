@@ -1,0 +1,95 @@
+"""What an evaluation leaves in a bundle's manifest."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.bundle import Bundle, load_bundle
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "record_evaluation.py"
+spec = importlib.util.spec_from_file_location("record_evaluation", SCRIPT)
+assert spec is not None
+assert spec.loader is not None
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+
+POINTS = [[-1.0, 0.5, 0.1], [2.0, 0.05, 0.2]]
+
+
+def row(duration_s: float | None, eer: float, **changed: Any) -> dict[str, Any]:
+    figures = {"eer": eer, "cllr": 0.30001, "min_cllr": 0.25}
+    values = {
+        "list": "mean", "condition": "clean", "duration_s": duration_s, "lists": 5,
+        "trials": 1000, "speakers": 197, "operating_points": None,
+        "calibrated": {name: {"value": value} for name, value in figures.items()},
+    }  # fmt: skip
+    return values | changed
+
+
+def report(sha256: str) -> dict[str, Any]:
+    return {
+        "model": {"sha256": sha256},
+        "lists": [{"name": "english"}, {"name": "farsi"}],
+        "means": [
+            row(2.0, 0.04712, trials=900),
+            row(3.0, 0.04, operating_points=POINTS),
+            row(3.0, 0.2, condition="noise", operating_points=[[0.0, 1.0, 0.0]]),
+            row(3.0, 0.3, list="all lists", operating_points=[[0.0, 1.0, 0.0]]),
+            row(None, 0.05, speakers=150),
+        ],
+    }
+
+
+def test_clean_means_are_recorded_by_duration() -> None:
+    found = script.figures(report("abc"))
+    assert list(found["clean"]) == ["2 s", "3 s", "full"]
+    assert found["clean"]["2 s"] == {
+        "lists": 5, "trials": 900, "eer_percent": 4.71, "cllr": 0.3, "min_cllr": 0.25,
+    }  # fmt: skip
+    assert found["speakers"] == 197
+    assert found["lists"] == ["english", "farsi"]
+    assert found["operating_points"] == POINTS
+
+
+def test_without_three_seconds_there_are_no_rates_by_threshold() -> None:
+    some = report("abc")
+    some["means"] = some["means"][:1]
+    assert script.figures(some)["operating_points"] is None
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """A copy of the built-in one, which has a cohort."""
+    return load_bundle(Path(shutil.copytree(load_bundle().folder, tmp_path / "bundle")))
+
+
+def record(bundle: Bundle, some: dict[str, Any], patch: pytest.MonkeyPatch) -> None:
+    file = bundle.folder.parent / "report.json"
+    file.write_text(json.dumps(some))
+    patch.setattr(sys, "argv", [str(SCRIPT), str(file), str(bundle.folder)])
+    script.main()
+
+
+def test_only_the_manifest_changes(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {p.name: p.read_bytes() for p in bundle.folder.iterdir()}
+    record(bundle, report(bundle.manifest.sha256["model.onnx"]), monkeypatch)
+    after = {p.name: p.read_bytes() for p in bundle.folder.iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}
+    new = load_bundle(bundle.folder).manifest
+    assert new.evaluation["clean"]["3 s"]["eer_percent"] == 4.0
+    assert new.calibration == bundle.manifest.calibration
+
+
+def test_the_evaluation_of_another_model_is_refused(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match="is of another model than"):
+        record(bundle, report("abc"), monkeypatch)
+    assert load_bundle(bundle.folder).manifest == bundle.manifest
