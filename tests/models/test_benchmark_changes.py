@@ -68,7 +68,7 @@ def test_no_false_change_has_the_upper_bound_of_so_much_speech() -> None:
 
 
 def test_segments_end_at_changes_and_clusters_take_a_name_together() -> None:
-    """anna, bert, anna again, all heard as of one name but for bert."""
+    """anna, bert, anna again: half of bert is heard as anna."""
     reference = told((0, 10, "anna"), (10, 20, "bert"), (20, 30, "anna"))
     one = told((0, 15, "x"), (15, 20, "y"), (20, 30, "x"))
     cells = segmentation_cells([(reference, one)], ONCE)
@@ -83,6 +83,10 @@ def test_segments_end_at_changes_and_clusters_take_a_name_together() -> None:
     assert value(cells["segment coverage %"]) == 100
     assert value(cells["cluster coverage %"]) == pytest.approx(100 * 20 / 30)
     assert value(cells["cluster purity %"]) == 100
+    halves = told(*((at, at + 5, str(at)) for at in range(0, 30, 5)))  # each turn cut in two
+    cells = segmentation_cells([(reference, halves)], ONCE)
+    assert value(cells["segment purity %"]) == 100
+    assert value(cells["segment coverage %"]) == 50
 
 
 def test_kinds_where_voices_take_turns_have_a_row_together(truth: Make) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from models.benchmark_curves import Curve, Point
-from models.benchmark_plots import FEWEST_ALARMS_H, decision_times, takeover_curves
+from models.benchmark_plots import FEWEST_ALARMS_H, LONGEST_S, decision_times, takeover_curves
 
 INF, NAN = math.inf, math.nan
 
@@ -38,14 +38,18 @@ def steps(axes: Any) -> dict[str, list[tuple[float, float]]]:
 def test_a_curve_goes_down_as_more_false_alarms_are_allowed(
     drawn: list[Figure], tmp_path: Path
 ) -> None:
-    curve = Curve("ours", (point(0.0, 4.0), point(1.0, 2.0), point(3.0, 2.5), point(5.0, 1.0)))
+    points = point(0.0, 4.0), point(1.0, 2.0, 8.0), point(3.0, 2.5), point(5.0, 1.0, 6.0, 0.5)
+    curve = Curve("ours", points)
     takeover_curves([curve], tmp_path / "a.png")
     (figure,) = drawn
-    median, _, missed = figure.axes
+    median, tail, missed = figure.axes
     # None at all has a place on the logarithmic axis; a worse threshold does not raise the line.
     assert steps(median)["ours"] == [(FEWEST_ALARMS_H, 4), (1, 2), (3, 2), (5, 1)]
+    assert steps(tail)["ours"] == [(FEWEST_ALARMS_H, 9), (1, 8), (3, 8), (5, 6)]
     assert steps(missed)["ours"] == [(FEWEST_ALARMS_H, 0), (1, 0), (3, 0), (5, 0)]
     assert median.get_xscale() == "log"
+    assert median.get_ylim() == (0, LONGEST_S)
+    assert missed.get_ylim()[1] <= 1  # a share, whose axis is not one of seconds
 
 
 def test_what_is_unknown_or_never_is_not_drawn(drawn: list[Figure], tmp_path: Path) -> None:

@@ -89,6 +89,6 @@ def test_curves_are_of_what_every_system_heard(truth: Make, running: Running) ->
     assert {point.missed for point in without[OURS].points} == {0.5}
 
 
-def test_a_system_that_scored_nothing_has_no_curve(truth: Make) -> None:
+def test_a_running_score_of_nothing_has_no_curve(truth: Make) -> None:
     silent = result(truth(), claimed=heard([], [], []), variants={})
     assert [curve.system for curve in curves_of([silent], [], DRAWS)] == [OURS]

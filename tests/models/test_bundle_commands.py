@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -117,7 +118,7 @@ def test_list_has_the_others_where_the_built_in_model_is_damaged(
     assert "NeXt_TDNN_C256_B3_K65_7" in said
 
 
-def test_verify_checks_the_checksums_and_runs_the_graph(run: Run, official: Path) -> None:
+def test_verify_checks_the_checksums(run: Run, official: Path) -> None:
     folder = official.parent / "bundle"
     run("import", official, "--config", "tiny", "--output", folder)
     assert "verified" in run("verify", folder)
@@ -156,7 +157,9 @@ def test_pull_fetches_and_converts_and_says_what_it_recorded(
     monkeypatch.chdir(tmp_path)
     said = run("pull", "some")  # without --output the name is the folder
     assert np.linalg.norm(embedding(load_bundle(Path("some"))) - expected(network)) < 1e-4
-    assert "a test server; checkpoint sha256 " in said
+    digest = hashlib.sha256(site.body).hexdigest()
+    assert f"a test server; checkpoint sha256 {digest}" in said
+    assert f"recorded {digest} in {tmp_path}" in said
     assert (tmp_path / "data" / "voxwatch" / registry.LOCK_FILE).is_file()
     with pytest.raises(VoxwatchError, match="NeXt_TDNN_C128_B3_K65_7"):
         run("pull", "another")
@@ -180,6 +183,7 @@ def test_export_prints_how_well_each_precision_agrees(
     assert (manifest.licence, manifest.source) == ("CC-BY-4.0", "my own")
     assert manifest.training["config"] == {"seed": 3}  # as an object, not as text in text
     assert manifest.precision == "fp16"
+    assert manifest.parity["measured_on"] == "speech"
     assert embedding(bundle) @ expected(network) > 0.999
 
 

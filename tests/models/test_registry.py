@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
-from engine.bundle import Bundle
+from engine.bundle import Bundle, write_bundle
 from engine.errors import BundleError
 from models import registry
 from models.architectures import ARCHITECTURES
@@ -119,3 +122,10 @@ def test_verify_runs_the_graph(spectral_bundle: Bundle, tmp_path: Path) -> None:
     assert registry.verify(spectral_bundle.folder).manifest == spectral_bundle.manifest
     with pytest.raises(BundleError):
         registry.verify(tmp_path / "none")
+    # Whole by its checksums, but its weights give what is no number.
+    model = onnx.load(spectral_bundle.model_path)
+    (floor,) = (weight for weight in model.graph.initializer if weight.name == "floor")
+    floor.CopyFrom(numpy_helper.from_array(np.array(-1e9, np.float32), "floor"))
+    write_bundle(tmp_path / "bad", spectral_bundle.manifest, model.SerializeToString())
+    with pytest.raises(BundleError, match="not finite"):
+        registry.verify(tmp_path / "bad")

@@ -144,10 +144,12 @@ def test_the_command_trains_and_goes_on_where_it_is_asked_to(
     assert done.exit_code == 0, done.output
     assert torch.load("runs/mine/last.pt", weights_only=True)["step"] == 1  # by the file's name
     again = train()
-    assert isinstance(again.exception, TrainingError)
+    assert "pass --resume" in str(again.exception)
     write_config(data, config, steps=2)
-    assert train("--resume").exit_code == 0
-    assert torch.load("runs/mine/last.pt", weights_only=True)["step"] == 2
+    done = train("--resume")
+    assert done.exit_code == 0, done.output
+    logged = [json.loads(line) for line in Path("runs/mine/log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in logged] == [1, 2]
     assert train("--output", "other").exit_code == 0
     assert torch.load("other/last.pt", weights_only=True)["step"] == 2
 
