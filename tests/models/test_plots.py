@@ -93,6 +93,15 @@ def test_a_curve_has_the_error_rates_of_every_threshold(
         assert any(point == pytest.approx(rates) for rates in inside)
 
 
+def test_axes_tell_rates_in_per_cent(drawn: list[Figure], cell: Make, tmp_path: Path) -> None:
+    plots.det([cell(TARGETS, NONTARGETS)], tmp_path / "a.png", title="ours")
+    axes = drawn[0].axes[0]
+    for axis, label in ((axes.xaxis, "false alarms, %"), (axes.yaxis, "misses, %")):
+        assert axis.get_label_text() == label
+        told = [float(tick.get_text()) for tick in axis.get_ticklabels()]
+        np.testing.assert_allclose(100 * ndtr(axis.get_ticklocs()), told)
+
+
 def test_lists_are_drawn_together_and_count_the_same(
     drawn: list[Figure], cell: Make, tmp_path: Path
 ) -> None:
