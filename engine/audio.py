@@ -24,6 +24,7 @@ SILENCE_DBFS = -60.0  # under this a 16-bit recording has some nine bits of nois
 FULL_SCALE = 0.999  # within 0.01 dB of full scale, whatever the sample format's largest value
 CLIPPED_RUN_SAMPLES = 3  # a lone sample at full scale is a peak; a flat run is clipping
 MAX_CLIPPED = 0.01  # of a recording to be judged: beyond, distortion reaches the mel bands
+MP3_SHARE = 0.99  # of the bytes stated: what is appended or cut by taggers is less
 BLOCK_FRAMES = 1 << 18  # a header may claim any length: memory grows with what is really there
 
 Float32 = NDArray[np.float32]
@@ -82,6 +83,29 @@ def _check_riff_length(path: Path) -> None:
         )
 
 
+def _check_mp3_length(path: Path) -> None:
+    """Refuse an MP3 that is shorter than its Xing header says, which libsndfile only warns of."""
+    with open(path, "rb") as file:
+        tag = file.read(10)
+        if tag[:3] == b"ID3":  # its size has seven bits a byte
+            file.seek(
+                10
+                + sum(byte << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
+            )
+        else:
+            file.seek(0)
+        start, frame = file.tell(), file.read(192)
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if frame[:1] != b"\xff" or at < 0:
+        return
+    flags = int.from_bytes(frame[at + 4 : at + 8], "big")
+    place = at + 8 + 4 * (flags & 1)  # behind the number of frames
+    stated = int.from_bytes(frame[place : place + 4], "big") if flags & 2 else 0
+    there = path.stat().st_size - start
+    if there < stated * MP3_SHARE:
+        raise AudioError(f"{path}: cut short: {there} bytes of {stated}: copy it again")
+
+
 def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
     if path.is_dir():
         raise AudioError(f"{path}: is a folder: name a sound file in it")
@@ -92,6 +116,7 @@ def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty: record or copy it again")
     _check_riff_length(path)
+    _check_mp3_length(path)
     try:
         # By descriptor, so that the content decides the format and never the name: libsndfile
         # takes a file called .vox or .raw for headerless samples, whatever is in it.

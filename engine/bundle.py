@@ -183,7 +183,9 @@ def _read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path} is not a manifest this version reads: {error}") from error
+        raise BundleError(
+            f"{path} is not a manifest this version reads ({error}): update voxwatch, or {_AGAIN}"
+        ) from error
 
 
 def _check_sha256(folder: Path, name: str, expected: str) -> None:
@@ -253,10 +255,18 @@ def write_bundle(
     return load_bundle(folder)
 
 
-def check_output(folder: Path) -> None:
-    """Whether a bundle can be written there, to ask before long work. Raises `BundleError`."""
+def check_output(folder: Path, *, uncalibrated: bool = False) -> None:
+    """Whether a bundle can be written there, to ask before long work. Raises `BundleError`.
+
+    An ``uncalibrated`` one does not replace one whose calibration would be lost.
+    """
     if folder.exists() and not _replaceable(folder):
         raise BundleError(f"{folder} exists and is not a model bundle: choose another output")
+    if uncalibrated and _calibrated(folder):
+        raise BundleError(
+            f"{folder} holds a calibrated bundle, which would be lost: choose another output, or"
+            " delete it first"
+        )
     above = next(p for p in (folder.resolve().parent, *folder.resolve().parents) if p.exists())
     if not os.access(above, os.W_OK):
         raise BundleError(f"cannot write the bundle to {folder}: choose another output")
@@ -266,6 +276,15 @@ def _replaceable(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     return {p.name for p in folder.iterdir()} <= {MANIFEST_FILE, MODEL_FILE, COHORT_FILE}
+
+
+def _calibrated(folder: Path) -> bool:
+    if not (folder / MANIFEST_FILE).exists():
+        return False
+    try:
+        return load_bundle(folder).manifest.calibration is not None
+    except BundleError:  # damaged: nothing to keep
+        return False
 
 
 def _write_folder(folder: Path, files: dict[str, bytes]) -> None:

@@ -127,7 +127,17 @@ def load_official(file: Path, config: str) -> NeXtTDNN:
         advice = f"it fits {', '.join(fitting)}" if fitting else "no published configuration fits"
         raise CheckpointError(f"{file} does not fit {config}: {problem}; {advice}")
     network.load_state_dict(weights)
+    _check_finite(file, weights)
     return network.eval()
+
+
+def _check_finite(file: Path, weights: Mapping[str, Tensor]) -> None:
+    broken = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f"{file} holds weights that are not finite ({_some(broken)}): the file is damaged or"
+            " its training had diverged; take an earlier checkpoint"
+        )
 
 
 def _check_front_end(file: Path, state: Mapping[str, Tensor]) -> None:
@@ -209,4 +219,5 @@ def load_trained(file: Path) -> tuple[NeXtTDNN, dict[str, Any]]:
     except (TypeError, ValueError, RuntimeError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(f"{file} does not hold the network it names: {first}") from error
+    _check_finite(file, content["ema"])
     return network.eval(), {"step": content["step"], "config": content.get("config")}

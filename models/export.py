@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from engine.bundle import Bundle, Manifest, write_bundle
+from engine.bundle import Bundle, Manifest, check_output, write_bundle
 from engine.errors import VoxwatchError
 from engine.vad import SAMPLE_RATE_HZ
 from models.frontend import FrontEndConfig, LogMel
@@ -204,8 +204,10 @@ def export_bundle(
     """Write ``network`` as an uncalibrated bundle, with the parity of all three precisions.
 
     ``speech`` holds 16 kHz waveforms to measure parity on. Raises :class:`ExportError`
-    when the graph does not match torch, ``BundleError`` when ``output`` cannot be written.
+    when the graph does not match torch, ``BundleError`` when ``output`` cannot be written or
+    holds a calibrated bundle.
     """
+    check_output(output, uncalibrated=True)
     measured = {
         kind: (model, parity) for kind, model, parity in variants(network, speech, front_end)
     }

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from engine.bundle import Bundle, load_bundle
+from engine.bundle import Bundle, check_output, load_bundle
 from engine.encoder import Encoder
 from models.download import DownloadError, fetch, sha256_of
 
@@ -95,6 +95,7 @@ def pull(
     :class:`DownloadError`, or ``BundleError`` when the file cannot be converted.
     """
     entry = find(name, entries)
+    check_output(output, uncalibrated=True)
     folder = data_folder or user_data_folder()
     file = folder / "downloads" / f"{name}.pt"
     lock = folder / LOCK_FILE

@@ -131,8 +131,9 @@ class Verifier:
         """Compare the voice in ``enroll`` (at least one file) with the voice in ``test``.
 
         Raises ``AudioError`` for what cannot be read or enrolled, for one recording given twice
-        to enrol, and, unless ``allow_poor``, for clipped recordings and for an enrolment of
-        little speech.
+        to enrol, and, unless ``allow_poor``, for clipped recordings, for an enrolment of
+        little speech, and for one with a recording that ``rule`` takes for somebody else's than
+        all the others.
         """
         sides = [self._listen(path, channel) for path in (*enroll, test)]
         _refuse_twice(sides[:-1])
@@ -141,7 +142,10 @@ class Verifier:
             _refuse_poor(recordings[:-1], recordings[-1])
         self._refuse_unusable(recordings[:-1])
         lacking = self._lacking(recordings[-1])
-        score = None if lacking else self._score(sides)
+        embeddings = [embed_speech(self._encoder, speech) for _, speech in sides[:-1]]
+        if not allow_poor:
+            self._refuse_strangers(recordings[:-1], embeddings, rule)
+        score = None if lacking else self._score(recordings, embeddings, sides[-1][1])
         return self._explain(recordings, rule, score, lacking)
 
     def _listen(self, path: Path, channel: int | None) -> tuple[Recording, Float32]:
@@ -172,14 +176,36 @@ class Verifier:
             f"{recording.duration_s:.2f} s, the model needs {needed:g} s: record more"
         )
 
-    def _score(self, sides: Sequence[tuple[Recording, Float32]]) -> Score:
-        *enroll, (test, test_speech) = sides
-        seconds = [recording.net_speech_s for recording, _ in enroll]
-        embeddings = [embed_speech(self._encoder, speech) for _, speech in enroll]
+    def _refuse_strangers(
+        self, enroll: Sequence[Recording], embeddings: Sequence[Float32], rule: Rule
+    ) -> None:
+        """Each recording must be like the nearest of the others: microphones may differ."""
+        for i, recording in enumerate(enroll if len(enroll) > 1 else ()):
+            llr = max(
+                self._llr(recording, embeddings[i], enroll[j], embeddings[j])
+                for j in range(len(enroll))
+                if j != i
+            )
+            if rule.decide(float(posterior(llr, rule.prior))) == "mismatch":
+                raise AudioError(
+                    f"{recording.file}: another voice than in the other recordings to enrol (LLR"
+                    f" {llr:.1f}): check who speaks in each, or use it all the same with"
+                    " --allow-poor"
+                )
+
+    def _llr(self, a: Recording, one: Float32, b: Recording, other: Float32) -> float:
+        llr = self._scorer.score(one, a.net_speech_s, other, b.net_speech_s).llr
+        assert llr is not None  # the calibration was required
+        return llr
+
+    def _score(
+        self, recordings: Sequence[Recording], embeddings: Sequence[Float32], test: Float32
+    ) -> Score:
+        seconds = [recording.net_speech_s for recording in recordings[:-1]]
         voiceprint = np.average(embeddings, axis=0, weights=seconds).astype(np.float32)
         voiceprint /= np.linalg.norm(voiceprint)
-        probe = embed_speech(self._encoder, test_speech)
-        return self._scorer.score(voiceprint, sum(seconds), probe, test.net_speech_s)
+        probe = embed_speech(self._encoder, test)
+        return self._scorer.score(voiceprint, sum(seconds), probe, recordings[-1].net_speech_s)
 
     def _explain(
         self, recordings: Sequence[Recording], rule: Rule, score: Score | None, lacking: str | None

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
+from engine.errors import VoxwatchError
 from models.effective_speech import Effective, plot_effective
 from models.evidence_fit import fit_evidence
 
@@ -26,14 +28,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    fitted = fit_evidence(
-        given.bundle,
-        given.cache,
-        given.heldout,
-        given.output,
-        seed=given.seed,
-        threads=given.threads,
-    ).manifest.calibration
+    try:
+        fitted = fit_evidence(
+            given.bundle,
+            given.cache,
+            given.heldout,
+            given.output,
+            seed=given.seed,
+            threads=given.threads,
+        ).manifest.calibration
+    except VoxwatchError as error:
+        sys.exit(f"error: {error}")
     assert fitted is not None
     assert fitted.evidence is not None
     evidence = fitted.evidence

@@ -86,6 +86,7 @@ def _windows_in_line(limits: Limits) -> int:
 
 def _load(config: Config) -> tuple[Bundle, OnnxBackend, SileroVad]:
     bundle = load_bundle(config.bundle)
+    Scorer(bundle).require_calibration()
     return bundle, OnnxBackend(bundle, config.provider), SileroVad()
 
 

@@ -111,6 +111,30 @@ def test_a_truncated_flac(tmp_path: Path, keep: float) -> None:
     assert "copy it again" in line or keep == 0.02
 
 
+@pytest.mark.parametrize("keep", [0.5, 0.95])
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\x00\x00\x00\x00\x02\x2c" + bytes(300)])
+def test_a_truncated_mp3(tmp_path: Path, keep: float, tag: bytes) -> None:
+    path = tmp_path / "a.mp3"
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 48000), 16000)
+    whole = path.read_bytes()
+    path.write_bytes(tag + whole)
+    assert read_audio(path).duration_s == pytest.approx(3.0, abs=0.1)
+    path.write_bytes(tag + whole[: int(len(whole) * keep)])
+    line = refusal(path)
+    assert f"cut short: {int(len(whole) * keep)} bytes of {len(whole)}" in line
+
+
+def test_an_mp3_that_states_no_length_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 48000), 16000)
+    data = bytearray(path.read_bytes())
+    at = max(data.find(b"Xing"), data.find(b"Info"))
+    for place, other in ((at + 4, bytes(4)), (at, b"none")):  # no flags, no such header
+        data[place : place + 4] = other
+        path.write_bytes(data)
+        assert read_audio(path).duration_s > 1  # libsndfile reads as far as it estimates
+
+
 def test_a_header_that_claims_more_than_there_is_costs_no_memory(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", np.random.default_rng(0).normal(0, 0.1, 48000), 16000)
     data = bytearray(path.read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -141,6 +142,21 @@ def test_import_makes_a_bundle_of_the_same_network(
     assert np.linalg.norm(embedding(bundle) - expected(network)) < near
     assert "no: run `voxwatch calibrate` on it" in said
     assert f"folder      {folder}" in said
+
+
+def test_import_replaces_no_calibrated_bundle(
+    run: Run, official: Path, spectral_bundle: Bundle
+) -> None:
+    folder = official.parent / "bundle"
+    options = ("--config", "tiny", "--output", folder)
+    shutil.copytree(spectral_bundle.folder, folder)
+    with pytest.raises(BundleError, match="holds a calibrated bundle, which would be lost"):
+        run("import", official, *options)
+    assert load_bundle(folder).manifest == spectral_bundle.manifest
+    (folder / "model.onnx").write_bytes(b"damaged: nothing to keep")
+    run("import", official, *options)
+    run("import", official, *options)  # an uncalibrated one is made anew at will
+    assert load_bundle(folder).manifest.name == "tiny"
 
 
 def test_pull_fetches_and_converts_and_says_what_it_recorded(

@@ -82,6 +82,13 @@ def test_a_misshapen_weight_is_named(official: dict[str, Any], tmp_path: Path) -
     assert "aggregate.fc.bias is (5,), not (192,)" in refused(content, CONFIG, tmp_path)
 
 
+def test_weights_that_are_no_numbers_are_named(official: dict[str, Any], tmp_path: Path) -> None:
+    broken = torch.full((192,), torch.nan)
+    content = changed(official, **{"speaker_net.aggregate.fc.bias": broken})
+    message = refused(content, CONFIG, tmp_path)
+    assert "weights that are not finite (aggregate.fc.bias)" in message
+
+
 def test_only_the_first_few_of_many_are_named(official: dict[str, Any], tmp_path: Path) -> None:
     message = refused(official, "NeXt_TDNN_C128_B3_K65_7", tmp_path)
     assert len(message) < 400

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,15 @@ def test_pull_records_the_first_sha256_and_then_holds_to_it(
     site.body, site.etag = site.body[:-1] + b"?", '"two"'
     with pytest.raises(DownloadError, match="damaged or changed"):
         pulled(entries, tmp_path, said)
+
+
+def test_pull_fetches_nothing_where_a_calibration_would_be_lost(
+    site: Site, entries: dict[str, Entry], tmp_path: Path, spectral_bundle: Bundle
+) -> None:
+    shutil.copytree(spectral_bundle.folder, tmp_path / "bundle")
+    with pytest.raises(BundleError, match="holds a calibrated bundle, which would be lost"):
+        pulled(entries, tmp_path, [])
+    assert site.ranges == []
 
 
 def test_pull_holds_to_a_published_sha256(

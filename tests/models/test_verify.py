@@ -135,6 +135,18 @@ def test_a_voiceprint_leans_on_the_longer_recording(verifier: Verifier, speak: S
     assert wrong.cosine < (wrong.cosine + pure.cosine) / 2 < mixed.cosine < pure.cosine
 
 
+def test_two_people_enrol_as_one_only_on_request(verifier: Verifier, speak: Speak) -> None:
+    anna, bert = speak("a0.wav", "anna", seed=0), speak("b0.wav", "bert", seed=0)
+    test = speak("a2.wav", "anna", seed=2)
+    with pytest.raises(AudioError, match=r"another voice than in the other.*--allow-poor"):
+        verifier.verify([anna, bert], test, Rule())
+    with pytest.raises(AudioError, match=r"b0.wav: another voice"):
+        verifier.verify([anna, speak("a1.wav", "anna", seed=1), bert], test, Rule())
+    assert verifier.verify([anna, bert], test, Rule(), allow_poor=True).llr is not None
+    # Only what the rule would call a mismatch is refused.
+    assert verifier.verify([anna, bert], test, Rule(false_reject=1e-12)).llr is not None
+
+
 def test_a_recording_enrols_once(verifier: Verifier, speak: Speak, tmp_path: Path) -> None:
     first = speak("a0.wav", "anna", seed=0)
     copy = tmp_path / "copy.wav"

@@ -30,7 +30,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.alarms import Alarm, Evidence, Quick
 from engine.bundle import Bundle, write_bundle
-from engine.errors import VoxwatchError
+from engine.errors import BundleError, VoxwatchError
 from streamer import streaming, wire
 from streamer.auth import Token
 from streamer.config import Config
@@ -61,6 +61,17 @@ async def get(server: Server, path: str, headers: Any = None) -> http.client.HTT
         return response
 
     return await asyncio.to_thread(request)
+
+
+async def test_a_model_without_calibration_is_refused_at_the_start(
+    settings: Callable[..., Config], spectral_bundle: Bundle, tmp_path: Path
+) -> None:
+    manifest = msgspec.structs.replace(spectral_bundle.manifest, calibration=None)
+    write_bundle(tmp_path / "bare", manifest, spectral_bundle.model_path.read_bytes())
+    config = msgspec.structs.replace(settings(), bundle=tmp_path / "bare")
+    with pytest.raises(BundleError, match="not calibrated: run `voxwatch calibrate`"):
+        async with Server(config, drain_s=1.0):
+            pass
 
 
 async def test_a_claim_from_start_to_summary(
