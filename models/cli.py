@@ -115,7 +115,15 @@ def evaluate(
     ] = "all",
     noise: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Noise recordings [pink noise is synthesised]."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Noise recordings; only those held out from training are used, about a quarter,"
+            " by a hash of the name [pink noise is synthesised].",
+        ),
+    ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option(min=0, help="Channel of recordings that have several, from 0."),
     ] = None,
     short: Annotated[
         Literal["drop", "keep"], typer.Option(help="Trials with too little speech for a duration.")
@@ -149,6 +157,7 @@ def evaluate(
         durations_s=evaluation.parse_durations(durations),
         conditions=evaluation.parse_conditions(conditions),
         noise=noise,
+        channel=channel,
         short=short,
         resamples=resamples,
         seed=seed,
@@ -156,6 +165,8 @@ def evaluate(
         threads=threads,
     )
     typer.echo(as_markdown(report))
+    for line in report.left_out:
+        typer.echo(f"left out: {line}", err=True)
     typer.echo(f"written to {output}", err=True)
 
 

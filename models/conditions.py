@@ -28,6 +28,7 @@ from scipy.signal import butter, fftconvolve, sosfiltfilt
 
 from engine.errors import VoxwatchError
 from engine.vad import SAMPLE_RATE_HZ
+from models.trials import SUFFIXES
 
 Condition = Literal["clean", "noise", "reverb", "telephone", "opus"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
@@ -134,7 +135,7 @@ def _recording(path: Path) -> str:
 def _held_out(folder: Path) -> list[Float32]:
     if not folder.is_dir():
         raise ConditionError(f"there is no noise folder {folder}: name one with sound files in it")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix in (".opus", ".ogg", ".wav", ".flac"))
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     pieces = []
     for path in held_out_noise(paths):
         try:
@@ -146,8 +147,9 @@ def _held_out(folder: Path) -> list[Float32]:
             pieces.append(np.asarray(piece, np.float32))
     if not pieces:
         raise ConditionError(
-            f"{folder} has no noise held out from training ({len(paths)} sound files): use a folder"
-            " with more, or none for synthesised noise"
+            f"{folder} has no noise held out from training ({len(paths)} sound files): add"
+            " recordings, of which about a quarter is held out, by a hash of the name, or leave"
+            " --noise out for synthesised noise"
         )
     return pieces
 

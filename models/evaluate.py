@@ -20,7 +20,7 @@ from engine.scores import Scorer, Scores
 from engine.vad import SAMPLE_RATE_HZ
 from models.conditions import CONDITIONS, Condition, Degradation
 from models.report import METHOD_NOTES, Report, duration_name, mean_rows, row, write
-from models.scoring import RESAMPLES, Cell, score_lists
+from models.scoring import RESAMPLES, Cell, left_out, score_lists
 from models.segments import (
     FULL,
     Cuts,
@@ -36,7 +36,7 @@ from models.segments import (
 from models.trials import TrialList, load_trials, speakers_of
 
 DURATIONS_S = (1.0, 2.0, 3.0, 5.0, FULL)
-REFUSED_SHOWN = 5
+LEFT_OUT_SHOWN = 5
 
 
 class EvaluationError(VoxwatchError):
@@ -97,6 +97,7 @@ def run(
     durations_s: Sequence[float] = DURATIONS_S,
     conditions: Sequence[Condition] = CONDITIONS,
     noise: Path | None = None,
+    channel: int | None = None,
     short: Short = "drop",
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -109,9 +110,11 @@ def run(
     ``trials``: lists in VoxCeleb's form, or folders of speakers. ``audio_root``: where the
     lists' paths start, each list's own folder unless given. ``bundle``: None is the default
     one. ``durations_s``: net seconds of the test side, ``math.inf`` for all of it.
-    ``noise``: folder of noise pieces; without, pink noise is synthesised. ``short``: whether
+    ``noise``: folder of noise pieces; without, pink noise is synthesised. ``channel``: of
+    recordings that have several, from 0; without, those are left out. ``short``: whether
     trials whose test side lacks speech for a duration are dropped, or kept with what they
-    have. Raises subclasses of ``VoxwatchError`` for every fault of input or output.
+    have. Raises subclasses of ``VoxwatchError`` for every fault of input or output, and
+    when no list has a figure for any duration.
     """
     cuts = checked_cuts(durations_s, conditions, short)
     make_writable(output)
@@ -128,15 +131,13 @@ def run(
         system,
         cuts,
         degrade,
+        channel=channel,
         resamples=resamples,
         model=system.described(),
         progress=progress,
     )
-    if not any(len(cell.target) for cell in cells):
-        raise EvaluationError(
-            "nothing was measured: no trial has enough net speech for any duration; name shorter"
-            " --durations, or --short keep"
-        )
+    if not any(cell.cosine.figures for cell in cells):
+        raise EvaluationError(nothing_measured(report.left_out, cells))
     try:
         write(report, cells, output)
     except OSError as error:
@@ -150,6 +151,7 @@ def evaluate(
     cuts: Cuts,
     degrade: Degradation,
     *,
+    channel: int | None = None,
     resamples: int = RESAMPLES,
     model: dict[str, Any] | None = None,
     progress: bool = True,
@@ -158,19 +160,21 @@ def evaluate(
 
     Raises ``EvaluationError`` when no file can be used.
     """
-    (embeddings,) = embed_trials(lists, [system], cuts, degrade, progress=progress)
+    (embeddings,) = embed_trials(lists, [system], cuts, degrade, channel=channel, progress=progress)
     if not embeddings.speech:
         first = next(iter(embeddings.refused.values()))
         raise EvaluationError(f"none of the lists' files can be used; the first: {first}")
     cells = score_lists(lists, system, embeddings, cuts, resamples=resamples, seed=degrade.seed)
+    unused = left_out(lists, embeddings, cuts, system.min_speech_s)
     report = Report(
         system=system.name,
         model=model or {},
-        settings=settings(cuts, degrade, resamples),
+        settings={**settings(cuts, degrade, resamples), "channel": channel},
         lists=[_described(trials, embeddings) for trials in lists],
-        notes=[*METHOD_NOTES, *_refused(embeddings)],
+        notes=[*METHOD_NOTES, *_left_out_note(unused)],
         rows=[row(cell) for cell in cells],
         means=mean_rows(cells),
+        left_out=unused,
     )
     return report, cells
 
@@ -181,7 +185,7 @@ def settings(cuts: Cuts, degrade: Degradation, resamples: int) -> dict[str, Any]
         "durations": ", ".join(map(duration_name, cuts.durations)),
         "conditions": ", ".join(cuts.conditions),
         "test sides too short for a duration": {"drop": "dropped", "keep": "kept"}[cuts.short],
-        "noise": degrade.noise_source,
+        "noise": degrade.noise_source if "noise" in cuts.conditions else None,
         "bootstrap resamples": resamples,
         "seed": degrade.seed,
     }
@@ -199,11 +203,26 @@ def _described(trials: TrialList, embeddings: Embeddings) -> dict[str, Any]:
     }
 
 
-def _refused(embeddings: Embeddings) -> list[str]:
-    if not embeddings.refused:
+def nothing_measured(unused: Sequence[str], cells: Sequence[Cell]) -> str:
+    """Why there is no figure in any of the ``cells``, and what to do about it, in one line."""
+    cures = ["name shorter --durations, or --short keep"] if any(c.short for c in cells) else []
+    if unused:
+        cures.append(f"replace the {len(unused)} recordings that were left out: {_first(unused)}")
+    return (
+        "nothing was measured: no duration has trials of one speaker and of two left: "
+        + ", or ".join(cures)
+    )
+
+
+def _left_out_note(unused: Sequence[str]) -> list[str]:
+    if not unused:
         return []
-    shown = "; ".join(list(embeddings.refused.values())[:REFUSED_SHOWN])
-    return [f"{len(embeddings.refused)} files could not be used, with their trials: {shown}"]
+    return [f"{len(unused)} recordings were left out, with their trials: {_first(unused)}"]
+
+
+def _first(reasons: Sequence[str]) -> str:
+    more = ["..."] if len(reasons) > LEFT_OUT_SHOWN else []
+    return "; ".join([*reasons[:LEFT_OUT_SHOWN], *more])
 
 
 def load_lists(trials: Sequence[Path], audio_root: Path | None, seed: int) -> list[TrialList]:

@@ -90,7 +90,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All rows and their means over the lists, with what made them."""
+    """All rows and their means over the lists, with what made them.
+
+    A setting of None is one that nothing used. ``left_out`` has a line for each recording that
+    could not be used, with the reason.
+    """
 
     system: str
     model: dict[str, Any]
@@ -99,6 +103,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
     rows: list[Row]
     means: list[Row]
+    left_out: list[str] = []
 
 
 def row(cell: Cell) -> Row:
@@ -195,7 +200,8 @@ def write(report: Report, cells: Sequence[Cell], folder: Path) -> None:
 def as_markdown(report: Report) -> str:
     """The report as a page of tables."""
     lines = [f"# Evaluation of {report.system}", ""]
-    lines += [f"- {name}: {value}" for name, value in {**report.model, **report.settings}.items()]
+    about = {**report.model, **report.settings}
+    lines += [f"- {name}: {value}" for name, value in about.items() if value is not None]
     lines += ["", "| list | trials | targets | speakers | files | net speech h |"]
     lines += ["|---|---|---|---|---|---|"]
     lines += [f"| {' | '.join(str(value) for value in one.values())} |" for one in report.lists]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,40 @@ def score_lists(
                     )
                 )
     return cells
+
+
+def left_out(
+    lists: Sequence[TrialList], embeddings: Embeddings, cuts: Cuts, min_speech_s: float
+) -> list[str]:
+    """What no trial can use, each recording once with the reason: refused or too short.
+
+    ``min_speech_s``: the shortest segment that the system takes. A recording with less than
+    every duration is left out as a test side.
+    """
+    reasons: dict[Path, str] = {}
+    for trials in lists:
+        tested = {trial.test for trial in trials.trials}
+        for name in trials.files:
+            path = resolve(trials, name)
+            reason = embeddings.refused.get(path)
+            if reason is None:
+                speech = embeddings.speech[path]
+                reason = _too_short(path, speech, cuts, min_speech_s, tests=name in tested)
+            if reason is not None:
+                reasons[path] = reason
+    return list(reasons.values())
+
+
+def _too_short(
+    path: Path, speech: int, cuts: Cuts, min_speech_s: float, *, tests: bool
+) -> str | None:
+    # Named as what cannot be read is: without this machine's folders.
+    has = f"{path.parent.name}/{path.name}: has {speech / SAMPLE_RATE_HZ:.2f} s of net speech"
+    if speech < max(1, round(min_speech_s * SAMPLE_RATE_HZ)):
+        return f"{has}, and the model needs {min_speech_s:g} s"
+    if tests and all(cuts.samples(duration_s, speech) is None for duration_s in cuts.durations):
+        return f"{has}, less than the shortest duration, {min(cuts.durations):g} s"
+    return None
 
 
 def _rows(

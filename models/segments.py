@@ -151,13 +151,15 @@ def embed_trials(
     cuts: Cuts,
     degrade: Degradation,
     *,
+    channel: int | None = None,
     progress: bool = True,
 ) -> list[Embeddings]:
     """Embeddings of every segment that the lists need, for each of the ``embedders``.
 
     Enrolment sides are all the net speech of a file, clean. All systems see the same
     segments, and none sees one twice. A segment shorter than the most demanding system's
-    ``min_speech_s`` is left out for all. Files that cannot be used are noted as ``refused``.
+    ``min_speech_s`` is left out for all. Files that cannot be used are noted as ``refused``:
+    those of several channels too, unless ``channel`` chooses one (:func:`read_audio`).
     """
     speech: dict[Path, int] = {}
     refused: dict[Path, str] = {}
@@ -166,7 +168,7 @@ def embed_trials(
     sources = _sources(lists)
     batches = _Batches(embedders, results)
     with tqdm(total=len(sources), unit="file", disable=not progress) as bar:
-        for path, waveform in _net_speech(sources, refused):
+        for path, waveform in _net_speech(sources, refused, channel):
             speech[path] = len(waveform)
             for samples, condition in _wanted(sources[path], len(waveform), cuts):
                 if samples >= shortest:
@@ -179,7 +181,7 @@ def embed_trials(
 
 
 def _net_speech(
-    sources: dict[Path, _Source], refused: dict[Path, str]
+    sources: dict[Path, _Source], refused: dict[Path, str], channel: int | None
 ) -> Iterator[tuple[Path, Float32]]:
     vad = SileroVad()
     paths = list(sources)
@@ -189,7 +191,7 @@ def _net_speech(
             waveforms: dict[Path, Float32] = {}
             for path in near[j : j + VAD_FILES]:
                 try:
-                    waveforms[path] = read_audio(path).waveform
+                    waveforms[path] = read_audio(path, channel=channel).waveform
                 except AudioError as error:
                     # A report is shared: it names the file, not this machine's folders.
                     refused[path] = str(error).replace(str(path), f"{path.parent.name}/{path.name}")

@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 
 from engine.errors import VoxwatchError
 
-SUFFIXES = (".wav", ".flac", ".opus", ".ogg")
+# Names of what libsndfile reads by its content, so without RAW, and without MAT: rarely sound.
+SUFFIXES = (
+    *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus"),
+    *(".rf64", ".snd", ".sph", ".voc", ".w64", ".wav", ".wave"),
+)
 MAX_TARGETS = 20_000
 VOXCELEB_ID = re.compile(r"id\d{5}")
 
@@ -79,14 +83,19 @@ def read_trials(path: Path, root: Path | None = None) -> TrialList:
         trial = _parse(line, f"{path}, line {number}")
         for name in {trial.enrol, trial.test} - seen:
             if not (root / name).is_file():
-                raise TrialError(
-                    f"{path}, line {number}: there is no file {root / name}:"
-                    " name the folder that the paths start from as the audio root"
-                )
+                cure = _cure_of_missing(lines, root)
+                raise TrialError(f"{path}, line {number}: there is no file {root / name}: {cure}")
             seen.add(name)
         trials.append(trial)
     _check_kinds(trials, path)
     return TrialList(path.stem.removeprefix("trials_"), root, tuple(trials))
+
+
+def _cure_of_missing(lines: list[str], root: Path) -> str:
+    names = {name for line in lines for name in line.split()[1:3]}
+    if any((root / name).is_file() for name in names):
+        return "add it, or take the line out (other files of the list are there)"
+    return "name the folder that the list's paths start from with --audio-root"
 
 
 def _parse(line: str, place: str) -> Trial:

@@ -119,7 +119,9 @@ def test_noise_that_cannot_be_had_is_refused(tmp_path):
         Degradation(tmp_path / "none")
     (name,) = held_out_names(1, held_out=False)
     sf.write(tmp_path / name, np.full(100, 0.1), RATE_HZ)
-    with pytest.raises(ConditionError, match=r"no noise held out .*\(1 sound files\)"):
+    with pytest.raises(
+        ConditionError, match=r"no noise held out .*\(1 sound files\): add .*quarter"
+    ):
         Degradation(tmp_path)
     assert "pink" in Degradation().noise_source
 

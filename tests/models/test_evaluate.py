@@ -1,13 +1,16 @@
+import json
 import math
 
 import numpy as np
 import pytest
 import soundfile as sf
+from typer.testing import CliRunner
 
 from engine.bundle import BundleError
 from engine.errors import VoxwatchError
 from engine.scores import Scores
 from models import evaluate as evaluation
+from models.cli import app
 from models.conditions import Degradation
 from models.evaluate import BundleSystem, EvaluationError
 from models.report import as_markdown
@@ -110,7 +113,10 @@ def test_unusable_files_drop_their_trials_and_are_named(voices):
     lost = sum(bool({"ada/0.wav", "ben/0.wav"} & {t.enrol, t.test}) for t in trials.trials)
     assert report.rows[0].unusable == lost
     assert report.rows[0].trials == len(trials.trials) - lost
-    assert any("1 files could not be used" in n and "ada/0.wav" in n for n in report.notes)
+    assert any("2 recordings were left out" in n and "ada/0.wav" in n for n in report.notes)
+    ada, ben = sorted(report.left_out)
+    assert ada.startswith("ada/0.wav: not a sound file")
+    assert ben == "ben/0.wav: has 0.00 s of net speech, and the model needs 0.25 s"
     for path in voices.rglob("*.wav"):
         path.write_text("not sound")
     with pytest.raises(EvaluationError, match="none of the lists' files"):
@@ -170,6 +176,78 @@ def test_run_evaluates_a_bundle_with_the_real_detector(spoken, spectral_bundle):
         assert row.cosine["eer"].value == 0
     names = {path.name for path in (spoken / "out").iterdir()}
     assert names == {"report.json", "report.md", "det.png", "scores.png"}
+
+
+def test_noise_is_told_only_where_it_was_used():
+    degrade = Degradation()
+    cuts = Cuts((1.0,), ("clean", "telephone"))
+    assert evaluation.settings(cuts, degrade, 0)["noise"] is None
+    cuts = Cuts((1.0,), ("clean", "noise"))
+    assert evaluation.settings(cuts, degrade, 0)["noise"] == degrade.noise_source
+
+
+def evaluated(spoken, spectral_bundle, *options):
+    """The command on the list of ``spoken``, at all of its net speech, clean."""
+    arguments = ["evaluate", spoken / "trials_two.txt", "--audio-root", spoken / "wav"]
+    arguments += ["--bundle", spectral_bundle.folder, "--output", spoken / "out"]
+    arguments += ["--durations", "full", "--conditions", "clean", "--resamples", "0", *options]
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_recordings_left_out_are_named(spoken, spectral_bundle, voice):
+    sf.write(spoken / "wav" / "short.wav", voice("anna", 3.0)[: RATE_HZ // 5], RATE_HZ)
+    (spoken / "wav" / "text.wav").write_text("not sound")
+    with open(spoken / "trials_two.txt", "a") as file:
+        file.write("\n0 bert/0.wav text.wav\n0 bert/0.wav short.wav\n")
+    result = evaluated(spoken, spectral_bundle)
+    assert result.exit_code == 0
+    text, short, written = result.stderr.splitlines()[-3:]
+    assert text.startswith("left out: wav/text.wav: not a sound file")
+    assert short.startswith("left out: wav/short.wav: has 0.")
+    assert short.endswith("s of net speech, and the model needs 0.5 s")
+    assert written == f"written to {spoken / 'out'}"
+
+
+def test_a_channel_is_chosen_where_there_are_several(spoken, spectral_bundle, voice):
+    call = np.stack([voice("bert", 3.0, seed=5), voice("anna", 3.0, seed=5)], axis=1)
+    sf.write(spoken / "wav" / "call.wav", call, RATE_HZ)
+    pairs = "1 anna/0.wav call.wav\n1 call.wav anna/1.wav\n0 bert/0.wav call.wav\n"
+    (spoken / "trials_two.txt").write_text(pairs)
+    error = evaluated(spoken, spectral_bundle).exception
+    assert "wav/call.wav: has 2 channels" in str(error)
+    for channel, eer in ((0, 1), (1, 0)):  # Bert is heard on 0, Anna on 1
+        result = evaluated(spoken, spectral_bundle, "--channel", channel)
+        assert result.exit_code == 0
+        assert "left out:" not in result.stderr
+        report = json.loads((spoken / "out" / "report.json").read_bytes())
+        assert report["settings"]["channel"] == channel
+        (row,) = report["rows"]
+        assert (row["trials"], row["unusable"]) == (3, 0)
+        assert row["cosine"]["eer"]["value"] == eer
+    error = evaluated(spoken, spectral_bundle, "--channel", 2).exception
+    assert "wav/call.wav: has no channel 2: choose one with --channel 0 or 1" in str(error)
+
+
+def test_a_list_without_any_figure_is_refused(spoken, spectral_bundle, voice):
+    (spoken / "trials_two.txt").write_text("1 anna/0.wav anna/1.wav\n0 anna/0.wav odd.wav\n")
+    odd = spoken / "wav" / "odd.wav"
+    for sound, reason in (
+        (np.zeros(3 * RATE_HZ), "digital silence"),
+        (np.full(3 * RATE_HZ, np.nan), "NaN"),
+        (voice("bert", 3.0)[: RATE_HZ // 5], "the model needs 0.5 s"),
+    ):
+        sf.write(odd, sound, RATE_HZ, subtype="FLOAT")
+        error = evaluated(spoken, spectral_bundle).exception
+        assert isinstance(error, EvaluationError)
+        assert str(error).startswith("nothing was measured: ")
+        assert "replace the 1 recordings that were left out: wav/odd.wav: " in str(error)
+        assert reason in str(error)
+        assert "\n" not in str(error)
+        assert "--durations" not in str(error)  # none would help
+    assert list((spoken / "out").iterdir()) == []
+    error = evaluated(spoken, spectral_bundle, "--durations", "30").exception
+    assert "name shorter --durations, or --short keep" in str(error)
+    assert "less than the shortest duration, 30 s" in str(error)
 
 
 def test_bundle_system_cuts_what_is_longer_than_its_window(spectral_bundle, voice):

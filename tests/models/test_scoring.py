@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from engine.scores import Scores
 from models.metrics import LLR_METRICS, ORDER_METRICS, measure
-from models.scoring import MEAN_TARGETS, Cell, Scored, in_mean, mean, pooled_min_cllr, score_lists
+from models.scoring import (
+    MEAN_TARGETS,
+    Cell,
+    Scored,
+    in_mean,
+    left_out,
+    mean,
+    pooled_min_cllr,
+    score_lists,
+)
 from models.segments import FULL, Cuts, Embeddings
 from models.trials import Trial, TrialList
 
@@ -78,6 +87,23 @@ def speech_of(seconds: dict[str, float]) -> dict[Path, int]:
 CUTS = Cuts((1.0, 2.0, FULL), ("clean", "noise"))
 FILES = ("a/0", "a/1", "b/0", "b/1", "c/0")
 SECONDS = dict(zip(FILES, (0.25, 1.0, 1.5, 2.0, 2.5), strict=True))  # 0.25: too short to embed
+
+
+def test_recordings_that_no_trial_can_use_are_named_once_with_the_reason() -> None:
+    pairs = [(1, "a/1", "a/0"), (0, "a/1", "b/0"), (0, "a/0", "gone/0"), (0, "b/1", "c/0")]
+    embeddings = embeddings_of(speech_of(SECONDS), CUTS)
+    embeddings.refused[Path("/sounds/gone/0")] = "gone/0: is not there"
+    lists = [list_of(pairs), list_of(pairs, "again")]
+    too_short = f"a/0: has 0.25 s of net speech, and the model needs {Numbers.min_speech_s:g} s"
+    unusable = [too_short, "gone/0: is not there"]
+    assert left_out(lists, embeddings, CUTS, Numbers.min_speech_s) == unusable
+    # a/1 has 1 s, and is a voiceprint only; b/0 with 1.5 s has to be long enough for a test.
+    long = Cuts((2.0, 2.5), ("clean",))
+    tested = "b/0: has 1.50 s of net speech, less than the shortest duration, 2 s"
+    found = left_out(lists, embeddings, long, Numbers.min_speech_s)
+    assert found == [too_short, tested, "gone/0: is not there"]
+    kept = Cuts((2.0,), ("clean",), "keep")
+    assert left_out(lists, embeddings, kept, Numbers.min_speech_s) == unusable
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,7 +2,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import soundfile as sf
 
+from engine.audio import read_audio
 from models.trials import (
     Trial,
     TrialError,
@@ -38,7 +40,8 @@ def test_root_may_lie_elsewhere(tmp_path):
     file = tmp_path / "list.txt"
     file.write_text("1 a/1.wav a/1.wav\n0 a/1.wav b/1.wav\n")
     assert load_trials(file, tmp_path / "wav").root == tmp_path / "wav"
-    with pytest.raises(TrialError, match=r"line 1: there is no file .*1\.wav"):
+    missing = r"line 1: there is no file .*1\.wav: name the folder .* with --audio-root"
+    with pytest.raises(TrialError, match=missing):
         load_trials(file)
 
 
@@ -47,7 +50,8 @@ def test_root_may_lie_elsewhere(tmp_path):
     [
         ("1 a/1.wav a/2.wav\n1 a/1.wav\n", "line 2: expected .* got 2 words"),
         ("1 a/1.wav a/2.wav\n\n2 a/1.wav b/1.wav\n", "line 3: the label must be 1 .* got '2'"),
-        ("1 a/1.wav a/2.wav\n0 a/1.wav c/1.wav\n", "line 2: there is no file .*c/1.wav"),
+        ("1 a/1.wav a/2.wav\n0 a/1.wav c/1.wav\n", "line 2: there is no file .*c/1.wav: add it"),
+        ("0 a/1.wav c/1.wav\n1 a/1.wav a/2.wav\n", "line 1: .*c/1.wav: add it, or take the line"),
         ("", "has no trials"),
         ("1 a/1.wav a/2.wav\n", r"no trial labelled 0 \(two speakers\)"),
         ("0 a/1.wav b/1.wav\n", r"no trial labelled 1 \(one speaker\)"),
@@ -84,6 +88,17 @@ def test_folder_gives_all_targets_and_as_many_nontargets_over_all_pairs(tmp_path
     assert len({frozenset(pair) for pair in nontargets}) == 12
     used = [frozenset((enrol[0], test[0])) for enrol, test in nontargets]
     assert all(used.count(frozenset(pair)) == 2 for pair in combinations("abcd", 2))
+
+
+def test_folder_takes_whatever_can_be_read(tmp_path):
+    sound = np.sin(np.arange(1600) / 10)
+    named = {"caf": "CAF", "aiff": "AIFF", "au": "AU", "w64": "W64", "mp3": "MP3", "oga": "OGG"}
+    names = [f"{speaker}/{end.upper()}.{end}" for speaker in "ab" for end in named]
+    make_files(tmp_path, *names, "a/a.raw", "a/a.mat", "a/a.m4a")
+    for name in names:
+        sf.write(tmp_path / name, sound, 16000, format=named[name.rsplit(".", 1)[1]])
+        assert len(read_audio(tmp_path / name).waveform)
+    assert sorted(trials_of_folder(tmp_path).files) == sorted(names)
 
 
 def test_folder_stops_at_what_there_is_and_at_the_most_allowed(tmp_path):
