@@ -8,6 +8,7 @@ of float32 at 16 kHz; each draws its own subset of the batch.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -25,6 +26,10 @@ RIR_SAMPLES = 8000
 MU = 255.0
 
 Float32 = NDArray[np.float32]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Width = Annotated[int, msgspec.Meta(ge=0)]
+Decibels = Annotated[float, msgspec.Meta(ge=-100, le=100)]
 
 
 class CorpusError(VoxwatchError):
@@ -113,20 +118,20 @@ def telephone(x: Tensor) -> Tensor:
 class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probability of each effect on a crop, and the ranges they draw from."""
 
-    reverberation: float = 0.4
-    equaliser: float = 0.5
-    noise: float = 0.45
-    babble: float = 0.2
-    telephone: float = 0.15
-    band_limit: float = 0.1
-    clipping: float = 0.05
-    opus: float = 0.15
-    noise_snr_db: tuple[float, float] = (0.0, 20.0)
-    babble_snr_db: tuple[float, float] = (5.0, 20.0)
-    speed: float = 0.5  # of drawing a speed of `data.speeds` anew, the unchanged one among them
-    rooms: int = 1500
-    frequency_mask_bins: int = 8
-    time_mask_frames: int = 12
+    reverberation: Probability = 0.4
+    equaliser: Probability = 0.5
+    noise: Probability = 0.45
+    babble: Probability = 0.2
+    telephone: Probability = 0.15
+    band_limit: Probability = 0.1
+    clipping: Probability = 0.05
+    opus: Probability = 0.15
+    noise_snr_db: tuple[Decibels, Decibels] = (0.0, 20.0)
+    babble_snr_db: tuple[Decibels, Decibels] = (5.0, 20.0)
+    speed: Probability = 0.5  # of drawing one of `data.speeds` anew, the unchanged among them
+    rooms: Count = 1500
+    frequency_mask_bins: Width = 8
+    time_mask_frames: Width = 12
 
 
 class Augment:

@@ -11,10 +11,11 @@ import copy
 import hashlib
 import json
 import os
+import re
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,15 @@ from tqdm import tqdm
 
 from engine.errors import VoxwatchError
 from engine.vad import SAMPLE_RATE_HZ
-from models.augment import Augment, AugmentConfig, load_noise, noise_files, simulate_rooms
+from models.augment import (
+    Augment,
+    AugmentConfig,
+    Count,
+    Probability,
+    load_noise,
+    noise_files,
+    simulate_rooms,
+)
 from models.checkpoint import CheckpointError, read_checkpoint
 from models.corpus import MAX_CODED_S, Corpus, is_coded, prepare, prepare_coded
 from models.frontend import LogMel
@@ -39,6 +48,14 @@ from models.network import Architecture, NeXtTDNN
 from models.teacher import TARGETS_FILE, Targets, read_targets, write_targets
 
 SUB_CENTRE_SPREAD = 0.1  # of a class's own length, at random
+LARGEST = 1e9  # of a setting: above every sensible one, and infinity is refused
+
+Positive = Annotated[float, msgspec.Meta(gt=0, le=LARGEST)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Part = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Crop = Annotated[float, msgspec.Meta(ge=0.2, le=LARGEST)]  # the network needs ten frames of 10 ms
+OUT_OF_BOUNDS = re.compile(r"Expected `\w+` (\S+ \S+) - at `\$\.(.+)`")  # as msgspec says it
 
 
 class TrainingError(VoxwatchError):
@@ -49,7 +66,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Shape of the network; see :class:`models.network.Architecture`, which would let a
     misspelt field pass."""
 
-    channels: int = 128
+    channels: Annotated[int, msgspec.Meta(ge=8)] = 128
     depths: tuple[int, int, int] = (3, 3, 3)
     kernel_sizes: tuple[int, ...] = (7, 65)
     light: bool = False
@@ -62,49 +79,45 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: Path
     noise: Path
     teacher: Path | None = None
-    teacher_windows: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # of the crop, in its target
-    heldout_share: float = 0.3  # of the speakers of `heldout_sources` with `heldout_min_s`
+    teacher_windows: Probability = 0.0  # of the crop, in its target
+    heldout_share: Part = 0.3  # of the speakers of `heldout_sources` with `heldout_min_s`
     heldout_sources: tuple[str, ...] = ("common_voice_6_1", "speechocean762")
-    heldout_min_s: float = 9.0
+    heldout_min_s: NotNegative = 9.0
     unlabelled_sources: tuple[str, ...] = ("common_voice_en_unlabelled", "intent_unlabelled")
-    speeds: tuple[float, ...] = (1.0, 0.9, 1.1)
-    coded_share: float = 0.25
-    crops_s: tuple[float, ...] = (2.0,)
-    crop_weights: tuple[float, ...] = (1.0,)
-    batch_s: float = 128.0  # seconds of speech in a batch: short crops come in larger batches
-    utterances_per_speaker: int = 1
+    speeds: tuple[Positive, ...] = (1.0, 0.9, 1.1)
+    coded_share: Probability = 0.25
+    crops_s: tuple[Crop, ...] = (2.0,)
+    crop_weights: tuple[NotNegative, ...] = (1.0,)
+    batch_s: Positive = 128.0  # seconds of speech in a batch: short crops come in larger batches
+    utterances_per_speaker: Count = 1
 
 
 class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Weights of the losses; zero leaves one out."""
 
-    aam: float = 1.0
-    distillation: float = 0.0
-    triplet: float = 0.0
-    ge2e: float = 0.0
-    scale: float = 30.0
-    margin: float = 0.2
-    margin_steps: tuple[float, float] = (0.2, 0.5)  # ramp between these shares of all steps
-    sub_centres: int = 1
-
-
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+    aam: NotNegative = 1.0
+    distillation: NotNegative = 0.0
+    triplet: NotNegative = 0.0
+    ge2e: NotNegative = 0.0
+    scale: Positive = 30.0
+    margin: NotNegative = 0.2
+    margin_steps: tuple[Probability, Probability] = (0.2, 0.5)  # the ramp, in shares of all steps
+    sub_centres: Count = 1
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """AdamW with warm-up, a constant stretch and a decay to zero."""
 
-    steps: Positive
-    until: Positive | None = None  # stop here, to go on with other settings and --resume
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup_steps: Positive = 300
+    steps: Count
+    until: Count | None = None  # stop here, to go on with other settings and --resume
+    learning_rate: Positive = 2e-3
+    weight_decay: NotNegative = 0.05
+    warmup_steps: Count = 300
     decay_share: Share = 0.35
-    clip_norm: float = 3.0
-    ema: float = 0.998
-    evaluate_every: Positive = 500
-    checkpoint_minutes: float = 4.0
+    clip_norm: Positive = 3.0
+    ema: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.998
+    evaluate_every: Count = 500
+    checkpoint_minutes: NotNegative = 4.0
     compile: bool = True  # minutes once for each crop length, then about a third faster
 
 
@@ -121,17 +134,31 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load_config(path: Path) -> Config:
     """Read and validate a TOML file; :class:`TrainingError` names the field that is wrong."""
+    document: dict[str, Any] = {}
     try:
         with open(path, "rb") as file:
-            config = msgspec.convert(tomllib.load(file), Config, dec_hook=lambda t, v: t(v))
+            document = tomllib.load(file)
+        config = msgspec.convert(document, Config, dec_hook=lambda t, v: t(v))
     except OSError as error:
         raise TrainingError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TrainingError(f"{path} is no text: name a configuration in TOML") from error
     except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
-        raise TrainingError(f"{path}: {error}") from error
+        raise TrainingError(f"{path}: {_with_value(str(error), document)}") from error
     _check_config(path, config)
     return config
+
+
+def _with_value(message: str, document: dict[str, Any]) -> str:
+    """What msgspec says of a number out of bounds, with the number, which it leaves out."""
+    found = OUT_OF_BOUNDS.fullmatch(message)
+    if found is None:
+        return message
+    bound, place = found.groups()
+    value: Any = document
+    for key in re.findall(r"\w+", place):
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return f"{place} must be {bound}, not {value}"
 
 
 def _check_config(path: Path, config: Config) -> None:
@@ -143,10 +170,15 @@ def _check_config(path: Path, config: Config) -> None:
         raise TrainingError(f"{path}: network: {error}") from error
     if len(data.crops_s) != len(data.crop_weights) or not data.crops_s:
         raise TrainingError(f"{path}: data.crops_s and data.crop_weights differ in length")
-    if data.batch_s < max(data.crops_s) * data.utterances_per_speaker * 2:
-        raise TrainingError(f"{path}: data.batch_s must hold two speakers' longest crops")
-    if data.speeds[:1] != (1.0,) or min(data.speeds) <= 0:
-        raise TrainingError(f"{path}: data.speeds must begin with 1.0, and all be positive")
+    if not any(data.crop_weights):
+        raise TrainingError(f"{path}: data.crop_weights are all 0: one must be above 0")
+    if data.batch_s < (least := max(data.crops_s) * data.utterances_per_speaker * 2):
+        raise TrainingError(
+            f"{path}: data.batch_s must hold two speakers' longest crops: it is {data.batch_s},"
+            f" and must be >= {least}"
+        )
+    if data.speeds[:1] != (1.0,):
+        raise TrainingError(f"{path}: data.speeds must begin with 1.0")
     if max(loss.aam, loss.distillation, loss.triplet, loss.ge2e) <= 0:
         raise TrainingError(f"{path}: every loss has weight 0: give loss.aam one")
     for name in ("ge2e", "triplet"):
@@ -161,7 +193,8 @@ def _check_config(path: Path, config: Config) -> None:
 def prepare_data(config: Config) -> None:
     """Everything a run reads, made once: speech, coded copies, rooms, noise, teacher targets.
 
-    Raises :class:`TrainingError` for a cache that was made from something else.
+    Raises :class:`TrainingError` for a cache that was made from something else, and
+    :class:`models.corpus.CorpusError` for speech or noise that is missing or cannot be read.
     """
     data, cache = config.data, config.data.cache
     indexed, manifest = (cache / "index.csv").exists(), data.root / "train" / "manifest.csv"
@@ -171,15 +204,17 @@ def prepare_data(config: Config) -> None:
         raise TrainingError(
             f"the teacher's weights are not at {data.teacher}: README says where they come from"
         )
+    # Noise before the long work on speech: what is wrong with it is said at once.
+    noise = None if (cache / "noise.npy").exists() else load_noise(data.noise)
     _check_sources(config)
+    if noise is not None:
+        _store(cache / "noise.npy", noise)
     if not indexed:
         prepare(data.root, cache)
     if data.coded_share > 0 and not is_coded(cache, data.coded_share):
         prepare_coded(cache, data.coded_share)
     if not (cache / "rooms.npy").exists():
         _store(cache / "rooms.npy", simulate_rooms(config.augment.rooms, config.seed))
-    if not (cache / "noise.npy").exists():
-        _store(cache / "noise.npy", load_noise(data.noise))
     if data.teacher is not None and not (cache / TARGETS_FILE).exists():
         write_targets(Corpus(cache), data.teacher, cache / TARGETS_FILE, data.speeds)
 
@@ -224,6 +259,18 @@ def held_out(corpus: Corpus, data: Data) -> list[str]:
     return sorted(eligible[: round(data.heldout_share * len(eligible))])
 
 
+def _widened(targets: Targets, size: int) -> Targets:
+    """Targets of ``size``: fewer speakers have fewer principal axes, and 0 on the others."""
+    missing = size - targets.means.shape[-1]
+    if missing <= 0:
+        return targets
+    return replace(
+        targets,
+        means=np.pad(targets.means, ((0, 0), (0, 0), (0, missing))),
+        windows=[np.pad(x, ((0, 0), (0, missing))) for x in targets.windows],
+    )
+
+
 class Sampler:
     """Draws crops of training speakers: waveforms, class labels and teacher targets."""
 
@@ -248,11 +295,28 @@ class Sampler:
         self._speed_probability = config.augment.speed
         self._targets: Targets | None = None
         if config.data.teacher is not None:
-            self._targets = read_targets(config.data.cache / TARGETS_FILE)
+            size = Architecture(**msgspec.structs.asdict(config.network)).embedding_size
+            self._targets = _widened(read_targets(config.data.cache / TARGETS_FILE), size)
             if self._targets.speeds != config.data.speeds:
                 raise TrainingError(f"{TARGETS_FILE} was made for other speeds: delete it")
             row = {s: i for i, s in enumerate(self._targets.speakers)}
             self._row = [row[s] for s in self.speakers]
+        self._check_batches()
+
+    def _check_batches(self) -> None:
+        """A batch has a speaker once. Raises :class:`TrainingError` for one of too many."""
+        data = self._data
+        pairs = zip(data.crops_s, data.crop_weights, strict=True)
+        groups = self._groups(min(crop_s for crop_s, weight in pairs if weight > 0))
+        if groups > len(self.speakers):
+            raise TrainingError(
+                f"a batch of {groups} speakers, but only {len(self.speakers)} to train on:"
+                f" lower data.batch_s, which is {data.batch_s}"
+            )
+
+    def _groups(self, crop_s: float) -> int:
+        """Speakers in a batch of crops of this length."""
+        return int(self._data.batch_s / crop_s) // self._data.utterances_per_speaker
 
     def class_centres(self) -> NDArray[np.float32] | None:
         """Teacher targets in the order of the class labels, to start the classifier from."""
@@ -266,11 +330,7 @@ class Sampler:
         data = self._data
         weights = np.array(data.crop_weights) / sum(data.crop_weights)
         crop_s = data.crops_s[rng.choice(len(weights), p=weights)]
-        groups = int(data.batch_s / crop_s) // data.utterances_per_speaker
-        if groups > len(self.speakers):
-            raise TrainingError(
-                f"a batch of {groups} speakers, but only {len(self.speakers)}: lower data.batch_s"
-            )
+        groups = self._groups(crop_s)
         drawn = rng.choice(len(self.speakers), groups, replace=False, p=self._probability)
         waveforms, labels, targets = [], [], []
         for index in drawn:
@@ -559,37 +619,37 @@ def _loop(
     _forget_after(output / "log.jsonl", learner.step)
     schedule, saved = settings.schedule, time.monotonic()
     steps = min(schedule.steps, schedule.until or schedule.steps)
-    bar = tqdm(total=steps, initial=learner.step, unit="step", mininterval=5)
     mark = time.monotonic()
-    while learner.step < steps:
-        rng = np.random.default_rng([settings.seed, learner.step])
-        augment.generator.manual_seed(int(rng.integers(2**62)))
-        waveforms, labels, targets = sampler.batch(rng)
-        with torch.no_grad():
-            features = learner.front_end(augment(waveforms).to(learner.device))
-            features = augment.mask_features(features.cpu()).to(learner.device)
-        moved = None if targets is None else targets.to(learner.device)
-        losses = learner.train_step(features, labels.to(learner.device), moved)
-        bar.update()
-        learner.elapsed_s += time.monotonic() - mark
-        mark = time.monotonic()
-        if learner.step % 50 == 0:
-            values = {name: round(float(value), 4) for name, value in losses.items()}
-            for name, value in values.items():
-                writer.add_scalar(f"loss/{name}", value, learner.step)
-            bar.set_postfix(values, refresh=False)
-        if learner.step % settings.schedule.evaluate_every == 0 or learner.step == steps:
-            rates = development.error_rates(learner.encoder())
-            for name, value in rates.items():
-                writer.add_scalar(f"eer/{name}", value, learner.step)
-            _append(output / "log.jsonl", learner, losses, rates)
-            tqdm.write(f"step {learner.step}: EER {rates}")
-        if time.monotonic() - saved > settings.schedule.checkpoint_minutes * 60:
-            learner.save(output / "last.pt")
-            saved = time.monotonic()
+    # Closed before an error is printed, or the message would stand on the bar's line.
+    with tqdm(total=steps, initial=learner.step, unit="step", mininterval=5) as bar:
+        while learner.step < steps:
+            rng = np.random.default_rng([settings.seed, learner.step])
+            augment.generator.manual_seed(int(rng.integers(2**62)))
+            waveforms, labels, targets = sampler.batch(rng)
+            with torch.no_grad():
+                features = learner.front_end(augment(waveforms).to(learner.device))
+                features = augment.mask_features(features.cpu()).to(learner.device)
+            moved = None if targets is None else targets.to(learner.device)
+            losses = learner.train_step(features, labels.to(learner.device), moved)
+            bar.update()
+            learner.elapsed_s += time.monotonic() - mark
+            mark = time.monotonic()
+            if learner.step % 50 == 0:
+                values = {name: round(float(value), 4) for name, value in losses.items()}
+                for name, value in values.items():
+                    writer.add_scalar(f"loss/{name}", value, learner.step)
+                bar.set_postfix(values, refresh=False)
+            if learner.step % settings.schedule.evaluate_every == 0 or learner.step == steps:
+                rates = development.error_rates(learner.encoder())
+                for name, value in rates.items():
+                    writer.add_scalar(f"eer/{name}", value, learner.step)
+                _append(output / "log.jsonl", learner, losses, rates)
+                tqdm.write(f"step {learner.step}: EER {rates}")
+            if time.monotonic() - saved > settings.schedule.checkpoint_minutes * 60:
+                learner.save(output / "last.pt")
+                saved = time.monotonic()
     learner.save(output / "last.pt")
     writer.close()
-    bar.close()
 
 
 def _forget_after(path: Path, step: int) -> None:

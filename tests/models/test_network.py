@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,27 @@ def test_features_of_the_official_front_end_give_the_same_embedding(
         found = reference_network(PUBLISHED[1])(features)[0].numpy()
     expected = np.array(reference[PUBLISHED[1]]["embedding"])
     assert np.linalg.norm(found - expected) < 1e-4 * np.linalg.norm(expected)
+
+
+# Forward and backward of every narrow width, as a training step in bf16 has them.
+NARROW = """
+import torch
+from models.network import DepthwiseConv
+for width in (8, 16, 24, 32, 48):
+    for taps in (7, 15, 31, 65):
+        conv = DepthwiseConv(width, taps)
+        x = torch.randn(4, 100, width)
+        with torch.autocast("cpu", torch.bfloat16):
+            y = conv(x)
+        torch.autograd.backward(y.float().square().sum())
+        torch.testing.assert_close(y.float(), conv(x), rtol=0.05, atol=0.05)
+"""
+
+
+def test_no_narrow_convolution_hangs_in_bf16() -> None:
+    """In a process of its own: nothing interrupts a hang in oneDNN (seen on CPUs with AMX)."""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", NARROW], cwd=root, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("light", [False, True])

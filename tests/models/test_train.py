@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ import soundfile as sf
 import torch
 from typer.testing import CliRunner, Result
 
+from models.augment import CorpusError
 from models.cli import app
 from models.corpus import Corpus
 from models.train import (
@@ -27,6 +29,7 @@ from models.train import (
     run,
 )
 
+CONFIGS = sorted((Path(__file__).parents[2] / "models" / "configs").glob("*.toml"))
 RATE = 16_000
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 CONFIG = """
@@ -98,6 +101,15 @@ def write_config(
 ) -> Path:
     text = CONFIG.format(root=data, steps=steps, minutes=minutes, data=data_extra, extra=extra)
     path.write_text(text)
+    return path
+
+
+def set_value(path: Path, section: str, line: str) -> Path:
+    """Give the file's ``section``, which it may lack, this line in place of its own."""
+    text = re.sub(rf"^{line.split()[0]} = .*\n", "", path.read_text(), flags=re.MULTILINE)
+    if f"[{section}]" not in text:
+        text += f"[{section}]\n"
+    path.write_text(text.replace(f"[{section}]\n", f"[{section}]\n{line}\n"))
     return path
 
 
@@ -302,6 +314,118 @@ def test_crops_carry_the_teachers_view_of_themselves(
     assert not torch.allclose(drawn[0.0][2], drawn[1.0][2], atol=1e-3)
 
 
+def test_fewer_speakers_than_axes_learn_from_a_teacher(
+    data: Path, teacher_weights: Path, tmp_path: Path
+) -> None:
+    path = write_config(
+        data,
+        tmp_path / "c.toml",
+        steps=2,
+        data_extra=f'teacher = "{teacher_weights}"\nteacher_windows = 0.5',
+        extra="[loss]\ndistillation = 10.0",
+    )
+    path.write_text(path.read_text().replace(f"{data}/cache", f"{tmp_path}/cache"))
+    run(path, tmp_path / "out", threads=1)
+    entry = json.loads((tmp_path / "out" / "log.jsonl").read_text().splitlines()[-1])
+    assert 0 < entry["distillation"] < 2
+    config = load_config(path)
+    corpus = Corpus(config.data.cache)
+    sampler = Sampler(corpus, config, held_out(corpus, config.data))
+    centres, (_, _, targets) = sampler.class_centres(), sampler.batch(np.random.default_rng(0))
+    assert centres is not None
+    assert targets is not None
+    for x in (centres, targets.numpy()):
+        assert x.shape[1] == 192
+        assert not x[:, 12:].any()  # twelve speakers have twelve axes
+        np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1, rtol=1e-5)
+
+
+def test_a_batch_of_too_many_speakers_is_said_before_a_step(data: Path, tmp_path: Path) -> None:
+    config = load_config(
+        set_value(write_config(data, tmp_path / "c.toml"), "data", "batch_s = 7.0")
+    )
+    prepare_data(config)
+    corpus = Corpus(config.data.cache)
+    with pytest.raises(TrainingError, match=r"7 speakers, but only 6 .*batch_s, which is 7\.0"):
+        Sampler(corpus, config, held_out(corpus, config.data))
+
+
+def test_a_crop_that_is_never_drawn_needs_no_speakers(data: Path, tmp_path: Path) -> None:
+    path = write_config(data, tmp_path / "c.toml")
+    set_value(path, "data", "crops_s = [0.5, 1.0]")
+    config = load_config(set_value(path, "data", "crop_weights = [0.0, 1.0]"))
+    prepare_data(config)
+    corpus = Corpus(config.data.cache)
+    sampler = Sampler(corpus, config, held_out(corpus, config.data))
+    assert sampler.batch(np.random.default_rng(0))[0].shape == (6, RATE)
+
+
+def test_an_error_does_not_stand_on_the_line_of_the_bar(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def failing(*_: object) -> None:
+        raise TrainingError("the loss is not finite")
+
+    monkeypatch.setattr(Learner, "train_step", failing)
+    config = write_config(data, tmp_path / "c.toml")
+    with pytest.raises(TrainingError, match="not finite"):
+        run(config, tmp_path / "out", threads=1)
+    shown = capsys.readouterr().err
+    assert "0/8" in shown
+    assert shown.endswith("\n")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_that_comes_with_it_is_valid(path: Path) -> None:
+    assert load_config(path).network.channels == 128
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "message"),
+    [
+        ("schedule", "steps = 0", "schedule.steps must be >= 1, not 0"),
+        ("schedule", "learning_rate = 0.0", "schedule.learning_rate must be > 0.0, not 0.0"),
+        ("schedule", "learning_rate = -1", "schedule.learning_rate must be > 0.0, not -1"),
+        ("schedule", "learning_rate = inf", "schedule.learning_rate must be <= 1000000000.0, not"),
+        ("schedule", "weight_decay = -0.1", "schedule.weight_decay must be >= 0.0, not -0.1"),
+        ("schedule", "clip_norm = 0", "schedule.clip_norm must be > 0.0, not 0"),
+        ("schedule", "ema = 1.0", "schedule.ema must be < 1.0, not 1.0"),
+        ("schedule", "checkpoint_minutes = nan", "checkpoint_minutes must be >= 0.0, not nan"),
+        ("data", "crops_s = [0.0]", "data.crops_s[0] must be >= 0.2, not 0.0"),
+        ("data", "crop_weights = [0.0]", "data.crop_weights are all 0: one must be above 0"),
+        ("data", "crop_weights = [-1.0]", "data.crop_weights[0] must be >= 0.0, not -1.0"),
+        ("data", "batch_s = -1.0", "data.batch_s must be > 0.0, not -1.0"),
+        ("data", "heldout_share = 0.0", "data.heldout_share must be > 0.0, not 0.0"),
+        ("data", "heldout_share = 1.0", "data.heldout_share must be < 1.0, not 1.0"),
+        ("data", "heldout_min_s = -1", "data.heldout_min_s must be >= 0.0, not -1"),
+        ("data", "coded_share = 1.5", "data.coded_share must be <= 1.0, not 1.5"),
+        ("data", "speeds = [1.0, 0.0]", "data.speeds[1] must be > 0.0, not 0.0"),
+        ("data", "utterances_per_speaker = 0", "data.utterances_per_speaker must be >= 1, not 0"),
+        ("augment", "rooms = 0", "augment.rooms must be >= 1, not 0"),
+        ("augment", "opus = 3.0", "augment.opus must be <= 1.0, not 3.0"),
+        ("augment", "babble = -0.1", "augment.babble must be >= 0.0, not -0.1"),
+        ("augment", "noise_snr_db = [0.0, inf]", "noise_snr_db[1] must be <= 100.0, not inf"),
+        ("augment", "time_mask_frames = -1", "augment.time_mask_frames must be >= 0, not -1"),
+        ("loss", "scale = nan", "loss.scale must be > 0.0, not nan"),
+        ("loss", "scale = 0", "loss.scale must be > 0.0, not 0"),
+        ("loss", "aam = -1.0", "loss.aam must be >= 0.0, not -1.0"),
+        ("loss", "margin = nan", "loss.margin must be >= 0.0, not nan"),
+        ("loss", "margin_steps = [0.2, 2.0]", "loss.margin_steps[1] must be <= 1.0, not 2.0"),
+        ("loss", "sub_centres = 0", "loss.sub_centres must be >= 1, not 0"),
+        ("network", "channels = 0", "network.channels must be >= 8, not 0"),
+    ],
+)
+def test_a_number_out_of_bounds_is_named_with_its_bound(
+    data: Path, tmp_path: Path, section: str, line: str, message: str
+) -> None:
+    path = set_value(write_config(data, tmp_path / "c.toml"), section, line)
+    with pytest.raises(TrainingError, match=re.escape(f"{path}: ") + ".*" + re.escape(message)):
+        load_config(path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -353,3 +477,12 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
     config = write_config(tmp_path / "nowhere", tmp_path / "c.toml")
     with pytest.raises(TrainingError, match=r"manifest\.csv is missing"):
         run(config, tmp_path / "out", threads=1)
+
+
+def test_noise_is_missed_before_speech_is_prepared(data: Path, tmp_path: Path) -> None:
+    path = write_config(data, tmp_path / "c.toml")
+    set_value(path, "data", f'cache = "{tmp_path}/cache"')
+    set_value(path, "data", f'noise = "{tmp_path}/nowhere"')
+    with pytest.raises(CorpusError, match=r"no noise to train with in .*nowhere"):
+        run(path, tmp_path / "out", threads=1)
+    assert not (tmp_path / "cache").exists()
