@@ -110,7 +110,7 @@ def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
     if path.is_dir():
         raise AudioError(f"{path}: is a folder: name a sound file in it")
     if not path.exists():
-        raise AudioError(f"{path}: no such file")
+        raise AudioError(f"{path}: no such file: check the path")
     if not path.is_file():
         raise AudioError(f"{path}: not a regular file: save the sound to a file first")
     if path.stat().st_size == 0:

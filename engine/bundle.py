@@ -179,7 +179,9 @@ def _read_manifest(folder: Path) -> Manifest:
                 f"{folder} has an ONNX file but no {MANIFEST_FILE}: import the checkpoint it was"
                 " made from with `voxwatch models import`"
             ) from error
-        raise BundleError(f"{folder} is no model bundle: it has no {MANIFEST_FILE}") from error
+        raise BundleError(
+            f"{folder} is no model bundle, for it has no {MANIFEST_FILE}: name another folder"
+        ) from error
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -46,9 +46,11 @@ def load_noise(folder: Path) -> Float32:
     pieces = []
     for path in noise_files(folder):
         try:
-            waveform, _ = sf.read(path, dtype="float32")
+            waveform, rate_hz = sf.read(path, dtype="float32")
         except sf.LibsndfileError as error:
             raise CorpusError(f"{path} is no sound file that can be read: remove it") from error
+        if rate_hz != SAMPLE_RATE_HZ or waveform.ndim != 1:
+            raise CorpusError(f"{path} is not mono at {SAMPLE_RATE_HZ} Hz: convert it")
         power = float(np.mean(waveform**2))
         if power > 0:
             pieces.append(waveform / np.float32(np.sqrt(power)))
@@ -218,8 +220,10 @@ class Augment:
         return torch.pow(10.0, gain_db.squeeze(1) / 20)
 
     def _noise_crops(self, x: Tensor) -> Tensor:
-        starts = self._integers(len(self._noise) - x.shape[1], len(x))
-        return self._noise.unfold(0, x.shape[1], 1)[starts]
+        times = x.shape[1] // len(self._noise) + 1  # 1, unless a crop is longer than all of it
+        noise = self._noise.repeat(times) if times > 1 else self._noise
+        starts = self._integers(len(noise) - x.shape[1], len(x))
+        return noise.unfold(0, x.shape[1], 1)[starts]
 
     def _babble(self, x: Tensor) -> Tensor:
         """Three to six other voices of the batch, each starting anywhere."""

@@ -117,3 +117,22 @@ def test_noise_is_split_between_training_and_evaluation(tmp_path: Path) -> None:
 def test_a_folder_without_noise_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no noise"):
         load_noise(tmp_path)
+
+
+def test_little_noise_is_heard_over_and_over() -> None:
+    config = msgspec.structs.replace(OFF, noise=1.0, noise_snr_db=(0.0, 0.0))
+    for count in (100, 15_999, 16_000, 16_001):
+        x = speech()
+        heard = Augment(config, NOISE[:count], ROOMS, 1)(x)
+        added = (heard / heard.abs().amax() - x / x.abs().amax()).square().mean(dim=1)
+        assert bool((added > 0).all()), count
+        assert bool(heard.isfinite().all())
+
+
+@pytest.mark.parametrize(("rate_hz", "channels"), [(24_000, 1), (16_000, 2)])
+def test_noise_of_another_form_is_named(tmp_path: Path, rate_hz: int, channels: int) -> None:
+    sound = np.tile(NOISE[:24_000, None] * 0.1, (1, channels))
+    for i in range(4):  # some of them are trained with
+        sf.write(tmp_path / f"n{i}.opus", sound, rate_hz, format="OGG", subtype="OPUS")
+    with pytest.raises(CorpusError, match=r"n\d.opus is not mono at 16000 Hz: convert it"):
+        load_noise(tmp_path)
