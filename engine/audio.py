@@ -25,6 +25,7 @@ FULL_SCALE = 0.999  # within 0.01 dB of full scale, whatever the sample format's
 CLIPPED_RUN_SAMPLES = 3  # a lone sample at full scale is a peak; a flat run is clipping
 MAX_CLIPPED = 0.01  # of a recording to be judged: beyond, distortion reaches the mel bands
 MP3_SHARE = 0.99  # of the bytes stated: what is appended or cut by taggers is less
+MP3_TAG_BYTES = 128  # of an ID3v1 tag at the end, which a header may count
 BLOCK_FRAMES = 1 << 18  # a header may claim any length: memory grows with what is really there
 
 Float32 = NDArray[np.float32]
@@ -102,8 +103,11 @@ def _check_mp3_length(path: Path) -> None:
     place = at + 8 + 4 * (flags & 1)  # behind the number of frames
     stated = int.from_bytes(frame[place : place + 4], "big") if flags & 2 else 0
     there = path.stat().st_size - start
-    if there < stated * MP3_SHARE:
-        raise AudioError(f"{path}: cut short: {there} bytes of {stated}: copy it again")
+    if there < min(stated * MP3_SHARE, stated - MP3_TAG_BYTES):
+        raise AudioError(
+            f"{path}: cut short: {there} bytes of {stated}: copy it again, or convert it to WAV if"
+            " it is meant to be so"
+        )
 
 
 def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:

@@ -266,8 +266,8 @@ def check_output(folder: Path, *, uncalibrated: bool = False) -> None:
         raise BundleError(f"{folder} exists and is not a model bundle: choose another output")
     if uncalibrated and _calibrated(folder):
         raise BundleError(
-            f"{folder} holds a calibrated bundle, which would be lost: choose another output, or"
-            " delete it first"
+            f"{folder} holds a bundle with a calibration, or that cannot be read, which would be"
+            " lost: choose another output, or delete it first"
         )
     above = next(p for p in (folder.resolve().parent, *folder.resolve().parents) if p.exists())
     if not os.access(above, os.W_OK):
@@ -281,12 +281,13 @@ def _replaceable(folder: Path) -> bool:
 
 
 def _calibrated(folder: Path) -> bool:
+    """Whether a folder has a manifest with a calibration, or one that cannot be read."""
     if not (folder / MANIFEST_FILE).exists():
         return False
     try:
-        return load_bundle(folder).manifest.calibration is not None
-    except BundleError:  # damaged: nothing to keep
-        return False
+        return _read_manifest(folder).calibration is not None
+    except BundleError:  # of another version, it may be
+        return True
 
 
 def _write_folder(folder: Path, files: dict[str, bytes]) -> None:

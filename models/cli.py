@@ -59,7 +59,7 @@ def verify(
     provider: ProviderOption = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     allow_poor: Annotated[
-        bool, typer.Option("--allow-poor", help="Go on with clipped or little speech.")
+        bool, typer.Option("--allow-poor", help="Go on with clipped, little or unlike speech.")
     ] = False,
 ) -> None:
     """Compare recordings: is it the same voice?
@@ -118,7 +118,7 @@ def evaluate(
         typer.Option(
             metavar="FOLDER",
             help="Noise recordings; only those held out from training are used, about a quarter,"
-            " by a hash of the name [pink noise is synthesised].",
+            " by a hash of the name up to its last hyphen [pink noise is synthesised].",
         ),
     ] = None,
     channel: Annotated[
@@ -199,7 +199,7 @@ def benchmark(
         typer.Option(
             metavar="FOLDER",
             help="Noise recordings; only those held out from training are used, about a quarter,"
-            " by a hash of the name [pink noise is synthesised].",
+            " by a hash of the name up to its last hyphen [pink noise is synthesised].",
         ),
     ] = None,
     rival: Annotated[

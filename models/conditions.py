@@ -148,8 +148,8 @@ def _held_out(folder: Path) -> list[Float32]:
     if not pieces:
         raise ConditionError(
             f"{folder} has no noise held out from training ({len(paths)} sound files): add"
-            " recordings, of which about a quarter is held out, by a hash of the name, or leave"
-            " --noise out for synthesised noise"
+            " recordings, of which about a quarter is held out, by a hash of the name up to its"
+            " last hyphen, or leave --noise out for synthesised noise"
         )
     return pieces
 

@@ -217,7 +217,7 @@ def nothing_measured(unused: Sequence[str], cells: Sequence[Cell]) -> str:
 def _left_out_note(unused: Sequence[str]) -> list[str]:
     if not unused:
         return []
-    return [f"{len(unused)} recordings were left out, with their trials: {_first(unused)}"]
+    return [f"{len(unused)} recordings were left out of the trials they were for: {_first(unused)}"]
 
 
 def _first(reasons: Sequence[str]) -> str:

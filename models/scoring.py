@@ -104,10 +104,10 @@ def score_lists(
 def left_out(
     lists: Sequence[TrialList], embeddings: Embeddings, cuts: Cuts, min_speech_s: float
 ) -> list[str]:
-    """What no trial can use, each recording once with the reason: refused or too short.
+    """What could not be used, each recording once with the reason: refused or too short.
 
     ``min_speech_s``: the shortest segment that the system takes. A recording with less than
-    every duration is left out as a test side.
+    every duration is left out as a test side; to enrol it is used.
     """
     reasons: dict[Path, str] = {}
     for trials in lists:
@@ -131,7 +131,7 @@ def _too_short(
     if speech < max(1, round(min_speech_s * SAMPLE_RATE_HZ)):
         return f"{has}, and the model needs {min_speech_s:g} s"
     if tests and all(cuts.samples(duration_s, speech) is None for duration_s in cuts.durations):
-        return f"{has}, less than the shortest duration, {min(cuts.durations):g} s"
+        return f"{has}, as a test less than the shortest duration, {min(cuts.durations):g} s"
     return None
 
 

@@ -132,8 +132,7 @@ class Verifier:
 
         Raises ``AudioError`` for what cannot be read or enrolled, for one recording given twice
         to enrol, and, unless ``allow_poor``, for clipped recordings, for an enrolment of
-        little speech, and for one with a recording that ``rule`` takes for somebody else's than
-        all the others.
+        little speech, and for one of recordings that sound like different people.
         """
         sides = [self._listen(path, channel) for path in (*enroll, test)]
         _refuse_twice(sides[:-1])
@@ -144,7 +143,7 @@ class Verifier:
         lacking = self._lacking(recordings[-1])
         embeddings = [embed_speech(self._encoder, speech) for _, speech in sides[:-1]]
         if not allow_poor:
-            self._refuse_strangers(recordings[:-1], embeddings, rule)
+            self._refuse_strangers(recordings[:-1], embeddings)
         score = None if lacking else self._score(recordings, embeddings, sides[-1][1])
         return self._explain(recordings, rule, score, lacking)
 
@@ -176,22 +175,25 @@ class Verifier:
             f"{recording.duration_s:.2f} s, the model needs {needed:g} s: record more"
         )
 
-    def _refuse_strangers(
-        self, enroll: Sequence[Recording], embeddings: Sequence[Float32], rule: Rule
-    ) -> None:
-        """Each recording must be like the nearest of the others: microphones may differ."""
-        for i, recording in enumerate(enroll if len(enroll) > 1 else ()):
-            llr = max(
-                self._llr(recording, embeddings[i], enroll[j], embeddings[j])
-                for j in range(len(enroll))
-                if j != i
+    def _refuse_strangers(self, enroll: Sequence[Recording], embeddings: Sequence[Float32]) -> None:
+        """Who is like nobody that is like the first, by steps: microphones may differ.
+
+        At even odds and the usual rates, whatever is asked of the test.
+        """
+        rule, left, group = Rule(), list(range(1, len(enroll))), [0]
+        for i in group:  # grows on the way
+            llrs = {j: self._llr(enroll[i], embeddings[i], enroll[j], embeddings[j]) for j in left}
+            near = [
+                j for j, x in llrs.items() if rule.decide(float(posterior(x, 0.5))) != "mismatch"
+            ]
+            group += near
+            left = [j for j in left if j not in near]
+        if left:
+            inside, apart = (", ".join(enroll[i].file for i in some) for some in (group, left))
+            raise AudioError(
+                f"{apart}: another voice than in {inside}: check who speaks in each, or use them"
+                " all the same with --allow-poor"
             )
-            if rule.decide(float(posterior(llr, rule.prior))) == "mismatch":
-                raise AudioError(
-                    f"{recording.file}: another voice than in the other recordings to enrol (LLR"
-                    f" {llr:.1f}): check who speaks in each, or use it all the same with"
-                    " --allow-poor"
-                )
 
     def _llr(self, a: Recording, one: Float32, b: Recording, other: Float32) -> float:
         llr = self._scorer.score(one, a.net_speech_s, other, b.net_speech_s).llr

@@ -150,10 +150,15 @@ def test_import_replaces_no_calibrated_bundle(
     folder = official.parent / "bundle"
     options = ("--config", "tiny", "--output", folder)
     shutil.copytree(spectral_bundle.folder, folder)
-    with pytest.raises(BundleError, match="holds a calibrated bundle, which would be lost"):
+    with pytest.raises(
+        BundleError, match="with a calibration, or that cannot be read, which would be lost"
+    ):
         run("import", official, *options)
     assert load_bundle(folder).manifest == spectral_bundle.manifest
-    (folder / "model.onnx").write_bytes(b"damaged: nothing to keep")
+    (folder / "manifest.json").write_text('{"format": 9}')  # of a later version
+    with pytest.raises(BundleError, match="which would be lost"):
+        run("import", official, *options)
+    shutil.rmtree(folder)
     run("import", official, *options)
     run("import", official, *options)  # an uncalibrated one is made anew at will
     assert load_bundle(folder).manifest.name == "tiny"

@@ -99,7 +99,7 @@ def test_recordings_that_no_trial_can_use_are_named_once_with_the_reason() -> No
     assert left_out(lists, embeddings, CUTS, Numbers.min_speech_s) == unusable
     # a/1 has 1 s, and is a voiceprint only; b/0 with 1.5 s has to be long enough for a test.
     long = Cuts((2.0, 2.5), ("clean",))
-    tested = "b/0: has 1.50 s of net speech, less than the shortest duration, 2 s"
+    tested = "b/0: has 1.50 s of net speech, as a test less than the shortest duration, 2 s"
     found = left_out(lists, embeddings, long, Numbers.min_speech_s)
     assert found == [too_short, tested, "gone/0: is not there"]
     kept = Cuts((2.0,), ("clean",), "keep")

@@ -138,13 +138,28 @@ def test_a_voiceprint_leans_on_the_longer_recording(verifier: Verifier, speak: S
 def test_two_people_enrol_as_one_only_on_request(verifier: Verifier, speak: Speak) -> None:
     anna, bert = speak("a0.wav", "anna", seed=0), speak("b0.wav", "bert", seed=0)
     test = speak("a2.wav", "anna", seed=2)
-    with pytest.raises(AudioError, match=r"another voice than in the other.*--allow-poor"):
+    again, other = speak("a1.wav", "anna", seed=1), speak("b1.wav", "bert", seed=1)
+    with pytest.raises(
+        AudioError, match=r"b0\.wav: another voice than in .*a0\.wav: .*--allow-poor"
+    ):
         verifier.verify([anna, bert], test, Rule())
-    with pytest.raises(AudioError, match=r"b0.wav: another voice"):
-        verifier.verify([anna, speak("a1.wav", "anna", seed=1), bert], test, Rule())
+    with pytest.raises(AudioError, match=r"b0\.wav: another voice than in .*a0\.wav, .*a1\.wav:"):
+        verifier.verify([anna, bert, again], test, Rule())
+    # Two of either: each has somebody like it.
+    with pytest.raises(AudioError, match=r"b0\.wav, .*b1\.wav: another voice"):
+        verifier.verify([anna, bert, other, again], test, Rule())
     assert verifier.verify([anna, bert], test, Rule(), allow_poor=True).llr is not None
-    # Only what the rule would call a mismatch is refused.
-    assert verifier.verify([anna, bert], test, Rule(false_reject=1e-12)).llr is not None
+
+
+@pytest.mark.parametrize("prior", [1e-6, 1 - 1e-6])
+def test_who_enrols_is_judged_without_the_prior_of_the_test(
+    verifier: Verifier, speak: Speak, prior: float
+) -> None:
+    enroll = [speak("a0.wav", "anna", seed=0), speak("a1.wav", "anna", seed=1)]
+    test, bert = speak("a2.wav", "anna", seed=2), speak("b0.wav", "bert", seed=0)
+    assert verifier.verify(enroll, test, Rule(prior=prior)).llr is not None
+    with pytest.raises(AudioError, match=r"b0\.wav: another voice"):
+        verifier.verify([*enroll, bert], test, Rule(prior=prior))
 
 
 def test_a_recording_enrols_once(verifier: Verifier, speak: Speak, tmp_path: Path) -> None:
