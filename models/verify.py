@@ -178,7 +178,9 @@ class Verifier:
     def _refuse_strangers(self, enroll: Sequence[Recording], embeddings: Sequence[Float32]) -> None:
         """Who is like nobody that is like the first, by steps: microphones may differ.
 
-        At even odds and the usual rates, whatever is asked of the test.
+        At even odds and the usual rates, whatever is asked of the test: with the bundled model
+        0.3 to 1.2 % of pairs by one speaker are refused, and 56 to 73 % of those by two (197
+        speakers never seen, clean, 1 s to all of an utterance; report/evaluation).
         """
         rule, left, group = Rule(), list(range(1, len(enroll))), [0]
         for i in group:  # grows on the way
