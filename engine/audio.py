@@ -88,14 +88,12 @@ def _check_mp3_length(path: Path) -> None:
     """Refuse an MP3 that is shorter than its Xing header says, which libsndfile only warns of."""
     with open(path, "rb") as file:
         tag = file.read(10)
-        if tag[:3] == b"ID3":  # its size has seven bits a byte
-            file.seek(
-                10
-                + sum(byte << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
-            )
-        else:
-            file.seek(0)
-        start, frame = file.tell(), file.read(192)
+        start = 0
+        if tag[:3] == b"ID3" and len(tag) == 10:
+            a, b, c, d = tag[6:]  # seven bits each
+            start = 10 + (a << 21 | b << 14 | c << 7 | d)
+        file.seek(start)
+        frame = file.read(192)
     at = max(frame.find(b"Xing"), frame.find(b"Info"))
     if frame[:1] != b"\xff" or at < 0:
         return
@@ -119,9 +117,9 @@ def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
         raise AudioError(f"{path}: not a regular file: save the sound to a file first")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty: record or copy it again")
-    _check_riff_length(path)
-    _check_mp3_length(path)
     try:
+        _check_riff_length(path)
+        _check_mp3_length(path)
         # By descriptor, so that the content decides the format and never the name: libsndfile
         # takes a file called .vox or .raw for headerless samples, whatever is in it.
         with open(path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:

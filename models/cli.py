@@ -4,6 +4,8 @@
 the functions: most of them import torch, and `verify` must not wait for it.
 """
 
+# Long: mostly options and their help, which stand in one place for all commands.
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,6 +33,19 @@ ProviderOption = Annotated[
     ProviderChoice,
     typer.Option("--provider", help="What computes; auto is the fastest that runs here."),
 ]
+ChannelOption = Annotated[
+    int | None,
+    typer.Option("--channel", min=0, help="Channel of recordings that have several, from 0."),
+]
+NoiseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--noise",
+        metavar="FOLDER",
+        help="Noise recordings; only those held out from training are used, about a quarter,"
+        " by a hash of the name up to its last hyphen [pink noise is synthesised].",
+    ),
+]
 
 
 @app.command()
@@ -52,14 +67,12 @@ def verify(
     false_reject: Annotated[
         float, typer.Option(help="Tolerated chance that a mismatch is wrong, 0 to 1.")
     ] = 0.05,
-    channel: Annotated[
-        int | None,
-        typer.Option(min=0, help="Channel of recordings that have several, from 0."),
-    ] = None,
+    channel: ChannelOption = None,
     provider: ProviderOption = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     allow_poor: Annotated[
-        bool, typer.Option("--allow-poor", help="Go on with clipped, little or unlike speech.")
+        bool,
+        typer.Option("--allow-poor", help="Go on with clipped or little speech, or unlike voices."),
     ] = False,
 ) -> None:
     """Compare recordings: is it the same voice?
@@ -113,18 +126,8 @@ def evaluate(
     conditions: Annotated[
         str, typer.Option(help="What befalls the test side: clean, noise, reverb, telephone, opus.")
     ] = "all",
-    noise: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Noise recordings; only those held out from training are used, about a quarter,"
-            " by a hash of the name up to its last hyphen [pink noise is synthesised].",
-        ),
-    ] = None,
-    channel: Annotated[
-        int | None,
-        typer.Option(min=0, help="Channel of recordings that have several, from 0."),
-    ] = None,
+    noise: NoiseOption = None,
+    channel: ChannelOption = None,
     short: Annotated[
         Literal["drop", "keep"], typer.Option(help="Trials with too little speech for a duration.")
     ] = "drop",
@@ -194,14 +197,7 @@ def benchmark(
     per_kind: Annotated[
         int, typer.Option(min=1, help="Conversations of a kind; some have a part or a multiple.")
     ] = 150,
-    noise: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Noise recordings; only those held out from training are used, about a quarter,"
-            " by a hash of the name up to its last hyphen [pink noise is synthesised].",
-        ),
-    ] = None,
+    noise: NoiseOption = None,
     rival: Annotated[
         list[str] | None,
         typer.Option(metavar="COMMAND", help="Another system behind a pipe; may repeat."),

@@ -169,7 +169,7 @@ def evaluate(
     report = Report(
         system=system.name,
         model=model or {},
-        settings={**settings(cuts, degrade, resamples), "channel": channel},
+        settings=settings(cuts, degrade, resamples, channel),
         lists=[_described(trials, embeddings) for trials in lists],
         notes=[*METHOD_NOTES, *_left_out_note(unused)],
         rows=[row(cell) for cell in cells],
@@ -179,16 +179,20 @@ def evaluate(
     return report, cells
 
 
-def settings(cuts: Cuts, degrade: Degradation, resamples: int) -> dict[str, Any]:
-    """What a report says of how it was made."""
-    return {
+def settings(
+    cuts: Cuts, degrade: Degradation, resamples: int, channel: int | None = None
+) -> dict[str, Any]:
+    """What a report says of how it was made; nothing of what was not used."""
+    made = {
         "durations": ", ".join(map(duration_name, cuts.durations)),
         "conditions": ", ".join(cuts.conditions),
         "test sides too short for a duration": {"drop": "dropped", "keep": "kept"}[cuts.short],
         "noise": degrade.noise_source if "noise" in cuts.conditions else None,
+        "channel": channel,
         "bootstrap resamples": resamples,
         "seed": degrade.seed,
     }
+    return {name: value for name, value in made.items() if value is not None}
 
 
 def _described(trials: TrialList, embeddings: Embeddings) -> dict[str, Any]:

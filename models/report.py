@@ -92,8 +92,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """All rows and their means over the lists, with what made them.
 
-    A setting of None is one that nothing used. ``left_out`` has a line for each recording that
-    could not be used, with the reason.
+    ``left_out`` has a line for each recording that could not be used, with the reason.
     """
 
     system: str
@@ -200,8 +199,7 @@ def write(report: Report, cells: Sequence[Cell], folder: Path) -> None:
 def as_markdown(report: Report) -> str:
     """The report as a page of tables."""
     lines = [f"# Evaluation of {report.system}", ""]
-    about = {**report.model, **report.settings}
-    lines += [f"- {name}: {value}" for name, value in about.items() if value is not None]
+    lines += [f"- {name}: {value}" for name, value in {**report.model, **report.settings}.items()]
     lines += ["", "| list | trials | targets | speakers | files | net speech h |"]
     lines += ["|---|---|---|---|---|---|"]
     lines += [f"| {' | '.join(str(value) for value in one.values())} |" for one in report.lists]

@@ -159,7 +159,8 @@ def write_targets(
 
     The teacher's outputs are non-negative and share a large common part; on held-out
     training speakers removing it lowered the teacher's own error from 8.6 % to 5.1 %
-    (117 Common Voice speakers, one trial each side). :func:`read_targets` reads the file.
+    (117 Common Voice speakers, one trial each side). Fewer speakers than ``size`` have fewer
+    principal axes: the targets are 0 on the others. :func:`read_targets` reads the file.
     """
     embedded = [speaker_windows(corpus, weights, speed) for speed in speeds]
     means = np.stack([speaker_means(*pair) for pair in embedded])
@@ -167,7 +168,9 @@ def write_targets(
     _, _, rotation = np.linalg.svd(means[speeds.index(1.0)] - centre, full_matrices=False)
 
     def turned(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return _unit((x - centre) @ rotation[:size].T)
+        axes = _unit((x - centre) @ rotation[:size].T)
+        missing = size - axes.shape[-1]
+        return np.pad(axes, [(0, 0)] * (axes.ndim - 1) + [(0, missing)])
 
     stored: dict[str, Any] = {
         "speakers": np.array(list(corpus.by_speaker)),

@@ -15,7 +15,7 @@ import re
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +54,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Part = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-Crop = Annotated[float, msgspec.Meta(ge=0.2, le=LARGEST)]  # the network needs ten frames of 10 ms
+Crop = Annotated[float, msgspec.Meta(ge=0.2, le=LARGEST)]  # twice the network's ten frames
 OUT_OF_BOUNDS = re.compile(r"Expected `\w+` (\S+ \S+) - at `\$\.(.+)`")  # as msgspec says it
 
 
@@ -259,18 +259,6 @@ def held_out(corpus: Corpus, data: Data) -> list[str]:
     return sorted(eligible[: round(data.heldout_share * len(eligible))])
 
 
-def _widened(targets: Targets, size: int) -> Targets:
-    """Targets of ``size``: fewer speakers have fewer principal axes, and 0 on the others."""
-    missing = size - targets.means.shape[-1]
-    if missing <= 0:
-        return targets
-    return replace(
-        targets,
-        means=np.pad(targets.means, ((0, 0), (0, 0), (0, missing))),
-        windows=[np.pad(x, ((0, 0), (0, missing))) for x in targets.windows],
-    )
-
-
 class Sampler:
     """Draws crops of training speakers: waveforms, class labels and teacher targets."""
 
@@ -295,8 +283,7 @@ class Sampler:
         self._speed_probability = config.augment.speed
         self._targets: Targets | None = None
         if config.data.teacher is not None:
-            size = Architecture(**msgspec.structs.asdict(config.network)).embedding_size
-            self._targets = _widened(read_targets(config.data.cache / TARGETS_FILE), size)
+            self._targets = read_targets(config.data.cache / TARGETS_FILE)
             if self._targets.speeds != config.data.speeds:
                 raise TrainingError(f"{TARGETS_FILE} was made for other speeds: delete it")
             row = {s: i for i, s in enumerate(self._targets.speakers)}

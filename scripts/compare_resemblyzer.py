@@ -337,8 +337,7 @@ def compare(options: argparse.Namespace) -> list[Line]:
     )
     result = lines(their_cells, our_cells[0] if our_cells else None)
     names = [system.name for system in systems]
-    made = settings(cuts, degrade, options.resamples)
-    about = {name: value for name, value in made.items() if value is not None}
+    about = settings(cuts, degrade, options.resamples)
     about["Resemblyzer's own speech detection"] = "applied too" if options.trim else "not applied"
     page = as_markdown(result, names, about)
     encoded = msgspec.json.encode({"systems": names, "settings": about, "lines": result})

@@ -37,7 +37,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
 
     Raises :class:`VoxwatchError` for whatever is missing, damaged or not allowed.
     """
-    bundle, backend, vad = await asyncio.to_thread(_load, config)
+    scorer, backend, vad = await asyncio.to_thread(_load, config)
     store = stack.enter_context(await asyncio.to_thread(_open_store, config))
     await asyncio.to_thread(store.purge, time.time())
     settings = EngineConfig(
@@ -47,12 +47,12 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
         batching=config.batching,
     )
     engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
-    scorer, model = Scorer(bundle), _model(bundle, backend)
+    model = _model(backend)
     return Parts(
         config=config,
         server=f"{wire.SERVER} {importlib.metadata.version('voxwatch')}",
         model=model,
-        operating_points=_operating_points(bundle),
+        operating_points=_operating_points(backend.bundle),
         scorer=scorer,
         engine=engine,
         store=store,
@@ -84,10 +84,11 @@ def _windows_in_line(limits: Limits) -> int:
     return limits.streams * 2 * math.ceil((limits.backlog_s + PIECE_S) / SHORTEST_HOP_S)
 
 
-def _load(config: Config) -> tuple[Bundle, OnnxBackend, SileroVad]:
+def _load(config: Config) -> tuple[Scorer, OnnxBackend, SileroVad]:
     bundle = load_bundle(config.bundle)
-    Scorer(bundle).require_calibration()
-    return bundle, OnnxBackend(bundle, config.provider), SileroVad()
+    scorer = Scorer(bundle)
+    scorer.require_calibration()
+    return scorer, OnnxBackend(bundle, config.provider), SileroVad()
 
 
 def _open_store(config: Config) -> Store:
@@ -95,8 +96,8 @@ def _open_store(config: Config) -> Store:
     return Store.open(config.store_path, key)
 
 
-def _model(bundle: Bundle, backend: OnnxBackend) -> wire.Model:
-    manifest = bundle.manifest
+def _model(backend: OnnxBackend) -> wire.Model:
+    manifest = backend.bundle.manifest
     return wire.Model(
         name=manifest.name,
         version=manifest.version,

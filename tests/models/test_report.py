@@ -195,13 +195,6 @@ def test_a_page_says_what_was_measured_on_what(cell: Make) -> None:
     assert "Mean over the lists" not in page  # one target is too few for one
 
 
-def test_a_setting_that_nothing_used_is_on_no_page(cell: Make) -> None:
-    report = report_of(cell([1.0], [0.0]), settings={"noise": None, "seed": 0})
-    page = as_markdown(report)
-    assert "noise" not in page
-    assert "\n- seed: 0\n" in page
-
-
 def test_every_list_has_a_table_of_its_rows_in_their_order(cell: Make) -> None:
     cells = [
         cell([2.0], [0.0, -1.0], short=3, unusable=4),

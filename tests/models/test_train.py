@@ -1,5 +1,7 @@
 """Training on a tiny corpus: it learns, resumes exactly, and refuses what it cannot run."""
 
+# Long: one module, whose tests share the corpus of four voices and its configuration.
+
 from __future__ import annotations
 
 import csv

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import sys
@@ -12,13 +11,7 @@ from typing import Any
 import pytest
 
 from engine.bundle import Bundle, load_bundle
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "record_evaluation.py"
-spec = importlib.util.spec_from_file_location("record_evaluation", SCRIPT)
-assert spec is not None
-assert spec.loader is not None
-script = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(script)
+from scripts import record_evaluation as script
 
 POINTS = [[-1.0, 0.5, 0.1], [2.0, 0.05, 0.2]]
 
@@ -73,7 +66,7 @@ def bundle(tmp_path: Path) -> Bundle:
 def record(bundle: Bundle, some: dict[str, Any], patch: pytest.MonkeyPatch) -> None:
     file = bundle.folder.parent / "report.json"
     file.write_text(json.dumps(some))
-    patch.setattr(sys, "argv", [str(SCRIPT), str(file), str(bundle.folder)])
+    patch.setattr(sys, "argv", ["record_evaluation", str(file), str(bundle.folder)])
     script.main()
 
 

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "subset_trials.py"
-spec = importlib.util.spec_from_file_location("subset_trials", SCRIPT)
-assert spec is not None
-assert spec.loader is not None
-script = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(script)
+from scripts import subset_trials as script
 
 LINES = [f"{int(i == j)} s{i}/a.wav s{j}/b.wav" for i in range(30) for j in range(30)]
 
