@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.batcher import Entry
-from engine.inference import Answers
+from engine.serving.inference import Answers
+from engine.serving.scheduler import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.scores import Scorer, Sides
+from engine.scoring.scorer import Scorer, Sides
 
 Bools = NDArray[np.bool_]
 Float32 = NDArray[np.float32]

@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
-from engine.audio import MAX_CLIPPED, SILENCE_DBFS
+from engine.audio.files import MAX_CLIPPED, SILENCE_DBFS
+from engine.audio.pcm import PcmDecoder
+from engine.audio.quality import NOISY_SNR_DB, Tally, figures, tally
 from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Refused
 from engine.exchange import Exchange
-from engine.gate import GateConfig
 from engine.jobs import EmbedResult, JobFailure
-from engine.listening import Stretch
-from engine.pcm import PcmDecoder
-from engine.quality import NOISY_SNR_DB, Tally, figures, tally
-from engine.scores import Scorer
-from engine.vad import FRAME_SAMPLES
-from engine.voiceprints import Prototype, Voiceprint
-from engine.windows import WindowConfig, Windows, seconds
+from engine.scoring.scorer import Scorer
+from engine.scoring.voiceprints import Prototype, Voiceprint
+from engine.speech.gate import GateConfig
+from engine.speech.segmenter import Stretch
+from engine.speech.vad import FRAME_SAMPLES
+from engine.speech.windows import WindowConfig, Windows, seconds
 
 Float32 = NDArray[np.float32]
 

@@ -14,13 +14,13 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from engine.audio.pcm import PcmDecoder
+from engine.audio.quality import Meter
 from engine.events import AnyEvent
-from engine.gate import GateConfig
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadResult
-from engine.listening import Listener, Stretch
-from engine.pcm import PcmDecoder
-from engine.quality import Meter
-from engine.windows import Window, seconds
+from engine.speech.gate import GateConfig
+from engine.speech.segmenter import Listener, Stretch
+from engine.speech.windows import Window, seconds
 
 Item = TypeVar("Item")
 

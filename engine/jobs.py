@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.vad import VadState
+from engine.speech.vad import VadState
 
 Float32 = NDArray[np.float32]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.encoder import Encoder
 from engine.errors import VoxwatchError
 from engine.events import AnyEvent
 from engine.exchange import Exchange
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
-from engine.vad import SileroVad
+from engine.model.encoder import Encoder
+from engine.speech.vad import SileroVad
 
 
 class Runner:

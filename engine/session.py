@@ -12,19 +12,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from engine.changes import Seen
-from engine.decisions import DecisionConfig
+from engine.audio.pcm import PcmDecoder
+from engine.audio.quality import Gauge
+from engine.decisions.changes import Seen
+from engine.decisions.config import DecisionConfig
+from engine.decisions.tracker import Judge, Terms, Voices
 from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.exchange import Exchange
-from engine.gate import GateConfig
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
-from engine.judge import Judge, Terms, Voices
-from engine.listening import Stretch
-from engine.pcm import PcmDecoder
-from engine.quality import Gauge
-from engine.scores import Scorer, Sides
-from engine.vad import SAMPLE_RATE_HZ
-from engine.windows import Window, WindowConfig, Windows, seconds
+from engine.scoring.scorer import Scorer, Sides
+from engine.speech.gate import GateConfig
+from engine.speech.segmenter import Stretch
+from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.speech.windows import Window, WindowConfig, Windows, seconds
 
 __all__ = [
     "EmbedJob",

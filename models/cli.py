@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from engine.bundle import Manifest
-from engine.encoder import ProviderChoice
-from models import bundle_commands
+from engine.model.bundle import Manifest
+from engine.model.encoder import ProviderChoice
+from models.network import bundle_commands
 
 EXIT_OTHER = 1  # `verify`: everything but a match
 
@@ -92,8 +92,8 @@ def verify(
       voxwatch verify --enroll alice1.wav --enroll alice2.wav --test call.wav
       voxwatch verify --enroll alice1.wav --test call.wav --channel 1 --json
     """
-    from engine.bundle import load_bundle
-    from models.verify import Rule, Verifier, as_text
+    from engine.model.bundle import load_bundle
+    from models.evaluation.verify import Rule, Verifier, as_text
 
     rule = Rule(prior=prior, false_accept=false_accept, false_reject=false_reject)
     verifier = Verifier(load_bundle(bundle), provider)
@@ -149,8 +149,8 @@ def evaluate(
       voxwatch evaluate trials.txt --audio-root wav --durations 2,3,full --conditions clean
       voxwatch evaluate speakers/ --bundle my-bundle --output report
     """
-    from models import evaluate as evaluation
-    from models.report import as_markdown
+    from models.evaluation import evaluate as evaluation
+    from models.evaluation.report import as_markdown
 
     report = evaluation.run(
         trials,
@@ -238,7 +238,7 @@ def benchmark(
       voxwatch benchmark report/reference.rttm --rttm other.rttm --output scored
     """
     from models import benchmark as bench
-    from models.benchmark_report import as_markdown
+    from models.benchmark.report import as_markdown
 
     if rttm is not None:
         report = bench.score_rttm(speakers, rttm, output, resamples=resamples, seed=seed)
@@ -301,7 +301,7 @@ def tune(
     Example:
       voxwatch tune recordings/ --false-accept 0.05 --miss 0.1 --output voxwatch.toml
     """
-    from models import tune as tuning
+    from models.benchmark import tune as tuning
 
     costs = tuning.Costs(false_accept, miss, false_alarms_per_hour)
     found = tuning.tune(
@@ -343,7 +343,7 @@ def train(
       voxwatch train models/configs/c128_b2.toml
       voxwatch train models/configs/c128_b2.toml --resume
     """
-    from models.train import run
+    from models.training.train import run
 
     output = output or Path("runs") / config.stem
     run(config, output, resume=resume, device=device, threads=threads)
@@ -377,7 +377,7 @@ def calibrate(
     Example:
       voxwatch calibrate bundles/mine --cache runs/cache --heldout runs/mine/heldout.txt
     """
-    from models.calibrate import calibrate as fit
+    from models.calibration.calibrate import calibrate as fit
 
     fitted = fit(
         bundle,

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from engine.audio import read_audio
-from engine.bundle import load_bundle
-from engine.encoder import Encoder, embed_speech
-from engine.judge import Judge
-from engine.pcm import PcmDecoder
+from engine.audio.files import read_audio
+from engine.audio.pcm import PcmDecoder
+from engine.decisions.tracker import Judge
+from engine.model.bundle import load_bundle
+from engine.model.encoder import Encoder, embed_speech
 from engine.runner import Runner
-from engine.scores import Scorer
+from engine.scoring.scorer import Scorer
 from engine.session import Session, SessionConfig
-from engine.speech import net_speech
-from engine.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.offline import net_speech
+from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
 from scripts.figures import tell
-from streamer.bench_engine import machine
+from streamer.bench.engine import machine
 
 VOICES = Path(__file__).parent / "demo_voices"
 PIECE = 3200  # samples: 0.2 s

@@ -25,9 +25,9 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from models.export import network_to_onnx, to_onnx, to_precision
-from models.frontend import LogMel
-from models.network import Architecture, NeXtTDNN
+from models.network.export import network_to_onnx, to_onnx, to_precision
+from models.network.frontend import LogMel
+from models.network.next_tdnn import Architecture, NeXtTDNN
 
 SAMPLE_RATE_HZ = 16000
 WARM_UP = 3

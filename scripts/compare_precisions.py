@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-from engine.bundle import MODEL_FILE, Bundle, load_bundle, write_bundle
-from models import evaluate as evaluation
-from models.checkpoint import load_trained
-from models.export import variants
+from engine.model.bundle import MODEL_FILE, Bundle, load_bundle, write_bundle
+from models.evaluation import evaluate as evaluation
+from models.network.checkpoint import load_trained
+from models.network.export import variants
 from scripts.figures import tell
-from streamer.bench_engine import machine
+from streamer.bench.engine import machine
 
 DURATIONS_S = (2.0, 3.0)
 

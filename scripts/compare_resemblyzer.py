@@ -35,11 +35,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bundle import load_bundle
 from engine.errors import VoxwatchError
-from engine.scores import Scores
-from models.conditions import Condition, Degradation
-from models.evaluate import (
+from engine.model.bundle import load_bundle
+from engine.scoring.scorer import Scores
+from models.evaluation.evaluate import (
     BundleSystem,
     checked_cuts,
     load_lists,
@@ -48,10 +47,11 @@ from models.evaluate import (
     parse_durations,
     settings,
 )
-from models.metrics import interval
-from models.report import Figure, duration_name, shown
-from models.scoring import Cell, in_mean, score_lists
-from models.segments import Embedder, Float32, Float64, Ints, embed_trials
+from models.evaluation.metrics import interval
+from models.evaluation.report import Figure, duration_name, shown
+from models.evaluation.scoring import Cell, in_mean, score_lists
+from models.evaluation.segments import Embedder, Float32, Float64, Ints, embed_trials
+from models.sound.conditions import Condition, Degradation
 
 VERSION = "0.1.4"
 # webrtcvad needs pkg_resources, which setuptools 81 dropped. The package's other

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from engine.errors import VoxwatchError
-from models.effective_speech import Effective, plot_effective
-from models.evidence_fit import fit_evidence
+from models.calibration.effective_speech import Effective, plot_effective
+from models.calibration.evidence_fit import fit_evidence
 
 
 def main() -> None:

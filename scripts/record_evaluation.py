@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.bundle import COHORT_FILE, MODEL_FILE, load_bundle, write_bundle
+from engine.model.bundle import COHORT_FILE, MODEL_FILE, load_bundle, write_bundle
 
 
 def figures(report: dict[str, Any]) -> dict[str, Any]:

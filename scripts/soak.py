@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scripts.figures import tell
-from streamer.bench_streams import Options, burden, machine, memory_mb, prepare, server
+from streamer.bench.streams import Options, burden, machine, memory_mb, prepare, server
 
 EVERY_S = 10.0
 

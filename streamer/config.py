@@ -9,7 +9,7 @@ A TOML file, then the environment, then the command line; the later wins:
     [mqtt]
     host = "broker"                      VOXWATCH_MQTT_HOST=broker
     [[tokens]]                           VOXWATCH_TOKENS='[{"name": ..., "roles": [...], ...}]'
-    name = "desk"                        (`streamer.auth` says how a token is made)
+    name = "desk"                        (`streamer.server.auth` says how a token is made)
     roles = ["stream", "monitor"]
     sha256 = "..."
 
@@ -29,10 +29,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from engine.errors import VoxwatchError
-from streamer.auth import Token, is_loopback, is_origin
-from streamer.consent import ConsentText, default_text
+from streamer.addresses import is_loopback
+from streamer.server.auth import Token, is_origin
+from streamer.store.consent import ConsentText, default_text
+from streamer.store.keys import STORE_FILE
 
-STORE_FILE = "voiceprints.db"
 DAY_S = 86400.0
 PREFIX = "VOXWATCH_"
 # Variables of ours that are no settings: the store's key, the configuration file, and what the

@@ -10,8 +10,8 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
-from engine.bundle import Bundle, Calibration, Manifest, write_bundle
-from engine.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.model.bundle import Bundle, Calibration, Manifest, write_bundle
+from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
 
 Float32 = NDArray[np.float32]
 

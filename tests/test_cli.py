@@ -18,7 +18,7 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
-from engine.bundle import Bundle
+from engine.model.bundle import Bundle
 from streamer.cli import OFFLINE, load_offline
 
 Float32 = NDArray[np.float32]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bundle import Bundle
+from engine.model.bundle import Bundle
 
 ROOT = Path(__file__).parents[1]
 OURS = ("engine", "streamer", "models", "web", "scripts", "tests")
@@ -85,7 +85,7 @@ def test_serving_leaves_torch_alone() -> None:
         if path.name != "__main__.py"
     ]
     loaded = _modules_after("".join(f"import {name}\n" for name in rooms))
-    assert "engine.vad" in loaded
+    assert "engine.speech.vad" in loaded
     assert not loaded & {"torch", "torchaudio", "scipy", "models"}
 
 
@@ -100,7 +100,7 @@ def test_verifying_leaves_torch_alone(spectral_bundle: Bundle, speak: Callable[.
     enroll, test = speak("a.wav", "anna"), speak("b.wav", "anna", seed=1)
     arguments = ["--enroll", enroll, "--test", test, "--bundle", spectral_bundle.folder]
     loaded = _modules_after(_command("verify", *map(str, arguments)))
-    assert "models.verify" in loaded
+    assert "models.evaluation.verify" in loaded
     assert not loaded & {"torch", "torchaudio", "scipy", "silero_vad"}
 
 

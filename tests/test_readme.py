@@ -18,7 +18,7 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
-from engine.vad import SAMPLE_RATE_HZ
+from engine.speech.vad import SAMPLE_RATE_HZ
 from streamer.config import Config, load
 
 Float32 = NDArray[np.float32]
@@ -229,7 +229,11 @@ def test_a_command_has_the_options_that_readme_gives_it(command: str) -> None:
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)", README))))
 def test_an_option_named_in_the_text_is_one_of_some_command(option: str) -> None:
-    sources = [*ROOT.glob("*/cli.py"), ROOT / "models/bundle_commands.py", ROOT / "scripts/demo"]
+    sources = [
+        *ROOT.glob("*/cli.py"),
+        ROOT / "models/network/bundle_commands.py",
+        ROOT / "scripts/demo",
+    ]
     sources += (ROOT / "streamer/commands").glob("*.py")
     text = "".join(path.read_text() for path in sources)
     name = option[2:].replace("-", "_")

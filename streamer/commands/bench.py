@@ -40,7 +40,7 @@ def engine(
     Example:
       voxwatch bench engine --provider cpu --json
     """
-    from streamer.bench_engine import Options, run
+    from streamer.bench.engine import Options, run
 
     report = run(Options(bundle, provider, threads, seconds, speech, streams), _say)
     typer.echo(report.json() if as_json else report.table())
@@ -63,7 +63,7 @@ def streams(
     Example:
       voxwatch bench streams --provider cpu --json
     """
-    from streamer.bench_streams import Options, run
+    from streamer.bench.streams import Options, run
 
     report = run(Options(bundle, provider, seconds, streams, glance), _say)
     typer.echo(report.json() if as_json else report.table())

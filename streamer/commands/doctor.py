@@ -40,7 +40,7 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from streamer.doctor import check_all
+    from streamer.local.doctor import check_all
 
     failed = False
     for check in check_all(settings, os.environ, time.time()):

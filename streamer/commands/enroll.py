@@ -28,11 +28,11 @@ from streamer.commands.options import (
 from streamer.commands.teller import Teller
 
 if TYPE_CHECKING:
-    from engine.voiceprints import Voiceprint
+    from engine.scoring.voiceprints import Voiceprint
     from streamer.config import Config
-    from streamer.replay import Replay
-    from streamer.sources import Format
-    from streamer.store import Store
+    from streamer.local.replay import Replay
+    from streamer.sources.file import Format
+    from streamer.store.store import Store
 
     Source = Any  # a FileSource or a Microphone: pieces of PCM, and their `format`
 
@@ -91,13 +91,13 @@ def enroll(
     if bool(files) == microphone:
         raise typer.BadParameter("give recordings or --microphone, one of them")
     settings = configured(config, data_dir=data, bundle=bundle, provider=provider)
-    from streamer.profiles import clean_name
-    from streamer.sources import FileSource
+    from streamer.sources.file import FileSource
+    from streamer.store.profile import clean_name
 
     name = clean_name(name)
     sources: list[Source] = [FileSource(file, channel) for file in files or ()]
     if microphone:
-        from streamer.microphone import Microphone
+        from streamer.sources.microphone import Microphone
 
         sources = [Microphone(device)]
     teller = Teller(as_json)
@@ -132,10 +132,10 @@ async def _here(
     teller: Teller,
 ) -> bool:
     """Into the store of this machine; whether it was."""
-    from engine.bundle import MODEL_FILE
-    from streamer.keys import load_key
-    from streamer.replay import Replay
-    from streamer.store import Consent, Store
+    from engine.model.bundle import MODEL_FILE
+    from streamer.local.replay import Replay
+    from streamer.store.keys import load_key
+    from streamer.store.store import Consent, Store
 
     with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
         _check_name(store, name, add)  # before anybody has spoken
@@ -165,7 +165,7 @@ async def _here(
 
 
 def _check_name(store: Store, name: str, add: bool) -> None:
-    from streamer.store import NameTaken, UnknownSpeaker
+    from streamer.store.store import NameTaken, UnknownSpeaker
 
     taken = any(profile.name == name for profile in store.profiles(time.time()))
     if taken and not add:
@@ -178,11 +178,11 @@ async def _heard(
     models: Replay, name: str, sources: list[Source], kept: Voiceprint | None, teller: Teller
 ) -> Voiceprint | None:
     """``kept`` and a prototype of each source, all of one voice; None where one is refused."""
+    from engine.audio.pcm import PcmDecoder
     from engine.enrolment import Enrolment
-    from engine.pcm import PcmDecoder
-    from engine.service import Engine
-    from engine.voiceprints import Voiceprint
-    from streamer.together import beside
+    from engine.scoring.voiceprints import Voiceprint
+    from engine.serving.engine import Engine
+    from streamer.client.together import beside
 
     async with Engine(models.backend, models.vad) as engine:
         for source in sources:
@@ -212,8 +212,8 @@ async def _there(
 ) -> bool:
     """Into the store of a server; whether it was."""
     from streamer.client import control, enroll
-    from streamer.together import beside
-    from streamer.wire import EnrolledAs
+    from streamer.client.together import beside
+    from streamer.wire.messages import EnrolledAs
 
     async with control(server, **options) as client:
         text = (await client.request("status"))["consent"]
@@ -268,7 +268,7 @@ async def _feed(
     teller: Teller,
 ) -> None:
     """All sound, until it ends or the enrolment is over."""
-    from streamer.connection import ServerError
+    from streamer.client.connection import ServerError
 
     try:
         async for piece in source:

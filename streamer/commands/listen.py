@@ -23,10 +23,10 @@ from streamer.commands.options import (
 from streamer.commands.replay import ClaimOption, EnrollOption, PriorOption
 
 if TYPE_CHECKING:
-    from engine.scores import Sides
+    from engine.scoring.scorer import Sides
     from streamer.config import Config
-    from streamer.microphone import Microphone
-    from streamer.replay import Replay
+    from streamer.local.replay import Replay
+    from streamer.sources.microphone import Microphone
 
 
 def listen(
@@ -69,9 +69,9 @@ def listen(
         false_accept=false_accept,
         miss=miss,
     )
-    from streamer.local import names_of, voices
-    from streamer.microphone import Microphone, find_device
-    from streamer.replay import Replay, chosen, parse_enrolment
+    from streamer.local.local import names_of, voices
+    from streamer.local.replay import Replay, chosen, parse_enrolment
+    from streamer.sources.microphone import Microphone, find_device
 
     microphone = Microphone(find_device(device).index, reopen=True)
     files, names = [parse_enrolment(text) for text in enroll or ()], names_of(claim)
@@ -83,7 +83,7 @@ def listen(
 
 
 def _list() -> None:
-    from streamer.microphone import devices
+    from streamer.sources.microphone import devices
 
     found = devices()
     if not found:
@@ -102,11 +102,11 @@ async def _listen(
     known: dict[str, Sides],
     as_json: bool,
 ) -> None:
-    from engine.pcm import PcmDecoder
-    from engine.service import Engine, EngineConfig
+    from engine.audio.pcm import PcmDecoder
+    from engine.serving.engine import Engine, EngineConfig
     from engine.session import Session
-    from streamer.local import session_config
-    from streamer.together import beside
+    from streamer.client.together import beside
+    from streamer.local.local import session_config
 
     async with (
         microphone,
@@ -134,7 +134,7 @@ async def _show(stream: Any, show: Any) -> None:
 
 async def _hear(microphone: Microphone, stream: Any, show: Any) -> None:
     """Sound to the engine until Ctrl-C or SIGTERM; then the end of it."""
-    from streamer.together import beside
+    from streamer.client.together import beside
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -154,7 +154,7 @@ async def _pass_on(microphone: Microphone, stream: Any, show: Any) -> None:
 def _lag(notice: Any, t: float) -> Any:
     """A notice of the microphone as an event, outside of the numbers of the stream."""
     from engine.events import Lag
-    from streamer.microphone import Reopened
+    from streamer.sources.microphone import Reopened
 
     lost_s = notice.gone_s if isinstance(notice, Reopened) else notice.lost_s
     return Lag(t=t, reason="input-overflow", behind_s=lost_s, hop_s=None, dropped=1)
@@ -177,8 +177,8 @@ class Lines:
 
 
 def _table(device: str, config: Config) -> Any:
-    from engine.decisions import DecisionConfig
-    from streamer.table import LiveTable
+    from engine.decisions.config import DecisionConfig
+    from streamer.local.table import LiveTable
 
     bounds = DecisionConfig(false_accept=config.false_accept, miss=config.miss)
     return LiveTable(device, bounds)

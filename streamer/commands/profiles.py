@@ -24,7 +24,7 @@ from streamer.commands.options import (
 
 if TYPE_CHECKING:
     from streamer.config import Config
-    from streamer.store import Profile, Store
+    from streamer.store.store import Profile, Store
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="List, show, export and delete voiceprints."
@@ -36,8 +36,8 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="As `profiles 
 @contextmanager
 def opened(config: Config) -> Iterator[Store]:
     """The store of this configuration. A server may have it open at the same time."""
-    from streamer.keys import load_key
-    from streamer.store import Store
+    from streamer.store.keys import load_key
+    from streamer.store.store import Store
 
     with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
         yield store

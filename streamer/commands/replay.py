@@ -71,8 +71,8 @@ def replay(
     # Loaded here, so that --help waits for no model.
     import msgspec
 
-    from streamer.local import names_of, session_config, voices
-    from streamer.replay import Replay, parse_enrolment
+    from streamer.local.local import names_of, session_config, voices
+    from streamer.local.replay import Replay, parse_enrolment
 
     files = [parse_enrolment(text) for text in enroll or ()]
     # The first that runs differs between machines; a replay is the same everywhere.

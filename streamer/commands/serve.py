@@ -75,7 +75,7 @@ def serve(
       voxwatch serve --port 9000 --provider cpu
       VOXWATCH_PORT=9000 voxwatch serve --config voxwatch.toml
     """
-    from streamer.logs import log_to_stderr
+    from streamer.server.logs import log_to_stderr
 
     settings = configured(
         config,
@@ -103,7 +103,7 @@ def serve(
 
 async def _serve(config: Config) -> bool:
     """Serve until a signal; whether that was Ctrl-C."""
-    from streamer.server import Server
+    from streamer.server.server import Server
 
     stop, loop, seen = asyncio.Event(), asyncio.get_running_loop(), set[int]()
 

@@ -23,7 +23,7 @@ from streamer.commands.options import (
 
 if TYPE_CHECKING:
     from streamer.client import VerifyStream
-    from streamer.sources import FileSource, StdinSource
+    from streamer.sources.file import FileSource, StdinSource
 
 UNSURE_S = 0.5  # the server counts resampled sound, which differs by less than this
 SpeedOption = Annotated[
@@ -70,7 +70,7 @@ def stream(
       voxwatch stream call.wav --claim alice --speed max
       arecord -q -f S16_LE -r 16000 -t raw | voxwatch stream - --claim alice
     """
-    from streamer.sources import FileSource, Format, StdinSource
+    from streamer.sources.file import FileSource, Format, StdinSource
 
     source: FileSource | StdinSource
     if file == "-":
@@ -107,7 +107,7 @@ async def _stream(
     source: FileSource | StdinSource, speed: float | None, server: str, asked: dict[str, Any]
 ) -> None:
     from streamer.client import connect
-    from streamer.together import beside
+    from streamer.client.together import beside
 
     form = source.format
     async with connect(
@@ -157,8 +157,8 @@ async def _print(opened: VerifyStream) -> float:
 async def _send(
     opened: VerifyStream, source: FileSource | StdinSource, speed: float | None, sent: Sent
 ) -> None:
-    from streamer.connection import ServerError
-    from streamer.sources import paced
+    from streamer.client.connection import ServerError
+    from streamer.sources.file import paced
 
     try:
         async for piece in paced(aiter(source), source.format.bytes_per_s, speed):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
-from engine.bundle import Bundle, Calibration, Manifest
-from engine.scores import Scorer
+from engine.model.bundle import Bundle, Calibration, Manifest
+from engine.scoring.scorer import Scorer
 
 SIZE = 32
 MANIFEST = Manifest(

@@ -12,17 +12,17 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bundle import Bundle, Calibration, Manifest, load_bundle
-from engine.encoder import Encoder
+from engine.audio.pcm import PcmDecoder
 from engine.enrolment import Enrolment, EnrolmentConfig
 from engine.errors import BundleError
 from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
-from engine.pcm import PcmDecoder
+from engine.model.bundle import Bundle, Calibration, Manifest, load_bundle
+from engine.model.encoder import Encoder
 from engine.runner import Runner
-from engine.scores import Scorer
-from engine.vad import SAMPLE_RATE_HZ, SileroVad
-from engine.voiceprints import Prototype, Voiceprint
+from engine.scoring.scorer import Scorer
+from engine.scoring.voiceprints import Prototype, Voiceprint
+from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
 
 SIZE = 8
 MANIFEST = Manifest(

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.alarms import Alarm, Evidence, Quick
-from engine.bundle import Bundle, Calibration, Manifest
-from engine.changes import Lead, Parts, Seen, Watch
-from engine.decisions import DecisionConfig
+from engine.audio.pcm import Encoding, PcmDecoder
+from engine.audio.quality import Meter
+from engine.decisions.alarms import Alarm, Evidence, Quick
+from engine.decisions.changes import Lead, Parts, Seen, Watch
+from engine.decisions.config import DecisionConfig
 from engine.errors import AudioError, BundleError
 from engine.events import (
     AnyEvent,
@@ -31,9 +32,8 @@ from engine.events import (
     Utterance,
     Vad,
 )
-from engine.pcm import Encoding, PcmDecoder
-from engine.quality import Meter
-from engine.scores import Scorer, Sides
+from engine.model.bundle import Bundle, Calibration, Manifest
+from engine.scoring.scorer import Scorer, Sides
 from engine.session import (
     EmbedJob,
     EmbedResult,
@@ -45,7 +45,7 @@ from engine.session import (
     VadJob,
     VadResult,
 )
-from engine.vad import SAMPLE_RATE_HZ
+from engine.speech.vad import SAMPLE_RATE_HZ
 
 SIZE = 8
 MANIFEST = Manifest(

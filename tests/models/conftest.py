@@ -19,14 +19,14 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from engine.vad import SAMPLE_RATE_HZ
-from models import segments
-from models.architectures import ARCHITECTURES
-from models.benchmark_truth import Truth
-from models.corpus import Corpus
-from models.metrics import measure
-from models.network import Architecture, NeXtTDNN
-from models.scoring import Cell, Scored
+from engine.speech.vad import SAMPLE_RATE_HZ
+from models.benchmark.truth import Truth
+from models.evaluation import segments
+from models.evaluation.metrics import measure
+from models.evaluation.scoring import Cell, Scored
+from models.network.architectures import ARCHITECTURES
+from models.network.next_tdnn import Architecture, NeXtTDNN
+from models.sound.corpus import Corpus
 
 PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
 

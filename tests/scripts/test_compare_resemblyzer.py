@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.scores import Scores
-from models.scoring import Cell, Scored
+from engine.scoring.scorer import Scores
+from models.evaluation.scoring import Cell, Scored
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "compare_resemblyzer.py"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.bundle import Bundle, write_bundle
+from engine.model.bundle import Bundle, write_bundle
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.bundle import Bundle, load_bundle
+from engine.model.bundle import Bundle, load_bundle
 from scripts import record_evaluation as script
 
 POINTS = [[-1.0, 0.5, 0.1], [2.0, 0.05, 0.2]]

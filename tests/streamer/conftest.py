@@ -16,11 +16,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from engine.bundle import Bundle
-from engine.voiceprints import Prototype
+from engine.model.bundle import Bundle
+from engine.scoring.voiceprints import Prototype
 from streamer.config import Config, Limits
-from streamer.server import Server
-from streamer.store import Consent
+from streamer.server.server import Server
+from streamer.store.store import Consent
 
 WAIT_S = 20.0  # for what has to come; nothing in a test takes as long
 

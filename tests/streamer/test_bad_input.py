@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from streamer.config import Config
-from streamer.server import Server
+from streamer.server.server import Server
 
 START = json.dumps({"type": "start"})
 SECRET = "p3rs0nal"  # stands for a name or a token: must not reach the log

@@ -28,11 +28,11 @@ import soundfile as sf
 import typer
 from typer.testing import CliRunner, Result
 
-from engine.bundle import Bundle
 from engine.errors import VoxwatchError
-from streamer.auth import Auth, Token
+from engine.model.bundle import Bundle
 from streamer.cli import OFFLINE, app
 from streamer.commands import enroll as enroll_command
+from streamer.server.auth import Auth, Token
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "streamer.cli"]
@@ -263,9 +263,9 @@ def test_the_doctor_says_what_is_wrong_and_returns_1(run: Run, tmp_path: Path) -
 def test_a_benchmark_gets_its_options_and_its_report_is_printed(
     run: Run, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    from streamer import bench_engine, bench_streams
+    from streamer.bench import engine, streams
 
-    module = {"engine": bench_engine, "streams": bench_streams}[kind]
+    module = {"engine": engine, "streams": streams}[kind]
     asked = []
 
     def measure(options: Any, progress: Callable[[str], None]) -> Any:
@@ -432,7 +432,7 @@ def test_a_port_in_use_and_a_place_that_needs_tokens(
 
 
 def test_no_microphone_to_list_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.microphone.devices", list)
+    monkeypatch.setattr("streamer.sources.microphone.devices", list)
     done = run("listen", "--list-devices")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == "no microphone is connected\n"

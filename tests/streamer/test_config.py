@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.auth import Token
 from streamer.config import (
     TYPES,
     Config,
@@ -24,7 +23,8 @@ from streamer.config import (
     find_config,
     load,
 )
-from streamer.consent import TEXT_VERSION
+from streamer.server.auth import Token
+from streamer.store.consent import TEXT_VERSION
 
 DIGEST = "0f" * 32
 TOKEN = Token(name="desk", roles=("stream", "monitor"), sha256=DIGEST)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamer.config import Config
-from streamer.server import Server
+from streamer.server.server import Server
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from websockets.exceptions import ConnectionClosed
 
 from engine.events import Vad
 from streamer.config import Config
-from streamer.link import Link
-from streamer.outbox import Message
-from streamer.server import Server
+from streamer.server.connection import Link
+from streamer.server.outbox import Message
+from streamer.server.server import Server
 
 NAMES = [f"voice {number}" for number in range(60)]
 

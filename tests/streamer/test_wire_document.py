@@ -9,19 +9,19 @@ from typing import get_args
 import msgspec
 import pytest
 
-from streamer import requests, wire
+from streamer.wire import messages, requests
 
-TEXT = (Path(wire.__file__).parent / "WIRE.md").read_text()
+TEXT = (Path(messages.__file__).parents[1] / "WIRE.md").read_text()
 
 
 def test_every_error_code_stands_beside_its_close_code() -> None:
     section = TEXT.split("## Errors")[1]
     rows = re.findall(r"^\| (\d{4}) \| (.*) \|$", section, re.MULTILINE)
     told = {code: int(close) for close, codes in rows for code in re.findall(r"`([^`]+)`", codes)}
-    assert told == wire.CLOSE_CODES
+    assert told == messages.CLOSE_CODES
 
 
-@pytest.mark.parametrize("message", get_args(wire.StreamEvent), ids=lambda m: m.__name__)
+@pytest.mark.parametrize("message", get_args(messages.StreamEvent), ids=lambda m: m.__name__)
 def test_every_event_is_described_with_its_fields(message: type[msgspec.Struct]) -> None:
     tag = message.__struct_config__.tag
     (row,) = re.findall(rf"^\| `{tag}` \| (.*) \|$", TEXT, re.MULTILINE)
@@ -35,7 +35,7 @@ def test_every_parameter_of_a_stream_is_described() -> None:
         assert f"`{field.encode_name}`" in section
 
 
-@pytest.mark.parametrize("message", [wire.Ready], ids=["ready"])
+@pytest.mark.parametrize("message", [messages.Ready], ids=["ready"])
 def test_ready_is_described(message: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(message):
         assert f"`{field.encode_name}`" in TEXT, field.name

@@ -1,0 +1,1 @@
+"""Bytes, files and levels: nothing about voices."""

@@ -1,0 +1,133 @@
+"""PCM bytes in, 16 kHz float32 out: one stream's decoder and resampler.
+
+Feed and flush: bytes come in pieces of any size, down to one, and the sound that comes
+out does not depend on how they were cut. Companding is ITU-T G.711.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from engine.errors import AudioError
+from engine.speech.vad import SAMPLE_RATE_HZ
+
+Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
+Float32 = NDArray[np.float32]
+
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 8_000, 192_000
+MOST_CHANNELS = 8
+BLOCKS_PER_S = 50  # the resampler is fed in steps of 20 ms
+
+
+def _mu_law_table() -> Float32:
+    code = ~np.arange(256, dtype=np.uint8)
+    exponent, mantissa = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
+    magnitude = ((2 * mantissa + 33) << exponent) - 33
+    return _signed(magnitude, code & 128 != 0, 8192)
+
+
+def _a_law_table() -> Float32:
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent, mantissa = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
+    linear = 2 * mantissa + 1
+    magnitude = np.where(exponent == 0, linear, (linear + 32) << np.maximum(exponent - 1, 0))
+    return _signed(magnitude, code & 128 == 0, 4096)
+
+
+def _signed(magnitude: NDArray[np.int32], negative: NDArray[np.bool_], full: int) -> Float32:
+    return np.where(negative, -magnitude, magnitude).astype(np.float32) / np.float32(full)
+
+
+# Codes of one byte decode by table: G.711 levels over full scale, in [-1, 1].
+_TABLES: dict[str, Float32] = {"mulaw": _mu_law_table(), "alaw": _a_law_table()}
+_SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
+
+
+class PcmDecoder:
+    """Decodes one stream; ``channel`` counts from zero and is the one that is kept.
+
+    Raises :class:`AudioError` for a format that is not understood, and from :meth:`feed`
+    for samples that are not finite.
+    """
+
+    def __init__(
+        self,
+        encoding: Encoding = "pcm_s16le",
+        sample_rate_hz: int = SAMPLE_RATE_HZ,
+        *,
+        channels: int = 1,
+        channel: int = 0,
+    ) -> None:
+        _check_format(encoding, sample_rate_hz, channels, channel)
+        self._encoding, self._channels, self._channel = encoding, channels, channel
+        self._frame_bytes = _SAMPLE_BYTES[encoding] * channels
+        self._undecoded = b""
+        self._resampler: soxr.ResampleStream | None = None
+        if sample_rate_hz != SAMPLE_RATE_HZ:
+            self._resampler = soxr.ResampleStream(
+                sample_rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ"
+            )
+        # What soxr gives does not depend on how it is fed, but a call costs some 10 us: pieces
+        # are collected to whole steps.
+        self._block = sample_rate_hz // BLOCKS_PER_S
+        self._waiting = np.zeros(0, np.float32)
+
+    def feed(self, data: bytes) -> Float32:
+        """Decode a piece; returns the samples ``(N,)`` at 16 kHz that are ready."""
+        data = self._undecoded + data
+        whole = len(data) - len(data) % self._frame_bytes
+        self._undecoded = data[whole:]
+        samples = self._samples(data[:whole])
+        if self._resampler is None:
+            return samples
+        self._waiting = np.concatenate([self._waiting, samples])
+        blocks = len(self._waiting) // self._block
+        ready, self._waiting = np.split(self._waiting, [blocks * self._block])
+        return self._resampled(ready, last=False) if blocks else ready
+
+    def flush(self) -> Float32:
+        """End of the stream: the rest of the samples. A torn last sample is dropped."""
+        self._undecoded = b""
+        if self._resampler is None:
+            return np.zeros(0, np.float32)
+        rest, self._waiting = self._waiting, np.zeros(0, np.float32)
+        return self._resampled(rest, last=True)
+
+    def _samples(self, data: bytes) -> Float32:
+        if self._encoding == "pcm_s16le":
+            steps = np.frombuffer(data, "<i2")
+            samples: Float32 = np.multiply(steps, np.float32(1 / 32768), dtype=np.float32)
+        elif self._encoding == "pcm_f32le":
+            samples = np.frombuffer(data, "<f4")
+            if not np.isfinite(samples).all():
+                raise AudioError("the stream has samples that are not finite (NaN or infinity)")
+            # What lies beyond full scale is cut flat, as a converter would, and so told as clipped.
+            samples = np.clip(samples, -1.0, 1.0)
+        else:
+            samples = _TABLES[self._encoding][np.frombuffer(data, np.uint8)]
+        return samples[self._channel :: self._channels]
+
+    def _resampled(self, samples: Float32, *, last: bool) -> Float32:
+        assert self._resampler is not None
+        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+
+
+def _check_format(encoding: str, sample_rate_hz: int, channels: int, channel: int) -> None:
+    if encoding not in get_args(Encoding):
+        known = ", ".join(get_args(Encoding))
+        raise AudioError(f"the encoding {encoding!r} is not known: choose one of {known}")
+    if not LOWEST_RATE_HZ <= sample_rate_hz <= HIGHEST_RATE_HZ:
+        raise AudioError(
+            f"a sample rate of {sample_rate_hz} Hz is outside {LOWEST_RATE_HZ} to"
+            f" {HIGHEST_RATE_HZ} Hz"
+        )
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise AudioError(f"{channels} channels are outside 1 to {MOST_CHANNELS}")
+    if not 0 <= channel < channels:
+        raise AudioError(
+            f"channel {channel} does not exist: channels count from 0 to {channels - 1}"
+        )

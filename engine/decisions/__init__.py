@@ -1,0 +1,1 @@
+"""Scores over time: states, changes, voices of a session."""

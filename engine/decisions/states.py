@@ -1,0 +1,119 @@
+"""The five states of a stream, and every way from one to another.
+
+The evidence is a log-likelihood ratio of all the speech of a run (``engine.decisions.run``), asked
+again at every hop. Wald's bounds hold the error rates all the same: of a true likelihood ratio
+the chance that it *ever* exceeds ``1 / a`` where the other hypothesis holds is at most ``a``,
+however its steps depend on each other (Wald, "Sequential Tests of Statistical Hypotheses",
+1945; Ville's inequality). For voices: Vogt, Sridharan and Mason, "Making Confident Speaker
+Verification Decisions With Minimal Speech", IEEE TASLP 2010.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+from engine.decisions.config import DecisionConfig
+from engine.events import State
+from engine.scoring.identify import Ranking
+
+# little   the run of speech has less of it than a decision needs
+# between  its evidence lies between the bounds
+# accept   above the upper bound; reject: below the lower one; nobody: likewise, without a claim
+# alarm    another voice than the run's has begun
+# revised  the user asks for other error rates, by which nothing was decided yet
+# lapse    what was known holds no longer: long silence, another claim
+Signal = Literal["little", "between", "accept", "reject", "nobody", "alarm", "revised", "lapse"]
+
+STATES: tuple[State, ...] = get_args(State)
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
+
+# A decision holds until the other bound is crossed, another voice begins or it lapses:
+# evidence that wavers about a bound does not make it flicker. An alarm leaves `uncertain` of a
+# decision and not `insufficient`: that the voice is another one is known already.
+TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
+    "insufficient": {
+        "little": "insufficient",
+        "between": "uncertain",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "insufficient",
+        "revised": "insufficient",
+        "lapse": "insufficient",
+    },
+    "uncertain": {
+        "little": "uncertain",
+        "between": "uncertain",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "uncertain",
+        "revised": "uncertain",
+        "lapse": "insufficient",
+    },
+    "match": {
+        "little": "match",
+        "between": "match",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "uncertain",
+        "revised": "uncertain",
+        "lapse": "insufficient",
+    },
+    "mismatch": {
+        "little": "mismatch",
+        "between": "mismatch",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "uncertain",
+        "revised": "uncertain",
+        "lapse": "insufficient",
+    },
+    "unknown": {
+        "little": "unknown",
+        "between": "unknown",
+        "accept": "match",
+        "reject": "mismatch",
+        "nobody": "unknown",
+        "alarm": "uncertain",
+        "revised": "uncertain",
+        "lapse": "insufficient",
+    },
+}
+
+
+def weigh(config: DecisionConfig, ranking: Ranking, speech_s: float, *, claimed: bool) -> Signal:
+    """What the evidence of a run with ``speech_s`` of net speech says."""
+    if speech_s < config.decide_s:
+        return "little"
+    if ranking.evidence >= config.accept_llr:
+        return "accept"
+    if ranking.anybody <= config.reject_llr:
+        return "reject" if claimed else "nobody"
+    return "between"
+
+
+def alike(config: DecisionConfig, ranking: Ranking, names: Sequence[str]) -> str:
+    """The two between whom nothing is decided though it is one of them; otherwise nothing."""
+    if ranking.runner_up is None or not ranking.evidence < config.accept_llr <= ranking.anybody:
+        return ""
+    return f"{names[ranking.speaker]} and {names[ranking.runner_up]}"
+
+
+def words(
+    config: DecisionConfig, signal: Signal, evidence: float, speech_s: float, both: str = ""
+) -> str:
+    """The reason for a decision; ``both`` as :func:`alike` names them."""
+    after = f"after {speech_s:.1f} s of speech"
+    if signal == "little":
+        return f"{speech_s:.1f} s of speech, {config.decide_s:.1f} s are needed"
+    if signal == "accept":
+        return f"evidence {evidence:.1f} is above the bound of {config.accept_llr:.1f} {after}"
+    if signal == "between":
+        low, high = config.reject_llr, config.accept_llr
+        between = f"evidence {evidence:.1f} lies between the bounds of {low:.1f} and {high:.1f}"
+        return f"{both} have like voices: {between}" if both else between
+    return f"evidence {evidence:.1f} is below the bound of {config.reject_llr:.1f} {after}"

@@ -1,0 +1,300 @@
+"""One stream's judge: embedded windows in, scores, decisions and changes of voice out.
+
+It is told of things in the order of media time, and knows no other time. Speech is divided
+into runs, each taken to be of one voice: what a run says as a whole is the evidence (``run``),
+its bounds make the states (``states``), and the run ends where another voice begins
+(``changes``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.decisions.alarms import Evidence
+from engine.decisions.changes import Lead, Seen, Turn
+from engine.decisions.config import DecisionConfig
+from engine.decisions.run import Run
+from engine.decisions.speaking import Speaking
+from engine.decisions.states import TRANSITIONS, Signal, alike, weigh, words
+from engine.decisions.voices import Cast, Voice
+from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
+from engine.scoring.identify import Float64, Ranking, Voices, rank
+from engine.scoring.scorer import Scorer, Scores, Sides, posterior
+from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.speech.windows import seconds
+
+__all__ = ["Judge", "Seen", "Terms", "Voices"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """What a window is judged by: whom it is compared with, what is asked, and how strictly.
+
+    ``claimed``: one of ``voices`` is claimed to be speaking; otherwise, who of them is it?
+    """
+
+    voices: Voices
+    claimed: bool
+    decisions: DecisionConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Standing:
+    """The state that holds, by what was asked, and the last window: end and position."""
+
+    state: State
+    speaker: str | None
+    llr: float
+    asked: DecisionConfig
+    end: int
+    position: int
+
+
+class Judge:
+    """Keeps the state of one stream, its voices and sums; silence of ``forget_s`` ends a run."""
+
+    def __init__(self, scorer: Scorer, prior: float, forget_s: float = 30.0) -> None:
+        self._evidence = scorer.require_calibration().evidence or Evidence()
+        self._scorer, self._prior = scorer, prior
+        self._forget = forget_s * SAMPLE_RATE_HZ
+        self._cast = Cast(scorer)
+        self._speech: Speaking | None = None
+        self._last: Seen | None = None
+        self._standing: _Standing | None = None
+        self._told: tuple[State, str | None] | None = None  # by the last decision
+        self._match = 0  # samples
+        self.decisions: Counter[str] = Counter()
+
+    @property
+    def match_s(self) -> float:
+        """Net speech from each match to the score after it: silence is no match."""
+        return seconds(self._match)
+
+    def glance_samples(self, samples: int) -> int:
+        """How many of the end of a window of ``samples`` are wanted by themselves."""
+        return self._evidence.glance_samples(samples)
+
+    def hear(self, seen: Seen, terms: Terms) -> list[AnyEvent]:
+        """What an embedded window says."""
+        speech = self._speech or self._run(seen.position - seen.samples, None)
+        self._pause(seen, speech.run)
+        window = self._compare(terms.voices, seen.sides)
+        lead = self._lead(terms.voices, window)
+        turn = speech.watch.hear(seen, lead, terms.decisions)
+        ended: Voice | None = None
+        if turn is not None:
+            ended = speech.end(turn.voice, turn.voice_samples / SAMPLE_RATE_HZ)
+            speech = self._run(turn.position, turn)
+        run = speech.join(seen, self._cast, ended)
+        speech.watch.add(seen, run, speech.run.samples)
+        self._speech, self._last = speech, seen
+        events: list[AnyEvent] = []
+        if turn is not None and ended is not None:
+            events.append(self._change(seen, turn, ended, speech))
+        if window is not None:
+            whole = window if run is seen.sides else self._compare(terms.voices, run)
+            assert whole is not None
+            evidence = self._weighed(terms.voices, whole)
+            events += self._scores(seen, terms, window, evidence)
+            events += self._judged(seen, terms, window, evidence, speech, turn)
+        return events
+
+    def lapse(
+        self, t: float, net_speech_s: float, reason: str, terms: Terms, *, forget: bool = False
+    ) -> list[AnyEvent]:
+        """The state holds no longer, for a reason that no score gives.
+
+        With ``forget`` the speech so far does not count either: whoever is next is anybody.
+        """
+        if forget and self._speech is not None and self._speech.sides is not None:
+            self._speech.end(self._speech.sides, self._speech.speech_s)
+            self._speech = self._last = None
+        state = TRANSITIONS[self._standing.state if self._standing else "insufficient"]["lapse"]
+        self._standing = None
+        if self._told is None or self._told[0] == state:
+            return []
+        named = self._told[1] if terms.claimed and self._told[1] in terms.voices.names else None
+        decision = Decision(
+            t=t,
+            state=state,
+            speaker=named,
+            since=t,
+            llr=None,
+            net_speech_s=net_speech_s,
+            reason=reason,
+            accept_llr=terms.decisions.accept_llr,
+            reject_llr=terms.decisions.reject_llr,
+        )
+        return self._decided(decision)
+
+    def utterance(self, start: int, end: int, terms: Terms) -> Utterance:
+        """A span of speech that has ended, by the last score within it."""
+        last = self._standing
+        if last is not None and last.end <= start:
+            last = None
+        heard = self._last is not None and self._last.end > start
+        voice = self._speech.voice if self._speech is not None and heard else None
+        # Where nobody is enrolled nobody can be known, however much is said.
+        unscored: State = "insufficient" if terms.voices.names else "unknown"
+        return Utterance(
+            t=seconds(end),
+            start=seconds(start),
+            end=seconds(end),
+            speech_s=seconds(end - start),
+            state=last.state if last else unscored,
+            speaker=last.speaker if last else None,
+            llr=last.llr if last else None,
+            voice=voice.label if voice else None,
+        )
+
+    def _run(self, begins: int, turn: Turn | None) -> Speaking:
+        return Speaking(self._scorer, self._evidence, begins, turn)
+
+    def _pause(self, seen: Seen, run: Run) -> None:
+        """Silence since the last window lets what was heard before it count for less."""
+        if self._last is not None:
+            passed = seen.end - self._last.end
+            silence = passed - (seen.position - self._last.position)
+            if silence > 0:
+                run.age(max(0.0, 1 - silence / self._forget))
+
+    def _compare(self, voices: Voices, test: Sides) -> Scores | None:
+        return None if voices.sides is None else self._scorer.table(voices.sides, test)
+
+    def _lead(self, voices: Voices, window: Scores | None) -> Lead | None:
+        """Whom the window speaks of: who is matched, or else the nearest."""
+        if window is None:
+            return None
+        assert window.llr is not None
+        llr = voices.by_speaker(window.llr[0])
+        last = self._standing
+        if last is not None and last.state == "match" and last.speaker in voices.number:
+            return Lead(float(llr[voices.number[last.speaker]]), True)
+        return Lead(float(llr.max()), False)
+
+    def _weighed(self, voices: Voices, run: Scores) -> Float64:
+        """The evidence for each speaker, before they are held against each other."""
+        assert run.llr is not None
+        llr = voices.by_speaker(run.llr[0])
+        return np.asarray(self._evidence.slope * llr + self._evidence.offset, np.float64)
+
+    def _change(self, seen: Seen, turn: Turn, ended: Voice, speech: Speaking) -> Change:
+        assert speech.voice is not None
+        now = seconds(seen.end)
+        return Change(
+            t=now,
+            at=seconds(turn.at),
+            detected_at=now,
+            llr=turn.llr,
+            from_speaker=ended.called,
+            to_speaker=speech.voice.called,
+        )
+
+    def _scores(self, seen: Seen, terms: Terms, window: Scores, evidence: Float64) -> list[Score]:
+        """One for every claimed speaker, by name; otherwise the best speaker's only."""
+        voices = terms.voices
+        assert window.llr is not None
+        if terms.claimed:
+            everybody = range(len(voices.names))
+            return [self._score(seen, voices, window, evidence, i, None) for i in everybody]
+        found = rank(voices.by_speaker(window.llr[0]))
+        return [self._score(seen, voices, window, evidence, found.speaker, found.runner_up)]
+
+    def _score(
+        self,
+        seen: Seen,
+        voices: Voices,
+        window: Scores,
+        evidence: Float64,
+        speaker: int,
+        runner_up: int | None,
+    ) -> Score:
+        assert window.llr is not None
+        row = voices.row(speaker, window.llr[0])
+        llr = float(window.llr[0, row])
+        return Score(
+            t=seconds(seen.end),
+            speaker=voices.names[speaker],
+            cosine=float(window.cosine[0, row]),
+            norm=float(window.norm[0, row]),
+            llr=llr,
+            posterior=float(posterior(llr, self._prior)),
+            runner_up=None if runner_up is None else voices.names[runner_up],
+            net_speech_s=seconds(seen.position),
+            window_s=seconds(seen.samples),
+            evidence=rank(evidence, speaker).evidence,
+        )
+
+    def _meant(self, terms: Terms, evidence: Float64, before: _Standing | None) -> Ranking:
+        """Who is decided on: the best, unless somebody is matched whom he is not beyond doubt."""
+        best = rank(evidence)
+        matched = before is not None and before.state == "match"
+        if before is None or not matched or before.speaker not in terms.voices.number:
+            return best
+        if best.evidence >= terms.decisions.accept_llr:
+            return best
+        return rank(evidence, terms.voices.number[before.speaker])
+
+    def _next(
+        self, terms: Terms, evidence: Float64, speech_s: float, turn: Turn | None
+    ) -> tuple[State, Ranking, Signal]:
+        """The state by this evidence, whom it is of, and what led to it."""
+        before = self._standing
+        state: State = before.state if before is not None else "insufficient"
+        if turn is not None:
+            state, before = TRANSITIONS[state]["alarm"], None
+        elif before is not None and before.asked != terms.decisions:
+            state, before = TRANSITIONS[state]["revised"], None
+        found = self._meant(terms, evidence, before)
+        signal = weigh(terms.decisions, found, speech_s, claimed=terms.claimed)
+        return TRANSITIONS[state][signal], found, signal
+
+    def _judged(
+        self,
+        seen: Seen,
+        terms: Terms,
+        window: Scores,
+        evidence: Float64,
+        speech: Speaking,
+        turn: Turn | None,
+    ) -> list[AnyEvent]:
+        assert window.llr is not None
+        assert speech.voice is not None
+        state, found, signal = self._next(terms, evidence, speech.speech_s, turn)
+        named = terms.voices.names[found.speaker] if terms.claimed or state == "match" else None
+        if state == "match":
+            speech.voice.name = named
+        config, before = terms.decisions, self._standing
+        if before is not None and before.state == "match":
+            self._match += seen.position - before.position
+        llr = float(terms.voices.by_speaker(window.llr[0])[found.speaker])
+        self._standing = _Standing(state, named, llr, config, seen.end, seen.position)
+        said = found.anybody if signal in ("reject", "nobody") else found.evidence
+        both = alike(config, found, terms.voices.names)
+        reason, t = words(config, signal, said, speech.speech_s, both), seconds(seen.end)
+        since = t if turn is None else seconds(turn.at)
+        decision = Decision(
+            t=t,
+            state=state,
+            speaker=named,
+            since=since,
+            llr=llr,
+            net_speech_s=seconds(seen.position),
+            reason=reason if turn is None else f"another voice since {since:.1f} s; {reason}",
+            evidence=said,
+            accept_llr=config.accept_llr,
+            reject_llr=config.reject_llr,
+            voice=speech.voice.label,
+        )
+        return self._decided(decision)
+
+    def _decided(self, decision: Decision) -> list[AnyEvent]:
+        """It is told when it says something new."""
+        if (decision.state, decision.speaker) == self._told:
+            return []
+        self._told = decision.state, decision.speaker
+        self.decisions[decision.state] += 1
+        return [decision]

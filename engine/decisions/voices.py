@@ -1,0 +1,84 @@
+"""The voices of one session: who is enrolled by name, anybody else by a label that stays.
+
+Labels count up: `voice-1` spoke first. A voice that comes back is known again by an LLR above
+zero, at which it is as likely the old one as any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.decisions.run import unit
+from engine.scoring.scorer import Scorer, Sides
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+MOST = 24  # voices remembered; beyond them the one longest unheard is forgotten
+LONGEST_S = 60.0  # of speech: a voice's weight when more of it comes
+
+
+@dataclass(slots=True, eq=False)
+class Voice:
+    """A voice of this session: its label, its name once it was matched, and what it is like."""
+
+    label: str
+    sum: Float64  # of unit embeddings ``(D,)``, weighted by seconds
+    speech_s: float
+    name: str | None = None
+
+    @property
+    def called(self) -> str:
+        """The name, or the label of somebody unknown."""
+        return self.name or self.label
+
+    def sides(self, scorer: Scorer) -> Sides:
+        """The voice ready to be compared."""
+        return scorer.sides(unit(self.sum)[None], self.speech_s)
+
+    def hear(self, embedding: Float32, speech_s: float) -> None:
+        """More speech of this voice."""
+        self.sum = self.sum + embedding * np.float64(speech_s)
+        self.speech_s += speech_s
+        if self.speech_s > LONGEST_S:
+            self.sum *= LONGEST_S / self.speech_s
+            self.speech_s = LONGEST_S
+
+
+class Cast:
+    """All the voices of a session so far, the last to have spoken at the end."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._voices: list[Voice] = []
+        self._labels = 0
+
+    def enter(self, embedding: Float32, speech_s: float, but: Voice | None = None) -> Voice:
+        """The voice that this speech is of, known or new, and not ``but``.
+
+        Its own speech is not yet counted in: :meth:`Voice.hear` does that once the run is over.
+        """
+        known = [voice for voice in self._voices if voice is not but]
+        found = self._nearest(known, embedding, speech_s)
+        if found is None:
+            self._labels += 1
+            found = Voice(f"voice-{self._labels}", np.zeros(len(embedding)), 0.0)
+        else:
+            self._voices.remove(found)
+        self._voices = [*self._voices[1 - MOST :], found]
+        return found
+
+    def _nearest(self, known: list[Voice], embedding: Float32, speech_s: float) -> Voice | None:
+        heard = [voice for voice in known if voice.speech_s > 0]
+        if not heard:
+            return None
+        rows = np.stack([unit(voice.sum) for voice in heard])
+        lengths = np.array([voice.speech_s for voice in heard])
+        test = self._scorer.sides(embedding[None], speech_s)
+        llr = self._scorer.compare(self._scorer.sides(rows, lengths), test).llr
+        assert llr is not None
+        best = int(np.argmax(llr))
+        return heard[best] if llr[best] > 0 else None

@@ -1,0 +1,1 @@
+"""The bundle and the encoder that runs it, with its execution providers."""

@@ -1,0 +1,186 @@
+"""What embeds windows for the service: a bundle's graph, or a stand-in for tests.
+
+A backend states the batch sizes it is made for. The batcher fills them; nothing else of the
+service knows what a model is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from engine.errors import AudioError
+from engine.model.bundle import Bundle
+from engine.model.encoder import Encoder
+from engine.model.providers import LARGEST_BATCH, ProviderChoice
+from engine.speech.vad import SAMPLE_RATE_HZ
+
+Float32 = NDArray[np.float32]
+
+# On a CPU the rows of a batch share nothing but the call: with the bundled model a 3 s window
+# costs 7.8 ms of one core alone, 7.9 in a batch of 2, 8.6 of 4, 9.1 of 8, 9.6 of 16, because
+# the activations of more than one row leave the second-level cache (CPU time, beside other
+# work, on a Xeon with 2 MB a core, November 2026; `voxwatch bench engine` measures it anew).
+CPU_BATCH_SIZES = (1,)
+GPU_BATCH_SIZES = (1, 2, 4, 8, 16, LARGEST_BATCH)
+MOST_BINDINGS = 64  # (batch, samples) buckets whose buffers stay on the GPU: 6 MB at most each
+
+# Rows of a batch against the same rows alone, in any number of their unit embeddings. The
+# bundled model on a CPU: 6.4e-7 at most, over windows of 1 to 5 s in batches of 2 to 16.
+BATCH_TOLERANCE = 1e-5
+
+
+class Backend(Protocol):
+    """Embeds windows of one length. Called from several threads at once.
+
+    ``batch_sizes`` are the rows of one call that it serves best, ascending; ``min_samples``
+    and ``max_samples`` bound a window at 16 kHz. A row's embedding does not depend on the
+    other rows, to :data:`BATCH_TOLERANCE`.
+    """
+
+    @property
+    def name(self) -> str:
+        """What runs, for people."""
+
+    @property
+    def provider(self) -> str:
+        """Where it runs: ``cpu``, ``cuda``, ``tensorrt``, or ``fake``."""
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]: ...
+
+    @property
+    def min_samples(self) -> int: ...
+
+    @property
+    def max_samples(self) -> int: ...
+
+    @property
+    def embedding_size(self) -> int: ...
+
+    def embed(self, waveforms: Float32, /) -> Float32:
+        """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``."""
+
+
+class OnnxBackend(Encoder):
+    """A bundle's graph, in fixed ``(batch, samples)`` buckets.
+
+    On a GPU each bucket has its buffers there, allocated at its first use and bound to the
+    graph (onnxruntime's I/O binding): a call copies the sound in and the embeddings out and
+    allocates nothing; a batch smaller than its bucket is filled up with its first row. On a
+    CPU there is nothing to bind, and a batch goes in as it is.
+
+    Raises what :class:`engine.model.encoder.Encoder` raises; ``provider`` is the one that runs.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        provider: ProviderChoice = "auto",
+        *,
+        threads: int = 1,
+        batch_sizes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(bundle, provider, threads=threads)
+        usual = CPU_BATCH_SIZES if self.provider == "cpu" else GPU_BATCH_SIZES
+        self.batch_sizes = tuple(sorted(batch_sizes or usual))
+        if self.batch_sizes[0] < 1 or self.batch_sizes[-1] > LARGEST_BATCH:
+            raise ValueError(f"batch sizes must be from 1 to {LARGEST_BATCH}")
+        self.name = bundle.manifest.name
+        self._output = self._session.get_outputs()[0].name
+        self._bindings: OrderedDict[tuple[int, int], Binding] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def _compute(self, waveforms: Float32) -> Float32:
+        if self.provider == "cpu":
+            return super()._compute(waveforms)
+        largest = self.batch_sizes[-1]
+        cuts = range(0, len(waveforms), largest)
+        return np.concatenate([self._bound(waveforms[i : i + largest]) for i in cuts])
+
+    def _bound(self, waveforms: Float32) -> Float32:
+        rows, samples = waveforms.shape
+        bucket = (next(size for size in self.batch_sizes if size >= rows), samples)
+        with self._lock:
+            binding = self._bindings.get(bucket)
+            if binding is None:
+                binding = Binding(
+                    self._session, self._input, self._output, bucket, self.embedding_size
+                )
+                self._bindings[bucket] = binding
+            self._bindings.move_to_end(bucket)
+            if len(self._bindings) > MOST_BINDINGS:
+                self._bindings.popitem(last=False)  # its memory goes when nobody runs it
+        return binding.run(waveforms)
+
+
+class Binding:
+    """The buffers of one bucket on the first GPU, bound to the graph; one run at a time."""
+
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        sound: str,
+        embedding: str,
+        bucket: tuple[int, int],
+        embedding_size: int,
+    ) -> None:
+        allocate = ort.OrtValue.ortvalue_from_shape_and_type
+        self._session, self._lock = session, threading.Lock()
+        self._filled = np.zeros(bucket, np.float32)
+        self._sound = allocate(list(bucket), np.float32, "cuda", 0)
+        self._embeddings = allocate([bucket[0], embedding_size], np.float32, "cuda", 0)
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(sound, self._sound)
+        self._binding.bind_ortvalue_output(embedding, self._embeddings)
+
+    def run(self, waveforms: Float32) -> Float32:
+        """Embeddings of at most the bucket's rows."""
+        rows = len(waveforms)
+        with self._lock:
+            self._filled[:rows] = waveforms
+            self._filled[rows:] = waveforms[0]
+            self._sound.update_inplace(self._filled)
+            self._binding.synchronize_inputs()  # the copy and the graph run on two streams
+            self._session.run_with_iobinding(self._binding)
+            self._binding.synchronize_outputs()
+            return np.array(self._embeddings.numpy()[:rows], np.float32)
+
+
+FAKE_SIZE = 24
+
+
+class FakeBackend:
+    """The sound's spectrum as its embedding: repeatable, fast, row by row. For tests.
+
+    The log power in :data:`FAKE_SIZE` bands from 100 Hz to 6 kHz, less its mean, over the
+    whole window. Different voices differ; equal rows are equal whatever the batch.
+    """
+
+    name, provider = "fake", "fake"
+    embedding_size = FAKE_SIZE
+    min_samples, max_samples = SAMPLE_RATE_HZ // 2, 20 * SAMPLE_RATE_HZ
+
+    def __init__(self, batch_sizes: Sequence[int] = (1, 2, 4, 8)) -> None:
+        self.batch_sizes = tuple(sorted(batch_sizes))
+
+    def embed(self, waveforms: Float32, /) -> Float32:
+        """Unit embeddings ``(B, 24)``. Raises :class:`AudioError` for too short a window."""
+        if waveforms.shape[1] < self.min_samples:
+            raise AudioError("the window is too short: record more")
+        rows = [self._embed(waveform) for waveform in waveforms]
+        return np.array(rows, np.float32).reshape(len(rows), FAKE_SIZE)
+
+    def _embed(self, waveform: Float32) -> Float32:
+        power = np.abs(np.fft.rfft(waveform)) ** 2
+        edges_hz = np.geomspace(100, 6000, FAKE_SIZE + 1)
+        edges = np.round(edges_hz * len(waveform) / SAMPLE_RATE_HZ).astype(int)
+        level = np.log(np.add.reduceat(power, edges)[:-1] / np.diff(edges) + 1e-6)
+        level -= level.mean()
+        return np.asarray(level / max(float(np.linalg.norm(level)), 1e-12), np.float32)

@@ -1,0 +1,310 @@
+"""A model bundle: the ONNX graph, the figures that go with it and its score cohort.
+
+A bundle is a folder:
+
+    manifest.json   what the model is, how its scores are read, and the sha256 of the rest
+    model.onnx      waveform (B, samples) float32 at 16 kHz -> embeddings (B, D)
+    cohort.npy      float16 (N, D), unit rows: embeddings of other speakers, no audio (optional)
+
+Nothing in it is executed but the ONNX graph, and only after its sha256 was checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import math
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.decisions.alarms import Evidence
+from engine.errors import BundleError
+
+MANIFEST_FILE = "manifest.json"
+MODEL_FILE = "model.onnx"
+COHORT_FILE = "cohort.npy"
+UNIT_TOLERANCE = 5e-3  # a float16 row of 192 numbers has its norm to about 5e-4
+
+Float32 = NDArray[np.float32]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Figures = dict[str, Any]
+
+
+class Normalisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """AS-norm: scores relative to the ``top`` nearest cohort speakers of either side."""
+
+    method: Literal["as-norm"] = "as-norm"
+    top: Count
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From score and net speech to a natural-log likelihood ratio.
+
+    With ``g = 1 / sqrt((1 + h / enrol_s) (1 + h / test_s))``, ``h = half_speech_s``,
+
+        llr = (slope[0] + slope[1] g) norm + (cosine[0] + cosine[1] g) cosine
+              + offset[0] + offset[1] g + offset[2] g^2
+
+    ``engine.scoring.scorer`` says where the form comes from. ``g`` lies between 0 and 1 and both
+    slopes are linear in it: that neither is negative at either end, and that they do not
+    vanish together, makes the ratio rise with the score whatever the durations.
+    """
+
+    half_speech_s: Positive
+    slope: tuple[float, float]
+    offset: tuple[float, float, float]
+    cosine: tuple[float, float] = (0.0, 0.0)
+    fitted: Figures = {}
+    evidence: Evidence | None = None
+
+    def __post_init__(self) -> None:
+        ends = [(c[0], c[0] + c[1]) for c in (self.slope, self.cosine)]
+        if min(min(end) for end in ends) < 0 or min(map(sum, zip(*ends, strict=True))) <= 0:
+            raise ValueError("calibration: the ratio must rise with the score at every duration")
+        if not all(map(math.isfinite, (*self.slope, *self.offset, *self.cosine))):
+            raise ValueError("calibration: every coefficient must be finite")
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``manifest.json`` holds; a key it does not know is an error. Durations in seconds."""
+
+    format: Literal[1] = 1
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    version: str
+    licence: str
+    source: str
+    architecture: Figures
+    front_end: Figures
+    sha256: dict[str, str] = {}
+    sample_rate_hz: Literal[16000] = 16000
+    embedding_size: Count = 192
+    window_s: tuple[Positive, ...] = (2.0, 3.0, 4.0, 5.0)
+    min_window_s: Positive = 0.5
+    max_window_s: Positive = 20.0
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    calibration: Calibration | None = None
+    normalisation: Normalisation | None = None
+    parity: Figures = {}
+    evaluation: Figures = {}
+    training: Figures = {}
+
+    def __post_init__(self) -> None:
+        if self.min_window_s > self.max_window_s:
+            raise ValueError("min_window_s is longer than max_window_s")
+        if any(not self.min_window_s <= w <= self.max_window_s for w in self.window_s):
+            raise ValueError("window_s leaves the range from min_window_s to max_window_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked bundle: its manifest, where it lies, and its cohort as float32 ``(N, D)``."""
+
+    manifest: Manifest
+    folder: Path
+    cohort: Float32 | None
+
+    @property
+    def model_path(self) -> Path:
+        """The ONNX graph, whose sha256 was that of the manifest when the bundle was loaded."""
+        return self.folder / MODEL_FILE
+
+
+def default_bundle_folder() -> Path:
+    """Folder of the bundle that ships with voxwatch, found without importing torch's room."""
+    spec = importlib.util.find_spec("models")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(place) / "bundles" / "default"
+        if folder.is_dir():
+            return folder
+    raise BundleError(
+        "the default model bundle is not installed: reinstall voxwatch, or name a bundle folder"
+    )
+
+
+def load_bundle(path: Path | None = None) -> Bundle:
+    """Read and check a bundle; ``None`` is the default one.
+
+    Raises :class:`BundleError` when anything of it is missing, damaged or foreign.
+    """
+    folder = default_bundle_folder() if path is None else _folder(Path(path))
+    manifest = _read_manifest(folder)
+    if MODEL_FILE not in manifest.sha256:
+        raise BundleError(f"{folder / MANIFEST_FILE} states no sha256 of {MODEL_FILE}: {_AGAIN}")
+    for name, expected in manifest.sha256.items():
+        _check_sha256(folder, name, expected)
+    cohort = _read_cohort(folder, manifest)
+    if manifest.normalisation is not None:
+        if cohort is None:
+            raise BundleError(f"{folder} normalises scores but has no {COHORT_FILE}: {_AGAIN}")
+        if manifest.normalisation.top > len(cohort):
+            raise BundleError(
+                f"{folder} wants the top {manifest.normalisation.top} of a cohort of {len(cohort)}:"
+                " calibrate it again"
+            )
+    return Bundle(manifest, folder, cohort)
+
+
+_AGAIN = "fetch or build the bundle again"
+
+
+def _folder(path: Path) -> Path:
+    if path.is_dir():
+        return path
+    if not path.exists():
+        raise BundleError(f"there is no model bundle at {path}: check the path")
+    if path.suffix == ".onnx" and not (path.parent / MANIFEST_FILE).exists():
+        raise BundleError(
+            f"{path} is an ONNX file without a voxwatch manifest: import the checkpoint it was"
+            " made from with `voxwatch models import`"
+        )
+    raise BundleError(f"{path} is a file, but a model bundle is a folder: name the folder")
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError as error:
+        if any(folder.glob("*.onnx")):
+            raise BundleError(
+                f"{folder} has an ONNX file but no {MANIFEST_FILE}: import the checkpoint it was"
+                " made from with `voxwatch models import`"
+            ) from error
+        raise BundleError(
+            f"{folder} is no model bundle, for it has no {MANIFEST_FILE}: name another folder"
+        ) from error
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BundleError(
+            f"{path} is not a manifest this version reads ({error}): update voxwatch, or {_AGAIN}"
+        ) from error
+
+
+def _check_sha256(folder: Path, name: str, expected: str) -> None:
+    if name not in (MODEL_FILE, COHORT_FILE):  # never follow a path that a manifest makes up
+        raise BundleError(f"{folder / MANIFEST_FILE} lists an unknown file {name!r}: {_AGAIN}")
+    try:
+        actual = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    except OSError as error:
+        raise BundleError(f"cannot read {folder / name}: {error.strerror}; {_AGAIN}") from error
+    if actual != expected.lower():
+        raise BundleError(
+            f"the sha256 of {folder / name} is {actual[:12]}..., not the manifest's"
+            f" {expected[:12]}...: the file was damaged or changed; {_AGAIN}"
+        )
+
+
+def _read_cohort(folder: Path, manifest: Manifest) -> Float32 | None:
+    if COHORT_FILE not in manifest.sha256:
+        return None
+    path = folder / COHORT_FILE
+    try:
+        cohort = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BundleError(f"{path} is not an array file: {_AGAIN}") from error
+    problem = _cohort_problem(cohort, manifest.embedding_size)
+    if problem:
+        raise BundleError(f"{path} {problem}: {_AGAIN}")
+    rows = cohort.astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def _cohort_problem(cohort: NDArray[Any], size: int) -> str | None:
+    if cohort.ndim != 2 or cohort.shape[1] != size or len(cohort) < 2:
+        return f"has shape {cohort.shape}, not (speakers, {size})"
+    if cohort.dtype not in (np.float16, np.float32):
+        return f"holds {cohort.dtype}, not float16"
+    norms = np.linalg.norm(cohort.astype(np.float32), axis=1)
+    if not np.all(np.abs(norms - 1) < UNIT_TOLERANCE):
+        return "has rows that are not of unit length"
+    return None
+
+
+def write_bundle(
+    folder: Path, manifest: Manifest, model: bytes, cohort: NDArray[Any] | None = None
+) -> Bundle:
+    """Write a bundle, whole or not at all, and return it as :func:`load_bundle` reads it.
+
+    ``manifest.sha256`` is filled in here. A bundle already at ``folder`` is replaced; any
+    other folder with something in it is left alone. Raises :class:`BundleError`.
+    """
+    folder = Path(folder)
+    check_output(folder)
+    files = {MODEL_FILE: model}
+    if cohort is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(cohort, np.float16), allow_pickle=False)
+        files[COHORT_FILE] = buffer.getvalue()
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    manifest = msgspec.structs.replace(manifest, sha256=digests)
+    files[MANIFEST_FILE] = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    try:
+        _write_folder(folder, files)
+    except OSError as error:
+        raise BundleError(
+            f"cannot write the bundle to {folder}: {error.strerror}; choose another output"
+        ) from error
+    return load_bundle(folder)
+
+
+def check_output(folder: Path, *, uncalibrated: bool = False) -> None:
+    """Whether a bundle can be written there, to ask before long work. Raises `BundleError`.
+
+    An ``uncalibrated`` one does not replace one whose calibration would be lost.
+    """
+    if folder.exists() and not _replaceable(folder):
+        raise BundleError(f"{folder} exists and is not a model bundle: choose another output")
+    if uncalibrated and _calibrated(folder):
+        raise BundleError(
+            f"{folder} holds a bundle with a calibration, or that cannot be read, which would be"
+            " lost: choose another output, or delete it first"
+        )
+    above = next(p for p in (folder.resolve().parent, *folder.resolve().parents) if p.exists())
+    if not os.access(above, os.W_OK):
+        raise BundleError(f"cannot write the bundle to {folder}: choose another output")
+
+
+def _replaceable(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    return {p.name for p in folder.iterdir()} <= {MANIFEST_FILE, MODEL_FILE, COHORT_FILE}
+
+
+def _calibrated(folder: Path) -> bool:
+    """Whether a folder has a manifest with a calibration, or one that cannot be read."""
+    if not (folder / MANIFEST_FILE).exists():
+        return False
+    try:
+        return _read_manifest(folder).calibration is not None
+    except BundleError:  # of another version, it may be
+        return True
+
+
+def _write_folder(folder: Path, files: dict[str, bytes]) -> None:
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that the renames stay on one file system.
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        fresh, old = Path(scratch) / "new", Path(scratch) / "old"
+        fresh.mkdir()
+        for name, data in files.items():
+            (fresh / name).write_bytes(data)
+        if not folder.exists():
+            fresh.rename(folder)
+            return
+        folder.rename(old)  # a folder with something in it is not replaced in one step
+        try:
+            fresh.rename(folder)
+        except OSError:
+            old.rename(folder)
+            raise

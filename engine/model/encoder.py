@@ -1,0 +1,126 @@
+"""From waveform to speaker embedding: a bundle's graph on CPU, CUDA or TensorRT."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from engine.errors import AudioError, BundleError, ProviderError
+from engine.model.bundle import Bundle
+from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
+
+__all__ = ["Encoder", "ProviderChoice", "embed_speech"]
+
+Float32 = NDArray[np.float32]
+LONGEST_BATCH_S = 120.0  # seconds of sound in one call: bounds memory when a recording is long
+
+
+class Encoder:
+    """Speaker embeddings of 16 kHz waveforms. Stateless: one serves any number of threads.
+
+    ``provider="auto"`` takes the first of TensorRT, CUDA and CPU that runs here; one asked
+    for by name runs or raises :class:`ProviderError`, so that nobody believes in a GPU
+    that is idle. Raises :class:`BundleError` when the graph does not fit its manifest.
+    """
+
+    def __init__(
+        self, bundle: Bundle, provider: ProviderChoice = "auto", *, threads: int = 1
+    ) -> None:
+        self.bundle = bundle
+        self._session, self.provider = open_session(bundle, provider, threads)
+        _check_signature(self._session, bundle)
+        self._input = self._session.get_inputs()[0].name
+        manifest = bundle.manifest
+        self.min_samples = round(manifest.min_window_s * manifest.sample_rate_hz)
+        self.max_samples = round(manifest.max_window_s * manifest.sample_rate_hz)
+
+    @property
+    def embedding_size(self) -> int:
+        """Numbers in one embedding."""
+        return self.bundle.manifest.embedding_size
+
+    def embed(self, waveforms: Float32) -> Float32:
+        """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``, one length for all.
+
+        Raises ``ValueError`` for another number of axes, :class:`AudioError` for samples that
+        are not finite or windows shorter than the bundle's ``min_window_s``.
+        """
+        waveforms = np.ascontiguousarray(waveforms, np.float32)
+        if waveforms.ndim != 2:
+            raise ValueError(f"waveforms must be (B, samples), got {waveforms.shape}")
+        if not len(waveforms):
+            return np.zeros((0, self.embedding_size), np.float32)
+        self._check(waveforms)
+        cuts = range(0, len(waveforms), LARGEST_BATCH)
+        embeddings = np.concatenate([self._run(waveforms[i : i + LARGEST_BATCH]) for i in cuts])
+        if not np.all(np.isfinite(embeddings)):
+            raise BundleError(
+                f"the model {self.bundle.manifest.name!r} gave an embedding that is not finite:"
+                " its weights are damaged or do not fit this provider"
+            )
+        return _unit(embeddings)
+
+    def _run(self, waveforms: Float32) -> Float32:
+        try:
+            return self._compute(waveforms)
+        except Exception as error:  # onnxruntime's own exceptions share no narrower base
+            first = str(error).strip().splitlines()[0]
+            raise ProviderError(
+                f"the model failed on the provider {self.provider!r} with input"
+                f" {waveforms.shape}: {first}"
+            ) from error
+
+    def _compute(self, waveforms: Float32) -> Float32:
+        """The graph's answer ``(B, D)`` to at most :data:`LARGEST_BATCH` rows."""
+        return np.asarray(self._session.run(None, {self._input: waveforms})[0], np.float32)
+
+    def _check(self, waveforms: Float32) -> None:
+        if waveforms.shape[1] < self.min_samples:
+            manifest = self.bundle.manifest
+            raise AudioError(
+                f"only {waveforms.shape[1] / manifest.sample_rate_hz:.2f} s of speech: at least"
+                f" {manifest.min_window_s:g} s is needed; record more"
+            )
+        if not np.all(np.isfinite(waveforms)):
+            raise AudioError("the waveform has samples that are not finite (NaN or infinity)")
+
+
+def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
+    """Unit embedding ``(D,)`` of all the net speech of one recording, ``(samples,)``.
+
+    One pass up to the bundle's ``max_window_s``; longer speech is cut into equal windows,
+    whose unit embeddings are averaged. Raises what :meth:`Encoder.embed` raises.
+    """
+    if speech.ndim != 1:
+        raise ValueError(f"speech must be (samples,), got {speech.shape}")
+    count = max(1, math.ceil(len(speech) / encoder.max_samples))
+    length = len(speech) // count
+    windows = speech[: count * length].reshape(count, length)
+    rows = max(1, int(LONGEST_BATCH_S * encoder.bundle.manifest.sample_rate_hz / max(1, length)))
+    parts = [encoder.embed(windows[i : i + rows]) for i in range(0, count, rows)]
+    mean = np.concatenate(parts).mean(axis=0, keepdims=True)
+    return np.asarray(_unit(mean)[0], np.float32)
+
+
+def _unit(embeddings: Float32) -> Float32:
+    norms = np.linalg.norm(embeddings.astype(np.float32), axis=1, keepdims=True)
+    return np.asarray(embeddings / np.maximum(norms, 1e-12), np.float32)
+
+
+def _check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    size = bundle.manifest.embedding_size
+    fits = (
+        len(inputs) == len(outputs) == 1
+        and inputs[0].type == outputs[0].type == "tensor(float)"
+        and len(inputs[0].shape) == len(outputs[0].shape) == 2
+        and outputs[0].shape[1] in (size, None)
+    )
+    if not fits:
+        raise BundleError(
+            f"{bundle.model_path} does not turn waveforms (B, samples) into embeddings"
+            f" (B, {size}): it is not the graph its manifest describes"
+        )

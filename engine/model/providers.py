@@ -1,0 +1,162 @@
+"""Execution providers: which of CPU, CUDA and TensorRT runs a bundle's graph, and how.
+
+The CUDA and TensorRT options follow onnxruntime's documentation and its source. They are
+tested against a recording stand-in: no machine with a GPU was at hand when they were written.
+https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html
+https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+import onnxruntime as ort
+
+from engine.errors import BundleError, ProviderError
+from engine.model.bundle import MODEL_FILE, Bundle
+
+Provider = Literal["cpu", "cuda", "tensorrt"]
+ProviderChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
+
+PROVIDERS: dict[Provider, str] = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+CUDA_DRIVER = "libcuda.so.1"
+INPUT_NAME = (
+    "waveform"  # of every graph that models/network/export.py writes; TensorRT asks by name
+)
+LARGEST_BATCH = 32  # rows in one call: the end of TensorRT's profile
+USUAL_BATCH, USUAL_WINDOW_S = 8, 3.0  # the shape TensorRT tunes its kernels for
+
+
+def open_session(
+    bundle: Bundle, choice: ProviderChoice, threads: int
+) -> tuple[ort.InferenceSession, Provider]:
+    """The bundle's graph on the provider chosen, and which one that is.
+
+    ``auto`` takes the first of TensorRT, CUDA and CPU that runs. One asked for by name runs
+    or raises :class:`ProviderError`. Raises :class:`BundleError` for a graph that is none.
+    """
+    if choice not in get_args(ProviderChoice):
+        known = ", ".join(get_args(ProviderChoice))
+        raise ProviderError(f"there is no provider {choice!r}: choose one of {known}")
+    wanted: list[Provider] = list(PROVIDERS) if choice == "auto" else [choice]
+    for provider in wanted:
+        if not _may_run(provider):
+            continue
+        try:
+            session = _session(bundle, provider, threads)
+        except ProviderError:
+            if choice != "auto":
+                raise
+            continue  # the next one; which it was that runs is in `Encoder.provider`
+        # onnxruntime answers a provider it cannot load with a CPU session and a log line.
+        if session.get_providers()[0] == PROVIDERS[provider]:
+            return session, provider
+    raise ProviderError(
+        f"the provider {choice!r} cannot run here: it needs an NVIDIA driver, its libraries and"
+        " onnxruntime-gpu; use --provider auto or cpu"
+    )
+
+
+def provider_options(
+    provider: Provider, bundle: Bundle, environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Options of one provider for one bundle, as onnxruntime wants them: strings."""
+    if provider == "cuda":
+        return {
+            "device_id": "0",
+            # The default tries every algorithm for every new shape: seconds, in mid-stream.
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "arena_extend_strategy": "kSameAsRequested",
+            "use_tf32": "0",  # a mantissa of 10 bits, also in the front end
+        }
+    if provider == "tensorrt":
+        # No trt_fp16_enable: it would put the front end, too, in half precision (DESIGN.md).
+        folder = str(engine_cache(bundle, environment))
+        return {
+            "device_id": "0",
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": folder,
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": folder,
+            **_profile(bundle),
+        }
+    return {}
+
+
+def engine_cache(bundle: Bundle, environment: Mapping[str, str] = os.environ) -> Path:
+    """Folder of TensorRT's built engines for this graph and this onnxruntime.
+
+    Building takes minutes, so they are kept in the user's cache. An engine is a program: the
+    folder's name has the graph's sha256, and nobody else may write to it.
+    """
+    home = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")) / ".cache")
+    graph = bundle.manifest.sha256[MODEL_FILE][:16]
+    place = Path(home).expanduser() / "voxwatch" / "tensorrt"
+    return place / f"{graph}-onnxruntime-{ort.__version__}"
+
+
+def _profile(bundle: Bundle) -> dict[str, str]:
+    """Shapes ``(B, samples)`` one TensorRT engine serves, so that none is built in mid-stream."""
+    manifest = bundle.manifest
+    usual = min(max(USUAL_WINDOW_S, manifest.min_window_s), manifest.max_window_s)
+    shapes = {
+        "min": (1, manifest.min_window_s),
+        "opt": (USUAL_BATCH, usual),
+        "max": (LARGEST_BATCH, manifest.max_window_s),
+    }
+    return {
+        f"trt_profile_{kind}_shapes": f"{INPUT_NAME}:{rows}x{round(s * manifest.sample_rate_hz)}"
+        for kind, (rows, s) in shapes.items()
+    }
+
+
+def _may_run(provider: Provider) -> bool:
+    """Whether trying makes sense: without a driver onnxruntime only prints alarming errors."""
+    if PROVIDERS[provider] not in ort.get_available_providers():
+        return False
+    if provider == "cpu":
+        return True
+    try:
+        ctypes.CDLL(CUDA_DRIVER)
+    except OSError:
+        return False
+    return True
+
+
+def _session(bundle: Bundle, provider: Provider, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Streams come in bursts: between them a pool that spins would burn the cores it serves.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    order: list[Provider] = [provider]
+    if provider == "tensorrt":
+        order.append("cuda")  # what TensorRT leaves over stays on the GPU
+    if provider != "cpu":
+        order.append("cpu")
+    providers = [(PROVIDERS[one], provider_options(one, bundle)) for one in order]
+    try:
+        if provider == "tensorrt":
+            engine_cache(bundle).mkdir(parents=True, exist_ok=True, mode=0o700)
+            # TF32 again; TensorRT's provider has no option for it (onnxruntime issue 26029).
+            os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+        if provider != "cpu":
+            ort.preload_dlls()  # CUDA and cuDNN as NVIDIA's wheels bring them, where they do
+        # Without enable_fallback=0 a GPU that fails is replaced by the CPU, then or later.
+        return ort.InferenceSession(
+            str(bundle.model_path), options, providers=providers, enable_fallback=0
+        )
+    except Exception as error:  # onnxruntime's own exceptions share no narrower base
+        first = str(error).strip().splitlines()[0]
+        if provider == "cpu":
+            raise BundleError(f"{bundle.model_path} cannot be loaded: {first}") from error
+        raise ProviderError(f"the provider {provider!r} failed to start: {first}") from error

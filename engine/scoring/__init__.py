@@ -1,0 +1,1 @@
+"""Embeddings to calibrated scores; whom a voice is like."""

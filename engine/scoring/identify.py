@@ -1,0 +1,94 @@
+"""Who is it? All enrolled voices at once, and the open set: the margin decides.
+
+A stranger is compared with everybody, and the more people are enrolled the nearer the nearest
+of them comes by chance. The best LLR alone would so accept more strangers the longer the list
+grows. What decides is how far the best stands above everything else that could be: above the
+others enrolled, and above nobody of them,
+
+    evidence = L_best - log(1 + sum of exp(L_j) over the others).
+
+With a calibrated LLR these are the odds of the best against the rest, each of the others and
+the stranger being as likely beforehand. Whether it is anybody enrolled at all is the likelihood
+ratio of a mixture of them, ``log(mean of exp(L_j))``. For one voice both are that voice's LLR:
+verification is the case of a list of one.
+
+On 154 held-out speakers, with the accept bound of 1 % false accepts, the share of strangers
+accepted grew with the list from 0 to 1.9 % (114 enrolled, 8 s) by the best LLR alone; by the
+evidence none was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.scoring.scorer import CohortStats, Sides
+
+Float64 = NDArray[np.float64]
+
+
+class Voices:
+    """The voiceprints of several speakers, in the order of their names, laid out as one."""
+
+    def __init__(self, voiceprints: Mapping[str, Sides]) -> None:
+        self.names = tuple(sorted(voiceprints))
+        self.number = {name: number for number, name in enumerate(self.names)}
+        parts = [voiceprints[name] for name in self.names]
+        # Rows of a speaker's prototypes: from one of these to the next.
+        self.rows = np.cumsum([0, *(len(part.embeddings) for part in parts)])
+        self.sides = _stacked(parts) if parts else None
+
+    def by_speaker(self, llr: Float64) -> Float64:
+        """Of ``llr`` ``(..., rows)`` each speaker's: of several prototypes the nearest speaks."""
+        if len(self.rows) == llr.shape[-1] + 1:
+            return llr
+        return np.asarray(np.maximum.reduceat(llr, self.rows[:-1], axis=-1), np.float64)
+
+    def row(self, speaker: int, llr: Float64) -> int:
+        """The row of a speaker's nearest prototype."""
+        start, end = self.rows[speaker], self.rows[speaker + 1]
+        return int(start + np.argmax(llr[start:end]))
+
+
+def _stacked(parts: list[Sides]) -> Sides:
+    stats = [part.stats for part in parts if part.stats is not None]
+    joined = None
+    if stats:
+        mean, std = np.concatenate([s.mean for s in stats]), np.concatenate([s.std for s in stats])
+        joined = CohortStats(mean, std)
+    embeddings = np.concatenate([part.embeddings for part in parts])
+    return Sides(embeddings, np.concatenate([part.speech_s for part in parts]), joined)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The speaker meant and the best of the others, as numbers, and the evidence for the one.
+
+    ``anybody`` is the evidence that it is any of those enrolled.
+    """
+
+    speaker: int
+    runner_up: int | None
+    evidence: float
+    anybody: float
+
+
+def rank(llr: Float64, speaker: int | None = None) -> Ranking:
+    """Where a speaker stands among the LLRs ``(N,)`` of all; by default the best, of equals the
+    first."""
+    if speaker is None:
+        speaker = int(np.argmax(llr))
+    own = float(llr[speaker])
+    if len(llr) == 1:
+        return Ranking(speaker, None, own, own)
+    others = llr.copy()
+    others[speaker] = -np.inf
+    runner_up = int(np.argmax(others))
+    highest = float(others[runner_up])
+    rest = highest + float(np.log(np.exp(others - highest).sum()))
+    anybody = float(np.logaddexp(own, rest)) - math.log(len(llr))
+    return Ranking(speaker, runner_up, own - float(np.logaddexp(0.0, rest)), anybody)

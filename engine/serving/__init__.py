@@ -1,0 +1,1 @@
+"""The one async service: streams, scheduler, overload, inference threads."""

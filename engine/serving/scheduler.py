@@ -1,0 +1,192 @@
+"""What runs next, over all streams: sans-IO, no clock, no model.
+
+    batcher.add(entry)            a job of some stream
+    batcher.next_batch(now)       what a free thread should run, or None
+    batcher.wake_s                when to ask again, if nothing else happens
+    batcher.review(now)           now and then: the hop that live streams must keep
+
+Detection comes first: it is cheap and everything else waits for it. It gathers the frames
+of many streams for a moment, because one call over ten streams costs half of ten calls.
+Windows go in the order of their deadlines; the most urgent one chooses the length, and its
+batch is filled with windows of that length.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from engine.errors import EngineError
+from engine.jobs import Job, VadJob
+from engine.serving.overload import Pressure, PressureConfig
+
+CLOCK_S = 0.001  # uvloop's timers count milliseconds: one may ring a little early
+MOST_PADDING = 0.25  # share of a bucket that may stay empty: 3 of 4 windows do not go as 2 and 1
+
+
+@dataclass(frozen=True, slots=True)
+class BatcherConfig:
+    """Batch sizes are ascending. Times in seconds."""
+
+    batch_sizes: tuple[int, ...] = (1,)
+    capacity: int = 1024  # windows in line; more are refused
+    vad_rows: int = 128
+    vad_frames: int = 512  # of all streams in one batch: some 25 ms of one core
+    vad_wait_s: float = 0.04  # how long frames gather; part of every event's delay
+    pressure: PressureConfig = field(default_factory=PressureConfig)
+
+    def __post_init__(self) -> None:
+        if not self.batch_sizes or list(self.batch_sizes) != sorted(set(self.batch_sizes)):
+            raise ValueError("batch sizes must be ascending")
+        if min(self.batch_sizes[0], self.capacity, self.vad_rows, self.vad_frames) < 1:
+            raise ValueError("batch sizes, capacity and the detector's bounds must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job in line. ``arrived_s`` and ``due_s`` are on the caller's clock, in seconds.
+
+    ``stream`` is whose it is; only ``live`` ones count as late and are shed.
+    """
+
+    stream: int
+    job: Job
+    arrived_s: float
+    due_s: float
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Detections of any lengths, or windows of one length, most urgent first."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [entry.job for entry in self.entries]
+
+
+class Full(EngineError):
+    """There is no room for another window."""
+
+
+_Line = list[tuple[float, int, Entry]]  # a heap: due, order of arrival, entry
+
+
+class Batcher:
+    """The line of jobs of all streams."""
+
+    def __init__(self, config: BatcherConfig | None = None) -> None:
+        self._config = config or BatcherConfig()
+        self._count = 0
+        self._frames: _Line = []  # bounded by the streams: a session has one detection at a time
+        self._frames_held = 0
+        self._frames_since: float | None = None
+        self._windows: dict[int, _Line] = {}  # by length in samples; bounded by `capacity`
+        self._live: dict[int, float] = {}  # arrival number -> due of live windows, oldest first
+        self._queued = 0
+        self.pressure = Pressure(self._config.pressure)
+
+    @property
+    def queued(self) -> int:
+        """Windows in line."""
+        return self._queued
+
+    @property
+    def wake_s(self) -> float | None:
+        """When the detections gathered by now are to run, if there are any."""
+        if self._frames_since is None:
+            return None
+        return self._frames_since + self._config.vad_wait_s
+
+    def add(self, entry: Entry) -> None:
+        """Put a job in line. Raises :class:`Full` for a window beyond the capacity."""
+        self._count += 1
+        if isinstance(entry.job, VadJob):
+            heapq.heappush(self._frames, (entry.due_s, self._count, entry))
+            self._frames_held += len(entry.job.frames)
+            if self._frames_since is None:
+                self._frames_since = entry.arrived_s
+            return
+        if self._queued >= self._config.capacity:
+            raise Full("the server is overloaded: there is no room for another window")
+        line = self._windows.setdefault(len(entry.job.samples), [])
+        heapq.heappush(line, (entry.due_s, self._count, entry))
+        self._queued += 1
+        if entry.live:
+            self._live[self._count] = entry.due_s
+
+    def next_batch(self, now: float) -> Batch | None:
+        """What to run now; ``None`` if there is nothing, or detections are still gathering."""
+        if self._ripe(now):
+            return Batch(tuple(self._take_frames()))
+        if self._queued:
+            return Batch(tuple(self._take_windows(now)))
+        return None
+
+    def review(self, now: float) -> float | None:
+        """The hop that live streams must keep from now on, if that changed; 0: their own."""
+        late = now - next(iter(self._live.values())) if self._live else 0.0
+        return self.pressure.review(now, late)
+
+    def discard(self, stream: int) -> None:
+        """Forget the jobs of a stream that has gone."""
+        entries = [e for e in self.drain() if e.stream != stream]
+        for entry in entries:
+            self.add(entry)
+
+    def drain(self) -> list[Entry]:
+        """Everything in line, taken out of it, in order of arrival."""
+        held = [item for line in (self._frames, *self._windows.values()) for item in line]
+        self._frames, self._windows, self._live = [], {}, {}
+        self._frames_held = self._queued = 0
+        self._frames_since = None
+        return [entry for _, _, entry in sorted(held, key=lambda item: item[1])]
+
+    def _ripe(self, now: float) -> bool:
+        wake_s = self.wake_s
+        if wake_s is None:
+            return False
+        enough = min(self._config.vad_rows, self._config.vad_frames)
+        return now >= wake_s - CLOCK_S or self._frames_held >= enough
+
+    def _take_frames(self) -> Iterable[Entry]:
+        taken: list[Entry] = []
+        room = self._config.vad_frames
+        while self._frames and len(taken) < self._config.vad_rows:
+            job = self._frames[0][2].job
+            assert isinstance(job, VadJob)
+            if taken and len(job.frames) > room:
+                break
+            room -= len(job.frames)
+            self._frames_held -= len(job.frames)
+            taken.append(heapq.heappop(self._frames)[2])
+        waiting = [entry.arrived_s for _, _, entry in self._frames]
+        self._frames_since = min(waiting) if waiting else None
+        return taken
+
+    def _take_windows(self, now: float) -> Iterable[Entry]:
+        length = min(self._windows, key=lambda n: self._windows[n][0][:2])
+        line = self._windows[length]
+        taken = []
+        for _ in range(best_bucket(len(line), self._config.batch_sizes)):
+            due_s, number, entry = heapq.heappop(line)
+            taken.append(entry)
+            if self._live.pop(number, None) is not None:
+                self.pressure.started(now - due_s)
+        self._queued -= len(taken)
+        if not line:
+            del self._windows[length]
+        return taken
+
+
+def best_bucket(waiting: int, sizes: Sequence[int]) -> int:
+    """How many of ``waiting`` windows to run at once: a full bucket, or one nearly full."""
+    for size in sizes:
+        if waiting <= size:
+            if waiting >= size * (1 - MOST_PADDING):
+                return waiting
+            break
+    return max((size for size in sizes if size <= waiting), default=waiting)

@@ -1,0 +1,1 @@
+"""Where speech is: detector, gate, spans, windows."""

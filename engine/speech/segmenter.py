@@ -1,0 +1,159 @@
+"""PCM in, stretches of speech and of silence out: what sessions and enrolments share.
+
+The detector runs elsewhere: frames go out as jobs, one at a time because its state is
+recurrent, and what the gate makes of the answers comes back as stretches of sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.buffer import Tape
+from engine.audio.pcm import PcmDecoder
+from engine.jobs import VadJob, VadResult
+from engine.speech.gate import Gate, GateConfig, Verdict
+from engine.speech.vad import FRAME_SAMPLES, VadState
+
+Float32 = NDArray[np.float32]
+
+FRAMES_PER_JOB = 64  # a file sent at once is detected in pieces, not in one long call
+# In silence frames are gathered: a quarter of the calls. Speech is noticed up to 96 ms later,
+# long before there is enough of it to score, and nothing that is said of it changes.
+FRAMES_IN_SILENCE = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Sound that is all speech or all silence, from media sample ``start`` to ``end``.
+
+    ``started`` and ``ended`` mark the first and the last stretch of a span of speech; the
+    last may be empty.
+    """
+
+    speech: bool
+    start: int
+    end: int
+    samples: Float32
+    started: bool = False
+    ended: bool = False
+
+
+class Listener:
+    """One stream's ear. Stretches cover it without gaps and never cross a multiple of ``period``.
+
+    How silence or speech without an edge is divided otherwise depends on the chunking.
+    """
+
+    def __init__(self, decoder: PcmDecoder, gate: GateConfig, *, period: int) -> None:
+        self._decoder, self._gate, self._period = decoder, Gate(gate), period
+        self._tape = Tape()
+        self._framed = 0  # samples given out for detection
+        self._vad_state = VadState.initial(1)
+        self._detecting: int | None = None  # number of the job under way
+        self._eof = self.finished = False
+
+    @property
+    def received(self) -> int:
+        """Samples at 16 kHz so far."""
+        return self._tape.end
+
+    @property
+    def ruled(self) -> int:
+        """Samples that stretches have covered."""
+        return self._tape.start
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a detection is under way or could be."""
+        return self._detecting is not None or self._due() > 0
+
+    def receive_pcm(self, data: bytes) -> Float32:
+        """Take in sound; returns it decoded, for a meter. Raises ``AudioError``."""
+        if self._eof:
+            raise RuntimeError("the stream has ended: no sound can follow")
+        samples = self._decoder.feed(data)
+        self._tape.append(samples)
+        return samples
+
+    def receive_eof(self) -> Iterator[Stretch]:
+        """No more sound; what the gate still held, if no detection is left to do."""
+        if not self._eof:
+            self._tape.append(self._decoder.flush())
+            self._eof = True
+            yield from self._close()
+
+    def job(self, number: int) -> VadJob | None:
+        """The next frames to detect speech in, as job ``number``, unless one is under way."""
+        count = min(self._due(), FRAMES_PER_JOB)
+        if self._detecting is not None or not count:
+            return None
+        start, end = self._framed, min(self._framed + count * FRAME_SAMPLES, self.received)
+        frames = self._tape.slice(start, end)
+        if len(frames) < count * FRAME_SAMPLES:  # the last frame of the stream is filled up
+            frames = np.concatenate([frames, np.zeros(count * FRAME_SAMPLES - len(frames), "f4")])
+        self._framed, self._detecting = start + count * FRAME_SAMPLES, number
+        return VadJob(number, frames.reshape(count, FRAME_SAMPLES), self._vad_state)
+
+    def detecting(self, number: int) -> bool:
+        """Whether this job is the one under way."""
+        return number == self._detecting
+
+    def receive_result(self, result: VadResult) -> Iterator[Stretch]:
+        """The answer to the job: what can now be told apart."""
+        self._detecting, self._vad_state = None, result.state
+        yield from self._stretches(self._gate.feed(result.probabilities.tolist()))
+        if self._eof:
+            yield from self._close()
+
+    def _due(self) -> int:
+        """Frames to give out now; at the end of the stream a torn one counts."""
+        rest = self.received - self._framed
+        if self._eof:
+            return -(-rest // FRAME_SAMPLES)
+        ready = rest // FRAME_SAMPLES
+        return ready if ready >= FRAMES_IN_SILENCE or not self._gate.quiet else 0
+
+    def _close(self) -> Iterator[Stretch]:
+        if not self.waiting and not self.finished:
+            self.finished = True
+            yield from self._stretches(self._gate.flush())
+
+    def _stretches(self, verdicts: Iterable[Verdict]) -> Iterator[Stretch]:
+        for verdict in _joined(verdicts):
+            # Not beyond the sound, where the last frame was filled up.
+            start = min(verdict.start * FRAME_SAMPLES, self.received)
+            end = min(verdict.end * FRAME_SAMPLES, self.received)
+            first = -(-(start + 1) // self._period) * self._period
+            edges = [start, *range(first, end, self._period), end]
+            for a, b in pairwise(edges):
+                yield Stretch(
+                    verdict.kind == "speech",
+                    a,
+                    b,
+                    self._tape.slice(a, b),
+                    verdict.started and a == start,
+                    verdict.ended and b == end,
+                )
+            self._tape.forget(end)
+
+
+def _joined(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Runs of verdicts alike as one, to be handled at once; those at an edge stay as they are."""
+    run: Verdict | None = None
+    for verdict in verdicts:
+        edge = verdict.started or verdict.ended
+        if run is not None and (edge or run.kind != verdict.kind):
+            yield run
+            run = None
+        if edge:
+            yield verdict
+        else:
+            start = verdict.start if run is None else run.start
+            run = Verdict(verdict.kind, start, verdict.end)
+    if run is not None:
+        yield run

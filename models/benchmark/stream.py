@@ -1,0 +1,189 @@
+"""Conversations through the real engine, deterministic, and what it said of them.
+
+A conversation is computed once and heard often: the answers to a session's jobs are kept, so
+that other claims and other error rates cost no inference. The engine that decides is the one
+that serves: :class:`engine.session.Session`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.pcm import PcmDecoder
+from engine.decisions.config import DecisionConfig
+from engine.enrolment import Enrolment, EnrolmentConfig
+from engine.events import AnyEvent, Change, Decision, Refused, Score, State, Utterance
+from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob, VadResult
+from engine.model.bundle import Bundle
+from engine.model.encoder import Encoder, ProviderChoice
+from engine.runner import Runner
+from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.voiceprints import Voiceprint
+from engine.session import Session, SessionConfig
+from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from models.benchmark.plans import ENROL_S
+from models.evaluation.rttm import Turn, Turns
+
+CLAIMED = "claimed"  # the name of the voiceprint: people's own names mean nothing here
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+class Memory:
+    """The runner's answers for one conversation: each job is computed once.
+
+    A window is known by its end and length: the last so many samples of net speech before
+    that moment. The detector's frames come in the same order every time.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._windows: dict[tuple[int, int], Result] = {}
+        self._detections: list[VadResult] = []
+
+    def hear(self, session: Session | Enrolment, waveform: Float32) -> list[AnyEvent]:
+        """Everything the session says of the ``waveform``."""
+        session.receive_pcm(waveform.astype("<f4").tobytes())
+        session.receive_eof()
+        events: list[AnyEvent] = []
+        detected = 0
+        while jobs := session.jobs_to_run():
+            for job in jobs:
+                session.receive_result(self._answer(job, detected))
+                detected += isinstance(job, VadJob)
+            events += session.events()
+        return [*events, *session.events()]
+
+    def _answer(self, job: Job, detected: int) -> Result:
+        if isinstance(job, VadJob):
+            if detected == len(self._detections):
+                found = self._runner.answer(job)
+                assert isinstance(found, VadResult)
+                self._detections.append(found)
+            return replace(self._detections[detected], number=job.number)
+        key = job.due, len(job.samples)
+        if key not in self._windows:
+            self._windows[key] = self._computed(job)
+        return replace(self._windows[key], number=job.number)
+
+    def _computed(self, job: EmbedJob) -> Result:
+        result = self._runner.answer(job)
+        if isinstance(result, JobFailure):
+            raise RuntimeError(f"a window of the benchmark failed: {result.message}")
+        return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """What the engine said of one conversation; times in seconds of media.
+
+    ``spans`` ``(S, 2)`` are its speech; ``states`` decisions and alarms; ``t``, ``llr``, ``cosine``
+    and ``window_s`` ``(K,)`` its scores. ``changes`` are moments of change as it dated them,
+    with the moment it told of them; ``turns`` who it heard when.
+    """
+
+    spans: Float64
+    states: tuple[tuple[float, State], ...]
+    t: Float64
+    llr: Float64
+    cosine: Float64
+    window_s: Float64
+    changes: Float64
+    turns: Turns
+
+
+def heard(events: list[AnyEvent]) -> Heard:
+    """The record of a session's events."""
+    scores = [event for event in events if isinstance(event, Score)]
+    changes = [event for event in events if isinstance(event, Change)]
+    spans = [(event.start, event.end) for event in events if isinstance(event, Utterance)]
+    return Heard(
+        spans=np.array(spans, np.float64).reshape(-1, 2),
+        states=_states(events),
+        t=np.array([score.t for score in scores], np.float64),
+        llr=np.array([score.llr for score in scores], np.float64),
+        cosine=np.array([score.cosine for score in scores], np.float64),
+        window_s=np.array([score.window_s for score in scores], np.float64),
+        changes=np.array([(c.at, c.detected_at) for c in changes], np.float64).reshape(-1, 2),
+        turns=_turns(spans, changes),
+    )
+
+
+def _states(events: list[AnyEvent]) -> tuple[tuple[float, State], ...]:
+    """Decisions in order. A change of voice while a match holds is an alarm, for a moment at
+    least: whoever is told of another voice has been alarmed, whatever is decided of it."""
+    states: list[tuple[float, State]] = []
+    for event in events:
+        state = states[-1][1] if states else "insufficient"
+        if isinstance(event, Decision):
+            states.append((event.t, event.state))
+        elif isinstance(event, Change) and state == "match":
+            states += [(event.t, "uncertain"), (event.t, "match")]
+    return tuple(states)
+
+
+def _turns(spans: list[tuple[float, float]], changes: list[Change]) -> Turns:
+    """The engine's speech, divided where it dated changes of voice and named as it named them."""
+    cuts = sorted((change.at, change.to_speaker or f"part-{i}") for i, change in enumerate(changes))
+    first = next((c.from_speaker for c in changes if c.from_speaker), None) or "part"
+    turns = []
+    for start, end in spans:
+        inside = [start, *(at for at, _ in cuts if start < at < end), end]
+        for a, b in pairwise(inside):
+            before = [name for at, name in cuts if at <= a]
+            turns.append(Turn(a, b, before[-1] if before else first))
+    return tuple(turns)
+
+
+class Engine:
+    """Detector, encoder and scorer of one bundle. Serves any number of threads."""
+
+    def __init__(self, bundle: Bundle, provider: ProviderChoice = "cpu") -> None:
+        self.bundle = bundle
+        self.encoder = Encoder(bundle, provider)
+        self.vad = SileroVad()
+        self.scorer = Scorer(bundle)
+        self.scorer.require_calibration()
+
+    def memory(self) -> Memory:
+        """For a conversation that was not heard before."""
+        return Memory(Runner(self.encoder, self.vad))
+
+    def enrol(self, waveform: Float32) -> tuple[Sides, float] | str:
+        """A voiceprint and its net speech in seconds, or why the engine refused it.
+
+        As `voxwatch enroll` does, but that 5 s of speech are enough instead of 10.
+        """
+        config = EnrolmentConfig(needed_s=ENROL_S[1], min_s=ENROL_S[0])
+        enrolment = Enrolment(self.scorer, decoder=_decoder(), config=config)
+        events = self.memory().hear(enrolment, waveform)
+        refused = next((event for event in events if isinstance(event, Refused)), None)
+        if refused is not None:
+            return refused.code
+        voiceprint = Voiceprint(CLAIMED, enrolment.prototypes)
+        return voiceprint.sides(self.scorer), sum(p.speech_s for p in enrolment.prototypes)
+
+    def listen(
+        self,
+        memory: Memory,
+        waveform: Float32,
+        claim: Sides | None,
+        decisions: DecisionConfig | None = None,
+    ) -> Heard:
+        """What a session says that is asked whether it is still ``claim``, or who speaks when."""
+        claims: Mapping[str, Sides] = {} if claim is None else {CLAIMED: claim}
+        config = SessionConfig() if decisions is None else SessionConfig(decisions=decisions)
+        session = Session(
+            self.scorer, claims, decoder=_decoder(), config=config, claimed=claim is not None
+        )
+        return heard(memory.hear(session, waveform))
+
+
+def _decoder() -> PcmDecoder:
+    return PcmDecoder("pcm_f32le", SAMPLE_RATE_HZ)

@@ -1,0 +1,61 @@
+"""The systems of a benchmark: the engine, our own cosine with a fixed threshold, and rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from models.benchmark.curves import (
+    CURVE_KINDS,
+    Curve,
+    cosine_of,
+    engine_curve,
+    fixed,
+    rival_of,
+    threshold_curve,
+)
+from models.benchmark.figures import Draws
+from models.benchmark.rivals import Rival, Running
+from models.benchmark.run import Result
+from models.benchmark.tables import LEAVING, System
+from models.benchmark.truth import States
+
+OURS = "voxwatch"
+COSINE = "voxwatch's cosine"
+
+
+def systems_of(rivals: Sequence[Rival], cosine: float | None) -> list[System]:
+    """The engine, our cosine with a fixed threshold, and the rivals with their own bounds."""
+    systems = [System(OURS, _our_states, LEAVING)]
+    if cosine is not None:
+
+        def states(result: Result, bound: float = cosine) -> States | None:
+            return fixed(cosine_of(result), bound, bound)
+
+        systems.append(System(f"{COSINE} at {cosine:.2f}", states))
+    for rival in rivals:
+        about = rival.about
+        name = f"{about.name} at {about.accept:g}/{about.reject:g}"
+        systems.append(System(name, partial(_rival_states, rival)))
+    return systems
+
+
+def _our_states(result: Result) -> States | None:
+    return None if result.claimed is None else result.claimed.states
+
+
+def _rival_states(rival: Rival, result: Result) -> States | None:
+    about = rival.about
+    return fixed(rival_of(about.name, result), about.accept, about.reject)
+
+
+def curves_of(results: Sequence[Result], rivals: Sequence[Rival], draws: Draws) -> list[Curve]:
+    """Takeover delay against false alarms, of every system, on what all of them heard."""
+    some = [r for r in results if r.truth.kind in CURVE_KINDS and (r.rivals or not rivals)]
+    scored: dict[str, Callable[[Result], Running | None]] = {COSINE: cosine_of}
+    scored |= {rival.about.name: partial(rival_of, rival.about.name) for rival in rivals}
+    curves = [engine_curve(some, OURS, draws)]
+    for name, running_of in scored.items():
+        running = {r.truth.name: one for r in some if (one := running_of(r)) is not None}
+        curves.append(threshold_curve(some, name, running, draws))
+    return [curve for curve in curves if curve.points]

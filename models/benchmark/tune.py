@@ -1,0 +1,291 @@
+"""`voxwatch tune`: settings that keep a user's error rates on the user's own recordings.
+
+The recordings are made into streams as in the benchmark, and the engine hears them at several
+settings of its error rates. A setting keeps what was asked for when the *upper* end of its
+interval does: of three in a hundred wrong seen once, nobody knows that one in a hundred is kept.
+Of no error in N tries no less than 3/N can be said, so that few recordings support no strict
+claim; it is refused then, with what would support it.
+
+Who picks the best of many settings also picks the luckiest, and its interval no longer holds. So
+the settings stand in one order, strictest first, and only those before the first that fails may
+be chosen: the interval then holds for whichever it is (fixed-sequence testing; Angelopoulos et
+al., "Learn then Test", 2021, arXiv 2110.01052).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import beta, chi2
+
+from engine.decisions.config import DecisionConfig
+from engine.errors import VoxwatchError
+from engine.model.bundle import load_bundle
+from engine.model.encoder import ProviderChoice
+from models.benchmark.figures import Draws, rate
+from models.benchmark.plans import Kind, Planner
+from models.benchmark.run import Bench, Result, Variant
+from models.benchmark.speakers import decode, load_speakers
+from models.benchmark.stream import Engine
+from models.benchmark.tables import LEAVING
+from models.benchmark.truth import NO, States, first_decision, watch
+from models.sound.conditions import Degradation
+
+CONFIDENCE = 0.95
+RULE_OF_THREE = 3.0
+FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # of what was asked for, in this order
+GENUINE: tuple[Kind, ...] = ("single", "silence")
+KINDS: tuple[Kind, ...] = (*GENUINE, "impostor")
+LARGEST_RATE = 0.45
+HIGHEST_RATE = 60.0  # alarms an hour: beyond it they crowd
+
+
+class TuneError(VoxwatchError):
+    """What was asked for cannot be had, or cannot be shown with these recordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the user allows: wrong first decisions, and alarms per hour of genuine speech."""
+
+    false_accept: float = 0.01
+    miss: float = 0.05
+    false_alarms_h: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (0 < self.false_accept < 0.5 and 0 < self.miss < 0.5):
+            raise TuneError("false accepts and misses are shares between 0 and 0.5, as 0.01")
+        if self.false_alarms_h is not None and self.false_alarms_h <= 0:
+            raise TuneError("false alarms per hour must be more than none: 0.04 is one a day")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """Events that were seen in so many tries or hours; up to ``upper`` of them are credible.
+
+    ``upper`` is the end of a one-sided 95 % interval: Clopper and Pearson's for tries,
+    Garwood's for hours, or the bootstrap's over speakers where that is wider.
+    """
+
+    events: int
+    exposure: float
+    value: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A setting and what came of it on the recordings."""
+
+    decisions: DecisionConfig
+    false_accepts: Bounded
+    misses: Bounded
+    false_alarms_h: Bounded
+    accept_p50_s: float  # net speech; infinite where most were never accepted
+
+    def keeps(self, costs: Costs) -> bool:
+        """Whether it credibly keeps what was asked for."""
+        return (
+            self.false_accepts.upper <= costs.false_accept
+            and self.misses.upper <= costs.miss
+            and (costs.false_alarms_h is None or self.false_alarms_h.upper <= costs.false_alarms_h)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """All that was tried, strictest first, on so many speakers."""
+
+    costs: Costs
+    tried: tuple[Tried, ...]
+    speakers: int
+
+    def chosen(self) -> Tried:
+        """The quickest setting that keeps the costs, of those before the first that does not.
+
+        Raises ``TuneError`` that says what lacks.
+        """
+        kept = list(takewhile(lambda tried: tried.keeps(self.costs), self.tried))
+        if not kept:
+            raise TuneError(self._lacking())
+        best = min(kept, key=lambda tried: (tried.accept_p50_s, -tried.decisions.false_accept))
+        if math.isinf(best.accept_p50_s):
+            raise TuneError(
+                "the settings that keep this accept fewer than half of the speakers themselves:"
+                " allow more, enrol longer or use a better microphone"
+            )
+        return best
+
+    def _lacking(self) -> str:
+        first, costs = self.tried[0], self.costs
+        lacking = []
+        for what, asked, seen, unit in (
+            ("false accepts", costs.false_accept, first.false_accepts, "streams of impostors"),
+            ("misses", costs.miss, first.misses, "streams of their own speakers"),
+        ):
+            if RULE_OF_THREE / max(seen.exposure, 1e-9) > asked:
+                lacking.append(
+                    f"{100 * asked:g} % {what} need {math.ceil(RULE_OF_THREE / asked)} {unit}"
+                    f" without one error, there are {seen.exposure:.0f}"
+                )
+        hours = max(tried.false_alarms_h.exposure for tried in self.tried)
+        if costs.false_alarms_h is not None and costs.false_alarms_h * hours < RULE_OF_THREE:
+            lacking.append(
+                f"{costs.false_alarms_h:g} false alarms per hour need"
+                f" {RULE_OF_THREE / costs.false_alarms_h:.0f} h of genuine speech without one,"
+                f" there are {hours:.2f}"
+            )
+        if lacking:
+            return f"the recordings cannot support this: {'; '.join(lacking)}; record more speakers"
+        return (
+            "no setting keeps this on these recordings: even the strictest has false accepts up"
+            f" to {100 * first.false_accepts.upper:.2g} %, misses up to"
+            f" {100 * first.misses.upper:.2g} % and {first.false_alarms_h.upper:.2g} false alarms"
+            " per hour; allow more, enrol longer or use a better microphone"
+        )
+
+
+def tune(
+    speakers: Path,
+    costs: Costs,
+    *,
+    bundle: Path | None = None,
+    streams: int = 400,
+    seed: int = 0,
+    provider: ProviderChoice = "cpu",
+    threads: int = 1,
+    progress: bool = True,
+) -> Tuning:
+    """Try settings around ``costs`` on a folder or list of ``speakers``.
+
+    ``streams``: at most so many of their own speakers; twice as many of impostors. Raises
+    subclasses of ``VoxwatchError``.
+    """
+    engine = Engine(load_bundle(bundle), provider)
+    voices, _ = decode(load_speakers(speakers), engine.vad, threads=threads, progress=progress)
+    planner = Planner(voices, seed)
+    plans = planner.plans(streams, KINDS)
+    settings = _settings(costs)
+    bench = Bench(
+        engine,
+        voices,
+        planner,
+        Degradation(seed=seed),
+        seed=seed,
+        variants=[Variant(_name(one), one, frozenset(KINDS)) for one in settings],
+    )
+    results = bench.run(plans, threads=threads, progress=progress).results
+    if not {"single", "impostor"} <= {result.truth.kind for result in results}:
+        raise TuneError(
+            "there is too little to try: at least two speakers are needed with 10 s of speech"
+            " each, in several recordings"
+        )
+    draws = Draws(len(voices), 1000, seed)
+    return Tuning(
+        costs,
+        tuple(_tried(results, one, draws) for one in settings),
+        len({result.truth.claimed for result in results}),
+    )
+
+
+def _settings(costs: Costs) -> list[DecisionConfig]:
+    usual = DecisionConfig().false_alarms_per_hour
+    settings = (
+        DecisionConfig(
+            false_accept=min(LARGEST_RATE, factor * costs.false_accept),
+            miss=min(LARGEST_RATE, factor * costs.miss),
+            false_alarms_per_hour=usual
+            if costs.false_alarms_h is None
+            else min(HIGHEST_RATE, factor * costs.false_alarms_h),
+        )
+        for factor in FACTORS
+    )
+    return list(dict.fromkeys(settings))  # the loosest may all be the loosest there is
+
+
+def _name(config: DecisionConfig) -> str:
+    return f"{config.false_accept:g} {config.miss:g} {config.false_alarms_per_hour:g}"
+
+
+def _tried(results: Sequence[Result], config: DecisionConfig, draws: Draws) -> Tried:
+    states = [(result, result.variants[_name(config)]) for result in results]
+    own = [one for one in states if one[0].truth.kind == "single"]
+    strange = [one for one in states if one[0].truth.kind == "impostor"]
+    genuine = [one for one in states if one[0].truth.kind in GENUINE]
+    watched = [watch(result.truth, told, LEAVING) for result, told in genuine]
+    first = [first_decision(result.truth, told) for result, told in own]
+    accepted = [f.speech_s if f is not None and f.state == "match" else math.inf for f in first]
+    return Tried(
+        config,
+        _share(strange, frozenset({"match"}), draws),
+        _share(own, NO, draws),
+        _hourly(
+            [seen.false_alarms for seen in watched],
+            [seen.watched_s / 3600 for seen in watched],
+            draws.weights([result.truth for result, _ in genuine]),
+        ),
+        float(np.quantile(accepted, 0.5, method="inverted_cdf")),
+    )
+
+
+def _share(streams: list[tuple[Result, States]], wrong: frozenset[str], draws: Draws) -> Bounded:
+    first = [first_decision(result.truth, told) for result, told in streams]
+    errors = [float(one is not None and one.state in wrong) for one in first]
+    weights = draws.weights([result.truth for result, _ in streams])
+    seen, tries = int(sum(errors)), len(errors)
+    exact = float(beta.ppf(CONFIDENCE, seen + 1, tries - seen)) if seen < tries else 1.0
+    drawn = rate(errors, [1.0] * tries, weights).high if seen else 0.0
+    return Bounded(seen, tries, seen / tries, max(exact, drawn))
+
+
+def _hourly(alarms: list[int], hours: list[float], weights: np.ndarray) -> Bounded:
+    seen, total = sum(alarms), sum(hours)
+    if total <= 0:
+        return Bounded(0, 0.0, math.nan, math.inf)
+    exact = float(chi2.ppf(CONFIDENCE, 2 * (seen + 1))) / 2 / total
+    drawn = rate([float(a) for a in alarms], hours, weights).high if seen else 0.0
+    return Bounded(seen, total, seen / total, max(exact, drawn))
+
+
+def as_text(tuning: Tuning) -> str:
+    """What was tried, as a table: false accepts, misses and alarms with their upper ends."""
+    columns = ("false accepts", "misses", "false alarms /h")
+    lines = [f"{'setting':>20}" + "".join(f"{c:>22}" for c in columns) + f"{'accept p50':>12}"]
+    for tried in tuning.tried:
+        accept, miss = tried.decisions.false_accept, tried.decisions.miss
+        cells = [
+            f"{100 * one.value:.2g} % (to {100 * one.upper:.2g} %)"
+            for one in (tried.false_accepts, tried.misses)
+        ]
+        cells.append(f"{tried.false_alarms_h.value:.2g} (to {tried.false_alarms_h.upper:.2g})")
+        name = f"{100 * accept:g} / {100 * miss:g} %, {tried.decisions.false_alarms_per_hour:g}/h"
+        times = f"{tried.accept_p50_s:.1f} s" if math.isfinite(tried.accept_p50_s) else "never"
+        lines.append(f"{name:>20}" + "".join(f"{cell:>22}" for cell in cells) + f"{times:>12}")
+    return "\n".join(lines)
+
+
+def as_toml(tuning: Tuning) -> str:
+    """The chosen setting for the server's configuration. Raises ``TuneError``."""
+    chosen, costs = tuning.chosen(), tuning.costs
+    alarms = chosen.false_alarms_h
+    return (
+        f"# voxwatch tune, {tuning.speakers} speakers: at most {100 * costs.false_accept:g} % false"
+        f" accepts and {100 * costs.miss:g} % misses.\n"
+        f"# Measured: {_found(chosen.false_accepts)}; {_found(chosen.misses)};"
+        f" {alarms.events} false alarms in {alarms.exposure:.2f} h, up to {alarms.upper:.2g}/h.\n"
+        f"# Half of the speakers were accepted within {chosen.accept_p50_s:.1f} s of speech.\n"
+        "# It holds for voices, microphones and enrolments like those of the recordings.\n"
+        f"false_accept = {chosen.decisions.false_accept:g}\n"
+        f"miss = {chosen.decisions.miss:g}\n"
+        f"false_alarms_per_hour = {chosen.decisions.false_alarms_per_hour:g}\n"
+        "glance = true\n"
+    )
+
+
+def _found(seen: Bounded) -> str:
+    return f"{seen.events} of {seen.exposure:.0f} wrong, up to {100 * seen.upper:.2g} %"

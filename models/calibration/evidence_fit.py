@@ -1,0 +1,279 @@
+"""Fits what decisions over time need into a bundle: `scripts/fit_evidence.py`.
+
+On streams of held-out speakers (``models.calibration.evidence_streams``):
+
+- the evidence of a run is ``slope`` times the LLR of its averaged embedding plus ``offset``: by
+  least Cllr over 1.5 to 20 s, with a rate of mislabelled speakers for each crowd-sourced
+  corpus as in ``models.calibration.fit``; what error rates follow is measured on folds of
+  speakers that the fit has not seen;
+- alarms of another voice are fitted by ``models.calibration.alarm_fit``; how late and how
+  often wrong they are is measured on the same folds.
+
+There are minutes of most speakers of Common Voice and not hours: rates under a few false
+alarms an hour are extrapolated, and the record says from how much speech.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from engine.decisions.alarms import Alarm, Evidence, Quick
+from engine.decisions.changes import Lead, Parts, Watch
+from engine.decisions.run import Run
+from engine.model.bundle import Bundle, load_bundle, write_bundle
+from engine.model.encoder import Encoder
+from engine.scoring.scorer import Scorer, Sides
+from engine.speech.vad import SAMPLE_RATE_HZ
+from models.calibration.alarm_fit import BUDGETS, Trace, cross_fitted, delays, fit_alarm
+from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError
+from models.calibration.effective_speech import fit_effective
+from models.calibration.evidence_streams import (
+    GLANCE_S,
+    LEAST_STREAM_S,
+    Stream,
+    Talk,
+    rivals,
+    streams,
+    talks,
+)
+from models.calibration.trials import Degrade, TrainingConditions
+from models.sound.corpus import Corpus
+
+EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
+ALARM_TERMS = {
+    "takeover": ("claim", "voice"),
+    "change": ("voice",),
+    "quick_takeover": ("claim", "voice", "glance"),
+}
+OPERATING_POINTS = ((0.05, 0.05), (0.01, 0.05), (0.002, 0.02))
+FOLDS = 5
+MOST_RIVALS = 12
+LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2
+NEVER = Alarm(claim=0.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0)
+MEASURING = Evidence(quick=Quick(takeover=NEVER, glance_s=GLANCE_S))
+TRUSTED = ("speechocean762",)  # recorded speaker by speaker: nobody is mislabelled
+
+Float64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """A stream's own speech against one voiceprint: LLR of the run after each window."""
+
+    speaker: int
+    source: str
+    degraded: bool
+    target: bool
+    speech_s: Float64
+    llr: Float64
+
+
+def runs(scorer: Scorer, stream: Stream) -> list[tuple[float, Sides]]:
+    """The run after each window of the whole stream, as if nobody took over."""
+    run, found = Run(stream.seen[0].position - stream.seen[0].samples), []
+    for seen in stream.seen:
+        embedding = run.add(seen.embedding, seen.position, seen.samples)
+        speech_s = run.samples / SAMPLE_RATE_HZ
+        found.append((speech_s, scorer.sides(embedding[None], speech_s)))
+    return found
+
+
+def trials(
+    scorer: Scorer, streams: Sequence[Stream], talks: Sequence[Talk], seed: int
+) -> list[Trial]:
+    """Each stream against its speaker and some others."""
+    rng, found = np.random.default_rng(seed), []
+    for stream in streams:
+        own = runs(scorer, stream)[: len(stream.own)]
+        speech_s = np.array([s for s, _ in own])
+        others = rivals(stream.talk, talks)
+        chosen = rng.permutation(len(others))[:MOST_RIVALS]
+        for talk in (stream.talk, *(others[i] for i in chosen)):
+            llr = np.array([_llr(scorer, talk.enrolled, sides) for _, sides in own])
+            degraded, target = stream.talk.split > 0, talk is stream.talk
+            found.append(Trial(stream.talk.speaker, talk.source, degraded, target, speech_s, llr))
+    return found
+
+
+def _llr(scorer: Scorer, enrolled: Sides, test: Sides) -> float:
+    llr = scorer.compare(enrolled, test).llr
+    assert llr is not None
+    return float(llr[0])
+
+
+def fit_affine(trials: Sequence[Trial]) -> tuple[float, float]:
+    """``slope`` and ``offset`` of least Cllr; sources, conditions and durations weigh alike."""
+    rows = [
+        (trial.source, trial.degraded, seconds, trial.target, float(trial.llr[at[0]]))
+        for trial in trials
+        for seconds in EVIDENCE_S
+        if len(at := np.flatnonzero(np.isclose(trial.speech_s, seconds)))
+    ]
+    llr, target = np.array([row[4] for row in rows]), np.array([row[3] for row in rows])
+    cells, cell = np.unique([repr(row[:4]) for row in rows], return_inverse=True)
+    weight = 1 / np.bincount(cell, minlength=len(cells))[cell]
+    for kind in (target, ~target):
+        weight[kind] /= weight[kind].sum()
+    doubtful = np.array([row[0] not in TRUSTED for row in rows])
+    sign = np.where(target, 1.0, -1.0)
+
+    def cost(point: Float64) -> float:
+        rate = np.where(doubtful, point[2], LEAST_MISLABELLED)
+        shown = np.logaddexp(np.log1p(-rate) + point[0] * llr + point[1], np.log(rate))
+        return float(weight @ np.logaddexp(0.0, -sign * shown))
+
+    limits = [(1e-3, 20.0), (-20.0, 20.0), (LEAST_MISLABELLED, MOST_MISLABELLED)]
+    best = minimize(cost, [1.0, 0.0, 0.01], method="Nelder-Mead", bounds=limits)
+    return float(best.x[0]), float(best.x[1])
+
+
+def _folds(speakers: int, seed: int) -> Ints:
+    return np.random.default_rng(seed).permutation(speakers) % FOLDS
+
+
+def error_rates(trials: Sequence[Trial], speakers: int, seed: int) -> list[dict[str, Any]]:
+    """Decisions by bounds on the evidence, each fold by a fit on the others."""
+    fold = _folds(speakers, seed)
+    evidence: dict[int, Float64] = {}
+    for one in range(FOLDS):
+        slope, offset = fit_affine([t for t in trials if fold[t.speaker] != one])
+        held = [i for i, t in enumerate(trials) if fold[t.speaker] == one]
+        evidence.update({i: slope * trials[i].llr + offset for i in held})
+    table = []
+    for source in sorted({trial.source for trial in trials}):
+        rows = [i for i, trial in enumerate(trials) if trial.source == source]
+        for false_accept, miss in OPERATING_POINTS:
+            figures = _decided([(trials[i], evidence[i]) for i in rows], false_accept, miss)
+            asked = {"source": source, "false_accept": false_accept, "miss": miss}
+            table.append({**asked, **figures})
+    return table
+
+
+def _decided(
+    rows: Sequence[tuple[Trial, Float64]], false_accept: float, miss: float
+) -> dict[str, Any]:
+    upper, lower = math.log((1 - miss) / false_accept), math.log(miss / (1 - false_accept))
+    outcome: dict[bool, list[str]] = {True: [], False: []}
+    accept_s = []
+    for trial, evidence in rows:
+        usable = trial.speech_s >= EVIDENCE_S[0]
+        crossed = np.flatnonzero(usable & ((evidence >= upper) | (evidence <= lower)))
+        said = "none" if not len(crossed) else "no" if evidence[crossed[0]] <= lower else "yes"
+        outcome[trial.target].append(said)
+        if trial.target and said == "yes":
+            accept_s.append(float(trial.speech_s[crossed[0]]))
+    targets, others = np.array(outcome[True]), np.array(outcome[False])
+    return {
+        "false_accepts": round(float(np.mean(others == "yes")), 4),
+        "false_rejects": round(float(np.mean(targets == "no")), 4),
+        "accepted": round(float(np.mean(targets == "yes")), 3),
+        "rejected": round(float(np.mean(others == "no")), 3),
+        "accept_s_p50": float(np.median(accept_s)) if accept_s else None,
+        "accept_s_p95": float(np.percentile(accept_s, 95)) if accept_s else None,
+    }
+
+
+def traces(scorer: Scorer, streams: Sequence[Stream], slope: float, offset: float) -> list[Trace]:
+    """What the live watch measures on each stream, with its speaker as the one who is meant."""
+    found = []
+    for stream in streams:
+        watch = Watch(scorer, MEASURING, 0)
+        parts: list[Parts] = []
+        after_s: list[float] = []
+        matched: list[bool] = []
+        for seen, (speech_s, sides) in zip(stream.seen, runs(scorer, stream), strict=True):
+            lead = Lead(_llr(scorer, stream.talk.enrolled, seen.sides), True)
+            measured = watch.measure(seen, lead)
+            watch.add(seen, sides, speech_s * SAMPLE_RATE_HZ)
+            if measured is not None:
+                parts.append(measured)
+                after_s.append((seen.position - stream.taken) / SAMPLE_RATE_HZ)
+                matched.append(slope * _llr(scorer, stream.talk.enrolled, sides) + offset > 0)
+        trace = Trace(stream.talk.source, tuple(parts), np.array(after_s), np.array(matched))
+        found.append(trace)
+    return found
+
+
+def fit_evidence(
+    bundle: Path | None,
+    cache: Path,
+    heldout: Path,
+    output: Path | None = None,
+    *,
+    degrade: Degrade | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    progress: bool = True,
+) -> Bundle:
+    """Fit ``bundle``'s evidence (None: the default one) and write it to ``output`` (None: in
+    place).
+
+    ``cache`` and ``heldout`` are those of `voxwatch calibrate`, which comes first. Raises
+    ``BundleError`` for a bundle that is not calibrated or is none, :class:`CalibrationError`
+    where too few speakers have enough speech.
+    """
+    loaded = load_bundle(bundle)
+    scorer = Scorer(loaded)
+    calibration = scorer.require_calibration()
+    corpus = Corpus(cache)
+    named = heldout.read_text().split()
+    speakers = [name for name in named if len(corpus.by_speaker.get(name, ())) >= 2]
+    encoder = Encoder(loaded, "cpu", threads=threads)
+    said = talks(corpus, speakers, encoder, scorer, seed)
+    degrade = degrade or TrainingConditions(cache)
+    heard = streams(said, encoder, scorer, degrade, seed, progress=progress)
+    if len({stream.talk.speaker for stream in heard}) < FEWEST_SPEAKERS:
+        raise CalibrationError(
+            f"{heldout} has {len(heard)} streams of {LEAST_STREAM_S:g} s beside an enrolment: at"
+            f" least {FEWEST_SPEAKERS} speakers are needed; hold out more in training"
+        )
+    evidence = evidence_of(scorer, said, heard, seed)
+    found = msgspec.structs.replace(calibration, evidence=evidence)
+    manifest = msgspec.structs.replace(loaded.manifest, calibration=found)
+    graph = loaded.model_path.read_bytes()
+    return write_bundle(output or loaded.folder, manifest, graph, loaded.cohort)
+
+
+def evidence_of(
+    scorer: Scorer, said: Sequence[Talk], heard: Sequence[Stream], seed: int
+) -> Evidence:
+    """The figures that fit these streams, and how well."""
+    tried = trials(scorer, heard, said, seed)
+    slope, offset = fit_affine(tried)
+    effective = fit_effective(tried)
+    measured = traces(scorer, heard, slope, offset)
+    alarms = {name: fit_alarm(measured, terms) for name, terms in ALARM_TERMS.items()}
+    speakers = 1 + max(talk.speaker for talk in said)
+    folds = _folds(speakers, seed)
+    fold = [int(folds[stream.talk.speaker]) for stream in heard]
+    unseen = {name: cross_fitted(measured, terms, fold) for name, terms in ALARM_TERMS.items()}
+    return Evidence(
+        slope=slope,
+        offset=offset,
+        takeover=alarms["takeover"],
+        change=alarms["change"],
+        quick=Quick(takeover=alarms["quick_takeover"], glance_s=GLANCE_S),
+        fitted={
+            "seed": seed,
+            "streams": len(heard),
+            "trials": len(tried),
+            "targets": sum(trial.target for trial in tried),
+            "effective_speech": None if effective is None else asdict(effective),
+            "decisions_cross_validated": error_rates(tried, speakers, seed),
+            **{
+                f"{name}_cross_validated": [delays(measured, each, budget) for budget in BUDGETS]
+                for name, each in unseen.items()
+            },
+        },
+    )

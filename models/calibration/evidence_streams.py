@@ -1,0 +1,159 @@
+"""Streams to fit decisions on: held-out speakers talk, and somebody else takes over.
+
+Each speaker's utterances are divided: some enrol, the rest are the stream, at whose end another
+speaker of the same source, of about the same pitch where there is one, goes on at the same
+level. The stream is embedded as a live one is, window by window. One half of the streams is
+clean, the other goes through the noise, rooms, telephone and codec of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from engine.decisions.changes import Seen
+from engine.model.encoder import Encoder, embed_speech
+from engine.scoring.scorer import Scorer, Sides
+from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.speech.windows import Window, WindowConfig, Windows
+from models.calibration.trials import Degrade, TrainingConditions
+from models.sound.corpus import Corpus
+from models.sound.pitch import median_f0
+
+ENROL_S = 20.0
+STREAM_S = 25.0
+GLANCE_S = 1.5  # of the end of each window, by itself
+STRANGER_S = 8.0
+LEAST_STREAM_S = 5.0  # with less there is nothing to compare a window with
+SPLITS = 2  # the first is clean, the second degraded
+SIMILAR_PITCH = 1.2
+PITCH_S = 6.0  # of speech: enough for its median
+UNVOICED_HZ = 150.0
+BATCH = 16
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Talk:
+    """One speaker's part: who, of which split, the voiceprint, and what is said afterwards."""
+
+    speaker: int
+    split: int
+    source: str
+    language: str
+    enrolled: Sides
+    speech: Float32
+    pitch_hz: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """A talk as windows; from net sample ``taken`` on it is another speaker's.
+
+    Of ``seen`` those that end by ``taken`` are the speaker's own.
+    """
+
+    talk: Talk
+    taken: int
+    seen: tuple[Seen, ...]
+
+    @property
+    def own(self) -> tuple[Seen, ...]:
+        """Windows without the stranger."""
+        return tuple(seen for seen in self.seen if seen.position <= self.taken)
+
+
+def talks(
+    corpus: Corpus, speakers: Sequence[str], encoder: Encoder, scorer: Scorer, seed: int
+) -> list[Talk]:
+    """What each of ``speakers`` says, enrolled from other utterances, once for every split."""
+    rng, found = np.random.default_rng(seed), []
+    for split in range(SPLITS):
+        for number, name in enumerate(speakers):
+            own = corpus.by_speaker[name]
+            order = [own[i] for i in rng.permutation(len(own))]
+            wanted = min(ENROL_S * SAMPLE_RATE_HZ, sum(u.length for u in own) / 2)
+            lengths = np.cumsum([u.length for u in order[:-1]])
+            count = min(int(np.searchsorted(lengths, wanted)) + 1, len(order) - 1)
+            enrol = np.concatenate([corpus.waveform(u) for u in order[:count]])
+            enrol = enrol[: round(ENROL_S * SAMPLE_RATE_HZ)]
+            speech = np.concatenate([corpus.waveform(u) for u in order[count:]])
+            sides = scorer.sides(embed_speech(encoder, enrol)[None], len(enrol) / SAMPLE_RATE_HZ)
+            speech = speech[: round(STREAM_S * SAMPLE_RATE_HZ)]
+            first = own[0]
+            pitch_hz = median_f0(speech[: round(PITCH_S * SAMPLE_RATE_HZ)]) or UNVOICED_HZ
+            found.append(Talk(number, split, first.source, first.language, sides, speech, pitch_hz))
+    return found
+
+
+def streams(
+    talks: Sequence[Talk],
+    encoder: Encoder,
+    scorer: Scorer,
+    degrade: Degrade,
+    seed: int,
+    *,
+    progress: bool = True,
+) -> list[Stream]:
+    """Every talk that is long enough, with a takeover at its end."""
+    rng, found = np.random.default_rng(seed), []
+    for talk in tqdm(talks, unit="stream", disable=not progress):
+        strangers = _strangers(talk, talks)
+        if len(talk.speech) < LEAST_STREAM_S * SAMPLE_RATE_HZ or not strangers:
+            continue
+        other = strangers[int(rng.integers(len(strangers)))].speech
+        other = other[: round(STRANGER_S * SAMPLE_RATE_HZ)]
+        level = np.sqrt(np.mean(np.square(talk.speech)) / np.mean(np.square(other)))
+        sound = np.concatenate([talk.speech, other * level]).clip(-1, 1).astype(np.float32)
+        if talk.split:
+            sound = degrade(sound, int(rng.integers(TrainingConditions.KINDS)), rng)
+        found.append(Stream(talk, len(talk.speech), tuple(_windows(sound, encoder, scorer))))
+    return found
+
+
+def _windows(sound: Float32, encoder: Encoder, scorer: Scorer) -> Iterator[Seen]:
+    cut = list(Windows(WindowConfig()).push(0, sound))
+    wanted = round(GLANCE_S * SAMPLE_RATE_HZ)
+    long = [window for window in cut if len(window.samples) > wanted]
+    glances = dict(zip(long, _seen([w.tail(wanted) for w in long], encoder, scorer), strict=True))
+    for window, seen in zip(cut, _seen(cut, encoder, scorer), strict=True):
+        yield replace(seen, glance=glances.get(window))
+
+
+def _seen(windows: Sequence[Window], encoder: Encoder, scorer: Scorer) -> Iterator[Seen]:
+    embeddings: list[Float32] = []
+    while len(embeddings) < len(windows):
+        samples = len(windows[len(embeddings)].samples)
+        some = [w for w in windows[len(embeddings) :][:BATCH] if len(w.samples) == samples]
+        embeddings.extend(encoder.embed(np.stack([window.samples for window in some])))
+    for window, embedding in zip(windows, embeddings, strict=True):
+        samples = len(window.samples)
+        sides = scorer.sides(embedding[None], samples / SAMPLE_RATE_HZ)
+        yield Seen(window.start, window.end, window.position, samples, sides, window.runs)
+
+
+def rivals(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:
+    """Other speakers' talks of the same source and, where there are any, language."""
+    others = [
+        other
+        for other in talks
+        if other.speaker != talk.speaker
+        and other.source == talk.source
+        and other.split == talk.split
+    ]
+    return [other for other in others if other.language == talk.language] or others
+
+
+def _strangers(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:
+    """Who takes over: of similar pitch, the hardest to notice, where there is anybody."""
+    long = [t for t in talks if len(t.speech) >= STRANGER_S / 2 * SAMPLE_RATE_HZ]
+    others = [o for o in long if o.speaker != talk.speaker and o.source == talk.source]
+    ratio = [max(o.pitch_hz, talk.pitch_hz) / min(o.pitch_hz, talk.pitch_hz) for o in others]
+    near = [o for o, r in zip(others, ratio, strict=True) if r <= SIMILAR_PITCH]
+    near = near or others
+    return [o for o in near if o.language == talk.language] or near

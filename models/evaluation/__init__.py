@@ -1,0 +1,1 @@
+"""Trials, metrics, reports, verify."""

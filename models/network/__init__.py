@@ -1,0 +1,1 @@
+"""Architectures, front end, export, import, bundles to fetch."""

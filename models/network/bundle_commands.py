@@ -1,0 +1,202 @@
+"""The commands `voxwatch models ...`: what there is, fetching, converting, checking."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from engine.errors import BundleError
+from engine.model.bundle import Bundle, load_bundle
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+OutputOption = Annotated[
+    Path, typer.Option("--output", metavar="FOLDER", help="The bundle that is written.")
+]
+PrecisionOption = Annotated[
+    Literal["fp32", "fp16", "int8"],
+    typer.Option("--precision", help="How the graph stores its weights."),
+]
+
+
+@app.command("list")
+def show() -> None:
+    """List the built-in model and those that can be pulled.
+
+    \b
+    Example:
+      voxwatch models list
+    """
+    from models.network.registry import PUBLISHED
+
+    typer.echo("built in:")
+    try:
+        typer.echo(_summary(load_bundle()))
+    except BundleError as error:
+        typer.echo(f"  unusable: {error}")
+    typer.echo("published, for `voxwatch models pull NAME`:")
+    for entry in PUBLISHED.values():
+        typer.echo(f"  {entry.name}  ({entry.licence})")
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `voxwatch models list` says.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FOLDER", help="The bundle that is written [NAME]."),
+    ] = None,
+    precision: PrecisionOption = "fp32",
+) -> None:
+    """Fetch a published checkpoint, check it and convert it to a bundle.
+
+    An interrupted download goes on where it stopped. The bundle still needs `voxwatch calibrate`.
+
+    \b
+    Example:
+      voxwatch models pull NeXt_TDNN_C256_B3_K65_7 --output bundles/c256
+    """
+    from models.network import registry
+
+    _report(registry.pull(name, output or Path(name), precision=precision))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A checkpoint in the official NeXt-TDNN layout.")
+    ],
+    config: Annotated[
+        str, typer.Option(metavar="NAME", help="Its architecture, such as NeXt_TDNN_C256_B3_K65_7.")
+    ],
+    output: OutputOption,
+    precision: PrecisionOption = "fp32",
+) -> None:
+    """Convert a checkpoint file to a bundle.
+
+    Nothing in the file is executed. The bundle still needs `voxwatch calibrate`.
+
+    \b
+    Example:
+      voxwatch models import model.pt --config NeXt_TDNN_C256_B3_K65_7 --output bundles/c256
+    """
+    from models.network.checkpoint import import_checkpoint
+
+    _report(import_checkpoint(file, config, output, precision=precision))
+
+
+@app.command()
+def whiten(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="last.pt of `voxwatch train`.")
+    ],
+    cache: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The prepared corpus of that training.")
+    ],
+    heldout: Annotated[
+        Path, typer.Option(metavar="FILE", help="The speakers that it left out, heldout.txt.")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help="The checkpoint that is written, for export.")
+    ],
+    seed: Annotated[int, typer.Option(help="Of the crops and of what befalls them.")] = 0,
+) -> None:
+    """Turn a trained network's last layer so that what one voice varies in counts for less.
+
+    Measures how embeddings of one training speaker scatter, clean and degraded, and scales
+    each direction by the inverse. The weights change, the size and the speed do not.
+
+    \b
+    Example:
+      voxwatch models whiten runs/mine/last.pt --cache runs/cache \\
+        --heldout runs/mine/heldout.txt --output runs/mine/whitened.pt
+    """
+    from models.training.whitening import whiten as fit
+
+    speakers = fit(checkpoint, cache, heldout, output, seed=seed)
+    typer.echo(f"whitened on {speakers} speakers: {output}")
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="last.pt of `voxwatch train`.")
+    ],
+    output: OutputOption,
+    name: Annotated[str, typer.Option(help="What the model is called.")],
+    version: Annotated[str, typer.Option(help="Which one of that name.")] = "1",
+    licence: Annotated[str, typer.Option(help="Of the weights.")] = "Apache-2.0",
+    source: Annotated[
+        str, typer.Option(help="Where the weights come from.")
+    ] = "trained with voxwatch",
+    precision: PrecisionOption = "fp32",
+    speech: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A recording to measure parity on [made-up voices]."),
+    ] = None,
+) -> None:
+    """Convert a trained network to a bundle, checked against torch.
+
+    Fails unless the fp32 graph agrees with torch to a cosine of 0.9999; prints the agreement
+    of every precision. The bundle still needs `voxwatch calibrate`.
+
+    \b
+    Example:
+      voxwatch models export runs/mine/last.pt --name mine --output bundles/mine
+    """
+    from engine.audio.files import read_audio
+    from models.network.checkpoint import load_trained
+    from models.network.export import Identity, export_bundle, parity_table
+
+    network, training = load_trained(checkpoint)
+    if isinstance(training["config"], str):
+        training["config"] = json.loads(training["config"])
+    bundle = export_bundle(
+        network,
+        output,
+        Identity(name, version, licence, source),
+        precision=precision,
+        speech=[read_audio(path).waveform for path in speech or ()],
+        training=training,
+    )
+    typer.echo(parity_table(bundle))
+    _report(bundle)
+
+
+@app.command()
+def verify(
+    bundle: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="A bundle [the built-in one].")
+    ] = None,
+) -> None:
+    """Check a bundle: its manifest, its checksums, and that its graph runs.
+
+    \b
+    Example:
+      voxwatch models verify bundles/mine
+    """
+    from models.network.registry import verify as check
+
+    _report(check(bundle))
+    typer.echo("verified: manifest and checksums are right, and the graph runs")
+
+
+def _report(bundle: Bundle) -> None:
+    typer.echo(_summary(bundle))
+
+
+def _summary(bundle: Bundle) -> str:
+    manifest = bundle.manifest
+    rows = {
+        "name": f"{manifest.name} {manifest.version}",
+        "folder": str(bundle.folder),
+        "sha256": manifest.sha256["model.onnx"],
+        "size": f"{bundle.model_path.stat().st_size / 1e6:.1f} MB, {manifest.precision}",
+        "licence": manifest.licence,
+        "source": manifest.source,
+        "calibrated": "yes" if manifest.calibration else "no: run `voxwatch calibrate` on it",
+    }
+    return "\n".join(f"  {key:<12}{value}" for key, value in rows.items())

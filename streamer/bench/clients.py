@@ -1,0 +1,156 @@
+"""Clients that send sound at its own pace, to measure a server by.
+
+    python -m streamer.bench.clients URL FILE SECONDS
+
+A process of its own, so that what the clients cost is not counted as the server's. Reads how
+many streams there shall be, one number a line, and answers with two JSON lines: one when that
+many are running and measuring begins, one with what was measured. Ends at the end of input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+
+PIECE_S = 0.1
+RAMP_S = 0.04  # between two streams that start: they shall not beat in time
+SETTLE_S = 4.0  # every stream is past its short first windows
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What to send: s16le at 16 kHz from a file, over and over; and how to measure."""
+
+    url: str
+    sound: Path
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """``delay_*``: from sending the last sample of a window to holding its score, in seconds; 0
+    where there were none.
+
+    It contains the way through both sockets and the clients' own scheduling, so it is never
+    less than what the server took. ``behind_s``: how late the clients themselves were.
+    """
+
+    streams: int
+    seconds: float
+    scores: int
+    delay_p50_s: float
+    delay_p99_s: float
+    behind_s: float
+    lag_events: int
+    lost: int
+
+
+class Paced:
+    """One stream: sends a piece every ``PIECE_S``, notes when each score comes."""
+
+    def __init__(self, sound: bytes, offset: int) -> None:
+        self._sound, self._offset = sound, offset
+        self._sent: list[float] = []
+        self.delays: list[tuple[float, float]] = []  # when, how long
+        self.behind_s = 0.0
+        self.lags = 0
+
+    async def run(self, url: str) -> None:
+        """Until cancelled, or until the server ends it."""
+        async with connect(url, compression=None, max_queue=64) as connection:
+            await connection.recv()  # ready
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send(connection))
+                tasks.create_task(self._receive(connection))
+
+    async def _send(self, connection: ClientConnection) -> None:
+        begun = time.monotonic()
+        for number, piece in enumerate(self._pieces(), start=1):
+            wait = begun + number * PIECE_S - time.monotonic()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            self.behind_s = max(self.behind_s, -wait)
+            self._sent.append(time.monotonic())
+            await connection.send(piece)
+
+    def _pieces(self) -> Iterator[bytes]:
+        size = 2 * round(PIECE_S * 16000)
+        count = len(self._sound) // size
+        place = self._offset % count
+        while True:
+            yield self._sound[place * size : (place + 1) * size]
+            place = (place + 1) % count
+
+    async def _receive(self, connection: ClientConnection) -> None:
+        async for message in connection:
+            now = time.monotonic()
+            if '"type":"score"' in str(message)[:40]:
+                last = math.ceil(json.loads(message)["t"] / PIECE_S - 1e-9) - 1
+                self.delays.append((now, now - self._sent[last]))
+            elif '"type":"lag"' in str(message)[:40]:
+                self.lags += 1
+
+
+class Crowd:
+    """Any number of paced streams, and figures over a stretch of time."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._sound = load.sound.read_bytes()
+        self._streams: list[tuple[Paced, asyncio.Task[None]]] = []
+
+    async def grow(self, streams: int) -> None:
+        """Start streams until there are so many, and let them settle."""
+        while len(self._streams) < streams:
+            paced = Paced(self._sound, 7 * len(self._streams))
+            task = asyncio.create_task(paced.run(self._load.url))
+            self._streams.append((paced, task))
+            await asyncio.sleep(RAMP_S)
+        await asyncio.sleep(SETTLE_S)
+
+    async def measure(self) -> Measured:
+        """The delays of all scores of the next seconds."""
+        for paced, _ in self._streams:
+            paced.delays.clear()
+            paced.behind_s, paced.lags = 0.0, 0
+        await asyncio.sleep(self._load.seconds)
+        delays = np.array([d for paced, _ in self._streams for _, d in paced.delays])
+        return Measured(
+            streams=len(self._streams),
+            seconds=self._load.seconds,
+            scores=len(delays),
+            delay_p50_s=float(np.percentile(delays, 50)) if len(delays) else 0.0,
+            delay_p99_s=float(np.percentile(delays, 99)) if len(delays) else 0.0,
+            behind_s=max(paced.behind_s for paced, _ in self._streams),
+            lag_events=sum(paced.lags for paced, _ in self._streams),
+            lost=sum(task.done() for _, task in self._streams),
+        )
+
+    async def leave(self) -> None:
+        """Drop every connection."""
+        for _, task in self._streams:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self._streams), return_exceptions=True)
+
+
+async def main(load: Load) -> None:
+    """Grow and measure as standard input says."""
+    crowd = Crowd(load)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        await crowd.grow(int(line))
+        print(json.dumps({"measuring": int(line)}), flush=True)
+        print(json.dumps(asdict(await crowd.measure())), flush=True)
+    await crowd.leave()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Load(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))))

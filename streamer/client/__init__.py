@@ -1,0 +1,128 @@
+"""The client: sound to a server, its events back, over connections that may break.
+
+    async with connect("ws://localhost:8765", claim="alice", sample_rate=48000) as stream:
+        await stream.send(pcm)          # waits while the server is busy
+        await stream.finalize()         # no more sound
+        async for event in stream:      # read while sending, in another task, when it is much
+            ...
+
+A connection that breaks is opened again and the session resumed: sound that the server
+did not take is sent again and the events go on with the next number. The caller sees no
+gap and no duplicate, or an error. A server that was restarted does not know the session:
+that is the error ``unknown-session``, and not silently another stream, whose times and
+numbers would begin again.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from engine.audio.pcm import Encoding
+from streamer.client.connection import ConnectionFailed, ServerError, dial
+from streamer.client.control import control, monitor
+from streamer.client.stream import ClientStream, Timing
+from streamer.wire import messages, requests
+
+__all__ = ["ClientStream", "ConnectionFailed", "EnrollStream", "ServerError", "Timing"]
+__all__ += ["VerifyStream", "connect", "control", "enroll", "monitor"]
+
+VerifyStream = ClientStream[messages.Ready, messages.StreamMessage]
+EnrollStream = ClientStream[messages.EnrollReady, messages.EnrollMessage]
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    claim: str | Sequence[str] = (),
+    encoding: Encoding = "pcm_s16le",
+    sample_rate: int = 16_000,
+    channels: int = 1,
+    channel: int = 0,
+    window_s: float | None = None,
+    hop_s: float | None = None,
+    false_accept: float | None = None,
+    miss: float | None = None,
+    label: str = "",
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    timing: Timing | None = None,
+) -> AsyncIterator[VerifyStream]:
+    """A stream on the server at ``url``, ``ws://HOST:PORT``; leaving the block ends it.
+
+    ``claim`` is who it should be, several names or one; nobody asks "who is it?" among all
+    enrolled. ``sample_rate`` in Hz; ``channel`` of ``channels`` is listened to, from 0. What
+    is None is up to the server. ``label`` is shown to monitors.
+
+    Raises :class:`ConnectionFailed` where no connection can be made, and
+    :class:`ServerError` for what the server refuses; both also from the stream, later.
+    """
+    start = requests.StartStream(
+        encoding=encoding,
+        sample_rate=sample_rate,
+        channels=channels,
+        channel=channel,
+        claim=claim if isinstance(claim, str) else list(claim),
+        window_s=window_s,
+        hop_s=hop_s,
+        false_accept=false_accept,
+        miss=miss,
+        label=label,
+    )
+    call = partial(dial, url, "/v1/stream", token=token, tls=tls, ping_s=None)
+    async with VerifyStream(
+        call, start, messages.decode, messages.Ready, timing or Timing()
+    ) as stream:
+        yield stream
+
+
+@asynccontextmanager
+async def enroll(
+    url: str,
+    name: str,
+    *,
+    consent: str,
+    ttl_days: float | None = None,
+    add: bool = False,
+    encoding: Encoding = "pcm_s16le",
+    sample_rate: int = 16_000,
+    channels: int = 1,
+    channel: int = 0,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    timing: Timing | None = None,
+) -> AsyncIterator[EnrollStream]:
+    """Enrol ``name`` on the server: send sound, read `progress` until `enrolled` or `refused`.
+
+    ``consent`` is the version of the text that the person agreed to, which the control
+    request `status` tells. ``add`` gives an enrolled person another prototype. An enrolment
+    cannot be resumed: a lost connection is :class:`ConnectionFailed`.
+    """
+    start = requests.StartEnroll(
+        name=name,
+        consent=requests.Consent(given=True, text_version=consent),
+        ttl_days=ttl_days,
+        add=add,
+        encoding=encoding,
+        sample_rate=sample_rate,
+        channels=channels,
+        channel=channel,
+    )
+    call = partial(dial, url, "/v1/enroll", token=token, tls=tls, ping_s=None)
+    decode = messages.decode_enrolment
+    async with EnrollStream(
+        call, start, decode, messages.EnrollReady, timing or Timing()
+    ) as stream:
+        yield stream
+
+
+def as_line(message: msgspec.Struct) -> str:
+    """One message as a line of JSON, as it came over the wire."""
+    encoded: Any = msgspec.json.encode(message)
+    return str(encoded, "utf-8")

@@ -1,0 +1,341 @@
+"""One stream of a client, over as many connections as it takes; see `streamer.client`.
+
+Longer than a module should be: what is left here is one state that every part changes, after
+the sound (`resend`), the events (`inbox`) and dialling were taken out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import msgspec
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from engine import events
+from engine.errors import VoxwatchError
+from streamer.client.connection import (
+    OPEN_TIMEOUT_S,
+    ConnectionFailed,
+    ServerError,
+    break_off,
+    hang_up,
+    lost,
+)
+from streamer.client.inbox import Inbox, Message
+from streamer.client.resend import ResendBuffer
+from streamer.client.together import beside
+from streamer.sources.file import SAMPLE_BYTES
+from streamer.wire import messages, requests
+
+# Sound beyond what the server buffers would wait in the sockets, and our pings behind it.
+# An event is due every 2 s of media time: the least window lets it come.
+LEAST_WINDOW_S = 5.0
+UNSURE_S = 0.5  # an event's time counts resampled sound, which differs by less than this
+PIECE_BYTES = 1 << 16
+KEEPALIVES = 3  # within the time after which the server takes a stream for idle
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
+OVER = (events.Summary, messages.EnrolledAs, events.Refused)
+ABNORMAL = 1006  # RFC 6455, 7.1.5: closed without a word
+# After these a session may live on; any other code is the server's last word (RFC 6455, 7.4).
+DROPPED = frozenset({1001, ABNORMAL, 1011, 1012, 1013, 1014})
+
+Ready = TypeVar("Ready", messages.Ready, messages.EnrollReady)
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How soon a dead connection is noticed, and how much sound is held, in seconds.
+
+    Within the sum of the first two a half-open connection is given up, long before a server
+    forgets the session (60 s). ``buffer_s`` of sound are held while nothing can be sent;
+    then whoever sends waits.
+    """
+
+    ping_interval_s: float = 5.0
+    ping_timeout_s: float = 10.0
+    buffer_s: float = 30.0
+
+
+class Silence(Exception):
+    """The connection is half open: the other side answers nothing."""
+
+
+class ClientStream(Generic[Ready, Message]):
+    """One stream, or one enrolment, on a server; iterating over it gives what the server says.
+
+    ``ready`` is what it said first; ``reconnections`` counts how often the stream went on.
+    Once it has failed, sending and reading raise :class:`ServerError` or
+    :class:`ConnectionFailed`.
+    """
+
+    ready: Ready
+
+    def __init__(
+        self,
+        call: Callable[[], Awaitable[ClientConnection]],
+        start: requests.StartStream | requests.StartEnroll,
+        decode: Callable[[str | bytes], Any],
+        kind: type[Ready],
+        timing: Timing,
+    ) -> None:
+        self._call, self._start, self._decode = call, start, decode
+        self._kind: type[Ready] = kind
+        self._timing = timing
+        self.reconnections = 0
+        self._frame = SAMPLE_BYTES.get(start.encoding, 1) * start.channels
+        self._final = self._over = False
+        self._failure: VoxwatchError | None = None
+        self._settings: requests.Configure | None = None  # to tell, until they are confirmed
+        self._unconfirmed = 0
+        self._settings_told = True  # on this connection
+        self._work, self._room = asyncio.Event(), asyncio.Event()  # sound: to send, and room
+
+    async def __aenter__(self) -> Self:
+        connection, self.ready = await self._opened(_fields(self._start))
+        rate = self._frame * self._start.sample_rate
+        window_s = max(self.ready.limits.backlog_s, LEAST_WINDOW_S)
+        held_s = max(self._timing.buffer_s, window_s)
+        self._sound = ResendBuffer(int(window_s * rate), int(held_s * rate))
+        self._inbox: Inbox[Message] = Inbox(self.ready.seq)
+        self._task = asyncio.create_task(self._run(connection), name="voxwatch client")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._over:  # else it is about to end, with the connection well closed
+            self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()  # a fault of ours is raised; failures of the stream are kept
+
+    async def send(self, pcm: bytes) -> None:
+        """Send sound, in pieces of any size; waits while there is no room for more of it."""
+        if self._final:
+            raise RuntimeError("the sound was finalized: no more can follow")
+        rest = memoryview(pcm)
+        self._check()
+        while rest:
+            while not self._sound.room:
+                self._room.clear()
+                await self._room.wait()
+                self._check()
+            count = min(len(rest), self._sound.room)
+            self._sound.add(rest[:count])
+            rest = rest[count:]
+            self._work.set()
+
+    async def finalize(self) -> None:
+        """No more sound follows: the server tells the rest, and the events end."""
+        self._final = True
+        self._work.set()
+
+    async def configure(
+        self,
+        *,
+        claim: str | Sequence[str] | None = None,
+        false_accept: float | None = None,
+        miss: float | None = None,
+    ) -> None:
+        """Other names or bounds from here on; a `configured` among the events confirms it."""
+        self._check()
+        named = claim if claim is None or isinstance(claim, str) else list(claim)
+        new = requests.Configure(claim=named, false_accept=false_accept, miss=miss)
+        before = _fields(self._settings) if self._settings else {}
+        self._settings = msgspec.convert({**before, **_fields(new)}, requests.Configure)
+        self._unconfirmed += 1
+        self._settings_told = False
+        self._work.set()
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self
+
+    async def __anext__(self) -> Message:
+        return await self._inbox.take()
+
+    def _check(self) -> None:
+        if self._failure:
+            raise self._failure
+        if self._over:
+            raise ServerError("ended", "the server has ended the stream: it takes no more sound")
+
+    async def _run(self, connection: ClientConnection) -> None:
+        """Converse until the stream is over."""
+        try:
+            while not await self._conversed(connection):
+                connection = await self._regained()
+        except VoxwatchError as error:
+            self._failure = error
+        finally:
+            self._over = True
+            self._inbox.end(self._failure)
+            self._room.set()
+
+    async def _conversed(self, connection: ClientConnection) -> bool:
+        """Send and receive on one connection; whether the stream is over when it ends."""
+        words: tuple[str, ...] = ()
+        try:
+            await beside(
+                self._receive(connection), self._transmit(connection), self._watch(connection)
+            )
+        except ConnectionClosed as closed:
+            return self._ended(closed)
+        except Silence:
+            await break_off(connection)
+            return self._ended(None)
+        except asyncio.CancelledError:
+            words = (_text(requests.Close()),)  # left early: the server need not keep it
+            raise
+        finally:
+            await hang_up(connection, *words)
+        return True
+
+    def _ended(self, closed: ConnectionClosed | None) -> bool:
+        """Whether that was the end, or a drop. Raises where it was neither."""
+        frame = closed.rcvd if closed else None
+        code = frame.code if frame else ABNORMAL
+        if self._over or code == 1000:
+            return True
+        if frame and code not in DROPPED:
+            raise ServerError(str(code), frame.reason or "the server closed the connection")
+        if not isinstance(self.ready, messages.Ready):
+            raise lost(closed)  # an enrolment cannot be resumed
+        return False
+
+    async def _receive(self, connection: ClientConnection) -> None:
+        while not self._over:
+            await self._inbox.room()
+            self._accept(self._decode(await connection.recv()))
+
+    def _accept(self, message: Any) -> None:
+        """Take in one message."""
+        if messages.is_last(message):
+            raise ServerError(message.code, message.message)
+        if not self._inbox.add(message):
+            return
+        if isinstance(message, messages.Configured):
+            self._unconfirmed = max(0, self._unconfirmed - 1)
+            self._settings = self._settings if self._unconfirmed else None
+        self._sound.taken(int((message.t - UNSURE_S) * self._start.sample_rate) * self._frame)
+        self._over = isinstance(message, OVER)
+        self._room.set()
+        self._work.set()
+
+    # A connection that has closed ends both of these without a word: why it closed is among
+    # what was received by then.
+
+    async def _transmit(self, connection: ClientConnection) -> None:
+        """Send what there is to send, and what this connection must be told."""
+        self._settings_told = self._settings is None
+        finalized = False
+        limits = self.ready.limits
+        with suppress(ConnectionClosed):
+            while True:
+                self._work.clear()
+                if self._settings and not self._settings_told:
+                    self._settings_told = True
+                    await connection.send(_text(self._settings))
+                elif piece := self._sound.take(min(PIECE_BYTES, limits.message_bytes)):
+                    await connection.send(piece)
+                elif self._final and self._sound.all_sent and not finalized:
+                    finalized = True
+                    await connection.send(_text(requests.Finalize()))
+                elif not await _set_within(self._work, limits.idle_s / KEEPALIVES):
+                    await connection.send(_text(requests.Keepalive()))
+
+    async def _watch(self, connection: ClientConnection) -> None:
+        """Raise :class:`Silence` once a ping stays unanswered, or cannot even be sent.
+
+        websockets' own keepalive waits for ever where its ping finds the socket full.
+        """
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(self._timing.ping_interval_s)
+                try:
+                    async with asyncio.timeout(self._timing.ping_timeout_s):
+                        await (await connection.ping())
+                except TimeoutError:
+                    if not self._inbox.full:  # else we do not listen for it
+                        raise Silence from None
+
+    async def _opened(self, start: dict[str, Any]) -> tuple[ClientConnection, Ready]:
+        """Connect, start, and wait for `ready`."""
+        connection = await self._call()
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await connection.send(msgspec.json.encode({"type": "start", **start}), text=True)
+                first = self._decode(await connection.recv())
+            if messages.is_last(first):
+                raise ServerError(first.code, first.message)
+            if not isinstance(first, self._kind):
+                raise ConnectionFailed("the server did not begin with `ready`: is it voxwatch?")
+            return connection, first
+        except ConnectionClosed as error:
+            raise lost(error) from error
+        except TimeoutError as error:
+            await break_off(connection)
+            raise ConnectionFailed("the server does not answer", transient=True) from error
+        except BaseException:
+            await hang_up(connection)
+            raise
+
+    async def _regained(self) -> ClientConnection:
+        """The session on another connection, while the server still holds it."""
+        assert isinstance(self.ready, messages.Ready)
+        resume_s = self.ready.limits.resume_s
+        loop = asyncio.get_running_loop()
+        give_up, delay_s = loop.time() + resume_s, FIRST_DELAY_S
+        while True:
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1))  # not all clients at once
+            try:
+                return await self._resumed(self.ready.session)
+            except (ConnectionFailed, ServerError) as error:
+                if not _may_pass(error):
+                    raise
+                if loop.time() > give_up:
+                    message = f"the connection was lost and not regained within {resume_s:g} s"
+                    raise ConnectionFailed(f"{message}: {error}") from error
+            delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+
+    async def _resumed(self, session: str) -> ClientConnection:
+        resume = {"session": session, "resume_from": self._inbox.last_seq + 1}
+        connection, ready = await self._opened(resume)
+        assert isinstance(ready, messages.Ready)
+        try:
+            self._sound.rewind(ready.received_bytes)
+        except ValueError as error:
+            await hang_up(connection)
+            raise ServerError("gap", "sound that the server wants was let go already") from error
+        self.reconnections += 1
+        self._room.set()
+        return connection
+
+
+def _may_pass(error: ConnectionFailed | ServerError) -> bool:
+    return error.transient if isinstance(error, ConnectionFailed) else error.code == "overloaded"
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+def _fields(asked: msgspec.Struct) -> dict[str, Any]:
+    """What is said of it: None is left to the server."""
+    fields = msgspec.to_builtins(asked)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _text(asked: msgspec.Struct) -> str:
+    return msgspec.json.encode(asked).decode()

@@ -1,0 +1,56 @@
+"""The models and the voices of this machine, for commands that need no server."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from engine.decisions.config import DecisionConfig
+from engine.model.bundle import MODEL_FILE
+from engine.scoring.scorer import Sides
+from engine.session import SessionConfig
+from engine.speech.windows import WindowConfig
+from streamer.config import Config
+from streamer.local.replay import Enrolment, Replay
+from streamer.store.keys import load_key
+from streamer.store.store import Store, clean_name
+
+
+def names_of(claim: str | None) -> list[str]:
+    """The names in a claim, which commas separate, each once, in order."""
+    names = [clean_name(name) for name in (claim or "").split(",") if name.strip()]
+    return list(dict.fromkeys(names))
+
+
+def voices(
+    replay: Replay, config: Config, files: Sequence[Enrolment], names: Sequence[str]
+) -> dict[str, Sides]:
+    """Voices by name, from ``files`` and from the store: of ``names``, or where there are none
+    of everybody enrolled with this model.
+
+    Raises :class:`~engine.errors.VoxwatchError` for a name that neither has.
+    """
+    known = replay.enrol(files)
+    lacking = [name for name in names if name not in known] if names else None
+    if config.store_path.exists() and lacking != []:
+        model = replay.bundle.manifest.sha256[MODEL_FILE]
+        key = load_key(config.data_dir, env=os.environ)
+        with Store.open(config.store_path, key) as store:
+            found = store.voiceprints(model, time.time(), lacking)
+        known = {name: found[name].sides(replay.scorer) for name in found} | known
+    return known
+
+
+def session_config(config: Config) -> SessionConfig:
+    """What a stream on this machine is configured by."""
+    return SessionConfig(
+        windows=WindowConfig(window_s=config.window_s, hop_s=config.hop_s),
+        decisions=DecisionConfig(
+            false_accept=config.false_accept,
+            miss=config.miss,
+            false_alarms_per_hour=config.false_alarms_per_hour,
+        ),
+        prior=config.prior,
+        glance=config.glance,
+    )

@@ -1,0 +1,127 @@
+"""A file through the live engine, in-process: `voxwatch replay`.
+
+The engine hears what a live stream would give it, piece by piece, and says what it would
+have said: the same file gives the same lines every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.files import MAX_CLIPPED, read_audio
+from engine.audio.pcm import PcmDecoder
+from engine.errors import AudioError, VoxwatchError
+from engine.events import AnyEvent
+from engine.model.backend import OnnxBackend
+from engine.model.bundle import load_bundle
+from engine.model.encoder import embed_speech
+from engine.model.providers import ProviderChoice
+from engine.runner import Runner
+from engine.scoring.scorer import Scorer, Sides
+from engine.session import Session, SessionConfig
+from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
+from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+
+PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A speaker's name and one recording of the voice."""
+
+    name: str
+    path: Path
+
+
+def parse_enrolment(text: str) -> Enrolment:
+    """``NAME=FILE``; raises :class:`VoxwatchError` for anything else."""
+    name, separator, path = text.partition("=")
+    if not (name and separator and path):
+        raise VoxwatchError(f"--enroll wants NAME=FILE, as in anna=anna.wav, not {text!r}")
+    return Enrolment(name, Path(path))
+
+
+def chosen(enrolled: Mapping[str, Sides], claim: str | Sequence[str]) -> dict[str, Sides]:
+    """Those of ``enrolled`` who are claimed, by one name or several; nobody: there is no claim.
+
+    Raises :class:`VoxwatchError` for somebody who is not enrolled.
+    """
+    names = [claim] if isinstance(claim, str) else claim
+    for name in names:
+        if name not in enrolled:
+            known = ", ".join(sorted(enrolled)) or "nobody"
+            raise VoxwatchError(f"{name!r} is not enrolled: --enroll names {known}")
+    return {name: enrolled[name] for name in names}
+
+
+class Replay:
+    """Detector, backend and scorer of one bundle, to replay any number of files."""
+
+    def __init__(self, bundle: Path | None = None, provider: ProviderChoice = "cpu") -> None:
+        self.bundle = load_bundle(bundle)
+        self.model = f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
+        self.backend = OnnxBackend(self.bundle, provider)
+        self.scorer = Scorer(self.bundle)
+        self.vad = SileroVad()
+
+    def enrol(self, enrolments: Sequence[Enrolment]) -> dict[str, Sides]:
+        """Voiceprints by name; a speaker's recordings stay separate prototypes.
+
+        Raises :class:`AudioError` for a recording that is unreadable or has too little speech.
+        """
+        prototypes: dict[str, list[tuple[Float32, float]]] = {}
+        for enrolment in enrolments:
+            audio = read_audio(enrolment.path)
+            if audio.clipped > MAX_CLIPPED:
+                raise AudioError(
+                    f"{enrolment.path} is clipped ({100 * audio.clipped:.1f}% of it is cut flat):"
+                    " record it again at a lower level"
+                )
+            speech = net_speech(audio.waveform, self.vad)
+            seconds = len(speech) / SAMPLE_RATE_HZ
+            if seconds < MIN_ENROL_SPEECH_S:
+                raise AudioError(
+                    f"{enrolment.path} has {seconds:.1f} s of speech: enrolment needs at least"
+                    f" {MIN_ENROL_SPEECH_S:g} s; record more"
+                )
+            embedding = embed_speech(self.backend, speech)
+            prototypes.setdefault(enrolment.name, []).append((embedding, seconds))
+        return {name: self._voiceprint(found) for name, found in prototypes.items()}
+
+    def _voiceprint(self, prototypes: list[tuple[Float32, float]]) -> Sides:
+        embeddings, seconds = zip(*prototypes, strict=True)
+        return self.scorer.sides(np.stack(embeddings), np.array(seconds))
+
+    def events(
+        self,
+        path: Path,
+        enrolled: dict[str, Sides],
+        claim: str | Sequence[str] = (),
+        *,
+        channel: int | None = None,
+        config: SessionConfig | None = None,
+    ) -> Iterator[AnyEvent]:
+        """What the engine says of ``path``: of the claim, or without one of all enrolled."""
+        claims = chosen(enrolled, claim)
+        waveform = read_audio(path, channel=channel).waveform
+        session = Session(
+            self.scorer,
+            claims or enrolled,
+            decoder=PcmDecoder("pcm_f32le", SAMPLE_RATE_HZ),
+            config=config,
+            claimed=bool(claims),
+            model=self.model,
+        )
+        runner = Runner(self.backend, self.vad)
+        for start in range(0, len(waveform), PIECE_SAMPLES):
+            session.receive_pcm(waveform[start : start + PIECE_SAMPLES].astype("<f4").tobytes())
+            yield from runner.settle(session)
+        session.receive_eof()
+        yield from runner.settle(session)

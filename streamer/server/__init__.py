@@ -1,0 +1,1 @@
+"""Connections, streams, enrolment, monitors, control, pages, MQTT."""

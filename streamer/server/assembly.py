@@ -1,0 +1,115 @@
+"""A server's parts, made from its configuration: model, engine, store, and what they need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import math
+import os
+import ssl
+import time
+
+import msgspec
+
+from engine.errors import VoxwatchError
+from engine.model.backend import OnnxBackend
+from engine.model.bundle import MODEL_FILE, Bundle, load_bundle
+from engine.scoring.scorer import Scorer
+from engine.serving.engine import Engine, EngineConfig
+from engine.speech.vad import SileroVad
+from streamer.addresses import is_loopback
+from streamer.config import Config, Limits
+from streamer.server.auth import Auth
+from streamer.server.context import Parts, Points
+from streamer.server.hub import Hub
+from streamer.server.quota import Quota
+from streamer.server.speakers import Speakers
+from streamer.store.keys import load_key
+from streamer.store.store import Store
+from streamer.wire import messages
+
+SHORTEST_HOP_S = 0.25  # that a stream may ask for
+PIECE_S = 4.0  # by which a backlog may go over its bound: a piece of G.711, a run of detection
+
+
+async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
+    """Load the model, open the store, start the engine; ``stack`` closes them.
+
+    Raises :class:`VoxwatchError` for whatever is missing, damaged or not allowed.
+    """
+    scorer, backend, vad = await asyncio.to_thread(_load, config)
+    store = stack.enter_context(await asyncio.to_thread(_open_store, config))
+    await asyncio.to_thread(store.purge, time.time())
+    settings = EngineConfig(
+        threads=config.threads,
+        backlog_s=config.limits.backlog_s,
+        capacity=_windows_in_line(config.limits),
+        batching=config.batching,
+    )
+    engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
+    model = _model(backend)
+    return Parts(
+        config=config,
+        server=f"{messages.SERVER} {importlib.metadata.version('voxwatch')}",
+        model=model,
+        operating_points=_operating_points(backend.bundle),
+        scorer=scorer,
+        engine=engine,
+        store=store,
+        speakers=Speakers(store, scorer, model.sha256),
+        auth=Auth(config.tokens, open_loopback=is_loopback(config.host)),
+        hub=Hub(),
+        quota=Quota(config.limits.audio_s_per_client_hour),
+    )
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """What the server shows its callers, if it is to speak TLS. Raises :class:`VoxwatchError`."""
+    if config.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        why = f"{config.tls_cert} and {config.tls_key} cannot be used for TLS"
+        raise VoxwatchError(f"{why}: {error.strerror or error}") from error
+    return context
+
+
+def _windows_in_line(limits: Limits) -> int:
+    """The whole backlog of all streams: files that are sent fast take no live window's place.
+
+    Each may have a glance beside it. They are views of sound that the streams hold anyway.
+    """
+    return limits.streams * 2 * math.ceil((limits.backlog_s + PIECE_S) / SHORTEST_HOP_S)
+
+
+def _load(config: Config) -> tuple[Scorer, OnnxBackend, SileroVad]:
+    bundle = load_bundle(config.bundle)
+    scorer = Scorer(bundle)
+    scorer.require_calibration()
+    return scorer, OnnxBackend(bundle, config.provider), SileroVad()
+
+
+def _open_store(config: Config) -> Store:
+    key = load_key(config.data_dir, env=os.environ)
+    return Store.open(config.store_path, key)
+
+
+def _model(backend: OnnxBackend) -> messages.Model:
+    manifest = backend.bundle.manifest
+    return messages.Model(
+        name=manifest.name,
+        version=manifest.version,
+        sha256=manifest.sha256[MODEL_FILE],
+        provider=backend.provider,
+    )
+
+
+def _operating_points(bundle: Bundle) -> Points | None:
+    """Rates by threshold, if whoever evaluated the bundle stated them."""
+    try:
+        return msgspec.convert(bundle.manifest.evaluation.get("operating_points"), Points | None)
+    except msgspec.ValidationError:
+        return None

@@ -1,0 +1,218 @@
+"""`/v1/enroll`: one person's voice in, progress out, and at the end a voiceprint in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import NoReturn
+
+from engine import events
+from engine.audio.pcm import PcmDecoder
+from engine.enrolment import Enrolment, EnrolmentConfig
+from engine.errors import AudioError, VoxwatchError
+from engine.scoring.voiceprints import Voiceprint
+from engine.serving.engine import Stream
+from streamer.server.connection import PART_S, Link
+from streamer.server.context import Parts
+from streamer.server.outbox import Message, Outbox
+from streamer.server.stream import SAMPLE_BYTES
+from streamer.server.streams import first_text
+from streamer.store.store import (
+    BadName,
+    Consent,
+    NameTaken,
+    OtherModel,
+    Profile,
+    StoreError,
+    UnknownSpeaker,
+    clean_name,
+)
+from streamer.wire import messages
+from streamer.wire.messages import WireError
+from streamer.wire.requests import (
+    Close,
+    Configure,
+    Finalize,
+    StartEnroll,
+    parse_control,
+    parse_enrolment,
+)
+
+log = logging.getLogger("voxwatch.server")
+
+CODES = {
+    BadName: "bad-name",
+    NameTaken: "name-taken",
+    UnknownSpeaker: "unknown-speaker",
+    OtherModel: "unusable-voiceprint",
+}
+
+
+async def enroll(parts: Parts, link: Link) -> None:
+    """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
+    start = parse_enrolment(await first_text(link, parts.config.limits.start_s))
+    kept = await _check(parts, start)
+    config = EnrolmentConfig()
+    decoder = PcmDecoder(
+        start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
+    )
+    enrolment = Enrolment(parts.scorer, decoder=decoder, config=config, kept=kept)
+    stream = parts.engine.open(enrolment, live=False)
+    outbox = link.outbox = Outbox(first=0, limit=parts.config.limits.outbox)
+    outbox.put(Message(_ready(parts, start, config)))
+    log.info("enrolment %s opened", link.number)
+    tasks = [
+        asyncio.create_task(_listen(parts, link, start, stream)),
+        asyncio.create_task(_tell(parts, link, start, stream, enrolment)),
+        asyncio.create_task(link.flush()),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[1] in done and tasks[1].exception() is None:
+            await asyncio.wait([tasks[2]], timeout=PART_S)
+        else:
+            for task in done:
+                await task  # raises what it ended with
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await stream.close()
+        log.info("enrolment %s closed", link.number)
+
+
+async def _check(parts: Parts, start: StartEnroll) -> Voiceprint | None:
+    """What is refused before anybody has spoken for twenty seconds; what is to be added to."""
+    version = parts.config.consent.version
+    assert start.consent is not None
+    if start.consent.text_version != version:
+        message = f"the text of consent is version {version}: read that and agree to it"
+        raise WireError("consent-missing", message)
+    try:
+        return await asyncio.to_thread(_joined, parts, start)
+    except StoreError as error:
+        raise _refusal(error) from error
+
+
+def _joined(parts: Parts, start: StartEnroll) -> Voiceprint | None:
+    """The voiceprint that gets another prototype, None for a new one. Raises `StoreError`."""
+    name, now = clean_name(start.name), time.time()
+    if start.add:
+        return parts.store.voiceprints(parts.model.sha256, now, [name])[name]
+    try:
+        parts.store.profile(name, now)
+    except UnknownSpeaker:
+        return None
+    raise NameTaken("somebody is enrolled under that name: choose another, or add to it")
+
+
+def _ready(parts: Parts, start: StartEnroll, config: EnrolmentConfig) -> messages.EnrollReady:
+    return messages.EnrollReady(
+        t=0.0,
+        server=parts.server,
+        model=parts.model,
+        name=start.name,
+        needed_s=config.needed_s,
+        min_s=config.min_s,
+        consent_text_version=parts.config.consent.version,
+        limits=parts.limits,
+    )
+
+
+async def _listen(parts: Parts, link: Link, start: StartEnroll, stream: Stream) -> NoReturn:
+    """Take what the client sends. Raises :class:`WireError`, ``ConnectionClosed``."""
+    limits, address = parts.config.limits, link.address
+    bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
+    finished = False
+    while True:
+        try:
+            async with asyncio.timeout(None if finished else limits.idle_s):
+                message = await link.hear()
+        except TimeoutError as error:
+            message = f"nothing came for {limits.idle_s:g} s: send sound or keepalive"
+            raise WireError("idle", message) from error
+        if isinstance(message, str):
+            control = parse_control(message)
+            if isinstance(control, Configure):
+                raise WireError("unknown-control", "an enrolment has nothing to configure")
+            if isinstance(control, Finalize | Close):
+                finished = True
+                await stream.finish()
+        elif finished:
+            raise WireError("bad-message", "sound after finalize: open another enrolment for it")
+        else:
+            if not parts.quota.take(address, len(message) / bytes_per_s, time.monotonic()):
+                raise WireError("audio-quota", "this address has sent its sound for the hour")
+            await _send(stream, message)
+            if stream.conversation.received_s > limits.stream_s:
+                most = f"{limits.stream_s:g} s of sound"
+                raise WireError("stream-too-long", f"an enrolment has at most {most}: start again")
+
+
+async def _send(stream: Stream, sound: bytes) -> None:
+    try:
+        await stream.send(sound)
+    except AudioError as error:
+        raise WireError("bad-sound", str(error)) from error
+    except VoxwatchError as error:
+        raise WireError("engine-failed", str(error)) from error
+
+
+async def _tell(
+    parts: Parts, link: Link, start: StartEnroll, stream: Stream, enrolment: Enrolment
+) -> None:
+    """Progress until the end, and then the voiceprint into the store."""
+    outbox = link.outbox
+    try:
+        async for event in stream:
+            if isinstance(event, events.Enrolled):
+                outbox.end(Message(await _store(parts, start, enrolment, event)))
+                return
+            if isinstance(event, events.Refused):
+                outbox.end(Message(event))
+                return
+            outbox.put(Message(event))
+            if outbox.slow:
+                raise WireError("slow-consumer", "the client does not read what it is told")
+    except WireError:
+        raise
+    except VoxwatchError as error:
+        raise WireError("engine-failed", str(error)) from error
+    raise WireError("engine-failed", "the enrolment ended without a result")
+
+
+async def _store(
+    parts: Parts, start: StartEnroll, enrolment: Enrolment, enrolled: events.Enrolled
+) -> messages.EnrolledAs:
+    try:
+        profile = await asyncio.to_thread(_add, parts, start, enrolment)
+    except StoreError as error:
+        raise _refusal(error) from error
+    return messages.EnrolledAs(
+        t=enrolled.t,
+        name=profile.name,
+        net_speech_s=profile.net_speech_s,
+        prototypes=profile.prototypes,
+        agreement=enrolled.agreement,
+    )
+
+
+def _add(parts: Parts, start: StartEnroll, enrolment: Enrolment) -> Profile:
+    """The person as stored; the voiceprint is on the disk when this returns."""
+    now = time.time()
+    assert start.consent is not None
+    return parts.store.add(
+        start.name,
+        enrolment.prototypes,
+        consent=Consent(start.consent.text_version, now),
+        model_name=parts.model.name,
+        model_sha256=parts.model.sha256,
+        ttl_s=parts.config.ttl_s(start.ttl_days),
+        now=now,
+        extend=start.add,
+    )
+
+
+def _refusal(error: StoreError) -> WireError:
+    return WireError(CODES.get(type(error), "store-failed"), str(error))

@@ -1,0 +1,84 @@
+"""`/metrics`: the server's figures for Prometheus, gathered when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streamer.server.context import Parts
+from streamer.server.streams import Streams
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Figures(Collector):
+    """Reads the counts that the server and its engine keep anyway: a stream pays nothing for it.
+
+    No label holds anything that a client chose.
+    """
+
+    def __init__(self, parts: Parts, streams: Streams) -> None:
+        self._parts, self._streams = parts, streams
+
+    def collect(self) -> Iterator[Metric]:
+        """Every figure, as of now."""
+        counts, engine = self._parts.counts, self._parts.engine.stats()
+        model = self._parts.model
+        yield _labelled_gauge(
+            "voxwatch_info",
+            "What is served.",
+            {"version": self._parts.server, "model": model.name, "provider": model.provider},
+        )
+        yield GaugeMetricFamily("voxwatch_streams", "Open streams.", len(self._streams))
+        yield GaugeMetricFamily("voxwatch_monitors", "Followers.", len(self._parts.hub))
+        yield _by("voxwatch_connections", "Connections opened.", "path", counts.connections)
+        yield _by("voxwatch_errors", "Refusals, by code.", "code", counts.errors)
+        yield _by("voxwatch_events", "Events of streams.", "type", counts.messages)
+        yield _count("voxwatch_sound_seconds", "Sound received.", counts.sound_s)
+        yield _count("voxwatch_resumed", "Streams taken up again.", counts.resumed)
+        yield _count("voxwatch_coalesced_scores", "Scores slow clients missed.", counts.coalesced)
+        yield _count("voxwatch_windows", "Windows embedded.", engine.windows)
+        yield _count("voxwatch_batches", "Batches of windows.", engine.batches)
+        sizes = {str(size): n for size, n in engine.batch_sizes.items()}
+        yield _by("voxwatch_batches_by_size", "Batches of windows, by rows.", "rows", sizes)
+        yield _count("voxwatch_vad_frames", "Frames judged for speech.", engine.frames)
+        yield _count("voxwatch_late_windows", "Windows after their deadline.", engine.late)
+        yield _count("voxwatch_job_failures", "Jobs that failed.", engine.failures)
+        yield _count("voxwatch_model_cpu_seconds", "CPU of the model.", engine.model_cpu_s)
+        yield _count("voxwatch_vad_cpu_seconds", "CPU of the detector.", engine.vad_cpu_s)
+        yield GaugeMetricFamily("voxwatch_queued_jobs", "Jobs waiting.", engine.queued)
+        wait_s = engine.longest_wait_s
+        yield GaugeMetricFamily("voxwatch_longest_wait_seconds", "Of a window, so far.", wait_s)
+        yield GaugeMetricFamily("voxwatch_hop_seconds", "Forced on streams; 0: none.", engine.hop_s)
+
+
+class Metrics:
+    """The text of one server's figures."""
+
+    def __init__(self, parts: Parts, streams: Streams) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(Figures(parts, streams))
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+def _count(name: str, what: str, value: float) -> Metric:
+    return CounterMetricFamily(name, what, value)
+
+
+def _by(name: str, what: str, label: str, counts: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(name, what, labels=[label])
+    for value in sorted(counts):
+        family.add_metric([value], counts[value])
+    return family
+
+
+def _labelled_gauge(name: str, what: str, labels: Mapping[str, str]) -> Metric:
+    family = GaugeMetricFamily(name, what, labels=list(labels))
+    family.add_metric(list(labels.values()), 1)
+    return family

@@ -1,0 +1,53 @@
+"""`/v1/monitor`: what happens in every stream, for those who watch."""
+
+from __future__ import annotations
+
+import asyncio
+
+from streamer.server.connection import Link
+from streamer.server.context import Parts
+from streamer.server.outbox import Message
+from streamer.server.streams import Streams
+from streamer.wire import messages
+from streamer.wire.messages import WireError
+from streamer.wire.requests import Target
+
+KNOWN = frozenset({"stream", "levels"})
+
+
+async def monitor(parts: Parts, streams: Streams, link: Link, target: Target) -> None:
+    """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
+    if unknown := target.query.keys() - KNOWN:
+        raise WireError("bad-parameter", f"a monitor has no parameter {min(unknown)!r}")
+    stream = target.query.get("stream") or None
+    levels = target.query.get("levels", "0") == "1"
+    with parts.hub.follow(
+        stream=stream, levels=levels, first=0, limit=parts.config.limits.outbox
+    ) as following:
+        link.outbox = following.outbox
+        states = (s.state() for s in streams.all() if stream in (None, s.id))
+        ready = messages.MonitorReady(t=0.0, server=parts.server, streams=tuple(states))
+        following.outbox.put(Message(ready))
+        tasks = [
+            asyncio.create_task(link.flush()),
+            asyncio.create_task(_listen(link)),
+            asyncio.create_task(following.outbox.given_up.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks[2] in done:
+            raise WireError("slow-consumer", "the monitor does not read what it is told")
+        for task in done:
+            await task  # raises what it ended with
+
+
+async def _listen(link: Link) -> None:
+    """A monitor has nothing to say but ``{"type": "keepalive"}``, which it need not."""
+    while True:
+        message = await link.hear()
+        if isinstance(message, bytes):
+            raise WireError("wrong-frame", "a monitor sends no sound")

@@ -1,0 +1,150 @@
+"""What streams say, to an MQTT broker.
+
+    <topic>/<stream>/<type>   JSON, as monitors get it: decisions, changes, utterances, lag, ...
+    <topic>/status            "online" or "offline", retained; the broker says the latter for us
+
+The server never waits for the broker: what it does not take waits in a bounded outbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import ssl
+from collections import deque
+
+from aiomqtt import Client, MqttError, Will
+
+from engine import events
+from engine.errors import VoxwatchError
+from streamer.config import Mqtt
+from streamer.server.hub import Hub, Subscription
+from streamer.server.outbox import Sent
+from streamer.wire import messages
+
+log = logging.getLogger("voxwatch.mqtt")
+
+KINDS = (
+    events.Decision,
+    events.Change,
+    events.Utterance,
+    events.Lag,
+    events.Failure,
+    events.Summary,
+    messages.Opened,
+    messages.Closed,
+)
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
+LAST_WORDS_S = 2.0  # for what still waits when the server stops
+ONLINE, OFFLINE = "online", "offline"
+
+
+class Publisher:
+    """Follows the hub for as long as :meth:`run` runs."""
+
+    def __init__(self, mqtt: Mqtt, hub: Hub, *, limit: int = 1024) -> None:
+        self._mqtt, self._hub, self._limit = mqtt, hub, limit
+        self._password = _password(mqtt)
+        self._untold: deque[Sent] = deque()  # taken from the outbox, not yet with the broker
+        self._following: Subscription | None = None
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Publish until :meth:`stop`. Connects again and again, more and more rarely."""
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            kinds = (*KINDS, events.Score) if self._mqtt.scores else KINDS
+            with self._hub.follow(kinds=kinds, limit=self._limit) as self._following:
+                while not self._stopping.is_set() and not self._following.outbox.slow:
+                    try:
+                        async with self._client() as client:
+                            pause_s = FIRST_PAUSE_S
+                            await self._serve(client, self._following)
+                    except MqttError as error:
+                        where = f"{self._mqtt.host}:{self._mqtt.port}"
+                        # Once for every time that it goes: the log is not to fill with it.
+                        level = logging.WARNING if pause_s == FIRST_PAUSE_S else logging.DEBUG
+                        log.log(level, "the MQTT broker at %s is not there: %s", where, error)
+                        await self._pause(pause_s)
+                        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                if self._following.outbox.slow:
+                    log.warning("the MQTT broker was too slow or gone too long: events were lost")
+
+    def stop(self) -> None:
+        """Tell the broker what still waits, and that nothing follows. For a server that stops."""
+        self._stopping.set()
+        if self._following is not None:
+            self._following.outbox.end()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not for a server that stops; not all servers at the same moment."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds * random.uniform(0.5, 1)):
+                await self._stopping.wait()
+
+    def _client(self) -> Client:
+        mqtt = self._mqtt
+        return Client(
+            mqtt.host,
+            mqtt.port,
+            username=mqtt.username,
+            password=self._password,
+            will=Will(f"{mqtt.topic}/status", OFFLINE, qos=1, retain=True),
+            tls_context=ssl.create_default_context() if mqtt.tls else None,
+            logger=log,
+        )
+
+    async def _serve(self, client: Client, following: Subscription) -> None:
+        """While the broker is there and keeps up. Raises ``MqttError``."""
+        status = f"{self._mqtt.topic}/status"
+        await client.publish(status, ONLINE, qos=1, retain=True)
+        log.info("the MQTT broker is there")
+        publishing = asyncio.create_task(self._publish(client, following))
+        listening = asyncio.create_task(_listen(client))
+        given_up = asyncio.create_task(following.outbox.given_up.wait())
+        tasks = [publishing, listening, given_up]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task
+            if self._stopping.is_set():
+                await client.publish(status, OFFLINE, qos=1, retain=True)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _publish(self, client: Client, following: Subscription) -> None:
+        outbox = following.outbox
+        while self._untold or len(outbox) or not outbox.ended:
+            if not self._untold:
+                await outbox.wait()
+                self._untold.extend(outbox.take())
+            while self._untold:
+                sent = self._untold[0]
+                await client.publish(self._topic(sent), sent.text, qos=self._mqtt.qos)
+                self._untold.popleft()  # now it is with the broker, and not before
+
+    def _topic(self, sent: Sent) -> str:
+        kind = sent.message.event.__struct_config__.tag
+        stream = sent.message.stream
+        return "/".join(part for part in (self._mqtt.topic, stream, str(kind)) if part)
+
+
+async def _listen(client: Client) -> None:
+    """Notice that the broker is gone, though nothing is to be told. Raises ``MqttError``."""
+    async for _ in client.messages:
+        pass
+
+
+def _password(mqtt: Mqtt) -> str | None:
+    if mqtt.password_env is None:
+        return None
+    password = os.environ.get(mqtt.password_env)
+    if password is None:
+        message = f"mqtt.password_env: there is no environment variable {mqtt.password_env}"
+        raise VoxwatchError(f"{message}: set it")
+    return password

@@ -1,0 +1,66 @@
+"""The enrolled voices as the scorer wants them, kept until the store changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from engine.scoring.scorer import Scorer, Sides
+from streamer.store.store import BadName, OtherModel, Store, StoreError, UnknownSpeaker, clean_name
+from streamer.wire.messages import WireError
+
+
+class Speakers:
+    """Voiceprints of one model. Methods touch the disk: for a thread, not for the loop."""
+
+    def __init__(self, store: Store, scorer: Scorer, model_sha256: str) -> None:
+        self._store, self._scorer, self._model = store, scorer, model_sha256
+        self._lock = threading.Lock()
+        self._version: int | None = None
+        self.generation = 0  # grows whenever the store was read again
+        self._sides: dict[str, Sides] = {}
+
+    def refresh(self) -> None:
+        """Read the store again if it changed. Raises ``StoreError``."""
+        with self._lock:
+            version = self._store.version
+            if version == self._version:
+                return
+            found = self._store.voiceprints(self._model, time.time())
+            self._sides = {name: print_.sides(self._scorer) for name, print_ in found.items()}
+            self._version = version
+            self.generation += 1
+
+    def everybody(self) -> dict[str, Sides]:
+        """Everybody enrolled with this model. Raises :class:`WireError` ``store-failed``."""
+        try:
+            self.refresh()
+        except StoreError as error:
+            raise WireError("store-failed", str(error)) from error
+        return dict(self._sides)
+
+    def named(self, names: Sequence[str]) -> dict[str, Sides]:
+        """Those named, by the names they are enrolled under. Raises :class:`WireError`."""
+        everybody = self.everybody()
+        try:
+            cleaned = [clean_name(name) for name in names]
+            missing = [name for name in cleaned if name not in everybody]
+            found = self._store.voiceprints(self._model, time.time(), missing)
+        except (UnknownSpeaker, BadName) as error:
+            raise WireError("unknown-speaker", str(error)) from error
+        except OtherModel as error:
+            raise WireError("unusable-voiceprint", str(error)) from error
+        except StoreError as error:
+            raise WireError("store-failed", str(error)) from error
+        everybody |= {name: print_.sides(self._scorer) for name, print_ in found.items()}
+        return {name: everybody[name] for name in cleaned}
+
+
+def alike(some: Mapping[str, Sides], others: Mapping[str, Sides]) -> bool:
+    """Whether both are the same voiceprints: a name may have been given to another voice."""
+    return some.keys() == others.keys() and all(
+        np.array_equal(sides.embeddings, others[name].embeddings) for name, sides in some.items()
+    )

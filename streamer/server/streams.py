@@ -1,0 +1,259 @@
+"""`/v1/stream`: connections that come, go and come back, and the streams they attend."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import msgspec
+
+from streamer.server.connection import PART_S, Link
+from streamer.server.context import Parts
+from streamer.server.idle import IdleLimit
+from streamer.server.outbox import Message, Outbox
+from streamer.server.stream import LiveStream, sides_of
+from streamer.wire.messages import GOING_AWAY, INTERNAL, Closed, WireError
+from streamer.wire.requests import (
+    Close,
+    Configure,
+    Control,
+    Finalize,
+    StartStream,
+    Target,
+    claims_of,
+    parse_control,
+    parse_start,
+    start_from_query,
+)
+
+log = logging.getLogger("voxwatch.server")
+
+# RFC 6455, section 7.4.1. LOST: closed without a close frame.
+LOST, TOO_BIG = 1006, 1009
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A stream, and the connections that attend it or wait to: only the newest will stay."""
+
+    stream: LiveStream
+    links: list[Link] = field(default_factory=list)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    expiry: asyncio.TimerHandle | None = None
+
+
+class Streams:
+    """The streams of a server, attended or waiting for their client to come back."""
+
+    def __init__(self, parts: Parts, tasks: asyncio.TaskGroup) -> None:
+        self._parts, self._tasks = parts, tasks
+        self._seats: dict[str, Seat] = {}  # by the session's secret
+        self._opening = 0
+        self._gone = asyncio.Event()  # a stream was removed
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    def all(self) -> list[LiveStream]:
+        """Every stream, in the order they were opened."""
+        return [seat.stream for seat in self._seats.values()]
+
+    async def serve(self, link: Link, target: Target) -> None:
+        """One connection, from its start on. Raises :class:`WireError`, ``ConnectionClosed``."""
+        if target.query:
+            start = start_from_query(target.query)
+        else:
+            start = parse_start(await first_text(link, self._parts.config.limits.start_s))
+        if start.session is None:
+            seat = await self._open(start)
+        else:
+            seat = self._held(start.session)
+        await self._attend(seat, link, start.resume_from)
+
+    async def _open(self, start: StartStream) -> Seat:
+        limits = self._parts.config.limits
+        if len(self) + self._opening >= limits.streams:
+            raise WireError("overloaded", "the server has all the streams it takes: try later")
+        generation = self._parts.speakers.generation
+        self._opening += 1
+        try:
+            names = claims_of(start.claim, limits.claims)
+            sides = await sides_of(self._parts, names)
+        finally:
+            self._opening -= 1
+        if self._parts.draining:
+            raise WireError("shutting-down", "the server stops: connect again later")
+        stream = LiveStream(self._parts, start, tuple(sides) if names else (), sides)
+        seat = self._seats[stream.secret] = Seat(stream)
+        self._parts.hub.publish(stream.id, Message(stream.opened()))
+        self._tasks.create_task(stream.pump(), name=f"stream {stream.id}")
+        log.info("stream %s opened: %s", stream.id, stream.mode)
+        if generation != self._parts.speakers.generation:
+            # Somebody may have been deleted between reading the store and being in the table.
+            try:
+                await stream.renew(await sides_of(self._parts, ()))
+            except BaseException:  # nobody will attend it
+                self.remove(stream, INTERNAL)
+                raise
+        return seat
+
+    def _held(self, secret: str) -> Seat:
+        seat = self._seats.get(secret)
+        if seat is None:
+            raise WireError("unknown-session", "that session is over: start a new stream")
+        return seat
+
+    async def _attend(self, seat: Seat, link: Link, resume_from: int | None) -> None:
+        """Serve the stream over this connection; one that held it until now has to let go."""
+        for other in seat.links:
+            other.displaced.set()
+        seat.links.append(link)
+        try:
+            # The other one lets go when the message it was handing over has been taken, so
+            # that `received_bytes` is exact from here on.
+            async with seat.turn:
+                self._held(seat.stream.secret)
+                if seat.expiry:
+                    seat.expiry.cancel()
+                if not link.displaced.is_set():
+                    await self._converse(seat.stream, link, resume_from)
+            if link.displaced.is_set():
+                link.outbox = Outbox(first=seat.stream.outbox.next_number)  # its own from here on
+                raise WireError("taken-over", "the stream goes on over another connection")
+        finally:
+            seat.links.remove(link)
+            self._leave(seat, link)
+
+    async def _converse(self, stream: LiveStream, link: Link, resume_from: int | None) -> None:
+        """Until everything is told and the connection closed, or the client is gone."""
+        if resume_from is not None:
+            stream.outbox.resume(resume_from)
+            self._parts.counts.resumed += 1
+            log.info("stream %s resumed", stream.id)
+        await link.say([msgspec.json.encode(stream.ready(resume_from=resume_from))])
+        link.outbox = stream.outbox
+        reading = asyncio.create_task(self._read(stream, link))
+        writing = asyncio.create_task(link.flush())
+        given_up = asyncio.create_task(stream.outbox.given_up.wait())
+        displaced = asyncio.create_task(link.displaced.wait())
+        tasks = [reading, writing, given_up, displaced]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if displaced.done():
+                async with stream.intake:
+                    reading.cancel()  # while it hears, or with a message that was not counted
+                return
+            if given_up.done():
+                message = "the client does not read what it is told: messages were lost"
+                stream.fail(WireError("slow-consumer", message))
+            elif reading.done() and isinstance(error := reading.exception(), WireError):
+                stream.fail(error)
+                await asyncio.wait([writing], timeout=PART_S)
+            elif reading.done() or writing.exception() is not None:
+                await asyncio.wait([reading])  # what was being handed over is taken
+                await reading
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await stream.stream.close()  # whatever ended it, nothing more will be told
+        await link.part(*stream.closing)
+
+    async def _read(self, stream: LiveStream, link: Link) -> NoReturn:
+        """Take what the client sends. Raises :class:`WireError`, ``ConnectionClosed``.
+
+        One message at a time, and the next only when the engine has room for its sound: the
+        socket's own flow control makes the client wait.
+        """
+        idle_s, address = self._parts.config.limits.idle_s, link.address
+        try:
+            async with IdleLimit(idle_s) as idle:
+                while True:
+                    if not stream.finished:
+                        idle.begins()
+                    message = await link.hear()
+                    idle.ends()
+                    if isinstance(message, bytes):
+                        async with stream.intake:
+                            await stream.take(message, address)
+                    else:
+                        await self._obey(stream, parse_control(message))
+        except TimeoutError as error:
+            raise WireError(
+                "idle", f"nothing came for {idle_s:g} s: send sound or keepalive"
+            ) from error
+
+    async def _obey(self, stream: LiveStream, control: Control) -> None:
+        match control:
+            case Finalize() | Close():
+                await stream.finish()
+            case Configure():
+                await stream.configure(control, self._parts.config.limits.claims)
+
+    def _leave(self, seat: Seat, link: Link) -> None:
+        """A connection is gone: the stream is over, goes on with another, or waits for one."""
+        stream, protocol = seat.stream, link.protocol
+        told = stream.outbox.ended and not len(stream.outbox)
+        refused = protocol.close_sent is not None and protocol.close_sent.code == TOO_BIG
+        if stream.secret not in self._seats or seat.links:
+            return
+        if refused:
+            stream.closing = (TOO_BIG, "message-too-big")
+            self._parts.counts.errors["message-too-big"] += 1
+        if refused or (told and protocol.close_rcvd is not None):
+            self.remove(stream, stream.closing[0])
+        elif link.left or self._parts.draining:
+            self.remove(stream, protocol.close_code or LOST)
+        else:
+            wait_s = self._parts.config.limits.resume_s
+            loop = asyncio.get_running_loop()
+            seat.expiry = loop.call_later(wait_s, self.remove, stream, LOST)
+            log.info("stream %s lost its client", stream.id)
+
+    def remove(self, stream: LiveStream, code: int) -> None:
+        """The stream is over; its session can no longer be resumed."""
+        seat = self._seats.pop(stream.secret, None)
+        if seat is None:
+            return
+        if seat.expiry:
+            seat.expiry.cancel()
+        self._parts.counts.coalesced += stream.outbox.coalesced
+        self._gone.set()
+        stream.outbox.end()
+        self._parts.hub.publish(stream.id, Message(Closed(t=stream.session.received_s, code=code)))
+        self._tasks.create_task(stream.stream.close(), name=f"end of stream {stream.id}")
+        log.info("stream %s closed: %d %s", stream.id, code, stream.closing[1])
+
+    async def renew(self) -> None:
+        """The store has changed: streams compare with those who are enrolled now."""
+        everybody = await sides_of(self._parts, ())
+        for stream in self.all():
+            await stream.renew(everybody)
+
+    async def empty(self) -> None:
+        """Until no stream is left."""
+        while self._seats:
+            self._gone.clear()
+            await self._gone.wait()
+
+    async def retire(self) -> None:
+        """The server stops: streams tell what they know and end; those without a client end now."""
+        for seat in list(self._seats.values()):
+            if seat.links:
+                await seat.stream.retire()
+            else:
+                self.remove(seat.stream, GOING_AWAY)
+
+
+async def first_text(link: Link, start_s: float) -> str:
+    """The first message. Raises :class:`WireError` when it is sound, or does not come."""
+    try:
+        async with asyncio.timeout(start_s):
+            message = await link.hear()
+    except TimeoutError as error:
+        raise WireError("idle", f"no start came within {start_s:g} s") from error
+    if isinstance(message, bytes):
+        raise WireError("binary-before-start", 'sound came before {"type": "start", ...}')
+    return message

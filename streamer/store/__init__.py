@@ -1,0 +1,1 @@
+"""Voiceprints at rest."""

@@ -1,0 +1,1 @@
+"""Messages and requests of the wire, and nothing else."""

@@ -1,0 +1,187 @@
+"""The watch: alarms after their budget, on what a window shares no speech with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.decisions.alarms import Alarm, Evidence, Quick
+from engine.decisions.changes import Lead, Parts, Seen, Turn, Watch
+from engine.decisions.config import DecisionConfig
+from engine.model.bundle import Bundle, Calibration, Manifest
+from engine.scoring.scorer import Scorer
+
+S = 16_000
+SIZE = 8
+MANIFEST = Manifest(
+    name="fake",
+    version="1",
+    licence="none",
+    source="test",
+    architecture={},
+    front_end={},
+    embedding_size=SIZE,
+    calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
+)
+SCORER = Scorer(Bundle(MANIFEST, Path(), None))
+ANNA, BERT = np.eye(SIZE, dtype=np.float32)[:2]
+ALARM = Alarm(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
+PLAIN = Evidence(takeover=ALARM, change=ALARM)
+GLANCE = Alarm(claim=0.5, voice=0.0, glance=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
+QUICK = Evidence(takeover=ALARM, change=ALARM, quick=Quick(takeover=GLANCE, glance_s=1.5))
+CONFIG = DecisionConfig()
+
+
+def window(voice: np.ndarray, position_s: float, window_s: float = 3.0) -> Seen:
+    position, samples = round(position_s * S), round(window_s * S)
+    sides = SCORER.sides(np.asarray(voice, np.float32)[None], window_s)
+    return Seen(position - samples, position, position, samples, sides, ((0, 0),))
+
+
+def mixed(turned_s: float, position_s: float, window_s: float = 3.0) -> np.ndarray:
+    share = np.clip((position_s - turned_s) / window_s, 0, 1)
+    both = (1 - share) * ANNA + share * BERT
+    return np.asarray(both / np.linalg.norm(both), np.float32)
+
+
+def watched(
+    turned_s: float,
+    until_s: float,
+    config: DecisionConfig = CONFIG,
+    *,
+    matched: bool = False,
+    evidence: Evidence = PLAIN,
+    glances: float = 1.0,
+) -> tuple[Turn, float] | None:
+    """The first alarm and when it came; of the windows only a share may have a glance."""
+    watch, rng = Watch(SCORER, evidence, 0), np.random.default_rng(0)
+    for position_s in np.arange(3.0, until_s, 0.5):
+        seen = window(mixed(turned_s, position_s), position_s)
+        if evidence.quick and rng.random() < glances:
+            glance = window(mixed(turned_s, position_s, 1.5), position_s, 1.5)
+            seen = replace(seen, glance=glance)
+        lead = Lead(10 * float(seen.embedding @ ANNA) - 5, matched)
+        turn = watch.hear(seen, lead, config)
+        if turn is not None:
+            return turn, float(position_s)
+        watch.add(seen, SCORER.sides(ANNA[None], position_s), position_s * S)
+    return None
+
+
+def test_a_voice_that_goes_on_raises_no_alarm() -> None:
+    assert watched(1e9, 60.0) is None
+    assert watched(1e9, 60.0, matched=True) is None
+
+
+@pytest.mark.parametrize("matched", [False, True])
+def test_another_voice_does_and_is_back_dated(matched: bool) -> None:
+    found = watched(12.0, 30.0, matched=matched)
+    assert found is not None
+    turn, at_s = found
+    assert 13.0 <= at_s <= 15.5
+    assert turn.position == turn.at == pytest.approx(12.0 * S, abs=0.3 * S)
+    np.testing.assert_array_equal(turn.voice.embeddings[0], ANNA)
+    assert turn.llr < 0
+
+
+def test_a_glance_at_the_end_of_each_window_tells_of_a_takeover_sooner() -> None:
+    assert watched(1e9, 60.0, matched=True, evidence=QUICK) is None
+    late, soon = (watched(12.2, 30.0, matched=True, evidence=e) for e in (PLAIN, QUICK))
+    assert late is not None
+    assert soon is not None
+    assert soon[1] < late[1]
+    assert soon[0].position == pytest.approx(12.2 * S, abs=0.3 * S)
+
+
+def test_without_a_claim_glances_change_nothing() -> None:
+    found = [watched(12.2, 30.0, evidence=evidence) for evidence in (PLAIN, QUICK)]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert found[0][1] == found[1][1]
+    assert found[0][0].position == found[1][0].position
+
+
+@pytest.mark.parametrize("matched", [False, True])
+def test_windows_without_a_glance_are_weighed_by_their_own_figures(matched: bool) -> None:
+    plain = watched(12.2, 30.0, matched=matched)
+    none = watched(12.2, 30.0, matched=matched, evidence=QUICK, glances=0.0)
+    assert plain is not None
+    assert none is not None
+    assert none[1] == plain[1]
+    assert watched(1e9, 60.0, matched=matched, evidence=QUICK, glances=0.5) is None
+    some = watched(12.2, 30.0, matched=matched, evidence=QUICK, glances=0.5)
+    assert some is not None
+    assert some[1] <= plain[1]
+
+
+def test_windows_longer_than_a_glance_have_one_where_there_are_figures_for_it() -> None:
+    wanted = [QUICK.glance_samples(round(s * S)) for s in (1.0, 1.5, 2.0, 5.0)]
+    assert wanted == [0, 0, 24_000, 24_000]
+    assert PLAIN.glance_samples(5 * S) == 0
+
+
+@pytest.mark.parametrize("matched", [False, True])
+def test_a_smaller_budget_waits_longer(matched: bool) -> None:
+    name = "false_alarms_per_hour" if matched else "false_changes_per_hour"
+    at = [
+        found[1]
+        for per_hour in (30.0, 1e-3, 1e-6)
+        if (found := watched(12.0, 40.0, DecisionConfig(**{name: per_hour}), matched=matched))
+    ]
+    assert len(at) == 3
+    assert at[0] < at[1] < at[2]
+
+
+def test_heights_are_where_the_line_says() -> None:
+    assert ALARM.height(1.0) == pytest.approx(4.0)
+    assert ALARM.height(np.exp(4.0)) == 0.0
+    assert ALARM.height(1e9) == 0.0
+
+
+def test_a_window_is_compared_with_speech_it_shares_none_of() -> None:
+    watch = Watch(SCORER, QUICK, 0)
+    for position_s in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
+        seen = window(ANNA, position_s, min(position_s, 3.0))
+        assert watch.measure(seen, None) is None  # nobody has spoken for a second before it
+        run = ANNA if position_s <= 1.0 else BERT
+        watch.add(seen, SCORER.sides(run[None], position_s), position_s * S)
+    parts = watch.measure(replace(window(ANNA, 4.0), glance=window(BERT, 4.0, 1.5)), None)
+    assert parts is not None
+    assert parts.voice == pytest.approx(5.0)  # against the first second and not what came later
+    assert parts.glance == pytest.approx(5.0)  # against what came until 2.5 s
+    assert parts.fresh == pytest.approx(0.5 / 3)
+
+
+def test_only_a_matched_speaker_is_watched_for_the_takeover() -> None:
+    deaf = Evidence(
+        takeover=Alarm(claim=9.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0),
+        change=Alarm(claim=0.0, voice=0.0, offset=1.0, log_rate=0.0, decay=1.0),
+    )
+    for matched in (False, True):
+        watch = Watch(SCORER, deaf, 0)
+        turns = []
+        for position_s in (3.0, 6.0, 9.0, 12.0):
+            seen = window(ANNA, position_s)
+            turns.append(watch.hear(seen, Lead(-1.0, matched), CONFIG))
+            watch.add(seen, SCORER.sides(ANNA[None], position_s), position_s * S)
+        assert any(turn is not None for turn in turns) is matched
+
+
+@given(
+    st.lists(st.floats(-20, 20), min_size=1, max_size=30),
+    st.lists(st.floats(0.01, 1), min_size=1, max_size=30),
+)
+def test_the_sum_is_the_highest_climb_since_any_moment(
+    voice: list[float], fresh: list[float]
+) -> None:
+    height, steps = 0.0, []
+    for llr, share in zip(voice, fresh, strict=False):
+        height = max(0.0, height + Parts(0.0, llr, share).step(ALARM))
+        steps.append(-share * (2.0 * llr - 1.0))
+    tails = [sum(steps[i:]) for i in range(len(steps))]
+    assert height == pytest.approx(max(0.0, *tails), abs=1e-6)

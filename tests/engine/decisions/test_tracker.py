@@ -1,0 +1,288 @@
+"""The judge: many speakers at once are scored as each alone, and states lapse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.decisions.changes import Seen
+from engine.decisions.config import DecisionConfig
+from engine.decisions.tracker import Judge, Terms, Voices
+from engine.events import AnyEvent, Change, Decision, Score
+from engine.model.bundle import Bundle, Calibration, Manifest, Normalisation
+from engine.scoring.scorer import Scorer, Sides
+
+SIZE = 16
+MANIFEST = Manifest(
+    name="fake",
+    version="1",
+    licence="none",
+    source="test",
+    architecture={},
+    front_end={},
+    embedding_size=SIZE,
+    normalisation=Normalisation(top=5),
+    calibration=Calibration(half_speech_s=1.0, slope=(1.0, 0.5), offset=(-2.0, -1.0, 0.0)),
+)
+
+
+def units(seed: int, count: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((count, SIZE)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+SCORER = Scorer(Bundle(MANIFEST, Path(), units(9, 40)))
+VOICES = units(1, 6)
+ENROLLED = {
+    name: SCORER.sides(VOICES[rows], np.linspace(10, 20, len(rows)))
+    for name, rows in {"carla": [0], "anna": [1, 2, 3], "berta": [4, 5]}.items()
+}
+
+
+def terms(voiceprints: dict[str, Sides], *, claimed: bool) -> Terms:
+    return Terms(Voices(voiceprints), claimed, DecisionConfig())
+
+
+def seen(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> Seen:
+    position, samples = round(position_s * 16_000), round(window_s * 16_000)
+    sides = SCORER.sides(embedding[None], window_s)
+    start = position - samples
+    return Seen(start, position, position, samples, sides, ((0, 0),))
+
+
+def scores(window: Seen, asked: Terms) -> list[Score]:
+    return [e for e in Judge(SCORER, 0.5).hear(window, asked) if isinstance(e, Score)]
+
+
+@pytest.mark.parametrize("row", range(6))
+def test_speakers_are_scored_together_as_each_alone(row: int) -> None:
+    window = seen(
+        (VOICES[row] + 0.1 * VOICES[0]) / np.linalg.norm(VOICES[row] + 0.1 * VOICES[0]), 5
+    )
+    together = scores(window, terms(ENROLLED, claimed=True))
+    assert [s.speaker for s in together] == ["anna", "berta", "carla"]
+    for score in together:
+        (alone,) = scores(window, terms({score.speaker: ENROLLED[score.speaker]}, claimed=True))
+        assert score.llr == pytest.approx(alone.llr, abs=1e-6)
+        assert score.norm == pytest.approx(alone.norm, abs=1e-6)
+        nearest = (ENROLLED[score.speaker].embeddings @ window.sides.embeddings[0]).max()
+        assert score.cosine == pytest.approx(nearest, abs=1e-6)
+    (best,) = scores(window, terms(ENROLLED, claimed=False))
+    ranked = sorted(together, key=lambda s: -s.llr)
+    assert (best.speaker, best.runner_up) == (ranked[0].speaker, ranked[1].speaker)
+
+
+def test_a_lapse_is_told_once_and_only_of_something_known() -> None:
+    judge, asked = Judge(SCORER, 0.5), terms({"carla": ENROLLED["carla"]}, claimed=True)
+    assert judge.lapse(1.0, 0.0, "why", asked) == []
+    judge.hear(seen(VOICES[0], 3.0), asked)
+    (lapsed,) = judge.lapse(40.0, 3.0, "why", asked)
+    assert isinstance(lapsed, Decision)
+    assert (lapsed.state, lapsed.speaker, lapsed.reason) == ("insufficient", "carla", "why")
+    assert judge.lapse(50.0, 3.0, "why", asked) == []
+
+
+def test_who_was_identified_is_not_named_after_a_lapse() -> None:
+    judge, asked = Judge(SCORER, 0.5), terms(ENROLLED, claimed=False)
+    told = judge.hear(seen(VOICES[0], 3.0), asked)
+    assert [e.speaker for e in told if isinstance(e, Decision)] == ["carla"]
+    (lapsed,) = judge.lapse(40.0, 3.0, "why", asked)
+    assert isinstance(lapsed, Decision)
+    assert lapsed.speaker is None
+
+
+def test_match_counts_from_one_score_to_the_next() -> None:
+    judge, asked = Judge(SCORER, 0.5), terms({"carla": ENROLLED["carla"]}, claimed=True)
+    judge.hear(seen(VOICES[0], 3.0), asked)
+    judge.hear(seen(VOICES[0], 3.5), asked)
+    judge.lapse(40.0, 3.5, "why", asked)
+    judge.hear(seen(VOICES[0], 5.0, 1.5), asked)
+    judge.hear(seen(VOICES[0], 5.5, 2.0), asked)
+    assert judge.match_s == pytest.approx(1.0)
+
+
+def test_a_change_names_who_was_there_before() -> None:
+    judge, asked = Judge(SCORER, 0.5), terms({"carla": ENROLLED["carla"]}, claimed=True)
+    judge.hear(seen(VOICES[0], 3.0), asked)
+    changes = [e for e in judge.hear(seen(-VOICES[0], 6.0), asked) if isinstance(e, Change)]
+    assert [(c.from_speaker, c.at) for c in changes] == [("carla", 3.0)]
+
+
+PLAIN = Scorer(
+    Bundle(
+        Manifest(
+            name="fake",
+            version="1",
+            licence="none",
+            source="test",
+            architecture={},
+            front_end={},
+            embedding_size=SIZE,
+            calibration=Calibration(half_speech_s=1.0, slope=(12.0, 0.0), offset=(-6.0, 0.0, 0.0)),
+        ),
+        Path(),
+        None,
+    )
+)
+AXES = np.eye(SIZE, dtype=np.float32)
+ASKED = DecisionConfig()
+
+
+def talk(*turns: tuple[int, float], start_s: float = 0.0, hop_s: float = 0.5) -> list[Seen]:
+    """Windows of 3 s over turns of (voice, seconds), one voice straight after the other."""
+    edges = np.cumsum([0.0, *(length for _, length in turns)])
+    found = []
+    for end_s in np.arange(hop_s, edges[-1] + 0.01, hop_s):
+        window_s = min(3.0, float(end_s))
+        if end_s < 1.0:
+            continue
+        heard = np.zeros(SIZE, np.float32)
+        for (speaker, _), a, b in zip(turns, edges, edges[1:], strict=False):
+            heard += AXES[speaker] * max(0.0, min(b, end_s) - max(a, end_s - window_s))
+        sides = PLAIN.sides(heard[None] / np.linalg.norm(heard), window_s)
+        position, samples = round(end_s * 16_000), round(window_s * 16_000)
+        start = round(start_s * 16_000)
+        runs = ((0, start),)
+        place = start + position - samples, start + position, position, samples
+        found.append(Seen(*place, sides, runs))
+    return found
+
+
+def plain_terms(
+    *names: str, claimed: bool = True, decisions: DecisionConfig | None = None
+) -> Terms:
+    prints = {name: PLAIN.sides(AXES[[i]], 10.0) for i, name in enumerate(("anna", "bert"))}
+    voices = Voices({name: prints[name] for name in names})
+    return Terms(voices, claimed, decisions or DecisionConfig())
+
+
+def told(judge: Judge, windows: list[Seen], asked: Terms) -> list[AnyEvent]:
+    return [event for window in windows for event in judge.hear(window, asked)]
+
+
+def decisions(events: list[AnyEvent]) -> list[Decision]:
+    return [event for event in events if isinstance(event, Decision)]
+
+
+def test_a_takeover_is_a_mismatch_from_when_it_happened() -> None:
+    events = told(Judge(PLAIN, 0.5), talk((0, 12.0), (2, 8.0)), plain_terms("anna"))
+    (change,) = (event for event in events if isinstance(event, Change))
+    assert change.at == pytest.approx(12.0, abs=0.3)
+    assert change.detected_at <= 16.0
+    assert (change.from_speaker, change.to_speaker) == ("anna", "voice-2")
+    found = decisions(events)
+    assert [(d.state, d.speaker) for d in found] == [
+        ("insufficient", "anna"),
+        ("match", "anna"),
+        ("mismatch", "anna"),
+    ]
+    assert found[-1].t == change.detected_at
+    assert found[-1].since == change.at
+    assert found[-1].reason.startswith("another voice since 12.")
+    assert [d.voice for d in found] == ["voice-1", "voice-1", "voice-2"]
+
+
+def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
+    events = told(Judge(PLAIN, 0.5), talk((0, 6.0)), plain_terms("anna"))
+    config = DecisionConfig()
+    for decision in decisions(events):
+        assert (decision.accept_llr, decision.reject_llr) == (config.accept_llr, config.reject_llr)
+        assert decision.evidence == pytest.approx(6.0)
+    assert all(s.evidence == pytest.approx(6.0) for s in events if isinstance(s, Score))
+
+
+def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> None:
+    both = {name: PLAIN.sides(AXES[:1], 10.0) for name in ("anna", "bert")}
+    last = decisions(told(Judge(PLAIN, 0.5), talk((0, 6.0)), Terms(Voices(both), False, ASKED)))[-1]
+    assert last.state == "uncertain"
+    assert last.reason.startswith("anna and bert have like voices: evidence ")
+    alone = {"anna": both["anna"]}
+    sure = decisions(told(Judge(PLAIN, 0.5), talk((0, 6.0)), Terms(Voices(alone), False, ASKED)))
+    assert sure[-1].state == "match"
+    assert "like voices" not in "".join(one.reason for one in sure)
+
+
+def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
+    one_off = talk((0, 9.0))
+    strange = (AXES[0] + AXES[1]) / np.float32(np.sqrt(2))  # one window sounds of two
+    last = one_off[-1]
+    sides = PLAIN.sides(strange[None], 3.0)
+    place = last.start, last.end, last.position, last.samples
+    one_off[-1] = Seen(*place, sides, last.runs)
+    score = [e for e in told(Judge(PLAIN, 0.5), one_off, plain_terms("anna")) if e.t == 9.0][-1]
+    assert isinstance(score, Score)
+    assert score.llr == pytest.approx(12 / np.sqrt(2) - 6, abs=1e-5)
+    assert score.evidence is not None
+    assert score.evidence > 5.9
+
+
+def test_a_match_holds_while_its_evidence_wavers_between_the_bounds() -> None:
+    judge = Judge(PLAIN, 0.5)
+    told(judge, talk((0, 5.0)), plain_terms("anna"))
+    doubtful = (0.75 * AXES[0] + np.float32(np.sqrt(1 - 0.75**2)) * AXES[5]).astype(np.float32)
+    windows = [
+        Seen(w.start, w.end, w.position, w.samples, PLAIN.sides(doubtful[None], 3.0), w.runs)
+        for w in talk((0, 40.0))[9:]
+    ]
+    events = told(judge, windows, plain_terms("anna"))
+    last = [e for e in events if isinstance(e, Score)][-1]
+    assert last.evidence is not None
+    assert DecisionConfig().reject_llr < last.evidence < DecisionConfig().accept_llr
+    assert decisions(events) == []
+
+
+def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
+    turns = talk((0, 12.0), (2, 10.0), (0, 10.0), (3, 10.0))
+    events = told(Judge(PLAIN, 0.5), turns, plain_terms("anna", "bert", claimed=False))
+    changes = [e for e in events if isinstance(e, Change)]
+    assert [(c.from_speaker, c.to_speaker) for c in changes] == [
+        ("anna", "voice-2"),
+        ("voice-2", "anna"),
+        ("anna", "voice-3"),
+    ]
+    for change, at in zip(changes, (12.0, 22.0, 32.0), strict=True):
+        assert change.at == pytest.approx(at, abs=0.3)
+    states = [(d.state, d.speaker) for d in decisions(events)]
+    assert states == [
+        ("insufficient", None),
+        ("match", "anna"),
+        ("unknown", None),
+        ("match", "anna"),
+        ("unknown", None),
+    ]
+
+
+def test_without_anybody_enrolled_voices_have_labels() -> None:
+    judge = Judge(PLAIN, 0.5)
+    events = told(judge, talk((0, 10.0), (1, 10.0)), plain_terms())
+    assert [(e.from_speaker, e.to_speaker) for e in events if isinstance(e, Change)] == [
+        ("voice-1", "voice-2")
+    ]
+    assert judge.utterance(0, 20 * 16_000, plain_terms()).voice == "voice-2"
+
+
+def test_after_a_silence_that_forgets_the_run_begins_anew_and_the_voice_is_known_again() -> None:
+    judge, asked = Judge(PLAIN, 0.5), plain_terms("anna")
+    told(judge, talk((0, 10.0)), asked)
+    judge.lapse(40.0, 10.0, "no speech", asked, forget=True)
+    (window,) = talk((2, 1.0), start_s=60.0)
+    (score,) = judge.hear(window, asked)
+    assert isinstance(score, Score)
+    assert score.evidence == pytest.approx(-6.0)  # of the second since, and not of anna's ten
+    later = [e for e in told(judge, talk((2, 3.0), start_s=60.0)[1:], asked)]
+    assert [d.voice for d in decisions(later)] == ["voice-2"]
+
+
+def test_silence_ages_the_evidence() -> None:
+    def after(silence_s: float) -> float:
+        judge, asked = Judge(PLAIN, 0.5, forget_s=30.0), plain_terms("anna")
+        told(judge, talk((0, 8.0)), asked)
+        later = talk((0, 8.0), (5, 1.0), start_s=silence_s)[15:]
+        score = [e for e in told(judge, later, asked) if isinstance(e, Score)][-1]
+        assert score.evidence is not None
+        return score.evidence
+
+    straight, short, long = after(0.0), after(10.0), after(25.0)
+    assert straight > short > long

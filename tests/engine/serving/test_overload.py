@@ -1,0 +1,91 @@
+"""Shedding: wider while late, back only where the work would fit, and no swinging."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from engine.serving.overload import Pressure, PressureConfig
+
+CONFIG = PressureConfig(threads=2)
+STEP_S = CONFIG.review_s
+
+
+def reviews(pressure: Pressure, start: float, seconds: float, late_s: float, busy: float) -> float:
+    """Review for ``seconds`` with threads ``busy`` (share) all along; the time after."""
+    now = start
+    while now < start + seconds:
+        pressure.ran(busy * CONFIG.threads * STEP_S)
+        pressure.review(now, late_s)
+        now += STEP_S
+    return now
+
+
+def test_on_time_nothing_happens() -> None:
+    pressure = Pressure(CONFIG)
+    reviews(pressure, 0.0, 60.0, -0.1, 1.0)
+    assert pressure.hop_s == 0.0
+
+
+def test_late_for_long_it_widens_to_the_end_and_stays_there() -> None:
+    pressure = Pressure(CONFIG)
+    changes = [pressure.review(0.25 * i, 0.3) for i in range(60)]
+    assert [hop for hop in changes if hop is not None] == [0.75, 1.0, 1.5, 2.0, 3.0]
+    assert pressure.behind_s == 0.3
+
+
+def test_a_step_is_given_time_to_show_its_effect() -> None:
+    pressure = Pressure(CONFIG)
+    changed = [i * 0.25 for i in range(60) if pressure.review(0.25 * i, 0.3) is not None]
+    gaps = [b - a for a, b in pairwise(changed)]
+    assert min(gaps) >= CONFIG.settle_s
+
+
+def test_reviews_between_times_count_for_nothing() -> None:
+    pressure = Pressure(CONFIG)
+    assert [pressure.review(0.001 * i, 0.3) for i in range(200)] == [None] * 200
+
+
+def test_one_late_window_is_a_hiccup() -> None:
+    pressure = Pressure(CONFIG)
+    for i in range(100):
+        pressure.review(0.25 * i, 0.3 if i % 2 else 0.0)
+    assert pressure.hop_s == 0.0
+
+
+def test_it_goes_back_step_by_step_when_there_is_room() -> None:
+    pressure = Pressure(CONFIG)
+    now = reviews(pressure, 0.0, 2.0, 0.3, 1.0)
+    widened = pressure.hop_s
+    assert widened > 0.5
+    now = reviews(pressure, now, CONFIG.calm_s - 0.5, 0.0, 0.1)
+    assert pressure.hop_s == widened  # calm, but not for long enough
+    reviews(pressure, now, 60.0, 0.0, 0.1)
+    assert pressure.hop_s == 0.0
+
+
+def test_after_a_time_without_streams_the_next_one_has_its_own_hop_at_once() -> None:
+    pressure = Pressure(CONFIG)
+    now = reviews(pressure, 0.0, 30.0, 0.3, 1.0)
+    assert pressure.hop_s == CONFIG.hops_s[-1]
+    assert pressure.review(now + 3600, -0.1) == 0.0
+
+
+def test_it_does_not_go_back_to_what_would_not_fit() -> None:
+    """At 0.75 s the threads are busy for 0.6 of the time: at 0.5 s it would be 0.9."""
+    pressure = Pressure(CONFIG)
+    now = reviews(pressure, 0.0, 0.5, 0.3, 1.0)
+    assert pressure.hop_s == 0.75
+    now = reviews(pressure, now, 60.0, 0.0, 0.6)
+    assert pressure.hop_s == 0.75
+    reviews(pressure, now, 60.0, 0.0, 0.5)
+    assert pressure.hop_s == 0.0
+
+
+@pytest.mark.parametrize(
+    "settings", [{"hops_s": (1.0, 0.5)}, {"hops_s": (0.0, 1.0)}, {"fill": 0.0}, {"threads": 0}]
+)
+def test_an_impossible_configuration_is_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        PressureConfig(**settings)

@@ -1,0 +1,93 @@
+"""The gate: every frame told once, in order, whatever the grouping."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.speech.gate import Gate, GateConfig, Verdict
+
+PROBABILITIES = st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.6, 1.0]), max_size=120)
+
+
+def run(probabilities: list[float], config: GateConfig | None = None) -> list[Verdict]:
+    gate = Gate(config)
+    return [*gate.feed(probabilities), *gate.flush()]
+
+
+def spans(verdicts: list[Verdict]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for verdict in verdicts:
+        if verdict.started:
+            found.append((verdict.start, verdict.end))
+        elif verdict.kind == "speech":
+            found[-1] = (found[-1][0], verdict.end)
+    return found
+
+
+@given(PROBABILITIES)
+def test_verdicts_cover_every_frame_once_and_edges_alternate(probabilities: list[float]) -> None:
+    verdicts = run(probabilities)
+    position, inside = 0, False
+    for verdict in verdicts:
+        assert verdict.start == position
+        assert verdict.end >= verdict.start
+        position = verdict.end
+        if verdict.started:
+            assert not inside
+            inside = True
+        assert (verdict.kind == "speech") == inside
+        if verdict.ended:
+            inside = False
+    assert position == len(probabilities)
+    assert not inside
+
+
+@given(PROBABILITIES, st.lists(st.integers(0, 120), max_size=8))
+def test_any_grouping_gives_the_same_verdicts(probabilities: list[float], cuts: list[int]) -> None:
+    gate, verdicts = Gate(), []
+    edges = sorted({0, len(probabilities), *(min(c, len(probabilities)) for c in cuts)})
+    for a, b in pairwise(edges):
+        verdicts += gate.feed(probabilities[a:b])
+    assert [*verdicts, *gate.flush()] == run(probabilities)
+
+
+def test_a_span_is_padded_on_both_sides() -> None:
+    verdicts = run([0.0] * 10 + [1.0] * 5 + [0.0] * 20)
+    assert spans(verdicts) == [(8, 17)]
+
+
+def test_a_single_frame_does_not_open_the_gate() -> None:
+    assert spans(run([0.0] * 5 + [1.0] + [0.0] * 20)) == []
+
+
+def test_a_pause_shorter_than_the_hangover_does_not_close_it() -> None:
+    assert spans(run([1.0] * 5 + [0.0] * 7 + [1.0] * 5)) == [(0, 17)]
+
+
+def test_probabilities_between_the_thresholds_keep_the_state() -> None:
+    assert spans(run([0.4] * 30)) == []
+    assert spans(run([1.0] * 3 + [0.4] * 30)) == [(0, 33)]
+
+
+def test_the_end_of_the_stream_closes_the_gate() -> None:
+    verdicts = run([1.0] * 6)
+    assert verdicts[-1].ended
+    assert spans(verdicts) == [(0, 6)]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"open_probability": 0.3},
+        {"close_probability": 0.0},
+        {"open_frames": 0},
+        {"close_frames": 1},
+    ],
+)
+def test_a_gate_that_cannot_work_is_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="the gate needs"):
+        GateConfig(**bad)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.errors import BundleError
+from engine.model.bundle import Bundle, Evidence, load_bundle, write_bundle
+from engine.model.encoder import Encoder, embed_speech
+from engine.scoring.scorer import Scorer
+from models.calibration import calibrate as calibration
+from models.calibration.calibrate import CalibrationError, calibrate, cohort_names
+from models.cli import app
+from models.sound.corpus import Corpus
+
+SPEAKERS = 24
+
+
+def test_the_cohort_leaves_out_the_held_out_and_spreads_over_languages(corpus: Corpus) -> None:
+    heldout = ["s00", "s01", "s02"]  # of both sources
+    names = cohort_names(corpus, heldout, 4, np.random.default_rng(0))
+    assert len(set(names)) == 8
+    assert not set(heldout) & set(names)
+    first = [corpus.by_speaker[name][0] for name in names]
+    groups = [(u.source, u.language) for u in first]
+    assert {group: groups.count(group) for group in groups} == dict.fromkeys(groups, 2)
+    assert len(set(groups)) == 4
+
+
+def test_the_cohort_has_a_few_of_sources_that_nobody_is_held_out_of(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "COHORT_PER_OTHER", 1)
+    names = cohort_names(corpus, ["s00"], 100, np.random.default_rng(0))
+    sources = [corpus.by_speaker[name][0].source for name in names]
+    assert (sources.count("blue"), sources.count("red")) == (SPEAKERS // 2 - 1, 1)
+
+
+def heldout_file(folder: Path, names: list[str]) -> Path:
+    path = folder / "heldout.txt"
+    path.write_text("".join(f"{name}\n" for name in names))
+    return path
+
+
+NAMES = [f"s{i:02}" for i in range(14)]
+
+
+@pytest.fixture(scope="module")
+def fitting(
+    corpus_cache: Path, spectral_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result]:
+    """A folder whose ``new`` the command has written, and what it said."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    arguments = ["calibrate", str(spectral_bundle.folder), "--cache", str(corpus_cache)]
+    arguments += ["--heldout", str(heldout_file(folder, NAMES)), "--output", str(folder / "new")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return folder, done
+
+
+@pytest.fixture(scope="module")
+def calibrated(fitting: tuple[Path, Result]) -> Bundle:
+    return load_bundle(fitting[0] / "new")
+
+
+def test_the_command_prints_the_quality_of_the_fit(
+    fitting: tuple[Path, Result], calibrated: Bundle
+) -> None:
+    _, done = fitting
+    assert calibrated.manifest.calibration is not None
+    fitted = calibrated.manifest.calibration.fitted["cross_validated"]
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == list(fitted[0])
+    assert [row.split() for row in rows] == [[str(v) for v in line.values()] for line in fitted]
+    assert "scripts/fit_evidence.py" in done.stderr
+
+
+def test_a_calibrated_bundle_says_how_it_was_fitted(
+    calibrated: Bundle, spectral_bundle: Bundle
+) -> None:
+    manifest = calibrated.manifest
+    assert manifest.calibration is not None
+    assert manifest.normalisation is not None
+    assert calibrated.cohort is not None
+    assert len(calibrated.cohort) == SPEAKERS - len(NAMES)
+    assert manifest.normalisation.top == len(calibrated.cohort)
+    fitted = manifest.calibration.fitted
+    assert fitted["speakers"] == len(NAMES)
+    assert {row["condition"] for row in fitted["cross_validated"]} == {"clean", "degraded"}
+    assert calibrated.model_path.read_bytes() == spectral_bundle.model_path.read_bytes()
+
+
+def test_what_another_calibration_gave_is_not_kept(
+    corpus_cache: Path, calibrated: Bundle, tmp_path: Path
+) -> None:
+    old = calibrated.manifest
+    assert old.calibration is not None
+    evidence = Evidence(slope=0.5)
+    stale = msgspec.structs.replace(
+        old,
+        calibration=msgspec.structs.replace(old.calibration, evidence=evidence),
+        evaluation={"operating_points": [[0.0, 0.1, 0.1]]},
+    )
+    model = calibrated.model_path.read_bytes()
+    folder = write_bundle(tmp_path / "own", stale, model, calibrated.cohort).folder
+    again = calibrate(folder, corpus_cache, heldout_file(tmp_path, NAMES), progress=False)
+    assert again.manifest.evaluation == {}
+    assert again.manifest.calibration is not None
+    assert again.manifest.calibration.evidence is None
+
+
+def test_an_output_that_cannot_be_is_said_before_the_work(
+    corpus_cache: Path, spectral_bundle: Bundle, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BundleError, match="is not a model bundle: choose another output"):
+        calibrate(spectral_bundle.folder, corpus_cache, tmp_path / "none.txt", tmp_path)
+
+
+def test_its_ratios_tell_unseen_speakers_apart(corpus: Corpus, calibrated: Bundle) -> None:
+    scorer, encoder = Scorer(calibrated), Encoder(calibrated, "cpu")
+    unseen = [corpus.by_speaker[f"s{i:02}"] for i in range(len(NAMES), SPEAKERS)]
+    sides = [[embed_speech(encoder, corpus.waveform(u)) for u in own[:2]] for own in unseen]
+    same = [scorer.score(a, 2.0, b, 2.0).llr for a, b in sides]
+    other = [scorer.score(x[0], 2.0, y[1], 2.0).llr for x, y in pairwise(sides)]
+    assert np.median(np.array(same, float)) > 0 > np.median(np.array(other, float))
+
+
+def test_it_works_in_place_and_gives_the_same_again(
+    corpus_cache: Path, spectral_bundle: Bundle, calibrated: Bundle, tmp_path: Path
+) -> None:
+    model = spectral_bundle.model_path.read_bytes()
+    folder = write_bundle(tmp_path / "own", spectral_bundle.manifest, model).folder
+    calibrate(folder, corpus_cache, heldout_file(tmp_path, NAMES), progress=False)
+    assert load_bundle(folder).manifest == calibrated.manifest
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["s00", "nobody"], "1 speakers that the corpus does not have, such as 'nobody'"),
+        (["s00", "s01"], "2 speakers with two utterances or more: at least 10 are needed"),
+        ([f"s{i:02}" for i in range(SPEAKERS)], "0 speakers for a cohort"),
+    ],
+)
+def test_unfit_lists_are_said(
+    corpus_cache: Path, spectral_bundle: Bundle, tmp_path: Path, names: list[str], problem: str
+) -> None:
+    with pytest.raises(CalibrationError, match=problem):
+        calibrate(
+            spectral_bundle.folder,
+            corpus_cache,
+            heldout_file(tmp_path, names),
+            tmp_path / "out",
+            progress=False,
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_files_are_said(
+    corpus_cache: Path, spectral_bundle: Bundle, tmp_path: Path
+) -> None:
+    with pytest.raises(CalibrationError, match="is not a prepared corpus"):
+        calibrate(spectral_bundle.folder, tmp_path, heldout_file(tmp_path, NAMES))
+    with pytest.raises(CalibrationError, match=r"heldout\.txt"):
+        calibrate(spectral_bundle.folder, corpus_cache, tmp_path / "none.txt")

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.model.bundle import Bundle
+from engine.model.encoder import Encoder
+from engine.scoring.scorer import Scorer
+from engine.speech.vad import SAMPLE_RATE_HZ
+from models.calibration import evidence_streams
+from models.calibration.evidence_streams import (
+    BATCH,
+    GLANCE_S,
+    STRANGER_S,
+    UNVOICED_HZ,
+    Stream,
+    Talk,
+    rivals,
+    streams,
+    talks,
+)
+from models.calibration.trials import TrainingConditions
+from models.sound.corpus import Corpus
+
+Float32 = NDArray[np.float32]
+RATE = SAMPLE_RATE_HZ
+NAMES = [f"s{i:02}" for i in range(4)]
+
+
+class Ends:
+    """An encoder whose embedding is the first and the last sample of a window."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.batches: list[tuple[int, ...]] = []
+
+    def embed(self, waveforms: Float32) -> Float32:
+        self.batches.append(waveforms.shape)
+        embeddings = np.zeros((len(waveforms), self.size), np.float32)
+        embeddings[:, :2] = waveforms[:, [0, -1]]
+        return embeddings
+
+
+class Listening:
+    """A condition that changes nothing and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[Float32] = []
+        self.turns: list[int] = []
+
+    def __call__(self, speech: Float32, turn: int, rng: np.random.Generator) -> Float32:
+        self.given.append(speech)
+        self.turns.append(turn)
+        return speech
+
+
+@pytest.fixture
+def scorer(spectral_bundle: Bundle) -> Scorer:
+    return Scorer(spectral_bundle)
+
+
+@pytest.fixture
+def encoder(spectral_bundle: Bundle) -> Ends:
+    return Ends(spectral_bundle.manifest.embedding_size)
+
+
+@pytest.fixture
+def talk(scorer: Scorer) -> Talk:
+    """Six seconds of noise of speaker 0, degraded: what is made of it can be listened to."""
+    enrolled = scorer.sides(np.ones((1, 24), np.float32), 20.0)
+    return Talk(0, 1, "red", "en", enrolled, noise(0, 6.0), 100.0)
+
+
+def noise(seed: int, seconds: float, level: float = 0.05) -> Float32:
+    sound = level * np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+    return sound.astype(np.float32)
+
+
+def other(talk: Talk, speaker: int, seconds: float = 6.0, **changed: Any) -> Talk:
+    return replace(talk, speaker=speaker, speech=noise(speaker, seconds), **changed)
+
+
+def followed(
+    one: Talk, said: list[Talk], encoder: Ends, scorer: Scorer, seed: int = 0
+) -> tuple[Stream, Float32]:
+    """The stream of ``one`` and its sound."""
+    listening = Listening()
+    made = streams(said, encoder, scorer, listening, seed, progress=False)
+    degraded = [stream for stream in made if stream.talk.split]
+    at = [stream.talk for stream in degraded].index(one)
+    return degraded[at], listening.given[at]
+
+
+def who_follows(talk: Talk, said: list[Talk], encoder: Ends, scorer: Scorer) -> set[int]:
+    """Everybody who takes over from ``talk`` under one of eight seeds."""
+    found = set()
+    for seed in range(8):
+        stream, sound = followed(talk, [talk, *said], encoder, scorer, seed)
+        after = sound[stream.taken :]
+        (speaker,) = (
+            one.speaker
+            for one in said
+            if len(one.speech) >= len(after)
+            and np.corrcoef(after, one.speech[: len(after)])[0, 1] > 0.99
+        )
+        found.add(speaker)
+    return found
+
+
+def test_what_enrols_is_not_in_the_stream(
+    corpus: Corpus, spectral_bundle: Bundle, scorer: Scorer
+) -> None:
+    said = talks(corpus, NAMES, Encoder(spectral_bundle, "cpu"), scorer, seed=0)
+    assert [(t.speaker, t.split) for t in said] == [(i, s) for s in (0, 1) for i in range(4)]
+    for talk in said:
+        own = corpus.by_speaker[NAMES[talk.speaker]]
+        enrolled = round(float(talk.enrolled.speech_s[0]) * RATE)
+        assert enrolled + len(talk.speech) == sum(u.length for u in own)
+        assert enrolled >= 0.4 * (enrolled + len(talk.speech))
+        assert (talk.source, talk.language) == (own[0].source, own[0].language)
+        assert talk.pitch_hz == UNVOICED_HZ  # noise has none of its own
+    for one, again in zip(said[:4], said[4:], strict=True):  # drawn anew for either split
+        assert not np.array_equal(one.speech, again.speech)
+
+
+def test_the_seed_decides_what_is_said(
+    corpus: Corpus, spectral_bundle: Bundle, scorer: Scorer
+) -> None:
+    encoder = Encoder(spectral_bundle, "cpu")
+    one, again, new = (talks(corpus, NAMES[:2], encoder, scorer, seed=s) for s in (0, 0, 1))
+    for a, b in zip(one, again, strict=True):
+        np.testing.assert_array_equal(a.speech, b.speech)
+        np.testing.assert_array_equal(a.enrolled.embeddings, b.enrolled.embeddings)
+    pairs = zip(one, new, strict=True)
+    assert not all(np.array_equal(a.speech, b.speech) for a, b in pairs)
+
+
+def test_enrolments_and_streams_are_no_longer_than_asked_for(
+    corpus: Corpus, spectral_bundle: Bundle, scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence_streams, "ENROL_S", 2.0)
+    monkeypatch.setattr(evidence_streams, "STREAM_S", 1.5)
+    for talk in talks(corpus, NAMES[:2], Encoder(spectral_bundle, "cpu"), scorer, seed=0):
+        assert talk.enrolled.speech_s.tolist() == [2.0]
+        assert len(talk.speech) == 1.5 * RATE
+
+
+def test_rivals_are_others_of_the_source_and_split_and_of_the_language_if_there_are(
+    talk: Talk,
+) -> None:
+    near, far = other(talk, 1), other(talk, 2, language="fr")
+    elsewhere, clean = other(talk, 3, source="blue"), other(talk, 4, split=0)
+    assert rivals(talk, [talk, far, near, elsewhere, clean]) == [near]
+    assert rivals(talk, [talk, far, elsewhere, clean]) == [far]
+    assert rivals(talk, [talk, replace(talk, pitch_hz=1.0), elsewhere, clean]) == []
+    another = other(talk, 5)
+    assert rivals(talk, [another, near]) == [another, near]
+
+
+def test_a_stream_goes_on_with_somebody_else_at_the_same_level(
+    talk: Talk, encoder: Ends, scorer: Scorer
+) -> None:
+    loud = replace(other(talk, 1), speech=noise(1, 10.0, level=0.3))
+    stream, sound = followed(talk, [talk, loud], encoder, scorer)
+    assert stream.talk is talk
+    assert stream.taken == len(talk.speech)
+    np.testing.assert_array_equal(sound[: stream.taken], talk.speech)
+    after = sound[stream.taken :]
+    assert len(after) == STRANGER_S * RATE
+    assert after.std() == pytest.approx(talk.speech.std(), rel=1e-3)
+    assert np.corrcoef(after, loud.speech[: len(after)])[0, 1] > 0.99
+
+
+def test_what_a_level_would_drive_too_far_is_clipped(
+    talk: Talk, encoder: Ends, scorer: Scorer
+) -> None:
+    loud = replace(talk, speech=noise(0, 6.0, level=0.6).clip(-1, 1))
+    sound = followed(loud, [loud, other(talk, 1)], encoder, scorer)[1]
+    assert np.abs(sound).max() == 1
+    assert sound.dtype == np.float32
+
+
+def test_every_window_is_embedded_where_it_lies_and_its_end_by_itself(
+    talk: Talk, encoder: Ends, scorer: Scorer
+) -> None:
+    stream, sound = followed(talk, [talk, other(talk, 1)], encoder, scorer)
+    assert [seen.position for seen in stream.seen] == list(range(RATE, len(sound) + 1, RATE // 2))
+    for seen in stream.seen:
+        assert seen.samples == min(seen.position, 3 * RATE)
+        every = [seen] if seen.glance is None else [seen, seen.glance]
+        for one in every:
+            assert (one.end, one.position) == (seen.position, seen.position)
+            assert one.start == one.position - one.samples
+            np.testing.assert_array_equal(one.embedding[:2], sound[[one.start, one.end - 1]])
+            assert one.sides.speech_s.tolist() == [one.samples / RATE]
+        assert (seen.glance is None) == (seen.samples <= GLANCE_S * RATE)
+        assert seen.glance is None or seen.glance.samples == GLANCE_S * RATE
+
+
+def test_windows_of_one_length_share_a_batch_of_some_size(
+    talk: Talk, encoder: Ends, scorer: Scorer
+) -> None:
+    stream, _ = followed(talk, [talk, other(talk, 1, 4.0)], encoder, scorer)
+    assert {rows for rows, _ in encoder.batches} > {1, BATCH}
+    assert max(rows for rows, _ in encoder.batches) == BATCH
+    glances = sum(seen.glance is not None for seen in stream.seen)
+    assert sum(rows for rows, _ in encoder.batches) == len(stream.seen) + glances
+
+
+def test_windows_until_the_takeover_are_the_speakers_own(
+    talk: Talk, encoder: Ends, scorer: Scorer
+) -> None:
+    stream, _ = followed(talk, [talk, other(talk, 1)], encoder, scorer)
+    assert [seen.position for seen in stream.own] == list(range(RATE, 6 * RATE + 1, RATE // 2))
+    assert len(stream.own) < len(stream.seen)
+
+
+def test_only_the_second_split_is_degraded_by_one_of_the_kinds(
+    talk: Talk, encoder: Ends, scorer: Scorer
+) -> None:
+    said = [other(talk, i, split=i % 2) for i in range(24)]
+    listening = Listening()
+    made = streams(said, encoder, scorer, listening, 0, progress=False)
+    assert [stream.talk for stream in made] == said
+    assert len(listening.given) == 12
+    assert set(listening.turns) == set(range(TrainingConditions.KINDS))
+
+
+def test_what_is_too_short_or_has_nobody_to_follow_makes_no_stream(
+    talk: Talk, encoder: Ends, scorer: Scorer
+) -> None:
+    def made(*said: Talk) -> list[int]:
+        found = streams(said, encoder, scorer, Listening(), 0, progress=False)
+        return [stream.talk.speaker for stream in found]
+
+    assert made() == made(talk) == []
+    assert made(talk, other(talk, 1, 4.9)) == [0]  # long enough to follow, not to be followed
+    assert made(talk, other(talk, 1, 3.9)) == []
+    assert made(talk, other(talk, 1, source="blue")) == []
+    assert made(talk, replace(other(talk, 0), split=0)) == []
+
+
+def test_who_takes_over_is_like_in_pitch_before_all_and_then_in_language(
+    talk: Talk, encoder: Ends, scorer: Scorer
+) -> None:
+    far = other(talk, 1, 4.5, pitch_hz=130.0)
+    near = other(talk, 2, 4.5, pitch_hz=119.0, language="fr")
+    below = other(talk, 3, 4.5, pitch_hz=84.0)
+    foreign = other(talk, 4, 4.5, pitch_hz=200.0, language="fr")
+    assert who_follows(talk, [far, near, foreign], encoder, scorer) == {2}
+    assert who_follows(talk, [far, near, below, foreign], encoder, scorer) == {3}
+    assert who_follows(talk, [far, foreign], encoder, scorer) == {1}
+    assert who_follows(talk, [foreign], encoder, scorer) == {4}
+    beside = other(talk, 5, 4.5, pitch_hz=101.0)
+    assert who_follows(talk, [below, beside], encoder, scorer) == {3, 5}

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.scoring.scorer import llr, speech_gain
+from models.calibration import fit as fitting
+from models.calibration.fit import Fitted, Trials, cross_validate, deal_folds, fit, ratios, table
+from models.evaluation.metrics import measure
+
+
+def simulated(seed: int, speakers: int = 60, shift: float = 0.0) -> tuple[Trials, NDArray[Any]]:
+    """Normalised scores of the Gaussian model of ``engine.scoring.scorer``, and their true LLRs."""
+    rng = np.random.default_rng(seed)
+    columns: list[tuple[float, ...]] = []
+    for a, b in [*combinations(range(speakers), 2), *[(i, i) for i in range(speakers)] * 30]:
+        enrol_s, test_s = rng.choice([2.0, 4.0, 10.0]), rng.choice([1.0, 2.0, 3.0, 5.0])
+        mean = 6.0 * float(speech_gain(2.0, enrol_s, test_s))
+        target = a == b
+        norm = rng.standard_normal() + (mean if target else 0)
+        truth = mean * norm - mean**2 / 2
+        columns.append((norm, enrol_s, test_s, float(target), a, b, truth))
+    norm, enrol_s, test_s, target, a, b, truth = np.array(columns).T
+    is_target = target > 0
+    weight = np.where(is_target, 1 / is_target.sum(), 1 / (~is_target).sum())
+    trials = Trials(
+        norm=norm + shift,
+        cosine=rng.uniform(-1, 1, len(norm)),
+        enrol_s=enrol_s,
+        test_s=test_s,
+        label_s=test_s,
+        degraded=np.zeros(len(norm), bool),
+        target=is_target,
+        weight=weight,
+        speakers=np.stack([a, b], axis=1).astype(np.intp),
+        source=np.zeros(len(norm), np.intp),
+    )
+    return trials, truth
+
+
+def test_the_fit_finds_the_true_ratios() -> None:
+    trials, truth = simulated(1)
+    found = ratios(fit(trials, raw_cosine=False).calibration, trials)
+    clear = np.abs(truth) < 8  # where there are trials enough to tell
+    assert np.corrcoef(found[clear], truth[clear])[0, 1] > 0.98
+    assert np.mean(np.abs(found - truth)[clear]) < 0.6
+
+
+def test_the_fit_holds_at_each_duration_for_other_speakers() -> None:
+    calibration = fit(simulated(2)[0], raw_cosine=False).calibration
+    fresh, truth = simulated(3, speakers=90)
+    found = ratios(calibration, fresh)
+    for seconds in (1.0, 2.0, 3.0, 5.0):
+        rows = fresh.label_s == seconds
+        figures = measure(found[rows], fresh.target[rows], is_llr=True)
+        best = measure(truth[rows], fresh.target[rows], is_llr=True)
+        assert figures["cllr"] < 1.1 * best["cllr"]
+        assert figures["cllr"] < 1.2 * figures["min_cllr"]
+
+
+def test_mislabelled_targets_are_found_and_do_not_make_the_ratios_timid() -> None:
+    """A tenth of the target pairs of one of two sources are of two speakers in truth."""
+    trials, truth = simulated(9, speakers=90)
+    rng = np.random.default_rng(0)
+    source = rng.integers(0, 2, len(trials.norm))
+    wrong = trials.target & (source == 1) & (rng.random(len(trials.norm)) < 0.1)
+    norm = np.where(wrong, rng.standard_normal(len(wrong)), trials.norm)
+    noisy = Trials(**{**_columns(trials), "norm": norm, "source": source})
+    found = fit(noisy, raw_cosine=False)
+    assert found.mislabelled[0] < 0.02
+    assert 0.07 < found.mislabelled[1] < 0.13
+    believed = fit(Trials(**{**_columns(noisy), "source": 0 * source}), raw_cosine=False)
+    assert 0.03 < believed.mislabelled[0] < 0.08  # one rate for both: the mean
+    clear = (np.abs(truth) < 8) & ~wrong
+    assert np.mean(np.abs(ratios(found.calibration, noisy) - truth)[clear]) < 0.6
+
+
+def test_a_cosine_that_says_nothing_is_not_believed() -> None:
+    calibration = fit(simulated(4)[0], raw_cosine=True).calibration
+    assert max(calibration.cosine[0], sum(calibration.cosine)) < 0.5
+
+
+def test_scores_that_mislead_still_give_a_rising_ratio() -> None:
+    trials, _ = simulated(5)
+    backwards = Trials(**{**_columns(trials), "norm": -trials.norm})
+    calibration = fit(backwards, raw_cosine=False).calibration
+    low, high = llr(calibration, np.array([-3.0, 3.0]), 0.0, 5.0, 0.5)
+    assert high > low
+
+
+def _columns(trials: Trials) -> dict[str, Any]:
+    return {name: getattr(trials, name) for name in Trials.__slots__}
+
+
+def test_cross_validation_sees_each_speaker_once_and_reports_durations() -> None:
+    trials, truth = simulated(6)
+    folds = deal_folds(range(60), np.random.default_rng(0))
+    cllr, rows = cross_validate(trials, folds, raw_cosine=False)
+    assert [row["test_s"] for row in rows] == [1.0, 2.0, 3.0, 5.0]
+    assert sum(row["targets"] for row in rows) == trials.target.sum()
+    assert 0 < sum(row["nontargets"] for row in rows) < (~trials.target).sum()
+    assert cllr < 1.25 * measure(truth, trials.target, is_llr=True)["cllr"]
+
+
+def test_the_table_skips_what_cannot_be_measured() -> None:
+    trials, truth = simulated(7, speakers=12)
+    only_targets = trials.target | (trials.label_s != 1.0)
+    kept = trials.where(only_targets)
+    assert [row["test_s"] for row in table(truth[only_targets], kept)] == [2.0, 3.0, 5.0]
+
+
+def test_folds_keep_small_groups_whole_and_divide_a_large_one() -> None:
+    groups = ["large"] * 40 + [f"small {i // 3}" for i in range(60)]
+    folds = deal_folds(groups, np.random.default_rng(1))
+    sizes = np.bincount(folds)
+    assert len(sizes) == 5
+    assert sizes.max() - sizes.min() <= 3
+    assert set(folds[:40]) == set(range(5))
+    assert all(len(set(folds[i : i + 3])) == 1 for i in range(40, 100, 3))
+
+
+def test_no_fold_is_fitted_on_the_speakers_it_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials, _ = simulated(8, speakers=20)
+    folds = deal_folds(range(20), np.random.default_rng(0))
+    seen: list[set[int]] = []
+
+    def spy(part: Trials, *, raw_cosine: bool) -> Fitted:
+        seen.append(set(part.speakers.flat))
+        return fit(part, raw_cosine=raw_cosine)
+
+    monkeypatch.setattr(fitting, "fit", spy)
+    cross_validate(trials, folds, raw_cosine=False)
+    assert seen == [set(np.flatnonzero(folds != k)) for k in range(5)]

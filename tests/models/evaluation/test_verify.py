@@ -1,0 +1,194 @@
+"""The decision and what it rests on, with a real graph and synthetic voices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile as sf
+from numpy.typing import NDArray
+
+from engine.errors import AudioError, BundleError, VoxwatchError
+from engine.model.bundle import Bundle, load_bundle, write_bundle
+from engine.speech.vad import SAMPLE_RATE_HZ
+from models.evaluation.verify import Rule, Verification, Verifier, as_text
+
+Float32 = NDArray[np.float32]
+Speak = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def verifier(spectral_bundle: Bundle) -> Verifier:
+    return Verifier(spectral_bundle)
+
+
+def test_one_voice_matches_and_two_do_not(verifier: Verifier, speak: Speak) -> None:
+    enroll = [speak("a0.wav", "anna", seed=0), speak("a1.wav", "anna", seed=1)]
+    same = verifier.verify(enroll, speak("a2.wav", "anna", seed=2), Rule())
+    other = verifier.verify(enroll, speak("b.wav", "bert", seed=2), Rule())
+    assert same.decision == "match"
+    assert other.decision == "mismatch"
+    assert same.posterior > 0.95 > 0.05 > other.posterior
+    assert same.llr > 0 > other.llr
+    assert same.provider == "cpu"
+    assert len(same.enroll) == 2
+    assert same.enroll_speech_s == pytest.approx(sum(r.net_speech_s for r in same.enroll))
+    assert 0 < same.test.net_speech_s <= same.test.duration_s == pytest.approx(7)
+
+
+@pytest.mark.parametrize(
+    ("probability", "decision"),
+    [
+        (1.0, "match"),
+        (0.99, "match"),
+        (0.98, "uncertain"),
+        (0.11, "uncertain"),
+        (0.1, "mismatch"),
+        (0.0, "mismatch"),
+    ],
+)
+def test_the_thresholds_are_the_stated_error_rates(probability: float, decision: str) -> None:
+    assert Rule(false_accept=0.01, false_reject=0.1).decide(probability) == decision
+
+
+def test_the_prior_moves_the_posterior_and_not_the_ratio(verifier: Verifier, speak: Speak) -> None:
+    files = [speak("a0.wav", "anna", seed=0)], speak("a1.wav", "anna", seed=1)
+    even, doubtful = (verifier.verify(*files, Rule(prior=p)) for p in (0.5, 0.001))
+    assert doubtful.llr == even.llr
+    odds = [np.log(r.posterior / (1 - r.posterior)) for r in (even, doubtful)]
+    assert odds[0] == pytest.approx(even.llr)
+    assert odds[1] == pytest.approx(even.llr + np.log(0.001 / 0.999))
+
+
+@pytest.mark.parametrize("bad", [0.0, 1.0, -0.1, 2.0, float("nan")])
+@pytest.mark.parametrize("field", ["prior", "false_accept", "false_reject"])
+def test_rates_outside_0_to_1_are_refused_by_the_name_of_their_option(
+    field: str, bad: float
+) -> None:
+    with pytest.raises(VoxwatchError, match=f"--{field.replace('_', '-')} must lie between"):
+        Rule(**{field: bad})
+
+
+def test_thresholds_that_would_cross_are_refused() -> None:
+    with pytest.raises(VoxwatchError, match="add up to more than 1"):
+        Rule(false_accept=0.6, false_reject=0.5)
+
+
+def test_a_short_test_is_insufficient_and_scores_nothing(verifier: Verifier, speak: Speak) -> None:
+    test = speak("short.wav", "anna", 0.3)
+    result = verifier.verify([speak("a.wav", "anna")], test, Rule())
+    assert result.decision == "insufficient"
+    assert result.cosine is result.norm is result.llr is result.posterior is None
+    assert str(test) in result.reason
+    assert "0.5 s" in result.reason
+
+
+def test_seconds_without_speech_do_not_count(verifier: Verifier, speak: Speak) -> None:
+    hiss = np.random.default_rng(0).normal(0, 0.01, 10 * SAMPLE_RATE_HZ)
+    enroll = speak("a.wav", "anna")
+    test = enroll.with_name("hiss.wav")
+    sf.write(test, hiss, SAMPLE_RATE_HZ)
+    result = verifier.verify([enroll], test, Rule())
+    assert result.decision == "insufficient"
+    assert result.test.net_speech_s == 0
+    assert result.test.duration_s == pytest.approx(10)
+    with pytest.raises(AudioError, match=r"0\.00 s of speech"):
+        verifier.verify([test], enroll, Rule(), allow_poor=True)
+
+
+def test_a_little_speech_enrols_only_on_request(verifier: Verifier, speak: Speak) -> None:
+    enroll, test = [speak("a0.wav", "anna", 2.0)], speak("a1.wav", "anna", seed=1)
+    with pytest.raises(AudioError, match="--allow-poor"):
+        verifier.verify(enroll, test, Rule())
+    poor = verifier.verify(enroll, test, Rule(), allow_poor=True)
+    assert poor.posterior is not None
+
+
+def test_a_clipped_recording_counts_only_on_request(
+    verifier: Verifier, speak: Speak, voice: Callable[..., Float32]
+) -> None:
+    enroll = speak("a0.wav", "anna")
+    test = enroll.with_name("clipped.wav")
+    sf.write(test, np.clip(6 * voice("anna", 7, seed=1), -1, 1), SAMPLE_RATE_HZ)
+    for pair in (([enroll], test), ([test], enroll)):
+        with pytest.raises(AudioError, match=r"clipped\.wav: clipped"):
+            verifier.verify(*pair, Rule())
+        assert verifier.verify(*pair, Rule(), allow_poor=True).posterior is not None
+
+
+def test_a_bundle_without_calibration_is_refused(spectral_bundle: Bundle, tmp_path: Path) -> None:
+    manifest = msgspec.structs.replace(spectral_bundle.manifest, calibration=None)
+    bundle = write_bundle(tmp_path / "raw", manifest, spectral_bundle.model_path.read_bytes())
+    with pytest.raises(BundleError, match="voxwatch calibrate"):
+        Verifier(bundle)
+
+
+def test_a_voiceprint_leans_on_the_longer_recording(verifier: Verifier, speak: Speak) -> None:
+    long, short = speak("a.wav", "anna", 10.0), speak("b.wav", "bert", 3.0)
+    test = speak("a2.wav", "anna", seed=2)
+    mixed = verifier.verify([long, short], test, Rule(), allow_poor=True)
+    pure = verifier.verify([long], test, Rule(), allow_poor=True)
+    wrong = verifier.verify([short], test, Rule(), allow_poor=True)
+    assert wrong.cosine < (wrong.cosine + pure.cosine) / 2 < mixed.cosine < pure.cosine
+
+
+def test_two_people_enrol_as_one_only_on_request(verifier: Verifier, speak: Speak) -> None:
+    anna, bert = speak("a0.wav", "anna", seed=0), speak("b0.wav", "bert", seed=0)
+    test = speak("a2.wav", "anna", seed=2)
+    again, other = speak("a1.wav", "anna", seed=1), speak("b1.wav", "bert", seed=1)
+    with pytest.raises(
+        AudioError, match=r"b0\.wav: another voice than in .*a0\.wav: .*--allow-poor"
+    ):
+        verifier.verify([anna, bert], test, Rule())
+    with pytest.raises(AudioError, match=r"b0\.wav: another voice than in .*a0\.wav, .*a1\.wav:"):
+        verifier.verify([anna, bert, again], test, Rule())
+    # Two of either: each has somebody like it.
+    with pytest.raises(AudioError, match=r"b0\.wav, .*b1\.wav: another voice"):
+        verifier.verify([anna, bert, other, again], test, Rule())
+    assert verifier.verify([anna, bert], test, Rule(), allow_poor=True).llr is not None
+
+
+@pytest.mark.parametrize("prior", [1e-6, 1 - 1e-6])
+def test_who_enrols_is_judged_without_the_prior_of_the_test(
+    verifier: Verifier, speak: Speak, prior: float
+) -> None:
+    enroll = [speak("a0.wav", "anna", seed=0), speak("a1.wav", "anna", seed=1)]
+    test, bert = speak("a2.wav", "anna", seed=2), speak("b0.wav", "bert", seed=0)
+    assert verifier.verify(enroll, test, Rule(prior=prior)).llr is not None
+    with pytest.raises(AudioError, match=r"b0\.wav: another voice"):
+        verifier.verify([*enroll, bert], test, Rule(prior=prior))
+
+
+def test_a_recording_enrols_once(verifier: Verifier, speak: Speak, tmp_path: Path) -> None:
+    first = speak("a0.wav", "anna", seed=0)
+    copy = tmp_path / "copy.wav"
+    copy.write_bytes(first.read_bytes())
+    test = speak("a1.wav", "anna", seed=1)
+    with pytest.raises(AudioError, match=r"copy\.wav: the same recording as .*a0\.wav"):
+        verifier.verify([first, test, copy], test, Rule(), allow_poor=True)
+
+
+def test_the_text_says_all_that_the_decision_rests_on(verifier: Verifier, speak: Speak) -> None:
+    result = verifier.verify([speak("a.wav", "anna")], speak("a1.wav", "anna", seed=1), Rule())
+    text = as_text(result)
+    for said in ("match", "posterior", "prior of 0.5", "LLR", "cosine", "spectral 1 on cpu"):
+        assert said in text
+    assert f"test {result.test.net_speech_s:.1f} s" in text
+    assert "in 1 recording," in text
+
+
+def test_json_reads_back_as_the_same_result(verifier: Verifier, speak: Speak) -> None:
+    result = verifier.verify([speak("a.wav", "anna")], speak("b.wav", "bert"), Rule())
+    assert msgspec.json.decode(msgspec.json.encode(result), type=Verification) == result
+
+
+def test_the_built_in_bundle_tells_the_synthetic_voices_apart(speak: Speak) -> None:
+    verifier = Verifier(load_bundle())
+    enroll = [speak("a0.wav", "anna", seed=0)]
+    same = verifier.verify(enroll, speak("a1.wav", "anna", seed=1), Rule())
+    other = verifier.verify(enroll, speak("b.wav", "bert", seed=1), Rule())
+    assert same.llr > other.llr
+    assert other.decision != "match"

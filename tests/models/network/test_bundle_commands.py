@@ -1,0 +1,224 @@
+"""`voxwatch models ...`, each command by itself: what it makes and what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from engine.errors import BundleError, VoxwatchError
+from engine.model.bundle import Bundle, load_bundle
+from engine.model.encoder import Encoder
+from engine.speech.vad import SAMPLE_RATE_HZ
+from models.cli import app
+from models.network import bundle_commands, export, registry
+from models.network.architectures import ARCHITECTURES
+from models.network.checkpoint import load_trained
+from models.network.frontend import LogMel
+from models.network.next_tdnn import NeXtTDNN
+from models.network.registry import PUBLISHED, Entry
+
+Run = Callable[..., str]
+Site = Any  # the misbehaving server of conftest
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """What a command prints; a failure is raised, as `main` would print it."""
+
+    def invoke(*arguments: object) -> str:
+        env = {"XDG_DATA_HOME": str(tmp_path / "data")}
+        result = CliRunner(env=env).invoke(app, ["models", *map(str, arguments)])
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+    return invoke
+
+
+@pytest.fixture(scope="module")
+def graph(tiny_network: Callable[..., NeXtTDNN]) -> bytes:
+    return export.to_onnx(tiny_network())
+
+
+@pytest.fixture
+def network(
+    tiny_network: Callable[..., NeXtTDNN], graph: bytes, monkeypatch: pytest.MonkeyPatch
+) -> NeXtTDNN:
+    """A network of an architecture that has a name; exported once, for that takes seconds."""
+    network = tiny_network()
+    monkeypatch.setitem(ARCHITECTURES, "tiny", network.arch)
+    monkeypatch.setattr(export, "to_onnx", lambda *_: graph)
+    return network
+
+
+@pytest.fixture
+def official(network: NeXtTDNN, tmp_path: Path) -> Path:
+    """A checkpoint as the official training module saves it."""
+    path = tmp_path / "official.pt"
+    state = {f"speaker_net.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": state}, path)
+    return path
+
+
+@pytest.fixture
+def trained(network: NeXtTDNN, tmp_path: Path) -> Path:
+    """A checkpoint as `voxwatch train` saves it."""
+    path = tmp_path / "last.pt"
+    config = json.dumps({"seed": 3})
+    arch = asdict(network.arch)
+    torch.save({"ema": network.state_dict(), "arch": arch, "step": 7, "config": config}, path)
+    return path
+
+
+def embedding(bundle: Bundle) -> NDArray[np.float32]:
+    return Encoder(bundle, "cpu").embed(_waveform())[0]
+
+
+def expected(network: NeXtTDNN) -> NDArray[np.float32]:
+    with torch.no_grad():
+        found = network(LogMel()(torch.from_numpy(_waveform())))[0].numpy()
+    return np.asarray(found / np.linalg.norm(found))
+
+
+def _waveform() -> NDArray[np.float32]:
+    return 0.1 * np.random.default_rng(1).standard_normal((1, 24_000)).astype(np.float32)
+
+
+def test_list_names_the_built_in_model_and_all_that_can_be_pulled(run: Run) -> None:
+    said = run("list")
+    manifest = load_bundle().manifest
+    built_in, _, published = said.partition("published")
+    assert f"{manifest.name} {manifest.version}" in built_in
+    assert manifest.sha256["model.onnx"] in built_in
+    assert "calibrated  yes" in built_in
+    for entry in PUBLISHED.values():
+        assert f"  {entry.name}  ({entry.licence})\n" in published
+
+
+def test_list_has_the_others_where_the_built_in_model_is_damaged(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged() -> Bundle:
+        raise BundleError("its sha256 does not match")
+
+    monkeypatch.setattr(bundle_commands, "load_bundle", damaged)
+    said = run("list")
+    assert "unusable: its sha256 does not match" in said
+    assert "NeXt_TDNN_C256_B3_K65_7" in said
+
+
+def test_verify_checks_the_checksums(run: Run, official: Path) -> None:
+    folder = official.parent / "bundle"
+    run("import", official, "--config", "tiny", "--output", folder)
+    assert "verified" in run("verify", folder)
+    graph = folder / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"?")
+    with pytest.raises(BundleError, match="sha256"):
+        run("verify", folder)
+    assert "verified" in run("verify")  # the built-in one
+
+
+@pytest.mark.parametrize(("precision", "near"), [("fp32", 1e-4), ("fp16", 1e-2)])
+def test_import_makes_a_bundle_of_the_same_network(
+    run: Run, official: Path, network: NeXtTDNN, precision: str, near: float
+) -> None:
+    folder = official.parent / "bundle"
+    options = ("--config", "tiny", "--output", folder, "--precision", precision)
+    said = run("import", official, *options)
+    bundle = load_bundle(folder)
+    assert bundle.manifest.precision == precision
+    assert np.linalg.norm(embedding(bundle) - expected(network)) < near
+    assert "no: run `voxwatch calibrate` on it" in said
+    assert f"folder      {folder}" in said
+
+
+def test_import_replaces_no_calibrated_bundle(
+    run: Run, official: Path, spectral_bundle: Bundle
+) -> None:
+    folder = official.parent / "bundle"
+    options = ("--config", "tiny", "--output", folder)
+    shutil.copytree(spectral_bundle.folder, folder)
+    with pytest.raises(
+        BundleError, match="with a calibration, or that cannot be read, which would be lost"
+    ):
+        run("import", official, *options)
+    assert load_bundle(folder).manifest == spectral_bundle.manifest
+    (folder / "manifest.json").write_text('{"format": 9}')  # of a later version
+    with pytest.raises(BundleError, match="which would be lost"):
+        run("import", official, *options)
+    shutil.rmtree(folder)
+    run("import", official, *options)
+    run("import", official, *options)  # an uncalibrated one is made anew at will
+    assert load_bundle(folder).manifest.name == "tiny"
+
+
+def test_pull_fetches_and_converts_and_says_what_it_recorded(
+    run: Run,
+    site: Site,
+    official: Path,
+    network: NeXtTDNN,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site.body = official.read_bytes()
+    entry = Entry("some", site.url, "tiny", "Apache-2.0", "a test server")
+    monkeypatch.setitem(PUBLISHED, "some", entry)
+    monkeypatch.chdir(tmp_path)
+    said = run("pull", "some")  # without --output the name is the folder
+    assert np.linalg.norm(embedding(load_bundle(Path("some"))) - expected(network)) < 1e-4
+    digest = hashlib.sha256(site.body).hexdigest()
+    assert f"a test server; checkpoint sha256 {digest}" in said
+    assert f"recorded {digest} in {tmp_path}" in said
+    assert (tmp_path / "data" / "voxwatch" / registry.LOCK_FILE).is_file()
+    with pytest.raises(VoxwatchError, match="NeXt_TDNN_C128_B3_K65_7"):
+        run("pull", "another")
+
+
+def test_export_prints_how_well_each_precision_agrees(
+    run: Run, trained: Path, network: NeXtTDNN, tmp_path: Path
+) -> None:
+    sf.write(tmp_path / "speech.wav", _waveform()[0], SAMPLE_RATE_HZ)
+    said = run(
+        *("export", trained, "--output", tmp_path / "bundle", "--name", "mine"),
+        *("--version", "2", "--licence", "CC-BY-4.0", "--source", "my own"),
+        *("--precision", "fp16", "--speech", tmp_path / "speech.wav"),
+    )
+    assert [line.split()[0] for line in said.splitlines()[:4]] == [
+        *("precision", "fp32", "fp16", "int8")
+    ]
+    bundle = load_bundle(tmp_path / "bundle")
+    manifest = bundle.manifest
+    assert (manifest.name, manifest.version) == ("mine", "2")
+    assert (manifest.licence, manifest.source) == ("CC-BY-4.0", "my own")
+    assert manifest.training["config"] == {"seed": 3}  # as an object, not as text in text
+    assert manifest.precision == "fp16"
+    assert manifest.parity["measured_on"] == "speech"
+    assert embedding(bundle) @ expected(network) > 0.999
+
+
+def test_a_whitened_checkpoint_is_one_as_training_writes_it(
+    run: Run, trained: Path, network: NeXtTDNN, corpus_cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "heldout.txt").write_text("s00\ns01\n")
+    output = tmp_path / "whitened.pt"
+    said = run(
+        *("whiten", trained, "--cache", corpus_cache),
+        *("--heldout", tmp_path / "heldout.txt", "--output", output),
+    )
+    assert said == f"whitened on 22 speakers: {output}\n"
+    whitened, training = load_trained(output)
+    assert training["step"] == 7
+    assert whitened.arch == network.arch
+    assert expected(whitened) @ expected(network) < 0.99

@@ -1,0 +1,874 @@
+"""The client over real sockets, against a server that notes every byte, and a line that breaks.
+
+The server here speaks wire version 1 and says something of every tenth of a second of sound,
+so that a sample or an event that is lost or told twice is seen. The real server comes last.
+"""
+
+# Long: every test needs the server `Scripted` and the line `Line`, which are a third of it.
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import pytest
+from websockets.asyncio.server import Server as WebSocketServer
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from engine.events import Decision, Failure, Lag, Progress, Quality, Refused, Summary
+from streamer.client import (
+    ConnectionFailed,
+    ServerError,
+    Timing,
+    connect,
+    control,
+    enroll,
+    inbox,
+    monitor,
+    sync,
+)
+from streamer.client import stream as stream_module
+from streamer.config import Config
+from streamer.server.server import Server
+from streamer.wire import messages
+
+MODEL = messages.Model(name="none", version="1", sha256="0" * 64, provider="cpu")
+BOUNDS = messages.Bounds(false_accept=0.01, miss=0.05, accept_llr=4.55, reject_llr=-2.99)
+STEP_BYTES, STEP_S = 3200, 0.1  # of 16 kHz s16le
+SWIFT = Timing(ping_interval_s=0.05, ping_timeout_s=0.2)
+
+
+def sound(seconds: float, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(int(seconds * 32_000))
+
+
+class Session:
+    """What the server keeps of one stream."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.said: list[str] = []
+        self.finals = 0
+        self.holder: ServerConnection | None = None  # the newest connection has the session
+
+    def say(self, message: msgspec.Struct) -> None:
+        numbered = msgspec.structs.replace(message, seq=len(self.said) + 1)
+        self.said.append(msgspec.json.encode(numbered).decode())
+
+
+class Scripted:
+    """The server. ``before`` may hold it up, ``after`` sees each message it has taken in."""
+
+    def __init__(self, **limits: float) -> None:
+        self.limits = messages.StreamLimits(
+            **{
+                "message_bytes": 1 << 20,
+                "idle_s": 60.0,
+                "stream_s": 3600.0,
+                "backlog_s": 10.0,
+                "resume_s": 20.0,
+                **limits,
+            }
+        )
+        self.sessions: dict[str, Session] = {}
+        self.starts: list[dict[str, Any]] = []
+        self.controls: list[dict[str, Any]] = []
+        self.headers: list[str | None] = []
+        self.may_take = asyncio.Event()
+        self.may_take.set()
+        self.refuse: Failure | None = None
+        self.fail_next: Failure | None = None
+        self.url = ""
+
+    @property
+    def only(self) -> Session:
+        (session,) = self.sessions.values()
+        return session
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        self.headers.append(connection.request.headers.get("Authorization"))
+        with suppress(ConnectionClosed):
+            path = connection.request.path.partition("?")[0]
+            if path == "/v1/stream":
+                await self.stream(connection)
+            elif path == "/v1/enroll":
+                await self.enroll(connection)
+            elif path == "/v1/control":
+                await self.control(connection)
+            else:
+                await self.monitor(connection)
+
+    async def stream(self, connection: ServerConnection) -> None:
+        start = json.loads(await connection.recv())
+        self.starts.append(start)
+        if self.refuse:
+            await self.end(connection, self.refuse)
+            return
+        name = start.get("session") or f"session {len(self.sessions)}"
+        if "session" in start and name not in self.sessions:
+            lost = Failure(seq=0, t=0, code="unknown-session", message="connect again")
+            await self.end(connection, lost)
+            return
+        session = self.sessions.setdefault(name, Session())
+        session.holder = connection
+        told = start.get("resume_from", 1) - 1
+        await connection.send(self.ready(name, told, session))
+        for text in session.said[told:]:
+            await connection.send(text)
+        await self.converse(connection, session)
+
+    def ready(self, name: str, told: int, session: Session) -> str:
+        ready = messages.Ready(
+            seq=told,
+            t=0.0,
+            session=name,
+            stream="public",
+            server="test",
+            model=MODEL,
+            mode="changes",
+            claims=(),
+            window_s=3,
+            hop_s=0.5,
+            first_s=1,
+            decide_s=1.5,
+            bounds=BOUNDS,
+            operating_points=None,
+            limits=self.limits,
+            received_bytes=len(session.received),
+            resumed=told > 0,
+        )
+        return msgspec.json.encode(ready).decode()
+
+    async def converse(self, connection: ServerConnection, session: Session) -> None:
+        async for message in connection:
+            await self.may_take.wait()
+            if session.holder is not connection:
+                return
+            count = len(session.said)
+            if self.fail_next:
+                session.say(self.fail_next)
+                self.fail_next = None
+            if isinstance(message, bytes):
+                self.take(session, message)
+            else:
+                self.obey(session, json.loads(message))
+            for text in session.said[count:]:
+                await connection.send(text)
+            if session.said and '"summary"' in session.said[-1]:
+                await connection.close(1000)
+
+    def take(self, session: Session, data: bytes) -> None:
+        steps = len(session.received) // STEP_BYTES
+        session.received += data
+        for step in range(steps, len(session.received) // STEP_BYTES):
+            session.say(
+                Quality(
+                    t=(step + 1) * STEP_S,
+                    level_dbfs=None,
+                    clipped=0,
+                    snr_db=None,
+                    speech_share=0,
+                    problems=(),
+                )
+            )
+
+    def obey(self, session: Session, asked: dict[str, Any]) -> None:
+        self.controls.append(asked)
+        if asked["type"] == "finalize":
+            session.finals += 1
+        if asked["type"] in ("finalize", "close") and "summary" not in (session.said or [""])[-1]:
+            t = len(session.received) / 32_000
+            session.say(
+                Summary(t=t, received_s=t, speech_s=0, match_s=0, decisions={}, model="none")
+            )
+        if asked["type"] == "configure":
+            session.say(messages.Configured(t=0, mode="verify", claims=("bob",), bounds=BOUNDS))
+
+    async def end(self, connection: ServerConnection, failure: Failure) -> None:
+        await connection.send(msgspec.json.encode(failure).decode())
+        await connection.close(messages.CLOSE_CODES[failure.code])
+
+    async def enroll(self, connection: ServerConnection) -> None:
+        self.starts.append(json.loads(await connection.recv()))
+        ready = messages.EnrollReady(
+            seq=0,
+            t=0,
+            server="test",
+            model=MODEL,
+            name="alice",
+            needed_s=20,
+            min_s=10,
+            consent_text_version="2026-11",
+            limits=self.limits,
+        )
+        await connection.send(msgspec.json.encode(ready).decode())
+        seq = 0
+        async for message in connection:
+            if isinstance(message, str):
+                refused = Refused(seq=seq + 1, t=1, code="too-short", message="record more")
+                await connection.send(msgspec.json.encode(refused).decode())
+                await connection.close(1000)
+                return
+            seq += 1
+            progress = Progress(
+                seq=seq,
+                t=seq,
+                net_speech_s=5.0 * seq,
+                needed_s=20,
+                percent=25 * seq,
+                level_dbfs=-20,
+                clipped=0,
+                snr_db=None,
+                problems=(),
+            )
+            await connection.send(msgspec.json.encode(progress).decode())
+            if seq == 4:
+                done = messages.EnrolledAs(
+                    seq=5, t=4, name="alice", net_speech_s=20, prototypes=1, agreement=0.9
+                )
+                await connection.send(msgspec.json.encode(done).decode())
+                await connection.close(1000)
+                return
+
+    async def control(self, connection: ServerConnection) -> None:
+        async for text in connection:
+            asked = json.loads(text)
+            self.controls.append(asked)
+            answer: dict[str, Any] = {"id": asked["id"], "ok": True, "result": [asked["type"]]}
+            if asked["type"] == "delete":
+                told = {"code": "unknown-speaker", "message": "nobody is called that"}
+                answer = {"id": asked["id"], "ok": False, "error": told}
+            await connection.send(json.dumps(answer))
+
+    async def monitor(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        self.controls.append({"path": connection.request.path})
+        await connection.send('{"type": "ready", "seq": 0, "t": 0, "streams": []}')
+        failed = {"type": "error", "seq": 1, "t": 0, "stream": "s", "code": "window-failed"}
+        await connection.send(json.dumps(failed))
+        await connection.close(1000)
+
+
+class Line:
+    """A TCP line to a server that can be cut, and that can swallow everything in silence."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._open: set[asyncio.StreamWriter] = set()
+        self._silent: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.connections = 0
+        self.url = ""
+
+    @asynccontextmanager
+    async def laid(self) -> AsyncIterator[Line]:
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+            self.cut()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+
+    def silence(self) -> None:
+        """From here on nothing passes on the connections there are, and nobody is told."""
+        self._silent |= self._open
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        pair = {writer}
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+            pair.add(back)
+            self._open |= pair
+            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+        except OSError:
+            pass  # cut, or nobody is there
+        finally:
+            for side in pair:
+                side.transport.abort()
+            self._open -= pair
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            while writer in self._silent:
+                await asyncio.Event().wait()  # until the end of the test cancels it
+            writer.write(data)
+            await writer.drain()
+        writer.transport.abort()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Scripted]:
+    scripted = Scripted()
+    async with serving(scripted):
+        yield scripted
+
+
+@asynccontextmanager
+async def serving(scripted: Scripted, port: int = 0) -> AsyncIterator[WebSocketServer]:
+    async with serve(scripted, "127.0.0.1", port, compression=None, close_timeout=0.2) as server:
+        found = next(iter(server.sockets)).getsockname()[1]
+        scripted.url = f"ws://127.0.0.1:{found}"
+        yield server
+        scripted.may_take.set()
+
+
+@pytest.fixture
+async def line(server: Scripted) -> AsyncIterator[Line]:
+    async with Line(int(server.url.rpartition(":")[2])).laid() as line:
+        yield line
+
+
+async def stream_all(
+    url: str,
+    pcm: bytes,
+    *,
+    timing: Timing = SWIFT,
+    disturb: Callable[[int], None] = lambda count: None,
+    **options: Any,
+) -> tuple[list[Any], int]:
+    """Send ``pcm`` in uneven pieces; all events, and how often the client reconnected."""
+    told: list[Any] = []
+    cuts = random.Random(1)
+    async with connect(url, timing=timing, **options) as stream:
+
+        async def send() -> None:
+            rest = pcm
+            while rest:
+                size = cuts.randint(1, 9000)
+                await stream.send(rest[:size])
+                rest = rest[size:]
+            await stream.finalize()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send())
+            async for event in stream:
+                told.append(event)
+                disturb(len(told))
+        return told, stream.reconnections
+
+
+def check_complete(server: Scripted, pcm: bytes, told: list[Any]) -> None:
+    """Not a byte and not an event too few or too many."""
+    assert server.only.received == pcm
+    assert [event.seq for event in told] == list(range(1, len(server.only.said) + 1))
+    steps = [e.t for e in told if isinstance(e, Quality)]
+    assert steps == pytest.approx([STEP_S * (i + 1) for i in range(len(pcm) // STEP_BYTES)])
+    assert isinstance(told[-1], Summary)
+
+
+# On a line that holds.
+
+
+async def test_sound_goes_out_and_events_come_back(server: Scripted) -> None:
+    pcm = sound(5.03)
+    told, reconnections = await stream_all(server.url, pcm)
+    check_complete(server, pcm, told)
+    assert reconnections == 0
+    assert server.controls == [{"type": "finalize"}]
+
+
+async def test_the_start_says_what_was_asked_and_nothing_else(server: Scripted) -> None:
+    options: dict[str, Any] = {"encoding": "mulaw", "sample_rate": 8000, "hop_s": 0.25}
+    async with connect(server.url, claim=["alice", "bob"], token="secret", **options) as stream:
+        assert stream.ready.mode == "changes"
+        assert stream.ready.limits == server.limits
+    (start,) = server.starts
+    assert start == {
+        "type": "start",
+        "claim": ["alice", "bob"],
+        "channels": 1,
+        "channel": 0,
+        "label": "",
+        **options,
+    }
+    assert server.headers == ["Bearer secret"]  # not in the address, which logs keep
+
+
+async def test_all_can_be_sent_before_the_first_event_is_read(server: Scripted) -> None:
+    pcm = sound(60)
+    async with connect(server.url) as stream:
+        await stream.send(pcm)
+        await stream.finalize()
+        check_complete(server, pcm, [event async for event in stream])
+
+
+async def test_sending_waits_for_a_server_that_is_busy(server: Scripted) -> None:
+    server.may_take.clear()
+    pcm = sound(60)
+    async with connect(server.url, timing=Timing(buffer_s=12)) as stream:
+        sending = asyncio.create_task(stream.send(pcm))
+        while stream._sound.room or not stream._sound.sent:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert not sending.done()
+        assert stream._sound.end == 12 * 32_000
+        assert stream._sound.sent <= 10 * 32_000  # what the server may hold, and no more
+        server.may_take.set()
+        await sending
+        await stream.finalize()
+        check_complete(server, pcm, [event async for event in stream])
+
+
+async def test_leaving_early_ends_the_stream_on_the_server(server: Scripted) -> None:
+    async with connect(server.url) as stream:
+        await stream.send(sound(1))
+        await anext(stream)
+    assert server.controls == [{"type": "close"}]
+
+
+async def test_no_sound_for_a_while_is_said_to_be_intended() -> None:
+    server = Scripted(idle_s=0.15)
+    async with serving(server), connect(server.url) as stream:
+        while len(server.controls) < 3:
+            await asyncio.sleep(0.01)
+        assert {asked["type"] for asked in server.controls} == {"keepalive"}
+        assert stream.reconnections == 0
+
+
+async def test_settings_change_and_are_confirmed(server: Scripted) -> None:
+    async with connect(server.url) as stream:
+        await stream.configure(claim="bob", miss=0.1)
+        told = await anext(stream)
+        assert isinstance(told, messages.Configured)
+        assert told.claims == ("bob",)
+    sent = {k: v for k, v in server.controls[0].items() if v is not None}
+    assert sent == {"type": "configure", "claim": "bob", "miss": 0.1}
+
+
+async def test_after_the_end_of_the_sound_no_more_is_taken(server: Scripted) -> None:
+    async with connect(server.url) as stream:
+        await stream.finalize()
+        with pytest.raises(RuntimeError, match="no more can follow"):
+            await stream.send(b"00")
+
+
+# What the server refuses.
+
+
+async def test_a_refused_start_says_why(server: Scripted) -> None:
+    server.refuse = Failure(seq=0, t=0, code="unknown-speaker", message="nobody is called eve")
+    with pytest.raises(ServerError, match=r"nobody is called eve \(unknown-speaker\)") as caught:
+        async with connect(server.url, claim="eve"):
+            pass
+    assert caught.value.code == "unknown-speaker"
+
+
+async def test_an_error_later_ends_the_events_and_the_sending(server: Scripted) -> None:
+    async with connect(server.url) as stream:
+        await stream.send(sound(0.3))
+        told = [await anext(stream) for _ in range(3)]
+        server.fail_next = Failure(t=0.3, code="audio-quota", message="come back in an hour")
+        await stream.send(b"00")
+        assert [event.seq for event in told] == [1, 2, 3]
+        with pytest.raises(ServerError, match="come back in an hour"):
+            await anext(stream)
+        with pytest.raises(ServerError, match="come back in an hour"):
+            await stream.send(b"00")
+
+
+async def test_a_window_that_failed_is_an_event_and_no_end(server: Scripted) -> None:
+    async with connect(server.url) as stream:
+        await stream.send(sound(0.1))
+        await anext(stream)
+        server.fail_next = Failure(t=0, code="window-failed", message="the model failed")
+        await stream.send(sound(0.1, seed=1))
+        failed, step = await anext(stream), await anext(stream)
+        assert isinstance(failed, Failure)
+        assert isinstance(step, Quality)
+
+
+# On a line that breaks.
+
+
+async def test_nothing_is_lost_or_doubled_when_the_line_is_cut(
+    server: Scripted, line: Line
+) -> None:
+    pcm = sound(40.01)
+
+    def cut(count: int) -> None:
+        if count % 57 == 0:
+            line.cut()
+
+    told, reconnections = await stream_all(line.url, pcm, disturb=cut)
+    check_complete(server, pcm, told)
+    assert reconnections >= 3
+    assert len(server.sessions) == 1
+
+
+async def test_nothing_is_lost_on_a_line_that_goes_dead(server: Scripted, line: Line) -> None:
+    pcm = sound(40)
+
+    def silence(count: int) -> None:
+        if count in (30, 200):
+            line.silence()
+
+    told, reconnections = await stream_all(line.url, pcm, disturb=silence)
+    check_complete(server, pcm, told)
+    assert reconnections == 2
+
+
+async def test_a_dead_line_is_noticed_even_when_no_ping_can_be_sent(
+    server: Scripted, line: Line
+) -> None:
+    # 10 s of sound of eight channels at 192 kHz is more than any socket takes.
+    options: dict[str, Any] = {"encoding": "pcm_f32le", "sample_rate": 192_000, "channels": 8}
+    async with connect(line.url, timing=SWIFT, **options) as stream:
+        line.silence()
+        await stream.send(bytes(40_000_000))
+        async with asyncio.timeout(30):
+            while not stream.reconnections:
+                await asyncio.sleep(0.01)
+
+
+async def test_the_end_of_the_sound_is_said_again(server: Scripted, line: Line) -> None:
+    server.may_take.clear()
+    async with connect(line.url, timing=SWIFT) as stream:
+        await stream.send(sound(1))
+        await stream.finalize()
+        while stream._work.is_set() or not stream._sound.all_sent:
+            await asyncio.sleep(0.01)
+        line.cut()
+        async with asyncio.timeout(30):
+            while not stream.reconnections:
+                await asyncio.sleep(0.01)
+        server.may_take.set()
+        told = [event async for event in stream]
+    assert isinstance(told[-1], Summary)
+    assert server.only.finals >= 1
+
+
+async def test_settings_are_told_again_unless_they_were_confirmed(
+    server: Scripted, line: Line
+) -> None:
+    async with connect(line.url, timing=SWIFT) as stream:
+        await stream.configure(claim="bob")
+        await anext(stream)
+        line.cut()
+        while stream.reconnections < 1:
+            await asyncio.sleep(0.01)
+        await stream.send(sound(0.1))
+        await anext(stream)
+        assert len(server.controls) == 1
+        line.silence()
+        await stream.configure(miss=0.2)
+        await stream.configure(false_accept=0.02)
+        told = [await anext(stream)]
+        assert isinstance(told[0], messages.Configured)
+        assert server.controls[-1] == {
+            "type": "configure",
+            "claim": None,
+            "miss": 0.2,
+            "false_accept": 0.02,
+        }
+
+
+async def test_a_restarted_server_is_a_clear_error(server: Scripted, line: Line) -> None:
+    async with connect(line.url, timing=SWIFT) as stream:
+        await stream.send(sound(0.1))
+        await anext(stream)
+        server.sessions.clear()
+        line.cut()
+        with pytest.raises(ServerError) as caught:
+            await anext(stream)
+        assert caught.value.code == "unknown-session"
+        with pytest.raises(ServerError, match="unknown-session"):
+            await stream.send(b"00")
+
+
+async def test_a_server_that_stays_away_is_given_up() -> None:
+    server = Scripted(resume_s=0.3)
+    async with serving(server) as listening, connect(server.url, timing=SWIFT) as stream:
+        await stream.send(sound(0.1))
+        await anext(stream)
+        listening.close(close_connections=False)
+        for connection in listening.connections:
+            connection.transport.abort()
+        with pytest.raises(ConnectionFailed, match=r"not regained within 0.3 s.*no server"):
+            await anext(stream)
+
+
+async def test_events_that_are_not_read_stop_the_reading_and_none_is_lost(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "UNREAD_EVENTS", 10)
+    pcm = sound(20)
+    async with connect(server.url) as stream:
+        sending = asyncio.create_task(stream.send(pcm))
+        while len(stream._inbox._unread) < 10:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert len(stream._inbox._unread) == 10
+        told = [await anext(stream) for _ in range(200)]
+        await sending
+        await stream.finalize()
+        told += [event async for event in stream]
+    check_complete(server, pcm, told)
+
+
+async def test_who_never_reads_is_told_instead_of_waiting_for_ever(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "UNREAD_EVENTS", 10)
+    monkeypatch.setattr(inbox, "UNREAD_S", 0.05)
+    async with connect(server.url) as stream:
+        with pytest.raises(ConnectionFailed, match="read while sending"):
+            await stream.send(sound(120))
+
+
+async def test_a_hole_in_the_events_is_an_error(server: Scripted) -> None:
+    async with connect(server.url) as stream:
+        while not server.sessions:
+            await asyncio.sleep(0.01)
+        server.only.say(Failure(t=0, code="window-failed", message="never sent"))
+        await stream.send(sound(0.1))
+        with pytest.raises(ServerError, match="left numbers out"):
+            await anext(stream)
+
+
+# No connection at all.
+
+
+async def test_nobody_listens() -> None:
+    with pytest.raises(ConnectionFailed, match=r"ws://127.0.0.1:9.*voxwatch serve"):
+        async with connect("ws://127.0.0.1:9"):
+            pass
+
+
+@pytest.mark.parametrize("url", ["localhost:8765", "ftp://localhost", "ws://", ""])
+async def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(ConnectionFailed, match="write ws://HOST:PORT"):
+        async with connect(url):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(401, "wants a token"), (403, "does not allow"), (503, "HTTP 503")]
+)
+async def test_a_refusal_before_the_upgrade(status: int, says: str) -> None:
+    def refuse(connection: ServerConnection, request: Any) -> Any:
+        return connection.respond(status, "no")
+
+    async with serve(Scripted(), "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with pytest.raises(ConnectionFailed, match=says) as caught:
+            async with connect(f"http://user:pass@127.0.0.1:{port}"):
+                pass
+        assert "pass" not in str(caught.value)
+        assert caught.value.transient is (status == 503)
+
+
+async def test_a_server_of_another_kind() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionFailed, match="does not speak WebSocket"):
+            async with connect(f"ws://127.0.0.1:{port}"):
+                pass
+
+
+async def test_a_server_that_says_nothing(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mute(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    monkeypatch.setattr(stream_module, "OPEN_TIMEOUT_S", 0.05)
+    async with serve(mute, "127.0.0.1", 0) as listening:
+        port = next(iter(listening.sockets)).getsockname()[1]
+        with pytest.raises(ConnectionFailed, match="does not answer"):
+            async with connect(f"ws://127.0.0.1:{port}"):
+                pass
+
+
+# Enrolment, requests, watching.
+
+
+async def test_an_enrolment_tells_its_progress_and_its_end(server: Scripted) -> None:
+    async with enroll(server.url, "alice", consent="2026-11", ttl_days=30) as enrolment:
+        assert enrolment.ready.needed_s == 20
+        told = []
+        for _ in range(4):
+            await enrolment.send(sound(1))
+            told.append(await anext(enrolment))
+        assert [event.percent for event in told if isinstance(event, Progress)] == [25, 50, 75, 100]
+        (done,) = [event async for event in enrolment]
+        assert isinstance(done, messages.EnrolledAs)
+    (start,) = server.starts
+    assert start["consent"] == {"given": True, "text_version": "2026-11"}
+    assert (start["name"], start["ttl_days"], start["add"]) == ("alice", 30, False)
+
+
+async def test_an_enrolment_is_refused(server: Scripted) -> None:
+    async with enroll(server.url, "alice", consent="2026-11") as enrolment:
+        await enrolment.finalize()
+        (refused,) = [event async for event in enrolment]
+        assert isinstance(refused, Refused)
+        with pytest.raises(ServerError, match="takes no more"):
+            await enrolment.configure(miss=0.1)
+
+
+async def test_an_enrolment_does_not_outlive_its_connection(server: Scripted, line: Line) -> None:
+    async with enroll(line.url, "alice", consent="2026-11", timing=SWIFT) as enrolment:
+        await enrolment.send(b"00")
+        await anext(enrolment)
+        line.cut()
+        with pytest.raises(ConnectionFailed, match="connection was lost"):
+            await anext(enrolment)
+
+
+async def test_requests_are_answered_or_refused(server: Scripted) -> None:
+    async with control(server.url, token="secret") as client:
+        assert await client.request("profiles") == ["profiles"]
+        with pytest.raises(ServerError, match="nobody is called that") as caught:
+            await client.request("delete", name="eve")
+        assert caught.value.code == "unknown-speaker"
+        assert server.controls[1] == {"id": 2, "type": "delete", "name": "eve"}
+    assert server.headers == ["Bearer secret"]
+
+
+async def test_watching_gives_what_the_streams_say(server: Scripted) -> None:
+    async with monitor(server.url, stream="a b", levels=True) as messages:
+        told = [message async for message in messages]
+    assert [message["type"] for message in told] == ["ready", "error"]
+    assert server.controls == [{"path": "/v1/monitor?stream=a+b&levels=1"}]
+
+
+# The real server.
+
+
+@pytest.fixture
+async def real(settings: Callable[..., Config]) -> AsyncIterator[Server]:
+    async with Server(settings(), drain_s=1.0) as running:
+        yield running
+
+
+def unnumbered(told: list[Any]) -> list[Any]:
+    """Events without what depends on when they were told."""
+    return [msgspec.structs.replace(e, seq=0) for e in told if not isinstance(e, Lag)]
+
+
+async def test_the_real_server_says_the_same_on_a_line_that_breaks(
+    real: Server, enrol: Any, pcm: Any
+) -> None:
+    enrol(real, "anna")
+    call = pcm("anna", 12.0) + pcm("bert", 8.0)
+    whole, reconnections = await stream_all(real.url, call, claim="anna", timing=Timing())
+    assert reconnections == 0
+    assert {e.state for e in whole if isinstance(e, Decision)} >= {"match", "mismatch"}
+    async with Line(real.port).laid() as line:
+
+        def cut(count: int) -> None:
+            if count in (3, 11, 30):
+                line.cut()
+            if count == 20:
+                line.silence()
+
+        broken, reconnections = await stream_all(line.url, call, claim="anna", disturb=cut)
+    assert unnumbered(broken) == unnumbered(whole)
+    assert reconnections >= 2
+
+
+async def test_a_person_enrols_on_the_real_server_and_is_found_there(
+    real: Server, pcm: Any
+) -> None:
+    async with enroll(real.url, "anna", consent="2026-11") as enrolment:
+        sending = asyncio.create_task(enrolment.send(pcm("anna", 30.0)))
+        told = [event async for event in enrolment]
+        await asyncio.wait([sending])
+        assert sending.exception() is None or isinstance(sending.exception(), ServerError)
+    assert isinstance(told[-1], messages.EnrolledAs)
+    async with control(real.url) as client:
+        (profile,) = await client.request("profiles")
+    assert profile["name"] == "anna"
+    with pytest.raises(ServerError, match="name-taken"):
+        async with enroll(real.url, "anna", consent="2026-11"):
+            pass
+
+
+async def test_the_real_server_drains_and_the_stream_ends(
+    real: Server, settings: Callable[..., Config], pcm: Any
+) -> None:
+    async with connect(real.url) as stream:
+        await stream.send(pcm("anna", 3.0))
+        await anext(stream)
+        await real._drain()
+        told = [event async for event in stream]
+        assert isinstance(told[-1], Summary)
+
+
+async def test_without_asyncio_it_is_the_same(real: Server, enrol: Any, pcm: Any) -> None:
+    enrol(real, "anna")
+    call = pcm("anna", 6.0)
+
+    def talk() -> list[Any]:
+        with sync.connect(real.url, claim="anna") as stream:
+            assert stream.ready.claims == ("anna",)
+            stream.send(call)
+            stream.finalize()
+            return list(stream)
+
+    def ask() -> list[str]:
+        with sync.control(real.url) as client:
+            return [profile["name"] for profile in client.request("profiles")]
+
+    expected, _ = await stream_all(real.url, call, claim="anna")
+    assert unnumbered(await asyncio.to_thread(talk)) == unnumbered(expected)
+    assert await asyncio.to_thread(ask) == ["anna"]
+
+
+async def test_without_asyncio_errors_are_the_same_and_nothing_is_left(server: Scripted) -> None:
+    server.refuse = Failure(seq=0, t=0, code="unknown-speaker", message="nobody is called eve")
+    before = set(threading.enumerate())
+
+    def refused() -> None:
+        with sync.connect(server.url, claim="eve"):
+            pass
+
+    def interrupted() -> None:
+        with sync.enroll(server.url, "alice", consent="2026-11") as enrolment:
+            assert enrolment.ready.name == "alice"
+            raise KeyError("the program's own")
+
+    with pytest.raises(ServerError, match="nobody is called eve"):
+        await asyncio.to_thread(refused)
+    with pytest.raises(KeyError, match="own"):
+        await asyncio.to_thread(interrupted)
+    left = set(threading.enumerate()) - before
+    assert all(thread.name.startswith("asyncio_") for thread in left)  # those of to_thread
+
+
+async def test_leaving_with_everything_unread_does_not_wait(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "UNREAD_EVENTS", 11)
+    monkeypatch.setattr(inbox, "UNREAD_S", 3600)
+    async with connect(server.url) as stream:
+        await stream.send(sound(1))
+        await stream.finalize()
+        async with asyncio.timeout(30):
+            while not stream._over:
+                await asyncio.sleep(0.01)

@@ -1,0 +1,262 @@
+"""Publishing to a real broker: topics, availability, a broker that comes late or goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiomqtt import Client
+
+from engine import events
+from engine.errors import VoxwatchError
+from streamer.config import Config, Mqtt
+from streamer.server import mqtt
+from streamer.server.hub import Hub
+from streamer.server.mqtt import Publisher
+from streamer.server.outbox import Message
+from streamer.server.server import Server
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+WAIT_S = 20.0
+needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="no MQTT broker (mosquitto) here")
+
+
+class Broker:
+    """A mosquitto on a free port, which can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        assert MOSQUITTO
+        self._process = subprocess.Popen(
+            [MOSQUITTO, "-c", str(self._config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                with suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    writer.close()
+                    await writer.wait_closed()
+                    return
+                await asyncio.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @property
+    def settings(self) -> Mqtt:
+        return Mqtt(host="127.0.0.1", port=self.port, topic="vw/test")
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Callable[[], Any]]:
+        """Subscribed to everything; yields what waits for the next message."""
+        async with Client("127.0.0.1", self.port) as client:
+            await client.subscribe("vw/test/#", qos=1)
+            messages = client.messages
+
+            async def following() -> tuple[str, Any]:
+                async with asyncio.timeout(WAIT_S):
+                    message = await anext(messages)
+                payload = bytes(message.payload).decode()
+                topic = message.topic.value.removeprefix("vw/test/")
+                return topic, payload if topic == "status" else json.loads(payload)
+
+            yield following
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    found = Broker(tmp_path)
+    yield found
+    found.stop()
+
+
+@asynccontextmanager
+async def running(publisher: Publisher) -> AsyncIterator[None]:
+    task = asyncio.create_task(publisher.run())
+    try:
+        yield
+    finally:
+        publisher.stop()
+        await asyncio.wait_for(task, WAIT_S)
+
+
+def decision(t: float) -> Message:
+    return Message(
+        events.Decision(
+            t=t, state="match", speaker="anna", since=t, llr=5.0, net_speech_s=t, reason="because"
+        )
+    )
+
+
+def score(t: float) -> Message:
+    figures = {"cosine": 0.5, "norm": 1.0, "llr": 2.0, "posterior": 0.9}
+    return Message(
+        events.Score(t=t, speaker="anna", runner_up=None, net_speech_s=t, window_s=3.0, **figures)
+    )
+
+
+@needs_broker
+async def test_decisions_have_their_topic_and_scores_only_on_request(broker: Broker) -> None:
+    await broker.start()
+    hub = Hub()
+    async with broker.listening() as following:
+        async with running(Publisher(broker.settings, hub)):
+            assert await following() == ("status", "online")
+            hub.publish("s1", score(1))
+            hub.publish("s1", decision(2))
+            topic, payload = await following()
+            assert topic == "s1/decision"
+            assert (payload["stream"], payload["state"], payload["t"]) == ("s1", "match", 2)
+        assert await following() == ("status", "offline")
+        with_scores = Mqtt(host="127.0.0.1", port=broker.port, topic="vw/test", scores=True)
+        async with running(Publisher(with_scores, hub)):
+            assert await following() == ("status", "online")
+            hub.publish("s1", score(3))
+            assert (await following())[0] == "s1/score"
+
+
+@needs_broker
+async def test_a_broker_that_comes_late_or_goes_away_is_found_again(broker: Broker) -> None:
+    hub = Hub()
+    async with running(Publisher(broker.settings, hub)):
+        await asyncio.sleep(0.1)  # one attempt fails
+        for t in (1, 3):  # published while the broker is not there, and while it is
+            hub.publish("s1", decision(t))
+            await broker.start()
+            async with broker.listening() as following:
+                while await following() != ("status", "online"):
+                    pass
+                hub.publish("s1", decision(t + 1))
+                while (found := await following())[0] == "status" or found[1]["t"] != t + 1:
+                    pass
+            broker.stop()
+            await asyncio.sleep(0.1)
+
+
+async def test_a_broker_that_is_not_there_is_named_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "FIRST_PAUSE_S", 0.02)
+    nobody = Mqtt(host="127.0.0.1", port=1, topic="vw/test")
+    with caplog.at_level("DEBUG", logger=mqtt.log.name):
+        async with running(Publisher(nobody, Hub())):
+            async with asyncio.timeout(10):
+                while len(told := [r for r in caplog.records if "not there" in r.message]) < 3:
+                    await asyncio.sleep(0.02)
+    assert all("the MQTT broker at 127.0.0.1:1 is not there" in r.message for r in told)
+    assert [r.levelname for r in told][:3] == ["WARNING", "DEBUG", "DEBUG"]
+
+
+@needs_broker
+async def test_a_connection_that_breaks_is_announced_by_the_broker(broker: Broker) -> None:
+    await broker.start()
+    async with broker.listening() as following, Wire(broker.port) as wire:
+        publisher = Publisher(Mqtt(host="127.0.0.1", port=wire.port, topic="vw/test"), Hub())
+        async with running(publisher):
+            assert await following() == ("status", "online")
+            wire.cut()
+            assert await following() == ("status", "offline")
+
+
+class Wire:
+    """A way to the broker that can be cut."""
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._ends: list[asyncio.StreamWriter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Wire:
+        self._server = await asyncio.start_server(self._lay, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        self._server.close()
+        for end in self._ends:
+            end.transport.abort()
+
+    async def _lay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+        self._ends += [writer, far_writer]
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            self._tasks.add(asyncio.create_task(_carry(source, sink)))
+
+
+async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while data := await source.read(4096):
+        sink.write(data)
+
+
+async def test_without_a_broker_nothing_is_held_up_or_kept_without_bound(
+    unused_port: int,
+) -> None:
+    hub = Hub()
+    publisher = Publisher(Mqtt(host="127.0.0.1", port=unused_port), hub, limit=10)
+    async with running(publisher):
+        async with asyncio.timeout(WAIT_S):
+            while not len(hub):
+                await asyncio.sleep(0.01)
+        for t in range(10_000):
+            hub.publish("s1", decision(t))
+        (following,) = hub._followers
+        assert len(following.outbox) <= 11
+
+
+async def test_a_password_has_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    with pytest.raises(VoxwatchError, match="NO_SUCH"):
+        Publisher(Mqtt(host="localhost", password_env="NO_SUCH"), Hub())
+
+
+@needs_broker
+async def test_a_server_publishes_what_its_streams_say(
+    broker: Broker, settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any
+) -> None:
+    await broker.start()
+    async with broker.listening() as following:
+        async with Server(settings(mqtt=broker.settings), drain_s=1.0) as server:
+            assert await following() == ("status", "online")
+            enrol(server, "anna")
+            async with dial(server, claim="anna") as client:
+                stream = (await client.hear())["stream"]
+                await client.sound(pcm("anna", 4.0))
+                await client.say(type="finalize")
+                assert await client.rest() == 1000
+            seen = [await following()]
+            while seen[-1][0] != f"{stream}/closed":
+                seen.append(await following())
+        assert await following() == ("status", "offline")
+    topics = {topic for topic, _ in seen}
+    kinds = {"opened", "decision", "utterance", "summary", "closed"}
+    assert topics >= {f"{stream}/{kind}" for kind in kinds}
+    assert f"{stream}/score" not in topics
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])

@@ -1,0 +1,722 @@
+"""The server over real sockets: a stream from start to summary, enrolment, control, monitors."""
+
+# Long: a test for each path of one port, and all of them share one server and its helpers.
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import json
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from engine.decisions.alarms import Alarm, Evidence, Quick
+from engine.errors import BundleError, VoxwatchError
+from engine.model.bundle import Bundle, write_bundle
+from streamer.client.connection import ConnectionFailed
+from streamer.client.control import control
+from streamer.config import Config
+from streamer.server import streams
+from streamer.server.auth import Token
+from streamer.server.context import Parts
+from streamer.server.server import Server
+from streamer.wire import messages
+from streamer.wire.messages import WireError
+
+CONSENT = {"given": True, "text_version": "2026-11"}
+
+
+def token(name: str, *roles: Any) -> Token:
+    return Token(name=name, roles=roles, sha256=hashlib.sha256(name.encode()).hexdigest())
+
+
+def bearer(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {name}"}
+
+
+async def get(server: Server, path: str, headers: Any = None) -> http.client.HTTPResponse:
+    def request() -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        response.text = response.read().decode()
+        connection.close()
+        return response
+
+    return await asyncio.to_thread(request)
+
+
+async def test_a_model_without_calibration_is_refused_at_the_start(
+    settings: Callable[..., Config], spectral_bundle: Bundle, tmp_path: Path
+) -> None:
+    manifest = msgspec.structs.replace(spectral_bundle.manifest, calibration=None)
+    write_bundle(tmp_path / "bare", manifest, spectral_bundle.model_path.read_bytes())
+    config = msgspec.structs.replace(settings(), bundle=tmp_path / "bare")
+    with pytest.raises(BundleError, match="not calibrated: run `voxwatch calibrate`"):
+        async with Server(config, drain_s=1.0):
+            pass
+
+
+async def test_a_claim_from_start_to_summary(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna", label="desk 3") as client:
+        ready = await client.hear()
+        assert messages.decode(json.dumps(ready))
+        assert (ready["type"], ready["seq"], ready["mode"]) == ("ready", 0, "verify")
+        assert (ready["claims"], ready["received_bytes"], ready["resumed"]) == (["anna"], 0, False)
+        assert ready["bounds"]["accept_llr"] > 0 > ready["bounds"]["reject_llr"]
+        await client.sound(pcm("anna", 5.0) + pcm("bert", 6.0))
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    for message in client.seen:
+        messages.decode(json.dumps(message))
+    assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
+    assert client.seen[-1]["type"] == "summary"
+    assert client.seen[-1]["received_s"] == pytest.approx(11.0)
+    states = [m["state"] for m in client.of("decision")]
+    assert "match" in states
+    assert states[-1] == "mismatch"
+    assert {m["speaker"] for m in client.of("score")} == {"anna"}
+    assert client.of("change")
+
+
+async def test_a_first_message_starts_as_well_and_nobody_enrolled_means_changes(
+    server: Server, dial: Any, pcm: Any
+) -> None:
+    async with dial(server) as client:
+        await client.say(type="start", encoding="pcm_s16le", sample_rate=16000)
+        assert (await client.hear())["mode"] == "changes"
+        await client.sound(pcm("anna", 3.0))
+        await client.say(type="close")
+        assert await client.rest() == 1000
+    assert client.of("summary")
+    assert not client.of("score")
+
+
+async def test_who_is_it_names_the_best_and_tells_no_list(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    enrol(server, "bert")
+    async with dial(server, encoding="pcm_s16le") as client:
+        ready = await client.hear()
+        assert (ready["mode"], ready["claims"]) == ("identify", [])
+        await client.sound(pcm("bert", 5.0))
+        await client.say(type="finalize")
+        await client.rest()
+    assert client.of("decision")[-1]["speaker"] == "bert"
+    assert client.of("score")[-1]["runner_up"] == "anna"
+
+
+async def test_bounds_and_claim_change_while_it_runs(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    enrol(server, "bert")
+    async with dial(server, claim="anna") as client:
+        before = (await client.hear())["bounds"]
+        await client.say(type="configure", false_accept=0.001)
+        told = await client.until("configured")
+        assert told["bounds"]["accept_llr"] > before["accept_llr"]
+        assert told["bounds"]["miss"] == before["miss"]
+        await client.say(type="configure", claim="bert")
+        told = await client.until("configured")
+        assert (told["mode"], told["claims"]) == ("verify", ["bert"])
+        await client.sound(pcm("bert", 4.0))
+        await client.until("score", speaker="bert")
+        await client.say(type="configure", claim="")
+        assert (await client.until("configured"))["mode"] == "identify"
+
+
+async def test_a_deleted_voiceprint_leaves_running_streams(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    for name in ("anna", "bert"):
+        enrol(server, name)
+    async with (
+        dial(server, claim="anna") as claiming,
+        dial(server, claim="anna,bert") as both,
+        dial(server, encoding="pcm_s16le") as asking,
+        dial(server, "/v1/control") as control,
+    ):
+        for client in (claiming, both, asking):
+            await client.hear()
+        assert await control.ask(type="delete", name="anna") == {}
+        assert (await claiming.hear())["code"] == "claim-ended"
+        # Never on to comparing with people whom nobody asked for.
+        assert (await claiming.until("configured"))["mode"] == "changes"
+        assert (await both.until("configured"))["claims"] == ["bert"]
+        assert (await asking.until("configured"))["mode"] == "identify"
+        await claiming.sound(pcm("anna", 3.0))
+        await claiming.say(type="finalize")
+        assert await claiming.rest() == 1000
+        assert not claiming.of("score")
+
+
+async def test_somebody_enrolled_elsewhere_is_known_to_running_streams(
+    server: Server, dial: Any, enrol: Any
+) -> None:
+    async with dial(server, encoding="pcm_s16le") as client:
+        assert (await client.hear())["mode"] == "changes"
+        enrol(server, "anna")
+        assert (await client.until("configured"))["mode"] == "identify"
+
+
+async def test_running_streams_follow_the_store_though_a_new_one_noticed_first(
+    server: Server, dial: Any, enrol: Any
+) -> None:
+    async with dial(server, encoding="pcm_s16le") as early:
+        assert (await early.hear())["mode"] == "changes"
+        enrol(server, "anna")
+        async with dial(server, claim="anna") as late:  # has the store read again
+            assert (await late.hear())["mode"] == "verify"
+        assert (await early.until("configured"))["mode"] == "identify"
+
+
+async def test_a_name_that_was_given_to_another_voice_is_compared_with_that_one(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna") as client:
+        await client.hear()
+        server.parts.store.delete("anna")
+        enrol(server, "anna", sounds_like="bert")
+        told = await client.until("configured")
+        assert (told["mode"], told["claims"]) == ("verify", ["anna"])
+        await client.sound(pcm("bert", 5.0))
+        await client.say(type="finalize")
+        await client.rest()
+    assert client.of("decision")[-1]["state"] == "match"
+
+
+async def test_enrolment_stores_a_voiceprint(server: Server, dial: Any, pcm: Any) -> None:
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", name=" anna ", consent=CONSENT, ttl_days=1)
+        ready = await client.hear()
+        assert (ready["type"], ready["needed_s"], ready["min_s"]) == ("ready", 20.0, 10.0)
+        await client.sound(pcm("anna", 26.0))
+        assert await client.rest() == 1000
+    for message in client.seen:
+        messages.decode_enrolment(json.dumps(message))
+    assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
+    assert client.of("progress")[-1]["percent"] > 90
+    enrolled = client.seen[-1]
+    assert (enrolled["type"], enrolled["name"]) == ("enrolled", "anna")
+    profile = server.parts.store.profile("anna", time.time())
+    assert profile.expires_at is not None
+    assert profile.consent.text_version == "2026-11"
+
+    async with dial(server, claim="anna") as client:
+        await client.sound(pcm("anna", 5.0, seed=7))
+        await client.say(type="finalize")
+        await client.rest()
+        assert client.of("decision")[-1]["state"] == "match"
+
+
+async def test_enrolment_may_end_early_but_not_too_early(
+    server: Server, dial: Any, pcm: Any
+) -> None:
+    for seconds, kind in ((4.0, "refused"), (13.0, "enrolled")):
+        async with dial(server, "/v1/enroll") as client:
+            await client.say(type="start", name="anna", consent=CONSENT)
+            await client.sound(pcm("anna", seconds))
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+            assert client.seen[-1]["type"] == kind
+    assert [p.name for p in server.parts.store.profiles(time.time())] == ["anna"]
+
+
+async def test_another_prototype_for_somebody_enrolled(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", name="anna", consent=CONSENT, add=True)
+        await client.sound(pcm("anna", 13.0))
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+        told = client.seen[-1]
+    profile = server.parts.store.profile("anna", time.time())
+    assert profile.prototypes == told["prototypes"] == 2
+    assert profile.net_speech_s == told["net_speech_s"] == 8.0 + 12.5
+
+
+async def test_another_voice_cannot_be_added_to_somebody(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", name="anna", consent=CONSENT, add=True)
+        await client.sound(pcm("bert", 26.0, seed=3))
+        assert await client.rest() == 1000
+        refused = client.seen[-1]
+    assert (refused["type"], refused["code"]) == ("refused", "several-voices")
+    assert "another voice" in refused["message"]
+    assert server.parts.store.profile("anna", time.time()).prototypes == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        ({"name": "anna"}, "consent-missing"),
+        ({"name": "anna", "consent": {**CONSENT, "given": False}}, "consent-missing"),
+        ({"name": "anna", "consent": {**CONSENT, "text_version": "1"}}, "consent-missing"),
+        ({"name": "bert", "consent": CONSENT}, "name-taken"),
+        ({"name": "a,b", "consent": CONSENT}, "bad-name"),
+        ({"name": "x" * 65, "consent": CONSENT}, "bad-name"),
+        ({"name": "eve", "consent": CONSENT, "add": True}, "unknown-speaker"),
+    ],
+)
+async def test_what_an_enrolment_cannot_start_with(
+    server: Server, dial: Any, enrol: Any, start: dict[str, Any], code: str
+) -> None:
+    enrol(server, "bert")
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", **start)
+        error = await client.hear()
+        assert (error["type"], error["code"]) == ("error", code)
+        assert await client.rest() == 1008
+
+
+async def test_control_answers(server: Server, dial: Any, enrol: Any) -> None:
+    enrol(server, "anna")
+    async with dial(server, "/v1/control") as control, dial(server, claim="anna") as stream:
+        ready = await stream.hear()
+        status = await control.ask(type="status")
+        assert status["auth_required"] is False
+        assert status["consent"]["text_version"] == "2026-11"
+        assert (status["streams"], status["stats"]["streams"]) == (1, 1)
+        assert status["limits"]["idle_s"] == 60
+        (profile,) = await control.ask(type="profiles")
+        assert (profile["name"], profile["usable"], profile["prototypes"]) == ("anna", True, 1)
+        assert await control.ask(type="profile", name="anna") == profile
+        assert (await control.ask(type="export", name="anna"))["prototypes"]
+        (open_stream,) = await control.ask(type="streams")
+        assert open_stream["stream"] == ready["stream"]
+        assert ready["session"] not in json.dumps(open_stream)
+        assert (await control.ask(type="profile", name="eve"))["code"] == "unknown-speaker"
+        assert (await control.ask(type="sing"))["code"] == "unknown-control"
+        await control.connection.send("not json")
+        assert (await control.hear())["error"]["code"] == "bad-message"
+        assert await control.ask(type="delete", name="anna") == {}
+        assert await control.ask(type="profiles") == []
+
+
+@pytest.mark.parametrize(("glance", "least", "most"), [(True, 1.7, 2.0), (False, 1.0, 1.0)])
+async def test_glances_are_the_bundles_and_can_be_turned_off(
+    settings: Callable[..., Config],
+    spectral_bundle: Bundle,
+    tmp_path: Path,
+    dial: Any,
+    enrol: Any,
+    pcm: Any,
+    glance: bool,
+    least: float,
+    most: float,
+) -> None:
+    calibration = spectral_bundle.manifest.calibration
+    assert calibration is not None
+    never = Alarm(claim=0.0, voice=0.0, offset=1.0, log_rate=0.0, decay=1.0)
+    evidence = Evidence(quick=Quick(takeover=never, glance_s=1.5))
+    manifest = msgspec.structs.replace(
+        spectral_bundle.manifest,
+        calibration=msgspec.structs.replace(calibration, evidence=evidence),
+    )
+    glancing = write_bundle(
+        tmp_path / "glancing", manifest, spectral_bundle.model_path.read_bytes()
+    )
+    async with Server(
+        msgspec.structs.replace(settings(), bundle=glancing.folder, glance=glance)
+    ) as s:
+        enrol(s, "anna")
+        async with dial(s, claim="anna") as client:
+            await client.sound(pcm("anna", 9.0))
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+        speech_s = client.of("summary")[0]["speech_s"]
+        whole = int((speech_s - 1.0) / 0.5) + 1  # the first at 1 s, then each 0.5 s
+        assert least <= s.parts.engine.stats().windows / whole <= most
+
+
+async def test_a_monitor_sees_every_stream(server: Server, dial: Any, enrol: Any, pcm: Any) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna", label="early") as early:
+        known = await early.hear()
+        async with dial(server, "/v1/monitor", levels=1) as watching:
+            ready = await watching.hear()
+            assert [s["stream"] for s in ready["streams"]] == [known["stream"]]
+            assert ready["streams"][0]["label"] == "early"
+            async with dial(server, claim="anna", label="late") as late:
+                stream = (await late.hear())["stream"]
+                opened = await watching.until("opened")
+                assert (opened["stream"], opened["label"]) == (stream, "late")
+                assert (opened["window_s"], opened["hop_s"]) == (3.0, 0.5)
+                await late.sound(pcm("anna", 4.0), 3200)
+                await late.until("decision")
+                async with dial(server, "/v1/monitor", stream=stream) as later:
+                    (midway,) = (await later.hear())["streams"]
+                await late.say(type="finalize")
+                assert await late.rest() == 1000
+            assert (midway["window_s"], midway["hop_s"], midway["decide_s"]) == (3.0, 0.5, 1.5)
+            assert midway["speaking"] is True
+            assert 1.0 < midway["speech_s"] <= midway["received_s"]
+            closed = await watching.until("closed")
+            assert (closed["stream"], closed["code"]) == (stream, 1000)
+    assert [m["seq"] for m in watching.seen] == list(range(len(watching.seen)))
+    of_stream = [m for m in watching.seen if m.get("stream") == stream]
+    ours = [{**m, "seq": 0} for m in late.seen[1:]]
+    theirs = [
+        {**{k: v for k, v in m.items() if k != "stream"}, "seq": 0}
+        for m in of_stream
+        if m["type"] not in ("opened", "closed", "level")
+    ]
+    assert theirs == ours
+    peaks = [p for m in watching.of("level") for p in m["peaks"]]
+    assert max(peaks) > 20
+    assert known["session"] not in json.dumps(watching.seen)
+
+
+async def test_a_monitor_of_one_stream_sees_that_one(server: Server, dial: Any, pcm: Any) -> None:
+    async with dial(server, encoding="pcm_s16le") as one, dial(server, claim="") as other:
+        stream = (await one.hear())["stream"]
+        await other.hear()
+        async with dial(server, "/v1/monitor", stream=stream) as watching:
+            assert len((await watching.hear())["streams"]) == 1
+            await other.sound(pcm("anna", 3.0))
+            await other.say(type="finalize")
+            await other.rest()
+            await one.sound(pcm("bert", 3.0))
+            await one.say(type="finalize")
+            await one.rest()
+            await watching.until("closed")
+        assert {m["stream"] for m in watching.seen[1:]} == {stream}
+
+
+async def test_plain_http(server: Server) -> None:
+    assert (await get(server, "/healthz")).text == "ok\n"
+    assert (await get(server, "/readyz")).status == 200
+    page = await get(server, "/")
+    assert page.status == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert f"ws://127.0.0.1:{server.port}" in page.headers["Content-Security-Policy"]
+    assert "'unsafe" not in page.headers["Content-Security-Policy"]
+    assert (await get(server, "/v1/stream")).status == 426
+    for path in ("/nothing", "/../../etc/passwd", "/%2e%2e/etc/passwd", "/%00", "/assets/"):
+        assert (await get(server, path)).status == 404
+    assert (await get(server, "/%ff")).status == 400
+    foreign = {"Host": "evil.example:8765"}  # a page of that name which points here
+    assert (await get(server, "/metrics", foreign)).status == 403
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"405"
+    writer.close()
+
+
+async def test_metrics_count_and_name_nobody(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna", label="secret-label") as client:
+        await client.sound(pcm("anna", 3.0))
+        await client.say(type="finalize")
+        await client.rest()
+    text = (await get(server, "/metrics")).text
+    assert 'voxwatch_connections_total{path="/v1/stream"} 1.0' in text
+    assert "voxwatch_sound_seconds_total 3.0" in text
+    assert "voxwatch_windows_total" in text
+    assert "anna" not in text
+    assert "secret-label" not in text
+
+
+async def test_roles(settings: Callable[..., Config], dial: Any, enrol: Any) -> None:
+    tokens = (token("s", "stream"), token("e", "enrol"), token("m", "monitor"), token("a", "admin"))
+    async with Server(settings(tokens=tokens), drain_s=1.0) as server:
+        enrol(server, "anna")
+        for path, name in (("/v1/stream", "e"), ("/v1/enroll", "s"), ("/v1/monitor", "s")):
+            for headers in (None, bearer("wrong"), bearer(name)):
+                with pytest.raises(InvalidStatus) as caught:
+                    async with dial(server, path, headers=headers):
+                        pass
+                assert caught.value.response.status_code == 401
+        assert (await get(server, "/metrics")).status == 401
+        assert (await get(server, "/metrics", bearer("m"))).status == 200
+        async with dial(server, headers=bearer("s"), claim="anna") as stream:
+            assert (await stream.hear())["type"] == "ready"
+        async with dial(server, "/v1/control") as control:
+            status = await control.ask(type="status")
+            assert status["auth_required"] is True
+            assert "stats" not in status
+            assert (await control.ask(type="profiles"))["code"] == "unauthorised"
+            assert (await control.ask(type="authenticate", token="e"))["roles"] == ["enrol"]
+            assert await control.ask(type="profiles")
+            assert (await control.ask(type="delete", name="anna"))["code"] == "unauthorised"
+            assert (await control.ask(type="url_token", role="stream"))["code"] == "unauthorised"
+            assert (await control.ask(type="authenticate", token="s"))["roles"] == [
+                "enrol",
+                "stream",
+            ]
+            minted = await control.ask(type="url_token", role="stream")
+        async with dial(server, claim="anna", token=minted["token"]) as stream:
+            assert (await stream.hear())["type"] == "ready"
+        with pytest.raises(InvalidStatus):
+            async with dial(server, claim="anna", token=minted["token"]):
+                pass
+        async with dial(server, "/v1/control") as control:
+            for _ in range(5):
+                assert (await control.ask(type="authenticate", token="no"))["code"]
+            assert await control.rest() == 1008
+
+
+async def test_fifty_streams_at_once_are_told_what_each_is_told_alone(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    sounds = [pcm("anna", 3.0) + pcm("bert", 2.0), pcm("bert", 4.0, seed=3)]
+
+    async def told(number: int) -> list[dict[str, Any]]:
+        async with dial(server, claim="anna") as client:
+            await client.sound(sounds[number % 2], 997 + 613 * number)
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+        return [
+            {k: round(v, 3) if isinstance(v, float) else v for k, v in message.items()}
+            for message in client.seen[1:]
+            if message["type"] != "lag"  # fifty files at once may be late; what is said is not
+        ]
+
+    alone = [await told(0), await told(1)]
+    async with asyncio.TaskGroup() as tasks:
+        together = [tasks.create_task(told(number)) for number in range(50)]
+    for number, task in enumerate(together):
+        assert task.result() == alone[number % 2]
+
+
+async def test_thirty_files_at_once_lose_no_window(
+    settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any, monkeypatch: Any
+) -> None:
+    """The model is so slow that every stream's whole backlog is in line."""
+    sound = pcm("anna", 14.0)
+    full = threading.Event()
+
+    async def told(server: Server) -> list[str]:
+        async with dial(server, claim="anna", hop_s=0.25) as client:
+            await client.sound(sound, 1 << 16)
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+            return [message["type"] for message in client.seen]
+
+    async with Server(settings(), drain_s=1.0) as server:
+        enrol(server, "anna")
+        embed, engine = server.parts.engine.backend.embed, server.parts.engine
+
+        def slowly(waveforms: Any) -> Any:
+            full.wait(0.05)
+            return embed(waveforms)
+
+        monkeypatch.setattr(engine.backend, "embed", slowly)
+        async with asyncio.TaskGroup() as tasks:
+            together = [tasks.create_task(told(server)) for _ in range(30)]
+            async with asyncio.timeout(60):
+                while engine.stats().queued < 30 * 36 and not engine.stats().failures:
+                    await asyncio.sleep(0.01)
+            full.set()
+        assert engine.stats().failures == 0
+    assert all("error" not in task.result() for task in together)
+
+
+async def test_a_stream_that_could_not_be_opened_takes_no_place(
+    server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def changing(parts: Parts, names: tuple[str, ...]) -> dict[str, Any]:
+        if not names:
+            raise WireError("store-failed", "the store cannot be read just now")
+        parts.speakers.generation += 1
+        return {}
+
+    monkeypatch.setattr(streams, "sides_of", changing)
+    async with dial(server, claim="anna") as client:
+        assert await client.rest() == 1011
+        assert client.seen[-1]["code"] == "store-failed"
+    assert len(server.streams) == 0
+
+
+async def test_tls(
+    settings: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.create_default_context(cafile=str(certificate))
+    async with Server(settings(tls_cert=certificate, tls_key=key)) as server:
+        assert server.url.startswith("https://")
+        async with connect(server.url.replace("http", "ws") + "/v1/control", ssl=context) as link:
+            await link.send('{"id":1,"type":"status"}')
+            assert json.loads(await link.recv())["ok"]
+        await our_client_with_tls(server, context, certificate, monkeypatch)
+    broken = settings(tls_cert=key, tls_key=key)
+    with pytest.raises(VoxwatchError, match="cannot be used for TLS"):
+        async with Server(broken):
+            pass
+
+
+async def our_client_with_tls(
+    server: Server, context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url.replace("http", "ws")
+    async with control(url, tls=context) as client:
+        assert await client.request("status")
+    with pytest.raises(ConnectionFailed, match=r"not trusted .* with --ca"):
+        async with control(url):
+            pass
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # where the system's are
+    async with control(url) as client:
+        assert await client.request("status")
+    plain = url.replace("wss:", "ws:")
+    with pytest.raises(ConnectionFailed, match="is not encrypted"):
+        async with control(plain, tls=context):
+            pass
+    with pytest.raises(ConnectionFailed, match="wants wss://"):
+        async with control(plain):
+            pass
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is valid for an hour, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "voxwatch test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
+
+
+async def test_foreign_origins_are_refused(server: Server, dial: Any) -> None:
+    own = f"http://127.0.0.1:{server.port}"
+    async with dial(server, headers={"Origin": own}, claim="") as client:
+        assert (await client.hear())["type"] == "ready"
+    for origin in ("https://evil.example", "null"):
+        with pytest.raises(InvalidStatus) as caught:
+            async with dial(server, headers={"Origin": origin}):
+                pass
+        assert caught.value.response.status_code == 403
+
+
+async def test_drain_tells_the_summary_and_closes_with_1001(
+    settings: Callable[..., Config], dial: Any, pcm: Any
+) -> None:
+    async with AsyncExitStack() as clients:
+        async with Server(settings(), drain_s=5.0) as server:
+            client = await clients.enter_async_context(dial(server, claim=""))
+            watching = await clients.enter_async_context(dial(server, "/v1/monitor"))
+            await client.hear()
+            await watching.hear()
+            await client.sound(pcm("anna", 3.0))
+            await client.until("vad")
+            told, watched = asyncio.create_task(client.rest()), asyncio.create_task(watching.rest())
+        assert await told == 1001
+        assert await watched == 1001
+    assert [m["type"] for m in client.seen[-2:]] == ["summary", "error"]
+    assert client.seen[-1]["code"] == "shutting-down"
+    assert watching.of("summary")
+
+
+@pytest.mark.parametrize("piece", [1_600, 1 << 20])
+async def test_who_sends_while_the_server_stops_gets_the_summary_too(
+    settings: Callable[..., Config], dial: Any, pcm: Any, piece: int
+) -> None:
+    """With long messages the server is in the middle of one, waiting for room."""
+    sound = 20 * pcm("anna", 3.0)
+
+    async def go_on(client: Any) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await client.sound(sound, piece)
+
+    async with AsyncExitStack() as clients:
+        limits = {"backlog_s": 0.5}
+        async with Server(settings(limits=limits), drain_s=5.0) as server:
+            client = await clients.enter_async_context(dial(server, claim=""))
+            sending = asyncio.create_task(go_on(client))
+            await client.until("quality")
+            told = asyncio.create_task(client.rest())
+        assert await told == 1001
+        await sending
+    assert [m["type"] for m in client.seen[-2:]] == ["summary", "error"]
+    assert client.seen[-1]["code"] == "shutting-down"
+
+
+async def test_a_port_in_use_is_a_clear_error(
+    server: Server, settings: Callable[..., Config], tmp_path: Any
+) -> None:
+    second = msgspec.structs.replace(settings(), port=server.port, data_dir=tmp_path / "second")
+    with pytest.raises(VoxwatchError, match=f"cannot listen on 127.0.0.1:{server.port}"):
+        async with Server(second):
+            pass
+
+
+async def test_the_log_has_public_ids_and_nothing_personal(
+    server: Server, dial: Any, enrol: Any, pcm: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    enrol(server, "anna")
+    async with dial(server, claim="anna", label="her phone", token="t0ken") as client:
+        ready = await client.hear()
+        await client.sound(pcm("anna", 3.0))
+        await client.say(type="finalize")
+        await client.rest()
+    async with asyncio.timeout(10):
+        await server.streams.empty()
+    ours = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("voxwatch"))
+    assert f"stream {ready['stream']} opened" in ours
+    assert f"stream {ready['stream']} closed" in ours
+    for secret in ("anna", "her phone", "t0ken", ready["session"], "127.0.0.1"):
+        assert secret not in ours
+
+
+def test_it_runs_on_uvloop(settings: Callable[..., Config], dial: Any, pcm: Any) -> None:
+    """The loop of `voxwatch serve` where there is one; it differs from asyncio's in details."""
+    uvloop = pytest.importorskip("uvloop", reason="there is no uvloop for Windows")
+
+    async def stream() -> list[str]:
+        async with Server(settings(), drain_s=1.0) as server, dial(server, claim="") as client:
+            await client.sound(pcm("anna", 4.0))
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+            return [message["type"] for message in client.seen]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        said = runner.run(stream())
+    assert said[0] == "ready"
+    assert said[-1] == "summary"
