@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scripts.figures import tell
-from streamer.bench.streams import Options, burden, machine, memory_mb, prepare, server
+from streamer.bench.streams import ServerBenchOptions, burden, machine, memory_mb, prepare, server
 
 EVERY_S = 10.0
 
@@ -34,7 +34,7 @@ def slope(minutes: np.ndarray, memory_mb: np.ndarray) -> tuple[float, float]:
 
 
 def soak(minutes: float, streams: int) -> dict[str, Any]:
-    options = Options(seconds=60 * minutes)
+    options = ServerBenchOptions(seconds=60 * minutes)
     taken: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

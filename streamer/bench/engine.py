@@ -28,7 +28,7 @@ from engine.model.backend import OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
 from engine.model.providers import LARGEST_BATCH, ProviderChoice
 from engine.speech.vad import FRAME_SAMPLES, SileroVad, VadState
-from streamer.bench.load import Bench, Trial, search
+from streamer.bench.load import EngineBench, EngineTrial, search
 from streamer.bench.sound import spoken
 
 Float32 = NDArray[np.float32]
@@ -41,7 +41,7 @@ IDLE_STREAMS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class EngineBenchOptions:
     """``seconds`` are measured in each trial; ``streams`` tries that many instead of searching."""
 
     bundle: Path | None = None
@@ -65,17 +65,17 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EngineReport:
     """Everything measured. ``gain`` is the batched streams over those of one job at a time."""
 
     machine: dict[str, str | int | float]
     windows: list[Calls]
     frames: list[Calls]
-    batched: Trial | None
-    single: Trial | None
+    batched: EngineTrial | None
+    single: EngineTrial | None
     gain: float | None
-    idle: Trial
-    trials: list[Trial] = field(default_factory=list)
+    idle: EngineTrial
+    trials: list[EngineTrial] = field(default_factory=list)
 
     def json(self) -> str:
         """The whole report."""
@@ -90,7 +90,9 @@ class Report:
         return "\n".join(lines)
 
 
-def run(options: Options, progress: Callable[[str], None] = lambda line: None) -> Report:
+def run(
+    options: EngineBenchOptions, progress: Callable[[str], None] = lambda line: None
+) -> EngineReport:
     """Measure; some minutes. ``progress`` is told what comes next."""
     bundle = load_bundle(options.bundle)
     vad = SileroVad()
@@ -99,14 +101,14 @@ def run(options: Options, progress: Callable[[str], None] = lambda line: None) -
     windows = list(_windows(bundle, backend, options))
     progress("detector")
     frames = [_frames(vad, rows) for rows in VAD_ROWS]
-    bench = Bench(bundle, backend, vad, options.threads, options.seconds, options.speech)
+    bench = EngineBench(bundle, backend, vad, options.threads, options.seconds, options.speech)
     progress(f"{IDLE_STREAMS} silent streams")
     idle = asyncio.run(bench.trial(IDLE_STREAMS, batching=True, silent=True))
-    trials: list[Trial] = []
-    found: list[Trial | None] = []
+    trials: list[EngineTrial] = []
+    found: list[EngineTrial | None] = []
     for batching in (True, False):
 
-        def attempt(streams: int, batching: bool = batching) -> Trial:
+        def attempt(streams: int, batching: bool = batching) -> EngineTrial:
             progress(f"{streams} streams, {'batched' if batching else 'one job at a time'}")
             trials.append(asyncio.run(bench.trial(streams, batching=batching)))
             return trials[-1]
@@ -118,10 +120,12 @@ def run(options: Options, progress: Callable[[str], None] = lambda line: None) -
         "batch sizes": ", ".join(map(str, backend.batch_sizes)),
         "inference threads": bench.threads,
     }
-    return Report(about, windows, frames, batched, single, gain, idle, trials)
+    return EngineReport(about, windows, frames, batched, single, gain, idle, trials)
 
 
-def _largest(attempt: Callable[[int], Trial], streams: int | None, guess: int) -> Trial | None:
+def _largest(
+    attempt: Callable[[int], EngineTrial], streams: int | None, guess: int
+) -> EngineTrial | None:
     if streams is not None:
         trial = attempt(streams)
         return trial if trial.kept(DELAY_MS) else None
@@ -134,7 +138,7 @@ def _guess(windows: list[Calls], threads: int) -> int:
     return max(2, round(best * threads / 2 * 0.88))
 
 
-def _windows(bundle: Bundle, backend: OnnxBackend, options: Options) -> Iterable[Calls]:
+def _windows(bundle: Bundle, backend: OnnxBackend, options: EngineBenchOptions) -> Iterable[Calls]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     ways = {1: backend}
     if backend.provider == "cpu" and (cores or 1) > 1:
@@ -203,7 +207,7 @@ def _calls_table(calls: Iterable[Calls]) -> list[str]:
     ]
 
 
-def _trials_table(report: Report) -> list[str]:
+def _trials_table(report: EngineReport) -> list[str]:
     head = f"{'':17s}streams    p50 ms    p99 ms   CPU ms per stream-second: model    VAD  rest"
     lines = [head]
     for trial in (report.idle, *report.trials):

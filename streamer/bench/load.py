@@ -32,7 +32,7 @@ SCORES_PER_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EngineTrial:
     """So many live streams for a while. Delays are event out minus last sample in.
 
     ``*_ms`` of CPU are per second of one stream; ``rest_ms`` is everything but the models,
@@ -60,7 +60,7 @@ class Trial:
         return enough and not self.lags and not self.hop_s and self.p99_ms <= delay_ms
 
 
-class Bench:
+class EngineBench:
     """Engines of one backend, one for each trial."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Bench:
             "someone": self._scorer.sides(backend.embed(spoken(6.0, seed=77)[None]), 6.0)
         }
 
-    async def trial(self, streams: int, *, batching: bool, silent: bool = False) -> Trial:
+    async def trial(self, streams: int, *, batching: bool, silent: bool = False) -> EngineTrial:
         """``streams`` at once, in real time, sharing one engine."""
         config = EngineConfig(threads=self._config.threads, batching=batching)
         async with Engine(self._backend, self._vad, config=config) as engine:
@@ -105,7 +105,7 @@ class Bench:
             after.model_cpu_s - before.model_cpu_s,
             after.vad_cpu_s - before.vad_cpu_s,
         )
-        return Trial(
+        return EngineTrial(
             streams=streams,
             batching=batching,
             seconds=wall,

@@ -44,7 +44,7 @@ CLAIM = "someone"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServerBenchOptions:
     """``seconds`` are measured in each trial; ``streams`` tries that many instead of searching."""
 
     bundle: Path | None = None
@@ -55,7 +55,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ServerTrial:
     """So many streams for a while, as the clients and the server's own figures tell it.
 
     CPU is in milliseconds per second of one stream. ``memory_mb`` is the server's resident
@@ -88,16 +88,16 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ServerReport:
     """Everything measured. ``gain`` is the batched streams over those of one job at a time."""
 
     machine: dict[str, str | int | float]
     ready_s: float
-    batched: Trial | None
-    single: Trial | None
+    batched: ServerTrial | None
+    single: ServerTrial | None
     gain: float | None
-    idle: Trial
-    trials: list[Trial] = field(default_factory=list)
+    idle: ServerTrial
+    trials: list[ServerTrial] = field(default_factory=list)
 
     def json(self) -> str:
         """The whole report."""
@@ -118,7 +118,7 @@ class Report:
         return "\n".join([*lines, f"gain of batching: {self.gain:.2f}" if self.gain else "gain: -"])
 
 
-def _row(name: str, trial: Trial | None) -> str:
+def _row(name: str, trial: ServerTrial | None) -> str:
     if trial is None:
         return f"{name:17s}{'none':>7s}"
     return (
@@ -128,10 +128,12 @@ def _row(name: str, trial: Trial | None) -> str:
     )
 
 
-def run(options: Options, progress: Callable[[str], None] = lambda line: None) -> Report:
+def run(
+    options: ServerBenchOptions, progress: Callable[[str], None] = lambda line: None
+) -> ServerReport:
     """Measure; some minutes. ``progress`` is told what comes next."""
-    trials: list[Trial] = []
-    found: list[Trial | None] = []
+    trials: list[ServerTrial] = []
+    found: list[ServerTrial | None] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, options)
@@ -142,7 +144,7 @@ def run(options: Options, progress: Callable[[str], None] = lambda line: None) -
                 idle = clients.trial(IDLE_STREAMS, silent=True)
         for batching in (True, False):
 
-            def attempt(streams: int, batching: bool = batching) -> Trial:
+            def attempt(streams: int, batching: bool = batching) -> ServerTrial:
                 progress(f"{streams} streams, {'batched' if batching else 'one job at a time'}")
                 with (
                     server(folder, options, batching=batching) as served,
@@ -154,24 +156,24 @@ def run(options: Options, progress: Callable[[str], None] = lambda line: None) -
             found.append(_largest(attempt, options.streams))
     batched, single = found
     gain = batched.streams / single.streams if batched and single else None
-    return Report(machine(options), ready_s, batched, single, gain, idle, trials)
+    return ServerReport(machine(options), ready_s, batched, single, gain, idle, trials)
 
 
-def _largest(attempt: Callable[[int], Trial], streams: int | None) -> Trial | None:
+def _largest(attempt: Callable[[int], ServerTrial], streams: int | None) -> ServerTrial | None:
     if streams is not None:
         trial = attempt(streams)
         return trial if trial.kept() else None
     guess = 20 * (os.cpu_count() or 1)
-    return search(attempt, guess, Trial.kept)
+    return search(attempt, guess, ServerTrial.kept)
 
 
-def machine(options: Options) -> dict[str, str | int | float]:
+def machine(options: ServerBenchOptions) -> dict[str, str | int | float]:
     """What the figures were measured on."""
     bundle = load_bundle(options.bundle)
     return {**engine.machine(bundle, options.provider), "glance": str(options.glance).lower()}
 
 
-def prepare(folder: Path, options: Options) -> None:
+def prepare(folder: Path, options: ServerBenchOptions) -> None:
     """A store with one speaker, and the sound to send."""
     manifest = load_bundle(options.bundle).manifest
     rng = np.random.default_rng(0)
@@ -225,7 +227,7 @@ def memory_mb(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def server(folder: Path, options: Options, *, batching: bool) -> Iterator[Served]:
+def server(folder: Path, options: ServerBenchOptions, *, batching: bool) -> Iterator[Served]:
     settings = {
         "VOXWATCH_DATA_DIR": str(folder),
         "VOXWATCH_PORT": "0",
@@ -288,7 +290,7 @@ class Clients:
     process: subprocess.Popen[str]
     served: Served
 
-    def trial(self, streams: int, *, silent: bool = False) -> Trial:
+    def trial(self, streams: int, *, silent: bool = False) -> ServerTrial:
         """Grow to ``streams``, measure."""
         self.ask(streams)
         before = self.served.figures()
@@ -300,7 +302,7 @@ class Clients:
         vad = 1000 * spent["voxwatch_vad_cpu_seconds_total"] / total_s
         every = 1000 * spent["cpu_s"] / total_s
         windows, batches = spent["voxwatch_windows_total"], spent["voxwatch_batches_total"]
-        return Trial(
+        return ServerTrial(
             streams=streams,
             batching=self.served.batching,
             silent=silent,
@@ -341,7 +343,7 @@ class Clients:
 
 
 @contextlib.contextmanager
-def burden(served: Served, sound: Path, options: Options) -> Iterator[Clients]:
+def burden(served: Served, sound: Path, options: ServerBenchOptions) -> Iterator[Clients]:
     address = served.url.replace("http://", "ws://") + f"/v1/stream?claim={CLAIM}"
     command = [
         sys.executable,

@@ -106,7 +106,7 @@ async def enroll(
     """
     start = requests.StartEnroll(
         name=name,
-        consent=requests.Consent(given=True, text_version=consent),
+        consent=requests.GivenConsent(given=True, text_version=consent),
         ttl_days=ttl_days,
         add=add,
         encoding=encoding,

@@ -40,9 +40,9 @@ def engine(
     Example:
       voxwatch bench engine --provider cpu --json
     """
-    from streamer.bench.engine import Options, run
+    from streamer.bench.engine import EngineBenchOptions, run
 
-    report = run(Options(bundle, provider, threads, seconds, speech, streams), _say)
+    report = run(EngineBenchOptions(bundle, provider, threads, seconds, speech, streams), _say)
     typer.echo(report.json() if as_json else report.table())
 
 
@@ -63,9 +63,9 @@ def streams(
     Example:
       voxwatch bench streams --provider cpu --json
     """
-    from streamer.bench.streams import Options, run
+    from streamer.bench.streams import ServerBenchOptions, run
 
-    report = run(Options(bundle, provider, seconds, streams, glance), _say)
+    report = run(ServerBenchOptions(bundle, provider, seconds, streams, glance), _say)
     typer.echo(report.json() if as_json else report.table())
 
 

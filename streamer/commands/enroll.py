@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streamer.commands.event_printer import EventPrinter
 from streamer.commands.options import (
     EXIT_NEGATIVE,
     BundleOption,
@@ -25,7 +26,6 @@ from streamer.commands.options import (
     configured,
     trusting,
 )
-from streamer.commands.teller import Teller
 
 if TYPE_CHECKING:
     from engine.scoring.voiceprints import Voiceprint
@@ -100,12 +100,12 @@ def enroll(
         from streamer.sources.microphone import Microphone
 
         sources = [Microphone(device)]
-    teller = Teller(as_json)
+    printer = EventPrinter(as_json)
     if server is None:
-        work = _here(settings, name, sources, consent, add, ttl_days, teller)
+        work = _here(settings, name, sources, consent, add, ttl_days, printer)
     else:
         options = {"token": token, "tls": trusting(ca)}
-        work = _there(server, name, sources, consent, add, ttl_days, teller, options)
+        work = _there(server, name, sources, consent, add, ttl_days, printer, options)
     if not asyncio.run(work):
         raise typer.Exit(EXIT_NEGATIVE)
 
@@ -129,7 +129,7 @@ async def _here(
     consent: bool,
     add: bool,
     ttl_days: float | None,
-    teller: Teller,
+    printer: EventPrinter,
 ) -> bool:
     """Into the store of this machine; whether it was."""
     from engine.model.bundle import MODEL_FILE
@@ -145,7 +145,7 @@ async def _here(
         manifest = models.bundle.manifest
         sha256 = manifest.sha256[MODEL_FILE]
         before = store.voiceprints(sha256, time.time(), [name])[name] if add else None
-        after = await _heard(models, name, sources, before, teller)
+        after = await _heard(models, name, sources, before, printer)
         if after is None:
             return False
         new = after.prototypes[len(before.prototypes) if before else 0 :]
@@ -160,7 +160,7 @@ async def _here(
             now=now,
             extend=add,
         )
-    teller.done(profile.name, profile.prototypes, profile.net_speech_s)
+    printer.done(profile.name, profile.prototypes, profile.net_speech_s)
     return True
 
 
@@ -175,7 +175,7 @@ def _check_name(store: Store, name: str, add: bool) -> None:
 
 
 async def _heard(
-    models: Replay, name: str, sources: list[Source], kept: Voiceprint | None, teller: Teller
+    models: Replay, name: str, sources: list[Source], kept: Voiceprint | None, printer: EventPrinter
 ) -> Voiceprint | None:
     """``kept`` and a prototype of each source, all of one voice; None where one is refused."""
     from engine.audio.pcm import PcmDecoder
@@ -186,14 +186,14 @@ async def _heard(
 
     async with Engine(models.backend, models.vad) as engine:
         for source in sources:
-            teller.begin(source)
+            printer.begin(source)
             async with _open(source):
                 form: Format = source.format
                 decoder = PcmDecoder(form.encoding, form.sample_rate)
                 enrolment = Enrolment(models.scorer, decoder=decoder, kept=kept)
                 stream = engine.open(enrolment, live=False)
-                feed = _feed(source, stream.send, stream.finish, teller)
-                await beside(_tell_all(stream, teller), feed)
+                feed = _feed(source, stream.send, stream.finish, printer)
+                await beside(_tell_all(stream, printer), feed)
             if not enrolment.prototypes:
                 return None
             kept = Voiceprint(name, (kept.prototypes if kept else ()) + enrolment.prototypes)
@@ -207,7 +207,7 @@ async def _there(
     consent: bool,
     add: bool,
     ttl_days: float | None,
-    teller: Teller,
+    printer: EventPrinter,
     options: dict[str, Any],
 ) -> bool:
     """Into the store of a server; whether it was."""
@@ -221,7 +221,7 @@ async def _there(
         return False
     last = None
     for number, source in enumerate(sources):
-        teller.begin(source)
+        printer.begin(source)
         async with (
             _open(source),
             enroll(
@@ -235,14 +235,14 @@ async def _there(
                 **options,
             ) as opened,
         ):
-            feed = _feed(source, opened.send, opened.finalize, teller)
-            last = await beside(_tell_all(opened, teller), feed)
+            feed = _feed(source, opened.send, opened.finalize, printer)
+            last = await beside(_tell_all(opened, printer), feed)
         if not isinstance(last, EnrolledAs):
             if number:
                 typer.echo(f"the {number} before it: enrolled", err=True)
             return False
     assert isinstance(last, EnrolledAs)  # there is at least one source
-    teller.done(name, last.prototypes, last.net_speech_s)
+    printer.done(name, last.prototypes, last.net_speech_s)
     return True
 
 
@@ -253,11 +253,11 @@ def _open(source: Source) -> Any:
     return source if hasattr(source, "__aenter__") else nullcontext()
 
 
-async def _tell_all(events: AsyncIterator[Any], teller: Teller) -> Any:
+async def _tell_all(events: AsyncIterator[Any], printer: EventPrinter) -> Any:
     """Tell everything; the last event."""
     last = None
     async for last in events:
-        teller.tell(last)
+        printer.tell(last)
     return last
 
 
@@ -265,7 +265,7 @@ async def _feed(
     source: Source,
     send: Callable[[bytes], Awaitable[None]],
     finish: Callable[[], Awaitable[None]],
-    teller: Teller,
+    printer: EventPrinter,
 ) -> None:
     """All sound, until it ends or the enrolment is over."""
     from streamer.client.connection import ServerError

@@ -115,7 +115,7 @@ async def _serve(config: Config) -> bool:
         loop.add_signal_handler(number, end, number)
     async with Server(config) as server:
         _spare_collector()
-        model = server.parts.model
+        model = server.context.model
         typer.echo(f"{server.url} is ready: {model.name} {model.version} on {model.provider}")
         await server.serve_until(stop)
         typer.echo("ending: open streams tell what they know", err=True)

@@ -118,7 +118,7 @@ async def _stream(
         channel=form.channel,
         **asked,
     ) as opened:
-        sent = Sent()
+        sent = SentSound()
         heard_s = await beside(_print(opened), _send(opened, source, speed, sent))
     sent_s = sent.bytes / form.bytes_per_s
     if not sent.all or heard_s < sent_s - UNSURE_S:
@@ -126,7 +126,7 @@ async def _stream(
 
 
 @dataclass
-class Sent:
+class SentSound:
     """What went out: so many bytes, and whether that was all there is."""
 
     bytes: int = 0
@@ -155,7 +155,7 @@ async def _print(opened: VerifyStream) -> float:
 
 
 async def _send(
-    opened: VerifyStream, source: FileSource | StdinSource, speed: float | None, sent: Sent
+    opened: VerifyStream, source: FileSource | StdinSource, speed: float | None, sent: SentSound
 ) -> None:
     from streamer.client.connection import ServerError
     from streamer.sources.file import paced

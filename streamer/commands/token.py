@@ -15,8 +15,8 @@ app = typer.Typer(
 )
 
 
-class Role(StrEnum):
-    """What a token may allow."""
+class RoleChoice(StrEnum):
+    """The roles of `streamer.server.auth`, as an enumeration: typer takes no list of literals."""
 
     STREAM = "stream"
     ENROL = "enrol"
@@ -31,7 +31,7 @@ def _group() -> None:
 
 @app.command()
 def new(
-    role: Annotated[list[Role], typer.Option("--role", help="What it allows; may repeat.")],
+    role: Annotated[list[RoleChoice], typer.Option("--role", help="What it allows; may repeat.")],
     name: Annotated[str, typer.Option(help="Who or what has it, for people.")] = "client",
 ) -> None:
     """Make a token, and the lines for the server's configuration that know it.

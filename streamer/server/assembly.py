@@ -1,4 +1,4 @@
-"""A server's parts, made from its configuration: model, engine, store, and what they need."""
+"""A server's context, made from its configuration: model, engine, store, and what they need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.speech.vad import SileroVad
 from streamer.addresses import is_loopback
 from streamer.config import Config, Limits
 from streamer.server.auth import Auth
-from streamer.server.context import Parts, Points
+from streamer.server.context import Context, Points
 from streamer.server.hub import Hub
 from streamer.server.quota import Quota
 from streamer.server.speakers import Speakers
@@ -33,7 +33,7 @@ SHORTEST_HOP_S = 0.25  # that a stream may ask for
 PIECE_S = 4.0  # by which a backlog may go over its bound: a piece of G.711, a run of detection
 
 
-async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
+async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
     """Load the model, open the store, start the engine; ``stack`` closes them.
 
     Raises :class:`VoxwatchError` for whatever is missing, damaged or not allowed.
@@ -49,7 +49,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Parts:
     )
     engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
     model = _model(backend)
-    return Parts(
+    return Context(
         config=config,
         server=f"{messages.SERVER} {importlib.metadata.version('voxwatch')}",
         model=model,

@@ -39,7 +39,7 @@ class Protocol(ServerProtocol):
         super().fail(code, reason)
 
 
-class Link(ServerConnection):
+class Connection(ServerConnection):
     """A connection, with the outbox that numbers what it is sent.
 
     With more than ``sockets`` of them on the server, whatever they are for, it is cut off.

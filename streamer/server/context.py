@@ -32,7 +32,7 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Parts:
+class Context:
     """Made by the server, once; nothing in it belongs to a single connection."""
 
     config: Config

@@ -12,21 +12,21 @@ import msgspec
 
 from engine.decisions.config import DecisionConfig
 from streamer.server.auth import URL_TOKEN_S, Role
-from streamer.server.connection import Link
-from streamer.server.context import Parts, bounds_of
+from streamer.server.connection import Connection
+from streamer.server.context import Context, bounds_of
 from streamer.server.enroll import CODES
-from streamer.server.streams import Streams as Registry
+from streamer.server.streams import Streams
 from streamer.store.store import Profile, StoreError
 from streamer.wire.messages import WireError
 from streamer.wire.requests import (
     Authenticate,
     Delete,
     Export,
-    Profiles,
+    ListProfiles,
+    ListStreams,
     Request,
     ShowProfile,
     Status,
-    Streams,
     UrlToken,
     parse_request,
 )
@@ -35,45 +35,45 @@ log = logging.getLogger("voxwatch.server")
 
 WRONG_TOKENS = 5  # of one connection; after that it is closed
 NEEDED: dict[type, frozenset[Role]] = {
-    Streams: frozenset({"monitor", "admin"}),
-    Profiles: frozenset({"enrol", "admin"}),
+    ListStreams: frozenset({"monitor", "admin"}),
+    ListProfiles: frozenset({"enrol", "admin"}),
     ShowProfile: frozenset({"enrol", "admin"}),
     Export: frozenset({"admin"}),
     Delete: frozenset({"admin"}),
 }
 
 
-class Desk:
+class Control:
     """One control connection and the roles it has shown tokens for."""
 
-    def __init__(self, parts: Parts, streams: Registry, roles: frozenset[Role]) -> None:
-        self._parts, self._streams, self._roles = parts, streams, roles
+    def __init__(self, context: Context, streams: Streams, roles: frozenset[Role]) -> None:
+        self._context, self._streams, self._roles = context, streams, roles
         self._wrong = 0
 
-    async def serve(self, link: Link) -> None:
+    async def serve(self, connection: Connection) -> None:
         """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
-        idle_s = self._parts.config.limits.idle_s
+        idle_s = self._context.config.limits.idle_s
         while True:
-            message = await self._heard(link, idle_s)
+            message = await self._heard(connection, idle_s)
             if isinstance(message, bytes):
                 raise WireError("wrong-frame", "a request is JSON text")
-            await self._tell(link, msgspec.json.encode(await self._answer(message)), idle_s)
+            await self._tell(connection, msgspec.json.encode(await self._answer(message)), idle_s)
             if self._wrong >= WRONG_TOKENS:
                 raise WireError("unauthorised", "too many tokens were wrong")
 
-    async def _heard(self, link: Link, idle_s: float) -> str | bytes:
+    async def _heard(self, connection: Connection, idle_s: float) -> str | bytes:
         """The next message. Someone who has a role may be silent; a stranger may not."""
         try:
             async with asyncio.timeout(None if self._roles else idle_s):
-                return await link.hear()
+                return await connection.hear()
         except TimeoutError as error:
             raise WireError("idle", f"no token came within {idle_s:g} s") from error
 
-    async def _tell(self, link: Link, answer: bytes, idle_s: float) -> None:
+    async def _tell(self, connection: Connection, answer: bytes, idle_s: float) -> None:
         """Whoever asks has to read: a connection that does not is not kept for nothing."""
         try:
             async with asyncio.timeout(idle_s):
-                await link.say([answer])
+                await connection.say([answer])
         except TimeoutError as error:
             raise WireError("slow-consumer", "the answers are not read") from error
 
@@ -88,20 +88,20 @@ class Desk:
             code, message = error.code, str(error)
         except StoreError as error:
             code, message = CODES.get(type(error), "store-failed"), str(error)
-        self._parts.counts.errors[code] += 1
+        self._context.counts.errors[code] += 1
         return {"id": number, "ok": False, "error": {"code": code, "message": message}}
 
     async def _result(self, request: Request) -> Any:
         self._check(request)
-        store, now = self._parts.store, time.time()
+        store, now = self._context.store, time.time()
         match request:
             case Authenticate():
                 return self._authenticated(request.token)
             case Status():
                 return self._status()
-            case Streams():
+            case ListStreams():
                 return [stream.state() for stream in self._streams.all()]
-            case Profiles():
+            case ListProfiles():
                 found = await asyncio.to_thread(store.profiles, now)
                 return [self._shown(profile) for profile in found]
             case ShowProfile():
@@ -112,7 +112,7 @@ class Desk:
                 await self._delete(request.name)
                 return {}
             case UrlToken():
-                token = self._parts.auth.mint(request.role, time.monotonic())
+                token = self._context.auth.mint(request.role, time.monotonic())
                 return {"token": token, "expires_in_s": URL_TOKEN_S}
 
     def _check(self, request: Request) -> None:
@@ -124,7 +124,7 @@ class Desk:
             raise WireError("unauthorised", f"this needs a token with the role {roles}")
 
     def _authenticated(self, token: str) -> dict[str, Any]:
-        roles = self._parts.auth.roles_of(token)
+        roles = self._context.auth.roles_of(token)
         if not roles:
             self._wrong += 1
             raise WireError("unauthorised", "that token is not known")
@@ -133,12 +133,12 @@ class Desk:
 
     def _status(self) -> dict[str, Any]:
         """For anybody the model and the text of consent; figures for those with a role."""
-        parts, config = self._parts, self._parts.config
+        context, config = self._context, self._context.config
         known = {
-            "version": parts.server,
-            "model": parts.model,
-            "provider": parts.model.provider,
-            "auth_required": parts.auth.required,
+            "version": context.server,
+            "model": context.model,
+            "provider": context.model.provider,
+            "auth_required": context.auth.required,
             "roles": sorted(self._roles),
             "consent": {"text_version": config.consent.version, "text": config.consent.text},
         }
@@ -149,10 +149,10 @@ class Desk:
             "window_s": config.window_s,
             "hop_s": config.hop_s,
             "bounds": bounds_of(DecisionConfig(config.false_accept, config.miss)),
-            "operating_points": parts.operating_points,
+            "operating_points": context.operating_points,
             "ttl_days": config.ttl_days,
             "streams": len(self._streams),
-            "stats": dataclasses.asdict(parts.engine.stats()),
+            "stats": dataclasses.asdict(context.engine.stats()),
         }
 
     def _shown(self, profile: Profile) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class Desk:
             "expires_at": profile.expires_at,
             "prototypes": profile.prototypes,
             "net_speech_s": profile.net_speech_s,
-            "usable": profile.model_sha256 == self._parts.model.sha256,
+            "usable": profile.model_sha256 == self._context.model.sha256,
             "consent": {
                 "given_at": profile.consent.given_at,
                 "text_version": profile.consent.text_version,
@@ -172,7 +172,7 @@ class Desk:
     async def _delete(self, name: str) -> None:
         """Gone from the disk, and from the streams that compare with it, when this returns."""
         try:
-            await asyncio.to_thread(self._parts.store.delete, name)
+            await asyncio.to_thread(self._context.store.delete, name)
         finally:
             await self._streams.renew()
         log.info("a profile was deleted")

@@ -13,8 +13,8 @@ from engine.enrolment import Enrolment, EnrolmentConfig
 from engine.errors import AudioError, VoxwatchError
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.engine import Stream
-from streamer.server.connection import PART_S, Link
-from streamer.server.context import Parts
+from streamer.server.connection import PART_S, Connection
+from streamer.server.context import Context
 from streamer.server.outbox import Message, Outbox
 from streamer.server.stream import SAMPLE_BYTES
 from streamer.server.streams import first_text
@@ -49,23 +49,23 @@ CODES = {
 }
 
 
-async def enroll(parts: Parts, link: Link) -> None:
+async def enroll(context: Context, connection: Connection) -> None:
     """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
-    start = parse_enrolment(await first_text(link, parts.config.limits.start_s))
-    kept = await _check(parts, start)
+    start = parse_enrolment(await first_text(connection, context.config.limits.start_s))
+    kept = await _check(context, start)
     config = EnrolmentConfig()
     decoder = PcmDecoder(
         start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
     )
-    enrolment = Enrolment(parts.scorer, decoder=decoder, config=config, kept=kept)
-    stream = parts.engine.open(enrolment, live=False)
-    outbox = link.outbox = Outbox(first=0, limit=parts.config.limits.outbox)
-    outbox.put(Message(_ready(parts, start, config)))
-    log.info("enrolment %s opened", link.number)
+    enrolment = Enrolment(context.scorer, decoder=decoder, config=config, kept=kept)
+    stream = context.engine.open(enrolment, live=False)
+    outbox = connection.outbox = Outbox(first=0, limit=context.config.limits.outbox)
+    outbox.put(Message(_ready(context, start, config)))
+    log.info("enrolment %s opened", connection.number)
     tasks = [
-        asyncio.create_task(_listen(parts, link, start, stream)),
-        asyncio.create_task(_tell(parts, link, start, stream, enrolment)),
-        asyncio.create_task(link.flush()),
+        asyncio.create_task(_listen(context, connection, start, stream)),
+        asyncio.create_task(_tell(context, connection, start, stream, enrolment)),
+        asyncio.create_task(connection.flush()),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -79,56 +79,58 @@ async def enroll(parts: Parts, link: Link) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await stream.close()
-        log.info("enrolment %s closed", link.number)
+        log.info("enrolment %s closed", connection.number)
 
 
-async def _check(parts: Parts, start: StartEnroll) -> Voiceprint | None:
+async def _check(context: Context, start: StartEnroll) -> Voiceprint | None:
     """What is refused before anybody has spoken for twenty seconds; what is to be added to."""
-    version = parts.config.consent.version
+    version = context.config.consent.version
     assert start.consent is not None
     if start.consent.text_version != version:
         message = f"the text of consent is version {version}: read that and agree to it"
         raise WireError("consent-missing", message)
     try:
-        return await asyncio.to_thread(_joined, parts, start)
+        return await asyncio.to_thread(_joined, context, start)
     except StoreError as error:
         raise _refusal(error) from error
 
 
-def _joined(parts: Parts, start: StartEnroll) -> Voiceprint | None:
+def _joined(context: Context, start: StartEnroll) -> Voiceprint | None:
     """The voiceprint that gets another prototype, None for a new one. Raises `StoreError`."""
     name, now = clean_name(start.name), time.time()
     if start.add:
-        return parts.store.voiceprints(parts.model.sha256, now, [name])[name]
+        return context.store.voiceprints(context.model.sha256, now, [name])[name]
     try:
-        parts.store.profile(name, now)
+        context.store.profile(name, now)
     except UnknownSpeaker:
         return None
     raise NameTaken("somebody is enrolled under that name: choose another, or add to it")
 
 
-def _ready(parts: Parts, start: StartEnroll, config: EnrolmentConfig) -> messages.EnrollReady:
+def _ready(context: Context, start: StartEnroll, config: EnrolmentConfig) -> messages.EnrollReady:
     return messages.EnrollReady(
         t=0.0,
-        server=parts.server,
-        model=parts.model,
+        server=context.server,
+        model=context.model,
         name=start.name,
         needed_s=config.needed_s,
         min_s=config.min_s,
-        consent_text_version=parts.config.consent.version,
-        limits=parts.limits,
+        consent_text_version=context.config.consent.version,
+        limits=context.limits,
     )
 
 
-async def _listen(parts: Parts, link: Link, start: StartEnroll, stream: Stream) -> NoReturn:
+async def _listen(
+    context: Context, connection: Connection, start: StartEnroll, stream: Stream
+) -> NoReturn:
     """Take what the client sends. Raises :class:`WireError`, ``ConnectionClosed``."""
-    limits, address = parts.config.limits, link.address
+    limits, address = context.config.limits, connection.address
     bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
     finished = False
     while True:
         try:
             async with asyncio.timeout(None if finished else limits.idle_s):
-                message = await link.hear()
+                message = await connection.hear()
         except TimeoutError as error:
             message = f"nothing came for {limits.idle_s:g} s: send sound or keepalive"
             raise WireError("idle", message) from error
@@ -142,7 +144,7 @@ async def _listen(parts: Parts, link: Link, start: StartEnroll, stream: Stream) 
         elif finished:
             raise WireError("bad-message", "sound after finalize: open another enrolment for it")
         else:
-            if not parts.quota.take(address, len(message) / bytes_per_s, time.monotonic()):
+            if not context.quota.take(address, len(message) / bytes_per_s, time.monotonic()):
                 raise WireError("audio-quota", "this address has sent its sound for the hour")
             await _send(stream, message)
             if stream.conversation.received_s > limits.stream_s:
@@ -160,14 +162,18 @@ async def _send(stream: Stream, sound: bytes) -> None:
 
 
 async def _tell(
-    parts: Parts, link: Link, start: StartEnroll, stream: Stream, enrolment: Enrolment
+    context: Context,
+    connection: Connection,
+    start: StartEnroll,
+    stream: Stream,
+    enrolment: Enrolment,
 ) -> None:
     """Progress until the end, and then the voiceprint into the store."""
-    outbox = link.outbox
+    outbox = connection.outbox
     try:
         async for event in stream:
             if isinstance(event, events.Enrolled):
-                outbox.end(Message(await _store(parts, start, enrolment, event)))
+                outbox.end(Message(await _store(context, start, enrolment, event)))
                 return
             if isinstance(event, events.Refused):
                 outbox.end(Message(event))
@@ -183,10 +189,10 @@ async def _tell(
 
 
 async def _store(
-    parts: Parts, start: StartEnroll, enrolment: Enrolment, enrolled: events.Enrolled
+    context: Context, start: StartEnroll, enrolment: Enrolment, enrolled: events.Enrolled
 ) -> messages.EnrolledAs:
     try:
-        profile = await asyncio.to_thread(_add, parts, start, enrolment)
+        profile = await asyncio.to_thread(_add, context, start, enrolment)
     except StoreError as error:
         raise _refusal(error) from error
     return messages.EnrolledAs(
@@ -198,17 +204,17 @@ async def _store(
     )
 
 
-def _add(parts: Parts, start: StartEnroll, enrolment: Enrolment) -> Profile:
+def _add(context: Context, start: StartEnroll, enrolment: Enrolment) -> Profile:
     """The person as stored; the voiceprint is on the disk when this returns."""
     now = time.time()
     assert start.consent is not None
-    return parts.store.add(
+    return context.store.add(
         start.name,
         enrolment.prototypes,
         consent=Consent(start.consent.text_version, now),
-        model_name=parts.model.name,
-        model_sha256=parts.model.sha256,
-        ttl_s=parts.config.ttl_s(start.ttl_days),
+        model_name=context.model.name,
+        model_sha256=context.model.sha256,
+        ttl_s=context.config.ttl_s(start.ttl_days),
         now=now,
         extend=start.add,
     )

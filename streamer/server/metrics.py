@@ -8,32 +8,32 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from streamer.server.context import Parts
+from streamer.server.context import Context
 from streamer.server.streams import Streams
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Figures(Collector):
+class StatsCollector(Collector):
     """Reads the counts that the server and its engine keep anyway: a stream pays nothing for it.
 
     No label holds anything that a client chose.
     """
 
-    def __init__(self, parts: Parts, streams: Streams) -> None:
-        self._parts, self._streams = parts, streams
+    def __init__(self, context: Context, streams: Streams) -> None:
+        self._context, self._streams = context, streams
 
     def collect(self) -> Iterator[Metric]:
         """Every figure, as of now."""
-        counts, engine = self._parts.counts, self._parts.engine.stats()
-        model = self._parts.model
+        counts, engine = self._context.counts, self._context.engine.stats()
+        model = self._context.model
         yield _labelled_gauge(
             "voxwatch_info",
             "What is served.",
-            {"version": self._parts.server, "model": model.name, "provider": model.provider},
+            {"version": self._context.server, "model": model.name, "provider": model.provider},
         )
         yield GaugeMetricFamily("voxwatch_streams", "Open streams.", len(self._streams))
-        yield GaugeMetricFamily("voxwatch_monitors", "Followers.", len(self._parts.hub))
+        yield GaugeMetricFamily("voxwatch_monitors", "Followers.", len(self._context.hub))
         yield _by("voxwatch_connections", "Connections opened.", "path", counts.connections)
         yield _by("voxwatch_errors", "Refusals, by code.", "code", counts.errors)
         yield _by("voxwatch_events", "Events of streams.", "type", counts.messages)
@@ -58,9 +58,9 @@ class Figures(Collector):
 class Metrics:
     """The text of one server's figures."""
 
-    def __init__(self, parts: Parts, streams: Streams) -> None:
+    def __init__(self, context: Context, streams: Streams) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(Figures(parts, streams))
+        self._registry.register(StatsCollector(context, streams))
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from streamer.server.connection import Link
-from streamer.server.context import Parts
+from streamer.server.connection import Connection
+from streamer.server.context import Context
 from streamer.server.outbox import Message
 from streamer.server.streams import Streams
 from streamer.wire import messages
@@ -15,22 +15,24 @@ from streamer.wire.requests import Target
 KNOWN = frozenset({"stream", "levels"})
 
 
-async def monitor(parts: Parts, streams: Streams, link: Link, target: Target) -> None:
+async def monitor(
+    context: Context, streams: Streams, connection: Connection, target: Target
+) -> None:
     """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
     if unknown := target.query.keys() - KNOWN:
         raise WireError("bad-parameter", f"a monitor has no parameter {min(unknown)!r}")
     stream = target.query.get("stream") or None
     levels = target.query.get("levels", "0") == "1"
-    with parts.hub.follow(
-        stream=stream, levels=levels, first=0, limit=parts.config.limits.outbox
+    with context.hub.follow(
+        stream=stream, levels=levels, first=0, limit=context.config.limits.outbox
     ) as following:
-        link.outbox = following.outbox
+        connection.outbox = following.outbox
         states = (s.state() for s in streams.all() if stream in (None, s.id))
-        ready = messages.MonitorReady(t=0.0, server=parts.server, streams=tuple(states))
+        ready = messages.MonitorReady(t=0.0, server=context.server, streams=tuple(states))
         following.outbox.put(Message(ready))
         tasks = [
-            asyncio.create_task(link.flush()),
-            asyncio.create_task(_listen(link)),
+            asyncio.create_task(connection.flush()),
+            asyncio.create_task(_listen(connection)),
             asyncio.create_task(following.outbox.given_up.wait()),
         ]
         try:
@@ -45,9 +47,9 @@ async def monitor(parts: Parts, streams: Streams, link: Link, target: Target) ->
             await task  # raises what it ended with
 
 
-async def _listen(link: Link) -> None:
+async def _listen(connection: Connection) -> None:
     """A monitor has nothing to say but ``{"type": "keepalive"}``, which it need not."""
     while True:
-        message = await link.hear()
+        message = await connection.hear()
         if isinstance(message, bytes):
             raise WireError("wrong-frame", "a monitor sends no sound")

@@ -21,8 +21,8 @@ from streamer.config import Config, Mqtt, check_exposure
 from streamer.server import metrics
 from streamer.server.assembly import assemble, tls_context
 from streamer.server.auth import Role, origin_allowed
-from streamer.server.connection import Link
-from streamer.server.control import Desk
+from streamer.server.connection import Connection
+from streamer.server.control import Control
 from streamer.server.enroll import enroll
 from streamer.server.monitor import monitor
 from streamer.server.pages import Pages, dashboard_folder, respond
@@ -99,10 +99,10 @@ class Server:
 
     async def _open(self) -> None:
         enter = self._stack
-        self.parts = await assemble(self._config, enter)
+        self.context = await assemble(self._config, enter)
         tasks = await enter.enter_async_context(asyncio.TaskGroup())
-        self.streams = Streams(self.parts, tasks)
-        self._metrics = metrics.Metrics(self.parts, self.streams)
+        self.streams = Streams(self.context, tasks)
+        self._metrics = metrics.Metrics(self.context, self.streams)
         self._pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
         for work in (self._watch(), self._purge()):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
@@ -116,7 +116,7 @@ class Server:
             Publisher,
         )
 
-        publisher = Publisher(mqtt, self.parts.hub, limit=self._config.limits.outbox)
+        publisher = Publisher(mqtt, self.context.hub, limit=self._config.limits.outbox)
         publishing = tasks.create_task(publisher.run(), name="mqtt")
 
         async def end() -> None:
@@ -139,7 +139,9 @@ class Server:
                 config.port,
                 ssl=tls_context(config),
                 process_request=self._admit,
-                create_connection=cast(type[ServerConnection], partial(Link, sockets=sockets)),
+                create_connection=cast(
+                    type[ServerConnection], partial(Connection, sockets=sockets)
+                ),
                 compression=None,  # sound does not shrink by it, and it costs more than the rest
                 max_size=config.limits.message_bytes,
                 max_queue=QUEUED_MESSAGES,
@@ -158,7 +160,7 @@ class Server:
 
     async def _drain(self) -> None:
         """Take nothing new; let streams tell what they know; close with 1001."""
-        self.parts.draining = True
+        self.context.draining = True
         self._listener.server.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
@@ -168,15 +170,15 @@ class Server:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
                 await asyncio.shield(self._listener.wait_closed())
-        for link in list(self._listener.all_connections):
-            link.transport.abort()
+        for connection in list(self._listener.all_connections):
+            connection.transport.abort()
         for stream in self.streams.all():
             self.streams.remove(stream, messages.GOING_AWAY)
         await self._listener.wait_closed()
 
     async def _watch(self) -> None:
         """Streams follow the store, whichever process changes it, and whoever noticed first."""
-        speakers, followed = self.parts.speakers, self.parts.speakers.generation
+        speakers, followed = self.context.speakers, self.context.speakers.generation
         while True:
             await asyncio.sleep(WATCH_S)
             try:
@@ -191,7 +193,7 @@ class Server:
         while True:
             await asyncio.sleep(PURGE_S)
             try:
-                await asyncio.to_thread(self.parts.store.purge, time.time())
+                await asyncio.to_thread(self.context.store.purge, time.time())
             except StoreError:
                 log.warning("the store cannot be written just now")
 
@@ -199,7 +201,7 @@ class Server:
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to a GET, or None for a WebSocket that may be opened."""
-        assert isinstance(connection, Link)
+        assert isinstance(connection, Connection)
         if request.method not in ("GET", "HEAD"):
             return respond(405, b"only GET is answered here\n")
         try:
@@ -224,14 +226,14 @@ class Server:
         return None
 
     def _roles(self, target: Target, bearer: str | None) -> frozenset[Role]:
-        auth = self.parts.auth
+        auth = self.context.auth
         roles = auth.roles_of(bearer)
         if target.token is not None and auth.required:
             roles |= auth.redeem(target.token, time.monotonic())
         return roles
 
     def _refuse(self, status: int, code: str, message: str) -> Response:
-        self.parts.counts.errors[code] += 1
+        self.context.counts.errors[code] += 1
         log.info("a connection was refused: %s", code)
         return respond(status, f"{code}: {message}\n".encode())
 
@@ -239,12 +241,12 @@ class Server:
         if path == "/healthz":
             return respond(200, b"ok\n")
         if path == "/readyz":
-            draining = self.parts.draining
+            draining = self.context.draining
             return respond(503 if draining else 200, b"draining\n" if draining else b"ready\n")
         if path == "/metrics":
-            if not (self.parts.auth.required or self._is_ours(host)):
+            if not (self.context.auth.required or self._is_ours(host)):
                 return self._refuse(403, "forbidden-origin", "no page of this name may read this")
-            if not self.parts.auth.roles_of(bearer) & {"monitor", "admin"}:
+            if not self.context.auth.roles_of(bearer) & {"monitor", "admin"}:
                 return self._refuse(401, "unauthorised", "this needs a token: role monitor")
             return respond(200, self._metrics.text(), metrics.CONTENT_TYPE)
         return self._pages.get(path, host)
@@ -254,9 +256,9 @@ class Server:
         return origin_allowed(f"http://{host}", host, self._config.origins)
 
     async def _handle(self, connection: ServerConnection) -> None:
-        assert isinstance(connection, Link)
+        assert isinstance(connection, Connection)
         target = connection.target
-        counts, number = self.parts.counts, connection.number
+        counts, number = self.context.counts, connection.number
         counts.connections[target.path] += 1
         log.info("connection %s opened: %s", number, target.path)
         try:
@@ -277,16 +279,16 @@ class Server:
         finally:
             log.info("connection %s closed: %s", number, connection.close_code)
 
-    async def _converse(self, link: Link, target: Target) -> None:
+    async def _converse(self, connection: Connection, target: Target) -> None:
         match target.path:
             case "/v1/stream":
-                await self.streams.serve(link, target)
+                await self.streams.serve(connection, target)
             case "/v1/enroll":
-                await enroll(self.parts, link)
+                await enroll(self.context, connection)
             case "/v1/monitor":
-                await monitor(self.parts, self.streams, link, target)
+                await monitor(self.context, self.streams, connection, target)
             case _:
-                await Desk(self.parts, self.streams, link.roles).serve(link)
+                await Control(self.context, self.streams, connection.roles).serve(connection)
 
 
 def _bearer(request: Request) -> str | None:

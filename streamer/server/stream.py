@@ -23,7 +23,7 @@ from engine.errors import AudioError, VoxwatchError
 from engine.scoring.scorer import Sides
 from engine.session import Session, SessionConfig
 from engine.speech.windows import WindowConfig
-from streamer.server.context import Parts, bounds_of
+from streamer.server.context import Context, bounds_of
 from streamer.server.outbox import Message, Outbox
 from streamer.server.speakers import alike
 from streamer.wire import messages
@@ -46,10 +46,14 @@ class LiveStream:
     """
 
     def __init__(
-        self, parts: Parts, start: StartStream, asked: tuple[str, ...], sides: Mapping[str, Sides]
+        self,
+        context: Context,
+        start: StartStream,
+        asked: tuple[str, ...],
+        sides: Mapping[str, Sides],
     ) -> None:
-        config = parts.config
-        self.parts = parts
+        config = context.config
+        self.context = context
         self.id, self.secret = secrets.token_hex(4), secrets.token_urlsafe(24)
         self.label, self.asked, self._sides = start.label, asked, dict(sides)
         self.decisions = DecisionConfig(
@@ -60,7 +64,7 @@ class LiveStream:
         window_s, hop_s = start.window_s or config.window_s, start.hop_s or config.hop_s
         self.windows = WindowConfig(window_s=window_s, hop_s=min(hop_s, window_s))
         self.session = self._session(start, sides)
-        self.stream = parts.engine.open(self.session)
+        self.stream = context.engine.open(self.session)
         limits = config.limits
         self.outbox = Outbox(limit=limits.outbox, kept=limits.resume_events)
         self.opened_at = time.time()
@@ -82,16 +86,16 @@ class LiveStream:
         settings = SessionConfig(
             windows=self.windows,
             decisions=self.decisions,
-            prior=self.parts.config.prior,
-            glance=self.parts.config.glance,
+            prior=self.context.config.prior,
+            glance=self.context.config.glance,
         )
         return Session(
-            self.parts.scorer,
+            self.context.scorer,
             sides,
             decoder=decoder,
             config=settings,
             claimed=bool(self.asked),
-            model=f"{self.parts.model.name} {self.parts.model.version}",
+            model=f"{self.context.model.name} {self.context.model.version}",
         )
 
     @property
@@ -118,8 +122,8 @@ class LiveStream:
             t=self.session.received_s,
             session=self.secret,
             stream=self.id,
-            server=self.parts.server,
-            model=self.parts.model,
+            server=self.context.server,
+            model=self.context.model,
             mode=self.mode,
             claims=self.claims,
             window_s=self.windows.window_s,
@@ -127,8 +131,8 @@ class LiveStream:
             first_s=self.windows.first_s,
             decide_s=self.decisions.decide_s,
             bounds=bounds_of(self.decisions),
-            operating_points=self.parts.operating_points,
-            limits=self.parts.limits,
+            operating_points=self.context.operating_points,
+            limits=self.context.limits,
             received_bytes=self.received_bytes,
             resumed=resume_from is not None,
         )
@@ -141,7 +145,7 @@ class LiveStream:
             mode=self.mode,
             claims=self.claims,
             bounds=bounds_of(self.decisions),
-            model=self.parts.model,
+            model=self.context.model,
             window_s=self.windows.window_s,
             hop_s=self.windows.hop_s,
             decide_s=self.decisions.decide_s,
@@ -157,7 +161,7 @@ class LiveStream:
             mode=self.mode,
             claims=self.claims,
             bounds=bounds_of(self.decisions),
-            model=self.parts.model,
+            model=self.context.model,
             state=decision.state if decision else None,
             speaker=decision.speaker if decision else None,
             since=decision.since if decision else None,
@@ -180,9 +184,9 @@ class LiveStream:
             if self.retiring:
                 return  # the server stops, and the client cannot know it yet
             raise WireError("bad-message", "sound after finalize: open another stream for it")
-        limits = self.parts.config.limits
+        limits = self.context.config.limits
         seconds = len(data) / self.bytes_per_s
-        if not self.parts.quota.take(address, seconds, time.monotonic()):
+        if not self.context.quota.take(address, seconds, time.monotonic()):
             raise WireError("audio-quota", "this address has sent its sound for the hour")
         try:
             await self.stream.send(data)
@@ -195,14 +199,14 @@ class LiveStream:
                 raise
             return  # it ended while this message waited for room
         self.received_bytes += len(data)
-        self.parts.counts.sound_s += seconds
+        self.context.counts.sound_s += seconds
         if self.session.received_s > limits.stream_s:
             message = f"a stream has at most {limits.stream_s:g} s of sound: start another"
             raise WireError("stream-too-long", message)
         self._tell_levels()
 
     def _tell_levels(self) -> None:
-        hub, meter = self.parts.hub, self.session.meter
+        hub, meter = self.context.hub, self.session.meter
         if not len(hub) or not hub.wants_levels(self.id):
             self.session.meter = None
         elif meter is None:
@@ -220,10 +224,10 @@ class LiveStream:
         elif isinstance(event, events.Vad):
             self._heard(event)
         message = Message(event)
-        self.parts.counts.messages[str(event.__struct_config__.tag)] += 1
+        self.context.counts.messages[str(event.__struct_config__.tag)] += 1
         self.outbox.put(message)
-        if len(self.parts.hub):
-            self.parts.hub.publish(self.id, message)
+        if len(self.context.hub):
+            self.context.hub.publish(self.id, message)
 
     def _heard(self, vad: events.Vad) -> None:
         if self._speaking_since is not None:
@@ -257,18 +261,18 @@ class LiveStream:
         """The stream is over: everything told so far, then the error, is what clients get."""
         if self.outbox.ended:
             return
-        self.parts.counts.errors[error.code] += 1
+        self.context.counts.errors[error.code] += 1
         self.closing = (error.close_code, error.code)
         failure = events.Failure(t=self.session.received_s, code=error.code, message=str(error))
         self.outbox.end(Message(failure))
-        self.parts.hub.publish(self.id, Message(failure))
+        self.context.hub.publish(self.id, Message(failure))
 
     async def configure(self, asked: Configure, most: int) -> None:
         """Other bounds or another claim. Raises :class:`WireError` and then changes nothing."""
         async with self._settling:
             names = self.asked if asked.claim is None else claims_of(asked.claim, most)
             if asked.claim is not None:
-                sides = await sides_of(self.parts, names)
+                sides = await sides_of(self.context, names)
                 self._claim(tuple(sides) if names else (), sides)
             self.decisions = replace(
                 self.decisions,
@@ -314,8 +318,8 @@ class LiveStream:
         )
 
 
-async def sides_of(parts: Parts, names: tuple[str, ...]) -> dict[str, Sides]:
+async def sides_of(context: Context, names: tuple[str, ...]) -> dict[str, Sides]:
     """Voiceprints of those named, or of everybody. Raises :class:`WireError`."""
     if not names:
-        return await asyncio.to_thread(parts.speakers.everybody)
-    return await asyncio.to_thread(parts.speakers.named, names)
+        return await asyncio.to_thread(context.speakers.everybody)
+    return await asyncio.to_thread(context.speakers.named, names)

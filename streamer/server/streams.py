@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import msgspec
 
-from streamer.server.connection import PART_S, Link
-from streamer.server.context import Parts
+from streamer.server.connection import PART_S, Connection
+from streamer.server.context import Context
 from streamer.server.idle import IdleLimit
 from streamer.server.outbox import Message, Outbox
 from streamer.server.stream import LiveStream, sides_of
@@ -18,9 +18,9 @@ from streamer.wire.messages import GOING_AWAY, INTERNAL, Closed, WireError
 from streamer.wire.requests import (
     Close,
     Configure,
-    Control,
     Finalize,
     StartStream,
+    StreamControl,
     Target,
     claims_of,
     parse_control,
@@ -35,11 +35,11 @@ LOST, TOO_BIG = 1006, 1009
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
+class ResumableStream:
     """A stream, and the connections that attend it or wait to: only the newest will stay."""
 
     stream: LiveStream
-    links: list[Link] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     expiry: asyncio.TimerHandle | None = None
 
@@ -47,97 +47,103 @@ class Seat:
 class Streams:
     """The streams of a server, attended or waiting for their client to come back."""
 
-    def __init__(self, parts: Parts, tasks: asyncio.TaskGroup) -> None:
-        self._parts, self._tasks = parts, tasks
-        self._seats: dict[str, Seat] = {}  # by the session's secret
+    def __init__(self, context: Context, tasks: asyncio.TaskGroup) -> None:
+        self._context, self._tasks = context, tasks
+        self._streams: dict[str, ResumableStream] = {}  # by the session's secret
         self._opening = 0
         self._gone = asyncio.Event()  # a stream was removed
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._streams)
 
     def all(self) -> list[LiveStream]:
         """Every stream, in the order they were opened."""
-        return [seat.stream for seat in self._seats.values()]
+        return [held.stream for held in self._streams.values()]
 
-    async def serve(self, link: Link, target: Target) -> None:
+    async def serve(self, connection: Connection, target: Target) -> None:
         """One connection, from its start on. Raises :class:`WireError`, ``ConnectionClosed``."""
         if target.query:
             start = start_from_query(target.query)
         else:
-            start = parse_start(await first_text(link, self._parts.config.limits.start_s))
+            start = parse_start(await first_text(connection, self._context.config.limits.start_s))
         if start.session is None:
-            seat = await self._open(start)
+            held = await self._open(start)
         else:
-            seat = self._held(start.session)
-        await self._attend(seat, link, start.resume_from)
+            held = self._resumable(start.session)
+        await self._attend(held, connection, start.resume_from)
 
-    async def _open(self, start: StartStream) -> Seat:
-        limits = self._parts.config.limits
+    async def _open(self, start: StartStream) -> ResumableStream:
+        limits = self._context.config.limits
         if len(self) + self._opening >= limits.streams:
             raise WireError("overloaded", "the server has all the streams it takes: try later")
-        generation = self._parts.speakers.generation
+        generation = self._context.speakers.generation
         self._opening += 1
         try:
             names = claims_of(start.claim, limits.claims)
-            sides = await sides_of(self._parts, names)
+            sides = await sides_of(self._context, names)
         finally:
             self._opening -= 1
-        if self._parts.draining:
+        if self._context.draining:
             raise WireError("shutting-down", "the server stops: connect again later")
-        stream = LiveStream(self._parts, start, tuple(sides) if names else (), sides)
-        seat = self._seats[stream.secret] = Seat(stream)
-        self._parts.hub.publish(stream.id, Message(stream.opened()))
+        stream = LiveStream(self._context, start, tuple(sides) if names else (), sides)
+        held = self._streams[stream.secret] = ResumableStream(stream)
+        self._context.hub.publish(stream.id, Message(stream.opened()))
         self._tasks.create_task(stream.pump(), name=f"stream {stream.id}")
         log.info("stream %s opened: %s", stream.id, stream.mode)
-        if generation != self._parts.speakers.generation:
+        if generation != self._context.speakers.generation:
             # Somebody may have been deleted between reading the store and being in the table.
             try:
-                await stream.renew(await sides_of(self._parts, ()))
+                await stream.renew(await sides_of(self._context, ()))
             except BaseException:  # nobody will attend it
                 self.remove(stream, INTERNAL)
                 raise
-        return seat
+        return held
 
-    def _held(self, secret: str) -> Seat:
-        seat = self._seats.get(secret)
-        if seat is None:
+    def _resumable(self, secret: str) -> ResumableStream:
+        held = self._streams.get(secret)
+        if held is None:
             raise WireError("unknown-session", "that session is over: start a new stream")
-        return seat
+        return held
 
-    async def _attend(self, seat: Seat, link: Link, resume_from: int | None) -> None:
+    async def _attend(
+        self, held: ResumableStream, connection: Connection, resume_from: int | None
+    ) -> None:
         """Serve the stream over this connection; one that held it until now has to let go."""
-        for other in seat.links:
+        for other in held.connections:
             other.displaced.set()
-        seat.links.append(link)
+        held.connections.append(connection)
         try:
             # The other one lets go when the message it was handing over has been taken, so
             # that `received_bytes` is exact from here on.
-            async with seat.turn:
-                self._held(seat.stream.secret)
-                if seat.expiry:
-                    seat.expiry.cancel()
-                if not link.displaced.is_set():
-                    await self._converse(seat.stream, link, resume_from)
-            if link.displaced.is_set():
-                link.outbox = Outbox(first=seat.stream.outbox.next_number)  # its own from here on
+            async with held.turn:
+                self._resumable(held.stream.secret)
+                if held.expiry:
+                    held.expiry.cancel()
+                if not connection.displaced.is_set():
+                    await self._converse(held.stream, connection, resume_from)
+            if connection.displaced.is_set():
+                connection.outbox = Outbox(
+                    first=held.stream.outbox.next_number
+                )  # its own from here on
                 raise WireError("taken-over", "the stream goes on over another connection")
         finally:
-            seat.links.remove(link)
-            self._leave(seat, link)
+            held.connections.remove(connection)
+            self._leave(held, connection)
 
-    async def _converse(self, stream: LiveStream, link: Link, resume_from: int | None) -> None:
+    async def _converse(
+        self, stream: LiveStream, connection: Connection, resume_from: int | None
+    ) -> None:
         """Until everything is told and the connection closed, or the client is gone."""
         if resume_from is not None:
             stream.outbox.resume(resume_from)
-            self._parts.counts.resumed += 1
+            self._context.counts.resumed += 1
             log.info("stream %s resumed", stream.id)
-        await link.say([msgspec.json.encode(stream.ready(resume_from=resume_from))])
-        link.outbox = stream.outbox
-        reading = asyncio.create_task(self._read(stream, link))
-        writing = asyncio.create_task(link.flush())
+        await connection.say([msgspec.json.encode(stream.ready(resume_from=resume_from))])
+        connection.outbox = stream.outbox
+        reading = asyncio.create_task(self._read(stream, connection))
+        writing = asyncio.create_task(connection.flush())
         given_up = asyncio.create_task(stream.outbox.given_up.wait())
-        displaced = asyncio.create_task(link.displaced.wait())
+        displaced = asyncio.create_task(connection.displaced.wait())
         tasks = [reading, writing, given_up, displaced]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -159,21 +165,21 @@ class Streams:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         await stream.stream.close()  # whatever ended it, nothing more will be told
-        await link.part(*stream.closing)
+        await connection.part(*stream.closing)
 
-    async def _read(self, stream: LiveStream, link: Link) -> NoReturn:
+    async def _read(self, stream: LiveStream, connection: Connection) -> NoReturn:
         """Take what the client sends. Raises :class:`WireError`, ``ConnectionClosed``.
 
         One message at a time, and the next only when the engine has room for its sound: the
         socket's own flow control makes the client wait.
         """
-        idle_s, address = self._parts.config.limits.idle_s, link.address
+        idle_s, address = self._context.config.limits.idle_s, connection.address
         try:
             async with IdleLimit(idle_s) as idle:
                 while True:
                     if not stream.finished:
                         idle.begins()
-                    message = await link.hear()
+                    message = await connection.hear()
                     idle.ends()
                     if isinstance(message, bytes):
                         async with stream.intake:
@@ -185,73 +191,75 @@ class Streams:
                 "idle", f"nothing came for {idle_s:g} s: send sound or keepalive"
             ) from error
 
-    async def _obey(self, stream: LiveStream, control: Control) -> None:
+    async def _obey(self, stream: LiveStream, control: StreamControl) -> None:
         match control:
             case Finalize() | Close():
                 await stream.finish()
             case Configure():
-                await stream.configure(control, self._parts.config.limits.claims)
+                await stream.configure(control, self._context.config.limits.claims)
 
-    def _leave(self, seat: Seat, link: Link) -> None:
+    def _leave(self, held: ResumableStream, connection: Connection) -> None:
         """A connection is gone: the stream is over, goes on with another, or waits for one."""
-        stream, protocol = seat.stream, link.protocol
+        stream, protocol = held.stream, connection.protocol
         told = stream.outbox.ended and not len(stream.outbox)
         refused = protocol.close_sent is not None and protocol.close_sent.code == TOO_BIG
-        if stream.secret not in self._seats or seat.links:
+        if stream.secret not in self._streams or held.connections:
             return
         if refused:
             stream.closing = (TOO_BIG, "message-too-big")
-            self._parts.counts.errors["message-too-big"] += 1
+            self._context.counts.errors["message-too-big"] += 1
         if refused or (told and protocol.close_rcvd is not None):
             self.remove(stream, stream.closing[0])
-        elif link.left or self._parts.draining:
+        elif connection.left or self._context.draining:
             self.remove(stream, protocol.close_code or LOST)
         else:
-            wait_s = self._parts.config.limits.resume_s
+            wait_s = self._context.config.limits.resume_s
             loop = asyncio.get_running_loop()
-            seat.expiry = loop.call_later(wait_s, self.remove, stream, LOST)
+            held.expiry = loop.call_later(wait_s, self.remove, stream, LOST)
             log.info("stream %s lost its client", stream.id)
 
     def remove(self, stream: LiveStream, code: int) -> None:
         """The stream is over; its session can no longer be resumed."""
-        seat = self._seats.pop(stream.secret, None)
-        if seat is None:
+        held = self._streams.pop(stream.secret, None)
+        if held is None:
             return
-        if seat.expiry:
-            seat.expiry.cancel()
-        self._parts.counts.coalesced += stream.outbox.coalesced
+        if held.expiry:
+            held.expiry.cancel()
+        self._context.counts.coalesced += stream.outbox.coalesced
         self._gone.set()
         stream.outbox.end()
-        self._parts.hub.publish(stream.id, Message(Closed(t=stream.session.received_s, code=code)))
+        self._context.hub.publish(
+            stream.id, Message(Closed(t=stream.session.received_s, code=code))
+        )
         self._tasks.create_task(stream.stream.close(), name=f"end of stream {stream.id}")
         log.info("stream %s closed: %d %s", stream.id, code, stream.closing[1])
 
     async def renew(self) -> None:
         """The store has changed: streams compare with those who are enrolled now."""
-        everybody = await sides_of(self._parts, ())
+        everybody = await sides_of(self._context, ())
         for stream in self.all():
             await stream.renew(everybody)
 
     async def empty(self) -> None:
         """Until no stream is left."""
-        while self._seats:
+        while self._streams:
             self._gone.clear()
             await self._gone.wait()
 
     async def retire(self) -> None:
         """The server stops: streams tell what they know and end; those without a client end now."""
-        for seat in list(self._seats.values()):
-            if seat.links:
-                await seat.stream.retire()
+        for held in list(self._streams.values()):
+            if held.connections:
+                await held.stream.retire()
             else:
-                self.remove(seat.stream, GOING_AWAY)
+                self.remove(held.stream, GOING_AWAY)
 
 
-async def first_text(link: Link, start_s: float) -> str:
+async def first_text(connection: Connection, start_s: float) -> str:
     """The first message. Raises :class:`WireError` when it is sound, or does not come."""
     try:
         async with asyncio.timeout(start_s):
-            message = await link.hear()
+            message = await connection.hear()
     except TimeoutError as error:
         raise WireError("idle", f"no start came within {start_s:g} s") from error
     if isinstance(message, bytes):

@@ -18,7 +18,7 @@ MAX_NAME = 64  # characters of a speaker's name and of a stream's label
 MAX_PARAMETERS = 32  # of a query string
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _ClientMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of what clients send: an unknown field is an error, never ignored."""
 
 
@@ -29,7 +29,7 @@ ErrorRate = Annotated[float, msgspec.Meta(gt=0, lt=0.5)]
 Claim = str | list[str]
 
 
-class StartStream(_Asked, frozen=True, kw_only=True):
+class StartStream(_ClientMessage, frozen=True, kw_only=True):
     """The format of the sound and what to say of it; with ``session`` a dropped stream goes on.
 
     A session that goes on keeps what it was started with: of a start that resumes only
@@ -50,18 +50,18 @@ class StartStream(_Asked, frozen=True, kw_only=True):
     resume_from: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
-class Consent(_Asked, frozen=True, kw_only=True):
+class GivenConsent(_ClientMessage, frozen=True, kw_only=True):
     """That the person agreed, and to which text."""
 
     given: bool
     text_version: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
 
-class StartEnroll(_Asked, frozen=True, kw_only=True):
+class StartEnroll(_ClientMessage, frozen=True, kw_only=True):
     """Whose voice it is, that they agreed, and the format of the sound."""
 
     name: str
-    consent: Consent | None = None
+    consent: GivenConsent | None = None
     ttl_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)] | None = None
     add: bool = False
     encoding: Encoding = "pcm_s16le"
@@ -70,19 +70,19 @@ class StartEnroll(_Asked, frozen=True, kw_only=True):
     channel: Channel = 0
 
 
-class Finalize(_Asked, frozen=True, kw_only=True, tag="finalize"):
+class Finalize(_ClientMessage, frozen=True, kw_only=True, tag="finalize"):
     """The end of the sound: everything received is scored, then the summary."""
 
 
-class Close(_Asked, frozen=True, kw_only=True, tag="close"):
+class Close(_ClientMessage, frozen=True, kw_only=True, tag="close"):
     """The end, now: the summary of what is known."""
 
 
-class Keepalive(_Asked, frozen=True, kw_only=True, tag="keepalive"):
+class Keepalive(_ClientMessage, frozen=True, kw_only=True, tag="keepalive"):
     """No sound for now, but do not take the stream for idle."""
 
 
-class Configure(_Asked, frozen=True, kw_only=True, tag="configure"):
+class Configure(_ClientMessage, frozen=True, kw_only=True, tag="configure"):
     """Other bounds or another claim from here on; what is ``None`` stays."""
 
     false_accept: ErrorRate | None = None
@@ -90,7 +90,7 @@ class Configure(_Asked, frozen=True, kw_only=True, tag="configure"):
     claim: Claim | None = None
 
 
-Control = Finalize | Close | Keepalive | Configure
+StreamControl = Finalize | Close | Keepalive | Configure
 CONTROLS = frozenset({"finalize", "close", "keepalive", "configure"})
 
 
@@ -141,7 +141,7 @@ def parse_enrolment(text: str) -> StartEnroll:
     return start
 
 
-def parse_control(text: str) -> Control:
+def parse_control(text: str) -> StreamControl:
     """A message after the start. Raises :class:`WireError`."""
     fields = _object(text, "bad-message")
     kind = fields.get("type")
@@ -150,7 +150,7 @@ def parse_control(text: str) -> Control:
     if not (isinstance(kind, str) and kind in CONTROLS):
         known = ", ".join(sorted(CONTROLS))
         raise WireError("unknown-control", f"the type of a message is one of {known}")
-    control: Control = _converted(fields, Control)
+    control: StreamControl = _converted(fields, StreamControl)
     return control
 
 
@@ -170,49 +170,51 @@ def claims_of(claim: Claim, most: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in stripped if name))
 
 
-class Authenticate(_Asked, frozen=True, kw_only=True, tag="authenticate"):
+class Authenticate(_ClientMessage, frozen=True, kw_only=True, tag="authenticate"):
     """From here on the connection has the roles of this token."""
 
     token: str
 
 
-class Status(_Asked, frozen=True, kw_only=True, tag="status"):
+class Status(_ClientMessage, frozen=True, kw_only=True, tag="status"):
     """The server's state, limits and consent text."""
 
 
-class Streams(_Asked, frozen=True, kw_only=True, tag="streams"):
+class ListStreams(_ClientMessage, frozen=True, kw_only=True, tag="streams"):
     """The streams that are open."""
 
 
-class Profiles(_Asked, frozen=True, kw_only=True, tag="profiles"):
+class ListProfiles(_ClientMessage, frozen=True, kw_only=True, tag="profiles"):
     """Who is enrolled."""
 
 
-class ShowProfile(_Asked, frozen=True, kw_only=True, tag="profile"):
+class ShowProfile(_ClientMessage, frozen=True, kw_only=True, tag="profile"):
     """One person's profile."""
 
     name: str
 
 
-class Export(_Asked, frozen=True, kw_only=True, tag="export"):
+class Export(_ClientMessage, frozen=True, kw_only=True, tag="export"):
     """All that is kept of one person."""
 
     name: str
 
 
-class Delete(_Asked, frozen=True, kw_only=True, tag="delete"):
+class Delete(_ClientMessage, frozen=True, kw_only=True, tag="delete"):
     """Forget one person for good."""
 
     name: str
 
 
-class UrlToken(_Asked, frozen=True, kw_only=True, tag="url_token"):
+class UrlToken(_ClientMessage, frozen=True, kw_only=True, tag="url_token"):
     """A token for one address, which a browser can open: it cannot send the header."""
 
     role: Literal["stream", "enrol", "monitor", "admin"]
 
 
-Request = Authenticate | Status | Streams | Profiles | ShowProfile | Export | Delete | UrlToken
+Request = (
+    Authenticate | Status | ListStreams | ListProfiles | ShowProfile | Export | Delete | UrlToken
+)
 REQUESTS = frozenset(
     {"authenticate", "status", "streams", "profiles", "profile", "export", "delete", "url_token"}
 )

@@ -125,13 +125,13 @@ def enrol(voice: Callable[..., Any]) -> Callable[..., None]:
 
     def add(server: Server, name: str, *, sounds_like: str | None = None) -> None:
         sound = voice(sounds_like or name, 8.0, seed=100)
-        embedding = server.parts.engine.backend.embed(sound[None])[0]
-        server.parts.store.add(
+        embedding = server.context.engine.backend.embed(sound[None])[0]
+        server.context.store.add(
             name,
             [Prototype(embedding, 8.0)],
             consent=Consent("2026-11", time.time()),
-            model_name=server.parts.model.name,
-            model_sha256=server.parts.model.sha256,
+            model_name=server.context.model.name,
+            model_sha256=server.context.model.sha256,
             ttl_s=None,
             now=time.time(),
         )

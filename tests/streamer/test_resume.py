@@ -123,9 +123,9 @@ async def test_a_half_open_connection_is_found_and_its_stream_waits(
         await client.sound(pcm("anna", 1.0))
         await client.until("vad")
         client.connection.transport.pause_reading()
-        (seat,) = lonely.streams._seats.values()
+        (held,) = lonely.streams._streams.values()
         async with asyncio.timeout(10):
-            while seat.links:
+            while held.connections:
                 await asyncio.sleep(0.05)
         client.connection.transport.abort()
     async with dial(lonely, session=ready["session"], resume_from=2) as client:

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from engine.events import Vad
 from streamer.config import Config
-from streamer.server.connection import Link
+from streamer.server.connection import Connection
 from streamer.server.outbox import Message
 from streamer.server.server import Server
 
@@ -75,7 +75,7 @@ async def test_a_stream_that_does_not_read_is_given_up_past_a_limit(
         await deafly(dial, server, sound)
         async with asyncio.timeout(20):
             await server.streams.empty()
-    assert server.parts.counts.errors["slow-consumer"] == 1
+    assert server.context.counts.errors["slow-consumer"] == 1
 
 
 async def test_a_client_that_does_not_read_is_given_up_and_others_are_not(
@@ -88,30 +88,30 @@ async def test_a_client_that_does_not_read_is_given_up_and_others_are_not(
             async with dial(server, claim="") as client:
                 stream = (await client.hear())["stream"]
                 deaf.transport.pause_reading()
-                following = next(iter(server.parts.hub._followers))
+                following = next(iter(server.context.hub._followers))
                 news = Message(Vad(t=1.0, speech=True, at=1.0))
                 for _ in range(100_000):
-                    server.parts.hub.publish(stream, news)
+                    server.context.hub.publish(stream, news)
                     if following.outbox.slow:
                         break
                     await asyncio.sleep(0)
                 assert following.outbox.slow
                 async with asyncio.timeout(20):
-                    while len(server.parts.hub):
+                    while len(server.context.hub):
                         await asyncio.sleep(0.05)
                 await client.say(type="finalize")
                 assert await client.rest() == 1000
             deaf.transport.abort()
-    assert server.parts.counts.errors["slow-consumer"] == 1
+    assert server.context.counts.errors["slow-consumer"] == 1
 
 
 async def test_who_enrols_and_does_not_read_is_given_up(
     settings: Callable[..., Config], dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def stuck(link: Link) -> None:
+    async def stuck(connection: Connection) -> None:
         await asyncio.Event().wait()  # as when the client's buffers are full
 
-    monkeypatch.setattr(Link, "flush", stuck)
+    monkeypatch.setattr(Connection, "flush", stuck)
     limits = {"outbox": 8}
     async with Server(settings(limits=limits)) as server, dial(server, "/v1/enroll") as client:
         consent = {"given": True, "text_version": "2026-11"}
@@ -129,7 +129,7 @@ async def test_who_asks_and_does_not_read_is_given_up(
         client.connection.transport.pause_reading()
         with suppress(ConnectionClosed):
             async with asyncio.timeout(20):
-                while not server.parts.counts.errors["slow-consumer"]:
+                while not server.context.counts.errors["slow-consumer"]:
                     await client.say(id=1, type="status")
         client.connection.transport.abort()
-    assert server.parts.counts.errors["slow-consumer"] == 1
+    assert server.context.counts.errors["slow-consumer"] == 1

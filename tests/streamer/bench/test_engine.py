@@ -13,12 +13,12 @@ from engine.model.bundle import Bundle
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad, VadState
 from streamer.bench import engine as bench_engine
 from streamer.bench import load as bench_load
-from streamer.bench.engine import Options, run
-from streamer.bench.load import Trial, search
+from streamer.bench.engine import EngineBenchOptions, run
+from streamer.bench.load import EngineTrial, search
 from streamer.bench.sound import loops, spoken
 
 
-def trial(**different: float) -> Trial:
+def trial(**different: float) -> EngineTrial:
     figures = {
         "streams": 1,
         "batching": True,
@@ -34,7 +34,7 @@ def trial(**different: float) -> Trial:
         "lags": 0,
         "hop_s": 0.0,
     }
-    return Trial(**{**figures, **different})
+    return EngineTrial(**{**figures, **different})
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_short_run_reports_everything(
     monkeypatch.setattr(bench_engine, "IDLE_STREAMS", 3)
     monkeypatch.setattr(bench_engine, "BATCHES", (1, 2))
     told: list[str] = []
-    options = Options(spectral_bundle.folder, "cpu", threads=1, seconds=1.5, streams=2)
+    options = EngineBenchOptions(spectral_bundle.folder, "cpu", threads=1, seconds=1.5, streams=2)
     report = run(options, told.append)
     read = json.loads(report.json())
     assert read["machine"]["provider"] == "cpu"

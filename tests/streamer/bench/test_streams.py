@@ -13,17 +13,24 @@ import pytest
 from engine.errors import VoxwatchError
 from engine.model.bundle import Bundle
 from streamer.bench import streams
-from streamer.bench.streams import Clients, Options, Report, Served, Trial, run
+from streamer.bench.streams import (
+    Clients,
+    Served,
+    ServerBenchOptions,
+    ServerReport,
+    ServerTrial,
+    run,
+)
 
 
-def trial(**different: Any) -> Trial:
+def trial(**different: Any) -> ServerTrial:
     figures: dict[str, Any] = {
         "streams": 8, "batching": True, "silent": False, "scores_per_s": 2.0,
         "p50_ms": 50.0, "p99_ms": 200.0, "clients_behind_ms": 0.0, "lags": 0, "lost": 0,
         "model_ms": 15.0, "vad_ms": 1.5, "rest_ms": 2.5, "rest_share": 0.13, "cpu_cores": 1.0,
         "per_batch": 1.0, "memory_mb": 150.0, "memory_mb_per_stream": 0.9,
     }  # fmt: skip
-    return Trial(**(figures | different))
+    return ServerTrial(**(figures | different))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +50,7 @@ def test_a_trial_is_kept_only_whole_and_in_time(different: dict[str, Any], kept:
 
 
 def test_the_table_has_a_row_for_what_was_not_reached() -> None:
-    report = Report({"cores": 2}, 0.7, trial(), None, None, trial(silent=True, streams=50))
+    report = ServerReport({"cores": 2}, 0.7, trial(), None, None, trial(silent=True, streams=50))
     lines = report.table().splitlines()
     assert lines[0] == "cores: 2"
     batched, single, silent = lines[-4:-1]
@@ -53,21 +60,23 @@ def test_the_table_has_a_row_for_what_was_not_reached() -> None:
     assert single.split() == ["one", "job", "a", "time", "none"]
     assert silent.split()[:2] == ["silent", "50"]
     assert lines[-1] == "gain: -"
-    reached = Report({}, 0.7, trial(), trial(streams=5), 1.6, trial())
+    reached = ServerReport({}, 0.7, trial(), trial(streams=5), 1.6, trial())
     assert reached.table().splitlines()[-1] == "gain of batching: 1.60"
 
 
 @pytest.fixture(scope="module")
-def measured(spectral_bundle: Bundle) -> tuple[Report, list[str]]:
+def measured(spectral_bundle: Bundle) -> tuple[ServerReport, list[str]]:
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "IDLE_STREAMS", 3)
-        options = Options(spectral_bundle.folder, "cpu", seconds=2.0, streams=2, glance=False)
+        options = ServerBenchOptions(
+            spectral_bundle.folder, "cpu", seconds=2.0, streams=2, glance=False
+        )
         return run(options, said.append), said
 
 
 def test_real_servers_are_measured_speaking_and_silent(
-    measured: tuple[Report, list[str]],
+    measured: tuple[ServerReport, list[str]],
 ) -> None:
     report, said = measured
     assert said == ["3 silent streams", "2 streams, batched", "2 streams, one job at a time"]
@@ -87,7 +96,7 @@ def test_real_servers_are_measured_speaking_and_silent(
         assert spoken.rest_share <= 1
 
 
-def test_the_report_says_what_it_ran_on(measured: tuple[Report, list[str]]) -> None:
+def test_the_report_says_what_it_ran_on(measured: tuple[ServerReport, list[str]]) -> None:
     report, _ = measured
     kept = json.loads(report.json())
     assert kept["machine"]["model"].startswith("spectral 1")
@@ -101,7 +110,7 @@ def test_a_server_that_does_not_start_is_said(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(VoxwatchError, match="did not start: try `voxwatch serve`"):
-        run(Options(spectral_bundle.folder, "cpu", streams=1))
+        run(ServerBenchOptions(spectral_bundle.folder, "cpu", streams=1))
 
 
 def test_clients_that_ended_are_said() -> None:

@@ -22,7 +22,7 @@ def pages(tmp_path: Path) -> Pages:
     (folder / "icon.svg").write_text("<svg/>")
     (folder / "engine.wasm").write_bytes(b"\0asm")
     (folder / ".env").write_text("secret")
-    (folder / "link.txt").symlink_to(tmp_path / "key")
+    (folder / "connection.txt").symlink_to(tmp_path / "key")
     return Pages(folder)
 
 
@@ -52,7 +52,16 @@ def test_only_hashed_files_are_kept_for_ever(pages: Pages) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/../key", "//key", "/assets/../../key", "/.env", "/link.txt", "/assets", "/\0", "index.html"],
+    [
+        "/../key",
+        "//key",
+        "/assets/../../key",
+        "/.env",
+        "/connection.txt",
+        "/assets",
+        "/\0",
+        "index.html",
+    ],
 )
 def test_nothing_else_is_served(pages: Pages, path: str) -> None:
     response = pages.get(path, HOST)

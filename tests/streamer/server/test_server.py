@@ -36,7 +36,7 @@ from streamer.client.control import control
 from streamer.config import Config
 from streamer.server import streams
 from streamer.server.auth import Token
-from streamer.server.context import Parts
+from streamer.server.context import Context
 from streamer.server.server import Server
 from streamer.wire import messages
 from streamer.wire.messages import WireError
@@ -199,7 +199,7 @@ async def test_a_name_that_was_given_to_another_voice_is_compared_with_that_one(
     enrol(server, "anna")
     async with dial(server, claim="anna") as client:
         await client.hear()
-        server.parts.store.delete("anna")
+        server.context.store.delete("anna")
         enrol(server, "anna", sounds_like="bert")
         told = await client.until("configured")
         assert (told["mode"], told["claims"]) == ("verify", ["anna"])
@@ -222,7 +222,7 @@ async def test_enrolment_stores_a_voiceprint(server: Server, dial: Any, pcm: Any
     assert client.of("progress")[-1]["percent"] > 90
     enrolled = client.seen[-1]
     assert (enrolled["type"], enrolled["name"]) == ("enrolled", "anna")
-    profile = server.parts.store.profile("anna", time.time())
+    profile = server.context.store.profile("anna", time.time())
     assert profile.expires_at is not None
     assert profile.consent.text_version == "2026-11"
 
@@ -243,7 +243,7 @@ async def test_enrolment_may_end_early_but_not_too_early(
             await client.say(type="finalize")
             assert await client.rest() == 1000
             assert client.seen[-1]["type"] == kind
-    assert [p.name for p in server.parts.store.profiles(time.time())] == ["anna"]
+    assert [p.name for p in server.context.store.profiles(time.time())] == ["anna"]
 
 
 async def test_another_prototype_for_somebody_enrolled(
@@ -256,7 +256,7 @@ async def test_another_prototype_for_somebody_enrolled(
         await client.say(type="finalize")
         assert await client.rest() == 1000
         told = client.seen[-1]
-    profile = server.parts.store.profile("anna", time.time())
+    profile = server.context.store.profile("anna", time.time())
     assert profile.prototypes == told["prototypes"] == 2
     assert profile.net_speech_s == told["net_speech_s"] == 8.0 + 12.5
 
@@ -272,7 +272,7 @@ async def test_another_voice_cannot_be_added_to_somebody(
         refused = client.seen[-1]
     assert (refused["type"], refused["code"]) == ("refused", "several-voices")
     assert "another voice" in refused["message"]
-    assert server.parts.store.profile("anna", time.time()).prototypes == 1
+    assert server.context.store.profile("anna", time.time()).prototypes == 1
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ async def test_glances_are_the_bundles_and_can_be_turned_off(
             assert await client.rest() == 1000
         speech_s = client.of("summary")[0]["speech_s"]
         whole = int((speech_s - 1.0) / 0.5) + 1  # the first at 1 s, then each 0.5 s
-        assert least <= s.parts.engine.stats().windows / whole <= most
+        assert least <= s.context.engine.stats().windows / whole <= most
 
 
 async def test_a_monitor_sees_every_stream(server: Server, dial: Any, enrol: Any, pcm: Any) -> None:
@@ -527,7 +527,7 @@ async def test_thirty_files_at_once_lose_no_window(
 
     async with Server(settings(), drain_s=1.0) as server:
         enrol(server, "anna")
-        embed, engine = server.parts.engine.backend.embed, server.parts.engine
+        embed, engine = server.context.engine.backend.embed, server.context.engine
 
         def slowly(waveforms: Any) -> Any:
             full.wait(0.05)
@@ -547,10 +547,10 @@ async def test_thirty_files_at_once_lose_no_window(
 async def test_a_stream_that_could_not_be_opened_takes_no_place(
     server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def changing(parts: Parts, names: tuple[str, ...]) -> dict[str, Any]:
+    async def changing(context: Context, names: tuple[str, ...]) -> dict[str, Any]:
         if not names:
             raise WireError("store-failed", "the store cannot be read just now")
-        parts.speakers.generation += 1
+        context.speakers.generation += 1
         return {}
 
     monkeypatch.setattr(streams, "sides_of", changing)
@@ -567,9 +567,11 @@ async def test_tls(
     context = ssl.create_default_context(cafile=str(certificate))
     async with Server(settings(tls_cert=certificate, tls_key=key)) as server:
         assert server.url.startswith("https://")
-        async with connect(server.url.replace("http", "ws") + "/v1/control", ssl=context) as link:
-            await link.send('{"id":1,"type":"status"}')
-            assert json.loads(await link.recv())["ok"]
+        async with connect(
+            server.url.replace("http", "ws") + "/v1/control", ssl=context
+        ) as connection:
+            await connection.send('{"id":1,"type":"status"}')
+            assert json.loads(await connection.recv())["ok"]
         await our_client_with_tls(server, context, certificate, monkeypatch)
     broken = settings(tls_cert=key, tls_key=key)
     with pytest.raises(VoxwatchError, match="cannot be used for TLS"):

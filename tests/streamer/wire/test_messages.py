@@ -215,7 +215,7 @@ def test_every_request_and_control_is_in_its_table() -> None:
         return {kind.__struct_config__.tag for kind in get_args(union)}
 
     assert tags(requests.Request) == requests.REQUESTS
-    assert tags(requests.Control) == requests.CONTROLS
+    assert tags(requests.StreamControl) == requests.CONTROLS
 
 
 def sample(kind: Any) -> Any:

@@ -10,7 +10,7 @@ import typer
 REST_S = 1.0  # less than this of a recording unused is not worth a word
 
 
-class Teller:
+class EventPrinter:
     """Says how it goes: on stderr for people, as JSON lines for machines."""
 
     def __init__(self, as_json: bool) -> None:
