@@ -1,14 +1,13 @@
 """Silero voice activity detection: a stateless, batched call.
 
 The network is recurrent; its state goes in and comes out of every call, so that
-one model serves any number of streams. It is the ONNX file that the
-``silero-vad`` package carries (MIT licence, https://github.com/snakers4/silero-vad),
-read without importing that package, which would import torch.
+one model serves any number of streams. It is the ONNX file of the package ``silero-vad``
+(MIT licence, https://github.com/snakers4/silero-vad). The package itself depends on torch, so
+the build of voxwatch copies this one file (scripts/fetch_detector.py).
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +27,16 @@ Float32 = NDArray[np.float32]
 
 
 def silero_path() -> Path:
-    """Path of the ONNX file in the installed ``silero-vad`` package.
+    """Path of the network's ONNX file, which lies beside this module with its licence.
 
-    Raises :class:`BundleError` when the package is not installed.
+    Raises :class:`BundleError` when it is missing, as in a checkout that was never installed.
     """
-    spec = importlib.util.find_spec("silero_vad")
-    if spec is None or spec.origin is None:
-        raise BundleError("the package silero-vad is not installed: pip install silero-vad")
-    path = Path(spec.origin).parent / "data" / "silero_vad.onnx"
+    path = Path(__file__).parent / "silero" / "silero_vad.onnx"
     if not path.is_file():
-        raise BundleError(f"{path} is missing: reinstall the package silero-vad")
+        raise BundleError(
+            f"the speech detector {path} is missing: install voxwatch again with pip (in a"
+            " checkout `pip install --editable .`), which fetches it"
+        )
     return path
 
 

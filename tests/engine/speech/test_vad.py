@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.errors import BundleError
+from engine.speech import vad as vad_module
 from engine.speech.vad import FRAME_SAMPLES, SileroVad, VadState, silero_path
 
 Float32 = NDArray[np.float32]
@@ -65,6 +67,14 @@ def test_a_voice_is_speech_and_hiss_is_not(vad: SileroVad, voice: Callable[..., 
     streams = np.stack([framed(voice("bert", 3.0)), framed(hiss)])
     speech, noise = np.median(probabilities(vad, streams), axis=1)
     assert speech > 0.5 > 0.2 > noise
+
+
+def test_a_missing_network_is_an_error_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(vad_module, "__file__", str(tmp_path / "vad.py"))
+    with pytest.raises(BundleError, match=r"pip install --editable"):
+        SileroVad()
 
 
 @pytest.mark.parametrize("shape", [(512,), (1, 256), (2, 1, 512)])
