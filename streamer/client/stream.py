@@ -29,8 +29,8 @@ from streamer.client.connection import (
 )
 from streamer.client.inbox import Inbox, Message
 from streamer.client.resend import ResendBuffer
-from streamer.client.together import beside
 from streamer.sources.file import SAMPLE_BYTES
+from streamer.tasks import beside
 from streamer.wire import messages, requests
 
 # Sound beyond what the server buffers would wait in the sockets, and our pings behind it.

@@ -182,7 +182,7 @@ async def _heard(
     from engine.enrolment import Enrolment
     from engine.scoring.voiceprints import Voiceprint
     from engine.serving.engine import Engine
-    from streamer.client.together import beside
+    from streamer.tasks import beside
 
     async with Engine(models.backend, models.vad) as engine:
         for source in sources:
@@ -212,7 +212,7 @@ async def _there(
 ) -> bool:
     """Into the store of a server; whether it was."""
     from streamer.client import control, enroll
-    from streamer.client.together import beside
+    from streamer.tasks import beside
     from streamer.wire.messages import EnrolledAs
 
     async with control(server, **options) as client:

@@ -105,8 +105,8 @@ async def _listen(
     from engine.audio.pcm import PcmDecoder
     from engine.serving.engine import Engine, EngineConfig
     from engine.session import Session
-    from streamer.client.together import beside
     from streamer.local.local import session_config
+    from streamer.tasks import beside
 
     async with (
         microphone,
@@ -134,7 +134,7 @@ async def _show(stream: Any, show: Any) -> None:
 
 async def _hear(microphone: Microphone, stream: Any, show: Any) -> None:
     """Sound to the engine until Ctrl-C or SIGTERM; then the end of it."""
-    from streamer.client.together import beside
+    from streamer.tasks import beside
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

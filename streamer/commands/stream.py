@@ -107,7 +107,7 @@ async def _stream(
     source: FileSource | StdinSource, speed: float | None, server: str, asked: dict[str, Any]
 ) -> None:
     from streamer.client import connect
-    from streamer.client.together import beside
+    from streamer.tasks import beside
 
     form = source.format
     async with connect(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import NoReturn
+from functools import partial
 
 from engine import events
 from engine.audio.pcm import PcmDecoder
 from engine.enrolment import Enrolment, EnrolmentConfig
-from engine.errors import AudioError, VoxwatchError
+from engine.errors import VoxwatchError
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.engine import Stream
-from streamer.server.connection import PART_S, Connection
+from streamer.server.connection import Connection
 from streamer.server.context import Context
+from streamer.server.intake import Intake
 from streamer.server.outbox import Message, Outbox
-from streamer.server.stream import SAMPLE_BYTES
 from streamer.server.streams import first_text
 from streamer.store.store import (
     BadName,
@@ -28,6 +28,7 @@ from streamer.store.store import (
     UnknownSpeaker,
     clean_name,
 )
+from streamer.tasks import beside
 from streamer.wire import messages
 from streamer.wire.messages import WireError
 from streamer.wire.requests import (
@@ -35,7 +36,7 @@ from streamer.wire.requests import (
     Configure,
     Finalize,
     StartEnroll,
-    parse_control,
+    StreamControl,
     parse_enrolment,
 )
 
@@ -62,22 +63,15 @@ async def enroll(context: Context, connection: Connection) -> None:
     outbox = connection.outbox = Outbox(first=0, limit=context.config.limits.outbox)
     outbox.put(Message(_ready(context, start, config)))
     log.info("enrolment %s opened", connection.number)
-    tasks = [
-        asyncio.create_task(_listen(context, connection, start, stream)),
-        asyncio.create_task(_tell(context, connection, start, stream, enrolment)),
-        asyncio.create_task(connection.flush()),
-    ]
+    intake = Intake(context, stream, start, "enrolment")
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if tasks[1] in done and tasks[1].exception() is None:
-            await asyncio.wait([tasks[2]], timeout=PART_S)
-        else:
-            for task in done:
-                await task  # raises what it ended with
+        await beside(
+            _tell(context, connection, start, stream, enrolment),
+            intake.receive(connection, partial(_obey, intake)),
+            connection.flush(),
+            outbox.overflow(),
+        )
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await stream.close()
         log.info("enrolment %s closed", connection.number)
 
@@ -120,45 +114,12 @@ def _ready(context: Context, start: StartEnroll, config: EnrolmentConfig) -> mes
     )
 
 
-async def _listen(
-    context: Context, connection: Connection, start: StartEnroll, stream: Stream
-) -> NoReturn:
-    """Take what the client sends. Raises :class:`WireError`, ``ConnectionClosed``."""
-    limits, address = context.config.limits, connection.address
-    bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
-    finished = False
-    while True:
-        try:
-            async with asyncio.timeout(None if finished else limits.idle_s):
-                message = await connection.hear()
-        except TimeoutError as error:
-            message = f"nothing came for {limits.idle_s:g} s: send sound or keepalive"
-            raise WireError("idle", message) from error
-        if isinstance(message, str):
-            control = parse_control(message)
-            if isinstance(control, Configure):
-                raise WireError("unknown-control", "an enrolment has nothing to configure")
-            if isinstance(control, Finalize | Close):
-                finished = True
-                await stream.finish()
-        elif finished:
-            raise WireError("bad-message", "sound after finalize: open another enrolment for it")
-        else:
-            if not context.quota.take(address, len(message) / bytes_per_s, time.monotonic()):
-                raise WireError("audio-quota", "this address has sent its sound for the hour")
-            await _send(stream, message)
-            if stream.conversation.received_s > limits.stream_s:
-                most = f"{limits.stream_s:g} s of sound"
-                raise WireError("stream-too-long", f"an enrolment has at most {most}: start again")
-
-
-async def _send(stream: Stream, sound: bytes) -> None:
-    try:
-        await stream.send(sound)
-    except AudioError as error:
-        raise WireError("bad-sound", str(error)) from error
-    except VoxwatchError as error:
-        raise WireError("engine-failed", str(error)) from error
+async def _obey(intake: Intake, control: StreamControl) -> None:
+    match control:
+        case Finalize() | Close():
+            await intake.finalize()
+        case Configure():
+            raise WireError("unknown-control", "an enrolment has nothing to configure")
 
 
 async def _tell(
@@ -179,8 +140,6 @@ async def _tell(
                 outbox.end(Message(event))
                 return
             outbox.put(Message(event))
-            if outbox.slow:
-                raise WireError("slow-consumer", "the client does not read what it is told")
     except WireError:
         raise
     except VoxwatchError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import NoReturn
 
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.outbox import Message
 from streamer.server.streams import Streams
+from streamer.tasks import beside
 from streamer.wire import messages
 from streamer.wire.messages import WireError
 from streamer.wire.requests import Target
@@ -30,24 +31,10 @@ async def monitor(
         states = (s.state() for s in streams.all() if stream in (None, s.id))
         ready = messages.MonitorReady(t=0.0, server=context.server, streams=tuple(states))
         following.outbox.put(Message(ready))
-        tasks = [
-            asyncio.create_task(connection.flush()),
-            asyncio.create_task(_listen(connection)),
-            asyncio.create_task(following.outbox.given_up.wait()),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if tasks[2] in done:
-            raise WireError("slow-consumer", "the monitor does not read what it is told")
-        for task in done:
-            await task  # raises what it ended with
+        await beside(connection.flush(), _listen(connection), following.outbox.overflow())
 
 
-async def _listen(connection: Connection) -> None:
+async def _listen(connection: Connection) -> NoReturn:
     """A monitor has nothing to say but ``{"type": "keepalive"}``, which it need not."""
     while True:
         message = await connection.hear()

@@ -23,7 +23,9 @@ from engine.errors import VoxwatchError
 from streamer.config import Mqtt
 from streamer.server.hub import Hub, Subscription
 from streamer.server.outbox import Sent
+from streamer.tasks import beside
 from streamer.wire import messages
+from streamer.wire.messages import WireError
 
 log = logging.getLogger("voxwatch.mqtt")
 
@@ -102,20 +104,11 @@ class Publisher:
         status = f"{self._mqtt.topic}/status"
         await client.publish(status, ONLINE, qos=1, retain=True)
         log.info("the MQTT broker is there")
-        publishing = asyncio.create_task(self._publish(client, following))
-        listening = asyncio.create_task(_listen(client))
-        given_up = asyncio.create_task(following.outbox.given_up.wait())
-        tasks = [publishing, listening, given_up]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                await task
-            if self._stopping.is_set():
-                await client.publish(status, OFFLINE, qos=1, retain=True)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(WireError):  # the broker is too slow: see run
+            overflow = following.outbox.overflow()
+            await beside(self._publish(client, following), _listen(client), overflow)
+        if self._stopping.is_set():
+            await client.publish(status, OFFLINE, qos=1, retain=True)
 
     async def _publish(self, client: Client, following: Subscription) -> None:
         outbox = following.outbox

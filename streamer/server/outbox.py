@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
@@ -152,6 +152,12 @@ class Outbox:
         """Until there is something to send, or the end has come; see also :attr:`given_up`."""
         if not (len(self) or self.ended):
             await self._stirred.wait()
+
+    async def overflow(self) -> NoReturn:
+        """Wait until the client is given up. Raises :class:`WireError` ``slow-consumer`` then."""
+        await self.given_up.wait()
+        message = "the client does not read what it is told: messages were lost"
+        raise WireError("slow-consumer", message)
 
     def _coalesce(self) -> None:
         newest = {m.key: m for m in self._waiting if m.key is not None}

@@ -19,22 +19,22 @@ from engine import events
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import Meter
 from engine.decisions.config import DecisionConfig
-from engine.errors import AudioError, VoxwatchError
+from engine.errors import VoxwatchError
 from engine.scoring.scorer import Sides
 from engine.session import Session, SessionConfig
 from engine.speech.windows import WindowConfig
 from streamer.server.context import Context, bounds_of
+from streamer.server.intake import Intake
 from streamer.server.outbox import Message, Outbox
 from streamer.server.speakers import alike
 from streamer.wire import messages
 from streamer.wire.messages import WireError
-from streamer.wire.requests import Configure, StartStream, claims_of
+from streamer.wire.requests import Close, Configure, Finalize, StartStream, StreamControl, claims_of
 
 log = logging.getLogger("voxwatch.server")
 
 PEAK_STEP_S = 0.02
 LEAST_PEAKS = 5  # a tenth of a second to a level message
-SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
 class LiveStream:
@@ -65,17 +65,14 @@ class LiveStream:
         self.windows = WindowConfig(window_s=window_s, hop_s=min(hop_s, window_s))
         self.session = self._session(start, sides)
         self.stream = context.engine.open(self.session)
+        self.intake = Intake(context, self.stream, start, "stream", self._tell_levels)
         limits = config.limits
         self.outbox = Outbox(limit=limits.outbox, kept=limits.resume_events)
         self.opened_at = time.time()
-        self.received_bytes = 0
-        self.bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
         self.decision: events.Decision | None = None
         self._speech_s = 0.0  # of the spans that have ended
         self._speaking_since: float | None = None
         self.closing = (1000, "")  # close code and reason once everything has been told
-        self.finished = self.retiring = False
-        self.intake = asyncio.Lock()  # held while a message is taken
         self._settling = asyncio.Lock()  # one change of claim at a time
         self._levels_at = 0.0
 
@@ -133,7 +130,7 @@ class LiveStream:
             bounds=bounds_of(self.decisions),
             operating_points=self.context.operating_points,
             limits=self.context.limits,
-            received_bytes=self.received_bytes,
+            received_bytes=self.intake.received_bytes,
             resumed=resume_from is not None,
         )
 
@@ -174,36 +171,13 @@ class LiveStream:
             opened_at=self.opened_at,
         )
 
-    async def take(self, data: bytes, address: str) -> None:
-        """Sound from a client; waits while the stream's backlog is full.
-
-        Raises :class:`WireError`. Not to be cancelled while the stream shall go on, hence
-        :attr:`intake`: ``received_bytes`` counts what the session has, to the byte.
-        """
-        if self.finished:
-            if self.retiring:
-                return  # the server stops, and the client cannot know it yet
-            raise WireError("bad-message", "sound after finalize: open another stream for it")
-        limits = self.context.config.limits
-        seconds = len(data) / self.bytes_per_s
-        if not self.context.quota.take(address, seconds, time.monotonic()):
-            raise WireError("audio-quota", "this address has sent its sound for the hour")
-        try:
-            await self.stream.send(data)
-        except AudioError as error:
-            raise WireError("bad-sound", str(error)) from error
-        except VoxwatchError as error:
-            raise WireError("engine-failed", str(error)) from error
-        except RuntimeError:
-            if not self.retiring:
-                raise
-            return  # it ended while this message waited for room
-        self.received_bytes += len(data)
-        self.context.counts.sound_s += seconds
-        if self.session.received_s > limits.stream_s:
-            message = f"a stream has at most {limits.stream_s:g} s of sound: start another"
-            raise WireError("stream-too-long", message)
-        self._tell_levels()
+    async def obey(self, control: StreamControl) -> None:
+        """Do what the client asks for. Raises :class:`WireError`."""
+        match control:
+            case Finalize() | Close():
+                await self.intake.finalize()
+            case Configure():
+                await self._configure(control)
 
     def _tell_levels(self) -> None:
         hub, meter = self.context.hub, self.session.meter
@@ -243,19 +217,9 @@ class LiveStream:
             log.error("stream %s failed: %s", self.id, type(error).__name__)
             told = str(error) if isinstance(error, VoxwatchError) else "the engine failed"
             self.fail(WireError("engine-failed", told))
-        if self.retiring:
+        if self.intake.retiring:
             self.fail(WireError("shutting-down", "the server stops: connect again later"))
         self.outbox.end()
-
-    async def finish(self) -> None:
-        """No more sound: what was received is scored, then comes the summary."""
-        self.finished = True
-        await self.stream.finish()
-
-    async def retire(self) -> None:
-        """The server stops: finish, and say so after the summary."""
-        self.retiring = True
-        await self.finish()
 
     def fail(self, error: WireError) -> None:
         """The stream is over: everything told so far, then the error, is what clients get."""
@@ -267,8 +231,9 @@ class LiveStream:
         self.outbox.end(Message(failure))
         self.context.hub.publish(self.id, Message(failure))
 
-    async def configure(self, asked: Configure, most: int) -> None:
+    async def _configure(self, asked: Configure) -> None:
         """Other bounds or another claim. Raises :class:`WireError` and then changes nothing."""
+        most = self.context.config.limits.claims
         async with self._settling:
             names = self.asked if asked.claim is None else claims_of(asked.claim, most)
             if asked.claim is not None:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import msgspec
 
-from streamer.server.connection import PART_S, Connection
+from streamer.server.connection import Connection
 from streamer.server.context import Context
-from streamer.server.idle import IdleLimit
 from streamer.server.outbox import Message, Outbox
 from streamer.server.stream import LiveStream, sides_of
 from streamer.wire.messages import GOING_AWAY, INTERNAL, Closed, WireError
 from streamer.wire.requests import (
-    Close,
-    Configure,
-    Finalize,
     StartStream,
-    StreamControl,
     Target,
     claims_of,
-    parse_control,
     parse_start,
     start_from_query,
 )
@@ -133,30 +126,31 @@ class Streams:
     async def _converse(
         self, stream: LiveStream, connection: Connection, resume_from: int | None
     ) -> None:
-        """Until everything is told and the connection closed, or the client is gone."""
+        """Until everything is told and the connection closed, or the client is gone.
+
+        The tasks are not ended by :func:`beside`: a stream that goes on over another connection
+        has to have taken the last message of this one, or nothing of it.
+        """
         if resume_from is not None:
             stream.outbox.resume(resume_from)
             self._context.counts.resumed += 1
             log.info("stream %s resumed", stream.id)
         await connection.say([msgspec.json.encode(stream.ready(resume_from=resume_from))])
         connection.outbox = stream.outbox
-        reading = asyncio.create_task(self._read(stream, connection))
+        reading = asyncio.create_task(stream.intake.receive(connection, stream.obey))
         writing = asyncio.create_task(connection.flush())
-        given_up = asyncio.create_task(stream.outbox.given_up.wait())
+        overflow = asyncio.create_task(stream.outbox.overflow())
         displaced = asyncio.create_task(connection.displaced.wait())
-        tasks = [reading, writing, given_up, displaced]
+        tasks = [reading, writing, overflow, displaced]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if displaced.done():
-                async with stream.intake:
+                async with stream.intake.taking:
                     reading.cancel()  # while it hears, or with a message that was not counted
                 return
-            if given_up.done():
-                message = "the client does not read what it is told: messages were lost"
-                stream.fail(WireError("slow-consumer", message))
-            elif reading.done() and isinstance(error := reading.exception(), WireError):
+            ended = overflow if overflow.done() else reading
+            if ended.done() and isinstance(error := ended.exception(), WireError):
                 stream.fail(error)
-                await asyncio.wait([writing], timeout=PART_S)
             elif reading.done() or writing.exception() is not None:
                 await asyncio.wait([reading])  # what was being handed over is taken
                 await reading
@@ -166,37 +160,6 @@ class Streams:
             await asyncio.gather(*tasks, return_exceptions=True)
         await stream.stream.close()  # whatever ended it, nothing more will be told
         await connection.part(*stream.closing)
-
-    async def _read(self, stream: LiveStream, connection: Connection) -> NoReturn:
-        """Take what the client sends. Raises :class:`WireError`, ``ConnectionClosed``.
-
-        One message at a time, and the next only when the engine has room for its sound: the
-        socket's own flow control makes the client wait.
-        """
-        idle_s, address = self._context.config.limits.idle_s, connection.address
-        try:
-            async with IdleLimit(idle_s) as idle:
-                while True:
-                    if not stream.finished:
-                        idle.begins()
-                    message = await connection.hear()
-                    idle.ends()
-                    if isinstance(message, bytes):
-                        async with stream.intake:
-                            await stream.take(message, address)
-                    else:
-                        await self._obey(stream, parse_control(message))
-        except TimeoutError as error:
-            raise WireError(
-                "idle", f"nothing came for {idle_s:g} s: send sound or keepalive"
-            ) from error
-
-    async def _obey(self, stream: LiveStream, control: StreamControl) -> None:
-        match control:
-            case Finalize() | Close():
-                await stream.finish()
-            case Configure():
-                await stream.configure(control, self._context.config.limits.claims)
 
     def _leave(self, held: ResumableStream, connection: Connection) -> None:
         """A connection is gone: the stream is over, goes on with another, or waits for one."""
@@ -250,7 +213,7 @@ class Streams:
         """The server stops: streams tell what they know and end; those without a client end now."""
         for held in list(self._streams.values()):
             if held.connections:
-                await held.stream.retire()
+                await held.stream.intake.retire()
             else:
                 self.remove(held.stream, GOING_AWAY)
 

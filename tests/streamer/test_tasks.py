@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from streamer.client.together import beside
+from streamer.tasks import beside
 
 
 async def forever(ended: list[str]) -> None:

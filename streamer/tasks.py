@@ -1,4 +1,4 @@
-"""Tasks that live and die together."""
+"""Tasks that run side by side, and end together. For the server, the client and the commands."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 async def beside(main: Coroutine[Any, Any, T], *others: Coroutine[Any, Any, None]) -> T:
-    """Run ``others`` beside ``main``; they are cancelled when it ends.
+    """The result of ``main``, with ``others`` running beside it; they are cancelled when it ends.
 
-    The first failure of any ends all, and is raised itself, not within a group.
+    The first failure of any of them ends all, and is raised itself, not within a group.
     """
     failure: BaseException
     try:

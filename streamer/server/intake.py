@@ -1,0 +1,108 @@
+"""A client's sound on its way to the engine, the same for a live stream and for an enrolment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal, NoReturn
+
+from engine.errors import AudioError, VoxwatchError
+from engine.serving.engine import Stream
+from streamer.server.connection import Connection
+from streamer.server.context import Context
+from streamer.server.idle import IdleLimit
+from streamer.wire.messages import WireError
+from streamer.wire.requests import StartEnroll, StartStream, StreamControl, parse_control
+
+SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
+A = {"stream": "a stream", "enrolment": "an enrolment"}
+
+
+class Intake:
+    """Hands a client's sound to the engine, within the server's limits.
+
+    ``received_bytes`` counts what the engine has taken, to the byte, over all connections.
+    ``on_sound`` is called after each piece. What is refused raises :class:`WireError`.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        stream: Stream,
+        start: StartStream | StartEnroll,
+        kind: Literal["stream", "enrolment"],
+        on_sound: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._context, self._stream, self._kind, self._on_sound = context, stream, kind, on_sound
+        self._bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
+        self.received_bytes = 0
+        self.finalized = False  # no more sound may come
+        self.retiring = False  # the server stops, which the client cannot know yet
+        self.taking = asyncio.Lock()  # held while a message is taken: a part would not be counted
+
+    async def receive(
+        self, connection: Connection, obey: Callable[[StreamControl], Awaitable[None]]
+    ) -> NoReturn:
+        """Take what the client sends. Raises :class:`WireError`, ``ConnectionClosed``.
+
+        One message at a time, and the next only when the engine has room for its sound: the
+        socket's own flow control makes the client wait.
+        """
+        idle_s, address = self._context.config.limits.idle_s, connection.address
+        try:
+            async with IdleLimit(idle_s) as idle:
+                while True:
+                    if not self.finalized:
+                        idle.begins()
+                    message = await connection.hear()
+                    idle.ends()
+                    if isinstance(message, bytes):
+                        async with self.taking:
+                            await self._take(message, address)
+                    else:
+                        await obey(parse_control(message))
+        except TimeoutError as error:
+            message = f"nothing came for {idle_s:g} s: send sound or keepalive"
+            raise WireError("idle", message) from error
+
+    async def finalize(self) -> None:
+        """No more sound comes: the engine deals with what it has and says the rest."""
+        self.finalized = True
+        await self._stream.finish()
+
+    async def retire(self) -> None:
+        """The server stops: as :meth:`finalize`, and sound that still comes is let go."""
+        self.retiring = True
+        await self.finalize()
+
+    async def _take(self, sound: bytes, address: str) -> None:
+        """Waits while the stream's backlog is full."""
+        if self.finalized:
+            if self.retiring:
+                return
+            kind = self._kind
+            raise WireError("bad-message", f"sound after finalize: open another {kind} for it")
+        seconds = len(sound) / self._bytes_per_s
+        if not self._context.quota.take(address, seconds, time.monotonic()):
+            raise WireError("audio-quota", "this address has sent its sound for the hour")
+        try:
+            await self._stream.send(sound)
+        except AudioError as error:
+            raise WireError("bad-sound", str(error)) from error
+        except VoxwatchError as error:
+            raise WireError("engine-failed", str(error)) from error
+        except RuntimeError:
+            if not self.retiring:
+                raise
+            return  # the stream ended while this message waited for room
+        self.received_bytes += len(sound)
+        self._context.counts.sound_s += seconds
+        self._check_length()
+        self._on_sound()
+
+    def _check_length(self) -> None:
+        most_s = self._context.config.limits.stream_s
+        if self._stream.conversation.received_s > most_s:
+            message = f"{A[self._kind]} has at most {most_s:g} s of sound: start another"
+            raise WireError("stream-too-long", message)
