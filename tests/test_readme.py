@@ -38,10 +38,10 @@ NOT_RUN = {
     "voxwatch evaluate speakers": "it needs folders of speakers and noise; the one before is run",
     "voxwatch benchmark": "minutes; tests/models/test_benchmark.py runs a small one",
     "voxwatch tune": "minutes; tests/models/test_tune.py runs a small one",
-    "voxwatch models pull": "it needs the network; test_bundle_commands.py has a server",
-    "voxwatch models import": "it needs 30 MB of weights; test_bundle_commands.py has a few",
-    "voxwatch models whiten": "it needs a corpus; test_bundle_commands.py has a small one",
-    "voxwatch models export": "it needs a trained network; test_bundle_commands.py has a tiny one",
+    "voxwatch models pull": "it needs the network; test_bundles.py has a server",
+    "voxwatch models import": "it needs 30 MB of weights; test_bundles.py has a few",
+    "voxwatch models whiten": "it needs a corpus; test_bundles.py has a small one",
+    "voxwatch models export": "it needs a trained network; test_bundles.py has a tiny one",
     "voxwatch calibrate": "it needs a corpus; tests/models/test_calibrate.py has a small one",
     ".venv/bin/python scripts/fit_evidence.py": "a corpus; test_evidence_fit.py has one",
     "voxwatch train": "it takes hours; tests/models/test_train.py runs two steps",
@@ -229,12 +229,7 @@ def test_a_command_has_the_options_that_readme_gives_it(command: str) -> None:
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)", README))))
 def test_an_option_named_in_the_text_is_one_of_some_command(option: str) -> None:
-    sources = [
-        *ROOT.glob("*/cli.py"),
-        ROOT / "models/network/bundle_commands.py",
-        ROOT / "scripts/demo",
-    ]
-    sources += (ROOT / "streamer/commands").glob("*.py")
+    sources = [*ROOT.glob("*/cli.py"), *ROOT.glob("*/commands/*.py"), ROOT / "scripts/demo"]
     text = "".join(path.read_text() for path in sources)
     name = option[2:].replace("-", "_")
     assert option in text or re.search(rf"\b{name}: ", text) or option == "--install-completion"

@@ -22,7 +22,8 @@ from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder
 from engine.speech.vad import SAMPLE_RATE_HZ
 from models.cli import app
-from models.network import bundle_commands, export, registry
+from models.commands import bundles
+from models.network import export, registry
 from models.network.architectures import ARCHITECTURES
 from models.network.checkpoint import load_trained
 from models.network.frontend import LogMel
@@ -113,7 +114,7 @@ def test_list_has_the_others_where_the_built_in_model_is_damaged(
     def damaged() -> Bundle:
         raise BundleError("its sha256 does not match")
 
-    monkeypatch.setattr(bundle_commands, "load_bundle", damaged)
+    monkeypatch.setattr(bundles, "load_bundle", damaged)
     said = run("list")
     assert "unusable: its sha256 does not match" in said
     assert "NeXt_TDNN_C256_B3_K65_7" in said

@@ -1,0 +1,1 @@
+"""The offline commands: one module for each, with its options."""

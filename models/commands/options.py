@@ -1,0 +1,32 @@
+"""Options that several offline commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.model.encoder import ProviderChoice
+
+BundleOption = Annotated[
+    Path | None,
+    typer.Option("--bundle", metavar="FOLDER", help="A model bundle instead of the built-in one."),
+]
+ProviderOption = Annotated[
+    ProviderChoice,
+    typer.Option("--provider", help="What computes; auto is the fastest that runs here."),
+]
+ChannelOption = Annotated[
+    int | None,
+    typer.Option("--channel", min=0, help="Channel of recordings that have several, from 0."),
+]
+NoiseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--noise",
+        metavar="FOLDER",
+        help="Noise recordings; only those held out from training are used, about a quarter,"
+        " by a hash of the name up to its last hyphen [pink noise is synthesised].",
+    ),
+]

@@ -1,0 +1,68 @@
+"""`voxwatch verify` compares recordings of voices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from models.commands.options import BundleOption, ChannelOption, ProviderOption
+
+EXIT_OTHER = 1  # of every answer but a match
+
+
+def verify(
+    enroll: Annotated[
+        list[Path],
+        typer.Option("--enroll", metavar="FILE", help="A recording of the known voice; repeat."),
+    ],
+    test: Annotated[
+        Path, typer.Option("--test", metavar="FILE", help="The recording in question.")
+    ],
+    bundle: BundleOption = None,
+    prior: Annotated[
+        float, typer.Option(help="Probability of one voice before listening, 0 to 1.")
+    ] = 0.5,
+    false_accept: Annotated[
+        float, typer.Option(help="Tolerated chance that a match is wrong, 0 to 1.")
+    ] = 0.05,
+    false_reject: Annotated[
+        float, typer.Option(help="Tolerated chance that a mismatch is wrong, 0 to 1.")
+    ] = 0.05,
+    channel: ChannelOption = None,
+    provider: ProviderOption = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    allow_poor: Annotated[
+        bool,
+        typer.Option("--allow-poor", help="Go on with clipped or little speech, or unlike voices."),
+    ] = False,
+) -> None:
+    """Compare recordings: is it the same voice?
+
+    Prints the decision (match, mismatch, uncertain, insufficient) and what it follows from:
+    the posterior at the stated prior, the calibrated log-likelihood ratio, the cosine and
+    the net speech of both sides.
+
+    A match is decided from a posterior of 1 - FALSE_ACCEPT up, a mismatch from FALSE_REJECT
+    down; in between it is uncertain.
+
+    \b
+    Exit status: 0 match; 1 mismatch, uncertain or insufficient; 2 error.
+
+    \b
+    Examples:
+      voxwatch verify --enroll alice1.wav --enroll alice2.wav --test call.wav
+      voxwatch verify --enroll alice1.wav --test call.wav --channel 1 --json
+    """
+    from engine.model.bundle import load_bundle
+    from models.evaluation.verify import Rule, Verifier, as_text
+
+    rule = Rule(prior=prior, false_accept=false_accept, false_reject=false_reject)
+    verifier = Verifier(load_bundle(bundle), provider)
+    result = verifier.verify(enroll, test, rule, channel=channel, allow_poor=allow_poor)
+    typer.echo(msgspec.json.encode(result).decode() if as_json else as_text(result))
+    if result.reason:
+        typer.echo(f"insufficient: {result.reason}", err=True)
+    raise typer.Exit(0 if result.decision == "match" else EXIT_OTHER)
