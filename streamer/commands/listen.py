@@ -178,7 +178,7 @@ class Lines:
 
 def _table(device: str, config: Config) -> Any:
     from engine.decisions.config import DecisionConfig
-    from streamer.local.table import LiveTable
+    from streamer.local.live_table import LiveTable
 
     bounds = DecisionConfig(false_accept=config.false_accept, miss=config.miss)
     return LiveTable(device, bounds)

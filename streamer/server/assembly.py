@@ -22,9 +22,9 @@ from streamer.addresses import is_loopback
 from streamer.config import Config, Limits
 from streamer.server.auth import Auth
 from streamer.server.context import Context, Points
+from streamer.server.enrolled import EnrolledVoices
 from streamer.server.hub import Hub
 from streamer.server.quota import Quota
-from streamer.server.speakers import Speakers
 from streamer.store.keys import load_key
 from streamer.store.store import Store
 from streamer.wire import messages
@@ -57,7 +57,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
         scorer=scorer,
         engine=engine,
         store=store,
-        speakers=Speakers(store, scorer, model.sha256),
+        enrolled=EnrolledVoices(store, scorer, model.sha256),
         auth=Auth(config.tokens, open_loopback=is_loopback(config.host)),
         hub=Hub(),
         quota=Quota(config.limits.audio_s_per_client_hour),

@@ -10,9 +10,9 @@ from engine.scoring.scorer import Scorer
 from engine.serving.engine import Engine
 from streamer.config import Config
 from streamer.server.auth import Auth
+from streamer.server.enrolled import EnrolledVoices
 from streamer.server.hub import Hub
 from streamer.server.quota import Quota
-from streamer.server.speakers import Speakers
 from streamer.store.store import Store
 from streamer.wire import messages
 
@@ -42,7 +42,7 @@ class Context:
     scorer: Scorer
     engine: Engine
     store: Store
-    speakers: Speakers
+    enrolled: EnrolledVoices
     auth: Auth
     hub: Hub
     quota: Quota

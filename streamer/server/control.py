@@ -14,6 +14,7 @@ from engine.decisions.config import DecisionConfig
 from streamer.server.auth import URL_TOKEN_S, Role
 from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
+from streamer.server.descriptions import state
 from streamer.server.enroll import CODES
 from streamer.server.streams import Streams
 from streamer.store.store import Profile, StoreError
@@ -100,7 +101,7 @@ class Control:
             case Status():
                 return self._status()
             case ListStreams():
-                return [stream.state() for stream in self._streams.all()]
+                return [state(stream) for stream in self._streams.all()]
             case ListProfiles():
                 found = await asyncio.to_thread(store.profiles, now)
                 return [self._shown(profile) for profile in found]

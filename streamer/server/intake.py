@@ -11,7 +11,7 @@ from engine.errors import AudioError, VoxwatchError
 from engine.serving.engine import Stream
 from streamer.server.connection import Connection
 from streamer.server.context import Context
-from streamer.server.idle import IdleLimit
+from streamer.server.idle_limit import IdleLimit
 from streamer.wire.messages import WireError
 from streamer.wire.requests import StartEnroll, StartStream, StreamControl, parse_control
 

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from streamer.server.connection import Connection
 from streamer.server.context import Context
+from streamer.server.descriptions import state
 from streamer.server.outbox import Message
 from streamer.server.streams import Streams
 from streamer.tasks import beside
@@ -28,7 +29,7 @@ async def monitor(
         stream=stream, levels=levels, first=0, limit=context.config.limits.outbox
     ) as following:
         connection.outbox = following.outbox
-        states = (s.state() for s in streams.all() if stream in (None, s.id))
+        states = (state(s) for s in streams.all() if stream in (None, s.id))
         ready = messages.MonitorReady(t=0.0, server=context.server, streams=tuple(states))
         following.outbox.put(Message(ready))
         await beside(connection.flush(), _listen(connection), following.outbox.overflow())

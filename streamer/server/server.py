@@ -178,12 +178,12 @@ class Server:
 
     async def _watch(self) -> None:
         """Streams follow the store, whichever process changes it, and whoever noticed first."""
-        speakers, followed = self.context.speakers, self.context.speakers.generation
+        enrolled, followed = self.context.enrolled, self.context.enrolled.generation
         while True:
             await asyncio.sleep(WATCH_S)
             try:
-                await asyncio.to_thread(speakers.refresh)
-                if (generation := speakers.generation) != followed:
+                await asyncio.to_thread(enrolled.refresh)
+                if (generation := enrolled.generation) != followed:
                     await self.streams.renew()
                     followed = generation
             except (StoreError, WireError):

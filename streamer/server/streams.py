@@ -10,8 +10,9 @@ import msgspec
 
 from streamer.server.connection import Connection
 from streamer.server.context import Context
+from streamer.server.descriptions import opened, ready
+from streamer.server.live_stream import LiveStream
 from streamer.server.outbox import Message, Outbox
-from streamer.server.stream import LiveStream, sides_of
 from streamer.wire.messages import GOING_AWAY, INTERNAL, Closed, WireError
 from streamer.wire.requests import (
     StartStream,
@@ -69,24 +70,24 @@ class Streams:
         limits = self._context.config.limits
         if len(self) + self._opening >= limits.streams:
             raise WireError("overloaded", "the server has all the streams it takes: try later")
-        generation = self._context.speakers.generation
+        generation = self._context.enrolled.generation
         self._opening += 1
         try:
             names = claims_of(start.claim, limits.claims)
-            sides = await sides_of(self._context, names)
+            enrolled = await self._context.enrolled.find(names)
         finally:
             self._opening -= 1
         if self._context.draining:
             raise WireError("shutting-down", "the server stops: connect again later")
-        stream = LiveStream(self._context, start, tuple(sides) if names else (), sides)
+        stream = LiveStream(self._context, start, tuple(enrolled) if names else (), enrolled)
         held = self._streams[stream.secret] = ResumableStream(stream)
-        self._context.hub.publish(stream.id, Message(stream.opened()))
+        self._context.hub.publish(stream.id, Message(opened(stream)))
         self._tasks.create_task(stream.pump(), name=f"stream {stream.id}")
         log.info("stream %s opened: %s", stream.id, stream.mode)
-        if generation != self._context.speakers.generation:
+        if generation != self._context.enrolled.generation:
             # Somebody may have been deleted between reading the store and being in the table.
             try:
-                await stream.renew(await sides_of(self._context, ()))
+                await stream.renew(await self._context.enrolled.find(()))
             except BaseException:  # nobody will attend it
                 self.remove(stream, INTERNAL)
                 raise
@@ -135,7 +136,7 @@ class Streams:
             stream.outbox.resume(resume_from)
             self._context.counts.resumed += 1
             log.info("stream %s resumed", stream.id)
-        await connection.say([msgspec.json.encode(stream.ready(resume_from=resume_from))])
+        await connection.say([msgspec.json.encode(ready(stream, resume_from=resume_from))])
         connection.outbox = stream.outbox
         reading = asyncio.create_task(stream.intake.receive(connection, stream.obey))
         writing = asyncio.create_task(connection.flush())
@@ -199,7 +200,7 @@ class Streams:
 
     async def renew(self) -> None:
         """The store has changed: streams compare with those who are enrolled now."""
-        everybody = await sides_of(self._context, ())
+        everybody = await self._context.enrolled.find(())
         for stream in self.all():
             await stream.renew(everybody)
 

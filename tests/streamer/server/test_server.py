@@ -34,9 +34,8 @@ from engine.model.bundle import Bundle, write_bundle
 from streamer.client.connection import ConnectionFailed
 from streamer.client.control import control
 from streamer.config import Config
-from streamer.server import streams
 from streamer.server.auth import Token
-from streamer.server.context import Context
+from streamer.server.enrolled import EnrolledVoices
 from streamer.server.server import Server
 from streamer.wire import messages
 from streamer.wire.messages import WireError
@@ -547,13 +546,13 @@ async def test_thirty_files_at_once_lose_no_window(
 async def test_a_stream_that_could_not_be_opened_takes_no_place(
     server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def changing(context: Context, names: tuple[str, ...]) -> dict[str, Any]:
+    async def changing(enrolled: EnrolledVoices, names: tuple[str, ...]) -> dict[str, Any]:
         if not names:
             raise WireError("store-failed", "the store cannot be read just now")
-        context.speakers.generation += 1
+        enrolled.generation += 1
         return {}
 
-    monkeypatch.setattr(streams, "sides_of", changing)
+    monkeypatch.setattr(EnrolledVoices, "find", changing)
     async with dial(server, claim="anna") as client:
         assert await client.rest() == 1011
         assert client.seen[-1]["code"] == "store-failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,15 @@ from streamer.store.store import BadName, OtherModel, Store, StoreError, Unknown
 from streamer.wire.messages import WireError
 
 
-class Speakers:
-    """Voiceprints of one model. Methods touch the disk: for a thread, not for the loop."""
+class EnrolledVoices:
+    """Voiceprints of one model. All but :meth:`find` touch the disk: for a thread, not the loop."""
 
     def __init__(self, store: Store, scorer: Scorer, model_sha256: str) -> None:
         self._store, self._scorer, self._model = store, scorer, model_sha256
         self._lock = threading.Lock()
         self._version: int | None = None
         self.generation = 0  # grows whenever the store was read again
-        self._sides: dict[str, Sides] = {}
+        self._voices: dict[str, Sides] = {}
 
     def refresh(self) -> None:
         """Read the store again if it changed. Raises ``StoreError``."""
@@ -30,9 +31,15 @@ class Speakers:
             if version == self._version:
                 return
             found = self._store.voiceprints(self._model, time.time())
-            self._sides = {name: print_.sides(self._scorer) for name, print_ in found.items()}
+            self._voices = {name: print_.sides(self._scorer) for name, print_ in found.items()}
             self._version = version
             self.generation += 1
+
+    async def find(self, names: Sequence[str]) -> dict[str, Sides]:
+        """Voiceprints of those named, or of everybody. Raises :class:`WireError`."""
+        if not names:
+            return await asyncio.to_thread(self.everybody)
+        return await asyncio.to_thread(self.named, names)
 
     def everybody(self) -> dict[str, Sides]:
         """Everybody enrolled with this model. Raises :class:`WireError` ``store-failed``."""
@@ -40,7 +47,7 @@ class Speakers:
             self.refresh()
         except StoreError as error:
             raise WireError("store-failed", str(error)) from error
-        return dict(self._sides)
+        return dict(self._voices)
 
     def named(self, names: Sequence[str]) -> dict[str, Sides]:
         """Those named, by the names they are enrolled under. Raises :class:`WireError`."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streamer.server.idle import IdleLimit
+from streamer.server.idle_limit import IdleLimit
 
 
 async def wait(most_s: float) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from engine.decisions.config import DecisionConfig
 from engine.events import Change, Decision, Failure, Lag, Quality, Score, Summary, Vad
-from streamer.local.table import LiveTable
+from streamer.local.live_table import LiveTable
 
 
 def shown(*events: object) -> str:

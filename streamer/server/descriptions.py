@@ -1,0 +1,60 @@
+"""What the server says of a live stream: to its client, to monitors, to those who come later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamer.server.live_stream import LiveStream
+from streamer.wire import messages
+
+
+def ready(stream: LiveStream, *, resume_from: int | None) -> messages.Ready:
+    """The first message on a connection; ``resume_from`` is the number with which it goes on."""
+    return messages.Ready(
+        seq=0 if resume_from is None else resume_from - 1,
+        t=stream.session.received_s,
+        session=stream.secret,
+        stream=stream.id,
+        server=stream.context.server,
+        first_s=stream.windows.first_s,
+        operating_points=stream.context.operating_points,
+        limits=stream.context.limits,
+        received_bytes=stream.intake.received_bytes,
+        resumed=resume_from is not None,
+        **_settings(stream),
+    )
+
+
+def opened(stream: LiveStream) -> messages.Opened:
+    """For monitors: a stream has begun."""
+    return messages.Opened(t=stream.session.received_s, label=stream.label, **_settings(stream))
+
+
+def state(stream: LiveStream) -> messages.StreamState:
+    """For monitors that come later: how the stream stands."""
+    decision = stream.decision
+    return messages.StreamState(
+        stream=stream.id,
+        label=stream.label,
+        state=decision.state if decision else None,
+        speaker=decision.speaker if decision else None,
+        since=decision.since if decision else None,
+        speaking=stream.speaking_since is not None,
+        speech_s=stream.speech_s,
+        received_s=stream.session.received_s,
+        opened_at=stream.opened_at,
+        **_settings(stream),
+    )
+
+
+def _settings(stream: LiveStream) -> dict[str, Any]:
+    """What a stream is told by, which all of these messages have."""
+    return {
+        "mode": stream.mode,
+        "claims": stream.claims,
+        "bounds": stream.bounds,
+        "model": stream.context.model,
+        "window_s": stream.windows.window_s,
+        "hop_s": stream.windows.hop_s,
+        "decide_s": stream.decisions.decide_s,
+    }
