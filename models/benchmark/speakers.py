@@ -23,7 +23,7 @@ from engine.audio.files import read_audio
 from engine.errors import AudioError, VoxwatchError
 from engine.speech.offline import speech_mask
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
-from models.evaluation.trials import SUFFIXES
+from models.sound.files import recordings, without_folders
 from models.sound.pitch import median_f0
 
 SHORTEST_SPEECH_S = 0.4  # of an utterance: under this the detector found nothing to trust
@@ -118,7 +118,7 @@ def _lines(path: Path) -> list[str]:
 def _of_folder(folder: Path) -> list[Speaker]:
     found = []
     for place in sorted(p for p in folder.iterdir() if p.is_dir()):
-        files = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        files = recordings(place)
         if files:
             found.append(Speaker(place.name, folder.resolve().name, tuple(map(Clip, files))))
     return found
@@ -185,7 +185,7 @@ def _read(speaker: Speaker, refused: list[str]) -> Iterator[Float32]:
             waveform = read_audio(path).waveform
         except AudioError as error:
             # A report is shared: it names the file, not this machine's folders.
-            refused.append(str(error).replace(str(path), f"{path.parent.name}/{path.name}"))
+            refused.append(str(error).replace(str(path), without_folders(path)))
             continue
         for clip in clips:
             start = round(clip.start_s * SAMPLE_RATE_HZ)

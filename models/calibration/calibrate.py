@@ -28,15 +28,14 @@ from engine.speech.vad import SAMPLE_RATE_HZ
 from models.calibration import fit as fitting
 from models.calibration.fit import Trials
 from models.calibration.trials import (
-    Degrade,
     Pairs,
     Segment,
-    TrainingConditions,
     cut_segments,
     embed_segments,
     pair_segments,
     weigh,
 )
+from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
 # Scores of a source with a sound of its own are normalised only by a cohort that has enough

@@ -45,7 +45,7 @@ from models.calibration.evidence_streams import (
     streams,
     talks,
 )
-from models.calibration.trials import Degrade, TrainingConditions
+from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)

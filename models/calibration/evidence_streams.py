@@ -20,7 +20,7 @@ from engine.model.encoder import Encoder, embed_speech
 from engine.scoring.scorer import Scorer, Sides
 from engine.speech.vad import SAMPLE_RATE_HZ
 from engine.speech.windows import Window, WindowConfig, Windows
-from models.calibration.trials import Degrade, TrainingConditions
+from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 from models.sound.pitch import median_f0
 

@@ -11,9 +11,8 @@ in either are easier than those that matter, and a fit on them would believe too
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from engine.model.encoder import Encoder, embed_speech
 from engine.speech.vad import SAMPLE_RATE_HZ
-from models.sound.conditions import add_noise, opus, reverberate, telephone
+from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus, Utterance
 
 DURATIONS_S = (0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
@@ -31,44 +30,12 @@ WHOLE = 0.0  # label of a segment that is one utterance as it is
 MOST_SPLITS = 3
 NONTARGETS = 12  # for every test segment
 CLEAN_SHARE = 0.6  # of the weight; the rest is degraded
-SNR_DB = (5.0, 20.0)
 BATCH_SAMPLES = 60 * SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]
-Degrade = Callable[[Float32, int, np.random.Generator], Float32]
-
-
-class TrainingConditions:
-    """Noise, rooms, telephone and codec in turn, from the pieces that training uses.
-
-    Evaluation has noise and rooms of its own: what is fitted here has not heard them.
-    """
-
-    KINDS = 4
-
-    def __init__(self, cache: Path) -> None:
-        self._noise = np.load(cache / "noise.npy", mmap_mode="r")
-        self._rooms = np.load(cache / "rooms.npy", mmap_mode="r")
-
-    def __call__(self, speech: Float32, turn: int, rng: np.random.Generator) -> Float32:
-        """``speech`` ``(samples,)`` under condition ``turn % 4``, as long as before."""
-        kind = turn % self.KINDS
-        if kind == 0:
-            return add_noise(speech, self._piece(len(speech), rng), rng.uniform(*SNR_DB))
-        if kind == 1:
-            room = self._rooms[rng.integers(len(self._rooms))]
-            return reverberate(speech, np.asarray(room, np.float32))
-        return telephone(speech) if kind == 2 else opus(speech)
-
-    def _piece(self, samples: int, rng: np.random.Generator) -> Float32:
-        while True:  # ends: the store was made from pieces with sound in them
-            start = int(rng.integers(max(1, len(self._noise) - samples)))
-            piece = np.resize(self._noise[start : start + samples], samples).astype(np.float32)
-            if np.mean(np.square(piece)) > 1e-9:
-                return piece
 
 
 @dataclass(frozen=True, slots=True)

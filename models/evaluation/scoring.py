@@ -15,6 +15,7 @@ from models.evaluation import metrics
 from models.evaluation.segments import Cuts, Embedder, Embeddings, Float64, Ints, Key, resolve
 from models.evaluation.trials import TrialList, speakers_of
 from models.sound.conditions import Condition
+from models.sound.files import without_folders
 
 RESAMPLES = 1000
 MEAN_TARGETS = 30  # a list with fewer targets left at a duration says too little for the mean
@@ -126,8 +127,7 @@ def left_out(
 def _too_short(
     path: Path, speech: int, cuts: Cuts, min_speech_s: float, *, tests: bool
 ) -> str | None:
-    # Named as what cannot be read is: without this machine's folders.
-    has = f"{path.parent.name}/{path.name}: has {speech / SAMPLE_RATE_HZ:.2f} s of net speech"
+    has = f"{without_folders(path)}: has {speech / SAMPLE_RATE_HZ:.2f} s of net speech"
     if speech < max(1, round(min_speech_s * SAMPLE_RATE_HZ)):
         return f"{has}, and the model needs {min_speech_s:g} s"
     if tests and all(cuts.samples(duration_s, speech) is None for duration_s in cuts.durations):

@@ -24,6 +24,7 @@ from engine.speech.offline import speech_mask
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
 from models.evaluation.trials import TrialList
 from models.sound.conditions import Condition, Degradation
+from models.sound.files import without_folders
 
 FULL = math.inf  # a duration: all the net speech there is
 VAD_FILES = 16
@@ -194,7 +195,7 @@ def _net_speech(
                     waveforms[path] = read_audio(path, channel=channel).waveform
                 except AudioError as error:
                     # A report is shared: it names the file, not this machine's folders.
-                    refused[path] = str(error).replace(str(path), f"{path.parent.name}/{path.name}")
+                    refused[path] = str(error).replace(str(path), without_folders(path))
             if waveforms:
                 masks = speech_mask(list(waveforms.values()), vad)
                 for (path, waveform), mask in zip(waveforms.items(), masks, strict=True):

@@ -16,12 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import VoxwatchError
+from models.sound.files import SUFFIXES, recordings
 
-# Names of what libsndfile reads by its content, so without RAW, and without MAT: rarely sound.
-SUFFIXES = (
-    *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus"),
-    *(".rf64", ".snd", ".sph", ".voc", ".w64", ".wav", ".wave"),
-)
 MAX_TARGETS = 20_000
 VOXCELEB_ID = re.compile(r"id\d{5}")
 
@@ -152,11 +148,7 @@ def trials_of_folder(
 def _voices(folder: Path) -> dict[str, list[str]]:
     voices: dict[str, list[str]] = {}
     for speaker in sorted(p for p in folder.iterdir() if p.is_dir()):
-        files = sorted(
-            p.relative_to(folder).as_posix()
-            for p in speaker.rglob("*")
-            if p.suffix.lower() in SUFFIXES and p.is_file()
-        )
+        files = [path.relative_to(folder).as_posix() for path in recordings(speaker)]
         if files:
             voices[speaker.name] = files
     return voices

@@ -12,28 +12,24 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-import soundfile as sf
 import torch
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from engine.errors import VoxwatchError
+from engine.speech.vad import SAMPLE_RATE_HZ
 from models.sound.conditions import is_training_noise
+from models.sound.degradations import power
+from models.sound.files import CorpusError, read_training_sound
 
-SAMPLE_RATE_HZ = 16000
-RIR_SAMPLES = 8000
-MU = 255.0
+RIR_SAMPLES = 8000  # half a second at 16 kHz
+MU = 255.0  # of the companding curve of ITU-T G.711
 
 Float32 = NDArray[np.float32]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Width = Annotated[int, msgspec.Meta(ge=0)]
 Decibels = Annotated[float, msgspec.Meta(ge=-100, le=100)]
-
-
-class CorpusError(VoxwatchError):
-    """Training data that is missing or cannot be read; the message names the file."""
 
 
 def noise_files(folder: Path) -> list[Path]:
@@ -45,15 +41,10 @@ def load_noise(folder: Path) -> Float32:
     """All training noise pieces end to end, each at unit power."""
     pieces = []
     for path in noise_files(folder):
-        try:
-            waveform, rate_hz = sf.read(path, dtype="float32")
-        except sf.LibsndfileError as error:
-            raise CorpusError(f"{path} is no sound file that can be read: remove it") from error
-        if rate_hz != SAMPLE_RATE_HZ or waveform.ndim != 1:
-            raise CorpusError(f"{path} is not mono at {SAMPLE_RATE_HZ} Hz: convert it")
-        power = float(np.mean(waveform**2))
-        if power > 0:
-            pieces.append(waveform / np.float32(np.sqrt(power)))
+        waveform = read_training_sound(path, "remove it")
+        piece_power = power(waveform)
+        if piece_power > 0:
+            pieces.append(waveform / np.float32(np.sqrt(piece_power)))
     if not pieces:
         raise CorpusError(f"there is no noise to train with in {folder}: put .opus files there")
     return np.concatenate(pieces)

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from engine.speech.offline import speech_mask
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
-from models.sound.augment import CorpusError
-from models.sound.conditions import opus
+from models.sound.degradations import opus
+from models.sound.files import CorpusError, read_training_sound
 
 MAX_CODED_S = 30  # a speaker's speech after the codec: enough for any crop
 CODED_LEVELS = (1.0, 0.98)  # of libsndfile: 6 and 11 kbit/s of file, measured on one recording
@@ -97,18 +96,8 @@ def _masked(
     ordered = sorted(paths, key=lambda p: p.stat().st_size)
     for i in range(0, len(ordered), BATCH_FILES):
         group = ordered[i : i + BATCH_FILES]
-        waveforms = [_decoded(p) for p in group]
+        waveforms = [read_training_sound(p, "fetch the data again") for p in group]
         yield from zip(group, waveforms, speech_mask(waveforms, vad), strict=True)
-
-
-def _decoded(path: Path) -> Float32:
-    try:
-        waveform, rate_hz = sf.read(path, dtype="float32")
-    except sf.LibsndfileError as error:
-        raise CorpusError(f"{path} cannot be read ({error}): fetch the data again") from error
-    if rate_hz != SAMPLE_RATE_HZ or waveform.ndim != 1:
-        raise CorpusError(f"{path} is not mono at {SAMPLE_RATE_HZ} Hz: convert it")
-    return np.asarray(waveform, np.float32)
 
 
 class Corpus:

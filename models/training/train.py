@@ -194,7 +194,7 @@ def prepare_data(config: Config) -> None:
     """Everything a run reads, made once: speech, coded copies, rooms, noise, teacher targets.
 
     Raises :class:`TrainingError` for a cache that was made from something else, and
-    :class:`models.sound.corpus.CorpusError` for speech or noise that is missing or cannot be read.
+    :class:`models.sound.files.CorpusError` for speech or noise that is missing or cannot be read.
     """
     data, cache = config.data, config.data.cache
     indexed, manifest = (cache / "index.csv").exists(), data.root / "train" / "manifest.csv"

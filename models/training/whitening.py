@@ -24,10 +24,10 @@ from tqdm import tqdm
 
 from engine.errors import VoxwatchError
 from engine.speech.vad import SAMPLE_RATE_HZ
-from models.calibration.trials import Degrade, TrainingConditions
 from models.network.checkpoint import load_trained
 from models.network.frontend import LogMel
 from models.network.next_tdnn import NeXtTDNN
+from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
 CROPS_S = (2.0, 3.0)  # in turn

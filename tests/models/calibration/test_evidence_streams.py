@@ -23,7 +23,7 @@ from models.calibration.evidence_streams import (
     streams,
     talks,
 )
-from models.calibration.trials import TrainingConditions
+from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
 
 Float32 = NDArray[np.float32]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
 from models.calibration import trials as cutting
+from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
 
 RATE = 16000
@@ -55,7 +55,7 @@ def test_no_duration_is_tied_to_a_condition(
         progress=False,
     )
     for seconds in cutting.DEGRADED_S[:3]:
-        assert turns[round(seconds * RATE)] == set(range(cutting.TrainingConditions.KINDS))
+        assert turns[round(seconds * RATE)] == set(range(TrainingConditions.KINDS))
 
 
 def test_enrolment_and_test_share_no_utterance(
@@ -108,13 +108,3 @@ def test_weights_give_every_duration_condition_and_speaker_its_share(
         cell = one & (enrolled == 3.0)
         speakers = [weights[cell & (speaker == s)].sum() for s in np.unique(speaker[cell])]
         np.testing.assert_allclose(speakers, speakers[0])
-
-
-@pytest.mark.parametrize("turn", range(cutting.TrainingConditions.KINDS))
-def test_conditions_change_the_sound_and_not_its_length(corpus_cache: Path, turn: int) -> None:
-    speech = np.sin(np.arange(RATE) / 5).astype(np.float32) * np.float32(0.3)
-    degraded = cutting.TrainingConditions(corpus_cache)(speech, turn, np.random.default_rng(turn))
-    assert degraded.shape == speech.shape
-    assert degraded.dtype == np.float32
-    assert np.isfinite(degraded).all()
-    assert np.abs(degraded - speech).max() > 0.01

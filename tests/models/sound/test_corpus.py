@@ -12,8 +12,8 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from models.sound import corpus as corpora
-from models.sound.augment import CorpusError
 from models.sound.corpus import Corpus, is_coded, prepare, prepare_coded
+from models.sound.files import CorpusError
 
 Float32 = NDArray[np.float32]
 RATE_HZ = 16_000

@@ -18,8 +18,8 @@ import torch
 from typer.testing import CliRunner, Result
 
 from models.cli import app
-from models.sound.augment import CorpusError
 from models.sound.corpus import Corpus
+from models.sound.files import CorpusError
 from models.training.train import (
     Config,
     Learner,

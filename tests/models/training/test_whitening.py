@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.calibration.trials import TrainingConditions
 from models.network.checkpoint import load_trained
 from models.network.next_tdnn import NeXtTDNN
+from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
 from models.training.whitening import (
     WhiteningError,
