@@ -47,10 +47,10 @@ from models.evaluation.evaluate import (
     parse_durations,
     settings,
 )
-from models.evaluation.metrics import interval
 from models.evaluation.report import Figure, duration_name, shown
 from models.evaluation.scoring import Cell, in_mean, score_lists
 from models.evaluation.segments import Embedder, Float32, Float64, Ints, embed_trials
+from models.metrics import interval
 from models.sound.conditions import Condition, Degradation
 
 VERSION = "0.1.4"

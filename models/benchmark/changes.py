@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from models.benchmark.figures import Draws, percent, rate, ratio
 from models.benchmark.run import Result
 from models.benchmark.tables import PER_HOUR, Cells, Table
-from models.evaluation.metrics import draw_speakers
 from models.evaluation.rttm import RttmError, Turns
 from models.evaluation.segmentation import TOLERANCES_S, find_changes, overlap
+from models.metrics import draw_speakers
 
 SEVERAL = ("takeover", "alternation", "meeting")  # kinds where voices take turns
 

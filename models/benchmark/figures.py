@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.benchmark.truth import Truth
-from models.evaluation.metrics import draw_speakers, interval
 from models.evaluation.report import Figure
+from models.metrics import draw_speakers, interval
 
 Float64 = NDArray[np.float64]
 RULE_OF_THREE = 3.0  # events that never happened in N tries: under 3/N with 95 % confidence

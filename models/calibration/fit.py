@@ -31,7 +31,7 @@ from scipy.optimize import minimize, minimize_scalar
 from engine.model.bundle import Calibration
 from engine.scoring.scorer import llr, speech_gain
 from models.calibration.trials import WHOLE
-from models.evaluation.metrics import measure
+from models.metrics import measure
 
 HALF_SPEECH_S = (0.05, 20.0)
 RIDGE = 1e-4  # on standardised coefficients: only to keep collinear terms from running off

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from models.evaluation.metrics import det_curve
 from models.evaluation.scoring import Cell
+from models.metrics import det_curve
 
 COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#8e5ea2", "#d98324", "#4a4a4a")
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)

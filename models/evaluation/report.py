@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation import plots
-from models.evaluation.metrics import interval
 from models.evaluation.scoring import (
     MEAN_TARGETS,
     Cell,
@@ -25,6 +24,7 @@ from models.evaluation.scoring import (
     mean,
     pooled_min_cllr,
 )
+from models.metrics import interval
 
 MEAN = "mean"
 TITLES = {

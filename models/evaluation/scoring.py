@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.speech.vad import SAMPLE_RATE_HZ
-from models.evaluation import metrics
+from models import metrics
 from models.evaluation.segments import Cuts, Embedder, Embeddings, Float64, Ints, Key, resolve
 from models.evaluation.trials import TrialList, speakers_of
 from models.sound.conditions import Condition

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from engine.errors import VoxwatchError
 from engine.speech.vad import SAMPLE_RATE_HZ
-from models.evaluation.metrics import measure
+from models.metrics import measure
 from models.network.checkpoint import CheckpointError, read_checkpoint
 from models.network.frontend import LogMel
 from models.network.next_tdnn import Architecture, NeXtTDNN

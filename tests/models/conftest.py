@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from engine.speech.vad import SAMPLE_RATE_HZ
 from models.benchmark.truth import Truth
 from models.evaluation import segments
-from models.evaluation.metrics import measure
 from models.evaluation.scoring import Cell, Scored
+from models.metrics import measure
 from models.network.architectures import ARCHITECTURES
 from models.network.next_tdnn import Architecture, NeXtTDNN
 from models.sound.corpus import Corpus

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.scoring.scorer import llr, speech_gain
 from models.calibration import fit as fitting
 from models.calibration.fit import Fitted, Trials, cross_validate, deal_folds, fit, ratios, table
-from models.evaluation.metrics import measure
+from models.metrics import measure
 
 
 def simulated(seed: int, speakers: int = 60, shift: float = 0.0) -> tuple[Trials, NDArray[Any]]:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.scoring.scorer import Scores
-from models.evaluation.metrics import LLR_METRICS, ORDER_METRICS, measure
 from models.evaluation.scoring import (
     MEAN_TARGETS,
     Cell,
@@ -25,6 +24,7 @@ from models.evaluation.scoring import (
 )
 from models.evaluation.segments import FULL, Cuts, Embeddings
 from models.evaluation.trials import Trial, TrialList
+from models.metrics import LLR_METRICS, ORDER_METRICS, measure
 
 RATE_HZ = 16_000
 Array = NDArray[np.float64]

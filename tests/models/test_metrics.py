@@ -7,7 +7,7 @@ from scipy.integrate import quad
 from scipy.optimize import isotonic_regression
 from scipy.stats import norm
 
-from models.evaluation import metrics
+from models import metrics
 
 few_examples = settings(max_examples=40, deadline=None)
 METRICS = {*metrics.ORDER_METRICS, *metrics.LLR_METRICS}
