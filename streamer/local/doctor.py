@@ -27,6 +27,7 @@ from engine.model.encoder import Encoder
 from engine.model.providers import CUDA_DRIVER, PROVIDERS, Provider, open_session
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
 from streamer.config import Config, check_exposure
+from streamer.local.runtime import Runtime, installed_runtime
 from streamer.store.keys import KEY_FILE, load_key
 from streamer.store.store import Store
 
@@ -52,6 +53,7 @@ class Check:
 def check_all(config: Config, env: Mapping[str, str], now: float) -> Iterator[Check]:
     """All checks, each as soon as it is done; ``now`` in seconds since 1970."""
     yield microphone()
+    yield runtime(installed_runtime())
     yield from model(config)
     yield store(config, env, now)
     yield exposure(config)
@@ -76,6 +78,20 @@ def microphone() -> Check:
         return Check(name, None, "no input device", advice)
     names = ", ".join(str(device["name"]) for device in devices)
     return Check(name, True, f"{len(devices)} found: {names}")
+
+
+def runtime(installed: Runtime) -> Check:
+    """Which onnxruntime computes, and what a GPU would need of this machine."""
+    name = "onnxruntime"
+    if len(installed.packages) > 1:
+        both = " and ".join(installed.packages)
+        advice = f"`pip uninstall {' '.join(installed.packages)}`, then install voxwatch again"
+        return Check(name, False, f"{both} are both installed and overwrite each other", advice)
+    which = f"{''.join(installed.packages) or 'of another package'} {installed.version}"
+    if not installed.cuda:
+        return Check(name, True, f"{which}, which uses no NVIDIA GPU")
+    needs = f"a GPU needs NVIDIA's driver, CUDA {installed.cuda} and cuDNN {installed.cudnn}"
+    return Check(name, True, f"{which}; {needs}, which voxwatch's extra `gpu` installs")
 
 
 def model(config: Config) -> Iterator[Check]:
@@ -200,7 +216,7 @@ def _embedding_s(encoder: Encoder) -> float:
 def _unavailable(provider: Provider) -> str:
     """Why it makes no sense to try ``provider``, or nothing."""
     if PROVIDERS[provider] not in ort.get_available_providers():
-        return "onnxruntime was built without it (the package onnxruntime-gpu has it)"
+        return "this onnxruntime was built without it"
     if provider != "cpu":
         try:
             ctypes.CDLL(CUDA_DRIVER)

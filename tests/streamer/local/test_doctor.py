@@ -26,6 +26,7 @@ from engine.scoring.voiceprints import Prototype
 from streamer.config import Config
 from streamer.local import doctor
 from streamer.local.doctor import RELEASED, Check, check_all
+from streamer.local.runtime import Runtime
 from streamer.store.keys import KEY_FILE, load_key
 from streamer.store.store import Consent, Store
 
@@ -58,6 +59,7 @@ def test_a_fresh_machine_has_nothing_wrong(config: Config, monkeypatch: Any) -> 
     config = msgspec.structs.replace(config, provider="cpu")
     checks = said(check_all(config, {}, NOW))
     assert [name for name, check in checks.items() if check.ok] == [
+        "onnxruntime",
         "model",
         "provider cpu",
         "exposure",
@@ -108,6 +110,25 @@ def test_a_sound_system_that_fails_is_told(monkeypatch: Any) -> None:
 
 
 # Model and providers
+
+
+def test_it_says_what_a_gpu_needs() -> None:
+    check = doctor.runtime(Runtime(("onnxruntime-gpu",), "1.31.1", cuda="13.0", cudnn="9"))
+    assert check.ok
+    assert check.detail.startswith("onnxruntime-gpu 1.31.1; a GPU needs")
+    assert "CUDA 13.0 and cuDNN 9" in check.detail
+    assert "`gpu`" in check.detail
+
+
+def test_an_onnxruntime_without_gpus_is_in_order() -> None:
+    check = doctor.runtime(Runtime(("onnxruntime",), "1.32.0"))
+    assert check == Check("onnxruntime", True, "onnxruntime 1.32.0, which uses no NVIDIA GPU")
+
+
+def test_two_that_overwrite_each_other_are_wrong() -> None:
+    check = doctor.runtime(Runtime(("onnxruntime", "onnxruntime-gpu"), "1.31.1", cuda="13.0"))
+    assert check.ok is False
+    assert "pip uninstall onnxruntime onnxruntime-gpu" in check.advice
 
 
 @pytest.mark.usefixtures("driverless")
