@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Sequence
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
@@ -17,6 +18,7 @@ from websockets.server import ServerProtocol
 from engine import events
 from streamer.server.auth import NOBODY, Role
 from streamer.server.outbox import Message, Outbox
+from streamer.tasks import beside
 from streamer.wire.messages import WireError
 from streamer.wire.requests import Target
 
@@ -128,9 +130,15 @@ class Connection(ServerConnection):
             async with asyncio.timeout(PART_S):
                 if texts:
                     await self.say(texts)
-                await self.close(code, reason)
+                await beside(self.close(code, reason), self._let_go())
         except (TimeoutError, ConnectionClosed):
             self.transport.abort()
+
+    async def _let_go(self) -> None:
+        """Drop what still comes: the client's close frame lies behind what it was sending."""
+        with contextlib.suppress(EOFError, UnicodeDecodeError, TooManyFragments):
+            while True:
+                await self.recv_messages.get()
 
     async def keepalive(self) -> None:
         """Find out when nobody is there any more: cut off a client that a ping does not stir.
