@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -19,7 +21,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.model.bundle import Bundle
-from streamer.cli import OFFLINE, load_offline
+from streamer.cli import OFFLINE, load_offline, main
 
 Float32 = NDArray[np.float32]
 Speak = Callable[..., Path]
@@ -42,7 +44,26 @@ SERVING = {
 }
 
 
-def voxwatch(*arguments: object, **settings: str) -> Done:
+def voxwatch(*arguments: object) -> Done:
+    """Run the command through `main`, as its script does, but in this process.
+
+    A failure that `main` does not turn into a line is raised: a user would see a traceback.
+    """
+    said, complained = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(complained),
+    ):
+        patch.setattr(sys, "argv", ["voxwatch", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+    status = end.value.code or 0
+    assert isinstance(status, int)
+    return Done(COMMAND, status, said.getvalue(), complained.getvalue())
+
+
+def voxwatch_process(*arguments: object, **settings: str) -> Done:
     """Run the command in a process of its own, as a user would."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
@@ -65,9 +86,9 @@ def refused(done: Done) -> str:
 
 @pytest.fixture
 def verify(spectral_bundle: Bundle) -> Callable[..., Done]:
-    def run(enroll: Path, test: Path, *more: object) -> Done:
+    def run(enroll: Path, test: Path, *more: object, by: Callable[..., Done] = voxwatch) -> Done:
         arguments = ["--enroll", enroll, "--test", test, "--bundle", spectral_bundle.folder]
-        return voxwatch("verify", *arguments, *more)
+        return by("verify", *arguments, *more)
 
     return run
 
@@ -79,7 +100,7 @@ Verify = Callable[..., Done]
 
 
 def test_help_lists_every_command_with_its_summary() -> None:
-    done = voxwatch("--help")
+    done = voxwatch_process("--help")
     assert done.returncode == 0
     for name, summary in (OFFLINE | SERVING).items():
         assert re.search(rf"^  {name} +{re.escape(summary[:40])}", done.stdout, re.MULTILINE)
@@ -99,7 +120,7 @@ def test_each_command_has_help_with_an_example(name: str) -> None:
 
 
 def test_version() -> None:
-    done = voxwatch("--version")
+    done = voxwatch_process("--version")
     assert done.returncode == 0
     assert re.fullmatch(r"voxwatch \d+\.\d+\.\d+\n", done.stdout)
 
@@ -119,7 +140,7 @@ def test_a_misspelt_command_is_suggested() -> None:
 
 def test_shells_complete_commands_and_options() -> None:
     def complete(words: str, at: int) -> str:
-        return voxwatch(
+        return voxwatch_process(
             _VOXWATCH_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(at)
         ).stdout
 
@@ -148,7 +169,7 @@ def test_without_the_training_extra_one_line_says_what_to_install(tmp_path: Path
         """)
     )
     path = f"{tmp_path}{os.pathsep}{ROOT}"
-    line = refused(voxwatch("train", tmp_path / "config.toml", PYTHONPATH=path))
+    line = refused(voxwatch_process("train", tmp_path / "config.toml", PYTHONPATH=path))
     assert line.endswith("pip install 'voxwatch[train]'")
 
 
@@ -176,11 +197,11 @@ def test_an_interrupt_ends_with_130_and_no_traceback() -> None:
 
 def test_a_match_exits_0_and_anything_else_1(verify: Verify, speak: Speak) -> None:
     enroll = speak("a0.wav", "anna")
-    same = verify(enroll, speak("a1.wav", "anna", seed=1))
+    same = verify(enroll, speak("a1.wav", "anna", seed=1), by=voxwatch_process)
     assert same.returncode == 0
     assert same.stderr == ""
     assert re.search(r"^decision +match$", same.stdout, re.MULTILINE)
-    other = verify(enroll, speak("b.wav", "bert"))
+    other = verify(enroll, speak("b.wav", "bert"), by=voxwatch_process)
     assert other.returncode == 1
     assert re.search(r"^decision +mismatch$", other.stdout, re.MULTILINE)
 
@@ -296,7 +317,9 @@ def test_a_truncated_flac(
 
 
 def test_a_file_that_is_not_there(verify: Verify, speak: Speak, tmp_path: Path) -> None:
-    assert "no such file" in refused(verify(speak("a.wav", "anna"), tmp_path / "none.wav"))
+    missing = tmp_path / "none.wav"
+    done = verify(speak("a.wav", "anna"), missing, by=voxwatch_process)
+    assert "no such file" in refused(done)
 
 
 def test_a_name_with_a_line_break_stays_one_line(
