@@ -27,7 +27,7 @@ from engine.audio.pcm import Encoding
 from streamer.client.connection import ConnectionFailed, ServerError, dial
 from streamer.client.control import control, monitor
 from streamer.client.stream import ClientStream, Timing
-from streamer.wire import messages, requests
+from streamer.wire import messages, parsing, requests
 
 __all__ = ["ClientStream", "ConnectionFailed", "EnrollStream", "ServerError", "Timing"]
 __all__ += ["VerifyStream", "connect", "control", "enroll", "monitor"]
@@ -77,7 +77,7 @@ async def connect(
     )
     call = partial(dial, url, "/v1/stream", token=token, tls=tls, ping_s=None)
     async with VerifyStream(
-        call, start, messages.decode, messages.Ready, timing or Timing()
+        call, start, parsing.decode, messages.Ready, timing or Timing()
     ) as stream:
         yield stream
 
@@ -115,7 +115,7 @@ async def enroll(
         channel=channel,
     )
     call = partial(dial, url, "/v1/enroll", token=token, tls=tls, ping_s=None)
-    decode = messages.decode_enrolment
+    decode = parsing.decode_enrolment
     async with EnrollStream(
         call, start, decode, messages.EnrollReady, timing or Timing()
     ) as stream:

@@ -31,7 +31,7 @@ from streamer.client.inbox import Inbox, Message
 from streamer.client.resend import ResendBuffer
 from streamer.sources.file import SAMPLE_BYTES
 from streamer.tasks import beside
-from streamer.wire import messages, requests
+from streamer.wire import messages, parsing, requests
 
 # Sound beyond what the server buffers would wait in the sockets, and our pings behind it.
 # An event is due every 2 s of media time: the least window lets it come.
@@ -217,7 +217,7 @@ class ClientStream(Generic[Ready, Message]):
 
     def _accept(self, message: Any) -> None:
         """Take in one message."""
-        if messages.is_last(message):
+        if parsing.is_last(message):
             raise ServerError(message.code, message.message)
         if not self._inbox.add(message):
             return
@@ -273,7 +273,7 @@ class ClientStream(Generic[Ready, Message]):
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await connection.send(msgspec.json.encode({"type": "start", **start}), text=True)
                 first = self._decode(await connection.recv())
-            if messages.is_last(first):
+            if parsing.is_last(first):
                 raise ServerError(first.code, first.message)
             if not isinstance(first, self._kind):
                 raise ConnectionFailed("the server did not begin with `ready`: is it voxwatch?")

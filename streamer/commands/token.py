@@ -16,7 +16,7 @@ app = typer.Typer(
 
 
 class RoleChoice(StrEnum):
-    """The roles of `streamer.server.auth`, as an enumeration: typer takes no list of literals."""
+    """The roles of the wire, as an enumeration: typer takes no list of literals."""
 
     STREAM = "stream"
     ENROL = "enrol"

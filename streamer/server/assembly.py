@@ -51,7 +51,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
     model = _model(backend)
     return Context(
         config=config,
-        server=f"{messages.SERVER} {importlib.metadata.version('voxwatch')}",
+        server=f"voxwatch {importlib.metadata.version('voxwatch')}",
         model=model,
         operating_points=_operating_points(backend.bundle),
         scorer=scorer,

@@ -18,12 +18,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-Role = Literal["stream", "enrol", "monitor", "admin"]
+from streamer.wire.requests import Role
 
 ROLES: frozenset[Role] = frozenset(get_args(Role))
 NOBODY: frozenset[Role] = frozenset()

@@ -16,11 +16,12 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from engine import events
-from streamer.server.auth import NOBODY, Role
+from streamer.server.auth import NOBODY
 from streamer.server.outbox import Message, Outbox
 from streamer.tasks import beside
-from streamer.wire.messages import WireError
-from streamer.wire.requests import Target
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import Target
+from streamer.wire.requests import Role
 
 # Four seconds of 16 kHz, 16 bit each way: more would only hide that one side is behind.
 KERNEL_BYTES = 1 << 17

@@ -11,14 +11,15 @@ from typing import Any
 import msgspec
 
 from engine.decisions.config import DecisionConfig
-from streamer.server.auth import URL_TOKEN_S, Role
+from streamer.server.auth import URL_TOKEN_S
 from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
 from streamer.server.enroll import CODES
 from streamer.server.streams import Streams
 from streamer.store.store import Profile, StoreError
-from streamer.wire.messages import WireError
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import parse_request
 from streamer.wire.requests import (
     Authenticate,
     Delete,
@@ -26,10 +27,10 @@ from streamer.wire.requests import (
     ListProfiles,
     ListStreams,
     Request,
+    Role,
     ShowProfile,
     Status,
     UrlToken,
-    parse_request,
 )
 
 log = logging.getLogger("voxwatch.server")

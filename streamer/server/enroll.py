@@ -30,15 +30,9 @@ from streamer.store.store import (
 )
 from streamer.tasks import beside
 from streamer.wire import messages
-from streamer.wire.messages import WireError
-from streamer.wire.requests import (
-    Close,
-    Configure,
-    Finalize,
-    StartEnroll,
-    StreamControl,
-    parse_enrolment,
-)
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import parse_enrolment
+from streamer.wire.requests import Close, Configure, Finalize, StartEnroll, StreamControl
 
 log = logging.getLogger("voxwatch.server")
 

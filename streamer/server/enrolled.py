@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.scoring.scorer import Scorer, Sides
 from streamer.store.store import BadName, OtherModel, Store, StoreError, UnknownSpeaker, clean_name
-from streamer.wire.messages import WireError
+from streamer.wire.errors import WireError
 
 
 class EnrolledVoices:

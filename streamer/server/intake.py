@@ -12,8 +12,9 @@ from engine.serving.engine import Stream
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.idle_limit import IdleLimit
-from streamer.wire.messages import WireError
-from streamer.wire.requests import StartEnroll, StartStream, StreamControl, parse_control
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import parse_control
+from streamer.wire.requests import StartEnroll, StartStream, StreamControl
 
 SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 A = {"stream": "a stream", "enrolment": "an enrolment"}

@@ -26,8 +26,9 @@ from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.outbox import Message, Outbox
 from streamer.wire import messages
-from streamer.wire.messages import WireError
-from streamer.wire.requests import Close, Configure, Finalize, StartStream, StreamControl, claims_of
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import claims_of
+from streamer.wire.requests import Close, Configure, Finalize, StartStream, StreamControl
 
 log = logging.getLogger("voxwatch.server")
 

@@ -11,8 +11,8 @@ from streamer.server.outbox import Message
 from streamer.server.streams import Streams
 from streamer.tasks import beside
 from streamer.wire import messages
-from streamer.wire.messages import WireError
-from streamer.wire.requests import Target
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import Target
 
 KNOWN = frozenset({"stream", "levels"})
 

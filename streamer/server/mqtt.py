@@ -25,7 +25,7 @@ from streamer.server.hub import Hub, Subscription
 from streamer.server.outbox import Sent
 from streamer.tasks import beside
 from streamer.wire import messages
-from streamer.wire.messages import WireError
+from streamer.wire.errors import WireError
 
 log = logging.getLogger("voxwatch.mqtt")
 

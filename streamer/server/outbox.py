@@ -14,7 +14,8 @@ from typing import NamedTuple, NoReturn
 import msgspec
 
 from engine import events
-from streamer.wire.messages import Level, WireError
+from streamer.wire.errors import WireError
+from streamer.wire.messages import Level
 
 _NUMBER = b'"seq":'  # the field that follows the tag: nothing that a client said stands before it
 

@@ -20,7 +20,7 @@ from engine.errors import VoxwatchError
 from streamer.config import Config, Mqtt, check_exposure
 from streamer.server import metrics
 from streamer.server.assembly import assemble, tls_context
-from streamer.server.auth import Role, origin_allowed
+from streamer.server.auth import origin_allowed
 from streamer.server.connection import Connection
 from streamer.server.control import Control
 from streamer.server.enroll import enroll
@@ -28,9 +28,10 @@ from streamer.server.monitor import monitor
 from streamer.server.pages import Pages, dashboard_folder, respond
 from streamer.server.streams import Streams
 from streamer.store.store import StoreError
-from streamer.wire import messages
-from streamer.wire.messages import WireError
-from streamer.wire.requests import Target, parse_target
+from streamer.wire import errors
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import Target, parse_target
+from streamer.wire.requests import Role
 
 log = logging.getLogger("voxwatch.server")
 
@@ -166,14 +167,14 @@ class Server:
             async with asyncio.timeout(self._drain_s):
                 await self.streams.retire()
                 await self.streams.empty()
-        self._listener.close(code=messages.GOING_AWAY, reason="shutting-down")
+        self._listener.close(code=errors.GOING_AWAY, reason="shutting-down")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
                 await asyncio.shield(self._listener.wait_closed())
         for connection in list(self._listener.all_connections):
             connection.transport.abort()
         for stream in self.streams.all():
-            self.streams.remove(stream, messages.GOING_AWAY)
+            self.streams.remove(stream, errors.GOING_AWAY)
         await self._listener.wait_closed()
 
     async def _watch(self) -> None:

@@ -13,14 +13,10 @@ from streamer.server.context import Context
 from streamer.server.descriptions import opened, ready
 from streamer.server.live_stream import LiveStream
 from streamer.server.outbox import Message, Outbox
-from streamer.wire.messages import GOING_AWAY, INTERNAL, Closed, WireError
-from streamer.wire.requests import (
-    StartStream,
-    Target,
-    claims_of,
-    parse_start,
-    start_from_query,
-)
+from streamer.wire.errors import GOING_AWAY, INTERNAL, WireError
+from streamer.wire.messages import Closed
+from streamer.wire.parsing import Target, claims_of, parse_start, start_from_query
+from streamer.wire.requests import StartStream
 
 log = logging.getLogger("voxwatch.server")
 

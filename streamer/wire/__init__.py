@@ -1,1 +1,1 @@
-"""Messages and requests of the wire, and nothing else."""
+"""Wire version 1: its messages, requests and error codes, and how text becomes one of them."""

@@ -1,76 +1,16 @@
-"""Wire version 1: what the server says, its error codes, and how clients read it. Sans-IO.
+"""What the server says in wire version 1. What a client says is in :mod:`streamer.wire.requests`.
 
-JSON text messages; sound goes as binary ones. What a client says is in
-:mod:`streamer.wire.requests`. Whatever cannot be read raises :class:`WireError` and nothing else,
-with the code that goes over the wire and, in ``CLOSE_CODES``, the WebSocket close code that
-follows it (RFC 6455, section 7.4.1).
-
-A message of the server has ``type``, ``seq`` and ``t`` (media seconds). The engine's events
-go as they are; the messages here are those that only a server has.
+A message has ``type``, ``seq`` and ``t`` (media seconds). The engine's events go as they are;
+the messages here are those that only a server has.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from engine import events
-from engine.errors import VoxwatchError
-
-SERVER = "voxwatch"
-VERSION = 1
-MAX_TOLD = 200  # characters of a parser's complaint that are passed on
-
-POLICY, TRY_LATER, GOING_AWAY, INTERNAL = 1008, 1013, 1001, 1011
-CLOSE_CODES: dict[str, int] = {
-    "binary-before-start": 1003,
-    "wrong-frame": 1003,
-    "text-not-utf8": 1007,
-    "message-too-big": 1009,
-    "bad-start": POLICY,
-    "unknown-encoding": POLICY,
-    "bad-rate": POLICY,
-    "bad-parameter": POLICY,
-    "unknown-speaker": POLICY,
-    "unusable-voiceprint": POLICY,
-    "too-many-claims": POLICY,
-    "bad-message": POLICY,
-    "unknown-control": POLICY,
-    "second-start": POLICY,
-    "bad-sound": POLICY,
-    "unknown-session": POLICY,
-    "gap": POLICY,
-    "taken-over": POLICY,
-    "unauthorised": POLICY,
-    "idle": POLICY,
-    "stream-too-long": POLICY,
-    "audio-quota": POLICY,
-    "slow-consumer": POLICY,
-    "consent-missing": POLICY,
-    "name-taken": POLICY,
-    "bad-name": POLICY,
-    "overloaded": TRY_LATER,
-    "shutting-down": GOING_AWAY,
-    "store-failed": INTERNAL,
-    "engine-failed": INTERNAL,
-}
-# An `error` with one of these codes is the last message of its connection; any other
-# (`window-failed`, `claim-ended`) is news of a stream that goes on.
-
-
-class WireError(VoxwatchError):
-    """What the other side sent or asked for cannot be; ``code`` is told over the wire."""
-
-    def __init__(self, code: str, message: str, request_id: Any = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.request_id = request_id  # of a control request that could be read that far
-
-    @property
-    def close_code(self) -> int:
-        """The WebSocket close code that follows."""
-        return CLOSE_CODES.get(self.code, POLICY)
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,31 +175,3 @@ EnrollMessage = (
     EnrollReady | EnrolledAs | events.Progress | events.Refused | events.Failure | events.Lag
 )
 ServerMessage = StreamMessage | EnrollMessage
-
-_STREAM: msgspec.json.Decoder[StreamMessage] = msgspec.json.Decoder(StreamMessage)
-_ENROLL: msgspec.json.Decoder[EnrollMessage] = msgspec.json.Decoder(EnrollMessage)
-
-
-def decode(text: str | bytes) -> StreamMessage:
-    """What the server said on a stream's connection. Raises :class:`WireError`."""
-    try:
-        return _STREAM.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError("bad-message", f"not a message of a stream: {_told(error)}") from error
-
-
-def decode_enrolment(text: str | bytes) -> EnrollMessage:
-    """What the server said on an enrolment's connection. Raises :class:`WireError`."""
-    try:
-        return _ENROLL.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError("bad-message", f"not a message of an enrolment: {_told(error)}") from error
-
-
-def is_last(message: ServerMessage) -> bool:
-    """Whether the connection closes after this message because of an error."""
-    return isinstance(message, events.Failure) and message.code in CLOSE_CODES
-
-
-def _told(error: BaseException) -> str:
-    return str(error)[:MAX_TOLD]

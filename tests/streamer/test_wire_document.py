@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from streamer.wire import messages, requests
+from streamer.wire import errors, messages, requests
 
 TEXT = (Path(messages.__file__).parents[1] / "WIRE.md").read_text()
 
@@ -18,7 +18,7 @@ def test_every_error_code_stands_beside_its_close_code() -> None:
     section = TEXT.split("## Errors")[1]
     rows = re.findall(r"^\| (\d{4}) \| (.*) \|$", section, re.MULTILINE)
     told = {code: int(close) for close, codes in rows for code in re.findall(r"`([^`]+)`", codes)}
-    assert told == messages.CLOSE_CODES
+    assert told == errors.CLOSE_CODES
 
 
 @pytest.mark.parametrize("message", get_args(messages.StreamEvent), ids=lambda m: m.__name__)

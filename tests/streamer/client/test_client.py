@@ -37,7 +37,7 @@ from streamer.client import (
 from streamer.client import stream as stream_module
 from streamer.config import Config
 from streamer.server.server import Server
-from streamer.wire import messages
+from streamer.wire import errors, messages
 
 MODEL = messages.Model(name="none", version="1", sha256="0" * 64, provider="cpu")
 BOUNDS = messages.Bounds(false_accept=0.01, miss=0.05, accept_llr=4.55, reject_llr=-2.99)
@@ -194,7 +194,7 @@ class Scripted:
 
     async def end(self, connection: ServerConnection, failure: Failure) -> None:
         await connection.send(msgspec.json.encode(failure).decode())
-        await connection.close(messages.CLOSE_CODES[failure.code])
+        await connection.close(errors.CLOSE_CODES[failure.code])
 
     async def enroll(self, connection: ServerConnection) -> None:
         self.starts.append(json.loads(await connection.recv()))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine import events
 from streamer.server.outbox import Message, Outbox
-from streamer.wire import messages
-from streamer.wire.messages import WireError
+from streamer.wire import parsing
+from streamer.wire.errors import WireError
 
 
 def score(t: float, speaker: str = "anna") -> Message:
@@ -54,11 +54,11 @@ def test_messages_are_numbered_when_they_are_taken() -> None:
 
 def test_the_engines_own_numbers_are_replaced() -> None:
     event = events.Vad(seq=123, t=1, speech=True, at=1)
-    assert messages.decode(Message(event).numbered(9)) == events.Vad(seq=9, t=1, speech=True, at=1)
+    assert parsing.decode(Message(event).numbered(9)) == events.Vad(seq=9, t=1, speech=True, at=1)
 
 
 def test_a_name_that_looks_like_a_number_field_stays_as_it_is() -> None:
-    told = messages.decode(score(1, '","seq":7,"x":"').numbered(3))
+    told = parsing.decode(score(1, '","seq":7,"x":"').numbered(3))
     assert isinstance(told, events.Score)
     assert (told.seq, told.speaker) == (3, '","seq":7,"x":"')
 

@@ -37,8 +37,8 @@ from streamer.config import Config
 from streamer.server.auth import Token
 from streamer.server.enrolled import EnrolledVoices
 from streamer.server.server import Server
-from streamer.wire import messages
-from streamer.wire.messages import WireError
+from streamer.wire import parsing
+from streamer.wire.errors import WireError
 
 CONSENT = {"given": True, "text_version": "2026-11"}
 
@@ -80,7 +80,7 @@ async def test_a_claim_from_start_to_summary(
     enrol(server, "anna")
     async with dial(server, claim="anna", label="desk 3") as client:
         ready = await client.hear()
-        assert messages.decode(json.dumps(ready))
+        assert parsing.decode(json.dumps(ready))
         assert (ready["type"], ready["seq"], ready["mode"]) == ("ready", 0, "verify")
         assert (ready["claims"], ready["received_bytes"], ready["resumed"]) == (["anna"], 0, False)
         assert ready["bounds"]["accept_llr"] > 0 > ready["bounds"]["reject_llr"]
@@ -88,7 +88,7 @@ async def test_a_claim_from_start_to_summary(
         await client.say(type="finalize")
         assert await client.rest() == 1000
     for message in client.seen:
-        messages.decode(json.dumps(message))
+        parsing.decode(json.dumps(message))
     assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
     assert client.seen[-1]["type"] == "summary"
     assert client.seen[-1]["received_s"] == pytest.approx(11.0)
@@ -216,7 +216,7 @@ async def test_enrolment_stores_a_voiceprint(server: Server, dial: Any, pcm: Any
         await client.sound(pcm("anna", 26.0))
         assert await client.rest() == 1000
     for message in client.seen:
-        messages.decode_enrolment(json.dumps(message))
+        parsing.decode_enrolment(json.dumps(message))
     assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
     assert client.of("progress")[-1]["percent"] > 90
     enrolled = client.seen[-1]

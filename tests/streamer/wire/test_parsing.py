@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import events
-from streamer.wire import messages, requests
-from streamer.wire.messages import WireError
+from streamer.wire import errors, messages, parsing, requests
+from streamer.wire.errors import WireError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -32,13 +32,13 @@ NEARLY = st.dictionaries(
     st.sampled_from(FIELDS), JSON | st.sampled_from(TYPES) | st.floats(0, 5) | st.integers(0, 9)
 )
 READERS: list[Callable[[str], Any]] = [
-    requests.parse_start,
-    requests.parse_enrolment,
-    requests.parse_control,
-    requests.parse_request,
-    messages.decode,
-    messages.decode_enrolment,
-    requests.parse_target,
+    parsing.parse_start,
+    parsing.parse_enrolment,
+    parsing.parse_control,
+    parsing.parse_request,
+    parsing.decode,
+    parsing.decode_enrolment,
+    parsing.parse_target,
 ]
 readers = pytest.mark.parametrize("read", READERS, ids=lambda f: f.__name__)
 
@@ -46,7 +46,7 @@ readers = pytest.mark.parametrize("read", READERS, ids=lambda f: f.__name__)
 def code_of(call: Callable[[], Any]) -> str:
     with pytest.raises(WireError) as caught:
         call()
-    assert caught.value.code in messages.CLOSE_CODES
+    assert caught.value.code in errors.CLOSE_CODES
     assert "\n" not in str(caught.value)
     return caught.value.code
 
@@ -65,7 +65,7 @@ def test_no_text_raises_anything_but_a_wire_error(read: Callable[[str], Any], te
     ids=["deep list", "deep object", "long number", "infinite", "half a pair", "surrogate", "%ff"],
 )
 def test_hostile_texts_are_refused(read: Callable[[str], Any], text: str) -> None:
-    if read is requests.parse_target and "%" not in text:
+    if read is parsing.parse_target and "%" not in text:
         return  # a path of any other characters is a path
     assert code_of(lambda: read(text)) in {"bad-message", "bad-parameter"}
 
@@ -73,28 +73,28 @@ def test_hostile_texts_are_refused(read: Callable[[str], Any], text: str) -> Non
 @given(query=st.dictionaries(st.sampled_from(FIELDS) | st.text(), st.text()))
 def test_no_query_raises_anything_but_a_wire_error(query: dict[str, str]) -> None:
     with suppress(WireError):
-        start = requests.start_from_query(query)
-        requests.claims_of(start.claim, 64)
+        start = parsing.start_from_query(query)
+        parsing.claims_of(start.claim, 64)
 
 
 @given(claim=st.text() | st.lists(st.text()) | st.lists(JSON).map(json.dumps))
 def test_a_claim_is_a_bounded_list_of_names(claim: str | list[str]) -> None:
     with suppress(WireError):
-        names = requests.claims_of(claim, 3)
+        names = parsing.claims_of(claim, 3)
         assert len(names) <= 3
         assert all(name == name.strip() and name for name in names)
         assert len(set(names)) == len(names)
 
 
 def test_a_query_and_a_message_start_alike() -> None:
-    target = requests.parse_target(
+    target = parsing.parse_target(
         "/v1/stream?encoding=mulaw&sample_rate=8000&claim=alice,%20J%C3%BCrgen&hop_s=0.25&token=t"
     )
     assert (target.path, target.token) == ("/v1/stream", "t")
     said = {"type": "start", "encoding": "mulaw", "sample_rate": 8000, "hop_s": 0.25}
-    by_message = requests.parse_start(json.dumps({**said, "claim": ["alice", "Jürgen"]}))
-    by_query = requests.start_from_query(target.query)
-    assert requests.claims_of(by_query.claim, 9) == requests.claims_of(by_message.claim, 9)
+    by_message = parsing.parse_start(json.dumps({**said, "claim": ["alice", "Jürgen"]}))
+    by_query = parsing.start_from_query(target.query)
+    assert parsing.claims_of(by_query.claim, 9) == parsing.claims_of(by_message.claim, 9)
     assert msgspec.structs.replace(by_query, claim="") == msgspec.structs.replace(
         by_message, claim=""
     )
@@ -102,7 +102,7 @@ def test_a_query_and_a_message_start_alike() -> None:
 
 
 def test_the_defaults_are_plain_speech() -> None:
-    start = requests.parse_start('{"type":"start"}')
+    start = parsing.parse_start('{"type":"start"}')
     assert (start.encoding, start.sample_rate) == ("pcm_s16le", 16_000)
     assert (start.channels, start.channel) == (1, 0)
 
@@ -132,55 +132,55 @@ def test_the_defaults_are_plain_speech() -> None:
     ],
 )
 def test_what_a_stream_cannot_start_with(fields: dict[str, Any], code: str) -> None:
-    assert code_of(lambda: requests.parse_start(json.dumps({"type": "start", **fields}))) == code
+    assert code_of(lambda: parsing.parse_start(json.dumps({"type": "start", **fields}))) == code
 
 
 def test_what_is_wrong_with_a_field_is_said_after_its_name() -> None:
     with pytest.raises(WireError, match=r"^sample_rate: expected `int` >= 8000$"):
-        requests.parse_start('{"type":"start","sample_rate":4000}')
+        parsing.parse_start('{"type":"start","sample_rate":4000}')
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", "null", '"start"', "{}", '{"type":"finalize"}'])
 def test_a_first_message_that_is_no_start(text: str) -> None:
-    assert code_of(lambda: requests.parse_start(text)) == ("bad-start" if text else "bad-message")
+    assert code_of(lambda: parsing.parse_start(text)) == ("bad-start" if text else "bad-message")
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
 def test_a_query_has_finite_numbers(number: str) -> None:
-    assert code_of(lambda: requests.start_from_query({"window_s": number})) == "bad-parameter"
-    assert code_of(lambda: requests.start_from_query({"false_accept": number})) == "bad-parameter"
+    assert code_of(lambda: parsing.start_from_query({"window_s": number})) == "bad-parameter"
+    assert code_of(lambda: parsing.start_from_query({"false_accept": number})) == "bad-parameter"
 
 
 def test_a_parameter_is_given_once() -> None:
-    assert code_of(lambda: requests.parse_target("/v1/stream?claim=a&claim=b")) == "bad-parameter"
-    assert code_of(lambda: requests.parse_target("/?" + "a=1&" * 100)) == "bad-parameter"
+    assert code_of(lambda: parsing.parse_target("/v1/stream?claim=a&claim=b")) == "bad-parameter"
+    assert code_of(lambda: parsing.parse_target("/?" + "a=1&" * 100)) == "bad-parameter"
 
 
 def test_a_million_claims_are_too_many() -> None:
     many = [f"n{i}" for i in range(1_000_000)]
-    assert code_of(lambda: requests.claims_of(many, 64)) == "too-many-claims"
-    assert code_of(lambda: requests.claims_of(",".join(many), 64)) == "too-many-claims"
-    assert code_of(lambda: requests.claims_of("x" * 65, 64)) == "bad-parameter"
+    assert code_of(lambda: parsing.claims_of(many, 64)) == "too-many-claims"
+    assert code_of(lambda: parsing.claims_of(",".join(many), 64)) == "too-many-claims"
+    assert code_of(lambda: parsing.claims_of("x" * 65, 64)) == "bad-parameter"
 
 
 def test_enrolment_needs_a_name_and_consent() -> None:
     consent = {"given": True, "text_version": "2026-11"}
     start = {"type": "start", "name": "alice", "consent": consent, "ttl_days": 30}
-    parsed = requests.parse_enrolment(json.dumps(start))
+    parsed = parsing.parse_enrolment(json.dumps(start))
     assert (parsed.name, parsed.ttl_days, parsed.add) == ("alice", 30, False)
     for missing in (None, {**consent, "given": False}):
         said = json.dumps({**start, "consent": missing})
-        assert code_of(lambda said=said: requests.parse_enrolment(said)) == "consent-missing"
-    assert code_of(lambda: requests.parse_enrolment(json.dumps({**start, "name": 3}))) == "bad-name"
+        assert code_of(lambda said=said: parsing.parse_enrolment(said)) == "consent-missing"
+    assert code_of(lambda: parsing.parse_enrolment(json.dumps({**start, "name": 3}))) == "bad-name"
     nothing = json.dumps({"type": "start", "consent": consent})
-    assert code_of(lambda: requests.parse_enrolment(nothing)) == "bad-parameter"
+    assert code_of(lambda: parsing.parse_enrolment(nothing)) == "bad-parameter"
 
 
 def test_controls() -> None:
-    assert requests.parse_control('{"type":"finalize"}') == requests.Finalize()
-    assert requests.parse_control('{"type":"close"}') == requests.Close()
-    assert requests.parse_control('{"type":"keepalive"}') == requests.Keepalive()
-    change = requests.parse_control('{"type":"configure","miss":0.1,"claim":""}')
+    assert parsing.parse_control('{"type":"finalize"}') == requests.Finalize()
+    assert parsing.parse_control('{"type":"close"}') == requests.Close()
+    assert parsing.parse_control('{"type":"keepalive"}') == requests.Keepalive()
+    change = parsing.parse_control('{"type":"configure","miss":0.1,"claim":""}')
     assert change == requests.Configure(miss=0.1, claim="")
 
 
@@ -198,15 +198,15 @@ def test_controls() -> None:
     ],
 )
 def test_what_is_no_control(text: str, code: str) -> None:
-    assert code_of(lambda: requests.parse_control(text)) == code
+    assert code_of(lambda: parsing.parse_control(text)) == code
 
 
 def test_requests_keep_their_id_even_when_refused() -> None:
-    call = requests.parse_request('{"id":[1],"type":"delete","name":"alice"}')
-    assert call == requests.Call([1], requests.Delete(name="alice"))
+    call = parsing.parse_request('{"id":[1],"type":"delete","name":"alice"}')
+    assert call == parsing.Call([1], requests.Delete(name="alice"))
     for text in ('{"id":7,"type":"delete"}', '{"id":7,"type":"dance"}', '{"id":7}'):
         with pytest.raises(WireError) as caught:
-            requests.parse_request(text)
+            parsing.parse_request(text)
         assert caught.value.request_id == 7
 
 
@@ -244,14 +244,14 @@ def _from_schema(shape: dict[str, Any], names: dict[str, Any]) -> Any:
 def test_stream_messages_come_back_as_they_were(kind: Any) -> None:
     message = sample(kind)
     encoded = msgspec.json.encode(message)
-    assert messages.decode(encoded) == message
+    assert parsing.decode(encoded) == message
     assert set(json.loads(encoded)) >= {"type", "seq", "t"}
 
 
 @pytest.mark.parametrize("kind", get_args(messages.EnrollMessage))
 def test_enrolment_messages_come_back_as_they_were(kind: Any) -> None:
     message = sample(kind)
-    assert messages.decode_enrolment(msgspec.json.encode(message)) == message
+    assert parsing.decode_enrolment(msgspec.json.encode(message)) == message
 
 
 def test_every_event_of_the_engine_can_be_told() -> None:
@@ -265,8 +265,8 @@ def test_every_event_of_the_engine_can_be_told() -> None:
 
 
 def test_only_a_closing_error_is_the_last_message() -> None:
-    assert messages.is_last(events.Failure(t=0, code="bad-sound", message="no"))
-    assert not messages.is_last(events.Failure(t=0, code="window-failed", message="no"))
+    assert parsing.is_last(events.Failure(t=0, code="bad-sound", message="no"))
+    assert not parsing.is_last(events.Failure(t=0, code="window-failed", message="no"))
 
 
 @pytest.mark.parametrize(

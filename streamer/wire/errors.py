@@ -1,0 +1,60 @@
+"""Error codes of wire version 1, and the WebSocket close code that follows each.
+
+A close code is from RFC 6455, section 7.4.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.errors import VoxwatchError
+
+POLICY, TRY_LATER, GOING_AWAY, INTERNAL = 1008, 1013, 1001, 1011
+CLOSE_CODES: dict[str, int] = {
+    "binary-before-start": 1003,
+    "wrong-frame": 1003,
+    "text-not-utf8": 1007,
+    "message-too-big": 1009,
+    "bad-start": POLICY,
+    "unknown-encoding": POLICY,
+    "bad-rate": POLICY,
+    "bad-parameter": POLICY,
+    "unknown-speaker": POLICY,
+    "unusable-voiceprint": POLICY,
+    "too-many-claims": POLICY,
+    "bad-message": POLICY,
+    "unknown-control": POLICY,
+    "second-start": POLICY,
+    "bad-sound": POLICY,
+    "unknown-session": POLICY,
+    "gap": POLICY,
+    "taken-over": POLICY,
+    "unauthorised": POLICY,
+    "idle": POLICY,
+    "stream-too-long": POLICY,
+    "audio-quota": POLICY,
+    "slow-consumer": POLICY,
+    "consent-missing": POLICY,
+    "name-taken": POLICY,
+    "bad-name": POLICY,
+    "overloaded": TRY_LATER,
+    "shutting-down": GOING_AWAY,
+    "store-failed": INTERNAL,
+    "engine-failed": INTERNAL,
+}
+# An `error` with one of these codes is the last message of its connection; any other
+# (`window-failed`, `claim-ended`) is news of a stream that goes on.
+
+
+class WireError(VoxwatchError):
+    """What the other side sent or asked for cannot be; ``code`` is told over the wire."""
+
+    def __init__(self, code: str, message: str, request_id: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id  # of a control request that could be read that far
+
+    @property
+    def close_code(self) -> int:
+        """The WebSocket close code that follows."""
+        return CLOSE_CODES.get(self.code, POLICY)

@@ -1,0 +1,203 @@
+"""Text of the wire made into messages and requests, checked. Sans-IO.
+
+Whatever cannot be read raises :class:`WireError` and nothing else.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine import events
+from streamer.wire.errors import CLOSE_CODES, WireError
+from streamer.wire.messages import EnrollMessage, ServerMessage, StreamMessage
+from streamer.wire.requests import (
+    CONTROLS,
+    MAX_NAME,
+    REQUESTS,
+    Claim,
+    Request,
+    StartEnroll,
+    StartStream,
+    StreamControl,
+)
+
+MAX_TOLD = 200  # characters of a parser's complaint that are passed on
+MAX_PARAMETERS = 32  # of a query string
+
+_STREAM: msgspec.json.Decoder[StreamMessage] = msgspec.json.Decoder(StreamMessage)
+_ENROLL: msgspec.json.Decoder[EnrollMessage] = msgspec.json.Decoder(EnrollMessage)
+
+
+def decode(text: str | bytes) -> StreamMessage:
+    """What the server said on a stream's connection. Raises :class:`WireError`."""
+    try:
+        return _STREAM.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError("bad-message", f"not a message of a stream: {_told(error)}") from error
+
+
+def decode_enrolment(text: str | bytes) -> EnrollMessage:
+    """What the server said on an enrolment's connection. Raises :class:`WireError`."""
+    try:
+        return _ENROLL.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError("bad-message", f"not a message of an enrolment: {_told(error)}") from error
+
+
+def is_last(message: ServerMessage) -> bool:
+    """Whether the connection closes after this message because of an error."""
+    return isinstance(message, events.Failure) and message.code in CLOSE_CODES
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A request's path, its query, and the token which the query may carry."""
+
+    path: str
+    query: dict[str, str]
+    token: str | None
+
+
+def parse_target(target: str) -> Target:
+    """The target of a GET request. Raises :class:`WireError` ``bad-parameter``."""
+    path, _, text = target.partition("?")
+    try:
+        pairs = urllib.parse.parse_qsl(
+            text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
+        )
+        query = dict(pairs)
+        path = urllib.parse.unquote(path, errors="strict")
+    except ValueError as error:
+        message = "the address cannot be read: percent-encode names as UTF-8"
+        raise WireError("bad-parameter", message) from error
+    if len(query) != len(pairs):
+        raise WireError("bad-parameter", "a parameter is given twice: give each once")
+    return Target(path, query, token=query.pop("token", None))
+
+
+def start_from_query(query: Mapping[str, str]) -> StartStream:
+    """A stream's start from the parameters of its address."""
+    return _checked(_converted(dict(query), StartStream, strict=False))
+
+
+def parse_start(text: str) -> StartStream:
+    """A stream's first message. Raises :class:`WireError`."""
+    return _checked(_converted(_start_fields(text), StartStream))
+
+
+def parse_enrolment(text: str) -> StartEnroll:
+    """An enrolment's first message. Raises :class:`WireError`."""
+    start: StartEnroll = _converted(_start_fields(text), StartEnroll)
+    _check_channel(start)
+    if start.consent is None or not start.consent.given:
+        raise WireError(
+            "consent-missing",
+            'the person has to agree first: send consent {"given": true, "text_version": ...}',
+        )
+    return start
+
+
+def parse_control(text: str) -> StreamControl:
+    """A message after the start. Raises :class:`WireError`."""
+    fields = _object(text, "bad-message")
+    kind = fields.get("type")
+    if kind == "start":
+        raise WireError("second-start", "the stream has started already: open another connection")
+    if not (isinstance(kind, str) and kind in CONTROLS):
+        known = ", ".join(sorted(CONTROLS))
+        raise WireError("unknown-control", f"the type of a message is one of {known}")
+    control: StreamControl = _converted(fields, StreamControl)
+    return control
+
+
+def claims_of(claim: Claim, most: int) -> tuple[str, ...]:
+    """The names in a claim, each once, in order: a JSON list, or separated by commas."""
+    names: Any = claim
+    if isinstance(claim, str):
+        is_list = claim.lstrip().startswith("[")
+        names = _json(claim, "bad-parameter") if is_list else claim.split(",", most + 1)
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise WireError("bad-parameter", "claim is names, separated by commas or as a JSON list")
+    if len(names) > most:
+        raise WireError("too-many-claims", f"a stream may claim up to {most} names at a time")
+    stripped = [name.strip() for name in names]
+    if any(len(name) > MAX_NAME for name in stripped):
+        raise WireError("bad-parameter", f"a name has up to {MAX_NAME} characters")
+    return tuple(dict.fromkeys(name for name in stripped if name))
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request and the id to answer it with, whatever JSON the client chose."""
+
+    id: Any
+    request: Request
+
+
+def parse_request(text: str) -> Call:
+    """A message on the control connection. Raises :class:`WireError`, with the id if read."""
+    fields = _object(text, "bad-message")
+    number = fields.pop("id", None)
+    kind = fields.get("type")
+    if not (isinstance(kind, str) and kind in REQUESTS):
+        known = ", ".join(sorted(REQUESTS))
+        raise WireError("unknown-control", f"the type of a request is one of {known}", number)
+    try:
+        return Call(number, _converted(fields, Request))
+    except WireError as error:
+        error.request_id = number
+        raise
+
+
+_CODE_OF_FIELD = {"encoding": "unknown-encoding", "sample_rate": "bad-rate", "name": "bad-name"}
+
+
+def _json(text: str, code: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError(code, f"the message is not JSON: {str(error)[:MAX_TOLD]}") from error
+
+
+def _object(text: str, code: str) -> dict[str, Any]:
+    found = _json(text, "bad-message")
+    if not isinstance(found, dict):
+        raise WireError(code, 'a message is a JSON object with a "type"')
+    return found
+
+
+def _start_fields(text: str) -> dict[str, Any]:
+    fields = _object(text, "bad-start")
+    if fields.pop("type", None) != "start":
+        raise WireError("bad-start", 'the first message has to be {"type": "start", ...}')
+    return fields
+
+
+def _converted(fields: dict[str, Any], kind: Any, *, strict: bool = True) -> Any:
+    try:
+        return msgspec.convert(fields, kind, strict=strict)
+    except (ValueError, RecursionError) as error:
+        what, _, where = str(error).rpartition(" - at `$.")
+        path = where.partition("`")[0]
+        code = _CODE_OF_FIELD.get(path.partition(".")[0], "bad-parameter")
+        told = f"{path}: {what[:1].lower()}{what[1:]}" if what else str(error)
+        raise WireError(code, told[:MAX_TOLD]) from error
+
+
+def _checked(start: StartStream) -> StartStream:
+    _check_channel(start)
+    if (start.session is None) != (start.resume_from is None):
+        raise WireError("bad-parameter", "session and resume_from belong together")
+    return start
+
+
+def _check_channel(start: StartStream | StartEnroll) -> None:
+    if start.channel >= start.channels:
+        most = start.channels - 1
+        raise WireError("bad-parameter", f"channels count from 0 to {most}")
+
+
+def _told(error: BaseException) -> str:
+    return str(error)[:MAX_TOLD]
