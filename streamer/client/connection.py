@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from engine.errors import VoxwatchError
 from streamer.addresses import is_loopback
+from streamer.tasks import beside
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
@@ -117,12 +118,19 @@ async def hang_up(connection: ClientConnection, *words: str) -> None:
             with suppress(ConnectionClosed):
                 for word in words:
                     await connection.send(word)
-            await connection.close()
+            await beside(connection.close(), _let_go(connection))
     except TimeoutError:
         await break_off(connection)
     except BaseException:  # cancelled
         connection.transport.abort()
         raise
+
+
+async def _let_go(connection: ClientConnection) -> None:
+    """Drop what still comes: the server's close frame lies behind what nobody has read."""
+    with suppress(ConnectionClosed):
+        async for _ in connection:
+            pass
 
 
 async def break_off(connection: ClientConnection) -> None:

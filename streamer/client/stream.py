@@ -1,17 +1,12 @@
-"""One stream of a client, over as many connections as it takes; see `streamer.client`.
-
-Longer than a module should be: what is left here is one state that every part changes, after
-the sound (`resend`), the events (`inbox`) and dialling were taken out.
-"""
+"""One stream of a client, over as many connections as it takes; see `streamer.client`."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self
 
 import msgspec
 from websockets.asyncio.client import ClientConnection
@@ -20,15 +15,16 @@ from websockets.exceptions import ConnectionClosed
 from engine import events
 from engine.errors import VoxwatchError
 from streamer.client.connection import (
-    OPEN_TIMEOUT_S,
-    ConnectionFailed,
     ServerError,
     break_off,
     hang_up,
     lost,
 )
 from streamer.client.inbox import Inbox, Message
+from streamer.client.liveness import Silence, watch
+from streamer.client.opening import Opener, Ready
 from streamer.client.resend import ResendBuffer
+from streamer.client.settings import Settings
 from streamer.sources.file import SAMPLE_BYTES
 from streamer.tasks import beside
 from streamer.wire import messages, parsing, requests
@@ -39,13 +35,10 @@ LEAST_WINDOW_S = 5.0
 UNSURE_S = 0.5  # an event's time counts resampled sound, which differs by less than this
 PIECE_BYTES = 1 << 16
 KEEPALIVES = 3  # within the time after which the server takes a stream for idle
-FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 OVER = (events.Summary, messages.EnrolledAs, events.Refused)
 ABNORMAL = 1006  # RFC 6455, 7.1.5: closed without a word
 # After these a session may live on; any other code is the server's last word (RFC 6455, 7.4).
 DROPPED = frozenset({1001, ABNORMAL, 1011, 1012, 1013, 1014})
-
-Ready = TypeVar("Ready", messages.Ready, messages.EnrollReady)
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,10 +52,6 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     ping_interval_s: float = 5.0
     ping_timeout_s: float = 10.0
     buffer_s: float = 30.0
-
-
-class Silence(Exception):
-    """The connection is half open: the other side answers nothing."""
 
 
 class ClientStream(Generic[Ready, Message]):
@@ -83,20 +72,17 @@ class ClientStream(Generic[Ready, Message]):
         kind: type[Ready],
         timing: Timing,
     ) -> None:
-        self._call, self._start, self._decode = call, start, decode
-        self._kind: type[Ready] = kind
-        self._timing = timing
+        self._opener: Opener[Ready] = Opener(call, start, decode, kind)
+        self._start, self._decode, self._timing = start, decode, timing
         self.reconnections = 0
         self._frame = SAMPLE_BYTES.get(start.encoding, 1) * start.channels
         self._final = self._over = False
         self._failure: VoxwatchError | None = None
-        self._settings: requests.Configure | None = None  # to tell, until they are confirmed
-        self._unconfirmed = 0
-        self._settings_told = True  # on this connection
+        self._settings = Settings()
         self._work, self._room = asyncio.Event(), asyncio.Event()  # sound: to send, and room
 
     async def __aenter__(self) -> Self:
-        connection, self.ready = await self._opened(_fields(self._start))
+        connection, self.ready = await self._opener.open()
         rate = self._frame * self._start.sample_rate
         window_s = max(self.ready.limits.backlog_s, LEAST_WINDOW_S)
         held_s = max(self._timing.buffer_s, window_s)
@@ -147,12 +133,7 @@ class ClientStream(Generic[Ready, Message]):
     ) -> None:
         """Other names or bounds from here on; a `configured` among the events confirms it."""
         self._check()
-        named = claim if claim is None or isinstance(claim, str) else list(claim)
-        new = requests.Configure(claim=named, false_accept=false_accept, miss=miss)
-        before = _fields(self._settings) if self._settings else {}
-        self._settings = msgspec.convert({**before, **_fields(new)}, requests.Configure)
-        self._unconfirmed += 1
-        self._settings_told = False
+        self._settings.change(claim, false_accept, miss)
         self._work.set()
 
     def __aiter__(self) -> AsyncIterator[Message]:
@@ -182,10 +163,14 @@ class ClientStream(Generic[Ready, Message]):
     async def _conversed(self, connection: ClientConnection) -> bool:
         """Send and receive on one connection; whether the stream is over when it ends."""
         words: tuple[str, ...] = ()
+        watching = watch(
+            connection,
+            interval_s=self._timing.ping_interval_s,
+            timeout_s=self._timing.ping_timeout_s,
+            listening=lambda: not self._inbox.full,
+        )
         try:
-            await beside(
-                self._receive(connection), self._transmit(connection), self._watch(connection)
-            )
+            await beside(self._receive(connection), self._transmit(connection), watching)
         except ConnectionClosed as closed:
             return self._ended(closed)
         except Silence:
@@ -222,27 +207,25 @@ class ClientStream(Generic[Ready, Message]):
         if not self._inbox.add(message):
             return
         if isinstance(message, messages.Configured):
-            self._unconfirmed = max(0, self._unconfirmed - 1)
-            self._settings = self._settings if self._unconfirmed else None
+            self._settings.confirm()
         self._sound.taken(int((message.t - UNSURE_S) * self._start.sample_rate) * self._frame)
         self._over = isinstance(message, OVER)
         self._room.set()
         self._work.set()
 
-    # A connection that has closed ends both of these without a word: why it closed is among
-    # what was received by then.
-
     async def _transmit(self, connection: ClientConnection) -> None:
-        """Send what there is to send, and what this connection must be told."""
-        self._settings_told = self._settings is None
+        """Send what there is to send, and what this connection must be told.
+
+        It ends without a word when the connection has closed: what was received says why.
+        """
+        self._settings.connected()
         finalized = False
         limits = self.ready.limits
         with suppress(ConnectionClosed):
             while True:
                 self._work.clear()
-                if self._settings and not self._settings_told:
-                    self._settings_told = True
-                    await connection.send(_text(self._settings))
+                if changed := self._settings.take():
+                    await connection.send(_text(changed))
                 elif piece := self._sound.take(min(PIECE_BYTES, limits.message_bytes)):
                     await connection.send(piece)
                 elif self._final and self._sound.all_sent and not finalized:
@@ -251,63 +234,12 @@ class ClientStream(Generic[Ready, Message]):
                 elif not await _set_within(self._work, limits.idle_s / KEEPALIVES):
                     await connection.send(_text(requests.Keepalive()))
 
-    async def _watch(self, connection: ClientConnection) -> None:
-        """Raise :class:`Silence` once a ping stays unanswered, or cannot even be sent.
-
-        websockets' own keepalive waits for ever where its ping finds the socket full.
-        """
-        with suppress(ConnectionClosed):
-            while True:
-                await asyncio.sleep(self._timing.ping_interval_s)
-                try:
-                    async with asyncio.timeout(self._timing.ping_timeout_s):
-                        await (await connection.ping())
-                except TimeoutError:
-                    if not self._inbox.full:  # else we do not listen for it
-                        raise Silence from None
-
-    async def _opened(self, start: dict[str, Any]) -> tuple[ClientConnection, Ready]:
-        """Connect, start, and wait for `ready`."""
-        connection = await self._call()
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await connection.send(msgspec.json.encode({"type": "start", **start}), text=True)
-                first = self._decode(await connection.recv())
-            if parsing.is_last(first):
-                raise ServerError(first.code, first.message)
-            if not isinstance(first, self._kind):
-                raise ConnectionFailed("the server did not begin with `ready`: is it voxwatch?")
-            return connection, first
-        except ConnectionClosed as error:
-            raise lost(error) from error
-        except TimeoutError as error:
-            await break_off(connection)
-            raise ConnectionFailed("the server does not answer", transient=True) from error
-        except BaseException:
-            await hang_up(connection)
-            raise
-
     async def _regained(self) -> ClientConnection:
-        """The session on another connection, while the server still holds it."""
+        """The session on another connection."""
         assert isinstance(self.ready, messages.Ready)
-        resume_s = self.ready.limits.resume_s
-        loop = asyncio.get_running_loop()
-        give_up, delay_s = loop.time() + resume_s, FIRST_DELAY_S
-        while True:
-            await asyncio.sleep(delay_s * random.uniform(0.5, 1))  # not all clients at once
-            try:
-                return await self._resumed(self.ready.session)
-            except (ConnectionFailed, ServerError) as error:
-                if not _may_pass(error):
-                    raise
-                if loop.time() > give_up:
-                    message = f"the connection was lost and not regained within {resume_s:g} s"
-                    raise ConnectionFailed(f"{message}: {error}") from error
-            delay_s = min(2 * delay_s, LONGEST_DELAY_S)
-
-    async def _resumed(self, session: str) -> ClientConnection:
-        resume = {"session": session, "resume_from": self._inbox.last_seq + 1}
-        connection, ready = await self._opened(resume)
+        connection, ready = await self._opener.regain(
+            self.ready.session, self._inbox.last_seq + 1, self.ready.limits.resume_s
+        )
         assert isinstance(ready, messages.Ready)
         try:
             self._sound.rewind(ready.received_bytes)
@@ -319,22 +251,12 @@ class ClientStream(Generic[Ready, Message]):
         return connection
 
 
-def _may_pass(error: ConnectionFailed | ServerError) -> bool:
-    return error.transient if isinstance(error, ConnectionFailed) else error.code == "overloaded"
-
-
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             return await event.wait()
     except TimeoutError:
         return False
-
-
-def _fields(asked: msgspec.Struct) -> dict[str, Any]:
-    """What is said of it: None is left to the server."""
-    fields = msgspec.to_builtins(asked)
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _text(asked: msgspec.Struct) -> str:

@@ -22,7 +22,8 @@ from streamer import client
 from streamer.client.connection import ConnectionFailed, ServerError
 from streamer.client.control import ControlClient
 from streamer.client.inbox import Message
-from streamer.client.stream import ClientStream, Ready
+from streamer.client.opening import Ready
+from streamer.client.stream import ClientStream
 from streamer.wire import messages
 
 __all__ = ["ConnectionFailed", "ServerError", "SyncStream", "connect", "control", "enroll"]

@@ -32,9 +32,9 @@ from streamer.client import (
     enroll,
     inbox,
     monitor,
+    opening,
     sync,
 )
-from streamer.client import stream as stream_module
 from streamer.config import Config
 from streamer.server.server import Server
 from streamer.wire import errors, messages
@@ -696,7 +696,7 @@ async def test_a_server_that_says_nothing(
     async def mute(connection: ServerConnection) -> None:
         await connection.wait_closed()
 
-    monkeypatch.setattr(stream_module, "OPEN_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(opening, "OPEN_TIMEOUT_S", 0.05)
     async with serve(mute, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         with pytest.raises(ConnectionFailed, match="does not answer"):
