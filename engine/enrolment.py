@@ -126,8 +126,8 @@ class Enrolment(Exchange[_Item]):
         if not self._last_told:
             super().receive_pcm(data)
 
-    def behind(self, hop_s: float, behind_s: float) -> None:
-        """A server that is late has nothing to save here: parts do not overlap."""
+    def set_overload(self, hop_s: float, late_s: float) -> None:
+        """An overloaded server has nothing to save here: parts do not overlap."""
 
     def _hear(self, stretch: Stretch) -> None:
         self._step += tally(stretch.samples, speech=stretch.speech)

@@ -137,8 +137,8 @@ class Session(Exchange[_Item]):
         self._terms = replace(self._terms, voices=Voices(claims), claimed=claimed)
         self._lapse(seconds(self._listener.ruled), "the claim was changed", forget=False)
 
-    def behind(self, hop_s: float, behind_s: float) -> None:
-        """The server is ``behind_s`` late and asks for fewer windows, or for the usual again.
+    def set_overload(self, hop_s: float, late_s: float) -> None:
+        """The server is ``late_s`` late and asks for fewer windows, or for the usual again.
 
         The hop stays between the configured one and a whole window: no speech goes unheard.
         """
@@ -146,8 +146,8 @@ class Session(Exchange[_Item]):
         if hop_s == self._hop_s:
             return
         self._hop_s = hop_s
-        self._windows.widen(hop_s)
-        late = behind_s if hop_s > self._narrowest_s else 0.0
+        self._windows.set_hop(hop_s)
+        late = late_s if hop_s > self._narrowest_s else 0.0
         t = seconds(self._listener.ruled)
         self._put(Lag(t=t, reason="overload", behind_s=late, hop_s=hop_s, dropped=0))
 

@@ -18,8 +18,8 @@ from engine.audio.pcm import PcmDecoder
 from engine.decisions.tracker import Judge
 from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder, embed_speech
-from engine.runner import Runner
 from engine.scoring.scorer import Scorer
+from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
 from engine.speech.offline import net_speech
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
@@ -52,7 +52,6 @@ def measure(glance: bool) -> dict[str, Any]:
     speech_s = len(anna) / SAMPLE_RATE_HZ
     claims = {"anna": scorer.sides(embed_speech(encoder, anna)[None], speech_s)}
     call = read_audio(VOICES / "call.ogg").waveform
-    runner = Runner(encoder, vad)
     spent: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
         with patch("engine.session.Judge", Timed):
@@ -61,7 +60,7 @@ def measure(glance: bool) -> dict[str, Any]:
         Timed.seconds, began = 0.0, time.process_time()
         for start in range(0, len(call), PIECE):
             session.receive_pcm(call[start : start + PIECE].astype("<f4").tobytes())
-            list(runner.settle(session))
+            list(settle(session, lambda job: answer_one(job, encoder, vad)))
         spent.append((Timed.seconds, time.process_time() - began))
     decisions_s, all_s = (sum(column) for column in zip(*spent[1:], strict=True))
     sound_s = (ROUNDS - 1) * len(call) / SAMPLE_RATE_HZ

@@ -1,6 +1,6 @@
-"""What embeds windows for the service: a bundle's graph, or a stand-in for tests.
+"""What embeds windows for the service: a bundle's graph in buckets.
 
-A backend states the batch sizes it is made for. The batcher fills them; nothing else of the
+A backend states the batch sizes it is made for. The scheduler fills them; nothing else of the
 service knows what a model is.
 """
 
@@ -15,11 +15,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from engine.errors import AudioError
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
 from engine.model.providers import LARGEST_BATCH, ProviderChoice
-from engine.speech.vad import SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
@@ -50,7 +48,7 @@ class Backend(Protocol):
 
     @property
     def provider(self) -> str:
-        """Where it runs: ``cpu``, ``cuda``, ``tensorrt``, or ``fake``."""
+        """Where it runs: ``cpu``, ``cuda`` or ``tensorrt``."""
 
     @property
     def batch_sizes(self) -> tuple[int, ...]: ...
@@ -151,36 +149,3 @@ class Binding:
             self._session.run_with_iobinding(self._binding)
             self._binding.synchronize_outputs()
             return np.array(self._embeddings.numpy()[:rows], np.float32)
-
-
-FAKE_SIZE = 24
-
-
-class FakeBackend:
-    """The sound's spectrum as its embedding: repeatable, fast, row by row. For tests.
-
-    The log power in :data:`FAKE_SIZE` bands from 100 Hz to 6 kHz, less its mean, over the
-    whole window. Different voices differ; equal rows are equal whatever the batch.
-    """
-
-    name, provider = "fake", "fake"
-    embedding_size = FAKE_SIZE
-    min_samples, max_samples = SAMPLE_RATE_HZ // 2, 20 * SAMPLE_RATE_HZ
-
-    def __init__(self, batch_sizes: Sequence[int] = (1, 2, 4, 8)) -> None:
-        self.batch_sizes = tuple(sorted(batch_sizes))
-
-    def embed(self, waveforms: Float32, /) -> Float32:
-        """Unit embeddings ``(B, 24)``. Raises :class:`AudioError` for too short a window."""
-        if waveforms.shape[1] < self.min_samples:
-            raise AudioError("the window is too short: record more")
-        rows = [self._embed(waveform) for waveform in waveforms]
-        return np.array(rows, np.float32).reshape(len(rows), FAKE_SIZE)
-
-    def _embed(self, waveform: Float32) -> Float32:
-        power = np.abs(np.fft.rfft(waveform)) ** 2
-        edges_hz = np.geomspace(100, 6000, FAKE_SIZE + 1)
-        edges = np.round(edges_hz * len(waveform) / SAMPLE_RATE_HZ).astype(int)
-        level = np.log(np.add.reduceat(power, edges)[:-1] / np.diff(edges) + 1e-6)
-        level -= level.mean()
-        return np.asarray(level / max(float(np.linalg.norm(level)), 1e-12), np.float32)

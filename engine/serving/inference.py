@@ -1,15 +1,21 @@
-"""Computes a batch: jobs in, an answer to each out. Never raises, knows no stream."""
+"""Computes jobs: a batch of them for the pool's threads, or a whole stream's one by one.
+
+There is one way from a job to its answer, for a live server and for files alike. Nothing
+here raises: what a model raises is the answer to its job.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import VoxwatchError
+from engine.events import AnyEvent
 from engine.jobs import (
     EmbedJob,
     EmbedResult,
@@ -19,10 +25,18 @@ from engine.jobs import (
     VadJob,
     VadResult,
 )
-from engine.model.backend import Backend
+from engine.serving.conversation import Conversation
 from engine.speech.vad import SileroVad
 
+Float32 = NDArray[np.float32]
 J = TypeVar("J", VadJob, EmbedJob)
+
+
+class Embedder(Protocol):
+    """What turns windows of one length into embeddings: a backend, or an encoder."""
+
+    def embed(self, waveforms: Float32, /) -> Float32:
+        """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +53,14 @@ class Answers:
     calls: int
 
 
-def answer(jobs: Sequence[Job], backend: Backend, vad: SileroVad) -> Answers:
+def answer(jobs: Sequence[Job], embedder: Embedder, vad: SileroVad) -> Answers:
     """Run a batch: detections of any lengths, or windows of one length."""
     began, cpu = time.perf_counter(), time.thread_time()
     detections = [job for job in jobs if isinstance(job, VadJob)]
     windows = [job for job in jobs if isinstance(job, EmbedJob)]
     results = [
         *_each(detections, lambda some: _detect(some, vad)),
-        *_each(windows, lambda some: _embed(some, backend)),
+        *_each(windows, lambda some: _embed(some, embedder)),
     ]
     lengths = [len(job.frames) for job in detections]
     return Answers(
@@ -56,6 +70,24 @@ def answer(jobs: Sequence[Job], backend: Backend, vad: SileroVad) -> Answers:
         sum(lengths),
         max(lengths, default=0),
     )
+
+
+def answer_one(job: Job, embedder: Embedder, vad: SileroVad) -> Result:
+    """The answer to one job."""
+    return answer([job], embedder, vad).results[0]
+
+
+def settle(conversation: Conversation, respond: Callable[[Job], Result]) -> Iterator[AnyEvent]:
+    """Answer every job of ``conversation``, those that follow from the answers too.
+
+    In the calling thread, one job after the other, for files and tests. Yields the events.
+    Raises ``RuntimeError`` when a detection of speech failed, as the stream cannot go on.
+    """
+    while jobs := conversation.jobs_to_run():
+        for job in jobs:
+            conversation.receive_result(respond(job))
+        yield from conversation.events()
+    yield from conversation.events()
 
 
 def _each(jobs: Sequence[J], run: Callable[[Sequence[J]], list[Result]]) -> list[Result]:
@@ -75,8 +107,8 @@ def _detect(jobs: Sequence[VadJob], vad: SileroVad) -> list[Result]:
     return [VadResult(job.number, *one) for job, one in zip(jobs, found, strict=True)]
 
 
-def _embed(jobs: Sequence[EmbedJob], backend: Backend) -> list[Result]:
-    embeddings = backend.embed(np.stack([job.samples for job in jobs]))
+def _embed(jobs: Sequence[EmbedJob], embedder: Embedder) -> list[Result]:
+    embeddings = embedder.embed(np.stack([job.samples for job in jobs]))
     return [EmbedResult(job.number, row) for job, row in zip(jobs, embeddings, strict=True)]
 
 

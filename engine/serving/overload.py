@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class PressureConfig:
+class OverloadConfig:
     """Times in seconds. ``hops_s`` ascends; the first stands for the streams' own hop."""
 
     hops_s: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -29,18 +29,18 @@ class PressureConfig:
             raise ValueError("times, share and threads must be positive")
 
 
-class Pressure:
+class Overload:
     """Watches lateness and work; decides the hop."""
 
-    def __init__(self, config: PressureConfig | None = None) -> None:
-        self._config = config or PressureConfig()
+    def __init__(self, config: OverloadConfig | None = None) -> None:
+        self._config = config or OverloadConfig()
         self._level = 0
         self._late_reviews = 0
         self._worst = 0.0  # lateness of the windows started since the last review
         self._busy = 0.0  # seconds of the threads since `_calm_from`
         self._next_review: float | None = None
         self._changed = self._calm_from = 0.0
-        self.behind_s = 0.0  # lateness at the last review
+        self.late_s = 0.0  # lateness at the last review
 
     @property
     def hop_s(self) -> float:
@@ -55,16 +55,17 @@ class Pressure:
         """A thread has worked for so long."""
         self._busy += seconds
 
-    def review(self, now: float, late_s: float) -> float | None:
-        """The new hop, if it changes; ``late_s`` is that of the oldest live window in line."""
+    def review(self, now: float, oldest_late_s: float) -> float | None:
+        """The new hop, if it changes; ``oldest_late_s`` is the
+        lateness of the oldest live window in the queue."""
         if self._next_review is not None and now < self._next_review:
             return None
         if self._next_review is None:
             self._changed, self._calm_from = now - self._config.settle_s, now
         self._next_review = now + self._config.review_s
-        self.behind_s, self._worst = max(self._worst, late_s, 0.0), 0.0
+        self.late_s, self._worst = max(self._worst, oldest_late_s, 0.0), 0.0
         before = self._level
-        if self.behind_s > 0:
+        if self.late_s > 0:
             self._late(now)
         else:
             self._late_reviews = 0

@@ -1,9 +1,9 @@
 """What runs next, over all streams: sans-IO, no clock, no model.
 
-    batcher.add(entry)            a job of some stream
-    batcher.next_batch(now)       what a free thread should run, or None
-    batcher.wake_s                when to ask again, if nothing else happens
-    batcher.review(now)           now and then: the hop that live streams must keep
+    scheduler.add(entry)            a job of some stream
+    scheduler.next_batch(now)       what a free thread should run, or None
+    scheduler.wake_s                when to ask again, if nothing else happens
+    scheduler.review(now)           now and then: the hop that live streams must keep
 
 Detection comes first: it is cheap and everything else waits for it. It gathers the frames
 of many streams for a moment, because one call over ten streams costs half of ten calls.
@@ -14,19 +14,19 @@ batch is filled with windows of that length.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import EngineError
-from engine.jobs import Job, VadJob
-from engine.serving.overload import Pressure, PressureConfig
+from engine.jobs import Job, Result, VadJob
+from engine.serving.overload import Overload, OverloadConfig
 
 CLOCK_S = 0.001  # uvloop's timers count milliseconds: one may ring a little early
 MOST_PADDING = 0.25  # share of a bucket that may stay empty: 3 of 4 windows do not go as 2 and 1
 
 
 @dataclass(frozen=True, slots=True)
-class BatcherConfig:
+class SchedulerConfig:
     """Batch sizes are ascending. Times in seconds."""
 
     batch_sizes: tuple[int, ...] = (1,)
@@ -34,7 +34,7 @@ class BatcherConfig:
     vad_rows: int = 128
     vad_frames: int = 512  # of all streams in one batch: some 25 ms of one core
     vad_wait_s: float = 0.04  # how long frames gather; part of every event's delay
-    pressure: PressureConfig = field(default_factory=PressureConfig)
+    overload: OverloadConfig = field(default_factory=OverloadConfig)
 
     def __post_init__(self) -> None:
         if not self.batch_sizes or list(self.batch_sizes) != sorted(set(self.batch_sizes)):
@@ -44,10 +44,11 @@ class BatcherConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A job in line. ``arrived_s`` and ``due_s`` are on the caller's clock, in seconds.
+class QueuedJob:
+    """A job in the queue. ``arrived_s`` and ``due_s`` are on the caller's clock, in seconds.
 
-    ``stream`` is whose it is; only ``live`` ones count as late and are shed.
+    ``stream`` is the number of the stream it belongs to; only ``live`` ones count as late.
+    ``answered`` is called with it and its result.
     """
 
     stream: int
@@ -55,13 +56,14 @@ class Entry:
     arrived_s: float
     due_s: float
     live: bool
+    answered: Callable[[QueuedJob, Result], None] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Detections of any lengths, or windows of one length, most urgent first."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[QueuedJob, ...]
 
     @property
     def jobs(self) -> list[Job]:
@@ -72,14 +74,14 @@ class Full(EngineError):
     """There is no room for another window."""
 
 
-_Line = list[tuple[float, int, Entry]]  # a heap: due, order of arrival, entry
+_Line = list[tuple[float, int, QueuedJob]]  # a heap: due, order of arrival, entry
 
 
-class Batcher:
+class Scheduler:
     """The line of jobs of all streams."""
 
-    def __init__(self, config: BatcherConfig | None = None) -> None:
-        self._config = config or BatcherConfig()
+    def __init__(self, config: SchedulerConfig | None = None) -> None:
+        self._config = config or SchedulerConfig()
         self._count = 0
         self._frames: _Line = []  # bounded by the streams: a session has one detection at a time
         self._frames_held = 0
@@ -87,7 +89,7 @@ class Batcher:
         self._windows: dict[int, _Line] = {}  # by length in samples; bounded by `capacity`
         self._live: dict[int, float] = {}  # arrival number -> due of live windows, oldest first
         self._queued = 0
-        self.pressure = Pressure(self._config.pressure)
+        self.overload = Overload(self._config.overload)
 
     @property
     def queued(self) -> int:
@@ -101,7 +103,7 @@ class Batcher:
             return None
         return self._frames_since + self._config.vad_wait_s
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: QueuedJob) -> None:
         """Put a job in line. Raises :class:`Full` for a window beyond the capacity."""
         self._count += 1
         if isinstance(entry.job, VadJob):
@@ -129,7 +131,7 @@ class Batcher:
     def review(self, now: float) -> float | None:
         """The hop that live streams must keep from now on, if that changed; 0: their own."""
         late = now - next(iter(self._live.values())) if self._live else 0.0
-        return self.pressure.review(now, late)
+        return self.overload.review(now, late)
 
     def discard(self, stream: int) -> None:
         """Forget the jobs of a stream that has gone."""
@@ -137,7 +139,7 @@ class Batcher:
         for entry in entries:
             self.add(entry)
 
-    def drain(self) -> list[Entry]:
+    def drain(self) -> list[QueuedJob]:
         """Everything in line, taken out of it, in order of arrival."""
         held = [item for line in (self._frames, *self._windows.values()) for item in line]
         self._frames, self._windows, self._live = [], {}, {}
@@ -152,8 +154,8 @@ class Batcher:
         enough = min(self._config.vad_rows, self._config.vad_frames)
         return now >= wake_s - CLOCK_S or self._frames_held >= enough
 
-    def _take_frames(self) -> Iterable[Entry]:
-        taken: list[Entry] = []
+    def _take_frames(self) -> Iterable[QueuedJob]:
+        taken: list[QueuedJob] = []
         room = self._config.vad_frames
         while self._frames and len(taken) < self._config.vad_rows:
             job = self._frames[0][2].job
@@ -167,7 +169,7 @@ class Batcher:
         self._frames_since = min(waiting) if waiting else None
         return taken
 
-    def _take_windows(self, now: float) -> Iterable[Entry]:
+    def _take_windows(self, now: float) -> Iterable[QueuedJob]:
         length = min(self._windows, key=lambda n: self._windows[n][0][:2])
         line = self._windows[length]
         taken = []
@@ -175,7 +177,7 @@ class Batcher:
             due_s, number, entry = heapq.heappop(line)
             taken.append(entry)
             if self._live.pop(number, None) is not None:
-                self.pressure.started(now - due_s)
+                self.overload.started(now - due_s)
         self._queued -= len(taken)
         if not line:
             del self._windows[length]

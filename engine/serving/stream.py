@@ -4,54 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from engine.errors import AudioError, EngineError
 from engine.events import AnyEvent
-from engine.jobs import Job, JobFailure, Result
-from engine.serving.scheduler import Entry
+from engine.jobs import Job, JobFailure, Result, VadJob
+from engine.serving.conversation import Conversation
+from engine.serving.pool import InferencePool
+from engine.serving.scheduler import QueuedJob
 
 PIECE_BYTES = 16_384  # sound is taken in pieces: half a second of 16 kHz, 16 bit
-
-
-class Conversation(Protocol):
-    """What a stream's logic is to the service: a session or an enrolment, sans-IO."""
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a job is unanswered."""
-
-    @property
-    def received_s(self) -> float:
-        """Seconds of sound taken in."""
-
-    @property
-    def backlog_s(self) -> float:
-        """Seconds of it that are not yet dealt with: neither scored nor found to be silence."""
-
-    def receive_pcm(self, data: bytes, /) -> None:
-        """Sound, in pieces of any size. Raises :class:`AudioError` for what is not sound."""
-
-    def receive_eof(self) -> None:
-        """No more sound."""
-
-    def jobs_to_run(self) -> list[Job]:
-        """Jobs not given out before; each will be answered."""
-
-    def receive_result(self, result: Result, /) -> None:
-        """The answer to a job."""
-
-    def events(self) -> Iterator[AnyEvent]:
-        """Events ready to be told, each once, in order."""
-
-    def behind(self, hop_s: float, behind_s: float, /) -> None:
-        """The server is ``behind_s`` late: score every ``hop_s`` at most often, and say so.
-
-        The shortest hop that the server can serve; a stream whose own hop is longer keeps
-        its own. ``hop_s`` 0 is the way back to the stream's own hop.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +43,6 @@ class EngineConfig:
             raise ValueError("threads, unread events and capacity must be positive")
 
 
-class Service(Protocol):
-    """What a stream needs of the engine."""
-
-    @property
-    def config(self) -> EngineConfig: ...
-
-    @property
-    def hop_s(self) -> float:
-        """The hop live streams must keep; 0: their own."""
-
-    def now(self) -> float:
-        """The clock of deadlines: seconds."""
-
-    def submit(self, stream: Stream, job: Job, arrived_s: float, /) -> JobFailure | None:
-        """Put a stream's job in line; if that cannot be, its answer."""
-
-    def forget(self, stream: Stream, /) -> None:
-        """A stream is over: what it has in line will not be run."""
-
-
 class Stream:
     """One stream of sound through the engine: an async iterator of its events.
 
@@ -108,16 +51,24 @@ class Stream:
     """
 
     def __init__(
-        self, engine: Service, number: int, conversation: Conversation, live: bool | None
+        self,
+        conversation: Conversation,
+        pool: InferencePool,
+        *,
+        number: int,
+        live: bool | None,
+        config: EngineConfig,
+        ended: Callable[[Stream], None],
     ) -> None:
         self.conversation, self.number = conversation, number
         self.live, self._watched = live is not False, live is None
-        self._engine, self._opened_s = engine, engine.now()
+        self._pool, self._config, self._ended = pool, config, ended
+        self._opened_s = pool.now()
         self._events: deque[AnyEvent] = deque()  # bounded by the sender's waiting
         self._reader: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
         self._room.set()
-        self._ending = self._over = False
+        self._eof = self._over = False
         self._failure: EngineError | None = None
 
     async def send(self, data: bytes) -> None:
@@ -138,7 +89,7 @@ class Stream:
             except Exception as error:  # whatever else a conversation raises ends it
                 self.fail(_failure(error))
             finally:
-                now = self._engine.now()
+                now = self._pool.now()
                 if self._watched:
                     self._watch(now)
                 self._advance(now)
@@ -146,13 +97,13 @@ class Stream:
             if self._failure:
                 raise self._failure
 
-    async def finish(self) -> None:
+    async def finalize(self) -> None:
         """No more sound follows. Returns at once; the events end when all is answered."""
-        if self._over or self._ending:
+        if self._over or self._eof:
             return
-        self._ending = True
+        self._eof = True
         self._guard(self.conversation.receive_eof)
-        self._advance(self._engine.now())
+        self._advance(self._pool.now())
 
     async def close(self) -> None:
         """Abandon the stream: no more events come, what is in line is not run. Idempotent."""
@@ -181,15 +132,17 @@ class Stream:
 
     # What follows is for the engine.
 
-    def answered(self, entry: Entry, result: Result) -> None:
+    def answered(self, entry: QueuedJob, result: Result) -> None:
         """The answer to a job of this stream; windows that follow from it inherit its arrival."""
+        if self._over:
+            return
         self._guard(self.conversation.receive_result, result)
         self._advance(entry.arrived_s)
 
-    def slow(self, hop_s: float, behind_s: float) -> None:
-        """The server is behind, or no longer: tell the conversation."""
-        self._guard(self.conversation.behind, hop_s, behind_s)
-        self._advance(self._engine.now())
+    def set_overload(self, hop_s: float, late_s: float) -> None:
+        """The server is overloaded, or no longer: tell the conversation."""
+        self._guard(self.conversation.set_overload, hop_s, late_s)
+        self._advance(self._pool.now())
 
     def fail(self, error: EngineError) -> None:
         """The stream cannot go on. Its reader gets what was said before, then ``error``."""
@@ -202,16 +155,16 @@ class Stream:
             raise self._failure
         if self._over:
             raise EngineError("the stream is closed")
-        if self._ending:
+        if self._eof:
             raise RuntimeError("the stream has ended: no sound can follow")
 
     def _watch(self, now: float) -> None:
         """Whether this is still a live stream: a file is known by its running ahead of time."""
         lead_s = self.conversation.received_s - (now - self._opened_s)
-        if lead_s > self._engine.config.ahead_s:
+        if lead_s > self._config.ahead_s:
             self.live = self._watched = False
-            if self._engine.hop_s:
-                self._guard(self.conversation.behind, 0.0, 0.0)
+            if self._pool.hop_s:
+                self._guard(self.conversation.set_overload, 0.0, 0.0)
 
     def _advance(self, arrived_s: float) -> None:
         """Hand on the jobs the conversation has now, and what it says."""
@@ -224,7 +177,7 @@ class Stream:
             self.fail(_failure(error))
         if self._over:
             return
-        if self._ending and not self.conversation.waiting:
+        if self._eof and not self.conversation.waiting:
             self._end()
         elif self._events:
             self._wake()
@@ -234,11 +187,25 @@ class Stream:
     def _refused(self, arrived_s: float) -> bool:
         """Submit what there is; whether any of it was refused."""
         jobs = self.conversation.jobs_to_run()
-        answers = [self._engine.submit(self, job, arrived_s) for job in jobs]
+        answers = [self._submit(job, arrived_s) for job in jobs]
         refusals = [answer for answer in answers if answer is not None]
         for refusal in refusals:
             self.conversation.receive_result(refusal)
         return bool(refusals)
+
+    def _submit(self, job: Job, arrived_s: float) -> JobFailure | None:
+        """Queue a job; if that cannot be, its answer.
+
+        A window counts from when the frames that completed it arrived, a detection from now.
+        """
+        if isinstance(job, VadJob):
+            arrived_s = self._pool.now()
+        wait_s = self._config.deadline_s if self.live else self._config.patience_s
+        return self._pool.submit(
+            QueuedJob(
+                self.number, job, arrived_s, arrived_s + wait_s, self.live, answered=self.answered
+            )
+        )
 
     def _guard(self, call: Callable[..., None], *values: object) -> None:
         """A conversation that fails ends its own stream, and nobody else's."""
@@ -248,7 +215,7 @@ class Stream:
             self.fail(_failure(error))
 
     def _make_room(self) -> None:
-        config = self._engine.config
+        config = self._config
         full = (
             self.conversation.backlog_s > config.backlog_s
             or len(self._events) >= config.unread_events
@@ -259,8 +226,10 @@ class Stream:
             self._room.set()
 
     def _end(self) -> None:
+        if not self._over and self.conversation.waiting:
+            self._pool.discard(self.number)
         self._over = True
-        self._engine.forget(self)
+        self._ended(self)
         self._room.set()
         self._wake()
 

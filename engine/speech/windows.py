@@ -82,7 +82,7 @@ class Windows:
         """Net speech pushed so far, in samples."""
         return self._speech.end
 
-    def widen(self, hop_s: float) -> None:
+    def set_hop(self, hop_s: float) -> None:
         """Another hop from the next window on: what a loaded server asks for."""
         self._hop = round(hop_s * SAMPLE_RATE_HZ)
 

@@ -7,9 +7,9 @@ that serves: :class:`engine.session.Session`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,9 @@ from engine.events import AnyEvent, Change, Decision, Refused, Score, State, Utt
 from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob, VadResult
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice
-from engine.runner import Runner
 from engine.scoring.scorer import Scorer, Sides
 from engine.scoring.voiceprints import Voiceprint
+from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
 from models.benchmark.plans import ENROL_S
@@ -36,14 +36,14 @@ Float64 = NDArray[np.float64]
 
 
 class Memory:
-    """The runner's answers for one conversation: each job is computed once.
+    """The models' answers for one conversation: each job is computed once.
 
     A window is known by its end and length: the last so many samples of net speech before
     that moment. The detector's frames come in the same order every time.
     """
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(self, encoder: Encoder, vad: SileroVad) -> None:
+        self._encoder, self._vad = encoder, vad
         self._windows: dict[tuple[int, int], Result] = {}
         self._detections: list[VadResult] = []
 
@@ -51,29 +51,25 @@ class Memory:
         """Everything the session says of the ``waveform``."""
         session.receive_pcm(waveform.astype("<f4").tobytes())
         session.receive_eof()
-        events: list[AnyEvent] = []
-        detected = 0
-        while jobs := session.jobs_to_run():
-            for job in jobs:
-                session.receive_result(self._answer(job, detected))
-                detected += isinstance(job, VadJob)
-            events += session.events()
-        return [*events, *session.events()]
+        detected = count()
+        return list(settle(session, lambda job: self._answer(job, detected)))
 
-    def _answer(self, job: Job, detected: int) -> Result:
+    def _answer(self, job: Job, detected: Iterator[int]) -> Result:
         if isinstance(job, VadJob):
-            if detected == len(self._detections):
-                found = self._runner.answer(job)
-                assert isinstance(found, VadResult)
+            index = next(detected)
+            if index == len(self._detections):
+                found = answer_one(job, self._encoder, self._vad)
+                if not isinstance(found, VadResult):
+                    return found
                 self._detections.append(found)
-            return replace(self._detections[detected], number=job.number)
+            return replace(self._detections[index], number=job.number)
         key = job.due, len(job.samples)
         if key not in self._windows:
             self._windows[key] = self._computed(job)
         return replace(self._windows[key], number=job.number)
 
     def _computed(self, job: EmbedJob) -> Result:
-        result = self._runner.answer(job)
+        result = answer_one(job, self._encoder, self._vad)
         if isinstance(result, JobFailure):
             raise RuntimeError(f"a window of the benchmark failed: {result.message}")
         return result
@@ -153,7 +149,7 @@ class Engine:
 
     def memory(self) -> Memory:
         """For a conversation that was not heard before."""
-        return Memory(Runner(self.encoder, self.vad))
+        return Memory(self.encoder, self.vad)
 
     def enrol(self, waveform: Float32) -> tuple[Sides, float] | str:
         """A voiceprint and its net speech in seconds, or why the engine refused it.

@@ -192,7 +192,7 @@ async def _heard(
                 decoder = PcmDecoder(form.encoding, form.sample_rate)
                 enrolment = Enrolment(models.scorer, decoder=decoder, kept=kept)
                 stream = engine.open(enrolment, live=False)
-                feed = _feed(source, stream.send, stream.finish, printer)
+                feed = _feed(source, stream.send, stream.finalize, printer)
                 await beside(_tell_all(stream, printer), feed)
             if not enrolment.prototypes:
                 return None

@@ -140,7 +140,7 @@ async def _hear(microphone: Microphone, stream: Any, show: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await beside(stop.wait(), _pass_on(microphone, stream, show))
-    await stream.finish()
+    await stream.finalize()
 
 
 async def _pass_on(microphone: Microphone, stream: Any, show: Any) -> None:

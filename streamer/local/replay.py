@@ -17,12 +17,13 @@ from engine.audio.files import MAX_CLIPPED, read_audio
 from engine.audio.pcm import PcmDecoder
 from engine.errors import AudioError, VoxwatchError
 from engine.events import AnyEvent
+from engine.jobs import Job, Result
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import load_bundle
 from engine.model.encoder import embed_speech
 from engine.model.providers import ProviderChoice
-from engine.runner import Runner
 from engine.scoring.scorer import Scorer, Sides
+from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
 from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
@@ -119,9 +120,11 @@ class Replay:
             claimed=bool(claims),
             model=self.model,
         )
-        runner = Runner(self.backend, self.vad)
         for start in range(0, len(waveform), PIECE_SAMPLES):
             session.receive_pcm(waveform[start : start + PIECE_SAMPLES].astype("<f4").tobytes())
-            yield from runner.settle(session)
+            yield from settle(session, self._answer)
         session.receive_eof()
-        yield from runner.settle(session)
+        yield from settle(session, self._answer)
+
+    def _answer(self, job: Job) -> Result:
+        return answer_one(job, self.backend, self.vad)

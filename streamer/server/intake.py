@@ -70,7 +70,7 @@ class Intake:
     async def finalize(self) -> None:
         """No more sound comes: the engine deals with what it has and says the rest."""
         self.finalized = True
-        await self._stream.finish()
+        await self._stream.finalize()
 
     async def retire(self) -> None:
         """The server stops: as :meth:`finalize`, and sound that still comes is let go."""

@@ -19,9 +19,9 @@ from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.model.bundle import Bundle, Calibration, Manifest, load_bundle
 from engine.model.encoder import Encoder
-from engine.runner import Runner
 from engine.scoring.scorer import Scorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
+from engine.serving.inference import answer_one, settle
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
 
 SIZE = 8
@@ -36,6 +36,7 @@ MANIFEST = Manifest(
     calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
 )
 SCORER = Scorer(Bundle(MANIFEST, Path(), None))
+Models = tuple[Encoder, SileroVad]
 DEMO_VOICES = Path(__file__).parents[2] / "scripts" / "demo_voices"
 
 
@@ -197,7 +198,7 @@ def test_a_part_that_failed_is_made_up_for_with_more_speech() -> None:
 
 def test_a_late_server_does_not_matter() -> None:
     enrolment = Enrolment(SCORER)
-    enrolment.behind(3.0, 1.0)
+    enrolment.set_overload(3.0, 1.0)
     assert msgspec.to_builtins(enrol([SPOKEN], enrolment)) == msgspec.to_builtins(enrol([SPOKEN]))
 
 
@@ -214,42 +215,42 @@ def test_lengths_that_cannot_be_are_refused(bad: dict[str, float]) -> None:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(Encoder(load_bundle(), "cpu"), SileroVad())
+def models() -> Models:
+    return Encoder(load_bundle(), "cpu"), SileroVad()
 
 
 def spoken(name: str) -> np.ndarray:
     return sf.read(DEMO_VOICES / f"{name}.ogg", dtype="float32")[0]
 
 
-def really(runner: Runner, sound: np.ndarray, enrolment: Enrolment | None = None) -> AnyEvent:
+def really(models: Models, sound: np.ndarray, enrolment: Enrolment | None = None) -> AnyEvent:
     enrolment = enrolment or Enrolment(Scorer(load_bundle()), decoder=PcmDecoder("pcm_f32le"))
     enrolment.receive_pcm(sound.astype("<f4").tobytes())
     enrolment.receive_eof()
-    return list(runner.settle(enrolment))[-1]
+    return list(settle(enrolment, lambda job: answer_one(job, *models)))[-1]
 
 
 @pytest.mark.parametrize("name", ["anna", "ben"])
-def test_the_bundled_model_enrols_one_voice(runner: Runner, name: str) -> None:
-    last = really(runner, spoken(name))
+def test_the_bundled_model_enrols_one_voice(models: Models, name: str) -> None:
+    last = really(models, spoken(name))
     assert isinstance(last, Enrolled)
     assert last.agreement > 0.5  # these two people in one recording: 0.27
 
 
-def test_the_bundled_model_refuses_a_takeover(runner: Runner) -> None:
+def test_the_bundled_model_refuses_a_takeover(models: Models) -> None:
     middle = 12 * SAMPLE_RATE_HZ
-    last = really(runner, np.concatenate([spoken("anna")[:middle], spoken("ben")[middle:]]))
+    last = really(models, np.concatenate([spoken("anna")[:middle], spoken("ben")[middle:]]))
     assert isinstance(last, Refused)
     assert last.code == "several-voices"
 
 
-def test_the_bundled_model_lets_a_person_join_and_refuses_another(runner: Runner) -> None:
+def test_the_bundled_model_lets_a_person_join_and_refuses_another(models: Models) -> None:
     anna, ben = (spoken(name) for name in ("anna", "ben"))
     half = len(anna) // 2
     scorer = Scorer(load_bundle())
     first = Enrolment(scorer, decoder=PcmDecoder("pcm_f32le"))
-    assert isinstance(really(runner, anna[:half], first), Enrolled)
+    assert isinstance(really(models, anna[:half], first), Enrolled)
     kept = Voiceprint("anna", first.prototypes)
     for sound, kind in ((anna[half:], Enrolled), (ben, Refused)):
         second = Enrolment(scorer, decoder=PcmDecoder("pcm_f32le"), kept=kept)
-        assert isinstance(really(runner, sound, second), kind)
+        assert isinstance(really(models, sound, second), kind)

@@ -306,10 +306,10 @@ def test_a_server_that_is_behind_takes_no_glances() -> None:
         return list(lengths)
 
     assert hear(6.0).count(24_000) > 5
-    session.behind(1.0, 0.4)
+    session.set_overload(1.0, 0.4)
     hear(1.0)
     assert hear(6.0) == [48_000] * 6
-    session.behind(0.0, 0.0)
+    session.set_overload(0.0, 0.0)
     hear(1.0)
     back = hear(2.0)
     assert back == [24_000, 48_000] * (len(back) // 2)
@@ -478,10 +478,10 @@ def run_open(session: Session, piece: bytes) -> list[AnyEvent]:
 def test_a_server_that_is_behind_widens_the_hop_and_says_so() -> None:
     session = Session(SCORER, enrolled("anna"))
     run_open(session, pcm((0.2, 3.0)))
-    session.behind(2.0, 0.8)
-    session.behind(2.0, 0.9)  # nothing new
+    session.set_overload(2.0, 0.8)
+    session.set_overload(2.0, 0.9)  # nothing new
     wide = run_open(session, pcm((0.2, 8.0)))
-    session.behind(0.1, 0.0)
+    session.set_overload(0.1, 0.0)
     narrow = run(session, [pcm((0.2, 4.0))])
     assert [(e.hop_s, e.behind_s, e.reason) for e in of(Lag, wide)] == [(2.0, 0.8, "overload")]
     assert [(e.hop_s, e.behind_s) for e in of(Lag, narrow)] == [(0.5, 0.0)]
@@ -491,7 +491,7 @@ def test_a_server_that_is_behind_widens_the_hop_and_says_so() -> None:
 
 def test_a_hop_wider_than_the_window_would_leave_speech_unheard() -> None:
     session = Session(SCORER, enrolled("anna"))
-    session.behind(60.0, 9.0)
+    session.set_overload(60.0, 9.0)
     assert [e.hop_s for e in of(Lag, list(session.events()))] == [3.0]
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_backend import FAKE_SIZE, FakeBackend
 from numpy.typing import NDArray
 
 from engine.errors import AudioError, ProviderError
 from engine.model import backend as module
 from engine.model import encoder as encoder_module
-from engine.model.backend import BATCH_TOLERANCE, FAKE_SIZE, FakeBackend, OnnxBackend
+from engine.model.backend import BATCH_TOLERANCE, OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
 
 RATE = 16000

@@ -16,12 +16,13 @@ from contextlib import asynccontextmanager
 import msgspec
 import numpy as np
 import pytest
+from fake_backend import FAKE_SIZE, FakeBackend
 from numpy.typing import NDArray
 
 from engine.errors import AudioError, EngineError, ProviderError
 from engine.events import AnyEvent, Decision, Failure, Score, Summary, Vad
 from engine.jobs import EmbedJob, Job, JobFailure, Result
-from engine.model.backend import BATCH_TOLERANCE, FAKE_SIZE, Backend, FakeBackend, OnnxBackend
+from engine.model.backend import BATCH_TOLERANCE, Backend, OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
 from engine.scoring.scorer import Scorer, Sides
 from engine.serving.engine import Engine, EngineConfig, Stream
@@ -92,8 +93,8 @@ class Talk:
         told, self.told = self.told, []
         yield from told
 
-    def behind(self, hop_s: float, behind_s: float) -> None:
-        self.hops.append((hop_s, behind_s))
+    def set_overload(self, hop_s: float, late_s: float) -> None:
+        self.hops.append((hop_s, late_s))
 
 
 def sound(windows: int, seed: int = 0) -> bytes:
@@ -147,7 +148,7 @@ async def whole(stream: Stream, data: bytes, step: int = PIECE_BYTES) -> list[An
     async def send() -> None:
         for start in range(0, len(data), step):
             await stream.send(data[start : start + step])
-        await stream.finish()
+        await stream.finalize()
 
     events, _ = await asyncio.gather(read(stream), send())
     return events
@@ -213,7 +214,7 @@ async def test_closing_answers_what_waits_and_lets_what_runs_end(vad: SileroVad)
     async with engine_with(backend, vad, threads=1) as engine:
         stream = engine.open(Talk(), live=False)
         await stream.send(sound(6))
-        await stream.finish()
+        await stream.finalize()
         await until(backend.entered.is_set)
         reading = asyncio.create_task(read(stream))
         asyncio.get_running_loop().call_later(0.01, backend.gate.set)
@@ -314,7 +315,7 @@ async def test_a_live_stream_does_not_wait(vad: SileroVad) -> None:
         assert stream.live
         assert stream.conversation.backlog_s == pytest.approx(2.5)  # less than 4: never blocked
         backend.gate.set()
-        await stream.finish()
+        await stream.finalize()
         assert len(await read(stream)) == 6
 
 
@@ -352,12 +353,12 @@ async def test_an_overloaded_server_slows_live_streams_and_no_other(vad: SileroV
         stats = engine.stats()
         engine.open(late, live=True)  # learns at once how things are
         for stream in streams:
-            await stream.finish()
+            await stream.finalize()
         await asyncio.gather(*readers)
         assert engine.stats().late > 0
-    hop_s, behind_s = live.hops[0]
+    hop_s, late_s = live.hops[0]
     assert stats.hop_s == hop_s > 0
-    assert behind_s > 0
+    assert late_s > 0
     assert late.hops[0][0] == hop_s
     assert file.hops == []
 
@@ -375,7 +376,7 @@ async def test_a_live_stream_that_runs_ahead_of_time_is_none_and_keeps_its_hop(
         reading = asyncio.create_task(read(stream))
         await stream.send(sound(6))
         assert talk.hops[-1] == (0.0, 0.0)
-        await stream.finish()
+        await stream.finalize()
         await reading
 
 
@@ -385,7 +386,7 @@ async def test_a_full_line_refuses_a_window_and_says_so(vad: SileroVad) -> None:
         stream = engine.open(Talk(), live=False)
         await stream.send(sound(10))
         backend.gate.set()
-        await stream.finish()
+        await stream.finalize()
         events = await read(stream)
     refused = [e for e in events if isinstance(e, Failure)]
     assert refused
@@ -406,7 +407,7 @@ async def test_a_cancelled_sender_leaves_the_stream_usable(vad: SileroVad) -> No
         with pytest.raises(asyncio.CancelledError):
             await sending
         backend.gate.set()
-        await stream.finish()
+        await stream.finalize()
         assert 0 < len(await read(stream)) < 40
 
 
@@ -447,9 +448,9 @@ async def test_a_closed_stream_frees_its_place(vad: SileroVad) -> None:
         with pytest.raises(EngineError, match="closed"):
             await sending
         assert await read(gone) == []
-        await gone.finish()
+        await gone.finalize()
         backend.gate.set()
-        await stays.finish()
+        await stays.finalize()
         assert len(await read(stays)) == 2
 
 
@@ -492,8 +493,8 @@ async def test_sound_after_the_end_is_the_programmers_error(vad: SileroVad) -> N
     async with engine_with(backend, vad) as engine:
         stream = engine.open(Talk())
         await stream.send(sound(1))
-        await stream.finish()
-        await stream.finish()
+        await stream.finalize()
+        await stream.finalize()
         with pytest.raises(RuntimeError, match="has ended"):
             await stream.send(sound(1))
         backend.gate.set()

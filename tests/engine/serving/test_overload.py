@@ -6,81 +6,81 @@ from itertools import pairwise
 
 import pytest
 
-from engine.serving.overload import Pressure, PressureConfig
+from engine.serving.overload import Overload, OverloadConfig
 
-CONFIG = PressureConfig(threads=2)
+CONFIG = OverloadConfig(threads=2)
 STEP_S = CONFIG.review_s
 
 
-def reviews(pressure: Pressure, start: float, seconds: float, late_s: float, busy: float) -> float:
+def reviews(overload: Overload, start: float, seconds: float, late_s: float, busy: float) -> float:
     """Review for ``seconds`` with threads ``busy`` (share) all along; the time after."""
     now = start
     while now < start + seconds:
-        pressure.ran(busy * CONFIG.threads * STEP_S)
-        pressure.review(now, late_s)
+        overload.ran(busy * CONFIG.threads * STEP_S)
+        overload.review(now, late_s)
         now += STEP_S
     return now
 
 
 def test_on_time_nothing_happens() -> None:
-    pressure = Pressure(CONFIG)
-    reviews(pressure, 0.0, 60.0, -0.1, 1.0)
-    assert pressure.hop_s == 0.0
+    overload = Overload(CONFIG)
+    reviews(overload, 0.0, 60.0, -0.1, 1.0)
+    assert overload.hop_s == 0.0
 
 
 def test_late_for_long_it_widens_to_the_end_and_stays_there() -> None:
-    pressure = Pressure(CONFIG)
-    changes = [pressure.review(0.25 * i, 0.3) for i in range(60)]
+    overload = Overload(CONFIG)
+    changes = [overload.review(0.25 * i, 0.3) for i in range(60)]
     assert [hop for hop in changes if hop is not None] == [0.75, 1.0, 1.5, 2.0, 3.0]
-    assert pressure.behind_s == 0.3
+    assert overload.late_s == 0.3
 
 
 def test_a_step_is_given_time_to_show_its_effect() -> None:
-    pressure = Pressure(CONFIG)
-    changed = [i * 0.25 for i in range(60) if pressure.review(0.25 * i, 0.3) is not None]
+    overload = Overload(CONFIG)
+    changed = [i * 0.25 for i in range(60) if overload.review(0.25 * i, 0.3) is not None]
     gaps = [b - a for a, b in pairwise(changed)]
     assert min(gaps) >= CONFIG.settle_s
 
 
 def test_reviews_between_times_count_for_nothing() -> None:
-    pressure = Pressure(CONFIG)
-    assert [pressure.review(0.001 * i, 0.3) for i in range(200)] == [None] * 200
+    overload = Overload(CONFIG)
+    assert [overload.review(0.001 * i, 0.3) for i in range(200)] == [None] * 200
 
 
 def test_one_late_window_is_a_hiccup() -> None:
-    pressure = Pressure(CONFIG)
+    overload = Overload(CONFIG)
     for i in range(100):
-        pressure.review(0.25 * i, 0.3 if i % 2 else 0.0)
-    assert pressure.hop_s == 0.0
+        overload.review(0.25 * i, 0.3 if i % 2 else 0.0)
+    assert overload.hop_s == 0.0
 
 
 def test_it_goes_back_step_by_step_when_there_is_room() -> None:
-    pressure = Pressure(CONFIG)
-    now = reviews(pressure, 0.0, 2.0, 0.3, 1.0)
-    widened = pressure.hop_s
+    overload = Overload(CONFIG)
+    now = reviews(overload, 0.0, 2.0, 0.3, 1.0)
+    widened = overload.hop_s
     assert widened > 0.5
-    now = reviews(pressure, now, CONFIG.calm_s - 0.5, 0.0, 0.1)
-    assert pressure.hop_s == widened  # calm, but not for long enough
-    reviews(pressure, now, 60.0, 0.0, 0.1)
-    assert pressure.hop_s == 0.0
+    now = reviews(overload, now, CONFIG.calm_s - 0.5, 0.0, 0.1)
+    assert overload.hop_s == widened  # calm, but not for long enough
+    reviews(overload, now, 60.0, 0.0, 0.1)
+    assert overload.hop_s == 0.0
 
 
 def test_after_a_time_without_streams_the_next_one_has_its_own_hop_at_once() -> None:
-    pressure = Pressure(CONFIG)
-    now = reviews(pressure, 0.0, 30.0, 0.3, 1.0)
-    assert pressure.hop_s == CONFIG.hops_s[-1]
-    assert pressure.review(now + 3600, -0.1) == 0.0
+    overload = Overload(CONFIG)
+    now = reviews(overload, 0.0, 30.0, 0.3, 1.0)
+    assert overload.hop_s == CONFIG.hops_s[-1]
+    assert overload.review(now + 3600, -0.1) == 0.0
 
 
 def test_it_does_not_go_back_to_what_would_not_fit() -> None:
     """At 0.75 s the threads are busy for 0.6 of the time: at 0.5 s it would be 0.9."""
-    pressure = Pressure(CONFIG)
-    now = reviews(pressure, 0.0, 0.5, 0.3, 1.0)
-    assert pressure.hop_s == 0.75
-    now = reviews(pressure, now, 60.0, 0.0, 0.6)
-    assert pressure.hop_s == 0.75
-    reviews(pressure, now, 60.0, 0.0, 0.5)
-    assert pressure.hop_s == 0.0
+    overload = Overload(CONFIG)
+    now = reviews(overload, 0.0, 0.5, 0.3, 1.0)
+    assert overload.hop_s == 0.75
+    now = reviews(overload, now, 60.0, 0.0, 0.6)
+    assert overload.hop_s == 0.75
+    reviews(overload, now, 60.0, 0.0, 0.5)
+    assert overload.hop_s == 0.0
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_it_does_not_go_back_to_what_would_not_fit() -> None:
 )
 def test_an_impossible_configuration_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must"):
-        PressureConfig(**settings)
+        OverloadConfig(**settings)

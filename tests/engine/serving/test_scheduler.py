@@ -1,4 +1,4 @@
-"""The batcher: what runs next, from a clock that is only a number."""
+"""The scheduler: what runs next, from a clock that is only a number."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.jobs import EmbedJob, VadJob
-from engine.serving.scheduler import Batch, Batcher, BatcherConfig, Entry, Full, best_bucket
+from engine.jobs import EmbedJob, Result, VadJob
+from engine.serving.scheduler import Batch, Full, QueuedJob, Scheduler, SchedulerConfig, best_bucket
 from engine.speech.vad import FRAME_SAMPLES, VadState
 
 SHORT, LONG = 100, 300  # lengths of windows, in samples
 
 
+def ignored(entry: QueuedJob, result: Result) -> None:
+    """Nobody waits for the answer."""
+
+
 def window(
     stream: int, due_s: float, length: int = LONG, *, live: bool = True, arrived_s: float = 0.0
-) -> Entry:
+) -> QueuedJob:
     job = EmbedJob(stream, np.zeros(length, np.float32), 0)
-    return Entry(stream, job, arrived_s, due_s, live)
+    return QueuedJob(stream, job, arrived_s, due_s, live, answered=ignored)
 
 
-def frames(stream: int, count: int = 3, *, arrived_s: float = 0.0, due_s: float = 1.0) -> Entry:
+def frames(stream: int, count: int = 3, *, arrived_s: float = 0.0, due_s: float = 1.0) -> QueuedJob:
     job = VadJob(stream, np.zeros((count, FRAME_SAMPLES), np.float32), VadState.initial(1))
-    return Entry(stream, job, arrived_s, due_s, True)
+    return QueuedJob(stream, job, arrived_s, due_s, True, answered=ignored)
 
 
 def streams(batch: Batch | None) -> list[int]:
@@ -31,8 +35,8 @@ def streams(batch: Batch | None) -> list[int]:
     return [entry.stream for entry in batch.entries]
 
 
-def batcher(*sizes: int, **settings: int | float) -> Batcher:
-    return Batcher(BatcherConfig(sizes or (1,), **settings))
+def batcher(*sizes: int, **settings: int | float) -> Scheduler:
+    return Scheduler(SchedulerConfig(sizes or (1,), **settings))
 
 
 def test_the_earliest_deadline_is_first() -> None:
@@ -195,7 +199,7 @@ def test_windows_that_started_late_count_after_they_have_left() -> None:
     line.add(window(1, 1.1))
     line.next_batch(1.6)
     assert line.review(1.8) == 0.75
-    assert line.pressure.behind_s == pytest.approx(0.5)
+    assert line.overload.late_s == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -204,4 +208,4 @@ def test_windows_that_started_late_count_after_they_have_left() -> None:
 )
 def test_an_impossible_configuration_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        BatcherConfig(**settings)
+        SchedulerConfig(**settings)

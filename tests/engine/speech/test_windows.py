@@ -64,7 +64,7 @@ def test_the_tail_of_a_window_is_a_window_of_its_own() -> None:
 def test_a_wider_hop_holds_from_the_window_after_next() -> None:
     windows = Windows(CONFIG)
     list(windows.push(0, counted(0, 160)))
-    windows.widen(0.01)
+    windows.set_hop(0.01)
     positions = [w.position for w in windows.push(160, counted(160, 480))]
     assert positions == [240, 400, 560]
 

@@ -16,8 +16,9 @@ from engine.errors import BundleError, VoxwatchError
 from engine.events import Change, Decision, Quality, Score, Utterance
 from engine.jobs import Job, Result
 from engine.model.bundle import Bundle, write_bundle
-from engine.runner import Runner
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.model.encoder import Encoder
+from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from models.benchmark import stream as module
 from models.benchmark.stream import Engine, heard
 from models.evaluation.rttm import Turn
 
@@ -137,13 +138,13 @@ def test_a_conversation_is_computed_once(
     engine: Engine, voice: Callable[..., Float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Job] = []
-    answer = Runner.answer
+    answer = module.answer_one
 
-    def counting(self: Runner, job: Job) -> Result:
+    def counting(job: Job, encoder: Encoder, vad: SileroVad) -> Result:
         asked.append(job)
-        return answer(self, job)
+        return answer(job, encoder, vad)
 
-    monkeypatch.setattr(Runner, "answer", counting)
+    monkeypatch.setattr(module, "answer_one", counting)
     enrolled = engine.enrol(voice("anna", 12))
     assert not isinstance(enrolled, str)
     sound = np.concatenate([voice("anna", 6, seed=2), voice("bert", 6, seed=2)])

@@ -1,0 +1,215 @@
+"""The threads that run the models, and the queue before them.
+
+Everything but the models runs on the event loop. The loop hands out batches through a queue
+and gets answers back through ``call_soon_threadsafe``. The scheduler decides what runs next
+and :mod:`engine.serving.inference` computes it. Every job is answered, by its result or by a
+failure that says why, unless its stream has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from engine.errors import EngineError
+from engine.jobs import JobFailure, VadJob
+from engine.model.backend import Backend
+from engine.serving.inference import Answers, answer
+from engine.serving.scheduler import Batch, QueuedJob, Scheduler, SchedulerConfig
+from engine.speech.vad import SileroVad
+
+CLOSED = "the engine was closed"
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a pool has done since its start.
+
+    ``batch_sizes`` counts batches of windows by their rows; ``vad_calls`` the detector's
+    network calls, each over one frame of many streams; ``late`` the live windows answered
+    after their deadline. The CPU seconds are those of the inference threads themselves: a
+    backend that has threads of its own (``threads`` above 1) works outside them.
+    """
+
+    windows: int = 0
+    batch_sizes: Counter[int] = field(default_factory=Counter)
+    frames: int = 0
+    vad_calls: int = 0
+    longest_wait_s: float = 0.0
+    late: int = 0
+    model_cpu_s: float = 0.0
+    vad_cpu_s: float = 0.0
+    failures: int = 0
+
+    def add(self, batch: Batch, answers: Answers, now: float) -> None:
+        """Count a batch that was answered at ``now`` seconds on the loop's clock."""
+        self.failures += sum(isinstance(result, JobFailure) for result in answers.results)
+        if isinstance(batch.entries[0].job, VadJob):
+            self.frames += answers.frames
+            self.vad_calls += answers.calls
+            self.vad_cpu_s += answers.cpu_s
+            return
+        self.batch_sizes[len(batch.entries)] += 1
+        self.windows += len(batch.entries)
+        oldest_s = min(entry.arrived_s for entry in batch.entries)
+        self.longest_wait_s = max(self.longest_wait_s, now - oldest_s)
+        self.late += sum(entry.live and now > entry.due_s for entry in batch.entries)
+        self.model_cpu_s += answers.cpu_s
+
+
+class InferencePool:
+    """Runs queued jobs on ``threads`` threads and calls each job's ``answered`` on the loop.
+
+    ``overload_changed`` is called with the hop in seconds that live streams must keep from now
+    on (0: their own) and with how late the server is, in seconds, when that hop changes.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        vad: SileroVad,
+        *,
+        threads: int,
+        config: SchedulerConfig,
+        overload_changed: Callable[[float, float], None],
+    ) -> None:
+        self._backend, self._vad = backend, vad
+        self._scheduler = Scheduler(config)
+        self._overload_changed = overload_changed
+        self._work: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()  # one for a free thread
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"inference-{i}", daemon=True)
+            for i in range(threads)
+        ]
+        self._idle = self._alive = threads
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_s: float | None = None  # when; what uvloop hands out does not always know
+        self._dispatching = self._closed = False
+        self.counts = Counts()
+
+    @property
+    def threads(self) -> int:
+        """How many threads run the models."""
+        return len(self._threads)
+
+    @property
+    def queued(self) -> int:
+        """Windows in the queue."""
+        return self._scheduler.queued
+
+    @property
+    def hop_s(self) -> float:
+        """The hop that live streams must keep now; 0: their own."""
+        return self._scheduler.overload.hop_s
+
+    @property
+    def late_s(self) -> float:
+        """How late live windows were at the last review."""
+        return self._scheduler.overload.late_s
+
+    def now(self) -> float:
+        """The clock of deadlines: the loop's, in seconds."""
+        assert self._loop is not None
+        return self._loop.time()
+
+    def start(self) -> None:
+        """Start the threads; called on the event loop that gets the answers."""
+        self._loop = asyncio.get_running_loop()
+        self._stopped = self._loop.create_future()
+        for thread in self._threads:
+            thread.start()
+
+    async def close(self) -> None:
+        """Answer what waits with a failure, let what runs end, stop the threads. Idempotent."""
+        if self._stopped is None:
+            self._closed = True
+            return
+        if not self._closed:
+            self._closed = True
+            if self._timer:
+                self._timer.cancel()
+            for entry in self._scheduler.drain():
+                self.counts.failures += 1
+                entry.answered(entry, JobFailure(entry.job.number, CLOSED))
+            for _ in self._threads:
+                self._work.put(None)
+        await asyncio.shield(self._stopped)
+        for thread in self._threads:
+            thread.join()  # the last thing each did was to say that it ends
+
+    def submit(self, entry: QueuedJob) -> JobFailure | None:
+        """Put a job into the queue; if that cannot be, its answer."""
+        try:
+            if self._closed:
+                raise EngineError(CLOSED)
+            self._scheduler.add(entry)
+        except EngineError as error:
+            self.counts.failures += 1
+            return JobFailure(entry.job.number, str(error))
+        if not self._dispatching and self._loop is not None:
+            self._dispatching = True  # once for all the jobs that this turn of the loop brings
+            self._loop.call_soon(self._dispatch)
+        return None
+
+    def discard(self, stream: int) -> None:
+        """A stream has gone: what it has in the queue will not be run."""
+        self._scheduler.discard(stream)
+
+    # The event loop's side.
+
+    def _dispatch(self) -> None:
+        self._dispatching = False
+        if self._closed:
+            return
+        now = self.now()
+        hop_s = self._scheduler.review(now)
+        if hop_s is not None:
+            self._overload_changed(hop_s, self.late_s)
+        while self._idle and (batch := self._scheduler.next_batch(now)) is not None:
+            self._idle -= 1
+            self._work.put(batch)
+        self._wake_at(self._scheduler.wake_s if self._idle else None)
+
+    def _wake_at(self, when: float | None) -> None:
+        """Dispatch at ``when`` on the loop's clock, if nothing brings it about before."""
+        if self._timer and self._timer_s == when:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._timed) if self._loop and when else None
+        self._timer_s = when
+
+    def _timed(self) -> None:
+        self._timer = None
+        self._dispatch()
+
+    def _done(self, batch: Batch, answers: Answers) -> None:
+        self._idle += 1
+        self._scheduler.overload.ran(answers.wall_s)
+        self._dispatch()  # first of all: the thread must not wait for what follows
+        self.counts.add(batch, answers, self.now())
+        for entry, result in zip(batch.entries, answers.results, strict=True):
+            entry.answered(entry, result)
+
+    def _thread_ended(self) -> None:
+        self._alive -= 1
+        if not self._alive and self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(None)
+
+    # The inference threads' side.
+
+    def _serve(self) -> None:
+        loop = self._loop
+        assert loop is not None
+        with suppress(RuntimeError):  # the loop was closed under us: nobody is left to answer
+            while (batch := self._work.get()) is not None:
+                answers = answer(batch.jobs, self._backend, self._vad)
+                loop.call_soon_threadsafe(self._done, batch, answers)
+            loop.call_soon_threadsafe(self._thread_ended)
