@@ -1,5 +1,5 @@
-# Sourced by scripts/test and scripts/demo: goes to the repository's root and makes sure that
-# .venv there holds voxwatch with everything it needs. Quick when all is in place.
+# Sourced by scripts/test and scripts/demo: goes to the repository's root, and has the functions
+# that install what each of them needs there. They are quick when all is in place.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -25,6 +25,8 @@ find_python() {
     fail "Python 3.11 or newer with venv is needed: apt-get install python3.11 python3.11-venv"
 }
 
+# make_environment SIZE [EXTRAS]: .venv with voxwatch, with what it needs and with the extras of
+# pyproject.toml. Extras that are there stay. SIZE is what all of it takes, for the message.
 make_environment() {
     if [ ! -x .venv/bin/python ]; then
         local python
@@ -32,12 +34,17 @@ make_environment() {
         say "making .venv with $("$python" --version)"
         "$python" -m venv .venv
     fi
-    local wanted
-    wanted=$(sha256sum pyproject.toml)
-    if [ "$(cat .venv/installed 2>/dev/null || true)" != "$wanted" ]; then
-        say "installing voxwatch and what it needs into .venv (some 5 GB, a few minutes)"
-        .venv/bin/python -m pip install --editable '.[train,dev]'
-        printf '%s\n' "$wanted" >.venv/installed
+    local size=$1 extras=${2:-} project installed="" there=""
+    project=$(sha256sum <pyproject.toml | cut -d ' ' -f 1)
+    if [ -f .venv/voxwatch-installed ]; then
+        read -r installed there <.venv/voxwatch-installed || true
+    fi
+    extras=${extras:-$there}
+    if [ "$installed" != "$project" ] || [ "$there" != "$extras" ] ||
+        [ ! -f engine/speech/silero/silero_vad.onnx ]; then
+        say "installing voxwatch${extras:+ with the extras $extras} into .venv ($size)"
+        .venv/bin/python -m pip install --editable ".${extras:+[$extras]}"
+        printf '%s %s\n' "$project" "$extras" >.venv/voxwatch-installed
     fi
 }
 

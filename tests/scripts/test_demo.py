@@ -17,7 +17,7 @@ VOICES = ROOT / "scripts" / "demo_voices"
 
 def environment_is_current() -> bool:
     """Whether the tests run in the environment of the scripts, as pyproject.toml has it now."""
-    stamp = ROOT / ".venv" / "installed"
+    stamp = ROOT / ".venv" / "voxwatch-installed"
     if Path(sys.prefix) != stamp.parent or not stamp.exists():
         return False
     return (

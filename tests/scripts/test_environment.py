@@ -1,0 +1,64 @@
+"""What the scripts install, and when: with an interpreter that only notes what pip is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DEMO = 'make_environment "a little"'
+TEST = 'make_environment "a lot" train,dev'
+
+
+class Checkout:
+    """A folder with the scripts' functions, a detector, and a `.venv` of a stand-in."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.asked = root, root / "asked.txt"
+        for folder in ("scripts", ".venv/bin", "engine/speech/silero"):
+            (root / folder).mkdir(parents=True)
+        source = ROOT / "scripts" / "environment.sh"
+        (root / "scripts" / "environment.sh").write_text(source.read_text())
+        (root / "pyproject.toml").write_text("version = 1")
+        self.detector = root / "engine" / "speech" / "silero" / "silero_vad.onnx"
+        self.detector.touch()
+        python = root / ".venv" / "bin" / "python"
+        python.write_text(f'#!/bin/sh\necho "$*" >>{self.asked}\n')
+        python.chmod(0o755)
+
+    def run(self, call: str) -> list[str]:
+        """What pip was asked for by ``call``."""
+        self.asked.write_text("")
+        script = f"source {self.root}/scripts/environment.sh; {call}"
+        subprocess.run(["bash", "-c", script], check=True, capture_output=True)
+        return self.asked.read_text().splitlines()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_the_demonstration_installs_no_extra_and_the_tests_add_them(checkout: Checkout) -> None:
+    assert checkout.run(DEMO) == ["-m pip install --editable ."]
+    assert checkout.run(TEST) == ["-m pip install --editable .[train,dev]"]
+
+
+def test_what_is_in_place_is_left_alone(checkout: Checkout) -> None:
+    checkout.run(TEST)
+    assert checkout.run(TEST) == []
+    assert checkout.run(DEMO) == []
+
+
+def test_new_dependencies_are_installed_with_the_extras_that_were_there(checkout: Checkout) -> None:
+    checkout.run(TEST)
+    (checkout.root / "pyproject.toml").write_text("version = 2")
+    assert checkout.run(DEMO) == ["-m pip install --editable .[train,dev]"]
+
+
+def test_a_detector_that_was_deleted_is_fetched_again(checkout: Checkout) -> None:
+    checkout.run(DEMO)
+    checkout.detector.unlink()
+    assert checkout.run(DEMO) == ["-m pip install --editable ."]
