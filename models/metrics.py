@@ -44,7 +44,7 @@ class ErrorRates:
     false_alarm: Float64
 
 
-class Ranking:
+class RankedTrials:
     """Trials in the order of their scores: everything that no weight changes.
 
     ``scores`` ``(N,)`` finite, ``target`` ``(N,)`` true where both voices are one speaker.
@@ -83,7 +83,7 @@ def _run_starts(scores: Float64, target: Bools) -> Ints:
     return starts
 
 
-def error_rates(ranking: Ranking, target: Float64, nontarget: Float64) -> ErrorRates:
+def error_rates(ranking: RankedTrials, target: Float64, nontarget: Float64) -> ErrorRates:
     """Miss and false-alarm rates from run weights; NaN where a resample lacks one kind."""
     zero = np.zeros((len(target), 1))
     below = np.concatenate([zero, np.cumsum(target, axis=1)], axis=1)
@@ -96,7 +96,7 @@ def error_rates(ranking: Ranking, target: Float64, nontarget: Float64) -> ErrorR
 
 def det_curve(scores: Float64, target: Bools, weights: Float64 | None = None) -> ErrorRates:
     """Points of the DET curve of trials ``(N,)``, weighted by ``(N,)``: rates ``(1, K)``."""
-    ranking = Ranking(scores, target)
+    ranking = RankedTrials(scores, target)
     rows = np.ones((1, len(scores))) if weights is None else np.asarray(weights)[None]
     return error_rates(ranking, *ranking.runs(rows))
 
@@ -191,7 +191,7 @@ def _min_cllr(target: Float64, nontarget: Float64) -> Float64:
 
 
 def _measure(
-    ranking: Ranking, scores: Float64, target: Bools, weights: Float64, is_llr: bool
+    ranking: RankedTrials, scores: Float64, target: Bools, weights: Float64, is_llr: bool
 ) -> dict[str, Float64]:
     runs = ranking.runs(weights)
     rates = error_rates(ranking, *runs)
@@ -211,10 +211,10 @@ def measure(
     """Every metric of trials ``(N,)`` by name: ``ORDER_METRICS``, and for LLRs ``LLR_METRICS``.
 
     ``weights`` ``(N,)`` says how much each trial counts among its kind, all alike unless given.
-    Rates and normalised costs are fractions. Raises ``ValueError`` as :class:`Ranking` does.
+    Rates and normalised costs are fractions. Raises ``ValueError`` as :class:`RankedTrials` does.
     """
     scores, target = np.asarray(scores, np.float64), np.asarray(target, bool)
-    ranking = Ranking(scores, target)
+    ranking = RankedTrials(scores, target)
     rows = np.ones((1, len(scores))) if weights is None else np.asarray(weights)[None]
     values = _measure(ranking, scores, target, rows, is_llr)
     return {name: float(value[0]) for name, value in values.items()}
@@ -238,7 +238,7 @@ def bootstrap(
     target trials give NaN.
     """
     scores, target = np.asarray(scores, np.float64), np.asarray(target, bool)
-    ranking = Ranking(scores, target)
+    ranking = RankedTrials(scores, target)
     _, numbered = np.unique(speakers, return_inverse=True)
     left, right = numbered.reshape(speakers.shape).T
     drawn = draw_speakers(int(numbered.max()) + 1, resamples, seed)

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from engine.errors import VoxwatchError
 from engine.model.bundle import load_bundle
 from engine.scoring.scorer import Scores
+from models.evaluation.embeddings import Embedder, Float32, Float64, Ints, embed_trials
 from models.evaluation.evaluate import (
     BundleSystem,
     checked_cuts,
@@ -47,9 +48,8 @@ from models.evaluation.evaluate import (
     parse_durations,
     settings,
 )
-from models.evaluation.report import Figure, duration_name, shown
+from models.evaluation.report import Estimate, duration_name, shown
 from models.evaluation.scoring import Cell, in_mean, score_lists
-from models.evaluation.segments import Embedder, Float32, Float64, Ints, embed_trials
 from models.metrics import interval
 from models.sound.conditions import Condition, Degradation
 
@@ -208,10 +208,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     trials: int
     targets: int
     speakers: int
-    resemblyzer: Figure
-    cosine: Figure | None = None
-    calibrated: Figure | None = None
-    ratio: Figure | None = None
+    resemblyzer: Estimate
+    cosine: Estimate | None = None
+    calibrated: Estimate | None = None
+    ratio: Estimate | None = None
     floor: float
 
 
@@ -235,7 +235,7 @@ def _line(name: str, group: list[tuple[Cell, Cell | None]]) -> Line:
     cells = [their for their, _ in group]
     first = cells[0]
     their_eer = _mean_eer([cell.cosine for cell in cells])
-    figures: dict[str, Figure] = {"resemblyzer": _figure(*their_eer)}
+    figures: dict[str, Estimate] = {"resemblyzer": _figure(*their_eer)}
     our_cells = [our for _, our in group if our is not None]
     if our_cells:
         ours = _mean_eer([cell.calibrated for cell in our_cells])
@@ -264,8 +264,8 @@ def _mean_eer(scored: Sequence[Any]) -> tuple[float, Float64]:
     return value, np.mean([one.resampled.get("eer", none) for one in scored], axis=0)
 
 
-def _figure(value: float, resampled: Float64) -> Figure:
-    return Figure(value, *interval(resampled))
+def _figure(value: float, resampled: Float64) -> Estimate:
+    return Estimate(value, *interval(resampled))
 
 
 def as_markdown(all_lines: Sequence[Line], names: Sequence[str], about: dict[str, Any]) -> str:

@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.decisions.config import DecisionConfig
-from models.benchmark.figures import Draws
+from models.benchmark.estimates import Draws
+from models.benchmark.outcomes import NO, States, by_threshold
 from models.benchmark.plans import Kind
+from models.benchmark.results import ConversationResult, Variant
 from models.benchmark.rivals import Running
-from models.benchmark.run import Result, Variant
 from models.benchmark.tables import (
     CLEAN_GENUINE,
     LEAVING,
     Cells,
     System,
     Table,
+    follow_all,
     takeover_cells,
-    watch_all,
 )
-from models.benchmark.truth import NO, States, by_threshold
-from models.evaluation.report import Figure
+from models.evaluation.report import Estimate
 
 THRESHOLDS = 60  # of a running score
 FALSE_ALARMS_H = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # rows of the table
@@ -81,19 +81,19 @@ def _name(value: float) -> str:
     return f"sweep {value:g}"
 
 
-def engine_curve(results: Sequence[Result], name: str, draws: Draws) -> Curve:
+def engine_curve(results: Sequence[ConversationResult], name: str, draws: Draws) -> Curve:
     """The engine's own curve, from :func:`sweep_variants`."""
     points = []
     for value in SWEEP:
 
-        def states(result: Result, variant: str = _name(value)) -> States | None:
+        def states(result: ConversationResult, variant: str = _name(value)) -> States | None:
             return result.variants.get(variant)
 
         points.append(_point(results, System(name, states, LEAVING), value, draws))
     return Curve(name, tuple(sorted(points, key=lambda point: point.false_alarms_h)))
 
 
-def cosine_of(result: Result) -> Running | None:
+def cosine_of(result: ConversationResult) -> Running | None:
     """Our own running cosine with the voiceprint, where it has enough speech behind it."""
     heard = result.claimed
     if heard is None:
@@ -102,7 +102,7 @@ def cosine_of(result: Result) -> Running | None:
     return Running(heard.t[enough], heard.cosine[enough])
 
 
-def rival_of(name: str, result: Result) -> Running | None:
+def rival_of(name: str, result: ConversationResult) -> Running | None:
     """A rival's running score."""
     return result.rivals.get(name)
 
@@ -113,7 +113,7 @@ def fixed(running: Running | None, accept: float, reject: float) -> States | Non
 
 
 def threshold_curve(
-    results: Sequence[Result], name: str, running: dict[str, Running], draws: Draws
+    results: Sequence[ConversationResult], name: str, running: dict[str, Running], draws: Draws
 ) -> Curve:
     """The curve of a running score, by conversation, over all of its thresholds."""
     values = np.concatenate([one.value for one in running.values()] or [np.empty(0)])
@@ -124,15 +124,17 @@ def threshold_curve(
     points = []
     for threshold in np.unique(np.quantile(values, ranks)).tolist():
 
-        def states(result: Result, threshold: float = threshold) -> States | None:
+        def states(result: ConversationResult, threshold: float = threshold) -> States | None:
             return fixed(running.get(result.truth.name), threshold, threshold)
 
         points.append(_point(results, System(name, states, NO), threshold, draws))
     return Curve(name, tuple(sorted(points, key=lambda point: point.false_alarms_h)))
 
 
-def _point(results: Sequence[Result], system: System, threshold: float, draws: Draws) -> Point:
-    watched = watch_all(results, system)
+def _point(
+    results: Sequence[ConversationResult], system: System, threshold: float, draws: Draws
+) -> Point:
+    watched = follow_all(results, system)
     genuine = [(r, seen) for r, seen in watched if r.truth.kind in CLEAN_GENUINE]
     takeovers = [
         (r, seen) for r, seen in watched if r.truth.kind == "takeover" and r.truth.similar is True
@@ -141,7 +143,7 @@ def _point(results: Sequence[Result], system: System, threshold: float, draws: D
 
     def value(column: str) -> float:
         figure = cells[column]
-        assert isinstance(figure, Figure)
+        assert isinstance(figure, Estimate)
         return figure.value
 
     return Point(
@@ -172,7 +174,7 @@ def curve_table(curves: Sequence[Curve]) -> Table:
     return table
 
 
-def equal_error_threshold(results: Sequence[Result]) -> float | None:
+def equal_error_threshold(results: Sequence[ConversationResult]) -> float | None:
     """The cosine at which as many windows of claimed speakers lie under it as of impostors over.
 
     A baseline's threshold is this figure of a run on *other* speakers.
@@ -186,6 +188,6 @@ def equal_error_threshold(results: Sequence[Result]) -> float | None:
     return float(both[np.argmin(np.abs(miss - accept))])
 
 
-def _cosines(results: Sequence[Result], kind: str) -> Float64:
+def _cosines(results: Sequence[ConversationResult], kind: str) -> Float64:
     found = [cosine_of(result) for result in results if result.truth.kind == kind]
     return np.concatenate([np.empty(0), *(one.value for one in found if one is not None)])

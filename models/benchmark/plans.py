@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from models.benchmark.speakers import Voice
+from models.benchmark.speakers import DecodedSpeaker
 from models.sound.conditions import Condition
 
 Kind = Literal[
@@ -106,7 +106,7 @@ class Division:
     test: tuple[int, ...]
 
 
-def divide(voice: Voice, rng: np.random.Generator) -> Division | None:
+def divide(voice: DecodedSpeaker, rng: np.random.Generator) -> Division | None:
     """Enrolment of 5 to 20 s, of half of the speech at most; None where there is too little."""
     wanted_s = min(ENROL_S[1], max(ENROL_S[0], ENROL_SHARE * voice.speech_s))
     order = rng.permutation(len(voice.utterances)).tolist()
@@ -118,14 +118,14 @@ def divide(voice: Voice, rng: np.random.Generator) -> Division | None:
     return Division(tuple(sorted(enrol)), tuple(sorted(order)))
 
 
-def _speech_s(voice: Voice, utterances: Sequence[int]) -> float:
+def _speech_s(voice: DecodedSpeaker, utterances: Sequence[int]) -> float:
     return sum(voice.utterances[i].speech_s for i in utterances)
 
 
 class Planner:
     """Draws plans among ``voices``; the same voices and seed give the same plans."""
 
-    def __init__(self, voices: Sequence[Voice], seed: int) -> None:
+    def __init__(self, voices: Sequence[DecodedSpeaker], seed: int) -> None:
         self._voices = voices
         self._seed = seed
         self.divisions: dict[int, Division] = {}
@@ -224,7 +224,7 @@ class Planner:
         return near[int(rng.integers(len(near)))] if near else None
 
 
-def is_similar(one: Voice, other: Voice) -> bool:
+def is_similar(one: DecodedSpeaker, other: DecodedSpeaker) -> bool:
     """Whether the median F0 of the ``other`` lies within 20 % of that of ``one``."""
     if one.f0_hz is None or other.f0_hz is None:
         return False
@@ -235,7 +235,11 @@ class _Pool:
     """What may still be said in one conversation, and what was."""
 
     def __init__(
-        self, voices: Sequence[Voice], claim: int, division: Division, rng: np.random.Generator
+        self,
+        voices: Sequence[DecodedSpeaker],
+        claim: int,
+        division: Division,
+        rng: np.random.Generator,
     ) -> None:
         self._voices, self._rng = voices, rng
         self._left: dict[int, list[int]] = {claim: rng.permutation(division.test).tolist()}

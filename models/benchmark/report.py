@@ -12,7 +12,7 @@ import msgspec
 from models.benchmark import plots
 from models.benchmark.curves import Curve
 from models.benchmark.tables import Cells, Table
-from models.evaluation.report import Figure
+from models.evaluation.report import Estimate
 
 
 class BenchmarkReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +71,8 @@ def _line(row: Cells, columns: Sequence[str]) -> str:
     return "| " + " | ".join(_cell(row.get(name, "")) for name in columns) + " |"
 
 
-def _cell(value: str | int | Figure) -> str:
-    if not isinstance(value, Figure):
+def _cell(value: str | int | Estimate) -> str:
+    if not isinstance(value, Estimate):
         return str(value)
     if math.isnan(value.value):
         return "-"

@@ -1,11 +1,11 @@
-"""Every conversation through every system: what the figures are made of."""
+"""Streams every planned conversation through the engine, its variants and the rivals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,20 +14,21 @@ import soundfile as sf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.decisions.config import DecisionConfig
 from engine.scoring.scorer import Sides
 from engine.speech.offline import net_speech
 from engine.speech.vad import SAMPLE_RATE_HZ
+from models.benchmark.conversations import Conversation, enrolment_sound, render
+from models.benchmark.engine import AnswerCache, EngineUnderTest, SessionRecord
+from models.benchmark.outcomes import States
 from models.benchmark.plans import Kind, Plan, Planner
+from models.benchmark.results import BenchmarkResults, ConversationResult, Variant
 from models.benchmark.rivals import Rival, Running, media_time, speech_of
-from models.benchmark.sound import Conversation, enrolment_sound, render
-from models.benchmark.speakers import Voice
-from models.benchmark.stream import Engine, Heard, Memory
-from models.benchmark.truth import States, Truth, truth_of
-from models.evaluation.rttm import Turns
+from models.benchmark.speakers import DecodedSpeaker
+from models.benchmark.truth import truth_of
 from models.sound.conditions import Degradation
 
-# Who is asked what. Without a claim: nobody is enrolled, who speaks when?
+# The kinds of conversation that are streamed with a claim, and those that are streamed with
+# nobody enrolled, to be asked who speaks when. Some kinds are streamed both ways.
 CLAIMED: frozenset[Kind] = frozenset(
     {"single", "switch", "silence", "impostor", "takeover", "degraded-takeover", "interjection"}
 )
@@ -40,55 +41,24 @@ Float32 = NDArray[np.float32]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """Another setting of the decisions, and the kinds of conversation it is tried on."""
-
-    name: str
-    decisions: DecisionConfig
-    kinds: frozenset[Kind]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """One conversation. ``claimed`` and ``free`` are what the engine said with and without a
-    claim, ``variants`` its states at other settings, ``rivals`` their running scores."""
-
-    truth: Truth
-    turns: Turns
-    claimed: Heard | None
-    free: Heard | None
-    variants: dict[str, States]
-    rivals: dict[str, Running]
-
-
 @dataclass(slots=True)
-class Run:
-    """All results, and what could not be used."""
-
-    results: list[Result] = field(default_factory=list)
-    refused: dict[str, int] = field(default_factory=dict)  # enrolments, by the engine's reason
-    enrol_s: list[float] = field(default_factory=list)  # of the voiceprints that were made
-
-
-@dataclass(slots=True)
-class _Enrolled:
-    speech: Float32  # net, as rivals get it
+class _EnrolledSpeaker:
+    speech: Float32  # net speech at 16 kHz, as rivals get it
     sides: Sides
-    speech_s: float
+    speech_s: float  # net seconds behind the voiceprint
 
 
-class Bench:
-    """Voices, engine and rivals of one run.
+class Benchmark:
+    """The speakers, the engine and the rivals of one run.
 
-    ``rivals_hear``: so many conversations of a kind at most, for a rival may be a hundred
-    times slower than the engine. ``audio``: a folder for all the sound.
+    ``rivals_hear`` limits the conversations of a kind that rivals get, because a rival may be a
+    hundred times slower than the engine. ``audio`` is a folder for all the sound.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        voices: Sequence[Voice],
+        engine: EngineUnderTest,
+        voices: Sequence[DecodedSpeaker],
         planner: Planner,
         degrade: Degradation,
         *,
@@ -102,26 +72,28 @@ class Bench:
         self._degrade, self._seed = degrade, seed
         self._variants, self._rivals, self._audio = variants, rivals, audio
         self._rivals_hear = rivals_hear
-        self._enrolled: dict[int, _Enrolled] = {}
+        self._enrolled: dict[int, _EnrolledSpeaker] = {}
 
-    def run(self, plans: Sequence[Plan], *, threads: int = 1, progress: bool = True) -> Run:
+    def run(
+        self, plans: Sequence[Plan], *, threads: int = 1, progress: bool = True
+    ) -> BenchmarkResults:
         """Stream every plan; the same plans give the same results with any number of threads."""
-        run = Run()
+        found = BenchmarkResults()
         with ThreadPoolExecutor(threads) as pool:
             claims = sorted({plan.claim for plan in plans})
             enrolling = zip(claims, pool.map(self._enrol, claims), strict=True)
-            for claim, found in _shown(enrolling, len(claims), "enrolling", progress):
-                if isinstance(found, str):
-                    run.refused[found] = run.refused.get(found, 0) + 1
+            for claim, enrolled in _shown(enrolling, len(claims), "enrolling", progress):
+                if isinstance(enrolled, str):
+                    found.refused[enrolled] = found.refused.get(enrolled, 0) + 1
                 else:
-                    self._enrolled[claim] = found
-                    run.enrol_s.append(found.speech_s)
+                    self._enrolled[claim] = enrolled
+                    found.enrol_s.append(enrolled.speech_s)
             left = [plan for plan in plans if plan.claim in self._enrolled]
             streaming = pool.map(self._stream, left)
-            run.results += _shown(streaming, len(left), "streaming", progress)
-        return run
+            found.conversations += _shown(streaming, len(left), "streaming", progress)
+        return found
 
-    def _enrol(self, claim: int) -> _Enrolled | str:
+    def _enrol(self, claim: int) -> _EnrolledSpeaker | str:
         utterances = self._planner.divisions[claim].enrol
         sound = enrolment_sound(self._voices[claim], utterances, self._seed)
         made = self._engine.enrol(sound)
@@ -129,44 +101,44 @@ class Bench:
             return made
         if self._audio is not None:
             _write(self._audio / f"{self._voices[claim].name}-enrolment.flac", sound)
-        return _Enrolled(net_speech(sound, self._engine.vad), *made)
+        return _EnrolledSpeaker(net_speech(sound, self._engine.vad), *made)
 
-    def _stream(self, plan: Plan) -> Result:
+    def _stream(self, plan: Plan) -> ConversationResult:
         conversation = render(plan, self._voices, self._degrade, self._seed)
         if self._audio is not None:
             _write(self._audio / f"{plan.name}.flac", conversation.waveform)
-        enrolled, memory = self._enrolled[plan.claim], self._engine.memory()
+        enrolled, answers = self._enrolled[plan.claim], self._engine.answer_cache()
         sound, kind = conversation.waveform, plan.kind
-        claimed = free = None
+        claimed = unclaimed = None
         if kind in CLAIMED:
-            claimed = self._engine.listen(memory, sound, enrolled.sides)
+            claimed = self._engine.listen(answers, sound, enrolled.sides)
         if kind in UNCLAIMED:
-            free = self._engine.listen(memory, sound, None)
-        heard = claimed or free
+            unclaimed = self._engine.listen(answers, sound, None)
+        heard = claimed or unclaimed
         assert heard is not None
         people = (plan.claim,) if plan.stranger is None else (plan.claim, plan.stranger)
         name = self._voices[plan.claim].name
-        return Result(
+        return ConversationResult(
             truth_of(conversation, name, heard.spans, people, enrolled.speech_s),
             conversation.turns,
             claimed,
-            free,
-            self._varied(memory, conversation, enrolled.sides),
-            self._judged_by_rivals(conversation, enrolled.speech, heard),
+            unclaimed,
+            self._by_variants(answers, conversation, enrolled.sides),
+            self._scored_by_rivals(conversation, enrolled.speech, heard),
         )
 
-    def _varied(
-        self, memory: Memory, conversation: Conversation, claim: Sides
+    def _by_variants(
+        self, answers: AnswerCache, conversation: Conversation, claim: Sides
     ) -> dict[str, States]:
         sound, kind = conversation.waveform, conversation.plan.kind
         return {
-            variant.name: self._engine.listen(memory, sound, claim, variant.decisions).states
+            variant.name: self._engine.listen(answers, sound, claim, variant.decisions).states
             for variant in self._variants
             if kind in variant.kinds
         }
 
-    def _judged_by_rivals(
-        self, conversation: Conversation, enrolment: Float32, heard: Heard
+    def _scored_by_rivals(
+        self, conversation: Conversation, enrolment: Float32, heard: SessionRecord
     ) -> dict[str, Running]:
         plan, most = conversation.plan, self._rivals_hear
         if plan.kind not in RIVALS_HEAR or (most is not None and plan.number >= most):

@@ -58,7 +58,7 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Utterance:
+class TrimmedUtterance:
     """Sound from just before its first speech to just after its last, 16 kHz.
 
     ``speech_s`` is the net speech in it; ``lead_s`` the sound before the first.
@@ -76,12 +76,12 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Voice:
+class DecodedSpeaker:
     """A speaker, decoded. ``f0_hz`` is the median pitch, ``None`` where it cannot be told."""
 
     name: str
     source: str
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[TrimmedUtterance, ...]
     f0_hz: float | None
 
     @property
@@ -150,9 +150,9 @@ def _of_list(path: Path) -> list[Speaker]:
 
 def decode(
     speakers: Sequence[Speaker], vad: SileroVad, *, threads: int = 1, progress: bool = True
-) -> tuple[list[Voice], list[str]]:
+) -> tuple[list[DecodedSpeaker], list[str]]:
     """Voices with at least two usable utterances, and a line for each recording that is none."""
-    voices: list[Voice] = []
+    voices: list[DecodedSpeaker] = []
     refused: list[str] = []
     with ThreadPoolExecutor(threads) as pool:
         read = pool.map(lambda speaker: _voice(speaker, vad), speakers)
@@ -164,9 +164,9 @@ def decode(
     return voices, refused
 
 
-def _voice(speaker: Speaker, vad: SileroVad) -> tuple[Voice | None, list[str]]:
+def _voice(speaker: Speaker, vad: SileroVad) -> tuple[DecodedSpeaker | None, list[str]]:
     refused: list[str] = []
-    utterances: list[Utterance] = []
+    utterances: list[TrimmedUtterance] = []
     clips, total_s = _read(speaker, refused), 0.0
     while total_s < ENOUGH_S and (batch := list(islice(clips, BATCH_CLIPS))):
         some = _trimmed(batch, vad)
@@ -176,7 +176,7 @@ def _voice(speaker: Speaker, vad: SileroVad) -> tuple[Voice | None, list[str]]:
         few = f"{speaker.name}: {len(utterances)} usable utterances, two are needed"
         return None, [*refused, few]
     pitch = median_f0(np.concatenate([one.waveform for one in utterances]))
-    return Voice(speaker.name, speaker.source, tuple(utterances), pitch), refused
+    return DecodedSpeaker(speaker.name, speaker.source, tuple(utterances), pitch), refused
 
 
 def _read(speaker: Speaker, refused: list[str]) -> Iterator[Float32]:
@@ -194,7 +194,7 @@ def _read(speaker: Speaker, refused: list[str]) -> Iterator[Float32]:
                 yield waveform[start:end]
 
 
-def _trimmed(waveforms: list[Float32], vad: SileroVad) -> list[Utterance]:
+def _trimmed(waveforms: list[Float32], vad: SileroVad) -> list[TrimmedUtterance]:
     found = []
     for waveform, mask in zip(waveforms, speech_mask(waveforms, vad), strict=True):
         speech_s = int(mask.sum()) / SAMPLE_RATE_HZ
@@ -205,5 +205,5 @@ def _trimmed(waveforms: list[Float32], vad: SileroVad) -> list[Utterance]:
         start, end = max(0, first - MARGIN), min(len(waveform), last + MARGIN)
         samples = np.round(waveform[start:end].clip(-1, 1) * 32767).astype(np.int16)
         lead_s, tail_s = (first - start) / SAMPLE_RATE_HZ, (end - last) / SAMPLE_RATE_HZ
-        found.append(Utterance(samples, speech_s, lead_s, tail_s))
+        found.append(TrimmedUtterance(samples, speech_s, lead_s, tail_s))
     return found

@@ -14,11 +14,11 @@ from models.benchmark.curves import (
     rival_of,
     threshold_curve,
 )
-from models.benchmark.figures import Draws
+from models.benchmark.estimates import Draws
+from models.benchmark.outcomes import States
+from models.benchmark.results import ConversationResult
 from models.benchmark.rivals import Rival, Running
-from models.benchmark.run import Result
 from models.benchmark.tables import LEAVING, System
-from models.benchmark.truth import States
 
 OURS = "voxwatch"
 COSINE = "voxwatch's cosine"
@@ -29,7 +29,7 @@ def systems_of(rivals: Sequence[Rival], cosine: float | None) -> list[System]:
     systems = [System(OURS, _our_states, LEAVING)]
     if cosine is not None:
 
-        def states(result: Result, bound: float = cosine) -> States | None:
+        def states(result: ConversationResult, bound: float = cosine) -> States | None:
             return fixed(cosine_of(result), bound, bound)
 
         systems.append(System(f"{COSINE} at {cosine:.2f}", states))
@@ -40,19 +40,21 @@ def systems_of(rivals: Sequence[Rival], cosine: float | None) -> list[System]:
     return systems
 
 
-def _our_states(result: Result) -> States | None:
+def _our_states(result: ConversationResult) -> States | None:
     return None if result.claimed is None else result.claimed.states
 
 
-def _rival_states(rival: Rival, result: Result) -> States | None:
+def _rival_states(rival: Rival, result: ConversationResult) -> States | None:
     about = rival.about
     return fixed(rival_of(about.name, result), about.accept, about.reject)
 
 
-def curves_of(results: Sequence[Result], rivals: Sequence[Rival], draws: Draws) -> list[Curve]:
+def curves_of(
+    results: Sequence[ConversationResult], rivals: Sequence[Rival], draws: Draws
+) -> list[Curve]:
     """Takeover delay against false alarms, of every system, on what all of them heard."""
     some = [r for r in results if r.truth.kind in CURVE_KINDS and (r.rivals or not rivals)]
-    scored: dict[str, Callable[[Result], Running | None]] = {COSINE: cosine_of}
+    scored: dict[str, Callable[[ConversationResult], Running | None]] = {COSINE: cosine_of}
     scored |= {rival.about.name: partial(rival_of, rival.about.name) for rival in rivals}
     curves = [engine_curve(some, OURS, draws)]
     for name, running_of in scored.items():

@@ -9,26 +9,26 @@ import numpy as np
 
 from engine.decisions.config import DecisionConfig
 from engine.events import State
-from models.benchmark.figures import Draws, percent, quantile, rate, ratio
-from models.benchmark.plans import Kind
-from models.benchmark.run import Result
-from models.benchmark.truth import (
+from models.benchmark.estimates import Draws, percent, quantile, rate, ratio
+from models.benchmark.outcomes import (
     NO,
     STATES,
     FirstDecision,
+    FollowedClaim,
     States,
-    Watch,
     first_decision,
+    follow_claim,
     shares,
-    watch,
 )
-from models.evaluation.report import Figure
+from models.benchmark.plans import Kind
+from models.benchmark.results import ConversationResult
+from models.evaluation.report import Estimate
 
 PER_HOUR = 3600.0
 LEAVING: frozenset[State] = frozenset({"uncertain", "mismatch", "unknown"})
 
-Cells = dict[str, str | int | Figure]
-StatesOf = Callable[[Result], States | None]
+Cells = dict[str, str | int | Estimate]
+StatesOf = Callable[[ConversationResult], States | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,14 @@ class Table:
     rows: list[Cells] = field(default_factory=list)
 
 
-def similarity(result: Result) -> str:
+def similarity(result: ConversationResult) -> str:
     """Of a conversation with a stranger: how the voices' pitch compares."""
     return "similar pitch" if result.truth.similar else "other pitch"
 
 
-def decisions_table(results: Sequence[Result], systems: Sequence[System], draws: Draws) -> Table:
+def decisions_table(
+    results: Sequence[ConversationResult], systems: Sequence[System], draws: Draws
+) -> Table:
     """Who was accepted and rejected first, and how fast."""
     table = Table(
         "decisions",
@@ -68,7 +70,7 @@ def decisions_table(results: Sequence[Result], systems: Sequence[System], draws:
         " as infinitely slow. `ever` are impostors accepted at any time of the stream.",
     )
     for system in systems:
-        groups: dict[str, list[Result]] = {}
+        groups: dict[str, list[ConversationResult]] = {}
         for result in results:
             kind = result.truth.kind
             if kind == "single":
@@ -85,7 +87,7 @@ def decisions_table(results: Sequence[Result], systems: Sequence[System], draws:
     return table
 
 
-def _decided(heard: list[tuple[Result, States]], wrong: str, draws: Draws) -> Cells:
+def _decided(heard: list[tuple[ConversationResult, States]], wrong: str, draws: Draws) -> Cells:
     firsts = [first_decision(result.truth, states) for result, states in heard]
     weights = draws.weights([result.truth for result, _ in heard])
     ones = [1.0] * len(heard)
@@ -120,7 +122,9 @@ CLEAN_GENUINE: tuple[Kind, ...] = ("single", "takeover")
 DEGRADED_GENUINE: tuple[Kind, ...] = ("switch", "silence", "degraded-takeover")
 
 
-def takeover_table(results: Sequence[Result], systems: Sequence[System], draws: Draws) -> Table:
+def takeover_table(
+    results: Sequence[ConversationResult], systems: Sequence[System], draws: Draws
+) -> Table:
     """Takeover delay and, on the same speakers, false alarms."""
     table = Table(
         "takeovers",
@@ -135,7 +139,7 @@ def takeover_table(results: Sequence[Result], systems: Sequence[System], draws: 
         " system with bounds a score under the lower one.",
     )
     for system in systems:
-        watched = watch_all(results, system)
+        watched = follow_all(results, system)
         for name, (kind, similar) in WATCHED.items():
             some = [
                 (r, w)
@@ -150,24 +154,28 @@ def takeover_table(results: Sequence[Result], systems: Sequence[System], draws: 
     return table
 
 
-def watch_all(results: Sequence[Result], system: System) -> list[tuple[Result, Watch]]:
+def follow_all(
+    results: Sequence[ConversationResult], system: System
+) -> list[tuple[ConversationResult, FollowedClaim]]:
     """How a system watched every conversation that it heard, impostors' aside."""
     return [
-        (result, watch(result.truth, states, system.alarms))
+        (result, follow_claim(result.truth, states, system.alarms))
         for result in results
         if result.truth.kind != "impostor" and (states := system.states(result)) is not None
     ]
 
 
 def takeover_cells(
-    takeovers: list[tuple[Result, Watch]], genuine: list[tuple[Result, Watch]], draws: Draws
+    takeovers: list[tuple[ConversationResult, FollowedClaim]],
+    genuine: list[tuple[ConversationResult, FollowedClaim]],
+    draws: Draws,
 ) -> Cells:
     """Delays of the takeovers that found an accepted claim; alarms in genuine speech."""
-    some = [(result, seen) for result, seen in takeovers if seen.followed]
+    some = [(result, seen) for result, seen in takeovers if seen.stood]
     weights = draws.weights([result.truth for result, _ in some])
     delays = [seen.delay_s for _, seen in some]
     missed = [float(np.isinf(delay)) for delay in delays]
-    hours = [seen.watched_s / PER_HOUR for _, seen in genuine]
+    hours = [seen.accepted_s / PER_HOUR for _, seen in genuine]
     alarms = [float(seen.false_alarms) for _, seen in genuine]
     return {
         "accepted": f"{len(some)} of {len(takeovers)}",
@@ -180,7 +188,9 @@ def takeover_cells(
     }
 
 
-def interjection_table(results: Sequence[Result], systems: Sequence[System], draws: Draws) -> Table:
+def interjection_table(
+    results: Sequence[ConversationResult], systems: Sequence[System], draws: Draws
+) -> Table:
     """What short interjections by a stranger do to an accepted claim."""
     table = Table(
         "interjections",
@@ -192,7 +202,9 @@ def interjection_table(results: Sequence[Result], systems: Sequence[System], dra
     )
 
 
-def shares_table(results: Sequence[Result], systems: Sequence[System], draws: Draws) -> Table:
+def shares_table(
+    results: Sequence[ConversationResult], systems: Sequence[System], draws: Draws
+) -> Table:
     """How much of the speech passes in each state."""
     table = Table(
         "states",
@@ -203,7 +215,7 @@ def shares_table(results: Sequence[Result], systems: Sequence[System], draws: Dr
 
 
 def shares_into(
-    table: Table, results: Sequence[Result], systems: Sequence[System], draws: Draws
+    table: Table, results: Sequence[ConversationResult], systems: Sequence[System], draws: Draws
 ) -> Table:
     """Rows of shares of the speech in each state."""
     for system in systems:
@@ -226,7 +238,9 @@ def shares_into(
 
 
 def points_table(
-    results: Sequence[Result], points: Sequence[tuple[str, DecisionConfig]], draws: Draws
+    results: Sequence[ConversationResult],
+    points: Sequence[tuple[str, DecisionConfig]],
+    draws: Draws,
 ) -> Table:
     """Stated error rates against measured ones; ``points`` name variants."""
     table = Table(

@@ -27,13 +27,14 @@ from engine.decisions.config import DecisionConfig
 from engine.errors import VoxwatchError
 from engine.model.bundle import load_bundle
 from engine.model.encoder import ProviderChoice
-from models.benchmark.figures import Draws, rate
+from models.benchmark.engine import EngineUnderTest
+from models.benchmark.estimates import Draws, rate
+from models.benchmark.outcomes import NO, States, first_decision, follow_claim
 from models.benchmark.plans import Kind, Planner
-from models.benchmark.run import Bench, Result, Variant
+from models.benchmark.results import ConversationResult, Variant
+from models.benchmark.run import Benchmark
 from models.benchmark.speakers import decode, load_speakers
-from models.benchmark.stream import Engine
 from models.benchmark.tables import LEAVING
-from models.benchmark.truth import NO, States, first_decision, watch
 from models.sound.conditions import Degradation
 
 CONFIDENCE = 0.95
@@ -166,12 +167,12 @@ def tune(
     ``streams``: at most so many of their own speakers; twice as many of impostors. Raises
     subclasses of ``VoxwatchError``.
     """
-    engine = Engine(load_bundle(bundle), provider)
+    engine = EngineUnderTest(load_bundle(bundle), provider)
     voices, _ = decode(load_speakers(speakers), engine.vad, threads=threads, progress=progress)
     planner = Planner(voices, seed)
     plans = planner.plans(streams, KINDS)
     settings = _settings(costs)
-    bench = Bench(
+    bench = Benchmark(
         engine,
         voices,
         planner,
@@ -179,7 +180,7 @@ def tune(
         seed=seed,
         variants=[Variant(_name(one), one, frozenset(KINDS)) for one in settings],
     )
-    results = bench.run(plans, threads=threads, progress=progress).results
+    results = bench.run(plans, threads=threads, progress=progress).conversations
     if not {"single", "impostor"} <= {result.truth.kind for result in results}:
         raise TuneError(
             "there is too little to try: at least two speakers are needed with 10 s of speech"
@@ -212,12 +213,12 @@ def _name(config: DecisionConfig) -> str:
     return f"{config.false_accept:g} {config.miss:g} {config.false_alarms_per_hour:g}"
 
 
-def _tried(results: Sequence[Result], config: DecisionConfig, draws: Draws) -> Tried:
+def _tried(results: Sequence[ConversationResult], config: DecisionConfig, draws: Draws) -> Tried:
     states = [(result, result.variants[_name(config)]) for result in results]
     own = [one for one in states if one[0].truth.kind == "single"]
     strange = [one for one in states if one[0].truth.kind == "impostor"]
     genuine = [one for one in states if one[0].truth.kind in GENUINE]
-    watched = [watch(result.truth, told, LEAVING) for result, told in genuine]
+    watched = [follow_claim(result.truth, told, LEAVING) for result, told in genuine]
     first = [first_decision(result.truth, told) for result, told in own]
     accepted = [f.speech_s if f is not None and f.state == "match" else math.inf for f in first]
     return Tried(
@@ -226,14 +227,16 @@ def _tried(results: Sequence[Result], config: DecisionConfig, draws: Draws) -> T
         _share(own, NO, draws),
         _hourly(
             [seen.false_alarms for seen in watched],
-            [seen.watched_s / 3600 for seen in watched],
+            [seen.accepted_s / 3600 for seen in watched],
             draws.weights([result.truth for result, _ in genuine]),
         ),
         float(np.quantile(accepted, 0.5, method="inverted_cdf")),
     )
 
 
-def _share(streams: list[tuple[Result, States]], wrong: frozenset[str], draws: Draws) -> Bounded:
+def _share(
+    streams: list[tuple[ConversationResult, States]], wrong: frozenset[str], draws: Draws
+) -> Bounded:
     first = [first_decision(result.truth, told) for result, told in streams]
     errors = [float(one is not None and one.state in wrong) for one in first]
     weights = draws.weights([result.truth for result, _ in streams])

@@ -25,9 +25,8 @@ from engine.model.bundle import Bundle, Normalisation, check_output, load_bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
 from engine.scoring.scorer import as_norm, cohort_stats
 from engine.speech.vad import SAMPLE_RATE_HZ
-from models.calibration import fit as fitting
-from models.calibration.fit import Trials
-from models.calibration.trials import (
+from models.calibration import ratio_fit
+from models.calibration.heldout_trials import (
     Pairs,
     Segment,
     cut_segments,
@@ -35,6 +34,7 @@ from models.calibration.trials import (
     pair_segments,
     weigh,
 )
+from models.calibration.ratio_fit import ScoredTrials
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
@@ -106,10 +106,10 @@ def calibrate(
         top: score_trials(segments, embeddings, pairs, cohort, top, source)
         for top in sorted({min(top, len(cohort)) for top in TOPS})
     }
-    folds = fitting.deal_folds([(u.source, u.language) for u in first], rng)
+    folds = ratio_fit.deal_folds([(u.source, u.language) for u in first], rng)
     choices = try_choices(trials, folds, progress=progress)
     best = min(choices, key=lambda choice: choice.cllr)
-    fitted = fitting.fit(trials[best.top], raw_cosine=best.raw_cosine)
+    fitted = ratio_fit.fit(trials[best.top], raw_cosine=best.raw_cosine)
     calibration = msgspec.structs.replace(
         fitted.calibration,
         fitted={
@@ -208,12 +208,12 @@ def embed_cohort(
 
 
 def try_choices(
-    trials: Mapping[int, Trials], folds: Ints, *, progress: bool = True
+    trials: Mapping[int, ScoredTrials], folds: Ints, *, progress: bool = True
 ) -> list[Choice]:
     """Each way to score, cross-validated on the same folds; ``trials`` by size of the top."""
     choices = []
     for top, raw in tqdm(list(product(trials, (False, True))), desc="fit", disable=not progress):
-        cllr, table = fitting.cross_validate(trials[top], folds, raw_cosine=raw)
+        cllr, table = ratio_fit.cross_validate(trials[top], folds, raw_cosine=raw)
         choices.append(Choice(top, raw, cllr, table))
     return choices
 
@@ -225,7 +225,7 @@ def score_trials(
     cohort: Float32,
     top: int,
     source: Ints,
-) -> Trials:
+) -> ScoredTrials:
     """The trials of ``pairs``, normalised by the ``top`` nearest of ``cohort``.
 
     ``source`` has the number of each speaker's corpus.
@@ -234,7 +234,7 @@ def score_trials(
     cosine = (embeddings[pairs.enrol] * embeddings[pairs.test]).sum(axis=1, dtype=np.float64)
     seconds = np.array([s.samples for s in segments]) / SAMPLE_RATE_HZ
     speaker = np.array([s.speaker for s in segments])
-    return Trials(
+    return ScoredTrials(
         norm=as_norm(cosine, stats.take(pairs.enrol), stats.take(pairs.test)),
         cosine=cosine,
         enrol_s=seconds[pairs.enrol],

@@ -4,7 +4,7 @@ On streams of held-out speakers (``models.calibration.evidence_streams``):
 
 - the evidence of a run is ``slope`` times the LLR of its averaged embedding plus ``offset``: by
   least Cllr over 1.5 to 20 s, with a rate of mislabelled speakers for each crowd-sourced
-  corpus as in ``models.calibration.fit``; what error rates follow is measured on folds of
+  corpus as in ``models.calibration.ratio_fit``; what error rates follow is measured on folds of
   speakers that the fit has not seen;
 - alarms of another voice are fitted by ``models.calibration.alarm_fit``; how late and how
   often wrong they are is measured on the same folds.

@@ -73,7 +73,7 @@ def benchmark(
       voxwatch benchmark speakers/ --output report --threads 2
       voxwatch benchmark report/reference.rttm --rttm other.rttm --output scored
     """
-    from models import benchmark as bench
+    from models.benchmark import benchmark as bench
     from models.benchmark.report import as_markdown
 
     if rttm is not None:

@@ -18,9 +18,7 @@ from engine.model.bundle import MODEL_FILE, Bundle, load_bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
 from engine.scoring.scorer import Scorer, Scores
 from engine.speech.vad import SAMPLE_RATE_HZ
-from models.evaluation.report import METHOD_NOTES, Report, duration_name, mean_rows, row, write
-from models.evaluation.scoring import RESAMPLES, Cell, left_out, score_lists
-from models.evaluation.segments import (
+from models.evaluation.embeddings import (
     FULL,
     Cuts,
     Embedder,
@@ -32,6 +30,15 @@ from models.evaluation.segments import (
     embed_trials,
     resolve,
 )
+from models.evaluation.report import (
+    METHOD_NOTES,
+    EvaluationReport,
+    duration_name,
+    mean_rows,
+    row,
+    write,
+)
+from models.evaluation.scoring import RESAMPLES, Cell, left_out, score_lists
 from models.evaluation.trials import TrialList, load_trials, speakers_of
 from models.sound.conditions import CONDITIONS, Condition, Degradation
 
@@ -44,7 +51,7 @@ class EvaluationError(VoxwatchError):
 
 
 class BundleSystem:
-    """A model bundle as a system under test (:class:`models.evaluation.segments.Embedder`)."""
+    """A model bundle as a system under test (:class:`models.evaluation.embeddings.Embedder`)."""
 
     def __init__(
         self, bundle: Bundle, provider: ProviderChoice = "auto", *, threads: int = 1
@@ -104,7 +111,7 @@ def run(
     provider: ProviderChoice = "auto",
     threads: int = 1,
     progress: bool = True,
-) -> Report:
+) -> EvaluationReport:
     """Evaluate a bundle and write ``report.json``, ``report.md``, ``det.png``, ``scores.png``.
 
     ``trials``: lists in VoxCeleb's form, or folders of speakers. ``audio_root``: where the
@@ -155,7 +162,7 @@ def evaluate(
     resamples: int = RESAMPLES,
     model: dict[str, Any] | None = None,
     progress: bool = True,
-) -> tuple[Report, list[Cell]]:
+) -> tuple[EvaluationReport, list[Cell]]:
     """Embed, score and measure any system; ``degrade.seed`` is the bootstrap's too.
 
     Raises ``EvaluationError`` when no file can be used.
@@ -166,7 +173,7 @@ def evaluate(
         raise EvaluationError(f"none of the lists' files can be used; the first: {first}")
     cells = score_lists(lists, system, embeddings, cuts, resamples=resamples, seed=degrade.seed)
     unused = left_out(lists, embeddings, cuts, system.min_speech_s)
-    report = Report(
+    report = EvaluationReport(
         system=system.name,
         model=model or {},
         settings=settings(cuts, degrade, resamples, channel),

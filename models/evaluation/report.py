@@ -49,7 +49,7 @@ METHOD_NOTES = (
 )
 
 
-class Figure(msgspec.Struct, frozen=True):
+class Estimate(msgspec.Struct, frozen=True):
     """A metric with its 95 % interval; NaN is null in JSON."""
 
     value: float
@@ -84,12 +84,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     speakers: int
     short: int
     unusable: int
-    cosine: dict[str, Figure]
-    calibrated: dict[str, Figure]
+    cosine: dict[str, Estimate]
+    calibrated: dict[str, Estimate]
     operating_points: tuple[OperatingPoint, ...] = ()
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     """All rows and their means over the lists, with what made them.
 
     ``left_out`` has a line for each recording that could not be used, with the reason.
@@ -167,14 +167,14 @@ def _mean_row(group: list[Cell]) -> Row:
     )
 
 
-def with_intervals(figures: Figures, resampled: Resampled) -> dict[str, Figure]:
+def with_intervals(figures: Figures, resampled: Resampled) -> dict[str, Estimate]:
     """Metrics by name, with the intervals of their bootstrap values.
 
     NaN without any, and where all agree: an error rate of 0 on a handful of speakers is 0 in
     every draw of them, which says nothing of what other speakers would give.
     """
     none = np.empty(0)
-    return {n: Figure(value, *_spread(resampled.get(n, none))) for n, value in figures.items()}
+    return {n: Estimate(value, *_spread(resampled.get(n, none))) for n, value in figures.items()}
 
 
 def _spread(resampled: NDArray[np.float64]) -> tuple[float, float]:
@@ -186,7 +186,7 @@ def _json_duration(duration_s: float) -> float | None:
     return None if math.isinf(duration_s) else duration_s
 
 
-def write(report: Report, cells: Sequence[Cell], folder: Path) -> None:
+def write(report: EvaluationReport, cells: Sequence[Cell], folder: Path) -> None:
     """Write ``report.json``, ``report.md``, ``det.png`` and ``scores.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     encoded = msgspec.json.format(msgspec.json.encode(report), indent=1)
@@ -196,7 +196,7 @@ def write(report: Report, cells: Sequence[Cell], folder: Path) -> None:
     plots.score_distributions(cells, folder / "scores.png", title=report.system)
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: EvaluationReport) -> str:
     """The report as a page of tables."""
     lines = [f"# Evaluation of {report.system}", ""]
     lines += [f"- {name}: {value}" for name, value in {**report.model, **report.settings}.items()]
@@ -233,7 +233,7 @@ def duration_name(duration_s: float | None) -> str:
     return "full" if duration_s is None or math.isinf(duration_s) else f"{duration_s:g} s"
 
 
-def shown(name: str, figure: Figure | None) -> str:
+def shown(name: str, figure: Estimate | None) -> str:
     """A figure with its interval, EER in per cent; a dash where there is none."""
     if figure is None or math.isnan(figure.value):
         return "-"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.speech.vad import SAMPLE_RATE_HZ
 from models import metrics
-from models.evaluation.segments import Cuts, Embedder, Embeddings, Float64, Ints, Key, resolve
+from models.evaluation.embeddings import Cuts, Embedder, Embeddings, Float64, Ints, Key, resolve
 from models.evaluation.trials import TrialList, speakers_of
 from models.sound.conditions import Condition
 from models.sound.files import without_folders

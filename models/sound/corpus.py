@@ -31,7 +31,7 @@ Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class StoredUtterance:
     """Where one utterance's net speech lies in the store, in samples."""
 
     speaker: str
@@ -107,16 +107,16 @@ class Corpus:
         self.samples: NDArray[np.int16] = np.memmap(cache / "speech.i16", dtype="<i2", mode="r")
         with open(cache / "index.csv", newline="") as file:
             self.utterances = [
-                Utterance(
+                StoredUtterance(
                     r["speaker"], r["source"], r["language"], int(r["start"]), int(r["length"])
                 )
                 for r in csv.DictReader(file)
             ]
-        self.by_speaker: dict[str, list[Utterance]] = {}
+        self.by_speaker: dict[str, list[StoredUtterance]] = {}
         for utterance in self.utterances:
             self.by_speaker.setdefault(utterance.speaker, []).append(utterance)
 
-    def waveform(self, utterance: Utterance) -> Float32:
+    def waveform(self, utterance: StoredUtterance) -> Float32:
         """Net speech of one utterance, ``(samples,)`` at 16 kHz."""
         return self.read(utterance.start, utterance.length)
 

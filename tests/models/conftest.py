@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from engine.speech.vad import SAMPLE_RATE_HZ
 from models.benchmark.truth import Truth
-from models.evaluation import segments
+from models.evaluation import embeddings as embedding
 from models.evaluation.scoring import Cell, Scored
 from models.metrics import measure
 from models.network.architectures import ARCHITECTURES
@@ -280,4 +280,4 @@ def truth() -> Callable[..., Truth]:
 @pytest.fixture
 def loudness_vad(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speech is what is not digital silence: exact lengths of net speech."""
-    monkeypatch.setattr(segments, "speech_mask", lambda waves, vad: [w != 0 for w in waves])
+    monkeypatch.setattr(embedding, "speech_mask", lambda waves, vad: [w != 0 for w in waves])

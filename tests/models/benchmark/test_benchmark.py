@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 
 from engine.model.bundle import Bundle
 from engine.speech.vad import SAMPLE_RATE_HZ
-from models import benchmark
+from models.benchmark import benchmark
+from models.benchmark.engine import EngineUnderTest
 from models.benchmark.plans import Planner
 from models.benchmark.report import BenchmarkReport
-from models.benchmark.run import Bench
+from models.benchmark.run import Benchmark
 from models.benchmark.speakers import decode, load_speakers
-from models.benchmark.stream import Engine
 from models.benchmark.tune import Costs, TuneError, tune
 from models.cli import app
-from models.evaluation.report import Figure
+from models.evaluation.report import Estimate
 from models.evaluation.rttm import read_rttm
 from models.sound.conditions import Degradation
 
@@ -83,11 +83,11 @@ def test_it_tells_the_claimed_speaker_from_impostors(
     (others,) = rows(report, "decisions", system="voxwatch", **{"who speaks": "impostor"})
     for row in (own, others):
         wrong = row["wrong %"]
-        assert isinstance(wrong, Figure)
+        assert isinstance(wrong, Estimate)
         assert wrong.value == 0
         assert wrong.high > 0  # few streams prove little
     quick = own["speech p50 s"]
-    assert isinstance(quick, Figure)
+    assert isinstance(quick, Estimate)
     assert 1 < quick.value < 8
     assert rows(report, "takeovers", system="voxwatch", takeovers="clean, other pitch")
 
@@ -112,7 +112,7 @@ def test_all_systems_are_in_the_same_tables(done: tuple[BenchmarkReport, Path]) 
 
 def test_shares_of_states_add_up(done: tuple[BenchmarkReport, Path]) -> None:
     for row in rows(done[0], "states"):
-        figures = [value for value in row.values() if isinstance(value, Figure)]
+        figures = [value for value in row.values() if isinstance(value, Estimate)]
         assert sum(figure.value for figure in figures) == pytest.approx(100)
 
 
@@ -147,7 +147,7 @@ def test_the_engines_rttm_scores_as_it_did_in_the_run(
         (theirs,) = (row for row in scored if row["conversations"] == kind)
         for column in ("F1 ±0.5 s", "segment purity %"):
             figure = ours[column]
-            assert isinstance(figure, Figure)
+            assert isinstance(figure, Estimate)
             assert theirs[column]["value"] == pytest.approx(figure.value, abs=0.1)
 
 
@@ -158,20 +158,20 @@ def test_a_reference_scores_perfectly_against_itself(
     report = benchmark.score_rttm(reference, reference, tmp_path, resamples=5)
     (row,) = rows(report, "changes", conversations="all files")
     for column in ("precision ±0.5 s", "recall ±0.5 s", "F1 ±1 s"):
-        assert row[column] == Figure(1, 1, 1)
-    assert row["cluster purity %"] == Figure(100, 100, 100)
+        assert row[column] == Estimate(1, 1, 1)
+    assert row["cluster purity %"] == Estimate(100, 100, 100)
 
 
 def test_threads_and_memory_change_nothing(people: Path, spectral_bundle: Bundle) -> None:
-    engine = Engine(spectral_bundle)
+    engine = EngineUnderTest(spectral_bundle)
     voices, _ = decode(load_speakers(people), engine.vad, progress=False)
     planner = Planner(voices, 3)
     plans = planner.plans(1)
 
     def results(threads: int) -> list[tuple[object, ...]]:
-        bench = Bench(engine, voices, planner, Degradation(seed=3), seed=3)
+        bench = Benchmark(engine, voices, planner, Degradation(seed=3), seed=3)
         run = bench.run(plans, threads=threads, progress=False)
-        return [(r.truth.name, r.turns, r.claimed and r.claimed.states) for r in run.results]
+        return [(r.truth.name, r.turns, r.claimed and r.claimed.states) for r in run.conversations]
 
     alone = results(1)
     assert results(3) == alone

@@ -15,16 +15,18 @@ from models.benchmark.plans import (
     divide,
     is_similar,
 )
-from models.benchmark.speakers import Utterance, Voice
+from models.benchmark.speakers import DecodedSpeaker, TrimmedUtterance
 
 RATE = SAMPLE_RATE_HZ
 
 
-def made(name: str, utterances: int, f0_hz: float | None, source: str = "red") -> Voice:
+def made(name: str, utterances: int, f0_hz: float | None, source: str = "red") -> DecodedSpeaker:
     """Utterances of 2 s of noise, 1.8 of them speech."""
     rng = np.random.default_rng(len(name))
     some = [(3000 * rng.standard_normal(2 * RATE)).astype(np.int16) for _ in range(utterances)]
-    return Voice(name, source, tuple(Utterance(one, 1.8, 0.1, 0.1) for one in some), f0_hz)
+    return DecodedSpeaker(
+        name, source, tuple(TrimmedUtterance(one, 1.8, 0.1, 0.1) for one in some), f0_hz
+    )
 
 
 VOICES = [

@@ -11,7 +11,7 @@ import pytest
 from models.benchmark.curves import Curve, Point
 from models.benchmark.report import BenchmarkReport, as_markdown, table_lines, write
 from models.benchmark.tables import Table
-from models.evaluation.report import Figure
+from models.evaluation.report import Estimate
 
 INF, NAN = math.inf, math.nan
 TABLE = Table("delays", "Delays", "In seconds.", [{"who": "anna", "n": 3}])
@@ -36,7 +36,7 @@ def report() -> Callable[..., BenchmarkReport]:
     return make
 
 
-def cell(value: str | int | Figure) -> str:
+def cell(value: str | int | Estimate) -> str:
     *_, line = table_lines(Table("x", "X", "", [{"only": value}]))
     return line.strip("| ")
 
@@ -46,16 +46,16 @@ def cell(value: str | int | Figure) -> str:
     [
         ("anna", "anna"),
         (56, "56"),
-        (Figure(2.345, 1.0, 12.34), "2.35 [1.00, 12.3]"),
-        (Figure(0.0, 0.0, INF), "0.00 [0.00, inf]"),
-        (Figure(INF, 2.0, INF), "inf [2.00, inf]"),
-        (Figure(2.0, NAN, NAN), "2.00"),  # of so few that there is no interval
-        (Figure(9.994, 9.0, 10.0), "9.99 [9.00, 10.0]"),  # three digits, more or less
-        (Figure(-10.0, -INF, -1.0), "-10.0 [-, -1.00]"),
-        (Figure(NAN, NAN, NAN), "-"),
+        (Estimate(2.345, 1.0, 12.34), "2.35 [1.00, 12.3]"),
+        (Estimate(0.0, 0.0, INF), "0.00 [0.00, inf]"),
+        (Estimate(INF, 2.0, INF), "inf [2.00, inf]"),
+        (Estimate(2.0, NAN, NAN), "2.00"),  # of so few that there is no interval
+        (Estimate(9.994, 9.0, 10.0), "9.99 [9.00, 10.0]"),  # three digits, more or less
+        (Estimate(-10.0, -INF, -1.0), "-10.0 [-, -1.00]"),
+        (Estimate(NAN, NAN, NAN), "-"),
     ],
 )
-def test_a_cell_says_its_figure_with_its_interval(value: str | int | Figure, said: str) -> None:
+def test_a_cell_says_its_figure_with_its_interval(value: str | int | Estimate, said: str) -> None:
     assert cell(value) == said
 
 
@@ -84,7 +84,7 @@ def test_the_page_names_what_made_it(report: Callable[..., BenchmarkReport]) -> 
 def test_json_has_null_for_what_it_has_no_number_for(
     report: Callable[..., BenchmarkReport], tmp_path: Path
 ) -> None:
-    rows: list[Any] = [{"delay": Figure(INF, 2.0, INF), "share": Figure(NAN, NAN, NAN)}]
+    rows: list[Any] = [{"delay": Estimate(INF, 2.0, INF), "share": Estimate(NAN, NAN, NAN)}]
     write(report(tables=[Table("x", "X", "", rows)]), {}, tmp_path / "new" / "place", "other")
     kept = json.loads((tmp_path / "new" / "place" / "other.json").read_text())
     (row,) = kept["tables"][0]["rows"]

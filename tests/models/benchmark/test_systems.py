@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from models.benchmark.curves import sweep_variants
-from models.benchmark.figures import Draws
+from models.benchmark.engine import SessionRecord
+from models.benchmark.estimates import Draws
+from models.benchmark.outcomes import NO
+from models.benchmark.results import ConversationResult
 from models.benchmark.rivals import Rival, Running
-from models.benchmark.run import Result
-from models.benchmark.stream import Heard
 from models.benchmark.systems import COSINE, OURS, curves_of, systems_of
 from models.benchmark.tables import LEAVING
-from models.benchmark.truth import NO, Truth
+from models.benchmark.truth import Truth
 
 Make = Callable[..., Truth]
 DRAWS = Draws(2, 20, 0)
@@ -26,19 +27,19 @@ def rival(name: str = "Coin") -> Rival:
     return cast("Rival", SimpleNamespace(about=about))
 
 
-def heard(t: list[float], cosine: list[float], window_s: list[float]) -> Heard:
+def heard(t: list[float], cosine: list[float], window_s: list[float]) -> SessionRecord:
     none, spans = np.empty(0), np.array([[1.0, 20.0]])
     scores = [np.array(some) for some in (t, t, cosine, window_s)]
-    return Heard(spans, ((4.0, "match"),), *scores, none, ())
+    return SessionRecord(spans, ((4.0, "match"),), *scores, none, ())
 
 
-def result(truth: Truth, **changed: Any) -> Result:
+def result(truth: Truth, **changed: Any) -> ConversationResult:
     claimed = heard([2.0, 4.0, 12.0], [0.1, 0.9, 0.2], [1.0, 2.0, 3.0])
     values: dict[str, Any] = {
-        "truth": truth, "turns": (), "claimed": claimed, "free": None,
+        "truth": truth, "turns": (), "claimed": claimed, "unclaimed": None,
         "variants": {}, "rivals": {},
     }  # fmt: skip
-    return Result(**(values | changed))
+    return ConversationResult(**(values | changed))
 
 
 @pytest.fixture

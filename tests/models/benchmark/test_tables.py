@@ -9,22 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.decisions.config import DecisionConfig
-from models.benchmark.figures import Draws
-from models.benchmark.run import Result
+from models.benchmark.estimates import Draws
+from models.benchmark.outcomes import STATES, States
+from models.benchmark.results import ConversationResult
 from models.benchmark.tables import (
     LEAVING,
     System,
     Table,
     decisions_table,
+    follow_all,
     interjection_table,
     points_table,
     shares_into,
     shares_table,
     takeover_table,
-    watch_all,
 )
-from models.benchmark.truth import STATES, States, Truth
-from models.evaluation.report import Figure
+from models.benchmark.truth import Truth
+from models.evaluation.report import Estimate
 
 Make = Callable[..., Truth]
 DRAWS = Draws(2, 20, 0)
@@ -39,12 +40,12 @@ IMPOSTOR: dict[str, Any] = {
 }
 
 
-def heard(truth: Truth, **states: States) -> Result:
-    return Result(truth, (), None, None, dict(states), {})
+def heard(truth: Truth, **states: States) -> ConversationResult:
+    return ConversationResult(truth, (), None, None, dict(states), {})
 
 
 def value(figure: Any) -> float:
-    assert isinstance(figure, Figure)
+    assert isinstance(figure, Estimate)
     return figure.value
 
 
@@ -167,7 +168,7 @@ def test_doubt_alarms_only_in_a_system_that_says_so(truth: Make) -> None:
 
 def test_impostors_are_not_watched(truth: Make) -> None:
     some = [heard(truth(**IMPOSTOR), ours=[]), heard(truth(), theirs=[]), heard(truth(), ours=[])]
-    assert [result for result, _ in watch_all(some, OURS)] == [some[2]]
+    assert [result for result, _ in follow_all(some, OURS)] == [some[2]]
 
 
 def test_shares_are_of_all_the_speech_and_not_of_the_conversations(truth: Make) -> None:

@@ -11,9 +11,9 @@ from engine.model.bundle import BundleError
 from engine.scoring.scorer import Scores
 from models.cli import app
 from models.evaluation import evaluate as evaluation
+from models.evaluation.embeddings import FULL, Cuts
 from models.evaluation.evaluate import BundleSystem, EvaluationError
 from models.evaluation.report import as_markdown
-from models.evaluation.segments import FULL, Cuts
 from models.evaluation.trials import trials_of_folder
 from models.sound.conditions import Degradation
 

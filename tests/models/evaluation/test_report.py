@@ -13,8 +13,8 @@ from models.evaluation import plots
 from models.evaluation.report import (
     MEAN,
     THRESHOLDS,
-    Figure,
-    Report,
+    Estimate,
+    EvaluationReport,
     as_markdown,
     duration_name,
     mean_rows,
@@ -31,7 +31,7 @@ TARGETS = np.linspace(-2, 6, 30)  # so many that a list counts in the mean
 NONTARGETS = np.linspace(-6, 2, 50)
 
 
-def report_of(*cells: Cell, **changed: Any) -> Report:
+def report_of(*cells: Cell, **changed: Any) -> EvaluationReport:
     about = {"name": "a list", "trials": 8, "targets": 3, "speakers": 2, "files": 5, "hours": 0.5}
     values: dict[str, Any] = {
         "system": "spectral 1",
@@ -42,7 +42,7 @@ def report_of(*cells: Cell, **changed: Any) -> Report:
         "rows": [row(one) for one in cells],
         "means": mean_rows(cells),
     }
-    return Report(**(values | changed))
+    return EvaluationReport(**(values | changed))
 
 
 def table_rows(page: str, title: str) -> list[dict[str, str]]:
@@ -79,10 +79,10 @@ def test_a_figure_without_draws_has_no_interval() -> None:
 
 
 def test_figures_are_shown_with_the_digits_of_their_kind() -> None:
-    figure = Figure(0.12345, 0.1, 0.25)
+    figure = Estimate(0.12345, 0.1, 0.25)
     assert shown("eer", figure) == "12.3 (10.0-25.0)"
     assert shown("min_cllr", figure) == "0.123 (0.100-0.250)"
-    assert shown("eer", Figure(math.nan, 0.1, 0.2)) == shown("eer", None) == "-"
+    assert shown("eer", Estimate(math.nan, 0.1, 0.2)) == shown("eer", None) == "-"
 
 
 def test_durations_have_names() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.scoring.scorer import Scores
+from models.evaluation.embeddings import FULL, Cuts, Embeddings
 from models.evaluation.scoring import (
     MEAN_TARGETS,
     Cell,
@@ -22,7 +23,6 @@ from models.evaluation.scoring import (
     pooled_min_cllr,
     score_lists,
 )
-from models.evaluation.segments import FULL, Cuts, Embeddings
 from models.evaluation.trials import Trial, TrialList
 from models.metrics import LLR_METRICS, ORDER_METRICS, measure
 

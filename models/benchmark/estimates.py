@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.benchmark.truth import Truth
-from models.evaluation.report import Figure
+from models.evaluation.report import Estimate
 from models.metrics import draw_speakers, interval
 
 Float64 = NDArray[np.float64]
@@ -34,15 +34,15 @@ class Draws:
         return weights
 
 
-def quantile(values: Sequence[float], weights: Float64, q: float) -> Figure:
+def quantile(values: Sequence[float], weights: Float64, q: float) -> Estimate:
     """The ``q`` quantile of values, of which some may be infinite; NaN of none."""
     array = np.asarray(values, np.float64)
     if not len(array):
-        return Figure(float("nan"), float("nan"), float("nan"))
+        return Estimate(float("nan"), float("nan"), float("nan"))
     point = _quantile(array, np.ones((1, len(array))), q)
     resampled = _quantile(array, weights, q)
     low, high = _interval(resampled)
-    return Figure(float(point[0]), low, high)
+    return Estimate(float(point[0]), low, high)
 
 
 def _quantile(values: Float64, weights: Float64, q: float) -> Float64:
@@ -63,25 +63,25 @@ def _interval(resampled: Float64) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def ratio(part: Sequence[float], whole: Sequence[float], weights: Float64) -> Figure:
+def ratio(part: Sequence[float], whole: Sequence[float], weights: Float64) -> Estimate:
     """Sum over sum; NaN of nothing."""
     over, under = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     if under.sum() <= 0:
-        return Figure(float("nan"), float("nan"), float("nan"))
+        return Estimate(float("nan"), float("nan"), float("nan"))
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = interval((weights @ over) / (weights @ under))
-    return Figure(float(over.sum() / under.sum()), low, high)
+    return Estimate(float(over.sum() / under.sum()), low, high)
 
 
-def rate(events: Sequence[float], exposure: Sequence[float], weights: Float64) -> Figure:
+def rate(events: Sequence[float], exposure: Sequence[float], weights: Float64) -> Estimate:
     """Events by tries, or by hours. Where none was seen the upper end is the rule of three's."""
     figure = ratio(events, exposure, weights)
     if any(events) or sum(exposure) <= 0:
         return figure
-    return Figure(0.0, 0.0, RULE_OF_THREE / float(sum(exposure)))
+    return Estimate(0.0, 0.0, RULE_OF_THREE / float(sum(exposure)))
 
 
-def percent(figure: Figure) -> Figure:
+def percent(figure: Estimate) -> Estimate:
     """A share of at most 1, in per cent."""
     value, low, high = np.minimum(100 * np.array([figure.value, figure.low, figure.high]), 100)
-    return Figure(float(value), float(low), float(high))
+    return Estimate(float(value), float(low), float(high))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.speech.vad import SAMPLE_RATE_HZ
+from models.benchmark.conversations import END_S, START_S, Conversation, enrolment_sound, render
 from models.benchmark.plans import Piece, Plan
-from models.benchmark.sound import END_S, START_S, Conversation, enrolment_sound, render
-from models.benchmark.speakers import Utterance, Voice
+from models.benchmark.speakers import DecodedSpeaker, TrimmedUtterance
 from models.sound.conditions import Condition, Degradation
 
 Float32 = NDArray[np.float32]
@@ -21,13 +21,13 @@ RATE = SAMPLE_RATE_HZ
 PAUSES_S = (0.3, 0.2, 0.4, 0.25)
 
 
-def flat(level: float) -> Utterance:
+def flat(level: float) -> TrimmedUtterance:
     """A second of one level, all but its edges of 0.1 s speech."""
-    return Utterance(np.full(RATE, round(32767 * level), np.int16), 0.8, 0.1, 0.1)
+    return TrimmedUtterance(np.full(RATE, round(32767 * level), np.int16), 0.8, 0.1, 0.1)
 
 
-def voice(name: str, *levels: float) -> Voice:
-    return Voice(name, "red", tuple(flat(level) for level in levels), 100.0)
+def voice(name: str, *levels: float) -> DecodedSpeaker:
+    return DecodedSpeaker(name, "red", tuple(flat(level) for level in levels), 100.0)
 
 
 VOICES = [voice("anna", 0.1, 0.2, 0.3), voice("bert", 0.6, 0.7, 0.8)]

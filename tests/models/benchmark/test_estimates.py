@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.benchmark.figures import Draws, percent, quantile, rate, ratio
+from models.benchmark.estimates import Draws, percent, quantile, rate, ratio
 from models.benchmark.truth import Truth
-from models.evaluation.report import Figure
+from models.evaluation.report import Estimate
 
 Make = Callable[..., Truth]
 weighted = st.lists(
@@ -23,7 +23,7 @@ weighted = st.lists(
 def test_a_quantile_may_be_infinite() -> None:
     weights = np.ones((10, 4))
     values = [1.0, 2.0, math.inf, math.inf]
-    assert quantile(values, weights, 0.5) == Figure(2.0, 2.0, 2.0)
+    assert quantile(values, weights, 0.5) == Estimate(2.0, 2.0, 2.0)
     assert quantile(values, weights, 0.95).value == math.inf
     assert math.isnan(quantile([], np.ones((10, 0)), 0.5).value)
 
@@ -57,15 +57,15 @@ def test_the_interval_of_a_quantile_leaves_out_a_fortieth_at_either_end() -> Non
 
 def test_a_ratio_is_sum_over_sum_and_draws_without_any_are_left_out() -> None:
     weights = np.array([[1.0, 0], [0, 1], [0, 0], [1, 0], [0, 1]])
-    assert ratio([1.0, 3.0], [4.0, 6.0], weights) == Figure(0.4, 0.25, 0.5)
+    assert ratio([1.0, 3.0], [4.0, 6.0], weights) == Estimate(0.4, 0.25, 0.5)
     assert math.isnan(ratio([1.0, 3.0], [0.0, 0.0], weights).value)
 
 
 def test_what_never_happened_may_happen_three_times_in_as_many_tries() -> None:
     weights = np.ones((5, 30))
-    assert rate([0.0] * 30, [1.0] * 30, weights) == Figure(0.0, 0.0, 0.1)
-    assert percent(rate([0.0] * 2, [1.0] * 2, np.ones((5, 2)))) == Figure(0, 0, 100)
-    assert rate([1.0, 0.0], [1.0, 3.0], np.ones((5, 2))) == Figure(0.25, 0.25, 0.25)
+    assert rate([0.0] * 30, [1.0] * 30, weights) == Estimate(0.0, 0.0, 0.1)
+    assert percent(rate([0.0] * 2, [1.0] * 2, np.ones((5, 2)))) == Estimate(0, 0, 100)
+    assert rate([1.0, 0.0], [1.0, 3.0], np.ones((5, 2))) == Estimate(0.25, 0.25, 0.25)
     assert math.isnan(percent(ratio([], [], np.ones((5, 0)))).value)
 
 
@@ -78,7 +78,7 @@ def test_a_rate_of_no_tries_is_unknown_and_not_none() -> None:
 
 def test_a_rate_by_the_hour_may_be_over_one_and_a_share_may_not() -> None:
     assert rate([0.0], [0.5], np.ones((5, 1))).high == 6.0
-    assert percent(Figure(0.25, 0.125, 1.5)) == Figure(25, 12.5, 100)
+    assert percent(Estimate(0.25, 0.125, 1.5)) == Estimate(25, 12.5, 100)
 
 
 def test_a_conversation_weighs_as_often_as_its_voices_were_drawn(truth: Make) -> None:

@@ -8,12 +8,22 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.scoring.scorer import llr, speech_gain
-from models.calibration import fit as fitting
-from models.calibration.fit import Fitted, Trials, cross_validate, deal_folds, fit, ratios, table
+from models.calibration import ratio_fit
+from models.calibration.ratio_fit import (
+    Fitted,
+    ScoredTrials,
+    cross_validate,
+    deal_folds,
+    fit,
+    ratios,
+    table,
+)
 from models.metrics import measure
 
 
-def simulated(seed: int, speakers: int = 60, shift: float = 0.0) -> tuple[Trials, NDArray[Any]]:
+def simulated(
+    seed: int, speakers: int = 60, shift: float = 0.0
+) -> tuple[ScoredTrials, NDArray[Any]]:
     """Normalised scores of the Gaussian model of ``engine.scoring.scorer``, and their true LLRs."""
     rng = np.random.default_rng(seed)
     columns: list[tuple[float, ...]] = []
@@ -27,7 +37,7 @@ def simulated(seed: int, speakers: int = 60, shift: float = 0.0) -> tuple[Trials
     norm, enrol_s, test_s, target, a, b, truth = np.array(columns).T
     is_target = target > 0
     weight = np.where(is_target, 1 / is_target.sum(), 1 / (~is_target).sum())
-    trials = Trials(
+    trials = ScoredTrials(
         norm=norm + shift,
         cosine=rng.uniform(-1, 1, len(norm)),
         enrol_s=enrol_s,
@@ -69,11 +79,11 @@ def test_mislabelled_targets_are_found_and_do_not_make_the_ratios_timid() -> Non
     source = rng.integers(0, 2, len(trials.norm))
     wrong = trials.target & (source == 1) & (rng.random(len(trials.norm)) < 0.1)
     norm = np.where(wrong, rng.standard_normal(len(wrong)), trials.norm)
-    noisy = Trials(**{**_columns(trials), "norm": norm, "source": source})
+    noisy = ScoredTrials(**{**_columns(trials), "norm": norm, "source": source})
     found = fit(noisy, raw_cosine=False)
     assert found.mislabelled[0] < 0.02
     assert 0.07 < found.mislabelled[1] < 0.13
-    believed = fit(Trials(**{**_columns(noisy), "source": 0 * source}), raw_cosine=False)
+    believed = fit(ScoredTrials(**{**_columns(noisy), "source": 0 * source}), raw_cosine=False)
     assert 0.03 < believed.mislabelled[0] < 0.08  # one rate for both: the mean
     clear = (np.abs(truth) < 8) & ~wrong
     assert np.mean(np.abs(ratios(found.calibration, noisy) - truth)[clear]) < 0.6
@@ -86,14 +96,14 @@ def test_a_cosine_that_says_nothing_is_not_believed() -> None:
 
 def test_scores_that_mislead_still_give_a_rising_ratio() -> None:
     trials, _ = simulated(5)
-    backwards = Trials(**{**_columns(trials), "norm": -trials.norm})
+    backwards = ScoredTrials(**{**_columns(trials), "norm": -trials.norm})
     calibration = fit(backwards, raw_cosine=False).calibration
     low, high = llr(calibration, np.array([-3.0, 3.0]), 0.0, 5.0, 0.5)
     assert high > low
 
 
-def _columns(trials: Trials) -> dict[str, Any]:
-    return {name: getattr(trials, name) for name in Trials.__slots__}
+def _columns(trials: ScoredTrials) -> dict[str, Any]:
+    return {name: getattr(trials, name) for name in ScoredTrials.__slots__}
 
 
 def test_cross_validation_sees_each_speaker_once_and_reports_durations() -> None:
@@ -128,10 +138,10 @@ def test_no_fold_is_fitted_on_the_speakers_it_scores(monkeypatch: pytest.MonkeyP
     folds = deal_folds(range(20), np.random.default_rng(0))
     seen: list[set[int]] = []
 
-    def spy(part: Trials, *, raw_cosine: bool) -> Fitted:
+    def spy(part: ScoredTrials, *, raw_cosine: bool) -> Fitted:
         seen.append(set(part.speakers.flat))
         return fit(part, raw_cosine=raw_cosine)
 
-    monkeypatch.setattr(fitting, "fit", spy)
+    monkeypatch.setattr(ratio_fit, "fit", spy)
     cross_validate(trials, folds, raw_cosine=False)
     assert seen == [set(np.flatnonzero(folds != k)) for k in range(5)]

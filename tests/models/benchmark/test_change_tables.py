@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.benchmark.changes import changes_table, rttm_table, segmentation_cells
-from models.benchmark.figures import RULE_OF_THREE, Draws
-from models.benchmark.run import Result
-from models.benchmark.stream import Heard
+from models.benchmark.change_tables import changes_table, rttm_table, segmentation_cells
+from models.benchmark.engine import SessionRecord
+from models.benchmark.estimates import RULE_OF_THREE, Draws
+from models.benchmark.results import ConversationResult
 from models.benchmark.truth import Truth
-from models.evaluation.report import Figure
+from models.evaluation.report import Estimate
 from models.evaluation.rttm import RttmError, Turn, Turns
 
 Make = Callable[..., Truth]
@@ -25,13 +25,13 @@ def told(*turns: tuple[float, float, str]) -> Turns:
     return tuple(Turn(*turn) for turn in turns)
 
 
-def heard(turns: Turns) -> Heard:
+def record(turns: Turns) -> SessionRecord:
     none = np.empty(0)
-    return Heard(np.empty((0, 2)), (), none, none, none, none, none, turns)
+    return SessionRecord(np.empty((0, 2)), (), none, none, none, none, none, turns)
 
 
 def value(figure: Any) -> float:
-    assert isinstance(figure, Figure)
+    assert isinstance(figure, Estimate)
     return figure.value
 
 
@@ -62,7 +62,7 @@ def test_figures_are_sums_over_all_conversations() -> None:
 def test_no_false_change_has_the_upper_bound_of_so_much_speech() -> None:
     cells = segmentation_cells([(TALK, told((0, 10.5, "x"), (10.5, 20, "y")))], ONCE)
     false = cells["false /h"]
-    assert isinstance(false, Figure)
+    assert isinstance(false, Estimate)
     assert false.value == 0
     assert false.high == pytest.approx(RULE_OF_THREE * 3600 / 19)
 
@@ -92,11 +92,11 @@ def test_segments_end_at_changes_and_clusters_take_a_name_together() -> None:
 def test_kinds_where_voices_take_turns_have_a_row_together(truth: Make) -> None:
     right, wrong = told((0, 10.5, "x"), (10.5, 20, "y")), told((0, 20, "x"))
     results = [
-        Result(truth(kind=kind, name=f"{kind}-0"), TALK, None, free, {}, {})
-        for kind, free in (
-            ("takeover", heard(right)),
-            ("meeting", heard(wrong)),
-            ("single", heard(wrong)),
+        ConversationResult(truth(kind=kind, name=f"{kind}-0"), TALK, None, unclaimed, {}, {})
+        for kind, unclaimed in (
+            ("takeover", record(right)),
+            ("meeting", record(wrong)),
+            ("single", record(wrong)),
             ("impostor", None),  # nobody asked there
         )
     ]
@@ -112,9 +112,9 @@ def test_kinds_where_voices_take_turns_have_a_row_together(truth: Make) -> None:
 
 
 def test_without_several_voices_there_is_no_row_of_them(truth: Make) -> None:
-    single = Result(truth(kind="single"), TALK, None, heard(TALK), {}, {})
+    single = ConversationResult(truth(kind="single"), TALK, None, record(TALK), {}, {})
     assert [row["conversations"] for row in changes_table([single], DRAWS).rows] == ["single"]
-    assert changes_table([replace(single, free=None)], DRAWS).rows == []
+    assert changes_table([replace(single, unclaimed=None)], DRAWS).rows == []
 
 
 def test_a_file_that_the_other_rttm_leaves_out_counts_as_silent() -> None:

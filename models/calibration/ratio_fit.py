@@ -30,7 +30,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from engine.model.bundle import Calibration
 from engine.scoring.scorer import llr, speech_gain
-from models.calibration.trials import WHOLE
+from models.calibration.heldout_trials import WHOLE
 from models.metrics import measure
 
 HALF_SPEECH_S = (0.05, 20.0)
@@ -47,7 +47,7 @@ Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
+class ScoredTrials:
     """Scored trials as columns ``(P,)``; ``speakers`` ``(P, 2)`` is enrolled and tested.
 
     ``source`` numbers the corpora that the tested speakers come from, from 0.
@@ -64,7 +64,7 @@ class Trials:
     speakers: Ints
     source: Ints
 
-    def where(self, rows: Bools) -> Trials:
+    def where(self, rows: Bools) -> ScoredTrials:
         """Some of the trials, their weights again summing to one over either kind."""
         kept = replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
         weight = kept.weight.copy()
@@ -81,7 +81,7 @@ class Fitted:
     mislabelled: tuple[float, ...]
 
 
-def fit(trials: Trials, *, raw_cosine: bool) -> Fitted:
+def fit(trials: ScoredTrials, *, raw_cosine: bool) -> Fitted:
     """The calibration of least Cllr; ``raw_cosine`` lets the cosine speak beside the norm."""
     theta = np.array([0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
     theta = np.append(theta, np.full(int(trials.source.max()) + 1, 0.01))
@@ -98,7 +98,7 @@ def fit(trials: Trials, *, raw_cosine: bool) -> Fitted:
     return Fitted(_as_calibration(half, found[:TERMS]), tuple(float(e) for e in found[TERMS:]))
 
 
-def _features(trials: Trials, half_speech_s: float, raw_cosine: bool) -> Float64:
+def _features(trials: ScoredTrials, half_speech_s: float, raw_cosine: bool) -> Float64:
     """Columns ``(P, 7)``. The slopes are given by their values at ``g = 0`` and ``g = 1``:
     that both are positive there is then a bound, and makes them so in between."""
     g = speech_gain(half_speech_s, trials.enrol_s, trials.test_s)
@@ -108,7 +108,7 @@ def _features(trials: Trials, half_speech_s: float, raw_cosine: bool) -> Float64
 
 
 def _fit_linear(
-    trials: Trials, half_speech_s: float, raw_cosine: bool, start: Float64
+    trials: ScoredTrials, half_speech_s: float, raw_cosine: bool, start: Float64
 ) -> tuple[Float64, float]:
     """Coefficients of the features and rates of mislabelling, of least penalised Cllr (in
     bits), and that Cllr."""
@@ -159,13 +159,13 @@ def _as_calibration(half_speech_s: float, theta: Float64) -> Calibration:
     )
 
 
-def ratios(calibration: Calibration, trials: Trials) -> Float64:
+def ratios(calibration: Calibration, trials: ScoredTrials) -> Float64:
     """LLRs ``(P,)`` of trials."""
     return llr(calibration, trials.norm, trials.cosine, trials.enrol_s, trials.test_s)
 
 
 def cross_validate(
-    trials: Trials, folds: Ints, *, raw_cosine: bool
+    trials: ScoredTrials, folds: Ints, *, raw_cosine: bool
 ) -> tuple[float, list[dict[str, Any]]]:
     """Cllr on speakers that the fit has not seen, and a table of it by duration.
 
@@ -207,12 +207,12 @@ def deal_folds(groups: Sequence[Hashable], rng: np.random.Generator) -> Ints:
     return folds
 
 
-def _cllr(evidence: Float64, trials: Trials) -> float:
+def _cllr(evidence: Float64, trials: ScoredTrials) -> float:
     signed = np.where(trials.target, -evidence, evidence)
     return float(trials.weight @ np.logaddexp(0.0, signed) / (2 * math.log(2)))
 
 
-def table(evidence: Float64, trials: Trials) -> list[dict[str, Any]]:
+def table(evidence: Float64, trials: ScoredTrials) -> list[dict[str, Any]]:
     """Cllr, minCllr and EER by test duration, clean and degraded, unweighted trials."""
     rows = []
     for degraded in (False, True):

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.benchmark.figures import Draws, percent, rate, ratio
-from models.benchmark.run import Result
+from models.benchmark.estimates import Draws, percent, rate, ratio
+from models.benchmark.results import ConversationResult
 from models.benchmark.tables import PER_HOUR, Cells, Table
+from models.evaluation.diarisation import TOLERANCES_S, find_changes, overlap
 from models.evaluation.rttm import RttmError, Turns
-from models.evaluation.segmentation import TOLERANCES_S, find_changes, overlap
 from models.metrics import draw_speakers
 
 SEVERAL = ("takeover", "alternation", "meeting")  # kinds where voices take turns
@@ -19,7 +19,7 @@ SEVERAL = ("takeover", "alternation", "meeting")  # kinds where voices take turn
 Float64 = NDArray[np.float64]
 
 
-def changes_table(results: Sequence[Result], draws: Draws) -> Table:
+def changes_table(results: Sequence[ConversationResult], draws: Draws) -> Table:
     """Changes of voice that the engine dated without any enrolment."""
     table = Table(
         "changes",
@@ -29,13 +29,13 @@ def changes_table(results: Sequence[Result], draws: Draws) -> Table:
         " purity and coverage of the segments between changes, and of all segments of one name"
         " together, in per cent.",
     )
-    usable = [result for result in results if result.free is not None]
+    usable = [result for result in results if result.unclaimed is not None]
     groups = {", ".join(SEVERAL): [r for r in usable if r.truth.kind in SEVERAL]}
     for result in usable:
         groups.setdefault(result.truth.kind, []).append(result)
     for name, group in groups.items():
         if group:
-            pairs = [(r.turns, r.free.turns) for r in group if r.free is not None]
+            pairs = [(r.turns, r.unclaimed.turns) for r in group if r.unclaimed is not None]
             weights = draws.weights([r.truth for r in group])
             row: Cells = {"conversations": name, "of them": len(group)}
             table.rows.append(row | segmentation_cells(pairs, weights))

@@ -18,8 +18,8 @@ from engine.jobs import Job, Result
 from engine.model.bundle import Bundle, write_bundle
 from engine.model.encoder import Encoder
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
-from models.benchmark import stream as module
-from models.benchmark.stream import Engine, heard
+from models.benchmark import engine as module
+from models.benchmark.engine import EngineUnderTest, record_of
 from models.evaluation.rttm import Turn
 
 Float32 = NDArray[np.float32]
@@ -46,7 +46,7 @@ def score(t: float, figure: float) -> Score:
 
 
 def test_a_session_that_said_nothing_leaves_an_empty_record() -> None:
-    nothing = heard([])
+    nothing = record_of([])
     assert nothing.states == nothing.turns == ()
     assert nothing.spans.shape == nothing.changes.shape == (0, 2)
     for scores in (nothing.t, nothing.llr, nothing.cosine, nothing.window_s):
@@ -55,7 +55,7 @@ def test_a_session_that_said_nothing_leaves_an_empty_record() -> None:
 
 def test_the_record_keeps_the_order_and_passes_over_the_rest() -> None:
     figures: dict[str, Any] = {"clipped": 0.0, "snr_db": None, "speech_share": 1.0, "problems": ()}
-    found = heard(
+    found = record_of(
         [
             score(1.0, 10.0),
             Quality(t=2.0, level_dbfs=None, **figures),
@@ -81,27 +81,27 @@ def test_a_change_of_voice_alarms_even_where_the_match_goes_on() -> None:
         decision(2.0, "match"),
         change(3.0, "a", "voice-2", told=4.0),
     ]
-    assert heard([*events]).states == ((2.0, "match"), (4.0, "uncertain"), (4.0, "match"))
+    assert record_of([*events]).states == ((2.0, "match"), (4.0, "uncertain"), (4.0, "match"))
     rejected = decision(4.0, "mismatch")
-    assert heard([*events, rejected]).states[-1] == (4.0, "mismatch")
+    assert record_of([*events, rejected]).states[-1] == (4.0, "mismatch")
     again = change(4.5, "voice-2", "a", told=5.0)
-    assert heard([*events, rejected, again]).states[-1] == (4.0, "mismatch")
+    assert record_of([*events, rejected, again]).states[-1] == (4.0, "mismatch")
 
 
 def test_turns_are_the_speech_divided_at_the_changes() -> None:
     spoken = [utterance(0.0, 4.0), utterance(5.0, 9.0)]
     changes = [change(2.0, "voice-1", "voice-2"), change(4.5, "voice-2", "voice-1")]
-    assert heard([*spoken, *changes]).turns == (
+    assert record_of([*spoken, *changes]).turns == (
         Turn(0.0, 2.0, "voice-1"),
         Turn(2.0, 4.0, "voice-2"),
         Turn(5.0, 9.0, "voice-1"),
     )
-    assert heard([*spoken]).turns == (Turn(0.0, 4.0, "part"), Turn(5.0, 9.0, "part"))
+    assert record_of([*spoken]).turns == (Turn(0.0, 4.0, "part"), Turn(5.0, 9.0, "part"))
 
 
 def test_voices_without_a_name_are_told_apart() -> None:
     changes = [change(1.0, None, None), change(2.0, None, None)]
-    names = [turn.speaker for turn in heard([utterance(0.0, 4.0), *changes]).turns]
+    names = [turn.speaker for turn in record_of([utterance(0.0, 4.0), *changes]).turns]
     assert len(set(names)) == len(names) == 3
 
 
@@ -116,7 +116,7 @@ def test_turns_cover_the_speech_once_by_the_last_change_before(
     ordered = sorted(edges)
     spans = list(zip(ordered[::2], ordered[1::2], strict=False))
     changes = [change(at, "first", name) for at, name in names.items()]
-    turns = heard([*(utterance(a, b) for a, b in spans), *changes]).turns
+    turns = record_of([*(utterance(a, b) for a, b in spans), *changes]).turns
     first, who = "first" if names else "part", {}
     for turn in turns:
         assert turn.start_s < turn.end_s
@@ -130,12 +130,12 @@ def test_turns_cover_the_speech_once_by_the_last_change_before(
 
 
 @pytest.fixture(scope="module")
-def engine(spectral_bundle: Bundle) -> Engine:
-    return Engine(spectral_bundle)
+def engine(spectral_bundle: Bundle) -> EngineUnderTest:
+    return EngineUnderTest(spectral_bundle)
 
 
 def test_a_conversation_is_computed_once(
-    engine: Engine, voice: Callable[..., Float32], monkeypatch: pytest.MonkeyPatch
+    engine: EngineUnderTest, voice: Callable[..., Float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Job] = []
     answer = module.answer_one
@@ -148,36 +148,36 @@ def test_a_conversation_is_computed_once(
     enrolled = engine.enrol(voice("anna", 12))
     assert not isinstance(enrolled, str)
     sound = np.concatenate([voice("anna", 6, seed=2), voice("bert", 6, seed=2)])
-    memory = engine.memory()
-    first = engine.listen(memory, sound, enrolled[0])
+    answers = engine.answer_cache()
+    first = engine.listen(answers, sound, enrolled[0])
     asked.clear()
-    again = engine.listen(memory, sound, enrolled[0])
-    stricter = engine.listen(memory, sound, enrolled[0], DecisionConfig(false_accept=1e-9))
-    free = engine.listen(memory, sound, None)
+    again = engine.listen(answers, sound, enrolled[0])
+    stricter = engine.listen(answers, sound, enrolled[0], DecisionConfig(false_accept=1e-9))
+    unclaimed = engine.listen(answers, sound, None)
     assert not asked
     assert again.states == first.states
     assert "match" in {state for _, state in first.states}
     assert stricter.states != first.states
-    assert not free.states
+    assert not unclaimed.states
     np.testing.assert_array_equal(again.cosine, first.cosine)
-    fresh = engine.listen(engine.memory(), sound, None)
+    fresh = engine.listen(engine.answer_cache(), sound, None)
     assert asked
-    assert fresh.turns == free.turns
+    assert fresh.turns == unclaimed.turns
 
 
 def test_a_window_that_fails_ends_the_benchmark_and_is_no_low_score(
-    engine: Engine, voice: Callable[..., Float32], monkeypatch: pytest.MonkeyPatch
+    engine: EngineUnderTest, voice: Callable[..., Float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(waveforms: Float32) -> Float32:
         raise VoxwatchError("out of memory")
 
     monkeypatch.setattr(engine.encoder, "embed", broken)
     with pytest.raises(RuntimeError, match="a window of the benchmark failed: out of memory"):
-        engine.listen(engine.memory(), voice("anna", 3), None)
+        engine.listen(engine.answer_cache(), voice("anna", 3), None)
 
 
 def test_an_enrolment_takes_20_s_of_speech_and_does_with_5(
-    engine: Engine, voice: Callable[..., Float32]
+    engine: EngineUnderTest, voice: Callable[..., Float32]
 ) -> None:
     for seconds, speech_s in ((7, 5.0), (22, 20.0)):
         made = engine.enrol(voice("anna", seconds))
@@ -189,7 +189,7 @@ def test_an_enrolment_takes_20_s_of_speech_and_does_with_5(
 
 @pytest.mark.parametrize(("code", "seconds"), [("silent", 0), ("too-short", 4)])
 def test_an_enrolment_that_is_refused_says_why(
-    code: str, seconds: int, engine: Engine, voice: Callable[..., Float32]
+    code: str, seconds: int, engine: EngineUnderTest, voice: Callable[..., Float32]
 ) -> None:
     silence = np.zeros(2 * SAMPLE_RATE_HZ, np.float32)
     speech = voice("anna", seconds) if seconds else silence
@@ -201,4 +201,4 @@ def test_a_bundle_without_calibration_is_refused(tmp_path: Path, spectral_bundle
     graph = spectral_bundle.model_path.read_bytes()
     raw = write_bundle(tmp_path / "raw", manifest, graph)
     with pytest.raises(BundleError, match="is not calibrated: run `voxwatch calibrate`"):
-        Engine(raw)
+        EngineUnderTest(raw)

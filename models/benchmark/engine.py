@@ -35,7 +35,7 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 
-class Memory:
+class AnswerCache:
     """The models' answers for one conversation: each job is computed once.
 
     A window is known by its end and length: the last so many samples of net speech before
@@ -47,8 +47,8 @@ class Memory:
         self._windows: dict[tuple[int, int], Result] = {}
         self._detections: list[VadResult] = []
 
-    def hear(self, session: Session | Enrolment, waveform: Float32) -> list[AnyEvent]:
-        """Everything the session says of the ``waveform``."""
+    def run(self, session: Session | Enrolment, waveform: Float32) -> list[AnyEvent]:
+        """Every event of the session over the ``waveform``."""
         session.receive_pcm(waveform.astype("<f4").tobytes())
         session.receive_eof()
         detected = count()
@@ -76,7 +76,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class SessionRecord:
     """What the engine said of one conversation; times in seconds of media.
 
     ``spans`` ``(S, 2)`` are its speech; ``states`` decisions and alarms; ``t``, ``llr``, ``cosine``
@@ -94,12 +94,12 @@ class Heard:
     turns: Turns
 
 
-def heard(events: list[AnyEvent]) -> Heard:
+def record_of(events: list[AnyEvent]) -> SessionRecord:
     """The record of a session's events."""
     scores = [event for event in events if isinstance(event, Score)]
     changes = [event for event in events if isinstance(event, Change)]
     spans = [(event.start, event.end) for event in events if isinstance(event, Utterance)]
-    return Heard(
+    return SessionRecord(
         spans=np.array(spans, np.float64).reshape(-1, 2),
         states=_states(events),
         t=np.array([score.t for score in scores], np.float64),
@@ -137,7 +137,7 @@ def _turns(spans: list[tuple[float, float]], changes: list[Change]) -> Turns:
     return tuple(turns)
 
 
-class Engine:
+class EngineUnderTest:
     """Detector, encoder and scorer of one bundle. Serves any number of threads."""
 
     def __init__(self, bundle: Bundle, provider: ProviderChoice = "cpu") -> None:
@@ -147,9 +147,9 @@ class Engine:
         self.scorer = Scorer(bundle)
         self.scorer.require_calibration()
 
-    def memory(self) -> Memory:
-        """For a conversation that was not heard before."""
-        return Memory(self.encoder, self.vad)
+    def answer_cache(self) -> AnswerCache:
+        """An empty cache, for one conversation."""
+        return AnswerCache(self.encoder, self.vad)
 
     def enrol(self, waveform: Float32) -> tuple[Sides, float] | str:
         """A voiceprint and its net speech in seconds, or why the engine refused it.
@@ -158,7 +158,7 @@ class Engine:
         """
         config = EnrolmentConfig(needed_s=ENROL_S[1], min_s=ENROL_S[0])
         enrolment = Enrolment(self.scorer, decoder=_decoder(), config=config)
-        events = self.memory().hear(enrolment, waveform)
+        events = self.answer_cache().run(enrolment, waveform)
         refused = next((event for event in events if isinstance(event, Refused)), None)
         if refused is not None:
             return refused.code
@@ -167,18 +167,18 @@ class Engine:
 
     def listen(
         self,
-        memory: Memory,
+        answers: AnswerCache,
         waveform: Float32,
         claim: Sides | None,
         decisions: DecisionConfig | None = None,
-    ) -> Heard:
+    ) -> SessionRecord:
         """What a session says that is asked whether it is still ``claim``, or who speaks when."""
         claims: Mapping[str, Sides] = {} if claim is None else {CLAIMED: claim}
         config = SessionConfig() if decisions is None else SessionConfig(decisions=decisions)
         session = Session(
             self.scorer, claims, decoder=_decoder(), config=config, claimed=claim is not None
         )
-        return heard(memory.hear(session, waveform))
+        return record_of(answers.run(session, waveform))
 
 
 def _decoder() -> PcmDecoder:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.speech.vad import SAMPLE_RATE_HZ
 from models.benchmark.plans import Plan
-from models.benchmark.speakers import Utterance, Voice
+from models.benchmark.speakers import DecodedSpeaker, TrimmedUtterance
 from models.evaluation.rttm import Turn, Turns
 from models.sound.conditions import Degradation
 
@@ -42,7 +42,9 @@ class Conversation:
         return next((turn.start_s for turn in self.turns if turn.speaker != first), None)
 
 
-def render(plan: Plan, voices: Sequence[Voice], degrade: Degradation, seed: int) -> Conversation:
+def render(
+    plan: Plan, voices: Sequence[DecodedSpeaker], degrade: Degradation, seed: int
+) -> Conversation:
     """Join the plan's utterances with pauses and let its condition befall them."""
     rng = np.random.default_rng([seed, *plan.name.encode()])
     parts: list[Float32] = [_pause(START_S, rng)]
@@ -65,7 +67,7 @@ def render(plan: Plan, voices: Sequence[Voice], degrade: Degradation, seed: int)
     return Conversation(plan, waveform.astype(np.float32), tuple(turns))
 
 
-def enrolment_sound(voice: Voice, utterances: Sequence[int], seed: int) -> Float32:
+def enrolment_sound(voice: DecodedSpeaker, utterances: Sequence[int], seed: int) -> Float32:
     """What a speaker enrols with, clean, joined with pauses."""
     rng = np.random.default_rng([seed, *voice.name.encode()])
     parts = [_pause(START_S, rng)]
@@ -74,7 +76,7 @@ def enrolment_sound(voice: Voice, utterances: Sequence[int], seed: int) -> Float
     return np.concatenate([*parts, _pause(END_S, rng)]).astype(np.float32)
 
 
-def _cut(utterance: Utterance, most_s: float) -> tuple[Float32, float, float]:
+def _cut(utterance: TrimmedUtterance, most_s: float) -> tuple[Float32, float, float]:
     """Sound, and where speech begins and ends in it."""
     sound = utterance.waveform
     end_s = len(sound) / SAMPLE_RATE_HZ - utterance.tail_s

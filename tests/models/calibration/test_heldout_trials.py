@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
-from models.calibration import trials as cutting
+from models.calibration import heldout_trials as cutting
 from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.evaluation.diarisation import Found, changes, find_changes, joined, overlap
 from models.evaluation.rttm import Turn, Turns
-from models.evaluation.segmentation import Found, changes, find_changes, joined, overlap
 
 ABA: Turns = (Turn(0, 4, "a"), Turn(4.4, 8, "b"), Turn(8, 12, "a"))
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from engine.scoring.scorer import Scores
 from engine.speech.offline import speech_mask
-from models.evaluation import segments
-from models.evaluation.segments import FULL, Cuts, Embeddings, Key, embed_trials, resolve
+from models.evaluation import embeddings as embedding
+from models.evaluation.embeddings import FULL, Cuts, Embeddings, Key, embed_trials, resolve
 from models.evaluation.trials import Trial, TrialList
 from models.sound.conditions import Condition, Degradation
 
@@ -173,21 +173,21 @@ def test_segments_of_one_length_share_a_batch_and_batches_stay_small(
         return [rows for rows, length in system.batches if length == samples]
 
     assert rows(RATE_HZ) == rows(RATE_HZ // 2) == [6]
-    monkeypatch.setattr(segments, "BATCH_SEGMENTS", 4)
+    monkeypatch.setattr(embedding, "BATCH_SEGMENTS", 4)
     assert rows(RATE_HZ) == rows(RATE_HZ // 2) == [4, 2]
-    monkeypatch.setattr(segments, "BATCH_SAMPLES", 2 * RATE_HZ)
+    monkeypatch.setattr(embedding, "BATCH_SAMPLES", 2 * RATE_HZ)
     assert (rows(RATE_HZ), rows(RATE_HZ // 2)) == ([2, 2, 2], [4, 2])
     # However many lengths there are, what waits is bounded: here nothing may wait.
-    monkeypatch.setattr(segments, "PENDING_SAMPLES", 1)
+    monkeypatch.setattr(embedding, "PENDING_SAMPLES", 1)
     assert rows(RATE_HZ) == 6 * [1]
 
 
 def test_what_was_embedded_no_longer_counts_as_waiting(
     recordings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "BATCH_SEGMENTS", 2)
+    monkeypatch.setattr(embedding, "BATCH_SEGMENTS", 2)
     # The three whole files, 7.5 s, wait throughout; pairs of 1 s come and go.
-    monkeypatch.setattr(segments, "PENDING_SAMPLES", 10 * RATE_HZ)
+    monkeypatch.setattr(embedding, "PENDING_SAMPLES", 10 * RATE_HZ)
     system = Listener()
     trials = list_of(recordings, "ab", "bc", "ca")
     embedded([trials], Cuts((1.0,), ("clean", "telephone")), system)
@@ -200,8 +200,8 @@ def test_files_are_the_same_whoever_shares_their_batch(
     trials, cuts = list_of(recordings, "ca", "bc"), Cuts((1.0, FULL), ("clean",))
     together, alone = Listener(), Listener()
     embedded([trials], cuts, together)
-    monkeypatch.setattr(segments, "VAD_FILES", 1)
-    monkeypatch.setattr(segments, "SORT_FILES", 2)
+    monkeypatch.setattr(embedding, "VAD_FILES", 1)
+    monkeypatch.setattr(embedding, "SORT_FILES", 2)
     (embeddings,) = embedded([trials], cuts, alone)
     assert sorted(alone.heard) == sorted(together.heard)
     assert len(embeddings.speech) == 3
@@ -223,8 +223,8 @@ def test_all_systems_get_the_same_segments(recordings: Path) -> None:
 def test_files_that_cannot_be_used_are_named_without_this_machines_folders(
     recordings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "speech_mask", speech_mask)
-    monkeypatch.setattr(segments, "VAD_FILES", 1)  # of some batches nothing is left to mask
+    monkeypatch.setattr(embedding, "speech_mask", speech_mask)
+    monkeypatch.setattr(embedding, "VAD_FILES", 1)  # of some batches nothing is left to mask
     (recordings / "a.wav").write_text("not sound")
     sf.write(recordings / "b.wav", np.zeros(RATE_HZ), RATE_HZ)
     (embeddings,) = embedded(
@@ -242,7 +242,7 @@ def test_files_that_cannot_be_used_are_named_without_this_machines_folders(
 def test_a_file_without_speech_is_read_but_gives_no_segment(
     recordings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "speech_mask", lambda waves, _: [w < 0 for w in waves])
+    monkeypatch.setattr(embedding, "speech_mask", lambda waves, _: [w < 0 for w in waves])
     trials = list_of(recordings, "ab")
     for short in ("drop", "keep"):
         system = Listener(min_speech_s=0.0)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from engine.model.encoder import Encoder, embed_speech
 from engine.speech.vad import SAMPLE_RATE_HZ
 from models.sound.conditions import Degrade, TrainingConditions
-from models.sound.corpus import Corpus, Utterance
+from models.sound.corpus import Corpus, StoredUtterance
 
 DURATIONS_S = (0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
 ENROL_S = (1.5, 3.0, 5.0, 10.0)
@@ -49,7 +49,7 @@ class Segment:
     speaker: int
     split: int
     half: int
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[StoredUtterance, ...]
     samples: int
     label_s: float
     degraded: bool
@@ -73,7 +73,7 @@ def cut_segments(
 
 
 def _cuts(
-    speaker: int, split: int, half: int, utterances: tuple[Utterance, ...]
+    speaker: int, split: int, half: int, utterances: tuple[StoredUtterance, ...]
 ) -> Iterator[Segment]:
     first, total = utterances[0], sum(u.length for u in utterances)
     for degraded in (False, True):
