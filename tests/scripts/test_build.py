@@ -22,6 +22,7 @@ DATA = (
     LICENCE,
     "models/bundles/default/*",
     "models/configs/*.toml",
+    "*/py.typed",
     "streamer/WIRE.md",
     "streamer/dashboard/*",
     "voxwatch-*.dist-info/*",
@@ -62,6 +63,7 @@ def test_a_wheel_holds_every_module_and_the_built_in_bundle(names: list[str]) ->
     rooms = ("engine", "streamer", "models")
     modules = {str(p.relative_to(ROOT)) for room in rooms for p in (ROOT / room).rglob("*.py")}
     assert modules <= set(names)
+    assert {f"{room}/py.typed" for room in rooms} <= set(names)
     bundle = ROOT / "models" / "bundles" / "default"
     assert {str(p.relative_to(ROOT)) for p in bundle.iterdir()} <= set(names)
 
