@@ -50,7 +50,6 @@ class SessionConfig:
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     prior: float = 0.5
     forget_s: float = 30.0  # of silence, after which whoever speaks next is anybody
-    glance: bool = True  # at the end of each window, to notice another voice sooner
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +62,6 @@ class _Asked:
     samples: int
     runs: tuple[tuple[int, int], ...]
     terms: Terms
-    glance: bool = False  # the end of the window that is asked for next
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,8 +117,6 @@ class Session(Exchange[_Item]):
         self._scorer, self._model = scorer, model
         self._terms = Terms(Voices(claims), claimed, config.decisions)
         self._judge = Judge(scorer, config.prior, config.forget_s)
-        self._glance = config.glance
-        self._glanced: Seen | None = None  # the end of the window that is told of next
         self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
         self._forget = round(config.forget_s * SAMPLE_RATE_HZ)
@@ -158,7 +154,7 @@ class Session(Exchange[_Item]):
         self._gauge.add(stretch.samples, speech=stretch.speech)
         if stretch.speech:
             for window in self._windows.push(stretch.start, stretch.samples):
-                self._embed(window)
+                self._ask(window, _Asked(*_place(window), self._terms))
             self._spoke = stretch.end
         else:
             self._age(stretch.end)
@@ -168,16 +164,6 @@ class Session(Exchange[_Item]):
             self._put(_Spoken(self._span, stretch.end, self._terms))
         if len(stretch.samples) and stretch.end % QUALITY_SAMPLES == 0:
             self._put(self._quality(seconds(stretch.end)))
-
-    def _embed(self, window: Window) -> None:
-        """Its end first: a window is judged with that in hand. Not by a server that is behind,
-        nor where there is nobody to take over from."""
-        glance = self._judge.glance_samples(len(window.samples))
-        wanted = self._glance and self._terms.voices.names and self._hop_s == self._narrowest_s
-        if glance and wanted:
-            tail = window.tail(glance)
-            self._ask(tail, _Asked(*_place(tail), self._terms, glance=True))
-        self._ask(window, _Asked(*_place(window), self._terms))
 
     def _age(self, now: int) -> None:
         """After long silence nothing said before it tells who will speak next."""
@@ -221,18 +207,11 @@ class Session(Exchange[_Item]):
 
     def _judged(self, asked: _Asked, answer: EmbedResult | JobFailure | None) -> Iterable[AnyEvent]:
         assert answer is not None
-        glanced, self._glanced = self._glanced, None
         if isinstance(answer, JobFailure):
-            if asked.glance:  # its window is judged without
-                return []
             return [Failure(t=seconds(asked.end), code="window-failed", message=answer.message)]
         sides = self._scorer.sides(answer.embedding[None], seconds(asked.samples))
         place = asked.start, asked.end, asked.position, asked.samples
-        seen = Seen(*place, sides, asked.runs, glanced)
-        if asked.glance:
-            self._glanced = seen
-            return []
-        return self._judge.hear(seen, asked.terms)
+        return self._judge.hear(Seen(*place, sides, asked.runs), asked.terms)
 
     def _summary(self) -> Summary:
         return Summary(

@@ -20,7 +20,7 @@ from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder, embed_speech
 from engine.scoring.scorer import Scorer
 from engine.serving.inference import answer_one, settle
-from engine.session import Session, SessionConfig
+from engine.session import Session
 from engine.speech.offline import net_speech
 from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
 from scripts.figures import tell
@@ -44,7 +44,7 @@ class Timed(Judge):
         return found
 
 
-def measure(glance: bool) -> dict[str, Any]:
+def measure() -> dict[str, Any]:
     """One run."""
     bundle = load_bundle()
     encoder, vad, scorer = Encoder(bundle, "cpu", threads=1), SileroVad(), Scorer(bundle)
@@ -55,8 +55,7 @@ def measure(glance: bool) -> dict[str, Any]:
     spent: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
         with patch("engine.session.Judge", Timed):
-            config = SessionConfig(glance=glance)
-            session = Session(scorer, claims, decoder=PcmDecoder("pcm_f32le"), config=config)
+            session = Session(scorer, claims, decoder=PcmDecoder("pcm_f32le"))
         Timed.seconds, began = 0.0, time.process_time()
         for start in range(0, len(call), PIECE):
             session.receive_pcm(call[start : start + PIECE].astype("<f4").tobytes())
@@ -65,7 +64,6 @@ def measure(glance: bool) -> dict[str, Any]:
     decisions_s, all_s = (sum(column) for column in zip(*spent[1:], strict=True))
     sound_s = (ROUNDS - 1) * len(call) / SAMPLE_RATE_HZ
     return {
-        "glance": glance,
         "decisions_ms_per_s": 1000 * decisions_s / sound_s,
         "stream_ms_per_s": 1000 * all_s / sound_s,
         "share": decisions_s / all_s,
@@ -80,7 +78,7 @@ def main() -> None:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": "python scripts/bench_decisions.py --json scripts/results/decisions.json",
         "machine": machine(load_bundle(), "cpu"),
-        "runs": [measure(glance) for _ in range(RUNS) for glance in (True, False)],
+        "runs": [measure() for _ in range(RUNS)],
     }
     tell(found, given.json)
 

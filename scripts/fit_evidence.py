@@ -43,7 +43,7 @@ def main() -> None:
     assert fitted.evidence is not None
     evidence = fitted.evidence
     print(f"slope {evidence.slope:.3f}, offset {evidence.offset:.3f}")
-    print(evidence.takeover, evidence.change, evidence.quick, sep="\n")
+    print(evidence.takeover, evidence.change, sep="\n")
     if given.plot and evidence.fitted["effective_speech"]:
         plot_effective(Effective(**evidence.fitted["effective_speech"]), given.plot)
     for name, rows in evidence.fitted.items():

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import os.path
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,10 @@ PREFIX = "VOXWATCH_"
 # client's commands read.
 NOT_SETTINGS = frozenset({"VOXWATCH_KEY", "VOXWATCH_CONFIG", "VOXWATCH_TOKEN", "VOXWATCH_URL"})
 COMMAND_LINE = "the command line"
+# Settings of earlier versions. They still load, with a warning that they do nothing.
+RETIRED = frozenset({"glance"})
+
+log = logging.getLogger(__name__)
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
@@ -100,7 +105,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batching: bool = True  # false: one window at a time, for comparison
     window_s: Annotated[float, msgspec.Meta(ge=2, le=5)] = 3.0  # of net speech
     hop_s: Annotated[float, msgspec.Meta(ge=0.25, le=5)] = 0.5
-    glance: bool = True  # at the end of each window: a takeover is noticed sooner
     false_accept: Rate = 0.01
     miss: Rate = 0.05
     false_alarms_per_hour: Budget = 1.0  # takeovers seen where an accepted speaker goes on
@@ -190,6 +194,8 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     values.update(list(_from_environment(env, values)))
     given = {key: value for key, value in overrides.items() if value is not None}
     values.update({key: _Value(value, COMMAND_LINE) for key, value in given.items()})
+    for key in RETIRED & values.keys():
+        log.warning("%s (in %s) does nothing any more: remove it", key, values.pop(key).source)
     data_dir = _user_folder(env, "XDG_DATA_HOME", ".local/share")
     values.setdefault("data_dir", _Value(data_dir, "XDG_DATA_HOME"))
     return _build({key: _Value(_convert(key, v), v.source) for key, v in values.items()})
@@ -235,7 +241,7 @@ def _from_file(path: Path) -> Iterator[tuple[str, _Value]]:
 def _from_environment(
     env: Mapping[str, str], values: Mapping[str, _Value]
 ) -> Iterator[tuple[str, _Value]]:
-    keys = {PREFIX + key.replace(".", "_").upper(): key for key in TYPES}
+    keys = {PREFIX + key.replace(".", "_").upper(): key for key in (*TYPES, *RETIRED)}
     for name in sorted(env):
         if name in keys:
             yield keys[name], _Value(env[name], f"environment variable {name}", text=True)

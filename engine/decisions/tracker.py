@@ -73,10 +73,6 @@ class Judge:
         """Net speech from each match to the score after it: silence is no match."""
         return seconds(self._match)
 
-    def glance_samples(self, samples: int) -> int:
-        """How many of the end of a window of ``samples`` are wanted by themselves."""
-        return self._evidence.glance_samples(samples)
-
     def hear(self, seen: Seen, terms: Terms) -> list[AnyEvent]:
         """What an embedded window says."""
         speech = self._speech or self._run(seen.position - seen.samples, None)

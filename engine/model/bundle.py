@@ -172,7 +172,7 @@ def _folder(path: Path) -> Path:
 def _read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return msgspec.convert(_without_retired(msgspec.json.decode(path.read_bytes())), Manifest)
     except FileNotFoundError as error:
         if any(folder.glob("*.onnx")):
             raise BundleError(
@@ -188,6 +188,21 @@ def _read_manifest(folder: Path) -> Manifest:
         raise BundleError(
             f"{path} is not a manifest this version reads ({error}): update voxwatch, or {_AGAIN}"
         ) from error
+
+
+def _without_retired(manifest: Any) -> Any:
+    """The manifest without keys that earlier versions wrote and nothing reads any more.
+
+    They belonged to a second look at the end of each window (`glance`), which was removed.
+    """
+    calibration = manifest.get("calibration") if isinstance(manifest, dict) else None
+    evidence = calibration.get("evidence") if isinstance(calibration, dict) else None
+    if isinstance(evidence, dict):
+        evidence.pop("quick", None)
+        for alarm in (evidence.get("takeover"), evidence.get("change")):
+            if isinstance(alarm, dict):
+                alarm.pop("glance", None)
+    return manifest
 
 
 def _check_sha256(folder: Path, name: str, expected: str) -> None:

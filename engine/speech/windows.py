@@ -51,14 +51,6 @@ class Window:
     position: int
     runs: tuple[tuple[int, int], ...] = ()
 
-    def tail(self, samples: int) -> Window:
-        """The last ``samples`` of it, no more than it has, as a window."""
-        first = self.position - samples
-        begun = max(run for run in self.runs if run[0] <= first)
-        runs = tuple(run for run in self.runs if run >= begun)
-        start = begun[1] + first - begun[0]
-        return Window(self.samples[-samples:], start, self.end, self.position, runs)
-
 
 def seconds(samples: int) -> float:
     """Length of ``samples`` at 16 kHz."""

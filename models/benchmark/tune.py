@@ -286,7 +286,6 @@ def as_toml(tuning: Tuning) -> str:
         f"false_accept = {chosen.decisions.false_accept:g}\n"
         f"miss = {chosen.decisions.miss:g}\n"
         f"false_alarms_per_hour = {chosen.decisions.false_alarms_per_hour:g}\n"
-        "glance = true\n"
     )
 
 

@@ -22,7 +22,6 @@ from engine.decisions.alarms import Alarm
 from engine.decisions.changes import Parts
 
 AFTER_S = (2.0, 5.0)  # most of a window is the other voice's by then
-AFTER_GLANCE_S = (1.5, 4.0)  # all of a glance is
 BUDGETS = (1.0, 5.0, 20.0, 60.0)  # false alarms an hour, for the record
 FEWEST_ALARMS = 3  # at a height that the rate is fitted at
 HIGHEST_RATE = 150.0  # an hour: beyond it alarms crowd and the line bends
@@ -64,7 +63,6 @@ def _alarm(weights: Float64, terms: Sequence[str], log_rate: float, decay: float
     return Alarm(
         claim=given.get("claim", 0.0),
         voice=given.get("voice", 0.0),
-        glance=given.get("glance", 0.0),
         offset=float(weights[-1]),
         log_rate=log_rate,
         decay=decay,
@@ -76,8 +74,7 @@ def _weights(traces: Sequence[Trace], terms: Sequence[str]) -> Float64:
     rows: list[list[float]] = []
     cells: list[tuple[str, bool]] = []
     for trace in traces:
-        kinds = _kinds(trace, AFTER_GLANCE_S if "glance" in terms else AFTER_S)
-        for parts, kind in zip(trace.parts, kinds, strict=True):
+        for parts, kind in zip(trace.parts, _kinds(trace), strict=True):
             if kind is not None:
                 rows.append([*(getattr(parts, term) for term in terms), 1.0])
                 cells.append((trace.source, kind))
@@ -97,10 +94,10 @@ def _weights(traces: Sequence[Trace], terms: Sequence[str]) -> Float64:
     return np.asarray(found.x, np.float64)
 
 
-def _kinds(trace: Trace, span_s: tuple[float, float]) -> list[bool | None]:
+def _kinds(trace: Trace) -> list[bool | None]:
     """Whether each window is of the voice going on, of another one, or of no use here."""
     known = bool(_own(trace).any())
-    after = (trace.after_s >= span_s[0]) & (trace.after_s <= span_s[1]) & known
+    after = (trace.after_s >= AFTER_S[0]) & (trace.after_s <= AFTER_S[1]) & known
     return [
         True if own else False if other else None
         for own, other in zip(_own(trace), after, strict=True)

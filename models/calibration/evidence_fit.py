@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from engine.decisions.alarms import Alarm, Evidence, Quick
+from engine.decisions.alarms import Evidence
 from engine.decisions.changes import Lead, Parts, Watch
 from engine.decisions.run import Run
 from engine.model.bundle import Bundle, load_bundle, write_bundle
@@ -37,7 +37,6 @@ from models.calibration.alarm_fit import BUDGETS, Trace, cross_fitted, delays, f
 from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError
 from models.calibration.effective_speech import fit_effective
 from models.calibration.evidence_streams import (
-    GLANCE_S,
     LEAST_STREAM_S,
     Stream,
     Talk,
@@ -49,17 +48,11 @@ from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
-ALARM_TERMS = {
-    "takeover": ("claim", "voice"),
-    "change": ("voice",),
-    "quick_takeover": ("claim", "voice", "glance"),
-}
+ALARM_TERMS = {"takeover": ("claim", "voice"), "change": ("voice",)}
 OPERATING_POINTS = ((0.05, 0.05), (0.01, 0.05), (0.002, 0.02))
 FOLDS = 5
 MOST_RIVALS = 12
 LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2
-NEVER = Alarm(claim=0.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0)
-MEASURING = Evidence(quick=Quick(takeover=NEVER, glance_s=GLANCE_S))
 TRUSTED = ("speechocean762",)  # recorded speaker by speaker: nobody is mislabelled
 
 Float64 = NDArray[np.float64]
@@ -188,7 +181,7 @@ def traces(scorer: Scorer, streams: Sequence[Stream], slope: float, offset: floa
     """What the live watch measures on each stream, with its speaker as the one who is meant."""
     found = []
     for stream in streams:
-        watch = Watch(scorer, MEASURING, 0)
+        watch = Watch(scorer, Evidence(), 0)
         parts: list[Parts] = []
         after_s: list[float] = []
         matched: list[bool] = []
@@ -263,7 +256,6 @@ def evidence_of(
         offset=offset,
         takeover=alarms["takeover"],
         change=alarms["change"],
-        quick=Quick(takeover=alarms["quick_takeover"], glance_s=GLANCE_S),
         fitted={
             "seed": seed,
             "streams": len(heard),

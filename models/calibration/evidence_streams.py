@@ -9,7 +9,7 @@ clean, the other goes through the noise, rooms, telephone and codec of training.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,13 @@ from engine.decisions.changes import Seen
 from engine.model.encoder import Encoder, embed_speech
 from engine.scoring.scorer import Scorer, Sides
 from engine.speech.vad import SAMPLE_RATE_HZ
-from engine.speech.windows import Window, WindowConfig, Windows
+from engine.speech.windows import WindowConfig, Windows
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 from models.sound.pitch import median_f0
 
 ENROL_S = 20.0
 STREAM_S = 25.0
-GLANCE_S = 1.5  # of the end of each window, by itself
 STRANGER_S = 8.0
 LEAST_STREAM_S = 5.0  # with less there is nothing to compare a window with
 SPLITS = 2  # the first is clean, the second degraded
@@ -117,15 +116,7 @@ def streams(
 
 
 def _windows(sound: Float32, encoder: Encoder, scorer: Scorer) -> Iterator[Seen]:
-    cut = list(Windows(WindowConfig()).push(0, sound))
-    wanted = round(GLANCE_S * SAMPLE_RATE_HZ)
-    long = [window for window in cut if len(window.samples) > wanted]
-    glances = dict(zip(long, _seen([w.tail(wanted) for w in long], encoder, scorer), strict=True))
-    for window, seen in zip(cut, _seen(cut, encoder, scorer), strict=True):
-        yield replace(seen, glance=glances.get(window))
-
-
-def _seen(windows: Sequence[Window], encoder: Encoder, scorer: Scorer) -> Iterator[Seen]:
+    windows = list(Windows(WindowConfig()).push(0, sound))
     embeddings: list[Float32] = []
     while len(embeddings) < len(windows):
         samples = len(windows[len(embeddings)].samples)

@@ -51,7 +51,6 @@ class ServerBenchOptions:
     provider: str = "auto"
     seconds: float = 10.0
     streams: int | None = None
-    glance: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ def _largest(attempt: Callable[[int], ServerTrial], streams: int | None) -> Serv
 def machine(options: ServerBenchOptions) -> dict[str, str | int | float]:
     """What the figures were measured on."""
     bundle = load_bundle(options.bundle)
-    return {**engine.machine(bundle, options.provider), "glance": str(options.glance).lower()}
+    return engine.machine(bundle, options.provider)
 
 
 def prepare(folder: Path, options: ServerBenchOptions) -> None:
@@ -233,7 +232,6 @@ def server(folder: Path, options: ServerBenchOptions, *, batching: bool) -> Iter
         "VOXWATCH_PORT": "0",
         "VOXWATCH_PROVIDER": options.provider,
         "VOXWATCH_BATCHING": str(batching).lower(),
-        "VOXWATCH_GLANCE": str(options.glance).lower(),
         "VOXWATCH_LIMITS_CONNECTIONS": "4096",
         "VOXWATCH_LIMITS_STREAMS": "4096",
         "VOXWATCH_LIMITS_AUDIO_S_PER_CLIENT_HOUR": "100000000",

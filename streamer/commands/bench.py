@@ -52,9 +52,6 @@ def streams(
     provider: BenchProvider = "auto",
     seconds: SecondsOption = 10.0,
     streams: StreamsOption = None,
-    glance: Annotated[
-        bool, typer.Option("--glance/--no-glance", help="Look at the end of each window too.")
-    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """The most live streams of a server over real WebSockets, and what each costs.
@@ -65,7 +62,7 @@ def streams(
     """
     from streamer.bench.streams import ServerBenchOptions, run
 
-    report = run(ServerBenchOptions(bundle, provider, seconds, streams, glance), _say)
+    report = run(ServerBenchOptions(bundle, provider, seconds, streams), _say)
     typer.echo(report.json() if as_json else report.table())
 
 

@@ -52,5 +52,4 @@ def session_config(config: Config) -> SessionConfig:
             false_alarms_per_hour=config.false_alarms_per_hour,
         ),
         prior=config.prior,
-        glance=config.glance,
     )

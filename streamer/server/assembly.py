@@ -80,9 +80,9 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
 def _windows_in_line(limits: Limits) -> int:
     """The whole backlog of all streams: files that are sent fast take no live window's place.
 
-    Each may have a glance beside it. They are views of sound that the streams hold anyway.
+    They are views of sound that the streams hold anyway.
     """
-    return limits.streams * 2 * math.ceil((limits.backlog_s + PIECE_S) / SHORTEST_HOP_S)
+    return limits.streams * math.ceil((limits.backlog_s + PIECE_S) / SHORTEST_HOP_S)
 
 
 def _load(config: Config) -> tuple[Scorer, OnnxBackend, SileroVad]:

@@ -80,7 +80,6 @@ class LiveStream:
             windows=self.windows,
             decisions=self.decisions,
             prior=self.context.config.prior,
-            glance=self.context.config.glance,
         )
         return Session(
             self.context.scorer,

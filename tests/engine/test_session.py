@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 
 from engine.audio.pcm import Encoding, PcmDecoder
 from engine.audio.quality import Meter
-from engine.decisions.alarms import Alarm, Evidence, Quick
-from engine.decisions.changes import Lead, Parts, Seen, Watch
 from engine.decisions.config import DecisionConfig
 from engine.errors import AudioError, BundleError
 from engine.events import (
@@ -59,10 +57,6 @@ MANIFEST = Manifest(
     calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
 )
 SCORER = Scorer(Bundle(MANIFEST, Path(), None))
-GLANCE = Alarm(claim=0.5, voice=0.5, glance=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
-EVIDENCE = Evidence(quick=Quick(takeover=GLANCE, glance_s=1.5))
-CALIBRATION = msgspec.structs.replace(MANIFEST.calibration, evidence=EVIDENCE)
-GLANCING = Scorer(Bundle(msgspec.structs.replace(MANIFEST, calibration=CALIBRATION), Path(), None))
 VOICES = {"anna": 0.2, "berta": 0.5}  # a voice is the level of its samples
 
 
@@ -119,32 +113,31 @@ def run(
 SOUND = pcm((0.0, 0.7), (0.2, 4.0), (0.0, 1.0), (0.2, 2.0), (0.5, 5.0), (0.0, 0.5))
 
 
-def reference(scorer: Scorer) -> list[AnyEvent]:
-    return run(Session(scorer, enrolled("anna", "berta")), [SOUND])
+def reference() -> list[AnyEvent]:
+    return run(Session(SCORER, enrolled("anna", "berta")), [SOUND])
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    scorer=st.sampled_from([SCORER, GLANCING]),
     cuts=st.lists(st.integers(0, len(SOUND)), max_size=10),
     seed=st.integers(0, 2**31),
 )
 def test_any_chunking_and_any_order_of_results_give_the_same_events(
-    scorer: Scorer, cuts: list[int], seed: int
+    cuts: list[int], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     edges = sorted({0, len(SOUND), *cuts})
     pieces = [SOUND[a:b] for a, b in pairwise(edges)]
     shuffled = run(
-        Session(scorer, enrolled("anna", "berta")),
+        Session(SCORER, enrolled("anna", "berta")),
         pieces,
         order=lambda jobs: [jobs[i] for i in rng.permutation(len(jobs))],
     )
-    assert msgspec.to_builtins(shuffled) == msgspec.to_builtins(reference(scorer))
+    assert msgspec.to_builtins(shuffled) == msgspec.to_builtins(reference())
 
 
 def test_events_are_numbered_without_gaps_and_in_media_order() -> None:
-    events = reference(SCORER)
+    events = reference()
     assert [e.seq for e in events] == list(range(len(events)))
     times = [e.t for e in events]
     assert times == sorted(times)
@@ -152,21 +145,21 @@ def test_events_are_numbered_without_gaps_and_in_media_order() -> None:
 
 
 def test_the_first_score_comes_with_the_first_second_of_speech() -> None:
-    first = next(e for e in reference(SCORER) if isinstance(e, Score))
+    first = next(e for e in reference() if isinstance(e, Score))
     assert first.net_speech_s == 1.0
     assert first.window_s == 1.0
     assert first.t == pytest.approx(0.7 + 1.0, abs=0.1)
 
 
 def test_speech_starts_and_ends() -> None:
-    edges = [(e.speech, e.at) for e in reference(SCORER) if isinstance(e, Vad)]
+    edges = [(e.speech, e.at) for e in reference() if isinstance(e, Vad)]
     assert [speech for speech, _ in edges] == [True, False, True, False]
     for (_, at), expected in zip(edges, [0.7, 4.7, 5.7, 12.7], strict=True):
         assert at == pytest.approx(expected, abs=0.1)
 
 
 def test_takeover_is_decided_and_the_change_back_dated() -> None:
-    events = reference(SCORER)
+    events = reference()
     decided = [(e.state, e.speaker) for e in events if isinstance(e, Decision)]
     assert decided[0] == ("insufficient", "anna")
     assert ("match", "anna") in decided
@@ -214,106 +207,6 @@ def test_a_failed_window_is_an_error_and_not_a_low_score() -> None:
     scores = [e for e in events if isinstance(e, Score)]
     assert scores
     assert min(s.window_s for s in scores) == 1.5
-
-
-def test_the_end_of_each_window_is_embedded_too_where_the_bundle_has_figures_for_it() -> None:
-    sound = pcm((0.2, 8.0), (0.5, 8.0))
-    lengths: list[int] = []
-
-    def noting(job: Job) -> Result:
-        if isinstance(job, EmbedJob):
-            lengths.append(len(job.samples))
-        return answer(job)
-
-    plain, quick = (
-        run(
-            Session(GLANCING, enrolled("anna"), config=SessionConfig(glance=glance)),
-            [sound],
-            reply=noting,
-        )
-        for glance in (False, True)
-    )
-    assert lengths.count(24_000) - 2 == len([n for n in lengths if n > 24_000]) // 2 > 20
-    assert [e.t for e in of(Score, plain)] == [e.t for e in of(Score, quick)]
-    assert of(Change, quick)[0].t < of(Change, plain)[0].t
-    assert of(Change, quick)[0].at == pytest.approx(8.0, abs=0.2)
-
-
-def test_where_nobody_is_enrolled_nobody_can_be_taken_over_from() -> None:
-    lengths: list[int] = []
-
-    def noting(job: Job) -> Result:
-        if isinstance(job, EmbedJob):
-            lengths.append(len(job.samples))
-        return answer(job)
-
-    run(Session(GLANCING, {}), [pcm((0.2, 8.0))], reply=noting)
-    assert lengths == [16_000, 24_000, 32_000, 40_000, *[48_000] * 11]
-
-
-def test_a_glance_that_failed_is_no_other_windows_and_costs_no_score(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    glances, heard = 0, []
-
-    def broken(job: Job) -> Result:
-        nonlocal glances
-        if isinstance(job, EmbedJob) and len(job.samples) == 24_000:
-            glances += 1
-            if glances % 2 == 0:
-                return JobFailure(job.number, "out of memory")
-        return answer(job)
-
-    def noting(watch: Watch, seen: Seen, lead: Lead | None) -> Parts | None:
-        heard.append(seen)
-        return measure(watch, seen, lead)
-
-    measure = Watch.measure
-    monkeypatch.setattr(Watch, "measure", noting)
-    events = run(Session(GLANCING, enrolled("anna")), [pcm((0.2, 8.0))], reply=broken)
-    assert not of(Failure, events)
-    assert len(of(Score, events)) == len(heard) == 15
-    assert all(s.glance is None or s.glance.position == s.position for s in heard)
-    assert sum(s.glance is None for s in heard) == 2 + 14 // 2  # the first two are no longer
-
-
-def test_a_window_that_failed_is_told_once_with_its_glance_or_without() -> None:
-    def broken(job: Job) -> Result:
-        if isinstance(job, EmbedJob) and len(job.samples) == 48_000:
-            return JobFailure(job.number, "out of memory")
-        return answer(job)
-
-    events = run(Session(GLANCING, enrolled("anna")), [pcm((0.2, 8.0))], reply=broken)
-    assert len(of(Failure, events)) == 11
-    assert len(of(Score, events)) == 4
-
-
-def test_a_server_that_is_behind_takes_no_glances() -> None:
-    session = Session(GLANCING, enrolled("anna"))
-    lengths: list[int] = []
-
-    def noting(job: Job) -> Result:
-        if isinstance(job, EmbedJob):
-            lengths.append(len(job.samples))
-        return answer(job)
-
-    def hear(seconds: float) -> list[int]:
-        lengths.clear()
-        session.receive_pcm(pcm((0.2, seconds)))
-        while jobs := session.jobs_to_run():
-            for job in jobs:
-                session.receive_result(noting(job))
-        return list(lengths)
-
-    assert hear(6.0).count(24_000) > 5
-    session.set_overload(1.0, 0.4)
-    hear(1.0)
-    assert hear(6.0) == [48_000] * 6
-    session.set_overload(0.0, 0.0)
-    hear(1.0)
-    back = hear(2.0)
-    assert back == [24_000, 48_000] * (len(back) // 2)
-    assert len(back) >= 8
 
 
 def test_a_session_without_calibration_is_refused() -> None:

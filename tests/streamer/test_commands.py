@@ -279,9 +279,6 @@ def test_a_benchmark_gets_its_options_and_its_report_is_printed(
     assert run("bench", kind, "--json").stdout == "{}\n"
     assert (asked[0].provider, asked[0].seconds, asked[0].streams) == ("cpu", 3.0, 7)
     assert (asked[1].provider, asked[1].streams) == ("auto", None)
-    if kind == "streams":
-        run("bench", kind, "--no-glance")
-        assert (asked[0].glance, asked[2].glance) == (True, False)
 
 
 # serve, and what talks to it.

@@ -44,6 +44,19 @@ def test_nothing_set_is_safe_and_whole() -> None:
     check_exposure(config)
 
 
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_setting_of_an_earlier_version_warns_that_it_does_nothing(
+    file: Path, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_text(f"glance = {value}\nport = 9000\n")
+    assert load(file, ENV, {}) == load(None, ENV, {"port": 9000})
+    assert load(None, {**ENV, "VOXWATCH_GLANCE": value}, {}) == load(None, ENV, {})
+    assert [record.getMessage() for record in caplog.records] == [
+        f"glance (in {file}) does nothing any more: remove it",
+        "glance (in environment variable VOXWATCH_GLANCE) does nothing any more: remove it",
+    ]
+
+
 def test_data_goes_where_the_user_keeps_data() -> None:
     assert load(None, {"XDG_DATA_HOME": "/data"}, {}).data_dir == Path("/data/voxwatch")
 
@@ -58,7 +71,6 @@ provider = "cuda"
 threads = 2
 window_s = 4
 hop_s = 0.25
-glance = false
 false_accept = 0.001
 miss = 0.1
 prior = 0.2
@@ -92,7 +104,6 @@ sha256 = "{DIGEST}"
         threads=2,
         window_s=4.0,
         hop_s=0.25,
-        glance=False,
         false_accept=0.001,
         miss=0.1,
         prior=0.2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.decisions.alarms import Alarm, Evidence, Quick
+from engine.decisions.alarms import Alarm, Evidence
 from engine.decisions.changes import Lead, Parts, Seen, Turn, Watch
 from engine.decisions.config import DecisionConfig
 from engine.model.bundle import Bundle, Calibration, Manifest
@@ -31,9 +30,7 @@ MANIFEST = Manifest(
 SCORER = Scorer(Bundle(MANIFEST, Path(), None))
 ANNA, BERT = np.eye(SIZE, dtype=np.float32)[:2]
 ALARM = Alarm(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
-PLAIN = Evidence(takeover=ALARM, change=ALARM)
-GLANCE = Alarm(claim=0.5, voice=0.0, glance=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
-QUICK = Evidence(takeover=ALARM, change=ALARM, quick=Quick(takeover=GLANCE, glance_s=1.5))
+FIGURES = Evidence(takeover=ALARM, change=ALARM)
 CONFIG = DecisionConfig()
 
 
@@ -55,16 +52,11 @@ def watched(
     config: DecisionConfig = CONFIG,
     *,
     matched: bool = False,
-    evidence: Evidence = PLAIN,
-    glances: float = 1.0,
 ) -> tuple[Turn, float] | None:
-    """The first alarm and when it came; of the windows only a share may have a glance."""
-    watch, rng = Watch(SCORER, evidence, 0), np.random.default_rng(0)
+    """The first alarm and when it came."""
+    watch = Watch(SCORER, FIGURES, 0)
     for position_s in np.arange(3.0, until_s, 0.5):
         seen = window(mixed(turned_s, position_s), position_s)
-        if evidence.quick and rng.random() < glances:
-            glance = window(mixed(turned_s, position_s, 1.5), position_s, 1.5)
-            seen = replace(seen, glance=glance)
         lead = Lead(10 * float(seen.embedding @ ANNA) - 5, matched)
         turn = watch.hear(seen, lead, config)
         if turn is not None:
@@ -89,42 +81,6 @@ def test_another_voice_does_and_is_back_dated(matched: bool) -> None:
     assert turn.llr < 0
 
 
-def test_a_glance_at_the_end_of_each_window_tells_of_a_takeover_sooner() -> None:
-    assert watched(1e9, 60.0, matched=True, evidence=QUICK) is None
-    late, soon = (watched(12.2, 30.0, matched=True, evidence=e) for e in (PLAIN, QUICK))
-    assert late is not None
-    assert soon is not None
-    assert soon[1] < late[1]
-    assert soon[0].position == pytest.approx(12.2 * S, abs=0.3 * S)
-
-
-def test_without_a_claim_glances_change_nothing() -> None:
-    found = [watched(12.2, 30.0, evidence=evidence) for evidence in (PLAIN, QUICK)]
-    assert found[0] is not None
-    assert found[1] is not None
-    assert found[0][1] == found[1][1]
-    assert found[0][0].position == found[1][0].position
-
-
-@pytest.mark.parametrize("matched", [False, True])
-def test_windows_without_a_glance_are_weighed_by_their_own_figures(matched: bool) -> None:
-    plain = watched(12.2, 30.0, matched=matched)
-    none = watched(12.2, 30.0, matched=matched, evidence=QUICK, glances=0.0)
-    assert plain is not None
-    assert none is not None
-    assert none[1] == plain[1]
-    assert watched(1e9, 60.0, matched=matched, evidence=QUICK, glances=0.5) is None
-    some = watched(12.2, 30.0, matched=matched, evidence=QUICK, glances=0.5)
-    assert some is not None
-    assert some[1] <= plain[1]
-
-
-def test_windows_longer_than_a_glance_have_one_where_there_are_figures_for_it() -> None:
-    wanted = [QUICK.glance_samples(round(s * S)) for s in (1.0, 1.5, 2.0, 5.0)]
-    assert wanted == [0, 0, 24_000, 24_000]
-    assert PLAIN.glance_samples(5 * S) == 0
-
-
 @pytest.mark.parametrize("matched", [False, True])
 def test_a_smaller_budget_waits_longer(matched: bool) -> None:
     name = "false_alarms_per_hour" if matched else "false_changes_per_hour"
@@ -144,16 +100,15 @@ def test_heights_are_where_the_line_says() -> None:
 
 
 def test_a_window_is_compared_with_speech_it_shares_none_of() -> None:
-    watch = Watch(SCORER, QUICK, 0)
+    watch = Watch(SCORER, FIGURES, 0)
     for position_s in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
         seen = window(ANNA, position_s, min(position_s, 3.0))
         assert watch.measure(seen, None) is None  # nobody has spoken for a second before it
         run = ANNA if position_s <= 1.0 else BERT
         watch.add(seen, SCORER.sides(run[None], position_s), position_s * S)
-    parts = watch.measure(replace(window(ANNA, 4.0), glance=window(BERT, 4.0, 1.5)), None)
+    parts = watch.measure(window(ANNA, 4.0), None)
     assert parts is not None
     assert parts.voice == pytest.approx(5.0)  # against the first second and not what came later
-    assert parts.glance == pytest.approx(5.0)  # against what came until 2.5 s
     assert parts.fresh == pytest.approx(0.5 / 3)
 
 

@@ -72,6 +72,27 @@ def test_a_bundle_comes_back_as_it_was_written(folder: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(bundle.cohort, axis=1), 1, atol=1e-6)
 
 
+def test_keys_that_earlier_versions_wrote_are_passed_over(folder: Path) -> None:
+    path = folder / MANIFEST_FILE
+    alarm = {"claim": 1.0, "voice": 2.0, "offset": -1.0, "log_rate": 4.0, "decay": 1.0}
+    evidence = {"slope": 2.0, "takeover": alarm, "change": alarm}
+    kept = json.loads(path.read_text())
+    kept["calibration"]["evidence"] = evidence
+    path.write_text(json.dumps(kept))
+    expected = load_bundle(folder).manifest
+    old = {**alarm, "glance": 0.0}
+    quick = {"takeover": {**alarm, "glance": 0.7}, "glance_s": 1.5}
+    kept["calibration"]["evidence"] = {**evidence, "takeover": old, "change": old, "quick": quick}
+    path.write_text(json.dumps(kept))
+    assert load_bundle(folder).manifest == expected
+    assert expected.calibration is not None
+    assert expected.calibration.evidence is not None
+    assert expected.calibration.evidence.slope == 2.0
+    kept["calibration"]["evidence"]["sums"] = 1.0
+    path.write_text(json.dumps(kept))
+    assert "sums" in message(folder)
+
+
 def test_a_bundle_needs_no_cohort(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "plain", manifest(), MODEL)
     assert bundle.cohort is None

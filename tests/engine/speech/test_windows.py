@@ -49,18 +49,6 @@ def test_pieces_of_any_size_give_the_same_windows(sizes: list[int]) -> None:
         np.testing.assert_array_equal(a.samples, b.samples)
 
 
-def test_the_tail_of_a_window_is_a_window_of_its_own() -> None:
-    window = push([(0, counted(0, 200)), (500, counted(200, 280))])[-1]
-    assert len(window.samples) == 480
-    inside, edge, across = (window.tail(samples) for samples in (240, 280, 320))
-    for tail, samples in ((inside, 240), (edge, 280), (across, 320)):
-        np.testing.assert_array_equal(tail.samples, window.samples[-samples:])
-        assert (tail.end, tail.position) == (window.end, window.position)
-    assert (inside.start, inside.runs) == (540, ((200, 500),))
-    assert (edge.start, edge.runs) == (500, ((200, 500),))
-    assert (across.start, across.runs) == (160, ((0, 0), (200, 500)))
-
-
 def test_a_wider_hop_holds_from_the_window_after_next() -> None:
     windows = Windows(CONFIG)
     list(windows.push(0, counted(0, 160)))

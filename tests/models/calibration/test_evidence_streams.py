@@ -14,7 +14,6 @@ from engine.speech.vad import SAMPLE_RATE_HZ
 from models.calibration import evidence_streams
 from models.calibration.evidence_streams import (
     BATCH,
-    GLANCE_S,
     STRANGER_S,
     UNVOICED_HZ,
     Stream,
@@ -184,31 +183,24 @@ def test_what_a_level_would_drive_too_far_is_clipped(
     assert sound.dtype == np.float32
 
 
-def test_every_window_is_embedded_where_it_lies_and_its_end_by_itself(
-    talk: Talk, encoder: Ends, scorer: Scorer
-) -> None:
+def test_every_window_is_embedded_where_it_lies(talk: Talk, encoder: Ends, scorer: Scorer) -> None:
     stream, sound = followed(talk, [talk, other(talk, 1)], encoder, scorer)
     assert [seen.position for seen in stream.seen] == list(range(RATE, len(sound) + 1, RATE // 2))
     for seen in stream.seen:
         assert seen.samples == min(seen.position, 3 * RATE)
-        every = [seen] if seen.glance is None else [seen, seen.glance]
-        for one in every:
-            assert (one.end, one.position) == (seen.position, seen.position)
-            assert one.start == one.position - one.samples
-            np.testing.assert_array_equal(one.embedding[:2], sound[[one.start, one.end - 1]])
-            assert one.sides.speech_s.tolist() == [one.samples / RATE]
-        assert (seen.glance is None) == (seen.samples <= GLANCE_S * RATE)
-        assert seen.glance is None or seen.glance.samples == GLANCE_S * RATE
+        assert seen.end == seen.position
+        assert seen.start == seen.position - seen.samples
+        np.testing.assert_array_equal(seen.embedding[:2], sound[[seen.start, seen.end - 1]])
+        assert seen.sides.speech_s.tolist() == [seen.samples / RATE]
 
 
 def test_windows_of_one_length_share_a_batch_of_some_size(
     talk: Talk, encoder: Ends, scorer: Scorer
 ) -> None:
-    stream, _ = followed(talk, [talk, other(talk, 1, 4.0)], encoder, scorer)
-    assert {rows for rows, _ in encoder.batches} > {1, BATCH}
+    stream, _ = followed(talk, [talk, other(talk, 1, 4.9)], encoder, scorer)
+    assert {rows for rows, _ in encoder.batches} == {1, BATCH}
     assert max(rows for rows, _ in encoder.batches) == BATCH
-    glances = sum(seen.glance is not None for seen in stream.seen)
-    assert sum(rows for rows, _ in encoder.batches) == len(stream.seen) + glances
+    assert sum(rows for rows, _ in encoder.batches) == len(stream.seen)
 
 
 def test_windows_until_the_takeover_are_the_speakers_own(

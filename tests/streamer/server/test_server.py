@@ -28,7 +28,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from engine.decisions.alarms import Alarm, Evidence, Quick
 from engine.errors import BundleError, VoxwatchError
 from engine.model.bundle import Bundle, write_bundle
 from streamer.client.connection import ConnectionFailed
@@ -319,42 +318,6 @@ async def test_control_answers(server: Server, dial: Any, enrol: Any) -> None:
         assert (await control.hear())["error"]["code"] == "bad-message"
         assert await control.ask(type="delete", name="anna") == {}
         assert await control.ask(type="profiles") == []
-
-
-@pytest.mark.parametrize(("glance", "least", "most"), [(True, 1.7, 2.0), (False, 1.0, 1.0)])
-async def test_glances_are_the_bundles_and_can_be_turned_off(
-    settings: Callable[..., Config],
-    spectral_bundle: Bundle,
-    tmp_path: Path,
-    dial: Any,
-    enrol: Any,
-    pcm: Any,
-    glance: bool,
-    least: float,
-    most: float,
-) -> None:
-    calibration = spectral_bundle.manifest.calibration
-    assert calibration is not None
-    never = Alarm(claim=0.0, voice=0.0, offset=1.0, log_rate=0.0, decay=1.0)
-    evidence = Evidence(quick=Quick(takeover=never, glance_s=1.5))
-    manifest = msgspec.structs.replace(
-        spectral_bundle.manifest,
-        calibration=msgspec.structs.replace(calibration, evidence=evidence),
-    )
-    glancing = write_bundle(
-        tmp_path / "glancing", manifest, spectral_bundle.model_path.read_bytes()
-    )
-    async with Server(
-        msgspec.structs.replace(settings(), bundle=glancing.folder, glance=glance)
-    ) as s:
-        enrol(s, "anna")
-        async with dial(s, claim="anna") as client:
-            await client.sound(pcm("anna", 9.0))
-            await client.say(type="finalize")
-            assert await client.rest() == 1000
-        speech_s = client.of("summary")[0]["speech_s"]
-        whole = int((speech_s - 1.0) / 0.5) + 1  # the first at 1 s, then each 0.5 s
-        assert least <= s.context.engine.stats().windows / whole <= most
 
 
 async def test_a_monitor_sees_every_stream(server: Server, dial: Any, enrol: Any, pcm: Any) -> None:
