@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.format import unit
 from engine.scoring.scorer import Scorer, Sides
 
 Bools = NDArray[np.bool_]
@@ -15,15 +16,13 @@ ROUNDS = 4  # of reassignment: a score of parts settles in two or three
 
 def unit_mean(embeddings: Float32) -> Float32:
     """The mean ``(D,)`` of unit embeddings ``(N, D)``, of unit length itself."""
-    mean = embeddings.mean(axis=0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+    return unit(embeddings.mean(axis=0))
 
 
 def agreement(embeddings: Float32) -> float:
     """Lowest cosine of one of at least two embeddings ``(N, D)`` with the mean of the others."""
     rest = embeddings.sum(axis=0, keepdims=True) - embeddings
-    rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
-    return float((rest * embeddings).sum(axis=1).min())
+    return float((unit(rest) * embeddings).sum(axis=1).min())
 
 
 def one_voice_llr(scorer: Scorer, embeddings: Float32, part_s: float) -> float:

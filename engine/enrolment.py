@@ -22,13 +22,13 @@ from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import NOISY_SNR_DB, Tally, figures, tally
 from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Refused
 from engine.exchange import Exchange
+from engine.format import FRAME_SAMPLES, seconds
 from engine.jobs import EmbedResult, JobFailure
 from engine.scoring.scorer import Scorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Stretch
-from engine.speech.vad import FRAME_SAMPLES
-from engine.speech.windows import WindowConfig, Windows, seconds
+from engine.speech.windows import WindowConfig, Windows
 
 Float32 = NDArray[np.float32]
 

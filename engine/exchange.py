@@ -17,10 +17,11 @@ import msgspec
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import Meter
 from engine.events import AnyEvent
+from engine.format import seconds
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadResult
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Listener, Stretch
-from engine.speech.windows import Window, seconds
+from engine.speech.windows import Window
 
 Item = TypeVar("Item")
 

@@ -7,9 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.speech.vad import VadState
-
 Float32 = NDArray[np.float32]
+
+# Shapes of what Silero's network carries from one frame to the next.
+CONTEXT_SAMPLES = 64  # samples of the frame before, at 16 kHz
+LSTM_SHAPE = (2, 128)  # layers and width
+
+
+@dataclass(frozen=True, slots=True)
+class VadState:
+    """What the network remembers of ``B`` streams: LSTM ``(2, B, 128)``, context ``(B, 64)``."""
+
+    lstm: Float32
+    context: Float32
+
+    @classmethod
+    def initial(cls, batch: int) -> VadState:
+        """The state before the first frame of ``batch`` streams."""
+        layers, width = LSTM_SHAPE
+        return cls(
+            np.zeros((layers, batch, width), np.float32),
+            np.zeros((batch, CONTEXT_SAMPLES), np.float32),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

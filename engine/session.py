@@ -19,12 +19,12 @@ from engine.decisions.config import DecisionConfig
 from engine.decisions.tracker import Judge, Terms, Voices
 from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.exchange import Exchange
+from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.scoring.scorer import Scorer, Sides
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Stretch
-from engine.speech.vad import SAMPLE_RATE_HZ
-from engine.speech.windows import Window, WindowConfig, Windows, seconds
+from engine.speech.windows import Window, WindowConfig, Windows
 
 __all__ = [
     "EmbedJob",

@@ -16,13 +16,14 @@ from unittest.mock import patch
 from engine.audio.files import read_audio
 from engine.audio.pcm import PcmDecoder
 from engine.decisions.tracker import Judge
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder, embed_speech
 from engine.scoring.scorer import Scorer
 from engine.serving.inference import answer_one, settle
 from engine.session import Session
 from engine.speech.offline import net_speech
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 from scripts.figures import tell
 from streamer.bench.engine import machine
 

@@ -45,7 +45,7 @@ def compare(
                 conditions=("clean",),
                 resamples=0,
             )
-            same = written.manifest.sha256[MODEL_FILE] == bundle.manifest.sha256[MODEL_FILE]
+            same = written.manifest.model_sha256 == bundle.manifest.sha256[MODEL_FILE]
             for mean in report.means:
                 rows.append(
                     {

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.model.bundle import COHORT_FILE, MODEL_FILE, load_bundle, write_bundle
+from engine.model.bundle import COHORT_FILE, load_bundle, write_bundle
 
 
 def figures(report: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def main() -> None:
     """Rewrites the bundle's manifest; model and cohort stay as they are."""
     report = json.loads(Path(sys.argv[1]).read_text())
     bundle = load_bundle(Path(sys.argv[2]) if len(sys.argv) > 2 else None)
-    if report["model"]["sha256"] != bundle.manifest.sha256[MODEL_FILE]:
+    if report["model"]["sha256"] != bundle.manifest.model_sha256:
         sys.exit(f"{sys.argv[1]} is of another model than {bundle.folder}: evaluate this one")
     manifest = msgspec.structs.replace(bundle.manifest, evaluation=figures(report))
     # As stored: the cohort that a bundle is loaded with has been brought to unit length again.

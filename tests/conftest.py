@@ -11,8 +11,9 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, Calibration, Manifest, write_bundle
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
 

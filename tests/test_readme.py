@@ -18,7 +18,7 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from streamer.config import Config, load
 
 Float32 = NDArray[np.float32]

@@ -16,12 +16,9 @@ import soxr
 from numpy.typing import NDArray
 
 from engine.errors import AudioError
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import CLIPPING_LEVEL, HIGHEST_RATE_HZ, LOWEST_RATE_HZ, SAMPLE_RATE_HZ
 
-MIN_RATE_HZ = 8_000
-MAX_RATE_HZ = 192_000
 SILENCE_DBFS = -60.0  # under this a 16-bit recording has some nine bits of noise and no voice
-FULL_SCALE = 0.999  # within 0.01 dB of full scale, whatever the sample format's largest value
 CLIPPED_RUN_SAMPLES = 3  # a lone sample at full scale is a peak; a flat run is clipping
 MAX_CLIPPED = 0.01  # of a recording to be judged: beyond, distortion reaches the mel bands
 MP3_SHARE = 0.99  # of the bytes stated: what is appended or cut by taggers is less
@@ -135,10 +132,10 @@ def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
 
 
 def _check_rate(path: Path, rate_hz: int) -> None:
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
         raise AudioError(
             f"{path}: sampled at {rate_hz} Hz: record or convert it at "
-            f"{MIN_RATE_HZ // 1000} to {MAX_RATE_HZ // 1000} kHz"
+            f"{LOWEST_RATE_HZ // 1000} to {HIGHEST_RATE_HZ // 1000} kHz"
         )
 
 
@@ -189,7 +186,7 @@ def _level_dbfs(samples: Float32) -> float:
 def _clipped(samples: Float32) -> float:
     """Share of samples in runs of at least ``CLIPPED_RUN_SAMPLES`` at full scale, one sign."""
     clipped = 0
-    for side in (samples >= FULL_SCALE, samples <= -FULL_SCALE):
+    for side in (samples >= CLIPPING_LEVEL, samples <= -CLIPPING_LEVEL):
         edges = np.flatnonzero(np.diff(side, prepend=False, append=False))
         runs = edges[1::2] - edges[::2]
         clipped += int(runs[runs >= CLIPPED_RUN_SAMPLES].sum())

@@ -6,20 +6,25 @@ out does not depend on how they were cut. Companding is ITU-T G.711.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 from engine.errors import AudioError
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import (
+    HIGHEST_RATE_HZ,
+    INT16_STEPS,
+    LOWEST_RATE_HZ,
+    MOST_CHANNELS,
+    SAMPLE_BYTES,
+    SAMPLE_RATE_HZ,
+    Encoding,
+)
 
-Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Float32 = NDArray[np.float32]
 
-LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 8_000, 192_000
-MOST_CHANNELS = 8
 BLOCKS_PER_S = 50  # the resampler is fed in steps of 20 ms
 
 
@@ -44,7 +49,6 @@ def _signed(magnitude: NDArray[np.int32], negative: NDArray[np.bool_], full: int
 
 # Codes of one byte decode by table: G.711 levels over full scale, in [-1, 1].
 _TABLES: dict[str, Float32] = {"mulaw": _mu_law_table(), "alaw": _a_law_table()}
-_SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
 class PcmDecoder:
@@ -64,7 +68,7 @@ class PcmDecoder:
     ) -> None:
         _check_format(encoding, sample_rate_hz, channels, channel)
         self._encoding, self._channels, self._channel = encoding, channels, channel
-        self._frame_bytes = _SAMPLE_BYTES[encoding] * channels
+        self._frame_bytes = SAMPLE_BYTES[encoding] * channels
         self._undecoded = b""
         self._resampler: soxr.ResampleStream | None = None
         if sample_rate_hz != SAMPLE_RATE_HZ:
@@ -100,7 +104,7 @@ class PcmDecoder:
     def _samples(self, data: bytes) -> Float32:
         if self._encoding == "pcm_s16le":
             steps = np.frombuffer(data, "<i2")
-            samples: Float32 = np.multiply(steps, np.float32(1 / 32768), dtype=np.float32)
+            samples: Float32 = np.multiply(steps, np.float32(1 / INT16_STEPS), dtype=np.float32)
         elif self._encoding == "pcm_f32le":
             samples = np.frombuffer(data, "<f4")
             if not np.isfinite(samples).all():

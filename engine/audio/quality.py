@@ -15,14 +15,11 @@ from numpy.typing import NDArray
 
 from engine.audio.files import MAX_CLIPPED
 from engine.events import Problem
+from engine.format import CLIPPING_LEVEL, INT16_STEPS
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-STEPS = 32768  # of a 16-bit sample, from 0 to full scale
-# Just under the largest level of mu-law (0.9803) and A-law (0.9844), and low enough to see
-# a flat top after resampling has rounded it.
-FULL_SCALE = 0.98
 QUIET_DBFS = -45.0  # speech under this lies within some 15 dB of a laptop microphone's own noise
 # The middle of the 5 to 15 dB at which noise raises the bundled model's error rate at 3 s from
 # 5.5 to 7.9 % (models/REPORT.md).
@@ -75,14 +72,14 @@ def tally(samples: Float32, *, speech: bool) -> Tally:
     Sound that is not speech must be cut at multiples of ``BLOCK_SAMPLES``, but for its end.
     """
     steps = samples.astype(np.float64)
-    steps *= STEPS
+    steps *= INT16_STEPS
     np.rint(steps, out=steps)
     # Below 2^53 double precision adds whole numbers exactly: two hours at full scale.
     # einsum, for BLAS would wake its threads for a long piece and wait for them.
     power = float(np.einsum("i,i->", steps, steps))
     clipped = 0
-    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) >= FULL_SCALE:
-        clipped = int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
+    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) >= CLIPPING_LEVEL:
+        clipped = int(np.count_nonzero(np.abs(samples) >= CLIPPING_LEVEL))
     if speech:
         return Tally(speech=len(samples), speech_power=power, clipped=clipped)
     blocks = steps[: len(steps) - len(steps) % BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
@@ -126,7 +123,7 @@ def _level_dbfs(sound: Tally) -> float | None:
     power, samples = sound.speech_power, sound.speech
     if not samples:
         power, samples = sound.other_power, sound.other
-    return round(10 * math.log10(power / samples / STEPS**2), 1) if power else None
+    return round(10 * math.log10(power / samples / INT16_STEPS**2), 1) if power else None
 
 
 def _snr_db(sound: Tally, noise: Tally) -> float | None:

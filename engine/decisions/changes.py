@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from engine.decisions.alarms import Alarm, Evidence
 from engine.decisions.change_point import BACK, locate
 from engine.decisions.config import DecisionConfig
+from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import Scorer, Sides
-from engine.speech.vad import SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
 

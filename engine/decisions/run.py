@@ -16,23 +16,16 @@ speechocean762 and 0.17 on Common Voice, that of the last window alone 0.050 and
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ, unit
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 KEPT = 30 * SAMPLE_RATE_HZ  # samples of speech: what was said before fades as more is said
 LEAST_OWN = 0.25  # of a window: with less of a voice in it nothing can be told about that voice
-
-
-def unit(vector: NDArray[Any]) -> Float32:
-    """``vector`` ``(D,)`` at unit length."""
-    return np.asarray(vector / max(float(np.sqrt(vector @ vector)), 1e-12), np.float32)
 
 
 class Run:
@@ -65,7 +58,7 @@ class Run:
             self._sum += own * np.float64(new)
             self.samples += new
         self._heard = position
-        return unit(self._sum)
+        return unit(self._sum).astype(np.float32)
 
     def age(self, share: float) -> None:
         """Let what was heard count for only ``share`` of what it did: silence went by."""

@@ -8,8 +8,8 @@ from engine.decisions.alarms import Evidence
 from engine.decisions.changes import Seen, Turn, Watch
 from engine.decisions.run import Run
 from engine.decisions.voices import Cast, Voice
+from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import Scorer, Sides
-from engine.speech.vad import SAMPLE_RATE_HZ
 
 
 class Speaking:

@@ -21,10 +21,9 @@ from engine.decisions.speaking import Speaking
 from engine.decisions.states import TRANSITIONS, Signal, alike, weigh, words
 from engine.decisions.voices import Cast, Voice
 from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
+from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.scoring.identify import Float64, Ranking, Voices, rank
 from engine.scoring.scorer import Scorer, Scores, Sides, posterior
-from engine.speech.vad import SAMPLE_RATE_HZ
-from engine.speech.windows import seconds
 
 __all__ = ["Judge", "Seen", "Terms", "Voices"]
 

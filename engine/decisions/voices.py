@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.run import unit
+from engine.format import unit
 from engine.scoring.scorer import Scorer, Sides
 
 Float32 = NDArray[np.float32]
@@ -37,7 +37,7 @@ class Voice:
 
     def sides(self, scorer: Scorer) -> Sides:
         """The voice ready to be compared."""
-        return scorer.sides(unit(self.sum)[None], self.speech_s)
+        return scorer.sides(unit(self.sum)[None].astype(np.float32), self.speech_s)
 
     def hear(self, embedding: Float32, speech_s: float) -> None:
         """More speech of this voice."""
@@ -75,7 +75,7 @@ class Cast:
         heard = [voice for voice in known if voice.speech_s > 0]
         if not heard:
             return None
-        rows = np.stack([unit(voice.sum) for voice in heard])
+        rows = unit(np.stack([voice.sum for voice in heard])).astype(np.float32)
         lengths = np.array([voice.speech_s for voice in heard])
         test = self._scorer.sides(embedding[None], speech_s)
         llr = self._scorer.compare(self._scorer.sides(rows, lengths), test).llr

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from engine.decisions.alarms import Evidence
 from engine.errors import BundleError
+from engine.format import unit
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
@@ -85,7 +86,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     architecture: Figures
     front_end: Figures
     sha256: dict[str, str] = {}
-    sample_rate_hz: Literal[16000] = 16000
+    sample_rate_hz: Literal[16000] = 16000  # as engine.format.SAMPLE_RATE_HZ
     embedding_size: Count = 192
     window_s: tuple[Positive, ...] = (2.0, 3.0, 4.0, 5.0)
     min_window_s: Positive = 0.5
@@ -102,6 +103,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError("min_window_s is longer than max_window_s")
         if any(not self.min_window_s <= w <= self.max_window_s for w in self.window_s):
             raise ValueError("window_s leaves the range from min_window_s to max_window_s")
+
+    @property
+    def model_sha256(self) -> str:
+        """The digest of the graph, which :func:`load_bundle` has checked."""
+        return self.sha256[MODEL_FILE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +236,7 @@ def _read_cohort(folder: Path, manifest: Manifest) -> Float32 | None:
     problem = _cohort_problem(cohort, manifest.embedding_size)
     if problem:
         raise BundleError(f"{path} {problem}: {_AGAIN}")
-    rows = cohort.astype(np.float32)
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+    return unit(cohort.astype(np.float32))
 
 
 def _cohort_problem(cohort: NDArray[Any], size: int) -> str | None:

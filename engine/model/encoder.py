@@ -9,6 +9,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from engine.errors import AudioError, BundleError, ProviderError
+from engine.format import unit
 from engine.model.bundle import Bundle
 from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 
@@ -61,7 +62,7 @@ class Encoder:
                 f"the model {self.bundle.manifest.name!r} gave an embedding that is not finite:"
                 " its weights are damaged or do not fit this provider"
             )
-        return _unit(embeddings)
+        return unit(embeddings)
 
     def _run(self, waveforms: Float32) -> Float32:
         try:
@@ -101,13 +102,7 @@ def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
     windows = speech[: count * length].reshape(count, length)
     rows = max(1, int(LONGEST_BATCH_S * encoder.bundle.manifest.sample_rate_hz / max(1, length)))
     parts = [encoder.embed(windows[i : i + rows]) for i in range(0, count, rows)]
-    mean = np.concatenate(parts).mean(axis=0, keepdims=True)
-    return np.asarray(_unit(mean)[0], np.float32)
-
-
-def _unit(embeddings: Float32) -> Float32:
-    norms = np.linalg.norm(embeddings.astype(np.float32), axis=1, keepdims=True)
-    return np.asarray(embeddings / np.maximum(norms, 1e-12), np.float32)
+    return unit(np.concatenate(parts).mean(axis=0))
 
 
 def _check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:

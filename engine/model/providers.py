@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import onnxruntime as ort
 
 from engine.errors import BundleError, ProviderError
-from engine.model.bundle import MODEL_FILE, Bundle
+from engine.model.bundle import Bundle
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 ProviderChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
@@ -98,7 +98,7 @@ def engine_cache(bundle: Bundle, environment: Mapping[str, str] = os.environ) ->
     folder's name has the graph's sha256, and nobody else may write to it.
     """
     home = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")) / ".cache")
-    graph = bundle.manifest.sha256[MODEL_FILE][:16]
+    graph = bundle.manifest.model_sha256[:16]
     place = Path(home).expanduser() / "voxwatch" / "tensorrt"
     return place / f"{graph}-onnxruntime-{ort.__version__}"
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.speech.vad import FRAME_SAMPLES, SileroVad, VadState
+from engine.format import FRAME_SAMPLES
+from engine.jobs import VadState
+from engine.speech.vad import SileroVad
 
 SPEECH_THRESHOLD = 0.5
 MIN_ENROL_SPEECH_S = 3.0  # a shorter voiceprint says little about the voice on any other day

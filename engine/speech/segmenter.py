@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from engine.audio.buffer import Tape
 from engine.audio.pcm import PcmDecoder
-from engine.jobs import VadJob, VadResult
+from engine.format import FRAME_SAMPLES
+from engine.jobs import VadJob, VadResult, VadState
 from engine.speech.gate import Gate, GateConfig, Verdict
-from engine.speech.vad import FRAME_SAMPLES, VadState
 
 Float32 = NDArray[np.float32]
 

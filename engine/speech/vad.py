@@ -9,7 +9,6 @@ the build of voxwatch copies this one file (scripts/fetch_detector.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from engine.errors import BundleError
-
-SAMPLE_RATE_HZ = 16000
-FRAME_SAMPLES = 512
-CONTEXT_SAMPLES = 64
-STATE_SHAPE = (2, 128)
+from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from engine.jobs import CONTEXT_SAMPLES, VadState
 
 Float32 = NDArray[np.float32]
 
@@ -38,22 +34,6 @@ def silero_path() -> Path:
             " checkout `pip install --editable .`), which fetches it"
         )
     return path
-
-
-@dataclass(frozen=True, slots=True)
-class VadState:
-    """What the network remembers of ``B`` streams: LSTM ``(2, B, 128)``, context ``(B, 64)``."""
-
-    lstm: Float32
-    context: Float32
-
-    @classmethod
-    def initial(cls, batch: int) -> VadState:
-        layers, width = STATE_SHAPE
-        return cls(
-            np.zeros((layers, batch, width), np.float32),
-            np.zeros((batch, CONTEXT_SAMPLES), np.float32),
-        )
 
 
 class SileroVad:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.buffer import Tape
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
@@ -50,11 +50,6 @@ class Window:
     end: int
     position: int
     runs: tuple[tuple[int, int], ...] = ()
-
-
-def seconds(samples: int) -> float:
-    """Length of ``samples`` at 16 kHz."""
-    return samples / SAMPLE_RATE_HZ
 
 
 class Windows:

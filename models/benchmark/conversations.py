@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from models.benchmark.plans import Plan
 from models.benchmark.speakers import DecodedSpeaker, TrimmedUtterance
 from models.evaluation.rttm import Turn, Turns

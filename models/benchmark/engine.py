@@ -18,6 +18,7 @@ from engine.audio.pcm import PcmDecoder
 from engine.decisions.config import DecisionConfig
 from engine.enrolment import Enrolment, EnrolmentConfig
 from engine.events import AnyEvent, Change, Decision, Refused, Score, State, Utterance
+from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob, VadResult
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice
@@ -25,7 +26,7 @@ from engine.scoring.scorer import Scorer, Sides
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 from models.benchmark.plans import ENROL_S
 from models.evaluation.rttm import Turn, Turns
 

@@ -14,9 +14,9 @@ import soundfile as sf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import Sides
 from engine.speech.offline import net_speech
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.benchmark.conversations import Conversation, enrolment_sound, render
 from models.benchmark.engine import AnswerCache, EngineUnderTest, SessionRecord
 from models.benchmark.outcomes import States

@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 from engine.audio.files import read_audio
 from engine.errors import AudioError, VoxwatchError
+from engine.format import SAMPLE_RATE_HZ
 from engine.speech.offline import speech_mask
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 from models.sound.files import recordings, without_folders
 from models.sound.pitch import median_f0
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from engine.errors import VoxwatchError
+from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle, Normalisation, check_output, load_bundle, write_bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
 from engine.scoring.scorer import as_norm, cohort_stats
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.calibration import ratio_fit
 from models.calibration.heldout_trials import (
     Pairs,
@@ -204,7 +204,7 @@ def embed_cohort(
     bar = tqdm(names, unit="speaker", desc="cohort", disable=not progress)
     rows = [embed_speech(encoder, corpus.speech(name)[:longest]) for name in bar]
     stored = np.stack(rows).astype(np.float16).astype(np.float32)
-    return np.asarray(stored / np.linalg.norm(stored, axis=1, keepdims=True), np.float32)
+    return unit(stored)
 
 
 def try_choices(

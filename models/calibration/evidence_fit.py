@@ -29,10 +29,10 @@ from scipy.optimize import minimize
 from engine.decisions.alarms import Evidence
 from engine.decisions.changes import Lead, Parts, Watch
 from engine.decisions.run import Run
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder
 from engine.scoring.scorer import Scorer, Sides
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.calibration.alarm_fit import BUDGETS, Trace, cross_fitted, delays, fit_alarm
 from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError
 from models.calibration.effective_speech import fit_effective

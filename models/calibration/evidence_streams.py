@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from engine.decisions.changes import Seen
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.encoder import Encoder, embed_speech
 from engine.scoring.scorer import Scorer, Sides
-from engine.speech.vad import SAMPLE_RATE_HZ
 from engine.speech.windows import WindowConfig, Windows
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.encoder import Encoder, embed_speech
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus, StoredUtterance
 

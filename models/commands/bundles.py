@@ -193,7 +193,7 @@ def _summary(bundle: Bundle) -> str:
     rows = {
         "name": f"{manifest.name} {manifest.version}",
         "folder": str(bundle.folder),
-        "sha256": manifest.sha256["model.onnx"],
+        "sha256": manifest.model_sha256,
         "size": f"{bundle.model_path.stat().st_size / 1e6:.1f} MB, {manifest.precision}",
         "licence": manifest.licence,
         "source": manifest.source,

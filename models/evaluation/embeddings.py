@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from engine.audio.files import read_audio
 from engine.errors import AudioError
+from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import Scores
 from engine.speech.offline import speech_mask
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 from models.evaluation.trials import TrialList
 from models.sound.conditions import Condition, Degradation
 from models.sound.files import without_folders

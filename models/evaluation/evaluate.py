@@ -14,10 +14,10 @@ from typing import Any, cast
 import numpy as np
 
 from engine.errors import VoxwatchError
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import MODEL_FILE, Bundle, load_bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
 from engine.scoring.scorer import Scorer, Scores
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.evaluation.embeddings import (
     FULL,
     Cuts,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from models import metrics
 from models.evaluation.embeddings import Cuts, Embedder, Embeddings, Float64, Ints, Key, resolve
 from models.evaluation.trials import TrialList, speakers_of

@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from engine.audio.files import MAX_CLIPPED, Audio, read_audio
 from engine.errors import AudioError, VoxwatchError
+from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle, Manifest
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
 from engine.scoring.scorer import Score, Scorer, posterior
 from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
 Decision = Literal["match", "mismatch", "uncertain", "insufficient"]
@@ -204,8 +205,7 @@ class Verifier:
         self, recordings: Sequence[Recording], embeddings: Sequence[Float32], test: Float32
     ) -> Score:
         seconds = [recording.net_speech_s for recording in recordings[:-1]]
-        voiceprint = np.average(embeddings, axis=0, weights=seconds).astype(np.float32)
-        voiceprint /= np.linalg.norm(voiceprint)
+        voiceprint = unit(np.average(embeddings, axis=0, weights=seconds).astype(np.float32))
         probe = embed_speech(self._encoder, test)
         return self._scorer.score(voiceprint, sum(seconds), probe, recordings[-1].net_speech_s)
 
@@ -219,7 +219,7 @@ class Verifier:
             enroll=tuple(recordings[:-1]),
             test=recordings[-1],
             model=f"{manifest.name} {manifest.version}",
-            model_sha256=manifest.sha256["model.onnx"],
+            model_sha256=manifest.model_sha256,
             provider=self._encoder.provider,
             reason=lacking,
         )

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ, unit
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.next_tdnn import NeXtTDNN
 
@@ -46,10 +46,9 @@ def measure_parity(
     cosines, differences = [], []
     for batch in batches:
         with torch.no_grad():
-            expected = network(features(torch.from_numpy(batch))).double().numpy()
-        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+            expected = unit(network(features(torch.from_numpy(batch))).double().numpy())
         found = session.run(None, {session.get_inputs()[0].name: batch})[0].astype(np.float64)
-        cosines.append((found * expected).sum(axis=1) / np.linalg.norm(found, axis=1))
+        cosines.append((unit(found) * expected).sum(axis=1))
         differences.append(np.abs(found - expected).max())
     every = np.concatenate(cosines)
     # numpy's max, unlike Python's, does not pass over a NaN behind a number.

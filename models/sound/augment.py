@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from models.sound.conditions import is_training_noise
 from models.sound.degradations import power
 from models.sound.files import CorpusError, read_training_sound

@@ -24,7 +24,7 @@ import soxr
 from numpy.typing import NDArray
 
 from engine.errors import VoxwatchError
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from models.sound.degradations import (
     ROOMS,
     add_noise,

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from engine.format import SAMPLE_RATE_HZ
 from engine.speech.offline import speech_mask
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 from models.sound.degradations import opus
 from models.sound.files import CorpusError, read_training_sound
 

@@ -17,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfiltfilt
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 
 PEAK = 0.99  # of full scale: codecs clip there, so a louder segment is turned down as a whole
 

@@ -9,7 +9,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.errors import VoxwatchError
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 
 # Names of what libsndfile reads by its content. RAW has no header, and MAT is rarely sound.
 SUFFIXES = (

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ, unit
 from models.network.checkpoint import CheckpointError, read_checkpoint
 from models.sound.corpus import Corpus
 
@@ -143,13 +143,8 @@ class Targets:
         # Window i starts after i hops and is two long: its middle lies at i + 1.
         begin = low + min(max(ceil(start_s / HOP_S) - 1, 0), high - low - 1)
         end = min(max(low + floor((start_s + crop_s) / HOP_S), begin + 1), high)
-        local = _unit(self.windows[speed][begin:end].astype(np.float32).mean(axis=0))
-        return _unit((1 - share) * mean + share * local)
-
-
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(x, axis=-1, keepdims=True)
-    return np.asarray(x / np.maximum(length, 1e-9), np.float32)
+        local = unit(self.windows[speed][begin:end].astype(np.float32).mean(axis=0))
+        return unit(((1 - share) * mean + share * local).astype(np.float32))
 
 
 def write_targets(
@@ -168,7 +163,7 @@ def write_targets(
     _, _, rotation = np.linalg.svd(means[speeds.index(1.0)] - centre, full_matrices=False)
 
     def turned(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        axes = _unit((x - centre) @ rotation[:size].T)
+        axes = unit((x - centre) @ rotation[:size].T)
         missing = size - axes.shape[-1]
         return np.pad(axes, [(0, 0)] * (axes.ndim - 1) + [(0, missing)])
 

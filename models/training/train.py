@@ -29,7 +29,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from engine.errors import VoxwatchError
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from models.metrics import measure
 from models.network.checkpoint import CheckpointError, read_checkpoint
 from models.network.frontend import LogMel

@@ -23,7 +23,7 @@ from torch import nn
 from tqdm import tqdm
 
 from engine.errors import VoxwatchError
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ, unit
 from models.network.checkpoint import load_trained
 from models.network.frontend import LogMel
 from models.network.next_tdnn import NeXtTDNN
@@ -103,7 +103,7 @@ def whiten(
             f" {network.arch.embedding_size} dimensions scatter: use more training data"
         )
     embeddings = embed_crops(network, corpus, crops, degrade, rng, progress=progress)
-    matrix = whitening_matrix(within_covariance(_unit(embeddings), speakers))
+    matrix = whitening_matrix(within_covariance(unit(embeddings), speakers))
     fold(network, embeddings.mean(axis=0), matrix)
     partial = output.with_suffix(".part")
     try:
@@ -158,10 +158,6 @@ def embed_crops(
 def _sound(corpus: Corpus, crop: Crop, degrade: Degrade, rng: np.random.Generator) -> Float32:
     speech = corpus.read(crop.start, crop.length)
     return speech if crop.turn is None else degrade(speech, crop.turn, rng)
-
-
-def _unit(embeddings: Float64) -> Float64:
-    return np.asarray(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), np.float64)
 
 
 def within_covariance(embeddings: Float64, speakers: Ints) -> Float64:

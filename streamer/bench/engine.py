@@ -24,10 +24,12 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from engine.format import FRAME_SAMPLES
+from engine.jobs import VadState
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
 from engine.model.providers import LARGEST_BATCH, ProviderChoice
-from engine.speech.vad import FRAME_SAMPLES, SileroVad, VadState
+from engine.speech.vad import SileroVad
 from streamer.bench.load import EngineBench, EngineTrial, search
 from streamer.bench.sound import spoken
 
@@ -184,7 +186,7 @@ def machine(bundle: Bundle, provider: str) -> dict[str, str | int | float]:
         "onnxruntime": ort.__version__,
         "voxwatch": importlib.metadata.version("voxwatch"),
         "model": f"{bundle.manifest.name} {bundle.manifest.version} {bundle.manifest.precision}",
-        "model sha256": bundle.manifest.sha256["model.onnx"],
+        "model sha256": bundle.manifest.model_sha256,
         "provider": provider,
     }
 

@@ -12,12 +12,13 @@ from typing import TypeVar
 import numpy as np
 
 from engine.events import Lag, Score
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.backend import Backend
 from engine.model.bundle import Bundle
 from engine.scoring.scorer import Scorer, Sides
 from engine.serving.engine import Engine, EngineConfig, Stream
 from engine.session import Session
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 from streamer.bench.sound import loops, spoken
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.files import read_audio
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
 

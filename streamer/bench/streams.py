@@ -27,6 +27,7 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.errors import VoxwatchError
+from engine.format import unit
 from engine.model.bundle import load_bundle
 from engine.scoring.voiceprints import Prototype
 from streamer.bench import engine
@@ -177,7 +178,7 @@ def prepare(folder: Path, options: ServerBenchOptions) -> None:
     manifest = load_bundle(options.bundle).manifest
     rng = np.random.default_rng(0)
     voiceprint = rng.standard_normal(manifest.embedding_size).astype(np.float32)
-    prototype = Prototype(voiceprint / np.float32(np.linalg.norm(voiceprint)), 20.0)
+    prototype = Prototype(unit(voiceprint), 20.0)
     key = load_key(folder, env={})
     with Store.open(folder / "voiceprints.db", key) as store:
         store.add(
@@ -185,7 +186,7 @@ def prepare(folder: Path, options: ServerBenchOptions) -> None:
             [prototype],
             consent=Consent("benchmark", time.time()),
             model_name=manifest.name,
-            model_sha256=manifest.sha256["model.onnx"],
+            model_sha256=manifest.model_sha256,
             ttl_s=None,
             now=time.time(),
         )

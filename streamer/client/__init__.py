@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from engine.audio.pcm import Encoding
+from engine.format import Encoding
 from streamer.client.connection import ConnectionFailed, ServerError, dial
 from streamer.client.control import control, monitor
 from streamer.client.stream import ClientStream, Timing

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from engine import events
 from engine.errors import VoxwatchError
+from engine.format import SAMPLE_BYTES
 from streamer.client.connection import (
     ServerError,
     break_off,
@@ -25,7 +26,6 @@ from streamer.client.liveness import Silence, watch
 from streamer.client.opening import Opener, Ready
 from streamer.client.resend import ResendBuffer
 from streamer.client.settings import Settings
-from streamer.sources.file import SAMPLE_BYTES
 from streamer.tasks import beside
 from streamer.wire import messages, parsing, requests
 

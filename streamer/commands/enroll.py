@@ -132,7 +132,6 @@ async def _here(
     printer: EventPrinter,
 ) -> bool:
     """Into the store of this machine; whether it was."""
-    from engine.model.bundle import MODEL_FILE
     from streamer.local.replay import Replay
     from streamer.store.keys import load_key
     from streamer.store.store import Consent, Store
@@ -143,7 +142,7 @@ async def _here(
             return False
         models = Replay(config.bundle, config.provider)
         manifest = models.bundle.manifest
-        sha256 = manifest.sha256[MODEL_FILE]
+        sha256 = manifest.model_sha256
         before = store.voiceprints(sha256, time.time(), [name])[name] if add else None
         after = await _heard(models, name, sources, before, printer)
         if after is None:

@@ -22,10 +22,11 @@ import numpy as np
 import onnxruntime as ort
 
 from engine.errors import ProviderError, VoxwatchError
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder
 from engine.model.providers import CUDA_DRIVER, PROVIDERS, Provider, open_session
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 from streamer.config import Config, check_exposure
 from streamer.local.runtime import Runtime, installed_runtime
 from streamer.store.keys import KEY_FILE, load_key

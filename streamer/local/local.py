@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 
 from engine.decisions.config import DecisionConfig
-from engine.model.bundle import MODEL_FILE
 from engine.scoring.scorer import Sides
 from engine.session import SessionConfig
 from engine.speech.windows import WindowConfig
@@ -34,7 +33,7 @@ def voices(
     known = replay.enrol(files)
     lacking = [name for name in names if name not in known] if names else None
     if config.store_path.exists() and lacking != []:
-        model = replay.bundle.manifest.sha256[MODEL_FILE]
+        model = replay.bundle.manifest.model_sha256
         key = load_key(config.data_dir, env=os.environ)
         with Store.open(config.store_path, key) as store:
             found = store.voiceprints(model, time.time(), lacking)

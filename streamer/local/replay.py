@@ -17,6 +17,7 @@ from engine.audio.files import MAX_CLIPPED, read_audio
 from engine.audio.pcm import PcmDecoder
 from engine.errors import AudioError, VoxwatchError
 from engine.events import AnyEvent
+from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import Job, Result
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import load_bundle
@@ -26,7 +27,7 @@ from engine.scoring.scorer import Scorer, Sides
 from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
 from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
 

@@ -14,7 +14,7 @@ import msgspec
 
 from engine.errors import VoxwatchError
 from engine.model.backend import OnnxBackend
-from engine.model.bundle import MODEL_FILE, Bundle, load_bundle
+from engine.model.bundle import Bundle, load_bundle
 from engine.scoring.scorer import Scorer
 from engine.serving.engine import Engine, EngineConfig
 from engine.speech.vad import SileroVad
@@ -102,7 +102,7 @@ def _model(backend: OnnxBackend) -> messages.Model:
     return messages.Model(
         name=manifest.name,
         version=manifest.version,
-        sha256=manifest.sha256[MODEL_FILE],
+        sha256=manifest.model_sha256,
         provider=backend.provider,
     )
 

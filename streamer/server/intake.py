@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, NoReturn
 
 from engine.errors import AudioError, VoxwatchError
+from engine.format import SAMPLE_BYTES
 from engine.serving.engine import Stream
 from streamer.server.connection import Connection
 from streamer.server.context import Context
@@ -16,7 +17,6 @@ from streamer.wire.errors import WireError
 from streamer.wire.parsing import parse_control
 from streamer.wire.requests import StartEnroll, StartStream, StreamControl
 
-SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 A = {"stream": "a stream", "enrolment": "an enrolment"}
 
 

@@ -17,12 +17,11 @@ from typing import IO
 import numpy as np
 import soundfile as sf
 
-from engine.audio.pcm import Encoding
 from engine.errors import AudioError
+from engine.format import SAMPLE_BYTES, Encoding
 
 PIECE_S = 0.1
 READ_BYTES = 1 << 16
-SAMPLE_BYTES: dict[Encoding, int] = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
 @dataclass(frozen=True, slots=True)

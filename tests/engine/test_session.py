@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.audio.pcm import Encoding, PcmDecoder
+from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import Meter
 from engine.decisions.config import DecisionConfig
 from engine.errors import AudioError, BundleError
@@ -30,6 +30,7 @@ from engine.events import (
     Utterance,
     Vad,
 )
+from engine.format import SAMPLE_RATE_HZ, Encoding
 from engine.model.bundle import Bundle, Calibration, Manifest
 from engine.scoring.scorer import Scorer, Sides
 from engine.session import (
@@ -43,7 +44,6 @@ from engine.session import (
     VadJob,
     VadResult,
 )
-from engine.speech.vad import SAMPLE_RATE_HZ
 
 SIZE = 8
 MANIFEST = Manifest(

@@ -19,7 +19,7 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from models.benchmark.truth import Truth
 from models.evaluation import embeddings as embedding
 from models.evaluation.scoring import Cell, Scored

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import AudioError
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ, unit
 
 Float32 = NDArray[np.float32]
 
@@ -42,4 +42,4 @@ class FakeBackend:
         edges = np.round(edges_hz * len(waveform) / SAMPLE_RATE_HZ).astype(int)
         level = np.log(np.add.reduceat(power, edges)[:-1] / np.diff(edges) + 1e-6)
         level -= level.mean()
-        return np.asarray(level / max(float(np.linalg.norm(level)), 1e-12), np.float32)
+        return unit(level).astype(np.float32)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.audio.pcm import Encoding, PcmDecoder
+from engine.audio.pcm import PcmDecoder
 from engine.errors import AudioError
+from engine.format import Encoding
 
 ENCODINGS: tuple[Encoding, ...] = ("pcm_s16le", "pcm_f32le", "mulaw", "alaw")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.decisions.run import KEPT, Run, unit
+from engine.decisions.run import KEPT, Run
+from engine.format import unit
 
 S = 16_000
 

@@ -13,7 +13,7 @@ import pytest
 
 from engine.errors import ProviderError
 from engine.model import providers as module
-from engine.model.bundle import MODEL_FILE, Bundle
+from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
 from engine.model.providers import engine_cache, open_session, provider_options
 
@@ -125,7 +125,7 @@ def test_one_profile_spans_every_window_the_bundle_allows(spectral_bundle: Bundl
 def test_a_graph_has_its_own_engines(spectral_bundle: Bundle) -> None:
     folder = engine_cache(spectral_bundle, {"HOME": "/home/someone"})
     assert folder.parent == Path("/home/someone/.cache/voxwatch/tensorrt")
-    assert folder.name.startswith(spectral_bundle.manifest.sha256[MODEL_FILE][:16])
+    assert folder.name.startswith(spectral_bundle.manifest.model_sha256[:16])
     assert ort.__version__ in folder.name
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from engine.errors import AudioError, EngineError, ProviderError
 from engine.events import AnyEvent, Decision, Failure, Score, Summary, Vad
+from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, Job, JobFailure, Result
 from engine.model.backend import BATCH_TOLERANCE, Backend, OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
@@ -28,7 +29,7 @@ from engine.scoring.scorer import Scorer, Sides
 from engine.serving.engine import Engine, EngineConfig, Stream
 from engine.serving.stream import PIECE_BYTES
 from engine.session import Session
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
 WINDOW = SAMPLE_RATE_HZ // 2

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.jobs import EmbedJob, Result, VadJob
+from engine.format import FRAME_SAMPLES
+from engine.jobs import EmbedJob, Result, VadJob, VadState
 from engine.serving.scheduler import Batch, Full, QueuedJob, Scheduler, SchedulerConfig, best_bucket
-from engine.speech.vad import FRAME_SAMPLES, VadState
 
 SHORT, LONG = 100, 300  # lengths of windows, in samples
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from engine.jobs import VadState
 from engine.speech.offline import PADDING_FRAMES, net_speech, speech_mask
-from engine.speech.vad import FRAME_SAMPLES, SAMPLE_RATE_HZ, SileroVad, VadState
+from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
 Voice = Callable[..., Float32]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.audio.pcm import PcmDecoder
+from engine.format import FRAME_SAMPLES
 from engine.jobs import VadResult
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import FRAMES_IN_SILENCE, Listener, Stretch
-from engine.speech.vad import FRAME_SAMPLES
 
 PERIOD = 10 * FRAME_SAMPLES // 4  # not a whole number of frames
 LEVELS = st.lists(st.tuples(st.sampled_from([0, 9000]), st.integers(1, 9000)), max_size=8)

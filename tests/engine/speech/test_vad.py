@@ -12,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.errors import BundleError
+from engine.format import FRAME_SAMPLES
+from engine.jobs import VadState
 from engine.speech import vad as vad_module
-from engine.speech.vad import FRAME_SAMPLES, SileroVad, VadState, silero_path
+from engine.speech.vad import SileroVad, silero_path
 
 Float32 = NDArray[np.float32]
 

@@ -13,8 +13,8 @@ import soundfile as sf
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.benchmark import benchmark
 from models.benchmark.engine import EngineUnderTest
 from models.benchmark.plans import Planner

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from models.benchmark.conversations import END_S, START_S, Conversation, enrolment_sound, render
 from models.benchmark.plans import Piece, Plan
 from models.benchmark.speakers import DecodedSpeaker, TrimmedUtterance

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from engine.decisions.config import DecisionConfig
 from engine.errors import BundleError, VoxwatchError
 from engine.events import Change, Decision, Quality, Score, Utterance
+from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import Job, Result
 from engine.model.bundle import Bundle, write_bundle
 from engine.model.encoder import Encoder
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.speech.vad import SileroVad
 from models.benchmark import engine as module
 from models.benchmark.engine import EngineUnderTest, record_of
 from models.evaluation.rttm import Turn

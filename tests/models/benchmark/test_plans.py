@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from engine.speech.vad import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ
 from models.benchmark.plans import (
     ENROL_S,
     KINDS,

@@ -9,7 +9,8 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad
+from engine.format import SAMPLE_RATE_HZ
+from engine.speech.vad import SileroVad
 from models.benchmark.speakers import Clip, SpeakersError, decode, load_speakers
 
 Float32 = NDArray[np.float32]

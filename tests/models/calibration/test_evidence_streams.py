@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
 from engine.scoring.scorer import Scorer
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.calibration import evidence_streams
 from models.calibration.evidence_streams import (
     BATCH,

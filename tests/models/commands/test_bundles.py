@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from engine.errors import BundleError, VoxwatchError
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.cli import app
 from models.commands import bundles
 from models.network import export, registry
@@ -102,7 +102,7 @@ def test_list_names_the_built_in_model_and_all_that_can_be_pulled(run: Run) -> N
     manifest = load_bundle().manifest
     built_in, _, published = said.partition("published")
     assert f"{manifest.name} {manifest.version}" in built_in
-    assert manifest.sha256["model.onnx"] in built_in
+    assert manifest.model_sha256 in built_in
     assert "calibrated  yes" in built_in
     for entry in PUBLISHED.values():
         assert f"  {entry.name}  ({entry.licence})\n" in published

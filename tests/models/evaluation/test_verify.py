@@ -12,8 +12,8 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.errors import AudioError, BundleError, VoxwatchError
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
-from engine.speech.vad import SAMPLE_RATE_HZ
 from models.evaluation.verify import Rule, Verification, Verifier, as_text
 
 Float32 = NDArray[np.float32]

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from engine.format import SAMPLE_RATE_HZ
+from engine.jobs import VadState
 from engine.model.bundle import Bundle
-from engine.speech.vad import SAMPLE_RATE_HZ, SileroVad, VadState
+from engine.speech.vad import SileroVad
 from streamer.bench import engine as bench_engine
 from streamer.bench import load as bench_load
 from streamer.bench.engine import EngineBenchOptions, run
