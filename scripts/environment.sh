@@ -1,5 +1,5 @@
-# Sourced by scripts/test and scripts/demo: goes to the repository's root, and has the functions
-# that install what each of them needs there. They are quick when all is in place.
+# Sourced by the scripts beside it: goes to the repository's root, and has the functions that
+# install what each of them needs there. They are quick when all is in place.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,0 +1,39 @@
+"""What the documents for developers name is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]
+ROOMS = ("engine", "streamer", "models", "web", "scripts", "tests")
+
+
+def named(text: str) -> set[str]:
+    """Files and folders of the repository that a text names, in a link, a command or in code."""
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    paths = re.findall(rf"(?<![\w/.])(?:{'|'.join(ROOMS)})/[\w./-]*", text)
+    return {*links, *(path.rstrip(".") for path in paths)}
+
+
+def test_files_are_found_wherever_they_are_named() -> None:
+    text = "See [it](a/b.md), [the web](https://c.d), `engine/x.py`; run scripts/demo or tests/."
+    assert named(text) == {"a/b.md", "engine/x.py", "scripts/demo", "tests/"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    names = named(document.read_text())
+    assert len(names) > 5
+    assert [name for name in sorted(names) if not (ROOT / name).exists()] == []
+
+
+def test_a_second_of_sound_passes_at_most_twenty_files() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    (picture,) = re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    files = re.findall(r"\w+/[\w/]+\.py", picture)
+    assert files[0] == files[-1] == "streamer/server/connection.py"
+    assert 10 < len(set(files)) <= 20
