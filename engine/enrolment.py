@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -21,9 +21,9 @@ from engine.audio.files import MAX_CLIPPED, SILENCE_DBFS
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import NOISY_SNR_DB, Tally, figures, tally
 from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Refused
-from engine.exchange import Exchange
 from engine.format import FRAME_SAMPLES, seconds
-from engine.jobs import EmbedResult, JobFailure
+from engine.jobs import Job, JobFailure, Result
+from engine.pipeline import Answer, Pipeline
 from engine.scoring.scorer import Scorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.speech.gate import GateConfig
@@ -80,17 +80,17 @@ class _Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class _Eof:
     """The end of the sound, and the sums over all of it."""
 
     t: float
     total: Tally
 
 
-_Item = _Part | _Report | _End
+_Item = _Part | _Report | _Eof
 
 
-class Enrolment(Exchange[_Item]):
+class Enrolment:
     """Gathers the speech of one person. Ends in ``Enrolled`` or ``Refused``.
 
     Either comes as soon as there is enough speech; sound that is sent later is ignored.
@@ -108,7 +108,8 @@ class Enrolment(Exchange[_Item]):
         scorer.require_calibration()
         self._kept = None if kept is None else kept.sides(scorer)
         self._config = config or EnrolmentConfig()
-        super().__init__(decoder, self._config.gate, period=STEP_SAMPLES)
+        self._pipeline: Pipeline[_Item] = Pipeline(decoder, self._config.gate, period=STEP_SAMPLES)
+        self._eof = False
         part_s = self._config.part_s
         self._scorer = scorer
         self._windows = Windows(WindowConfig(part_s, part_s, part_s))
@@ -123,19 +124,58 @@ class Enrolment(Exchange[_Item]):
 
     def receive_pcm(self, data: bytes) -> None:
         """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
-        if not self._last_told:
-            super().receive_pcm(data)
+        if not self._pipeline.ended:
+            self._pipeline.receive_pcm(data)
+
+    def receive_eof(self) -> None:
+        """No more sound follows. The outcome comes once every job has been answered."""
+        self._hear(self._pipeline.receive_eof())
+
+    def receive_result(self, result: Result) -> None:
+        """The answer to a job; raises what :meth:`Pipeline.receive_result` raises."""
+        self._hear(self._pipeline.receive_result(result))
+
+    def jobs_to_run(self) -> list[Job]:
+        """Jobs not given out before. Each must be answered, by a result or a failure."""
+        return self._pipeline.jobs_to_run()
+
+    def events(self) -> Iterator[AnyEvent]:
+        """Events ready to be told, each once, in order; the last is the outcome."""
+        for item, answer in self._pipeline.ready():
+            yield from self._pipeline.in_order(self._tell(item, answer))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a job to run, or an unanswered one that the outcome waits for."""
+        return self._pipeline.waiting
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of sound taken in so far."""
+        return self._pipeline.received_s
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds of sound taken in and not yet dealt with."""
+        return self._pipeline.backlog_s
 
     def set_overload(self, hop_s: float, late_s: float) -> None:
         """An overloaded server has nothing to save here: parts do not overlap."""
 
-    def _hear(self, stretch: Stretch) -> None:
+    def _hear(self, stretches: Iterable[Stretch]) -> None:
+        for stretch in stretches:
+            self._hear_one(stretch)
+        if self._pipeline.heard_all and not self._eof:
+            self._eof = True
+            self._pipeline.put(_Eof(self.received_s, self._heard_so_far + self._step))
+
+    def _hear_one(self, stretch: Stretch) -> None:
         self._step += tally(stretch.samples, speech=stretch.speech)
         if stretch.speech:
             for window in self._windows.push(stretch.start, stretch.samples):
-                self._ask(window, _Part(window.end))
+                self._pipeline.embed(window, _Part(window.end))
         if len(stretch.samples) and stretch.end % STEP_SAMPLES == 0:
-            self._put(self._report(seconds(stretch.end)))
+            self._pipeline.put(self._report(seconds(stretch.end)))
 
     def _report(self, t: float) -> _Report:
         self._heard_so_far += self._step
@@ -155,21 +195,18 @@ class Enrolment(Exchange[_Item]):
         )
         return _Report(progress, self._heard_so_far)
 
-    def _finish(self) -> None:
-        self._put(_End(self.received_s, self._heard_so_far + self._step))
-
-    def _tell(self, item: _Item, answer: EmbedResult | JobFailure | None) -> Iterable[AnyEvent]:
+    def _tell(self, item: _Item, answer: Answer | None) -> Iterable[AnyEvent]:
         match item:
             case _Report():
                 self._total = item.total
                 return [item.progress]
             case _Part():
                 return self._gathered(seconds(item.end), answer)
-            case _End():
+            case _Eof():
                 self._total = item.total
                 return [self._outcome(item.t)]
 
-    def _gathered(self, t: float, answer: EmbedResult | JobFailure | None) -> list[AnyEvent]:
+    def _gathered(self, t: float, answer: Answer | None) -> list[AnyEvent]:
         assert answer is not None
         if isinstance(answer, JobFailure):  # more speech will make up for it
             return [Failure(t=t, code="window-failed", message=answer.message)]
@@ -177,7 +214,7 @@ class Enrolment(Exchange[_Item]):
         return [self._outcome(t)] if len(self._parts) == self._needed else []
 
     def _outcome(self, t: float) -> Enrolled | Refused:
-        self._last_told = True
+        self._pipeline.end()
         refusal = self._sound_refusal() or self._voice_refusal()
         if refusal is not None:
             code, message = refusal

@@ -1,4 +1,4 @@
-"""What a session or an enrolment says: frozen records, numbered without gaps, with media time.
+"""What a session or an enrolment says: frozen records with media time.
 
 Field names are those of wire version 1 (DESIGN.md). ``t`` and every ``_s`` are seconds;
 ``llr`` is a natural-log likelihood ratio.
@@ -17,9 +17,13 @@ RefusalCode = Literal["too-short", "clipped", "noisy", "several-voices", "silent
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """Base of all events: ``seq`` counts from 0 without gaps, ``t`` is media time."""
+    """Base of all events: ``t`` is media time.
 
-    seq: int = -1
+    ``seq`` is set by whoever hands events to a subscriber, who gets them numbered without
+    gaps; the engine leaves it out.
+    """
+
+    seq: int | msgspec.UnsetType = msgspec.UNSET
     t: float
 
 

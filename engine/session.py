@@ -9,18 +9,18 @@ session.events()                     what can be said by now
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import Gauge
+from engine.audio.quality import Gauge, Meter
 from engine.decisions.changes import Seen
 from engine.decisions.config import DecisionConfig
 from engine.decisions.tracker import Judge, Terms, Voices
 from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
-from engine.exchange import Exchange
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
+from engine.pipeline import Answer, Pipeline
 from engine.scoring.scorer import Scorer, Sides
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Stretch
@@ -87,14 +87,14 @@ class _Lapse:
     forget: bool
 
 
-class _End:
-    """What the summary says is known when the line has come to it."""
+class _Eof:
+    """All the sound has been heard; the summary is told once everything before it was."""
 
 
-_Item = AnyEvent | _Asked | _Spoken | _Lapse | _End
+_Item = AnyEvent | _Asked | _Spoken | _Lapse | _Eof
 
 
-class Session(Exchange[_Item]):
+class Session:
     """The logic of one stream. ``claims`` maps speakers to their voiceprints.
 
     With ``claimed`` true every speaker is scored and the best of them answers the claim;
@@ -113,7 +113,7 @@ class Session(Exchange[_Item]):
         model: str = "",
     ) -> None:
         config = config or SessionConfig()
-        super().__init__(decoder, config.gate, period=QUALITY_SAMPLES)
+        self._pipeline: Pipeline[_Item] = Pipeline(decoder, config.gate, period=QUALITY_SAMPLES)
         self._scorer, self._model = scorer, model
         self._terms = Terms(Voices(claims), claimed, config.decisions)
         self._judge = Judge(scorer, config.prior, config.forget_s)
@@ -123,6 +123,52 @@ class Session(Exchange[_Item]):
         self._spoke: int | None = None  # media sample of the last speech, until it is forgotten
         self._span = 0  # where the span of speech under way began
         self._gauge = Gauge()
+        self._eof = False
+
+    def receive_pcm(self, data: bytes) -> None:
+        """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
+        self._pipeline.receive_pcm(data)
+
+    def receive_eof(self) -> None:
+        """No more sound follows. The last event comes once every job has been answered."""
+        self._hear(self._pipeline.receive_eof())
+
+    def receive_result(self, result: Result) -> None:
+        """The answer to a job; raises what :meth:`Pipeline.receive_result` raises."""
+        self._hear(self._pipeline.receive_result(result))
+
+    def jobs_to_run(self) -> list[Job]:
+        """Jobs not given out before. Each must be answered, by a result or a failure."""
+        return self._pipeline.jobs_to_run()
+
+    def events(self) -> Iterator[AnyEvent]:
+        """Events ready to be told, each once, in order."""
+        for item, answer in self._pipeline.ready():
+            yield from self._pipeline.in_order(self._tell(item, answer))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a job to run, or an unanswered one that the end has to wait for."""
+        return self._pipeline.waiting
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of sound taken in so far."""
+        return self._pipeline.received_s
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds of sound taken in and not yet dealt with."""
+        return self._pipeline.backlog_s
+
+    @property
+    def meter(self) -> Meter | None:
+        """Takes the peaks of the sound, where it is set; it never affects what is said."""
+        return self._pipeline.meter
+
+    @meter.setter
+    def meter(self, meter: Meter | None) -> None:
+        self._pipeline.meter = meter
 
     def configure(self, decisions: DecisionConfig) -> None:
         """Decide by other error rates from the next window on."""
@@ -131,7 +177,7 @@ class Session(Exchange[_Item]):
     def claim(self, claims: Mapping[str, Sides], claimed: bool) -> None:
         """Compare with other voiceprints from the next window on: what was decided lapses."""
         self._terms = replace(self._terms, voices=Voices(claims), claimed=claimed)
-        self._lapse(seconds(self._listener.ruled), "the claim was changed", forget=False)
+        self._lapse(self._pipeline.ruled_s, "the claim was changed", forget=False)
 
     def set_overload(self, hop_s: float, late_s: float) -> None:
         """The server is ``late_s`` late and asks for fewer windows, or for the usual again.
@@ -144,26 +190,33 @@ class Session(Exchange[_Item]):
         self._hop_s = hop_s
         self._windows.set_hop(hop_s)
         late = late_s if hop_s > self._narrowest_s else 0.0
-        t = seconds(self._listener.ruled)
-        self._put(Lag(t=t, reason="overload", behind_s=late, hop_s=hop_s, dropped=0))
+        t = self._pipeline.ruled_s
+        self._pipeline.put(Lag(t=t, reason="overload", behind_s=late, hop_s=hop_s, dropped=0))
 
-    def _hear(self, stretch: Stretch) -> None:
+    def _hear(self, stretches: Iterable[Stretch]) -> None:
+        for stretch in stretches:
+            self._hear_one(stretch)
+        if self._pipeline.heard_all and not self._eof:
+            self._eof = True
+            self._pipeline.put(_Eof())
+
+    def _hear_one(self, stretch: Stretch) -> None:
         if stretch.started:
             self._span = stretch.start
-            self._put(Vad(t=seconds(stretch.end), speech=True, at=seconds(stretch.start)))
+            self._pipeline.put(Vad(t=seconds(stretch.end), speech=True, at=seconds(stretch.start)))
         self._gauge.add(stretch.samples, speech=stretch.speech)
         if stretch.speech:
             for window in self._windows.push(stretch.start, stretch.samples):
-                self._ask(window, _Asked(*_place(window), self._terms))
+                self._pipeline.embed(window, _Asked(*_place(window), self._terms))
             self._spoke = stretch.end
         else:
             self._age(stretch.end)
         if stretch.ended:
             end = seconds(stretch.end)
-            self._put(Vad(t=end, speech=False, at=end))
-            self._put(_Spoken(self._span, stretch.end, self._terms))
+            self._pipeline.put(Vad(t=end, speech=False, at=end))
+            self._pipeline.put(_Spoken(self._span, stretch.end, self._terms))
         if len(stretch.samples) and stretch.end % QUALITY_SAMPLES == 0:
-            self._put(self._quality(seconds(stretch.end)))
+            self._pipeline.put(self._quality(seconds(stretch.end)))
 
     def _age(self, now: int) -> None:
         """After long silence nothing said before it tells who will speak next."""
@@ -173,7 +226,7 @@ class Session(Exchange[_Item]):
             self._windows.restart()
 
     def _lapse(self, t: float, reason: str, *, forget: bool) -> None:
-        self._put(_Lapse(t, self._windows.position, reason, self._terms, forget))
+        self._pipeline.put(_Lapse(t, self._windows.position, reason, self._terms, forget))
 
     def _quality(self, t: float) -> Quality:
         found = self._gauge.take()
@@ -186,10 +239,7 @@ class Session(Exchange[_Item]):
             problems=found.problems,
         )
 
-    def _finish(self) -> None:
-        self._put(_End())
-
-    def _tell(self, item: _Item, answer: EmbedResult | JobFailure | None) -> Iterable[AnyEvent]:
+    def _tell(self, item: _Item, answer: Answer | None) -> Iterable[AnyEvent]:
         match item:
             case _Asked():
                 return self._judged(item, answer)
@@ -199,13 +249,13 @@ class Session(Exchange[_Item]):
                 )
             case _Spoken():
                 return [self._judge.utterance(item.start, item.end, item.terms)]
-            case _End():
-                self._last_told = True
+            case _Eof():
+                self._pipeline.end()
                 return [self._summary()]
             case event:
                 return [event]
 
-    def _judged(self, asked: _Asked, answer: EmbedResult | JobFailure | None) -> Iterable[AnyEvent]:
+    def _judged(self, asked: _Asked, answer: Answer | None) -> Iterable[AnyEvent]:
         assert answer is not None
         if isinstance(answer, JobFailure):
             return [Failure(t=seconds(asked.end), code="window-failed", message=answer.message)]

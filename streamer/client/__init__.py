@@ -19,10 +19,10 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import msgspec
 
+from engine.events import Event
 from engine.format import Encoding
 from streamer.client.connection import ConnectionFailed, ServerError, dial
 from streamer.client.control import control, monitor
@@ -122,7 +122,11 @@ async def enroll(
         yield stream
 
 
-def as_line(message: msgspec.Struct) -> str:
-    """One message as a line of JSON, as it came over the wire."""
-    encoded: Any = msgspec.json.encode(message)
-    return str(encoded, "utf-8")
+def as_line(message: Event, number: int | None = None) -> str:
+    """One message as a line of JSON, as it comes over the wire; ``number`` is its ``seq``.
+
+    ``None``: as it is. A message from a server has its number already.
+    """
+    if number is not None:
+        message = msgspec.structs.replace(message, seq=number)
+    return msgspec.json.encode(message).decode()

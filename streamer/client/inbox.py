@@ -6,13 +6,23 @@ import asyncio
 from collections import deque
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from engine.errors import VoxwatchError
+from engine.events import Event
 from streamer.client.connection import ConnectionFailed, ServerError
 
 UNREAD_EVENTS = 4096  # half an hour of them: then receiving stops until some are read
 UNREAD_S = 60.0
 
 Message = TypeVar("Message")
+
+
+def number_of(message: Event) -> int:
+    """A message's sequence number. Raises :class:`ServerError` where the server left it out."""
+    if isinstance(message.seq, msgspec.UnsetType):
+        raise ServerError("bad-message", "the server sent a message without its number")
+    return message.seq
 
 
 class Inbox(Generic[Message]):
@@ -36,11 +46,12 @@ class Inbox(Generic[Message]):
 
     def add(self, message: Any) -> bool:
         """Take in a message; False for one that was told before. Raises where one is missing."""
-        if message.seq <= self.last_seq:
+        number = number_of(message)
+        if number <= self.last_seq:
             return False
-        if message.seq > self.last_seq + 1:
+        if number > self.last_seq + 1:
             raise ServerError("gap", "events are missing: the server left numbers out")
-        self.last_seq = message.seq
+        self.last_seq = number
         self._unread.append(message)
         self._arrived.set()
         return True

@@ -21,7 +21,7 @@ from streamer.client.connection import (
     hang_up,
     lost,
 )
-from streamer.client.inbox import Inbox, Message
+from streamer.client.inbox import Inbox, Message, number_of
 from streamer.client.liveness import Silence, watch
 from streamer.client.opening import Opener, Ready
 from streamer.client.resend import ResendBuffer
@@ -87,7 +87,7 @@ class ClientStream(Generic[Ready, Message]):
         window_s = max(self.ready.limits.backlog_s, LEAST_WINDOW_S)
         held_s = max(self._timing.buffer_s, window_s)
         self._sound = ResendBuffer(int(window_s * rate), int(held_s * rate))
-        self._inbox: Inbox[Message] = Inbox(self.ready.seq)
+        self._inbox: Inbox[Message] = Inbox(number_of(self.ready))
         self._task = asyncio.create_task(self._run(connection), name="voxwatch client")
         return self
 

@@ -15,11 +15,12 @@ class EventPrinter:
 
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
-        self._percent = 0
+        self._number = self._percent = 0
         self._name, self._duration_s = "", 0.0
 
     def begin(self, source: Any) -> None:
         """What is told from here on is of this source."""
+        self._number = 0
         path = getattr(source, "path", None)
         self._name = f"{path}: " if path else ""
         self._duration_s = getattr(source, "duration_s", 0.0)
@@ -30,7 +31,9 @@ class EventPrinter:
         from streamer.client import as_line
 
         if self._json:
-            typer.echo(as_line(event))
+            numbered = isinstance(event.seq, int)  # by the server that heard it
+            typer.echo(as_line(event, None if numbered else self._number))
+            self._number += 1
             return
         kind = type(event).__name__
         if kind == "Progress" and event.percent // 10 > self._percent // 10:

@@ -163,6 +163,9 @@ def _lag(notice: Any, t: float) -> Any:
 class Lines:
     """Events as JSON lines."""
 
+    def __init__(self) -> None:
+        self._number = 0
+
     def __enter__(self) -> Lines:
         return self
 
@@ -171,9 +174,10 @@ class Lines:
 
     def update(self, event: Any) -> None:
         """Print one event."""
-        import msgspec
+        from streamer.client import as_line
 
-        typer.echo(msgspec.json.encode(event).decode())
+        typer.echo(as_line(event, self._number))
+        self._number += 1
 
 
 def _table(device: str, config: Config) -> Any:

@@ -69,8 +69,7 @@ def replay(
     )
     times = parse_speed(speed)
     # Loaded here, so that --help waits for no model.
-    import msgspec
-
+    from streamer.client import as_line
     from streamer.local.local import names_of, session_config, voices
     from streamer.local.replay import Replay, parse_enrolment
 
@@ -80,9 +79,8 @@ def replay(
     engine, names = Replay(settings.bundle, where), names_of(claim)
     known = engine.enrol(files) if files else voices(engine, settings, (), names)
     begun = time.monotonic()
-    for event in engine.events(
-        file, known, names, channel=channel, config=session_config(settings)
-    ):
+    told = engine.events(file, known, names, channel=channel, config=session_config(settings))
+    for number, event in enumerate(told):
         if times is not None:
             time.sleep(max(0.0, begun + event.t / times - time.monotonic()))
-        typer.echo(msgspec.json.encode(event).decode())
+        typer.echo(as_line(event, number))

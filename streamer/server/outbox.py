@@ -17,8 +17,6 @@ from engine import events
 from streamer.wire.errors import WireError
 from streamer.wire.messages import Level
 
-_NUMBER = b'"seq":'  # the field that follows the tag: nothing that a client said stands before it
-
 
 class Message:
     """An event encoded once, whoever and however many it is sent to."""
@@ -26,10 +24,12 @@ class Message:
     __slots__ = ("event", "head", "key", "stream", "tail")
 
     def __init__(self, event: events.Event) -> None:
+        if event.seq is not msgspec.UNSET:
+            raise ValueError("the event has a number already: number it where it is handed out")
         body = msgspec.json.encode(event)
-        start = body.index(_NUMBER) + len(_NUMBER)
         self.event = event
-        self.head, self.tail = body[:start], body[body.index(b",", start) :]
+        self.head = b'{"type":"' + _type(event).encode() + b'","seq":'
+        self.tail = body[body.index(b",") :]  # what follows the type, which has no comma
         self.stream = ""  # public id, for those who follow several
         self.key = _key(event)
 
@@ -44,6 +44,12 @@ class Message:
     def numbered(self, number: int) -> bytes:
         """The JSON text with its sequence number."""
         return self.head + str(number).encode() + self.tail
+
+
+def _type(event: events.Event) -> str:
+    tag = event.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
 
 
 def _key(event: events.Event) -> tuple[str, ...] | None:

@@ -52,9 +52,11 @@ def test_messages_are_numbered_when_they_are_taken() -> None:
     assert taken(outbox) == []
 
 
-def test_the_engines_own_numbers_are_replaced() -> None:
-    event = events.Vad(seq=123, t=1, speech=True, at=1)
+def test_an_event_is_numbered_once_where_it_is_handed_out() -> None:
+    event = events.Vad(t=1, speech=True, at=1)
     assert parsing.decode(Message(event).numbered(9)) == events.Vad(seq=9, t=1, speech=True, at=1)
+    with pytest.raises(ValueError, match="has a number already"):
+        Message(events.Vad(seq=123, t=1, speech=True, at=1))
 
 
 def test_a_name_that_looks_like_a_number_field_stays_as_it_is() -> None:

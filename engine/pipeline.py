@@ -1,0 +1,140 @@
+"""What a session and an enrolment each have: one stream's sound, its jobs and their order.
+
+Sound and results go in. Stretches of speech and silence come out as soon as they are known,
+and items, which their owner puts in, come out in the order of media time, each once the
+embedding that it waits for has been answered. So neither the chunking, nor the batch a job
+ran in, nor the time it took can change what is said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from engine.audio.pcm import PcmDecoder
+from engine.audio.quality import Meter
+from engine.events import AnyEvent
+from engine.format import seconds
+from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadResult
+from engine.speech.gate import GateConfig
+from engine.speech.segmenter import Listener, Stretch
+from engine.speech.windows import Window
+
+Item = TypeVar("Item")
+Answer = EmbedResult | JobFailure
+
+
+class Pipeline(Generic[Item]):
+    """Sans-IO. Stretches never cross a multiple of ``period`` samples.
+
+    ``meter`` may be set to take the peaks of the sound; it never affects what is said.
+    """
+
+    def __init__(self, decoder: PcmDecoder | None, gate: GateConfig, *, period: int) -> None:
+        self._listener = Listener(decoder or PcmDecoder(), gate, period=period)
+        self.meter: Meter | None = None
+        self._number = 0
+        self._jobs: list[EmbedJob] = []
+        self._items: deque[tuple[Item, int | None]] = deque()  # with the job it waits for
+        self._asked: dict[int, int] = {}  # unanswered embeddings: job number to media sample
+        self._answers: dict[int, Answer] = {}
+        self._t = 0.0  # of the newest event
+        self.ended = False
+
+    def receive_pcm(self, data: bytes) -> None:
+        """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
+        samples = self._listener.receive_pcm(data)
+        if self.meter is not None:
+            self.meter.add(samples)
+
+    def receive_eof(self) -> Iterator[Stretch]:
+        """No more sound follows: the stretches that are known now."""
+        yield from self._listener.receive_eof()
+
+    def receive_result(self, result: Result) -> Iterator[Stretch]:
+        """The answer to a job, and the stretches that are known now.
+
+        Raises ``KeyError`` for a job that was not asked for. A detection that failed raises
+        ``RuntimeError``: the stream cannot go on.
+        """
+        if self._listener.detecting(result.number):
+            if not isinstance(result, VadResult):
+                message = result.message if isinstance(result, JobFailure) else "not a detection"
+                raise RuntimeError(f"speech detection failed, the stream cannot go on: {message}")
+            yield from self._listener.receive_result(result)
+        elif isinstance(result, VadResult):
+            raise KeyError(result.number)
+        else:
+            del self._asked[result.number]
+            self._answers[result.number] = result
+
+    def jobs_to_run(self) -> list[Job]:
+        """Jobs not given out before. Each must be answered, by a result or a failure."""
+        jobs: list[Job] = [*self._jobs]
+        self._jobs.clear()
+        if self.ended:
+            return []
+        detection = self._listener.job(self._number + 1)
+        if detection is not None:
+            self._number += 1
+            jobs.append(detection)
+        return jobs
+
+    def embed(self, window: Window, item: Item) -> None:
+        """Have a window embedded; ``item`` comes out with the answer, in its place."""
+        self._number += 1
+        self._jobs.append(EmbedJob(self._number, window.samples, window.end))
+        self._asked[self._number] = window.end
+        self._items.append((item, self._number))
+
+    def put(self, item: Item) -> None:
+        """An item that waits for nothing but for those before it."""
+        self._items.append((item, None))
+
+    def ready(self) -> Iterator[tuple[Item, Answer | None]]:
+        """Items whose turn has come, each once, in order, with their answers."""
+        while self._items and not self.ended:
+            item, number = self._items[0]
+            if number is not None and number not in self._answers:
+                return
+            self._items.popleft()
+            yield item, None if number is None else self._answers.pop(number)
+
+    def in_order(self, events: Iterable[AnyEvent]) -> Iterator[AnyEvent]:
+        """Events of an item: none is told with an earlier time than what stands before it."""
+        for event in events:
+            self._t = max(self._t, event.t)
+            yield event if event.t == self._t else msgspec.structs.replace(event, t=self._t)
+
+    def end(self) -> None:
+        """The last event is being told: whatever is still answered says nothing more."""
+        self.ended = True
+
+    @property
+    def heard_all(self) -> bool:
+        """Whether the sound has ended and stretches have covered all of it."""
+        return self._listener.finished
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a job to run or unanswered without which the end cannot come."""
+        return not self.ended and (self._listener.waiting or bool(self._asked))
+
+    @property
+    def ruled_s(self) -> float:
+        """Seconds of sound that stretches have covered."""
+        return seconds(self._listener.ruled)
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of sound taken in so far."""
+        return seconds(self._listener.received)
+
+    @property
+    def backlog_s(self) -> float:
+        """Sound taken in and not yet dealt with: what a sender that is too fast runs up."""
+        oldest = next(iter(self._asked.values()), self._listener.ruled)
+        return seconds(self._listener.received - min(oldest, self._listener.ruled))
