@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.audio.files import MAX_CLIPPED, SILENCE_DBFS
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import NOISY_SNR_DB, Tally, figures, tally
+from engine.audio.quality import NOISY_SNR_DB, LevelSums, level_sums, quality_figures
 from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Refused
 from engine.format import FRAME_SAMPLES, seconds
 from engine.jobs import Job, JobFailure, Result
@@ -27,7 +27,7 @@ from engine.pipeline import Answer, Pipeline
 from engine.scoring.scorer import Scorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.speech.gate import GateConfig
-from engine.speech.segmenter import Stretch
+from engine.speech.segmenter import Span
 from engine.speech.windows import WindowConfig, Windows
 
 Float32 = NDArray[np.float32]
@@ -44,7 +44,7 @@ class EnrolmentConfig:
     do when the sound ends there; what is left over at the end is not used.
 
     ``one_voice_llr`` is the least LLR between the two sets into which the parts fall best:
-    under 0 two voices are likelier than one. With the bundled model 8 of 175 stretches of
+    under 0 two voices are likelier than one. With the bundled model 8 of 175 spans of
     20 s by one speaker were refused, and 89, 95 and 99 % of those in which another speaker of
     the same corpus spoke for 2.5, 5 and 10 s; measured on the 88 speakers with so much speech
     among those it was calibrated on, none of whom it was trained on. An enrolment that joins
@@ -76,7 +76,7 @@ class _Report:
     """Progress at a step, and the sums over all the sound until then."""
 
     progress: Progress
-    total: Tally
+    total: LevelSums
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class _Eof:
     """The end of the sound, and the sums over all of it."""
 
     t: float
-    total: Tally
+    total: LevelSums
 
 
 _Item = _Part | _Report | _Eof
@@ -116,9 +116,9 @@ class Enrolment:
         self._needed, self._enough = (
             math.ceil(s / part_s) for s in (self._config.needed_s, self._config.min_s)
         )
-        self._step, self._heard_so_far = Tally(), Tally()
-        self._recent: deque[Tally] = deque(maxlen=RECENT_STEPS)
-        self._total = Tally()  # as far as the line has come
+        self._step, self._heard_so_far = LevelSums(), LevelSums()
+        self._recent: deque[LevelSums] = deque(maxlen=RECENT_STEPS)
+        self._total = LevelSums()  # as far as the line has come
         self._parts: list[Float32] = []
         self.prototypes: tuple[Prototype, ...] = ()
 
@@ -162,26 +162,26 @@ class Enrolment:
     def set_overload(self, hop_s: float, late_s: float) -> None:
         """An overloaded server has nothing to save here: parts do not overlap."""
 
-    def _hear(self, stretches: Iterable[Stretch]) -> None:
-        for stretch in stretches:
-            self._hear_one(stretch)
+    def _hear(self, spans: Iterable[Span]) -> None:
+        for span in spans:
+            self._hear_one(span)
         if self._pipeline.heard_all and not self._eof:
             self._eof = True
             self._pipeline.put(_Eof(self.received_s, self._heard_so_far + self._step))
 
-    def _hear_one(self, stretch: Stretch) -> None:
-        self._step += tally(stretch.samples, speech=stretch.speech)
-        if stretch.speech:
-            for window in self._windows.push(stretch.start, stretch.samples):
+    def _hear_one(self, span: Span) -> None:
+        self._step += level_sums(span.samples, speech=span.speech)
+        if span.speech:
+            for window in self._windows.push(span.start, span.samples):
                 self._pipeline.embed(window, _Part(window.end))
-        if len(stretch.samples) and stretch.end % STEP_SAMPLES == 0:
-            self._pipeline.put(self._report(seconds(stretch.end)))
+        if len(span.samples) and span.end % STEP_SAMPLES == 0:
+            self._pipeline.put(self._report(seconds(span.end)))
 
     def _report(self, t: float) -> _Report:
         self._heard_so_far += self._step
         self._recent.append(self._step)
-        self._step = Tally()
-        found = figures(reduce(add, self._recent), self._heard_so_far)
+        self._step = LevelSums()
+        found = quality_figures(reduce(add, self._recent), self._heard_so_far)
         net_speech_s, needed_s = seconds(self._windows.position), self._config.needed_s
         progress = Progress(
             t=t,
@@ -226,7 +226,7 @@ class Enrolment:
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
 
     def _sound_refusal(self) -> tuple[RefusalCode, str] | None:
-        found, config = figures(self._total), self._config
+        found, config = quality_figures(self._total), self._config
         if not self._total.speech:
             return "silent", "no speech was heard: check the microphone, its mute switch and level"
         if found.level_dbfs is None or found.level_dbfs < SILENCE_DBFS:

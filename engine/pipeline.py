@@ -1,6 +1,6 @@
 """What a session and an enrolment each have: one stream's sound, its jobs and their order.
 
-Sound and results go in. Stretches of speech and silence come out as soon as they are known,
+Sound and results go in. Spans of speech and silence come out as soon as they are known,
 and items, which their owner puts in, come out in the order of media time, each once the
 embedding that it waits for has been answered. So neither the chunking, nor the batch a job
 ran in, nor the time it took can change what is said.
@@ -15,12 +15,12 @@ from typing import Generic, TypeVar
 import msgspec
 
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import Meter
+from engine.audio.quality import PeakMeter
 from engine.events import AnyEvent
 from engine.format import seconds
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadResult
 from engine.speech.gate import GateConfig
-from engine.speech.segmenter import Listener, Stretch
+from engine.speech.segmenter import Segmenter, Span
 from engine.speech.windows import Window
 
 Item = TypeVar("Item")
@@ -28,14 +28,14 @@ Answer = EmbedResult | JobFailure
 
 
 class Pipeline(Generic[Item]):
-    """Sans-IO. Stretches never cross a multiple of ``period`` samples.
+    """Sans-IO. Spans never cross a multiple of ``period`` samples.
 
     ``meter`` may be set to take the peaks of the sound; it never affects what is said.
     """
 
     def __init__(self, decoder: PcmDecoder | None, gate: GateConfig, *, period: int) -> None:
-        self._listener = Listener(decoder or PcmDecoder(), gate, period=period)
-        self.meter: Meter | None = None
+        self._segmenter = Segmenter(decoder or PcmDecoder(), gate, period=period)
+        self.meter: PeakMeter | None = None
         self._number = 0
         self._jobs: list[EmbedJob] = []
         self._items: deque[tuple[Item, int | None]] = deque()  # with the job it waits for
@@ -46,25 +46,25 @@ class Pipeline(Generic[Item]):
 
     def receive_pcm(self, data: bytes) -> None:
         """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
-        samples = self._listener.receive_pcm(data)
+        samples = self._segmenter.receive_pcm(data)
         if self.meter is not None:
             self.meter.add(samples)
 
-    def receive_eof(self) -> Iterator[Stretch]:
-        """No more sound follows: the stretches that are known now."""
-        yield from self._listener.receive_eof()
+    def receive_eof(self) -> Iterator[Span]:
+        """No more sound follows: the spans that are known now."""
+        yield from self._segmenter.receive_eof()
 
-    def receive_result(self, result: Result) -> Iterator[Stretch]:
-        """The answer to a job, and the stretches that are known now.
+    def receive_result(self, result: Result) -> Iterator[Span]:
+        """The answer to a job, and the spans that are known now.
 
         Raises ``KeyError`` for a job that was not asked for. A detection that failed raises
         ``RuntimeError``: the stream cannot go on.
         """
-        if self._listener.detecting(result.number):
+        if self._segmenter.detecting(result.number):
             if not isinstance(result, VadResult):
                 message = result.message if isinstance(result, JobFailure) else "not a detection"
                 raise RuntimeError(f"speech detection failed, the stream cannot go on: {message}")
-            yield from self._listener.receive_result(result)
+            yield from self._segmenter.receive_result(result)
         elif isinstance(result, VadResult):
             raise KeyError(result.number)
         else:
@@ -77,7 +77,7 @@ class Pipeline(Generic[Item]):
         self._jobs.clear()
         if self.ended:
             return []
-        detection = self._listener.job(self._number + 1)
+        detection = self._segmenter.job(self._number + 1)
         if detection is not None:
             self._number += 1
             jobs.append(detection)
@@ -115,26 +115,26 @@ class Pipeline(Generic[Item]):
 
     @property
     def heard_all(self) -> bool:
-        """Whether the sound has ended and stretches have covered all of it."""
-        return self._listener.finished
+        """Whether the sound has ended and spans have covered all of it."""
+        return self._segmenter.finished
 
     @property
     def waiting(self) -> bool:
         """Whether there is a job to run or unanswered without which the end cannot come."""
-        return not self.ended and (self._listener.waiting or bool(self._asked))
+        return not self.ended and (self._segmenter.waiting or bool(self._asked))
 
     @property
     def ruled_s(self) -> float:
-        """Seconds of sound that stretches have covered."""
-        return seconds(self._listener.ruled)
+        """Seconds of sound that spans have covered."""
+        return seconds(self._segmenter.ruled)
 
     @property
     def received_s(self) -> float:
         """Seconds of sound taken in so far."""
-        return seconds(self._listener.received)
+        return seconds(self._segmenter.received)
 
     @property
     def backlog_s(self) -> float:
         """Sound taken in and not yet dealt with: what a sender that is too fast runs up."""
-        oldest = next(iter(self._asked.values()), self._listener.ruled)
-        return seconds(self._listener.received - min(oldest, self._listener.ruled))
+        oldest = next(iter(self._asked.values()), self._segmenter.ruled)
+        return seconds(self._segmenter.received - min(oldest, self._segmenter.ruled))

@@ -13,17 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import Gauge, Meter
-from engine.decisions.changes import Seen
+from engine.audio.quality import PeakMeter, QualityMeter
+from engine.decisions.change_detector import EmbeddedWindow
 from engine.decisions.config import DecisionConfig
-from engine.decisions.tracker import Judge, Terms, Voices
+from engine.decisions.tracker import Tracker, TrackerSettings
 from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.pipeline import Answer, Pipeline
+from engine.scoring.identify import EnrolledVoices
 from engine.scoring.scorer import Scorer, Sides
 from engine.speech.gate import GateConfig
-from engine.speech.segmenter import Stretch
+from engine.speech.segmenter import Span
 from engine.speech.windows import Window, WindowConfig, Windows
 
 __all__ = [
@@ -61,7 +62,7 @@ class _Asked:
     position: int
     samples: int
     runs: tuple[tuple[int, int], ...]
-    terms: Terms
+    settings: TrackerSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,7 @@ class _Spoken:
 
     start: int
     end: int
-    terms: Terms
+    settings: TrackerSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +84,7 @@ class _Lapse:
     t: float
     position: int
     reason: str
-    terms: Terms
+    settings: TrackerSettings
     forget: bool
 
 
@@ -115,14 +116,14 @@ class Session:
         config = config or SessionConfig()
         self._pipeline: Pipeline[_Item] = Pipeline(decoder, config.gate, period=QUALITY_SAMPLES)
         self._scorer, self._model = scorer, model
-        self._terms = Terms(Voices(claims), claimed, config.decisions)
-        self._judge = Judge(scorer, config.prior, config.forget_s)
+        self._settings = TrackerSettings(EnrolledVoices(claims), claimed, config.decisions)
+        self._tracker = Tracker(scorer, config.prior, config.forget_s)
         self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
         self._forget = round(config.forget_s * SAMPLE_RATE_HZ)
         self._spoke: int | None = None  # media sample of the last speech, until it is forgotten
         self._span = 0  # where the span of speech under way began
-        self._gauge = Gauge()
+        self._quality_meter = QualityMeter()
         self._eof = False
 
     def receive_pcm(self, data: bytes) -> None:
@@ -162,21 +163,21 @@ class Session:
         return self._pipeline.backlog_s
 
     @property
-    def meter(self) -> Meter | None:
+    def meter(self) -> PeakMeter | None:
         """Takes the peaks of the sound, where it is set; it never affects what is said."""
         return self._pipeline.meter
 
     @meter.setter
-    def meter(self, meter: Meter | None) -> None:
+    def meter(self, meter: PeakMeter | None) -> None:
         self._pipeline.meter = meter
 
     def configure(self, decisions: DecisionConfig) -> None:
         """Decide by other error rates from the next window on."""
-        self._terms = replace(self._terms, decisions=decisions)
+        self._settings = replace(self._settings, decisions=decisions)
 
     def claim(self, claims: Mapping[str, Sides], claimed: bool) -> None:
         """Compare with other voiceprints from the next window on: what was decided lapses."""
-        self._terms = replace(self._terms, voices=Voices(claims), claimed=claimed)
+        self._settings = replace(self._settings, voices=EnrolledVoices(claims), claimed=claimed)
         self._lapse(self._pipeline.ruled_s, "the claim was changed", forget=False)
 
     def set_overload(self, hop_s: float, late_s: float) -> None:
@@ -193,30 +194,30 @@ class Session:
         t = self._pipeline.ruled_s
         self._pipeline.put(Lag(t=t, reason="overload", behind_s=late, hop_s=hop_s, dropped=0))
 
-    def _hear(self, stretches: Iterable[Stretch]) -> None:
-        for stretch in stretches:
-            self._hear_one(stretch)
+    def _hear(self, spans: Iterable[Span]) -> None:
+        for span in spans:
+            self._hear_one(span)
         if self._pipeline.heard_all and not self._eof:
             self._eof = True
             self._pipeline.put(_Eof())
 
-    def _hear_one(self, stretch: Stretch) -> None:
-        if stretch.started:
-            self._span = stretch.start
-            self._pipeline.put(Vad(t=seconds(stretch.end), speech=True, at=seconds(stretch.start)))
-        self._gauge.add(stretch.samples, speech=stretch.speech)
-        if stretch.speech:
-            for window in self._windows.push(stretch.start, stretch.samples):
-                self._pipeline.embed(window, _Asked(*_place(window), self._terms))
-            self._spoke = stretch.end
+    def _hear_one(self, span: Span) -> None:
+        if span.started:
+            self._span = span.start
+            self._pipeline.put(Vad(t=seconds(span.end), speech=True, at=seconds(span.start)))
+        self._quality_meter.add(span.samples, speech=span.speech)
+        if span.speech:
+            for window in self._windows.push(span.start, span.samples):
+                self._pipeline.embed(window, _Asked(*_place(window), self._settings))
+            self._spoke = span.end
         else:
-            self._age(stretch.end)
-        if stretch.ended:
-            end = seconds(stretch.end)
+            self._age(span.end)
+        if span.ended:
+            end = seconds(span.end)
             self._pipeline.put(Vad(t=end, speech=False, at=end))
-            self._pipeline.put(_Spoken(self._span, stretch.end, self._terms))
-        if len(stretch.samples) and stretch.end % QUALITY_SAMPLES == 0:
-            self._pipeline.put(self._quality(seconds(stretch.end)))
+            self._pipeline.put(_Spoken(self._span, span.end, self._settings))
+        if len(span.samples) and span.end % QUALITY_SAMPLES == 0:
+            self._pipeline.put(self._quality(seconds(span.end)))
 
     def _age(self, now: int) -> None:
         """After long silence nothing said before it tells who will speak next."""
@@ -226,10 +227,10 @@ class Session:
             self._windows.restart()
 
     def _lapse(self, t: float, reason: str, *, forget: bool) -> None:
-        self._pipeline.put(_Lapse(t, self._windows.position, reason, self._terms, forget))
+        self._pipeline.put(_Lapse(t, self._windows.position, reason, self._settings, forget))
 
     def _quality(self, t: float) -> Quality:
-        found = self._gauge.take()
+        found = self._quality_meter.take()
         return Quality(
             t=t,
             level_dbfs=found.level_dbfs,
@@ -244,11 +245,11 @@ class Session:
             case _Asked():
                 return self._judged(item, answer)
             case _Lapse():
-                return self._judge.lapse(
-                    item.t, seconds(item.position), item.reason, item.terms, forget=item.forget
+                return self._tracker.lapse(
+                    item.t, seconds(item.position), item.reason, item.settings, forget=item.forget
                 )
             case _Spoken():
-                return [self._judge.utterance(item.start, item.end, item.terms)]
+                return [self._tracker.utterance(item.start, item.end, item.settings)]
             case _Eof():
                 self._pipeline.end()
                 return [self._summary()]
@@ -261,15 +262,15 @@ class Session:
             return [Failure(t=seconds(asked.end), code="window-failed", message=answer.message)]
         sides = self._scorer.sides(answer.embedding[None], seconds(asked.samples))
         place = asked.start, asked.end, asked.position, asked.samples
-        return self._judge.hear(Seen(*place, sides, asked.runs), asked.terms)
+        return self._tracker.hear(EmbeddedWindow(*place, sides, asked.runs), asked.settings)
 
     def _summary(self) -> Summary:
         return Summary(
             t=self.received_s,
             received_s=self.received_s,
             speech_s=seconds(self._windows.position),
-            match_s=round(self._judge.match_s, 3),
-            decisions=dict(self._judge.decisions),
+            match_s=round(self._tracker.match_s, 3),
+            decisions=dict(self._tracker.decisions),
             model=self._model,
         )
 

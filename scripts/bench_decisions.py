@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from engine.audio.files import read_audio
 from engine.audio.pcm import PcmDecoder
-from engine.decisions.tracker import Judge
+from engine.decisions.tracker import Tracker
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder, embed_speech
@@ -33,7 +33,7 @@ ROUNDS = 8  # of the call; the first warms up
 RUNS = 3
 
 
-class Timed(Judge):
+class Timed(Tracker):
     """A judge that counts the CPU seconds of its own thread."""
 
     seconds = 0.0
@@ -55,7 +55,7 @@ def measure() -> dict[str, Any]:
     call = read_audio(VOICES / "call.ogg").waveform
     spent: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
-        with patch("engine.session.Judge", Timed):
+        with patch("engine.session.Tracker", Timed):
             session = Session(scorer, claims, decoder=PcmDecoder("pcm_f32le"))
         Timed.seconds, began = 0.0, time.process_time()
         for start in range(0, len(call), PIECE):

@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from engine.model.bundle import MODEL_FILE, Bundle, load_bundle, write_bundle
+from engine.model.bundle import Bundle, load_bundle, write_bundle
+from engine.model.manifest import MODEL_FILE
 from models.evaluation import evaluate as evaluation
 from models.network.checkpoint import load_trained
 from models.network.export import variants

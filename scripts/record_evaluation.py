@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.model.bundle import COHORT_FILE, load_bundle, write_bundle
+from engine.model.bundle import load_bundle, write_bundle
+from engine.model.manifest import COHORT_FILE
 
 
 def figures(report: dict[str, Any]) -> dict[str, Any]:

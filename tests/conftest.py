@@ -12,7 +12,8 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
-from engine.model.bundle import Bundle, Calibration, Manifest, write_bundle
+from engine.model.bundle import Bundle, write_bundle
+from engine.model.manifest import Calibration, Manifest
 from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]

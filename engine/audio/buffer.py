@@ -10,7 +10,7 @@ Float32 = NDArray[np.float32]
 SMALLEST = 8192  # samples of the first buffer: half a second
 
 
-class Tape:
+class AudioBuffer:
     """A queue of samples that is linear in time for pieces of any size.
 
     What was written is never written again: a full buffer is left to those who still read

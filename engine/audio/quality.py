@@ -1,7 +1,7 @@
 """Is the sound good enough to judge a voice by? Level, clipping, noise and too little speech.
 
 Everything is counted in 16-bit steps, as whole numbers: sums of them are exact in any
-order, so that the figures do not depend on how the sound was cut into pieces.
+order, so that the quality_figures do not depend on how the sound was cut into pieces.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HELD_PEAKS = 500  # 10 s of peaks; when nobody takes them the oldest go
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tally:
+class LevelSums:
     """Sums over some sound, apart for speech and for the rest; add up those of its pieces.
 
     ``speech_power`` and ``other_power`` are sums of squared 16-bit steps, ``levels`` counts the
@@ -52,11 +52,11 @@ class Tally:
     levels: Int64 | None = None
     clipped: int = 0
 
-    def __add__(self, more: Tally) -> Tally:
+    def __add__(self, more: LevelSums) -> LevelSums:
         levels = self.levels if more.levels is None else more.levels
         if self.levels is not None and more.levels is not None:
             levels = self.levels + more.levels
-        return Tally(
+        return LevelSums(
             self.speech + more.speech,
             self.speech_power + more.speech_power,
             self.other + more.other,
@@ -66,7 +66,7 @@ class Tally:
         )
 
 
-def tally(samples: Float32, *, speech: bool) -> Tally:
+def level_sums(samples: Float32, *, speech: bool) -> LevelSums:
     """The sums over ``samples`` ``(N,)``, all of them speech or none.
 
     Sound that is not speech must be cut at multiples of ``BLOCK_SAMPLES``, but for its end.
@@ -81,16 +81,16 @@ def tally(samples: Float32, *, speech: bool) -> Tally:
     if max(samples.max(initial=0.0), -samples.min(initial=0.0)) >= CLIPPING_LEVEL:
         clipped = int(np.count_nonzero(np.abs(samples) >= CLIPPING_LEVEL))
     if speech:
-        return Tally(speech=len(samples), speech_power=power, clipped=clipped)
+        return LevelSums(speech=len(samples), speech_power=power, clipped=clipped)
     blocks = steps[: len(steps) - len(steps) % BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
     powers = np.einsum("ij,ij->i", blocks, blocks) / BLOCK_SAMPLES
     level = np.searchsorted(LEVELS, powers, side="right") - 1
     levels = np.bincount(level, minlength=len(LEVELS))
-    return Tally(other=len(samples), other_power=power, levels=levels, clipped=clipped)
+    return LevelSums(other=len(samples), other_power=power, levels=levels, clipped=clipped)
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class QualityFigures:
     """The quality of some sound; fields as in :class:`engine.events.Quality`."""
 
     level_dbfs: float | None
@@ -100,7 +100,7 @@ class Figures:
     problems: tuple[Problem, ...]
 
 
-def figures(sound: Tally, noise: Tally | None = None) -> Figures:
+def quality_figures(sound: LevelSums, noise: LevelSums | None = None) -> QualityFigures:
     """What the sums say; the noise is that outside the speech of ``noise``, else of ``sound``."""
     total = sound.speech + sound.other
     level = _level_dbfs(sound)
@@ -116,17 +116,17 @@ def figures(sound: Tally, noise: Tally | None = None) -> Figures:
     if snr is not None and snr < NOISY_SNR_DB:
         problems.append("noisy")
     share = sound.speech / total if total else 0.0
-    return Figures(level, round(clipped, 5), snr, round(share, 3), tuple(problems))
+    return QualityFigures(level, round(clipped, 5), snr, round(share, 3), tuple(problems))
 
 
-def _level_dbfs(sound: Tally) -> float | None:
+def _level_dbfs(sound: LevelSums) -> float | None:
     power, samples = sound.speech_power, sound.speech
     if not samples:
         power, samples = sound.other_power, sound.other
     return round(10 * math.log10(power / samples / INT16_STEPS**2), 1) if power else None
 
 
-def _snr_db(sound: Tally, noise: Tally) -> float | None:
+def _snr_db(sound: LevelSums, noise: LevelSums) -> float | None:
     """Power of speech, its noise taken off, over the power of the noise."""
     if not sound.speech or not _knows_noise(noise):
         return None
@@ -140,43 +140,43 @@ def _snr_db(sound: Tally, noise: Tally) -> float | None:
     return round(min(10 * math.log10(max(ratio - 1, least)), MOST_SNR_DB), 1)
 
 
-def _knows_noise(sound: Tally) -> bool:
+def _knows_noise(sound: LevelSums) -> bool:
     return sound.levels is not None and int(sound.levels.sum()) >= LEAST_BLOCKS
 
 
-class Gauge:
-    """Figures of one stream, period after period; knows the noise from earlier pauses."""
+class QualityMeter:
+    """QualityFigures of one stream, period after period; knows the noise from earlier pauses."""
 
     def __init__(self) -> None:
-        self._period = Tally()
-        self._noise: Tally | None = None
+        self._period = LevelSums()
+        self._noise: LevelSums | None = None
         self._uncounted: dict[bool, list[Float32]] = {True: [], False: []}  # by whether speech
         self._held = 0
 
     def add(self, samples: Float32, *, speech: bool) -> None:
-        """Sound of the current period, as :func:`tally` wants it. It is not copied."""
+        """Sound of the current period, as :func:`level_sums` wants it. It is not copied."""
         self._uncounted[speech].append(samples)
         self._held += len(samples)
         if self._held >= COUNTED_SAMPLES:
             self._count()
 
-    def take(self) -> Figures:
-        """The figures of the period; the next one begins."""
+    def take(self) -> QualityFigures:
+        """The quality_figures of the period; the next one begins."""
         self._count()
-        period, self._period = self._period, Tally()
+        period, self._period = self._period, LevelSums()
         if _knows_noise(period):
             self._noise = period
-        return figures(period, self._noise)
+        return quality_figures(period, self._noise)
 
     def _count(self) -> None:
         for speech, pieces in self._uncounted.items():
             if pieces:
-                self._period += tally(np.concatenate(pieces), speech=speech)
+                self._period += level_sums(np.concatenate(pieces), speech=speech)
                 pieces.clear()
         self._held = 0
 
 
-class Meter:
+class PeakMeter:
     """Peaks of a stream for a display. Never part of its events."""
 
     def __init__(self) -> None:

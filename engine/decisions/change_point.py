@@ -31,7 +31,7 @@ NOISE = 0.1  # of each window's own, relative to what it shares with those it ov
 
 
 class Placed(Protocol):
-    """A window with its place, as in ``engine.decisions.changes.Seen``."""
+    """A window with its place, as in ``engine.decisions.change_detector.EmbeddedWindow``."""
 
     @property
     def position(self) -> int: ...

@@ -1,11 +1,11 @@
 """The five states of a stream, and every way from one to another.
 
-The evidence is a log-likelihood ratio of all the speech of a run (``engine.decisions.run``), asked
-again at every hop. Wald's bounds hold the error rates all the same: of a true likelihood ratio
-the chance that it *ever* exceeds ``1 / a`` where the other hypothesis holds is at most ``a``,
-however its steps depend on each other (Wald, "Sequential Tests of Statistical Hypotheses",
-1945; Ville's inequality). For voices: Vogt, Sridharan and Mason, "Making Confident Speaker
-Verification Decisions With Minimal Speech", IEEE TASLP 2010.
+The evidence is a log-likelihood ratio of all the speech of a run
+(``engine.decisions.evidence``), asked again at every hop. Wald's bounds hold the error rates all
+the same: of a true likelihood ratio the chance that it *ever* exceeds ``1 / a`` where the other
+hypothesis holds is at most ``a``, however its steps depend on each other (Wald, "Sequential Tests
+of Statistical Hypotheses", 1945; Ville's inequality). For voices: Vogt, Sridharan and Mason,
+"Making Confident Speaker Verification Decisions With Minimal Speech", IEEE TASLP 2010.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from engine.scoring.identify import Ranking
 # alarm    another voice than the run's has begun
 # revised  the user asks for other error rates, by which nothing was decided yet
 # lapse    what was known holds no longer: long silence, another claim
-Signal = Literal["little", "between", "accept", "reject", "nobody", "alarm", "revised", "lapse"]
+Trigger = Literal["little", "between", "accept", "reject", "nobody", "alarm", "revised", "lapse"]
 
 STATES: tuple[State, ...] = get_args(State)
-SIGNALS: tuple[Signal, ...] = get_args(Signal)
+TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 
 # A decision holds until the other bound is crossed, another voice begins or it lapses:
 # evidence that wavers about a bound does not make it flicker. An alarm leaves `uncertain` of a
 # decision and not `insufficient`: that the voice is another one is known already.
-TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
+TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
     "insufficient": {
         "little": "insufficient",
         "between": "uncertain",
@@ -85,7 +85,7 @@ TRANSITIONS: Mapping[State, Mapping[Signal, State]] = {
 }
 
 
-def weigh(config: DecisionConfig, ranking: Ranking, speech_s: float, *, claimed: bool) -> Signal:
+def weigh(config: DecisionConfig, ranking: Ranking, speech_s: float, *, claimed: bool) -> Trigger:
     """What the evidence of a run with ``speech_s`` of net speech says."""
     if speech_s < config.decide_s:
         return "little"
@@ -104,7 +104,7 @@ def alike(config: DecisionConfig, ranking: Ranking, names: Sequence[str]) -> str
 
 
 def words(
-    config: DecisionConfig, signal: Signal, evidence: float, speech_s: float, both: str = ""
+    config: DecisionConfig, signal: Trigger, evidence: float, speech_s: float, both: str = ""
 ) -> str:
     """The reason for a decision; ``both`` as :func:`alike` names them."""
     after = f"after {speech_s:.1f} s of speech"

@@ -1,4 +1,4 @@
-"""One stream's judge: embedded windows in, scores, decisions and changes of voice out.
+"""One stream's tracker: embedded windows in, scores, decisions and changes of voice out.
 
 It is told of things in the order of media time, and knows no other time. Speech is divided
 into runs, each taken to be of one voice: what a run says as a whole is the evidence (``run``),
@@ -13,29 +13,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.decisions.alarms import Evidence
-from engine.decisions.changes import Lead, Seen, Turn
+from engine.decisions.change_detector import EmbeddedWindow, LeadingSpeaker, SpeakerChange
 from engine.decisions.config import DecisionConfig
-from engine.decisions.run import Run
-from engine.decisions.speaking import Speaking
-from engine.decisions.states import TRANSITIONS, Signal, alike, weigh, words
-from engine.decisions.voices import Cast, Voice
+from engine.decisions.evidence import Evidence
+from engine.decisions.session_voices import SessionVoices, Voice
+from engine.decisions.states import TRANSITIONS, Trigger, alike, weigh, words
+from engine.decisions.voice_run import VoiceRun
 from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
-from engine.scoring.identify import Float64, Ranking, Voices, rank
+from engine.model.manifest import DecisionFigures
+from engine.scoring.identify import EnrolledVoices, Float64, Ranking, rank
 from engine.scoring.scorer import Scorer, Scores, Sides, posterior
 
-__all__ = ["Judge", "Seen", "Terms", "Voices"]
+__all__ = ["EmbeddedWindow", "EnrolledVoices", "Tracker", "TrackerSettings"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Terms:
+class TrackerSettings:
     """What a window is judged by: whom it is compared with, what is asked, and how strictly.
 
     ``claimed``: one of ``voices`` is claimed to be speaking; otherwise, who of them is it?
     """
 
-    voices: Voices
+    voices: EnrolledVoices
     claimed: bool
     decisions: DecisionConfig
 
@@ -52,16 +52,16 @@ class _Standing:
     position: int
 
 
-class Judge:
+class Tracker:
     """Keeps the state of one stream, its voices and sums; silence of ``forget_s`` ends a run."""
 
     def __init__(self, scorer: Scorer, prior: float, forget_s: float = 30.0) -> None:
-        self._evidence = scorer.require_calibration().evidence or Evidence()
+        self._evidence = scorer.require_calibration().evidence or DecisionFigures()
         self._scorer, self._prior = scorer, prior
         self._forget = forget_s * SAMPLE_RATE_HZ
-        self._cast = Cast(scorer)
-        self._speech: Speaking | None = None
-        self._last: Seen | None = None
+        self._voices = SessionVoices(scorer)
+        self._speech: VoiceRun | None = None
+        self._last: EmbeddedWindow | None = None
         self._standing: _Standing | None = None
         self._told: tuple[State, str | None] | None = None  # by the last decision
         self._match = 0  # samples
@@ -72,33 +72,39 @@ class Judge:
         """Net speech from each match to the score after it: silence is no match."""
         return seconds(self._match)
 
-    def hear(self, seen: Seen, terms: Terms) -> list[AnyEvent]:
+    def hear(self, seen: EmbeddedWindow, settings: TrackerSettings) -> list[AnyEvent]:
         """What an embedded window says."""
         speech = self._speech or self._run(seen.position - seen.samples, None)
         self._pause(seen, speech.run)
-        window = self._compare(terms.voices, seen.sides)
-        lead = self._lead(terms.voices, window)
-        turn = speech.watch.hear(seen, lead, terms.decisions)
+        window = self._compare(settings.voices, seen.sides)
+        lead = self._lead(settings.voices, window)
+        turn = speech.detector.hear(seen, lead, settings.decisions)
         ended: Voice | None = None
         if turn is not None:
             ended = speech.end(turn.voice, turn.voice_samples / SAMPLE_RATE_HZ)
             speech = self._run(turn.position, turn)
-        run = speech.join(seen, self._cast, ended)
-        speech.watch.add(seen, run, speech.run.samples)
+        run = speech.join(seen, self._voices, ended)
+        speech.detector.add(seen, run, speech.run.samples)
         self._speech, self._last = speech, seen
         events: list[AnyEvent] = []
         if turn is not None and ended is not None:
             events.append(self._change(seen, turn, ended, speech))
         if window is not None:
-            whole = window if run is seen.sides else self._compare(terms.voices, run)
+            whole = window if run is seen.sides else self._compare(settings.voices, run)
             assert whole is not None
-            evidence = self._weighed(terms.voices, whole)
-            events += self._scores(seen, terms, window, evidence)
-            events += self._judged(seen, terms, window, evidence, speech, turn)
+            evidence = self._weighed(settings.voices, whole)
+            events += self._scores(seen, settings, window, evidence)
+            events += self._judged(seen, settings, window, evidence, speech, turn)
         return events
 
     def lapse(
-        self, t: float, net_speech_s: float, reason: str, terms: Terms, *, forget: bool = False
+        self,
+        t: float,
+        net_speech_s: float,
+        reason: str,
+        settings: TrackerSettings,
+        *,
+        forget: bool = False,
     ) -> list[AnyEvent]:
         """The state holds no longer, for a reason that no score gives.
 
@@ -111,7 +117,9 @@ class Judge:
         self._standing = None
         if self._told is None or self._told[0] == state:
             return []
-        named = self._told[1] if terms.claimed and self._told[1] in terms.voices.names else None
+        named = (
+            self._told[1] if settings.claimed and self._told[1] in settings.voices.names else None
+        )
         decision = Decision(
             t=t,
             state=state,
@@ -120,12 +128,12 @@ class Judge:
             llr=None,
             net_speech_s=net_speech_s,
             reason=reason,
-            accept_llr=terms.decisions.accept_llr,
-            reject_llr=terms.decisions.reject_llr,
+            accept_llr=settings.decisions.accept_llr,
+            reject_llr=settings.decisions.reject_llr,
         )
         return self._decided(decision)
 
-    def utterance(self, start: int, end: int, terms: Terms) -> Utterance:
+    def utterance(self, start: int, end: int, settings: TrackerSettings) -> Utterance:
         """A span of speech that has ended, by the last score within it."""
         last = self._standing
         if last is not None and last.end <= start:
@@ -133,7 +141,7 @@ class Judge:
         heard = self._last is not None and self._last.end > start
         voice = self._speech.voice if self._speech is not None and heard else None
         # Where nobody is enrolled nobody can be known, however much is said.
-        unscored: State = "insufficient" if terms.voices.names else "unknown"
+        unscored: State = "insufficient" if settings.voices.names else "unknown"
         return Utterance(
             t=seconds(end),
             start=seconds(start),
@@ -145,10 +153,10 @@ class Judge:
             voice=voice.label if voice else None,
         )
 
-    def _run(self, begins: int, turn: Turn | None) -> Speaking:
-        return Speaking(self._scorer, self._evidence, begins, turn)
+    def _run(self, begins: int, turn: SpeakerChange | None) -> VoiceRun:
+        return VoiceRun(self._scorer, self._evidence, begins, turn)
 
-    def _pause(self, seen: Seen, run: Run) -> None:
+    def _pause(self, seen: EmbeddedWindow, run: Evidence) -> None:
         """Silence since the last window lets what was heard before it count for less."""
         if self._last is not None:
             passed = seen.end - self._last.end
@@ -156,10 +164,10 @@ class Judge:
             if silence > 0:
                 run.age(max(0.0, 1 - silence / self._forget))
 
-    def _compare(self, voices: Voices, test: Sides) -> Scores | None:
+    def _compare(self, voices: EnrolledVoices, test: Sides) -> Scores | None:
         return None if voices.sides is None else self._scorer.table(voices.sides, test)
 
-    def _lead(self, voices: Voices, window: Scores | None) -> Lead | None:
+    def _lead(self, voices: EnrolledVoices, window: Scores | None) -> LeadingSpeaker | None:
         """Whom the window speaks of: who is matched, or else the nearest."""
         if window is None:
             return None
@@ -167,16 +175,18 @@ class Judge:
         llr = voices.by_speaker(window.llr[0])
         last = self._standing
         if last is not None and last.state == "match" and last.speaker in voices.number:
-            return Lead(float(llr[voices.number[last.speaker]]), True)
-        return Lead(float(llr.max()), False)
+            return LeadingSpeaker(float(llr[voices.number[last.speaker]]), True)
+        return LeadingSpeaker(float(llr.max()), False)
 
-    def _weighed(self, voices: Voices, run: Scores) -> Float64:
+    def _weighed(self, voices: EnrolledVoices, run: Scores) -> Float64:
         """The evidence for each speaker, before they are held against each other."""
         assert run.llr is not None
         llr = voices.by_speaker(run.llr[0])
         return np.asarray(self._evidence.slope * llr + self._evidence.offset, np.float64)
 
-    def _change(self, seen: Seen, turn: Turn, ended: Voice, speech: Speaking) -> Change:
+    def _change(
+        self, seen: EmbeddedWindow, turn: SpeakerChange, ended: Voice, speech: VoiceRun
+    ) -> Change:
         assert speech.voice is not None
         now = seconds(seen.end)
         return Change(
@@ -188,11 +198,13 @@ class Judge:
             to_speaker=speech.voice.called,
         )
 
-    def _scores(self, seen: Seen, terms: Terms, window: Scores, evidence: Float64) -> list[Score]:
+    def _scores(
+        self, seen: EmbeddedWindow, settings: TrackerSettings, window: Scores, evidence: Float64
+    ) -> list[Score]:
         """One for every claimed speaker, by name; otherwise the best speaker's only."""
-        voices = terms.voices
+        voices = settings.voices
         assert window.llr is not None
-        if terms.claimed:
+        if settings.claimed:
             everybody = range(len(voices.names))
             return [self._score(seen, voices, window, evidence, i, None) for i in everybody]
         found = rank(voices.by_speaker(window.llr[0]))
@@ -200,8 +212,8 @@ class Judge:
 
     def _score(
         self,
-        seen: Seen,
-        voices: Voices,
+        seen: EmbeddedWindow,
+        voices: EnrolledVoices,
         window: Scores,
         evidence: Float64,
         speaker: int,
@@ -223,52 +235,60 @@ class Judge:
             evidence=rank(evidence, speaker).evidence,
         )
 
-    def _meant(self, terms: Terms, evidence: Float64, before: _Standing | None) -> Ranking:
+    def _meant(
+        self, settings: TrackerSettings, evidence: Float64, before: _Standing | None
+    ) -> Ranking:
         """Who is decided on: the best, unless somebody is matched whom he is not beyond doubt."""
         best = rank(evidence)
         matched = before is not None and before.state == "match"
-        if before is None or not matched or before.speaker not in terms.voices.number:
+        if before is None or not matched or before.speaker not in settings.voices.number:
             return best
-        if best.evidence >= terms.decisions.accept_llr:
+        if best.evidence >= settings.decisions.accept_llr:
             return best
-        return rank(evidence, terms.voices.number[before.speaker])
+        return rank(evidence, settings.voices.number[before.speaker])
 
     def _next(
-        self, terms: Terms, evidence: Float64, speech_s: float, turn: Turn | None
-    ) -> tuple[State, Ranking, Signal]:
+        self,
+        settings: TrackerSettings,
+        evidence: Float64,
+        speech_s: float,
+        turn: SpeakerChange | None,
+    ) -> tuple[State, Ranking, Trigger]:
         """The state by this evidence, whom it is of, and what led to it."""
         before = self._standing
         state: State = before.state if before is not None else "insufficient"
         if turn is not None:
             state, before = TRANSITIONS[state]["alarm"], None
-        elif before is not None and before.asked != terms.decisions:
+        elif before is not None and before.asked != settings.decisions:
             state, before = TRANSITIONS[state]["revised"], None
-        found = self._meant(terms, evidence, before)
-        signal = weigh(terms.decisions, found, speech_s, claimed=terms.claimed)
+        found = self._meant(settings, evidence, before)
+        signal = weigh(settings.decisions, found, speech_s, claimed=settings.claimed)
         return TRANSITIONS[state][signal], found, signal
 
     def _judged(
         self,
-        seen: Seen,
-        terms: Terms,
+        seen: EmbeddedWindow,
+        settings: TrackerSettings,
         window: Scores,
         evidence: Float64,
-        speech: Speaking,
-        turn: Turn | None,
+        speech: VoiceRun,
+        turn: SpeakerChange | None,
     ) -> list[AnyEvent]:
         assert window.llr is not None
         assert speech.voice is not None
-        state, found, signal = self._next(terms, evidence, speech.speech_s, turn)
-        named = terms.voices.names[found.speaker] if terms.claimed or state == "match" else None
+        state, found, signal = self._next(settings, evidence, speech.speech_s, turn)
+        named = (
+            settings.voices.names[found.speaker] if settings.claimed or state == "match" else None
+        )
         if state == "match":
             speech.voice.name = named
-        config, before = terms.decisions, self._standing
+        config, before = settings.decisions, self._standing
         if before is not None and before.state == "match":
             self._match += seen.position - before.position
-        llr = float(terms.voices.by_speaker(window.llr[0])[found.speaker])
+        llr = float(settings.voices.by_speaker(window.llr[0])[found.speaker])
         self._standing = _Standing(state, named, llr, config, seen.end, seen.position)
         said = found.anybody if signal in ("reject", "nobody") else found.evidence
-        both = alike(config, found, terms.voices.names)
+        both = alike(config, found, settings.voices.names)
         reason, t = words(config, signal, said, speech.speech_s, both), seconds(seen.end)
         since = t if turn is None else seconds(turn.at)
         decision = Decision(

@@ -14,100 +14,23 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
-import math
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.alarms import Evidence
 from engine.errors import BundleError
 from engine.format import unit
+from engine.model.manifest import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
 
-MANIFEST_FILE = "manifest.json"
-MODEL_FILE = "model.onnx"
-COHORT_FILE = "cohort.npy"
 UNIT_TOLERANCE = 5e-3  # a float16 row of 192 numbers has its norm to about 5e-4
 
 Float32 = NDArray[np.float32]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Figures = dict[str, Any]
-
-
-class Normalisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """AS-norm: scores relative to the ``top`` nearest cohort speakers of either side."""
-
-    method: Literal["as-norm"] = "as-norm"
-    top: Count
-
-
-class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """From score and net speech to a natural-log likelihood ratio.
-
-    With ``g = 1 / sqrt((1 + h / enrol_s) (1 + h / test_s))``, ``h = half_speech_s``,
-
-        llr = (slope[0] + slope[1] g) norm + (cosine[0] + cosine[1] g) cosine
-              + offset[0] + offset[1] g + offset[2] g^2
-
-    ``engine.scoring.scorer`` says where the form comes from. ``g`` lies between 0 and 1 and both
-    slopes are linear in it: that neither is negative at either end, and that they do not
-    vanish together, makes the ratio rise with the score whatever the durations.
-    """
-
-    half_speech_s: Positive
-    slope: tuple[float, float]
-    offset: tuple[float, float, float]
-    cosine: tuple[float, float] = (0.0, 0.0)
-    fitted: Figures = {}
-    evidence: Evidence | None = None
-
-    def __post_init__(self) -> None:
-        ends = [(c[0], c[0] + c[1]) for c in (self.slope, self.cosine)]
-        if min(min(end) for end in ends) < 0 or min(map(sum, zip(*ends, strict=True))) <= 0:
-            raise ValueError("calibration: the ratio must rise with the score at every duration")
-        if not all(map(math.isfinite, (*self.slope, *self.offset, *self.cosine))):
-            raise ValueError("calibration: every coefficient must be finite")
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``manifest.json`` holds; a key it does not know is an error. Durations in seconds."""
-
-    format: Literal[1] = 1
-    name: Annotated[str, msgspec.Meta(min_length=1)]
-    version: str
-    licence: str
-    source: str
-    architecture: Figures
-    front_end: Figures
-    sha256: dict[str, str] = {}
-    sample_rate_hz: Literal[16000] = 16000  # as engine.format.SAMPLE_RATE_HZ
-    embedding_size: Count = 192
-    window_s: tuple[Positive, ...] = (2.0, 3.0, 4.0, 5.0)
-    min_window_s: Positive = 0.5
-    max_window_s: Positive = 20.0
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    calibration: Calibration | None = None
-    normalisation: Normalisation | None = None
-    parity: Figures = {}
-    evaluation: Figures = {}
-    training: Figures = {}
-
-    def __post_init__(self) -> None:
-        if self.min_window_s > self.max_window_s:
-            raise ValueError("min_window_s is longer than max_window_s")
-        if any(not self.min_window_s <= w <= self.max_window_s for w in self.window_s):
-            raise ValueError("window_s leaves the range from min_window_s to max_window_s")
-
-    @property
-    def model_sha256(self) -> str:
-        """The digest of the graph, which :func:`load_bundle` has checked."""
-        return self.sha256[MODEL_FILE]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import BundleError
-from engine.model.bundle import Bundle, Calibration
+from engine.model.bundle import Bundle
+from engine.model.manifest import Calibration
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]

@@ -30,8 +30,8 @@ class GateConfig:
             raise ValueError("the gate needs open_frames >= 1 and close_frames >= padding_frames")
 
 
-class Verdict(NamedTuple):
-    """What is known of the frames up to ``end`` since the last verdict.
+class FrameSpan(NamedTuple):
+    """What is known of the frames up to ``end`` since the last frame_span.
 
     ``kind`` is ``speech`` or ``silence``; ``started`` and ``ended`` mark the edges of a
     span. Frames are counted from the start of the stream; ``start`` is included, ``end``
@@ -46,12 +46,12 @@ class Verdict(NamedTuple):
 
 
 class Gate:
-    """One stream's gate. Verdicts are contiguous and cover every frame exactly once."""
+    """One stream's gate. Spans of frames are contiguous and cover every frame exactly once."""
 
     def __init__(self, config: GateConfig | None = None) -> None:
         self._config = config or GateConfig()
         self._frame = 0  # frames fed
-        self._told = 0  # frames covered by verdicts
+        self._told = 0  # frames covered by frame_spans
         self._run = 0  # consecutive frames that speak for a change of state
         self.open = False
 
@@ -60,14 +60,14 @@ class Gate:
         """Whether the last frame was silence amid silence."""
         return not self.open and not self._run
 
-    def feed(self, probabilities: Iterable[float]) -> Iterator[Verdict]:
-        """Verdicts that these frames settle, in order."""
+    def feed(self, probabilities: Iterable[float]) -> Iterator[FrameSpan]:
+        """Spans of frames that these frames settle, in order."""
         for probability in probabilities:
             self._frame += 1
             yield from self._step(float(probability))
 
-    def flush(self) -> Iterator[Verdict]:
-        """End of the stream: verdicts on the frames still undecided."""
+    def flush(self) -> Iterator[FrameSpan]:
+        """End of the stream: frame_spans on the frames still undecided."""
         if self.open:
             speech_end = max(self._frame - self._run + self._config.padding_frames, self._told)
             yield self._tell("speech", min(speech_end, self._frame), ended=True)
@@ -76,7 +76,7 @@ class Gate:
             yield self._tell("silence", self._frame)
         self._run = 0
 
-    def _step(self, probability: float) -> Iterator[Verdict]:
+    def _step(self, probability: float) -> Iterator[FrameSpan]:
         config = self._config
         if not self.open:
             self._run = self._run + 1 if probability >= config.open_probability else 0
@@ -105,7 +105,7 @@ class Gate:
         *,
         started: bool = False,
         ended: bool = False,
-    ) -> Verdict:
-        verdict = Verdict(kind, self._told, end, started, ended)
+    ) -> FrameSpan:
+        frame_span = FrameSpan(kind, self._told, end, started, ended)
         self._told = end
-        return verdict
+        return frame_span

@@ -1,7 +1,7 @@
-"""PCM in, stretches of speech and of silence out: what sessions and enrolments share.
+"""PCM in, spans of speech and of silence out: what sessions and enrolments share.
 
 The detector runs elsewhere: frames go out as jobs, one at a time because its state is
-recurrent, and what the gate makes of the answers comes back as stretches of sound.
+recurrent, and what the gate makes of the answers comes back as spans of sound.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio.buffer import Tape
+from engine.audio.buffer import AudioBuffer
 from engine.audio.pcm import PcmDecoder
 from engine.format import FRAME_SAMPLES
 from engine.jobs import VadJob, VadResult, VadState
-from engine.speech.gate import Gate, GateConfig, Verdict
+from engine.speech.gate import FrameSpan, Gate, GateConfig
 
 Float32 = NDArray[np.float32]
 
@@ -28,10 +28,10 @@ FRAMES_IN_SILENCE = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
+class Span:
     """Sound that is all speech or all silence, from media sample ``start`` to ``end``.
 
-    ``started`` and ``ended`` mark the first and the last stretch of a span of speech; the
+    ``started`` and ``ended`` mark the first and the last span of a span of speech; the
     last may be empty.
     """
 
@@ -43,15 +43,15 @@ class Stretch:
     ended: bool = False
 
 
-class Listener:
-    """One stream's ear. Stretches cover it without gaps and never cross a multiple of ``period``.
+class Segmenter:
+    """One stream's ear. Spans cover it without gaps and never cross a multiple of ``period``.
 
     How silence or speech without an edge is divided otherwise depends on the chunking.
     """
 
     def __init__(self, decoder: PcmDecoder, gate: GateConfig, *, period: int) -> None:
         self._decoder, self._gate, self._period = decoder, Gate(gate), period
-        self._tape = Tape()
+        self._buffer = AudioBuffer()
         self._framed = 0  # samples given out for detection
         self._vad_state = VadState.initial(1)
         self._detecting: int | None = None  # number of the job under way
@@ -60,12 +60,12 @@ class Listener:
     @property
     def received(self) -> int:
         """Samples at 16 kHz so far."""
-        return self._tape.end
+        return self._buffer.end
 
     @property
     def ruled(self) -> int:
-        """Samples that stretches have covered."""
-        return self._tape.start
+        """Samples that spans have covered."""
+        return self._buffer.start
 
     @property
     def waiting(self) -> bool:
@@ -77,13 +77,13 @@ class Listener:
         if self._eof:
             raise RuntimeError("the stream has ended: no sound can follow")
         samples = self._decoder.feed(data)
-        self._tape.append(samples)
+        self._buffer.append(samples)
         return samples
 
-    def receive_eof(self) -> Iterator[Stretch]:
+    def receive_eof(self) -> Iterator[Span]:
         """No more sound; what the gate still held, if no detection is left to do."""
         if not self._eof:
-            self._tape.append(self._decoder.flush())
+            self._buffer.append(self._decoder.flush())
             self._eof = True
             yield from self._close()
 
@@ -93,7 +93,7 @@ class Listener:
         if self._detecting is not None or not count:
             return None
         start, end = self._framed, min(self._framed + count * FRAME_SAMPLES, self.received)
-        frames = self._tape.slice(start, end)
+        frames = self._buffer.slice(start, end)
         if len(frames) < count * FRAME_SAMPLES:  # the last frame of the stream is filled up
             frames = np.concatenate([frames, np.zeros(count * FRAME_SAMPLES - len(frames), "f4")])
         self._framed, self._detecting = start + count * FRAME_SAMPLES, number
@@ -103,10 +103,10 @@ class Listener:
         """Whether this job is the one under way."""
         return number == self._detecting
 
-    def receive_result(self, result: VadResult) -> Iterator[Stretch]:
+    def receive_result(self, result: VadResult) -> Iterator[Span]:
         """The answer to the job: what can now be told apart."""
         self._detecting, self._vad_state = None, result.state
-        yield from self._stretches(self._gate.feed(result.probabilities.tolist()))
+        yield from self._spans(self._gate.feed(result.probabilities.tolist()))
         if self._eof:
             yield from self._close()
 
@@ -118,42 +118,42 @@ class Listener:
         ready = rest // FRAME_SAMPLES
         return ready if ready >= FRAMES_IN_SILENCE or not self._gate.quiet else 0
 
-    def _close(self) -> Iterator[Stretch]:
+    def _close(self) -> Iterator[Span]:
         if not self.waiting and not self.finished:
             self.finished = True
-            yield from self._stretches(self._gate.flush())
+            yield from self._spans(self._gate.flush())
 
-    def _stretches(self, verdicts: Iterable[Verdict]) -> Iterator[Stretch]:
-        for verdict in _joined(verdicts):
+    def _spans(self, frame_spans: Iterable[FrameSpan]) -> Iterator[Span]:
+        for frame_span in _joined(frame_spans):
             # Not beyond the sound, where the last frame was filled up.
-            start = min(verdict.start * FRAME_SAMPLES, self.received)
-            end = min(verdict.end * FRAME_SAMPLES, self.received)
+            start = min(frame_span.start * FRAME_SAMPLES, self.received)
+            end = min(frame_span.end * FRAME_SAMPLES, self.received)
             first = -(-(start + 1) // self._period) * self._period
             edges = [start, *range(first, end, self._period), end]
             for a, b in pairwise(edges):
-                yield Stretch(
-                    verdict.kind == "speech",
+                yield Span(
+                    frame_span.kind == "speech",
                     a,
                     b,
-                    self._tape.slice(a, b),
-                    verdict.started and a == start,
-                    verdict.ended and b == end,
+                    self._buffer.slice(a, b),
+                    frame_span.started and a == start,
+                    frame_span.ended and b == end,
                 )
-            self._tape.forget(end)
+            self._buffer.forget(end)
 
 
-def _joined(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
-    """Runs of verdicts alike as one, to be handled at once; those at an edge stay as they are."""
-    run: Verdict | None = None
-    for verdict in verdicts:
-        edge = verdict.started or verdict.ended
-        if run is not None and (edge or run.kind != verdict.kind):
+def _joined(frame_spans: Iterable[FrameSpan]) -> Iterator[FrameSpan]:
+    """Joins neighbours of one kind, to be handled at once; those at an edge stay as they are."""
+    run: FrameSpan | None = None
+    for frame_span in frame_spans:
+        edge = frame_span.started or frame_span.ended
+        if run is not None and (edge or run.kind != frame_span.kind):
             yield run
             run = None
         if edge:
-            yield verdict
+            yield frame_span
         else:
-            start = verdict.start if run is None else run.start
-            run = Verdict(verdict.kind, start, verdict.end)
+            start = frame_span.start if run is None else run.start
+            run = FrameSpan(frame_span.kind, start, frame_span.end)
     if run is not None:
         yield run

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio.buffer import Tape
+from engine.audio.buffer import AudioBuffer
 from engine.format import SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
@@ -60,7 +60,7 @@ class Windows:
         self._length = round(config.window_s * SAMPLE_RATE_HZ)
         self._hop = round(config.hop_s * SAMPLE_RATE_HZ)
         self._first = self._next = round(config.first_s * SAMPLE_RATE_HZ)
-        self._speech = Tape()  # indexed by net speech
+        self._speech = AudioBuffer()  # indexed by net speech
         self._runs: deque[tuple[int, int]] = deque()  # (position, media) where sound is unbroken
         self._media = 0  # just past the last sample pushed
 

@@ -19,8 +19,9 @@ import numpy as np
 
 from engine.decisions.config import DecisionConfig
 from engine.errors import VoxwatchError
-from engine.model.bundle import MODEL_FILE, load_bundle
+from engine.model.bundle import load_bundle
 from engine.model.encoder import ProviderChoice
+from engine.model.manifest import MODEL_FILE
 from models.benchmark.change_tables import changes_table, rttm_table
 from models.benchmark.curves import curve_table, equal_error_threshold, sweep_variants
 from models.benchmark.engine import EngineUnderTest

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from engine.decisions.alarms import Alarm
-from engine.decisions.changes import Parts
+from engine.decisions.change_detector import ChangeScores
+from engine.model.manifest import AlarmFigures
 
 AFTER_S = (2.0, 5.0)  # most of a window is the other voice's by then
 BUDGETS = (1.0, 5.0, 20.0, 60.0)  # false alarms an hour, for the record
@@ -40,13 +40,13 @@ class Trace:
     """
 
     source: str
-    parts: tuple[Parts, ...]
+    parts: tuple[ChangeScores, ...]
     after_s: Float64
     matched: NDArray[np.bool_]
 
 
-def fit_alarm(traces: Sequence[Trace], terms: Sequence[str]) -> Alarm:
-    """An alarm that uses some of the terms, which are ``engine.decisions.changes.Parts``."""
+def fit_alarm(traces: Sequence[Trace], terms: Sequence[str]) -> AlarmFigures:
+    """An alarm that uses some of the terms, which are fields of :class:`ChangeScores`."""
     weights = _weights(traces, terms)
     bare = _alarm(weights, terms, 0.0, 1.0)
     hours, counts = false_alarms(traces, bare)
@@ -58,9 +58,9 @@ def fit_alarm(traces: Sequence[Trace], terms: Sequence[str]) -> Alarm:
     return _alarm(weights, terms, float(level), max(-float(fall), 0.05))
 
 
-def _alarm(weights: Float64, terms: Sequence[str], log_rate: float, decay: float) -> Alarm:
+def _alarm(weights: Float64, terms: Sequence[str], log_rate: float, decay: float) -> AlarmFigures:
     given = dict(zip(terms, (float(w) for w in weights), strict=False))
-    return Alarm(
+    return AlarmFigures(
         claim=given.get("claim", 0.0),
         voice=given.get("voice", 0.0),
         offset=float(weights[-1]),
@@ -108,12 +108,12 @@ def _own(trace: Trace) -> NDArray[np.bool_]:
     return np.asarray((trace.after_s <= 0) & trace.matched, np.bool_)
 
 
-def _steps(trace: Trace, alarm: Alarm) -> Float64:
+def _steps(trace: Trace, alarm: AlarmFigures) -> Float64:
     """What each window adds to the CUSUM, be it negative."""
     return np.array([parts.step(alarm) for parts in trace.parts])
 
 
-def false_alarms(traces: Sequence[Trace], alarm: Alarm) -> tuple[float, Float64]:
+def false_alarms(traces: Sequence[Trace], alarm: AlarmFigures) -> tuple[float, Float64]:
     """Hours of matched speech before any takeover, and the alarms there at each of ``HEIGHTS``.
 
     After an alarm the CUSUM begins again, as it does in a stream.
@@ -131,7 +131,9 @@ def false_alarms(traces: Sequence[Trace], alarm: Alarm) -> tuple[float, Float64]
     return seconds / 3600, counts
 
 
-def cross_fitted(traces: Sequence[Trace], terms: Sequence[str], fold: Sequence[int]) -> list[Alarm]:
+def cross_fitted(
+    traces: Sequence[Trace], terms: Sequence[str], fold: Sequence[int]
+) -> list[AlarmFigures]:
     """For each trace the alarm fitted on those of other folds."""
     fitted = {
         one: fit_alarm([t for t, f in zip(traces, fold, strict=True) if f != one], terms)
@@ -141,7 +143,7 @@ def cross_fitted(traces: Sequence[Trace], terms: Sequence[str], fold: Sequence[i
 
 
 def delays(
-    traces: Sequence[Trace], alarms: Alarm | Sequence[Alarm], per_hour: float
+    traces: Sequence[Trace], alarms: AlarmFigures | Sequence[AlarmFigures], per_hour: float
 ) -> dict[str, Any]:
     """Seconds from the takeover to the alarm, of streams that were matched until then.
 
@@ -150,7 +152,7 @@ def delays(
     Streams that end without one count as later than any: ``p95`` is ``None`` where they are
     that many. ``early`` is the share with an alarm before, ``hours`` what that was seen in.
     """
-    each = [alarms] * len(traces) if isinstance(alarms, Alarm) else alarms
+    each = [alarms] * len(traces) if isinstance(alarms, AlarmFigures) else alarms
     found, early = [], 0
     hours, _ = false_alarms(traces, each[0])
     for trace, alarm in zip(traces, each, strict=True):

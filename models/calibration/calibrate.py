@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 from engine.errors import VoxwatchError
 from engine.format import SAMPLE_RATE_HZ, unit
-from engine.model.bundle import Bundle, Normalisation, check_output, load_bundle, write_bundle
+from engine.model.bundle import Bundle, check_output, load_bundle, write_bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
+from engine.model.manifest import Normalisation
 from engine.scoring.scorer import as_norm, cohort_stats
 from models.calibration import ratio_fit
 from models.calibration.heldout_trials import (

@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from engine.decisions.alarms import Evidence
-from engine.decisions.changes import Lead, Parts, Watch
-from engine.decisions.run import Run
+from engine.decisions.change_detector import ChangeDetector, ChangeScores, LeadingSpeaker
+from engine.decisions.evidence import Evidence
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder
+from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import Scorer, Sides
 from models.calibration.alarm_fit import BUDGETS, Trace, cross_fitted, delays, fit_alarm
 from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError
@@ -74,7 +74,7 @@ class Trial:
 
 def runs(scorer: Scorer, stream: Stream) -> list[tuple[float, Sides]]:
     """The run after each window of the whole stream, as if nobody took over."""
-    run, found = Run(stream.seen[0].position - stream.seen[0].samples), []
+    run, found = Evidence(stream.seen[0].position - stream.seen[0].samples), []
     for seen in stream.seen:
         embedding = run.add(seen.embedding, seen.position, seen.samples)
         speech_s = run.samples / SAMPLE_RATE_HZ
@@ -181,12 +181,12 @@ def traces(scorer: Scorer, streams: Sequence[Stream], slope: float, offset: floa
     """What the live watch measures on each stream, with its speaker as the one who is meant."""
     found = []
     for stream in streams:
-        watch = Watch(scorer, Evidence(), 0)
-        parts: list[Parts] = []
+        watch = ChangeDetector(scorer, DecisionFigures(), 0)
+        parts: list[ChangeScores] = []
         after_s: list[float] = []
         matched: list[bool] = []
         for seen, (speech_s, sides) in zip(stream.seen, runs(scorer, stream), strict=True):
-            lead = Lead(_llr(scorer, stream.talk.enrolled, seen.sides), True)
+            lead = LeadingSpeaker(_llr(scorer, stream.talk.enrolled, seen.sides), True)
             measured = watch.measure(seen, lead)
             watch.add(seen, sides, speech_s * SAMPLE_RATE_HZ)
             if measured is not None:
@@ -240,7 +240,7 @@ def fit_evidence(
 
 def evidence_of(
     scorer: Scorer, said: Sequence[Talk], heard: Sequence[Stream], seed: int
-) -> Evidence:
+) -> DecisionFigures:
     """The figures that fit these streams, and how well."""
     tried = trials(scorer, heard, said, seed)
     slope, offset = fit_affine(tried)
@@ -251,7 +251,7 @@ def evidence_of(
     folds = _folds(speakers, seed)
     fold = [int(folds[stream.talk.speaker]) for stream in heard]
     unseen = {name: cross_fitted(measured, terms, fold) for name, terms in ALARM_TERMS.items()}
-    return Evidence(
+    return DecisionFigures(
         slope=slope,
         offset=offset,
         takeover=alarms["takeover"],

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.decisions.changes import Seen
+from engine.decisions.change_detector import EmbeddedWindow
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.encoder import Encoder, embed_speech
 from engine.scoring.scorer import Scorer, Sides
@@ -59,10 +59,10 @@ class Stream:
 
     talk: Talk
     taken: int
-    seen: tuple[Seen, ...]
+    seen: tuple[EmbeddedWindow, ...]
 
     @property
-    def own(self) -> tuple[Seen, ...]:
+    def own(self) -> tuple[EmbeddedWindow, ...]:
         """Windows without the stranger."""
         return tuple(seen for seen in self.seen if seen.position <= self.taken)
 
@@ -115,7 +115,7 @@ def streams(
     return found
 
 
-def _windows(sound: Float32, encoder: Encoder, scorer: Scorer) -> Iterator[Seen]:
+def _windows(sound: Float32, encoder: Encoder, scorer: Scorer) -> Iterator[EmbeddedWindow]:
     windows = list(Windows(WindowConfig()).push(0, sound))
     embeddings: list[Float32] = []
     while len(embeddings) < len(windows):
@@ -125,7 +125,7 @@ def _windows(sound: Float32, encoder: Encoder, scorer: Scorer) -> Iterator[Seen]
     for window, embedding in zip(windows, embeddings, strict=True):
         samples = len(window.samples)
         sides = scorer.sides(embedding[None], samples / SAMPLE_RATE_HZ)
-        yield Seen(window.start, window.end, window.position, samples, sides, window.runs)
+        yield EmbeddedWindow(window.start, window.end, window.position, samples, sides, window.runs)
 
 
 def rivals(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:

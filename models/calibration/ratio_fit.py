@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from engine.model.bundle import Calibration
+from engine.model.manifest import Calibration
 from engine.scoring.scorer import llr, speech_gain
 from models.calibration.heldout_trials import WHOLE
 from models.metrics import measure

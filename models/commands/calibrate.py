@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.model.bundle import Manifest
+from engine.model.manifest import Manifest
 from models.commands.options import ProviderOption
 
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from engine.errors import VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
-from engine.model.bundle import MODEL_FILE, Bundle, load_bundle
+from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
+from engine.model.manifest import MODEL_FILE
 from engine.scoring.scorer import Scorer, Scores
 from models.evaluation.embeddings import (
     FULL,

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from engine.audio.files import MAX_CLIPPED, Audio, read_audio
 from engine.errors import AudioError, VoxwatchError
 from engine.format import SAMPLE_RATE_HZ, unit
-from engine.model.bundle import Bundle, Manifest
+from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
+from engine.model.manifest import Manifest
 from engine.scoring.scorer import Score, Scorer, posterior
 from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
 from engine.speech.vad import SileroVad

@@ -29,7 +29,8 @@ from torch import nn
 
 from engine.errors import VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
-from engine.model.bundle import Bundle, Manifest, check_output, write_bundle
+from engine.model.bundle import Bundle, check_output, write_bundle
+from engine.model.manifest import Manifest
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.inference import NetworkInference, WaveformEncoder
 from models.network.next_tdnn import NeXtTDNN

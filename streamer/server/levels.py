@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from engine.audio.quality import Meter
+from engine.audio.quality import PeakMeter
 from engine.session import Session
 from streamer.server.hub import Hub
 from streamer.server.outbox import Message
@@ -27,7 +27,7 @@ class Levels:
         if not len(self._hub) or not self._hub.wants_levels(self._stream):
             self._session.meter = None
         elif meter is None:
-            self._session.meter = Meter()
+            self._session.meter = PeakMeter()
         elif (now := time.monotonic()) - self._published_at >= LEAST_STEPS * STEP_S * 0.9:
             self._published_at = now
             if peaks := meter.take():

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
-from engine.model.bundle import Bundle, Calibration, Manifest
+from engine.model.bundle import Bundle
+from engine.model.manifest import Calibration, Manifest
 from engine.scoring.scorer import Scorer
 
 SIZE = 32

@@ -18,8 +18,9 @@ from engine.errors import BundleError
 from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
-from engine.model.bundle import Bundle, Calibration, Manifest, load_bundle
+from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder
+from engine.model.manifest import Calibration, Manifest
 from engine.scoring.scorer import Scorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.serving.inference import answer_one, settle

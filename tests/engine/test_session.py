@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import Meter
+from engine.audio.quality import PeakMeter
 from engine.decisions.config import DecisionConfig
 from engine.errors import AudioError, BundleError
 from engine.events import (
@@ -31,7 +31,8 @@ from engine.events import (
     Vad,
 )
 from engine.format import SAMPLE_RATE_HZ, Encoding
-from engine.model.bundle import Bundle, Calibration, Manifest
+from engine.model.bundle import Bundle
+from engine.model.manifest import Calibration, Manifest
 from engine.scoring.scorer import Scorer, Sides
 from engine.session import (
     EmbedJob,
@@ -420,15 +421,15 @@ def test_memory_does_not_grow_with_the_stream() -> None:
     session = Session(SCORER, enrolled("anna"))
     for _ in range(40):
         run_open(session, pcm((0.2, 3.0)))
-    held = session._pipeline._listener._tape, session._windows._speech
-    assert sum(tape._buffer.nbytes for tape in held) < 1e6
+    held = session._pipeline._segmenter._buffer, session._windows._speech
+    assert sum(buffer._buffer.nbytes for buffer in held) < 1e6
     assert not session._pipeline._items
     assert not session._pipeline._answers
 
 
 def test_the_meter_changes_nothing_that_is_said() -> None:
     plain, metered = Session(SCORER, {}), Session(SCORER, {})
-    metered.meter = Meter()
+    metered.meter = PeakMeter()
     assert msgspec.to_builtins(run(metered, [SHORT])) == msgspec.to_builtins(run(plain, [SHORT]))
     peaks = metered.meter.take()
     assert len(peaks) == 125

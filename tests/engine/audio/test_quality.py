@@ -1,4 +1,4 @@
-"""Quality figures: known levels and noises, and the same for any cutting."""
+"""Quality quality_figures: known levels and noises, and the same for any cutting."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from engine.audio.quality import (
     BLOCK_SAMPLES,
     HELD_PEAKS,
     LEAST_BLOCKS,
-    Gauge,
-    Meter,
-    Tally,
-    figures,
-    tally,
+    LevelSums,
+    PeakMeter,
+    QualityMeter,
+    level_sums,
+    quality_figures,
 )
 
 
@@ -28,53 +28,57 @@ def noise(level: float, samples: int, seed: int = 0) -> np.ndarray:
 
 
 def test_levels_are_those_of_speech_where_there_is_any() -> None:
-    speech = tally(np.full(16_000, 0.5, np.float32), speech=True)
-    other = tally(np.full(16_000, 0.05, np.float32), speech=False)
-    assert figures(speech + other).level_dbfs == pytest.approx(-6.0, abs=0.05)
-    assert figures(other).level_dbfs == pytest.approx(-26.0, abs=0.05)
-    assert figures(tally(np.zeros(16_000, np.float32), speech=False)).level_dbfs is None
+    speech = level_sums(np.full(16_000, 0.5, np.float32), speech=True)
+    other = level_sums(np.full(16_000, 0.05, np.float32), speech=False)
+    assert quality_figures(speech + other).level_dbfs == pytest.approx(-6.0, abs=0.05)
+    assert quality_figures(other).level_dbfs == pytest.approx(-26.0, abs=0.05)
+    assert (
+        quality_figures(level_sums(np.zeros(16_000, np.float32), speech=False)).level_dbfs is None
+    )
 
 
 @pytest.mark.parametrize("snr_db", [0, 5, 10, 20, 40])
 def test_the_snr_is_that_of_known_noise(snr_db: int) -> None:
     background = 0.1 * 10 ** (-snr_db / 20)
     speech = noise(0.1, 64_000) + noise(background, 64_000, 1)
-    sound = tally(speech, speech=True) + tally(noise(background, 64_000, 2), speech=False)
-    assert figures(sound).snr_db == pytest.approx(snr_db, abs=1.5)
-    assert ("noisy" in figures(sound).problems) == (snr_db < 9)
+    sound = level_sums(speech, speech=True) + level_sums(noise(background, 64_000, 2), speech=False)
+    assert quality_figures(sound).snr_db == pytest.approx(snr_db, abs=1.5)
+    assert ("noisy" in quality_figures(sound).problems) == (snr_db < 9)
 
 
 def test_speech_that_the_detector_missed_is_not_noise() -> None:
-    speech = tally(noise(0.1, 32_000), speech=True)
+    speech = level_sums(noise(0.1, 32_000), speech=True)
     pause = np.concatenate([noise(0.1, 4096, 1), noise(0.001, 6144, 2)])
-    assert figures(speech + tally(pause, speech=False)).snr_db == pytest.approx(40, abs=2)
+    assert quality_figures(speech + level_sums(pause, speech=False)).snr_db == pytest.approx(
+        40, abs=2
+    )
 
 
 def test_noise_that_was_hardly_heard_is_not_known() -> None:
-    speech = tally(noise(0.1, 32_000), speech=True)
+    speech = level_sums(noise(0.1, 32_000), speech=True)
     pause = noise(0.001, (LEAST_BLOCKS - 1) * BLOCK_SAMPLES)
-    assert figures(speech + tally(pause, speech=False)).snr_db is None
+    assert quality_figures(speech + level_sums(pause, speech=False)).snr_db is None
 
 
 def test_clipping_is_the_share_at_full_scale() -> None:
     samples = np.concatenate([np.full(980, 0.3), np.full(12, 1.0), np.full(8, -1.0)])
-    found = figures(tally(samples.astype(np.float32), speech=True))
+    found = quality_figures(level_sums(samples.astype(np.float32), speech=True))
     assert found.clipped == 0.02
     assert found.problems == ("clipped",)
-    assert figures(tally(samples[:985].astype(np.float32), speech=True)).problems == ()
+    assert quality_figures(level_sums(samples[:985].astype(np.float32), speech=True)).problems == ()
 
 
 @pytest.mark.parametrize(
     ("sound", "problems"),
     [
-        (Tally(), ("no-speech",)),
-        (tally(noise(0.05, 16_000), speech=False), ("no-speech",)),
-        (tally(noise(0.001, 16_000), speech=True), ("quiet",)),
-        (tally(noise(0.05, 16_000), speech=True), ()),
+        (LevelSums(), ("no-speech",)),
+        (level_sums(noise(0.05, 16_000), speech=False), ("no-speech",)),
+        (level_sums(noise(0.001, 16_000), speech=True), ("quiet",)),
+        (level_sums(noise(0.05, 16_000), speech=True), ()),
     ],
 )
-def test_problems_are_named(sound: Tally, problems: tuple[str, ...]) -> None:
-    assert figures(sound).problems == problems
+def test_problems_are_named(sound: LevelSums, problems: tuple[str, ...]) -> None:
+    assert quality_figures(sound).problems == problems
 
 
 @given(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=12))
@@ -82,20 +86,23 @@ def test_cutting_changes_no_figure(pieces: list[tuple[int, bool]]) -> None:
     whole, parts = [], []
     for seed, (blocks, speech) in enumerate(pieces):
         samples = noise(0.07, blocks * BLOCK_SAMPLES, seed)
-        whole.append(tally(samples, speech=speech))
+        whole.append(level_sums(samples, speech=speech))
         cut = BLOCK_SAMPLES * (blocks // 3)
-        parts += [tally(samples[:cut], speech=speech), tally(samples[cut:], speech=speech)]
-    assert figures(reduce(add, whole)) == figures(reduce(add, reversed(parts)))
+        parts += [
+            level_sums(samples[:cut], speech=speech),
+            level_sums(samples[cut:], speech=speech),
+        ]
+    assert quality_figures(reduce(add, whole)) == quality_figures(reduce(add, reversed(parts)))
 
 
 def test_a_period_without_a_pause_is_measured_against_the_last_pause() -> None:
-    gauge = Gauge()
-    gauge.add(noise(0.1, 16_000), speech=True)
-    assert gauge.take().snr_db is None
-    gauge.add(noise(0.01, 16_000), speech=False)
-    gauge.take()
-    gauge.add(noise(0.1, 16_000), speech=True)
-    found = gauge.take()
+    meter = QualityMeter()
+    meter.add(noise(0.1, 16_000), speech=True)
+    assert meter.take().snr_db is None
+    meter.add(noise(0.01, 16_000), speech=False)
+    meter.take()
+    meter.add(noise(0.1, 16_000), speech=True)
+    found = meter.take()
     assert found.snr_db == pytest.approx(20, abs=1.5)
     assert found.speech_share == 1.0
 
@@ -103,7 +110,7 @@ def test_a_period_without_a_pause_is_measured_against_the_last_pause() -> None:
 @given(st.lists(st.integers(0, 900), max_size=12))
 def test_peaks_of_any_pieces_are_the_same(sizes: list[int]) -> None:
     samples = noise(0.3, sum(sizes))
-    whole, meter = Meter(), Meter()
+    whole, meter = PeakMeter(), PeakMeter()
     whole.add(samples)
     for start, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
         meter.add(samples[start : start + size])
@@ -114,13 +121,13 @@ def test_peaks_of_any_pieces_are_the_same(sizes: list[int]) -> None:
 
 
 def test_peaks_lie_between_0_and_127() -> None:
-    meter = Meter()
+    meter = PeakMeter()
     meter.add(np.repeat(np.array([0, -0.5, 1.4], np.float32), 320))
     assert meter.take() == [0, 64, 127]
 
 
 def test_peaks_that_nobody_takes_do_not_pile_up() -> None:
-    meter = Meter()
+    meter = PeakMeter()
     for _ in range(30):
         meter.add(np.zeros(16_000, np.float32))
     assert len(meter.take()) == HELD_PEAKS

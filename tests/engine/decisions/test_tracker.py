@@ -1,4 +1,4 @@
-"""The judge: many speakers at once are scored as each alone, and states lapse."""
+"""The tracker: many speakers at once are scored as each alone, and states lapse."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.decisions.changes import Seen
+from engine.decisions.change_detector import EmbeddedWindow
 from engine.decisions.config import DecisionConfig
-from engine.decisions.tracker import Judge, Terms, Voices
+from engine.decisions.tracker import Tracker, TrackerSettings
 from engine.events import AnyEvent, Change, Decision, Score
-from engine.model.bundle import Bundle, Calibration, Manifest, Normalisation
+from engine.model.bundle import Bundle
+from engine.model.manifest import Calibration, Manifest, Normalisation
+from engine.scoring.identify import EnrolledVoices
 from engine.scoring.scorer import Scorer, Sides
 
 SIZE = 16
@@ -41,19 +43,19 @@ ENROLLED = {
 }
 
 
-def terms(voiceprints: dict[str, Sides], *, claimed: bool) -> Terms:
-    return Terms(Voices(voiceprints), claimed, DecisionConfig())
+def settings(voiceprints: dict[str, Sides], *, claimed: bool) -> TrackerSettings:
+    return TrackerSettings(EnrolledVoices(voiceprints), claimed, DecisionConfig())
 
 
-def seen(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> Seen:
+def seen(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
     position, samples = round(position_s * 16_000), round(window_s * 16_000)
     sides = SCORER.sides(embedding[None], window_s)
     start = position - samples
-    return Seen(start, position, position, samples, sides, ((0, 0),))
+    return EmbeddedWindow(start, position, position, samples, sides, ((0, 0),))
 
 
-def scores(window: Seen, asked: Terms) -> list[Score]:
-    return [e for e in Judge(SCORER, 0.5).hear(window, asked) if isinstance(e, Score)]
+def scores(window: EmbeddedWindow, asked: TrackerSettings) -> list[Score]:
+    return [e for e in Tracker(SCORER, 0.5).hear(window, asked) if isinstance(e, Score)]
 
 
 @pytest.mark.parametrize("row", range(6))
@@ -61,52 +63,52 @@ def test_speakers_are_scored_together_as_each_alone(row: int) -> None:
     window = seen(
         (VOICES[row] + 0.1 * VOICES[0]) / np.linalg.norm(VOICES[row] + 0.1 * VOICES[0]), 5
     )
-    together = scores(window, terms(ENROLLED, claimed=True))
+    together = scores(window, settings(ENROLLED, claimed=True))
     assert [s.speaker for s in together] == ["anna", "berta", "carla"]
     for score in together:
-        (alone,) = scores(window, terms({score.speaker: ENROLLED[score.speaker]}, claimed=True))
+        (alone,) = scores(window, settings({score.speaker: ENROLLED[score.speaker]}, claimed=True))
         assert score.llr == pytest.approx(alone.llr, abs=1e-6)
         assert score.norm == pytest.approx(alone.norm, abs=1e-6)
         nearest = (ENROLLED[score.speaker].embeddings @ window.sides.embeddings[0]).max()
         assert score.cosine == pytest.approx(nearest, abs=1e-6)
-    (best,) = scores(window, terms(ENROLLED, claimed=False))
+    (best,) = scores(window, settings(ENROLLED, claimed=False))
     ranked = sorted(together, key=lambda s: -s.llr)
     assert (best.speaker, best.runner_up) == (ranked[0].speaker, ranked[1].speaker)
 
 
 def test_a_lapse_is_told_once_and_only_of_something_known() -> None:
-    judge, asked = Judge(SCORER, 0.5), terms({"carla": ENROLLED["carla"]}, claimed=True)
-    assert judge.lapse(1.0, 0.0, "why", asked) == []
-    judge.hear(seen(VOICES[0], 3.0), asked)
-    (lapsed,) = judge.lapse(40.0, 3.0, "why", asked)
+    tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
+    assert tracker.lapse(1.0, 0.0, "why", asked) == []
+    tracker.hear(seen(VOICES[0], 3.0), asked)
+    (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
     assert isinstance(lapsed, Decision)
     assert (lapsed.state, lapsed.speaker, lapsed.reason) == ("insufficient", "carla", "why")
-    assert judge.lapse(50.0, 3.0, "why", asked) == []
+    assert tracker.lapse(50.0, 3.0, "why", asked) == []
 
 
 def test_who_was_identified_is_not_named_after_a_lapse() -> None:
-    judge, asked = Judge(SCORER, 0.5), terms(ENROLLED, claimed=False)
-    told = judge.hear(seen(VOICES[0], 3.0), asked)
+    tracker, asked = Tracker(SCORER, 0.5), settings(ENROLLED, claimed=False)
+    told = tracker.hear(seen(VOICES[0], 3.0), asked)
     assert [e.speaker for e in told if isinstance(e, Decision)] == ["carla"]
-    (lapsed,) = judge.lapse(40.0, 3.0, "why", asked)
+    (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
     assert isinstance(lapsed, Decision)
     assert lapsed.speaker is None
 
 
 def test_match_counts_from_one_score_to_the_next() -> None:
-    judge, asked = Judge(SCORER, 0.5), terms({"carla": ENROLLED["carla"]}, claimed=True)
-    judge.hear(seen(VOICES[0], 3.0), asked)
-    judge.hear(seen(VOICES[0], 3.5), asked)
-    judge.lapse(40.0, 3.5, "why", asked)
-    judge.hear(seen(VOICES[0], 5.0, 1.5), asked)
-    judge.hear(seen(VOICES[0], 5.5, 2.0), asked)
-    assert judge.match_s == pytest.approx(1.0)
+    tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
+    tracker.hear(seen(VOICES[0], 3.0), asked)
+    tracker.hear(seen(VOICES[0], 3.5), asked)
+    tracker.lapse(40.0, 3.5, "why", asked)
+    tracker.hear(seen(VOICES[0], 5.0, 1.5), asked)
+    tracker.hear(seen(VOICES[0], 5.5, 2.0), asked)
+    assert tracker.match_s == pytest.approx(1.0)
 
 
 def test_a_change_names_who_was_there_before() -> None:
-    judge, asked = Judge(SCORER, 0.5), terms({"carla": ENROLLED["carla"]}, claimed=True)
-    judge.hear(seen(VOICES[0], 3.0), asked)
-    changes = [e for e in judge.hear(seen(-VOICES[0], 6.0), asked) if isinstance(e, Change)]
+    tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
+    tracker.hear(seen(VOICES[0], 3.0), asked)
+    changes = [e for e in tracker.hear(seen(-VOICES[0], 6.0), asked) if isinstance(e, Change)]
     assert [(c.from_speaker, c.at) for c in changes] == [("carla", 3.0)]
 
 
@@ -130,7 +132,9 @@ AXES = np.eye(SIZE, dtype=np.float32)
 ASKED = DecisionConfig()
 
 
-def talk(*turns: tuple[int, float], start_s: float = 0.0, hop_s: float = 0.5) -> list[Seen]:
+def talk(
+    *turns: tuple[int, float], start_s: float = 0.0, hop_s: float = 0.5
+) -> list[EmbeddedWindow]:
     """Windows of 3 s over turns of (voice, seconds), one voice straight after the other."""
     edges = np.cumsum([0.0, *(length for _, length in turns)])
     found = []
@@ -146,20 +150,20 @@ def talk(*turns: tuple[int, float], start_s: float = 0.0, hop_s: float = 0.5) ->
         start = round(start_s * 16_000)
         runs = ((0, start),)
         place = start + position - samples, start + position, position, samples
-        found.append(Seen(*place, sides, runs))
+        found.append(EmbeddedWindow(*place, sides, runs))
     return found
 
 
 def plain_terms(
     *names: str, claimed: bool = True, decisions: DecisionConfig | None = None
-) -> Terms:
+) -> TrackerSettings:
     prints = {name: PLAIN.sides(AXES[[i]], 10.0) for i, name in enumerate(("anna", "bert"))}
-    voices = Voices({name: prints[name] for name in names})
-    return Terms(voices, claimed, decisions or DecisionConfig())
+    voices = EnrolledVoices({name: prints[name] for name in names})
+    return TrackerSettings(voices, claimed, decisions or DecisionConfig())
 
 
-def told(judge: Judge, windows: list[Seen], asked: Terms) -> list[AnyEvent]:
-    return [event for window in windows for event in judge.hear(window, asked)]
+def told(tracker: Tracker, windows: list[EmbeddedWindow], asked: TrackerSettings) -> list[AnyEvent]:
+    return [event for window in windows for event in tracker.hear(window, asked)]
 
 
 def decisions(events: list[AnyEvent]) -> list[Decision]:
@@ -167,7 +171,7 @@ def decisions(events: list[AnyEvent]) -> list[Decision]:
 
 
 def test_a_takeover_is_a_mismatch_from_when_it_happened() -> None:
-    events = told(Judge(PLAIN, 0.5), talk((0, 12.0), (2, 8.0)), plain_terms("anna"))
+    events = told(Tracker(PLAIN, 0.5), talk((0, 12.0), (2, 8.0)), plain_terms("anna"))
     (change,) = (event for event in events if isinstance(event, Change))
     assert change.at == pytest.approx(12.0, abs=0.3)
     assert change.detected_at <= 16.0
@@ -185,7 +189,7 @@ def test_a_takeover_is_a_mismatch_from_when_it_happened() -> None:
 
 
 def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
-    events = told(Judge(PLAIN, 0.5), talk((0, 6.0)), plain_terms("anna"))
+    events = told(Tracker(PLAIN, 0.5), talk((0, 6.0)), plain_terms("anna"))
     config = DecisionConfig()
     for decision in decisions(events):
         assert (decision.accept_llr, decision.reject_llr) == (config.accept_llr, config.reject_llr)
@@ -195,11 +199,21 @@ def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
 
 def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> None:
     both = {name: PLAIN.sides(AXES[:1], 10.0) for name in ("anna", "bert")}
-    last = decisions(told(Judge(PLAIN, 0.5), talk((0, 6.0)), Terms(Voices(both), False, ASKED)))[-1]
+    last = decisions(
+        told(
+            Tracker(PLAIN, 0.5), talk((0, 6.0)), TrackerSettings(EnrolledVoices(both), False, ASKED)
+        )
+    )[-1]
     assert last.state == "uncertain"
     assert last.reason.startswith("anna and bert have like voices: evidence ")
     alone = {"anna": both["anna"]}
-    sure = decisions(told(Judge(PLAIN, 0.5), talk((0, 6.0)), Terms(Voices(alone), False, ASKED)))
+    sure = decisions(
+        told(
+            Tracker(PLAIN, 0.5),
+            talk((0, 6.0)),
+            TrackerSettings(EnrolledVoices(alone), False, ASKED),
+        )
+    )
     assert sure[-1].state == "match"
     assert "like voices" not in "".join(one.reason for one in sure)
 
@@ -210,8 +224,8 @@ def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
     last = one_off[-1]
     sides = PLAIN.sides(strange[None], 3.0)
     place = last.start, last.end, last.position, last.samples
-    one_off[-1] = Seen(*place, sides, last.runs)
-    score = [e for e in told(Judge(PLAIN, 0.5), one_off, plain_terms("anna")) if e.t == 9.0][-1]
+    one_off[-1] = EmbeddedWindow(*place, sides, last.runs)
+    score = [e for e in told(Tracker(PLAIN, 0.5), one_off, plain_terms("anna")) if e.t == 9.0][-1]
     assert isinstance(score, Score)
     assert score.llr == pytest.approx(12 / np.sqrt(2) - 6, abs=1e-5)
     assert score.evidence is not None
@@ -219,14 +233,16 @@ def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
 
 
 def test_a_match_holds_while_its_evidence_wavers_between_the_bounds() -> None:
-    judge = Judge(PLAIN, 0.5)
-    told(judge, talk((0, 5.0)), plain_terms("anna"))
+    tracker = Tracker(PLAIN, 0.5)
+    told(tracker, talk((0, 5.0)), plain_terms("anna"))
     doubtful = (0.75 * AXES[0] + np.float32(np.sqrt(1 - 0.75**2)) * AXES[5]).astype(np.float32)
     windows = [
-        Seen(w.start, w.end, w.position, w.samples, PLAIN.sides(doubtful[None], 3.0), w.runs)
+        EmbeddedWindow(
+            w.start, w.end, w.position, w.samples, PLAIN.sides(doubtful[None], 3.0), w.runs
+        )
         for w in talk((0, 40.0))[9:]
     ]
-    events = told(judge, windows, plain_terms("anna"))
+    events = told(tracker, windows, plain_terms("anna"))
     last = [e for e in events if isinstance(e, Score)][-1]
     assert last.evidence is not None
     assert DecisionConfig().reject_llr < last.evidence < DecisionConfig().accept_llr
@@ -235,7 +251,7 @@ def test_a_match_holds_while_its_evidence_wavers_between_the_bounds() -> None:
 
 def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
     turns = talk((0, 12.0), (2, 10.0), (0, 10.0), (3, 10.0))
-    events = told(Judge(PLAIN, 0.5), turns, plain_terms("anna", "bert", claimed=False))
+    events = told(Tracker(PLAIN, 0.5), turns, plain_terms("anna", "bert", claimed=False))
     changes = [e for e in events if isinstance(e, Change)]
     assert [(c.from_speaker, c.to_speaker) for c in changes] == [
         ("anna", "voice-2"),
@@ -255,32 +271,32 @@ def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
 
 
 def test_without_anybody_enrolled_voices_have_labels() -> None:
-    judge = Judge(PLAIN, 0.5)
-    events = told(judge, talk((0, 10.0), (1, 10.0)), plain_terms())
+    tracker = Tracker(PLAIN, 0.5)
+    events = told(tracker, talk((0, 10.0), (1, 10.0)), plain_terms())
     assert [(e.from_speaker, e.to_speaker) for e in events if isinstance(e, Change)] == [
         ("voice-1", "voice-2")
     ]
-    assert judge.utterance(0, 20 * 16_000, plain_terms()).voice == "voice-2"
+    assert tracker.utterance(0, 20 * 16_000, plain_terms()).voice == "voice-2"
 
 
 def test_after_a_silence_that_forgets_the_run_begins_anew_and_the_voice_is_known_again() -> None:
-    judge, asked = Judge(PLAIN, 0.5), plain_terms("anna")
-    told(judge, talk((0, 10.0)), asked)
-    judge.lapse(40.0, 10.0, "no speech", asked, forget=True)
+    tracker, asked = Tracker(PLAIN, 0.5), plain_terms("anna")
+    told(tracker, talk((0, 10.0)), asked)
+    tracker.lapse(40.0, 10.0, "no speech", asked, forget=True)
     (window,) = talk((2, 1.0), start_s=60.0)
-    (score,) = judge.hear(window, asked)
+    (score,) = tracker.hear(window, asked)
     assert isinstance(score, Score)
     assert score.evidence == pytest.approx(-6.0)  # of the second since, and not of anna's ten
-    later = [e for e in told(judge, talk((2, 3.0), start_s=60.0)[1:], asked)]
+    later = [e for e in told(tracker, talk((2, 3.0), start_s=60.0)[1:], asked)]
     assert [d.voice for d in decisions(later)] == ["voice-2"]
 
 
 def test_silence_ages_the_evidence() -> None:
     def after(silence_s: float) -> float:
-        judge, asked = Judge(PLAIN, 0.5, forget_s=30.0), plain_terms("anna")
-        told(judge, talk((0, 8.0)), asked)
+        tracker, asked = Tracker(PLAIN, 0.5, forget_s=30.0), plain_terms("anna")
+        told(tracker, talk((0, 8.0)), asked)
         later = talk((0, 8.0), (5, 1.0), start_s=silence_s)[15:]
-        score = [e for e in told(judge, later, asked) if isinstance(e, Score)][-1]
+        score = [e for e in told(tracker, later, asked) if isinstance(e, Score)][-1]
         assert score.evidence is not None
         return score.evidence
 

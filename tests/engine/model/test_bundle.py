@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 
 from engine.errors import BundleError, VoxwatchError
-from engine.model.bundle import (
+from engine.model.bundle import default_bundle_folder, load_bundle, write_bundle
+from engine.model.manifest import (
     COHORT_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
     Calibration,
     Manifest,
     Normalisation,
-    default_bundle_folder,
-    load_bundle,
-    write_bundle,
 )
 
 SIZE = 8

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.errors import BundleError
-from engine.model.bundle import Bundle, Calibration, Manifest, Normalisation
+from engine.model.bundle import Bundle
+from engine.model.manifest import Calibration, Manifest, Normalisation
 from engine.scoring.scorer import (
     CohortStats,
     Scorer,

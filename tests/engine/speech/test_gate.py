@@ -8,39 +8,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.speech.gate import Gate, GateConfig, Verdict
+from engine.speech.gate import FrameSpan, Gate, GateConfig
 
 PROBABILITIES = st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.6, 1.0]), max_size=120)
 
 
-def run(probabilities: list[float], config: GateConfig | None = None) -> list[Verdict]:
+def run(probabilities: list[float], config: GateConfig | None = None) -> list[FrameSpan]:
     gate = Gate(config)
     return [*gate.feed(probabilities), *gate.flush()]
 
 
-def spans(verdicts: list[Verdict]) -> list[tuple[int, int]]:
+def spans(frame_spans: list[FrameSpan]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
-    for verdict in verdicts:
-        if verdict.started:
-            found.append((verdict.start, verdict.end))
-        elif verdict.kind == "speech":
-            found[-1] = (found[-1][0], verdict.end)
+    for frame_span in frame_spans:
+        if frame_span.started:
+            found.append((frame_span.start, frame_span.end))
+        elif frame_span.kind == "speech":
+            found[-1] = (found[-1][0], frame_span.end)
     return found
 
 
 @given(PROBABILITIES)
 def test_verdicts_cover_every_frame_once_and_edges_alternate(probabilities: list[float]) -> None:
-    verdicts = run(probabilities)
+    frame_spans = run(probabilities)
     position, inside = 0, False
-    for verdict in verdicts:
-        assert verdict.start == position
-        assert verdict.end >= verdict.start
-        position = verdict.end
-        if verdict.started:
+    for frame_span in frame_spans:
+        assert frame_span.start == position
+        assert frame_span.end >= frame_span.start
+        position = frame_span.end
+        if frame_span.started:
             assert not inside
             inside = True
-        assert (verdict.kind == "speech") == inside
-        if verdict.ended:
+        assert (frame_span.kind == "speech") == inside
+        if frame_span.ended:
             inside = False
     assert position == len(probabilities)
     assert not inside
@@ -48,16 +48,16 @@ def test_verdicts_cover_every_frame_once_and_edges_alternate(probabilities: list
 
 @given(PROBABILITIES, st.lists(st.integers(0, 120), max_size=8))
 def test_any_grouping_gives_the_same_verdicts(probabilities: list[float], cuts: list[int]) -> None:
-    gate, verdicts = Gate(), []
+    gate, frame_spans = Gate(), []
     edges = sorted({0, len(probabilities), *(min(c, len(probabilities)) for c in cuts)})
     for a, b in pairwise(edges):
-        verdicts += gate.feed(probabilities[a:b])
-    assert [*verdicts, *gate.flush()] == run(probabilities)
+        frame_spans += gate.feed(probabilities[a:b])
+    assert [*frame_spans, *gate.flush()] == run(probabilities)
 
 
 def test_a_span_is_padded_on_both_sides() -> None:
-    verdicts = run([0.0] * 10 + [1.0] * 5 + [0.0] * 20)
-    assert spans(verdicts) == [(8, 17)]
+    frame_spans = run([0.0] * 10 + [1.0] * 5 + [0.0] * 20)
+    assert spans(frame_spans) == [(8, 17)]
 
 
 def test_a_single_frame_does_not_open_the_gate() -> None:
@@ -74,9 +74,9 @@ def test_probabilities_between_the_thresholds_keep_the_state() -> None:
 
 
 def test_the_end_of_the_stream_closes_the_gate() -> None:
-    verdicts = run([1.0] * 6)
-    assert verdicts[-1].ended
-    assert spans(verdicts) == [(0, 6)]
+    frame_spans = run([1.0] * 6)
+    assert frame_spans[-1].ended
+    assert spans(frame_spans) == [(0, 6)]
 
 
 @pytest.mark.parametrize(

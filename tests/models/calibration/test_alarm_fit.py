@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.decisions.changes import Parts
+from engine.decisions.change_detector import ChangeScores
 from models.calibration.alarm_fit import Trace, cross_fitted, delays, false_alarms, fit_alarm
 
 
@@ -17,7 +17,7 @@ def traces(count: int, gap: float, seed: int, own: int = 120) -> list[Trace]:
         after_s = 0.5 * np.arange(-own + 1, 17)
         mean = np.where(after_s <= 0, gap, -gap)
         claims = mean + rng.standard_normal(len(after_s))
-        parts = tuple(Parts(float(c), float(rng.standard_normal()), 0.2) for c in claims)
+        parts = tuple(ChangeScores(float(c), float(rng.standard_normal()), 0.2) for c in claims)
         matched = np.ones(len(after_s), bool)
         found.append(Trace("source", parts, after_s, matched))
     return found

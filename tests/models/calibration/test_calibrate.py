@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.errors import BundleError
-from engine.model.bundle import Bundle, Evidence, load_bundle, write_bundle
+from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder, embed_speech
+from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import Scorer
 from models.calibration import calibrate as calibration
 from models.calibration.calibrate import CalibrationError, calibrate, cohort_names
@@ -99,7 +100,7 @@ def test_what_another_calibration_gave_is_not_kept(
 ) -> None:
     old = calibrated.manifest
     assert old.calibration is not None
-    evidence = Evidence(slope=0.5)
+    evidence = DecisionFigures(slope=0.5)
     stale = msgspec.structs.replace(
         old,
         calibration=msgspec.structs.replace(old.calibration, evidence=evidence),

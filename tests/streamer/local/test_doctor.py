@@ -21,7 +21,8 @@ import onnxruntime as ort
 import pytest
 
 from engine.errors import ProviderError
-from engine.model.bundle import MODEL_FILE, Bundle, write_bundle
+from engine.model.bundle import Bundle, write_bundle
+from engine.model.manifest import MODEL_FILE
 from engine.scoring.voiceprints import Prototype
 from streamer.config import Config
 from streamer.local import doctor

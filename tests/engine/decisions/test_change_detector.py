@@ -1,4 +1,4 @@
-"""The watch: alarms after their budget, on what a window shares no speech with."""
+"""The detector: alarms after their budget, on what a window shares no speech with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.decisions.alarms import Alarm, Evidence
-from engine.decisions.changes import Lead, Parts, Seen, Turn, Watch
+from engine.decisions.change_detector import (
+    ChangeDetector,
+    ChangeScores,
+    EmbeddedWindow,
+    LeadingSpeaker,
+    SpeakerChange,
+)
 from engine.decisions.config import DecisionConfig
-from engine.model.bundle import Bundle, Calibration, Manifest
+from engine.model.bundle import Bundle
+from engine.model.manifest import AlarmFigures, Calibration, DecisionFigures, Manifest
 from engine.scoring.scorer import Scorer
 
 S = 16_000
@@ -29,15 +35,15 @@ MANIFEST = Manifest(
 )
 SCORER = Scorer(Bundle(MANIFEST, Path(), None))
 ANNA, BERT = np.eye(SIZE, dtype=np.float32)[:2]
-ALARM = Alarm(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
-FIGURES = Evidence(takeover=ALARM, change=ALARM)
+ALARM = AlarmFigures(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
+FIGURES = DecisionFigures(takeover=ALARM, change=ALARM)
 CONFIG = DecisionConfig()
 
 
-def window(voice: np.ndarray, position_s: float, window_s: float = 3.0) -> Seen:
+def window(voice: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
     position, samples = round(position_s * S), round(window_s * S)
     sides = SCORER.sides(np.asarray(voice, np.float32)[None], window_s)
-    return Seen(position - samples, position, position, samples, sides, ((0, 0),))
+    return EmbeddedWindow(position - samples, position, position, samples, sides, ((0, 0),))
 
 
 def mixed(turned_s: float, position_s: float, window_s: float = 3.0) -> np.ndarray:
@@ -52,16 +58,16 @@ def watched(
     config: DecisionConfig = CONFIG,
     *,
     matched: bool = False,
-) -> tuple[Turn, float] | None:
+) -> tuple[SpeakerChange, float] | None:
     """The first alarm and when it came."""
-    watch = Watch(SCORER, FIGURES, 0)
+    detector = ChangeDetector(SCORER, FIGURES, 0)
     for position_s in np.arange(3.0, until_s, 0.5):
         seen = window(mixed(turned_s, position_s), position_s)
-        lead = Lead(10 * float(seen.embedding @ ANNA) - 5, matched)
-        turn = watch.hear(seen, lead, config)
+        lead = LeadingSpeaker(10 * float(seen.embedding @ ANNA) - 5, matched)
+        turn = detector.hear(seen, lead, config)
         if turn is not None:
             return turn, float(position_s)
-        watch.add(seen, SCORER.sides(ANNA[None], position_s), position_s * S)
+        detector.add(seen, SCORER.sides(ANNA[None], position_s), position_s * S)
     return None
 
 
@@ -100,30 +106,30 @@ def test_heights_are_where_the_line_says() -> None:
 
 
 def test_a_window_is_compared_with_speech_it_shares_none_of() -> None:
-    watch = Watch(SCORER, FIGURES, 0)
+    detector = ChangeDetector(SCORER, FIGURES, 0)
     for position_s in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
         seen = window(ANNA, position_s, min(position_s, 3.0))
-        assert watch.measure(seen, None) is None  # nobody has spoken for a second before it
+        assert detector.measure(seen, None) is None  # nobody has spoken for a second before it
         run = ANNA if position_s <= 1.0 else BERT
-        watch.add(seen, SCORER.sides(run[None], position_s), position_s * S)
-    parts = watch.measure(window(ANNA, 4.0), None)
+        detector.add(seen, SCORER.sides(run[None], position_s), position_s * S)
+    parts = detector.measure(window(ANNA, 4.0), None)
     assert parts is not None
     assert parts.voice == pytest.approx(5.0)  # against the first second and not what came later
     assert parts.fresh == pytest.approx(0.5 / 3)
 
 
 def test_only_a_matched_speaker_is_watched_for_the_takeover() -> None:
-    deaf = Evidence(
-        takeover=Alarm(claim=9.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0),
-        change=Alarm(claim=0.0, voice=0.0, offset=1.0, log_rate=0.0, decay=1.0),
+    deaf = DecisionFigures(
+        takeover=AlarmFigures(claim=9.0, voice=0.0, offset=0.0, log_rate=0.0, decay=1.0),
+        change=AlarmFigures(claim=0.0, voice=0.0, offset=1.0, log_rate=0.0, decay=1.0),
     )
     for matched in (False, True):
-        watch = Watch(SCORER, deaf, 0)
+        detector = ChangeDetector(SCORER, deaf, 0)
         turns = []
         for position_s in (3.0, 6.0, 9.0, 12.0):
             seen = window(ANNA, position_s)
-            turns.append(watch.hear(seen, Lead(-1.0, matched), CONFIG))
-            watch.add(seen, SCORER.sides(ANNA[None], position_s), position_s * S)
+            turns.append(detector.hear(seen, LeadingSpeaker(-1.0, matched), CONFIG))
+            detector.add(seen, SCORER.sides(ANNA[None], position_s), position_s * S)
         assert any(turn is not None for turn in turns) is matched
 
 
@@ -136,7 +142,7 @@ def test_the_sum_is_the_highest_climb_since_any_moment(
 ) -> None:
     height, steps = 0.0, []
     for llr, share in zip(voice, fresh, strict=False):
-        height = max(0.0, height + Parts(0.0, llr, share).step(ALARM))
+        height = max(0.0, height + ChangeScores(0.0, llr, share).step(ALARM))
         steps.append(-share * (2.0 * llr - 1.0))
     tails = [sum(steps[i:]) for i in range(len(steps))]
     assert height == pytest.approx(max(0.0, *tails), abs=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.decisions.run import KEPT, Run
+from engine.decisions.evidence import KEPT, Evidence
 from engine.format import unit
 
 S = 16_000
@@ -17,7 +17,7 @@ def units(seed: int, count: int) -> np.ndarray:
 
 
 def test_growing_windows_replace_one_another() -> None:
-    run = Run(0)
+    run = Evidence(0)
     for k, embedding in enumerate(units(0, 5)):
         voice = run.add(embedding, S + k * S // 2, S + k * S // 2)
         np.testing.assert_allclose(voice, embedding, atol=1e-6)
@@ -26,7 +26,7 @@ def test_growing_windows_replace_one_another() -> None:
 
 @pytest.mark.parametrize("hop", [S // 4, S // 2, S, 3 * S])
 def test_a_second_of_speech_counts_once_however_windows_overlap(hop: int) -> None:
-    run = Run(0)
+    run = Evidence(0)
     run.add(units(1, 1)[0], 3 * S, 3 * S)
     for position in range(3 * S + hop, 12 * S + 1, hop):
         run.add(units(2, 1)[0], position, 3 * S)
@@ -38,7 +38,7 @@ def test_a_second_of_speech_counts_once_however_windows_overlap(hop: int) -> Non
 
 def test_what_was_said_long_ago_fades() -> None:
     old, new = units(3, 2)
-    run = Run(0)
+    run = Evidence(0)
     run.add(old, 3 * S, 3 * S)
     for k in range(1, 241):
         voice = run.add(new, 3 * S + k * S // 2, 3 * S)
@@ -49,7 +49,7 @@ def test_what_was_said_long_ago_fades() -> None:
 @pytest.mark.parametrize("share", [0.4, 0.7, 0.9])
 def test_the_voice_before_is_taken_out_of_the_first_windows(share: float) -> None:
     before, after = units(4, 2)
-    run = Run(10 * S, before)
+    run = Evidence(10 * S, before)
     mixed = (1 - share) * before + share * after  # as measured, see engine.decisions.change_point
     voice = run.add(mixed.astype(np.float32), 10 * S + round(3 * S * share), 3 * S)
     np.testing.assert_allclose(voice, after, atol=1e-4)
@@ -58,14 +58,14 @@ def test_the_voice_before_is_taken_out_of_the_first_windows(share: float) -> Non
 
 def test_a_window_with_hardly_any_of_the_voice_is_not_blown_up() -> None:
     before, after = units(5, 2)
-    voice = Run(10 * S, before).add((0.99 * before + 0.01 * after), 10 * S + 100, 3 * S)
+    voice = Evidence(10 * S, before).add((0.99 * before + 0.01 * after), 10 * S + 100, 3 * S)
     assert np.isfinite(voice).all()
     assert np.linalg.norm(voice) == pytest.approx(1, abs=1e-5)
 
 
 def test_silence_lets_what_is_said_after_it_weigh_more() -> None:
     old, new = units(6, 2)
-    plain, aged = Run(0), Run(0)
+    plain, aged = Evidence(0), Evidence(0)
     for run in (plain, aged):
         run.add(old, 3 * S, 3 * S)
         run.add(old, 6 * S, 3 * S)
@@ -75,7 +75,7 @@ def test_silence_lets_what_is_said_after_it_weigh_more() -> None:
 
 
 def test_windows_that_failed_leave_a_gap_and_are_not_counted() -> None:
-    run = Run(0)
+    run = Evidence(0)
     run.add(units(7, 1)[0], 3 * S, 3 * S)
     run.add(units(8, 1)[0], 20 * S, 3 * S)
     assert run.samples == 6 * S
@@ -83,7 +83,7 @@ def test_windows_that_failed_leave_a_gap_and_are_not_counted() -> None:
 
 def test_a_run_that_silence_has_aged_away_begins_again_with_what_is_said_next() -> None:
     before, after = units(9, 2)
-    run = Run(0)
+    run = Evidence(0)
     run.add(before, 3 * S, 3 * S)
     run.add(before, 3 * S + S // 2, 3 * S)
     run.age(0.0)

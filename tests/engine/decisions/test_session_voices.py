@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.decisions.voices import MOST, Cast
-from engine.model.bundle import Bundle, Calibration, Manifest
+from engine.decisions.session_voices import MOST, SessionVoices
+from engine.model.bundle import Bundle
+from engine.model.manifest import Calibration, Manifest
 from engine.scoring.scorer import Scorer
 
 MANIFEST = Manifest(
@@ -25,33 +26,33 @@ VOICES = np.eye(40, dtype=np.float32)
 
 
 def test_labels_count_up_and_a_voice_that_comes_back_is_known() -> None:
-    cast = Cast(SCORER)
+    voices = SessionVoices(SCORER)
     labels = []
     for speaker in (0, 1, 0, 2, 1):
-        voice = cast.enter(VOICES[speaker], 3.0)
+        voice = voices.enter(VOICES[speaker], 3.0)
         voice.hear(VOICES[speaker], 3.0)
         labels.append(voice.called)
     assert labels == ["voice-1", "voice-2", "voice-1", "voice-3", "voice-2"]
 
 
 def test_whoever_was_speaking_until_now_is_not_the_new_voice() -> None:
-    cast = Cast(SCORER)
-    first = cast.enter(VOICES[0], 3.0)
+    voices = SessionVoices(SCORER)
+    first = voices.enter(VOICES[0], 3.0)
     first.hear(VOICES[0], 3.0)
-    assert cast.enter(VOICES[0], 3.0, but=first).label == "voice-2"
+    assert voices.enter(VOICES[0], 3.0, but=first).label == "voice-2"
 
 
 def test_a_name_is_kept_with_the_voice() -> None:
-    cast = Cast(SCORER)
-    voice = cast.enter(VOICES[0], 3.0)
+    voices = SessionVoices(SCORER)
+    voice = voices.enter(VOICES[0], 3.0)
     voice.hear(VOICES[0], 3.0)
     voice.name = "anna"
-    assert cast.enter(VOICES[0], 3.0).called == "anna"
+    assert voices.enter(VOICES[0], 3.0).called == "anna"
 
 
 def test_more_voices_than_can_be_remembered() -> None:
-    cast = Cast(SCORER)
+    voices = SessionVoices(SCORER)
     for speaker in (*range(MOST), 0, *range(MOST, MOST + 3)):
-        cast.enter(VOICES[speaker], 3.0).hear(VOICES[speaker], 3.0)
-    assert cast.enter(VOICES[0], 3.0).label == "voice-1"  # it spoke again in between
-    assert cast.enter(VOICES[1], 3.0).label == f"voice-{MOST + 4}"  # forgotten
+        voices.enter(VOICES[speaker], 3.0).hear(VOICES[speaker], 3.0)
+    assert voices.enter(VOICES[0], 3.0).label == "voice-1"  # it spoke again in between
+    assert voices.enter(VOICES[1], 3.0).label == f"voice-{MOST + 4}"  # forgotten

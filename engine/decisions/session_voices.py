@@ -48,7 +48,7 @@ class Voice:
             self.speech_s = LONGEST_S
 
 
-class Cast:
+class SessionVoices:
     """All the voices of a session so far, the last to have spoken at the end."""
 
     def __init__(self, scorer: Scorer) -> None:

@@ -28,7 +28,7 @@ KEPT = 30 * SAMPLE_RATE_HZ  # samples of speech: what was said before fades as m
 LEAST_OWN = 0.25  # of a window: with less of a voice in it nothing can be told about that voice
 
 
-class Run:
+class Evidence:
     """Speech from ``begins`` on, in samples of net speech, that is taken to be one voice's.
 
     ``before`` is the voice until then ``(D,)``. The first windows still hold some of it, and

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.decisions.alarms import Evidence
-from engine.decisions.changes import Seen, Turn, Watch
-from engine.decisions.run import Run
-from engine.decisions.voices import Cast, Voice
+from engine.decisions.change_detector import ChangeDetector, EmbeddedWindow, SpeakerChange
+from engine.decisions.evidence import Evidence
+from engine.decisions.session_voices import SessionVoices, Voice
 from engine.format import SAMPLE_RATE_HZ
+from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import Scorer, Sides
 
 
-class Speaking:
+class VoiceRun:
     """A run that begins at ``begins``, in samples of net speech; ``turn`` is what it began by."""
 
-    def __init__(self, scorer: Scorer, evidence: Evidence, begins: int, turn: Turn | None) -> None:
+    def __init__(
+        self, scorer: Scorer, evidence: DecisionFigures, begins: int, turn: SpeakerChange | None
+    ) -> None:
         before = None if turn is None else np.asarray(turn.voice.embeddings[0], np.float32)
-        self._scorer, self.run = scorer, Run(begins, before)
-        self.watch = Watch(scorer, evidence, begins)
+        self._scorer, self.run = scorer, Evidence(begins, before)
+        self.detector = ChangeDetector(scorer, evidence, begins)
         self.voice: Voice | None = None
         self.sides: Sides | None = None  # the run so far
 
@@ -27,11 +29,11 @@ class Speaking:
         """Net speech that the run counts for."""
         return self.run.samples / SAMPLE_RATE_HZ
 
-    def join(self, seen: Seen, cast: Cast, but: Voice | None) -> Sides:
+    def join(self, seen: EmbeddedWindow, voices: SessionVoices, but: Voice | None) -> Sides:
         """A window more: what the run is by now, and with its first window who it is."""
         embedding = self.run.add(seen.embedding, seen.position, seen.samples)
         if self.voice is None:
-            self.voice = cast.enter(embedding, self.speech_s, but)
+            self.voice = voices.enter(embedding, self.speech_s, but)
         whole = self.run.begins == seen.position - seen.samples  # the window is the run
         self.sides = seen.sides if whole else self._scorer.sides(embedding[None], self.speech_s)
         return self.sides

@@ -1,0 +1,124 @@
+"""What a bundle's ``manifest.json`` holds: what the model is and the figures that go with it."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+MANIFEST_FILE = "manifest.json"
+MODEL_FILE = "model.onnx"
+COHORT_FILE = "cohort.npy"
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Figures = dict[str, Any]
+
+
+class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the LLRs of a window tell that another voice has begun, and how often they err.
+
+    A window speaks for the voice going on by ``claim`` times its LLR against the speaker that
+    was matched, ``voice`` times that against the speech before it, and ``offset``. While
+    nobody takes over, the CUSUM of the opposite, each second of speech counted once, exceeds
+    a height ``h`` ``exp(log_rate - decay h)`` times an hour of speech.
+    """
+
+    claim: float
+    voice: float
+    offset: float
+    log_rate: float
+    decay: Positive
+
+    def height(self, per_hour: float) -> float:
+        """Where false alarms come ``per_hour`` times an hour of speech."""
+        return max(0.0, (self.log_rate - math.log(per_hour)) / self.decay)
+
+
+class DecisionFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Figures of decisions over time, fitted on streams of speakers held out of training.
+
+    The evidence is ``slope`` times the LLR of a run's averaged embedding plus ``offset``.
+    The defaults are those of the first bundled model; ``scripts/fit_evidence.py`` fits them.
+    """
+
+    slope: Positive = 1.0
+    offset: float = 0.0
+    takeover: AlarmFigures = AlarmFigures(
+        claim=1.16, voice=0.82, offset=-1.82, log_rate=5.0, decay=1.85
+    )
+    change: AlarmFigures = AlarmFigures(
+        claim=0.0, voice=1.65, offset=-1.76, log_rate=5.2, decay=1.57
+    )
+    fitted: Figures = {}
+
+
+class Normalisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """AS-norm: scores relative to the ``top`` nearest cohort speakers of either side."""
+
+    method: Literal["as-norm"] = "as-norm"
+    top: Count
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From score and net speech to a natural-log likelihood ratio.
+
+    With ``g = 1 / sqrt((1 + h / enrol_s) (1 + h / test_s))``, ``h = half_speech_s``,
+
+        llr = (slope[0] + slope[1] g) norm + (cosine[0] + cosine[1] g) cosine
+              + offset[0] + offset[1] g + offset[2] g^2
+
+    ``engine.scoring.scorer`` says where the form comes from. ``g`` lies between 0 and 1 and both
+    slopes are linear in it: that neither is negative at either end, and that they do not
+    vanish together, makes the ratio rise with the score whatever the durations.
+    """
+
+    half_speech_s: Positive
+    slope: tuple[float, float]
+    offset: tuple[float, float, float]
+    cosine: tuple[float, float] = (0.0, 0.0)
+    fitted: Figures = {}
+    evidence: DecisionFigures | None = None
+
+    def __post_init__(self) -> None:
+        ends = [(c[0], c[0] + c[1]) for c in (self.slope, self.cosine)]
+        if min(min(end) for end in ends) < 0 or min(map(sum, zip(*ends, strict=True))) <= 0:
+            raise ValueError("calibration: the ratio must rise with the score at every duration")
+        if not all(map(math.isfinite, (*self.slope, *self.offset, *self.cosine))):
+            raise ValueError("calibration: every coefficient must be finite")
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``manifest.json`` holds; a key it does not know is an error. Durations in seconds."""
+
+    format: Literal[1] = 1
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    version: str
+    licence: str
+    source: str
+    architecture: Figures
+    front_end: Figures
+    sha256: dict[str, str] = {}
+    sample_rate_hz: Literal[16000] = 16000  # as engine.format.SAMPLE_RATE_HZ
+    embedding_size: Count = 192
+    window_s: tuple[Positive, ...] = (2.0, 3.0, 4.0, 5.0)
+    min_window_s: Positive = 0.5
+    max_window_s: Positive = 20.0
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    calibration: Calibration | None = None
+    normalisation: Normalisation | None = None
+    parity: Figures = {}
+    evaluation: Figures = {}
+    training: Figures = {}
+
+    def __post_init__(self) -> None:
+        if self.min_window_s > self.max_window_s:
+            raise ValueError("min_window_s is longer than max_window_s")
+        if any(not self.min_window_s <= w <= self.max_window_s for w in self.window_s):
+            raise ValueError("window_s leaves the range from min_window_s to max_window_s")
+
+    @property
+    def model_sha256(self) -> str:
+        """The digest of the graph, which :func:`load_bundle` has checked."""
+        return self.sha256[MODEL_FILE]
