@@ -11,19 +11,19 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, Protocol
 
 import typer
 from typer.core import TyperGroup
 
 from engine.errors import VoxwatchError
 from streamer.commands import bench, profiles, token
-from streamer.commands.doctor import doctor
-from streamer.commands.enroll import enroll
-from streamer.commands.listen import listen
-from streamer.commands.replay import replay
-from streamer.commands.serve import serve
-from streamer.commands.stream import stream
+from streamer.commands.doctor import Doctor
+from streamer.commands.enroll import Enroll
+from streamer.commands.listen import Listen
+from streamer.commands.replay import Replay
+from streamer.commands.serve import Serve
+from streamer.commands.stream import Stream
 
 OFFLINE_APP = "models.cli:app"
 OFFLINE = {
@@ -60,8 +60,22 @@ def load_offline(name: str) -> Any:
     return typer.main.get_group(app).commands[name]
 
 
+class Command(Protocol):
+    """A command: a frozen record of its options, whose docstring is its help."""
+
+    def run(self) -> None:
+        """Do it. Raises :class:`VoxwatchError`."""
+
+
+def run(command: Command | None, **_: Any) -> None:
+    """Run the command that the command line named; `--help` and `--version` name none."""
+    if command is not None:
+        command.run()
+
+
 app = typer.Typer(
     cls=LazyGroup,
+    result_callback=run,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -96,7 +110,7 @@ def _options(
     pass
 
 
-for _command in (serve, listen, enroll, stream, replay, doctor):
+for _command in (Serve, Listen, Enroll, Stream, Replay, Doctor):
     app.command()(_command)
 for _name, _group in (("profiles", profiles.app), ("token", token.app), ("bench", bench.app)):
     app.add_typer(_group, name=_name)

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from streamer.commands.options import (
     ChannelOption,
     ConfigOption,
     DataOption,
+    DeviceOption,
     JsonOption,
     ProviderOption,
     TokenOption,
@@ -37,40 +39,8 @@ if TYPE_CHECKING:
     Source = Any  # a FileSource or a Microphone: pieces of PCM, and their `format`
 
 
-def enroll(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose voice it is.")],
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="FILE...", help="Recordings; each is a prototype of its own."),
-    ] = None,
-    microphone: Annotated[
-        bool, typer.Option("--microphone", help="Listen to a microphone instead.")
-    ] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Microphone, by number or part of its name.")
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option("--server", metavar="URL", help="Enrol on this server [on this machine]."),
-    ] = None,
-    token: TokenOption = None,
-    ca: CaOption = None,
-    consent: Annotated[
-        bool, typer.Option("--consent", help="The person has read the text and agreed.")
-    ] = False,
-    add: Annotated[
-        bool, typer.Option("--add", help="Another prototype of somebody who is enrolled.")
-    ] = False,
-    ttl_days: Annotated[
-        float | None, typer.Option(min=0, help="Days until the voiceprint is deleted.")
-    ] = None,
-    channel: ChannelOption = None,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    bundle: BundleOption = None,
-    provider: ProviderOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Enroll:
     """Enrol a person: 20 s of speech, from recordings or the microphone.
 
     The person has to agree to the text that is shown; --consent says that they have. Sound
@@ -88,26 +58,136 @@ def enroll(
       voxwatch enroll alice --microphone --ttl-days 365
       voxwatch enroll alice alice.wav --consent --server ws://127.0.0.1:8765
     """
-    if bool(files) == microphone:
-        raise typer.BadParameter("give recordings or --microphone, one of them")
-    settings = configured(config, data_dir=data, bundle=bundle, provider=provider)
-    from streamer.sources.file import FileSource
-    from streamer.store.profile import clean_name
 
-    name = clean_name(name)
-    sources: list[Source] = [FileSource(file, channel) for file in files or ()]
-    if microphone:
-        from streamer.sources.microphone import Microphone
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose voice it is.")]
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="Recordings; each is a prototype of its own."),
+    ] = None
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Listen to a microphone instead.")
+    ] = False
+    device: DeviceOption = None
+    server: Annotated[
+        str | None,
+        typer.Option("--server", metavar="URL", help="Enrol on this server [on this machine]."),
+    ] = None
+    token: TokenOption = None
+    ca: CaOption = None
+    consent: Annotated[
+        bool, typer.Option("--consent", help="The person has read the text and agreed.")
+    ] = False
+    add: Annotated[
+        bool, typer.Option("--add", help="Another prototype of somebody who is enrolled.")
+    ] = False
+    ttl_days: Annotated[
+        float | None, typer.Option(min=0, help="Days until the voiceprint is deleted.")
+    ] = None
+    channel: ChannelOption = None
+    config: ConfigOption = None
+    data_dir: DataOption = None
+    bundle: BundleOption = None
+    provider: ProviderOption = None
+    as_json: JsonOption = False
 
-        sources = [Microphone(device)]
-    printer = EventPrinter(as_json)
-    if server is None:
-        work = _here(settings, name, sources, consent, add, ttl_days, printer)
-    else:
-        options = {"token": token, "tls": trusting(ca)}
-        work = _there(server, name, sources, consent, add, ttl_days, printer, options)
-    if not asyncio.run(work):
-        raise typer.Exit(EXIT_NEGATIVE)
+    def __post_init__(self) -> None:
+        if bool(self.files) == self.microphone:
+            raise typer.BadParameter("give recordings or --microphone, one of them")
+
+    def run(self) -> None:
+        """Enrol here or on a server."""
+        settings = configured(self)
+        from streamer.store.profile import clean_name
+
+        name, sources, printer = clean_name(self.name), self._sources(), EventPrinter(self.as_json)
+        if self.server is None:
+            work = self._here(settings, name, sources, printer)
+        else:
+            work = self._there(self.server, name, sources, printer)
+        if not asyncio.run(work):
+            raise typer.Exit(EXIT_NEGATIVE)
+
+    def _sources(self) -> list[Source]:
+        if self.microphone:
+            from streamer.sources.microphone import Microphone
+
+            return [Microphone(self.device)]
+        from streamer.sources.file import FileSource
+
+        return [FileSource(file, self.channel) for file in self.files or ()]
+
+    async def _here(
+        self, config: Config, name: str, sources: list[Source], printer: EventPrinter
+    ) -> bool:
+        """Into the store of this machine; whether it was."""
+        from streamer.local.replay import Replay
+        from streamer.store.keys import load_key
+        from streamer.store.store import Consent, Store
+
+        with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
+            _check_name(store, name, self.add)  # before anybody has spoken
+            if not agreed(self.consent, config.consent.text):
+                return False
+            models = Replay(config.bundle, config.provider)
+            manifest = models.bundle.manifest
+            sha256 = manifest.model_sha256
+            before = store.voiceprints(sha256, time.time(), [name])[name] if self.add else None
+            after = await _heard(models, name, sources, before, printer)
+            if after is None:
+                return False
+            new = after.prototypes[len(before.prototypes) if before else 0 :]
+            now = time.time()
+            profile = store.add(
+                name,
+                new,
+                consent=Consent(config.consent.version, now),
+                model_name=manifest.name,
+                model_sha256=sha256,
+                ttl_s=config.ttl_s(self.ttl_days),
+                now=now,
+                extend=self.add,
+            )
+        printer.done(profile.name, profile.prototypes, profile.net_speech_s)
+        return True
+
+    async def _there(
+        self, server: str, name: str, sources: list[Source], printer: EventPrinter
+    ) -> bool:
+        """Into the store of a server; whether it was."""
+        from streamer.client import control, enroll
+        from streamer.tasks import beside
+        from streamer.wire.messages import EnrolledAs
+
+        access: dict[str, Any] = {"token": self.token, "tls": trusting(self.ca)}
+        async with control(server, **access) as client:
+            text = (await client.request("status"))["consent"]
+        if not agreed(self.consent, text["text"]):
+            return False
+        last = None
+        for number, source in enumerate(sources):
+            printer.begin(source)
+            async with (
+                _open(source),
+                enroll(
+                    server,
+                    name,
+                    consent=text["text_version"],
+                    ttl_days=self.ttl_days,
+                    add=self.add or number > 0,
+                    encoding=source.format.encoding,
+                    sample_rate=source.format.sample_rate,
+                    **access,
+                ) as opened,
+            ):
+                feed = _feed(source, opened.send, opened.finalize, printer)
+                last = await beside(_tell_all(opened, printer), feed)
+            if not isinstance(last, EnrolledAs):
+                if number:
+                    typer.echo(f"the {number} before it: enrolled", err=True)
+                return False
+        assert isinstance(last, EnrolledAs)  # there is at least one source
+        printer.done(name, last.prototypes, last.net_speech_s)
+        return True
 
 
 def agreed(consent: bool, text: str) -> bool:
@@ -120,47 +200,6 @@ def agreed(consent: bool, text: str) -> bool:
         raise VoxwatchError("nobody can be asked for consent here: --consent says it was given")
     typer.echo(f"{text}\n", err=True)
     return typer.confirm("Do you agree?", err=True)
-
-
-async def _here(
-    config: Config,
-    name: str,
-    sources: list[Source],
-    consent: bool,
-    add: bool,
-    ttl_days: float | None,
-    printer: EventPrinter,
-) -> bool:
-    """Into the store of this machine; whether it was."""
-    from streamer.local.replay import Replay
-    from streamer.store.keys import load_key
-    from streamer.store.store import Consent, Store
-
-    with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
-        _check_name(store, name, add)  # before anybody has spoken
-        if not agreed(consent, config.consent.text):
-            return False
-        models = Replay(config.bundle, config.provider)
-        manifest = models.bundle.manifest
-        sha256 = manifest.model_sha256
-        before = store.voiceprints(sha256, time.time(), [name])[name] if add else None
-        after = await _heard(models, name, sources, before, printer)
-        if after is None:
-            return False
-        new = after.prototypes[len(before.prototypes) if before else 0 :]
-        now = time.time()
-        profile = store.add(
-            name,
-            new,
-            consent=Consent(config.consent.version, now),
-            model_name=manifest.name,
-            model_sha256=sha256,
-            ttl_s=config.ttl_s(ttl_days),
-            now=now,
-            extend=add,
-        )
-    printer.done(profile.name, profile.prototypes, profile.net_speech_s)
-    return True
 
 
 def _check_name(store: Store, name: str, add: bool) -> None:
@@ -197,52 +236,6 @@ async def _heard(
                 return None
             kept = Voiceprint(name, (kept.prototypes if kept else ()) + enrolment.prototypes)
     return kept
-
-
-async def _there(
-    server: str,
-    name: str,
-    sources: list[Source],
-    consent: bool,
-    add: bool,
-    ttl_days: float | None,
-    printer: EventPrinter,
-    options: dict[str, Any],
-) -> bool:
-    """Into the store of a server; whether it was."""
-    from streamer.client import control, enroll
-    from streamer.tasks import beside
-    from streamer.wire.messages import EnrolledAs
-
-    async with control(server, **options) as client:
-        text = (await client.request("status"))["consent"]
-    if not agreed(consent, text["text"]):
-        return False
-    last = None
-    for number, source in enumerate(sources):
-        printer.begin(source)
-        async with (
-            _open(source),
-            enroll(
-                server,
-                name,
-                consent=text["text_version"],
-                ttl_days=ttl_days,
-                add=add or number > 0,
-                encoding=source.format.encoding,
-                sample_rate=source.format.sample_rate,
-                **options,
-            ) as opened,
-        ):
-            feed = _feed(source, opened.send, opened.finalize, printer)
-            last = await beside(_tell_all(opened, printer), feed)
-        if not isinstance(last, EnrolledAs):
-            if number:
-                typer.echo(f"the {number} before it: enrolled", err=True)
-            return False
-    assert isinstance(last, EnrolledAs)  # there is at least one source
-    printer.done(name, last.prototypes, last.net_speech_s)
-    return True
 
 
 def _open(source: Source) -> Any:

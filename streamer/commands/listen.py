@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,15 +13,18 @@ from streamer.commands.options import (
     EXIT_INTERRUPTED,
     EXIT_NEGATIVE,
     BundleOption,
+    ClaimOption,
     ConfigOption,
     DataOption,
+    DeviceOption,
+    EnrollOption,
     FalseAcceptOption,
     JsonOption,
     MissOption,
+    PriorOption,
     ProviderOption,
     configured,
 )
-from streamer.commands.replay import ClaimOption, EnrollOption, PriorOption
 
 if TYPE_CHECKING:
     from engine.scoring.scorer import Sides
@@ -29,24 +33,8 @@ if TYPE_CHECKING:
     from streamer.sources.microphone import Microphone
 
 
-def listen(
-    claim: ClaimOption = None,
-    enroll: EnrollOption = None,
-    device: Annotated[
-        str | None, typer.Option(help="Microphone, by number or part of its name.")
-    ] = None,
-    list_devices: Annotated[
-        bool, typer.Option("--list-devices", help="List the microphones and end.")
-    ] = False,
-    prior: PriorOption = None,
-    false_accept: FalseAcceptOption = None,
-    miss: MissOption = None,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    bundle: BundleOption = None,
-    provider: ProviderOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Listen:
     """Listen to the microphone and say, several times a second, who speaks.
 
     Known are the voices of the local store and those of --enroll. Nothing is recorded. A
@@ -57,29 +45,40 @@ def listen(
       voxwatch listen --claim alice
       voxwatch listen --device usb --enroll bob=bob.wav --json
     """
-    if list_devices:
-        _list()
-        return
-    settings = configured(
-        config,
-        data_dir=data,
-        bundle=bundle,
-        provider=provider,
-        prior=prior,
-        false_accept=false_accept,
-        miss=miss,
-    )
-    from streamer.local.local import names_of, voices
-    from streamer.local.replay import Replay, chosen, parse_enrolment
-    from streamer.sources.microphone import Microphone, find_device
 
-    microphone = Microphone(find_device(device).index, reopen=True)
-    files, names = [parse_enrolment(text) for text in enroll or ()], names_of(claim)
-    models = Replay(settings.bundle, settings.provider)
-    known = voices(models, settings, files, names)
-    claims = chosen(known, names)
-    asyncio.run(_listen(settings, models, microphone, claims, known, as_json))
-    raise typer.Exit(EXIT_INTERRUPTED)  # nothing else ends it well
+    claim: ClaimOption = None
+    enroll: EnrollOption = None
+    device: DeviceOption = None
+    list_devices: Annotated[
+        bool, typer.Option("--list-devices", help="List the microphones and end.")
+    ] = False
+    prior: PriorOption = None
+    false_accept: FalseAcceptOption = None
+    miss: MissOption = None
+    config: ConfigOption = None
+    data_dir: DataOption = None
+    bundle: BundleOption = None
+    provider: ProviderOption = None
+    as_json: JsonOption = False
+
+    def run(self) -> None:
+        """Listen until Ctrl-C, or list the microphones."""
+        if self.list_devices:
+            _list()
+            return
+        settings = configured(self)
+        from streamer.local.local import names_of, voices
+        from streamer.local.replay import Replay, chosen, parse_enrolment
+        from streamer.sources.microphone import Microphone, find_device
+
+        microphone = Microphone(find_device(self.device).index, reopen=True)
+        files = [parse_enrolment(text) for text in self.enroll or ()]
+        names = names_of(self.claim)
+        models = Replay(settings.bundle, settings.provider)
+        enrolled = voices(models, settings, files, names)
+        claimed = chosen(enrolled, names)
+        asyncio.run(_listen(settings, models, microphone, claimed, enrolled, self.as_json))
+        raise typer.Exit(EXIT_INTERRUPTED)  # nothing else ends it well
 
 
 def _list() -> None:
@@ -98,8 +97,8 @@ async def _listen(
     config: Config,
     models: Replay,
     microphone: Microphone,
-    claims: dict[str, Sides],
-    known: dict[str, Sides],
+    claimed: dict[str, Sides],
+    enrolled: dict[str, Sides],
     as_json: bool,
 ) -> None:
     from engine.audio.pcm import PcmDecoder
@@ -115,10 +114,10 @@ async def _listen(
         form = microphone.format
         session = Session(
             models.scorer,
-            claims or known,
+            claimed or enrolled,
             decoder=PcmDecoder(form.encoding, form.sample_rate),
             config=session_config(config),
-            claimed=bool(claims),
+            claimed=bool(claimed),
             model=models.model,
         )
         stream = engine.open(session, live=True)

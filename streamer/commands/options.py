@@ -1,8 +1,14 @@
-"""Options that several commands share, and the configuration they lead to."""
+"""Options that several commands share, each with its name, help and bounds, and what they lead to.
+
+A command is a frozen record of its options with a method ``run``. An option that is named like
+a setting overrides it: see :func:`configured`. `models/commands/options.py` says the same of the
+same options; neither room may import the other.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,7 +31,7 @@ ConfigOption = Annotated[
         help="Settings in TOML [$VOXWATCH_CONFIG, or voxwatch/config.toml of your own].",
     ),
 ]
-DataOption = Annotated[
+DataOption = Annotated[  # of the setting data_dir
     Path | None,
     typer.Option("--data", metavar="FOLDER", help="Where key and voiceprints are kept."),
 ]
@@ -33,12 +39,42 @@ BundleOption = Annotated[
     Path | None,
     typer.Option("--bundle", metavar="FOLDER", help="A model bundle, not the built-in one."),
 ]
-ProviderOption = Annotated[
-    ProviderName | None,
-    typer.Option("--provider", help="What computes; auto is the fastest that runs here."),
+_PROVIDER = typer.Option("--provider", help="What computes; auto is the fastest that runs here.")
+ProviderOption = Annotated[ProviderName | None, _PROVIDER]
+ProviderChoice = Annotated[ProviderName, _PROVIDER]  # where no setting stands behind it
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads that compute [one a core].")
 ]
 ChannelOption = Annotated[
-    int | None, typer.Option(min=0, help="Channel of a recording that has several, from 0.")
+    int | None,
+    typer.Option("--channel", min=0, help="Channel of recordings that have several, from 0."),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="Microphone, by number or part of its name.")
+]
+EnrollOption = Annotated[
+    list[str] | None,
+    typer.Option("--enroll", metavar="NAME=FILE", help="A voice for this once; may repeat."),
+]
+ClaimOption = Annotated[
+    str | None,
+    typer.Option(
+        "--claim", metavar="NAMES", help="Who it should be [anyone enrolled: who is it?]."
+    ),
+]
+SpeedOption = Annotated[
+    str, typer.Option("--speed", help="Times real time, or `max`: as fast as it can be taken.")
+]
+WindowOption = Annotated[
+    float | None,
+    typer.Option("--window", min=2, max=5, help="Seconds of speech in a score, 2 to 5."),
+]
+HopOption = Annotated[
+    float | None,
+    typer.Option("--hop", min=0.25, max=5, help="Seconds of speech between scores, 0.25 to 5."),
+]
+PriorOption = Annotated[
+    float | None, typer.Option("--prior", help="Probability of the claim before listening, 0 to 1.")
 ]
 ServerOption = Annotated[
     str,
@@ -57,19 +93,44 @@ CaOption = Annotated[
     typer.Option("--ca", metavar="FILE", help="Who vouches for a server with TLS [the system's]."),
 ]
 FalseAcceptOption = Annotated[
-    float | None, typer.Option(help="Tolerated chance that a match is wrong, 0 to 0.5.")
+    float | None,
+    typer.Option("--false-accept", help="Tolerated chance that a match is wrong, 0 to 0.5."),
 ]
 MissOption = Annotated[
-    float | None, typer.Option(help="Tolerated chance that a mismatch is wrong, 0 to 0.5.")
+    float | None,
+    typer.Option("--miss", help="Tolerated chance that a mismatch is wrong, 0 to 0.5."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
-def configured(path: Path | None, **overrides: Any) -> Config:
-    """The configuration: the file, then the environment, then the options that were given."""
-    from streamer.config import find_config, load
+def configured(options: Any) -> Config:
+    """The configuration: the file, then the environment, then the options that were given.
 
-    return load(path or find_config(os.environ), os.environ, overrides)
+    ``options`` are a command's: every one that is named like a setting counts. ``config`` is
+    the file.
+    """
+    from streamer.config import TYPES, find_config, load
+
+    overrides = {name: value for name, value in given(options).items() if name in TYPES}
+    return load(options.config or find_config(os.environ), os.environ, overrides)
+
+
+def given(options: Any) -> dict[str, Any]:
+    """A command's options by name."""
+    return {field.name: getattr(options, field.name) for field in fields(options)}
+
+
+def parse_speed(text: str) -> float | None:
+    """Times real time; None is as fast as it goes."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1000:
+        raise typer.BadParameter(f"{text!r} is neither `max` nor a number from 0 to 1000")
+    return speed
 
 
 def trusting(ca: Path | None) -> Any:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,67 +44,70 @@ def opened(config: Config) -> Iterator[Store]:
 
 
 @app.command("list")
-def list_(
-    config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ListProfiles:
     """List who is enrolled.
 
     \b
     Example:
       voxwatch profiles list
     """
-    with opened(configured(config, data_dir=data)) as store:
-        profiles = store.profiles(time.time())
-    if as_json:
-        for profile in profiles:
-            typer.echo(json.dumps(asdict(profile), ensure_ascii=False))
-    elif profiles:
-        typer.echo(_table(profiles))
-    else:
-        typer.echo("nobody is enrolled: voxwatch enroll NAME FILE", err=True)
+
+    config: ConfigOption = None
+    data_dir: DataOption = None
+    as_json: JsonOption = False
+
+    def run(self) -> None:
+        """Print a line a person."""
+        with opened(configured(self)) as store:
+            profiles = store.profiles(time.time())
+        if self.as_json:
+            for profile in profiles:
+                typer.echo(json.dumps(asdict(profile), ensure_ascii=False))
+        elif profiles:
+            typer.echo(_table(profiles))
+        else:
+            typer.echo("nobody is enrolled: voxwatch enroll NAME FILE", err=True)
 
 
-@app.command()
-def show(
-    name: NameArgument,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@app.command("show")
+@dataclass(frozen=True, kw_only=True)
+class ShowProfile:
     """Show one person's profile, without the voiceprint itself.
 
     \b
     Example:
       voxwatch profiles show alice
     """
-    with opened(configured(config, data_dir=data)) as store:
-        profile = store.profile(name, time.time())
-    if as_json:
-        typer.echo(json.dumps(asdict(profile), ensure_ascii=False))
-        return
-    rows = {
-        "name": profile.name,
-        "enrolled": _when(profile.created_at),
-        "expires": _when(profile.expires_at),
-        "prototypes": str(profile.prototypes),
-        "speech": f"{profile.net_speech_s:.1f} s",
-        "model": f"{profile.model_name} ({profile.model_sha256[:12]})",
-        "consent": f"{_when(profile.consent.given_at)}, text {profile.consent.text_version}",
-    }
-    for key, value in rows.items():
-        typer.echo(f"{key:11s}{value}")
+
+    name: NameArgument
+    config: ConfigOption = None
+    data_dir: DataOption = None
+    as_json: JsonOption = False
+
+    def run(self) -> None:
+        """Print it, a line a field."""
+        with opened(configured(self)) as store:
+            profile = store.profile(self.name, time.time())
+        if self.as_json:
+            typer.echo(json.dumps(asdict(profile), ensure_ascii=False))
+            return
+        rows = {
+            "name": profile.name,
+            "enrolled": _when(profile.created_at),
+            "expires": _when(profile.expires_at),
+            "prototypes": str(profile.prototypes),
+            "speech": f"{profile.net_speech_s:.1f} s",
+            "model": f"{profile.model_name} ({profile.model_sha256[:12]})",
+            "consent": f"{_when(profile.consent.given_at)}, text {profile.consent.text_version}",
+        }
+        for key, value in rows.items():
+            typer.echo(f"{key:11s}{value}")
 
 
-@app.command()
-def export(
-    name: NameArgument,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="Where it is written [standard output]."),
-    ] = None,
-    config: ConfigOption = None,
-    data: DataOption = None,
-) -> None:
+@app.command("export")
+@dataclass(frozen=True, kw_only=True)
+class ExportProfile:
     """Write everything that is kept of a person as JSON, the voiceprint too.
 
     The file can be read by you alone. Whoever has it has the voiceprint: it is not encrypted.
@@ -113,24 +116,32 @@ def export(
     Example:
       voxwatch profiles export alice --output alice.json
     """
-    with opened(configured(config, data_dir=data)) as store:
-        text = json.dumps(store.export(name, time.time()), ensure_ascii=False, indent=2)
-    if output is None:
-        typer.echo(text)
-        return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with os.fdopen(os.open(output, flags, 0o600), "w", encoding="utf-8") as file:
-        os.chmod(output, 0o600)  # also where the file was there before
-        file.write(f"{text}\n")
+
+    name: NameArgument
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Where it is written [standard output]."),
+    ] = None
+    config: ConfigOption = None
+    data_dir: DataOption = None
+
+    def run(self) -> None:
+        """Print it, or write the file."""
+        with opened(configured(self)) as store:
+            kept = store.export(self.name, time.time())
+        text = json.dumps(kept, ensure_ascii=False, indent=2)
+        if self.output is None:
+            typer.echo(text)
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(os.open(self.output, flags, 0o600), "w", encoding="utf-8") as file:
+            os.chmod(self.output, 0o600)  # also where the file was there before
+            file.write(f"{text}\n")
 
 
-@app.command()
-def delete(
-    name: NameArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    config: ConfigOption = None,
-    data: DataOption = None,
-) -> None:
+@app.command("delete")
+@dataclass(frozen=True, kw_only=True)
+class DeleteProfile:
     """Delete a person's voiceprint for good.
 
     Exit status: 0 deleted; 1 not, as you said no; 2 error.
@@ -139,12 +150,20 @@ def delete(
     Example:
       voxwatch profiles delete alice --yes
     """
-    with opened(configured(config, data_dir=data)) as store:
-        profile = store.profile(name, time.time())
-        if not yes and not typer.confirm(f"Delete {profile.name} for good?"):
-            raise typer.Exit(EXIT_NEGATIVE)
-        store.delete(name)
-    typer.echo(f"{profile.name} is deleted")
+
+    name: NameArgument
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    config: ConfigOption = None
+    data_dir: DataOption = None
+
+    def run(self) -> None:
+        """Ask, unless told not to, and delete."""
+        with opened(configured(self)) as store:
+            profile = store.profile(self.name, time.time())
+            if not self.yes and not typer.confirm(f"Delete {profile.name} for good?"):
+                raise typer.Exit(EXIT_NEGATIVE)
+            store.delete(self.name)
+        typer.echo(f"{profile.name} is deleted")
 
 
 def _table(profiles: list[Profile]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,8 +18,12 @@ from streamer.commands.options import (
     ConfigOption,
     DataOption,
     FalseAcceptOption,
+    HopOption,
     MissOption,
+    PriorOption,
     ProviderOption,
+    ThreadsOption,
+    WindowOption,
     configured,
 )
 
@@ -28,42 +33,8 @@ if TYPE_CHECKING:
 YOUNG_OBJECTS = 20_000  # made before the collector looks: Python's 700 are a few messages
 
 
-def serve(
-    config: ConfigOption = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on; beyond this machine needs tokens.")
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 is any free one.")] = None,
-    data: DataOption = None,
-    bundle: BundleOption = None,
-    provider: ProviderOption = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads that compute [one a core].")
-    ] = None,
-    window_s: Annotated[
-        float | None, typer.Option("--window", help="Seconds of speech in a score, 2 to 5.")
-    ] = None,
-    hop_s: Annotated[
-        float | None, typer.Option("--hop", help="Seconds of speech between scores, 0.25 to 5.")
-    ] = None,
-    false_accept: FalseAcceptOption = None,
-    miss: MissOption = None,
-    prior: Annotated[
-        float | None, typer.Option(help="Probability of the claim before listening, 0 to 1.")
-    ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.")] = None,
-    allow_plaintext: Annotated[
-        bool | None,
-        typer.Option("--allow-plaintext", help="Listen beyond this machine without TLS."),
-    ] = None,
-    log: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option(help="What goes to stderr.")
-    ] = "info",
-    log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON lines.")] = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Serve:
     """Serve streams, enrolment and the dashboard.
 
     Prints the address once the model is ready. SIGTERM and Ctrl-C let open streams tell what
@@ -75,30 +46,44 @@ def serve(
       voxwatch serve --port 9000 --provider cpu
       VOXWATCH_PORT=9000 voxwatch serve --config voxwatch.toml
     """
-    from streamer.server.logs import log_to_stderr
 
-    settings = configured(
-        config,
-        host=host,
-        port=port,
-        data_dir=data,
-        bundle=bundle,
-        provider=provider,
-        threads=threads,
-        window_s=window_s,
-        hop_s=hop_s,
-        false_accept=false_accept,
-        miss=miss,
-        prior=prior,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        allow_plaintext=allow_plaintext,
-    )
-    log_to_stderr(log, as_json=log_json)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        interrupted = runner.run(_serve(settings))
-    if interrupted:
-        raise typer.Exit(EXIT_INTERRUPTED)
+    config: ConfigOption = None
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; beyond this machine needs tokens.")
+    ] = None
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 is any free one.")] = None
+    data_dir: DataOption = None
+    bundle: BundleOption = None
+    provider: ProviderOption = None
+    threads: ThreadsOption = None
+    window_s: WindowOption = None
+    hop_s: HopOption = None
+    false_accept: FalseAcceptOption = None
+    miss: MissOption = None
+    prior: PriorOption = None
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.")
+    ] = None
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.")] = None
+    allow_plaintext: Annotated[
+        bool | None,
+        typer.Option("--allow-plaintext", help="Listen beyond this machine without TLS."),
+    ] = None
+    log: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="What goes to stderr.")
+    ] = "info"
+    log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON lines.")] = False
+
+    def run(self) -> None:
+        """Serve until a signal."""
+        from streamer.server.logs import log_to_stderr
+
+        settings = configured(self)
+        log_to_stderr(self.log, as_json=self.log_json)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            interrupted = runner.run(_serve(settings))
+        if interrupted:
+            raise typer.Exit(EXIT_INTERRUPTED)
 
 
 async def _serve(config: Config) -> bool:

@@ -13,11 +13,16 @@ from engine.errors import VoxwatchError
 from streamer.commands.options import (
     CaOption,
     ChannelOption,
+    ClaimOption,
     EncodingName,
     FalseAcceptOption,
+    HopOption,
     MissOption,
     ServerOption,
+    SpeedOption,
     TokenOption,
+    WindowOption,
+    parse_speed,
     trusting,
 )
 
@@ -26,40 +31,10 @@ if TYPE_CHECKING:
     from streamer.sources.file import FileSource, StdinSource
 
 UNSURE_S = 0.5  # the server counts resampled sound, which differs by less than this
-SpeedOption = Annotated[
-    str, typer.Option(help="Times real time, or `max`: as fast as the server takes it.")
-]
 
 
-def stream(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A recording, or - for raw PCM.")],
-    server: ServerOption = "ws://127.0.0.1:8765",
-    token: TokenOption = None,
-    ca: CaOption = None,
-    claim: Annotated[
-        str, typer.Option(metavar="NAMES", help="Who it should be [anyone enrolled: who is it?].")
-    ] = "",
-    speed: SpeedOption = "1",
-    channel: ChannelOption = None,
-    encoding: Annotated[
-        EncodingName, typer.Option(help="Of raw PCM; a recording tells itself.")
-    ] = "pcm_s16le",
-    rate: Annotated[
-        int, typer.Option(min=8000, max=192_000, help="Samples a second of raw PCM.")
-    ] = 16_000,
-    channels: Annotated[int, typer.Option(min=1, help="Channels of raw PCM.")] = 1,
-    window_s: Annotated[
-        float | None,
-        typer.Option("--window", min=2, max=5, help="Seconds of speech in a score, 2 to 5."),
-    ] = None,
-    hop_s: Annotated[
-        float | None,
-        typer.Option("--hop", min=0.25, max=5, help="Seconds of speech between scores, 0.25 to 5."),
-    ] = None,
-    false_accept: FalseAcceptOption = None,
-    miss: MissOption = None,
-    label: Annotated[str, typer.Option(help="What monitors see of this stream.")] = "",
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Stream:
     """Send a recording or raw PCM to a server and print what it says, as JSON lines.
 
     A connection that breaks is resumed without a gap. The end of the input ends the stream;
@@ -70,59 +45,64 @@ def stream(
       voxwatch stream call.wav --claim alice --speed max
       arecord -q -f S16_LE -r 16000 -t raw | voxwatch stream - --claim alice
     """
-    from streamer.sources.file import FileSource, Format, StdinSource
 
-    source: FileSource | StdinSource
-    if file == "-":
-        source = StdinSource(Format(encoding, rate, channels, channel or 0))
-    else:
-        source = FileSource(Path(file), channel)
-    asked = {
-        "claim": claim,
-        "window_s": window_s,
-        "hop_s": hop_s,
-        "false_accept": false_accept,
-        "miss": miss,
-        "label": label,
-        "token": token,
-        "tls": trusting(ca),
-    }
-    asyncio.run(_stream(source, parse_speed(speed), server, asked))
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A recording, or - for raw PCM.")]
+    server: ServerOption = "ws://127.0.0.1:8765"
+    token: TokenOption = None
+    ca: CaOption = None
+    claim: ClaimOption = None
+    speed: SpeedOption = "1"
+    channel: ChannelOption = None
+    encoding: Annotated[
+        EncodingName, typer.Option(help="Of raw PCM; a recording tells itself.")
+    ] = "pcm_s16le"
+    rate: Annotated[
+        int, typer.Option(min=8000, max=192_000, help="Samples a second of raw PCM.")
+    ] = 16_000
+    channels: Annotated[int, typer.Option(min=1, help="Channels of raw PCM.")] = 1
+    window_s: WindowOption = None
+    hop_s: HopOption = None
+    false_accept: FalseAcceptOption = None
+    miss: MissOption = None
+    label: Annotated[str, typer.Option(help="What monitors see of this stream.")] = ""
 
+    def run(self) -> None:
+        """Send, and print what comes back, until the stream is over."""
+        from streamer.sources.file import FileSource, Format, StdinSource
 
-def parse_speed(text: str) -> float | None:
-    """Times real time; None is as fast as it goes."""
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed <= 1000:
-        raise typer.BadParameter(f"{text!r} is neither `max` nor a number from 0 to 1000")
-    return speed
+        source: FileSource | StdinSource
+        if self.file == "-":
+            form = Format(self.encoding, self.rate, self.channels, self.channel or 0)
+            source = StdinSource(form)
+        else:
+            source = FileSource(Path(self.file), self.channel)
+        asyncio.run(self._stream(source, parse_speed(self.speed)))
 
+    async def _stream(self, source: FileSource | StdinSource, speed: float | None) -> None:
+        from streamer.client import connect
+        from streamer.tasks import beside
 
-async def _stream(
-    source: FileSource | StdinSource, speed: float | None, server: str, asked: dict[str, Any]
-) -> None:
-    from streamer.client import connect
-    from streamer.tasks import beside
-
-    form = source.format
-    async with connect(
-        server,
-        encoding=form.encoding,
-        sample_rate=form.sample_rate,
-        channels=form.channels,
-        channel=form.channel,
-        **asked,
-    ) as opened:
-        sent = SentSound()
-        heard_s = await beside(_print(opened), _send(opened, source, speed, sent))
-    sent_s = sent.bytes / form.bytes_per_s
-    if not sent.all or heard_s < sent_s - UNSURE_S:
-        raise _cut(source, heard_s, sent_s if sent.all else None)
+        form = source.format
+        async with connect(
+            self.server,
+            claim=self.claim or "",
+            encoding=form.encoding,
+            sample_rate=form.sample_rate,
+            channels=form.channels,
+            channel=form.channel,
+            window_s=self.window_s,
+            hop_s=self.hop_s,
+            false_accept=self.false_accept,
+            miss=self.miss,
+            label=self.label,
+            token=self.token,
+            tls=trusting(self.ca),
+        ) as opened:
+            sent = SentSound()
+            heard_s = await beside(_print(opened), _send(opened, source, speed, sent))
+        sent_s = sent.bytes / form.bytes_per_s
+        if not sent.all or heard_s < sent_s - UNSURE_S:
+            raise _cut(source, heard_s, sent_s if sent.all else None)
 
 
 @dataclass

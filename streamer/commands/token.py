@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
@@ -29,11 +30,9 @@ def _group() -> None:
     """So that `new` is a command of its own."""
 
 
-@app.command()
-def new(
-    role: Annotated[list[RoleChoice], typer.Option("--role", help="What it allows; may repeat.")],
-    name: Annotated[str, typer.Option(help="Who or what has it, for people.")] = "client",
-) -> None:
+@app.command("new")
+@dataclass(frozen=True, kw_only=True)
+class New:
     """Make a token, and the lines for the server's configuration that know it.
 
     The token is shown this once: the configuration holds its sha256 only. Clients give it as
@@ -43,9 +42,15 @@ def new(
     Example:
       voxwatch token new --role stream --role monitor --name desk
     """
-    token = secrets.token_urlsafe(32)
-    typer.echo(f"# token, for the client, shown only now: {token}")
-    typer.echo("[[tokens]]")
-    typer.echo(f"name = {json.dumps(name)}")  # JSON's strings are TOML's too
-    typer.echo(f"roles = {json.dumps([str(r) for r in dict.fromkeys(role)])}")
-    typer.echo(f'sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"')
+
+    role: Annotated[list[RoleChoice], typer.Option("--role", help="What it allows; may repeat.")]
+    name: Annotated[str, typer.Option(help="Who or what has it, for people.")] = "client"
+
+    def run(self) -> None:
+        """Print the token and the lines."""
+        token = secrets.token_urlsafe(32)
+        typer.echo(f"# token, for the client, shown only now: {token}")
+        typer.echo("[[tokens]]")
+        typer.echo(f"name = {json.dumps(self.name)}")  # JSON's strings are TOML's too
+        typer.echo(f"roles = {json.dumps([str(r) for r in dict.fromkeys(self.role)])}")
+        typer.echo(f'sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"')
