@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from scripts.figures import tell
-from streamer.bench.streams import ServerBenchOptions, burden, machine, memory_mb, prepare, server
+from streamer.bench.processes import burden, memory_mb, server
+from streamer.bench.streams import SETTLE_S, machine, prepare
+from streamer.commands.bench import BenchStreams
 
 EVERY_S = 10.0
 
@@ -34,14 +36,14 @@ def slope(minutes: np.ndarray, memory_mb: np.ndarray) -> tuple[float, float]:
 
 
 def soak(minutes: float, streams: int) -> dict[str, Any]:
-    options = ServerBenchOptions(seconds=60 * minutes)
+    options = BenchStreams(seconds=60 * minutes)
     taken: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, options)
         with (
-            server(folder, options, batching=True) as served,
-            burden(served, folder / "speech.raw", options) as clients,
+            server(folder, options.bundle, options.provider, batching=True) as served,
+            burden(served, folder / "speech.raw", options.seconds, SETTLE_S) as clients,
         ):
             clients.ask(streams)
             began = time.monotonic()

@@ -1,6 +1,6 @@
 """Clients that send sound at its own pace, to measure a server by.
 
-    python -m streamer.bench.clients URL FILE SECONDS
+    python -m streamer.bench.clients URL FILE SECONDS SETTLE_SECONDS
 
 A process of its own, so that what the clients cost is not counted as the server's. Reads how
 many streams there shall be, one number a line, and answers with two JSON lines: one when that
@@ -23,16 +23,19 @@ from websockets.asyncio.client import ClientConnection, connect
 
 PIECE_S = 0.1
 RAMP_S = 0.04  # between two streams that start: they shall not beat in time
-SETTLE_S = 4.0  # every stream is past its short first windows
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to send: s16le at 16 kHz from a file, over and over; and how to measure."""
+    """What to send: s16le at 16 kHz from a file, over and over; and how to measure.
+
+    Streams run for ``settle_s`` before anything of them is measured for ``seconds``.
+    """
 
     url: str
     sound: Path
     seconds: float
+    settle_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class Crowd:
             task = asyncio.create_task(paced.run(self._load.url))
             self._streams.append((paced, task))
             await asyncio.sleep(RAMP_S)
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(self._load.settle_s)
 
     async def measure(self) -> Measured:
         """The delays of all scores of the next seconds."""
@@ -153,4 +156,5 @@ async def main(load: Load) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Load(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))))
+    seconds, settle_s = map(float, sys.argv[3:])
+    asyncio.run(main(Load(sys.argv[1], Path(sys.argv[2]), seconds, settle_s)))

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime as ort
@@ -28,10 +29,13 @@ from engine.format import FRAME_SAMPLES
 from engine.jobs import VadState
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
-from engine.model.providers import LARGEST_BATCH, ProviderChoice
+from engine.model.providers import LARGEST_BATCH
 from engine.speech.vad import SileroVad
 from streamer.bench.load import EngineBench, EngineTrial, search
 from streamer.bench.sound import spoken
+
+if TYPE_CHECKING:
+    from streamer.commands.bench import BenchEngine
 
 Float32 = NDArray[np.float32]
 
@@ -40,18 +44,6 @@ VAD_ROWS = (1, 10, 50)
 WINDOW_S = 3.0
 DELAY_MS = 250.0  # what p99 of event out minus last sample in must keep
 IDLE_STREAMS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class EngineBenchOptions:
-    """``seconds`` are measured in each trial; ``streams`` tries that many instead of searching."""
-
-    bundle: Path | None = None
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
-    seconds: float = 8.0
-    speech: Path | None = None
-    streams: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +84,7 @@ class EngineReport:
         return "\n".join(lines)
 
 
-def run(
-    options: EngineBenchOptions, progress: Callable[[str], None] = lambda line: None
-) -> EngineReport:
+def run(options: BenchEngine, progress: Callable[[str], None] = lambda line: None) -> EngineReport:
     """Measure; some minutes. ``progress`` is told what comes next."""
     bundle = load_bundle(options.bundle)
     vad = SileroVad()
@@ -140,7 +130,7 @@ def _guess(windows: list[Calls], threads: int) -> int:
     return max(2, round(best * threads / 2 * 0.88))
 
 
-def _windows(bundle: Bundle, backend: OnnxBackend, options: EngineBenchOptions) -> Iterable[Calls]:
+def _windows(bundle: Bundle, backend: OnnxBackend, options: BenchEngine) -> Iterable[Calls]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     ways = {1: backend}
     if backend.provider == "cpu" and (cores or 1) > 1:

@@ -9,49 +9,35 @@ server is ready.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from prometheus_client.parser import text_string_to_metric_families
 
-from engine.errors import VoxwatchError
 from engine.format import unit
 from engine.model.bundle import load_bundle
 from engine.scoring.voiceprints import Prototype
 from streamer.bench import engine
 from streamer.bench.load import search
+from streamer.bench.processes import CLAIM, Clients, burden, server
 from streamer.bench.sound import loops
 from streamer.store.keys import load_key
 from streamer.store.profile import Consent
 from streamer.store.store import Store
 
+if TYPE_CHECKING:
+    from streamer.commands.bench import BenchStreams
+
 DELAY_S = 0.25  # what p99 of score received minus last sample sent must keep
 IDLE_STREAMS = 50
 SOUND_S = 20.0
-READY_S = 60.0
-CLAIM = "someone"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerBenchOptions:
-    """``seconds`` are measured in each trial; ``streams`` tries that many instead of searching."""
-
-    bundle: Path | None = None
-    provider: str = "auto"
-    seconds: float = 10.0
-    streams: int | None = None
+SETTLE_S = 4.0  # every stream is past its short first windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,29 +114,27 @@ def _row(name: str, trial: ServerTrial | None) -> str:
     )
 
 
-def run(
-    options: ServerBenchOptions, progress: Callable[[str], None] = lambda line: None
-) -> ServerReport:
+def run(options: BenchStreams, progress: Callable[[str], None] = lambda line: None) -> ServerReport:
     """Measure; some minutes. ``progress`` is told what comes next."""
     trials: list[ServerTrial] = []
     found: list[ServerTrial | None] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, options)
-        with server(folder, options, batching=True) as served:
+        with server(folder, options.bundle, options.provider, batching=True) as served:
             ready_s = served.ready_s
             progress(f"{IDLE_STREAMS} silent streams")
-            with burden(served, folder / "silence.raw", options) as clients:
-                idle = clients.trial(IDLE_STREAMS, silent=True)
+            with burden(served, folder / "silence.raw", options.seconds, SETTLE_S) as clients:
+                idle = measured(clients, IDLE_STREAMS, silent=True)
         for batching in (True, False):
 
             def attempt(streams: int, batching: bool = batching) -> ServerTrial:
                 progress(f"{streams} streams, {'batched' if batching else 'one job at a time'}")
                 with (
-                    server(folder, options, batching=batching) as served,
-                    burden(served, folder / "speech.raw", options) as clients,
+                    server(folder, options.bundle, options.provider, batching=batching) as served,
+                    burden(served, folder / "speech.raw", options.seconds, SETTLE_S) as clients,
                 ):
-                    trials.append(clients.trial(streams))
+                    trials.append(measured(clients, streams))
                 return trials[-1]
 
             found.append(_largest(attempt, options.streams))
@@ -167,13 +151,13 @@ def _largest(attempt: Callable[[int], ServerTrial], streams: int | None) -> Serv
     return search(attempt, guess, ServerTrial.kept)
 
 
-def machine(options: ServerBenchOptions) -> dict[str, str | int | float]:
+def machine(options: BenchStreams) -> dict[str, str | int | float]:
     """What the figures were measured on."""
     bundle = load_bundle(options.bundle)
     return engine.machine(bundle, options.provider)
 
 
-def prepare(folder: Path, options: ServerBenchOptions) -> None:
+def prepare(folder: Path, options: BenchStreams) -> None:
     """A store with one speaker, and the sound to send."""
     manifest = load_bundle(options.bundle).manifest
     rng = np.random.default_rng(0)
@@ -194,172 +178,34 @@ def prepare(folder: Path, options: ServerBenchOptions) -> None:
     (folder / "silence.raw").write_bytes(bytes(2 * 16000 * 2))
 
 
-@dataclass(slots=True)
-class Served:
-    """A running server process and what it says of itself."""
-
-    process: subprocess.Popen[str]
-    url: str
-    ready_s: float
-    batching: bool
-    empty_mb: float = 0.0
-
-    def figures(self) -> dict[str, float]:
-        """Its counters of model and detector, and the CPU and memory of its process."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as response:
-            families = text_string_to_metric_families(response.read().decode())
-            values = {s.name: s.value for f in families for s in f.samples if not s.labels}
-        values["cpu_s"] = _cpu_s(self.process.pid)
-        values["memory_mb"] = memory_mb(self.process.pid)
-        values["now"] = time.monotonic()
-        return values
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process, in MB of a million bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-@contextlib.contextmanager
-def server(folder: Path, options: ServerBenchOptions, *, batching: bool) -> Iterator[Served]:
-    settings = {
-        "VOXWATCH_DATA_DIR": str(folder),
-        "VOXWATCH_PORT": "0",
-        "VOXWATCH_PROVIDER": options.provider,
-        "VOXWATCH_BATCHING": str(batching).lower(),
-        "VOXWATCH_LIMITS_CONNECTIONS": "4096",
-        "VOXWATCH_LIMITS_STREAMS": "4096",
-        "VOXWATCH_LIMITS_AUDIO_S_PER_CLIENT_HOUR": "100000000",
-    }
-    if options.bundle is not None:
-        settings["VOXWATCH_BUNDLE"] = str(options.bundle)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("VOXWATCH_")}
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamer.cli", "serve"],
-        env={**inherited, **settings, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+def measured(clients: Clients, streams: int, *, silent: bool = False) -> ServerTrial:
+    """Grow to ``streams``, and what they and the server were like for a while."""
+    clients.ask(streams)
+    before = clients.served.figures()
+    told = clients.answer()
+    after = clients.served.figures()
+    spent = {key: after[key] - before[key] for key in after if key in before}
+    total_s = spent["now"] * streams
+    model = 1000 * spent["voxwatch_model_cpu_seconds_total"] / total_s
+    vad = 1000 * spent["voxwatch_vad_cpu_seconds_total"] / total_s
+    every = 1000 * spent["cpu_s"] / total_s
+    windows, batches = spent["voxwatch_windows_total"], spent["voxwatch_batches_total"]
+    return ServerTrial(
+        streams=streams,
+        batching=clients.served.batching,
+        silent=silent,
+        scores_per_s=told["scores"] / told["seconds"] / streams,
+        p50_ms=1000 * told["delay_p50_s"],
+        p99_ms=1000 * told["delay_p99_s"],
+        clients_behind_ms=1000 * told["behind_s"],
+        lags=told["lag_events"],
+        lost=told["lost"],
+        model_ms=model,
+        vad_ms=vad,
+        rest_ms=every - model - vad,
+        rest_share=(every - model - vad) / every if every else 0.0,
+        cpu_cores=spent["cpu_s"] / spent["now"],
+        per_batch=windows / batches if batches else 0.0,
+        memory_mb=after["memory_mb"],
+        memory_mb_per_stream=(after["memory_mb"] - clients.served.empty_mb) / streams,
     )
-    try:
-        url = _url(process)
-        _wait_ready(url)
-        served = Served(process, url, time.monotonic() - began, batching)
-        served.empty_mb = memory_mb(process.pid)
-        yield served
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def _url(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        for word in line.split():
-            if word.startswith("http://"):
-                return word.split("#")[0].rstrip("/")
-    raise VoxwatchError("the server of the benchmark did not start: try `voxwatch serve`")
-
-
-def _wait_ready(url: str) -> None:
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline:
-        with (
-            contextlib.suppress(urllib.error.URLError, ConnectionError),
-            urllib.request.urlopen(f"{url}/readyz", timeout=5),
-        ):
-            return
-        time.sleep(0.02)
-    raise VoxwatchError("the server of the benchmark was not ready in time: try `voxwatch serve`")
-
-
-@dataclass(slots=True)
-class Clients:
-    """A running process of `streamer.bench.clients` and the server it burdens."""
-
-    process: subprocess.Popen[str]
-    served: Served
-
-    def trial(self, streams: int, *, silent: bool = False) -> ServerTrial:
-        """Grow to ``streams``, measure."""
-        self.ask(streams)
-        before = self.served.figures()
-        told = self.answer()
-        after = self.served.figures()
-        spent = {key: after[key] - before[key] for key in after if key in before}
-        total_s = spent["now"] * streams
-        model = 1000 * spent["voxwatch_model_cpu_seconds_total"] / total_s
-        vad = 1000 * spent["voxwatch_vad_cpu_seconds_total"] / total_s
-        every = 1000 * spent["cpu_s"] / total_s
-        windows, batches = spent["voxwatch_windows_total"], spent["voxwatch_batches_total"]
-        return ServerTrial(
-            streams=streams,
-            batching=self.served.batching,
-            silent=silent,
-            scores_per_s=told["scores"] / told["seconds"] / streams,
-            p50_ms=1000 * told["delay_p50_s"],
-            p99_ms=1000 * told["delay_p99_s"],
-            clients_behind_ms=1000 * told["behind_s"],
-            lags=told["lag_events"],
-            lost=told["lost"],
-            model_ms=model,
-            vad_ms=vad,
-            rest_ms=every - model - vad,
-            rest_share=(every - model - vad) / every if every else 0.0,
-            cpu_cores=spent["cpu_s"] / spent["now"],
-            per_batch=windows / batches if batches else 0.0,
-            memory_mb=after["memory_mb"],
-            memory_mb_per_stream=(after["memory_mb"] - self.served.empty_mb) / streams,
-        )
-
-    def ask(self, streams: int) -> None:
-        """Grow to ``streams``; returns when they have settled and measuring begins."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{streams}\n")
-        self.process.stdin.flush()
-        self._line()
-
-    def answer(self) -> dict[str, Any]:
-        """What was measured, once it has been."""
-        return self._line()
-
-    def _line(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise VoxwatchError("the clients of the benchmark ended: is there memory enough?")
-        told: dict[str, Any] = json.loads(line)
-        return told
-
-
-@contextlib.contextmanager
-def burden(served: Served, sound: Path, options: ServerBenchOptions) -> Iterator[Clients]:
-    address = served.url.replace("http://", "ws://") + f"/v1/stream?claim={CLAIM}"
-    command = [
-        sys.executable,
-        "-m",
-        "streamer.bench.clients",
-        address,
-        str(sound),
-        str(options.seconds),
-    ]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        yield Clients(process, served)
-    finally:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        process.wait(timeout=60)
-        process.stdout.close()

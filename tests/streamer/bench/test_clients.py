@@ -14,7 +14,6 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
-from streamer.bench import clients
 from streamer.bench.clients import PIECE_S, Crowd, Load, Measured, Paced
 
 PIECE = 2 * round(PIECE_S * 16_000)
@@ -29,11 +28,6 @@ def sound(tmp_path: Path) -> Path:
     path = tmp_path / "speech.raw"
     path.write_bytes(b"".join(bytes([number]) * PIECE for number in range(PIECES)))
     return path
-
-
-@pytest.fixture(autouse=True)
-def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "SETTLE_S", 0.0)
 
 
 def compact(**message: object) -> str:
@@ -62,7 +56,7 @@ async def measured(
     url: str, sound: Path, enough: Callable[[Measured], bool], streams: int = 1
 ) -> Measured:
     """The first half second with enough in it: on a busy machine it may not be the first."""
-    crowd = Crowd(Load(url, sound, 0.5))
+    crowd = Crowd(Load(url, sound, seconds=0.5, settle_s=0.0))
     try:
         async with asyncio.timeout(60):
             await crowd.grow(streams)

@@ -15,9 +15,10 @@ from engine.model.bundle import Bundle
 from engine.speech.vad import SileroVad
 from streamer.bench import engine as bench_engine
 from streamer.bench import load as bench_load
-from streamer.bench.engine import EngineBenchOptions, run
+from streamer.bench.engine import run
 from streamer.bench.load import EngineTrial, search
 from streamer.bench.sound import loops, spoken
+from streamer.commands.bench import BenchEngine
 
 
 def trial(**different: float) -> EngineTrial:
@@ -87,7 +88,9 @@ def test_a_short_run_reports_everything(
     monkeypatch.setattr(bench_engine, "IDLE_STREAMS", 3)
     monkeypatch.setattr(bench_engine, "BATCHES", (1, 2))
     told: list[str] = []
-    options = EngineBenchOptions(spectral_bundle.folder, "cpu", threads=1, seconds=1.5, streams=2)
+    options = BenchEngine(
+        bundle=spectral_bundle.folder, provider="cpu", threads=1, seconds=1.5, streams=2
+    )
     report = run(options, told.append)
     read = json.loads(report.json())
     assert read["machine"]["provider"] == "cpu"

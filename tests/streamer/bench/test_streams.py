@@ -13,14 +13,9 @@ import pytest
 from engine.errors import VoxwatchError
 from engine.model.bundle import Bundle
 from streamer.bench import streams
-from streamer.bench.streams import (
-    Clients,
-    Served,
-    ServerBenchOptions,
-    ServerReport,
-    ServerTrial,
-    run,
-)
+from streamer.bench.processes import Clients, Served, memory_mb
+from streamer.bench.streams import ServerReport, ServerTrial, run
+from streamer.commands.bench import BenchStreams
 
 
 def trial(**different: Any) -> ServerTrial:
@@ -69,7 +64,10 @@ def measured(spectral_bundle: Bundle) -> tuple[ServerReport, list[str]]:
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "IDLE_STREAMS", 3)
-        options = ServerBenchOptions(spectral_bundle.folder, "cpu", seconds=2.0, streams=2)
+        patch.setattr(streams, "SETTLE_S", 0.5)
+        options = BenchStreams(
+            bundle=spectral_bundle.folder, provider="cpu", seconds=2.0, streams=2
+        )
         return run(options, said.append), said
 
 
@@ -107,7 +105,7 @@ def test_a_server_that_does_not_start_is_said(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(VoxwatchError, match="did not start: try `voxwatch serve`"):
-        run(ServerBenchOptions(spectral_bundle.folder, "cpu", streams=1))
+        run(BenchStreams(bundle=spectral_bundle.folder, provider="cpu", streams=1))
 
 
 def test_clients_that_ended_are_said() -> None:
@@ -125,4 +123,4 @@ def test_memory_is_read_from_the_system(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert 64 < streams.memory_mb(process.pid) < 200
+        assert 64 < memory_mb(process.pid) < 200
