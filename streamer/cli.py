@@ -18,12 +18,12 @@ from typer.core import TyperGroup
 
 from engine.errors import VoxwatchError
 from streamer.commands import bench, profiles, token
-from streamer.commands.doctor import Doctor
-from streamer.commands.enroll import Enroll
-from streamer.commands.listen import Listen
-from streamer.commands.replay import Replay
-from streamer.commands.serve import Serve
-from streamer.commands.stream import Stream
+from streamer.commands.doctor import DoctorCommand
+from streamer.commands.enroll import EnrollCommand
+from streamer.commands.listen import ListenCommand
+from streamer.commands.replay import ReplayCommand
+from streamer.commands.serve import ServeCommand
+from streamer.commands.stream import StreamCommand
 
 OFFLINE_APP = "models.cli:app"
 OFFLINE = {
@@ -110,8 +110,16 @@ def _options(
     pass
 
 
-for _command in (Serve, Listen, Enroll, Stream, Replay, Doctor):
-    app.command()(_command)
+COMMANDS: dict[str, type[Command]] = {
+    "serve": ServeCommand,
+    "listen": ListenCommand,
+    "enroll": EnrollCommand,
+    "stream": StreamCommand,
+    "replay": ReplayCommand,
+    "doctor": DoctorCommand,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
 for _name, _group in (("profiles", profiles.app), ("token", token.app), ("bench", bench.app)):
     app.add_typer(_group, name=_name)
 

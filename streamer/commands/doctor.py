@@ -22,7 +22,7 @@ MARKS = {True: "ok", False: "FAIL", None: "-"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doctor:
+class DoctorCommand:
     """Check devices, model, providers, store, port and clock, and say what to do.
 
     Changes nothing. Exit status: 0 nothing is wrong; 1 something is; 2 error.

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Enroll:
+class EnrollCommand:
     """Enrol a person: 20 s of speech, from recordings or the microphone.
 
     The person has to agree to the text that is shown; --consent says that they have. Sound

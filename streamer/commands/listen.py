@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listen:
+class ListenCommand:
     """Listen to the microphone and say, several times a second, who speaks.
 
     Known are the voices of the local store and those of --enroll. Nothing is recorded. A

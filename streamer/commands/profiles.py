@@ -45,7 +45,7 @@ def opened(config: Config) -> Iterator[Store]:
 
 @app.command("list")
 @dataclass(frozen=True, kw_only=True)
-class ListProfiles:
+class ListCommand:
     """List who is enrolled.
 
     \b
@@ -72,7 +72,7 @@ class ListProfiles:
 
 @app.command("show")
 @dataclass(frozen=True, kw_only=True)
-class ShowProfile:
+class ShowCommand:
     """Show one person's profile, without the voiceprint itself.
 
     \b
@@ -107,7 +107,7 @@ class ShowProfile:
 
 @app.command("export")
 @dataclass(frozen=True, kw_only=True)
-class ExportProfile:
+class ExportCommand:
     """Write everything that is kept of a person as JSON, the voiceprint too.
 
     The file can be read by you alone. Whoever has it has the voiceprint: it is not encrypted.
@@ -141,7 +141,7 @@ class ExportProfile:
 
 @app.command("delete")
 @dataclass(frozen=True, kw_only=True)
-class DeleteProfile:
+class DeleteCommand:
     """Delete a person's voiceprint for good.
 
     Exit status: 0 deleted; 1 not, as you said no; 2 error.

@@ -27,7 +27,7 @@ from streamer.commands.options import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replay:
+class ReplayCommand:
     """Run a recording through the streaming engine and print its events.
 
     One JSON object a line, with media time in seconds: speech, scores, decisions, changes of
@@ -59,16 +59,15 @@ class Replay:
         # Loaded here, so that --help waits for no model.
         from streamer.client import as_line
         from streamer.local.local import names_of, session_config, voices
-        from streamer.local.replay import Replay as Engine
-        from streamer.local.replay import parse_enrolment
+        from streamer.local.replay import Replay, parse_enrolment
 
         files = [parse_enrolment(text) for text in self.enroll or ()]
         # The first that runs differs between machines; a replay is the same everywhere.
         where = "cpu" if settings.provider == "auto" else settings.provider
-        engine, names = Engine(settings.bundle, where), names_of(self.claim)
-        enrolled = engine.enrol(files) if files else voices(engine, settings, (), names)
+        replay, names = Replay(settings.bundle, where), names_of(self.claim)
+        enrolled = replay.enrol(files) if files else voices(replay, settings, (), names)
         begun = time.monotonic()
-        told = engine.events(
+        told = replay.events(
             self.file, enrolled, names, channel=self.channel, config=session_config(settings)
         )
         for number, event in enumerate(told):

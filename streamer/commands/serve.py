@@ -34,7 +34,7 @@ YOUNG_OBJECTS = 20_000  # made before the collector looks: Python's 700 are a fe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve:
+class ServeCommand:
     """Serve streams, enrolment and the dashboard.
 
     Prints the address once the model is ready. SIGTERM and Ctrl-C let open streams tell what

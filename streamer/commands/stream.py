@@ -34,7 +34,7 @@ UNSURE_S = 0.5  # the server counts resampled sound, which differs by less than 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stream:
+class StreamCommand:
     """Send a recording or raw PCM to a server and print what it says, as JSON lines.
 
     A connection that breaks is resumed without a gap. The end of the input ends the stream;

@@ -32,7 +32,7 @@ def _group() -> None:
 
 @app.command("new")
 @dataclass(frozen=True, kw_only=True)
-class New:
+class NewTokenCommand:
     """Make a token, and the lines for the server's configuration that know it.
 
     The token is shown this once: the configuration holds its sha256 only. Clients give it as

@@ -93,13 +93,16 @@ class LiveTable:
         rows: dict[str, Text | str] = {
             "state": self._pill(),
             "speaker": (score.speaker if score else None) or "-",
-            "LLR": "-",
+            "evidence": "-",
+            "last window": "-",
             "posterior": "-",
             "net speech": "-",
         }
         if score:
             between = f"{bounds.reject_llr:.1f} and {bounds.accept_llr:.1f}"
-            rows["LLR"] = f"{score.llr:+6.1f}   (bounds {between})"
+            if score.evidence is not None:  # decisions rest on it, and not on one window
+                rows["evidence"] = f"{score.evidence:+6.1f}   (LLR; bounds {between})"
+            rows["last window"] = f"{score.llr:+6.1f}   (LLR)"
             rows["posterior"] = f"{100 * score.posterior:6.1f} %"
             rows["net speech"] = f"{score.net_speech_s:6.1f} s"
         rows["level"] = self._level()

@@ -31,6 +31,7 @@ SCORE = Score(
     runner_up=None,
     net_speech_s=2.5,
     window_s=2.5,
+    evidence=9.75,
 )
 DECISION = Decision(
     t=3, state="match", speaker="alice", since=3, llr=6.25, net_speech_s=2.5, reason=""
@@ -57,8 +58,11 @@ def test_before_anything_is_heard() -> None:
 def test_state_score_and_bounds() -> None:
     text = shown(SCORE, DECISION)
     assert " MATCH " in text
-    for part in ("alice", "+6.2", "bounds -3.0 and 4.6", "99.8 %", "2.5 s", "3.0 s  match alice"):
+    for part in ("alice", "+6.2", "99.8 %", "2.5 s", "3.0 s  match alice"):
         assert part in text, part
+    (evidence,) = [line for line in text.splitlines() if "bounds -3.0 and 4.6" in line]
+    assert "evidence" in evidence
+    assert "+9.8" in evidence
 
 
 def test_level_speech_and_problems() -> None:
