@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import unit
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 
 Bools = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
@@ -25,7 +25,7 @@ def agreement(embeddings: Float32) -> float:
     return float((unit(rest) * embeddings).sum(axis=1).min())
 
 
-def one_voice_llr(scorer: Scorer, embeddings: Float32, part_s: float) -> float:
+def one_voice_llr(scorer: CalibratedScorer, embeddings: Float32, part_s: float) -> float:
     """LLR that the two sets into which the parts ``(N, D)`` fall best are one voice.
 
     The parts need not be in order: voices that take turns are told as well as a takeover.
@@ -35,18 +35,18 @@ def one_voice_llr(scorer: Scorer, embeddings: Float32, part_s: float) -> float:
     sides = (embeddings[first], embeddings[~first])
     (a, b), (a_s, b_s) = map(unit_mean, sides), (part_s * len(side) for side in sides)
     llr = scorer.score(a, a_s, b, b_s).llr
-    assert llr is not None
     return llr
 
 
-def nearest_llr(scorer: Scorer, kept: Sides, embedding: Float32, speech_s: float) -> float:
+def nearest_llr(
+    scorer: CalibratedScorer, kept: Sides, embedding: Float32, speech_s: float
+) -> float:
     """LLR that ``embedding`` ``(D,)`` is the voice of the nearest of ``kept``.
 
     The nearest counts because streams are scored by it: a person's recordings by two
     microphones need not be alike as long as each new one is like some other.
     """
     llr = scorer.compare(kept, scorer.sides(embedding[None], speech_s)).llr
-    assert llr is not None
     return float(llr.max())
 
 

@@ -24,7 +24,7 @@ from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Re
 from engine.format import FRAME_SAMPLES, seconds
 from engine.jobs import Job, JobFailure, Result
 from engine.pipeline import Answer, Pipeline
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
@@ -99,13 +99,12 @@ class Enrolment:
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: CalibratedScorer,
         *,
         decoder: PcmDecoder | None = None,
         config: EnrolmentConfig | None = None,
         kept: Voiceprint | None = None,
     ) -> None:
-        scorer.require_calibration()
         self._kept = None if kept is None else kept.sides(scorer)
         self._config = config or EnrolmentConfig()
         self._pipeline: Pipeline[_Item] = Pipeline(decoder, self._config.gate, period=STEP_SAMPLES)

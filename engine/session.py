@@ -22,7 +22,7 @@ from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.pipeline import Answer, Pipeline
 from engine.scoring.identify import EnrolledVoices
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
 from engine.speech.windows import Window, WindowConfig, Windows
@@ -105,7 +105,7 @@ class Session:
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: CalibratedScorer,
         claims: Mapping[str, Sides],
         *,
         decoder: PcmDecoder | None = None,

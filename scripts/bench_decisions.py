@@ -19,7 +19,7 @@ from engine.decisions.tracker import Tracker
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder, embed_speech
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 from engine.serving.inference import answer_one, settle
 from engine.session import Session
 from engine.speech.offline import net_speech
@@ -48,7 +48,7 @@ class Timed(Tracker):
 def measure() -> dict[str, Any]:
     """One run."""
     bundle = load_bundle()
-    encoder, vad, scorer = Encoder(bundle, "cpu", threads=1), SileroVad(), Scorer(bundle)
+    encoder, vad, scorer = Encoder(bundle, "cpu", threads=1), SileroVad(), CalibratedScorer(bundle)
     anna = net_speech(read_audio(VOICES / "anna.ogg").waveform, vad)
     speech_s = len(anna) / SAMPLE_RATE_HZ
     claims = {"anna": scorer.sides(embed_speech(encoder, anna)[None], speech_s)}

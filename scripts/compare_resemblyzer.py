@@ -195,7 +195,7 @@ class Resemblyzer:
     ) -> Scores:
         """Cosines: Resemblyzer has no calibration."""
         cosine = np.einsum("nd,nd->n", enrol[pairs[:, 0]], test[pairs[:, 1]]).astype(np.float64)
-        return Scores(cosine, cosine, None)
+        return Scores(cosine, cosine)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

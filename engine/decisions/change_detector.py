@@ -23,7 +23,7 @@ from engine.decisions.change_point import BACK, locate
 from engine.decisions.config import DecisionConfig
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import AlarmFigures, DecisionFigures
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 
 Float32 = NDArray[np.float32]
 
@@ -107,7 +107,7 @@ class ChangeDetector:
     For every window :meth:`hear` it, and then :meth:`add` what the run has become by it.
     """
 
-    def __init__(self, scorer: Scorer, evidence: DecisionFigures, begins: int) -> None:
+    def __init__(self, scorer: CalibratedScorer, evidence: DecisionFigures, begins: int) -> None:
         self._scorer, self._begins = scorer, begins
         self._evidence = evidence
         self._recent: deque[_Heard] = deque()  # those that share speech with the last window
@@ -140,7 +140,6 @@ class ChangeDetector:
         begins = seen.position - seen.samples
         apart = (heard for heard in reversed(self._recent) if heard.seen.position <= begins)
         llr = self._scorer.compare(next(apart, self._past[-1]).run, seen.sides).llr
-        assert llr is not None
         return float(llr[0])
 
     def add(self, seen: EmbeddedWindow, run: Sides, run_samples: float) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import unit
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -35,7 +35,7 @@ class Voice:
         """The name, or the label of somebody unknown."""
         return self.name or self.label
 
-    def sides(self, scorer: Scorer) -> Sides:
+    def sides(self, scorer: CalibratedScorer) -> Sides:
         """The voice ready to be compared."""
         return scorer.sides(unit(self.sum)[None].astype(np.float32), self.speech_s)
 
@@ -51,7 +51,7 @@ class Voice:
 class SessionVoices:
     """All the voices of a session so far, the last to have spoken at the end."""
 
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, scorer: CalibratedScorer) -> None:
         self._scorer = scorer
         self._voices: list[Voice] = []
         self._labels = 0
@@ -79,6 +79,5 @@ class SessionVoices:
         lengths = np.array([voice.speech_s for voice in heard])
         test = self._scorer.sides(embedding[None], speech_s)
         llr = self._scorer.compare(self._scorer.sides(rows, lengths), test).llr
-        assert llr is not None
         best = int(np.argmax(llr))
         return heard[best] if llr[best] > 0 else None

@@ -23,7 +23,7 @@ from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import EnrolledVoices, Float64, Ranking, rank
-from engine.scoring.scorer import Scorer, Scores, Sides, posterior
+from engine.scoring.scorer import CalibratedScorer, CalibratedScores, Sides, posterior
 
 __all__ = ["EmbeddedWindow", "EnrolledVoices", "Tracker", "TrackerSettings"]
 
@@ -55,8 +55,8 @@ class _Standing:
 class Tracker:
     """Keeps the state of one stream, its voices and sums; silence of ``forget_s`` ends a run."""
 
-    def __init__(self, scorer: Scorer, prior: float, forget_s: float = 30.0) -> None:
-        self._evidence = scorer.require_calibration().evidence or DecisionFigures()
+    def __init__(self, scorer: CalibratedScorer, prior: float, forget_s: float = 30.0) -> None:
+        self._evidence = scorer.calibration.evidence or DecisionFigures()
         self._scorer, self._prior = scorer, prior
         self._forget = forget_s * SAMPLE_RATE_HZ
         self._voices = SessionVoices(scorer)
@@ -164,23 +164,23 @@ class Tracker:
             if silence > 0:
                 run.age(max(0.0, 1 - silence / self._forget))
 
-    def _compare(self, voices: EnrolledVoices, test: Sides) -> Scores | None:
+    def _compare(self, voices: EnrolledVoices, test: Sides) -> CalibratedScores | None:
         return None if voices.sides is None else self._scorer.table(voices.sides, test)
 
-    def _lead(self, voices: EnrolledVoices, window: Scores | None) -> LeadingSpeaker | None:
+    def _lead(
+        self, voices: EnrolledVoices, window: CalibratedScores | None
+    ) -> LeadingSpeaker | None:
         """Whom the window speaks of: who is matched, or else the nearest."""
         if window is None:
             return None
-        assert window.llr is not None
         llr = voices.by_speaker(window.llr[0])
         last = self._standing
         if last is not None and last.state == "match" and last.speaker in voices.number:
             return LeadingSpeaker(float(llr[voices.number[last.speaker]]), True)
         return LeadingSpeaker(float(llr.max()), False)
 
-    def _weighed(self, voices: EnrolledVoices, run: Scores) -> Float64:
+    def _weighed(self, voices: EnrolledVoices, run: CalibratedScores) -> Float64:
         """The evidence for each speaker, before they are held against each other."""
-        assert run.llr is not None
         llr = voices.by_speaker(run.llr[0])
         return np.asarray(self._evidence.slope * llr + self._evidence.offset, np.float64)
 
@@ -199,11 +199,14 @@ class Tracker:
         )
 
     def _scores(
-        self, seen: EmbeddedWindow, settings: TrackerSettings, window: Scores, evidence: Float64
+        self,
+        seen: EmbeddedWindow,
+        settings: TrackerSettings,
+        window: CalibratedScores,
+        evidence: Float64,
     ) -> list[Score]:
         """One for every claimed speaker, by name; otherwise the best speaker's only."""
         voices = settings.voices
-        assert window.llr is not None
         if settings.claimed:
             everybody = range(len(voices.names))
             return [self._score(seen, voices, window, evidence, i, None) for i in everybody]
@@ -214,12 +217,11 @@ class Tracker:
         self,
         seen: EmbeddedWindow,
         voices: EnrolledVoices,
-        window: Scores,
+        window: CalibratedScores,
         evidence: Float64,
         speaker: int,
         runner_up: int | None,
     ) -> Score:
-        assert window.llr is not None
         row = voices.row(speaker, window.llr[0])
         llr = float(window.llr[0, row])
         return Score(
@@ -269,12 +271,11 @@ class Tracker:
         self,
         seen: EmbeddedWindow,
         settings: TrackerSettings,
-        window: Scores,
+        window: CalibratedScores,
         evidence: Float64,
         speech: VoiceRun,
         turn: SpeakerChange | None,
     ) -> list[AnyEvent]:
-        assert window.llr is not None
         assert speech.voice is not None
         state, found, signal = self._next(settings, evidence, speech.speech_s, turn)
         named = (

@@ -9,14 +9,18 @@ from engine.decisions.evidence import Evidence
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import DecisionFigures
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 
 
 class VoiceRun:
     """A run that begins at ``begins``, in samples of net speech; ``turn`` is what it began by."""
 
     def __init__(
-        self, scorer: Scorer, evidence: DecisionFigures, begins: int, turn: SpeakerChange | None
+        self,
+        scorer: CalibratedScorer,
+        evidence: DecisionFigures,
+        begins: int,
+        turn: SpeakerChange | None,
     ) -> None:
         before = None if turn is None else np.asarray(turn.voice.embeddings[0], np.float32)
         self._scorer, self.run = scorer, Evidence(begins, before)

@@ -68,35 +68,40 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """One trial: cosine, normalised score (the cosine where nothing normalises), LLR.
-
-    ``llr`` is in nats, and ``None`` when the bundle has no calibration.
-    """
-
-    cosine: float
-    norm: float
-    llr: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Scores:
-    """Like :class:`Score` for N trials, as arrays ``(N,)``, or ``(T, N)`` from a table."""
+    """N trials, as arrays ``(N,)``, or ``(T, N)`` from a table.
+
+    ``norm`` is the normalised score, which is the cosine where nothing normalises.
+    """
 
     cosine: Float64
     norm: Float64
-    llr: Float64 | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedScores(Scores):
+    """Scores with their log-likelihood ratios ``llr``, in nats."""
+
+    llr: Float64
+
+
+@dataclass(frozen=True, slots=True)
+class TrialScore:
+    """One trial: cosine, normalised score, and log-likelihood ratio in nats."""
+
+    cosine: float
+    norm: float
+    llr: float
 
 
 class Scorer:
-    """Scores by the normalisation and calibration of one bundle. Stateless."""
+    """Scores by the normalisation of one bundle. Stateless."""
 
     def __init__(self, bundle: Bundle) -> None:
         manifest = bundle.manifest
         self._cohort = bundle.cohort if manifest.normalisation else None
         self._top = manifest.normalisation.top if manifest.normalisation else 0
         self._size = manifest.embedding_size
-        self.calibration: Calibration | None = manifest.calibration
 
     def sides(self, embeddings: Float32, speech_s: ArrayLike) -> Sides:
         """Prepare embeddings ``(N, D)`` of ``speech_s`` net seconds, one figure or ``(N,)``.
@@ -117,13 +122,9 @@ class Scorer:
     def compare(self, enrol: Sides, test: Sides) -> Scores:
         """Scores of row against row; a side of one row meets every row of the other."""
         cosine = np.asarray((enrol.embeddings * test.embeddings).sum(axis=1), np.float64)
-        norm = cosine
-        if enrol.stats is not None and test.stats is not None:
-            norm = as_norm(cosine, enrol.stats, test.stats)
-        ratio = None
-        if self.calibration is not None:
-            ratio = llr(self.calibration, norm, cosine, enrol.speech_s, test.speech_s)
-        return Scores(cosine, norm, ratio)
+        if enrol.stats is None or test.stats is None:
+            return Scores(cosine, cosine)
+        return Scores(cosine, as_norm(cosine, enrol.stats, test.stats))
 
     def table(self, enrol: Sides, test: Sides) -> Scores:
         """Every row of ``enrol`` against every row of ``test``, as arrays ``(T, N)``.
@@ -133,40 +134,48 @@ class Scorer:
         voiceprints take half a millisecond.
         """
         cosine = np.vecdot(enrol.embeddings, test.embeddings[:, None]).astype(np.float64)
-        norm = cosine
-        if enrol.stats is not None and test.stats is not None:
-            column = CohortStats(test.stats.mean[:, None], test.stats.std[:, None])
-            norm = as_norm(cosine, enrol.stats, column)
-        ratio = None
-        if self.calibration is not None:
-            tested = test.speech_s[:, None]
-            ratio = llr(self.calibration, norm, cosine, enrol.speech_s, tested)
-        return Scores(cosine, norm, ratio)
+        if enrol.stats is None or test.stats is None:
+            return Scores(cosine, cosine)
+        column = CohortStats(test.stats.mean[:, None], test.stats.std[:, None])
+        return Scores(cosine, as_norm(cosine, enrol.stats, column))
 
-    def score_pairs(
-        self, enrol: Float32, enrol_speech_s: ArrayLike, test: Float32, test_speech_s: ArrayLike
-    ) -> Scores:
-        """Scores of ``enrol`` ``(N, D)`` against ``test`` ``(N, D)``, row against row.
 
-        Where embeddings recur, prepare them once with :meth:`sides` and ``take`` the pairs.
-        """
-        return self.compare(self.sides(enrol, enrol_speech_s), self.sides(test, test_speech_s))
+class CalibratedScorer(Scorer):
+    """A scorer whose scores are log-likelihood ratios as well.
 
-    def score(
-        self, enrol: Float32, enrol_speech_s: float, test: Float32, test_speech_s: float
-    ) -> Score:
-        """Score of one embedding ``(D,)`` against another, each with its net seconds."""
-        scores = self.score_pairs(enrol[None], enrol_speech_s, test[None], test_speech_s)
-        ratio = None if scores.llr is None else float(scores.llr[0])
-        return Score(float(scores.cosine[0]), float(scores.norm[0]), ratio)
+    Raises :class:`BundleError` for a bundle without a calibration.
+    """
 
-    def require_calibration(self) -> Calibration:
-        """The calibration, or :class:`BundleError`: for callers who cannot do without LLRs."""
-        if self.calibration is None:
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
+        if bundle.manifest.calibration is None:
             raise BundleError(
                 "this model bundle is not calibrated: run `voxwatch calibrate` on it first"
             )
-        return self.calibration
+        self.calibration: Calibration = bundle.manifest.calibration
+
+    def compare(self, enrol: Sides, test: Sides) -> CalibratedScores:
+        """As :meth:`Scorer.compare`, calibrated."""
+        return self._calibrated(super().compare(enrol, test), enrol.speech_s, test.speech_s)
+
+    def table(self, enrol: Sides, test: Sides) -> CalibratedScores:
+        """As :meth:`Scorer.table`, calibrated."""
+        tested_s = test.speech_s[:, None]
+        return self._calibrated(super().table(enrol, test), enrol.speech_s, tested_s)
+
+    def score(
+        self, enrol: Float32, enrol_speech_s: float, test: Float32, test_speech_s: float
+    ) -> TrialScore:
+        """Score of one embedding ``(D,)`` against another, each with its net seconds."""
+        sides = self.sides(enrol[None], enrol_speech_s), self.sides(test[None], test_speech_s)
+        scores = self.compare(*sides)
+        return TrialScore(float(scores.cosine[0]), float(scores.norm[0]), float(scores.llr[0]))
+
+    def _calibrated(
+        self, scores: Scores, enrol_s: ArrayLike, test_s: ArrayLike
+    ) -> CalibratedScores:
+        ratio = llr(self.calibration, scores.norm, scores.cosine, enrol_s, test_s)
+        return CalibratedScores(scores.cosine, scores.norm, ratio)
 
 
 def cohort_stats(embeddings: Float32, cohort: Float32, top: int) -> CohortStats:

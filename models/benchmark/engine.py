@@ -22,7 +22,7 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob, VadResult
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
@@ -145,8 +145,7 @@ class EngineUnderTest:
         self.bundle = bundle
         self.encoder = Encoder(bundle, provider)
         self.vad = SileroVad()
-        self.scorer = Scorer(bundle)
-        self.scorer.require_calibration()
+        self.scorer = CalibratedScorer(bundle)
 
     def answer_cache(self) -> AnswerCache:
         """An empty cache, for one conversation."""

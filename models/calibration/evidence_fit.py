@@ -32,7 +32,7 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder
 from engine.model.manifest import DecisionFigures
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 from models.calibration.alarm_fit import BUDGETS, Trace, cross_fitted, delays, fit_alarm
 from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError
 from models.calibration.effective_speech import fit_effective
@@ -72,7 +72,7 @@ class Trial:
     llr: Float64
 
 
-def runs(scorer: Scorer, stream: Stream) -> list[tuple[float, Sides]]:
+def runs(scorer: CalibratedScorer, stream: Stream) -> list[tuple[float, Sides]]:
     """The run after each window of the whole stream, as if nobody took over."""
     run, found = Evidence(stream.seen[0].position - stream.seen[0].samples), []
     for seen in stream.seen:
@@ -83,7 +83,7 @@ def runs(scorer: Scorer, stream: Stream) -> list[tuple[float, Sides]]:
 
 
 def trials(
-    scorer: Scorer, streams: Sequence[Stream], talks: Sequence[Talk], seed: int
+    scorer: CalibratedScorer, streams: Sequence[Stream], talks: Sequence[Talk], seed: int
 ) -> list[Trial]:
     """Each stream against its speaker and some others."""
     rng, found = np.random.default_rng(seed), []
@@ -99,9 +99,8 @@ def trials(
     return found
 
 
-def _llr(scorer: Scorer, enrolled: Sides, test: Sides) -> float:
+def _llr(scorer: CalibratedScorer, enrolled: Sides, test: Sides) -> float:
     llr = scorer.compare(enrolled, test).llr
-    assert llr is not None
     return float(llr[0])
 
 
@@ -177,7 +176,9 @@ def _decided(
     }
 
 
-def traces(scorer: Scorer, streams: Sequence[Stream], slope: float, offset: float) -> list[Trace]:
+def traces(
+    scorer: CalibratedScorer, streams: Sequence[Stream], slope: float, offset: float
+) -> list[Trace]:
     """What the live watch measures on each stream, with its speaker as the one who is meant."""
     found = []
     for stream in streams:
@@ -217,8 +218,7 @@ def fit_evidence(
     where too few speakers have enough speech.
     """
     loaded = load_bundle(bundle)
-    scorer = Scorer(loaded)
-    calibration = scorer.require_calibration()
+    scorer = CalibratedScorer(loaded)
     corpus = Corpus(cache)
     named = heldout.read_text().split()
     speakers = [name for name in named if len(corpus.by_speaker.get(name, ())) >= 2]
@@ -232,14 +232,14 @@ def fit_evidence(
             f" least {FEWEST_SPEAKERS} speakers are needed; hold out more in training"
         )
     evidence = evidence_of(scorer, said, heard, seed)
-    found = msgspec.structs.replace(calibration, evidence=evidence)
+    found = msgspec.structs.replace(scorer.calibration, evidence=evidence)
     manifest = msgspec.structs.replace(loaded.manifest, calibration=found)
     graph = loaded.model_path.read_bytes()
     return write_bundle(output or loaded.folder, manifest, graph, loaded.cohort)
 
 
 def evidence_of(
-    scorer: Scorer, said: Sequence[Talk], heard: Sequence[Stream], seed: int
+    scorer: CalibratedScorer, said: Sequence[Talk], heard: Sequence[Stream], seed: int
 ) -> DecisionFigures:
     """The figures that fit these streams, and how well."""
     tried = trials(scorer, heard, said, seed)

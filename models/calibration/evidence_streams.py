@@ -18,7 +18,7 @@ from tqdm import tqdm
 from engine.decisions.change_detector import EmbeddedWindow
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.encoder import Encoder, embed_speech
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.speech.windows import WindowConfig, Windows
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
@@ -68,7 +68,7 @@ class Stream:
 
 
 def talks(
-    corpus: Corpus, speakers: Sequence[str], encoder: Encoder, scorer: Scorer, seed: int
+    corpus: Corpus, speakers: Sequence[str], encoder: Encoder, scorer: CalibratedScorer, seed: int
 ) -> list[Talk]:
     """What each of ``speakers`` says, enrolled from other utterances, once for every split."""
     rng, found = np.random.default_rng(seed), []
@@ -93,7 +93,7 @@ def talks(
 def streams(
     talks: Sequence[Talk],
     encoder: Encoder,
-    scorer: Scorer,
+    scorer: CalibratedScorer,
     degrade: Degrade,
     seed: int,
     *,
@@ -115,7 +115,9 @@ def streams(
     return found
 
 
-def _windows(sound: Float32, encoder: Encoder, scorer: Scorer) -> Iterator[EmbeddedWindow]:
+def _windows(
+    sound: Float32, encoder: Encoder, scorer: CalibratedScorer
+) -> Iterator[EmbeddedWindow]:
     windows = list(Windows(WindowConfig()).push(0, sound))
     embeddings: list[Float32] = []
     while len(embeddings) < len(windows):

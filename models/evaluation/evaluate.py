@@ -18,7 +18,7 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
 from engine.model.manifest import MODEL_FILE
-from engine.scoring.scorer import Scorer, Scores
+from engine.scoring.scorer import CalibratedScorer, Scorer, Scores
 from models.evaluation.embeddings import (
     FULL,
     Cuts,
@@ -59,7 +59,8 @@ class BundleSystem:
     ) -> None:
         self.bundle = bundle
         self.encoder = Encoder(bundle, provider, threads=threads)
-        self.scorer = Scorer(bundle)
+        calibrated = bundle.manifest.calibration is not None
+        self.scorer = CalibratedScorer(bundle) if calibrated else Scorer(bundle)
 
     @property
     def name(self) -> str:

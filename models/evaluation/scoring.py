@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
+from engine.scoring.scorer import CalibratedScores
 from models import metrics
 from models.evaluation.embeddings import Cuts, Embedder, Embeddings, Float64, Ints, Key, resolve
 from models.evaluation.trials import TrialList, speakers_of
@@ -183,7 +184,10 @@ def _scored(
         vectors[enrol], seconds[enrol], vectors[test], seconds[test], np.stack([left, right], 1)
     )
     kinds = [(scores.cosine, False)]
-    kinds.append((scores.norm, False) if scores.llr is None else (scores.llr, True))
+    if isinstance(scores, CalibratedScores):
+        kinds.append((scores.llr, True))
+    else:
+        kinds.append((scores.norm, False))
     cosine, calibrated = (
         _measured(values, target, speakers, is_llr, resamples, seed) for values, is_llr in kinds
     )

@@ -28,7 +28,7 @@ from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
 from engine.model.manifest import Manifest
-from engine.scoring.scorer import Score, Scorer, posterior
+from engine.scoring.scorer import CalibratedScorer, TrialScore, posterior
 from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
 from engine.speech.vad import SileroVad
 
@@ -112,8 +112,7 @@ class Verifier:
 
     def __init__(self, bundle: Bundle, provider: ProviderChoice = "cpu") -> None:
         self._encoder = Encoder(bundle, provider)
-        self._scorer = Scorer(bundle)
-        self._scorer.require_calibration()
+        self._scorer = CalibratedScorer(bundle)
         self._vad = SileroVad()
 
     @property
@@ -187,7 +186,6 @@ class Verifier:
         seconds = [recording.net_speech_s for recording in enroll]
         sides = self._scorer.sides(np.stack(embeddings), seconds)
         llr = self._scorer.table(sides, sides).llr
-        assert llr is not None  # the calibration was required
         alike = posterior(llr, 0.5) > Rule().false_reject
         group = alike[0]
         for _ in enroll:
@@ -204,14 +202,18 @@ class Verifier:
 
     def _score(
         self, recordings: Sequence[Recording], embeddings: Sequence[Float32], test: Float32
-    ) -> Score:
+    ) -> TrialScore:
         seconds = [recording.net_speech_s for recording in recordings[:-1]]
         voiceprint = unit(np.average(embeddings, axis=0, weights=seconds).astype(np.float32))
         probe = embed_speech(self._encoder, test)
         return self._scorer.score(voiceprint, sum(seconds), probe, recordings[-1].net_speech_s)
 
     def _explain(
-        self, recordings: Sequence[Recording], rule: Rule, score: Score | None, lacking: str | None
+        self,
+        recordings: Sequence[Recording],
+        rule: Rule,
+        score: TrialScore | None,
+        lacking: str | None,
     ) -> Verification:
         manifest = self.manifest
         blank = Verification(
@@ -224,7 +226,7 @@ class Verifier:
             provider=self._encoder.provider,
             reason=lacking,
         )
-        if score is None or score.llr is None:
+        if score is None:
             return blank
         probability = float(posterior(score.llr, rule.prior))
         return msgspec.structs.replace(

@@ -23,7 +23,7 @@ from engine.model.backend import OnnxBackend
 from engine.model.bundle import load_bundle
 from engine.model.encoder import embed_speech
 from engine.model.providers import ProviderChoice
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
 from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
@@ -70,7 +70,7 @@ class Replay:
         self.bundle = load_bundle(bundle)
         self.model = f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
         self.backend = OnnxBackend(self.bundle, provider)
-        self.scorer = Scorer(self.bundle)
+        self.scorer = CalibratedScorer(self.bundle)
         self.vad = SileroVad()
 
     def enrol(self, enrolments: Sequence[Enrolment]) -> dict[str, Sides]:

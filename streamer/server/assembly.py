@@ -15,7 +15,7 @@ import msgspec
 from engine.errors import VoxwatchError
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 from engine.serving.engine import Engine, EngineConfig
 from engine.speech.vad import SileroVad
 from streamer.addresses import is_loopback
@@ -85,10 +85,9 @@ def _windows_in_line(limits: Limits) -> int:
     return limits.streams * math.ceil((limits.backlog_s + PIECE_S) / SHORTEST_HOP_S)
 
 
-def _load(config: Config) -> tuple[Scorer, OnnxBackend, SileroVad]:
+def _load(config: Config) -> tuple[CalibratedScorer, OnnxBackend, SileroVad]:
     bundle = load_bundle(config.bundle)
-    scorer = Scorer(bundle)
-    scorer.require_calibration()
+    scorer = CalibratedScorer(bundle)
     return scorer, OnnxBackend(bundle, config.provider), SileroVad()
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from engine.decisions.config import DecisionConfig
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 from engine.serving.engine import Engine
 from streamer.config import Config
 from streamer.server.auth import Auth
@@ -39,7 +39,7 @@ class Context:
     server: str  # name and version
     model: messages.Model
     operating_points: Points | None
-    scorer: Scorer
+    scorer: CalibratedScorer
     engine: Engine
     store: Store
     enrolled: EnrolledVoices

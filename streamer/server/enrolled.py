@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 from streamer.store.store import BadName, OtherModel, Store, StoreError, UnknownSpeaker, clean_name
 from streamer.wire.errors import WireError
 
@@ -17,7 +17,7 @@ from streamer.wire.errors import WireError
 class EnrolledVoices:
     """Voiceprints of one model. All but :meth:`find` touch the disk: for a thread, not the loop."""
 
-    def __init__(self, store: Store, scorer: Scorer, model_sha256: str) -> None:
+    def __init__(self, store: Store, scorer: CalibratedScorer, model_sha256: str) -> None:
         self._store, self._scorer, self._model = store, scorer, model_sha256
         self._lock = threading.Lock()
         self._version: int | None = None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 
 SIZE = 32
 MANIFEST = Manifest(
@@ -25,7 +25,7 @@ MANIFEST = Manifest(
     embedding_size=SIZE,
     calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
 )
-SCORER = Scorer(Bundle(MANIFEST, Path(), None))
+SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
 
 
 def parts(voices: list[int], seed: int, spread: float = 0.1) -> np.ndarray:

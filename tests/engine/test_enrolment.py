@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 
 from engine.audio.pcm import PcmDecoder
 from engine.enrolment import Enrolment, EnrolmentConfig
-from engine.errors import BundleError
 from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder
 from engine.model.manifest import Calibration, Manifest
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.serving.inference import answer_one, settle
 from engine.speech.vad import SileroVad
@@ -37,7 +36,7 @@ MANIFEST = Manifest(
     embedding_size=SIZE,
     calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
 )
-SCORER = Scorer(Bundle(MANIFEST, Path(), None))
+SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
 Models = tuple[Encoder, SileroVad]
 DEMO_VOICES = Path(__file__).parents[2] / "scripts" / "demo_voices"
 
@@ -203,12 +202,6 @@ def test_a_late_server_does_not_matter() -> None:
     assert msgspec.to_builtins(enrol([SPOKEN], enrolment)) == msgspec.to_builtins(enrol([SPOKEN]))
 
 
-def test_without_calibration_voices_cannot_be_told_apart() -> None:
-    bare = msgspec.structs.replace(MANIFEST, calibration=None)
-    with pytest.raises(BundleError, match="not calibrated"):
-        Enrolment(Scorer(Bundle(bare, Path(), None)))
-
-
 @pytest.mark.parametrize("bad", [{"part_s": 0.0}, {"min_s": 4.0}, {"needed_s": 9.0}])
 def test_lengths_that_cannot_be_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="an enrolment needs"):
@@ -225,7 +218,9 @@ def spoken(name: str) -> np.ndarray:
 
 
 def really(models: Models, sound: np.ndarray, enrolment: Enrolment | None = None) -> AnyEvent:
-    enrolment = enrolment or Enrolment(Scorer(load_bundle()), decoder=PcmDecoder("pcm_f32le"))
+    enrolment = enrolment or Enrolment(
+        CalibratedScorer(load_bundle()), decoder=PcmDecoder("pcm_f32le")
+    )
     enrolment.receive_pcm(sound.astype("<f4").tobytes())
     enrolment.receive_eof()
     return list(settle(enrolment, lambda job: answer_one(job, *models)))[-1]
@@ -248,7 +243,7 @@ def test_the_bundled_model_refuses_a_takeover(models: Models) -> None:
 def test_the_bundled_model_lets_a_person_join_and_refuses_another(models: Models) -> None:
     anna, ben = (spoken(name) for name in ("anna", "ben"))
     half = len(anna) // 2
-    scorer = Scorer(load_bundle())
+    scorer = CalibratedScorer(load_bundle())
     first = Enrolment(scorer, decoder=PcmDecoder("pcm_f32le"))
     assert isinstance(really(models, anna[:half], first), Enrolled)
     kept = Voiceprint("anna", first.prototypes)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
 from engine.decisions.config import DecisionConfig
-from engine.errors import AudioError, BundleError
+from engine.errors import AudioError
 from engine.events import (
     AnyEvent,
     Change,
@@ -33,7 +33,7 @@ from engine.events import (
 from engine.format import SAMPLE_RATE_HZ, Encoding
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.session import (
     EmbedJob,
     EmbedResult,
@@ -57,7 +57,7 @@ MANIFEST = Manifest(
     embedding_size=SIZE,
     calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
 )
-SCORER = Scorer(Bundle(MANIFEST, Path(), None))
+SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
 VOICES = {"anna": 0.2, "berta": 0.5}  # a voice is the level of its samples
 
 
@@ -207,12 +207,6 @@ def test_a_failed_window_is_an_error_and_not_a_low_score() -> None:
     scores = [e for e in events if isinstance(e, Score)]
     assert scores
     assert min(s.window_s for s in scores) == 1.5
-
-
-def test_a_session_without_calibration_is_refused() -> None:
-    bare = msgspec.structs.replace(MANIFEST, calibration=None)
-    with pytest.raises(BundleError, match="not calibrated"):
-        Session(Scorer(Bundle(bare, Path(), None)), {})
 
 
 def test_sound_after_the_end_is_refused() -> None:

@@ -19,7 +19,7 @@ from engine.decisions.change_detector import (
 from engine.decisions.config import DecisionConfig
 from engine.model.bundle import Bundle
 from engine.model.manifest import AlarmFigures, Calibration, DecisionFigures, Manifest
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 
 S = 16_000
 SIZE = 8
@@ -33,7 +33,7 @@ MANIFEST = Manifest(
     embedding_size=SIZE,
     calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
 )
-SCORER = Scorer(Bundle(MANIFEST, Path(), None))
+SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
 ANNA, BERT = np.eye(SIZE, dtype=np.float32)[:2]
 ALARM = AlarmFigures(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
 FIGURES = DecisionFigures(takeover=ALARM, change=ALARM)

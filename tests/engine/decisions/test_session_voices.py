@@ -9,7 +9,7 @@ import numpy as np
 from engine.decisions.session_voices import MOST, SessionVoices
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 
 MANIFEST = Manifest(
     name="fake",
@@ -21,7 +21,7 @@ MANIFEST = Manifest(
     embedding_size=40,
     calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
 )
-SCORER = Scorer(Bundle(MANIFEST, Path(), None))
+SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
 VOICES = np.eye(40, dtype=np.float32)
 
 

@@ -14,7 +14,7 @@ from engine.events import AnyEvent, Change, Decision, Score
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest, Normalisation
 from engine.scoring.identify import EnrolledVoices
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 
 SIZE = 16
 MANIFEST = Manifest(
@@ -35,7 +35,7 @@ def units(seed: int, count: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-SCORER = Scorer(Bundle(MANIFEST, Path(), units(9, 40)))
+SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), units(9, 40)))
 VOICES = units(1, 6)
 ENROLLED = {
     name: SCORER.sides(VOICES[rows], np.linspace(10, 20, len(rows)))
@@ -112,7 +112,7 @@ def test_a_change_names_who_was_there_before() -> None:
     assert [(c.from_speaker, c.at) for c in changes] == [("carla", 3.0)]
 
 
-PLAIN = Scorer(
+PLAIN = CalibratedScorer(
     Bundle(
         Manifest(
             name="fake",

@@ -12,6 +12,8 @@ from engine.errors import BundleError
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest, Normalisation
 from engine.scoring.scorer import (
+    CalibratedScorer,
+    CalibratedScores,
     CohortStats,
     Scorer,
     as_norm,
@@ -84,18 +86,17 @@ def test_as_norm_by_hand() -> None:
 
 
 def test_a_score_does_not_depend_on_which_side_is_enrolled() -> None:
-    scorer = Scorer(bundle(unit_rows(9, seed=1), CALIBRATION))
+    scorer = CalibratedScorer(bundle(unit_rows(9, seed=1), CALIBRATION))
     a, b = unit_rows(2, seed=5)
     assert scorer.score(a, 3.0, b, 7.0) == scorer.score(b, 7.0, a, 3.0)
 
 
 def test_one_score_is_a_row_of_many() -> None:
-    scorer = Scorer(bundle(unit_rows(9, seed=1), CALIBRATION))
+    scorer = CalibratedScorer(bundle(unit_rows(9, seed=1), CALIBRATION))
     enrol, test = unit_rows(5, seed=2), unit_rows(5, seed=3)
     seconds = np.linspace(1, 9, 5)
-    many = scorer.score_pairs(enrol, 4.0, test, seconds)
+    many = scorer.compare(scorer.sides(enrol, 4.0), scorer.sides(test, seconds))
     one = scorer.score(enrol[3], 4.0, test[3], seconds[3])
-    assert many.llr is not None
     assert (many.cosine[3], many.norm[3], many.llr[3]) == pytest.approx(
         (one.cosine, one.norm, one.llr)
     )
@@ -103,35 +104,36 @@ def test_one_score_is_a_row_of_many() -> None:
 
 
 def test_prepared_sides_give_the_same_scores() -> None:
-    scorer = Scorer(bundle(unit_rows(9, seed=1), CALIBRATION))
+    scorer = CalibratedScorer(bundle(unit_rows(9, seed=1), CALIBRATION))
     voices, seconds = unit_rows(4, seed=2), np.array([1.0, 2.0, 3.0, 4.0])
     sides = scorer.sides(voices, seconds)
     pairs = np.array([[0, 1], [2, 2], [3, 0], [0, 1]])
     found = scorer.compare(sides.take(pairs[:, 0]), sides.take(pairs[:, 1]))
     left, right = pairs.T
-    expected = scorer.score_pairs(voices[left], seconds[left], voices[right], seconds[right])
+    expected = scorer.compare(
+        scorer.sides(voices[left], seconds[left]), scorer.sides(voices[right], seconds[right])
+    )
     np.testing.assert_allclose(found.norm, expected.norm)
     np.testing.assert_allclose(found.llr, expected.llr)
 
 
 def test_one_voice_meets_many() -> None:
-    scorer = Scorer(bundle(unit_rows(9, seed=1), CALIBRATION))
+    scorer = CalibratedScorer(bundle(unit_rows(9, seed=1), CALIBRATION))
     enrolled = scorer.sides(unit_rows(1, seed=2), 5.0)
     heard = scorer.sides(unit_rows(3, seed=3), 2.0)
     scores = scorer.compare(enrolled, heard)
     assert scores.norm.shape == (3,)
-    assert scores.llr is not None
     assert scores.llr.shape == (3,)
 
 
 def test_without_cohort_and_calibration_there_is_only_the_cosine() -> None:
     scorer = Scorer(bundle())
-    a, b = unit_rows(2)
-    score = scorer.score(a, 1.0, b, 1.0)
-    assert score.norm == score.cosine
-    assert score.llr is None
+    both = scorer.sides(unit_rows(2), 1.0)
+    for scores in (scorer.compare(both, both), scorer.table(both, both)):
+        np.testing.assert_array_equal(scores.norm, scores.cosine)
+        assert not isinstance(scores, CalibratedScores)
     with pytest.raises(BundleError, match="voxwatch calibrate"):
-        scorer.require_calibration()
+        CalibratedScorer(bundle())
 
 
 def test_wrong_shapes_and_no_speech_are_errors() -> None:
@@ -193,11 +195,10 @@ def test_a_prior_is_a_probability_in_between(prior: float) -> None:
 
 @pytest.mark.parametrize("normalised", [False, True])
 def test_a_table_is_every_row_against_every_other(normalised: bool) -> None:
-    scorer = Scorer(bundle(unit_rows(30, seed=8) if normalised else None, CALIBRATION))
+    scorer = CalibratedScorer(bundle(unit_rows(30, seed=8) if normalised else None, CALIBRATION))
     enrol = scorer.sides(unit_rows(9, seed=1), np.linspace(3, 30, 9))
     test = scorer.sides(unit_rows(2, seed=2), [1.5, 3.0])
     table = scorer.table(enrol, test)
-    assert table.llr is not None
     assert table.llr.shape == (2, 9)
     for t in range(2):
         alone = scorer.compare(enrol, test.take([t]))

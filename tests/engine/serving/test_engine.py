@@ -25,7 +25,7 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, Job, JobFailure, Result
 from engine.model.backend import BATCH_TOLERANCE, Backend, OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.serving.engine import Engine, EngineConfig, Stream
 from engine.serving.stream import PIECE_BYTES
 from engine.session import Session
@@ -262,7 +262,7 @@ async def test_a_detector_that_fails_ends_its_stream_and_no_other(
         return real(pieces, states)
 
     monkeypatch.setattr(vad, "detect", detect)
-    scorer = Scorer(spectral_bundle)
+    scorer = CalibratedScorer(spectral_bundle)
     async with engine_with(FakeBackend(), vad) as engine:
         ok, bad = engine.open(Session(scorer, {})), engine.open(Session(scorer, {}))
         loud = np.full(WINDOW, 32000, "<i2").tobytes()
@@ -522,7 +522,9 @@ def conversations(voice: Callable[..., Float32], count: int, seconds: float) -> 
     return talks
 
 
-def claims(scorer: Scorer, backend: Backend, voice: Callable[..., Float32]) -> dict[str, Sides]:
+def claims(
+    scorer: CalibratedScorer, backend: Backend, voice: Callable[..., Float32]
+) -> dict[str, Sides]:
     speech = {name: voice(name, 6.0, seed=99) for name in ("anna", "bert")}
     return {n: scorer.sides(backend.embed(s[None]), 6.0) for n, s in speech.items()}
 
@@ -530,7 +532,7 @@ def claims(scorer: Scorer, backend: Backend, voice: Callable[..., Float32]) -> d
 async def alone_and_together(
     backend: Backend, vad: SileroVad, bundle: Bundle, voice: Callable[..., Float32], count: int
 ) -> tuple[list[list[AnyEvent]], list[list[AnyEvent]]]:
-    scorer, sounds = Scorer(bundle), conversations(voice, count, 5.0)
+    scorer, sounds = CalibratedScorer(bundle), conversations(voice, count, 5.0)
     known = claims(scorer, backend, voice)
 
     def session() -> Session:

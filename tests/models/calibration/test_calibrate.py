@@ -12,7 +12,7 @@ from engine.errors import BundleError
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder, embed_speech
 from engine.model.manifest import DecisionFigures
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 from models.calibration import calibrate as calibration
 from models.calibration.calibrate import CalibrationError, calibrate, cohort_names
 from models.cli import app
@@ -123,7 +123,7 @@ def test_an_output_that_cannot_be_is_said_before_the_work(
 
 
 def test_its_ratios_tell_unseen_speakers_apart(corpus: Corpus, calibrated: Bundle) -> None:
-    scorer, encoder = Scorer(calibrated), Encoder(calibrated, "cpu")
+    scorer, encoder = CalibratedScorer(calibrated), Encoder(calibrated, "cpu")
     unseen = [corpus.by_speaker[f"s{i:02}"] for i in range(len(NAMES), SPEAKERS)]
     sides = [[embed_speech(encoder, corpus.waveform(u)) for u in own[:2]] for own in unseen]
     same = [scorer.score(a, 2.0, b, 2.0).llr for a, b in sides]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
-from engine.scoring.scorer import Scorer
+from engine.scoring.scorer import CalibratedScorer
 from models.calibration import evidence_streams
 from models.calibration.evidence_streams import (
     BATCH,
@@ -58,8 +58,8 @@ class Listening:
 
 
 @pytest.fixture
-def scorer(spectral_bundle: Bundle) -> Scorer:
-    return Scorer(spectral_bundle)
+def scorer(spectral_bundle: Bundle) -> CalibratedScorer:
+    return CalibratedScorer(spectral_bundle)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def encoder(spectral_bundle: Bundle) -> Ends:
 
 
 @pytest.fixture
-def talk(scorer: Scorer) -> Talk:
+def talk(scorer: CalibratedScorer) -> Talk:
     """Six seconds of noise of speaker 0, degraded: what is made of it can be listened to."""
     enrolled = scorer.sides(np.ones((1, 24), np.float32), 20.0)
     return Talk(0, 1, "red", "en", enrolled, noise(0, 6.0), 100.0)
@@ -84,7 +84,7 @@ def other(talk: Talk, speaker: int, seconds: float = 6.0, **changed: Any) -> Tal
 
 
 def followed(
-    one: Talk, said: list[Talk], encoder: Ends, scorer: Scorer, seed: int = 0
+    one: Talk, said: list[Talk], encoder: Ends, scorer: CalibratedScorer, seed: int = 0
 ) -> tuple[Stream, Float32]:
     """The stream of ``one`` and its sound."""
     listening = Listening()
@@ -94,7 +94,7 @@ def followed(
     return degraded[at], listening.given[at]
 
 
-def who_follows(talk: Talk, said: list[Talk], encoder: Ends, scorer: Scorer) -> set[int]:
+def who_follows(talk: Talk, said: list[Talk], encoder: Ends, scorer: CalibratedScorer) -> set[int]:
     """Everybody who takes over from ``talk`` under one of eight seeds."""
     found = set()
     for seed in range(8):
@@ -111,7 +111,7 @@ def who_follows(talk: Talk, said: list[Talk], encoder: Ends, scorer: Scorer) -> 
 
 
 def test_what_enrols_is_not_in_the_stream(
-    corpus: Corpus, spectral_bundle: Bundle, scorer: Scorer
+    corpus: Corpus, spectral_bundle: Bundle, scorer: CalibratedScorer
 ) -> None:
     said = talks(corpus, NAMES, Encoder(spectral_bundle, "cpu"), scorer, seed=0)
     assert [(t.speaker, t.split) for t in said] == [(i, s) for s in (0, 1) for i in range(4)]
@@ -127,7 +127,7 @@ def test_what_enrols_is_not_in_the_stream(
 
 
 def test_the_seed_decides_what_is_said(
-    corpus: Corpus, spectral_bundle: Bundle, scorer: Scorer
+    corpus: Corpus, spectral_bundle: Bundle, scorer: CalibratedScorer
 ) -> None:
     encoder = Encoder(spectral_bundle, "cpu")
     one, again, new = (talks(corpus, NAMES[:2], encoder, scorer, seed=s) for s in (0, 0, 1))
@@ -139,7 +139,10 @@ def test_the_seed_decides_what_is_said(
 
 
 def test_enrolments_and_streams_are_no_longer_than_asked_for(
-    corpus: Corpus, spectral_bundle: Bundle, scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus,
+    spectral_bundle: Bundle,
+    scorer: CalibratedScorer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(evidence_streams, "ENROL_S", 2.0)
     monkeypatch.setattr(evidence_streams, "STREAM_S", 1.5)
@@ -161,7 +164,7 @@ def test_rivals_are_others_of_the_source_and_split_and_of_the_language_if_there_
 
 
 def test_a_stream_goes_on_with_somebody_else_at_the_same_level(
-    talk: Talk, encoder: Ends, scorer: Scorer
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     loud = replace(other(talk, 1), speech=noise(1, 10.0, level=0.3))
     stream, sound = followed(talk, [talk, loud], encoder, scorer)
@@ -175,7 +178,7 @@ def test_a_stream_goes_on_with_somebody_else_at_the_same_level(
 
 
 def test_what_a_level_would_drive_too_far_is_clipped(
-    talk: Talk, encoder: Ends, scorer: Scorer
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     loud = replace(talk, speech=noise(0, 6.0, level=0.6).clip(-1, 1))
     sound = followed(loud, [loud, other(talk, 1)], encoder, scorer)[1]
@@ -183,7 +186,9 @@ def test_what_a_level_would_drive_too_far_is_clipped(
     assert sound.dtype == np.float32
 
 
-def test_every_window_is_embedded_where_it_lies(talk: Talk, encoder: Ends, scorer: Scorer) -> None:
+def test_every_window_is_embedded_where_it_lies(
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
+) -> None:
     stream, sound = followed(talk, [talk, other(talk, 1)], encoder, scorer)
     assert [seen.position for seen in stream.seen] == list(range(RATE, len(sound) + 1, RATE // 2))
     for seen in stream.seen:
@@ -195,7 +200,7 @@ def test_every_window_is_embedded_where_it_lies(talk: Talk, encoder: Ends, score
 
 
 def test_windows_of_one_length_share_a_batch_of_some_size(
-    talk: Talk, encoder: Ends, scorer: Scorer
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     stream, _ = followed(talk, [talk, other(talk, 1, 4.9)], encoder, scorer)
     assert {rows for rows, _ in encoder.batches} == {1, BATCH}
@@ -204,7 +209,7 @@ def test_windows_of_one_length_share_a_batch_of_some_size(
 
 
 def test_windows_until_the_takeover_are_the_speakers_own(
-    talk: Talk, encoder: Ends, scorer: Scorer
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     stream, _ = followed(talk, [talk, other(talk, 1)], encoder, scorer)
     assert [seen.position for seen in stream.own] == list(range(RATE, 6 * RATE + 1, RATE // 2))
@@ -212,7 +217,7 @@ def test_windows_until_the_takeover_are_the_speakers_own(
 
 
 def test_only_the_second_split_is_degraded_by_one_of_the_kinds(
-    talk: Talk, encoder: Ends, scorer: Scorer
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     said = [other(talk, i, split=i % 2) for i in range(24)]
     listening = Listening()
@@ -223,7 +228,7 @@ def test_only_the_second_split_is_degraded_by_one_of_the_kinds(
 
 
 def test_what_is_too_short_or_has_nobody_to_follow_makes_no_stream(
-    talk: Talk, encoder: Ends, scorer: Scorer
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     def made(*said: Talk) -> list[int]:
         found = streams(said, encoder, scorer, Listening(), 0, progress=False)
@@ -237,7 +242,7 @@ def test_what_is_too_short_or_has_nobody_to_follow_makes_no_stream(
 
 
 def test_who_takes_over_is_like_in_pitch_before_all_and_then_in_language(
-    talk: Talk, encoder: Ends, scorer: Scorer
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     far = other(talk, 1, 4.5, pitch_hz=130.0)
     near = other(talk, 2, 4.5, pitch_hz=119.0, language="fr")

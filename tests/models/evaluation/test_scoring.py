@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.scoring.scorer import Scores
+from engine.scoring.scorer import CalibratedScores, Scores
 from models.evaluation.embeddings import FULL, Cuts, Embeddings
 from models.evaluation.scoring import (
     MEAN_TARGETS,
@@ -56,7 +56,9 @@ class Numbers:
         left, right = pairs.T
         cosine = 1000.0 * enrol[left, 0] + test[right, 0]
         lengths = 1000 * enrol_s[left] + test_s[right]
-        return Scores(cosine, lengths, -lengths if self.calibrated else None)
+        if self.calibrated:
+            return CalibratedScores(cosine, lengths, -lengths)
+        return Scores(cosine, lengths)
 
 
 def embeddings_of(
