@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from engine.format import unit
 from models.network.checkpoint import load_trained
 from models.network.next_tdnn import NeXtTDNN
 from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
 from models.training.whitening import (
     WhiteningError,
-    _unit,
     draw_crops,
     embed_crops,
     fold,
@@ -118,7 +118,7 @@ def test_a_whitened_checkpoint_is_the_old_one_with_another_last_layer(
         for n in (old, new)
     )
     assert np.linalg.norm(after.mean(axis=0)) < 0.2 * np.linalg.norm(before.mean(axis=0))
-    scatter = [np.linalg.eigvalsh(within_covariance(_unit(e), speakers)) for e in (before, after)]
+    scatter = [np.linalg.eigvalsh(within_covariance(unit(e), speakers)) for e in (before, after)]
     spread = [values[-1] / values.mean() for values in scatter]
     assert spread[1] < 0.7 * spread[0]
 
