@@ -172,7 +172,7 @@ class Enrolment:
         self._step += level_sums(span.samples, speech=span.speech)
         if span.speech:
             for window in self._windows.push(span.start, span.samples):
-                self._pipeline.embed(window, _Part(window.end))
+                self._pipeline.embed(window, _Part(window.place.end))
         if len(span.samples) and span.end % STEP_SAMPLES == 0:
             self._pipeline.put(self._report(seconds(span.end)))
 

@@ -86,8 +86,8 @@ class Pipeline(Generic[Item]):
     def embed(self, window: Window, item: Item) -> None:
         """Have a window embedded; ``item`` comes out with the answer, in its place."""
         self._number += 1
-        self._jobs.append(EmbedJob(self._number, window.samples, window.end))
-        self._asked[self._number] = window.end
+        self._jobs.append(EmbedJob(self._number, window.samples, window.place.end))
+        self._asked[self._number] = window.place.end
         self._items.append((item, self._number))
 
     def put(self, item: Item) -> None:

@@ -25,7 +25,7 @@ from engine.scoring.identify import EnrolledVoices
 from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
-from engine.speech.windows import Window, WindowConfig, Windows
+from engine.speech.windows import WindowConfig, WindowPlace, Windows
 
 __all__ = [
     "EmbedJob",
@@ -55,13 +55,9 @@ class SessionConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """A window that is being embedded: its place in samples, and what it is judged by."""
+    """A window that is being embedded, and the settings that it is decided by."""
 
-    start: int
-    end: int
-    position: int
-    samples: int
-    runs: tuple[tuple[int, int], ...]
+    place: WindowPlace
     settings: TrackerSettings
 
 
@@ -208,7 +204,7 @@ class Session:
         self._quality_meter.add(span.samples, speech=span.speech)
         if span.speech:
             for window in self._windows.push(span.start, span.samples):
-                self._pipeline.embed(window, _Asked(*_place(window), self._settings))
+                self._pipeline.embed(window, _Asked(window.place, self._settings))
             self._spoke = span.end
         else:
             self._age(span.end)
@@ -259,10 +255,10 @@ class Session:
     def _judged(self, asked: _Asked, answer: Answer | None) -> Iterable[AnyEvent]:
         assert answer is not None
         if isinstance(answer, JobFailure):
-            return [Failure(t=seconds(asked.end), code="window-failed", message=answer.message)]
-        sides = self._scorer.sides(answer.embedding[None], seconds(asked.samples))
-        place = asked.start, asked.end, asked.position, asked.samples
-        return self._tracker.hear(EmbeddedWindow(*place, sides, asked.runs), asked.settings)
+            t = seconds(asked.place.end)
+            return [Failure(t=t, code="window-failed", message=answer.message)]
+        sides = self._scorer.sides(answer.embedding[None], seconds(asked.place.length))
+        return self._tracker.add(EmbeddedWindow(asked.place, sides), asked.settings)
 
     def _summary(self) -> Summary:
         return Summary(
@@ -273,7 +269,3 @@ class Session:
             decisions=dict(self._tracker.decisions),
             model=self._model,
         )
-
-
-def _place(window: Window) -> tuple[int, int, int, int, tuple[tuple[int, int], ...]]:
-    return window.start, window.end, window.position, len(window.samples), window.runs

@@ -38,9 +38,9 @@ class Timed(Tracker):
 
     seconds = 0.0
 
-    def hear(self, *given: Any) -> Any:
+    def add(self, *given: Any) -> Any:
         began = time.thread_time()
-        found = super().hear(*given)
+        found = super().add(*given)
         Timed.seconds += time.thread_time() - began
         return found
 

@@ -24,6 +24,7 @@ from engine.decisions.config import DecisionConfig
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import AlarmFigures, DecisionFigures
 from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.speech.windows import WindowPlace
 
 Float32 = NDArray[np.float32]
 
@@ -33,17 +34,10 @@ LEAST_BEFORE = SAMPLE_RATE_HZ  # of a run: what a window can be compared with
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedWindow:
-    """A window that was embedded: its place in samples, and itself ready to be compared.
+    """A window that was embedded: its place, and its embedding ready to be compared."""
 
-    ``runs`` are those of ``engine.speech.windows.Window``.
-    """
-
-    start: int
-    end: int
-    position: int
-    samples: int
+    place: WindowPlace
     sides: Sides
-    runs: tuple[tuple[int, int], ...]
 
     @property
     def embedding(self) -> Float32:
@@ -93,10 +87,10 @@ class SpeakerChange:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Heard:
+class _PastWindow:
     """A window of the past, and the run's voice by then."""
 
-    seen: EmbeddedWindow
+    window: EmbeddedWindow
     run: Sides
     run_samples: float
 
@@ -104,68 +98,73 @@ class _Heard:
 class ChangeDetector:
     """Waits for the end of one run's voice; each run has a detector of its own.
 
-    For every window :meth:`hear` it, and then :meth:`add` what the run has become by it.
+    For every window call :meth:`check`, and then :meth:`add` what the run has become by it.
     """
 
-    def __init__(self, scorer: CalibratedScorer, evidence: DecisionFigures, begins: int) -> None:
+    def __init__(self, scorer: CalibratedScorer, figures: DecisionFigures, begins: int) -> None:
         self._scorer, self._begins = scorer, begins
-        self._evidence = evidence
-        self._recent: deque[_Heard] = deque()  # those that share speech with the last window
-        self._past: deque[_Heard] = deque()  # those before, as far as a change is looked for
+        self._figures = figures
+        self._recent: deque[_PastWindow] = deque()  # those that share speech with the last window
+        self._past: deque[_PastWindow] = deque()  # those before, as far as a change is looked for
         self._takeover = self._change = 0.0  # of the height at which there is an alarm
 
-    def hear(
-        self, seen: EmbeddedWindow, lead: LeadingSpeaker | None, config: DecisionConfig
+    def check(
+        self, window: EmbeddedWindow, leading: LeadingSpeaker | None, config: DecisionConfig
     ) -> SpeakerChange | None:
         """Where the voice turned, if after this window that is beyond doubt."""
-        parts = self.measure(seen, lead)
-        if parts is None or not self._alarmed(parts, lead, config):
+        scores = self.measure(window, leading)
+        if scores is None or not self._alarmed(scores, leading, config):
             return None
-        before, windows = self._past[-1], [heard.seen for heard in (*self._past, *self._recent)]
-        position, at = locate([*windows, seen], before.run.embeddings[0], self._begins)
-        return SpeakerChange(position, at, parts.voice, before.run, before.run_samples)
+        before, windows = self._past[-1], [past.window for past in (*self._past, *self._recent)]
+        position, at = locate([*windows, window], before.run.embeddings[0], self._begins)
+        return SpeakerChange(position, at, scores.voice, before.run, before.run_samples)
 
-    def measure(self, seen: EmbeddedWindow, lead: LeadingSpeaker | None) -> ChangeScores | None:
+    def measure(
+        self, window: EmbeddedWindow, leading: LeadingSpeaker | None
+    ) -> ChangeScores | None:
         """The window against the speech before it; ``None`` while there is too little."""
-        self._settle(seen)
+        self._settle(window)
         if not self._past or self._past[-1].run_samples < LEAST_BEFORE:
             return None
         last = self._recent[-1] if self._recent else self._past[-1]
-        fresh = min(1.0, (seen.position - last.seen.position) / seen.samples)
-        claim = 0.0 if lead is None else lead.llr
-        return ChangeScores(claim, self._against(seen), fresh)
+        fresh = min(1.0, (window.place.position - last.window.place.position) / window.place.length)
+        claim = 0.0 if leading is None else leading.llr
+        return ChangeScores(claim, self._against(window), fresh)
 
-    def _against(self, seen: EmbeddedWindow) -> float:
+    def _against(self, window: EmbeddedWindow) -> float:
         """The LLR of a window and the run before it, as far as they share no speech."""
-        begins = seen.position - seen.samples
-        apart = (heard for heard in reversed(self._recent) if heard.seen.position <= begins)
-        llr = self._scorer.compare(next(apart, self._past[-1]).run, seen.sides).llr
+        begins = window.place.speech_start
+        apart = (past for past in reversed(self._recent) if past.window.place.position <= begins)
+        llr = self._scorer.compare(next(apart, self._past[-1]).run, window.sides).llr
         return float(llr[0])
 
-    def add(self, seen: EmbeddedWindow, run: Sides, run_samples: float) -> None:
+    def add(self, window: EmbeddedWindow, run: Sides, run_samples: float) -> None:
         """The window belongs to the run, which is by now ``run``."""
-        self._recent.append(_Heard(seen, run, run_samples))
+        self._recent.append(_PastWindow(window, run, run_samples))
 
-    def _settle(self, seen: EmbeddedWindow) -> None:
-        """Windows that share no speech with ``seen`` are what it is compared with."""
-        while self._recent and self._recent[0].seen.position <= seen.position - seen.samples:
+    def _settle(self, window: EmbeddedWindow) -> None:
+        """Windows that share no speech with ``window`` are what it is compared with."""
+        while self._recent and self._recent[0].window.place.position <= window.place.speech_start:
             self._past.append(self._recent.popleft())
-        while len(self._past) > 1 and self._past[0].seen.position < seen.position - BACK:
+        while (
+            len(self._past) > 1
+            and self._past[0].window.place.position < window.place.position - BACK
+        ):
             self._past.popleft()
 
     def _alarmed(
-        self, parts: ChangeScores, lead: LeadingSpeaker | None, config: DecisionConfig
+        self, scores: ChangeScores, leading: LeadingSpeaker | None, config: DecisionConfig
     ) -> bool:
-        change, takeover = self._evidence.change, self._evidence.takeover
-        self._change = _climbed(self._change, parts, change, config.false_changes_per_hour)
-        if lead is None or not lead.matched:
+        change, takeover = self._figures.change, self._figures.takeover
+        self._change = _climbed(self._change, scores, change, config.false_changes_per_hour)
+        if leading is None or not leading.matched:
             self._takeover = 0.0
             return self._change > 1
         budget = config.false_alarms_per_hour
-        self._takeover = _climbed(self._takeover, parts, takeover, budget)
+        self._takeover = _climbed(self._takeover, scores, takeover, budget)
         return self._takeover > 1
 
 
-def _climbed(level: float, parts: ChangeScores, alarm: AlarmFigures, per_hour: float) -> float:
+def _climbed(level: float, scores: ChangeScores, alarm: AlarmFigures, per_hour: float) -> float:
     """One step of the CUSUM, of its height for so many false alarms an hour."""
-    return max(0.0, level + parts.step(alarm) / max(alarm.height(per_hour), LEAST_HEIGHT))
+    return max(0.0, level + scores.step(alarm) / max(alarm.height(per_hour), LEAST_HEIGHT))

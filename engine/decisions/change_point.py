@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
+from engine.speech.windows import WindowPlace
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -31,16 +32,12 @@ NOISE = 0.1  # of each window's own, relative to what it shares with those it ov
 
 
 class Placed(Protocol):
-    """A window with its place, as in ``engine.decisions.change_detector.EmbeddedWindow``."""
+    """An embedded window, as ``engine.decisions.change_detector.EmbeddedWindow``."""
 
     @property
-    def position(self) -> int: ...
-    @property
-    def samples(self) -> int: ...
+    def place(self) -> WindowPlace: ...
     @property
     def embedding(self) -> Float32: ...
-    @property
-    def runs(self) -> tuple[tuple[int, int], ...]: ...
 
 
 def locate(windows: Sequence[Placed], before: Float32, earliest: int) -> tuple[int, int]:
@@ -49,8 +46,8 @@ def locate(windows: Sequence[Placed], before: Float32, earliest: int) -> tuple[i
     ``windows`` are the last ones in order, with the newest; ``before`` is the voice until then,
     which began at ``earliest``.
     """
-    now = windows[-1].position
-    runs = sorted({run for window in windows for run in window.runs})
+    now = windows[-1].place.position
+    runs = sorted({run for window in windows for run in window.place.runs})
     latest = now - LATEST
     grid = np.arange(min(max(now - BACK, earliest), latest), latest + 1, STEP)
     fit = _explained(windows, before, grid)
@@ -64,8 +61,8 @@ def locate(windows: Sequence[Placed], before: Float32, earliest: int) -> tuple[i
 
 def _explained(windows: Sequence[Placed], before: Float32, at: NDArray[np.intp]) -> Float64:
     """How much of the windows a change at each of ``at`` ``(C,)`` explains."""
-    ends = np.array([window.position for window in windows], np.float64)
-    lengths = np.array([window.samples for window in windows], np.float64)
+    ends = np.array([window.place.position for window in windows], np.float64)
+    lengths = np.array([window.place.length for window in windows], np.float64)
     starts = ends - lengths
     shared = np.minimum(ends[:, None], ends) - np.maximum(starts[:, None], starts)
     noise = np.maximum(0.0, shared) / np.sqrt(lengths[:, None] * lengths)
@@ -78,6 +75,6 @@ def _explained(windows: Sequence[Placed], before: Float32, at: NDArray[np.intp])
 
 
 def _media(runs: Sequence[tuple[int, int]], position: int) -> int:
-    """Media sample of a place in net speech; ``runs`` as in ``engine.speech.windows.Window``."""
+    """Media sample of a place in net speech; ``runs`` are those of :class:`WindowPlace`."""
     start, media = max((run for run in runs if run[0] <= position), default=runs[0])
     return media + position - start

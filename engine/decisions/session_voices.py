@@ -39,7 +39,7 @@ class Voice:
         """The voice ready to be compared."""
         return scorer.sides(unit(self.sum)[None].astype(np.float32), self.speech_s)
 
-    def hear(self, embedding: Float32, speech_s: float) -> None:
+    def add(self, embedding: Float32, speech_s: float) -> None:
         """More speech of this voice."""
         self.sum = self.sum + embedding * np.float64(speech_s)
         self.speech_s += speech_s
@@ -59,7 +59,7 @@ class SessionVoices:
     def enter(self, embedding: Float32, speech_s: float, but: Voice | None = None) -> Voice:
         """The voice that this speech is of, known or new, and not ``but``.
 
-        Its own speech is not yet counted in: :meth:`Voice.hear` does that once the run is over.
+        Its own speech is not yet counted in: :meth:`Voice.add` does that once the run is over.
         """
         known = [voice for voice in self._voices if voice is not but]
         found = self._nearest(known, embedding, speech_s)

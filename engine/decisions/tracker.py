@@ -1,7 +1,7 @@
 """One stream's tracker: embedded windows in, scores, decisions and changes of voice out.
 
 It is told of things in the order of media time, and knows no other time. Speech is divided
-into runs, each taken to be of one voice: what a run says as a whole is the evidence (``run``),
+into runs, each taken to be of one voice: what a run says as a whole is the evidence (``evidence``),
 its bounds make the states (``states``), and the run ends where another voice begins
 (``changes``).
 """
@@ -41,7 +41,7 @@ class TrackerSettings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Standing:
+class _CurrentState:
     """The state that holds, by what was asked, and the last window: end and position."""
 
     state: State
@@ -56,13 +56,13 @@ class Tracker:
     """Keeps the state of one stream, its voices and sums; silence of ``forget_s`` ends a run."""
 
     def __init__(self, scorer: CalibratedScorer, prior: float, forget_s: float = 30.0) -> None:
-        self._evidence = scorer.calibration.evidence or DecisionFigures()
+        self._figures = scorer.calibration.evidence or DecisionFigures()
         self._scorer, self._prior = scorer, prior
         self._forget = forget_s * SAMPLE_RATE_HZ
         self._voices = SessionVoices(scorer)
-        self._speech: VoiceRun | None = None
+        self._voice_run: VoiceRun | None = None
         self._last: EmbeddedWindow | None = None
-        self._standing: _Standing | None = None
+        self._current: _CurrentState | None = None
         self._told: tuple[State, str | None] | None = None  # by the last decision
         self._match = 0  # samples
         self.decisions: Counter[str] = Counter()
@@ -72,29 +72,29 @@ class Tracker:
         """Net speech from each match to the score after it: silence is no match."""
         return seconds(self._match)
 
-    def hear(self, seen: EmbeddedWindow, settings: TrackerSettings) -> list[AnyEvent]:
+    def add(self, window: EmbeddedWindow, settings: TrackerSettings) -> list[AnyEvent]:
         """What an embedded window says."""
-        speech = self._speech or self._run(seen.position - seen.samples, None)
-        self._pause(seen, speech.run)
-        window = self._compare(settings.voices, seen.sides)
-        lead = self._lead(settings.voices, window)
-        turn = speech.detector.hear(seen, lead, settings.decisions)
+        voice_run = self._voice_run or self._run(window.place.speech_start, None)
+        self._pause(window, voice_run.evidence)
+        scores = self._compare(settings.voices, window.sides)
+        leading = self._lead(settings.voices, scores)
+        change = voice_run.detector.check(window, leading, settings.decisions)
         ended: Voice | None = None
-        if turn is not None:
-            ended = speech.end(turn.voice, turn.voice_samples / SAMPLE_RATE_HZ)
-            speech = self._run(turn.position, turn)
-        run = speech.join(seen, self._voices, ended)
-        speech.detector.add(seen, run, speech.run.samples)
-        self._speech, self._last = speech, seen
+        if change is not None:
+            ended = voice_run.end(change.voice, change.voice_samples / SAMPLE_RATE_HZ)
+            voice_run = self._run(change.position, change)
+        run = voice_run.join(window, self._voices, ended)
+        voice_run.detector.add(window, run, voice_run.evidence.samples)
+        self._voice_run, self._last = voice_run, window
         events: list[AnyEvent] = []
-        if turn is not None and ended is not None:
-            events.append(self._change(seen, turn, ended, speech))
-        if window is not None:
-            whole = window if run is seen.sides else self._compare(settings.voices, run)
-            assert whole is not None
-            evidence = self._weighed(settings.voices, whole)
-            events += self._scores(seen, settings, window, evidence)
-            events += self._judged(seen, settings, window, evidence, speech, turn)
+        if change is not None and ended is not None:
+            events.append(self._change(window, change, ended, voice_run))
+        if scores is not None:
+            run_scores = scores if run is window.sides else self._compare(settings.voices, run)
+            assert run_scores is not None
+            evidence = self._weighed(settings.voices, run_scores)
+            events += self._scores(window, settings, scores, evidence)
+            events += self._decide(window, settings, scores, evidence, voice_run, change)
         return events
 
     def lapse(
@@ -110,11 +110,11 @@ class Tracker:
 
         With ``forget`` the speech so far does not count either: whoever is next is anybody.
         """
-        if forget and self._speech is not None and self._speech.sides is not None:
-            self._speech.end(self._speech.sides, self._speech.speech_s)
-            self._speech = self._last = None
-        state = TRANSITIONS[self._standing.state if self._standing else "insufficient"]["lapse"]
-        self._standing = None
+        if forget and self._voice_run is not None and self._voice_run.sides is not None:
+            self._voice_run.end(self._voice_run.sides, self._voice_run.speech_s)
+            self._voice_run = self._last = None
+        state = TRANSITIONS[self._current.state if self._current else "insufficient"]["lapse"]
+        self._current = None
         if self._told is None or self._told[0] == state:
             return []
         named = (
@@ -135,11 +135,11 @@ class Tracker:
 
     def utterance(self, start: int, end: int, settings: TrackerSettings) -> Utterance:
         """A span of speech that has ended, by the last score within it."""
-        last = self._standing
+        last = self._current
         if last is not None and last.end <= start:
             last = None
-        heard = self._last is not None and self._last.end > start
-        voice = self._speech.voice if self._speech is not None and heard else None
+        heard = self._last is not None and self._last.place.end > start
+        voice = self._voice_run.voice if self._voice_run is not None and heard else None
         # Where nobody is enrolled nobody can be known, however much is said.
         unscored: State = "insufficient" if settings.voices.names else "unknown"
         return Utterance(
@@ -153,14 +153,14 @@ class Tracker:
             voice=voice.label if voice else None,
         )
 
-    def _run(self, begins: int, turn: SpeakerChange | None) -> VoiceRun:
-        return VoiceRun(self._scorer, self._evidence, begins, turn)
+    def _run(self, begins: int, change: SpeakerChange | None) -> VoiceRun:
+        return VoiceRun(self._scorer, self._figures, begins, change)
 
-    def _pause(self, seen: EmbeddedWindow, run: Evidence) -> None:
+    def _pause(self, window: EmbeddedWindow, run: Evidence) -> None:
         """Silence since the last window lets what was heard before it count for less."""
         if self._last is not None:
-            passed = seen.end - self._last.end
-            silence = passed - (seen.position - self._last.position)
+            passed = window.place.end - self._last.place.end
+            silence = passed - (window.place.position - self._last.place.position)
             if silence > 0:
                 run.age(max(0.0, 1 - silence / self._forget))
 
@@ -168,13 +168,13 @@ class Tracker:
         return None if voices.sides is None else self._scorer.table(voices.sides, test)
 
     def _lead(
-        self, voices: EnrolledVoices, window: CalibratedScores | None
+        self, voices: EnrolledVoices, scores: CalibratedScores | None
     ) -> LeadingSpeaker | None:
-        """Whom the window speaks of: who is matched, or else the nearest."""
-        if window is None:
+        """Whom the scores speak of: who is matched, or else the nearest."""
+        if scores is None:
             return None
-        llr = voices.by_speaker(window.llr[0])
-        last = self._standing
+        llr = voices.by_speaker(scores.llr[0])
+        last = self._current
         if last is not None and last.state == "match" and last.speaker in voices.number:
             return LeadingSpeaker(float(llr[voices.number[last.speaker]]), True)
         return LeadingSpeaker(float(llr.max()), False)
@@ -182,63 +182,63 @@ class Tracker:
     def _weighed(self, voices: EnrolledVoices, run: CalibratedScores) -> Float64:
         """The evidence for each speaker, before they are held against each other."""
         llr = voices.by_speaker(run.llr[0])
-        return np.asarray(self._evidence.slope * llr + self._evidence.offset, np.float64)
+        return np.asarray(self._figures.slope * llr + self._figures.offset, np.float64)
 
     def _change(
-        self, seen: EmbeddedWindow, turn: SpeakerChange, ended: Voice, speech: VoiceRun
+        self, window: EmbeddedWindow, change: SpeakerChange, ended: Voice, voice_run: VoiceRun
     ) -> Change:
-        assert speech.voice is not None
-        now = seconds(seen.end)
+        assert voice_run.voice is not None
+        now = seconds(window.place.end)
         return Change(
             t=now,
-            at=seconds(turn.at),
+            at=seconds(change.at),
             detected_at=now,
-            llr=turn.llr,
+            llr=change.llr,
             from_speaker=ended.called,
-            to_speaker=speech.voice.called,
+            to_speaker=voice_run.voice.called,
         )
 
     def _scores(
         self,
-        seen: EmbeddedWindow,
+        window: EmbeddedWindow,
         settings: TrackerSettings,
-        window: CalibratedScores,
+        scores: CalibratedScores,
         evidence: Float64,
     ) -> list[Score]:
         """One for every claimed speaker, by name; otherwise the best speaker's only."""
         voices = settings.voices
         if settings.claimed:
             everybody = range(len(voices.names))
-            return [self._score(seen, voices, window, evidence, i, None) for i in everybody]
-        found = rank(voices.by_speaker(window.llr[0]))
-        return [self._score(seen, voices, window, evidence, found.speaker, found.runner_up)]
+            return [self._score(window, voices, scores, evidence, i, None) for i in everybody]
+        found = rank(voices.by_speaker(scores.llr[0]))
+        return [self._score(window, voices, scores, evidence, found.speaker, found.runner_up)]
 
     def _score(
         self,
-        seen: EmbeddedWindow,
+        window: EmbeddedWindow,
         voices: EnrolledVoices,
-        window: CalibratedScores,
+        scores: CalibratedScores,
         evidence: Float64,
         speaker: int,
         runner_up: int | None,
     ) -> Score:
-        row = voices.row(speaker, window.llr[0])
-        llr = float(window.llr[0, row])
+        row = voices.row(speaker, scores.llr[0])
+        llr = float(scores.llr[0, row])
         return Score(
-            t=seconds(seen.end),
+            t=seconds(window.place.end),
             speaker=voices.names[speaker],
-            cosine=float(window.cosine[0, row]),
-            norm=float(window.norm[0, row]),
+            cosine=float(scores.cosine[0, row]),
+            norm=float(scores.norm[0, row]),
             llr=llr,
             posterior=float(posterior(llr, self._prior)),
             runner_up=None if runner_up is None else voices.names[runner_up],
-            net_speech_s=seconds(seen.position),
-            window_s=seconds(seen.samples),
+            net_speech_s=seconds(window.place.position),
+            window_s=seconds(window.place.length),
             evidence=rank(evidence, speaker).evidence,
         )
 
     def _meant(
-        self, settings: TrackerSettings, evidence: Float64, before: _Standing | None
+        self, settings: TrackerSettings, evidence: Float64, before: _CurrentState | None
     ) -> Ranking:
         """Who is decided on: the best, unless somebody is matched whom he is not beyond doubt."""
         best = rank(evidence)
@@ -254,56 +254,61 @@ class Tracker:
         settings: TrackerSettings,
         evidence: Float64,
         speech_s: float,
-        turn: SpeakerChange | None,
+        change: SpeakerChange | None,
     ) -> tuple[State, Ranking, Trigger]:
         """The state by this evidence, whom it is of, and what led to it."""
-        before = self._standing
+        before = self._current
         state: State = before.state if before is not None else "insufficient"
-        if turn is not None:
+        if change is not None:
             state, before = TRANSITIONS[state]["alarm"], None
         elif before is not None and before.asked != settings.decisions:
             state, before = TRANSITIONS[state]["revised"], None
         found = self._meant(settings, evidence, before)
-        signal = weigh(settings.decisions, found, speech_s, claimed=settings.claimed)
-        return TRANSITIONS[state][signal], found, signal
+        trigger = weigh(settings.decisions, found, speech_s, claimed=settings.claimed)
+        return TRANSITIONS[state][trigger], found, trigger
 
-    def _judged(
+    def _decide(
         self,
-        seen: EmbeddedWindow,
+        window: EmbeddedWindow,
         settings: TrackerSettings,
-        window: CalibratedScores,
+        scores: CalibratedScores,
         evidence: Float64,
-        speech: VoiceRun,
-        turn: SpeakerChange | None,
+        voice_run: VoiceRun,
+        change: SpeakerChange | None,
     ) -> list[AnyEvent]:
-        assert speech.voice is not None
-        state, found, signal = self._next(settings, evidence, speech.speech_s, turn)
+        assert voice_run.voice is not None
+        state, found, trigger = self._next(settings, evidence, voice_run.speech_s, change)
         named = (
             settings.voices.names[found.speaker] if settings.claimed or state == "match" else None
         )
         if state == "match":
-            speech.voice.name = named
-        config, before = settings.decisions, self._standing
+            voice_run.voice.name = named
+        config, before = settings.decisions, self._current
         if before is not None and before.state == "match":
-            self._match += seen.position - before.position
-        llr = float(settings.voices.by_speaker(window.llr[0])[found.speaker])
-        self._standing = _Standing(state, named, llr, config, seen.end, seen.position)
-        said = found.anybody if signal in ("reject", "nobody") else found.evidence
+            self._match += window.place.position - before.position
+        llr = float(settings.voices.by_speaker(scores.llr[0])[found.speaker])
+        self._current = _CurrentState(
+            state, named, llr, config, window.place.end, window.place.position
+        )
+        said = found.anybody if trigger in ("reject", "nobody") else found.evidence
         both = alike(config, found, settings.voices.names)
-        reason, t = words(config, signal, said, speech.speech_s, both), seconds(seen.end)
-        since = t if turn is None else seconds(turn.at)
+        reason, t = (
+            words(config, trigger, said, voice_run.speech_s, both),
+            seconds(window.place.end),
+        )
+        since = t if change is None else seconds(change.at)
         decision = Decision(
             t=t,
             state=state,
             speaker=named,
             since=since,
             llr=llr,
-            net_speech_s=seconds(seen.position),
-            reason=reason if turn is None else f"another voice since {since:.1f} s; {reason}",
+            net_speech_s=seconds(window.place.position),
+            reason=reason if change is None else f"another voice since {since:.1f} s; {reason}",
             evidence=said,
             accept_llr=config.accept_llr,
             reject_llr=config.reject_llr,
-            voice=speech.voice.label,
+            voice=voice_run.voice.label,
         )
         return self._decided(decision)
 

@@ -1,4 +1,4 @@
-"""One run of speech as it is told apart: what it is, whose it is, and the watch for its end."""
+"""A run of speech that is taken to be of one voice: its evidence, its voice and its end."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ from engine.scoring.scorer import CalibratedScorer, Sides
 
 
 class VoiceRun:
-    """A run that begins at ``begins``, in samples of net speech; ``turn`` is what it began by."""
+    """A run from ``begins`` on, in samples of net speech.
+
+    ``change`` is the change of voice that it began by; the first run of a stream has none.
+    """
 
     def __init__(
         self,
         scorer: CalibratedScorer,
-        evidence: DecisionFigures,
+        figures: DecisionFigures,
         begins: int,
-        turn: SpeakerChange | None,
+        change: SpeakerChange | None,
     ) -> None:
-        before = None if turn is None else np.asarray(turn.voice.embeddings[0], np.float32)
-        self._scorer, self.run = scorer, Evidence(begins, before)
-        self.detector = ChangeDetector(scorer, evidence, begins)
+        before = None if change is None else np.asarray(change.voice.embeddings[0], np.float32)
+        self._scorer, self.evidence = scorer, Evidence(begins, before)
+        self.detector = ChangeDetector(scorer, figures, begins)
         self.voice: Voice | None = None
         self.sides: Sides | None = None  # the run so far
 
     @property
     def speech_s(self) -> float:
         """Net speech that the run counts for."""
-        return self.run.samples / SAMPLE_RATE_HZ
+        return self.evidence.samples / SAMPLE_RATE_HZ
 
-    def join(self, seen: EmbeddedWindow, voices: SessionVoices, but: Voice | None) -> Sides:
+    def join(self, window: EmbeddedWindow, voices: SessionVoices, but: Voice | None) -> Sides:
         """A window more: what the run is by now, and with its first window who it is."""
-        embedding = self.run.add(seen.embedding, seen.position, seen.samples)
+        embedding = self.evidence.add(window.embedding, window.place.position, window.place.length)
         if self.voice is None:
             self.voice = voices.enter(embedding, self.speech_s, but)
-        whole = self.run.begins == seen.position - seen.samples  # the window is the run
-        self.sides = seen.sides if whole else self._scorer.sides(embedding[None], self.speech_s)
+        whole = self.evidence.begins == window.place.speech_start  # the window is the run
+        self.sides = window.sides if whole else self._scorer.sides(embedding[None], self.speech_s)
         return self.sides
 
     def end(self, voice: Sides, speech_s: float) -> Voice:
         """The run is over, and was of this voice; whose it was."""
         assert self.voice is not None
-        self.voice.hear(voice.embeddings[0], speech_s)
+        self.voice.add(voice.embeddings[0], speech_s)
         return self.voice

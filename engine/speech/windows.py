@@ -36,20 +36,33 @@ class WindowConfig:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Window:
-    """A window of net speech ``(samples,)`` at 16 kHz, a view not to be written to.
+class WindowPlace:
+    """Where a window of net speech lies. Everything is in samples at 16 kHz.
 
     ``start`` and ``end`` are media sample indices of its first sample and just past its
-    last; ``position`` is the net speech of the stream up to its end, in samples. ``runs`` says
-    where sound is unbroken: the net speech before each run that reaches into the window, and
-    the media sample at which it begins.
+    last. ``position`` is the net speech of the stream up to its end, of which ``length`` is in
+    the window. ``runs`` says where sound is unbroken: the net speech before each run that
+    reaches into the window, and the media sample at which it begins.
     """
 
-    samples: Float32
     start: int
     end: int
     position: int
+    length: int
     runs: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def speech_start(self) -> int:
+        """The net speech of the stream before the window."""
+        return self.position - self.length
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A window of net speech ``(length,)`` at 16 kHz, a view not to be written to."""
+
+    place: WindowPlace
+    samples: Float32
 
 
 class Windows:
@@ -102,4 +115,5 @@ class Windows:
         position, media = self._runs[0]
         samples = self._speech.slice(first, self.position)
         start = media + first - position
-        return Window(samples, start, self._media, self.position, tuple(self._runs))
+        runs = tuple(self._runs)
+        return Window(WindowPlace(start, self._media, self.position, len(samples), runs), samples)

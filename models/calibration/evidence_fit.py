@@ -74,9 +74,9 @@ class Trial:
 
 def runs(scorer: CalibratedScorer, stream: Stream) -> list[tuple[float, Sides]]:
     """The run after each window of the whole stream, as if nobody took over."""
-    run, found = Evidence(stream.seen[0].position - stream.seen[0].samples), []
+    run, found = Evidence(stream.seen[0].place.speech_start), []
     for seen in stream.seen:
-        embedding = run.add(seen.embedding, seen.position, seen.samples)
+        embedding = run.add(seen.embedding, seen.place.position, seen.place.length)
         speech_s = run.samples / SAMPLE_RATE_HZ
         found.append((speech_s, scorer.sides(embedding[None], speech_s)))
     return found
@@ -192,7 +192,7 @@ def traces(
             watch.add(seen, sides, speech_s * SAMPLE_RATE_HZ)
             if measured is not None:
                 parts.append(measured)
-                after_s.append((seen.position - stream.taken) / SAMPLE_RATE_HZ)
+                after_s.append((seen.place.position - stream.taken) / SAMPLE_RATE_HZ)
                 matched.append(slope * _llr(scorer, stream.talk.enrolled, sides) + offset > 0)
         trace = Trace(stream.talk.source, tuple(parts), np.array(after_s), np.array(matched))
         found.append(trace)

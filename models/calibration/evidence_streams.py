@@ -64,7 +64,7 @@ class Stream:
     @property
     def own(self) -> tuple[EmbeddedWindow, ...]:
         """Windows without the stranger."""
-        return tuple(seen for seen in self.seen if seen.position <= self.taken)
+        return tuple(seen for seen in self.seen if seen.place.position <= self.taken)
 
 
 def talks(
@@ -127,7 +127,7 @@ def _windows(
     for window, embedding in zip(windows, embeddings, strict=True):
         samples = len(window.samples)
         sides = scorer.sides(embedding[None], samples / SAMPLE_RATE_HZ)
-        yield EmbeddedWindow(window.start, window.end, window.position, samples, sides, window.runs)
+        yield EmbeddedWindow(window.place, sides)
 
 
 def rivals(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:

@@ -20,6 +20,7 @@ from engine.decisions.config import DecisionConfig
 from engine.model.bundle import Bundle
 from engine.model.manifest import AlarmFigures, Calibration, DecisionFigures, Manifest
 from engine.scoring.scorer import CalibratedScorer
+from engine.speech.windows import WindowPlace
 
 S = 16_000
 SIZE = 8
@@ -43,7 +44,9 @@ CONFIG = DecisionConfig()
 def window(voice: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
     position, samples = round(position_s * S), round(window_s * S)
     sides = SCORER.sides(np.asarray(voice, np.float32)[None], window_s)
-    return EmbeddedWindow(position - samples, position, position, samples, sides, ((0, 0),))
+    return EmbeddedWindow(
+        WindowPlace(position - samples, position, position, samples, ((0, 0),)), sides
+    )
 
 
 def mixed(turned_s: float, position_s: float, window_s: float = 3.0) -> np.ndarray:
@@ -62,12 +65,12 @@ def watched(
     """The first alarm and when it came."""
     detector = ChangeDetector(SCORER, FIGURES, 0)
     for position_s in np.arange(3.0, until_s, 0.5):
-        seen = window(mixed(turned_s, position_s), position_s)
-        lead = LeadingSpeaker(10 * float(seen.embedding @ ANNA) - 5, matched)
-        turn = detector.hear(seen, lead, config)
-        if turn is not None:
-            return turn, float(position_s)
-        detector.add(seen, SCORER.sides(ANNA[None], position_s), position_s * S)
+        embedded = window(mixed(turned_s, position_s), position_s)
+        leading = LeadingSpeaker(10 * float(embedded.embedding @ ANNA) - 5, matched)
+        change = detector.check(embedded, leading, config)
+        if change is not None:
+            return change, float(position_s)
+        detector.add(embedded, SCORER.sides(ANNA[None], position_s), position_s * S)
     return None
 
 
@@ -80,11 +83,11 @@ def test_a_voice_that_goes_on_raises_no_alarm() -> None:
 def test_another_voice_does_and_is_back_dated(matched: bool) -> None:
     found = watched(12.0, 30.0, matched=matched)
     assert found is not None
-    turn, at_s = found
+    change, at_s = found
     assert 13.0 <= at_s <= 15.5
-    assert turn.position == turn.at == pytest.approx(12.0 * S, abs=0.3 * S)
-    np.testing.assert_array_equal(turn.voice.embeddings[0], ANNA)
-    assert turn.llr < 0
+    assert change.position == change.at == pytest.approx(12.0 * S, abs=0.3 * S)
+    np.testing.assert_array_equal(change.voice.embeddings[0], ANNA)
+    assert change.llr < 0
 
 
 @pytest.mark.parametrize("matched", [False, True])
@@ -108,14 +111,14 @@ def test_heights_are_where_the_line_says() -> None:
 def test_a_window_is_compared_with_speech_it_shares_none_of() -> None:
     detector = ChangeDetector(SCORER, FIGURES, 0)
     for position_s in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
-        seen = window(ANNA, position_s, min(position_s, 3.0))
-        assert detector.measure(seen, None) is None  # nobody has spoken for a second before it
+        embedded = window(ANNA, position_s, min(position_s, 3.0))
+        assert detector.measure(embedded, None) is None  # nobody has spoken for a second before it
         run = ANNA if position_s <= 1.0 else BERT
-        detector.add(seen, SCORER.sides(run[None], position_s), position_s * S)
-    parts = detector.measure(window(ANNA, 4.0), None)
-    assert parts is not None
-    assert parts.voice == pytest.approx(5.0)  # against the first second and not what came later
-    assert parts.fresh == pytest.approx(0.5 / 3)
+        detector.add(embedded, SCORER.sides(run[None], position_s), position_s * S)
+    scores = detector.measure(window(ANNA, 4.0), None)
+    assert scores is not None
+    assert scores.voice == pytest.approx(5.0)  # against the first second and not what came later
+    assert scores.fresh == pytest.approx(0.5 / 3)
 
 
 def test_only_a_matched_speaker_is_watched_for_the_takeover() -> None:
@@ -125,12 +128,12 @@ def test_only_a_matched_speaker_is_watched_for_the_takeover() -> None:
     )
     for matched in (False, True):
         detector = ChangeDetector(SCORER, deaf, 0)
-        turns = []
+        changes = []
         for position_s in (3.0, 6.0, 9.0, 12.0):
-            seen = window(ANNA, position_s)
-            turns.append(detector.hear(seen, LeadingSpeaker(-1.0, matched), CONFIG))
-            detector.add(seen, SCORER.sides(ANNA[None], position_s), position_s * S)
-        assert any(turn is not None for turn in turns) is matched
+            embedded = window(ANNA, position_s)
+            changes.append(detector.check(embedded, LeadingSpeaker(-1.0, matched), CONFIG))
+            detector.add(embedded, SCORER.sides(ANNA[None], position_s), position_s * S)
+        assert any(change is not None for change in changes) is matched
 
 
 @given(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.decisions.change_point import locate
+from engine.speech.windows import WindowPlace
 
 S = 16_000
 RNG = np.random.default_rng(0)
@@ -16,10 +17,8 @@ BEFORE, AFTER = np.linalg.qr(RNG.standard_normal((192, 2)))[0].T.astype(np.float
 
 @dataclass(frozen=True)
 class Window:
-    position: int
-    samples: int
+    place: WindowPlace
     embedding: np.ndarray
-    runs: tuple[tuple[int, int], ...]
 
 
 def windows(
@@ -32,7 +31,8 @@ def windows(
         share = np.clip((position - turned) / (3 * S), 0, 1)
         heard = frames[(position - 3 * S) // 800 : position // 800].mean(axis=0)
         mixed = (1 - share) * BEFORE + share * AFTER + heard
-        found.append(Window(position, 3 * S, mixed.astype(np.float32), runs))
+        place = WindowPlace(position - 3 * S, position, position, 3 * S, runs)
+        found.append(Window(place, mixed.astype(np.float32)))
     return found
 
 

@@ -30,7 +30,7 @@ def test_labels_count_up_and_a_voice_that_comes_back_is_known() -> None:
     labels = []
     for speaker in (0, 1, 0, 2, 1):
         voice = voices.enter(VOICES[speaker], 3.0)
-        voice.hear(VOICES[speaker], 3.0)
+        voice.add(VOICES[speaker], 3.0)
         labels.append(voice.called)
     assert labels == ["voice-1", "voice-2", "voice-1", "voice-3", "voice-2"]
 
@@ -38,14 +38,14 @@ def test_labels_count_up_and_a_voice_that_comes_back_is_known() -> None:
 def test_whoever_was_speaking_until_now_is_not_the_new_voice() -> None:
     voices = SessionVoices(SCORER)
     first = voices.enter(VOICES[0], 3.0)
-    first.hear(VOICES[0], 3.0)
+    first.add(VOICES[0], 3.0)
     assert voices.enter(VOICES[0], 3.0, but=first).label == "voice-2"
 
 
 def test_a_name_is_kept_with_the_voice() -> None:
     voices = SessionVoices(SCORER)
     voice = voices.enter(VOICES[0], 3.0)
-    voice.hear(VOICES[0], 3.0)
+    voice.add(VOICES[0], 3.0)
     voice.name = "anna"
     assert voices.enter(VOICES[0], 3.0).called == "anna"
 
@@ -53,6 +53,6 @@ def test_a_name_is_kept_with_the_voice() -> None:
 def test_more_voices_than_can_be_remembered() -> None:
     voices = SessionVoices(SCORER)
     for speaker in (*range(MOST), 0, *range(MOST, MOST + 3)):
-        voices.enter(VOICES[speaker], 3.0).hear(VOICES[speaker], 3.0)
+        voices.enter(VOICES[speaker], 3.0).add(VOICES[speaker], 3.0)
     assert voices.enter(VOICES[0], 3.0).label == "voice-1"  # it spoke again in between
     assert voices.enter(VOICES[1], 3.0).label == f"voice-{MOST + 4}"  # forgotten

@@ -15,6 +15,7 @@ from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest, Normalisation
 from engine.scoring.identify import EnrolledVoices
 from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.speech.windows import WindowPlace
 
 SIZE = 16
 MANIFEST = Manifest(
@@ -51,11 +52,11 @@ def seen(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> Emb
     position, samples = round(position_s * 16_000), round(window_s * 16_000)
     sides = SCORER.sides(embedding[None], window_s)
     start = position - samples
-    return EmbeddedWindow(start, position, position, samples, sides, ((0, 0),))
+    return EmbeddedWindow(WindowPlace(start, position, position, samples, ((0, 0),)), sides)
 
 
 def scores(window: EmbeddedWindow, asked: TrackerSettings) -> list[Score]:
-    return [e for e in Tracker(SCORER, 0.5).hear(window, asked) if isinstance(e, Score)]
+    return [e for e in Tracker(SCORER, 0.5).add(window, asked) if isinstance(e, Score)]
 
 
 @pytest.mark.parametrize("row", range(6))
@@ -79,7 +80,7 @@ def test_speakers_are_scored_together_as_each_alone(row: int) -> None:
 def test_a_lapse_is_told_once_and_only_of_something_known() -> None:
     tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
     assert tracker.lapse(1.0, 0.0, "why", asked) == []
-    tracker.hear(seen(VOICES[0], 3.0), asked)
+    tracker.add(seen(VOICES[0], 3.0), asked)
     (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
     assert isinstance(lapsed, Decision)
     assert (lapsed.state, lapsed.speaker, lapsed.reason) == ("insufficient", "carla", "why")
@@ -88,7 +89,7 @@ def test_a_lapse_is_told_once_and_only_of_something_known() -> None:
 
 def test_who_was_identified_is_not_named_after_a_lapse() -> None:
     tracker, asked = Tracker(SCORER, 0.5), settings(ENROLLED, claimed=False)
-    told = tracker.hear(seen(VOICES[0], 3.0), asked)
+    told = tracker.add(seen(VOICES[0], 3.0), asked)
     assert [e.speaker for e in told if isinstance(e, Decision)] == ["carla"]
     (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
     assert isinstance(lapsed, Decision)
@@ -97,18 +98,18 @@ def test_who_was_identified_is_not_named_after_a_lapse() -> None:
 
 def test_match_counts_from_one_score_to_the_next() -> None:
     tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
-    tracker.hear(seen(VOICES[0], 3.0), asked)
-    tracker.hear(seen(VOICES[0], 3.5), asked)
+    tracker.add(seen(VOICES[0], 3.0), asked)
+    tracker.add(seen(VOICES[0], 3.5), asked)
     tracker.lapse(40.0, 3.5, "why", asked)
-    tracker.hear(seen(VOICES[0], 5.0, 1.5), asked)
-    tracker.hear(seen(VOICES[0], 5.5, 2.0), asked)
+    tracker.add(seen(VOICES[0], 5.0, 1.5), asked)
+    tracker.add(seen(VOICES[0], 5.5, 2.0), asked)
     assert tracker.match_s == pytest.approx(1.0)
 
 
 def test_a_change_names_who_was_there_before() -> None:
     tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
-    tracker.hear(seen(VOICES[0], 3.0), asked)
-    changes = [e for e in tracker.hear(seen(-VOICES[0], 6.0), asked) if isinstance(e, Change)]
+    tracker.add(seen(VOICES[0], 3.0), asked)
+    changes = [e for e in tracker.add(seen(-VOICES[0], 6.0), asked) if isinstance(e, Change)]
     assert [(c.from_speaker, c.at) for c in changes] == [("carla", 3.0)]
 
 
@@ -150,11 +151,11 @@ def talk(
         start = round(start_s * 16_000)
         runs = ((0, start),)
         place = start + position - samples, start + position, position, samples
-        found.append(EmbeddedWindow(*place, sides, runs))
+        found.append(EmbeddedWindow(WindowPlace(*place, runs), sides))
     return found
 
 
-def plain_terms(
+def plain_settings(
     *names: str, claimed: bool = True, decisions: DecisionConfig | None = None
 ) -> TrackerSettings:
     prints = {name: PLAIN.sides(AXES[[i]], 10.0) for i, name in enumerate(("anna", "bert"))}
@@ -163,7 +164,7 @@ def plain_terms(
 
 
 def told(tracker: Tracker, windows: list[EmbeddedWindow], asked: TrackerSettings) -> list[AnyEvent]:
-    return [event for window in windows for event in tracker.hear(window, asked)]
+    return [event for window in windows for event in tracker.add(window, asked)]
 
 
 def decisions(events: list[AnyEvent]) -> list[Decision]:
@@ -171,7 +172,7 @@ def decisions(events: list[AnyEvent]) -> list[Decision]:
 
 
 def test_a_takeover_is_a_mismatch_from_when_it_happened() -> None:
-    events = told(Tracker(PLAIN, 0.5), talk((0, 12.0), (2, 8.0)), plain_terms("anna"))
+    events = told(Tracker(PLAIN, 0.5), talk((0, 12.0), (2, 8.0)), plain_settings("anna"))
     (change,) = (event for event in events if isinstance(event, Change))
     assert change.at == pytest.approx(12.0, abs=0.3)
     assert change.detected_at <= 16.0
@@ -189,7 +190,7 @@ def test_a_takeover_is_a_mismatch_from_when_it_happened() -> None:
 
 
 def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
-    events = told(Tracker(PLAIN, 0.5), talk((0, 6.0)), plain_terms("anna"))
+    events = told(Tracker(PLAIN, 0.5), talk((0, 6.0)), plain_settings("anna"))
     config = DecisionConfig()
     for decision in decisions(events):
         assert (decision.accept_llr, decision.reject_llr) == (config.accept_llr, config.reject_llr)
@@ -223,9 +224,10 @@ def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
     strange = (AXES[0] + AXES[1]) / np.float32(np.sqrt(2))  # one window sounds of two
     last = one_off[-1]
     sides = PLAIN.sides(strange[None], 3.0)
-    place = last.start, last.end, last.position, last.samples
-    one_off[-1] = EmbeddedWindow(*place, sides, last.runs)
-    score = [e for e in told(Tracker(PLAIN, 0.5), one_off, plain_terms("anna")) if e.t == 9.0][-1]
+    one_off[-1] = EmbeddedWindow(last.place, sides)
+    score = [e for e in told(Tracker(PLAIN, 0.5), one_off, plain_settings("anna")) if e.t == 9.0][
+        -1
+    ]
     assert isinstance(score, Score)
     assert score.llr == pytest.approx(12 / np.sqrt(2) - 6, abs=1e-5)
     assert score.evidence is not None
@@ -234,15 +236,12 @@ def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
 
 def test_a_match_holds_while_its_evidence_wavers_between_the_bounds() -> None:
     tracker = Tracker(PLAIN, 0.5)
-    told(tracker, talk((0, 5.0)), plain_terms("anna"))
+    told(tracker, talk((0, 5.0)), plain_settings("anna"))
     doubtful = (0.75 * AXES[0] + np.float32(np.sqrt(1 - 0.75**2)) * AXES[5]).astype(np.float32)
     windows = [
-        EmbeddedWindow(
-            w.start, w.end, w.position, w.samples, PLAIN.sides(doubtful[None], 3.0), w.runs
-        )
-        for w in talk((0, 40.0))[9:]
+        EmbeddedWindow(w.place, PLAIN.sides(doubtful[None], 3.0)) for w in talk((0, 40.0))[9:]
     ]
-    events = told(tracker, windows, plain_terms("anna"))
+    events = told(tracker, windows, plain_settings("anna"))
     last = [e for e in events if isinstance(e, Score)][-1]
     assert last.evidence is not None
     assert DecisionConfig().reject_llr < last.evidence < DecisionConfig().accept_llr
@@ -251,7 +250,7 @@ def test_a_match_holds_while_its_evidence_wavers_between_the_bounds() -> None:
 
 def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
     turns = talk((0, 12.0), (2, 10.0), (0, 10.0), (3, 10.0))
-    events = told(Tracker(PLAIN, 0.5), turns, plain_terms("anna", "bert", claimed=False))
+    events = told(Tracker(PLAIN, 0.5), turns, plain_settings("anna", "bert", claimed=False))
     changes = [e for e in events if isinstance(e, Change)]
     assert [(c.from_speaker, c.to_speaker) for c in changes] == [
         ("anna", "voice-2"),
@@ -272,19 +271,19 @@ def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
 
 def test_without_anybody_enrolled_voices_have_labels() -> None:
     tracker = Tracker(PLAIN, 0.5)
-    events = told(tracker, talk((0, 10.0), (1, 10.0)), plain_terms())
+    events = told(tracker, talk((0, 10.0), (1, 10.0)), plain_settings())
     assert [(e.from_speaker, e.to_speaker) for e in events if isinstance(e, Change)] == [
         ("voice-1", "voice-2")
     ]
-    assert tracker.utterance(0, 20 * 16_000, plain_terms()).voice == "voice-2"
+    assert tracker.utterance(0, 20 * 16_000, plain_settings()).voice == "voice-2"
 
 
 def test_after_a_silence_that_forgets_the_run_begins_anew_and_the_voice_is_known_again() -> None:
-    tracker, asked = Tracker(PLAIN, 0.5), plain_terms("anna")
+    tracker, asked = Tracker(PLAIN, 0.5), plain_settings("anna")
     told(tracker, talk((0, 10.0)), asked)
     tracker.lapse(40.0, 10.0, "no speech", asked, forget=True)
     (window,) = talk((2, 1.0), start_s=60.0)
-    (score,) = tracker.hear(window, asked)
+    (score,) = tracker.add(window, asked)
     assert isinstance(score, Score)
     assert score.evidence == pytest.approx(-6.0)  # of the second since, and not of anna's ten
     later = [e for e in told(tracker, talk((2, 3.0), start_s=60.0)[1:], asked)]
@@ -293,7 +292,7 @@ def test_after_a_silence_that_forgets_the_run_begins_anew_and_the_voice_is_known
 
 def test_silence_ages_the_evidence() -> None:
     def after(silence_s: float) -> float:
-        tracker, asked = Tracker(PLAIN, 0.5, forget_s=30.0), plain_terms("anna")
+        tracker, asked = Tracker(PLAIN, 0.5, forget_s=30.0), plain_settings("anna")
         told(tracker, talk((0, 8.0)), asked)
         later = talk((0, 8.0), (5, 1.0), start_s=silence_s)[15:]
         score = [e for e in told(tracker, later, asked) if isinstance(e, Score)][-1]

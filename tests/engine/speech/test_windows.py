@@ -23,16 +23,18 @@ def counted(start: int, length: int) -> np.ndarray:
 
 def test_windows_grow_then_roll() -> None:
     windows = push([(0, counted(0, 800))])
-    assert [w.position for w in windows] == list(range(160, 801, 80))
+    assert [w.place.position for w in windows] == list(range(160, 801, 80))
     assert [len(w.samples) for w in windows] == [160, 240, 320, 400, 480, 480, 480, 480, 480]
     for window in windows:
-        np.testing.assert_array_equal(window.samples, counted(window.start, len(window.samples)))
-        assert window.end == window.position
+        np.testing.assert_array_equal(
+            window.samples, counted(window.place.start, len(window.samples))
+        )
+        assert window.place.end == window.place.position
 
 
 def test_media_time_skips_the_silence_between_pieces() -> None:
     window = push([(0, counted(0, 100)), (5000, counted(5000, 60))])[0]
-    assert (window.start, window.end, window.position) == (0, 5060, 160)
+    assert (window.place.start, window.place.end, window.place.position) == (0, 5060, 160)
     np.testing.assert_array_equal(window.samples[99:101], [99, 5000])
 
 
@@ -42,8 +44,8 @@ def test_pieces_of_any_size_give_the_same_windows(sizes: list[int]) -> None:
     edges = np.cumsum([0, *sizes])
     split = push([(int(a), counted(int(a), n)) for a, n in zip(edges, sizes, strict=False)])
     whole = push([(0, counted(0, total))])
-    assert [(w.start, w.end, w.position) for w in split] == [
-        (w.start, w.end, w.position) for w in whole
+    assert [(w.place.start, w.place.end, w.place.position) for w in split] == [
+        (w.place.start, w.place.end, w.place.position) for w in whole
     ]
     for a, b in zip(split, whole, strict=True):
         np.testing.assert_array_equal(a.samples, b.samples)
@@ -53,7 +55,7 @@ def test_a_wider_hop_holds_from_the_window_after_next() -> None:
     windows = Windows(CONFIG)
     list(windows.push(0, counted(0, 160)))
     windows.set_hop(0.01)
-    positions = [w.position for w in windows.push(160, counted(160, 480))]
+    positions = [w.place.position for w in windows.push(160, counted(160, 480))]
     assert positions == [240, 400, 560]
 
 

@@ -190,13 +190,17 @@ def test_every_window_is_embedded_where_it_lies(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     stream, sound = followed(talk, [talk, other(talk, 1)], encoder, scorer)
-    assert [seen.position for seen in stream.seen] == list(range(RATE, len(sound) + 1, RATE // 2))
+    assert [seen.place.position for seen in stream.seen] == list(
+        range(RATE, len(sound) + 1, RATE // 2)
+    )
     for seen in stream.seen:
-        assert seen.samples == min(seen.position, 3 * RATE)
-        assert seen.end == seen.position
-        assert seen.start == seen.position - seen.samples
-        np.testing.assert_array_equal(seen.embedding[:2], sound[[seen.start, seen.end - 1]])
-        assert seen.sides.speech_s.tolist() == [seen.samples / RATE]
+        assert seen.place.length == min(seen.place.position, 3 * RATE)
+        assert seen.place.end == seen.place.position
+        assert seen.place.start == seen.place.position - seen.place.length
+        np.testing.assert_array_equal(
+            seen.embedding[:2], sound[[seen.place.start, seen.place.end - 1]]
+        )
+        assert seen.sides.speech_s.tolist() == [seen.place.length / RATE]
 
 
 def test_windows_of_one_length_share_a_batch_of_some_size(
@@ -212,7 +216,9 @@ def test_windows_until_the_takeover_are_the_speakers_own(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     stream, _ = followed(talk, [talk, other(talk, 1)], encoder, scorer)
-    assert [seen.position for seen in stream.own] == list(range(RATE, 6 * RATE + 1, RATE // 2))
+    assert [seen.place.position for seen in stream.own] == list(
+        range(RATE, 6 * RATE + 1, RATE // 2)
+    )
     assert len(stream.own) < len(stream.seen)
 
 
