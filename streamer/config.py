@@ -34,6 +34,7 @@ from streamer.addresses import is_loopback
 from streamer.server.auth import Token, is_origin
 from streamer.store.consent import ConsentText, default_text
 from streamer.store.keys import STORE_FILE
+from streamer.wire.requests import ErrorRate, Hop, Window
 
 DAY_S = 86400.0
 PREFIX = "VOXWATCH_"
@@ -49,7 +50,6 @@ log = logging.getLogger(__name__)
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=1e5)]
-Rate = Annotated[float, msgspec.Meta(gt=0, lt=0.5)]
 Probability = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Budget = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -103,10 +103,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     threads: Count | None = None  # of the model on the CPU; None: all cores
     batching: bool = True  # false: one window at a time, for comparison
-    window_s: Annotated[float, msgspec.Meta(ge=2, le=5)] = 3.0  # of net speech
-    hop_s: Annotated[float, msgspec.Meta(ge=0.25, le=5)] = 0.5
-    false_accept: Rate = 0.01
-    miss: Rate = 0.05
+    window_s: Window = 3.0  # of net speech
+    hop_s: Hop = 0.5
+    false_accept: ErrorRate = 0.01
+    miss: ErrorRate = 0.05
     false_alarms_per_hour: Budget = 1.0  # takeovers seen where an accepted speaker goes on
     prior: Probability = 0.5
     tls_cert: Path | None = None  # PEM, the whole chain

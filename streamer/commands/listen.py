@@ -67,8 +67,8 @@ class ListenCommand:
             _list()
             return
         settings = configured(self)
-        from streamer.local.local import names_of, voices
         from streamer.local.replay import Replay, chosen, parse_enrolment
+        from streamer.local.voices import names_of, voices
         from streamer.sources.microphone import Microphone, find_device
 
         microphone = Microphone(find_device(self.device).index, reopen=True)
@@ -104,7 +104,7 @@ async def _listen(
     from engine.audio.pcm import PcmDecoder
     from engine.serving.engine import Engine, EngineConfig
     from engine.session import Session
-    from streamer.local.local import session_config
+    from streamer.session_config import session_config
     from streamer.tasks import beside
 
     async with (

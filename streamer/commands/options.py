@@ -37,7 +37,7 @@ DataOption = Annotated[  # of the setting data_dir
 ]
 BundleOption = Annotated[
     Path | None,
-    typer.Option("--bundle", metavar="FOLDER", help="A model bundle, not the built-in one."),
+    typer.Option("--bundle", metavar="FOLDER", help="A model bundle instead of the built-in one."),
 ]
 _PROVIDER = typer.Option("--provider", help="What computes; auto is the fastest that runs here.")
 ProviderOption = Annotated[ProviderName | None, _PROVIDER]

@@ -58,8 +58,9 @@ class ReplayCommand:
         settings, times = configured(self), parse_speed(self.speed)
         # Loaded here, so that --help waits for no model.
         from streamer.client import as_line
-        from streamer.local.local import names_of, session_config, voices
         from streamer.local.replay import Replay, parse_enrolment
+        from streamer.local.voices import names_of, voices
+        from streamer.session_config import session_config
 
         files = [parse_enrolment(text) for text in self.enroll or ()]
         # The first that runs differs between machines; a replay is the same everywhere.

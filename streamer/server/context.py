@@ -1,20 +1,38 @@
-"""What the handlers of one server share."""
+"""What the handlers of one server share, and how it is made from the configuration."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib.metadata
+import math
+import os
+import ssl
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+import msgspec
+
 from engine.decisions.config import DecisionConfig
+from engine.errors import VoxwatchError
+from engine.model.backend import OnnxBackend
+from engine.model.bundle import Bundle, load_bundle
 from engine.scoring.scorer import CalibratedScorer
-from engine.serving.engine import Engine
-from streamer.config import Config
+from engine.serving.engine import Engine, EngineConfig
+from engine.speech.vad import SileroVad
+from streamer.addresses import is_loopback
+from streamer.config import Config, Limits
 from streamer.server.auth import Auth
 from streamer.server.enrolled import EnrolledVoices
 from streamer.server.hub import Hub
 from streamer.server.quota import Quota
+from streamer.store.keys import load_key
 from streamer.store.store import Store
 from streamer.wire import messages
+
+SHORTEST_HOP_S = 0.25  # that a stream may ask for
+PIECE_S = 4.0  # by which a backlog may go over its bound: a piece of G.711, a run of detection
 
 Points = tuple[tuple[float, float, float], ...]
 
@@ -70,3 +88,84 @@ def bounds_of(decisions: DecisionConfig) -> messages.Bounds:
         accept_llr=decisions.accept_llr,
         reject_llr=decisions.reject_llr,
     )
+
+
+async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
+    """Load the model, open the store, start the engine; ``stack`` closes them.
+
+    Raises :class:`VoxwatchError` for whatever is missing, damaged or not allowed.
+    """
+    scorer, backend, vad = await asyncio.to_thread(_load, config)
+    store = stack.enter_context(await asyncio.to_thread(_open_store, config))
+    await asyncio.to_thread(store.purge, time.time())
+    settings = EngineConfig(
+        threads=config.threads,
+        backlog_s=config.limits.backlog_s,
+        capacity=_windows_in_line(config.limits),
+        batching=config.batching,
+    )
+    engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
+    model = _model(backend)
+    return Context(
+        config=config,
+        server=f"voxwatch {importlib.metadata.version('voxwatch')}",
+        model=model,
+        operating_points=_operating_points(backend.bundle),
+        scorer=scorer,
+        engine=engine,
+        store=store,
+        enrolled=EnrolledVoices(store, scorer, model.sha256),
+        auth=Auth(config.tokens, open_loopback=is_loopback(config.host)),
+        hub=Hub(),
+        quota=Quota(config.limits.audio_s_per_client_hour),
+    )
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """What the server shows its callers, if it is to speak TLS. Raises :class:`VoxwatchError`."""
+    if config.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        why = f"{config.tls_cert} and {config.tls_key} cannot be used for TLS"
+        raise VoxwatchError(f"{why}: {error.strerror or error}") from error
+    return context
+
+
+def _windows_in_line(limits: Limits) -> int:
+    """The whole backlog of all streams: files that are sent fast take no live window's place.
+
+    They are views of sound that the streams hold anyway.
+    """
+    return limits.streams * math.ceil((limits.backlog_s + PIECE_S) / SHORTEST_HOP_S)
+
+
+def _load(config: Config) -> tuple[CalibratedScorer, OnnxBackend, SileroVad]:
+    bundle = load_bundle(config.bundle)
+    scorer = CalibratedScorer(bundle)
+    return scorer, OnnxBackend(bundle, config.provider), SileroVad()
+
+
+def _open_store(config: Config) -> Store:
+    key = load_key(config.data_dir, env=os.environ)
+    return Store.open(config.store_path, key)
+
+
+def _model(backend: OnnxBackend) -> messages.Model:
+    manifest = backend.bundle.manifest
+    return messages.Model(
+        name=manifest.name,
+        version=manifest.version,
+        sha256=manifest.model_sha256,
+        provider=backend.provider,
+    )
+
+
+def _operating_points(bundle: Bundle) -> Points | None:
+    """Rates by threshold, if whoever evaluated the bundle stated them."""
+    try:
+        return msgspec.convert(bundle.manifest.evaluation.get("operating_points"), Points | None)
+    except msgspec.ValidationError:
+        return None

@@ -15,16 +15,15 @@ from dataclasses import replace
 
 from engine import events
 from engine.audio.pcm import PcmDecoder
-from engine.decisions.config import DecisionConfig
 from engine.errors import VoxwatchError
 from engine.scoring.scorer import Sides
 from engine.session import Session, SessionConfig
-from engine.speech.windows import WindowConfig
 from streamer.server.context import Context, bounds_of
 from streamer.server.enrolled import alike
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.outbox import Message, Outbox
+from streamer.session_config import session_config
 from streamer.wire import messages
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import claims_of
@@ -52,14 +51,9 @@ class LiveStream:
         self.context = context
         self.id, self.secret = secrets.token_hex(4), secrets.token_urlsafe(24)
         self.label, self.asked, self._enrolled = start.label, asked, dict(enrolled)
-        self.decisions = DecisionConfig(
-            false_accept=start.false_accept or config.false_accept,
-            miss=start.miss or config.miss,
-            false_alarms_per_hour=config.false_alarms_per_hour,
-        )
-        window_s, hop_s = start.window_s or config.window_s, start.hop_s or config.hop_s
-        self.windows = WindowConfig(window_s=window_s, hop_s=min(hop_s, window_s))
-        self.session = self._session(start, enrolled)
+        settings = session_config(config, start)
+        self.windows, self.decisions = settings.windows, settings.decisions
+        self.session = self._session(start, enrolled, settings)
         self.stream = context.engine.open(self.session)
         levels = Levels(self.id, self.session, context.hub)
         self.intake = Intake(context, self.stream, start, "stream", levels.publish)
@@ -72,14 +66,11 @@ class LiveStream:
         self.closing = (1000, "")  # close code and reason once everything has been told
         self._settling = asyncio.Lock()  # one change of claim at a time
 
-    def _session(self, start: StartStream, enrolled: Mapping[str, Sides]) -> Session:
+    def _session(
+        self, start: StartStream, enrolled: Mapping[str, Sides], settings: SessionConfig
+    ) -> Session:
         decoder = PcmDecoder(
             start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
-        )
-        settings = SessionConfig(
-            windows=self.windows,
-            decisions=self.decisions,
-            prior=self.context.config.prior,
         )
         return Session(
             self.context.scorer,

@@ -19,9 +19,9 @@ from websockets.http11 import Request, Response
 from engine.errors import VoxwatchError
 from streamer.config import Config, Mqtt, check_exposure
 from streamer.server import metrics
-from streamer.server.assembly import assemble, tls_context
 from streamer.server.auth import origin_allowed
 from streamer.server.connection import Connection
+from streamer.server.context import assemble, tls_context
 from streamer.server.control import Control
 from streamer.server.enroll import enroll
 from streamer.server.monitor import monitor

@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -29,14 +29,20 @@ import typer
 from typer.testing import CliRunner, Result
 
 from engine.errors import VoxwatchError
+from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Encoding
 from engine.model.bundle import Bundle
-from streamer.cli import OFFLINE, app
+from engine.model.providers import ProviderChoice
+from streamer.cli import OFFLINE, app, load_offline
 from streamer.commands import enroll as enroll_command
+from streamer.commands.options import EncodingName, ProviderName
+from streamer.commands.token import RoleChoice
 from streamer.server.auth import Auth, Token
+from streamer.wire.requests import Hop, Role, Window
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "streamer.cli"]
 Run = Callable[..., Result]
+GROUP: Any = typer.main.get_group(app)
 
 
 @pytest.fixture
@@ -492,7 +498,7 @@ def test_listening_says_who_speaks_until_it_is_interrupted(
 
 def commands() -> Iterator[list[str]]:
     """All serving commands, by the words that name them."""
-    for name, command in typer.main.get_group(app).commands.items():
+    for name, command in GROUP.commands.items():
         if name in OFFLINE:
             continue
         subcommands = getattr(command, "commands", None)
@@ -504,6 +510,28 @@ def test_each_command_has_help_with_an_example(run: Run, words: list[str]) -> No
     done = run(*words, "--help")
     assert done.exit_code == 0
     assert f"voxwatch {' '.join(words)}" in done.stdout.partition("Example")[2]
+
+
+def test_options_have_the_bounds_and_the_choices_of_what_they_set() -> None:
+    """They are stated once more, as `--help` may load nothing that would know them."""
+    stream = {option.name: option for option in GROUP.commands["stream"].params}
+    serve = {option.name: option for option in GROUP.commands["serve"].params}
+    for options in (stream, serve):
+        for name, kind in (("window_s", Window), ("hop_s", Hop)):
+            _, bounds = get_args(kind)
+            assert (options[name].min, options[name].max) == (bounds.ge, bounds.le)
+    assert (stream["rate"].min, stream["rate"].max) == (LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
+    assert set(get_args(EncodingName)) == set(get_args(Encoding))
+    assert set(get_args(ProviderName)) == set(get_args(ProviderChoice))
+    assert {str(role) for role in RoleChoice} == set(get_args(Role))
+
+
+@pytest.mark.parametrize("name", ["bundle", "provider", "channel"])
+def test_serving_and_offline_commands_say_the_same_of_an_option(name: str) -> None:
+    commands = [GROUP.commands[word] for word in GROUP.commands if word not in OFFLINE]
+    commands += [load_offline(word) for word in OFFLINE if word != "calibrate"]
+    said = {option.help for c in commands for option in c.params if f"--{name}" in option.opts}
+    assert len(said) == 1
 
 
 def test_no_help_loads_a_model_a_socket_or_a_device() -> None:

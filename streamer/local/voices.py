@@ -1,4 +1,4 @@
-"""The models and the voices of this machine, for commands that need no server."""
+"""The voices that a command without a server compares with: the store's, and those of files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from engine.decisions.config import DecisionConfig
 from engine.scoring.scorer import Sides
-from engine.session import SessionConfig
-from engine.speech.windows import WindowConfig
 from streamer.config import Config
 from streamer.local.replay import Enrolment, Replay
 from streamer.store.keys import load_key
@@ -39,16 +36,3 @@ def voices(
             found = store.voiceprints(model, time.time(), lacking)
         known = {name: found[name].sides(replay.scorer) for name in found} | known
     return known
-
-
-def session_config(config: Config) -> SessionConfig:
-    """What a stream on this machine is configured by."""
-    return SessionConfig(
-        windows=WindowConfig(window_s=config.window_s, hop_s=config.hop_s),
-        decisions=DecisionConfig(
-            false_accept=config.false_accept,
-            miss=config.miss,
-            false_alarms_per_hour=config.false_alarms_per_hour,
-        ),
-        prior=config.prior,
-    )
