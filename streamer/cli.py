@@ -25,7 +25,6 @@ from streamer.commands.replay import ReplayCommand
 from streamer.commands.serve import ServeCommand
 from streamer.commands.stream import StreamCommand
 
-OFFLINE_APP = "models.cli:app"
 OFFLINE = {
     "verify": "Compare recordings: is it the same voice?",
     "evaluate": "Measure a model bundle on a list of trials.",
@@ -54,10 +53,8 @@ class LazyGroup(TyperGroup):
 
 
 def load_offline(name: str) -> Any:
-    """The offline command ``name``, from the module that holds it."""
-    module, _, attribute = OFFLINE_APP.partition(":")
-    app = getattr(importlib.import_module(module), attribute)
-    return typer.main.get_group(app).commands[name]
+    """The offline command ``name``, which loads the room that holds it."""
+    return typer.main.get_group(importlib.import_module("models.cli").app).commands[name]
 
 
 class Command(Protocol):
