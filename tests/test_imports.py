@@ -51,7 +51,7 @@ MAY = {
     "streamer.wire": set(),
     "streamer.store": set(),
     "streamer.client": {"wire", "tasks", "addresses"},
-    "streamer.server": {"wire", "store", "config", "tasks", "addresses"},
+    "streamer.server": {"wire", "store", "config", "session_config", "tasks", "addresses"},
 }
 # What is reached across rooms by name, and why that is no import.
 ACROSS = {
