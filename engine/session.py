@@ -92,7 +92,7 @@ _Item = AnyEvent | _Asked | _Spoken | _Lapse | _Eof
 
 
 class Session:
-    """The logic of one stream. ``claims`` maps speakers to their voiceprints.
+    """The logic of one stream. ``enrolled`` maps the names of people to their voiceprints.
 
     With ``claimed`` true every speaker is scored and the best of them answers the claim;
     otherwise the best of all enrolled is the answer to "who is it?". Without any
@@ -102,7 +102,7 @@ class Session:
     def __init__(
         self,
         scorer: CalibratedScorer,
-        claims: Mapping[str, Sides],
+        enrolled: Mapping[str, Sides],
         *,
         decoder: PcmDecoder | None = None,
         config: SessionConfig | None = None,
@@ -112,7 +112,7 @@ class Session:
         config = config or SessionConfig()
         self._pipeline: Pipeline[_Item] = Pipeline(decoder, config.gate, period=QUALITY_SAMPLES)
         self._scorer, self._model = scorer, model
-        self._settings = TrackerSettings(EnrolledVoices(claims), claimed, config.decisions)
+        self._settings = TrackerSettings(EnrolledVoices(enrolled), claimed, config.decisions)
         self._tracker = Tracker(scorer, config.prior, config.forget_s)
         self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
@@ -171,9 +171,9 @@ class Session:
         """Decide by other error rates from the next window on."""
         self._settings = replace(self._settings, decisions=decisions)
 
-    def claim(self, claims: Mapping[str, Sides], claimed: bool) -> None:
+    def claim(self, enrolled: Mapping[str, Sides], claimed: bool) -> None:
         """Compare with other voiceprints from the next window on: what was decided lapses."""
-        self._settings = replace(self._settings, voices=EnrolledVoices(claims), claimed=claimed)
+        self._settings = replace(self._settings, enrolled=EnrolledVoices(enrolled), claimed=claimed)
         self._lapse(self._pipeline.ruled_s, "the claim was changed", forget=False)
 
     def set_overload(self, hop_s: float, late_s: float) -> None:

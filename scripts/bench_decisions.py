@@ -51,12 +51,12 @@ def measure() -> dict[str, Any]:
     encoder, vad, scorer = Encoder(bundle, "cpu", threads=1), SileroVad(), CalibratedScorer(bundle)
     anna = net_speech(read_audio(VOICES / "anna.ogg").waveform, vad)
     speech_s = len(anna) / SAMPLE_RATE_HZ
-    claims = {"anna": scorer.sides(embed_speech(encoder, anna)[None], speech_s)}
+    enrolled = {"anna": scorer.sides(embed_speech(encoder, anna)[None], speech_s)}
     call = read_audio(VOICES / "call.ogg").waveform
     spent: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
         with patch("engine.session.Tracker", Timed):
-            session = Session(scorer, claims, decoder=PcmDecoder("pcm_f32le"))
+            session = Session(scorer, enrolled, decoder=PcmDecoder("pcm_f32le"))
         Timed.seconds, began = 0.0, time.process_time()
         for start in range(0, len(call), PIECE):
             session.receive_pcm(call[start : start + PIECE].astype("<f4").tobytes())

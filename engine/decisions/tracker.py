@@ -32,10 +32,10 @@ __all__ = ["EmbeddedWindow", "EnrolledVoices", "Tracker", "TrackerSettings"]
 class TrackerSettings:
     """What a window is judged by: whom it is compared with, what is asked, and how strictly.
 
-    ``claimed``: one of ``voices`` is claimed to be speaking; otherwise, who of them is it?
+    ``claimed``: one of ``enrolled`` is claimed to be speaking; otherwise, who of them is it?
     """
 
-    voices: EnrolledVoices
+    enrolled: EnrolledVoices
     claimed: bool
     decisions: DecisionConfig
 
@@ -76,8 +76,8 @@ class Tracker:
         """What an embedded window says."""
         voice_run = self._voice_run or self._run(window.place.speech_start, None)
         self._pause(window, voice_run.evidence)
-        scores = self._compare(settings.voices, window.sides)
-        leading = self._lead(settings.voices, scores)
+        scores = self._compare(settings.enrolled, window.sides)
+        leading = self._lead(settings.enrolled, scores)
         change = voice_run.detector.check(window, leading, settings.decisions)
         ended: Voice | None = None
         if change is not None:
@@ -90,9 +90,9 @@ class Tracker:
         if change is not None and ended is not None:
             events.append(self._change(window, change, ended, voice_run))
         if scores is not None:
-            run_scores = scores if run is window.sides else self._compare(settings.voices, run)
+            run_scores = scores if run is window.sides else self._compare(settings.enrolled, run)
             assert run_scores is not None
-            evidence = self._weighed(settings.voices, run_scores)
+            evidence = self._weighed(settings.enrolled, run_scores)
             events += self._scores(window, settings, scores, evidence)
             events += self._decide(window, settings, scores, evidence, voice_run, change)
         return events
@@ -118,7 +118,7 @@ class Tracker:
         if self._told is None or self._told[0] == state:
             return []
         named = (
-            self._told[1] if settings.claimed and self._told[1] in settings.voices.names else None
+            self._told[1] if settings.claimed and self._told[1] in settings.enrolled.names else None
         )
         decision = Decision(
             t=t,
@@ -141,7 +141,7 @@ class Tracker:
         heard = self._last is not None and self._last.place.end > start
         voice = self._voice_run.voice if self._voice_run is not None and heard else None
         # Where nobody is enrolled nobody can be known, however much is said.
-        unscored: State = "insufficient" if settings.voices.names else "unknown"
+        unscored: State = "insufficient" if settings.enrolled.names else "unknown"
         return Utterance(
             t=seconds(end),
             start=seconds(start),
@@ -164,24 +164,24 @@ class Tracker:
             if silence > 0:
                 run.age(max(0.0, 1 - silence / self._forget))
 
-    def _compare(self, voices: EnrolledVoices, test: Sides) -> CalibratedScores | None:
-        return None if voices.sides is None else self._scorer.table(voices.sides, test)
+    def _compare(self, enrolled: EnrolledVoices, test: Sides) -> CalibratedScores | None:
+        return None if enrolled.sides is None else self._scorer.table(enrolled.sides, test)
 
     def _lead(
-        self, voices: EnrolledVoices, scores: CalibratedScores | None
+        self, enrolled: EnrolledVoices, scores: CalibratedScores | None
     ) -> LeadingSpeaker | None:
         """Whom the scores speak of: who is matched, or else the nearest."""
         if scores is None:
             return None
-        llr = voices.by_speaker(scores.llr[0])
+        llr = enrolled.by_speaker(scores.llr[0])
         last = self._current
-        if last is not None and last.state == "match" and last.speaker in voices.number:
-            return LeadingSpeaker(float(llr[voices.number[last.speaker]]), True)
+        if last is not None and last.state == "match" and last.speaker in enrolled.number:
+            return LeadingSpeaker(float(llr[enrolled.number[last.speaker]]), True)
         return LeadingSpeaker(float(llr.max()), False)
 
-    def _weighed(self, voices: EnrolledVoices, run: CalibratedScores) -> Float64:
+    def _weighed(self, enrolled: EnrolledVoices, run: CalibratedScores) -> Float64:
         """The evidence for each speaker, before they are held against each other."""
-        llr = voices.by_speaker(run.llr[0])
+        llr = enrolled.by_speaker(run.llr[0])
         return np.asarray(self._figures.slope * llr + self._figures.offset, np.float64)
 
     def _change(
@@ -206,32 +206,32 @@ class Tracker:
         evidence: Float64,
     ) -> list[Score]:
         """One for every claimed speaker, by name; otherwise the best speaker's only."""
-        voices = settings.voices
+        enrolled = settings.enrolled
         if settings.claimed:
-            everybody = range(len(voices.names))
-            return [self._score(window, voices, scores, evidence, i, None) for i in everybody]
-        found = rank(voices.by_speaker(scores.llr[0]))
-        return [self._score(window, voices, scores, evidence, found.speaker, found.runner_up)]
+            everybody = range(len(enrolled.names))
+            return [self._score(window, enrolled, scores, evidence, i, None) for i in everybody]
+        found = rank(enrolled.by_speaker(scores.llr[0]))
+        return [self._score(window, enrolled, scores, evidence, found.speaker, found.runner_up)]
 
     def _score(
         self,
         window: EmbeddedWindow,
-        voices: EnrolledVoices,
+        enrolled: EnrolledVoices,
         scores: CalibratedScores,
         evidence: Float64,
         speaker: int,
         runner_up: int | None,
     ) -> Score:
-        row = voices.row(speaker, scores.llr[0])
+        row = enrolled.row(speaker, scores.llr[0])
         llr = float(scores.llr[0, row])
         return Score(
             t=seconds(window.place.end),
-            speaker=voices.names[speaker],
+            speaker=enrolled.names[speaker],
             cosine=float(scores.cosine[0, row]),
             norm=float(scores.norm[0, row]),
             llr=llr,
             posterior=float(posterior(llr, self._prior)),
-            runner_up=None if runner_up is None else voices.names[runner_up],
+            runner_up=None if runner_up is None else enrolled.names[runner_up],
             net_speech_s=seconds(window.place.position),
             window_s=seconds(window.place.length),
             evidence=rank(evidence, speaker).evidence,
@@ -243,11 +243,11 @@ class Tracker:
         """Who is decided on: the best, unless somebody is matched whom he is not beyond doubt."""
         best = rank(evidence)
         matched = before is not None and before.state == "match"
-        if before is None or not matched or before.speaker not in settings.voices.number:
+        if before is None or not matched or before.speaker not in settings.enrolled.number:
             return best
         if best.evidence >= settings.decisions.accept_llr:
             return best
-        return rank(evidence, settings.voices.number[before.speaker])
+        return rank(evidence, settings.enrolled.number[before.speaker])
 
     def _next(
         self,
@@ -279,19 +279,19 @@ class Tracker:
         assert voice_run.voice is not None
         state, found, trigger = self._next(settings, evidence, voice_run.speech_s, change)
         named = (
-            settings.voices.names[found.speaker] if settings.claimed or state == "match" else None
+            settings.enrolled.names[found.speaker] if settings.claimed or state == "match" else None
         )
         if state == "match":
             voice_run.voice.name = named
         config, before = settings.decisions, self._current
         if before is not None and before.state == "match":
             self._match += window.place.position - before.position
-        llr = float(settings.voices.by_speaker(scores.llr[0])[found.speaker])
+        llr = float(settings.enrolled.by_speaker(scores.llr[0])[found.speaker])
         self._current = _CurrentState(
             state, named, llr, config, window.place.end, window.place.position
         )
         said = found.anybody if trigger in ("reject", "nobody") else found.evidence
-        both = alike(config, found, settings.voices.names)
+        both = alike(config, found, settings.enrolled.names)
         reason, t = (
             words(config, trigger, said, voice_run.speech_s, both),
             seconds(window.place.end),

@@ -31,11 +31,10 @@ class GateConfig:
 
 
 class FrameSpan(NamedTuple):
-    """What is known of the frames up to ``end`` since the last frame_span.
+    """Frames that are all speech or all silence, from ``start`` up to but without ``end``.
 
-    ``kind`` is ``speech`` or ``silence``; ``started`` and ``ended`` mark the edges of a
-    span. Frames are counted from the start of the stream; ``start`` is included, ``end``
-    is not.
+    Frames are counted from the start of the stream. ``started`` and ``ended`` mark the first
+    and the last part of a span of speech.
     """
 
     kind: Literal["speech", "silence"]
@@ -46,12 +45,12 @@ class FrameSpan(NamedTuple):
 
 
 class Gate:
-    """One stream's gate. Spans of frames are contiguous and cover every frame exactly once."""
+    """One stream's gate. The spans it gives are contiguous and cover every frame exactly once."""
 
     def __init__(self, config: GateConfig | None = None) -> None:
         self._config = config or GateConfig()
         self._frame = 0  # frames fed
-        self._told = 0  # frames covered by frame_spans
+        self._told = 0  # frames covered by spans
         self._run = 0  # consecutive frames that speak for a change of state
         self.open = False
 
@@ -61,13 +60,13 @@ class Gate:
         return not self.open and not self._run
 
     def feed(self, probabilities: Iterable[float]) -> Iterator[FrameSpan]:
-        """Spans of frames that these frames settle, in order."""
+        """Spans that these frames settle, in order."""
         for probability in probabilities:
             self._frame += 1
             yield from self._step(float(probability))
 
     def flush(self) -> Iterator[FrameSpan]:
-        """End of the stream: frame_spans on the frames still undecided."""
+        """End of the stream: spans of the frames that were still undecided."""
         if self.open:
             speech_end = max(self._frame - self._run + self._config.padding_frames, self._told)
             yield self._tell("speech", min(speech_end, self._frame), ended=True)

@@ -44,7 +44,7 @@ class Span:
 
 
 class Segmenter:
-    """One stream's ear. Spans cover it without gaps and never cross a multiple of ``period``.
+    """Cuts one stream into spans, which have no gaps and never cross a multiple of ``period``.
 
     How silence or speech without an edge is divided otherwise depends on the chunking.
     """

@@ -173,10 +173,10 @@ class EngineUnderTest:
         decisions: DecisionConfig | None = None,
     ) -> SessionRecord:
         """What a session says that is asked whether it is still ``claim``, or who speaks when."""
-        claims: Mapping[str, Sides] = {} if claim is None else {CLAIMED: claim}
+        enrolled: Mapping[str, Sides] = {} if claim is None else {CLAIMED: claim}
         config = SessionConfig() if decisions is None else SessionConfig(decisions=decisions)
         session = Session(
-            self.scorer, claims, decoder=_decoder(), config=config, claimed=claim is not None
+            self.scorer, enrolled, decoder=_decoder(), config=config, claimed=claim is not None
         )
         return record_of(answers.run(session, waveform))
 

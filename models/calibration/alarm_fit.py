@@ -33,7 +33,7 @@ Float64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """What the live watch measured on a stream, window by window.
+    """What the detector of changes measured on a stream, window by window.
 
     ``after_s`` ``(N,)`` is the end of each window less the time of the takeover, ``matched``
     ``(N,)`` whether the evidence was for the speaker by then.

@@ -179,17 +179,17 @@ def _decided(
 def traces(
     scorer: CalibratedScorer, streams: Sequence[Stream], slope: float, offset: float
 ) -> list[Trace]:
-    """What the live watch measures on each stream, with its speaker as the one who is meant."""
+    """What the detector of changes measures on each stream, with its speaker as the one who is meant."""
     found = []
     for stream in streams:
-        watch = ChangeDetector(scorer, DecisionFigures(), 0)
+        detector = ChangeDetector(scorer, DecisionFigures(), 0)
         parts: list[ChangeScores] = []
         after_s: list[float] = []
         matched: list[bool] = []
         for seen, (speech_s, sides) in zip(stream.seen, runs(scorer, stream), strict=True):
-            lead = LeadingSpeaker(_llr(scorer, stream.talk.enrolled, seen.sides), True)
-            measured = watch.measure(seen, lead)
-            watch.add(seen, sides, speech_s * SAMPLE_RATE_HZ)
+            leading = LeadingSpeaker(_llr(scorer, stream.talk.enrolled, seen.sides), True)
+            measured = detector.measure(seen, leading)
+            detector.add(seen, sides, speech_s * SAMPLE_RATE_HZ)
             if measured is not None:
                 parts.append(measured)
                 after_s.append((seen.place.position - stream.taken) / SAMPLE_RATE_HZ)
