@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
-SMALLEST = 8192  # samples of the first buffer: half a second
+SMALLEST_SAMPLES = 8192  # The first buffer holds half a second at 16 kHz.
 
 
 class AudioBuffer:
@@ -19,7 +19,7 @@ class AudioBuffer:
     """
 
     def __init__(self) -> None:
-        self._buffer = np.empty(SMALLEST, np.float32)
+        self._buffer = np.empty(SMALLEST_SAMPLES, np.float32)
         self._origin = 0  # index of the buffer's first sample
         self.start = self.end = 0  # what is held
 
@@ -46,6 +46,6 @@ class AudioBuffer:
     def _renew(self, more: int) -> None:
         # Twice what is held: copying it once for as many new samples is linear in all.
         held = self.slice(self.start, self.end)
-        self._buffer = np.empty(max(SMALLEST, 2 * (len(held) + more)), np.float32)
+        self._buffer = np.empty(max(SMALLEST_SAMPLES, 2 * (len(held) + more)), np.float32)
         self._buffer[: len(held)] = held
         self._origin = self.start

@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 from engine.errors import AudioError
 from engine.format import CLIPPING_LEVEL, HIGHEST_RATE_HZ, LOWEST_RATE_HZ, SAMPLE_RATE_HZ
 
-SILENCE_DBFS = -60.0  # under this a 16-bit recording has some nine bits of noise and no voice
-CLIPPED_RUN_SAMPLES = 3  # a lone sample at full scale is a peak; a flat run is clipping
-MAX_CLIPPED = 0.01  # of a recording to be judged: beyond, distortion reaches the mel bands
-MP3_SHARE = 0.99  # of the bytes stated: what is appended or cut by taggers is less
-MP3_TAG_BYTES = 128  # of an ID3v1 tag at the end, which a header may count
-BLOCK_FRAMES = 1 << 18  # a header may claim any length: memory grows with what is really there
+SILENCE_DBFS = -60.0  # A quieter 16-bit recording has some nine bits of noise and no voice.
+CLIPPED_RUN_SAMPLES = 3  # A lone sample at full scale is a peak; a flat run is clipping.
+# Largest share of clipped samples in a usable recording: more distortion reaches the mel bands.
+MAX_CLIPPED = 0.01
+# Taggers append and cut: an MP3 counts as whole with this share of the bytes that it states.
+MP3_SHARE = 0.99
+MP3_TAG_BYTES = 128  # Size of an ID3v1 tag at the end, which a header may count.
+# Read so many frames at once: a header may claim any length, and memory is to grow only with
+# what is really there.
+BLOCK_FRAMES = 1 << 18
 
 Float32 = NDArray[np.float32]
 

@@ -25,7 +25,7 @@ from engine.format import (
 
 Float32 = NDArray[np.float32]
 
-BLOCKS_PER_S = 50  # the resampler is fed in steps of 20 ms
+BLOCKS_PER_S = 50  # The resampler is fed in steps of 20 ms.
 
 
 def _mu_law_table() -> Float32:

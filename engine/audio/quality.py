@@ -20,21 +20,22 @@ from engine.format import CLIPPING_LEVEL, INT16_STEPS
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-QUIET_DBFS = -45.0  # speech under this lies within some 15 dB of a laptop microphone's own noise
+# Quieter speech lies within some 15 dB of a laptop microphone's own noise.
+QUIET_DBFS = -45.0
 # The middle of the 5 to 15 dB at which noise raises the bundled model's error rate at 3 s from
 # 5.5 to 7.9 % (models/REPORT.md).
 NOISY_SNR_DB = 10.0
-LEAST_SNR_DB, MOST_SNR_DB = -10.0, 60.0  # beyond, the estimate says nothing more
-BLOCK_SAMPLES = 256  # 16 ms, in which the level of what is not speech is taken
-LEAST_BLOCKS = 8  # outside speech, to know the noise by
+LEAST_SNR_DB, MOST_SNR_DB = -10.0, 60.0  # Estimates beyond these say nothing more.
+BLOCK_SAMPLES = 256  # The level of what is not speech is taken in blocks of 16 ms.
+LEAST_BLOCKS = 8  # With fewer blocks outside speech the noise is not known.
 # Of the blocks outside speech the quieter quarter is the noise: onsets that the detector
 # missed, doors and keys are in the rest.
 NOISE_SHARE = 0.25
 # Bounds in squared 16-bit steps of levels 1 dB apart, from 1 step to full scale.
-LEVELS = np.concatenate([[0.0], 10 ** (np.arange(0, 91) / 10)])
-COUNTED_SAMPLES = 8192  # half a second is counted at once: each count costs some 20 us
-PEAK_SAMPLES = 320  # 20 ms
-HELD_PEAKS = 500  # 10 s of peaks; when nobody takes them the oldest go
+LEVEL_BOUNDS = np.concatenate([[0.0], 10 ** (np.arange(0, 91) / 10)])
+COUNTED_SAMPLES = 8192  # Half a second is counted at once, for each count costs some 20 us.
+PEAK_SAMPLES = 320  # A peak is that of 20 ms.
+HELD_PEAKS = 500  # Peaks of 10 s are held; where nobody takes them the oldest go.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +85,8 @@ def level_sums(samples: Float32, *, speech: bool) -> LevelSums:
         return LevelSums(speech=len(samples), speech_power=power, clipped=clipped)
     blocks = steps[: len(steps) - len(steps) % BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
     powers = np.einsum("ij,ij->i", blocks, blocks) / BLOCK_SAMPLES
-    level = np.searchsorted(LEVELS, powers, side="right") - 1
-    levels = np.bincount(level, minlength=len(LEVELS))
+    level = np.searchsorted(LEVEL_BOUNDS, powers, side="right") - 1
+    levels = np.bincount(level, minlength=len(LEVEL_BOUNDS))
     return LevelSums(other=len(samples), other_power=power, levels=levels, clipped=clipped)
 
 
@@ -132,7 +133,7 @@ def _snr_db(sound: LevelSums, noise: LevelSums) -> float | None:
         return None
     assert noise.levels is not None
     below = np.cumsum(noise.levels)
-    noise_power = LEVELS[int(np.searchsorted(below, NOISE_SHARE * below[-1]))]
+    noise_power = LEVEL_BOUNDS[int(np.searchsorted(below, NOISE_SHARE * below[-1]))]
     if not noise_power:  # digital silence
         return MOST_SNR_DB
     ratio = sound.speech_power / sound.speech / noise_power

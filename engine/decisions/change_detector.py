@@ -1,4 +1,4 @@
-"""Another voice has begun: found by CUSUM, on windows against the speech before them.
+"""Detects by CUSUM that another voice has begun, from windows against the speech before them.
 
 Each window is compared with the run of speech before it, as far as they share none, and with
 the speaker who is matched. What speaks for another voice is added up, weighted by the share of
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.change_point import BACK, locate
+from engine.decisions.change_point import BACK_SAMPLES, locate
 from engine.decisions.config import DecisionConfig
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import AlarmFigures, DecisionFigures
@@ -28,8 +28,8 @@ from engine.speech.windows import WindowPlace
 
 Float32 = NDArray[np.float32]
 
-LEAST_HEIGHT = 1e-9  # where so many alarms are allowed that any doubt is one
-LEAST_BEFORE = SAMPLE_RATE_HZ  # of a run: what a window can be compared with
+LEAST_HEIGHT = 1e-9  # nats; stands for 0 where the budget allows an alarm at any doubt
+LEAST_BEFORE_SAMPLES = SAMPLE_RATE_HZ  # A run of less than 1 s is nothing to compare with.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,10 +73,10 @@ class ChangeScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeakerChange:
-    """A change of voice: net speech before it and its media time, in samples.
+    """A change of voice, after ``position`` samples of net speech, at media sample ``at``.
 
-    ``llr`` is of the last window and the speech before; ``voice`` is who spoke until then,
-    with ``voice_samples`` of speech.
+    ``llr`` is that of the last window and the speech before it. ``voice`` spoke until then,
+    for ``voice_samples``.
     """
 
     position: int
@@ -88,7 +88,7 @@ class SpeakerChange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PastWindow:
-    """A window of the past, and the run's voice by then."""
+    """An earlier window, and the voice of the run after it, with its samples of speech."""
 
     window: EmbeddedWindow
     run: Sides
@@ -96,7 +96,7 @@ class _PastWindow:
 
 
 class ChangeDetector:
-    """Waits for the end of one run's voice; each run has a detector of its own.
+    """Tells when another voice than that of one run has begun. Each run has its own detector.
 
     For every window call :meth:`check`, and then :meth:`add` what the run has become by it.
     """
@@ -111,7 +111,7 @@ class ChangeDetector:
     def check(
         self, window: EmbeddedWindow, leading: LeadingSpeaker | None, config: DecisionConfig
     ) -> SpeakerChange | None:
-        """Where the voice turned, if after this window that is beyond doubt."""
+        """The change of voice, where this window leaves no doubt about one."""
         scores = self.measure(window, leading)
         if scores is None or not self._alarmed(scores, leading, config):
             return None
@@ -124,7 +124,7 @@ class ChangeDetector:
     ) -> ChangeScores | None:
         """The window against the speech before it; ``None`` while there is too little."""
         self._settle(window)
-        if not self._past or self._past[-1].run_samples < LEAST_BEFORE:
+        if not self._past or self._past[-1].run_samples < LEAST_BEFORE_SAMPLES:
             return None
         last = self._recent[-1] if self._recent else self._past[-1]
         fresh = min(1.0, (window.place.position - last.window.place.position) / window.place.length)
@@ -148,7 +148,7 @@ class ChangeDetector:
             self._past.append(self._recent.popleft())
         while (
             len(self._past) > 1
-            and self._past[0].window.place.position < window.place.position - BACK
+            and self._past[0].window.place.position < window.place.position - BACK_SAMPLES
         ):
             self._past.popleft()
 

@@ -1,4 +1,4 @@
-"""When the voice turned: the moment that explains the windows about it best.
+"""Finds when the voice changed: the moment that explains the windows around it best.
 
 An embedding of a window with two voices in it lies between theirs as their shares of its speech
 do (measured on 195 joined pairs of held-out speakers: with 1/6 to 5/6 of the second voice its
@@ -24,11 +24,13 @@ from engine.speech.windows import WindowPlace
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-BACK = 5 * SAMPLE_RATE_HZ  # of net speech: how far back a change is looked for
-LATEST = round(0.9 * SAMPLE_RATE_HZ)  # before the end: a later one has not been heard enough
-STEP = SAMPLE_RATE_HZ // 10
-SNAP = SAMPLE_RATE_HZ // 2
-NOISE = 0.1  # of each window's own, relative to what it shares with those it overlaps
+BACK_SAMPLES = 5 * SAMPLE_RATE_HZ  # A change is looked for in the last 5 s of net speech,
+# and not in the last 0.9 s, of which not enough has been heard.
+LATEST_SAMPLES = round(0.9 * SAMPLE_RATE_HZ)
+STEP_SAMPLES = SAMPLE_RATE_HZ // 10  # Moments are tried each 0.1 s.
+PAUSE_SAMPLES = SAMPLE_RATE_HZ // 2  # A pause within 0.5 s of the best moment is preferred.
+# Variance of the noise that each window has to itself, relative to what it shares with others.
+OWN_NOISE = 0.1
 
 
 class Placed(Protocol):
@@ -48,12 +50,14 @@ def locate(windows: Sequence[Placed], before: Float32, earliest: int) -> tuple[i
     """
     now = windows[-1].place.position
     runs = sorted({run for window in windows for run in window.place.runs})
-    latest = now - LATEST
-    grid = np.arange(min(max(now - BACK, earliest), latest), latest + 1, STEP)
+    latest = now - LATEST_SAMPLES
+    grid = np.arange(min(max(now - BACK_SAMPLES, earliest), latest), latest + 1, STEP_SAMPLES)
     fit = _explained(windows, before, grid)
     # Where windows are too far apart to tell, the earliest of the moments that do equally well.
     best = int(grid[int(np.argmax(fit >= (1 - 1e-9) * fit.max()))])
-    pauses = np.array([start for start, _ in runs[1:] if abs(start - best) <= SNAP], np.intp)
+    pauses = np.array(
+        [start for start, _ in runs[1:] if abs(start - best) <= PAUSE_SAMPLES], np.intp
+    )
     if len(pauses):
         best = int(pauses[int(np.argmax(_explained(windows, before, pauses)))])
     return best, _media(runs, best)
@@ -66,7 +70,7 @@ def _explained(windows: Sequence[Placed], before: Float32, at: NDArray[np.intp])
     starts = ends - lengths
     shared = np.minimum(ends[:, None], ends) - np.maximum(starts[:, None], starts)
     noise = np.maximum(0.0, shared) / np.sqrt(lengths[:, None] * lengths)
-    whiten = np.linalg.inv(noise + NOISE * np.eye(len(windows)))
+    whiten = np.linalg.inv(noise + OWN_NOISE * np.eye(len(windows)))
     moved = np.stack([window.embedding for window in windows]) - before  # (N, D)
     share = np.clip((ends - at[:, None]) / lengths, 0.0, 1.0)  # (C, N)
     weighted = share @ whiten

@@ -24,8 +24,11 @@ from engine.format import SAMPLE_RATE_HZ, unit
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-KEPT = 30 * SAMPLE_RATE_HZ  # samples of speech: what was said before fades as more is said
-LEAST_OWN = 0.25  # of a window: with less of a voice in it nothing can be told about that voice
+# The evidence weighs at most 30 s of speech: what was said earlier fades as more is said.
+KEPT_SAMPLES = 30 * SAMPLE_RATE_HZ
+# Share of a window that is taken to be of the run's own voice, even where it is less: from a
+# smaller part nothing can be told about that voice.
+LEAST_SHARE = 0.25
 
 
 class Evidence:
@@ -53,8 +56,10 @@ class Evidence:
             self._sum *= self.samples
         else:
             new = min(position - self._heard, samples)
-            if self.samples > KEPT - new:  # nothing may be left to fade: silence ages it away
-                self._fade((KEPT - new) / self.samples)
+            if (
+                self.samples > KEPT_SAMPLES - new
+            ):  # nothing may be left to fade: silence ages it away
+                self._fade((KEPT_SAMPLES - new) / self.samples)
             self._sum += own * np.float64(new)
             self.samples += new
         self._heard = position
@@ -73,5 +78,5 @@ class Evidence:
     def _own(self, embedding: Float32, share: float) -> Float32:
         if share >= 1 or self._before is None:
             return embedding
-        rest = embedding - (1 - max(share, LEAST_OWN)) * self._before
+        rest = embedding - (1 - max(share, LEAST_SHARE)) * self._before
         return unit(rest)

@@ -1,4 +1,4 @@
-"""The voices of one session: who is enrolled by name, anybody else by a label that stays.
+"""The voices of one session, each with a label that stays with it.
 
 Labels count up: `voice-1` spoke first. A voice that comes back is known again by an LLR above
 zero, at which it is as likely the old one as any other.
@@ -17,8 +17,8 @@ from engine.scoring.scorer import CalibratedScorer, Sides
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-MOST = 24  # voices remembered; beyond them the one longest unheard is forgotten
-LONGEST_S = 60.0  # of speech: a voice's weight when more of it comes
+MOST_VOICES = 24  # A session remembers so many; the one longest unheard is forgotten first.
+LONGEST_S = 60.0  # A voice's earlier speech weighs at most a minute when more of it comes.
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +68,7 @@ class SessionVoices:
             found = Voice(f"voice-{self._labels}", np.zeros(len(embedding)), 0.0)
         else:
             self._voices.remove(found)
-        self._voices = [*self._voices[1 - MOST :], found]
+        self._voices = [*self._voices[1 - MOST_VOICES :], found]
         return found
 
     def _nearest(self, known: list[Voice], embedding: Float32, speech_s: float) -> Voice | None:

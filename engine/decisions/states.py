@@ -17,12 +17,15 @@ from engine.decisions.config import DecisionConfig
 from engine.events import State
 from engine.scoring.identify import Ranking
 
-# little   the run of speech has less of it than a decision needs
-# between  its evidence lies between the bounds
-# accept   above the upper bound; reject: below the lower one; nobody: likewise, without a claim
-# alarm    another voice than the run's has begun
-# revised  the user asks for other error rates, by which nothing was decided yet
-# lapse    what was known holds no longer: long silence, another claim
+# What leads from one state to the next:
+# little   The run has less speech than a decision needs.
+# between  Its evidence lies between the bounds.
+# accept   Its evidence lies above the upper bound.
+# reject   Its evidence lies below the lower bound, and somebody was claimed.
+# nobody   Its evidence lies below the lower bound, and nobody was claimed.
+# alarm    Another voice than that of the run has begun.
+# revised  The user asks for other error rates, by which nothing has been decided yet.
+# lapse    What was known holds no longer, after long silence or with another claim.
 Trigger = Literal["little", "between", "accept", "reject", "nobody", "alarm", "revised", "lapse"]
 
 STATES: tuple[State, ...] = get_args(State)

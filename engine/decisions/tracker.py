@@ -1,9 +1,9 @@
-"""One stream's tracker: embedded windows in, scores, decisions and changes of voice out.
+"""One stream over time: embedded windows in, scores, decisions and changes of voice out.
 
-It is told of things in the order of media time, and knows no other time. Speech is divided
-into runs, each taken to be of one voice: what a run says as a whole is the evidence (``evidence``),
-its bounds make the states (``states``), and the run ends where another voice begins
-(``changes``).
+Windows come in the order of media time, and there is no other time. Speech is divided into runs,
+each taken to be of one voice. A run as a whole gives the evidence (``evidence``), the bounds on
+it make the states (``states``), and the run ends where another voice begins
+(``change_detector``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["EmbeddedWindow", "EnrolledVoices", "Tracker", "TrackerSettings"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackerSettings:
-    """What a window is judged by: whom it is compared with, what is asked, and how strictly.
+    """What a window is decided by: whom it is compared with, what is asked, and how strictly.
 
     ``claimed``: one of ``enrolled`` is claimed to be speaking; otherwise, who of them is it?
     """
@@ -42,7 +42,10 @@ class TrackerSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _CurrentState:
-    """The state that holds, by what was asked, and the last window: end and position."""
+    """The state that holds and the settings it was decided by.
+
+    ``end`` and ``position`` are those of the last window, as in :class:`WindowPlace`.
+    """
 
     state: State
     speaker: str | None
@@ -240,7 +243,7 @@ class Tracker:
     def _meant(
         self, settings: TrackerSettings, evidence: Float64, before: _CurrentState | None
     ) -> Ranking:
-        """Who is decided on: the best, unless somebody is matched whom he is not beyond doubt."""
+        """Who is decided on: the matched one, unless another is beyond doubt; else the best."""
         best = rank(evidence)
         matched = before is not None and before.state == "match"
         if before is None or not matched or before.speaker not in settings.enrolled.number:

@@ -27,7 +27,8 @@ Float32 = NDArray[np.float32]
 # work, on a Xeon with 2 MB a core, November 2026; `voxwatch bench engine` measures it anew).
 CPU_BATCH_SIZES = (1,)
 GPU_BATCH_SIZES = (1, 2, 4, 8, 16, LARGEST_BATCH)
-MOST_BINDINGS = 64  # (batch, samples) buckets whose buffers stay on the GPU: 6 MB at most each
+# So many (batch, samples) buckets keep their buffers on the GPU, 6 MB at most each.
+MOST_BINDINGS = 64
 
 # Rows of a batch against the same rows alone, in any number of their unit embeddings. The
 # bundled model on a CPU: 6.4e-7 at most, over windows of 1 to 5 s in batches of 2 to 16.

@@ -28,7 +28,7 @@ from engine.errors import BundleError
 from engine.format import unit
 from engine.model.manifest import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
 
-UNIT_TOLERANCE = 5e-3  # a float16 row of 192 numbers has its norm to about 5e-4
+UNIT_TOLERANCE = 5e-3  # The norm of a float16 row of 192 numbers is off by about 5e-4.
 
 Float32 = NDArray[np.float32]
 

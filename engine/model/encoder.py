@@ -16,7 +16,7 @@ from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 __all__ = ["Encoder", "ProviderChoice", "embed_speech"]
 
 Float32 = NDArray[np.float32]
-LONGEST_BATCH_S = 120.0  # seconds of sound in one call: bounds memory when a recording is long
+LONGEST_BATCH_S = 120.0  # Sound in one call, which bounds memory for long recordings.
 
 
 class Encoder:

@@ -28,11 +28,10 @@ PROVIDERS: dict[Provider, str] = {
     "cpu": "CPUExecutionProvider",
 }
 CUDA_DRIVER = "libcuda.so.1"
-INPUT_NAME = (
-    "waveform"  # of every graph that models/network/export.py writes; TensorRT asks by name
-)
-LARGEST_BATCH = 32  # rows in one call: the end of TensorRT's profile
-USUAL_BATCH, USUAL_WINDOW_S = 8, 3.0  # the shape TensorRT tunes its kernels for
+# Name of the input of every graph that models/network/export.py writes: TensorRT asks by name.
+INPUT_NAME = "waveform"
+LARGEST_BATCH = 32  # Rows in one call: the end of TensorRT's profile.
+USUAL_BATCH, USUAL_WINDOW_S = 8, 3.0  # TensorRT tunes its kernels for this shape.
 
 
 def open_session(

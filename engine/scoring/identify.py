@@ -1,9 +1,9 @@
-"""Who is it? All enrolled voices at once, and the open set: the margin decides.
+"""Who is it? All enrolled voices are compared at once, and the list is an open set.
 
-A stranger is compared with everybody, and the more people are enrolled the nearer the nearest
-of them comes by chance. The best LLR alone would so accept more strangers the longer the list
-grows. What decides is how far the best stands above everything else that could be: above the
-others enrolled, and above nobody of them,
+A stranger is compared with everybody, and the more people are enrolled, the likelier it is that
+one of them happens to be like him. A bound on the best LLR alone would accept more strangers
+the longer the list grows. So the best is held against everything else that could be true: each
+of the others enrolled, and a stranger:
 
     evidence = L_best - log(1 + sum of exp(L_j) over the others).
 
@@ -66,7 +66,7 @@ def _stacked(parts: list[Sides]) -> Sides:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The speaker meant and the best of the others, as numbers, and the evidence for the one.
+    """A speaker and the best of the others, by their numbers, and the evidence for the speaker.
 
     ``anybody`` is the evidence that it is any of those enrolled.
     """

@@ -32,7 +32,7 @@ from engine.model.manifest import Calibration
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-STD_FLOOR = 1e-4
+STD_FLOOR = 1e-4  # Least deviation of cohort cosines, so that nothing is divided by 0.
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from engine.speech.gate import FrameSpan, Gate, GateConfig
 
 Float32 = NDArray[np.float32]
 
-FRAMES_PER_JOB = 64  # a file sent at once is detected in pieces, not in one long call
+FRAMES_PER_JOB = 64  # A file that is sent at once is detected in pieces of 2 s.
 # In silence frames are gathered: a quarter of the calls. Speech is noticed up to 96 ms later,
 # long before there is enough of it to score, and nothing that is said of it changes.
 FRAMES_IN_SILENCE = 4

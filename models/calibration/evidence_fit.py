@@ -179,7 +179,7 @@ def _decided(
 def traces(
     scorer: CalibratedScorer, streams: Sequence[Stream], slope: float, offset: float
 ) -> list[Trace]:
-    """What the detector of changes measures on each stream, with its speaker as the one who is meant."""
+    """What the detector of changes measures on each stream, whose speaker is the claimed one."""
     found = []
     for stream in streams:
         detector = ChangeDetector(scorer, DecisionFigures(), 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.audio.buffer import SMALLEST, AudioBuffer
+from engine.audio.buffer import SMALLEST_SAMPLES, AudioBuffer
 
 
 def counted(start: int, length: int) -> np.ndarray:
@@ -31,7 +31,7 @@ def test_what_is_forgotten_takes_no_room() -> None:
         buffer.append(np.zeros(5000, np.float32))
         buffer.forget(buffer.end - 1000)
     assert buffer.end == 500_000
-    assert len(buffer._buffer) <= 2 * SMALLEST
+    assert len(buffer._buffer) <= 2 * SMALLEST_SAMPLES
 
 
 def test_small_pieces_are_not_copied_again_and_again() -> None:

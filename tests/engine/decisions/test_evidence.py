@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.decisions.evidence import KEPT, Evidence
+from engine.decisions.evidence import KEPT_SAMPLES, Evidence
 from engine.format import unit
 
 S = 16_000
@@ -42,7 +42,7 @@ def test_what_was_said_long_ago_fades() -> None:
     run.add(old, 3 * S, 3 * S)
     for k in range(1, 241):
         voice = run.add(new, 3 * S + k * S // 2, 3 * S)
-    assert run.samples == pytest.approx(KEPT)
+    assert run.samples == pytest.approx(KEPT_SAMPLES)
     assert voice @ new > 0.999
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.decisions.session_voices import MOST, SessionVoices
+from engine.decisions.session_voices import MOST_VOICES, SessionVoices
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest
 from engine.scoring.scorer import CalibratedScorer
@@ -52,7 +52,7 @@ def test_a_name_is_kept_with_the_voice() -> None:
 
 def test_more_voices_than_can_be_remembered() -> None:
     voices = SessionVoices(SCORER)
-    for speaker in (*range(MOST), 0, *range(MOST, MOST + 3)):
+    for speaker in (*range(MOST_VOICES), 0, *range(MOST_VOICES, MOST_VOICES + 3)):
         voices.enter(VOICES[speaker], 3.0).add(VOICES[speaker], 3.0)
     assert voices.enter(VOICES[0], 3.0).label == "voice-1"  # it spoke again in between
-    assert voices.enter(VOICES[1], 3.0).label == f"voice-{MOST + 4}"  # forgotten
+    assert voices.enter(VOICES[1], 3.0).label == f"voice-{MOST_VOICES + 4}"  # forgotten
