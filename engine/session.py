@@ -21,7 +21,7 @@ from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.pipeline import Answer, Pipeline
-from engine.scoring.identify import EnrolledVoices
+from engine.scoring.identify import StackedVoiceprints
 from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
@@ -112,7 +112,7 @@ class Session:
         config = config or SessionConfig()
         self._pipeline: Pipeline[_Item] = Pipeline(decoder, config.gate, period=QUALITY_SAMPLES)
         self._scorer, self._model = scorer, model
-        self._settings = TrackerSettings(EnrolledVoices(enrolled), claimed, config.decisions)
+        self._settings = TrackerSettings(StackedVoiceprints(enrolled), claimed, config.decisions)
         self._tracker = Tracker(scorer, config.prior, config.forget_s)
         self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
@@ -173,7 +173,9 @@ class Session:
 
     def claim(self, enrolled: Mapping[str, Sides], claimed: bool) -> None:
         """Compare with other voiceprints from the next window on: what was decided lapses."""
-        self._settings = replace(self._settings, enrolled=EnrolledVoices(enrolled), claimed=claimed)
+        self._settings = replace(
+            self._settings, enrolled=StackedVoiceprints(enrolled), claimed=claimed
+        )
         self._lapse(self._pipeline.ruled_s, "the claim was changed", forget=False)
 
     def set_overload(self, hop_s: float, late_s: float) -> None:

@@ -16,16 +16,17 @@ import numpy as np
 from engine.decisions.change_detector import EmbeddedWindow, LeadingSpeaker, SpeakerChange
 from engine.decisions.config import DecisionConfig
 from engine.decisions.evidence import Evidence
+from engine.decisions.score_events import score_events
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.decisions.states import TRANSITIONS, Trigger, alike, weigh, words
 from engine.decisions.voice_run import VoiceRun
-from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
+from engine.events import AnyEvent, Change, Decision, State, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.manifest import DecisionFigures
-from engine.scoring.identify import EnrolledVoices, Float64, Ranking, rank
-from engine.scoring.scorer import CalibratedScorer, CalibratedScores, Sides, posterior
+from engine.scoring.identify import Float64, Ranking, StackedVoiceprints, rank
+from engine.scoring.scorer import CalibratedScorer, CalibratedScores, Sides
 
-__all__ = ["EmbeddedWindow", "EnrolledVoices", "Tracker", "TrackerSettings"]
+__all__ = ["EmbeddedWindow", "StackedVoiceprints", "Tracker", "TrackerSettings"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +36,7 @@ class TrackerSettings:
     ``claimed``: one of ``enrolled`` is claimed to be speaking; otherwise, who of them is it?
     """
 
-    enrolled: EnrolledVoices
+    enrolled: StackedVoiceprints
     claimed: bool
     decisions: DecisionConfig
 
@@ -96,7 +97,14 @@ class Tracker:
             run_scores = scores if run is window.sides else self._compare(settings.enrolled, run)
             assert run_scores is not None
             evidence = self._weighed(settings.enrolled, run_scores)
-            events += self._scores(window, settings, scores, evidence)
+            events += score_events(
+                window.place,
+                settings.enrolled,
+                scores,
+                evidence,
+                self._prior,
+                every=settings.claimed,
+            )
             events += self._decide(window, settings, scores, evidence, voice_run, change)
         return events
 
@@ -167,11 +175,11 @@ class Tracker:
             if silence > 0:
                 run.age(max(0.0, 1 - silence / self._forget))
 
-    def _compare(self, enrolled: EnrolledVoices, test: Sides) -> CalibratedScores | None:
+    def _compare(self, enrolled: StackedVoiceprints, test: Sides) -> CalibratedScores | None:
         return None if enrolled.sides is None else self._scorer.table(enrolled.sides, test)
 
     def _lead(
-        self, enrolled: EnrolledVoices, scores: CalibratedScores | None
+        self, enrolled: StackedVoiceprints, scores: CalibratedScores | None
     ) -> LeadingSpeaker | None:
         """Whom the scores speak of: who is matched, or else the nearest."""
         if scores is None:
@@ -182,7 +190,7 @@ class Tracker:
             return LeadingSpeaker(float(llr[enrolled.number[last.speaker]]), True)
         return LeadingSpeaker(float(llr.max()), False)
 
-    def _weighed(self, enrolled: EnrolledVoices, run: CalibratedScores) -> Float64:
+    def _weighed(self, enrolled: StackedVoiceprints, run: CalibratedScores) -> Float64:
         """The evidence for each speaker, before they are held against each other."""
         llr = enrolled.by_speaker(run.llr[0])
         return np.asarray(self._figures.slope * llr + self._figures.offset, np.float64)
@@ -199,45 +207,6 @@ class Tracker:
             llr=change.llr,
             from_speaker=ended.called,
             to_speaker=voice_run.voice.called,
-        )
-
-    def _scores(
-        self,
-        window: EmbeddedWindow,
-        settings: TrackerSettings,
-        scores: CalibratedScores,
-        evidence: Float64,
-    ) -> list[Score]:
-        """One for every claimed speaker, by name; otherwise the best speaker's only."""
-        enrolled = settings.enrolled
-        if settings.claimed:
-            everybody = range(len(enrolled.names))
-            return [self._score(window, enrolled, scores, evidence, i, None) for i in everybody]
-        found = rank(enrolled.by_speaker(scores.llr[0]))
-        return [self._score(window, enrolled, scores, evidence, found.speaker, found.runner_up)]
-
-    def _score(
-        self,
-        window: EmbeddedWindow,
-        enrolled: EnrolledVoices,
-        scores: CalibratedScores,
-        evidence: Float64,
-        speaker: int,
-        runner_up: int | None,
-    ) -> Score:
-        row = enrolled.row(speaker, scores.llr[0])
-        llr = float(scores.llr[0, row])
-        return Score(
-            t=seconds(window.place.end),
-            speaker=enrolled.names[speaker],
-            cosine=float(scores.cosine[0, row]),
-            norm=float(scores.norm[0, row]),
-            llr=llr,
-            posterior=float(posterior(llr, self._prior)),
-            runner_up=None if runner_up is None else enrolled.names[runner_up],
-            net_speech_s=seconds(window.place.position),
-            window_s=seconds(window.place.length),
-            evidence=rank(evidence, speaker).evidence,
         )
 
     def _meant(
@@ -281,24 +250,20 @@ class Tracker:
     ) -> list[AnyEvent]:
         assert voice_run.voice is not None
         state, found, trigger = self._next(settings, evidence, voice_run.speech_s, change)
-        named = (
-            settings.enrolled.names[found.speaker] if settings.claimed or state == "match" else None
-        )
+        is_named = settings.claimed or state == "match"
+        named = settings.enrolled.names[found.speaker] if is_named else None
         if state == "match":
             voice_run.voice.name = named
         config, before = settings.decisions, self._current
         if before is not None and before.state == "match":
             self._match += window.place.position - before.position
         llr = float(settings.enrolled.by_speaker(scores.llr[0])[found.speaker])
-        self._current = _CurrentState(
-            state, named, llr, config, window.place.end, window.place.position
-        )
+        place = window.place
+        self._current = _CurrentState(state, named, llr, config, place.end, place.position)
         said = found.anybody if trigger in ("reject", "nobody") else found.evidence
         both = alike(config, found, settings.enrolled.names)
-        reason, t = (
-            words(config, trigger, said, voice_run.speech_s, both),
-            seconds(window.place.end),
-        )
+        t = seconds(window.place.end)
+        reason = words(config, trigger, said, voice_run.speech_s, both)
         since = t if change is None else seconds(change.at)
         decision = Decision(
             t=t,
@@ -316,7 +281,7 @@ class Tracker:
         return self._decided(decision)
 
     def _decided(self, decision: Decision) -> list[AnyEvent]:
-        """It is told when it says something new."""
+        """The decision, where it says something new."""
         if (decision.state, decision.speaker) == self._told:
             return []
         self._told = decision.state, decision.speaker

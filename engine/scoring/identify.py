@@ -31,7 +31,7 @@ from engine.scoring.scorer import CohortStats, Sides
 Float64 = NDArray[np.float64]
 
 
-class EnrolledVoices:
+class StackedVoiceprints:
     """The voiceprints of several speakers, in the order of their names, laid out as one."""
 
     def __init__(self, voiceprints: Mapping[str, Sides]) -> None:

@@ -13,7 +13,7 @@ from engine.decisions.tracker import Tracker, TrackerSettings
 from engine.events import AnyEvent, Change, Decision, Score
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest, Normalisation
-from engine.scoring.identify import EnrolledVoices
+from engine.scoring.identify import StackedVoiceprints
 from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.speech.windows import WindowPlace
 
@@ -45,7 +45,7 @@ ENROLLED = {
 
 
 def settings(voiceprints: dict[str, Sides], *, claimed: bool) -> TrackerSettings:
-    return TrackerSettings(EnrolledVoices(voiceprints), claimed, DecisionConfig())
+    return TrackerSettings(StackedVoiceprints(voiceprints), claimed, DecisionConfig())
 
 
 def seen(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
@@ -159,7 +159,7 @@ def plain_settings(
     *names: str, claimed: bool = True, decisions: DecisionConfig | None = None
 ) -> TrackerSettings:
     prints = {name: PLAIN.sides(AXES[[i]], 10.0) for i, name in enumerate(("anna", "bert"))}
-    voices = EnrolledVoices({name: prints[name] for name in names})
+    voices = StackedVoiceprints({name: prints[name] for name in names})
     return TrackerSettings(voices, claimed, decisions or DecisionConfig())
 
 
@@ -202,7 +202,9 @@ def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> No
     both = {name: PLAIN.sides(AXES[:1], 10.0) for name in ("anna", "bert")}
     last = decisions(
         told(
-            Tracker(PLAIN, 0.5), talk((0, 6.0)), TrackerSettings(EnrolledVoices(both), False, ASKED)
+            Tracker(PLAIN, 0.5),
+            talk((0, 6.0)),
+            TrackerSettings(StackedVoiceprints(both), False, ASKED),
         )
     )[-1]
     assert last.state == "uncertain"
@@ -212,7 +214,7 @@ def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> No
         told(
             Tracker(PLAIN, 0.5),
             talk((0, 6.0)),
-            TrackerSettings(EnrolledVoices(alone), False, ASKED),
+            TrackerSettings(StackedVoiceprints(alone), False, ASKED),
         )
     )
     assert sure[-1].state == "match"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine.scoring.identify import EnrolledVoices, rank
+from engine.scoring.identify import StackedVoiceprints, rank
 from engine.scoring.scorer import Sides
 
 
@@ -53,7 +53,7 @@ def test_prototypes_of_a_speaker_are_one() -> None:
     def side(rows: int) -> Sides:
         return Sides(np.eye(4, dtype=np.float32)[:rows], np.ones(rows), None)
 
-    voices = EnrolledVoices({"bert": side(1), "anna": side(3)})
+    voices = StackedVoiceprints({"bert": side(1), "anna": side(3)})
     assert voices.names == ("anna", "bert")
     llr = np.array([[1.0, 5.0, 2.0, 3.0], [0.0, -1.0, -2.0, -3.0]])
     np.testing.assert_array_equal(voices.by_speaker(llr), [[5.0, 3.0], [0.0, -3.0]])
