@@ -171,6 +171,14 @@ def test_clipping_counts_flat_runs_and_not_peaks(tmp_path: Path, subtype: str) -
     assert read_audio(write(tmp_path / "b.wav", peaks, 16000, subtype)).clipped == 0
 
 
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+def test_a_telephone_recording_that_is_cut_flat_is_clipped(tmp_path: Path, subtype: str) -> None:
+    loud = np.clip(tone(8000, pitch_hz=100, peak=1.5), -1, 1)
+    assert read_audio(write(tmp_path / "a.wav", loud, 8000, subtype)).clipped > 0.4
+    fine = tone(8000, pitch_hz=100, peak=0.9)
+    assert read_audio(write(tmp_path / "b.wav", fine, 8000, subtype)).clipped == 0
+
+
 def test_the_recorded_voice_comes_through_unchanged(
     speak: Callable[..., Path], voice: Callable[..., Float32]
 ) -> None:
