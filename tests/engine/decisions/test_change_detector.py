@@ -102,12 +102,6 @@ def test_a_smaller_budget_waits_longer(matched: bool) -> None:
     assert at[0] < at[1] < at[2]
 
 
-def test_heights_are_where_the_line_says() -> None:
-    assert ALARM.height(1.0) == pytest.approx(4.0)
-    assert ALARM.height(np.exp(4.0)) == 0.0
-    assert ALARM.height(1e9) == 0.0
-
-
 def test_a_window_is_compared_with_speech_it_shares_none_of() -> None:
     detector = ChangeDetector(SCORER, FIGURES, 0)
     for position_s in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
