@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from engine.model.manifest import Manifest
-from models.commands.options import ProviderOption
+from models.commands.options import ProviderOption, given
 
 
-def calibrate(
-    bundle: Annotated[Path, typer.Argument(metavar="FOLDER", help="The bundle to calibrate.")],
-    cache: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The speech that training prepared.")
-    ],
-    heldout: Annotated[Path, typer.Option(metavar="FILE", help="heldout.txt of the training run.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="The calibrated bundle [in place]."),
-    ] = None,
-    cohort_per_source: Annotated[
-        int, typer.Option(min=2, help="Most cohort speakers from one source of speech.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of segments, trials and folds.")] = 0,
-    provider: ProviderOption = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CalibrateCommand:
     """Fit score normalisation and calibration into a bundle.
 
     Uses training data only: the cohort comes from speakers that were trained on, the
@@ -38,25 +24,35 @@ def calibrate(
     Example:
       voxwatch calibrate bundles/mine --cache runs/cache --heldout runs/mine/heldout.txt
     """
-    from models.calibration.calibrate import calibrate as fit
 
-    fitted = fit(
-        bundle,
-        cache,
-        heldout,
-        output,
-        cohort_per_source=cohort_per_source,
-        seed=seed,
-        provider=provider,
-        threads=threads,
-    )
-    typer.echo(_calibration_table(fitted.manifest))
-    typer.echo(
-        "Evaluation and alarms of the bundle were of another calibration and are gone: `voxwatch "
-        "evaluate` and scripts/fit_evidence.py measure and fit them again; until then live "
-        "decisions use general figures.",
-        err=True,
-    )
+    bundle: Annotated[Path, typer.Argument(metavar="FOLDER", help="The bundle to calibrate.")]
+    cache: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The speech that training prepared.")
+    ]
+    heldout: Annotated[Path, typer.Option(metavar="FILE", help="heldout.txt of the training run.")]
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The calibrated bundle [in place]."),
+    ] = None
+    cohort_per_source: Annotated[
+        int, typer.Option(min=2, help="Most cohort speakers from one source of speech.")
+    ] = 1000
+    seed: Annotated[int, typer.Option(min=0, help="Of segments, trials and folds.")] = 0
+    provider: ProviderOption = "cpu"
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1
+
+    def run(self) -> None:
+        """Fit, and print how good it is."""
+        from models.calibration.calibrate import calibrate
+
+        fitted = calibrate(**given(self))
+        typer.echo(_calibration_table(fitted.manifest))
+        typer.echo(
+            "Evaluation and alarms of the bundle were of another calibration and are gone:"
+            " `voxwatch evaluate` and scripts/fit_evidence.py measure and fit them again; until"
+            " then live decisions use general figures.",
+            err=True,
+        )
 
 
 def _calibration_table(manifest: Manifest) -> str:

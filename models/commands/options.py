@@ -1,9 +1,14 @@
-"""Options that several offline commands share."""
+"""Options that several offline commands share, each with its name, help and bounds.
+
+A command is a frozen record of its options with a method ``run``, as in `streamer/commands`,
+whose options of the same names have the same help.
+"""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,3 +35,8 @@ NoiseOption = Annotated[
         " by a hash of the name up to its last hyphen [pink noise is synthesised].",
     ),
 ]
+
+
+def given(command: Any) -> dict[str, Any]:
+    """A command's options by name."""
+    return {field.name: getattr(command, field.name) for field in fields(command)}

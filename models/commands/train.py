@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file of a run.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Checkpoint, log and curves [runs/CONFIG's name]."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in the output.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads [as many as there are cores].")
-    ] = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class TrainCommand:
     """Train a network.
 
     Everything it reads is prepared on the first run. A run that was killed loses a few
@@ -32,7 +21,23 @@ def train(
       voxwatch train models/configs/c128_b2.toml
       voxwatch train models/configs/c128_b2.toml --resume
     """
-    from models.training.train import run
 
-    output = output or Path("runs") / config.stem
-    run(config, output, resume=resume, device=device, threads=threads)
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file of a run.")]
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Checkpoint, log and curves [runs/CONFIG's name]."),
+    ] = None
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in the output.")
+    ] = False
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto"
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads [as many as there are cores].")
+    ] = None
+
+    def run(self) -> None:
+        """Train until the run is done."""
+        from models.training.train import run
+
+        output = self.output or Path("runs") / self.config.stem
+        run(self.config, output, resume=self.resume, device=self.device, threads=self.threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,32 +14,8 @@ from models.commands.options import BundleOption, ChannelOption, ProviderOption
 EXIT_OTHER = 1  # of every answer but a match
 
 
-def verify(
-    enroll: Annotated[
-        list[Path],
-        typer.Option("--enroll", metavar="FILE", help="A recording of the known voice; repeat."),
-    ],
-    test: Annotated[
-        Path, typer.Option("--test", metavar="FILE", help="The recording in question.")
-    ],
-    bundle: BundleOption = None,
-    prior: Annotated[
-        float, typer.Option(help="Probability of one voice before listening, 0 to 1.")
-    ] = 0.5,
-    false_accept: Annotated[
-        float, typer.Option(help="Tolerated chance that a match is wrong, 0 to 1.")
-    ] = 0.05,
-    false_reject: Annotated[
-        float, typer.Option(help="Tolerated chance that a mismatch is wrong, 0 to 1.")
-    ] = 0.05,
-    channel: ChannelOption = None,
-    provider: ProviderOption = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    allow_poor: Annotated[
-        bool,
-        typer.Option("--allow-poor", help="Go on with clipped or little speech, or unlike voices."),
-    ] = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class VerifyCommand:
     """Compare recordings: is it the same voice?
 
     Prints the decision (match, mismatch, uncertain, insufficient) and what it follows from:
@@ -56,13 +33,43 @@ def verify(
       voxwatch verify --enroll alice1.wav --enroll alice2.wav --test call.wav
       voxwatch verify --enroll alice1.wav --test call.wav --channel 1 --json
     """
-    from engine.model.bundle import load_bundle
-    from models.evaluation.verify import Rule, Verifier, as_text
 
-    rule = Rule(prior=prior, false_accept=false_accept, false_reject=false_reject)
-    verifier = Verifier(load_bundle(bundle), provider)
-    result = verifier.verify(enroll, test, rule, channel=channel, allow_poor=allow_poor)
-    typer.echo(msgspec.json.encode(result).decode() if as_json else as_text(result))
-    if result.reason:
-        typer.echo(f"insufficient: {result.reason}", err=True)
-    raise typer.Exit(0 if result.decision == "match" else EXIT_OTHER)
+    enroll: Annotated[
+        list[Path],
+        typer.Option("--enroll", metavar="FILE", help="A recording of the known voice; repeat."),
+    ]
+    test: Annotated[Path, typer.Option("--test", metavar="FILE", help="The recording in question.")]
+    bundle: BundleOption = None
+    prior: Annotated[
+        float, typer.Option(help="Probability of one voice before listening, 0 to 1.")
+    ] = 0.5
+    false_accept: Annotated[
+        float, typer.Option(help="Tolerated chance that a match is wrong, 0 to 1.")
+    ] = 0.05
+    false_reject: Annotated[
+        float, typer.Option(help="Tolerated chance that a mismatch is wrong, 0 to 1.")
+    ] = 0.05
+    channel: ChannelOption = None
+    provider: ProviderOption = "cpu"
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+    allow_poor: Annotated[
+        bool,
+        typer.Option("--allow-poor", help="Go on with clipped or little speech, or unlike voices."),
+    ] = False
+
+    def run(self) -> None:
+        """Print the decision and what it follows from."""
+        from engine.model.bundle import load_bundle
+        from models.evaluation.verify import Rule, Verifier, as_text
+
+        rule = Rule(
+            prior=self.prior, false_accept=self.false_accept, false_reject=self.false_reject
+        )
+        verifier = Verifier(load_bundle(self.bundle), self.provider)
+        result = verifier.verify(
+            self.enroll, self.test, rule, channel=self.channel, allow_poor=self.allow_poor
+        )
+        typer.echo(msgspec.json.encode(result).decode() if self.as_json else as_text(result))
+        if result.reason:
+            typer.echo(f"insufficient: {result.reason}", err=True)
+        raise typer.Exit(0 if result.decision == "match" else EXIT_OTHER)
