@@ -22,7 +22,8 @@ from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder
 from streamer.cli import app
 from streamer.client import connect
-from streamer.config import Config, load
+from streamer.config import Config
+from streamer.config_sources import load
 from streamer.server.server import Server
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 
 from engine.format import SAMPLE_RATE_HZ
 from streamer.cli import app
-from streamer.config import Config, load
+from streamer.config import Config
+from streamer.config_sources import load
 
 Float32 = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]

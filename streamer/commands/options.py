@@ -109,7 +109,7 @@ def configured(options: Any) -> Config:
     ``options`` are a command's: every one that is named like a setting counts. ``config`` is
     the file.
     """
-    from streamer.config import TYPES, find_config, load
+    from streamer.config_sources import TYPES, find_config, load
 
     overrides = {name: value for name, value in given(options).items() if name in TYPES}
     return load(options.config or find_config(os.environ), os.environ, overrides)

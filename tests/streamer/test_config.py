@@ -13,16 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.config import (
-    TYPES,
-    Config,
-    ConfigError,
-    Limits,
-    Mqtt,
-    check_exposure,
-    find_config,
-    load,
-)
+from streamer.config import Config, ConfigError, Limits, Mqtt, check_exposure
+from streamer.config_sources import TYPES, find_config, load
 from streamer.server.auth import Token
 from streamer.store.consent import TEXT_VERSION
 

@@ -20,7 +20,7 @@ from models.benchmark.tune import (
     as_toml,
 )
 from models.cli import app
-from streamer.config import load
+from streamer.config_sources import load
 
 
 def bounded(events: int, exposure: float, upper: float) -> Bounded:
