@@ -95,9 +95,12 @@ def test_a_calibrated_bundle_says_how_it_was_fitted(
     assert calibrated.model_path.read_bytes() == spectral_bundle.model_path.read_bytes()
 
 
-def test_what_another_calibration_gave_is_not_kept(
-    corpus_cache: Path, calibrated: Bundle, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def again(
+    corpus_cache: Path, calibrated: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """Calibrated a second time, in place, after figures were measured with the first one."""
+    folder = tmp_path_factory.mktemp("again")
     old = calibrated.manifest
     assert old.calibration is not None
     evidence = DecisionFigures(slope=0.5)
@@ -107,11 +110,19 @@ def test_what_another_calibration_gave_is_not_kept(
         evaluation={"operating_points": [[0.0, 0.1, 0.1]]},
     )
     model = calibrated.model_path.read_bytes()
-    folder = write_bundle(tmp_path / "own", stale, model, calibrated.cohort).folder
-    again = calibrate(folder, corpus_cache, heldout_file(tmp_path, NAMES), progress=False)
+    own = write_bundle(folder / "own", stale, model, calibrated.cohort).folder
+    calibrate(own, corpus_cache, heldout_file(folder, NAMES), progress=False)
+    return load_bundle(own)
+
+
+def test_what_another_calibration_gave_is_not_kept(again: Bundle) -> None:
     assert again.manifest.evaluation == {}
     assert again.manifest.calibration is not None
     assert again.manifest.calibration.evidence is None
+
+
+def test_it_works_in_place_and_gives_the_same_again(again: Bundle, calibrated: Bundle) -> None:
+    assert again.manifest == calibrated.manifest
 
 
 def test_an_output_that_cannot_be_is_said_before_the_work(
@@ -129,15 +140,6 @@ def test_its_ratios_tell_unseen_speakers_apart(corpus: Corpus, calibrated: Bundl
     same = [scorer.score(a, 2.0, b, 2.0).llr for a, b in sides]
     other = [scorer.score(x[0], 2.0, y[1], 2.0).llr for x, y in pairwise(sides)]
     assert np.median(np.array(same, float)) > 0 > np.median(np.array(other, float))
-
-
-def test_it_works_in_place_and_gives_the_same_again(
-    corpus_cache: Path, spectral_bundle: Bundle, calibrated: Bundle, tmp_path: Path
-) -> None:
-    model = spectral_bundle.model_path.read_bytes()
-    folder = write_bundle(tmp_path / "own", spectral_bundle.manifest, model).folder
-    calibrate(folder, corpus_cache, heldout_file(tmp_path, NAMES), progress=False)
-    assert load_bundle(folder).manifest == calibrated.manifest
 
 
 @pytest.mark.parametrize(
