@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -88,7 +88,7 @@ class _Nodes:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
-    def add(self, operation: str, *inputs: str, output: str = "", **attributes: object) -> str:
+    def add(self, operation: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         name = f"{self._prefix}{output or f'{operation.lower()}_{len(self._nodes)}'}"
         self._nodes.append(
             helper.make_node(operation, list(inputs), [name], name=name, **attributes)
@@ -191,9 +191,10 @@ def mel_filters() -> NDArray[np.float64]:
     """Triangles in mel of DFT bins, ``(256, 80)``; the bin at half the rate is in none."""
     low, high = _mel(np.array([LOW_HZ, HIGH_HZ]))
     width = (high - low) / (N_MELS + 1)
-    bins = _mel(np.arange(N_FFT // 2) * (SAMPLE_RATE_HZ / N_FFT))[:, None]
+    bins = _mel(np.arange(N_FFT // 2, dtype=np.float64) * (SAMPLE_RATE_HZ / N_FFT))[:, None]
     left = low + width * np.arange(N_MELS)
-    return np.maximum(0, np.minimum((bins - left) / width, (left + 2 * width - bins) / width))
+    triangles = np.minimum((bins - left) / width, (left + 2 * width - bins) / width)
+    return np.asarray(np.maximum(0, triangles), np.float64)
 
 
 def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
