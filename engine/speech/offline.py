@@ -1,7 +1,7 @@
-"""Which samples of a recording are speech: one rule for training, verification and figures.
+"""Which samples of a whole recording are speech, by the gate that live streams use.
 
-Net speech is what is left when the detector's silence is cut out. Every duration that a
-score is calibrated for counts net speech, not seconds on the clock.
+Net speech is what is left when silence is cut out. Every duration that a score is calibrated
+for counts net speech, not seconds on the clock.
 """
 
 from __future__ import annotations
@@ -10,41 +10,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import FRAME_SAMPLES
-from engine.jobs import VadState
-from engine.speech.vad import SileroVad
+from engine.speech.gate import Gate, GateConfig
+from engine.speech.vad import SileroVad, VadState
 
-SPEECH_THRESHOLD = 0.5
 MIN_ENROL_SPEECH_S = 3.0  # a shorter voiceprint says little about the voice on any other day
-PADDING_FRAMES = 2  # 64 ms kept on both sides: onsets and closures carry the voice too
+# For training data, trials and the sources of benchmarks, whose figures rest on it: a single
+# frame of speech counts, and pauses of more than 128 ms are cut. The gate of live streams bridges
+# pauses of up to 224 ms and drops single frames.
+CLOSE_CUT = GateConfig(
+    open_probability=0.5, close_probability=0.5, open_frames=1, close_frames=2, padding_frames=2
+)
 
+Bools = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
 
 
 def speech_mask(
-    waveforms: list[Float32], vad: SileroVad, threshold: float = SPEECH_THRESHOLD
-) -> list[NDArray[np.bool_]]:
-    """Sample masks of speech, one for each waveform (16 kHz, any lengths)."""
+    waveforms: list[Float32], vad: SileroVad, gate: GateConfig | None = None
+) -> list[Bools]:
+    """Sample masks of speech, one for each waveform (16 kHz, any lengths).
+
+    ``gate`` is the one of live streams unless given.
+    """
+    probabilities = _probabilities(waveforms, vad)
+    return [_mask(row, len(w), gate) for row, w in zip(probabilities, waveforms, strict=True)]
+
+
+def net_speech(waveform: Float32, vad: SileroVad, gate: GateConfig | None = None) -> Float32:
+    """The speech of ``waveform`` ``(samples,)`` at 16 kHz, its silence cut out.
+
+    Empty when the detector finds none: what is not speech is never passed off as speech.
+    """
+    (mask,) = speech_mask([waveform], vad, gate)
+    return waveform[mask]
+
+
+def _probabilities(waveforms: list[Float32], vad: SileroVad) -> Float32:
+    """The detector's probability of speech in every frame, ``(N, frames)``; ends are filled up."""
     frames = max(-(-len(w) // FRAME_SAMPLES) for w in waveforms)
     batch = np.zeros((len(waveforms), frames, FRAME_SAMPLES), np.float32)
     for row, waveform in zip(batch, waveforms, strict=True):
         row.reshape(-1)[: len(waveform)] = waveform
     state = VadState.initial(len(waveforms))
-    probability = np.empty((len(waveforms), frames), np.float32)
+    found = np.empty((len(waveforms), frames), np.float32)
     for i in range(frames):
-        probability[:, i], state = vad(batch[:, i], state)
-    speech = probability > threshold
-    padded = speech.copy()
-    for shift in range(1, PADDING_FRAMES + 1):
-        padded[:, shift:] |= speech[:, :-shift]
-        padded[:, :-shift] |= speech[:, shift:]
-    samples = np.repeat(padded, FRAME_SAMPLES, axis=1)
-    return [samples[i, : len(w)] for i, w in enumerate(waveforms)]
+        found[:, i], state = vad(batch[:, i], state)
+    return found
 
 
-def net_speech(waveform: Float32, vad: SileroVad) -> Float32:
-    """The speech of ``waveform`` ``(samples,)`` at 16 kHz, its silence cut out.
-
-    Empty when the detector finds none: what is not speech is never passed off as speech.
-    """
-    (mask,) = speech_mask([waveform], vad)
-    return waveform[mask]
+def _mask(probabilities: Float32, samples: int, config: GateConfig | None) -> Bools:
+    """Of a recording of ``samples``, by the probabilities of its frames."""
+    gate, frames = Gate(config), -(-samples // FRAME_SAMPLES)
+    speech = np.zeros(frames, np.bool_)
+    for verdicts in (gate.feed(probabilities[:frames].tolist()), gate.flush()):
+        for verdict in verdicts:
+            speech[verdict.start : verdict.end] = verdict.kind == "speech"
+    return np.repeat(speech, FRAME_SAMPLES)[:samples]

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import Sides
-from engine.speech.offline import net_speech
+from engine.speech.offline import CLOSE_CUT, net_speech
 from models.benchmark.conversations import Conversation, enrolment_sound, render
 from models.benchmark.engine import AnswerCache, EngineUnderTest, SessionRecord
 from models.benchmark.outcomes import States
@@ -101,7 +101,7 @@ class Benchmark:
             return made
         if self._audio is not None:
             _write(self._audio / f"{self._voices[claim].name}-enrolment.flac", sound)
-        return _EnrolledSpeaker(net_speech(sound, self._engine.vad), *made)
+        return _EnrolledSpeaker(net_speech(sound, self._engine.vad, CLOSE_CUT), *made)
 
     def _stream(self, plan: Plan) -> ConversationResult:
         conversation = render(plan, self._voices, self._degrade, self._seed)

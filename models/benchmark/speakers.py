@@ -22,7 +22,7 @@ from tqdm import tqdm
 from engine.audio.files import read_audio
 from engine.errors import AudioError, VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
-from engine.speech.offline import speech_mask
+from engine.speech.offline import CLOSE_CUT, speech_mask
 from engine.speech.vad import SileroVad
 from models.sound.files import recordings, without_folders
 from models.sound.pitch import median_f0
@@ -197,7 +197,7 @@ def _read(speaker: Speaker, refused: list[str]) -> Iterator[Float32]:
 
 def _trimmed(waveforms: list[Float32], vad: SileroVad) -> list[TrimmedUtterance]:
     found = []
-    for waveform, mask in zip(waveforms, speech_mask(waveforms, vad), strict=True):
+    for waveform, mask in zip(waveforms, speech_mask(waveforms, vad, CLOSE_CUT), strict=True):
         speech_s = int(mask.sum()) / SAMPLE_RATE_HZ
         if speech_s < SHORTEST_SPEECH_S:
             continue

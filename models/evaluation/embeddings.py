@@ -21,7 +21,7 @@ from engine.audio.files import read_audio
 from engine.errors import AudioError
 from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import Scores
-from engine.speech.offline import speech_mask
+from engine.speech.offline import CLOSE_CUT, speech_mask
 from engine.speech.vad import SileroVad
 from models.evaluation.trials import TrialList
 from models.sound.conditions import Condition, Degradation
@@ -198,7 +198,7 @@ def _net_speech(
                     # A report is shared: it names the file, not this machine's folders.
                     refused[path] = str(error).replace(str(path), without_folders(path))
             if waveforms:
-                masks = speech_mask(list(waveforms.values()), vad)
+                masks = speech_mask(list(waveforms.values()), vad, CLOSE_CUT)
                 for (path, waveform), mask in zip(waveforms.items(), masks, strict=True):
                     yield path, waveform[mask]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from engine.format import SAMPLE_RATE_HZ
-from engine.speech.offline import speech_mask
+from engine.speech.offline import CLOSE_CUT, speech_mask
 from engine.speech.vad import SileroVad
 from models.sound.degradations import opus
 from models.sound.files import CorpusError, read_training_sound
@@ -98,7 +98,7 @@ def _masked(
     for i in range(0, len(ordered), BATCH_FILES):
         group = ordered[i : i + BATCH_FILES]
         waveforms = [read_training_sound(p, "fetch the data again") for p in group]
-        yield from zip(group, waveforms, speech_mask(waveforms, vad), strict=True)
+        yield from zip(group, waveforms, speech_mask(waveforms, vad, CLOSE_CUT), strict=True)
 
 
 class Corpus:

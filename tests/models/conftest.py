@@ -280,4 +280,4 @@ def truth() -> Callable[..., Truth]:
 @pytest.fixture
 def loudness_vad(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speech is what is not digital silence: exact lengths of net speech."""
-    monkeypatch.setattr(embedding, "speech_mask", lambda waves, vad: [w != 0 for w in waves])
+    monkeypatch.setattr(embedding, "speech_mask", lambda waves, *_: [w != 0 for w in waves])

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.audio.pcm import PcmDecoder
 from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from engine.jobs import VadState
-from engine.speech.offline import PADDING_FRAMES, net_speech, speech_mask
-from engine.speech.vad import SileroVad
+from engine.jobs import VadResult
+from engine.speech.gate import GateConfig
+from engine.speech.offline import CLOSE_CUT, net_speech, speech_mask
+from engine.speech.segmenter import Segmenter
+from engine.speech.vad import SileroVad, VadState
 
 Float32 = NDArray[np.float32]
 Voice = Callable[..., Float32]
@@ -59,18 +65,48 @@ class ScriptedVad(SileroVad):
         return np.full(len(frames), next(self._left), np.float32), state
 
 
+def frames_kept(probabilities: list[float], gate: GateConfig | None) -> list[bool]:
+    samples = len(probabilities) * FRAME_SAMPLES - 100  # the last frame is not whole
+    (mask,) = speech_mask([np.ones(samples, np.float32)], ScriptedVad(probabilities), gate)
+    assert len(mask) == samples
+    frames = [mask[i : i + FRAME_SAMPLES] for i in range(0, samples, FRAME_SAMPLES)]
+    assert all(frame.all() == frame.any() for frame in frames)
+    return [bool(frame.any()) for frame in frames]
+
+
 @pytest.mark.parametrize("at", [0, 5, 9])
-def test_speech_keeps_its_padding_on_both_sides_and_stops_at_the_ends(at: int) -> None:
+def test_data_is_cut_close_to_every_frame_of_speech(at: int) -> None:
     probabilities = [0.0] * 10
     probabilities[at] = 0.9
-    (mask,) = speech_mask([np.ones(10 * FRAME_SAMPLES, np.float32)], ScriptedVad(probabilities))
-    frames = mask.reshape(10, FRAME_SAMPLES)
-    assert (frames.all(axis=1) == frames.any(axis=1)).all()
-    kept = set(np.flatnonzero(frames[:, 0]))
-    assert kept == set(range(max(0, at - PADDING_FRAMES), min(9, at + PADDING_FRAMES) + 1))
+    kept = frames_kept(probabilities, CLOSE_CUT)
+    assert kept == [abs(frame - at) <= CLOSE_CUT.padding_frames for frame in range(10)]
+    assert not any(frames_kept(probabilities, None))  # one frame of speech opens no live gate
 
 
-def test_the_threshold_is_exclusive() -> None:
-    scripted = ScriptedVad([0.5, 0.5])
-    (mask,) = speech_mask([np.ones(2 * FRAME_SAMPLES, np.float32)], scripted)
-    assert not mask.any()
+@given(st.lists(st.sampled_from([0.0, 0.4, 0.49, 0.51, 0.9]), min_size=1, max_size=40))
+def test_the_close_cut_is_speech_and_its_padding_and_no_more(probabilities: list[float]) -> None:
+    padding = CLOSE_CUT.padding_frames
+    around = [
+        any(p > 0.5 for p in probabilities[max(0, i - padding) : i + padding + 1])
+        for i in range(len(probabilities))
+    ]
+    assert frames_kept(probabilities, CLOSE_CUT) == around
+
+
+@given(st.lists(st.sampled_from([0.0, 0.4, 0.9]), min_size=1, max_size=60))
+def test_unless_told_otherwise_silence_is_cut_as_in_a_live_stream(
+    probabilities: list[float],
+) -> None:
+    decoder = PcmDecoder("pcm_f32le", SAMPLE_RATE_HZ)
+    live = Segmenter(decoder, GateConfig(), period=FRAME_SAMPLES)
+    live.receive_pcm(np.ones(len(probabilities) * FRAME_SAMPLES - 100, "<f4").tobytes())
+    spans = list(live.receive_eof())
+    left = iter(probabilities)
+    for number in count():
+        if (job := live.job(number)) is None:
+            break
+        found = np.fromiter(left, np.float32, len(job.frames))
+        spans += live.receive_result(VadResult(number, found, job.state))
+    speech = sum(len(span.samples) for span in spans if span.speech)
+    sound = np.ones(len(probabilities) * FRAME_SAMPLES - 100, np.float32)
+    assert len(net_speech(sound, ScriptedVad(probabilities))) == speech

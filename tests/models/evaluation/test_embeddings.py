@@ -242,7 +242,7 @@ def test_files_that_cannot_be_used_are_named_without_this_machines_folders(
 def test_a_file_without_speech_is_read_but_gives_no_segment(
     recordings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "speech_mask", lambda waves, _: [w < 0 for w in waves])
+    monkeypatch.setattr(embedding, "speech_mask", lambda waves, *_: [w < 0 for w in waves])
     trials = list_of(recordings, "ab")
     for short in ("drop", "keep"):
         system = Listener(min_speech_s=0.0)

@@ -25,7 +25,7 @@ def loudness(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Speech is what is not digital silence; what lies here are the lengths of each batch."""
     batches: list[list[int]] = []
 
-    def mask(waveforms: list[Float32], vad: object) -> list[NDArray[np.bool_]]:
+    def mask(waveforms: list[Float32], *_: object) -> list[NDArray[np.bool_]]:
         batches.append([len(w) for w in waveforms])
         return [w != 0 for w in waveforms]
 
