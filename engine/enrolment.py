@@ -16,19 +16,19 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.audio.files import MAX_CLIPPED, SILENCE_DBFS
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import NOISY_SNR_DB, LevelSums, level_sums, quality_figures
 from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Refused
-from engine.format import FRAME_SAMPLES, seconds
+from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, JobFailure, Result
 from engine.pipeline import Answer, Pipeline
+from engine.scoring.one_voice import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.scoring.scorer import CalibratedScorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
-from engine.speech.windows import WindowConfig, Windows
+from engine.speech.windows import Window, WindowConfig, Windows
 
 Float32 = NDArray[np.float32]
 
@@ -40,8 +40,13 @@ RECENT_STEPS = 4  # a report's quality is that of the last 2 s: what the speaker
 class EnrolmentConfig:
     """How much net speech is needed, and how sure it must be that it is one voice.
 
-    ``part_s`` long parts are compared: ``needed_s`` of them make a voiceprint, ``min_s``
-    do when the sound ends there; what is left over at the end is not used.
+    The speech is embedded in parts of ``part_s``. An enrolment ends with ``needed_s`` of them,
+    and ``min_s`` will do when the sound ends there; what is left over at the end is not used.
+    Speech too short for two parts is used whole: its last ``part_s`` are a part too, which may
+    overlap the first, and nothing can be said of how many voices it holds.
+
+    ``min_s`` says only what is refused: whatever it is, the same sound gives the same voiceprint.
+    ``allow_poor`` takes clipped and noisy sound and several voices.
 
     ``one_voice_llr`` is the least LLR between the two sets into which the parts fall best:
     under 0 two voices are likelier than one. With the bundled model 8 of 175 spans of
@@ -57,18 +62,27 @@ class EnrolmentConfig:
     min_s: float = 10.0
     part_s: float = 2.5
     one_voice_llr: float = 0.0
+    allow_poor: bool = False
     gate: GateConfig = field(default_factory=GateConfig)
 
     def __post_init__(self) -> None:
-        if not 0 < 2 * self.part_s <= self.min_s <= self.needed_s:
-            raise ValueError("an enrolment needs 0 < 2 * part_s <= min_s <= needed_s")
+        if not 0 < self.min_s <= self.needed_s or not 0 < 2 * self.part_s <= self.needed_s:
+            raise ValueError("an enrolment needs min_s and 2 * part_s over 0, up to needed_s")
+
+
+# For recordings that are named on the command line, by whoever cannot ask for more of them.
+SHORT_ENROLMENT = EnrolmentConfig(min_s=3.0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the speech is being embedded; it ends at media sample ``end``."""
+    """A part of the speech is being embedded; it ends at media sample ``end``.
+
+    ``samples`` of its speech are in no part before it.
+    """
 
     end: int
+    samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +126,13 @@ class Enrolment:
         part_s = self._config.part_s
         self._scorer = scorer
         self._windows = Windows(WindowConfig(part_s, part_s, part_s))
-        self._needed, self._enough = (
-            math.ceil(s / part_s) for s in (self._config.needed_s, self._config.min_s)
-        )
+        self._needed = math.ceil(self._config.needed_s / part_s)
+        self._given_out = 0  # samples of speech in the parts that were given out
         self._step, self._heard_so_far = LevelSums(), LevelSums()
         self._recent: deque[LevelSums] = deque(maxlen=RECENT_STEPS)
         self._total = LevelSums()  # as far as the line has come
         self._parts: list[Float32] = []
+        self._speech = 0  # samples of speech behind them
         self.prototypes: tuple[Prototype, ...] = ()
 
     def receive_pcm(self, data: bytes) -> None:
@@ -166,15 +180,28 @@ class Enrolment:
             self._hear_one(span)
         if self._pipeline.heard_all and not self._eof:
             self._eof = True
+            self._embed_rest()
             self._pipeline.put(_Eof(self.received_s, self._heard_so_far + self._step))
 
     def _hear_one(self, span: Span) -> None:
         self._step += level_sums(span.samples, speech=span.speech)
         if span.speech:
             for window in self._windows.push(span.start, span.samples):
-                self._pipeline.embed(window, _Part(window.place.end))
+                self._embed(window)
         if len(span.samples) and span.end % STEP_SAMPLES == 0:
             self._pipeline.put(self._report(seconds(span.end)))
+
+    def _embed_rest(self) -> None:
+        """Speech too short for two parts is embedded to its end, if it is enough."""
+        position, config = self._windows.position, self._config
+        least = max(self._given_out + 1, _samples(config.min_s))
+        if least <= position < _samples(2 * config.part_s):
+            self._embed(self._windows.last())
+
+    def _embed(self, window: Window) -> None:
+        samples = window.place.position - self._given_out
+        self._given_out = window.place.position
+        self._pipeline.embed(window, _Part(window.place.end, samples))
 
     def _report(self, t: float) -> _Report:
         self._heard_so_far += self._step
@@ -200,42 +227,49 @@ class Enrolment:
                 self._total = item.total
                 return [item.progress]
             case _Part():
-                return self._gathered(seconds(item.end), answer)
+                return self._gathered(item, answer)
             case _Eof():
                 self._total = item.total
                 return [self._outcome(item.t)]
 
-    def _gathered(self, t: float, answer: Answer | None) -> list[AnyEvent]:
+    def _gathered(self, part: _Part, answer: Answer | None) -> list[AnyEvent]:
         assert answer is not None
+        t = seconds(part.end)
         if isinstance(answer, JobFailure):  # more speech will make up for it
             return [Failure(t=t, code="window-failed", message=answer.message)]
         self._parts.append(answer.embedding)
+        self._speech += part.samples
         return [self._outcome(t)] if len(self._parts) == self._needed else []
 
     def _outcome(self, t: float) -> Enrolled | Refused:
         self._pipeline.end()
-        refusal = self._sound_refusal() or self._voice_refusal()
+        refusal = self._length_refusal()
+        if refusal is None and not self._config.allow_poor:
+            refusal = self._sound_refusal() or self._voice_refusal()
         if refusal is not None:
             code, message = refusal
             return Refused(t=t, code=code, message=message)
-        parts = np.stack(self._parts)
-        speech_s = len(parts) * self._config.part_s
+        parts, speech_s = np.stack(self._parts), seconds(self._speech)
         # All parts are of one length: their plain mean is the one weighted by speech.
         self.prototypes = (Prototype(unit_mean(parts), speech_s),)
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
 
-    def _sound_refusal(self) -> tuple[RefusalCode, str] | None:
+    def _length_refusal(self) -> tuple[RefusalCode, str] | None:
         found, config = quality_figures(self._total), self._config
         if not self._total.speech:
             return "silent", "no speech was heard: check the microphone, its mute switch and level"
         if found.level_dbfs is None or found.level_dbfs < SILENCE_DBFS:
             return "silent", "the speech is hardly audible: come closer or raise the input level"
-        if len(self._parts) < self._enough:
+        if self._speech < _samples(config.min_s):
             speech_s = seconds(self._total.speech)
             return "too-short", (
                 f"{speech_s:.1f} s of speech: {config.min_s:g} s are needed, {config.needed_s:g} s"
                 " are better; go on speaking"
             )
+        return None
+
+    def _sound_refusal(self) -> tuple[RefusalCode, str] | None:
+        found = quality_figures(self._total)
         if found.clipped > MAX_CLIPPED:
             return "clipped", (
                 f"{100 * found.clipped:.1f} % of the sound is cut flat: lower the input level or"
@@ -250,14 +284,15 @@ class Enrolment:
 
     def _voice_refusal(self) -> tuple[RefusalCode, str] | None:
         parts, part_s = np.stack(self._parts), self._config.part_s
-        if one_voice_llr(self._scorer, parts, part_s) < self._config.one_voice_llr:
+        compared = self._speech >= _samples(2 * part_s)  # else there are no two parts apart
+        if compared and one_voice_llr(self._scorer, parts, part_s) < self._config.one_voice_llr:
             return "several-voices", (
                 "more than one voice was heard: enrol one person alone, without a radio or others"
                 " nearby"
             )
         if self._kept is None:
             return None
-        llr = nearest_llr(self._scorer, self._kept, unit_mean(parts), part_s * len(parts))
+        llr = nearest_llr(self._scorer, self._kept, unit_mean(parts), seconds(self._speech))
         if llr >= self._config.one_voice_llr:
             return None
         count = len(self._kept.embeddings)
@@ -266,3 +301,7 @@ class Enrolment:
             f"this is another voice than in {before} it was to join (LLR {llr:.1f}): check who"
             " speaks in each, and give every person a name of their own"
         )
+
+
+def _samples(length_s: float) -> int:
+    return round(length_s * SAMPLE_RATE_HZ)

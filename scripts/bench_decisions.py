@@ -18,11 +18,12 @@ from engine.audio.pcm import PcmDecoder
 from engine.decisions.tracker import Tracker
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import load_bundle
-from engine.model.encoder import Encoder, embed_speech
+from engine.model.encoder import Encoder
+from engine.recordings import enrol_recording
 from engine.scoring.scorer import CalibratedScorer
+from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
 from engine.session import Session
-from engine.speech.offline import net_speech
 from engine.speech.vad import SileroVad
 from scripts.figures import tell
 from streamer.bench.engine import machine
@@ -49,9 +50,8 @@ def measure() -> dict[str, Any]:
     """One run."""
     bundle = load_bundle()
     encoder, vad, scorer = Encoder(bundle, "cpu", threads=1), SileroVad(), CalibratedScorer(bundle)
-    anna = net_speech(read_audio(VOICES / "anna.ogg").waveform, vad)
-    speech_s = len(anna) / SAMPLE_RATE_HZ
-    enrolled = {"anna": scorer.sides(embed_speech(encoder, anna)[None], speech_s)}
+    anna = enrol_recording(VOICES / "anna.ogg", scorer, lambda job: answer_one(job, encoder, vad))
+    enrolled = {"anna": Voiceprint("anna", (anna,)).sides(scorer)}
     call = read_audio(VOICES / "call.ogg").waveform
     spent: list[tuple[float, float]] = []
     for _ in range(ROUNDS):

@@ -142,11 +142,18 @@ def voice() -> Callable[..., Float32]:
 
 @pytest.fixture
 def speak(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a synthetic voice to a 16 kHz file: ``speak("a.wav", "anna", seed=3)``."""
+    """Writes a synthetic voice to a 16 kHz file: ``speak("a.wav", "anna", seed=3)``.
 
-    def write(file: str, name: str, seconds: float = 7.0, *, seed: int = 0) -> Path:
+    ``quiet_s`` is the length of near silence before and after it.
+    """
+
+    def write(
+        file: str, name: str, seconds: float = 7.0, *, seed: int = 0, quiet_s: float = 0.0
+    ) -> Path:
         path = tmp_path / file
-        sf.write(path, synthetic_voice(name, seconds, seed=seed), SAMPLE_RATE_HZ)
+        quiet = np.random.default_rng(seed).normal(0, 1e-3, round(quiet_s * SAMPLE_RATE_HZ))
+        voice = synthetic_voice(name, seconds, seed=seed)
+        sf.write(path, np.concatenate([quiet, voice, quiet]), SAMPLE_RATE_HZ)
         return path
 
     return write

@@ -33,8 +33,9 @@ ENGINE = (
     ("model",),
     ("scoring",),
     ("decisions",),
-    ("pipeline", "agreement"),
+    ("pipeline",),
     ("session", "enrolment", "serving"),
+    ("recordings",),
 )
 MODELS = (
     ("metrics",),

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import FRAME_SAMPLES
+from engine.jobs import VadState
 from engine.speech.gate import Gate, GateConfig
-from engine.speech.vad import SileroVad, VadState
+from engine.speech.vad import SileroVad
 
-MIN_ENROL_SPEECH_S = 3.0  # a shorter voiceprint says little about the voice on any other day
 # For training data, trials and the sources of benchmarks, whose figures rest on it: a single
 # frame of speech counts, and pauses of more than 128 ms are cut. The gate of live streams bridges
 # pauses of up to 224 ms and drops single frames.

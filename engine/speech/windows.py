@@ -105,6 +105,10 @@ class Windows:
                 self._next += self._hop
                 yield self._window()
 
+    def last(self) -> Window:
+        """The window that ends with the last speech pushed, shorter where there is less."""
+        return self._window()
+
     def _forget(self) -> None:
         self._speech.forget(self.position - self._length)
         while len(self._runs) > 1 and self._runs[1][0] <= self._speech.start:

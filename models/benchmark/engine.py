@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from engine.audio.pcm import PcmDecoder
 from engine.decisions.config import DecisionConfig
-from engine.enrolment import Enrolment, EnrolmentConfig
-from engine.events import AnyEvent, Change, Decision, Refused, Score, State, Utterance
+from engine.enrolment import EnrolmentConfig
+from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob, VadResult
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice
+from engine.recordings import EnrolmentRefused, enrol_waveform
 from engine.scoring.scorer import CalibratedScorer, Sides
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
@@ -48,7 +49,7 @@ class AnswerCache:
         self._windows: dict[tuple[int, int], Result] = {}
         self._detections: list[VadResult] = []
 
-    def run(self, session: Session | Enrolment, waveform: Float32) -> list[AnyEvent]:
+    def run(self, session: Session, waveform: Float32) -> list[AnyEvent]:
         """Every event of the session over the ``waveform``."""
         session.receive_pcm(waveform.astype("<f4").tobytes())
         session.receive_eof()
@@ -157,13 +158,16 @@ class EngineUnderTest:
         As `voxwatch enroll` does, but that 5 s of speech are enough instead of 10.
         """
         config = EnrolmentConfig(needed_s=ENROL_S[1], min_s=ENROL_S[0])
-        enrolment = Enrolment(self.scorer, decoder=_decoder(), config=config)
-        events = self.answer_cache().run(enrolment, waveform)
-        refused = next((event for event in events if isinstance(event, Refused)), None)
-        if refused is not None:
+        try:
+            made = enrol_waveform(
+                waveform,
+                self.scorer,
+                lambda job: answer_one(job, self.encoder, self.vad),
+                config=config,
+            )
+        except EnrolmentRefused as refused:
             return refused.code
-        voiceprint = Voiceprint(CLAIMED, enrolment.prototypes)
-        return voiceprint.sides(self.scorer), sum(p.speech_s for p in enrolment.prototypes)
+        return Voiceprint(CLAIMED, (made,)).sides(self.scorer), made.speech_s
 
     def listen(
         self,

@@ -54,7 +54,7 @@ class VerifyCommand:
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
     allow_poor: Annotated[
         bool,
-        typer.Option("--allow-poor", help="Go on with clipped or little speech, or unlike voices."),
+        typer.Option("--allow-poor", help="Use clipped, noisy, little or unlike speech as well."),
     ] = False
 
     def run(self) -> None:

@@ -23,17 +23,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.files import MAX_CLIPPED, Audio, read_audio
+from engine.enrolment import SHORT_ENROLMENT, EnrolmentConfig
 from engine.errors import AudioError, VoxwatchError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
 from engine.model.manifest import Manifest
+from engine.recordings import EnrolmentRefused, enrol_waveform
 from engine.scoring.scorer import CalibratedScorer, TrialScore, posterior
-from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
+from engine.scoring.voiceprints import Prototype, Voiceprint
+from engine.serving.inference import answer_one
+from engine.speech.offline import net_speech
 from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
 Decision = Literal["match", "mismatch", "uncertain", "insufficient"]
+
+ALWAYS_REFUSED = ("silent", "too-short")
+ALL_THE_SAME = "or use it all the same with --allow-poor"  # the end of what may be overruled
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +76,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """What one file holds: seconds in all and of speech, share clipped, RMS level in dBFS."""
+    """What one file holds: seconds in all, share clipped (0 to 1), RMS level in dBFS.
+
+    ``net_speech_s`` are the seconds of speech that were compared: of a recording to enrol those
+    behind its voiceprint, 20 at most.
+    """
 
     file: str
     duration_s: float
@@ -135,35 +146,38 @@ class Verifier:
         to enrol, and, unless ``allow_poor``, for clipped recordings, for an enrolment of
         little speech, and for one of recordings that sound like different people.
         """
-        sides = [self._listen(path, channel) for path in (*enroll, test)]
-        _refuse_twice(sides[:-1])
-        recordings = [recording for recording, _ in sides]
+        audios = [read_audio(path, channel=channel) for path in (*enroll, test)]
+        _refuse_twice(enroll, audios[:-1])
+        probe = net_speech(audios[-1].waveform, self._vad)
+        tested = _recording(test, audios[-1], len(probe) / SAMPLE_RATE_HZ)
+        made = [
+            self._enrol(path, audio, allow_poor)
+            for path, audio in zip(enroll, audios[:-1], strict=True)
+        ]
+        recordings = [
+            _recording(path, audio, prototype.speech_s)
+            for path, audio, prototype in zip(enroll, audios[:-1], made, strict=True)
+        ]
         if not allow_poor:
-            _refuse_poor(recordings[:-1], recordings[-1])
-        self._refuse_unusable(recordings[:-1])
-        lacking = self._lacking(recordings[-1])
-        embeddings = [embed_speech(self._encoder, speech) for _, speech in sides[:-1]]
-        if not allow_poor:
-            self._refuse_strangers(recordings[:-1], embeddings)
-        score = None if lacking else self._score(recordings, embeddings, sides[-1][1])
-        return self._explain(recordings, rule, score, lacking)
+            _refuse_poor(recordings, tested)
+            self._refuse_strangers(recordings, made)
+        lacking = self._lacking(tested)
+        score = None if lacking else self._score(made, probe)
+        return self._explain([*recordings, tested], rule, score, lacking)
 
-    def _listen(self, path: Path, channel: int | None) -> tuple[Recording, Float32]:
-        audio: Audio = read_audio(path, channel=channel)
-        speech = net_speech(audio.waveform, self._vad)
-        recording = Recording(
-            file=str(path),
-            duration_s=audio.duration_s,
-            net_speech_s=len(speech) / SAMPLE_RATE_HZ,
-            clipped=audio.clipped,
-            level_dbfs=audio.level_dbfs,
-        )
-        return recording, speech
-
-    def _refuse_unusable(self, enroll: Sequence[Recording]) -> None:
-        for recording in enroll:
-            if lacking := self._lacking(recording):
-                raise AudioError(lacking)
+    def _enrol(self, path: Path, audio: Audio, allow_poor: bool) -> Prototype:
+        """The voice of one recording, however little: what all of them hold is asked for."""
+        config = EnrolmentConfig(min_s=self.manifest.min_window_s, allow_poor=allow_poor)
+        try:
+            return enrol_waveform(
+                audio.waveform,
+                self._scorer,
+                lambda job: answer_one(job, self._encoder, self._vad),
+                config=config,
+            )
+        except EnrolmentRefused as error:
+            hint = "" if error.code in ALWAYS_REFUSED else f", {ALL_THE_SAME}"
+            raise AudioError(f"{path}: {error}{hint}") from error
 
     def _lacking(self, recording: Recording) -> str | None:
         """Why a recording cannot be scored, or ``None`` when it can."""
@@ -176,15 +190,14 @@ class Verifier:
             f"{recording.duration_s:.2f} s, the model needs {needed:g} s: record more"
         )
 
-    def _refuse_strangers(self, enroll: Sequence[Recording], embeddings: Sequence[Float32]) -> None:
+    def _refuse_strangers(self, enroll: Sequence[Recording], made: Sequence[Prototype]) -> None:
         """Who is like nobody that is like the first, by steps: microphones may differ.
 
         At even odds and the usual rates, whatever is asked of the test. With the bundled model
         up to 1.2 % of the evaluation's clean pairs by one speaker lie below that, and 56 to 73 %
         of those by two (one side 1 s or more, 197 speakers never seen; report/evaluation).
         """
-        seconds = [recording.net_speech_s for recording in enroll]
-        sides = self._scorer.sides(np.stack(embeddings), seconds)
+        sides = Voiceprint("", tuple(made)).sides(self._scorer)
         llr = self._scorer.table(sides, sides).llr
         alike = posterior(llr, 0.5) > Rule().false_reject
         group = alike[0]
@@ -196,17 +209,16 @@ class Verifier:
                 for some in (group, ~group)
             )
             raise AudioError(
-                f"{apart}: another voice than in {inside}: check who speaks in each, or use them"
-                " all the same with --allow-poor"
+                f"{apart}: another voice than in {inside}: check who speaks in each, {ALL_THE_SAME}"
             )
 
-    def _score(
-        self, recordings: Sequence[Recording], embeddings: Sequence[Float32], test: Float32
-    ) -> TrialScore:
-        seconds = [recording.net_speech_s for recording in recordings[:-1]]
-        voiceprint = unit(np.average(embeddings, axis=0, weights=seconds).astype(np.float32))
-        probe = embed_speech(self._encoder, test)
-        return self._scorer.score(voiceprint, sum(seconds), probe, recordings[-1].net_speech_s)
+    def _score(self, made: Sequence[Prototype], speech: Float32) -> TrialScore:
+        """The mean of the recordings' embeddings, weighted by speech, against the test."""
+        seconds = [prototype.speech_s for prototype in made]
+        mean = np.average([prototype.embedding for prototype in made], axis=0, weights=seconds)
+        probe = embed_speech(self._encoder, speech)
+        speech_s = len(speech) / SAMPLE_RATE_HZ
+        return self._scorer.score(unit(mean.astype(np.float32)), sum(seconds), probe, speech_s)
 
     def _explain(
         self,
@@ -239,28 +251,36 @@ class Verifier:
         )
 
 
-def _refuse_twice(enroll: Sequence[tuple[Recording, Float32]]) -> None:
-    for (first, speech), (second, again) in combinations(enroll, 2):
-        if len(speech) and np.array_equal(speech, again):
+def _recording(path: Path, audio: Audio, net_speech_s: float) -> Recording:
+    return Recording(
+        file=str(path),
+        duration_s=audio.duration_s,
+        net_speech_s=net_speech_s,
+        clipped=audio.clipped,
+        level_dbfs=audio.level_dbfs,
+    )
+
+
+def _refuse_twice(paths: Sequence[Path], audios: Sequence[Audio]) -> None:
+    for (first, audio), (second, again) in combinations(zip(paths, audios, strict=True), 2):
+        if np.array_equal(audio.waveform, again.waveform):
             raise AudioError(
-                f"{second.file}: the same recording as {first.file}, which would count double: "
-                "name it once"
+                f"{second}: the same recording as {first}, which would count double: name it once"
             )
 
 
 def _refuse_poor(enroll: Sequence[Recording], test: Recording) -> None:
-    for recording in (*enroll, test):
-        if recording.clipped > MAX_CLIPPED:
-            raise AudioError(
-                f"{recording.file}: clipped ({recording.clipped:.1%} of it is cut flat): record "
-                "it again at a lower level, or use it all the same with --allow-poor"
-            )
-    speech_s = sum(recording.net_speech_s for recording in enroll)
-    if speech_s < MIN_ENROL_SPEECH_S:
+    if test.clipped > MAX_CLIPPED:
+        raise AudioError(
+            f"{test.file}: clipped ({test.clipped:.1%} of it is cut flat): record it again at a"
+            f" lower level, {ALL_THE_SAME}"
+        )
+    speech_s, least_s = sum(recording.net_speech_s for recording in enroll), SHORT_ENROLMENT.min_s
+    if speech_s < least_s:
         names = ", ".join(recording.file for recording in enroll)
         raise AudioError(
-            f"{names}: {speech_s:.1f} s of speech to enrol with, {MIN_ENROL_SPEECH_S:g} s needed: "
-            "add recordings with --enroll, or use it all the same with --allow-poor"
+            f"{names}: {speech_s:.1f} s of speech to enrol with, {least_s:g} s needed: add"
+            f" recordings with --enroll, {ALL_THE_SAME}"
         )
 
 

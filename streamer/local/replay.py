@@ -10,28 +10,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from engine.audio.files import MAX_CLIPPED, read_audio
+from engine.audio.files import read_audio
 from engine.audio.pcm import PcmDecoder
-from engine.errors import AudioError, VoxwatchError
+from engine.enrolment import SHORT_ENROLMENT
+from engine.errors import VoxwatchError
 from engine.events import AnyEvent
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import Job, Result
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import load_bundle
-from engine.model.encoder import embed_speech
 from engine.model.providers import ProviderChoice
+from engine.recordings import enrol_recording
 from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
-from engine.speech.offline import MIN_ENROL_SPEECH_S, net_speech
 from engine.speech.vad import SileroVad
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +72,17 @@ class Replay:
     def enrol(self, enrolments: Sequence[Enrolment]) -> dict[str, Sides]:
         """Voiceprints by name; a speaker's recordings stay separate prototypes.
 
-        Raises :class:`AudioError` for a recording that is unreadable or has too little speech.
+        Raises :class:`AudioError` for a recording that is unreadable or refused as
+        `voxwatch enroll` refuses it, but that 3 s of speech are enough.
         """
-        prototypes: dict[str, list[tuple[Float32, float]]] = {}
-        for enrolment in enrolments:
-            audio = read_audio(enrolment.path)
-            if audio.clipped > MAX_CLIPPED:
-                raise AudioError(
-                    f"{enrolment.path} is clipped ({100 * audio.clipped:.1f}% of it is cut flat):"
-                    " record it again at a lower level"
-                )
-            speech = net_speech(audio.waveform, self.vad)
-            seconds = len(speech) / SAMPLE_RATE_HZ
-            if seconds < MIN_ENROL_SPEECH_S:
-                raise AudioError(
-                    f"{enrolment.path} has {seconds:.1f} s of speech: enrolment needs at least"
-                    f" {MIN_ENROL_SPEECH_S:g} s; record more"
-                )
-            embedding = embed_speech(self.backend, speech)
-            prototypes.setdefault(enrolment.name, []).append((embedding, seconds))
-        return {name: self._voiceprint(found) for name, found in prototypes.items()}
-
-    def _voiceprint(self, prototypes: list[tuple[Float32, float]]) -> Sides:
-        embeddings, seconds = zip(*prototypes, strict=True)
-        return self.scorer.sides(np.stack(embeddings), np.array(seconds))
+        voices: dict[str, Voiceprint] = {}
+        for name, path in ((enrolment.name, enrolment.path) for enrolment in enrolments):
+            kept = voices.get(name)
+            prototype = enrol_recording(
+                path, self.scorer, self._answer, config=SHORT_ENROLMENT, kept=kept
+            )
+            voices[name] = Voiceprint(name, (*(kept.prototypes if kept else ()), prototype))
+        return {name: voice.sides(self.scorer) for name, voice in voices.items()}
 
     def events(
         self,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.audio.pcm import PcmDecoder
-from engine.enrolment import Enrolment, EnrolmentConfig
+from engine.enrolment import SHORT_ENROLMENT, Enrolment, EnrolmentConfig
 from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
@@ -134,6 +134,42 @@ def test_the_end_of_the_sound_will_do_after_the_least() -> None:
     assert last.net_speech_s == 10.0
 
 
+@pytest.mark.parametrize(("spoken_s", "used_s"), [(3.2, 3.3), (4.5, 4.6), (6.0, 5.0), (12.0, 10.0)])
+def test_how_much_is_asked_for_does_not_change_the_voiceprint(
+    spoken_s: float, used_s: float
+) -> None:
+    """Little speech is used whole, but for what is left over behind two parts and more."""
+    embeddings = []
+    for least_s in (3.0, used_s - 0.1):
+        enrolment = Enrolment(SCORER, config=EnrolmentConfig(min_s=least_s))
+        last = enrol([pcm((0.0, 0.7), (0.2, spoken_s), (0.0, 1.0))], enrolment)[-1]
+        assert isinstance(last, Enrolled)
+        assert last.net_speech_s == pytest.approx(used_s, abs=0.1)
+        embeddings.append(enrolment.prototypes[0].embedding)
+    np.testing.assert_array_equal(*embeddings)
+
+
+def test_a_single_short_part_is_all_that_there_is() -> None:
+    enrolment = Enrolment(SCORER, config=EnrolmentConfig(min_s=0.5))
+    last = enrol([pcm((0.0, 0.7), (0.2, 1.5), (0.0, 1.0))], enrolment)[-1]
+    assert isinstance(last, Enrolled)
+    assert last.agreement == 1.0
+    assert enrolment.prototypes[0].speech_s == pytest.approx(1.6, abs=0.1)
+
+
+def test_two_parts_that_overlap_say_nothing_of_the_number_of_voices() -> None:
+    enrolment = Enrolment(SCORER, config=SHORT_ENROLMENT)
+    assert isinstance(enrol([pcm((0.2, 2.2), (0.5, 2.2))], enrolment)[-1], Enrolled)
+    enrolment = Enrolment(SCORER, config=SHORT_ENROLMENT)
+    assert isinstance(enrol([pcm((0.2, 2.7), (0.5, 2.7))], enrolment)[-1], Refused)
+
+
+def test_poor_sound_is_taken_on_request() -> None:
+    for parts in ([(0.2, 12.0), (1.0, 0.4), (0.2, 12.0)], [(0.09, 4.0), (0.2, 22.0)]):
+        enrolment = Enrolment(SCORER, config=EnrolmentConfig(allow_poor=True))
+        assert isinstance(enrol([pcm(*parts)], enrolment)[-1], Enrolled)
+
+
 def test_sound_after_the_end_is_ignored() -> None:
     enrolment = Enrolment(SCORER)
     enrol([SPOKEN], enrolment)
@@ -202,7 +238,9 @@ def test_a_late_server_does_not_matter() -> None:
     assert msgspec.to_builtins(enrol([SPOKEN], enrolment)) == msgspec.to_builtins(enrol([SPOKEN]))
 
 
-@pytest.mark.parametrize("bad", [{"part_s": 0.0}, {"min_s": 4.0}, {"needed_s": 9.0}])
+@pytest.mark.parametrize(
+    "bad", [{"part_s": 0.0}, {"min_s": 0.0}, {"min_s": 20.5}, {"needed_s": 4.0, "min_s": 2.0}]
+)
 def test_lengths_that_cannot_be_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="an enrolment needs"):
         EnrolmentConfig(**bad)

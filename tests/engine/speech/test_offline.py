@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from engine.audio.pcm import PcmDecoder
 from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from engine.jobs import VadResult
+from engine.jobs import VadResult, VadState
 from engine.speech.gate import GateConfig
 from engine.speech.offline import CLOSE_CUT, net_speech, speech_mask
 from engine.speech.segmenter import Segmenter
-from engine.speech.vad import SileroVad, VadState
+from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
 Voice = Callable[..., Float32]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.agreement import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest
+from engine.scoring.one_voice import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.scoring.scorer import CalibratedScorer
 
 SIZE = 32

@@ -20,7 +20,12 @@ def unit_mean(embeddings: Float32) -> Float32:
 
 
 def agreement(embeddings: Float32) -> float:
-    """Lowest cosine of one of at least two embeddings ``(N, D)`` with the mean of the others."""
+    """Lowest cosine of one of ``embeddings`` ``(N, D)`` with the mean of the others.
+
+    One by itself agrees with itself.
+    """
+    if len(embeddings) == 1:
+        return 1.0
     rest = embeddings.sum(axis=0, keepdims=True) - embeddings
     return float((unit(rest) * embeddings).sum(axis=1).min())
 
