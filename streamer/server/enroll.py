@@ -15,9 +15,8 @@ from engine.scoring.voiceprints import Voiceprint
 from engine.serving.engine import Stream
 from streamer.server.connection import Connection
 from streamer.server.context import Context
-from streamer.server.intake import Intake
+from streamer.server.intake import Intake, first_text
 from streamer.server.outbox import Message, Outbox
-from streamer.server.streams import first_text
 from streamer.store.store import (
     BadName,
     Consent,

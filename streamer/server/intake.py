@@ -1,4 +1,4 @@
-"""A client's sound on its way to the engine, the same for a live stream and for an enrolment."""
+"""What a client sends, taken the same way for a live stream and for an enrolment."""
 
 from __future__ import annotations
 
@@ -107,3 +107,15 @@ class Intake:
         if self._stream.conversation.received_s > most_s:
             message = f"{A[self._kind]} has at most {most_s:g} s of sound: start another"
             raise WireError("stream-too-long", message)
+
+
+async def first_text(connection: Connection, start_s: float) -> str:
+    """The first message. Raises :class:`WireError` when it is sound, or does not come."""
+    try:
+        async with asyncio.timeout(start_s):
+            message = await connection.hear()
+    except TimeoutError as error:
+        raise WireError("idle", f"no start came within {start_s:g} s") from error
+    if isinstance(message, bytes):
+        raise WireError("binary-before-start", 'sound came before {"type": "start", ...}')
+    return message

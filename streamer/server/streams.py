@@ -11,6 +11,7 @@ import msgspec
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.descriptions import opened, ready
+from streamer.server.intake import first_text
 from streamer.server.live_stream import LiveStream
 from streamer.server.outbox import Message, Outbox
 from streamer.wire.errors import GOING_AWAY, INTERNAL, WireError
@@ -213,15 +214,3 @@ class Streams:
                 await held.stream.intake.retire()
             else:
                 self.remove(held.stream, GOING_AWAY)
-
-
-async def first_text(connection: Connection, start_s: float) -> str:
-    """The first message. Raises :class:`WireError` when it is sound, or does not come."""
-    try:
-        async with asyncio.timeout(start_s):
-            message = await connection.hear()
-    except TimeoutError as error:
-        raise WireError("idle", f"no start came within {start_s:g} s") from error
-    if isinstance(message, bytes):
-        raise WireError("binary-before-start", 'sound came before {"type": "start", ...}')
-    return message
