@@ -205,11 +205,11 @@ def test_replay_knows_the_voices_of_the_store(run: Run, recorded: Any) -> None:
 def test_replay_with_recordings_of_voices_leaves_the_store_alone(run: Run, recorded: Any) -> None:
     run("enroll", "anna", recorded("anna"), "--consent")
     file = recorded("anna", 6.0, seed=6)
-    told = lines(run("replay", file, "--enroll", f"bert={recorded('bert', 8.0)}").stdout)
+    told = lines(run("replay", file, "--enroll", f"bert={recorded('bert')}").stdout)
     named = {(e["speaker"], e["runner_up"]) for e in told if e["type"] == "score"}
     assert named == {("bert", None)}
     with pytest.raises(VoxwatchError, match="'anna' is not enrolled: --enroll names bert"):
-        run("replay", file, "--enroll", f"bert={recorded('bert', 8.0)}", "--claim", "anna")
+        run("replay", file, "--enroll", f"bert={recorded('bert')}", "--claim", "anna")
 
 
 def test_replay_takes_the_prior_and_the_rates(run: Run, recorded: Any) -> None:
@@ -474,7 +474,7 @@ def test_listening_says_who_speaks_until_it_is_interrupted(
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("error: no microphone fits 'usb'; there are ")
     # It plays as fast as it is read: what the engine cannot take is lost, and said to be.
-    command = ["listen", "--json", "--claim", "anna", "--enroll", f"anna={recorded('anna', 8.0)}"]
+    command = ["listen", "--json", "--claim", "anna", "--enroll", f"anna={recorded('anna')}"]
     with subprocess.Popen(
         [*COMMAND, *command], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
