@@ -104,6 +104,7 @@ def test_tuning_on_recordings(people: Path, spectral_bundle: Bundle, tmp_path: P
     assert isinstance(wide.exception, TuneError)
     assert "49.9 % misses need 7 streams of their own speakers" in str(wide.exception)
     assert not output.exists()
+    arguments[-1] = "1"
     strict = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "strict.toml")])
     assert isinstance(strict.exception, TuneError)
     assert "cannot support this: 1 % false accepts need 300 streams" in str(strict.exception)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from engine.model.encoder import Encoder, embed_speech
 from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import CalibratedScorer
 from models.calibration import calibrate as calibration
+from models.calibration import heldout_trials
 from models.calibration.calibrate import CalibrationError, calibrate, cohort_names
 from models.cli import app
 from models.sound.corpus import Corpus
@@ -48,6 +50,14 @@ def heldout_file(folder: Path, names: list[str]) -> Path:
 
 
 NAMES = [f"s{i:02}" for i in range(14)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_split() -> Iterator[None]:
+    """Each speaker's utterances are split once: a third of the trials, and nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heldout_trials, "MOST_SPLITS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +112,13 @@ def again(
     """Calibrated a second time, in place, after figures were measured with the first one."""
     folder = tmp_path_factory.mktemp("again")
     old = calibrated.manifest
+    assert old.evaluation == {}
     assert old.calibration is not None
+    assert old.calibration.evidence is None
     evidence = DecisionFigures(slope=0.5)
     stale = msgspec.structs.replace(
         old,
-        calibration=msgspec.structs.replace(old.calibration, evidence=evidence),
+        calibration=msgspec.structs.replace(old.calibration, evidence=evidence, slope=(9.0, 0.0)),
         evaluation={"operating_points": [[0.0, 0.1, 0.1]]},
     )
     model = calibrated.model_path.read_bytes()

@@ -23,7 +23,7 @@ from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder
 from models.cli import app
 from models.commands import bundles
-from models.network import export, registry
+from models.network import export, parity, registry
 from models.network.architectures import ARCHITECTURES
 from models.network.checkpoint import load_trained
 from models.network.frontend import LogMel
@@ -57,8 +57,14 @@ def graph(tiny_network: Callable[..., NeXtTDNN]) -> bytes:
 def network(
     tiny_network: Callable[..., NeXtTDNN], graph: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> NeXtTDNN:
-    """A network of an architecture that has a name; exported once, for that takes seconds."""
+    """A network of an architecture that has a name, which exports without delay.
+
+    The graph is made once for all tests, and parity is measured on one small batch: the tests
+    of `models.network.export` and `models.network.parity` measure all of them.
+    """
     network = tiny_network()
+    monkeypatch.setattr(parity, "PARITY_LENGTHS_S", (1.0,))
+    monkeypatch.setattr(parity, "PARITY_BATCHES", (2,))
     monkeypatch.setitem(ARCHITECTURES, "tiny", network.arch)
     monkeypatch.setattr(export, "to_onnx", lambda *_: graph)
     return network
