@@ -23,7 +23,7 @@ Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Conversation:
+class RenderedConversation:
     """A plan as sound: float32 ``(samples,)`` at 16 kHz, and who speaks when.
 
     Turns are the utterances, from their first speech to their last.
@@ -44,7 +44,7 @@ class Conversation:
 
 def render(
     plan: Plan, voices: Sequence[DecodedSpeaker], degrade: Degradation, seed: int
-) -> Conversation:
+) -> RenderedConversation:
     """Join the plan's utterances with pauses and let its condition befall them."""
     rng = np.random.default_rng([seed, *plan.name.encode()])
     parts: list[Float32] = [_pause(START_S, rng)]
@@ -64,7 +64,7 @@ def render(
     if plan.condition != "clean":
         after = degrade(plan.condition, waveform[changes:], plan.name)
         waveform = np.concatenate([waveform[:changes], after])
-    return Conversation(plan, waveform.astype(np.float32), tuple(turns))
+    return RenderedConversation(plan, waveform.astype(np.float32), tuple(turns))
 
 
 def enrolment_sound(voice: DecodedSpeaker, utterances: Sequence[int], seed: int) -> Float32:

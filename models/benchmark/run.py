@@ -17,7 +17,7 @@ from tqdm import tqdm
 from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import Sides
 from engine.speech.offline import CLOSE_CUT, net_speech
-from models.benchmark.conversations import Conversation, enrolment_sound, render
+from models.benchmark.conversations import RenderedConversation, enrolment_sound, render
 from models.benchmark.engine import AnswerCache, EngineUnderTest, SessionRecord
 from models.benchmark.outcomes import States
 from models.benchmark.plans import Kind, Plan, Planner
@@ -128,7 +128,7 @@ class Benchmark:
         )
 
     def _by_variants(
-        self, answers: AnswerCache, conversation: Conversation, claim: Sides
+        self, answers: AnswerCache, conversation: RenderedConversation, claim: Sides
     ) -> dict[str, States]:
         sound, kind = conversation.waveform, conversation.plan.kind
         return {
@@ -138,7 +138,7 @@ class Benchmark:
         }
 
     def _scored_by_rivals(
-        self, conversation: Conversation, enrolment: Float32, heard: SessionRecord
+        self, conversation: RenderedConversation, enrolment: Float32, heard: SessionRecord
     ) -> dict[str, Running]:
         plan, most = conversation.plan, self._rivals_hear
         if plan.kind not in RIVALS_HEAR or (most is not None and plan.number >= most):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.benchmark.conversations import Conversation
+from models.benchmark.conversations import RenderedConversation
 from models.benchmark.plans import Kind
 
 Float64 = NDArray[np.float64]
@@ -52,7 +52,7 @@ def overlap_s(spans: Float64, start_s: float, end_s: float) -> float:
 
 
 def truth_of(
-    conversation: Conversation,
+    conversation: RenderedConversation,
     claimed: str,
     spans: Float64,
     voices: tuple[int, ...],

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,31 +21,20 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 
-SECONDS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
-MISSED = 0.25
+from models.calibration.evidence_trials import EvidenceTrial
+
+SECONDS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # of net speech, that runs are measured at
+MISSED = 0.25  # share of the targets that the threshold of a measurement misses
 FEWEST = 20  # runs of a source and kind: fewer say little
-HALF_S = (0.01, 1000.0)
+HALF_S = (0.01, 1000.0)  # bounds of the search for h, in seconds
 
 Float64 = NDArray[np.float64]
-
-
-class Run(Protocol):
-    """A run against one voiceprint, as ``models.calibration.evidence_fit.Trial``."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def target(self) -> bool: ...
-    @property
-    def speech_s(self) -> Float64: ...
-    @property
-    def llr(self) -> Float64: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
     """``separation`` is d' squared after ``seconds``; ``half_s`` and ``most`` are ``h`` and ``D``
-    of the module's law, ``runs`` how many it was measured on."""
+    of the module's law, ``runs`` is the number of runs that it was measured on."""
 
     seconds: tuple[float, ...]
     separation: tuple[float, ...]
@@ -59,7 +47,7 @@ class Effective:
         return self.half_s * seconds / (seconds + self.half_s)
 
 
-def fit_effective(runs: Sequence[Run]) -> Effective | None:
+def fit_effective(runs: Sequence[EvidenceTrial]) -> Effective | None:
     """The law that fits runs of :data:`SECONDS` and more; ``None`` where they are too few.
 
     Sources weigh alike. The same runs are measured at every length.
@@ -85,7 +73,7 @@ def fit_effective(runs: Sequence[Run]) -> Effective | None:
 
 
 def _separation(
-    runs: Sequence[Run], target: NDArray[np.bool_], weight: Float64, seconds: float
+    runs: Sequence[EvidenceTrial], target: NDArray[np.bool_], weight: Float64, seconds: float
 ) -> float:
     """d' squared of the runs after so many seconds."""
     llr = np.array([run.llr[np.argmin(np.abs(run.speech_s - seconds))] for run in runs])

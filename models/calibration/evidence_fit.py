@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +27,22 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from engine.decisions.change_detector import ChangeDetector, ChangeScores, LeadingSpeaker
-from engine.decisions.evidence import Evidence
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder
 from engine.model.manifest import DecisionFigures
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer
 from models.calibration.alarm_fit import BUDGETS, Trace, cross_fitted, delays, fit_alarm
 from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError
 from models.calibration.effective_speech import fit_effective
 from models.calibration.evidence_streams import (
     LEAST_STREAM_S,
-    Stream,
+    TakeoverStream,
     Talk,
-    rivals,
     streams,
     talks,
 )
+from models.calibration.evidence_trials import EvidenceTrial, evidence_trials, runs, single_llr
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
@@ -51,7 +50,6 @@ EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
 ALARM_TERMS = {"takeover": ("claim", "voice"), "change": ("voice",)}
 OPERATING_POINTS = ((0.05, 0.05), (0.01, 0.05), (0.002, 0.02))
 FOLDS = 5
-MOST_RIVALS = 12
 LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2
 TRUSTED = ("speechocean762",)  # recorded speaker by speaker: nobody is mislabelled
 
@@ -60,51 +58,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """A stream's own speech against one voiceprint: LLR of the run after each window."""
-
-    speaker: int
-    source: str
-    degraded: bool
-    target: bool
-    speech_s: Float64
-    llr: Float64
-
-
-def runs(scorer: CalibratedScorer, stream: Stream) -> list[tuple[float, Sides]]:
-    """The run after each window of the whole stream, as if nobody took over."""
-    run, found = Evidence(stream.seen[0].place.speech_start), []
-    for seen in stream.seen:
-        embedding = run.add(seen.embedding, seen.place.position, seen.place.length)
-        speech_s = run.samples / SAMPLE_RATE_HZ
-        found.append((speech_s, scorer.sides(embedding[None], speech_s)))
-    return found
-
-
-def trials(
-    scorer: CalibratedScorer, streams: Sequence[Stream], talks: Sequence[Talk], seed: int
-) -> list[Trial]:
-    """Each stream against its speaker and some others."""
-    rng, found = np.random.default_rng(seed), []
-    for stream in streams:
-        own = runs(scorer, stream)[: len(stream.own)]
-        speech_s = np.array([s for s, _ in own])
-        others = rivals(stream.talk, talks)
-        chosen = rng.permutation(len(others))[:MOST_RIVALS]
-        for talk in (stream.talk, *(others[i] for i in chosen)):
-            llr = np.array([_llr(scorer, talk.enrolled, sides) for _, sides in own])
-            degraded, target = stream.talk.split > 0, talk is stream.talk
-            found.append(Trial(stream.talk.speaker, talk.source, degraded, target, speech_s, llr))
-    return found
-
-
-def _llr(scorer: CalibratedScorer, enrolled: Sides, test: Sides) -> float:
-    llr = scorer.compare(enrolled, test).llr
-    return float(llr[0])
-
-
-def fit_affine(trials: Sequence[Trial]) -> tuple[float, float]:
+def fit_affine(trials: Sequence[EvidenceTrial]) -> tuple[float, float]:
     """``slope`` and ``offset`` of least Cllr; sources, conditions and durations weigh alike."""
     rows = [
         (trial.source, trial.degraded, seconds, trial.target, float(trial.llr[at[0]]))
@@ -134,7 +88,7 @@ def _folds(speakers: int, seed: int) -> Ints:
     return np.random.default_rng(seed).permutation(speakers) % FOLDS
 
 
-def error_rates(trials: Sequence[Trial], speakers: int, seed: int) -> list[dict[str, Any]]:
+def error_rates(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> list[dict[str, Any]]:
     """Decisions by bounds on the evidence, each fold by a fit on the others."""
     fold = _folds(speakers, seed)
     evidence: dict[int, Float64] = {}
@@ -153,7 +107,7 @@ def error_rates(trials: Sequence[Trial], speakers: int, seed: int) -> list[dict[
 
 
 def _decided(
-    rows: Sequence[tuple[Trial, Float64]], false_accept: float, miss: float
+    rows: Sequence[tuple[EvidenceTrial, Float64]], false_accept: float, miss: float
 ) -> dict[str, Any]:
     upper, lower = math.log((1 - miss) / false_accept), math.log(miss / (1 - false_accept))
     outcome: dict[bool, list[str]] = {True: [], False: []}
@@ -177,7 +131,7 @@ def _decided(
 
 
 def traces(
-    scorer: CalibratedScorer, streams: Sequence[Stream], slope: float, offset: float
+    scorer: CalibratedScorer, streams: Sequence[TakeoverStream], slope: float, offset: float
 ) -> list[Trace]:
     """What the detector of changes measures on each stream, whose speaker is the claimed one."""
     found = []
@@ -187,13 +141,13 @@ def traces(
         after_s: list[float] = []
         matched: list[bool] = []
         for seen, (speech_s, sides) in zip(stream.seen, runs(scorer, stream), strict=True):
-            leading = LeadingSpeaker(_llr(scorer, stream.talk.enrolled, seen.sides), True)
+            leading = LeadingSpeaker(single_llr(scorer, stream.talk.enrolled, seen.sides), True)
             measured = detector.measure(seen, leading)
             detector.add(seen, sides, speech_s * SAMPLE_RATE_HZ)
             if measured is not None:
                 parts.append(measured)
                 after_s.append((seen.place.position - stream.taken) / SAMPLE_RATE_HZ)
-                matched.append(slope * _llr(scorer, stream.talk.enrolled, sides) + offset > 0)
+                matched.append(slope * single_llr(scorer, stream.talk.enrolled, sides) + offset > 0)
         trace = Trace(stream.talk.source, tuple(parts), np.array(after_s), np.array(matched))
         found.append(trace)
     return found
@@ -239,10 +193,10 @@ def fit_evidence(
 
 
 def evidence_of(
-    scorer: CalibratedScorer, said: Sequence[Talk], heard: Sequence[Stream], seed: int
+    scorer: CalibratedScorer, said: Sequence[Talk], heard: Sequence[TakeoverStream], seed: int
 ) -> DecisionFigures:
     """The figures that fit these streams, and how well."""
-    tried = trials(scorer, heard, said, seed)
+    tried = evidence_trials(scorer, heard, said, seed)
     slope, offset = fit_affine(tried)
     effective = fit_effective(tried)
     measured = traces(scorer, heard, slope, offset)

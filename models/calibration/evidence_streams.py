@@ -51,7 +51,7 @@ class Talk:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stream:
+class TakeoverStream:
     """A talk as windows; from net sample ``taken`` on it is another speaker's.
 
     Of ``seen`` those that end by ``taken`` are the speaker's own.
@@ -98,7 +98,7 @@ def streams(
     seed: int,
     *,
     progress: bool = True,
-) -> list[Stream]:
+) -> list[TakeoverStream]:
     """Every talk that is long enough, with a takeover at its end."""
     rng, found = np.random.default_rng(seed), []
     for talk in tqdm(talks, unit="stream", disable=not progress):
@@ -111,7 +111,9 @@ def streams(
         sound = np.concatenate([talk.speech, other * level]).clip(-1, 1).astype(np.float32)
         if talk.split:
             sound = degrade(sound, int(rng.integers(TrainingConditions.KINDS)), rng)
-        found.append(Stream(talk, len(talk.speech), tuple(_windows(sound, encoder, scorer))))
+        found.append(
+            TakeoverStream(talk, len(talk.speech), tuple(_windows(sound, encoder, scorer)))
+        )
     return found
 
 

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
-from models.benchmark.conversations import END_S, START_S, Conversation, enrolment_sound, render
+from models.benchmark.conversations import (
+    END_S,
+    START_S,
+    RenderedConversation,
+    enrolment_sound,
+    render,
+)
 from models.benchmark.plans import Piece, Plan
 from models.benchmark.speakers import DecodedSpeaker, TrimmedUtterance
 from models.sound.conditions import Condition, Degradation
@@ -55,7 +61,7 @@ class Inverted(Degradation):
         return -speech
 
 
-def sound_of(plan: Plan, seed: int = 0) -> Conversation:
+def sound_of(plan: Plan, seed: int = 0) -> RenderedConversation:
     return render(plan, VOICES, Inverted(), seed)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from models.calibration.effective_speech import SECONDS, fit_effective, plot_effective
-from models.calibration.evidence_fit import Trial
+from models.calibration.evidence_trials import EvidenceTrial
 
 
-def runs(half_s: float, count: int, seed: int, mislabelled: float = 0.0) -> list[Trial]:
+def runs(half_s: float, count: int, seed: int, mislabelled: float = 0.0) -> list[EvidenceTrial]:
     """Of unit variance, so far apart as the law says."""
     rng = np.random.default_rng(seed)
     seconds = np.arange(1.0, 12.5, 0.5)
@@ -21,7 +21,7 @@ def runs(half_s: float, count: int, seed: int, mislabelled: float = 0.0) -> list
         target = number % 4 == 0
         right = target and rng.random() >= mislabelled
         llr = (0.5 if right else -0.5) * apart + rng.standard_normal(len(seconds))
-        found.append(Trial(number, "source", False, target, seconds, llr))
+        found.append(EvidenceTrial(number, "source", False, target, seconds, llr))
     return found
 
 
@@ -39,7 +39,7 @@ def test_the_law_that_made_the_runs_is_found(half_s: float, mislabelled: float) 
 def test_too_few_or_too_short_runs_say_nothing() -> None:
     assert fit_effective(runs(2.0, 40, seed=2)) is None
     short = [
-        Trial(r.speaker, r.source, r.degraded, r.target, r.speech_s[:8], r.llr[:8])
+        EvidenceTrial(r.speaker, r.source, r.degraded, r.target, r.speech_s[:8], r.llr[:8])
         for r in runs(2.0, 400, seed=3)
     ]
     assert fit_effective(short) is None

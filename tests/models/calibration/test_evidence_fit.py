@@ -10,7 +10,8 @@ import pytest
 from engine.model.bundle import Bundle, load_bundle
 from models.calibration import evidence_fit, evidence_streams
 from models.calibration.calibrate import CalibrationError
-from models.calibration.evidence_fit import EVIDENCE_S, Trial, error_rates, fit_affine, fit_evidence
+from models.calibration.evidence_fit import EVIDENCE_S, error_rates, fit_affine, fit_evidence
+from models.calibration.evidence_trials import EvidenceTrial
 
 NAMES = [f"s{i:02}" for i in range(12)]
 
@@ -19,7 +20,7 @@ def as_it_is(speech: np.ndarray, turn: int, rng: np.random.Generator) -> np.ndar
     return speech
 
 
-def drawn(slope: float, offset: float, wrong: float, seed: int, source: str) -> list[Trial]:
+def drawn(slope: float, offset: float, wrong: float, seed: int, source: str) -> list[EvidenceTrial]:
     """LLRs that are right once stretched so; some targets are not who they are said to be."""
     rng, found = np.random.default_rng(seed), []
     for speaker in range(200):
@@ -27,7 +28,7 @@ def drawn(slope: float, offset: float, wrong: float, seed: int, source: str) -> 
             mean = 3.0 if target and rng.uniform() > wrong else -3.0
             right = mean + np.sqrt(6.0) * rng.standard_normal()  # variance twice the mean: an LLR
             llr = np.full(len(EVIDENCE_S), (right - offset) / slope)
-            found.append(Trial(speaker, source, False, target, np.array(EVIDENCE_S), llr))
+            found.append(EvidenceTrial(speaker, source, False, target, np.array(EVIDENCE_S), llr))
     return found
 
 

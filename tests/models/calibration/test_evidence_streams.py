@@ -16,7 +16,7 @@ from models.calibration.evidence_streams import (
     BATCH,
     STRANGER_S,
     UNVOICED_HZ,
-    Stream,
+    TakeoverStream,
     Talk,
     rivals,
     streams,
@@ -85,7 +85,7 @@ def other(talk: Talk, speaker: int, seconds: float = 6.0, **changed: Any) -> Tal
 
 def followed(
     one: Talk, said: list[Talk], encoder: Ends, scorer: CalibratedScorer, seed: int = 0
-) -> tuple[Stream, Float32]:
+) -> tuple[TakeoverStream, Float32]:
     """The stream of ``one`` and its sound."""
     listening = Listening()
     made = streams(said, encoder, scorer, listening, seed, progress=False)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.model.bundle import Calibration
+from engine.model.manifest import Calibration
 from engine.scoring.scorer import llr, speech_gain
 from models.calibration import ratio_fit
 from models.calibration.ratio_fit import (
