@@ -27,7 +27,11 @@ DURATIONS_S = (2.0, 3.0)
 
 
 def compare(
-    checkpoint: Path, bundle: Bundle, trials: list[Path], audio_root: Path | None
+    checkpoint: Path,
+    bundle: Bundle,
+    trials: list[Path],
+    audio_root: Path | None,
+    reliable: list[str],
 ) -> list[dict[str, Any]]:
     """Mean figures of each precision, clean, by duration; calibration and cohort of ``bundle``."""
     network, _ = load_trained(checkpoint)
@@ -41,6 +45,7 @@ def compare(
                 trials,
                 Path(scratch) / f"{precision}-report",
                 audio_root=audio_root,
+                reliable=reliable,
                 bundle=folder,
                 durations_s=DURATIONS_S,
                 conditions=("clean",),
@@ -68,10 +73,11 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("trials", type=Path, nargs="+")
     parser.add_argument("--audio-root", type=Path)
+    parser.add_argument("--reliable", action="append", default=[], help="as of `evaluate`")
     parser.add_argument("--json", type=Path, help="write the figures there")
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    rows = compare(options.checkpoint, bundle, options.trials, options.audio_root)
+    rows = compare(options.checkpoint, bundle, options.trials, options.audio_root, options.reliable)
     if not any(row["is_the_bundle"] for row in rows):
         sys.exit(f"{options.bundle} was not made of {options.checkpoint}: name its checkpoint")
     found = {

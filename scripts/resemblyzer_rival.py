@@ -7,7 +7,7 @@ partial windows of 1.6 s, 16 a second, each compared with the embedding of the e
 and more is a confident match, under 0.65 none. The speech comes cut by voxwatch's detector, as
 every system gets it, and has Resemblyzer's own volume normalisation.
 
-Resemblyzer is installed from PyPI into a scratch environment by compare_resemblyzer.py, and is
+Resemblyzer is installed from PyPI into a scratch environment by resemblyzer_system.py, and is
 no dependency of voxwatch.
 """
 
@@ -29,7 +29,7 @@ INSIDE = "VOXWATCH_IN_SCRATCH"
 
 def enter_scratch(folder):
     """Become the interpreter of the scratch environment, made unless it is there."""
-    from compare_resemblyzer import scratch_python
+    from resemblyzer_system import scratch_python
 
     python = scratch_python(folder)
     # Without our own import path, which would show it our packages twice.

@@ -1,4 +1,4 @@
-"""Resemblyzer behind a pipe. Runs in the scratch environment of compare_resemblyzer.py.
+"""Resemblyzer behind a pipe. Runs in the scratch environment of resemblyzer_system.py.
 
 In: two little-endian uint32, rows and samples, then that many float32 of 16 kHz sound.
 Out: rows x 256 float32. Ends when its input does. With ``--trim`` Resemblyzer's own speech

@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from models.commands.options import BundleOption, ChannelOption, NoiseOption, ProviderOption, given
+from models.commands.options import (
+    BundleOption,
+    ChannelOption,
+    NoiseOption,
+    ProviderOption,
+    ReliableOption,
+    given,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +23,8 @@ class EvaluateCommand:
     """Measure a model bundle on a list of trials.
 
     Reports EER, minDCF, actDCF, Cllr and minCllr with intervals over speakers, for each
-    duration of net speech and each condition of the test side, as report.md and report.json
-    with DET and score plots.
+    duration of net speech and each condition of the test side, list by list and in the mean,
+    as report.md and report.json with DET and score plots.
 
     \b
     Examples:
@@ -38,6 +45,7 @@ class EvaluateCommand:
         Path | None,
         typer.Option(metavar="FOLDER", help="Where the lists' paths start [the list's folder]."),
     ] = None
+    reliable: ReliableOption = None
     bundle: BundleOption = None
     durations: Annotated[
         str, typer.Option(help="Net seconds of the test side, `full` for all of it.")
@@ -63,6 +71,7 @@ class EvaluateCommand:
         from models.evaluation.report import as_markdown
 
         options = given(self) | {"conditions": evaluation.parse_conditions(self.conditions)}
+        options["reliable"] = self.reliable or ()
         options["durations_s"] = evaluation.parse_durations(options.pop("durations"))
         report = evaluation.run(**options)
         typer.echo(as_markdown(report))

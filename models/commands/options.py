@@ -26,6 +26,14 @@ ChannelOption = Annotated[
     int | None,
     typer.Option("--channel", min=0, help="Channel of recordings that have several, from 0."),
 ]
+ReliableOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reliable",
+        metavar="NAME",
+        help="A list whose labels are right; may repeat. These come first, the means are theirs.",
+    ),
+]
 NoiseOption = Annotated[
     Path | None,
     typer.Option(

@@ -41,7 +41,7 @@ Short = Literal["drop", "keep"]
 Key = tuple[Path, int, Condition]  # a file, how many samples of its net speech, what befell them
 
 
-class Embedder(Protocol):
+class SystemUnderTest(Protocol):
     """A system under test: segments to embeddings, pairs of embeddings to scores."""
 
     @property
@@ -149,7 +149,7 @@ def _sources(lists: Iterable[TrialList]) -> dict[Path, _Source]:
 
 def embed_trials(
     lists: Sequence[TrialList],
-    embedders: Sequence[Embedder],
+    embedders: Sequence[SystemUnderTest],
     cuts: Cuts,
     degrade: Degradation,
     *,
@@ -219,7 +219,7 @@ def _wanted(source: _Source, speech: int, cuts: Cuts) -> list[tuple[int, Conditi
 class _Batches:
     """Segments waiting for company of their own length."""
 
-    def __init__(self, embedders: Sequence[Embedder], results: Sequence[Embeddings]) -> None:
+    def __init__(self, embedders: Sequence[SystemUnderTest], results: Sequence[Embeddings]) -> None:
         self._systems = list(zip(embedders, results, strict=True))
         self._waiting: dict[int, list[tuple[Key, Float32]]] = {}
         self._samples = 0

@@ -8,6 +8,7 @@ once at each duration and condition; every figure has a bootstrap interval over 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,19 +16,15 @@ import numpy as np
 
 from engine.errors import VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
-from engine.model.bundle import Bundle, load_bundle
-from engine.model.encoder import Encoder, ProviderChoice, embed_speech
-from engine.model.manifest import MODEL_FILE
-from engine.scoring.scorer import CalibratedScorer, Scorer, Scores
+from engine.model.bundle import load_bundle
+from engine.model.encoder import ProviderChoice
+from models.evaluation.bundle_system import BundleSystem
 from models.evaluation.embeddings import (
     FULL,
     Cuts,
-    Embedder,
     Embeddings,
-    Float32,
-    Float64,
-    Ints,
     Short,
+    SystemUnderTest,
     embed_trials,
     resolve,
 )
@@ -51,57 +48,12 @@ class EvaluationError(VoxwatchError):
     """An evaluation that cannot be carried out as it was asked for."""
 
 
-class BundleSystem:
-    """A model bundle as a system under test (:class:`models.evaluation.embeddings.Embedder`)."""
-
-    def __init__(
-        self, bundle: Bundle, provider: ProviderChoice = "auto", *, threads: int = 1
-    ) -> None:
-        self.bundle = bundle
-        self.encoder = Encoder(bundle, provider, threads=threads)
-        calibrated = bundle.manifest.calibration is not None
-        self.scorer = CalibratedScorer(bundle) if calibrated else Scorer(bundle)
-
-    @property
-    def name(self) -> str:
-        """Name and version in the manifest."""
-        return f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
-
-    @property
-    def min_speech_s(self) -> float:
-        """The bundle's smallest window."""
-        return self.bundle.manifest.min_window_s
-
-    def embed(self, waveforms: Float32) -> Float32:
-        """Unit embeddings ``(N, D)``; what is longer than the largest window is cut in windows."""
-        if waveforms.shape[1] <= self.encoder.max_samples:
-            return self.encoder.embed(waveforms)
-        return np.stack([embed_speech(self.encoder, waveform) for waveform in waveforms])
-
-    def score(
-        self, enrol: Float32, enrol_s: Float64, test: Float32, test_s: Float64, pairs: Ints
-    ) -> Scores:
-        """Scores of ``pairs`` ``(P, 2)`` of rows; each row meets the cohort once."""
-        left, right = self.scorer.sides(enrol, enrol_s), self.scorer.sides(test, test_s)
-        return self.scorer.compare(left.take(pairs[:, 0]), right.take(pairs[:, 1]))
-
-    def described(self) -> dict[str, Any]:
-        """What a report says of the bundle."""
-        manifest = self.bundle.manifest
-        return {
-            "sha256": manifest.sha256.get(MODEL_FILE, ""),
-            "precision": manifest.precision,
-            "provider": self.encoder.provider,
-            "calibrated": manifest.calibration is not None,
-            "normalised": manifest.normalisation is not None,
-        }
-
-
 def run(
     trials: Sequence[Path],
     output: Path,
     *,
     audio_root: Path | None = None,
+    reliable: Sequence[str] = (),
     bundle: Path | None = None,
     durations_s: Sequence[float] = DURATIONS_S,
     conditions: Sequence[Condition] = CONDITIONS,
@@ -117,7 +69,9 @@ def run(
     """Evaluate a bundle and write ``report.json``, ``report.md``, ``det.png``, ``scores.png``.
 
     ``trials``: lists in VoxCeleb's form, or folders of speakers. ``audio_root``: where the
-    lists' paths start, each list's own folder unless given. ``bundle``: None is the default
+    lists' paths start, each list's own folder unless given. ``reliable``: names of the lists
+    whose labels are right, which come first and alone count in the means; all unless given.
+    ``bundle``: None is the default
     one. ``durations_s``: net seconds of the test side, ``math.inf`` for all of it.
     ``noise``: folder of noise pieces; without, pink noise is synthesised. ``channel``: of
     recordings that have several, from 0; without, those are left out. ``short``: whether
@@ -127,7 +81,7 @@ def run(
     """
     cuts = checked_cuts(durations_s, conditions, short)
     make_writable(output)
-    lists = load_lists(trials, audio_root, seed)
+    lists = load_lists(trials, audio_root, seed, reliable)
     degrade = Degradation(noise, seed=seed)
     system = BundleSystem(load_bundle(bundle), provider, threads=threads)
     if min(cuts.durations) < system.min_speech_s:
@@ -156,7 +110,7 @@ def run(
 
 def evaluate(
     lists: Sequence[TrialList],
-    system: Embedder,
+    system: SystemUnderTest,
     cuts: Cuts,
     degrade: Degradation,
     *,
@@ -213,6 +167,7 @@ def _described(trials: TrialList, embeddings: Embeddings) -> dict[str, Any]:
         "speakers": len(np.unique(speakers_of(trials))),
         "files": len(trials.files),
         "net_speech_h": round(speech / SAMPLE_RATE_HZ / 3600, 2),
+        "in_means": "yes" if trials.reliable else "no",
     }
 
 
@@ -238,8 +193,13 @@ def _first(reasons: Sequence[str]) -> str:
     return "; ".join([*reasons[:LEFT_OUT_SHOWN], *more])
 
 
-def load_lists(trials: Sequence[Path], audio_root: Path | None, seed: int) -> list[TrialList]:
-    """Read every list or folder. Raises ``VoxwatchError``, for two of one name as well."""
+def load_lists(
+    trials: Sequence[Path], audio_root: Path | None, seed: int, reliable: Sequence[str] = ()
+) -> list[TrialList]:
+    """Read every list or folder, the ``reliable`` ones first; all are where none is named.
+
+    Raises ``VoxwatchError``, for two lists of one name and for a name that no list has as well.
+    """
     lists = [load_trials(path, audio_root, seed=seed) for path in trials]
     if not lists:
         raise EvaluationError("no trials were named: give a trial list or a folder of speakers")
@@ -247,7 +207,13 @@ def load_lists(trials: Sequence[Path], audio_root: Path | None, seed: int) -> li
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise EvaluationError(f"two trial lists have the name {min(twice)!r}: rename one")
-    return lists
+    unknown = sorted(set(reliable) - set(names))
+    if unknown:
+        raise EvaluationError(
+            f"no trial list has the name {unknown[0]!r}: --reliable names one of {', '.join(names)}"
+        )
+    marked = [replace(one, reliable=not reliable or one.name in reliable) for one in lists]
+    return sorted(marked, key=lambda one: not one.reliable)
 
 
 def parse_durations(text: str) -> list[float]:

@@ -44,8 +44,8 @@ METHOD_NOTES = (
     " draw of speakers gives the same figure: there are too few of them to tell.",
     "Enrolment: all net speech of a file, clean. Test: the first seconds of net speech, cut"
     " before they are degraded.",
-    f"Means: over the lists with at least {MEAN_TARGETS} target trials left. minCllr of all: of"
-    " their trials together, every list weighing alike.",
+    f"Means: over the reliable lists with at least {MEAN_TARGETS} target trials left. minCllr of"
+    " all: of their trials together, every list weighing alike.",
 )
 
 
@@ -200,15 +200,15 @@ def as_markdown(report: EvaluationReport) -> str:
     """The report as a page of tables."""
     lines = [f"# Evaluation of {report.system}", ""]
     lines += [f"- {name}: {value}" for name, value in {**report.model, **report.settings}.items()]
-    lines += ["", "| list | trials | targets | speakers | files | net speech h |"]
-    lines += ["|---|---|---|---|---|---|"]
+    heads = ("list", "trials", "targets", "speakers", "files", "net speech h", "in the means")
+    lines += ["", f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     lines += [f"| {' | '.join(str(value) for value in one.values())} |" for one in report.lists]
     lines += ["", *(f"- {note}" for note in report.notes)]
-    if report.means:
-        lines += ["", "## Mean over the lists", "", *_table(report.means, counts=False)]
     for name in dict.fromkeys(row.list for row in report.rows):
         rows = [row for row in report.rows if row.list == name]
         lines += ["", f"## {name}", "", *_table(rows, counts=True)]
+    if report.means:
+        lines += ["", "## Mean over the lists", "", *_table(report.means, counts=False)]
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import CalibratedScores
 from models import metrics
-from models.evaluation.embeddings import Cuts, Embedder, Embeddings, Float64, Ints, Key, resolve
+from models.evaluation.embeddings import (
+    Cuts,
+    Embeddings,
+    Float64,
+    Ints,
+    Key,
+    SystemUnderTest,
+    resolve,
+)
 from models.evaluation.trials import TrialList, speakers_of
 from models.sound.conditions import Condition
 from models.sound.files import without_folders
@@ -45,7 +53,8 @@ class Cell:
     ``target`` ``(P,)`` says of the trials that are left which are targets; ``speakers``
     counts those who are in them. ``short`` trials lack net speech for the duration,
     ``unusable`` ones have a side that could not be embedded. ``cosine`` is the raw cosine,
-    ``calibrated`` the LLR, or the normalised score of a system without calibration.
+    ``calibrated`` the LLR, or the normalised score of a system without calibration. Only
+    cells of ``reliable`` lists count in means.
     """
 
     list: str
@@ -57,11 +66,12 @@ class Cell:
     speakers: int
     cosine: Scored
     calibrated: Scored
+    reliable: bool = True
 
 
 def score_lists(
     lists: Sequence[TrialList],
-    system: Embedder,
+    system: SystemUnderTest,
     embeddings: Embeddings,
     cuts: Cuts,
     *,
@@ -98,6 +108,7 @@ def score_lists(
                         speakers=len(np.unique(speakers[left])),
                         cosine=scored[0],
                         calibrated=scored[1],
+                        reliable=trials.reliable,
                     )
                 )
     return cells
@@ -163,7 +174,7 @@ def _row(embeddings: Embeddings, key: Key) -> int:
 
 
 def _scored(
-    system: Embedder,
+    system: SystemUnderTest,
     embeddings: Embeddings,
     rows: Ints,
     target: NDArray[np.bool_],
@@ -212,8 +223,9 @@ def _measured(
 
 
 def in_mean(cell: Cell) -> bool:
-    """Whether a cell has enough target trials to count in an average over lists."""
-    return int(cell.target.sum()) >= MEAN_TARGETS and bool(cell.cosine.figures)
+    """Whether a cell counts in an average over lists: reliable, and with targets enough."""
+    enough = int(cell.target.sum()) >= MEAN_TARGETS
+    return cell.reliable and enough and bool(cell.cosine.figures)
 
 
 def mean(scored: Iterable[Scored]) -> tuple[Figures, Resampled]:

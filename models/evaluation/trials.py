@@ -37,11 +37,16 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class TrialList:
-    """Named trials and the folder that their paths start from."""
+    """Named trials and the folder that their paths start from.
+
+    ``reliable`` says whether the labels are right often enough to tell systems apart: the other
+    lists are reported and count in no mean.
+    """
 
     name: str
     root: Path
     trials: tuple[Trial, ...]
+    reliable: bool = True
 
     @property
     def files(self) -> list[str]:

@@ -21,7 +21,7 @@ def row(duration_s: float | None, eer: float, **changed: Any) -> dict[str, Any]:
     values = {
         "list": "mean", "condition": "clean", "duration_s": duration_s, "lists": 5,
         "trials": 1000, "speakers": 197, "operating_points": None,
-        "calibrated": {name: {"value": value} for name, value in figures.items()},
+        "calibrated": {n: {"value": x, "low": x / 2, "high": None} for n, x in figures.items()},
     }  # fmt: skip
     return values | changed
 
@@ -29,7 +29,16 @@ def row(duration_s: float | None, eer: float, **changed: Any) -> dict[str, Any]:
 def report(sha256: str) -> dict[str, Any]:
     return {
         "model": {"sha256": sha256},
-        "lists": [{"name": "english"}, {"name": "farsi"}],
+        "lists": [
+            {"name": "english", "in_means": "yes"},
+            {"name": "farsi", "in_means": "no"},
+        ],
+        "rows": [
+            row(2.0, 0.05, list="english", targets=40),
+            row(2.0, 0.15, list="english", targets=40, condition="noise"),
+            row(None, 0.25, list="farsi", targets=50, speakers=30),
+            row(3.0, 0.25, list="farsi", targets=0, calibrated={}),
+        ],
         "means": [
             row(3.0, 0.2, condition="noise", operating_points=[[0.0, 1.0, 0.0]]),
             row(3.0, 0.3, list="all lists", operating_points=[[0.0, 1.0, 0.0]]),
@@ -49,6 +58,17 @@ def test_clean_means_are_recorded_by_duration() -> None:
     assert found["speakers"] == 197
     assert found["lists"] == ["english", "farsi"]
     assert found["operating_points"] == POINTS
+
+
+def test_every_list_is_recorded_with_its_counts_and_interval() -> None:
+    found = script.figures(report("abc"))["by_list"]
+    assert list(found) == ["english", "farsi"]
+    assert (found["english"]["in_means"], found["farsi"]["in_means"]) == (True, False)
+    assert found["english"]["2 s"] == {
+        "trials": 1000, "targets": 40, "speakers": 197, "eer_percent": 5.0,
+        "eer_percent_interval": [2.5, None], "cllr": 0.3, "min_cllr": 0.25,
+    }  # fmt: skip
+    assert found["farsi"].keys() == {"in_means", "full"}
 
 
 def test_without_three_seconds_there_are_no_rates_by_threshold() -> None:

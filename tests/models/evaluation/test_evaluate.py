@@ -11,8 +11,9 @@ from engine.model.bundle import BundleError
 from engine.scoring.scorer import CalibratedScores
 from models.cli import app
 from models.evaluation import evaluate as evaluation
+from models.evaluation.bundle_system import BundleSystem
 from models.evaluation.embeddings import FULL, Cuts
-from models.evaluation.evaluate import BundleSystem, EvaluationError
+from models.evaluation.evaluate import EvaluationError
 from models.evaluation.report import as_markdown
 from models.evaluation.trials import trials_of_folder
 from models.sound.conditions import Degradation
@@ -176,6 +177,17 @@ def test_run_evaluates_a_bundle_with_the_real_detector(spoken, spectral_bundle):
         assert row.cosine["eer"].value == 0
     names = {path.name for path in (spoken / "out").iterdir()}
     assert names == {"report.json", "report.md", "det.png", "scores.png"}
+
+
+def test_lists_with_reliable_labels_come_first_and_alone_count_in_the_means(spoken):
+    pairs = (spoken / "trials_two.txt").read_text()
+    (spoken / "trials_crowd.txt").write_text(pairs)
+    paths = [spoken / "trials_crowd.txt", spoken / "trials_two.txt"]
+    lists = evaluation.load_lists(paths, spoken / "wav", 0, ["two"])
+    assert [(one.name, one.reliable) for one in lists] == [("two", True), ("crowd", False)]
+    assert all(one.reliable for one in evaluation.load_lists(paths, spoken / "wav", 0))
+    with pytest.raises(EvaluationError, match=r"no trial list has the name 'tow'.*crowd, two"):
+        evaluation.load_lists(paths, spoken / "wav", 0, ["tow"])
 
 
 def test_noise_is_told_only_where_it_was_used():

@@ -224,6 +224,17 @@ def test_the_raw_cosine_of_a_system_stands_beside_its_scores(cell: Make) -> None
     assert one["EER %"] == f"{100 * ours.calibrated.figures['eer']:.1f}"
 
 
+def test_a_list_with_doubtful_labels_has_its_table_and_is_in_no_mean(cell: Make) -> None:
+    cells = [cell(TARGETS, NONTARGETS), cell(NONTARGETS, TARGETS, list="crowd", reliable=False)]
+    page = as_markdown(report_of(*cells))
+    (mean,) = table_rows(page, "Mean over the lists")
+    (ours,) = table_rows(page, "ours")
+    (crowd,) = table_rows(page, "crowd")
+    assert mean["lists"] == "1"
+    assert mean["EER %"] == ours["EER %"] != crowd["EER %"]
+    assert page.index("## crowd") < page.index("## Mean over the lists")
+
+
 def test_the_table_of_means_says_of_how_many_lists(cell: Make) -> None:
     cells = [cell(TARGETS, NONTARGETS), cell(TARGETS, NONTARGETS, list="theirs")]
     (mean,) = table_rows(as_markdown(report_of(*cells)), "Mean over the lists")
