@@ -24,6 +24,8 @@ from streamer.cli import app
 from streamer.config import Config
 from streamer.config_sources import load
 
+pytestmark = pytest.mark.slow
+
 Float32 = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -35,6 +35,7 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not environment_is_current(),
     reason="the demonstration would change what is installed: run scripts/test, which did so",

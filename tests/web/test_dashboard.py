@@ -13,6 +13,8 @@ import pytest
 
 from tests.web.conftest import WAIT_MS, Open, Visitor
 
+pytestmark = pytest.mark.slow
+
 PHONE = {"viewport": {"width": 390, "height": 844}}
 
 # Stream of the mock: what must be read in the largest letters.

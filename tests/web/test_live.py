@@ -23,6 +23,8 @@ import soxr
 
 from tests.web.conftest import ROOT, WAIT_MS, Open, playwright_api
 
+pytestmark = pytest.mark.slow
+
 if not shutil.which("flite"):
     pytest.skip("needs flite to synthesise voices", allow_module_level=True)
 

@@ -27,6 +27,8 @@ from models.evaluation.report import Estimate
 from models.evaluation.rttm import read_rttm
 from models.sound.conditions import Degradation
 
+pytestmark = pytest.mark.slow
+
 Float32 = NDArray[np.float32]
 RIVAL = """
 import json, struct, sys

@@ -20,6 +20,8 @@ from models.calibration.calibrate import CalibrationError, calibrate, cohort_nam
 from models.cli import app
 from models.sound.corpus import Corpus
 
+pytestmark = pytest.mark.slow
+
 SPEAKERS = 24
 
 

@@ -30,6 +30,8 @@ from models.network.frontend import LogMel
 from models.network.next_tdnn import NeXtTDNN
 from models.network.registry import PUBLISHED, Entry
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., str]
 Site = Any  # the misbehaving server of conftest
 

@@ -17,6 +17,8 @@ from streamer.bench.processes import Clients, Served, memory_mb
 from streamer.bench.streams import ServerReport, ServerTrial, run
 from streamer.commands.bench import BenchStreams
 
+pytestmark = pytest.mark.slow
+
 
 def trial(**different: Any) -> ServerTrial:
     figures: dict[str, Any] = {
