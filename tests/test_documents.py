@@ -37,3 +37,13 @@ def test_a_second_of_sound_passes_at_most_twenty_files() -> None:
     files = re.findall(r"\w+/[\w/]+\.py", picture)
     assert files[0] == files[-1] == "streamer/server/connection.py"
     assert 10 < len(set(files)) <= 20
+
+
+def test_every_room_inside_a_room_is_described() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    inside = [
+        path.parent.relative_to(ROOT)
+        for room in ("engine", "streamer", "models")
+        for path in (ROOT / room).glob("*/__init__.py")
+    ]
+    assert [str(one) for one in inside if f"`{one}/`" not in text] == []
