@@ -75,7 +75,7 @@ def sound(batch: int, samples: int) -> Float32:
     buzz = np.exp(8 * np.cos(2 * np.pi * 130 * t) - 8) * np.sin(2 * np.pi * 2 * t)
     noise = 0.01 * rng.standard_normal((4, samples))
     rows = noise + np.stack([0.3 * buzz, 0.03 * sweep(t) + 0.02, 0 * t - 0.05, 0.02 * buzz])
-    return rows[:batch].astype(np.float32)
+    return np.asarray(rows[:batch], np.float32)
 
 
 def sweep(t: NDArray[np.float64]) -> NDArray[np.float64]:

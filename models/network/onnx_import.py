@@ -1,0 +1,379 @@
+"""A published encoder in ONNX, features in and embedding out, to a bundle with its front end.
+
+What the front end must be comes from the file: from the metadata that sherpa-onnx writes
+(``framework``, ``sample_rate``, ``output_dim``, ``normalize_samples``,
+``feature_normalize_type``), else from the names that the exporters of WeSpeaker and
+3D-Speaker give to input and output. WeSpeaker trains on a Hamming window over samples in the
+range of 16 bits, 3D-Speaker on Kaldi's own window over [-1, 1]; both subtract the mean over
+time (``wespeaker/bin/infer_onnx.py``, ``speakerlab/process/processor.py``). The metadata of
+WeSpeaker's models does not say so: its silence about the mean is not a "no".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+import torchaudio
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from engine.errors import BundleError
+from engine.model.bundle import Bundle, check_output, write_bundle
+from engine.model.manifest import Manifest
+from models.network.export import (
+    COSINE_GATE,
+    FRONT_END,
+    INPUT,
+    OUTPUT,
+    ExportError,
+    Identity,
+    Precision,
+    _bare,
+    to_precision,
+)
+from models.network.fbank import (
+    INT16_SCALE,
+    N_MELS,
+    OLDEST_OPSET,
+    SAMPLE_RATE_HZ,
+    KaldiFbank,
+    fbank_graph,
+)
+from models.network.parity import Parity, parity_batches
+
+Float32 = NDArray[np.float32]
+Family = Literal["wespeaker", "3d-speaker"]
+Embed = Callable[[Float32], Float32]
+
+FAMILIES: Mapping[str, KaldiFbank] = {
+    "wespeaker": KaldiFbank(window="hamming", int16_range=True),
+    "3d-speaker": KaldiFbank(window="povey", int16_range=False),
+}
+EXPORTED_NAMES: Mapping[tuple[str, str], Family] = {
+    ("feats", "embs"): "wespeaker",
+    ("feature", "embedding"): "3d-speaker",
+}
+ENCODER = "encoder."
+PARITY_BATCHES = 8  # one and four waveforms of 0.5, 1, 2 and 3 s
+PROBE_FRAMES = (98, 151)  # 1 s and 1.5 s
+
+
+class EncoderError(BundleError):
+    """An ONNX file that is no speaker encoder which the front end fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureEncoder:
+    """An encoder of ``features``; ``time_axis`` is 1 for ``(B, T, 80)``, 2 for ``(B, 80, T)``."""
+
+    model: onnx.ModelProto
+    input: str
+    output: str
+    time_axis: int
+    opset: int
+    metadata: Mapping[str, str]
+
+
+def import_onnx(
+    file: Path,
+    output: Path,
+    *,
+    family: Family | None = None,
+    identity: Identity | None = None,
+    precision: Precision = "fp32",
+) -> Bundle:
+    """Put Kaldi's filter bank before the encoder in ``file`` and write an uncalibrated bundle.
+
+    ``family`` says whose features the encoder was trained on where the file does not, or says
+    it wrongly. Raises :class:`EncoderError` for a file that does not fit, ``ExportError`` when
+    the graph does not compute what the encoder computes, ``BundleError`` when ``output`` cannot
+    be written or holds a calibrated bundle.
+    """
+    check_output(output, uncalibrated=True)
+    encoder = read_encoder(file)
+    config = front_end_of(encoder, file, family)
+    embed = _runs(encoder, file)
+    size = _embedding_size(encoder, embed, file)
+    identity = identity or Identity(
+        name=file.stem,
+        version="imported",
+        licence=encoder.metadata.get("license", "unknown"),
+        source=encoder.metadata.get("url", f"imported from {file.name}"),
+    )
+    return bundle_with_fbank(encoder, config, embed, size, output, identity, precision)
+
+
+def bundle_with_fbank(
+    encoder: FeatureEncoder,
+    config: KaldiFbank,
+    embed: Embed,
+    size: int,
+    output: Path,
+    identity: Identity,
+    precision: Precision = "fp32",
+) -> Bundle:
+    """Write the grafted encoder, once it gives what ``embed`` makes of torchaudio's features.
+
+    ``embed`` takes features ``(1, T, 80)`` and returns ``(1, size)``. Raises
+    :class:`ExportError` where they do not agree to a cosine of 0.9999.
+    """
+    model = graft(encoder, config)
+    batches = parity_batches()[:PARITY_BATCHES]
+    parity = measure(model, config, embed, batches)
+    if not parity.cosine_min >= COSINE_GATE:
+        raise ExportError(
+            f"with its front end inside, the encoder does not give the same embeddings (cosine"
+            f" {parity.cosine_min:.6f}, at least {COSINE_GATE} is needed): nothing was written"
+        )
+    if precision != "fp32":
+        model = to_precision(model, precision)
+        parity = measure(model, config, embed, batches)
+    manifest = Manifest(
+        name=identity.name,
+        version=identity.version,
+        licence=identity.licence,
+        source=identity.source,
+        architecture={"encoder": "imported ONNX", **encoder.metadata},
+        front_end={"kind": "kaldi-fbank", "n_mels": N_MELS, **asdict(config)},
+        embedding_size=size,
+        precision=precision,
+        parity={**asdict(parity), "measured_on": "made-up voices"},
+    )
+    return write_bundle(output, manifest, model)
+
+
+def read_encoder(file: Path) -> FeatureEncoder:
+    """The encoder in ``file``, its input and output found. Raises :class:`EncoderError`."""
+    if not file.is_file():
+        raise EncoderError(f"there is no file {file}: check the path")
+    try:
+        model = onnx.load(file)
+        onnx.checker.check_model(model)
+    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else "it holds no graph"
+        raise EncoderError(f"{file} is not a readable ONNX model ({first})") from error
+    return describe(model, str(file))
+
+
+def describe(model: onnx.ModelProto, where: str) -> FeatureEncoder:
+    """Which input takes features, along which axis time runs, which output is the embedding.
+
+    Raises :class:`EncoderError` where the graph has no such input or output.
+    """
+    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+    if opset < OLDEST_OPSET:
+        raise EncoderError(
+            f"{where} is of opset {opset}: export it again with opset {OLDEST_OPSET} or later"
+        )
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [x for x in model.graph.input if x.name not in weights]
+    if len(inputs) != 1:
+        names = ", ".join(x.name for x in inputs)
+        raise EncoderError(f"{where} has {len(inputs)} inputs ({names}): only features may go in")
+    time_axis = _time_axis(inputs[0], where)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return FeatureEncoder(
+        model, inputs[0].name, _embedding_output(model, where), time_axis, opset, metadata
+    )
+
+
+def _time_axis(features: onnx.ValueInfoProto, where: str) -> int:
+    shape = _shape(features)
+    said = f"{where} takes {features.name} {tuple(shape)}"
+    if features.type.tensor_type.elem_type != TensorProto.FLOAT:
+        raise EncoderError(f"{said}, but not as 32-bit floats: export it again in fp32")
+    if len(shape) == 2:
+        raise EncoderError(
+            f"{said}, which looks like a waveform: only encoders of features (batch, time,"
+            f" {N_MELS}) can be imported"
+        )
+    if len(shape) != 3:
+        raise EncoderError(f"{said}: features (batch, time, {N_MELS}) are needed, of 3 axes")
+    if N_MELS not in shape[1:]:
+        raise EncoderError(f"{said}: the front end gives {N_MELS} numbers a frame")
+    time_axis = 1 if shape[2] == N_MELS else 2
+    if isinstance(shape[time_axis], int):
+        raise EncoderError(
+            f"{said}, of a fixed length of {shape[time_axis]} frames: export it again with a"
+            " dynamic time axis"
+        )
+    return time_axis
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
+    """Axes of a value: a number where it is fixed, else the name it has or ``?``."""
+    dims = value.type.tensor_type.shape.dim
+    return [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
+
+
+def _embedding_output(model: onnx.ModelProto, where: str) -> str:
+    outputs = [y.name for y in model.graph.output]
+    named = [name for name in outputs if name.lower().startswith("emb")]
+    if len(outputs) != 1 and len(named) != 1:
+        raise EncoderError(
+            f"{where} has the outputs {', '.join(outputs)}, and which is the embedding does not"
+            " show: export it with one output"
+        )
+    return str(outputs[0] if len(outputs) == 1 else named[0])
+
+
+def front_end_of(encoder: FeatureEncoder, file: Path, family: Family | None = None) -> KaldiFbank:
+    """The features that an encoder was trained on. Raises :class:`EncoderError` for others.
+
+    By ``family``; else by the file's metadata, else by the names of its input and output, else
+    3D-Speaker's, which are Kaldi's own.
+    """
+    known = encoder.metadata
+    for key, needed in (("sample_rate", SAMPLE_RATE_HZ), ("feat_dim", N_MELS)):
+        if known.get(key, str(needed)).strip() != str(needed):
+            raise EncoderError(f"{file} has a {key} of {known[key]}: only {needed} fits")
+    if family is not None:
+        return FAMILIES[family]
+    named = EXPORTED_NAMES.get((encoder.input, encoder.output), "3d-speaker")
+    framework = known.get("framework", named)
+    if framework not in FAMILIES:
+        raise EncoderError(
+            f"{file} is of the framework {framework!r}, whose features are not Kaldi's: only"
+            f" {' and '.join(FAMILIES)} fit; if it was trained on theirs, say so by --family"
+        )
+    return _as_stated(FAMILIES[framework], known, file)
+
+
+def _as_stated(usual: KaldiFbank, known: Mapping[str, str], file: Path) -> KaldiFbank:
+    """A family's front end with what the metadata states otherwise."""
+    # The first models of WeSpeaker in sherpa-onnx have the older of the two keys.
+    for key in ("normalize_samples", "normalize_features"):
+        if key in known and known[key] not in ("0", "1"):
+            raise EncoderError(f"{file} has {key}={known[key]!r}: only 0 and 1 are known")
+    default = "0" if usual.int16_range else "1"
+    normal = known.get("normalize_samples", known.get("normalize_features", default))
+    mean = known.get("feature_normalize_type") or "global-mean"
+    if mean != "global-mean":
+        raise EncoderError(
+            f"{file} wants features normalised by {mean!r}: only global-mean is possible"
+        )
+    return KaldiFbank(usual.window, int16_range=normal == "0")
+
+
+def _runs(encoder: FeatureEncoder, file: Path) -> Embed:
+    """The encoder alone, ``(B, T, 80)`` to ``(B, D)``, tried with several lengths and batches."""
+    session = _session(_relaxed(encoder).SerializeToString())
+
+    def embed(features: Float32) -> Float32:
+        if encoder.time_axis == 2:
+            features = np.ascontiguousarray(features.transpose(0, 2, 1))
+        return np.asarray(session.run([encoder.output], {encoder.input: features})[0])
+
+    rng = np.random.default_rng(0)
+    short, long = (rng.standard_normal((2, t, N_MELS)).astype(np.float32) for t in PROBE_FRAMES)
+    _try(lambda: embed(short[:1]), file, "does not run")
+    _try(lambda: embed(long[:1]), file, f"does not run on another length than {PROBE_FRAMES[0]}")
+    both = _try(lambda: embed(short), file, "takes one utterance at a time, not batches")
+    alone = np.concatenate([embed(row[None]) for row in short])
+    if both.shape != alone.shape or not np.allclose(both, alone, rtol=1e-3, atol=1e-4):
+        raise EncoderError(
+            f"{file} gives other embeddings in a batch than alone: export it again with a dynamic"
+            " batch axis"
+        )
+    return embed
+
+
+def _relaxed(encoder: FeatureEncoder) -> onnx.ModelProto:
+    """The encoder with its batch axis declared dynamic; whether it is, trying must show."""
+    model = onnx.ModelProto()
+    model.CopyFrom(encoder.model)
+    for value in (*model.graph.input, *model.graph.output):
+        if value.name == encoder.input:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        elif value.name == encoder.output:
+            value.type.tensor_type.ClearField("shape")
+    return model
+
+
+def _try(run: Callable[[], Float32], file: Path, what: str) -> Float32:
+    try:
+        return run()
+    except Exception as error:  # onnxruntime's own exceptions share no narrower base
+        first = str(error).strip().splitlines()[0]
+        raise EncoderError(f"{file} {what} ({first}): export it again with dynamic axes") from error
+
+
+def _embedding_size(encoder: FeatureEncoder, embed: Embed, file: Path) -> int:
+    found = embed(np.zeros((1, PROBE_FRAMES[0], N_MELS), np.float32))
+    if found.ndim != 2:
+        raise EncoderError(
+            f"{file} gives {encoder.output} of shape {found.shape}: an embedding is (batch, size)"
+        )
+    stated = encoder.metadata.get("output_dim", str(found.shape[1]))
+    if stated != str(found.shape[1]):
+        raise EncoderError(f"{file} states output_dim={stated} but gives {found.shape[1]} numbers")
+    return int(found.shape[1])
+
+
+def graft(encoder: FeatureEncoder, config: KaldiFbank) -> bytes:
+    """One graph, ``waveform (batch, samples)`` to ``embedding``, in the encoder's own opset."""
+    model = onnx.compose.add_prefix(encoder.model, ENCODER)
+    front = fbank_graph(config, encoder.opset, prefix=FRONT_END)
+    features, wanted = front.output[0].name, ENCODER + encoder.input
+    if encoder.time_axis == 2:
+        bridge = helper.make_node("Transpose", [features], [wanted], perm=[0, 2, 1])
+    else:
+        bridge = helper.make_node("Identity", [features], [wanted])
+    last = helper.make_node("Identity", [ENCODER + encoder.output], [OUTPUT])
+    nodes = [*front.node, bridge, *model.graph.node, last]
+    embedding = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", None])
+    graph = model.graph
+    for part, content in (
+        (graph.node, nodes),
+        (graph.input, [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", "n"])]),
+        (graph.output, [embedding]),
+    ):
+        del part[:]
+        part.extend(content)
+    graph.initializer.extend(front.initializer)
+    model = _bare(model)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def measure(model: bytes, config: KaldiFbank, embed: Embed, batches: list[Float32]) -> Parity:
+    """The grafted graph against ``embed`` on torchaudio's features, over ``(B, samples)``."""
+    session = _session(model)
+    cosines, differences = [], []
+    for batch in batches:
+        expected = _unit(np.concatenate([embed(_features(config, row)) for row in batch]))
+        found = _unit(session.run(None, {INPUT: batch})[0])
+        cosines.append((found * expected).sum(axis=1))
+        differences.append(np.abs(found - expected).max())
+    every = np.concatenate(cosines)
+    return Parity(float(every.min()), float(every.mean()), float(np.max(differences)), len(model))
+
+
+def _features(config: KaldiFbank, waveform: Float32) -> Float32:
+    """Features ``(1, T, 80)`` of ``(samples,)`` as torchaudio computes them."""
+    x = torch.from_numpy(waveform)[None] * (INT16_SCALE if config.int16_range else 1.0)
+    features = torchaudio.compliance.kaldi.fbank(
+        x, num_mel_bins=N_MELS, window_type=config.window, dither=0.0
+    )
+    mean = features.mean(dim=0) if config.subtract_mean else 0.0
+    return np.asarray((features - mean)[None].numpy())
+
+
+def _unit(embeddings: NDArray[Any]) -> NDArray[np.float64]:
+    rows = embeddings.astype(np.float64)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _session(model: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # a shape that does not fit is answered here, in words
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
