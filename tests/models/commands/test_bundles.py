@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import soundfile as sf
 import torch
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from engine.errors import BundleError, VoxwatchError
@@ -108,12 +110,13 @@ def _waveform() -> NDArray[np.float32]:
 def test_list_names_the_built_in_model_and_all_that_can_be_pulled(run: Run) -> None:
     said = run("list")
     manifest = load_bundle().manifest
-    built_in, _, published = said.partition("published")
+    built_in, _, published = said.partition("published, for")
     assert f"{manifest.name} {manifest.version}" in built_in
     assert manifest.model_sha256 in built_in
     assert "calibrated  yes" in built_in
     for entry in PUBLISHED.values():
         assert f"  {entry.name}  ({entry.licence})\n" in published
+    assert "  campplus  (Apache-2.0)\n" in published
 
 
 def test_list_has_the_others_where_the_built_in_model_is_damaged(
@@ -171,6 +174,30 @@ def test_import_replaces_no_calibrated_bundle(
     run("import", official, *options)
     run("import", official, *options)  # an uncalibrated one is made anew at will
     assert load_bundle(folder).manifest.name == "tiny"
+
+
+def test_import_puts_a_front_end_before_an_encoder(run: Run, tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info("feats", TensorProto.FLOAT, ["B", "T", 80])
+    y = helper.make_tensor_value_info("embs", TensorProto.FLOAT, ["B", "D"])
+    nodes = [
+        helper.make_node("Abs", ["feats"], ["loud"]),
+        helper.make_node("ReduceMean", ["loud"], ["embs"], axes=[1], keepdims=0),
+    ]
+    graph = helper.make_graph(nodes, "encoder", [x], [y])
+    opset = [helper.make_opsetid("", 13)]
+    file, folder = tmp_path / "encoder.onnx", tmp_path / "bundle"
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), file)
+    said = run("import", file, "--front-end", "kaldi-fbank", "--output", folder)
+    assert "Kaldi fbank, hamming window, samples in 16-bit range, mean subtracted" in said
+    assert load_bundle(folder).manifest.embedding_size == 80
+    said = run(
+        *("import", file, "--front-end", "kaldi-fbank", "--output", folder),
+        *("--family", "3d-speaker"),
+    )
+    assert "povey window, samples in [-1, 1]" in said
+    for options in ((), ("--front-end", "kaldi-fbank", "--config", "tiny")):
+        with pytest.raises(BundleError, match="either --front-end"):
+            run("import", file, "--output", folder, *options)
 
 
 def test_pull_fetches_and_converts_and_says_what_it_recorded(
