@@ -119,7 +119,7 @@ class Enrolment:
         config: EnrolmentConfig | None = None,
         kept: Voiceprint | None = None,
     ) -> None:
-        self._kept = None if kept is None else kept.sides(scorer)
+        self._kept = None if kept is None else kept.prepare(scorer)
         self._config = config or EnrolmentConfig()
         self._pipeline: Pipeline[_Item] = Pipeline(decoder, self._config.gate, period=STEP_SAMPLES)
         self._eof = False

@@ -21,8 +21,8 @@ from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.pipeline import Answer, Pipeline
-from engine.scoring.identify import StackedVoiceprints
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.identify import EnrolledVoiceprints
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
 from engine.speech.windows import WindowConfig, WindowPlace, Windows
@@ -102,7 +102,7 @@ class Session:
     def __init__(
         self,
         scorer: CalibratedScorer,
-        enrolled: Mapping[str, Sides],
+        enrolled: Mapping[str, PreparedEmbeddings],
         *,
         decoder: PcmDecoder | None = None,
         config: SessionConfig | None = None,
@@ -112,7 +112,7 @@ class Session:
         config = config or SessionConfig()
         self._pipeline: Pipeline[_Item] = Pipeline(decoder, config.gate, period=QUALITY_SAMPLES)
         self._scorer, self._model = scorer, model
-        self._settings = TrackerSettings(StackedVoiceprints(enrolled), claimed, config.decisions)
+        self._settings = TrackerSettings(EnrolledVoiceprints(enrolled), claimed, config.decisions)
         self._tracker = Tracker(scorer, config.prior, config.forget_s)
         self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
@@ -171,10 +171,10 @@ class Session:
         """Decide by other error rates from the next window on."""
         self._settings = replace(self._settings, decisions=decisions)
 
-    def claim(self, enrolled: Mapping[str, Sides], claimed: bool) -> None:
+    def claim(self, enrolled: Mapping[str, PreparedEmbeddings], claimed: bool) -> None:
         """Compare with other voiceprints from the next window on: what was decided lapses."""
         self._settings = replace(
-            self._settings, enrolled=StackedVoiceprints(enrolled), claimed=claimed
+            self._settings, enrolled=EnrolledVoiceprints(enrolled), claimed=claimed
         )
         self._lapse(self._pipeline.ruled_s, "the claim was changed", forget=False)
 
@@ -259,8 +259,8 @@ class Session:
         if isinstance(answer, JobFailure):
             t = seconds(asked.place.end)
             return [Failure(t=t, code="window-failed", message=answer.message)]
-        sides = self._scorer.sides(answer.embedding[None], seconds(asked.place.length))
-        return self._tracker.add(EmbeddedWindow(asked.place, sides), asked.settings)
+        prepared = self._scorer.prepare(answer.embedding[None], seconds(asked.place.length))
+        return self._tracker.add(EmbeddedWindow(asked.place, prepared), asked.settings)
 
     def _summary(self) -> Summary:
         return Summary(

@@ -51,7 +51,7 @@ def measure() -> dict[str, Any]:
     bundle = load_bundle()
     encoder, vad, scorer = Encoder(bundle, "cpu", threads=1), SileroVad(), CalibratedScorer(bundle)
     anna = enrol_recording(VOICES / "anna.ogg", scorer, lambda job: answer_one(job, encoder, vad))
-    enrolled = {"anna": Voiceprint("anna", (anna,)).sides(scorer)}
+    enrolled = {"anna": Voiceprint("anna", (anna,)).prepare(scorer)}
     call = read_audio(VOICES / "call.ogg").waveform
     spent: list[tuple[float, float]] = []
     for _ in range(ROUNDS):

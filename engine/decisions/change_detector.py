@@ -23,7 +23,7 @@ from engine.decisions.change_point import BACK_SAMPLES, locate
 from engine.decisions.config import DecisionConfig
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import AlarmFigures, DecisionFigures
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.speech.windows import WindowPlace
 
 Float32 = NDArray[np.float32]
@@ -37,12 +37,12 @@ class EmbeddedWindow:
     """A window that was embedded: its place, and its embedding ready to be compared."""
 
     place: WindowPlace
-    sides: Sides
+    prepared: PreparedEmbeddings
 
     @property
     def embedding(self) -> Float32:
         """Of the window, ``(D,)``."""
-        return np.asarray(self.sides.embeddings[0], np.float32)
+        return np.asarray(self.prepared.embeddings[0], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class SpeakerChange:
     position: int
     at: int
     llr: float
-    voice: Sides
+    voice: PreparedEmbeddings
     voice_samples: float
 
 
@@ -91,7 +91,7 @@ class _PastWindow:
     """An earlier window, and the voice of the run after it, with its samples of speech."""
 
     window: EmbeddedWindow
-    run: Sides
+    run: PreparedEmbeddings
     run_samples: float
 
 
@@ -135,10 +135,10 @@ class ChangeDetector:
         """The LLR of a window and the run before it, as far as they share no speech."""
         begins = window.place.speech_start
         apart = (past for past in reversed(self._recent) if past.window.place.position <= begins)
-        llr = self._scorer.compare(next(apart, self._past[-1]).run, window.sides).llr
+        llr = self._scorer.compare(next(apart, self._past[-1]).run, window.prepared).llr
         return float(llr[0])
 
-    def add(self, window: EmbeddedWindow, run: Sides, run_samples: float) -> None:
+    def add(self, window: EmbeddedWindow, run: PreparedEmbeddings, run_samples: float) -> None:
         """The window belongs to the run, which is by now ``run``."""
         self._recent.append(_PastWindow(window, run, run_samples))
 

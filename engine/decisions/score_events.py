@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from engine.events import Score
 from engine.format import seconds
-from engine.scoring.identify import Float64, StackedVoiceprints, rank
+from engine.scoring.identify import EnrolledVoiceprints, Float64, rank
 from engine.scoring.scorer import CalibratedScores, posterior
 from engine.speech.windows import WindowPlace
 
 
 def score_events(
     place: WindowPlace,
-    enrolled: StackedVoiceprints,
+    enrolled: EnrolledVoiceprints,
     scores: CalibratedScores,
     evidence: Float64,
     prior: float,
@@ -35,7 +35,7 @@ def score_events(
 
 def _score(
     place: WindowPlace,
-    enrolled: StackedVoiceprints,
+    enrolled: EnrolledVoiceprints,
     scores: CalibratedScores,
     evidence: Float64,
     prior: float,

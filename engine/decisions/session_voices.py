@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import unit
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -35,9 +35,9 @@ class Voice:
         """The name, or the label of somebody unknown."""
         return self.name or self.label
 
-    def sides(self, scorer: CalibratedScorer) -> Sides:
+    def prepare(self, scorer: CalibratedScorer) -> PreparedEmbeddings:
         """The voice ready to be compared."""
-        return scorer.sides(unit(self.sum)[None].astype(np.float32), self.speech_s)
+        return scorer.prepare(unit(self.sum)[None].astype(np.float32), self.speech_s)
 
     def add(self, embedding: Float32, speech_s: float) -> None:
         """More speech of this voice."""
@@ -77,7 +77,7 @@ class SessionVoices:
             return None
         rows = unit(np.stack([voice.sum for voice in heard])).astype(np.float32)
         lengths = np.array([voice.speech_s for voice in heard])
-        test = self._scorer.sides(embedding[None], speech_s)
-        llr = self._scorer.compare(self._scorer.sides(rows, lengths), test).llr
+        test = self._scorer.prepare(embedding[None], speech_s)
+        llr = self._scorer.compare(self._scorer.prepare(rows, lengths), test).llr
         best = int(np.argmax(llr))
         return heard[best] if llr[best] > 0 else None

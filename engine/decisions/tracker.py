@@ -23,10 +23,10 @@ from engine.decisions.voice_run import VoiceRun
 from engine.events import AnyEvent, Change, Decision, State, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.manifest import DecisionFigures
-from engine.scoring.identify import Float64, Ranking, StackedVoiceprints, rank
-from engine.scoring.scorer import CalibratedScorer, CalibratedScores, Sides
+from engine.scoring.identify import EnrolledVoiceprints, Float64, Ranking, rank
+from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
 
-__all__ = ["EmbeddedWindow", "StackedVoiceprints", "Tracker", "TrackerSettings"]
+__all__ = ["EmbeddedWindow", "EnrolledVoiceprints", "Tracker", "TrackerSettings"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class TrackerSettings:
     ``claimed``: one of ``enrolled`` is claimed to be speaking; otherwise, who of them is it?
     """
 
-    enrolled: StackedVoiceprints
+    enrolled: EnrolledVoiceprints
     claimed: bool
     decisions: DecisionConfig
 
@@ -80,7 +80,7 @@ class Tracker:
         """What an embedded window says."""
         voice_run = self._voice_run or self._run(window.place.speech_start, None)
         self._pause(window, voice_run.evidence)
-        scores = self._compare(settings.enrolled, window.sides)
+        scores = self._compare(settings.enrolled, window.prepared)
         leading = self._lead(settings.enrolled, scores)
         change = voice_run.detector.check(window, leading, settings.decisions)
         ended: Voice | None = None
@@ -94,7 +94,7 @@ class Tracker:
         if change is not None and ended is not None:
             events.append(self._change(window, change, ended, voice_run))
         if scores is not None:
-            run_scores = scores if run is window.sides else self._compare(settings.enrolled, run)
+            run_scores = scores if run is window.prepared else self._compare(settings.enrolled, run)
             assert run_scores is not None
             evidence = self._weighed(settings.enrolled, run_scores)
             events += score_events(
@@ -121,8 +121,8 @@ class Tracker:
 
         With ``forget`` the speech so far does not count either: whoever is next is anybody.
         """
-        if forget and self._voice_run is not None and self._voice_run.sides is not None:
-            self._voice_run.end(self._voice_run.sides, self._voice_run.speech_s)
+        if forget and self._voice_run is not None and self._voice_run.prepared is not None:
+            self._voice_run.end(self._voice_run.prepared, self._voice_run.speech_s)
             self._voice_run = self._last = None
         state = TRANSITIONS[self._current.state if self._current else "insufficient"]["lapse"]
         self._current = None
@@ -175,11 +175,13 @@ class Tracker:
             if silence > 0:
                 run.age(max(0.0, 1 - silence / self._forget))
 
-    def _compare(self, enrolled: StackedVoiceprints, test: Sides) -> CalibratedScores | None:
-        return None if enrolled.sides is None else self._scorer.table(enrolled.sides, test)
+    def _compare(
+        self, enrolled: EnrolledVoiceprints, test: PreparedEmbeddings
+    ) -> CalibratedScores | None:
+        return None if enrolled.prepared is None else self._scorer.table(enrolled.prepared, test)
 
     def _lead(
-        self, enrolled: StackedVoiceprints, scores: CalibratedScores | None
+        self, enrolled: EnrolledVoiceprints, scores: CalibratedScores | None
     ) -> LeadingSpeaker | None:
         """Whom the scores speak of: who is matched, or else the nearest."""
         if scores is None:
@@ -190,7 +192,7 @@ class Tracker:
             return LeadingSpeaker(float(llr[enrolled.number[last.speaker]]), True)
         return LeadingSpeaker(float(llr.max()), False)
 
-    def _weighed(self, enrolled: StackedVoiceprints, run: CalibratedScores) -> Float64:
+    def _weighed(self, enrolled: EnrolledVoiceprints, run: CalibratedScores) -> Float64:
         """The evidence for each speaker, before they are held against each other."""
         llr = enrolled.by_speaker(run.llr[0])
         return np.asarray(self._figures.slope * llr + self._figures.offset, np.float64)

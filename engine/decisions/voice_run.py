@@ -9,7 +9,7 @@ from engine.decisions.evidence import Evidence
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import DecisionFigures
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 
 
 class VoiceRun:
@@ -29,23 +29,27 @@ class VoiceRun:
         self._scorer, self.evidence = scorer, Evidence(begins, before)
         self.detector = ChangeDetector(scorer, figures, begins)
         self.voice: Voice | None = None
-        self.sides: Sides | None = None  # the run so far
+        self.prepared: PreparedEmbeddings | None = None  # the run so far
 
     @property
     def speech_s(self) -> float:
         """Net speech that the run counts for."""
         return self.evidence.samples / SAMPLE_RATE_HZ
 
-    def join(self, window: EmbeddedWindow, voices: SessionVoices, but: Voice | None) -> Sides:
+    def join(
+        self, window: EmbeddedWindow, voices: SessionVoices, but: Voice | None
+    ) -> PreparedEmbeddings:
         """A window more: what the run is by now, and with its first window who it is."""
         embedding = self.evidence.add(window.embedding, window.place.position, window.place.length)
         if self.voice is None:
             self.voice = voices.enter(embedding, self.speech_s, but)
         whole = self.evidence.begins == window.place.speech_start  # the window is the run
-        self.sides = window.sides if whole else self._scorer.sides(embedding[None], self.speech_s)
-        return self.sides
+        self.prepared = (
+            window.prepared if whole else self._scorer.prepare(embedding[None], self.speech_s)
+        )
+        return self.prepared
 
-    def end(self, voice: Sides, speech_s: float) -> Voice:
+    def end(self, voice: PreparedEmbeddings, speech_s: float) -> Voice:
         """The run is over, and was of this voice; whose it was."""
         assert self.voice is not None
         self.voice.add(voice.embeddings[0], speech_s)

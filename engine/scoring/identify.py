@@ -26,21 +26,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.scoring.scorer import CohortStats, Sides
+from engine.scoring.scorer import CohortStats, PreparedEmbeddings
 
 Float64 = NDArray[np.float64]
 
 
-class StackedVoiceprints:
-    """The voiceprints of several speakers, in the order of their names, laid out as one."""
+class EnrolledVoiceprints:
+    """The voiceprints of everybody enrolled, in the order of their names, stacked as one."""
 
-    def __init__(self, voiceprints: Mapping[str, Sides]) -> None:
+    def __init__(self, voiceprints: Mapping[str, PreparedEmbeddings]) -> None:
         self.names = tuple(sorted(voiceprints))
         self.number = {name: number for number, name in enumerate(self.names)}
         parts = [voiceprints[name] for name in self.names]
         # Rows of a speaker's prototypes: from one of these to the next.
         self.rows = np.cumsum([0, *(len(part.embeddings) for part in parts)])
-        self.sides = _stacked(parts) if parts else None
+        self.prepared = _stacked(parts) if parts else None
 
     def by_speaker(self, llr: Float64) -> Float64:
         """Of ``llr`` ``(..., rows)`` each speaker's: of several prototypes the nearest speaks."""
@@ -54,14 +54,14 @@ class StackedVoiceprints:
         return int(start + np.argmax(llr[start:end]))
 
 
-def _stacked(parts: list[Sides]) -> Sides:
+def _stacked(parts: list[PreparedEmbeddings]) -> PreparedEmbeddings:
     stats = [part.stats for part in parts if part.stats is not None]
     joined = None
     if stats:
         mean, std = np.concatenate([s.mean for s in stats]), np.concatenate([s.std for s in stats])
         joined = CohortStats(mean, std)
     embeddings = np.concatenate([part.embeddings for part in parts])
-    return Sides(embeddings, np.concatenate([part.speech_s for part in parts]), joined)
+    return PreparedEmbeddings(embeddings, np.concatenate([part.speech_s for part in parts]), joined)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import unit
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 
 Bools = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
@@ -37,21 +37,21 @@ def one_voice_llr(scorer: CalibratedScorer, embeddings: Float32, part_s: float) 
     Each part holds ``part_s`` of net speech; there are at least two.
     """
     first = _halves(embeddings)
-    sides = (embeddings[first], embeddings[~first])
-    (a, b), (a_s, b_s) = map(unit_mean, sides), (part_s * len(side) for side in sides)
+    halves = (embeddings[first], embeddings[~first])
+    (a, b), (a_s, b_s) = map(unit_mean, halves), (part_s * len(half) for half in halves)
     llr = scorer.score(a, a_s, b, b_s).llr
     return llr
 
 
 def nearest_llr(
-    scorer: CalibratedScorer, kept: Sides, embedding: Float32, speech_s: float
+    scorer: CalibratedScorer, kept: PreparedEmbeddings, embedding: Float32, speech_s: float
 ) -> float:
     """LLR that ``embedding`` ``(D,)`` is the voice of the nearest of ``kept``.
 
     The nearest counts because streams are scored by it: a person's recordings by two
     microphones need not be alike as long as each new one is like some other.
     """
-    llr = scorer.compare(kept, scorer.sides(embedding[None], speech_s)).llr
+    llr = scorer.compare(kept, scorer.prepare(embedding[None], speech_s)).llr
     return float(llr.max())
 
 

@@ -49,8 +49,8 @@ class CohortStats:
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
-    """N embeddings ready to be compared: what of their score does not depend on the other side.
+class PreparedEmbeddings:
+    """N embeddings with all that their scores need and no other side of a trial changes.
 
     ``embeddings`` float32 ``(N, D)`` of unit length, ``speech_s`` ``(N,)`` net seconds,
     ``stats`` their place in the cohort, ``None`` without normalisation.
@@ -60,11 +60,11 @@ class Sides:
     speech_s: Float64
     stats: CohortStats | None
 
-    def take(self, rows: ArrayLike) -> Sides:
-        """The sides at ``rows``, any of them any number of times."""
+    def take(self, rows: ArrayLike) -> PreparedEmbeddings:
+        """The embeddings at ``rows``, any of them any number of times."""
         rows = np.asarray(rows)
         stats = None if self.stats is None else self.stats.take(rows)
-        return Sides(self.embeddings[rows], self.speech_s[rows], stats)
+        return PreparedEmbeddings(self.embeddings[rows], self.speech_s[rows], stats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Scorer:
         self._top = manifest.normalisation.top if manifest.normalisation else 0
         self._size = manifest.embedding_size
 
-    def sides(self, embeddings: Float32, speech_s: ArrayLike) -> Sides:
+    def prepare(self, embeddings: Float32, speech_s: ArrayLike) -> PreparedEmbeddings:
         """Prepare embeddings ``(N, D)`` of ``speech_s`` net seconds, one figure or ``(N,)``.
 
         Raises ``ValueError`` for a wrong shape or for net speech that is not positive.
@@ -117,16 +117,16 @@ class Scorer:
         stats = None
         if self._cohort is not None:
             stats = cohort_stats(embeddings, self._cohort, self._top)
-        return Sides(embeddings, seconds, stats)
+        return PreparedEmbeddings(embeddings, seconds, stats)
 
-    def compare(self, enrol: Sides, test: Sides) -> Scores:
-        """Scores of row against row; a side of one row meets every row of the other."""
+    def compare(self, enrol: PreparedEmbeddings, test: PreparedEmbeddings) -> Scores:
+        """Scores of row against row; one row meets every row of the other side."""
         cosine = np.asarray((enrol.embeddings * test.embeddings).sum(axis=1), np.float64)
         if enrol.stats is None or test.stats is None:
             return Scores(cosine, cosine)
         return Scores(cosine, as_norm(cosine, enrol.stats, test.stats))
 
-    def table(self, enrol: Sides, test: Sides) -> Scores:
+    def table(self, enrol: PreparedEmbeddings, test: PreparedEmbeddings) -> Scores:
         """Every row of ``enrol`` against every row of ``test``, as arrays ``(T, N)``.
 
         Row by row and not as one matrix product: a row's score does not depend on who else
@@ -154,11 +154,11 @@ class CalibratedScorer(Scorer):
             )
         self.calibration: Calibration = bundle.manifest.calibration
 
-    def compare(self, enrol: Sides, test: Sides) -> CalibratedScores:
+    def compare(self, enrol: PreparedEmbeddings, test: PreparedEmbeddings) -> CalibratedScores:
         """As :meth:`Scorer.compare`, calibrated."""
         return self._calibrated(super().compare(enrol, test), enrol.speech_s, test.speech_s)
 
-    def table(self, enrol: Sides, test: Sides) -> CalibratedScores:
+    def table(self, enrol: PreparedEmbeddings, test: PreparedEmbeddings) -> CalibratedScores:
         """As :meth:`Scorer.table`, calibrated."""
         tested_s = test.speech_s[:, None]
         return self._calibrated(super().table(enrol, test), enrol.speech_s, tested_s)
@@ -167,8 +167,8 @@ class CalibratedScorer(Scorer):
         self, enrol: Float32, enrol_speech_s: float, test: Float32, test_speech_s: float
     ) -> TrialScore:
         """Score of one embedding ``(D,)`` against another, each with its net seconds."""
-        sides = self.sides(enrol[None], enrol_speech_s), self.sides(test[None], test_speech_s)
-        scores = self.compare(*sides)
+        enrolled = self.prepare(enrol[None], enrol_speech_s)
+        scores = self.compare(enrolled, self.prepare(test[None], test_speech_s))
         return TrialScore(float(scores.cosine[0]), float(scores.norm[0]), float(scores.llr[0]))
 
     def _calibrated(

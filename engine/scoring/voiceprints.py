@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.scoring.scorer import Scorer, Sides
+from engine.scoring.scorer import PreparedEmbeddings, Scorer
 
 Float32 = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ class Voiceprint:
         if not self.prototypes:
             raise ValueError("a voiceprint needs at least one prototype")
 
-    def sides(self, scorer: Scorer) -> Sides:
+    def prepare(self, scorer: Scorer) -> PreparedEmbeddings:
         """The prototypes ready to be compared. Raises ``ValueError`` for another model's size."""
         embeddings = np.stack([prototype.embedding for prototype in self.prototypes])
-        return scorer.sides(embeddings, np.array([p.speech_s for p in self.prototypes]))
+        return scorer.prepare(embeddings, np.array([p.speech_s for p in self.prototypes]))

@@ -23,7 +23,7 @@ from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob, VadResult
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice
 from engine.recordings import EnrolmentRefused, enrol_waveform
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
@@ -152,7 +152,7 @@ class EngineUnderTest:
         """An empty cache, for one conversation."""
         return AnswerCache(self.encoder, self.vad)
 
-    def enrol(self, waveform: Float32) -> tuple[Sides, float] | str:
+    def enrol(self, waveform: Float32) -> tuple[PreparedEmbeddings, float] | str:
         """A voiceprint and its net speech in seconds, or why the engine refused it.
 
         As `voxwatch enroll` does, but that 5 s of speech are enough instead of 10.
@@ -167,17 +167,17 @@ class EngineUnderTest:
             )
         except EnrolmentRefused as refused:
             return refused.code
-        return Voiceprint(CLAIMED, (made,)).sides(self.scorer), made.speech_s
+        return Voiceprint(CLAIMED, (made,)).prepare(self.scorer), made.speech_s
 
     def listen(
         self,
         answers: AnswerCache,
         waveform: Float32,
-        claim: Sides | None,
+        claim: PreparedEmbeddings | None,
         decisions: DecisionConfig | None = None,
     ) -> SessionRecord:
         """What a session says that is asked whether it is still ``claim``, or who speaks when."""
-        enrolled: Mapping[str, Sides] = {} if claim is None else {CLAIMED: claim}
+        enrolled: Mapping[str, PreparedEmbeddings] = {} if claim is None else {CLAIMED: claim}
         config = SessionConfig() if decisions is None else SessionConfig(decisions=decisions)
         session = Session(
             self.scorer, enrolled, decoder=_decoder(), config=config, claimed=claim is not None

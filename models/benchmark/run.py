@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from engine.format import SAMPLE_RATE_HZ
-from engine.scoring.scorer import Sides
+from engine.scoring.scorer import PreparedEmbeddings
 from engine.speech.offline import CLOSE_CUT, net_speech
 from models.benchmark.conversations import RenderedConversation, enrolment_sound, render
 from models.benchmark.engine import AnswerCache, EngineUnderTest, SessionRecord
@@ -44,7 +44,7 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class _EnrolledSpeaker:
     speech: Float32  # net speech at 16 kHz, as rivals get it
-    sides: Sides
+    prepared: PreparedEmbeddings
     speech_s: float  # net seconds behind the voiceprint
 
 
@@ -111,7 +111,7 @@ class Benchmark:
         sound, kind = conversation.waveform, plan.kind
         claimed = unclaimed = None
         if kind in CLAIMED:
-            claimed = self._engine.listen(answers, sound, enrolled.sides)
+            claimed = self._engine.listen(answers, sound, enrolled.prepared)
         if kind in UNCLAIMED:
             unclaimed = self._engine.listen(answers, sound, None)
         heard = claimed or unclaimed
@@ -123,12 +123,12 @@ class Benchmark:
             conversation.turns,
             claimed,
             unclaimed,
-            self._by_variants(answers, conversation, enrolled.sides),
+            self._by_variants(answers, conversation, enrolled.prepared),
             self._scored_by_rivals(conversation, enrolled.speech, heard),
         )
 
     def _by_variants(
-        self, answers: AnswerCache, conversation: RenderedConversation, claim: Sides
+        self, answers: AnswerCache, conversation: RenderedConversation, claim: PreparedEmbeddings
     ) -> dict[str, States]:
         sound, kind = conversation.waveform, conversation.plan.kind
         return {

@@ -140,14 +140,16 @@ def traces(
         parts: list[ChangeScores] = []
         after_s: list[float] = []
         matched: list[bool] = []
-        for seen, (speech_s, sides) in zip(stream.seen, runs(scorer, stream), strict=True):
-            leading = LeadingSpeaker(single_llr(scorer, stream.talk.enrolled, seen.sides), True)
+        for seen, (speech_s, prepared) in zip(stream.seen, runs(scorer, stream), strict=True):
+            leading = LeadingSpeaker(single_llr(scorer, stream.talk.enrolled, seen.prepared), True)
             measured = detector.measure(seen, leading)
-            detector.add(seen, sides, speech_s * SAMPLE_RATE_HZ)
+            detector.add(seen, prepared, speech_s * SAMPLE_RATE_HZ)
             if measured is not None:
                 parts.append(measured)
                 after_s.append((seen.place.position - stream.taken) / SAMPLE_RATE_HZ)
-                matched.append(slope * single_llr(scorer, stream.talk.enrolled, sides) + offset > 0)
+                matched.append(
+                    slope * single_llr(scorer, stream.talk.enrolled, prepared) + offset > 0
+                )
         trace = Trace(stream.talk.source, tuple(parts), np.array(after_s), np.array(matched))
         found.append(trace)
     return found

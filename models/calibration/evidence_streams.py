@@ -18,7 +18,7 @@ from tqdm import tqdm
 from engine.decisions.change_detector import EmbeddedWindow
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.encoder import Encoder, embed_speech
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.speech.windows import WindowConfig, Windows
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
@@ -45,7 +45,7 @@ class Talk:
     split: int
     source: str
     language: str
-    enrolled: Sides
+    enrolled: PreparedEmbeddings
     speech: Float32
     pitch_hz: float
 
@@ -82,11 +82,15 @@ def talks(
             enrol = np.concatenate([corpus.waveform(u) for u in order[:count]])
             enrol = enrol[: round(ENROL_S * SAMPLE_RATE_HZ)]
             speech = np.concatenate([corpus.waveform(u) for u in order[count:]])
-            sides = scorer.sides(embed_speech(encoder, enrol)[None], len(enrol) / SAMPLE_RATE_HZ)
+            prepared = scorer.prepare(
+                embed_speech(encoder, enrol)[None], len(enrol) / SAMPLE_RATE_HZ
+            )
             speech = speech[: round(STREAM_S * SAMPLE_RATE_HZ)]
             first = own[0]
             pitch_hz = median_f0(speech[: round(PITCH_S * SAMPLE_RATE_HZ)]) or UNVOICED_HZ
-            found.append(Talk(number, split, first.source, first.language, sides, speech, pitch_hz))
+            found.append(
+                Talk(number, split, first.source, first.language, prepared, speech, pitch_hz)
+            )
     return found
 
 
@@ -128,8 +132,8 @@ def _windows(
         embeddings.extend(encoder.embed(np.stack([window.samples for window in some])))
     for window, embedding in zip(windows, embeddings, strict=True):
         samples = len(window.samples)
-        sides = scorer.sides(embedding[None], samples / SAMPLE_RATE_HZ)
-        yield EmbeddedWindow(window.place, sides)
+        prepared = scorer.prepare(embedding[None], samples / SAMPLE_RATE_HZ)
+        yield EmbeddedWindow(window.place, prepared)
 
 
 def rivals(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:

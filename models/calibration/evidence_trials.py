@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.decisions.evidence import Evidence
 from engine.format import SAMPLE_RATE_HZ
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from models.calibration.evidence_streams import TakeoverStream, Talk, rivals
 
 MOST_RIVALS = 12  # other speakers whom a stream is compared with
@@ -34,13 +34,15 @@ class EvidenceTrial:
     llr: Float64
 
 
-def runs(scorer: CalibratedScorer, stream: TakeoverStream) -> list[tuple[float, Sides]]:
+def runs(
+    scorer: CalibratedScorer, stream: TakeoverStream
+) -> list[tuple[float, PreparedEmbeddings]]:
     """The run after each window of the whole stream, as if nobody took over."""
     run, found = Evidence(stream.seen[0].place.speech_start), []
     for seen in stream.seen:
         embedding = run.add(seen.embedding, seen.place.position, seen.place.length)
         speech_s = run.samples / SAMPLE_RATE_HZ
-        found.append((speech_s, scorer.sides(embedding[None], speech_s)))
+        found.append((speech_s, scorer.prepare(embedding[None], speech_s)))
     return found
 
 
@@ -55,7 +57,7 @@ def evidence_trials(
         others = rivals(stream.talk, talks)
         chosen = rng.permutation(len(others))[:MOST_RIVALS]
         for talk in (stream.talk, *(others[i] for i in chosen)):
-            llr = np.array([single_llr(scorer, talk.enrolled, sides) for _, sides in own])
+            llr = np.array([single_llr(scorer, talk.enrolled, prepared) for _, prepared in own])
             degraded, target = stream.talk.split > 0, talk is stream.talk
             found.append(
                 EvidenceTrial(stream.talk.speaker, talk.source, degraded, target, speech_s, llr)
@@ -63,7 +65,9 @@ def evidence_trials(
     return found
 
 
-def single_llr(scorer: CalibratedScorer, enrolled: Sides, test: Sides) -> float:
-    """The log-likelihood ratio of one pair of sides."""
+def single_llr(
+    scorer: CalibratedScorer, enrolled: PreparedEmbeddings, test: PreparedEmbeddings
+) -> float:
+    """The log-likelihood ratio of one pair, enrolled and tested."""
     llr = scorer.compare(enrolled, test).llr
     return float(llr[0])

@@ -44,7 +44,7 @@ class BundleSystem:
         self, enrol: Float32, enrol_s: Float64, test: Float32, test_s: Float64, pairs: Ints
     ) -> Scores:
         """Scores of ``pairs`` ``(P, 2)`` of rows; each row meets the cohort once."""
-        left, right = self.scorer.sides(enrol, enrol_s), self.scorer.sides(test, test_s)
+        left, right = self.scorer.prepare(enrol, enrol_s), self.scorer.prepare(test, test_s)
         return self.scorer.compare(left.take(pairs[:, 0]), right.take(pairs[:, 1]))
 
     def described(self) -> dict[str, Any]:

@@ -197,8 +197,8 @@ class Verifier:
         up to 1.2 % of the evaluation's clean pairs by one speaker lie below that, and 56 to 73 %
         of those by two (one side 1 s or more, 197 speakers never seen; report/evaluation).
         """
-        sides = Voiceprint("", tuple(made)).sides(self._scorer)
-        llr = self._scorer.table(sides, sides).llr
+        prepared = Voiceprint("", tuple(made)).prepare(self._scorer)
+        llr = self._scorer.table(prepared, prepared).llr
         alike = posterior(llr, 0.5) > Rule().false_reject
         group = alike[0]
         for _ in enroll:

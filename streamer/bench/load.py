@@ -15,7 +15,7 @@ from engine.events import Lag, Score
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.backend import Backend
 from engine.model.bundle import Bundle
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.serving.engine import Engine, EngineConfig, Stream
 from engine.session import Session
 from engine.speech.vad import SileroVad
@@ -79,8 +79,8 @@ class EngineBench:
         self._seconds = seconds
         self._speech = loops(speech, VOICES, LOOP_S)
         self._scorer = CalibratedScorer(bundle)
-        self._claims: dict[str, Sides] = {
-            "someone": self._scorer.sides(backend.embed(spoken(6.0, seed=77)[None]), 6.0)
+        self._claims: dict[str, PreparedEmbeddings] = {
+            "someone": self._scorer.prepare(backend.embed(spoken(6.0, seed=77)[None]), 6.0)
         }
 
     async def trial(self, streams: int, *, batching: bool, silent: bool = False) -> EngineTrial:

@@ -27,7 +27,7 @@ from streamer.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from engine.scoring.scorer import Sides
+    from engine.scoring.scorer import PreparedEmbeddings
     from streamer.config import Config
     from streamer.local.replay import Replay
     from streamer.sources.microphone import Microphone
@@ -97,8 +97,8 @@ async def _listen(
     config: Config,
     models: Replay,
     microphone: Microphone,
-    claimed: dict[str, Sides],
-    enrolled: dict[str, Sides],
+    claimed: dict[str, PreparedEmbeddings],
+    enrolled: dict[str, PreparedEmbeddings],
     as_json: bool,
 ) -> None:
     from engine.audio.pcm import PcmDecoder

@@ -21,7 +21,7 @@ from engine.model.backend import OnnxBackend
 from engine.model.bundle import load_bundle
 from engine.model.providers import ProviderChoice
 from engine.recordings import enrol_recording
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
 from engine.session import Session, SessionConfig
@@ -46,7 +46,9 @@ def parse_enrolment(text: str) -> Enrolment:
     return Enrolment(name, Path(path))
 
 
-def chosen(enrolled: Mapping[str, Sides], claim: str | Sequence[str]) -> dict[str, Sides]:
+def chosen(
+    enrolled: Mapping[str, PreparedEmbeddings], claim: str | Sequence[str]
+) -> dict[str, PreparedEmbeddings]:
     """Those of ``enrolled`` who are claimed, by one name or several; nobody: there is no claim.
 
     Raises :class:`VoxwatchError` for somebody who is not enrolled.
@@ -69,7 +71,7 @@ class Replay:
         self.scorer = CalibratedScorer(self.bundle)
         self.vad = SileroVad()
 
-    def enrol(self, enrolments: Sequence[Enrolment]) -> dict[str, Sides]:
+    def enrol(self, enrolments: Sequence[Enrolment]) -> dict[str, PreparedEmbeddings]:
         """Voiceprints by name; a speaker's recordings stay separate prototypes.
 
         Raises :class:`AudioError` for a recording that is unreadable or refused as
@@ -82,12 +84,12 @@ class Replay:
                 path, self.scorer, self._answer, config=SHORT_ENROLMENT, kept=kept
             )
             voices[name] = Voiceprint(name, (*(kept.prototypes if kept else ()), prototype))
-        return {name: voice.sides(self.scorer) for name, voice in voices.items()}
+        return {name: voice.prepare(self.scorer) for name, voice in voices.items()}
 
     def events(
         self,
         path: Path,
-        enrolled: dict[str, Sides],
+        enrolled: dict[str, PreparedEmbeddings],
         claim: str | Sequence[str] = (),
         *,
         channel: int | None = None,

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from engine.scoring.scorer import Sides
+from engine.scoring.scorer import PreparedEmbeddings
 from streamer.config import Config
 from streamer.local.replay import Enrolment, Replay
 from streamer.store.keys import load_key
@@ -21,7 +21,7 @@ def names_of(claim: str | None) -> list[str]:
 
 def voices(
     replay: Replay, config: Config, files: Sequence[Enrolment], names: Sequence[str]
-) -> dict[str, Sides]:
+) -> dict[str, PreparedEmbeddings]:
     """Voices by name, from ``files`` and from the store: of ``names``, or where there are none
     of everybody enrolled with this model.
 
@@ -34,5 +34,5 @@ def voices(
         key = load_key(config.data_dir, env=os.environ)
         with Store.open(config.store_path, key) as store:
             found = store.voiceprints(model, time.time(), lacking)
-        known = {name: found[name].sides(replay.scorer) for name in found} | known
+        known = {name: found[name].prepare(replay.scorer) for name in found} | known
     return known

@@ -24,9 +24,9 @@ from engine.speech.vad import SileroVad
 from streamer.addresses import is_loopback
 from streamer.config import Config, Limits
 from streamer.server.auth import Auth
-from streamer.server.enrolled import EnrolledVoices
 from streamer.server.hub import Hub
 from streamer.server.quota import Quota
+from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.store.keys import load_key
 from streamer.store.store import Store
 from streamer.wire import messages
@@ -60,7 +60,7 @@ class Context:
     scorer: CalibratedScorer
     engine: Engine
     store: Store
-    enrolled: EnrolledVoices
+    enrolled: VoiceprintCache
     auth: Auth
     hub: Hub
     quota: Quota
@@ -114,7 +114,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
         scorer=scorer,
         engine=engine,
         store=store,
-        enrolled=EnrolledVoices(store, scorer, model.sha256),
+        enrolled=VoiceprintCache(store, scorer, model.sha256),
         auth=Auth(config.tokens, open_loopback=is_loopback(config.host)),
         hub=Hub(),
         quota=Quota(config.limits.audio_s_per_client_hour),

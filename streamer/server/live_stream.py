@@ -16,13 +16,13 @@ from dataclasses import replace
 from engine import events
 from engine.audio.pcm import PcmDecoder
 from engine.errors import VoxwatchError
-from engine.scoring.scorer import Sides
+from engine.scoring.scorer import PreparedEmbeddings
 from engine.session import Session, SessionConfig
 from streamer.server.context import Context, bounds_of
-from streamer.server.enrolled import alike
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.outbox import Message, Outbox
+from streamer.server.voiceprint_cache import alike
 from streamer.session_config import session_config
 from streamer.wire import messages
 from streamer.wire.errors import WireError
@@ -45,7 +45,7 @@ class LiveStream:
         context: Context,
         start: StartStream,
         asked: tuple[str, ...],
-        enrolled: Mapping[str, Sides],
+        enrolled: Mapping[str, PreparedEmbeddings],
     ) -> None:
         config = context.config
         self.context = context
@@ -67,7 +67,10 @@ class LiveStream:
         self._settling = asyncio.Lock()  # one change of claim at a time
 
     def _session(
-        self, start: StartStream, enrolled: Mapping[str, Sides], settings: SessionConfig
+        self,
+        start: StartStream,
+        enrolled: Mapping[str, PreparedEmbeddings],
+        settings: SessionConfig,
     ) -> Session:
         decoder = PcmDecoder(
             start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
@@ -175,7 +178,7 @@ class LiveStream:
             self.session.configure(self.decisions)
             self._tell_configured()
 
-    async def renew(self, everybody: Mapping[str, Sides]) -> None:
+    async def renew(self, everybody: Mapping[str, PreparedEmbeddings]) -> None:
         """The store has changed: ``everybody`` are those enrolled now."""
         async with self._settling:
             wanted = [n for n in self.asked if n in self.names] if self.asked else everybody
@@ -188,7 +191,7 @@ class LiveStream:
                 self.tell(self._claim_ended())
             self._tell_configured()
 
-    def _claim(self, asked: tuple[str, ...], enrolled: Mapping[str, Sides]) -> None:
+    def _claim(self, asked: tuple[str, ...], enrolled: Mapping[str, PreparedEmbeddings]) -> None:
         self.asked, self._enrolled = asked, dict(enrolled)
         self.session.claim(enrolled, bool(asked))
 

@@ -33,7 +33,7 @@ from engine.events import (
 from engine.format import SAMPLE_RATE_HZ, Encoding
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.session import (
     EmbedJob,
     EmbedResult,
@@ -68,8 +68,8 @@ def voice(level: float) -> np.ndarray:
     return embedding
 
 
-def enrolled(*names: str) -> dict[str, Sides]:
-    return {name: SCORER.sides(voice(VOICES[name]), 10.0) for name in names}
+def enrolled(*names: str) -> dict[str, PreparedEmbeddings]:
+    return {name: SCORER.prepare(voice(VOICES[name]), 10.0) for name in names}
 
 
 def answer(job: Job) -> Result:
@@ -270,7 +270,7 @@ def test_every_claimed_speaker_has_a_score_and_identification_only_the_best() ->
 
 def test_of_several_prototypes_the_nearest_speaks() -> None:
     both = np.concatenate([voice(VOICES["berta"]), voice(VOICES["anna"])])
-    claims = {"anna": SCORER.sides(both, 10.0), "berta": SCORER.sides(voice(0.5), 10.0)}
+    claims = {"anna": SCORER.prepare(both, 10.0), "berta": SCORER.prepare(voice(0.5), 10.0)}
     scores = of(Score, run(Session(SCORER, claims), [pcm((0.2, 2.0))]))
     assert {s.speaker: s.cosine for s in scores} == {"anna": 1.0, "berta": 0.0}
 

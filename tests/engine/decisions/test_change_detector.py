@@ -43,9 +43,9 @@ CONFIG = DecisionConfig()
 
 def window(voice: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
     position, samples = round(position_s * S), round(window_s * S)
-    sides = SCORER.sides(np.asarray(voice, np.float32)[None], window_s)
+    prepared = SCORER.prepare(np.asarray(voice, np.float32)[None], window_s)
     return EmbeddedWindow(
-        WindowPlace(position - samples, position, position, samples, ((0, 0),)), sides
+        WindowPlace(position - samples, position, position, samples, ((0, 0),)), prepared
     )
 
 
@@ -70,7 +70,7 @@ def watched(
         change = detector.check(embedded, leading, config)
         if change is not None:
             return change, float(position_s)
-        detector.add(embedded, SCORER.sides(ANNA[None], position_s), position_s * S)
+        detector.add(embedded, SCORER.prepare(ANNA[None], position_s), position_s * S)
     return None
 
 
@@ -108,7 +108,7 @@ def test_a_window_is_compared_with_speech_it_shares_none_of() -> None:
         embedded = window(ANNA, position_s, min(position_s, 3.0))
         assert detector.measure(embedded, None) is None  # nobody has spoken for a second before it
         run = ANNA if position_s <= 1.0 else BERT
-        detector.add(embedded, SCORER.sides(run[None], position_s), position_s * S)
+        detector.add(embedded, SCORER.prepare(run[None], position_s), position_s * S)
     scores = detector.measure(window(ANNA, 4.0), None)
     assert scores is not None
     assert scores.voice == pytest.approx(5.0)  # against the first second and not what came later
@@ -126,7 +126,7 @@ def test_only_a_matched_speaker_is_watched_for_the_takeover() -> None:
         for position_s in (3.0, 6.0, 9.0, 12.0):
             embedded = window(ANNA, position_s)
             changes.append(detector.check(embedded, LeadingSpeaker(-1.0, matched), CONFIG))
-            detector.add(embedded, SCORER.sides(ANNA[None], position_s), position_s * S)
+            detector.add(embedded, SCORER.prepare(ANNA[None], position_s), position_s * S)
         assert any(change is not None for change in changes) is matched
 
 

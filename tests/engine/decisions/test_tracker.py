@@ -13,8 +13,8 @@ from engine.decisions.tracker import Tracker, TrackerSettings
 from engine.events import AnyEvent, Change, Decision, Score
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration, Manifest, Normalisation
-from engine.scoring.identify import StackedVoiceprints
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.identify import EnrolledVoiceprints
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.speech.windows import WindowPlace
 
 SIZE = 16
@@ -39,20 +39,20 @@ def units(seed: int, count: int) -> np.ndarray:
 SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), units(9, 40)))
 VOICES = units(1, 6)
 ENROLLED = {
-    name: SCORER.sides(VOICES[rows], np.linspace(10, 20, len(rows)))
+    name: SCORER.prepare(VOICES[rows], np.linspace(10, 20, len(rows)))
     for name, rows in {"carla": [0], "anna": [1, 2, 3], "berta": [4, 5]}.items()
 }
 
 
-def settings(voiceprints: dict[str, Sides], *, claimed: bool) -> TrackerSettings:
-    return TrackerSettings(StackedVoiceprints(voiceprints), claimed, DecisionConfig())
+def settings(voiceprints: dict[str, PreparedEmbeddings], *, claimed: bool) -> TrackerSettings:
+    return TrackerSettings(EnrolledVoiceprints(voiceprints), claimed, DecisionConfig())
 
 
 def seen(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
     position, samples = round(position_s * 16_000), round(window_s * 16_000)
-    sides = SCORER.sides(embedding[None], window_s)
+    prepared = SCORER.prepare(embedding[None], window_s)
     start = position - samples
-    return EmbeddedWindow(WindowPlace(start, position, position, samples, ((0, 0),)), sides)
+    return EmbeddedWindow(WindowPlace(start, position, position, samples, ((0, 0),)), prepared)
 
 
 def scores(window: EmbeddedWindow, asked: TrackerSettings) -> list[Score]:
@@ -70,7 +70,7 @@ def test_speakers_are_scored_together_as_each_alone(row: int) -> None:
         (alone,) = scores(window, settings({score.speaker: ENROLLED[score.speaker]}, claimed=True))
         assert score.llr == pytest.approx(alone.llr, abs=1e-6)
         assert score.norm == pytest.approx(alone.norm, abs=1e-6)
-        nearest = (ENROLLED[score.speaker].embeddings @ window.sides.embeddings[0]).max()
+        nearest = (ENROLLED[score.speaker].embeddings @ window.prepared.embeddings[0]).max()
         assert score.cosine == pytest.approx(nearest, abs=1e-6)
     (best,) = scores(window, settings(ENROLLED, claimed=False))
     ranked = sorted(together, key=lambda s: -s.llr)
@@ -146,20 +146,20 @@ def talk(
         heard = np.zeros(SIZE, np.float32)
         for (speaker, _), a, b in zip(turns, edges, edges[1:], strict=False):
             heard += AXES[speaker] * max(0.0, min(b, end_s) - max(a, end_s - window_s))
-        sides = PLAIN.sides(heard[None] / np.linalg.norm(heard), window_s)
+        prepared = PLAIN.prepare(heard[None] / np.linalg.norm(heard), window_s)
         position, samples = round(end_s * 16_000), round(window_s * 16_000)
         start = round(start_s * 16_000)
         runs = ((0, start),)
         place = start + position - samples, start + position, position, samples
-        found.append(EmbeddedWindow(WindowPlace(*place, runs), sides))
+        found.append(EmbeddedWindow(WindowPlace(*place, runs), prepared))
     return found
 
 
 def plain_settings(
     *names: str, claimed: bool = True, decisions: DecisionConfig | None = None
 ) -> TrackerSettings:
-    prints = {name: PLAIN.sides(AXES[[i]], 10.0) for i, name in enumerate(("anna", "bert"))}
-    voices = StackedVoiceprints({name: prints[name] for name in names})
+    prints = {name: PLAIN.prepare(AXES[[i]], 10.0) for i, name in enumerate(("anna", "bert"))}
+    voices = EnrolledVoiceprints({name: prints[name] for name in names})
     return TrackerSettings(voices, claimed, decisions or DecisionConfig())
 
 
@@ -199,12 +199,12 @@ def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
 
 
 def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> None:
-    both = {name: PLAIN.sides(AXES[:1], 10.0) for name in ("anna", "bert")}
+    both = {name: PLAIN.prepare(AXES[:1], 10.0) for name in ("anna", "bert")}
     last = decisions(
         told(
             Tracker(PLAIN, 0.5),
             talk((0, 6.0)),
-            TrackerSettings(StackedVoiceprints(both), False, ASKED),
+            TrackerSettings(EnrolledVoiceprints(both), False, ASKED),
         )
     )[-1]
     assert last.state == "uncertain"
@@ -214,7 +214,7 @@ def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> No
         told(
             Tracker(PLAIN, 0.5),
             talk((0, 6.0)),
-            TrackerSettings(StackedVoiceprints(alone), False, ASKED),
+            TrackerSettings(EnrolledVoiceprints(alone), False, ASKED),
         )
     )
     assert sure[-1].state == "match"
@@ -225,8 +225,8 @@ def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
     one_off = talk((0, 9.0))
     strange = (AXES[0] + AXES[1]) / np.float32(np.sqrt(2))  # one window sounds of two
     last = one_off[-1]
-    sides = PLAIN.sides(strange[None], 3.0)
-    one_off[-1] = EmbeddedWindow(last.place, sides)
+    prepared = PLAIN.prepare(strange[None], 3.0)
+    one_off[-1] = EmbeddedWindow(last.place, prepared)
     score = [e for e in told(Tracker(PLAIN, 0.5), one_off, plain_settings("anna")) if e.t == 9.0][
         -1
     ]
@@ -241,7 +241,7 @@ def test_a_match_holds_while_its_evidence_wavers_between_the_bounds() -> None:
     told(tracker, talk((0, 5.0)), plain_settings("anna"))
     doubtful = (0.75 * AXES[0] + np.float32(np.sqrt(1 - 0.75**2)) * AXES[5]).astype(np.float32)
     windows = [
-        EmbeddedWindow(w.place, PLAIN.sides(doubtful[None], 3.0)) for w in talk((0, 40.0))[9:]
+        EmbeddedWindow(w.place, PLAIN.prepare(doubtful[None], 3.0)) for w in talk((0, 40.0))[9:]
     ]
     events = told(tracker, windows, plain_settings("anna"))
     last = [e for e in events if isinstance(e, Score)][-1]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine.scoring.identify import StackedVoiceprints, rank
-from engine.scoring.scorer import Sides
+from engine.scoring.identify import EnrolledVoiceprints, rank
+from engine.scoring.scorer import PreparedEmbeddings
 
 
 def test_for_one_voice_the_evidence_is_its_own() -> None:
@@ -50,10 +50,10 @@ def test_the_evidence_is_the_log_odds_of_the_best_against_the_rest(llr: np.ndarr
 
 
 def test_prototypes_of_a_speaker_are_one() -> None:
-    def side(rows: int) -> Sides:
-        return Sides(np.eye(4, dtype=np.float32)[:rows], np.ones(rows), None)
+    def side(rows: int) -> PreparedEmbeddings:
+        return PreparedEmbeddings(np.eye(4, dtype=np.float32)[:rows], np.ones(rows), None)
 
-    voices = StackedVoiceprints({"bert": side(1), "anna": side(3)})
+    voices = EnrolledVoiceprints({"bert": side(1), "anna": side(3)})
     assert voices.names == ("anna", "bert")
     llr = np.array([[1.0, 5.0, 2.0, 3.0], [0.0, -1.0, -2.0, -3.0]])
     np.testing.assert_array_equal(voices.by_speaker(llr), [[5.0, 3.0], [0.0, -3.0]])

@@ -58,7 +58,7 @@ def test_equal_parts_are_one_voice() -> None:
 
 def test_the_nearest_of_several_counts_and_speech_stands_behind_it() -> None:
     one, other = parts([0, 1], 2, spread=0.0)
-    both = SCORER.sides(np.stack([one, other]), np.array([20.0, 20.0]))
+    both = SCORER.prepare(np.stack([one, other]), np.array([20.0, 20.0]))
     assert nearest_llr(SCORER, both, other, 20.0) == pytest.approx(5.0, abs=1e-4)
     first = both.take([0])
     assert nearest_llr(SCORER, first, other, 20.0) == pytest.approx(-5.0, abs=1e-4)

@@ -95,7 +95,7 @@ def test_one_score_is_a_row_of_many() -> None:
     scorer = CalibratedScorer(bundle(unit_rows(9, seed=1), CALIBRATION))
     enrol, test = unit_rows(5, seed=2), unit_rows(5, seed=3)
     seconds = np.linspace(1, 9, 5)
-    many = scorer.compare(scorer.sides(enrol, 4.0), scorer.sides(test, seconds))
+    many = scorer.compare(scorer.prepare(enrol, 4.0), scorer.prepare(test, seconds))
     one = scorer.score(enrol[3], 4.0, test[3], seconds[3])
     assert (many.cosine[3], many.norm[3], many.llr[3]) == pytest.approx(
         (one.cosine, one.norm, one.llr)
@@ -106,12 +106,12 @@ def test_one_score_is_a_row_of_many() -> None:
 def test_prepared_sides_give_the_same_scores() -> None:
     scorer = CalibratedScorer(bundle(unit_rows(9, seed=1), CALIBRATION))
     voices, seconds = unit_rows(4, seed=2), np.array([1.0, 2.0, 3.0, 4.0])
-    sides = scorer.sides(voices, seconds)
+    prepared = scorer.prepare(voices, seconds)
     pairs = np.array([[0, 1], [2, 2], [3, 0], [0, 1]])
-    found = scorer.compare(sides.take(pairs[:, 0]), sides.take(pairs[:, 1]))
+    found = scorer.compare(prepared.take(pairs[:, 0]), prepared.take(pairs[:, 1]))
     left, right = pairs.T
     expected = scorer.compare(
-        scorer.sides(voices[left], seconds[left]), scorer.sides(voices[right], seconds[right])
+        scorer.prepare(voices[left], seconds[left]), scorer.prepare(voices[right], seconds[right])
     )
     np.testing.assert_allclose(found.norm, expected.norm)
     np.testing.assert_allclose(found.llr, expected.llr)
@@ -119,8 +119,8 @@ def test_prepared_sides_give_the_same_scores() -> None:
 
 def test_one_voice_meets_many() -> None:
     scorer = CalibratedScorer(bundle(unit_rows(9, seed=1), CALIBRATION))
-    enrolled = scorer.sides(unit_rows(1, seed=2), 5.0)
-    heard = scorer.sides(unit_rows(3, seed=3), 2.0)
+    enrolled = scorer.prepare(unit_rows(1, seed=2), 5.0)
+    heard = scorer.prepare(unit_rows(3, seed=3), 2.0)
     scores = scorer.compare(enrolled, heard)
     assert scores.norm.shape == (3,)
     assert scores.llr.shape == (3,)
@@ -128,7 +128,7 @@ def test_one_voice_meets_many() -> None:
 
 def test_without_cohort_and_calibration_there_is_only_the_cosine() -> None:
     scorer = Scorer(bundle())
-    both = scorer.sides(unit_rows(2), 1.0)
+    both = scorer.prepare(unit_rows(2), 1.0)
     for scores in (scorer.compare(both, both), scorer.table(both, both)):
         np.testing.assert_array_equal(scores.norm, scores.cosine)
         assert not isinstance(scores, CalibratedScores)
@@ -139,9 +139,9 @@ def test_without_cohort_and_calibration_there_is_only_the_cosine() -> None:
 def test_wrong_shapes_and_no_speech_are_errors() -> None:
     scorer = Scorer(bundle())
     with pytest.raises(ValueError, match=r"\(N, 16\)"):
-        scorer.sides(np.zeros((2, 5), np.float32), 1.0)
+        scorer.prepare(np.zeros((2, 5), np.float32), 1.0)
     with pytest.raises(ValueError, match="longer than nothing"):
-        scorer.sides(unit_rows(2), [1.0, 0.0])
+        scorer.prepare(unit_rows(2), [1.0, 0.0])
 
 
 seconds = st.floats(0.5, 60)
@@ -196,8 +196,8 @@ def test_a_prior_is_a_probability_in_between(prior: float) -> None:
 @pytest.mark.parametrize("normalised", [False, True])
 def test_a_table_is_every_row_against_every_other(normalised: bool) -> None:
     scorer = CalibratedScorer(bundle(unit_rows(30, seed=8) if normalised else None, CALIBRATION))
-    enrol = scorer.sides(unit_rows(9, seed=1), np.linspace(3, 30, 9))
-    test = scorer.sides(unit_rows(2, seed=2), [1.5, 3.0])
+    enrol = scorer.prepare(unit_rows(9, seed=1), np.linspace(3, 30, 9))
+    test = scorer.prepare(unit_rows(2, seed=2), [1.5, 3.0])
     table = scorer.table(enrol, test)
     assert table.llr.shape == (2, 9)
     for t in range(2):

@@ -18,14 +18,16 @@ def unit(seed: int, size: int) -> np.ndarray:
 def test_sides_keep_prototypes_apart(spectral_bundle: Bundle) -> None:
     size = spectral_bundle.manifest.embedding_size
     prototypes = (Prototype(unit(1, size), 20.0), Prototype(unit(2, size), 12.5))
-    sides = Voiceprint("anna", prototypes).sides(CalibratedScorer(spectral_bundle))
-    np.testing.assert_array_equal(sides.embeddings, [p.embedding for p in prototypes])
-    assert sides.speech_s.tolist() == [20.0, 12.5]
+    prepared = Voiceprint("anna", prototypes).prepare(CalibratedScorer(spectral_bundle))
+    np.testing.assert_array_equal(prepared.embeddings, [p.embedding for p in prototypes])
+    assert prepared.speech_s.tolist() == [20.0, 12.5]
 
 
 def test_another_models_voiceprint_does_not_fit(spectral_bundle: Bundle) -> None:
     with pytest.raises(ValueError, match="embeddings must be"):
-        Voiceprint("anna", (Prototype(unit(1, 5), 20.0),)).sides(CalibratedScorer(spectral_bundle))
+        Voiceprint("anna", (Prototype(unit(1, 5), 20.0),)).prepare(
+            CalibratedScorer(spectral_bundle)
+        )
 
 
 def test_a_voiceprint_of_nothing_is_refused() -> None:

@@ -25,7 +25,7 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, Job, JobFailure, Result
 from engine.model.backend import BATCH_TOLERANCE, Backend, OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.serving.engine import Engine, EngineConfig, Stream
 from engine.serving.stream import PIECE_BYTES
 from engine.session import Session
@@ -524,9 +524,9 @@ def conversations(voice: Callable[..., Float32], count: int, seconds: float) -> 
 
 def claims(
     scorer: CalibratedScorer, backend: Backend, voice: Callable[..., Float32]
-) -> dict[str, Sides]:
+) -> dict[str, PreparedEmbeddings]:
     speech = {name: voice(name, 6.0, seed=99) for name in ("anna", "bert")}
-    return {n: scorer.sides(backend.embed(s[None]), 6.0) for n, s in speech.items()}
+    return {n: scorer.prepare(backend.embed(s[None]), 6.0) for n, s in speech.items()}
 
 
 async def alone_and_together(

@@ -183,9 +183,9 @@ def test_an_enrolment_takes_20_s_of_speech_and_does_with_5(
     for seconds, speech_s in ((7, 5.0), (22, 20.0)):
         made = engine.enrol(voice("anna", seconds))
         assert not isinstance(made, str)
-        sides, enrolled_s = made
+        prepared, enrolled_s = made
         assert enrolled_s == speech_s
-        assert sides.embeddings.shape[0] == 1
+        assert prepared.embeddings.shape[0] == 1
 
 
 @pytest.mark.parametrize(("code", "seconds"), [("silent", 0), ("too-short", 4)])

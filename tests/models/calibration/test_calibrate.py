@@ -150,9 +150,9 @@ def test_an_output_that_cannot_be_is_said_before_the_work(
 def test_its_ratios_tell_unseen_speakers_apart(corpus: Corpus, calibrated: Bundle) -> None:
     scorer, encoder = CalibratedScorer(calibrated), Encoder(calibrated, "cpu")
     unseen = [corpus.by_speaker[f"s{i:02}"] for i in range(len(NAMES), SPEAKERS)]
-    sides = [[embed_speech(encoder, corpus.waveform(u)) for u in own[:2]] for own in unseen]
-    same = [scorer.score(a, 2.0, b, 2.0).llr for a, b in sides]
-    other = [scorer.score(x[0], 2.0, y[1], 2.0).llr for x, y in pairwise(sides)]
+    speakers = [[embed_speech(encoder, corpus.waveform(u)) for u in own[:2]] for own in unseen]
+    same = [scorer.score(a, 2.0, b, 2.0).llr for a, b in speakers]
+    other = [scorer.score(x[0], 2.0, y[1], 2.0).llr for x, y in pairwise(speakers)]
     assert np.median(np.array(same, float)) > 0 > np.median(np.array(other, float))
 
 

@@ -70,7 +70,7 @@ def encoder(spectral_bundle: Bundle) -> Ends:
 @pytest.fixture
 def talk(scorer: CalibratedScorer) -> Talk:
     """Six seconds of noise of speaker 0, degraded: what is made of it can be listened to."""
-    enrolled = scorer.sides(np.ones((1, 24), np.float32), 20.0)
+    enrolled = scorer.prepare(np.ones((1, 24), np.float32), 20.0)
     return Talk(0, 1, "red", "en", enrolled, noise(0, 6.0), 100.0)
 
 
@@ -200,7 +200,7 @@ def test_every_window_is_embedded_where_it_lies(
         np.testing.assert_array_equal(
             seen.embedding[:2], sound[[seen.place.start, seen.place.end - 1]]
         )
-        assert seen.sides.speech_s.tolist() == [seen.place.length / RATE]
+        assert seen.prepared.speech_s.tolist() == [seen.place.length / RATE]
 
 
 def test_windows_of_one_length_share_a_batch_of_some_size(

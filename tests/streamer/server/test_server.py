@@ -34,8 +34,8 @@ from streamer.client.connection import ConnectionFailed
 from streamer.client.control import control
 from streamer.config import Config
 from streamer.server.auth import Token
-from streamer.server.enrolled import EnrolledVoices
 from streamer.server.server import Server
+from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.wire import parsing
 from streamer.wire.errors import WireError
 
@@ -509,13 +509,13 @@ async def test_thirty_files_at_once_lose_no_window(
 async def test_a_stream_that_could_not_be_opened_takes_no_place(
     server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def changing(enrolled: EnrolledVoices, names: tuple[str, ...]) -> dict[str, Any]:
+    async def changing(enrolled: VoiceprintCache, names: tuple[str, ...]) -> dict[str, Any]:
         if not names:
             raise WireError("store-failed", "the store cannot be read just now")
         enrolled.generation += 1
         return {}
 
-    monkeypatch.setattr(EnrolledVoices, "find", changing)
+    monkeypatch.setattr(VoiceprintCache, "find", changing)
     async with dial(server, claim="anna") as client:
         assert await client.rest() == 1011
         assert client.seen[-1]["code"] == "store-failed"

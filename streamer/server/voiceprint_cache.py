@@ -1,4 +1,4 @@
-"""The enrolled voices as the scorer wants them, kept until the store changes."""
+"""The store's voiceprints, prepared for the scorer and kept until the store changes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from engine.scoring.scorer import CalibratedScorer, Sides
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from streamer.store.store import BadName, OtherModel, Store, StoreError, UnknownSpeaker, clean_name
 from streamer.wire.errors import WireError
 
 
-class EnrolledVoices:
-    """Voiceprints of one model. All but :meth:`find` touch the disk: for a thread, not the loop."""
+class VoiceprintCache:
+    """The voiceprints of one model. All methods but :meth:`find` read the disk, so they are called
+    in a thread and not on the event loop."""
 
     def __init__(self, store: Store, scorer: CalibratedScorer, model_sha256: str) -> None:
         self._store, self._scorer, self._model = store, scorer, model_sha256
         self._lock = threading.Lock()
         self._version: int | None = None
         self.generation = 0  # grows whenever the store was read again
-        self._voices: dict[str, Sides] = {}
+        self._voices: dict[str, PreparedEmbeddings] = {}
 
     def refresh(self) -> None:
         """Read the store again if it changed. Raises ``StoreError``."""
@@ -31,17 +32,17 @@ class EnrolledVoices:
             if version == self._version:
                 return
             found = self._store.voiceprints(self._model, time.time())
-            self._voices = {name: print_.sides(self._scorer) for name, print_ in found.items()}
+            self._voices = {name: print_.prepare(self._scorer) for name, print_ in found.items()}
             self._version = version
             self.generation += 1
 
-    async def find(self, names: Sequence[str]) -> dict[str, Sides]:
+    async def find(self, names: Sequence[str]) -> dict[str, PreparedEmbeddings]:
         """Voiceprints of those named, or of everybody. Raises :class:`WireError`."""
         if not names:
             return await asyncio.to_thread(self.everybody)
         return await asyncio.to_thread(self.named, names)
 
-    def everybody(self) -> dict[str, Sides]:
+    def everybody(self) -> dict[str, PreparedEmbeddings]:
         """Everybody enrolled with this model. Raises :class:`WireError` ``store-failed``."""
         try:
             self.refresh()
@@ -49,7 +50,7 @@ class EnrolledVoices:
             raise WireError("store-failed", str(error)) from error
         return dict(self._voices)
 
-    def named(self, names: Sequence[str]) -> dict[str, Sides]:
+    def named(self, names: Sequence[str]) -> dict[str, PreparedEmbeddings]:
         """Those named, by the names they are enrolled under. Raises :class:`WireError`."""
         everybody = self.everybody()
         try:
@@ -62,12 +63,13 @@ class EnrolledVoices:
             raise WireError("unusable-voiceprint", str(error)) from error
         except StoreError as error:
             raise WireError("store-failed", str(error)) from error
-        everybody |= {name: print_.sides(self._scorer) for name, print_ in found.items()}
+        everybody |= {name: print_.prepare(self._scorer) for name, print_ in found.items()}
         return {name: everybody[name] for name in cleaned}
 
 
-def alike(some: Mapping[str, Sides], others: Mapping[str, Sides]) -> bool:
+def alike(some: Mapping[str, PreparedEmbeddings], others: Mapping[str, PreparedEmbeddings]) -> bool:
     """Whether both are the same voiceprints: a name may have been given to another voice."""
     return some.keys() == others.keys() and all(
-        np.array_equal(sides.embeddings, others[name].embeddings) for name, sides in some.items()
+        np.array_equal(prepared.embeddings, others[name].embeddings)
+        for name, prepared in some.items()
     )
