@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 P_TARGETS = {"05": 0.05, "01": 0.01}
 ORDER_METRICS = ("eer", "min_dcf_05", "min_dcf_01", "min_cllr")
 LLR_METRICS = ("act_dcf_05", "act_dcf_01", "cllr")
-ROUNDING = 1e-9
+ROUNDING = 1e-9  # of a block's weight: less than this share of non-targets is none
 BLOCK = 32  # resamples at a time: 32 x 40,000 weights are 10 MB
 
 Float64 = NDArray[np.float64]

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-ACCEPT, REJECT = 0.75, 0.65
-RATE = 16
+ACCEPT, REJECT = 0.75, 0.65  # cosines, as in Resemblyzer's demonstrations
+RATE = 16  # partial windows a second
 INSIDE = "VOXWATCH_IN_SCRATCH"
 
 

@@ -51,9 +51,9 @@ from models.evaluation.evaluate import make_writable
 from models.evaluation.rttm import read_rttm, write_rttm
 from models.sound.conditions import Degradation
 
-PER_KIND = 150
-RESAMPLES = 1000
-REFUSED_SHOWN = 5
+PER_KIND = 150  # conversations of a kind
+RESAMPLES = 1000  # of the bootstrap over speakers
+REFUSED_SHOWN = 5  # recordings that the report's note names
 
 # Stated (false accepts, false rejects): each is a run of its own through the engine.
 POINTS: tuple[tuple[str, DecisionConfig], ...] = tuple(

@@ -30,7 +30,7 @@ from models.sound.pitch import median_f0
 SHORTEST_SPEECH_S = 0.4  # of an utterance: under this the detector found nothing to trust
 MARGIN = SAMPLE_RATE_HZ // 20  # of sound kept around an utterance's speech
 ENOUGH_S = 100.0  # net speech of a speaker: no conversation can use more
-BATCH_CLIPS = 32
+BATCH_CLIPS = 32  # clips in a batch of the detector
 
 Float32 = NDArray[np.float32]
 Int16 = NDArray[np.int16]

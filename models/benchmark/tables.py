@@ -24,7 +24,7 @@ from models.benchmark.plans import Kind
 from models.benchmark.results import ConversationResult
 from models.evaluation.report import Estimate
 
-PER_HOUR = 3600.0
+PER_HOUR = 3600.0  # seconds
 LEAVING: frozenset[State] = frozenset({"uncertain", "mismatch", "unknown"})
 
 Cells = dict[str, str | int | Estimate]

@@ -28,7 +28,7 @@ from engine.errors import VoxwatchError
 from engine.model.bundle import load_bundle
 from engine.model.encoder import ProviderChoice
 from models.benchmark.engine import EngineUnderTest
-from models.benchmark.estimates import Draws, rate
+from models.benchmark.estimates import RULE_OF_THREE, Draws, rate
 from models.benchmark.outcomes import NO, States, first_decision, follow_claim
 from models.benchmark.plans import Kind, Planner
 from models.benchmark.results import ConversationResult, Variant
@@ -37,12 +37,11 @@ from models.benchmark.speakers import decode, load_speakers
 from models.benchmark.tables import LEAVING
 from models.sound.conditions import Degradation
 
-CONFIDENCE = 0.95
-RULE_OF_THREE = 3.0
+CONFIDENCE = 0.95  # of the one-sided intervals
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # of what was asked for, in this order
 GENUINE: tuple[Kind, ...] = ("single", "silence")
 KINDS: tuple[Kind, ...] = (*GENUINE, "impostor")
-LARGEST_RATE = 0.45
+LARGEST_RATE = 0.45  # of false accepts and of misses, that is tried
 HIGHEST_RATE = 60.0  # alarms an hour: beyond it they crowd
 
 

@@ -26,7 +26,7 @@ BUDGETS = (1.0, 5.0, 20.0, 60.0)  # false alarms an hour, for the record
 FEWEST_ALARMS = 3  # at a height that the rate is fitted at
 HIGHEST_RATE = 150.0  # an hour: beyond it alarms crowd and the line bends
 HEIGHTS = np.arange(0.0, 15.0, 0.1)
-RIDGE = 1e-4
+RIDGE = 1e-4  # penalty on the weights: keeps collinear terms from running off
 
 Float64 = NDArray[np.float64]
 

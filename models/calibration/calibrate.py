@@ -47,7 +47,7 @@ COHORT_PER_SOURCE = 1000  # from each source that held-out speakers come from
 COHORT_PER_OTHER = 30  # from any other, for breadth
 COHORT_MIN_S = 4.0  # a speaker with less is placed too roughly to measure others by
 COHORT_MAX_S = 20.0
-TOPS = (20, 40, 80, 160)
+TOPS = (20, 40, 80, 160)  # cohort speakers nearest to a side, whose scores normalise: tried
 FEWEST_SPEAKERS = 10  # with fewer, a fold of the cross-validation has hardly a pair
 
 Float32 = NDArray[np.float32]

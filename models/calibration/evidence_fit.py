@@ -48,9 +48,13 @@ from models.sound.corpus import Corpus
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
 ALARM_TERMS = {"takeover": ("claim", "voice"), "change": ("voice",)}
-OPERATING_POINTS = ((0.05, 0.05), (0.01, 0.05), (0.002, 0.02))
-FOLDS = 5
-LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2
+OPERATING_POINTS = (
+    (0.05, 0.05),
+    (0.01, 0.05),
+    (0.002, 0.02),
+)  # asked false accepts, misses
+FOLDS = 5  # of the cross-validation, by speakers
+LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2  # share of a source's target trials
 TRUSTED = ("speechocean762",)  # recorded speaker by speaker: nobody is mislabelled
 
 Float64 = NDArray[np.float64]

@@ -29,10 +29,10 @@ STREAM_S = 25.0
 STRANGER_S = 8.0
 LEAST_STREAM_S = 5.0  # with less there is nothing to compare a window with
 SPLITS = 2  # the first is clean, the second degraded
-SIMILAR_PITCH = 1.2
+SIMILAR_PITCH = 1.2  # ratio of two median F0, the higher over the lower
 PITCH_S = 6.0  # of speech: enough for its median
 UNVOICED_HZ = 150.0
-BATCH = 16
+BATCH = 16  # windows that are embedded at once
 
 Float32 = NDArray[np.float32]
 

@@ -35,10 +35,10 @@ from models.metrics import measure
 
 HALF_SPEECH_S = (0.05, 20.0)
 RIDGE = 1e-4  # on standardised coefficients: only to keep collinear terms from running off
-SMALLEST_SLOPE = 1e-3
-FOLDS = 5
-MOST_MISLABELLED = 0.2
-LEAST_MISLABELLED = 1e-6
+SMALLEST_SLOPE = 1e-3  # of the ratio over the normalised score
+FOLDS = 5  # of the cross-validation, by speakers
+MOST_MISLABELLED = 0.2  # share of a source's target trials
+LEAST_MISLABELLED = 1e-6  # above 0, of which the objective takes the logarithm
 TERMS = 7  # coefficients of the ratio
 
 Float64 = NDArray[np.float64]

@@ -28,9 +28,9 @@ from models.sound.conditions import Condition, Degradation
 from models.sound.files import without_folders
 
 FULL = math.inf  # a duration: all the net speech there is
-VAD_FILES = 16
+VAD_FILES = 16  # files in a batch of the detector
 SORT_FILES = 256  # files of about one length share a VAD batch, which runs as long as its longest
-BATCH_SEGMENTS = 32
+BATCH_SEGMENTS = 32  # segments in a batch of the model
 BATCH_SAMPLES = 120 * SAMPLE_RATE_HZ
 PENDING_SAMPLES = 1000 * SAMPLE_RATE_HZ  # 64 MB: then even incomplete batches go
 

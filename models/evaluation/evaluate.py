@@ -41,7 +41,7 @@ from models.evaluation.trials import TrialList, load_trials, speakers_of
 from models.sound.conditions import CONDITIONS, Condition, Degradation
 
 DURATIONS_S = (1.0, 2.0, 3.0, 5.0, FULL)
-LEFT_OUT_SHOWN = 5
+LEFT_OUT_SHOWN = 5  # recordings that the report's note names
 
 
 class EvaluationError(VoxwatchError):

@@ -21,9 +21,19 @@ from models.evaluation.scoring import Cell
 from models.metrics import det_curve
 
 COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#8e5ea2", "#d98324", "#4a4a4a")
-RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
-DPI = 110
-BINS = 60
+RATES = (
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.4,
+)  # marks on the axes
+DPI = 110  # of the pictures
+BINS = 60  # of a histogram of scores
 
 Float64 = NDArray[np.float64]
 

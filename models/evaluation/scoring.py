@@ -26,7 +26,7 @@ from models.evaluation.trials import TrialList, speakers_of
 from models.sound.conditions import Condition
 from models.sound.files import without_folders
 
-RESAMPLES = 1000
+RESAMPLES = 1000  # of the bootstrap over speakers
 MEAN_TARGETS = 30  # a list with fewer targets left at a duration says too little for the mean
 
 Figures = dict[str, float]

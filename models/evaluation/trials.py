@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.errors import VoxwatchError
 from models.sound.files import SUFFIXES, recordings
 
-MAX_TARGETS = 20_000
+MAX_TARGETS = 20_000  # target trials of a folder: more are drawn from
 VOXCELEB_ID = re.compile(r"id\d{5}")
 
 

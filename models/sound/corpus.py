@@ -26,7 +26,7 @@ from models.sound.files import CorpusError, read_training_sound
 MAX_CODED_S = 30  # a speaker's speech after the codec: enough for any crop
 CODED_LEVELS = (1.0, 0.98)  # of libsndfile: 6 and 11 kbit/s of file, measured on one recording
 MIN_SPEECH_S = 0.3  # under this the detector found nothing to trust: keep the utterance whole
-BATCH_FILES = 128
+BATCH_FILES = 128  # files of about one length that share a batch of the detector
 
 Float32 = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from engine.format import SAMPLE_RATE_HZ
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 450.0
 WINDOW = 640  # 40 ms: two periods of the lowest voice and more
-HOP = 320
+HOP = 320  # samples from one frame to the next: 20 ms
 LAGS = int(SAMPLE_RATE_HZ / LOWEST_HZ) + 2
 SHORTEST = int(SAMPLE_RATE_HZ / HIGHEST_HZ)
 DIP = 0.15  # of the normalised difference: the paper finds 0.1 to 0.2 equally good
