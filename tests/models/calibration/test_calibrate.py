@@ -15,7 +15,7 @@ from engine.model.encoder import Encoder, embed_speech
 from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import CalibratedScorer
 from models.calibration import calibrate as calibration
-from models.calibration import heldout_trials
+from models.calibration import heldout_trials, ratio_fit
 from models.calibration.calibrate import CalibrationError, calibrate, cohort_names
 from models.cli import app
 from models.sound.corpus import Corpus
@@ -55,10 +55,11 @@ NAMES = [f"s{i:02}" for i in range(14)]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_split() -> Iterator[None]:
-    """Each speaker's utterances are split once: a third of the trials, and nothing else."""
+def quick_fits() -> Iterator[None]:
+    """One split of the utterances and two folds: a third of the trials, half of the fits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heldout_trials, "MOST_SPLITS", 1)
+        patch.setattr(ratio_fit, "FOLDS", 2)
         yield
 
 
