@@ -39,7 +39,7 @@ class Pipeline(Generic[Item]):
         self._number = 0
         self._jobs: list[EmbedJob] = []
         self._items: deque[tuple[Item, int | None]] = deque()  # with the job it waits for
-        self._asked: dict[int, int] = {}  # unanswered embeddings: job number to media sample
+        self._unanswered: dict[int, int] = {}  # embeddings: job number to media sample
         self._answers: dict[int, Answer] = {}
         self._t = 0.0  # of the newest event
         self.ended = False
@@ -68,7 +68,7 @@ class Pipeline(Generic[Item]):
         elif isinstance(result, VadResult):
             raise KeyError(result.number)
         else:
-            del self._asked[result.number]
+            del self._unanswered[result.number]
             self._answers[result.number] = result
 
     def jobs_to_run(self) -> list[Job]:
@@ -87,7 +87,7 @@ class Pipeline(Generic[Item]):
         """Have a window embedded; ``item`` comes out with the answer, in its place."""
         self._number += 1
         self._jobs.append(EmbedJob(self._number, window.samples, window.place.end))
-        self._asked[self._number] = window.place.end
+        self._unanswered[self._number] = window.place.end
         self._items.append((item, self._number))
 
     def put(self, item: Item) -> None:
@@ -95,7 +95,7 @@ class Pipeline(Generic[Item]):
         self._items.append((item, None))
 
     def ready(self) -> Iterator[tuple[Item, Answer | None]]:
-        """Items whose turn has come, each once, in order, with their answers."""
+        """Items that wait for nothing any more, each once, in order, with their answers."""
         while self._items and not self.ended:
             item, number = self._items[0]
             if number is not None and number not in self._answers:
@@ -121,7 +121,7 @@ class Pipeline(Generic[Item]):
     @property
     def waiting(self) -> bool:
         """Whether there is a job to run or unanswered without which the end cannot come."""
-        return not self.ended and (self._segmenter.waiting or bool(self._asked))
+        return not self.ended and (self._segmenter.waiting or bool(self._unanswered))
 
     @property
     def ruled_s(self) -> float:
@@ -136,5 +136,5 @@ class Pipeline(Generic[Item]):
     @property
     def backlog_s(self) -> float:
         """Sound taken in and not yet dealt with: what a sender that is too fast runs up."""
-        oldest = next(iter(self._asked.values()), self._segmenter.ruled)
+        oldest = next(iter(self._unanswered.values()), self._segmenter.ruled)
         return seconds(self._segmenter.received - min(oldest, self._segmenter.ruled))

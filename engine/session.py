@@ -54,15 +54,15 @@ class SessionConfig:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    """A window that is being embedded, and the settings that it is decided by."""
+class _PendingWindow:
+    """A window that is being embedded, and the settings that it will be decided by."""
 
     place: WindowPlace
     settings: TrackerSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Spoken:
+class _SpeechEnded:
     """A span of speech has ended."""
 
     start: int
@@ -88,7 +88,7 @@ class _Eof:
     """All the sound has been heard; the summary is told once everything before it was."""
 
 
-_Item = AnyEvent | _Asked | _Spoken | _Lapse | _Eof
+_Item = AnyEvent | _PendingWindow | _SpeechEnded | _Lapse | _Eof
 
 
 class Session:
@@ -206,14 +206,14 @@ class Session:
         self._quality_meter.add(span.samples, speech=span.speech)
         if span.speech:
             for window in self._windows.push(span.start, span.samples):
-                self._pipeline.embed(window, _Asked(window.place, self._settings))
+                self._pipeline.embed(window, _PendingWindow(window.place, self._settings))
             self._spoke = span.end
         else:
             self._age(span.end)
         if span.ended:
             end = seconds(span.end)
             self._pipeline.put(Vad(t=end, speech=False, at=end))
-            self._pipeline.put(_Spoken(self._span, span.end, self._settings))
+            self._pipeline.put(_SpeechEnded(self._span, span.end, self._settings))
         if len(span.samples) and span.end % QUALITY_SAMPLES == 0:
             self._pipeline.put(self._quality(seconds(span.end)))
 
@@ -240,13 +240,13 @@ class Session:
 
     def _tell(self, item: _Item, answer: Answer | None) -> Iterable[AnyEvent]:
         match item:
-            case _Asked():
-                return self._judged(item, answer)
+            case _PendingWindow():
+                return self._decide(item, answer)
             case _Lapse():
                 return self._tracker.lapse(
                     item.t, seconds(item.position), item.reason, item.settings, forget=item.forget
                 )
-            case _Spoken():
+            case _SpeechEnded():
                 return [self._tracker.utterance(item.start, item.end, item.settings)]
             case _Eof():
                 self._pipeline.end()
@@ -254,13 +254,13 @@ class Session:
             case event:
                 return [event]
 
-    def _judged(self, asked: _Asked, answer: Answer | None) -> Iterable[AnyEvent]:
+    def _decide(self, pending: _PendingWindow, answer: Answer | None) -> Iterable[AnyEvent]:
         assert answer is not None
         if isinstance(answer, JobFailure):
-            t = seconds(asked.place.end)
+            t = seconds(pending.place.end)
             return [Failure(t=t, code="window-failed", message=answer.message)]
-        prepared = self._scorer.prepare(answer.embedding[None], seconds(asked.place.length))
-        return self._tracker.add(EmbeddedWindow(asked.place, prepared), asked.settings)
+        prepared = self._scorer.prepare(answer.embedding[None], seconds(pending.place.length))
+        return self._tracker.add(EmbeddedWindow(pending.place, prepared), pending.settings)
 
     def _summary(self) -> Summary:
         return Summary(

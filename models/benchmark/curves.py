@@ -135,9 +135,11 @@ def _point(
     results: Sequence[ConversationResult], system: System, threshold: float, draws: Draws
 ) -> Point:
     watched = follow_all(results, system)
-    genuine = [(r, seen) for r, seen in watched if r.truth.kind in CLEAN_GENUINE]
+    genuine = [(r, followed) for r, followed in watched if r.truth.kind in CLEAN_GENUINE]
     takeovers = [
-        (r, seen) for r, seen in watched if r.truth.kind == "takeover" and r.truth.similar is True
+        (r, followed)
+        for r, followed in watched
+        if r.truth.kind == "takeover" and r.truth.similar is True
     ]
     cells = takeover_cells(takeovers, genuine, draws)
 

@@ -145,10 +145,10 @@ class Planner:
         if kind in ("single", "switch"):  # all that a speaker can say: once is enough
             wanted = min(wanted, len(claimants))
         made = 0
-        for turn in range(3 * wanted):  # some cannot be had: nobody of that pitch
+        for number in range(3 * wanted):  # some cannot be had: nobody of that pitch
             if made == wanted or not claimants:
                 return
-            plan = self._draw(kind, claimants[turn % len(claimants)], made, rng)
+            plan = self._draw(kind, claimants[number % len(claimants)], made, rng)
             if plan is not None:
                 made += 1
                 yield plan

@@ -171,17 +171,17 @@ def takeover_cells(
     draws: Draws,
 ) -> Cells:
     """Delays of the takeovers that found an accepted claim; alarms in genuine speech."""
-    some = [(result, seen) for result, seen in takeovers if seen.stood]
+    some = [(result, followed) for result, followed in takeovers if followed.stood]
     weights = draws.weights([result.truth for result, _ in some])
-    delays = [seen.delay_s for _, seen in some]
+    delays = [followed.delay_s for _, followed in some]
     missed = [float(np.isinf(delay)) for delay in delays]
-    hours = [seen.accepted_s / PER_HOUR for _, seen in genuine]
-    alarms = [float(seen.false_alarms) for _, seen in genuine]
+    hours = [followed.accepted_s / PER_HOUR for _, followed in genuine]
+    alarms = [float(followed.false_alarms) for _, followed in genuine]
     return {
         "accepted": f"{len(some)} of {len(takeovers)}",
         "delay p50 s": quantile(delays, weights, 0.5),
         "delay p95 s": quantile(delays, weights, 0.95),
-        "clock p50 s": quantile([seen.wall_s for _, seen in some], weights, 0.5),
+        "clock p50 s": quantile([followed.wall_s for _, followed in some], weights, 0.5),
         "missed %": percent(rate(missed, [1.0] * len(some), weights)),
         "false alarms /h": rate(alarms, hours, draws.weights([r.truth for r, _ in genuine])),
         "hours": f"{sum(hours):.2f}",

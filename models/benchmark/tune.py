@@ -124,14 +124,14 @@ class Tuning:
     def _lacking(self) -> str:
         first, costs = self.tried[0], self.costs
         lacking = []
-        for what, asked, seen, unit in (
+        for what, asked, found, unit in (
             ("false accepts", costs.false_accept, first.false_accepts, "streams of impostors"),
             ("misses", costs.miss, first.misses, "streams of their own speakers"),
         ):
-            if RULE_OF_THREE / max(seen.exposure, 1e-9) > asked:
+            if RULE_OF_THREE / max(found.exposure, 1e-9) > asked:
                 lacking.append(
                     f"{100 * asked:g} % {what} need {math.ceil(RULE_OF_THREE / asked)} {unit}"
-                    f" without one error, there are {seen.exposure:.0f}"
+                    f" without one error, there are {found.exposure:.0f}"
                 )
         hours = max(tried.false_alarms_h.exposure for tried in self.tried)
         if costs.false_alarms_h is not None and costs.false_alarms_h * hours < RULE_OF_THREE:
@@ -225,8 +225,8 @@ def _tried(results: Sequence[ConversationResult], config: DecisionConfig, draws:
         _share(strange, frozenset({"match"}), draws),
         _share(own, NO, draws),
         _hourly(
-            [seen.false_alarms for seen in watched],
-            [seen.accepted_s / 3600 for seen in watched],
+            [followed.false_alarms for followed in watched],
+            [followed.accepted_s / 3600 for followed in watched],
             draws.weights([result.truth for result, _ in genuine]),
         ),
         float(np.quantile(accepted, 0.5, method="inverted_cdf")),
@@ -239,19 +239,19 @@ def _share(
     first = [first_decision(result.truth, told) for result, told in streams]
     errors = [float(one is not None and one.state in wrong) for one in first]
     weights = draws.weights([result.truth for result, _ in streams])
-    seen, tries = int(sum(errors)), len(errors)
-    exact = float(beta.ppf(CONFIDENCE, seen + 1, tries - seen)) if seen < tries else 1.0
-    drawn = rate(errors, [1.0] * tries, weights).high if seen else 0.0
-    return Bounded(seen, tries, seen / tries, max(exact, drawn))
+    events, tries = int(sum(errors)), len(errors)
+    exact = float(beta.ppf(CONFIDENCE, events + 1, tries - events)) if events < tries else 1.0
+    drawn = rate(errors, [1.0] * tries, weights).high if events else 0.0
+    return Bounded(events, tries, events / tries, max(exact, drawn))
 
 
 def _hourly(alarms: list[int], hours: list[float], weights: np.ndarray) -> Bounded:
-    seen, total = sum(alarms), sum(hours)
+    events, total = sum(alarms), sum(hours)
     if total <= 0:
         return Bounded(0, 0.0, math.nan, math.inf)
-    exact = float(chi2.ppf(CONFIDENCE, 2 * (seen + 1))) / 2 / total
-    drawn = rate([float(a) for a in alarms], hours, weights).high if seen else 0.0
-    return Bounded(seen, total, seen / total, max(exact, drawn))
+    exact = float(chi2.ppf(CONFIDENCE, 2 * (events + 1))) / 2 / total
+    drawn = rate([float(a) for a in alarms], hours, weights).high if events else 0.0
+    return Bounded(events, total, events / total, max(exact, drawn))
 
 
 def as_text(tuning: Tuning) -> str:
@@ -288,5 +288,5 @@ def as_toml(tuning: Tuning) -> str:
     )
 
 
-def _found(seen: Bounded) -> str:
-    return f"{seen.events} of {seen.exposure:.0f} wrong, up to {100 * seen.upper:.2g} %"
+def _found(found: Bounded) -> str:
+    return f"{found.events} of {found.exposure:.0f} wrong, up to {100 * found.upper:.2g} %"

@@ -144,13 +144,15 @@ def traces(
         parts: list[ChangeScores] = []
         after_s: list[float] = []
         matched: list[bool] = []
-        for seen, (speech_s, prepared) in zip(stream.seen, runs(scorer, stream), strict=True):
-            leading = LeadingSpeaker(single_llr(scorer, stream.talk.enrolled, seen.prepared), True)
-            measured = detector.measure(seen, leading)
-            detector.add(seen, prepared, speech_s * SAMPLE_RATE_HZ)
+        for window, (speech_s, prepared) in zip(stream.windows, runs(scorer, stream), strict=True):
+            leading = LeadingSpeaker(
+                single_llr(scorer, stream.talk.enrolled, window.prepared), True
+            )
+            measured = detector.measure(window, leading)
+            detector.add(window, prepared, speech_s * SAMPLE_RATE_HZ)
             if measured is not None:
                 parts.append(measured)
-                after_s.append((seen.place.position - stream.taken) / SAMPLE_RATE_HZ)
+                after_s.append((window.place.position - stream.taken) / SAMPLE_RATE_HZ)
                 matched.append(
                     slope * single_llr(scorer, stream.talk.enrolled, prepared) + offset > 0
                 )

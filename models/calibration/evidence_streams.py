@@ -54,17 +54,17 @@ class Talk:
 class TakeoverStream:
     """A talk as windows; from net sample ``taken`` on it is another speaker's.
 
-    Of ``seen`` those that end by ``taken`` are the speaker's own.
+    Of ``windows`` those that end by ``taken`` are the speaker's own.
     """
 
     talk: Talk
     taken: int
-    seen: tuple[EmbeddedWindow, ...]
+    windows: tuple[EmbeddedWindow, ...]
 
     @property
     def own(self) -> tuple[EmbeddedWindow, ...]:
         """Windows without the stranger."""
-        return tuple(seen for seen in self.seen if seen.place.position <= self.taken)
+        return tuple(window for window in self.windows if window.place.position <= self.taken)
 
 
 def talks(

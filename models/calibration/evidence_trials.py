@@ -38,9 +38,9 @@ def runs(
     scorer: CalibratedScorer, stream: TakeoverStream
 ) -> list[tuple[float, PreparedEmbeddings]]:
     """The run after each window of the whole stream, as if nobody took over."""
-    run, found = Evidence(stream.seen[0].place.speech_start), []
-    for seen in stream.seen:
-        embedding = run.add(seen.embedding, seen.place.position, seen.place.length)
+    run, found = Evidence(stream.windows[0].place.speech_start), []
+    for window in stream.windows:
+        embedding = run.add(window.embedding, window.place.position, window.place.length)
         speech_s = run.samples / SAMPLE_RATE_HZ
         found.append((speech_s, scorer.prepare(embedding[None], speech_s)))
     return found

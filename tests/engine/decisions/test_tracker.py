@@ -48,7 +48,7 @@ def settings(voiceprints: dict[str, PreparedEmbeddings], *, claimed: bool) -> Tr
     return TrackerSettings(EnrolledVoiceprints(voiceprints), claimed, DecisionConfig())
 
 
-def seen(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
+def embedded(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
     position, samples = round(position_s * 16_000), round(window_s * 16_000)
     prepared = SCORER.prepare(embedding[None], window_s)
     start = position - samples
@@ -61,7 +61,7 @@ def scores(window: EmbeddedWindow, asked: TrackerSettings) -> list[Score]:
 
 @pytest.mark.parametrize("row", range(6))
 def test_speakers_are_scored_together_as_each_alone(row: int) -> None:
-    window = seen(
+    window = embedded(
         (VOICES[row] + 0.1 * VOICES[0]) / np.linalg.norm(VOICES[row] + 0.1 * VOICES[0]), 5
     )
     together = scores(window, settings(ENROLLED, claimed=True))
@@ -80,7 +80,7 @@ def test_speakers_are_scored_together_as_each_alone(row: int) -> None:
 def test_a_lapse_is_told_once_and_only_of_something_known() -> None:
     tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
     assert tracker.lapse(1.0, 0.0, "why", asked) == []
-    tracker.add(seen(VOICES[0], 3.0), asked)
+    tracker.add(embedded(VOICES[0], 3.0), asked)
     (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
     assert isinstance(lapsed, Decision)
     assert (lapsed.state, lapsed.speaker, lapsed.reason) == ("insufficient", "carla", "why")
@@ -89,7 +89,7 @@ def test_a_lapse_is_told_once_and_only_of_something_known() -> None:
 
 def test_who_was_identified_is_not_named_after_a_lapse() -> None:
     tracker, asked = Tracker(SCORER, 0.5), settings(ENROLLED, claimed=False)
-    told = tracker.add(seen(VOICES[0], 3.0), asked)
+    told = tracker.add(embedded(VOICES[0], 3.0), asked)
     assert [e.speaker for e in told if isinstance(e, Decision)] == ["carla"]
     (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
     assert isinstance(lapsed, Decision)
@@ -98,18 +98,18 @@ def test_who_was_identified_is_not_named_after_a_lapse() -> None:
 
 def test_match_counts_from_one_score_to_the_next() -> None:
     tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
-    tracker.add(seen(VOICES[0], 3.0), asked)
-    tracker.add(seen(VOICES[0], 3.5), asked)
+    tracker.add(embedded(VOICES[0], 3.0), asked)
+    tracker.add(embedded(VOICES[0], 3.5), asked)
     tracker.lapse(40.0, 3.5, "why", asked)
-    tracker.add(seen(VOICES[0], 5.0, 1.5), asked)
-    tracker.add(seen(VOICES[0], 5.5, 2.0), asked)
+    tracker.add(embedded(VOICES[0], 5.0, 1.5), asked)
+    tracker.add(embedded(VOICES[0], 5.5, 2.0), asked)
     assert tracker.match_s == pytest.approx(1.0)
 
 
 def test_a_change_names_who_was_there_before() -> None:
     tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
-    tracker.add(seen(VOICES[0], 3.0), asked)
-    changes = [e for e in tracker.add(seen(-VOICES[0], 6.0), asked) if isinstance(e, Change)]
+    tracker.add(embedded(VOICES[0], 3.0), asked)
+    changes = [e for e in tracker.add(embedded(-VOICES[0], 6.0), asked) if isinstance(e, Change)]
     assert [(c.from_speaker, c.at) for c in changes] == [("carla", 3.0)]
 
 

@@ -29,25 +29,25 @@ def test_the_first_decision_passes_over_doubt(truth: Make) -> None:
 
 
 def test_a_takeover_that_is_told(truth: Make) -> None:
-    seen = follow_claim(truth(), [(2.0, "match"), (12.5, "mismatch")])
-    assert seen == FollowedClaim(0, 7.0, True, 2.5, 2.5)
+    followed = follow_claim(truth(), [(2.0, "match"), (12.5, "mismatch")])
+    assert followed == FollowedClaim(0, 7.0, True, 2.5, 2.5)
 
 
 def test_the_delay_is_speech_and_not_the_clock(truth: Make) -> None:
     spans = np.array([[1.0, 5.0], [6.0, 11.0], [15.0, 20.0]])
-    seen = follow_claim(truth(spans=spans), [(2.0, "match"), (16.0, "mismatch")])
-    assert (seen.delay_s, seen.wall_s) == (2.0, 6.0)
+    followed = follow_claim(truth(spans=spans), [(2.0, "match"), (16.0, "mismatch")])
+    assert (followed.delay_s, followed.wall_s) == (2.0, 6.0)
 
 
 def test_a_takeover_that_is_missed_takes_for_ever(truth: Make) -> None:
-    seen = follow_claim(truth(), [(2.0, "match")])
-    assert seen.stood
-    assert math.isinf(seen.delay_s)
+    followed = follow_claim(truth(), [(2.0, "match")])
+    assert followed.stood
+    assert math.isinf(followed.delay_s)
 
 
 def test_an_alarm_before_the_takeover_is_false_and_leaves_nothing_to_follow(truth: Make) -> None:
-    seen = follow_claim(truth(), [(2.0, "match"), (4.0, "mismatch"), (12.0, "mismatch")])
-    assert (seen.false_alarms, seen.stood) == (1, False)
+    followed = follow_claim(truth(), [(2.0, "match"), (4.0, "mismatch"), (12.0, "mismatch")])
+    assert (followed.false_alarms, followed.stood) == (1, False)
     again = follow_claim(
         truth(), [(2.0, "match"), (4.0, "mismatch"), (7.0, "match"), (11.0, "mismatch")]
     )
@@ -63,8 +63,8 @@ def test_doubt_is_an_alarm_only_where_it_is_said_to_be(truth: Make) -> None:
 
 
 def test_a_rejection_without_an_acceptance_is_no_alarm(truth: Make) -> None:
-    seen = follow_claim(truth(), [(2.0, "mismatch"), (12.0, "mismatch")])
-    assert seen == FollowedClaim(0, 0.0, False, math.inf, math.inf)
+    followed = follow_claim(truth(), [(2.0, "mismatch"), (12.0, "mismatch")])
+    assert followed == FollowedClaim(0, 0.0, False, math.inf, math.inf)
 
 
 def test_a_genuine_stream_is_watched_to_its_end(truth: Make) -> None:

@@ -97,7 +97,7 @@ def test_plots_are_drawn_of_what_there_is(
     report: Callable[..., BenchmarkReport], tmp_path: Path
 ) -> None:
     times = {"accepted": {"ours": [2.0, INF]}}
-    for name, curves, seen in (("a", [], {}), ("b", [CURVE], {}), ("c", [], times)):
-        write(report(curves=curves), seen, tmp_path / name)
+    for name, curves, measured_s in (("a", [], {}), ("b", [CURVE], {}), ("c", [], times)):
+        write(report(curves=curves), measured_s, tmp_path / name)
     drawn = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*.png")}
     assert drawn == {"b/takeover.png", "c/times.png"}

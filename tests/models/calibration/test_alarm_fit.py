@@ -39,15 +39,15 @@ def test_false_alarms_on_fresh_streams_are_as_many_as_allowed(per_hour: float) -
 
 
 def test_alarms_are_judged_on_streams_that_they_were_not_fitted_to() -> None:
-    seen = traces(60, 0.7, seed=12)
+    fitted_to = traces(60, 0.7, seed=12)
     fold = [number % 3 for number in range(60)]
-    each = cross_fitted(seen, ("claim", "voice"), fold)
-    others = [trace for number, trace in enumerate(seen) if number % 3 != 1]
+    each = cross_fitted(fitted_to, ("claim", "voice"), fold)
+    others = [trace for number, trace in enumerate(fitted_to) if number % 3 != 1]
     assert each[1] == each[4] == fit_alarm(others, ("claim", "voice"))
     assert len(set(map(repr, each))) == 3
-    told = delays(seen, each, 20.0)
+    told = delays(fitted_to, each, 20.0)
     assert told["streams"] == 60
-    assert delays(seen, [each[0]] * 60, 20.0) == delays(seen, each[0], 20.0)
+    assert delays(fitted_to, [each[0]] * 60, 20.0) == delays(fitted_to, each[0], 20.0)
 
 
 def test_fewer_false_alarms_cost_delay() -> None:

@@ -16,7 +16,7 @@ from models.calibration.evidence_trials import EvidenceTrial
 NAMES = [f"s{i:02}" for i in range(12)]
 
 
-def as_it_is(speech: np.ndarray, turn: int, rng: np.random.Generator) -> np.ndarray:
+def as_it_is(speech: np.ndarray, kind: int, rng: np.random.Generator) -> np.ndarray:
     return speech
 
 

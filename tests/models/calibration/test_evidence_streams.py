@@ -49,11 +49,11 @@ class Listening:
 
     def __init__(self) -> None:
         self.given: list[Float32] = []
-        self.turns: list[int] = []
+        self.kinds: list[int] = []
 
-    def __call__(self, speech: Float32, turn: int, rng: np.random.Generator) -> Float32:
+    def __call__(self, speech: Float32, kind: int, rng: np.random.Generator) -> Float32:
         self.given.append(speech)
-        self.turns.append(turn)
+        self.kinds.append(kind)
         return speech
 
 
@@ -190,17 +190,17 @@ def test_every_window_is_embedded_where_it_lies(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     stream, sound = followed(talk, [talk, other(talk, 1)], encoder, scorer)
-    assert [seen.place.position for seen in stream.seen] == list(
+    assert [window.place.position for window in stream.windows] == list(
         range(RATE, len(sound) + 1, RATE // 2)
     )
-    for seen in stream.seen:
-        assert seen.place.length == min(seen.place.position, 3 * RATE)
-        assert seen.place.end == seen.place.position
-        assert seen.place.start == seen.place.position - seen.place.length
+    for window in stream.windows:
+        assert window.place.length == min(window.place.position, 3 * RATE)
+        assert window.place.end == window.place.position
+        assert window.place.start == window.place.position - window.place.length
         np.testing.assert_array_equal(
-            seen.embedding[:2], sound[[seen.place.start, seen.place.end - 1]]
+            window.embedding[:2], sound[[window.place.start, window.place.end - 1]]
         )
-        assert seen.prepared.speech_s.tolist() == [seen.place.length / RATE]
+        assert window.prepared.speech_s.tolist() == [window.place.length / RATE]
 
 
 def test_windows_of_one_length_share_a_batch_of_some_size(
@@ -209,17 +209,17 @@ def test_windows_of_one_length_share_a_batch_of_some_size(
     stream, _ = followed(talk, [talk, other(talk, 1, 4.9)], encoder, scorer)
     assert {rows for rows, _ in encoder.batches} == {1, BATCH}
     assert max(rows for rows, _ in encoder.batches) == BATCH
-    assert sum(rows for rows, _ in encoder.batches) == len(stream.seen)
+    assert sum(rows for rows, _ in encoder.batches) == len(stream.windows)
 
 
 def test_windows_until_the_takeover_are_the_speakers_own(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     stream, _ = followed(talk, [talk, other(talk, 1)], encoder, scorer)
-    assert [seen.place.position for seen in stream.own] == list(
+    assert [window.place.position for window in stream.own] == list(
         range(RATE, 6 * RATE + 1, RATE // 2)
     )
-    assert len(stream.own) < len(stream.seen)
+    assert len(stream.own) < len(stream.windows)
 
 
 def test_only_the_second_split_is_degraded_by_one_of_the_kinds(
@@ -230,7 +230,7 @@ def test_only_the_second_split_is_degraded_by_one_of_the_kinds(
     made = streams(said, encoder, scorer, listening, 0, progress=False)
     assert [stream.talk for stream in made] == said
     assert len(listening.given) == 12
-    assert set(listening.turns) == set(range(TrainingConditions.KINDS))
+    assert set(listening.kinds) == set(range(TrainingConditions.KINDS))
 
 
 def test_what_is_too_short_or_has_nobody_to_follow_makes_no_stream(

@@ -40,10 +40,10 @@ def test_segments_hold_what_they_say(corpus: Corpus, segments: list[cutting.Segm
 def test_no_duration_is_tied_to_a_condition(
     corpus: Corpus, segments: list[cutting.Segment], spectral_bundle: Bundle
 ) -> None:
-    turns: dict[int, set[int]] = defaultdict(set)
+    kinds: dict[int, set[int]] = defaultdict(set)
 
-    def note(speech: NDArray[np.float32], turn: int, _: np.random.Generator) -> NDArray[np.float32]:
-        turns[len(speech)].add(turn)
+    def note(speech: NDArray[np.float32], kind: int, _: np.random.Generator) -> NDArray[np.float32]:
+        kinds[len(speech)].add(kind)
         return speech
 
     cutting.embed_segments(
@@ -55,7 +55,7 @@ def test_no_duration_is_tied_to_a_condition(
         progress=False,
     )
     for seconds in cutting.DEGRADED_S[:3]:
-        assert turns[round(seconds * RATE)] == set(range(TrainingConditions.KINDS))
+        assert kinds[round(seconds * RATE)] == set(range(TrainingConditions.KINDS))
 
 
 def test_enrolment_and_test_share_no_utterance(
