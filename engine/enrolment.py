@@ -94,14 +94,14 @@ class _Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _Eof:
-    """The end of the sound, and the sums over all of it."""
+class _SumsAtEof:
+    """The sound ends at ``t`` seconds, with the sums over all of it."""
 
     t: float
     total: LevelSums
 
 
-_Item = _Part | _Report | _Eof
+_Item = _Part | _Report | _SumsAtEof
 
 
 class Enrolment:
@@ -181,7 +181,7 @@ class Enrolment:
         if self._pipeline.heard_all and not self._eof:
             self._eof = True
             self._embed_rest()
-            self._pipeline.put(_Eof(self.received_s, self._heard_so_far + self._step))
+            self._pipeline.put(_SumsAtEof(self.received_s, self._heard_so_far + self._step))
 
     def _hear_one(self, span: Span) -> None:
         self._step += level_sums(span.samples, speech=span.speech)
@@ -228,7 +228,7 @@ class Enrolment:
                 return [item.progress]
             case _Part():
                 return self._gathered(item, answer)
-            case _Eof():
+            case _SumsAtEof():
                 self._total = item.total
                 return [self._outcome(item.t)]
 

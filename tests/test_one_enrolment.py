@@ -17,7 +17,7 @@ from engine.scoring.scorer import CalibratedScorer, TrialScore
 from models.evaluation.verify import Rule, Verifier
 from streamer.cli import app
 from streamer.config import Config
-from streamer.local.replay import Enrolment, Replay
+from streamer.local.replay import EnrolmentRecording, Replay
 from streamer.local.voices import voices
 from streamer.store.keys import load_key
 from streamer.store.store import Store
@@ -48,13 +48,13 @@ def by_enroll(recording: Path, folder: Path) -> Float32:
 
 
 def by_replay(recording: Path) -> Float32:
-    return Replay().enrol([Enrolment("anna", recording)])["anna"].embeddings[0]
+    return Replay().enrol([EnrolmentRecording("anna", recording)])["anna"].embeddings[0]
 
 
 def by_listen(recording: Path, folder: Path) -> Float32:
     """`listen` compares with what this gives it; the microphone comes later."""
     settings = Config(data_dir=folder)
-    found = voices(Replay(), settings, [Enrolment("anna", recording)], ["anna"])
+    found = voices(Replay(), settings, [EnrolmentRecording("anna", recording)], ["anna"])
     return found["anna"].embeddings[0]
 
 

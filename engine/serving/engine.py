@@ -31,7 +31,7 @@ GPU_THREADS = 2  # one prepares a batch while the other's is on the GPU
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Counts since the start (:class:`engine.serving.pool.Counts`), and three figures of now.
+    """Counts since the start (:class:`engine.serving.pool.PoolCounts`), and three figures of now.
 
     Of now are ``queued`` windows, open ``streams``, and ``hop_s``, the hop that overload asks
     of live streams, which is 0 where they keep their own.

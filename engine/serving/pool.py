@@ -27,7 +27,7 @@ CLOSED = "the engine was closed"
 
 
 @dataclass(slots=True)
-class Counts:
+class PoolCounts:
     """What a pool has done since its start.
 
     ``batch_sizes`` counts batches of windows by their rows; ``vad_calls`` the detector's
@@ -92,7 +92,7 @@ class InferencePool:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s: float | None = None  # when; what uvloop hands out does not always know
         self._dispatching = self._closed = False
-        self.counts = Counts()
+        self.counts = PoolCounts()
 
     @property
     def threads(self) -> int:

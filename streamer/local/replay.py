@@ -31,19 +31,19 @@ PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
+class EnrolmentRecording:
     """A speaker's name and one recording of the voice."""
 
     name: str
     path: Path
 
 
-def parse_enrolment(text: str) -> Enrolment:
+def parse_enrolment(text: str) -> EnrolmentRecording:
     """``NAME=FILE``; raises :class:`VoxwatchError` for anything else."""
     name, separator, path = text.partition("=")
     if not (name and separator and path):
         raise VoxwatchError(f"--enroll wants NAME=FILE, as in anna=anna.wav, not {text!r}")
-    return Enrolment(name, Path(path))
+    return EnrolmentRecording(name, Path(path))
 
 
 def chosen(
@@ -71,7 +71,7 @@ class Replay:
         self.scorer = CalibratedScorer(self.bundle)
         self.vad = SileroVad()
 
-    def enrol(self, enrolments: Sequence[Enrolment]) -> dict[str, PreparedEmbeddings]:
+    def enrol(self, enrolments: Sequence[EnrolmentRecording]) -> dict[str, PreparedEmbeddings]:
         """Voiceprints by name; a speaker's recordings stay separate prototypes.
 
         Raises :class:`AudioError` for a recording that is unreadable or refused as

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from engine.scoring.scorer import PreparedEmbeddings
 from streamer.config import Config
-from streamer.local.replay import Enrolment, Replay
+from streamer.local.replay import EnrolmentRecording, Replay
 from streamer.store.keys import load_key
 from streamer.store.store import Store, clean_name
 
@@ -20,7 +20,7 @@ def names_of(claim: str | None) -> list[str]:
 
 
 def voices(
-    replay: Replay, config: Config, files: Sequence[Enrolment], names: Sequence[str]
+    replay: Replay, config: Config, files: Sequence[EnrolmentRecording], names: Sequence[str]
 ) -> dict[str, PreparedEmbeddings]:
     """Voices by name, from ``files`` and from the store: of ``names``, or where there are none
     of everybody enrolled with this model.

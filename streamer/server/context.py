@@ -38,7 +38,7 @@ Points = tuple[tuple[float, float, float], ...]
 
 
 @dataclass(slots=True)
-class Counts:
+class ServerCounts:
     """What is counted over the server's life, for `/metrics`."""
 
     connections: Counter[str] = field(default_factory=Counter)  # by path
@@ -64,7 +64,7 @@ class Context:
     auth: Auth
     hub: Hub
     quota: Quota
-    counts: Counts = field(default_factory=Counts)
+    counts: ServerCounts = field(default_factory=ServerCounts)
     draining: bool = False
 
     @property

@@ -14,7 +14,7 @@ import soundfile as sf
 from engine.errors import AudioError, VoxwatchError
 from engine.events import AnyEvent, Decision, Score, Summary, Vad
 from engine.model.bundle import Bundle
-from streamer.local.replay import Enrolment, Replay, parse_enrolment
+from streamer.local.replay import EnrolmentRecording, Replay, parse_enrolment
 
 Speak = Callable[..., Path]
 
@@ -46,7 +46,7 @@ def decisions(events: list[AnyEvent]) -> list[tuple[str, str | None]]:
 
 
 def test_a_takeover_ends_in_a_mismatch(replay: Replay, speak: Speak, tmp_path: Path) -> None:
-    enrolled = replay.enrol([Enrolment("anna", speak("a.wav", "anna", 8.0, seed=4))])
+    enrolled = replay.enrol([EnrolmentRecording("anna", speak("a.wav", "anna", 8.0, seed=4))])
     sound = call(tmp_path, speak("b.wav", "anna", 6.0, seed=2), speak("c.wav", "bert", 6.0, seed=3))
     events = list(replay.events(sound, enrolled, "anna"))
     states = decisions(events)
@@ -63,7 +63,7 @@ def test_a_takeover_ends_in_a_mismatch(replay: Replay, speak: Speak, tmp_path: P
 def test_without_a_claim_the_speaker_is_named(replay: Replay, speak: Speak, tmp_path: Path) -> None:
     people = {"anna": 4, "bert": 1}
     enrolled = replay.enrol(
-        [Enrolment(n, speak(f"{n}.wav", n, 8.0, seed=s)) for n, s in people.items()]
+        [EnrolmentRecording(n, speak(f"{n}.wav", n, 8.0, seed=s)) for n, s in people.items()]
     )
     for name in people:
         sound = call(tmp_path, speak("x.wav", name, 5.0, seed=7))
@@ -73,7 +73,7 @@ def test_without_a_claim_the_speaker_is_named(replay: Replay, speak: Speak, tmp_
 
 
 def test_the_same_file_gives_the_same_lines(replay: Replay, speak: Speak, tmp_path: Path) -> None:
-    enrolled = replay.enrol([Enrolment("anna", speak("a.wav", "anna", 8.0, seed=4))])
+    enrolled = replay.enrol([EnrolmentRecording("anna", speak("a.wav", "anna", 8.0, seed=4))])
     sound = call(tmp_path, speak("b.wav", "anna", 4.0, seed=2))
     first, again = ([msgspec.json.encode(e) for e in replay.events(sound, enrolled)] for _ in "12")
     assert first == again
@@ -81,13 +81,13 @@ def test_the_same_file_gives_the_same_lines(replay: Replay, speak: Speak, tmp_pa
 
 def test_two_recordings_of_a_person_are_two_prototypes(replay: Replay, speak: Speak) -> None:
     files = [speak(f"{i}.wav", "anna", 6.0, seed=i) for i in (2, 4)]
-    enrolled = replay.enrol([Enrolment("anna", file) for file in files])
+    enrolled = replay.enrol([EnrolmentRecording("anna", file) for file in files])
     assert len(enrolled["anna"].embeddings) == 2
 
 
 def test_too_little_speech_is_not_enrolled(replay: Replay, speak: Speak) -> None:
     with pytest.raises(AudioError, match=r"a\.wav: 1\.\d s of speech: 3 s are needed"):
-        replay.enrol([Enrolment("anna", speak("a.wav", "anna", 1.5))])
+        replay.enrol([EnrolmentRecording("anna", speak("a.wav", "anna", 1.5))])
 
 
 def test_a_claim_nobody_enrolled_is_refused(replay: Replay, speak: Speak) -> None:
@@ -102,4 +102,4 @@ def test_an_enrolment_without_name_or_file_is_refused(text: str) -> None:
 
 
 def test_names_and_paths_are_split_at_the_first_sign() -> None:
-    assert parse_enrolment("anna=a=b.wav") == Enrolment("anna", Path("a=b.wav"))
+    assert parse_enrolment("anna=a=b.wav") == EnrolmentRecording("anna", Path("a=b.wav"))
