@@ -24,6 +24,7 @@ HIGHEST_RATE_HZ = 192_000  # the highest rate of common audio interfaces
 MOST_CHANNELS = 8  # channels of one stream, of which one is kept
 
 INT16_STEPS = 32_768  # steps of a 16-bit sample from zero to full scale
+INT16_PEAK = 32_767  # the highest 16-bit sample: where sound is stored, full scale
 # Level, as a share of full scale, from which on a sample may be clipped. The largest level of
 # mu-law is 0.9803 and of A-law 0.9844 (ITU-T G.711), and resampling rounds a flat top by about
 # as much: a limit closer to 1 would see neither a clipped telephone call nor a clipped stream.

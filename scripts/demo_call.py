@@ -26,6 +26,7 @@ import numpy as np
 import soundfile as sf
 
 from engine.events import Change, Decision, Refused, Score, Summary, Vad
+from engine.format import INT16_PEAK
 from streamer.client import VerifyStream, connect, control, enroll
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +54,7 @@ class Told:
 def pcm(path: Path) -> bytes:
     """A sound of the demonstration as s16le."""
     samples, _ = sf.read(path, dtype="float32")
-    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    return (np.clip(samples, -1, 1) * INT16_PEAK).astype("<i2").tobytes()
 
 
 def pieces(sound: bytes) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from engine.audio.files import read_audio
 from engine.errors import AudioError, VoxwatchError
-from engine.format import SAMPLE_RATE_HZ
+from engine.format import INT16_PEAK, SAMPLE_RATE_HZ
 from engine.speech.offline import CLOSE_CUT, speech_mask
 from engine.speech.vad import SileroVad
 from models.sound.files import recordings, without_folders
@@ -73,7 +73,7 @@ class TrimmedUtterance:
     @property
     def waveform(self) -> Float32:
         """Float32 ``(samples,)``."""
-        return self.samples.astype(np.float32) / np.float32(32767)
+        return self.samples.astype(np.float32) / np.float32(INT16_PEAK)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +204,7 @@ def _trimmed(waveforms: list[Float32], vad: SileroVad) -> list[TrimmedUtterance]
         where = np.flatnonzero(mask)
         first, last = int(where[0]), int(where[-1]) + 1
         start, end = max(0, first - MARGIN), min(len(waveform), last + MARGIN)
-        samples = np.round(waveform[start:end].clip(-1, 1) * 32767).astype(np.int16)
+        samples = np.round(waveform[start:end].clip(-1, 1) * INT16_PEAK).astype(np.int16)
         lead_s, tail_s = (first - start) / SAMPLE_RATE_HZ, (end - last) / SAMPLE_RATE_HZ
         found.append(TrimmedUtterance(samples, speech_s, lead_s, tail_s))
     return found

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.format import SAMPLE_RATE_HZ
+from engine.format import INT16_PEAK, SAMPLE_RATE_HZ
 from engine.speech.offline import CLOSE_CUT, speech_mask
 from engine.speech.vad import SileroVad
 from models.sound.degradations import opus
@@ -82,7 +82,7 @@ def prepare(data: Path, cache: Path) -> None:
                 speech = waveform[a:b][mask[a:b]]
                 if len(speech) < MIN_SPEECH_S * SAMPLE_RATE_HZ:
                     speech = waveform[a:b]
-                np.round(speech.clip(-1, 1) * 32767).astype("<i2").tofile(store)
+                np.round(speech.clip(-1, 1) * INT16_PEAK).astype("<i2").tofile(store)
                 place = [row["speaker"], row["source"], row["language"], position, len(speech)]
                 writer.writerow(place)
                 position += len(speech)
@@ -132,7 +132,7 @@ class Corpus:
 
     def read(self, start: int, length: int) -> Float32:
         """``length`` samples of the store from ``start``."""
-        return self.samples[start : start + length].astype(np.float32) / 32767.0
+        return self.samples[start : start + length].astype(np.float32) / np.float32(INT16_PEAK)
 
 
 def prepare_coded(cache: Path, share: float) -> None:
@@ -148,9 +148,9 @@ def prepare_coded(cache: Path, share: float) -> None:
     for i, speaker in enumerate(tqdm(chosen, unit="speaker", desc="opus")):
         start, length = corpus.span(speaker)
         length = min(length, MAX_CODED_S * SAMPLE_RATE_HZ)
-        speech = corpus.samples[start : start + length].astype(np.float32) / 32767.0
+        speech = corpus.samples[start : start + length].astype(np.float32) / np.float32(INT16_PEAK)
         decoded = opus(speech, CODED_LEVELS[i % len(CODED_LEVELS)])
-        store[start : start + length] = np.round(decoded.clip(-1, 1) * 32767)
+        store[start : start + length] = np.round(decoded.clip(-1, 1) * INT16_PEAK)
     store.flush()
     # Whoever is training on the copies before keeps them, and no list stands beside other copies.
     (cache / "coded.txt").unlink(missing_ok=True)

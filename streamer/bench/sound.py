@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.files import read_audio
-from engine.format import SAMPLE_RATE_HZ
+from engine.format import INT16_PEAK, SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
@@ -55,4 +55,4 @@ def loops(file: Path | None, count: int, seconds: float) -> list[bytes]:
 
 def s16le(sound: Float32) -> bytes:
     """Float32 in [-1, 1] as 16 bit PCM."""
-    return (np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes()
+    return (np.clip(sound, -1, 1) * INT16_PEAK).astype("<i2").tobytes()

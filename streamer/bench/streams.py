@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.format import unit
+from engine.format import SAMPLE_BYTES, SAMPLE_RATE_HZ, unit
 from engine.model.bundle import load_bundle
 from engine.scoring.voiceprints import Prototype
 from streamer.bench import engine
@@ -175,7 +175,7 @@ def prepare(folder: Path, options: BenchStreams) -> None:
             now=time.time(),
         )
     (folder / "speech.raw").write_bytes(loops(None, 1, SOUND_S)[0])
-    (folder / "silence.raw").write_bytes(bytes(2 * 16000 * 2))
+    (folder / "silence.raw").write_bytes(bytes(2 * SAMPLE_RATE_HZ * SAMPLE_BYTES["pcm_s16le"]))
 
 
 def measured(clients: Clients, streams: int, *, silent: bool = False) -> ServerTrial:
