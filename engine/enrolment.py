@@ -1,7 +1,7 @@
-"""One enrolment, sans-IO: PCM and results in, jobs and events out, a prototype at the end.
+"""The logic of one enrolment, which takes in sound and ends in a prototype or a refusal.
 
-Driven as a session is (:mod:`engine.session`). Speech is embedded in parts, which must
-agree before their mean stands for a voice.
+It does no I/O and is driven as a session is (:mod:`engine.session`). Speech is embedded in
+parts, which must be one voice before their mean stands for it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from engine.speech.windows import Window, WindowConfig, Windows
 Float32 = NDArray[np.float32]
 
 STEP_SAMPLES = 16 * FRAME_SAMPLES  # 0.512 s of sound between two reports of progress
-RECENT_STEPS = 4  # a report's quality is that of the last 2 s: what the speaker can still change
+RECENT_STEPS = 4  # steps (2 s) whose quality a report tells, as the speaker can still change it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,15 @@ class EnrolmentConfig:
             raise ValueError("an enrolment needs min_s and 2 * part_s over 0, up to needed_s")
 
 
-# For recordings that are named on the command line, by whoever cannot ask for more of them.
+# For recordings named on the command line, whose speaker cannot be asked to say more.
 SHORT_ENROLMENT = EnrolmentConfig(min_s=3.0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the speech is being embedded; it ends at media sample ``end``.
+    """A part of the speech that is being embedded.
 
-    ``samples`` of its speech are in no part before it.
+    It ends at media sample ``end``, and ``samples`` of it are in no part before it.
     """
 
     end: int
@@ -87,7 +87,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """Progress at a step, and the sums over all the sound until then."""
+    """The progress at the end of a step, and the sums over all the sound until then."""
 
     progress: Progress
     total: LevelSums
@@ -127,12 +127,12 @@ class Enrolment:
         self._scorer = scorer
         self._windows = Windows(WindowConfig(part_s, part_s, part_s))
         self._needed = math.ceil(self._config.needed_s / part_s)
-        self._given_out = 0  # samples of speech in the parts that were given out
+        self._given_out = 0  # samples of speech in the parts so far
         self._step, self._heard_so_far = LevelSums(), LevelSums()
         self._recent: deque[LevelSums] = deque(maxlen=RECENT_STEPS)
-        self._total = LevelSums()  # as far as the line has come
+        self._total = LevelSums()  # over the sound whose items have come out of the pipeline
         self._parts: list[Float32] = []
-        self._speech = 0  # samples of speech behind them
+        self._speech = 0  # samples of speech in them
         self.prototypes: tuple[Prototype, ...] = ()
 
     def receive_pcm(self, data: bytes) -> None:
@@ -173,7 +173,7 @@ class Enrolment:
         return self._pipeline.backlog_s
 
     def set_overload(self, hop_s: float, late_s: float) -> None:
-        """An overloaded server has nothing to save here: parts do not overlap."""
+        """Does nothing: parts do not overlap, so that an overloaded server can save none."""
 
     def _hear(self, spans: Iterable[Span]) -> None:
         for span in spans:
@@ -235,7 +235,7 @@ class Enrolment:
     def _gathered(self, part: _Part, answer: Answer | None) -> list[AnyEvent]:
         assert answer is not None
         t = seconds(part.end)
-        if isinstance(answer, JobFailure):  # more speech will make up for it
+        if isinstance(answer, JobFailure):  # the enrolment goes on, and more speech makes up for it
             return [Failure(t=t, code="window-failed", message=answer.message)]
         self._parts.append(answer.embedding)
         self._speech += part.samples
@@ -250,7 +250,7 @@ class Enrolment:
             code, message = refusal
             return Refused(t=t, code=code, message=message)
         parts, speech_s = np.stack(self._parts), seconds(self._speech)
-        # All parts are of one length: their plain mean is the one weighted by speech.
+        # All parts have one length, so that their plain mean is the mean weighted by speech.
         self.prototypes = (Prototype(unit_mean(parts), speech_s),)
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
 
@@ -284,7 +284,7 @@ class Enrolment:
 
     def _voice_refusal(self) -> tuple[RefusalCode, str] | None:
         parts, part_s = np.stack(self._parts), self._config.part_s
-        compared = self._speech >= _samples(2 * part_s)  # else there are no two parts apart
+        compared = self._speech >= _samples(2 * part_s)  # with less the parts overlap
         if compared and one_voice_llr(self._scorer, parts, part_s) < self._config.one_voice_llr:
             return "several-voices", (
                 "more than one voice was heard: enrol one person alone, without a radio or others"

@@ -1,4 +1,4 @@
-"""What a session and an enrolment each have: one stream's sound, its jobs and their order.
+"""A session and an enrolment each have a pipeline: one stream's sound, its jobs and their order.
 
 Sound and results go in. Spans of speech and silence come out as soon as they are known,
 and items, which their owner puts in, come out in the order of media time, each once the
@@ -28,9 +28,10 @@ Answer = EmbedResult | JobFailure
 
 
 class Pipeline(Generic[Item]):
-    """Sans-IO. Spans never cross a multiple of ``period`` samples.
+    """The sound, the jobs and the items of one stream. It does no I/O.
 
-    ``meter`` may be set to take the peaks of the sound; it never affects what is said.
+    Spans never cross a multiple of ``period`` samples. ``meter`` may be set to take the peaks
+    of the sound; it never affects what is said.
     """
 
     def __init__(self, decoder: PcmDecoder | None, gate: GateConfig, *, period: int) -> None:
@@ -41,7 +42,7 @@ class Pipeline(Generic[Item]):
         self._items: deque[tuple[Item, int | None]] = deque()  # with the job it waits for
         self._unanswered: dict[int, int] = {}  # embeddings: job number to media sample
         self._answers: dict[int, Answer] = {}
-        self._t = 0.0  # of the newest event
+        self._t = 0.0  # media time of the newest event, in seconds
         self.ended = False
 
     def receive_pcm(self, data: bytes) -> None:
@@ -51,7 +52,7 @@ class Pipeline(Generic[Item]):
             self.meter.add(samples)
 
     def receive_eof(self) -> Iterator[Span]:
-        """No more sound follows: the spans that are known now."""
+        """No more sound follows. Gives the spans that are known now."""
         yield from self._segmenter.receive_eof()
 
     def receive_result(self, result: Result) -> Iterator[Span]:
@@ -84,7 +85,7 @@ class Pipeline(Generic[Item]):
         return jobs
 
     def embed(self, window: Window, item: Item) -> None:
-        """Have a window embedded; ``item`` comes out with the answer, in its place."""
+        """Have a window embedded. ``item`` comes out with the answer, in the order of items."""
         self._number += 1
         self._jobs.append(EmbedJob(self._number, window.samples, window.place.end))
         self._unanswered[self._number] = window.place.end
@@ -104,13 +105,13 @@ class Pipeline(Generic[Item]):
             yield item, None if number is None else self._answers.pop(number)
 
     def in_order(self, events: Iterable[AnyEvent]) -> Iterator[AnyEvent]:
-        """Events of an item: none is told with an earlier time than what stands before it."""
+        """The events of an item, none of them with an earlier time than the event before it."""
         for event in events:
             self._t = max(self._t, event.t)
             yield event if event.t == self._t else msgspec.structs.replace(event, t=self._t)
 
     def end(self) -> None:
-        """The last event is being told: whatever is still answered says nothing more."""
+        """The last event is being told. Answers that come later bring no more items."""
         self.ended = True
 
     @property
@@ -120,7 +121,7 @@ class Pipeline(Generic[Item]):
 
     @property
     def waiting(self) -> bool:
-        """Whether there is a job to run or unanswered without which the end cannot come."""
+        """Whether there is a job to run, or an unanswered one that the end has to wait for."""
         return not self.ended and (self._segmenter.waiting or bool(self._unanswered))
 
     @property
@@ -135,6 +136,6 @@ class Pipeline(Generic[Item]):
 
     @property
     def backlog_s(self) -> float:
-        """Sound taken in and not yet dealt with: what a sender that is too fast runs up."""
+        """Seconds of sound taken in and not yet dealt with, which a fast sender runs up."""
         oldest = next(iter(self._unanswered.values()), self._segmenter.ruled)
         return seconds(self._segmenter.received - min(oldest, self._segmenter.ruled))

@@ -1,4 +1,4 @@
-"""One stream, sans-IO: PCM and results in, jobs and events out.
+"""The logic of one stream, which does no I/O: its caller moves the sound, jobs and events.
 
 session.receive_pcm(data)            bytes of any size
 session.jobs_to_run()                what to compute next; each job is answered by
@@ -39,18 +39,22 @@ __all__ = [
     "VadResult",
 ]
 
-QUALITY_SAMPLES = 2 * SAMPLE_RATE_HZ  # the period of a quality event
+QUALITY_SAMPLES = 2 * SAMPLE_RATE_HZ  # 2 s of sound between two quality events
 
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """Everything a stream is configured by; see the parts."""
+    """Everything a stream is configured by.
+
+    ``prior`` is the probability of a match before anything was heard, from which the scores'
+    posteriors follow.
+    """
 
     gate: GateConfig = field(default_factory=GateConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     prior: float = 0.5
-    forget_s: float = 30.0  # of silence, after which whoever speaks next is anybody
+    forget_s: float = 30.0  # seconds of silence after which the next speaker may be anybody
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +67,7 @@ class _PendingWindow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SpeechEnded:
-    """A span of speech has ended."""
+    """A span of speech has ended; ``start`` and ``end`` are media samples."""
 
     start: int
     end: int
@@ -72,9 +76,10 @@ class _SpeechEnded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lapse:
-    """What was known no longer holds; ``position`` is the net speech so far, in samples.
+    """At ``t`` seconds the last decision ceases to hold, for ``reason``.
 
-    ``forget``: nor does what was said before it count any more.
+    ``position`` is the net speech so far, in samples. With ``forget`` the evidence of earlier
+    speech is dropped as well.
     """
 
     t: float
@@ -85,7 +90,7 @@ class _Lapse:
 
 
 class _Eof:
-    """All the sound has been heard; the summary is told once everything before it was."""
+    """All the sound has been heard. The summary is told after everything that stands before it."""
 
 
 _Item = AnyEvent | _PendingWindow | _SpeechEnded | _Lapse | _Eof
@@ -96,7 +101,7 @@ class Session:
 
     With ``claimed`` true every speaker is scored and the best of them answers the claim;
     otherwise the best of all enrolled is the answer to "who is it?". Without any
-    voiceprint only speech, its quality and changes of voice are told.
+    voiceprint the stream tells only of speech, its quality and changes of voice.
     """
 
     def __init__(
@@ -172,7 +177,7 @@ class Session:
         self._settings = replace(self._settings, decisions=decisions)
 
     def claim(self, enrolled: Mapping[str, PreparedEmbeddings], claimed: bool) -> None:
-        """Compare with other voiceprints from the next window on: what was decided lapses."""
+        """Compare with other voiceprints from the next window on. The last decision lapses."""
         self._settings = replace(
             self._settings, enrolled=EnrolledVoiceprints(enrolled), claimed=claimed
         )
@@ -181,7 +186,8 @@ class Session:
     def set_overload(self, hop_s: float, late_s: float) -> None:
         """The server is ``late_s`` late and asks for fewer windows, or for the usual again.
 
-        The hop stays between the configured one and a whole window: no speech goes unheard.
+        The hop stays between the configured one and a whole window, so that no speech goes
+        unheard.
         """
         hop_s = min(max(hop_s, self._narrowest_s), self._widest_s)
         if hop_s == self._hop_s:
@@ -218,7 +224,7 @@ class Session:
             self._pipeline.put(self._quality(seconds(span.end)))
 
     def _age(self, now: int) -> None:
-        """After long silence nothing said before it tells who will speak next."""
+        """End what was decided after a long silence, which says nothing of who speaks next."""
         if self._spoke is not None and now >= self._spoke + self._forget:
             lapsed, self._spoke = self._spoke + self._forget, None
             self._lapse(seconds(lapsed), f"no speech for {seconds(self._forget):g} s", forget=True)

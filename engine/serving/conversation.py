@@ -1,4 +1,4 @@
-"""What serving knows of a stream's logic: a session or an enrolment, sans-IO."""
+"""What serving knows of the logic of a stream, which is a session or an enrolment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.jobs import Job, Result
 
 
 class Conversation(Protocol):
-    """Sound and results go in, jobs and events come out."""
+    """Sound and results go in, and jobs and events come out. It does no I/O of its own."""
 
     @property
     def waiting(self) -> bool:
@@ -22,10 +22,10 @@ class Conversation(Protocol):
 
     @property
     def backlog_s(self) -> float:
-        """Seconds of it that are not yet dealt with: neither scored nor found to be silence."""
+        """Seconds of sound that are neither scored nor found to be silence yet."""
 
     def receive_pcm(self, data: bytes, /) -> None:
-        """Sound, in pieces of any size. Raises :class:`AudioError` for what is not sound."""
+        """Take in sound, in pieces of any size. Raises :class:`AudioError` for other bytes."""
 
     def receive_eof(self) -> None:
         """No more sound follows."""
@@ -40,7 +40,7 @@ class Conversation(Protocol):
         """Events ready to be told, each once, in order."""
 
     def set_overload(self, hop_s: float, late_s: float, /) -> None:
-        """The server is ``late_s`` late: score every ``hop_s`` at most often, and say so.
+        """The server is ``late_s`` late: score once every ``hop_s`` at most, and say so.
 
         ``hop_s`` is the shortest hop that the server can serve; a stream whose own hop is longer
         keeps its own. ``hop_s`` 0 ends the overload: the stream goes back to its own hop.

@@ -1,8 +1,8 @@
-"""The one async service that runs the models for every stream.
+"""The engine runs the models for every stream.
 
     async with Engine(backend, vad) as engine:
         stream = engine.open(session)
-        await stream.send(pcm)          waits while too much is undone
+        await stream.send(pcm)          waits while too much sound is unscored
         await stream.finalize()
         async for event in stream: ...
 
@@ -26,15 +26,15 @@ from engine.speech.vad import SileroVad
 
 __all__ = ["Conversation", "Engine", "EngineConfig", "EngineStats", "Stream"]
 
-GPU_THREADS = 2  # one prepares a batch while the other's is on the GPU
+GPU_THREADS = 2  # threads, of which one prepares a batch while the other's is on the GPU
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Counts since the start (:class:`engine.serving.pool.PoolCounts`), and three figures of now.
+    """What was counted since the start (:class:`engine.serving.pool.PoolCounts`), and three more.
 
-    Of now are ``queued`` windows, open ``streams``, and ``hop_s``, the hop that overload asks
-    of live streams, which is 0 where they keep their own.
+    These tell of the moment: ``queued`` windows, open ``streams``, and ``hop_s``, the hop that
+    overload asks of live streams, which is 0 where they keep their own.
     """
 
     windows: int
@@ -87,14 +87,14 @@ class Engine:
 
     @property
     def hop_s(self) -> float:
-        """The hop that live streams must keep now; 0: their own."""
+        """The hop in seconds that live streams must keep now; 0 is their own."""
         return self._pool.hop_s
 
     def open(self, conversation: Conversation, *, live: bool | None = None) -> Stream:
         """A stream of sound for ``conversation``.
 
         A ``live`` one may be scored less often when the server is overloaded; one that is not
-        waits instead. ``None``: live until it sends faster than real time.
+        waits instead. With ``None`` it is live until it sends faster than real time.
         """
         if not self._started or self._closed:
             raise EngineError(CLOSED if self._closed else "the engine has not been started")
@@ -162,5 +162,5 @@ def _cores() -> int:
     """Cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
+    except AttributeError:  # macOS and Windows do not have it
         return os.cpu_count() or 1

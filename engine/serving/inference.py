@@ -1,7 +1,7 @@
 """Computes jobs: a batch of them for the pool's threads, or a whole stream's one by one.
 
-There is one way from a job to its answer, for a live server and for files alike. Nothing
-here raises: what a model raises is the answer to its job.
+There is one way from a job to its answer, for a live server and for files alike. An error that
+a model raises becomes the answer to its job.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ J = TypeVar("J", VadJob, EmbedJob)
 
 
 class Embedder(Protocol):
-    """What turns windows of one length into embeddings: a backend, or an encoder."""
+    """A backend or an encoder, which turns windows of one length into embeddings."""
 
     def embed(self, waveforms: Float32, /) -> Float32:
         """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``."""
@@ -41,9 +41,9 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """An answer to each job of a batch, in its order, and what they cost.
+    """An answer to each job of a batch, in the batch's order, and what they cost.
 
-    ``frames`` and ``calls`` are the detector's; ``cpu_s`` is of the calling thread.
+    ``frames`` and ``calls`` count the detector's; ``cpu_s`` is the calling thread's CPU time.
     """
 
     results: tuple[Result, ...]
@@ -54,7 +54,7 @@ class Answers:
 
 
 def answer(jobs: Sequence[Job], embedder: Embedder, vad: SileroVad) -> Answers:
-    """Run a batch: detections of any lengths, or windows of one length."""
+    """The answers to a batch of detections of any lengths, or of windows of one length."""
     began, cpu = time.perf_counter(), time.thread_time()
     detections = [job for job in jobs if isinstance(job, VadJob)]
     windows = [job for job in jobs if isinstance(job, EmbedJob)]
@@ -78,9 +78,9 @@ def answer_one(job: Job, embedder: Embedder, vad: SileroVad) -> Result:
 
 
 def settle(conversation: Conversation, respond: Callable[[Job], Result]) -> Iterator[AnyEvent]:
-    """Answer every job of ``conversation``, those that follow from the answers too.
+    """Answer every job of ``conversation`` and those that follow, and yield its events.
 
-    In the calling thread, one job after the other, for files and tests. Yields the events.
+    The jobs run in the calling thread, one after the other, for files and tests.
     Raises ``RuntimeError`` when a detection of speech failed, as the stream cannot go on.
     """
     while jobs := conversation.jobs_to_run():
@@ -91,7 +91,7 @@ def settle(conversation: Conversation, respond: Callable[[Job], Result]) -> Iter
 
 
 def _each(jobs: Sequence[J], run: Callable[[Sequence[J]], list[Result]]) -> list[Result]:
-    """All at once; if that fails, each by itself, so that it fails only whose fault it is."""
+    """Run all jobs at once. If that fails, run each alone, so that only the faulty ones fail."""
     if not jobs:
         return []
     try:

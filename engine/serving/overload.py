@@ -1,9 +1,10 @@
-"""How far live streams are slowed when the machine cannot keep up: sans-IO, no clock.
+"""Decides how far live streams are slowed when the machine cannot keep up.
 
 An overloaded server scores every stream less often rather than some streams late. It widens
-step by step while live windows start after their deadline, and goes back a step once it has
-been calm for a while *and* the work of the shorter hop would fit in: otherwise a server just
-past its limit would swing for ever.
+the hop step by step while live windows start after their deadline. It goes back a step once no
+window has been late for a while and the work of the shorter hop would fit in as well: without
+the second condition a server just past its limit would swing for ever. Times are passed in;
+nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OverloadConfig:
-    """Times in seconds. ``hops_s`` ascends; the first stands for the streams' own hop."""
+    """Times are in seconds. ``hops_s`` ascends, and its first stands for the streams' own hop."""
 
     hops_s: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-    review_s: float = 0.25  # two reviews late in a row: it is no hiccup
-    settle_s: float = 1.0  # a wider hop shows its effect only after what is in line has run
-    calm_s: float = 5.0
-    fill: float = 0.8  # share of the threads' time that may be used after a step back
+    review_s: float = 0.25  # between reviews; only two late ones in a row widen the hop
+    settle_s: float = 1.0  # before the next change: the queue must run before one shows
+    calm_s: float = 5.0  # without a late window before the hop goes back a step
+    fill: float = 0.8  # largest share of the threads' time to be used after a step back
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -30,25 +31,25 @@ class OverloadConfig:
 
 
 class Overload:
-    """Watches lateness and work; decides the hop."""
+    """Measures how late windows are and how much the threads work, and decides the hop."""
 
     def __init__(self, config: OverloadConfig | None = None) -> None:
         self._config = config or OverloadConfig()
         self._level = 0
         self._late_reviews = 0
-        self._worst = 0.0  # lateness of the windows started since the last review
-        self._busy = 0.0  # seconds of the threads since `_calm_from`
+        self._worst = 0.0  # greatest lateness since the last review, in seconds
+        self._busy = 0.0  # seconds that the threads have worked since `_calm_from`
         self._next_review: float | None = None
         self._changed = self._calm_from = 0.0
-        self.late_s = 0.0  # lateness at the last review
+        self.late_s = 0.0  # greatest lateness at the last review
 
     @property
     def hop_s(self) -> float:
-        """The shortest hop served now; 0 where every stream may keep its own."""
+        """The shortest hop served now, or 0 where every stream may keep its own."""
         return self._config.hops_s[self._level] if self._level else 0.0
 
     def started(self, late_s: float) -> None:
-        """A live window is being run, ``late_s`` after its deadline (negative: before it)."""
+        """A live window is being run ``late_s`` after its deadline, or before it if negative."""
         self._worst = max(self._worst, late_s)
 
     def ran(self, seconds: float) -> None:
@@ -56,8 +57,10 @@ class Overload:
         self._busy += seconds
 
     def review(self, now: float, oldest_late_s: float) -> float | None:
-        """The new hop, if it changes; ``oldest_late_s`` is the
-        lateness of the oldest live window in the queue."""
+        """The new hop, if it changes.
+
+        ``oldest_late_s`` is how late the oldest live window in the queue is.
+        """
         if self._next_review is not None and now < self._next_review:
             return None
         if self._next_review is None:
@@ -80,9 +83,9 @@ class Overload:
             self._level, self._changed, self._late_reviews = self._level + 1, now, 0
 
     def _calm(self, now: float) -> None:
-        """A step back for each ``calm_s``, as far as the work at the shorter hop would fit.
+        """Go a step back for each ``calm_s``, as far as the work at the shorter hop would fit.
 
-        More than one where nobody streamed meanwhile: nothing is reviewed then.
+        It may be several steps at once, as nothing is reviewed while nobody streams.
         """
         calm_s = now - self._calm_from
         steps = int(calm_s / self._config.calm_s)

@@ -66,7 +66,7 @@ class InferencePool:
     """Runs queued jobs on ``threads`` threads and calls each job's ``answered`` on the loop.
 
     ``overload_changed`` is called with the hop in seconds that live streams must keep from now
-    on (0: their own) and with how late the server is, in seconds, when that hop changes.
+    on (0 is their own) and with how late the server is, in seconds, when that hop changes.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class InferencePool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_s: float | None = None  # when; what uvloop hands out does not always know
+        self._timer_s: float | None = None  # loop time; uvloop's handles do not always know it
         self._dispatching = self._closed = False
         self.counts = PoolCounts()
 
@@ -106,16 +106,16 @@ class InferencePool:
 
     @property
     def hop_s(self) -> float:
-        """The hop that live streams must keep now; 0: their own."""
+        """The hop in seconds that live streams must keep now; 0 is their own."""
         return self._scheduler.overload.hop_s
 
     @property
     def late_s(self) -> float:
-        """How late live windows were at the last review."""
+        """How late live windows were at the last review, in seconds."""
         return self._scheduler.overload.late_s
 
     def now(self) -> float:
-        """The clock of deadlines: the loop's, in seconds."""
+        """The time in seconds on the loop's clock, which deadlines refer to."""
         assert self._loop is not None
         return self._loop.time()
 
@@ -145,7 +145,7 @@ class InferencePool:
             thread.join()  # the last thing each did was to say that it ends
 
     def submit(self, entry: QueuedJob) -> JobFailure | None:
-        """Put a job into the queue; if that cannot be, its answer."""
+        """Put a job into the queue, or return the failure that answers it."""
         try:
             if self._closed:
                 raise EngineError(CLOSED)
@@ -154,15 +154,15 @@ class InferencePool:
             self.counts.failures += 1
             return JobFailure(entry.job.number, str(error))
         if not self._dispatching and self._loop is not None:
-            self._dispatching = True  # once for all the jobs that this turn of the loop brings
+            self._dispatching = True  # once for all the jobs of this iteration of the loop
             self._loop.call_soon(self._dispatch)
         return None
 
     def discard(self, stream: int) -> None:
-        """A stream has gone: what it has in the queue will not be run."""
+        """A stream has gone: take its jobs out of the queue."""
         self._scheduler.discard(stream)
 
-    # The event loop's side.
+    # These run on the event loop.
 
     def _dispatch(self) -> None:
         self._dispatching = False
@@ -193,7 +193,7 @@ class InferencePool:
     def _done(self, batch: Batch, answers: Answers) -> None:
         self._idle += 1
         self._scheduler.overload.ran(answers.wall_s)
-        self._dispatch()  # first of all: the thread must not wait for what follows
+        self._dispatch()  # comes first, as the thread must not wait for what follows
         self.counts.add(batch, answers, self.now())
         for entry, result in zip(batch.entries, answers.results, strict=True):
             entry.answered(entry, result)
@@ -203,12 +203,12 @@ class InferencePool:
         if not self._alive and self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
 
-    # The inference threads' side.
+    # This runs in the inference threads.
 
     def _serve(self) -> None:
         loop = self._loop
         assert loop is not None
-        with suppress(RuntimeError):  # the loop was closed under us: nobody is left to answer
+        with suppress(RuntimeError):  # the loop was closed, and nobody is left to answer
             while (batch := self._work.get()) is not None:
                 answers = answer(batch.jobs, self._backend, self._vad)
                 loop.call_soon_threadsafe(self._done, batch, answers)

@@ -1,10 +1,11 @@
-"""What runs next, over all streams: sans-IO, no clock, no model.
+"""Decides which jobs of all streams run next.
 
     scheduler.add(entry)            a job of some stream
     scheduler.next_batch(now)       what a free thread should run, or None
     scheduler.wake_s                when to ask again, if nothing else happens
-    scheduler.review(now)           now and then: the hop that live streams must keep
+    scheduler.review(now)           the hop that live streams must keep, if it changes
 
+Times are passed in, and nothing here computes: there is no clock and no model.
 Detection comes first: it is cheap and everything else waits for it. It gathers the frames
 of many streams for a moment, because one call over ten streams costs half of ten calls.
 Windows go in the order of their deadlines; the most urgent one chooses the length, and its
@@ -21,19 +22,19 @@ from engine.errors import EngineError
 from engine.jobs import Job, Result, VadJob
 from engine.serving.overload import Overload, OverloadConfig
 
-CLOCK_S = 0.001  # uvloop's timers count milliseconds: one may ring a little early
-MOST_PADDING = 0.25  # share of a bucket that may stay empty: 3 of 4 windows do not go as 2 and 1
+CLOCK_S = 0.001  # uvloop's timers count whole milliseconds, so one may come that much early
+MOST_PADDING = 0.25  # share of a bucket that may stay empty, so that 3 windows fill one of 4
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerConfig:
-    """Batch sizes are ascending. Times in seconds."""
+    """``batch_sizes`` ascends. ``vad_rows`` and ``vad_frames`` bound a batch of detections."""
 
     batch_sizes: tuple[int, ...] = (1,)
-    capacity: int = 1024  # windows in line; more are refused
-    vad_rows: int = 128
-    vad_frames: int = 512  # of all streams in one batch: some 25 ms of one core
-    vad_wait_s: float = 0.04  # how long frames gather; part of every event's delay
+    capacity: int = 1024  # windows in the queue; more are refused
+    vad_rows: int = 128  # streams in one batch
+    vad_frames: int = 512  # frames of all streams in one batch, some 25 ms of one core
+    vad_wait_s: float = 0.04  # seconds that frames gather, a part of every event's delay
     overload: OverloadConfig = field(default_factory=OverloadConfig)
 
     def __post_init__(self) -> None:
@@ -74,11 +75,11 @@ class Full(EngineError):
     """There is no room for another window."""
 
 
-_Line = list[tuple[float, int, QueuedJob]]  # a heap: due, order of arrival, entry
+_Line = list[tuple[float, int, QueuedJob]]  # a heap of deadline in s, order of arrival, entry
 
 
 class Scheduler:
-    """The line of jobs of all streams."""
+    """The queue of jobs of all streams."""
 
     def __init__(self, config: SchedulerConfig | None = None) -> None:
         self._config = config or SchedulerConfig()
@@ -93,7 +94,7 @@ class Scheduler:
 
     @property
     def queued(self) -> int:
-        """Windows in line."""
+        """Windows in the queue."""
         return self._queued
 
     @property
@@ -104,7 +105,7 @@ class Scheduler:
         return self._frames_since + self._config.vad_wait_s
 
     def add(self, entry: QueuedJob) -> None:
-        """Put a job in line. Raises :class:`Full` for a window beyond the capacity."""
+        """Put a job into the queue. Raises :class:`Full` for a window beyond the capacity."""
         self._count += 1
         if isinstance(entry.job, VadJob):
             heapq.heappush(self._frames, (entry.due_s, self._count, entry))
@@ -129,7 +130,7 @@ class Scheduler:
         return None
 
     def review(self, now: float) -> float | None:
-        """The hop that live streams must keep from now on, if that changed; 0: their own."""
+        """The hop that live streams must keep from now on, if that changed; 0 is their own."""
         late = now - next(iter(self._live.values())) if self._live else 0.0
         return self.overload.review(now, late)
 
@@ -140,7 +141,7 @@ class Scheduler:
             self.add(entry)
 
     def drain(self) -> list[QueuedJob]:
-        """Everything in line, taken out of it, in order of arrival."""
+        """Take every job out of the queue, in order of arrival."""
         held = [item for line in (self._frames, *self._windows.values()) for item in line]
         self._frames, self._windows, self._live = [], {}, {}
         self._frames_held = self._queued = 0

@@ -1,4 +1,4 @@
-"""One stream of sound through the engine: its sender waits, its reader is woken."""
+"""One stream of sound through the engine, with a task that sends and a task that reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.serving.conversation import Conversation
 from engine.serving.pool import InferencePool
 from engine.serving.scheduler import QueuedJob
 
-PIECE_BYTES = 16_384  # sound is taken in pieces: half a second of 16 kHz, 16 bit
+PIECE_BYTES = 16_384  # sound is taken in pieces of this size, half a second at 16 kHz, 16 bit
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class EngineConfig:
     """
 
     threads: int | None = None
-    backlog_s: float = 4.0  # sound of a stream not yet scored; its sender waits beyond
-    unread_events: int = 4096  # of a stream; its sender waits beyond
-    capacity: int = 1024  # windows in line, views of the streams' sound; more are refused
-    ahead_s: float = 2.0  # a stream that has ever been further ahead of real time is no live one
+    backlog_s: float = 4.0  # seconds of unscored sound beyond which a sender waits
+    unread_events: int = 4096  # of one stream, at which its sender waits
+    capacity: int = 1024  # windows in the queue; more are refused
+    ahead_s: float = 2.0  # seconds ahead of real time beyond which a stream is not live
     deadline_s: float = 0.2
     patience_s: float = 2.0
     batching: bool = True
@@ -46,8 +46,8 @@ class EngineConfig:
 class Stream:
     """One stream of sound through the engine: an async iterator of its events.
 
-    For one sending and one reading task. Send while reading: a stream with
-    ``unread_events`` unread makes its sender wait.
+    One task sends and another reads. They must run at the same time, because a stream with
+    ``unread_events`` unread events makes its sender wait.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class Stream:
         """
         for start in range(0, len(data), PIECE_BYTES):
             if start:
-                await asyncio.sleep(0)  # a long message must not hold up the other streams
+                await asyncio.sleep(0)  # so that a long message does not hold up the other streams
             await self._room.wait()
             self._check()
             try:
                 self.conversation.receive_pcm(data[start : start + PIECE_BYTES])
             except AudioError:
-                raise  # to the sender: the sound is wrong, not the stream
+                raise  # the sound is wrong and the stream is not: it goes on
             except Exception as error:  # whatever else a conversation raises ends it
                 self.fail(_failure(error))
             finally:
@@ -106,7 +106,7 @@ class Stream:
         self._advance(self._pool.now())
 
     async def close(self) -> None:
-        """Abandon the stream: no more events come, what is in line is not run. Idempotent."""
+        """Abandon the stream: no more events come, and its queued jobs do not run. Idempotent."""
         self._end()
 
     def __aiter__(self) -> Stream:
@@ -130,7 +130,7 @@ class Stream:
             self._make_room()
         return event
 
-    # What follows is for the engine.
+    # The methods from here on are for the engine.
 
     def answered(self, entry: QueuedJob, result: Result) -> None:
         """The answer to a job of this stream; windows that follow from it inherit its arrival."""
@@ -140,7 +140,7 @@ class Stream:
         self._advance(entry.arrived_s)
 
     def set_overload(self, hop_s: float, late_s: float) -> None:
-        """The server is overloaded, or no longer: tell the conversation."""
+        """Tell the conversation that the server is overloaded, or no longer is."""
         self._guard(self.conversation.set_overload, hop_s, late_s)
         self._advance(self._pool.now())
 
@@ -159,7 +159,7 @@ class Stream:
             raise RuntimeError("the stream has ended: no sound can follow")
 
     def _watch(self, now: float) -> None:
-        """Whether this is still a live stream: a file is known by its running ahead of time."""
+        """Treat the stream as a file from the moment that it runs ahead of real time."""
         lead_s = self.conversation.received_s - (now - self._opened_s)
         if lead_s > self._config.ahead_s:
             self.live = self._watched = False
@@ -167,7 +167,7 @@ class Stream:
                 self._guard(self.conversation.set_overload, 0.0, 0.0)
 
     def _advance(self, arrived_s: float) -> None:
-        """Hand on the jobs the conversation has now, and what it says."""
+        """Hand on the jobs and the events that the conversation has now."""
         try:
             while not self._over and self._refused(arrived_s):
                 pass  # what was refused may bring about other jobs
@@ -185,7 +185,7 @@ class Stream:
             self._make_room()
 
     def _refused(self, arrived_s: float) -> bool:
-        """Submit what there is; whether any of it was refused."""
+        """Submit the jobs there are, and tell whether any of them was refused."""
         jobs = self.conversation.jobs_to_run()
         answers = [self._submit(job, arrived_s) for job in jobs]
         refusals = [answer for answer in answers if answer is not None]
@@ -194,9 +194,10 @@ class Stream:
         return bool(refusals)
 
     def _submit(self, job: Job, arrived_s: float) -> JobFailure | None:
-        """Queue a job; if that cannot be, its answer.
+        """Queue a job, or return the failure that answers it.
 
-        A window counts from when the frames that completed it arrived, a detection from now.
+        The deadline of a window counts from the arrival of the frames that completed it, that
+        of a detection from now.
         """
         if isinstance(job, VadJob):
             arrived_s = self._pool.now()
