@@ -1,4 +1,4 @@
-"""Recordings on disk: any format libsndfile reads, to one voice at 16 kHz.
+"""Reads recordings in any format that libsndfile knows, to one channel at 16 kHz.
 
 Everything a person can hand over by mistake is refused here with one line that says
 what is wrong and what to do, so that no score is ever computed from it.
@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from engine.errors import AudioError
 from engine.format import CLIPPING_LEVEL, HIGHEST_RATE_HZ, LOWEST_RATE_HZ, SAMPLE_RATE_HZ
 
-SILENCE_DBFS = -60.0  # A quieter 16-bit recording has some nine bits of noise and no voice.
-CLIPPED_RUN_SAMPLES = 3  # A lone sample at full scale is a peak; a flat run is clipping.
-# Largest share of clipped samples in a usable recording: more distortion reaches the mel bands.
+SILENCE_DBFS = -60.0  # A quieter 16-bit recording has an RMS under 33 steps: that is noise.
+CLIPPED_RUN_SAMPLES = 3  # A lone sample at full scale is a peak, and a flat run is clipping.
+# Largest share of clipped samples in a usable recording. With more the distortion reaches the
+# mel bands.
 MAX_CLIPPED = 0.01
-# Taggers append and cut: an MP3 counts as whole with this share of the bytes that it states.
+# An MP3 counts as whole with this share of the bytes that it states, as taggers append and cut.
 MP3_SHARE = 0.99
-MP3_TAG_BYTES = 128  # Size of an ID3v1 tag at the end, which a header may count.
-# Read so many frames at once: a header may claim any length, and memory is to grow only with
-# what is really there.
+MP3_TAG_BYTES = 128  # An ID3v1 tag at the end has this size, and a header may count it.
+# A file is read by blocks of this many frames: a header may claim any length, and memory should
+# grow only with what is really there.
 BLOCK_FRAMES = 1 << 18
 
 Float32 = NDArray[np.float32]
@@ -91,7 +92,7 @@ def _check_mp3_length(path: Path) -> None:
         tag = file.read(10)
         start = 0
         if tag[:3] == b"ID3" and len(tag) == 10:
-            a, b, c, d = tag[6:]  # seven bits each
+            a, b, c, d = tag[6:]  # each byte holds seven bits of the length
             start = 10 + (a << 21 | b << 14 | c << 7 | d)
         file.seek(start)
         frame = file.read(192)
@@ -99,7 +100,7 @@ def _check_mp3_length(path: Path) -> None:
     if frame[:1] != b"\xff" or at < 0:
         return
     flags = int.from_bytes(frame[at + 4 : at + 8], "big")
-    place = at + 8 + 4 * (flags & 1)  # behind the number of frames
+    place = at + 8 + 4 * (flags & 1)  # the length stands behind the number of frames
     stated = int.from_bytes(frame[place : place + 4], "big") if flags & 2 else 0
     there = path.stat().st_size - start
     if there < min(stated * MP3_SHARE, stated - MP3_TAG_BYTES):
@@ -121,8 +122,8 @@ def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
     try:
         _check_riff_length(path)
         _check_mp3_length(path)
-        # By descriptor, so that the content decides the format and never the name: libsndfile
-        # takes a file called .vox or .raw for headerless samples, whatever is in it.
+        # It is opened by descriptor, so that the content decides the format and not the name:
+        # libsndfile takes a file called .vox or .raw for headerless samples, whatever is in it.
         with open(path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:
             _check_rate(path, sound.samplerate)
             return _read_channel(path, sound, channel), sound.samplerate
@@ -188,7 +189,7 @@ def _level_dbfs(samples: Float32) -> float:
 
 
 def _clipped(samples: Float32) -> float:
-    """Share of samples in runs of at least ``CLIPPED_RUN_SAMPLES`` at full scale, one sign."""
+    """Share of samples in runs of one sign at full scale, of at least ``CLIPPED_RUN_SAMPLES``."""
     clipped = 0
     for side in (samples >= CLIPPING_LEVEL, samples <= -CLIPPING_LEVEL):
         edges = np.flatnonzero(np.diff(side, prepend=False, append=False))

@@ -1,7 +1,7 @@
-"""Is the sound good enough to judge a voice by? Level, clipping, noise and too little speech.
+"""Measures whether sound is good enough to verify a voice by: level, clipping and noise.
 
-Everything is counted in 16-bit steps, as whole numbers: sums of them are exact in any
-order, so that the quality_figures do not depend on how the sound was cut into pieces.
+Everything is counted in 16-bit steps, as whole numbers. Sums of them are exact in any order,
+so that the figures do not depend on how the sound was cut into pieces.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ Int64 = NDArray[np.int64]
 
 # Quieter speech lies within some 15 dB of a laptop microphone's own noise.
 QUIET_DBFS = -45.0
-# The middle of the 5 to 15 dB at which noise raises the bundled model's error rate at 3 s from
-# 5.5 to 7.9 % (models/REPORT.md).
+# This is the middle of the 5 to 15 dB at which noise raises the bundled model's error rate at 3 s
+# from 5.5 to 7.9 % (models/REPORT.md).
 NOISY_SNR_DB = 10.0
-LEAST_SNR_DB, MOST_SNR_DB = -10.0, 60.0  # Estimates beyond these say nothing more.
+LEAST_SNR_DB, MOST_SNR_DB = -10.0, 60.0  # An estimate beyond these tells nothing more.
 BLOCK_SAMPLES = 256  # The level of what is not speech is taken in blocks of 16 ms.
 LEAST_BLOCKS = 8  # With fewer blocks outside speech the noise is not known.
 # Of the blocks outside speech the quieter quarter is the noise: onsets that the detector
 # missed, doors and keys are in the rest.
 NOISE_SHARE = 0.25
-# Bounds in squared 16-bit steps of levels 1 dB apart, from 1 step to full scale.
+# Bounds of levels 1 dB apart, in squared 16-bit steps, from 1 step to full scale.
 LEVEL_BOUNDS = np.concatenate([[0.0], 10 ** (np.arange(0, 91) / 10)])
-COUNTED_SAMPLES = 8192  # Half a second is counted at once, for each count costs some 20 us.
-PEAK_SAMPLES = 320  # A peak is that of 20 ms.
-HELD_PEAKS = 500  # Peaks of 10 s are held; where nobody takes them the oldest go.
+COUNTED_SAMPLES = 8192  # Half a second is counted at once, as each count costs some 20 us.
+PEAK_SAMPLES = 320  # A peak is the highest level within 20 ms.
+HELD_PEAKS = 500  # Peaks of 10 s are held, and the oldest are dropped if nobody takes them.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelSums:
-    """Sums over some sound, apart for speech and for the rest; add up those of its pieces.
+    """Sums over some sound, separate for speech and the rest. Those of its pieces add up.
 
     ``speech_power`` and ``other_power`` are sums of squared 16-bit steps, ``levels`` counts the
     blocks outside speech by their level; the others count samples.
@@ -75,8 +75,9 @@ def level_sums(samples: Float32, *, speech: bool) -> LevelSums:
     steps = samples.astype(np.float64)
     steps *= INT16_STEPS
     np.rint(steps, out=steps)
-    # Below 2^53 double precision adds whole numbers exactly: two hours at full scale.
-    # einsum, for BLAS would wake its threads for a long piece and wait for them.
+    # Double precision adds whole numbers exactly up to 2^53: 8.7 minutes at full scale, and more
+    # than a hundred times as long at -21 dBFS.
+    # einsum is used because BLAS would wake its threads for a long piece and wait for them.
     power = float(np.einsum("i,i->", steps, steps))
     clipped = 0
     if max(samples.max(initial=0.0), -samples.min(initial=0.0)) >= CLIPPING_LEVEL:
@@ -92,7 +93,7 @@ def level_sums(samples: Float32, *, speech: bool) -> LevelSums:
 
 @dataclass(frozen=True, slots=True)
 class QualityFigures:
-    """The quality of some sound; fields as in :class:`engine.events.Quality`."""
+    """The quality of some sound. The fields are those of :class:`engine.events.Quality`."""
 
     level_dbfs: float | None
     clipped: float
@@ -102,7 +103,10 @@ class QualityFigures:
 
 
 def quality_figures(sound: LevelSums, noise: LevelSums | None = None) -> QualityFigures:
-    """What the sums say; the noise is that outside the speech of ``noise``, else of ``sound``."""
+    """The figures of ``sound``, whose noise is taken from outside the speech of ``noise``.
+
+    Without ``noise`` it is taken from ``sound`` itself.
+    """
     total = sound.speech + sound.other
     level = _level_dbfs(sound)
     snr = _snr_db(sound, noise or sound)
@@ -128,7 +132,7 @@ def _level_dbfs(sound: LevelSums) -> float | None:
 
 
 def _snr_db(sound: LevelSums, noise: LevelSums) -> float | None:
-    """Power of speech, its noise taken off, over the power of the noise."""
+    """The power of speech less that of the noise, over the power of the noise, in dB."""
     if not sound.speech or not _knows_noise(noise):
         return None
     assert noise.levels is not None
@@ -146,7 +150,7 @@ def _knows_noise(sound: LevelSums) -> bool:
 
 
 class QualityMeter:
-    """QualityFigures of one stream, period after period; knows the noise from earlier pauses."""
+    """Measures one stream, period after period. It keeps the noise level of earlier pauses."""
 
     def __init__(self) -> None:
         self._period = LevelSums()
@@ -155,14 +159,14 @@ class QualityMeter:
         self._held = 0
 
     def add(self, samples: Float32, *, speech: bool) -> None:
-        """Sound of the current period, as :func:`level_sums` wants it. It is not copied."""
+        """Add sound of the current period, as :func:`level_sums` wants it. It is not copied."""
         self._uncounted[speech].append(samples)
         self._held += len(samples)
         if self._held >= COUNTED_SAMPLES:
             self._count()
 
     def take(self) -> QualityFigures:
-        """The quality_figures of the period; the next one begins."""
+        """The figures of the period that ends here. The next one begins."""
         self._count()
         period, self._period = self._period, LevelSums()
         if _knows_noise(period):
@@ -178,14 +182,14 @@ class QualityMeter:
 
 
 class PeakMeter:
-    """Peaks of a stream for a display. Never part of its events."""
+    """Measures peaks of a stream for a display. They are never part of its events."""
 
     def __init__(self) -> None:
         self._peaks: deque[int] = deque(maxlen=HELD_PEAKS)
         self._rest = np.zeros(0, np.float32)
 
     def add(self, samples: Float32) -> None:
-        """Sound at 16 kHz, in pieces of any size."""
+        """Add sound at 16 kHz, in pieces of any size."""
         joined = np.concatenate([self._rest, samples])
         whole = len(joined) - len(joined) % PEAK_SAMPLES
         self._rest = joined[whole:].copy()
@@ -194,7 +198,7 @@ class PeakMeter:
         self._peaks.extend(peaks.tolist())
 
     def take(self) -> list[int]:
-        """Peaks (0 to 127, full scale) of each 20 ms since the last time."""
+        """The peak of each 20 ms since the last call, from 0 to 127, which is full scale."""
         peaks = list(self._peaks)
         self._peaks.clear()
         return peaks

@@ -1,1 +1,1 @@
-"""The bundle and the encoder that runs it, with its execution providers."""
+"""This package holds the bundle and the encoder that runs it on an execution provider."""

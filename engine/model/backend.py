@@ -1,7 +1,7 @@
-"""What embeds windows for the service: a bundle's graph in buckets.
+"""A backend embeds windows for the engine, by a bundle's graph in buckets of fixed shape.
 
-A backend states the batch sizes it is made for. The scheduler fills them; nothing else of the
-service knows what a model is.
+It states the batch sizes that it is made for, and the scheduler fills them. No other part of
+the engine knows what a model is.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ Float32 = NDArray[np.float32]
 # costs 7.8 ms of one core alone, 7.9 in a batch of 2, 8.6 of 4, 9.1 of 8, 9.6 of 16, because
 # the activations of more than one row leave the second-level cache (CPU time, beside other
 # work, on a Xeon with 2 MB a core, November 2026; `voxwatch bench engine` measures it anew).
-CPU_BATCH_SIZES = (1,)
+CPU_BATCH_SIZES = (1,)  # windows in one call
 GPU_BATCH_SIZES = (1, 2, 4, 8, 16, LARGEST_BATCH)
-# So many (batch, samples) buckets keep their buffers on the GPU, 6 MB at most each.
+# This many (batch, samples) buckets keep their buffers on the GPU, of at most 6 MB each.
 MOST_BINDINGS = 64
 
-# Rows of a batch against the same rows alone, in any number of their unit embeddings. The
-# bundled model on a CPU: 6.4e-7 at most, over windows of 1 to 5 s in batches of 2 to 16.
+# Largest difference between any number of a row's unit embedding in a batch and that of the row
+# alone. The bundled model on a CPU differs by 6.4e-7 at most, over windows of 1 to 5 s in batches
+# of 2 to 16.
 BATCH_TOLERANCE = 1e-5
 
 
 class Backend(Protocol):
-    """Embeds windows of one length. Called from several threads at once.
+    """Embeds windows of one length. It is called from several threads at once.
 
     ``batch_sizes`` are the rows of one call that it serves best, ascending; ``min_samples``
     and ``max_samples`` bound a window at 16 kHz. A row's embedding does not depend on the
@@ -45,11 +46,11 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """What runs, for people."""
+        """The name of the model, for people to read."""
 
     @property
     def provider(self) -> str:
-        """Where it runs: ``cpu``, ``cuda`` or ``tensorrt``."""
+        """The provider that runs it, which is ``cpu``, ``cuda`` or ``tensorrt``."""
 
     @property
     def batch_sizes(self) -> tuple[int, ...]: ...
@@ -68,7 +69,7 @@ class Backend(Protocol):
 
 
 class OnnxBackend(Encoder):
-    """A bundle's graph, in fixed ``(batch, samples)`` buckets.
+    """Runs a bundle's graph in fixed ``(batch, samples)`` buckets.
 
     On a GPU each bucket has its buffers there, allocated at its first use and bound to the
     graph (onnxruntime's I/O binding): a call copies the sound in and the embeddings out and
@@ -115,12 +116,12 @@ class OnnxBackend(Encoder):
                 self._bindings[bucket] = binding
             self._bindings.move_to_end(bucket)
             if len(self._bindings) > MOST_BINDINGS:
-                self._bindings.popitem(last=False)  # its memory goes when nobody runs it
+                self._bindings.popitem(last=False)  # its memory is freed once nobody runs it
         return binding.run(waveforms)
 
 
 class Binding:
-    """The buffers of one bucket on the first GPU, bound to the graph; one run at a time."""
+    """The buffers of one bucket on the first GPU, bound to the graph. One call runs at a time."""
 
     def __init__(
         self,

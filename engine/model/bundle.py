@@ -1,6 +1,4 @@
-"""A model bundle: the ONNX graph, the figures that go with it and its score cohort.
-
-A bundle is a folder:
+"""A model bundle is a folder with an ONNX graph, its figures and its score cohort:
 
     manifest.json   what the model is, how its scores are read, and the sha256 of the rest
     model.onnx      waveform (B, samples) float32 at 16 kHz -> embeddings (B, D)
@@ -28,7 +26,7 @@ from engine.errors import BundleError
 from engine.format import unit
 from engine.model.manifest import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
 
-UNIT_TOLERANCE = 5e-3  # The norm of a float16 row of 192 numbers is off by about 5e-4.
+UNIT_TOLERANCE = 5e-3  # of a norm; that of a float16 row of 192 numbers is off by about 5e-4
 
 Float32 = NDArray[np.float32]
 
@@ -135,7 +133,7 @@ def _without_retired(manifest: Any) -> Any:
 
 
 def _check_sha256(folder: Path, name: str, expected: str) -> None:
-    if name not in (MODEL_FILE, COHORT_FILE):  # never follow a path that a manifest makes up
+    if name not in (MODEL_FILE, COHORT_FILE):  # a path that a manifest makes up is never followed
         raise BundleError(f"{folder / MANIFEST_FILE} lists an unknown file {name!r}: {_AGAIN}")
     try:
         actual = hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -201,9 +199,9 @@ def write_bundle(
 
 
 def check_output(folder: Path, *, uncalibrated: bool = False) -> None:
-    """Whether a bundle can be written there, to ask before long work. Raises `BundleError`.
+    """Check before long work that a bundle can be written there. Raises `BundleError`.
 
-    An ``uncalibrated`` one does not replace one whose calibration would be lost.
+    An ``uncalibrated`` bundle does not replace one whose calibration would be lost.
     """
     if folder.exists() and not _replaceable(folder):
         raise BundleError(f"{folder} exists and is not a model bundle: choose another output")

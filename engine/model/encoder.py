@@ -1,4 +1,4 @@
-"""From waveform to speaker embedding: a bundle's graph on CPU, CUDA or TensorRT."""
+"""The encoder turns waveforms into speaker embeddings, on CPU, CUDA or TensorRT."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 __all__ = ["Encoder", "ProviderChoice", "embed_speech"]
 
 Float32 = NDArray[np.float32]
-LONGEST_BATCH_S = 120.0  # Sound in one call, which bounds memory for long recordings.
+LONGEST_BATCH_S = 120.0  # seconds of sound in one call, which bounds memory
 
 
 class Encoder:
-    """Speaker embeddings of 16 kHz waveforms. Stateless: one serves any number of threads.
+    """Embeds 16 kHz waveforms. It has no state, so that one serves any number of threads.
 
     ``provider="auto"`` takes the first of TensorRT, CUDA and CPU that runs here; one asked
-    for by name runs or raises :class:`ProviderError`, so that nobody believes in a GPU
-    that is idle. Raises :class:`BundleError` when the graph does not fit its manifest.
+    for by name runs or raises :class:`ProviderError`, so that nobody pays for a GPU that
+    is idle. Raises :class:`BundleError` when the graph does not fit its manifest.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class Encoder:
 def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
     """Unit embedding ``(D,)`` of all the net speech of one recording, ``(samples,)``.
 
-    One pass up to the bundle's ``max_window_s``; longer speech is cut into equal windows,
-    whose unit embeddings are averaged. Raises what :meth:`Encoder.embed` raises.
+    Speech of up to the bundle's ``max_window_s`` goes in whole. Longer speech is cut into equal
+    windows, whose unit embeddings are averaged. Raises what :meth:`Encoder.embed` raises.
     """
     if speech.ndim != 1:
         raise ValueError(f"speech must be (samples,), got {speech.shape}")

@@ -1,4 +1,4 @@
-"""What a bundle's ``manifest.json`` holds: what the model is and the figures that go with it."""
+"""A bundle's ``manifest.json`` says what the model is and holds the figures that go with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     decay: Positive
 
     def height(self, per_hour: float) -> float:
-        """Where false alarms come ``per_hour`` times an hour of speech."""
+        """The height at which false alarms come ``per_hour`` times an hour of speech."""
         return max(0.0, (self.log_rate - math.log(per_hour)) / self.decay)
 
 
@@ -55,14 +55,14 @@ class DecisionFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class Normalisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """AS-norm: scores relative to the ``top`` nearest cohort speakers of either side."""
+    """Scores are taken relative to the ``top`` nearest cohort speakers of either side (AS-norm)."""
 
     method: Literal["as-norm"] = "as-norm"
     top: Count
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """From score and net speech to a natural-log likelihood ratio.
+    """Coefficients that turn score and net speech into a natural-log likelihood ratio.
 
     With ``g = 1 / sqrt((1 + h / enrol_s) (1 + h / test_s))``, ``h = half_speech_s``,
 
@@ -90,7 +90,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``manifest.json`` holds; a key it does not know is an error. Durations in seconds."""
+    """The whole of ``manifest.json``, in which an unknown key is an error."""
 
     format: Literal[1] = 1
     name: Annotated[str, msgspec.Meta(min_length=1)]

@@ -1,4 +1,4 @@
-"""Execution providers: which of CPU, CUDA and TensorRT runs a bundle's graph, and how.
+"""The execution provider runs a bundle's graph: CPU, CUDA or TensorRT.
 
 The CUDA and TensorRT options follow onnxruntime's documentation and its source. They are
 tested against a recording stand-in: no machine with a GPU was at hand when they were written.
@@ -30,8 +30,8 @@ PROVIDERS: dict[Provider, str] = {
 CUDA_DRIVER = "libcuda.so.1"
 # Name of the input of every graph that models/network/export.py writes: TensorRT asks by name.
 INPUT_NAME = "waveform"
-LARGEST_BATCH = 32  # Rows in one call: the end of TensorRT's profile.
-USUAL_BATCH, USUAL_WINDOW_S = 8, 3.0  # TensorRT tunes its kernels for this shape.
+LARGEST_BATCH = 32  # rows in one call, up to which TensorRT's profile goes
+USUAL_BATCH, USUAL_WINDOW_S = 8, 3.0  # rows and seconds that TensorRT tunes its kernels for
 
 
 def open_session(
@@ -54,8 +54,8 @@ def open_session(
         except ProviderError:
             if choice != "auto":
                 raise
-            continue  # the next one; which it was that runs is in `Encoder.provider`
-        # onnxruntime answers a provider it cannot load with a CPU session and a log line.
+            continue  # with the next one; `Encoder.provider` tells which one runs
+        # Where it cannot load a provider, onnxruntime logs a line and gives a session on the CPU.
         if session.get_providers()[0] == PROVIDERS[provider]:
             return session, provider
     raise ProviderError(
@@ -71,13 +71,13 @@ def provider_options(
     if provider == "cuda":
         return {
             "device_id": "0",
-            # The default tries every algorithm for every new shape: seconds, in mid-stream.
+            # The default tries every algorithm for every new shape, which takes seconds.
             "cudnn_conv_algo_search": "HEURISTIC",
             "arena_extend_strategy": "kSameAsRequested",
-            "use_tf32": "0",  # a mantissa of 10 bits, also in the front end
+            "use_tf32": "0",  # TF32 has a mantissa of 10 bits, and the front end would use it
         }
     if provider == "tensorrt":
-        # No trt_fp16_enable: it would put the front end, too, in half precision (DESIGN.md).
+        # trt_fp16_enable stays off: it would put the front end in half precision as well.
         folder = str(engine_cache(bundle, environment))
         return {
             "device_id": "0",
@@ -118,7 +118,7 @@ def _profile(bundle: Bundle) -> dict[str, str]:
 
 
 def _may_run(provider: Provider) -> bool:
-    """Whether trying makes sense: without a driver onnxruntime only prints alarming errors."""
+    """Whether to try it: without a driver onnxruntime only prints alarming errors."""
     if PROVIDERS[provider] not in ort.get_available_providers():
         return False
     if provider == "cpu":
@@ -135,22 +135,22 @@ def _session(bundle: Bundle, provider: Provider, threads: int) -> ort.InferenceS
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Streams come in bursts: between them a pool that spins would burn the cores it serves.
+    # Windows come in bursts. Between them a pool that spins would use up the cores it serves.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     order: list[Provider] = [provider]
     if provider == "tensorrt":
-        order.append("cuda")  # what TensorRT leaves over stays on the GPU
+        order.append("cuda")  # for the nodes that TensorRT does not take
     if provider != "cpu":
         order.append("cpu")
     providers = [(PROVIDERS[one], provider_options(one, bundle)) for one in order]
     try:
         if provider == "tensorrt":
             engine_cache(bundle).mkdir(parents=True, exist_ok=True, mode=0o700)
-            # TF32 again; TensorRT's provider has no option for it (onnxruntime issue 26029).
+            # TensorRT's provider has no option against TF32 (onnxruntime issue 26029).
             os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
         if provider != "cpu":
-            ort.preload_dlls()  # CUDA and cuDNN as NVIDIA's wheels bring them, where they do
-        # Without enable_fallback=0 a GPU that fails is replaced by the CPU, then or later.
+            ort.preload_dlls()  # loads CUDA and cuDNN from NVIDIA's wheels where they are
+        # enable_fallback=0 keeps onnxruntime from going on with the CPU when a GPU fails.
         return ort.InferenceSession(
             str(bundle.model_path), options, providers=providers, enable_fallback=0
         )
