@@ -145,7 +145,7 @@ class Enrolment:
         self._hear(self._pipeline.receive_eof())
 
     def receive_result(self, result: Result) -> None:
-        """The answer to a job; raises what :meth:`Pipeline.receive_result` raises."""
+        """The answer to a job. Raises what :meth:`Pipeline.receive_result` raises."""
         self._hear(self._pipeline.receive_result(result))
 
     def jobs_to_run(self) -> list[Job]:
@@ -153,7 +153,7 @@ class Enrolment:
         return self._pipeline.jobs_to_run()
 
     def events(self) -> Iterator[AnyEvent]:
-        """Events ready to be told, each once, in order; the last is the outcome."""
+        """Events ready to be told, each once, in order. The last is the outcome."""
         for item, answer in self._pipeline.ready():
             yield from self._pipeline.in_order(self._tell(item, answer))
 

@@ -31,7 +31,7 @@ class Pipeline(Generic[Item]):
     """The sound, the jobs and the items of one stream. It does no I/O.
 
     Spans never cross a multiple of ``period`` samples. ``meter`` may be set to take the peaks
-    of the sound; it never affects what is said.
+    of the sound. It never affects the events.
     """
 
     def __init__(self, decoder: PcmDecoder | None, gate: GateConfig, *, period: int) -> None:

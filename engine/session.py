@@ -136,7 +136,7 @@ class Session:
         self._hear(self._pipeline.receive_eof())
 
     def receive_result(self, result: Result) -> None:
-        """The answer to a job; raises what :meth:`Pipeline.receive_result` raises."""
+        """The answer to a job. Raises what :meth:`Pipeline.receive_result` raises."""
         self._hear(self._pipeline.receive_result(result))
 
     def jobs_to_run(self) -> list[Job]:
@@ -165,7 +165,7 @@ class Session:
 
     @property
     def meter(self) -> PeakMeter | None:
-        """Takes the peaks of the sound, where it is set; it never affects what is said."""
+        """A meter takes the peaks of the sound, where it is set. It never affects the events."""
         return self._pipeline.meter
 
     @meter.setter

@@ -1,1 +1,1 @@
-"""Bytes, files and levels: nothing about voices."""
+"""This package decodes sound and measures it, and knows nothing of voices."""

@@ -1,4 +1,4 @@
-"""Samples by their index: appended at the end, read anywhere, forgotten from the start."""
+"""Keeps recent samples by their index: appended at the end and dropped from the start."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class AudioBuffer:
         self.end += len(samples)
 
     def slice(self, start: int, end: int) -> Float32:
-        """The samples from ``start`` to ``end``, both held. A view: not to be written to."""
+        """A view of the samples from ``start`` to ``end``, both held, not to be written to."""
         if not self.start <= start <= end <= self.end:
             raise IndexError(f"{start} to {end} is not within {self.start} to {self.end}")
         return self._buffer[start - self._origin : end - self._origin]
 
     def forget(self, before: int) -> None:
-        """Let go of what lies before an index; indices do not change."""
+        """Drop the samples before an index. The indices of the others do not change."""
         self.start = min(max(self.start, before), self.end)
 
     def _renew(self, more: int) -> None:

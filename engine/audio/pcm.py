@@ -81,7 +81,7 @@ class PcmDecoder:
         self._waiting = np.zeros(0, np.float32)
 
     def feed(self, data: bytes) -> Float32:
-        """Decode a piece; returns the samples ``(N,)`` at 16 kHz that are ready."""
+        """Decode a piece. Returns the samples ``(N,)`` at 16 kHz that are ready."""
         data = self._undecoded + data
         whole = len(data) - len(data) % self._frame_bytes
         self._undecoded = data[whole:]
@@ -94,7 +94,7 @@ class PcmDecoder:
         return self._resampled(ready, last=False) if blocks else ready
 
     def flush(self) -> Float32:
-        """End of the stream: the rest of the samples. A torn last sample is dropped."""
+        """The rest of the samples at the end of the stream. A torn last sample is dropped."""
         self._undecoded = b""
         if self._resampler is None:
             return np.zeros(0, np.float32)

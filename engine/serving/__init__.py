@@ -1,1 +1,1 @@
-"""The one async service: streams, scheduler, overload, inference threads."""
+"""This package runs the models for all streams: scheduler, overload and inference threads."""

@@ -31,7 +31,7 @@ class Conversation(Protocol):
         """No more sound follows."""
 
     def jobs_to_run(self) -> list[Job]:
-        """Jobs not given out before; each will be answered."""
+        """Jobs that were not given out before. Each of them will be answered."""
 
     def receive_result(self, result: Result, /) -> None:
         """The answer to a job."""

@@ -120,7 +120,7 @@ class InferencePool:
         return self._loop.time()
 
     def start(self) -> None:
-        """Start the threads; called on the event loop that gets the answers."""
+        """Start the threads. It is called on the event loop that gets the answers."""
         self._loop = asyncio.get_running_loop()
         self._stopped = self._loop.create_future()
         for thread in self._threads:

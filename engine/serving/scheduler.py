@@ -122,7 +122,7 @@ class Scheduler:
             self._live[self._count] = entry.due_s
 
     def next_batch(self, now: float) -> Batch | None:
-        """What to run now; ``None`` if there is nothing, or detections are still gathering."""
+        """What to run now, or ``None`` if there is nothing or detections are still gathering."""
         if self._ripe(now):
             return Batch(tuple(self._take_frames()))
         if self._queued:
@@ -186,7 +186,7 @@ class Scheduler:
 
 
 def best_bucket(waiting: int, sizes: Sequence[int]) -> int:
-    """How many of ``waiting`` windows to run at once: a full bucket, or one nearly full."""
+    """How many of ``waiting`` windows to run at once, in a full bucket or one nearly full."""
     for size in sizes:
         if waiting <= size:
             if waiting >= size * (1 - MOST_PADDING):

@@ -98,7 +98,7 @@ class Stream:
                 raise self._failure
 
     async def finalize(self) -> None:
-        """No more sound follows. Returns at once; the events end when all is answered."""
+        """No more sound follows. It returns at once, and the events end when all is answered."""
         if self._over or self._eof:
             return
         self._eof = True
@@ -133,7 +133,7 @@ class Stream:
     # The methods from here on are for the engine.
 
     def answered(self, entry: QueuedJob, result: Result) -> None:
-        """The answer to a job of this stream; windows that follow from it inherit its arrival."""
+        """The answer to a job of this stream. Windows that follow from it inherit its arrival."""
         if self._over:
             return
         self._guard(self.conversation.receive_result, result)
@@ -145,7 +145,7 @@ class Stream:
         self._advance(self._pool.now())
 
     def fail(self, error: EngineError) -> None:
-        """The stream cannot go on. Its reader gets what was said before, then ``error``."""
+        """The stream cannot go on. Its reader gets the events of before, then ``error``."""
         if not self._over:
             self._failure = error
             self._end()

@@ -1,1 +1,1 @@
-"""Where speech is: detector, gate, spans, windows."""
+"""This package finds where speech is, and cuts it into spans and windows."""

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class GateConfig:
-    """Thresholds on the probability; lengths in frames of 32 ms."""
+    """Thresholds on the probability of speech, and lengths in frames of 32 ms."""
 
     open_probability: float = 0.5
     close_probability: float = 0.35
@@ -66,7 +66,7 @@ class Gate:
             yield from self._step(float(probability))
 
     def flush(self) -> Iterator[FrameSpan]:
-        """End of the stream: spans of the frames that were still undecided."""
+        """Spans of the frames that were still undecided when the stream ended."""
         if self.open:
             speech_end = max(self._frame - self._run + self._config.padding_frames, self._told)
             yield self._tell("speech", min(speech_end, self._frame), ended=True)

@@ -22,8 +22,8 @@ from engine.speech.gate import FrameSpan, Gate, GateConfig
 Float32 = NDArray[np.float32]
 
 FRAMES_PER_JOB = 64  # A file that is sent at once is detected in pieces of 2 s.
-# In silence frames are gathered: a quarter of the calls. Speech is noticed up to 96 ms later,
-# long before there is enough of it to score, and nothing that is said of it changes.
+# In silence so many frames are gathered for one call, which makes a quarter of the calls. Speech is
+# noticed up to 96 ms later, long before there is enough of it to score, and no event changes.
 FRAMES_IN_SILENCE = 4
 
 
@@ -73,7 +73,7 @@ class Segmenter:
         return self._detecting is not None or self._due() > 0
 
     def receive_pcm(self, data: bytes) -> Float32:
-        """Take in sound; returns it decoded, for a meter. Raises ``AudioError``."""
+        """Take in sound. Returns it decoded, for a meter. Raises ``AudioError``."""
         if self._eof:
             raise RuntimeError("the stream has ended: no sound can follow")
         samples = self._decoder.feed(data)
@@ -81,7 +81,7 @@ class Segmenter:
         return samples
 
     def receive_eof(self) -> Iterator[Span]:
-        """No more sound; what the gate still held, if no detection is left to do."""
+        """No more sound follows. Gives what the gate still held, if no detection is left."""
         if not self._eof:
             self._buffer.append(self._decoder.flush())
             self._eof = True
@@ -104,14 +104,14 @@ class Segmenter:
         return number == self._detecting
 
     def receive_result(self, result: VadResult) -> Iterator[Span]:
-        """The answer to the job: what can now be told apart."""
+        """The answer to the job, and the spans that are known with it."""
         self._detecting, self._vad_state = None, result.state
         yield from self._spans(self._gate.feed(result.probabilities.tolist()))
         if self._eof:
             yield from self._close()
 
     def _due(self) -> int:
-        """Frames to give out now; at the end of the stream a torn one counts."""
+        """How many frames to give out now. At the end of the stream a torn one counts."""
         rest = self.received - self._framed
         if self._eof:
             return -(-rest // FRAME_SAMPLES)
@@ -143,7 +143,7 @@ class Segmenter:
 
 
 def _joined(frame_spans: Iterable[FrameSpan]) -> Iterator[FrameSpan]:
-    """Joins neighbours of one kind, to be handled at once; those at an edge stay as they are."""
+    """Join neighbours of one kind, to be handled at once. Those at an edge stay as they are."""
     run: FrameSpan | None = None
     for frame_span in frame_spans:
         edge = frame_span.started or frame_span.ended

@@ -66,7 +66,7 @@ class Window:
 
 
 class Windows:
-    """Cuts one stream's net speech into windows; holds one window of it at most."""
+    """Cuts one stream's net speech into windows, and holds one window of it at most."""
 
     def __init__(self, config: WindowConfig | None = None) -> None:
         config = config or WindowConfig()
@@ -83,11 +83,11 @@ class Windows:
         return self._speech.end
 
     def set_hop(self, hop_s: float) -> None:
-        """Another hop from the next window on: what a loaded server asks for."""
+        """Take another hop from the next window on, as an overloaded server asks."""
         self._hop = round(hop_s * SAMPLE_RATE_HZ)
 
     def restart(self) -> None:
-        """Forget the speech so far: the next window begins with what comes."""
+        """Forget the speech so far, so that the next window begins with what comes."""
         self._speech.forget(self.position)
         self._next = self.position + self._first
 
