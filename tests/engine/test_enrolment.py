@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile as sf
+from fake_scorers import fake_scorer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,26 +18,15 @@ from engine.enrolment import SHORT_ENROLMENT, Enrolment, EnrolmentConfig
 from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
-from engine.model.bundle import Bundle, load_bundle
+from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder
-from engine.model.manifest import Calibration, Manifest
 from engine.scoring.scorer import CalibratedScorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.serving.inference import answer_one, settle
 from engine.speech.vad import SileroVad
 
 SIZE = 8
-MANIFEST = Manifest(
-    name="fake",
-    version="1",
-    licence="none",
-    source="test",
-    architecture={},
-    front_end={},
-    embedding_size=SIZE,
-    calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
-)
-SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
+SCORER = fake_scorer(SIZE)
 Models = tuple[Encoder, SileroVad]
 DEMO_VOICES = Path(__file__).parents[2] / "scripts" / "demo_voices"
 

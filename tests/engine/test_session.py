@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from fake_scorers import fake_scorer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,9 +31,7 @@ from engine.events import (
     Vad,
 )
 from engine.format import SAMPLE_RATE_HZ, Encoding
-from engine.model.bundle import Bundle
-from engine.model.manifest import Calibration, Manifest
-from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
+from engine.scoring.scorer import PreparedEmbeddings
 from engine.session import (
     EmbedJob,
     EmbedResult,
@@ -47,17 +45,7 @@ from engine.session import (
 )
 
 SIZE = 8
-MANIFEST = Manifest(
-    name="fake",
-    version="1",
-    licence="none",
-    source="test",
-    architecture={},
-    front_end={},
-    embedding_size=SIZE,
-    calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
-)
-SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
+SCORER = fake_scorer(SIZE)
 VOICES = {"anna": 0.2, "berta": 0.5}  # a voice is the level of its samples
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from fake_scorers import fake_scorer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,24 +16,12 @@ from engine.decisions.change_detector import (
     SpeakerChange,
 )
 from engine.decisions.config import DecisionConfig
-from engine.model.bundle import Bundle
-from engine.model.manifest import AlarmFigures, Calibration, DecisionFigures, Manifest
-from engine.scoring.scorer import CalibratedScorer
+from engine.model.manifest import AlarmFigures, DecisionFigures
 from engine.speech.windows import WindowPlace
 
 S = 16_000
 SIZE = 8
-MANIFEST = Manifest(
-    name="fake",
-    version="1",
-    licence="none",
-    source="test",
-    architecture={},
-    front_end={},
-    embedding_size=SIZE,
-    calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
-)
-SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
+SCORER = fake_scorer(SIZE)
 ANNA, BERT = np.eye(SIZE, dtype=np.float32)[:2]
 ALARM = AlarmFigures(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
 FIGURES = DecisionFigures(takeover=ALARM, change=ALARM)

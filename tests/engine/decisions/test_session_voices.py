@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
+from fake_scorers import fake_scorer
 
 from engine.decisions.session_voices import MOST_VOICES, SessionVoices
-from engine.model.bundle import Bundle
-from engine.model.manifest import Calibration, Manifest
-from engine.scoring.scorer import CalibratedScorer
 
-MANIFEST = Manifest(
-    name="fake",
-    version="1",
-    licence="none",
-    source="test",
-    architecture={},
-    front_end={},
-    embedding_size=40,
-    calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
-)
-SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
+SCORER = fake_scorer(40)
 VOICES = np.eye(40, dtype=np.float32)
 
 

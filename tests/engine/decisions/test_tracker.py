@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from fake_scorers import fake_scorer
 
 from engine.decisions.change_detector import EmbeddedWindow
 from engine.decisions.config import DecisionConfig
 from engine.decisions.tracker import Tracker, TrackerSettings
 from engine.events import AnyEvent, Change, Decision, Score
-from engine.model.bundle import Bundle
-from engine.model.manifest import Calibration, Manifest, Normalisation
+from engine.model.manifest import Calibration
 from engine.scoring.identify import EnrolledVoiceprints
-from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
+from engine.scoring.scorer import PreparedEmbeddings
 from engine.speech.windows import WindowPlace
 
 SIZE = 16
-MANIFEST = Manifest(
-    name="fake",
-    version="1",
-    licence="none",
-    source="test",
-    architecture={},
-    front_end={},
-    embedding_size=SIZE,
-    normalisation=Normalisation(top=5),
-    calibration=Calibration(half_speech_s=1.0, slope=(1.0, 0.5), offset=(-2.0, -1.0, 0.0)),
-)
 
 
 def units(seed: int, count: int) -> np.ndarray:
@@ -36,7 +23,11 @@ def units(seed: int, count: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), units(9, 40)))
+SCORER = fake_scorer(
+    SIZE,
+    Calibration(half_speech_s=1.0, slope=(1.0, 0.5), offset=(-2.0, -1.0, 0.0)),
+    cohort=units(9, 40),
+)
 VOICES = units(1, 6)
 ENROLLED = {
     name: SCORER.prepare(VOICES[rows], np.linspace(10, 20, len(rows)))
@@ -113,21 +104,8 @@ def test_a_change_names_who_was_there_before() -> None:
     assert [(c.from_speaker, c.at) for c in changes] == [("carla", 3.0)]
 
 
-PLAIN = CalibratedScorer(
-    Bundle(
-        Manifest(
-            name="fake",
-            version="1",
-            licence="none",
-            source="test",
-            architecture={},
-            front_end={},
-            embedding_size=SIZE,
-            calibration=Calibration(half_speech_s=1.0, slope=(12.0, 0.0), offset=(-6.0, 0.0, 0.0)),
-        ),
-        Path(),
-        None,
-    )
+PLAIN = fake_scorer(
+    SIZE, Calibration(half_speech_s=1.0, slope=(12.0, 0.0), offset=(-6.0, 0.0, 0.0))
 )
 AXES = np.eye(SIZE, dtype=np.float32)
 ASKED = DecisionConfig()

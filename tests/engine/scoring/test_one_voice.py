@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from fake_scorers import fake_scorer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model.bundle import Bundle
-from engine.model.manifest import Calibration, Manifest
 from engine.scoring.one_voice import agreement, nearest_llr, one_voice_llr, unit_mean
-from engine.scoring.scorer import CalibratedScorer
 
 SIZE = 32
-MANIFEST = Manifest(
-    name="fake",
-    version="1",
-    licence="none",
-    source="test",
-    architecture={},
-    front_end={},
-    embedding_size=SIZE,
-    calibration=Calibration(half_speech_s=1.0, slope=(10.0, 0.0), offset=(-5.0, 0.0, 0.0)),
-)
-SCORER = CalibratedScorer(Bundle(MANIFEST, Path(), None))
+SCORER = fake_scorer(SIZE)
 
 
 def parts(voices: list[int], seed: int, spread: float = 0.1) -> np.ndarray:
