@@ -31,59 +31,52 @@ Trigger = Literal["little", "between", "accept", "reject", "nobody", "alarm", "r
 STATES: tuple[State, ...] = get_args(State)
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 
+# What the evidence proves, and what a lapse forgets, does not depend on the state before.
+FROM_EVERY_STATE: Mapping[Trigger, State] = {
+    "accept": "match",
+    "reject": "mismatch",
+    "nobody": "unknown",
+    "lapse": "insufficient",
+}
+
 # A decision holds until the other bound is crossed, another voice begins or it lapses:
 # evidence that wavers about a bound does not make it flicker. An alarm leaves `uncertain` of a
 # decision and not `insufficient`: that the voice is another one is known already.
 TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
     "insufficient": {
+        **FROM_EVERY_STATE,
         "little": "insufficient",
         "between": "uncertain",
-        "accept": "match",
-        "reject": "mismatch",
-        "nobody": "unknown",
         "alarm": "insufficient",
         "revised": "insufficient",
-        "lapse": "insufficient",
     },
     "uncertain": {
+        **FROM_EVERY_STATE,
         "little": "uncertain",
         "between": "uncertain",
-        "accept": "match",
-        "reject": "mismatch",
-        "nobody": "unknown",
         "alarm": "uncertain",
         "revised": "uncertain",
-        "lapse": "insufficient",
     },
     "match": {
+        **FROM_EVERY_STATE,
         "little": "match",
         "between": "match",
-        "accept": "match",
-        "reject": "mismatch",
-        "nobody": "unknown",
         "alarm": "uncertain",
         "revised": "uncertain",
-        "lapse": "insufficient",
     },
     "mismatch": {
+        **FROM_EVERY_STATE,
         "little": "mismatch",
         "between": "mismatch",
-        "accept": "match",
-        "reject": "mismatch",
-        "nobody": "unknown",
         "alarm": "uncertain",
         "revised": "uncertain",
-        "lapse": "insufficient",
     },
     "unknown": {
+        **FROM_EVERY_STATE,
         "little": "unknown",
         "between": "unknown",
-        "accept": "match",
-        "reject": "mismatch",
-        "nobody": "unknown",
         "alarm": "uncertain",
         "revised": "uncertain",
-        "lapse": "insufficient",
     },
 }
 

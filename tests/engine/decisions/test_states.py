@@ -36,7 +36,7 @@ def test_every_way_is_in_the_table_and_meant(state: State, signal: Trigger) -> N
 
 def test_the_table_has_nothing_else() -> None:
     assert set(TRANSITIONS) == set(STATES)
-    assert all(tuple(row) == TRIGGERS for row in TRANSITIONS.values())
+    assert all(set(row) == set(TRIGGERS) for row in TRANSITIONS.values())
 
 
 @pytest.mark.parametrize(
