@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Generic, Self
 
 import msgspec
@@ -91,12 +90,7 @@ class ClientStream(Generic[Ready, Message]):
         self._task = asyncio.create_task(self._run(connection), name="voxwatch client")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if not self._over:  # else it is about to end, with the connection well closed
             self._task.cancel()
         await asyncio.wait([self._task])

@@ -8,7 +8,6 @@ import logging
 import time
 import traceback
 from functools import partial
-from types import TracebackType
 from typing import Self, cast
 
 from websockets.asyncio.server import Server as Listener
@@ -70,12 +69,7 @@ class Server:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         try:
             await self._drain()
         finally:
