@@ -26,6 +26,7 @@ from engine.events import Event
 from engine.format import Encoding
 from streamer.client.connection import ConnectionFailed, ServerError, dial
 from streamer.client.control import control, monitor
+from streamer.client.opening import Opener
 from streamer.client.stream import ClientStream, Timing
 from streamer.wire import messages, parsing, requests
 
@@ -76,9 +77,8 @@ async def connect(
         label=label,
     )
     call = partial(dial, url, "/v1/stream", token=token, tls=tls, ping_s=None)
-    async with VerifyStream(
-        call, start, parsing.decode, messages.Ready, timing or Timing()
-    ) as stream:
+    opener = Opener(call, start, parsing.decode, messages.Ready)
+    async with VerifyStream(opener, timing or Timing()) as stream:
         yield stream
 
 
@@ -115,10 +115,8 @@ async def enroll(
         channel=channel,
     )
     call = partial(dial, url, "/v1/enroll", token=token, tls=tls, ping_s=None)
-    decode = parsing.decode_enrolment
-    async with EnrollStream(
-        call, start, decode, messages.EnrollReady, timing or Timing()
-    ) as stream:
+    opener = Opener(call, start, parsing.decode_enrolment, messages.EnrollReady)
+    async with EnrollStream(opener, timing or Timing()) as stream:
         yield stream
 
 

@@ -39,12 +39,13 @@ class Opener(Generic[Ready]):
         decode: Callable[[str | bytes], Any],
         kind: type[Ready],
     ) -> None:
-        self._call, self._start, self._decode = call, start, decode
+        self.start, self.decode = start, decode
+        self._call = call
         self._kind: type[Ready] = kind
 
     async def open(self) -> tuple[ClientConnection, Ready]:
         """The first connection, and what the server said on it."""
-        return await self._opened(given(self._start))
+        return await self._opened(given(self.start))
 
     async def regain(
         self, session: str, resume_from: int, within_s: float
@@ -70,7 +71,7 @@ class Opener(Generic[Ready]):
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await connection.send(msgspec.json.encode({"type": "start", **start}), text=True)
-                first = self._decode(await connection.recv())
+                first = self.decode(await connection.recv())
             if parsing.is_last(first):
                 raise ServerError(first.code, first.message)
             if not isinstance(first, self._kind):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any, Generic, Self
 
@@ -63,18 +63,11 @@ class ClientStream(Generic[Ready, Message]):
 
     ready: Ready
 
-    def __init__(
-        self,
-        call: Callable[[], Awaitable[ClientConnection]],
-        start: requests.StartStream | requests.StartEnroll,
-        decode: Callable[[str | bytes], Any],
-        kind: type[Ready],
-        timing: Timing,
-    ) -> None:
-        self._opener: Opener[Ready] = Opener(call, start, decode, kind)
-        self._start, self._decode, self._timing = start, decode, timing
+    def __init__(self, opener: Opener[Ready], timing: Timing) -> None:
+        self._opener: Opener[Ready] = opener
+        self._start, self._timing = opener.start, timing
         self.reconnections = 0
-        self._frame = SAMPLE_BYTES.get(start.encoding, 1) * start.channels
+        self._frame = SAMPLE_BYTES.get(self._start.encoding, 1) * self._start.channels
         self._final = self._over = False
         self._failure: VoxwatchError | None = None
         self._settings = Settings()
@@ -192,7 +185,7 @@ class ClientStream(Generic[Ready, Message]):
     async def _receive(self, connection: ClientConnection) -> None:
         while not self._over:
             await self._inbox.room()
-            self._accept(self._decode(await connection.recv()))
+            self._accept(self._opener.decode(await connection.recv()))
 
     def _accept(self, message: Any) -> None:
         """Take in one message."""
