@@ -122,7 +122,8 @@ class EnrollCommand:
         """Into the store of this machine; whether it was."""
         from streamer.local.replay import Replay
         from streamer.store.keys import load_key
-        from streamer.store.store import Consent, Store
+        from streamer.store.profile import Consent
+        from streamer.store.store import Store
 
         with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
             _check_name(store, name, self.add)  # before anybody has spoken
@@ -203,7 +204,7 @@ def agreed(consent: bool, text: str) -> bool:
 
 
 def _check_name(store: Store, name: str, add: bool) -> None:
-    from streamer.store.store import NameTaken, UnknownSpeaker
+    from streamer.store.errors import NameTaken, UnknownSpeaker
 
     taken = any(profile.name == name for profile in store.profiles(time.time()))
     if taken and not add:

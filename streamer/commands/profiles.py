@@ -24,7 +24,8 @@ from streamer.commands.options import (
 
 if TYPE_CHECKING:
     from streamer.config import Config
-    from streamer.store.store import Profile, Store
+    from streamer.store.profile import Profile
+    from streamer.store.store import Store
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="List, show, export and delete voiceprints."

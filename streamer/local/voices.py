@@ -10,7 +10,8 @@ from engine.scoring.scorer import PreparedEmbeddings
 from streamer.config import Config
 from streamer.local.replay import EnrolmentRecording, Replay
 from streamer.store.keys import load_key
-from streamer.store.store import Store, clean_name
+from streamer.store.profile import clean_name
+from streamer.store.store import Store
 
 
 def names_of(claim: str | None) -> list[str]:

@@ -17,7 +17,8 @@ from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
 from streamer.server.enroll import CODES
 from streamer.server.streams import Streams
-from streamer.store.store import Profile, StoreError
+from streamer.store.errors import StoreError
+from streamer.store.profile import Profile
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import parse_request
 from streamer.wire.requests import (

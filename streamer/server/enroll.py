@@ -17,16 +17,8 @@ from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.intake import Intake, first_text
 from streamer.server.outbox import Message, Outbox
-from streamer.store.store import (
-    BadName,
-    Consent,
-    NameTaken,
-    OtherModel,
-    Profile,
-    StoreError,
-    UnknownSpeaker,
-    clean_name,
-)
+from streamer.store.errors import BadName, NameTaken, OtherModel, StoreError, UnknownSpeaker
+from streamer.store.profile import Consent, Profile, clean_name
 from streamer.tasks import beside
 from streamer.wire import messages
 from streamer.wire.errors import WireError

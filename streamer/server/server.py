@@ -26,7 +26,7 @@ from streamer.server.enroll import enroll
 from streamer.server.monitor import monitor
 from streamer.server.pages import Pages, dashboard_folder, respond
 from streamer.server.streams import Streams
-from streamer.store.store import StoreError
+from streamer.store.errors import StoreError
 from streamer.wire import errors
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target, parse_target

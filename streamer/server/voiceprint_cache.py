@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
-from streamer.store.store import BadName, OtherModel, Store, StoreError, UnknownSpeaker, clean_name
+from streamer.store.errors import BadName, OtherModel, StoreError, UnknownSpeaker
+from streamer.store.profile import clean_name
+from streamer.store.store import Store
 from streamer.wire.errors import WireError
 
 

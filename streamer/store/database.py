@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from streamer.store.errors import StoreError
 from streamer.store.keys import sync_folder
-from streamer.store.profile import StoreError
 from streamer.store.seal import BrokenSeal, Seal
 
 APPLICATION_ID = 0x766F7857  # "voxW"

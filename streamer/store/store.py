@@ -25,30 +25,10 @@ import numpy as np
 
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from streamer.store.database import connect, explained, prepare, roll_back, truncate_log
-from streamer.store.profile import (
-    BadName,
-    Consent,
-    NameTaken,
-    OtherModel,
-    Profile,
-    StoreError,
-    UnknownSpeaker,
-    clean_name,
-)
+from streamer.store.errors import BadName, StoreError
+from streamer.store.profile import Consent, Profile, clean_name
 from streamer.store.seal import Seal
 from streamer.store.tables import Tables, check_model, unknown
-
-__all__ = [
-    "BadName",
-    "Consent",
-    "NameTaken",
-    "OtherModel",
-    "Profile",
-    "Store",
-    "StoreError",
-    "UnknownSpeaker",
-    "clean_name",
-]
 
 EXPORT_FORMAT = 1
 BUSY_S = 5.0  # another process may be writing for as long as an enrolment takes to be synced

@@ -11,15 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.scoring.voiceprints import Prototype, Voiceprint
-from streamer.store.profile import (
-    NAME_LENGTH,
-    Consent,
-    NameTaken,
-    OtherModel,
-    Profile,
-    StoreError,
-    UnknownSpeaker,
-)
+from streamer.store.errors import NameTaken, OtherModel, StoreError, UnknownSpeaker
+from streamer.store.profile import NAME_LENGTH, Consent, Profile
 from streamer.store.seal import BrokenSeal, Seal
 
 ALIVE = "(expires_at IS NULL OR expires_at > :now)"

@@ -20,7 +20,7 @@ from engine.model.bundle import Bundle
 from engine.scoring.voiceprints import Prototype
 from streamer.config import Config, Limits
 from streamer.server.server import Server
-from streamer.store.store import Consent
+from streamer.store.profile import Consent
 
 WAIT_S = 20.0  # for what has to come; nothing in a test takes as long
 

@@ -29,7 +29,8 @@ from streamer.local import doctor
 from streamer.local.doctor import RELEASED, Check, check_all
 from streamer.local.runtime import Runtime
 from streamer.store.keys import KEY_FILE, load_key
-from streamer.store.store import Consent, Store
+from streamer.store.profile import Consent
+from streamer.store.store import Store
 
 NOW = RELEASED.timestamp() + 1e6
 

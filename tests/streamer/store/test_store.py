@@ -27,17 +27,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.scoring.voiceprints import Prototype
-from streamer.store.store import (
-    BadName,
-    Consent,
-    NameTaken,
-    OtherModel,
-    Profile,
-    Store,
-    StoreError,
-    UnknownSpeaker,
-    clean_name,
-)
+from streamer.store.errors import BadName, NameTaken, OtherModel, StoreError, UnknownSpeaker
+from streamer.store.profile import Consent, Profile, clean_name
+from streamer.store.store import Store
 
 ROOT = Path(__file__).parents[3]
 KEY = bytes(range(32))
@@ -587,7 +579,8 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from engine.scoring.voiceprints import Prototype
-from streamer.store.store import Consent, Store
+from streamer.store.profile import Consent
+from streamer.store.store import Store
 
 path, key = Path(sys.argv[1]), bytes.fromhex(sys.argv[2])
 first, limit_bytes = map(int, sys.argv[3:])

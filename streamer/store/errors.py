@@ -1,0 +1,34 @@
+"""What the store raises."""
+
+from __future__ import annotations
+
+from engine.errors import VoxwatchError
+
+
+class StoreError(VoxwatchError):
+    """The store of voiceprints cannot do what was asked; the message says why and what to do.
+
+    StoreError
+      BadName          a name that nobody can be enrolled under
+      NameTaken        somebody is enrolled under it
+      UnknownSpeaker   nobody is
+      OtherModel       the voiceprint was made with another model
+
+    A message may hold a person's name: it is for whoever asked, not for a log.
+    """
+
+
+class BadName(StoreError):
+    """A name that nobody can be enrolled under."""
+
+
+class NameTaken(StoreError):
+    """Somebody is enrolled under that name."""
+
+
+class UnknownSpeaker(StoreError):
+    """Nobody is enrolled under that name."""
+
+
+class OtherModel(StoreError):
+    """A voiceprint made with another model, whose embeddings mean something else."""
