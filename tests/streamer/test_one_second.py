@@ -20,7 +20,7 @@ PAGE = (ROOT / "ARCHITECTURE.md").read_text().partition("## Rooms")[0]
 MOST_FILES = 20  # on the way itself
 # What the server does every second or so, whether or not sound comes: no part of the way.
 AROUND = re.compile(
-    r"streamer/(store/|server/(server|streams|enrolled|metrics)\.py)|engine/model/m"
+    r"streamer/(store/|server/(server|streams|voiceprint_cache|metrics)\.py)|engine/model/m"
 )
 
 
