@@ -80,8 +80,10 @@ class EnrollCommand:
     add: Annotated[
         bool, typer.Option("--add", help="Another prototype of somebody who is enrolled.")
     ] = False
-    ttl_days: Annotated[
-        float | None, typer.Option(min=0, help="Days until the voiceprint is deleted.")
+    # Not named like the setting ttl_days, which bounds it and must not be overridden by it.
+    kept_days: Annotated[
+        float | None,
+        typer.Option("--ttl-days", min=0, help="Days until the voiceprint is deleted."),
     ] = None
     channel: ChannelOption = None
     config: ConfigOption = None
@@ -144,7 +146,7 @@ class EnrollCommand:
                 consent=Consent(config.consent.version, now),
                 model_name=manifest.name,
                 model_sha256=sha256,
-                ttl_s=config.ttl_s(self.ttl_days),
+                ttl_s=config.ttl_s(self.kept_days),
                 now=now,
                 extend=self.add,
             )
@@ -173,7 +175,7 @@ class EnrollCommand:
                     server,
                     name,
                     consent=text["text_version"],
-                    ttl_days=self.ttl_days,
+                    ttl_days=self.kept_days,
                     add=self.add or number > 0,
                     encoding=source.format.encoding,
                     sample_rate=source.format.sample_rate,

@@ -164,6 +164,15 @@ def test_one_poor_recording_and_nothing_is_stored(run: Run, recorded: Any) -> No
     assert run("profiles", "list").stdout == ""
 
 
+def test_nobody_is_kept_longer_than_the_settings_allow(
+    settings: dict[str, str], run: Run, recorded: Any
+) -> None:
+    settings["VOXWATCH_TTL_DAYS"] = "30"
+    run("enroll", "anna", recorded("anna"), "--consent", "--ttl-days", 365)
+    (profile,) = lines(run("profiles", "list", "--json").stdout)
+    assert profile["expires_at"] == pytest.approx(profile["created_at"] + 30 * 86_400)
+
+
 def test_nobody_is_enrolled_without_their_consent(
     run: Run, recorded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
