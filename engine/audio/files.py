@@ -73,6 +73,24 @@ def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
     return Audio(waveform.astype(np.float32, copy=False), rate_hz, _clipped(samples), level_dbfs)
 
 
+def check_recording(path: Path) -> None:
+    """Raise ``AudioError`` for what is no regular file, is empty, or is cut short by its header.
+
+    For every way to read a recording, whole or piece by piece. A cut that only the samples
+    tell is found when they are read.
+    """
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder: name a sound file in it")
+    if not path.exists():
+        raise AudioError(f"{path}: no such file: check the path")
+    if not path.is_file():
+        raise AudioError(f"{path}: not a regular file: save the sound to a file first")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty: record or copy it again")
+    _check_riff_length(path)
+    _check_mp3_length(path)
+
+
 def _check_riff_length(path: Path) -> None:
     """Refuse a WAV that is shorter than its header says, which libsndfile would not mention."""
     with open(path, "rb") as file:
@@ -111,17 +129,8 @@ def _check_mp3_length(path: Path) -> None:
 
 
 def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder: name a sound file in it")
-    if not path.exists():
-        raise AudioError(f"{path}: no such file: check the path")
-    if not path.is_file():
-        raise AudioError(f"{path}: not a regular file: save the sound to a file first")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty: record or copy it again")
     try:
-        _check_riff_length(path)
-        _check_mp3_length(path)
+        check_recording(path)
         # It is opened by descriptor, so that the content decides the format and not the name:
         # libsndfile takes a file called .vox or .raw for headerless samples, whatever is in it.
         with open(path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:

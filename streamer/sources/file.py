@@ -17,6 +17,7 @@ from typing import IO
 import numpy as np
 import soundfile as sf
 
+from engine.audio.files import check_recording
 from engine.errors import AudioError
 from engine.format import SAMPLE_BYTES, Encoding
 
@@ -49,14 +50,15 @@ class FileSource:
 
     def __init__(self, path: Path, channel: int | None = None) -> None:
         self.path = path
-        if not path.is_file():
-            raise AudioError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
         try:
+            check_recording(path)
             # By descriptor: the content decides the format, never the name.
             with open(path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:
                 rate, channels, frames = sound.samplerate, sound.channels, sound.frames
         except sf.LibsndfileError as error:
             raise AudioError(f"{path}: not a sound file that can be read: convert it") from error
+        except OSError as error:
+            raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
         if channels > 1 and channel is None:
             raise AudioError(f"{path}: has {channels} channels: choose one with --channel")
         self._channel = 0 if channels == 1 else channel or 0

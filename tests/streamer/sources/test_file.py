@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from engine.audio.files import read_audio
 from engine.errors import AudioError
 from streamer.sources import file
 from streamer.sources.file import FileSource, Format, StdinSource, paced
@@ -50,7 +51,7 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
         FileSource(tmp_path / "letter.wav")
     with pytest.raises(AudioError, match="no such file"):
         FileSource(tmp_path / "none.wav")
-    with pytest.raises(AudioError, match="not a file"):
+    with pytest.raises(AudioError, match="is a folder"):
         FileSource(tmp_path)
 
 
@@ -125,3 +126,13 @@ async def test_pieces_come_when_their_last_sample_was_spoken(
     slept.clear()
     assert len([p async for p in paced(pieces(), 100, None)]) == 3
     assert slept == []
+
+
+def test_a_wav_cut_short_is_refused_as_by_every_other_command(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.wav", tmp_path / "cut.wav"
+    sf.write(whole, np.full(16_000, 0.1, np.float32), 16_000)
+    cut.write_bytes(whole.read_bytes()[:20_000])
+    assert FileSource(whole).duration_s == 1.0
+    for reader in (FileSource, read_audio):
+        with pytest.raises(AudioError, match="cut short: 20000 bytes of 32044: copy it again"):
+            reader(cut)
