@@ -76,6 +76,18 @@ def network_to_onnx(network: NeXtTDNN) -> bytes:
 
 
 def _export(module: nn.Module, example: torch.Tensor, name: str, length: str) -> bytes:
+    shapes = {0: torch.export.Dim("batch"), example.ndim - 1: torch.export.Dim(length)}
+    return export_graph(module, (example,), [name], [OUTPUT], (shapes,))
+
+
+def export_graph(
+    module: nn.Module,
+    examples: tuple[torch.Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    shapes: tuple[dict[int, Any], ...],
+) -> bytes:
+    """``module`` as a graph; ``shapes`` names the axes of its inputs that vary."""
     # Loggers are quietened by name, not globally: they announce each step and each
     # absent optional package, none of which the user can act on.
     loggers = [logging.getLogger(n) for n in ("torch.onnx", "torch.export", "onnxscript")]
@@ -83,19 +95,18 @@ def _export(module: nn.Module, example: torch.Tensor, name: str, length: str) ->
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        shapes = {0: torch.export.Dim("batch"), example.ndim - 1: torch.export.Dim(length)}
         with torch.no_grad(), warnings.catch_warnings():
             # The exporter warns of deprecations within torch itself, by the hundred. Whether
             # the graph is right is measured, not guessed from them.
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 module.eval(),
-                (example,),
+                examples,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[name],
-                output_names=[OUTPUT],
-                dynamic_shapes=(shapes,),
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_shapes=shapes,
                 external_data=False,
                 verbose=False,
             )
