@@ -34,7 +34,9 @@ from engine.model.manifest import Manifest
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.inference import NetworkInference, WaveformEncoder
 from models.network.next_tdnn import NeXtTDNN
-from models.network.parity import Parity, measure_parity, parity_batches
+from models.network.parity import AnyNetwork, Parity, measure_parity, parity_batches
+from models.network.streaming import StreamingNeXtTDNN
+from models.network.streaming_inference import SpanEncoder
 
 # Opset 20 is the first with Gelu as one operation, which runtimes fuse with the bias.
 OPSET = 20
@@ -63,9 +65,13 @@ class Identity:
     source: str
 
 
-def to_onnx(network: NeXtTDNN, front_end: FrontEndConfig | None = None) -> bytes:
+def to_onnx(network: AnyNetwork, front_end: FrontEndConfig | None = None) -> bytes:
     """The whole graph in fp32: ``waveform (B, samples)`` to unit ``embedding (B, D)``."""
-    encoder = WaveformEncoder(network.eval(), LogMel(front_end))
+    encoder: nn.Module
+    if isinstance(network, StreamingNeXtTDNN):
+        encoder = SpanEncoder(network.eval(), front_end)
+    else:
+        encoder = WaveformEncoder(network.eval(), LogMel(front_end))
     return _export(encoder, torch.zeros(2, SAMPLE_RATE_HZ), INPUT, "samples")
 
 
@@ -162,7 +168,7 @@ def _quantise_linear_layers(model: onnx.ModelProto) -> onnx.ModelProto:
 
     kept = [node.name for node in model.graph.node if any(FRONT_END in i for i in node.input)]
     # The layer that gives the embedding has one row an utterance: nothing to save.
-    kept += [node.name for node in model.graph.node if any("pool.embed" in i for i in node.input)]
+    kept += [node.name for node in model.graph.node if any("embed.weight" in i for i in node.input)]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "int8.onnx"
         root = logging.getLogger()
@@ -184,7 +190,7 @@ def _quantise_linear_layers(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def variants(
-    network: NeXtTDNN, speech: Sequence[Float32] = (), front_end: FrontEndConfig | None = None
+    network: AnyNetwork, speech: Sequence[Float32] = (), front_end: FrontEndConfig | None = None
 ) -> Iterator[tuple[Precision, bytes, Parity]]:
     """Each precision of the graph with its parity; the first, fp32, passed the gate.
 
@@ -204,7 +210,7 @@ def variants(
 
 
 def export_bundle(
-    network: NeXtTDNN,
+    network: AnyNetwork,
     output: Path,
     identity: Identity,
     *,

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from engine.format import unit
 from models.network.export import ExportError, Precision, export_graph, to_precision
 from models.network.frontend import CausalLogMel, FrontEndConfig
 from models.network.streaming import (
@@ -24,7 +25,7 @@ from models.network.streaming import (
     StreamingArchitecture,
     StreamingNeXtTDNN,
 )
-from models.network.streaming_inference import FramesInChunks, head_matrix
+from models.network.streaming_inference import FramesInChunks, head_layer
 
 INPUTS = ("sound", "frames", "states")
 OUTPUTS = ("block_sums", "new_states")
@@ -72,8 +73,8 @@ def frames_to_onnx(network: StreamingNeXtTDNN, front_end: FrontEndConfig | None 
 
 def head_arrays(network: StreamingNeXtTDNN) -> tuple[Float32, Float32]:
     """The head's matrix and bias."""
-    weight, bias = head_matrix(network.eval())
-    return weight.numpy().astype(np.float32), bias.numpy().astype(np.float32)
+    layer = head_layer(network.eval())
+    return layer.weight.numpy().astype(np.float32), layer.bias.numpy().astype(np.float32)
 
 
 def streaming_manifest(
@@ -139,8 +140,7 @@ def measure_streaming_parity(
         ours = embed_sums(graphs, found[:, :blocks].sum(axis=1))
         with torch.no_grad():
             theirs = network.head(torch.from_numpy(expected[:, :blocks].sum(axis=1)))
-        theirs = F.normalize(theirs, dim=1).numpy()
-        cosines.append((ours * theirs).sum(axis=1).min())
+        cosines.append((ours * F.normalize(theirs, dim=1).numpy()).sum(axis=1).min())
     return StreamingParity(relative, float(np.min(cosines)), len(graphs.frames))
 
 
@@ -149,9 +149,12 @@ def _whole_sums(
 ) -> Float32:
     delay = network.arch.delay_frames
     with torch.no_grad():
-        features = CausalLogMel(front_end)(torch.from_numpy(speech))
-        frames = features.shape[1] // BLOCK_FRAMES * BLOCK_FRAMES
-        features = F.pad(features[:, :frames], (0, 0, 0, delay))
+        layer = CausalLogMel(front_end)
+        samples = BLOCK_FRAMES * layer.config.hop_samples
+        whole = speech[:, : speech.shape[1] // samples * samples]
+        features = layer(torch.from_numpy(whole))
+        frames = features.shape[1]
+        features = F.pad(features, (0, 0, 0, delay))
         mask = torch.ones(len(speech), frames + delay, 1)
         mask[:, frames:] = 0
         sums = network.block_sums(features, mask)[:, network.arch.delay_blocks :]
@@ -207,6 +210,4 @@ def embed_sums(graphs: StreamingGraphs, sums: Float32) -> Float32:
     mean = sums[:, 1] / w
     variance = np.maximum(sums[:, 2] / w - mean * mean, VARIANCE_FLOOR)
     pooled = np.concatenate([mean, np.sqrt(variance)], axis=1)
-    embedding = pooled @ graphs.head_weight + graphs.head_bias
-    length = np.linalg.norm(embedding, axis=1, keepdims=True)
-    return np.asarray(embedding / np.maximum(length, 1e-12), np.float32)
+    return unit(pooled @ graphs.head_weight + graphs.head_bias)

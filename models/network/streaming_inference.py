@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.network.frontend import CausalLogMel, FrontEndConfig
-from models.network.inference import Affine
+from models.network.inference import NORM_FLOOR, Affine
 from models.network.states import States
 from models.network.streaming import (
     BLOCK_FRAMES,
@@ -23,6 +23,8 @@ from models.network.streaming import (
     GRN_EPS,
     LOGIT_BOUND,
     STEM_FRAMES,
+    VARIANCE_FLOOR,
+    WEIGHT_FLOOR,
     DelayedDepthwise,
     StreamingArchitecture,
     StreamingBlock,
@@ -197,8 +199,34 @@ class FramesInChunks(nn.Module):
         return blocks.sum(dim=2)
 
 
-def head_matrix(network: StreamingNeXtTDNN) -> tuple[Tensor, Tensor]:
-    """The head as one matrix ``(2 pooled, D)`` and bias ``(D,)``, its batch norms folded in."""
+class SpanEncoder(FramesInChunks):
+    """A whole waveform as one span, ``(B, samples)`` to unit embeddings ``(B, D)``.
+
+    What a bundle of format 1 computes: for whoever has a recording, not a stream.
+    """
+
+    def __init__(self, network: StreamingNeXtTDNN, front_end: FrontEndConfig | None = None) -> None:
+        super().__init__(network, front_end)
+        self.embed = head_layer(network)
+
+    def forward(self, waveform: Tensor) -> Tensor:  # type: ignore[override]  # no states here
+        hop = self.front_end.config.hop_samples
+        block = BLOCK_FRAMES * hop
+        samples = waveform.shape[1]
+        # A block for what does not fill one, and the look-ahead of the last.
+        blocks = samples // block + 1 + self.arch.delay_blocks
+        sound = F.pad(waveform, (0, blocks * block - samples))
+        frames = torch.full((waveform.shape[0],), samples // hop, dtype=torch.int64)
+        sums, _ = self._run(sound, frames, States(None))
+        w, weighted, squared = sums.sum(dim=1).unbind(dim=1)
+        mean = weighted / w.clamp_min(WEIGHT_FLOOR)
+        variance = squared / w.clamp_min(WEIGHT_FLOOR) - mean * mean
+        deviation = variance.clamp_min(VARIANCE_FLOOR).sqrt()
+        e: Tensor = self.embed(torch.cat([mean, deviation], dim=1))
+        return e / (e * e).sum(dim=1, keepdim=True).sqrt().clamp_min(NORM_FLOOR)
+
+
+def head_layer(network: StreamingNeXtTDNN) -> Affine:
+    """The head as one linear layer, its batch norms folded in."""
     with torch.no_grad():
-        folded = Affine.of(network.fc).after(network.bn2).before(network.bn3)
-    return folded.weight, folded.bias
+        return Affine.of(network.fc).after(network.bn2).before(network.bn3)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.network.embedding import embed
 from models.network.frontend import CausalLogMel
 from models.network.streaming import BLOCK_FRAMES, StreamingArchitecture, StreamingNeXtTDNN
-from models.network.streaming_inference import FramesInChunks, head_matrix
+from models.network.streaming_inference import FramesInChunks, SpanEncoder, head_layer
 
 BLOCK_SAMPLES, FRAME_SAMPLES = 1600, 160
 SEQUENCE_BLOCKS = 23
@@ -138,11 +140,22 @@ def test_a_row_does_not_see_its_neighbours(network: StreamingNeXtTDNN, sound: to
         assert difference(alone, together[row : row + 1]) < RELATIVE
 
 
-def test_the_head_is_one_matrix(network: StreamingNeXtTDNN, sound: torch.Tensor) -> None:
+def test_the_head_is_one_layer(network: StreamingNeXtTDNN, sound: torch.Tensor) -> None:
     sums = whole_sequence(network, sound).sum(dim=1)
-    weight, bias = head_matrix(network)
     mean = sums[:, 1] / sums[:, 0]
     deviation = (sums[:, 2] / sums[:, 0] - mean.square()).clamp_min(1e-5).sqrt()
     with torch.no_grad():
-        found = torch.cat([mean, deviation], dim=1) @ weight + bias
+        found = head_layer(network)(torch.cat([mean, deviation], dim=1))
         torch.testing.assert_close(found, network.head(sums), rtol=1e-4, atol=1e-4)
+
+
+def test_a_waveform_is_one_span_from_beginning_to_end(
+    network: StreamingNeXtTDNN, sound: torch.Tensor
+) -> None:
+    encoder = SpanEncoder(network)
+    for samples in (8000, 16_159, 36_800):
+        with torch.no_grad():
+            found = encoder(sound[:, :samples])
+        expected = embed(network, list(sound[:, :samples].numpy()))
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
