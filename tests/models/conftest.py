@@ -200,19 +200,6 @@ def write_corpus(folder: Path, speakers: int = SPEAKERS, utterances: int = UTTER
     return folder
 
 
-@pytest.fixture
-def teacher_weights(tmp_path: Path) -> Path:
-    """A teacher of random weights, in the layout of Resemblyzer's file."""
-    torch.manual_seed(0)
-    lstm, linear = torch.nn.LSTM(40, 256, 3, batch_first=True), torch.nn.Linear(256, 256)
-    state = {f"lstm.{k}": v for k, v in lstm.state_dict().items()}
-    state |= {f"linear.{k}": v for k, v in linear.state_dict().items()}
-    state |= {"similarity_weight": torch.ones(1), "similarity_bias": torch.zeros(1)}
-    path = tmp_path / "pretrained.pt"
-    torch.save({"step": 1, "model_state": state}, path)
-    return path
-
-
 @pytest.fixture(scope="session")
 def corpus_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(tmp_path_factory.mktemp("corpus") / "cache")
