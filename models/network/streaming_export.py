@@ -6,7 +6,9 @@ cast back once, when a session loads, so that the arithmetic is float32 on every
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from models.network.streaming import (
 )
 from models.network.streaming_inference import FramesInChunks, head_layer
 
+FRAMES_FILE, HEAD_FILE = "frames.onnx", "head.npy"
 INPUTS = ("sound", "frames", "states")
 OUTPUTS = ("block_sums", "new_states")
 SUMS_GATE = 1e-4  # of the largest sum of its kind: fp32 against torch
@@ -45,6 +48,18 @@ class StreamingGraphs:
     head_weight: Float32  # (2 pooled, D): times pooled mean and deviation, side by side
     head_bias: Float32  # (D,)
     manifest: dict[str, Any]
+
+    def files(self) -> dict[str, bytes]:
+        """The files of a bundle by name; the head's bias is the last row of its matrix."""
+        buffer = io.BytesIO()
+        np.save(buffer, np.vstack([self.head_weight, self.head_bias]), allow_pickle=False)
+        return {FRAMES_FILE: self.frames, HEAD_FILE: buffer.getvalue()}
+
+    @classmethod
+    def read(cls, folder: Path, manifest: dict[str, Any]) -> StreamingGraphs:
+        """From the files that :meth:`files` named, as they are: a bundle's are checked before."""
+        matrix = np.load(folder / HEAD_FILE, allow_pickle=False).astype(np.float32)
+        return cls((folder / FRAMES_FILE).read_bytes(), matrix[:-1], matrix[-1], manifest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,16 @@ def test_states_move_to_another_process_bit_for_bit(
     assert states.tobytes() == moved.tobytes()
 
 
+def test_the_files_of_a_bundle_are_the_graphs(
+    graphs: StreamingGraphs, speech: NDArray[np.float32], tmp_path: Path
+) -> None:
+    for name, content in graphs.files().items():
+        (tmp_path / name).write_bytes(content)
+    read = StreamingGraphs.read(tmp_path, graphs.manifest)
+    sums = StreamingSession(read).sums(speech, (5,)).sum(axis=1)
+    np.testing.assert_array_equal(embed_sums(read, sums), embed_sums(graphs, sums))
+
+
 def test_half_precision_is_half_as_long_and_close(
     network: StreamingNeXtTDNN, graphs: StreamingGraphs, speech: NDArray[np.float32]
 ) -> None:
