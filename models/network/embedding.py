@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
 from models.network.frontend import CausalLogMel, FrontEndConfig
-from models.network.streaming import BLOCK_FRAMES, StreamingNeXtTDNN
+from models.network.streaming import StreamingNeXtTDNN
+from models.network.streaming_layers import BLOCK_FRAMES
 
 AT_ONCE_S = 64  # of sound in a batch
 

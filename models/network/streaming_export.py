@@ -21,13 +21,13 @@ from engine.format import unit
 from models.network.export import ExportError, Precision, export_graph, to_precision
 from models.network.frontend import CausalLogMel, FrontEndConfig
 from models.network.streaming import (
-    BLOCK_FRAMES,
     VARIANCE_FLOOR,
     WEIGHT_FLOOR,
     StreamingArchitecture,
     StreamingNeXtTDNN,
 )
 from models.network.streaming_inference import FramesInChunks, head_layer
+from models.network.streaming_layers import BLOCK_FRAMES
 
 FRAMES_FILE, HEAD_FILE = "frames.onnx", "head.npy"
 INPUTS = ("sound", "frames", "states")

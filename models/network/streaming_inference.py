@@ -18,17 +18,19 @@ from models.network.frontend import CausalLogMel, FrontEndConfig
 from models.network.inference import NORM_FLOOR, Affine
 from models.network.states import States
 from models.network.streaming import (
-    BLOCK_FRAMES,
-    ENERGY_FLOOR,
-    GRN_EPS,
     LOGIT_BOUND,
     STEM_FRAMES,
     VARIANCE_FLOOR,
     WEIGHT_FLOOR,
-    DelayedDepthwise,
     StreamingArchitecture,
-    StreamingBlock,
     StreamingNeXtTDNN,
+)
+from models.network.streaming_layers import (
+    BLOCK_FRAMES,
+    ENERGY_FLOOR,
+    GRN_EPS,
+    DelayedDepthwise,
+    StreamingBlock,
 )
 
 

@@ -20,12 +20,8 @@ from torch import Tensor, nn
 
 from engine.model.bundle import load_bundle
 from models.network.checkpoint import load_trained
-from models.network.streaming import (
-    DelayedDepthwise,
-    StreamingArchitecture,
-    StreamingBlock,
-    StreamingNeXtTDNN,
-)
+from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
+from models.network.streaming_layers import DelayedDepthwise, StreamingBlock
 from models.training.config import TrainingError
 
 Weights = dict[str, NDArray[np.float32]]

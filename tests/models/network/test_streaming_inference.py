@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from models.network.embedding import embed
 from models.network.frontend import CausalLogMel
-from models.network.streaming import BLOCK_FRAMES, StreamingArchitecture, StreamingNeXtTDNN
+from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 from models.network.streaming_inference import FramesInChunks, SpanEncoder, head_layer
+from models.network.streaming_layers import BLOCK_FRAMES
 
 BLOCK_SAMPLES, FRAME_SAMPLES = 1600, 160
 SEQUENCE_BLOCKS = 23
