@@ -18,8 +18,8 @@ class TrainCommand:
 
     \b
     Examples:
-      voxwatch train models/configs/c128_b2.toml
-      voxwatch train models/configs/c128_b2.toml --resume
+      voxwatch train models/configs/streaming_c128_b2.toml
+      voxwatch train models/configs/streaming_c128_b2.toml --resume
     """
 
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file of a run.")]
@@ -37,7 +37,7 @@ class TrainCommand:
 
     def run(self) -> None:
         """Train until the run is done."""
-        from models.training.train import run
+        from models.training.loop import run
 
         output = self.output or Path("runs") / self.config.stem
         run(self.config, output, resume=self.resume, device=self.device, threads=self.threads)

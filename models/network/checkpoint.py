@@ -23,6 +23,7 @@ from models.network.architectures import ARCHITECTURES
 from models.network.export import Identity, Precision, export_bundle
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.next_tdnn import Architecture, NeXtTDNN
+from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 
 PREFIX = "speaker_net."
 # What the official training module holds beside the network. Its front end is ours (a test
@@ -202,10 +203,11 @@ def import_checkpoint(
     return export_bundle(network, output, identity, precision=precision)
 
 
-def load_trained(file: Path) -> tuple[NeXtTDNN, dict[str, Any]]:
-    """The averaged network of one of our own training checkpoints, and what is known of it.
+def load_trained(file: Path) -> tuple[StreamingNeXtTDNN, dict[str, Any]]:
+    """The averaged network of a checkpoint of `voxwatch train`, and what is known of it.
 
-    The second part has ``step`` and ``config``. Raises :class:`CheckpointError`.
+    The second part has ``step`` and ``config``. Weights may be float16: the network is float32.
+    Raises :class:`CheckpointError`.
     """
     content = read_checkpoint(file)
     if not {"ema", "arch", "step"} <= content.keys():
@@ -214,7 +216,7 @@ def load_trained(file: Path) -> tuple[NeXtTDNN, dict[str, Any]]:
             " `voxwatch models import`"
         )
     try:
-        network = NeXtTDNN(Architecture(**content["arch"]))
+        network = StreamingNeXtTDNN(StreamingArchitecture(**content["arch"]))
         network.load_state_dict(content["ema"])
     except (TypeError, ValueError, RuntimeError) as error:
         first = str(error).splitlines()[0]

@@ -34,7 +34,9 @@ from engine.model.manifest import Manifest
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.inference import NetworkInference, WaveformEncoder
 from models.network.next_tdnn import NeXtTDNN
-from models.network.parity import Parity, measure_parity, parity_batches
+from models.network.parity import AnyNetwork, Parity, measure_parity, parity_batches
+from models.network.streaming import StreamingNeXtTDNN
+from models.network.streaming_inference import SpanEncoder
 
 # Opset 20 is the first with Gelu as one operation, which runtimes fuse with the bias.
 OPSET = 20
@@ -63,9 +65,13 @@ class Identity:
     source: str
 
 
-def to_onnx(network: NeXtTDNN, front_end: FrontEndConfig | None = None) -> bytes:
+def to_onnx(network: AnyNetwork, front_end: FrontEndConfig | None = None) -> bytes:
     """The whole graph in fp32: ``waveform (B, samples)`` to unit ``embedding (B, D)``."""
-    encoder = WaveformEncoder(network.eval(), LogMel(front_end))
+    encoder: nn.Module
+    if isinstance(network, StreamingNeXtTDNN):
+        encoder = SpanEncoder(network.eval(), front_end)
+    else:
+        encoder = WaveformEncoder(network.eval(), LogMel(front_end))
     return _export(encoder, torch.zeros(2, SAMPLE_RATE_HZ), INPUT, "samples")
 
 
@@ -76,6 +82,18 @@ def network_to_onnx(network: NeXtTDNN) -> bytes:
 
 
 def _export(module: nn.Module, example: torch.Tensor, name: str, length: str) -> bytes:
+    shapes = {0: torch.export.Dim("batch"), example.ndim - 1: torch.export.Dim(length)}
+    return export_graph(module, (example,), [name], [OUTPUT], (shapes,))
+
+
+def export_graph(
+    module: nn.Module,
+    examples: tuple[torch.Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    shapes: tuple[dict[int, Any], ...],
+) -> bytes:
+    """``module`` as a graph; ``shapes`` names the axes of its inputs that vary."""
     # Loggers are quietened by name, not globally: they announce each step and each
     # absent optional package, none of which the user can act on.
     loggers = [logging.getLogger(n) for n in ("torch.onnx", "torch.export", "onnxscript")]
@@ -83,19 +101,18 @@ def _export(module: nn.Module, example: torch.Tensor, name: str, length: str) ->
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        shapes = {0: torch.export.Dim("batch"), example.ndim - 1: torch.export.Dim(length)}
         with torch.no_grad(), warnings.catch_warnings():
             # The exporter warns of deprecations within torch itself, by the hundred. Whether
             # the graph is right is measured, not guessed from them.
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 module.eval(),
-                (example,),
+                examples,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[name],
-                output_names=[OUTPUT],
-                dynamic_shapes=(shapes,),
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_shapes=shapes,
                 external_data=False,
                 verbose=False,
             )
@@ -151,7 +168,7 @@ def _quantise_linear_layers(model: onnx.ModelProto) -> onnx.ModelProto:
 
     kept = [node.name for node in model.graph.node if any(FRONT_END in i for i in node.input)]
     # The layer that gives the embedding has one row an utterance: nothing to save.
-    kept += [node.name for node in model.graph.node if any("pool.embed" in i for i in node.input)]
+    kept += [node.name for node in model.graph.node if any("embed.weight" in i for i in node.input)]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "int8.onnx"
         root = logging.getLogger()
@@ -173,7 +190,7 @@ def _quantise_linear_layers(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def variants(
-    network: NeXtTDNN, speech: Sequence[Float32] = (), front_end: FrontEndConfig | None = None
+    network: AnyNetwork, speech: Sequence[Float32] = (), front_end: FrontEndConfig | None = None
 ) -> Iterator[tuple[Precision, bytes, Parity]]:
     """Each precision of the graph with its parity; the first, fp32, passed the gate.
 
@@ -193,7 +210,7 @@ def variants(
 
 
 def export_bundle(
-    network: NeXtTDNN,
+    network: AnyNetwork,
     output: Path,
     identity: Identity,
     *,

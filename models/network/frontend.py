@@ -75,20 +75,24 @@ class LogMel(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         with torch.autocast(waveform.device.type, enabled=False):
-            frames = self._frames(waveform.float()) * self.window
-            half = self.config.window_samples // 2
-            before = frames.index_select(2, self.mirror)
-            centre, after, edge = (
-                frames[..., half : half + 1],
-                frames[..., half + 1 :],
-                frames[..., :1],
-            )
-            real = torch.cat([centre, after + before, edge], dim=2) @ self.cosines
-            imaginary = torch.cat([after - before, edge], dim=2) @ self.sines
-            power = real * real + imaginary * imaginary
-            features = (power @ self.mel + LOG_FLOOR).log()
+            features = self.log_mel(self._frames(waveform.float()))
             features = features - features.mean(dim=1, keepdim=True)
             return features.transpose(1, 2)
+
+    def log_mel(self, frames: Tensor) -> Tensor:
+        """Frames ``(B, T, window_samples)`` to log-mel ``(B, T, n_mels)``."""
+        frames = frames * self.window
+        half = self.config.window_samples // 2
+        before = frames.index_select(2, self.mirror)
+        centre, after, edge = (
+            frames[..., half : half + 1],
+            frames[..., half + 1 :],
+            frames[..., :1],
+        )
+        real = torch.cat([centre, after + before, edge], dim=2) @ self.cosines
+        imaginary = torch.cat([after - before, edge], dim=2) @ self.sines
+        power = real * real + imaginary * imaginary
+        return (power @ self.mel + LOG_FLOOR).log()
 
     def _frames(self, x: Tensor) -> Tensor:
         """Pre-emphasised, reflected and framed: ``(B, frames, window_samples)``."""
@@ -105,3 +109,37 @@ class LogMel(nn.Module):
         x = x.reshape(x.shape[0], rows, c.hop_samples)
         shifted = [x[:, i : i + count] for i in range(rows_per_frame)]
         return torch.cat(shifted, dim=2)[..., : c.window_samples]
+
+
+class CausalLogMel(LogMel):
+    """The same features for a stream: log-mel that needs no sound from after its frame.
+
+    ``(B, samples)`` to ``(B, samples / hop, n_mels)``: frame ``t`` ends with sample
+    ``hop * (t + 1)``, before the first sample there is silence, and no mean is subtracted:
+    the network keeps a running one. ``before`` holds the sound of the call before.
+    """
+
+    @property
+    def history_samples(self) -> int:
+        """Samples of the past that a call needs: what a window overlaps, and one to filter."""
+        return self.config.window_samples - self.config.hop_samples + 1
+
+    def forward(self, waveform: Tensor, before: Tensor | None = None) -> Tensor:
+        """``before`` is ``(B, history_samples)``, silence if it is not given."""
+        c = self.config
+        with torch.autocast(waveform.device.type, enabled=False):
+            x = waveform.float()
+            if before is None:
+                before = x.new_zeros((x.shape[0], self.history_samples))
+            x = torch.cat([before, x], dim=1)
+            return self.log_mel(self._hops(x[:, 1:] - c.pre_emphasis * x[:, :-1]))
+
+    def _hops(self, x: Tensor) -> Tensor:
+        """Frames that end with each hop of filtered sound: ``(B, frames, window_samples)``."""
+        c = self.config
+        rows_per_frame = -(-c.window_samples // c.hop_samples)
+        x = F.pad(x, (rows_per_frame * c.hop_samples - c.window_samples, 0))
+        x = x.reshape(x.shape[0], -1, c.hop_samples)
+        count = x.shape[1] - rows_per_frame + 1
+        shifted = [x[:, i : i + count] for i in range(rows_per_frame)]
+        return torch.cat(shifted, dim=2)[..., -c.window_samples :]

@@ -9,14 +9,18 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from engine.format import SAMPLE_RATE_HZ, unit
+from models.network.embedding import embed
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.next_tdnn import NeXtTDNN
+from models.network.streaming import StreamingNeXtTDNN
 
 PARITY_LENGTHS_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.13)
 PARITY_BATCHES = (1, 4)
 
+AnyNetwork = NeXtTDNN | StreamingNeXtTDNN
 Float32 = NDArray[np.float32]
 
 
@@ -31,7 +35,7 @@ class Parity:
 
 
 def measure_parity(
-    network: NeXtTDNN,
+    network: AnyNetwork,
     model: bytes,
     batches: Sequence[Float32],
     front_end: FrontEndConfig | None = None,
@@ -41,12 +45,10 @@ def measure_parity(
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    features = LogMel(front_end)
     network = network.eval()
     cosines, differences = [], []
     for batch in batches:
-        with torch.no_grad():
-            expected = unit(network(features(torch.from_numpy(batch))).double().numpy())
+        expected = unit(_reference(network, batch, front_end))
         found = session.run(None, {session.get_inputs()[0].name: batch})[0].astype(np.float64)
         cosines.append((unit(found) * expected).sum(axis=1))
         differences.append(np.abs(found - expected).max())
@@ -54,6 +56,16 @@ def measure_parity(
     # numpy's max, unlike Python's, does not pass over a NaN behind a number.
     largest = float(np.max(differences))
     return Parity(float(every.min()), float(every.mean()), largest, len(model))
+
+
+def _reference(
+    network: AnyNetwork, batch: Float32, front_end: FrontEndConfig | None
+) -> NDArray[np.float64]:
+    if isinstance(network, StreamingNeXtTDNN):
+        return embed(network, list(batch), front_end).astype(np.float64)
+    with torch.no_grad():
+        found: Tensor = network(LogMel(front_end)(torch.from_numpy(batch)))
+    return np.asarray(found.double().numpy(), np.float64)
 
 
 def parity_batches(speech: Sequence[Float32] = ()) -> list[Float32]:

@@ -11,7 +11,6 @@ cosines. Fitted on speakers that were trained on; held-out ones are not touched.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,14 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from tqdm import tqdm
 
 from engine.errors import VoxwatchError
 from engine.format import SAMPLE_RATE_HZ, unit
 from models.network.checkpoint import load_trained
-from models.network.frontend import LogMel
-from models.network.next_tdnn import NeXtTDNN
+from models.network.embedding import embed
+from models.network.streaming import StreamingNeXtTDNN
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
@@ -35,7 +33,7 @@ MOST_CROPS = 6
 LEAST_SPEECH_S = 3.0
 # Of the mean variance, added to every direction. 0.2 to 1.0 did alike on held-out speakers.
 RIDGE = 0.3
-BATCH_S = 60.0
+CROPS_AT_ONCE = 500  # some 80 MB of sound
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -131,7 +129,7 @@ def draw_crops(corpus: Corpus, excluded: set[str], rng: np.random.Generator) -> 
 
 
 def embed_crops(
-    network: NeXtTDNN,
+    network: StreamingNeXtTDNN,
     corpus: Corpus,
     crops: Sequence[Crop],
     degrade: Degrade,
@@ -140,19 +138,11 @@ def embed_crops(
     progress: bool = True,
 ) -> Float64:
     """Embeddings ``(N, D)`` of ``crops`` as the network gives them, not of unit length."""
-    encode = nn.Sequential(LogMel(), network).eval()
-    embeddings = np.empty((len(crops), network.arch.embedding_size))
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for row, crop in enumerate(crops):
-        by_length[crop.length].append(row)
-    with torch.no_grad(), tqdm(total=len(crops), unit="crop", disable=not progress) as bar:
-        for samples, rows in by_length.items():
-            size = max(1, round(BATCH_S * SAMPLE_RATE_HZ) // samples)
-            for group in (rows[i : i + size] for i in range(0, len(rows), size)):
-                sound = np.stack([_sound(corpus, crops[r], degrade, rng) for r in group])
-                embeddings[group] = encode(torch.from_numpy(sound)).numpy()
-                bar.update(len(group))
-    return embeddings
+    network, parts = network.eval(), []
+    for i in tqdm(range(0, len(crops), CROPS_AT_ONCE), desc="crops", disable=not progress):
+        sounds = [_sound(corpus, c, degrade, rng) for c in crops[i : i + CROPS_AT_ONCE]]
+        parts.append(embed(network, sounds))
+    return np.concatenate(parts).astype(np.float64)
 
 
 def _sound(corpus: Corpus, crop: Crop, degrade: Degrade, rng: np.random.Generator) -> Float32:
@@ -182,9 +172,9 @@ def whitening_matrix(within: Float64, ridge: float = RIDGE) -> Float64:
 
 
 @torch.no_grad()
-def fold(network: NeXtTDNN, mean: Float64, matrix: Float64) -> None:
+def fold(network: StreamingNeXtTDNN, mean: Float64, matrix: Float64) -> None:
     """Have ``network`` give ``(x - mean) @ matrix`` where it gave ``x``, by its last weights."""
-    layer, norm = network.aggregate.fc, network.aggregate.bn3
+    layer, norm = network.fc, network.bn3
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = (norm.weight * torch.rsqrt(norm.running_var + norm.eps)).double()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -26,8 +26,10 @@ from models.evaluation.scoring import Cell, Scored
 from models.metrics import measure
 from models.network.architectures import ARCHITECTURES
 from models.network.next_tdnn import Architecture, NeXtTDNN
+from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 from models.sound.corpus import Corpus
 
+Network = TypeVar("Network", bound=torch.nn.Module)
 PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
 
 
@@ -46,7 +48,7 @@ def rule_weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(np.asarray(r, np.float32))
 
 
-def fill_by_rule(network: NeXtTDNN) -> NeXtTDNN:
+def fill_by_rule(network: Network) -> Network:
     state = network.state_dict()
     for name, value in state.items():
         if value.is_floating_point():
@@ -92,6 +94,17 @@ def tiny_network() -> Callable[..., NeXtTDNN]:
         kernels = (9,) if light else (3, 9)
         arch = Architecture(16, (1, 2, 1), kernels, embedding_size=24, light=light)
         return fill_by_rule(NeXtTDNN(arch))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_streaming_network() -> Callable[..., StreamingNeXtTDNN]:
+    """A streaming network with a look-ahead of five blocks, or of another shape."""
+
+    def make(arch: StreamingArchitecture | None = None) -> StreamingNeXtTDNN:
+        small = StreamingArchitecture(16, (1, 2, 1), (3, 9), 24, ahead_frames=8)
+        return fill_by_rule(StreamingNeXtTDNN(arch or small))
 
     return make
 
@@ -185,19 +198,6 @@ def write_corpus(folder: Path, speakers: int = SPEAKERS, utterances: int = UTTER
     rooms = rng.standard_normal((3, 800)) * np.exp(-np.arange(800) / 100)
     np.save(folder / "rooms.npy", rooms.astype(np.float16))
     return folder
-
-
-@pytest.fixture
-def teacher_weights(tmp_path: Path) -> Path:
-    """A teacher of random weights, in the layout of Resemblyzer's file."""
-    torch.manual_seed(0)
-    lstm, linear = torch.nn.LSTM(40, 256, 3, batch_first=True), torch.nn.Linear(256, 256)
-    state = {f"lstm.{k}": v for k, v in lstm.state_dict().items()}
-    state |= {f"linear.{k}": v for k, v in linear.state_dict().items()}
-    state |= {"similarity_weight": torch.ones(1), "similarity_bias": torch.zeros(1)}
-    path = tmp_path / "pretrained.pt"
-    torch.save({"step": 1, "model_state": state}, path)
-    return path
 
 
 @pytest.fixture(scope="session")

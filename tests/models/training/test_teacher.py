@@ -1,4 +1,4 @@
-"""The teacher's arithmetic, with random weights in its published layout."""
+"""Windows of the teacher: stored once, and what they say of a span."""
 
 from __future__ import annotations
 
@@ -8,88 +8,81 @@ import numpy as np
 import pytest
 import torch
 
-from models.network.checkpoint import CheckpointError
+from engine.format import unit
+from models.network.campplus import CAMPPlus
 from models.sound.corpus import Corpus
-from models.training.teacher import Targets, Teacher, read_targets, write_targets
+from models.training.teacher import (
+    Targets,
+    Voice,
+    at_speed,
+    is_taught,
+    read_windows,
+    teacher_embed,
+    window_starts,
+    write_windows,
+)
+
+RATE = 16_000
 
 
-def test_other_weights_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "other.pt"
-    torch.save({"model_state": {"lstm.weight_ih_l0": torch.ones(2)}}, path)
-    with pytest.raises(CheckpointError, match="does not hold Resemblyzer's encoder"):
-        Teacher(path)
-    path.write_text("alice")
-    with pytest.raises(CheckpointError, match=r"other\.pt"):
-        Teacher(path)
+def loudness(waveform: np.ndarray) -> np.ndarray:
+    return np.array([len(waveform), np.abs(waveform).max(), 1.0], np.float32)
 
 
-def test_embeddings_are_unit_and_not_negative(teacher_weights: Path) -> None:
-    teacher = Teacher(teacher_weights)
-    wave = torch.from_numpy(np.random.default_rng(0).standard_normal(48_000).astype(np.float32))
-    partials = teacher.partials(wave * 0.1)
-    assert partials.shape == (2, 160, 40)
-    embedding = teacher(partials)
-    torch.testing.assert_close(embedding.norm(dim=1), torch.ones(2))
-    assert bool((embedding >= 0).all())
+@pytest.mark.parametrize(
+    ("seconds", "starts"),
+    [(0.4, [0]), (2.9, [0]), (3.0, [0]), (4.0, [0]), (4.5, [0, 1.5]), (6.0, [0, 3.0])],
+)
+def test_windows_cover_the_speech_but_for_a_short_rest(seconds: float, starts: list[float]) -> None:
+    assert window_starts(round(seconds * RATE)) == [round(s * RATE) for s in starts]
 
 
-def test_short_speech_is_repeated_to_one_partial(teacher_weights: Path) -> None:
-    wave = torch.randn(8_000, generator=torch.Generator().manual_seed(1)) * 0.1
-    assert Teacher(teacher_weights).partials(wave).shape == (1, 160, 40)
+def test_windows_are_stored_once_and_read_back(corpus: Corpus, tmp_path: Path) -> None:
+    assert not is_taught(corpus, tmp_path, 1.1)
+    write_windows(corpus, loudness, tmp_path, 1.1)
+    assert is_taught(corpus, tmp_path, 1.1)
+    assert not is_taught(corpus, tmp_path, 1.0)
+    windows = read_windows(tmp_path, 1.1)
+    assert list(windows) == list(corpus.by_speaker)
+    for speaker, rows in windows.items():
+        speech = at_speed(corpus.speech(speaker), 1.1)
+        assert len(rows) == len(window_starts(len(speech)))
+        assert rows[0, 0] == min(len(speech), 3 * RATE)
+
+    def failing(_: np.ndarray) -> np.ndarray:
+        raise AssertionError("what is there is not embedded again")
+
+    write_windows(corpus, failing, tmp_path, 1.1)
 
 
-def test_quiet_speech_is_raised_and_loud_speech_left(teacher_weights: Path) -> None:
-    teacher = Teacher(teacher_weights)
-    wave = torch.randn(32_000, generator=torch.Generator().manual_seed(1))
-    quiet, quieter = teacher.partials(wave * 1e-3), teacher.partials(wave * 1e-4)
-    torch.testing.assert_close(quiet, quieter, rtol=1e-3, atol=1e-6)
-    loud, louder = teacher.partials(wave * 0.1), teacher.partials(wave * 0.2)
-    torch.testing.assert_close(louder, 4 * loud, rtol=1e-3, atol=1e-5)
+def test_a_span_is_taught_by_the_windows_it_lies_in() -> None:
+    windows = np.eye(3, dtype=np.float32)
+    voice = Voice(windows, np.array([0, 48_000, 96_000]), unit(windows.mean(axis=0)))
+    np.testing.assert_allclose(voice.of_span(0, 48_000, 1.0), windows[0])
+    np.testing.assert_allclose(voice.of_span(24_000, 72_000, 1.0), unit(np.array([1.0, 1.0, 0.0])))
+    np.testing.assert_allclose(voice.of_span(0, 48_000, 0.0), voice.mean, rtol=1e-6)
+    between = unit(0.4 * voice.mean + 0.6 * windows[2])
+    np.testing.assert_allclose(voice.of_span(100_000, 110_000, 0.6), between, rtol=1e-6)
+    # Past the last window, as a rest too short for one of its own is: the mean of all.
+    np.testing.assert_allclose(voice.of_span(150_000, 160_000, 1.0), voice.mean, rtol=1e-6)
 
 
-@pytest.fixture
-def two_speakers(tmp_path: Path) -> Corpus:
-    """Three and one seconds of noise of two colours, laid out as the corpus cache is."""
-    rng = np.random.default_rng(5)
-    first, second = rng.standard_normal(48_000), np.cumsum(rng.standard_normal(16_000)) / 50
-    samples = np.concatenate([0.1 * first, second.clip(-1, 1)])
-    (samples * 32767).astype("<i2").tofile(tmp_path / "speech.i16")
-    rows = ["speaker,source,language,start,length", "a,toy,xx,0,48000", "b,toy,xx,48000,16000"]
-    (tmp_path / "index.csv").write_text("\n".join(rows))
-    return Corpus(tmp_path)
+def test_what_the_teacher_says_of_everybody_is_taken_off(corpus: Corpus, tmp_path: Path) -> None:
+    def common(waveform: np.ndarray) -> np.ndarray:
+        spectrum = np.abs(np.fft.rfft(waveform, n=32))[:8]
+        return np.asarray(1000 + spectrum / spectrum.sum(), np.float32)
+
+    write_windows(corpus, common, tmp_path, 1.0)
+    targets = Targets(corpus, tmp_path, (1.0,))
+    means = np.stack([targets.voices[0][s].mean for s in corpus.by_speaker])
+    np.testing.assert_allclose(np.linalg.norm(means, axis=1), 1, rtol=1e-5)
+    cosines = means @ means.T
+    assert cosines[~np.eye(len(means), dtype=bool)].mean() < 0.3
 
 
-def test_targets_are_of_speakers_and_of_windows(
-    two_speakers: Corpus, teacher_weights: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "targets.npz"
-    write_targets(two_speakers, teacher_weights, path, (1.0, 0.5), size=2)
-    targets = read_targets(path)
-    assert (targets.speakers, targets.speeds) == (["a", "b"], (1.0, 0.5))
-    assert targets.means.shape == (2, 2, 2)
-    np.testing.assert_allclose(np.linalg.norm(targets.means, axis=-1), 1, rtol=1e-5)
-    # At half the speed the three seconds are six, in six windows; one second is two, in one.
-    np.testing.assert_array_equal(targets.first, [[0, 2, 3], [0, 6, 7]])
-    assert [x.shape for x in targets.windows] == [(3, 2), (7, 2)]
-    # A speaker of one window is that window.
-    np.testing.assert_allclose(targets.means[1, 1], targets.windows[1][6], atol=2e-3)
-
-
-def test_the_target_of_a_crop_is_of_the_windows_with_their_middle_in_it() -> None:
-    # Five windows, with their middles at 0.8, 1.6, ... 4.0 s; each its own direction.
-    own = np.eye(6, dtype=np.float32)
-    one = [own[:5].astype(np.float16)]
-    targets = Targets(["a"], (1.0,), own[None, 5:6], one, np.array([[0, 5]]))
-
-    def windows(start_s: float, crop_s: float, share: float = 1.0) -> list[int]:
-        return np.flatnonzero(targets.of_crop(0, 0, start_s, crop_s, share)).tolist()
-
-    assert windows(0.0, 1.5) == [0]
-    assert windows(0.9, 1.5) == [1]
-    assert windows(0.9, 3.0) == [1, 2, 3]
-    assert windows(3.5, 1.5) == [4]
-    assert windows(4.1, 1.5) == [4]  # past the last middle: the nearest
-    assert windows(0.9, 0.1) == [1]  # between two: the next
-    assert windows(0.0, 3.0, share=0.0) == [5]
-    half = targets.of_crop(0, 0, 0.0, 1.5, 0.5)
-    np.testing.assert_allclose(half[[0, 5]], np.sqrt(0.5), rtol=1e-6)
+def test_the_network_is_the_teacher() -> None:
+    torch.manual_seed(0)
+    network = CAMPPlus().eval()
+    found = teacher_embed(network)(np.random.default_rng(0).standard_normal(8000).astype("f4"))
+    assert found.shape == (192,)
+    assert np.isfinite(found).all()

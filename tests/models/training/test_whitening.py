@@ -10,7 +10,8 @@ import torch
 
 from engine.format import unit
 from models.network.checkpoint import load_trained
-from models.network.next_tdnn import NeXtTDNN
+from models.network.embedding import embed
+from models.network.streaming import StreamingNeXtTDNN
 from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
 from models.training.whitening import (
@@ -47,15 +48,17 @@ def test_whitening_evens_out_the_scatter() -> None:
     assert less[-1] / less[0] < apart[-1] / apart[0] / 2
 
 
-def test_folded_into_the_weights_it_is_the_same_map(tiny_network: Callable[..., NeXtTDNN]) -> None:
+def test_folded_into_the_weights_it_is_the_same_map(
+    tiny_streaming_network: Callable[..., StreamingNeXtTDNN],
+) -> None:
     rng = np.random.default_rng(2)
-    network = tiny_network().eval()
-    features = torch.from_numpy(rng.standard_normal((3, 80, 60)).astype(np.float32))
+    network = tiny_streaming_network().eval()
+    sounds = list(0.1 * rng.standard_normal((3, 9600)).astype(np.float32))
     mean, matrix = rng.standard_normal(24), rng.standard_normal((24, 24))
     with torch.no_grad():
-        before = network(features).double().numpy()
+        before = embed(network, sounds).astype(np.float64)
         fold(network, mean, matrix)
-        after = network(features).double().numpy()
+        after = embed(network, sounds).astype(np.float64)
     expected = (before - mean) @ matrix
     np.testing.assert_allclose(after, expected, atol=1e-4 * np.abs(expected).max())
 
@@ -75,8 +78,8 @@ def test_crops_come_as_they_are_and_degraded_and_from_nobody_held_out(corpus: Co
 
 
 @pytest.fixture
-def checkpoint(tiny_network: Callable[..., NeXtTDNN], tmp_path: Path) -> Path:
-    network = tiny_network()
+def checkpoint(tiny_streaming_network: Callable[..., StreamingNeXtTDNN], tmp_path: Path) -> Path:
+    network = tiny_streaming_network()
     path = tmp_path / "last.pt"
     state = {"ema": network.state_dict(), "arch": asdict(network.arch), "step": 7, "config": "{}"}
     torch.save(state, path)
@@ -100,7 +103,7 @@ def test_a_whitened_checkpoint_is_the_old_one_with_another_last_layer(
     assert known["step"] == 7
     changed = {k for k, v in new.state_dict().items() if not torch.equal(v, old.state_dict()[k])}
     assert changed
-    assert all(k.startswith(("aggregate.fc.", "aggregate.bn3.")) for k in changed)
+    assert all(k.startswith(("fc.", "bn3.")) for k in changed)
     assert set(torch.load(output, weights_only=True)) == {"ema", "arch", "step", "config"}
     # What it was fitted on scatters about nothing and more evenly than it did.
     corpus, rng = Corpus(corpus_cache), np.random.default_rng(0)

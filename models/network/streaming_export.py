@@ -1,0 +1,228 @@
+"""The streaming network to ONNX: a graph for frames, a matrix for spans, checked against torch.
+
+The weights of the graph may be stored as float16, as ``models.network.export`` does it: they are
+cast back once, when a session loads, so that the arithmetic is float32 on every provider.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from engine.format import unit
+from models.network.export import ExportError, Precision, export_graph, to_precision
+from models.network.frontend import CausalLogMel, FrontEndConfig
+from models.network.streaming import (
+    VARIANCE_FLOOR,
+    WEIGHT_FLOOR,
+    StreamingArchitecture,
+    StreamingNeXtTDNN,
+)
+from models.network.streaming_inference import FramesInChunks, head_layer
+from models.network.streaming_layers import BLOCK_FRAMES
+
+FRAMES_FILE, HEAD_FILE = "frames.onnx", "head.npy"
+INPUTS = ("sound", "frames", "states")
+OUTPUTS = ("block_sums", "new_states")
+SUMS_GATE = 1e-4  # of the largest sum of its kind: fp32 against torch
+COSINE_GATE = 0.9999
+PARITY_CHUNKS = (5, 1, 3, 7)  # blocks, in turn
+PARITY_SPANS_BLOCKS = (5, 10, 20, 30)
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingGraphs:
+    """What a bundle of format 2 holds beside its figures; arrays are float32."""
+
+    frames: bytes
+    head_weight: Float32  # (2 pooled, D): times pooled mean and deviation, side by side
+    head_bias: Float32  # (D,)
+    manifest: dict[str, Any]
+
+    def files(self) -> dict[str, bytes]:
+        """The files of a bundle by name; the head's bias is the last row of its matrix."""
+        buffer = io.BytesIO()
+        np.save(buffer, np.vstack([self.head_weight, self.head_bias]), allow_pickle=False)
+        return {FRAMES_FILE: self.frames, HEAD_FILE: buffer.getvalue()}
+
+    @classmethod
+    def read(cls, folder: Path, manifest: dict[str, Any]) -> StreamingGraphs:
+        """From the files that :meth:`files` named, as they are: a bundle's are checked before."""
+        matrix = np.load(folder / HEAD_FILE, allow_pickle=False).astype(np.float32)
+        return cls((folder / FRAMES_FILE).read_bytes(), matrix[:-1], matrix[-1], manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingParity:
+    """The graph in onnxruntime against the whole sequence in torch."""
+
+    sums_relative_max: float  # difference, of the largest sum of its kind
+    cosine_min: float  # of embeddings of spans
+    bytes: int
+
+
+def frames_to_onnx(network: StreamingNeXtTDNN, front_end: FrontEndConfig | None = None) -> bytes:
+    """The frames graph in fp32; :class:`FramesInChunks` says what goes in and comes out."""
+    graph = FramesInChunks(network.eval(), front_end)
+    block = BLOCK_FRAMES * graph.front_end.config.hop_samples
+    example = (
+        torch.zeros(2, 3 * block),
+        torch.zeros(2, dtype=torch.int64),
+        torch.zeros(2, graph.state_size()),
+    )
+    batch = torch.export.Dim("batch")
+    samples = block * torch.export.Dim("blocks")
+    shapes = ({0: batch, 1: samples}, {0: batch}, {0: batch})
+    return export_graph(graph, example, list(INPUTS), list(OUTPUTS), shapes)
+
+
+def head_arrays(network: StreamingNeXtTDNN) -> tuple[Float32, Float32]:
+    """The head's matrix and bias."""
+    layer = head_layer(network.eval())
+    return layer.weight.numpy().astype(np.float32), layer.bias.numpy().astype(np.float32)
+
+
+def streaming_manifest(
+    arch: StreamingArchitecture, state_size: int, front_end: FrontEndConfig | None = None
+) -> dict[str, Any]:
+    """What whoever runs the graph must know of it."""
+    block = BLOCK_FRAMES * (front_end or FrontEndConfig()).hop_samples
+    return {
+        "architecture": asdict(arch),
+        "block_samples": block,
+        "delay_blocks": arch.delay_blocks,
+        "pooled_channels": arch.pooled_channels,
+        "state_size": state_size,
+        "weight_floor": WEIGHT_FLOOR,
+        "variance_floor": VARIANCE_FLOOR,
+        "heads": [],
+    }
+
+
+def streaming_graphs(
+    network: StreamingNeXtTDNN,
+    speech: Float32,
+    precision: Precision = "fp32",
+    front_end: FrontEndConfig | None = None,
+) -> tuple[StreamingGraphs, StreamingParity]:
+    """Export and check on ``speech (B, samples)``, some seconds of it.
+
+    Raises :class:`ExportError` when the fp32 graph differs from torch by more than the gates.
+    """
+    network = network.eval()
+    weight, bias = head_arrays(network)
+    size = FramesInChunks(network, front_end).state_size()
+    manifest = streaming_manifest(network.arch, size, front_end)
+    full = StreamingGraphs(frames_to_onnx(network, front_end), weight, bias, manifest)
+    parity = measure_streaming_parity(network, full, speech, front_end)
+    if not (parity.sums_relative_max <= SUMS_GATE and parity.cosine_min >= COSINE_GATE):
+        raise ExportError(
+            f"the exported graph does not match torch (sums differ by"
+            f" {parity.sums_relative_max:.1e}, cosine {parity.cosine_min:.6f}): nothing was"
+            " written; please report this"
+        )
+    if precision == "fp32":
+        return full, parity
+    smaller = StreamingGraphs(to_precision(full.frames, precision), weight, bias, manifest)
+    return smaller, measure_streaming_parity(network, smaller, speech, front_end)
+
+
+def measure_streaming_parity(
+    network: StreamingNeXtTDNN,
+    graphs: StreamingGraphs,
+    speech: Float32,
+    front_end: FrontEndConfig | None = None,
+) -> StreamingParity:
+    """``graphs`` in onnxruntime, in chunks, against ``network`` over the whole ``(B, samples)``."""
+    expected = _whole_sums(network, speech, front_end)
+    found = StreamingSession(graphs).sums(speech, PARITY_CHUNKS)[:, : expected.shape[1]]
+    scale = np.abs(expected).max(axis=(1, 3), keepdims=True)
+    relative = float(np.max(np.abs(found - expected) / scale))
+    cosines = []
+    for blocks in PARITY_SPANS_BLOCKS:
+        if blocks > expected.shape[1]:
+            continue
+        ours = embed_sums(graphs, found[:, :blocks].sum(axis=1))
+        with torch.no_grad():
+            theirs = network.head(torch.from_numpy(expected[:, :blocks].sum(axis=1)))
+        cosines.append((ours * F.normalize(theirs, dim=1).numpy()).sum(axis=1).min())
+    return StreamingParity(relative, float(np.min(cosines)), len(graphs.frames))
+
+
+def _whole_sums(
+    network: StreamingNeXtTDNN, speech: Float32, front_end: FrontEndConfig | None
+) -> Float32:
+    delay = network.arch.delay_frames
+    with torch.no_grad():
+        layer = CausalLogMel(front_end)
+        samples = BLOCK_FRAMES * layer.config.hop_samples
+        whole = speech[:, : speech.shape[1] // samples * samples]
+        features = layer(torch.from_numpy(whole))
+        frames = features.shape[1]
+        features = F.pad(features, (0, 0, 0, delay))
+        mask = torch.ones(len(speech), frames + delay, 1)
+        mask[:, frames:] = 0
+        sums = network.block_sums(features, mask)[:, network.arch.delay_blocks :]
+    return np.asarray(sums.numpy(), np.float32)
+
+
+class StreamingSession:
+    """The frames graph on one CPU thread, for measurements."""
+
+    def __init__(self, graphs: StreamingGraphs) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(
+            graphs.frames, options, providers=["CPUExecutionProvider"]
+        )
+        self._manifest = graphs.manifest
+
+    def run(
+        self, sound: Float32, frames: NDArray[np.int64], states: Float32
+    ) -> tuple[Float32, Float32]:
+        """One chunk; :class:`FramesInChunks` has the shapes."""
+        given = dict(zip(INPUTS, (sound, frames, states), strict=True))
+        sums, new_states = self._session.run(list(OUTPUTS), given)
+        return sums, new_states
+
+    def fresh_states(self, batch: int) -> Float32:
+        """States of streams that have not begun."""
+        return np.zeros((batch, self._manifest["state_size"]), np.float32)
+
+    def sums(self, speech: Float32, chunks: tuple[int, ...]) -> Float32:
+        """All block sums of ``(B, samples)``, cut into chunks of so many blocks in turn.
+
+        Samples after the last whole block are left out.
+        """
+        block, delay = self._manifest["block_samples"], self._manifest["delay_blocks"]
+        blocks = speech.shape[1] // block
+        states, sums, done, turn = self.fresh_states(len(speech)), [], 0, 0
+        padded = np.pad(speech[:, : blocks * block], ((0, 0), (0, (delay + max(chunks)) * block)))
+        while done < blocks + delay:
+            size = chunks[turn % len(chunks)]
+            real = min(max(blocks - done, 0), size) * BLOCK_FRAMES
+            piece = padded[:, done * block : (done + size) * block].astype(np.float32)
+            found, states = self.run(piece, np.full(len(speech), real, np.int64), states)
+            sums.append(found)
+            done, turn = done + size, turn + 1
+        return np.concatenate(sums, axis=1)[:, delay : delay + blocks]
+
+
+def embed_sums(graphs: StreamingGraphs, sums: Float32) -> Float32:
+    """Sums over spans ``(N, 3, pooled)`` to unit embeddings ``(N, D)``."""
+    w = np.maximum(sums[:, 0], WEIGHT_FLOOR)
+    mean = sums[:, 1] / w
+    variance = np.maximum(sums[:, 2] / w - mean * mean, VARIANCE_FLOOR)
+    pooled = np.concatenate([mean, np.sqrt(variance)], axis=1)
+    return unit(pooled @ graphs.head_weight + graphs.head_bias)

@@ -1,0 +1,170 @@
+"""Network, losses, optimiser and moving average: everything a checkpoint holds."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.network.checkpoint import CheckpointError, read_checkpoint
+from models.network.frontend import CausalLogMel
+from models.network.streaming import StreamingNeXtTDNN
+from models.sound.augment import Augment
+from models.training.config import Config, TrainingError
+from models.training.losses import AAMSoftmax, distillation, relational
+from models.training.sampler import Sampler, TrainingBatch
+
+BETAS = (0.9, 0.99)
+SAVED = ("network", "ema", "aam", "optimiser")
+
+
+class Learner:
+    """One training run's state on one device."""
+
+    def __init__(self, config: Config, sampler: Sampler, device: torch.device) -> None:
+        torch.manual_seed(config.seed)
+        self.speakers_sha256 = hashlib.sha256("\n".join(sampler.speakers).encode()).hexdigest()
+        self.config, self.device, self.step, self.elapsed_s = config, device, 0, 0.0
+        self.arch = config.architecture()
+        self.network = StreamingNeXtTDNN(self.arch).to(device)
+        self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
+        loss = config.loss
+        size = self.arch.embedding_size
+        self.aam = AAMSoftmax(size, sampler.classes, loss.scale, loss.margin).to(device)
+        self.front_end = CausalLogMel().to(device)
+        matrices = [p for p in self.network.parameters() if p.ndim > 1]
+        vectors = [p for p in self.network.parameters() if p.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": config.schedule.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+                # Centres of speakers that a batch leaves out stay where they are.
+                {"params": list(self.aam.parameters()), "weight_decay": 0.0},
+            ],
+            lr=config.schedule.learning_rate,
+            betas=BETAS,
+            fused=True,
+        )
+        # The compiled function shares its parameters with `network`.
+        self._sums: Callable[[Tensor, Tensor], Tensor] = self.network.block_sums
+        if config.schedule.compile:
+            self._sums = torch.compile(self.network.block_sums, dynamic=False)
+
+    @torch.no_grad()
+    def start_classes(self, centres: Tensor) -> None:
+        """Start the classifier from ``(classes, size)``."""
+        self.aam.weight.copy_(centres)
+
+    @torch.no_grad()
+    def start_mean(self, mean: Tensor) -> None:
+        """Start the running feature mean from ``(n_mels,)``, that of training speech."""
+        self.network.prior_mean.copy_(mean)
+        self.ema.prior_mean.copy_(mean)
+
+    @torch.no_grad()
+    def start_network(self, network: StreamingNeXtTDNN) -> None:
+        """Start from another network of the same shape."""
+        self.network.load_state_dict(network.state_dict())
+        self.ema.load_state_dict(network.state_dict())
+
+    @torch.no_grad()
+    def features(self, sound: Tensor, augment: Augment) -> Tensor:
+        """Augmented log-mel ``(B, T, n_mels)`` of ``(B, samples)``, some of it masked."""
+        features = self.front_end(augment(sound).to(self.device))
+        about_mean = (features - self.network.prior_mean).cpu().transpose(1, 2)
+        masked = augment.mask_features(about_mean).transpose(1, 2).to(self.device)
+        found: Tensor = masked + self.network.prior_mean
+        return found
+
+    def train_step(self, features: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
+        """One update; returns the value of each loss."""
+        self._set_schedule()
+        self.network.train()
+        delay, frames = self.arch.delay_frames, features.shape[1]
+        mask = torch.ones(len(features), frames + delay, 1, device=self.device)
+        mask[:, frames:] = 0
+        with torch.autocast(self.device.type, torch.bfloat16):
+            sums = self._sums(F.pad(features, (0, 0, 0, delay)), mask)
+        where = (t.to(self.device) for t in (batch.sequence, batch.start, batch.end))
+        losses = self._losses(self.network.spans(sums, *where), batch)
+        weights = msgspec.structs.asdict(self.config.loss)
+        total = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
+        if not torch.isfinite(total):
+            raise TrainingError(f"the loss is not finite at step {self.step}: lower learning_rate")
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(total)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.schedule.clip_norm)
+        self.optimiser.step()
+        self.step += 1
+        self._average()
+        return {**{name: value.detach() for name, value in losses.items()}, "gradient_norm": norm}
+
+    def _losses(self, embeddings: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
+        loss, losses = self.config.loss, {}
+        targets = batch.targets.to(self.device)
+        if loss.distillation > 0:
+            losses["distillation"] = distillation(embeddings, targets)
+        if loss.relational > 0:
+            losses["relational"] = relational(embeddings, targets)
+        if loss.aam > 0:
+            losses["aam"] = self.aam(embeddings, batch.labels.to(self.device))
+        return losses
+
+    def _set_schedule(self) -> None:
+        schedule, done = self.config.schedule, self.step / self.config.schedule.steps
+        warm = min(1.0, (self.step + 1) / schedule.warmup_steps)
+        decay = min(1.0, (1.0 - done) / schedule.decay_share)
+        for group in self.optimiser.param_groups:
+            group["lr"] = schedule.learning_rate * warm * max(decay, 0.0)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.config.schedule.ema, (1 + self.step) / (20 + self.step))
+        own, mean = self.network.state_dict(), self.ema.state_dict()
+        for name, value in mean.items():
+            if value.is_floating_point():
+                value.lerp_(own[name], 1 - decay)
+            else:
+                value.copy_(own[name])
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint whole or not at all."""
+        state: dict[str, Any] = {name: getattr(self, name).state_dict() for name in SAVED}
+        state |= {
+            "arch": asdict(self.arch),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "speakers": self.speakers_sha256,
+            "config": msgspec.json.encode(self.config, enc_hook=str).decode(),
+        }
+        partial = path.with_suffix(".part")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Continue from a checkpoint of :meth:`save`.
+
+        Losses, schedule and augmentation may differ from those it was saved with; network and
+        speakers may not, or speakers that were trained on would count as held out.
+        """
+        try:
+            state = read_checkpoint(path)
+            if state["speakers"] != self.speakers_sha256:
+                raise TrainingError(f"{path} was trained on other speakers: use another --output")
+            for name in SAVED:
+                getattr(self, name).load_state_dict(state[name])
+            self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+            self.optimiser.param_groups[0]["weight_decay"] = self.config.schedule.weight_decay
+        except (CheckpointError, RuntimeError, KeyError, ValueError) as error:
+            raise TrainingError(
+                f"{path} is damaged or of another network ({type(error).__name__}): use another"
+                " --output"
+            ) from error

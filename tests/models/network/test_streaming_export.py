@@ -1,0 +1,111 @@
+"""The exported graph of frames against torch, in onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from models.network import streaming_export
+from models.network.export import ExportError
+from models.network.streaming import StreamingNeXtTDNN
+from models.network.streaming_export import (
+    StreamingGraphs,
+    StreamingSession,
+    embed_sums,
+    measure_streaming_parity,
+    streaming_graphs,
+)
+
+
+@pytest.fixture(scope="module")
+def network(tiny_streaming_network: Callable[..., StreamingNeXtTDNN]) -> StreamingNeXtTDNN:
+    return tiny_streaming_network()
+
+
+@pytest.fixture(scope="module")
+def speech() -> NDArray[np.float32]:
+    return (0.1 * np.random.default_rng(0).standard_normal((2, 40_300))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def graphs(network: StreamingNeXtTDNN, speech: NDArray[np.float32]) -> StreamingGraphs:
+    found, parity = streaming_graphs(network, speech)
+    assert parity.sums_relative_max < 1e-4
+    assert parity.cosine_min > 0.99999
+    return found
+
+
+def test_any_chunking_gives_the_same_sums(
+    graphs: StreamingGraphs, speech: NDArray[np.float32]
+) -> None:
+    session = StreamingSession(graphs)
+    expected = session.sums(speech, (25,))
+    for chunks in ((1,), (5,), (2, 7, 1)):
+        found = session.sums(speech, chunks)
+        scale = np.abs(expected).max(axis=(1, 3), keepdims=True)
+        assert np.max(np.abs(found - expected) / scale) < 1e-4
+
+
+def test_states_move_to_another_process_bit_for_bit(
+    graphs: StreamingGraphs, speech: NDArray[np.float32]
+) -> None:
+    session, other = StreamingSession(graphs), StreamingSession(graphs)
+    chunk, frames = speech[:, :8000], np.full(2, 50, np.int64)
+    _, states = session.run(chunk, frames, session.fresh_states(2))
+    moved = np.frombuffer(states.tobytes(), np.float32).reshape(states.shape)
+    for _ in range(3):
+        here, states = session.run(chunk, frames, states)
+        there, moved = other.run(chunk, frames, moved)
+        assert here.tobytes() == there.tobytes()
+    assert states.tobytes() == moved.tobytes()
+
+
+def test_the_files_of_a_bundle_are_the_graphs(
+    graphs: StreamingGraphs, speech: NDArray[np.float32], tmp_path: Path
+) -> None:
+    for name, content in graphs.files().items():
+        (tmp_path / name).write_bytes(content)
+    read = StreamingGraphs.read(tmp_path, graphs.manifest)
+    sums = StreamingSession(read).sums(speech, (5,)).sum(axis=1)
+    np.testing.assert_array_equal(embed_sums(read, sums), embed_sums(graphs, sums))
+
+
+def test_half_precision_is_half_as_long_and_close(
+    network: StreamingNeXtTDNN, graphs: StreamingGraphs, speech: NDArray[np.float32]
+) -> None:
+    small, parity = streaming_graphs(network, speech, "fp16")
+    assert len(small.frames) < len(graphs.frames)
+    assert parity.cosine_min > 0.999
+    embeddings = embed_sums(small, StreamingSession(small).sums(speech, (5,)).sum(axis=1))
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
+
+
+def test_a_graph_that_computes_something_else_is_not_given(
+    network: StreamingNeXtTDNN, speech: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worse = streaming_export.StreamingParity(0.1, 0.5, 1)
+    monkeypatch.setattr(streaming_export, "measure_streaming_parity", lambda *_: worse)
+    with pytest.raises(ExportError, match="does not match torch"):
+        streaming_graphs(network, speech)
+
+
+def test_the_graph_says_nothing_of_the_machine_it_was_made_on(graphs: StreamingGraphs) -> None:
+    assert str(Path(__file__).resolve().parents[3]).encode() not in graphs.frames
+    model = onnx.load_from_string(graphs.frames)
+    assert [i.name for i in model.graph.input] == ["sound", "frames", "states"]
+    assert [o.name for o in model.graph.output] == ["block_sums", "new_states"]
+
+
+def test_parity_is_measured_against_the_network(
+    tiny_streaming_network: Callable[..., StreamingNeXtTDNN],
+    graphs: StreamingGraphs,
+    speech: NDArray[np.float32],
+) -> None:
+    other = tiny_streaming_network()
+    other.attend.weight.data.mul_(3.0)
+    assert measure_streaming_parity(other, graphs, speech).sums_relative_max > 1e-2

@@ -1,0 +1,39 @@
+"""A checkpoint cut to its weights is a start for training and embeds as the whole one does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="checkpoints need the extra `train`")
+
+import torch
+
+from engine.format import unit
+from models.network.checkpoint import load_trained
+from models.network.embedding import embed
+from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "slim_checkpoint.py"
+
+
+def test_weights_alone_embed_as_before(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = StreamingNeXtTDNN(StreamingArchitecture(32, (1, 1, 1), (7, 65))).eval()
+    state = {"ema": network.state_dict(), "arch": asdict(network.arch), "step": 5, "config": "{}"}
+    torch.save({**state, "optimiser": torch.zeros(1_000_000)}, tmp_path / "last.pt")
+    output = tmp_path / "folder" / "slim.pt"
+    arguments = [sys.executable, SCRIPT, tmp_path / "last.pt", output]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "step 5" in done.stdout
+    assert output.stat().st_size < (tmp_path / "last.pt").stat().st_size / 4
+    slim, known = load_trained(output)
+    assert known == {"step": 5, "config": "{}"}
+    sound = [0.1 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)]
+    assert float((unit(embed(slim, sound)) * unit(embed(network, sound))).sum()) > 0.999
