@@ -1,4 +1,4 @@
-"""Resemblyzer as a system under test, in a scratch environment with its embeddings kept on disk.
+"""Resemblyzer as a system under test, in a scratch environment.
 
 Resemblyzer (Apache-2.0, https://github.com/resemble-ai/Resemblyzer) is installed from PyPI
 into a scratch environment, which borrows this environment's torch, and runs there in a
@@ -7,7 +7,6 @@ subprocess; it is no dependency of voxwatch.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import struct
@@ -15,10 +14,8 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -31,7 +28,6 @@ VERSION = "0.1.4"
 # requirements are in this environment already, or (`typing`) part of Python.
 REQUIREMENTS = ("setuptools<81", "librosa>=0.10", "webrtcvad>=2.0.10")
 WIDTH = 256  # of an embedding
-RECORD = np.dtype([("digest", "u1", 16), ("embedding", "<f4", WIDTH)])
 MIN_SPEECH_S = 0.5  # net speech of the shortest segment
 
 
@@ -65,66 +61,20 @@ def scratch_python(folder: Path) -> Path:
     return python
 
 
-class Cache:
-    """Embeddings on disk by the digest of their segment; a file that is only appended to."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._known: dict[bytes, Float32] = {}
-        self._file = None
-        if path is None:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            whole = path.stat().st_size // RECORD.itemsize
-            os.truncate(path, whole * RECORD.itemsize)  # a killed run may leave half a record
-            for record in np.fromfile(path, RECORD):
-                self._known[record["digest"].tobytes()] = record["embedding"]
-        self._file = open(path, "ab")  # noqa: SIM115  lives as long as the cache
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def get(self, digest: bytes) -> Float32 | None:
-        return self._known.get(digest)
-
-    def add(self, digests: Sequence[bytes], embeddings: Float32) -> None:
-        records = np.zeros(len(digests), RECORD)
-        records["digest"] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-        records["embedding"] = embeddings
-        self._known.update(zip(digests, embeddings, strict=True))
-        if self._file:
-            self._file.write(records.tobytes())
-            self._file.flush()
-
-    def close(self) -> None:
-        if self._file:
-            self._file.close()
-
-
 class Resemblyzer:
     """Resemblyzer as a system under test: a subprocess that starts when it is first needed."""
 
     name = f"Resemblyzer {VERSION}"
     min_speech_s = MIN_SPEECH_S
 
-    def __init__(self, environment: Path, cache: Cache, *, trim: bool, threads: int) -> None:
+    def __init__(self, environment: Path, *, trim: bool, threads: int) -> None:
         self._environment = environment
-        self._cache = cache
         self._trim = trim
         self._threads = threads
         self._worker: subprocess.Popen[bytes] | None = None
-        self.computed = 0
 
     def embed(self, waveforms: Float32) -> Float32:
         """Unit embeddings ``(N, 256)``."""
-        digests = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in waveforms]
-        new = [i for i, digest in enumerate(digests) if self._cache.get(digest) is None]
-        if new:
-            self._cache.add([digests[i] for i in new], self._ask(waveforms[new]))
-            self.computed += len(new)
-        return np.stack([cast(Float32, self._cache.get(digest)) for digest in digests])
-
-    def _ask(self, waveforms: Float32) -> Float32:
         if self._worker is None:
             self._worker = self._start()
         into, out = self._worker.stdin, self._worker.stdout

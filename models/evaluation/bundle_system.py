@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
-from engine.model.manifest import MODEL_FILE
+from engine.model.manifest import MODEL_FILE, DecisionFigures
 from engine.scoring.scorer import CalibratedScorer, Scorer, Scores
 from models.evaluation.embeddings import Float32, Float64, Ints
 
@@ -28,6 +28,12 @@ class BundleSystem:
     def name(self) -> str:
         """Name and version in the manifest."""
         return f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
+
+    @property
+    def decision_figures(self) -> DecisionFigures:
+        """How the bundle's ratios become evidence: its own figures, or general ones."""
+        calibration = self.bundle.manifest.calibration
+        return (calibration.evidence if calibration else None) or DecisionFigures()
 
     @property
     def min_speech_s(self) -> float:

@@ -73,11 +73,24 @@ class Cuts:
     """Which segments a test file gives: durations in seconds of net speech, conditions.
 
     ``short``: what has less than a duration is dropped at that duration, or kept as it is.
+    ``degraded``: durations of every condition but clean, all unless given.
     """
 
     durations: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, FULL)
     conditions: tuple[Condition, ...] = ("clean", "noise", "reverb", "telephone", "opus")
     short: Short = "drop"
+    degraded: tuple[float, ...] | None = None
+
+    @property
+    def cells(self) -> list[tuple[float, Condition]]:
+        """Every duration with every condition that it is heard under."""
+        degraded = self.durations if self.degraded is None else self.degraded
+        return [
+            (duration_s, condition)
+            for duration_s in self.durations
+            for condition in self.conditions
+            if condition == "clean" or duration_s in degraded
+        ]
 
     def samples(self, duration_s: float, speech: int) -> int | None:
         """Samples of a segment from a file with ``speech`` samples; None when it is dropped."""
@@ -209,10 +222,10 @@ def _wanted(source: _Source, speech: int, cuts: Cuts) -> list[tuple[int, Conditi
     if source.enrols:
         wanted[speech, "clean"] = None
     if source.tests:
-        for duration_s in cuts.durations:
+        for duration_s, condition in cuts.cells:
             samples = cuts.samples(duration_s, speech)
             if samples is not None:
-                wanted.update({(samples, condition): None for condition in cuts.conditions})
+                wanted[samples, condition] = None
     return list(wanted)
 
 

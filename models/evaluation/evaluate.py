@@ -133,7 +133,7 @@ def evaluate(
         system=system.name,
         model=model or {},
         settings=settings(cuts, degrade, resamples, channel),
-        lists=[_described(trials, embeddings) for trials in lists],
+        lists=[listed(trials, embeddings) for trials in lists],
         notes=[*METHOD_NOTES, *_left_out_note(unused)],
         rows=[row(cell) for cell in cells],
         means=mean_rows(cells),
@@ -158,7 +158,8 @@ def settings(
     return {name: value for name, value in made.items() if value is not None}
 
 
-def _described(trials: TrialList, embeddings: Embeddings) -> dict[str, Any]:
+def listed(trials: TrialList, embeddings: Embeddings) -> dict[str, Any]:
+    """What a report says of a list."""
     speech = sum(embeddings.speech.get(resolve(trials, name), 0) for name in trials.files)
     return {
         "name": trials.name,

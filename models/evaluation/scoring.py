@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,7 @@ class Cell:
     counts those who are in them. ``short`` trials lack net speech for the duration,
     ``unusable`` ones have a side that could not be embedded. ``cosine`` is the raw cosine,
     ``calibrated`` the LLR, or the normalised score of a system without calibration. Only
-    cells of ``reliable`` lists count in means.
+    cells of ``reliable`` lists count in means. ``sides`` ``(P, 2)`` numbers who speaks on either.
     """
 
     list: str
@@ -67,6 +67,7 @@ class Cell:
     cosine: Scored
     calibrated: Scored
     reliable: bool = True
+    sides: Ints = field(default_factory=lambda: np.empty((0, 2), np.intp))
 
 
 def score_lists(
@@ -83,34 +84,34 @@ def score_lists(
     for trials in lists:
         speakers = speakers_of(trials)
         target = np.array([trial.target for trial in trials.trials], bool)
-        for duration_s in cuts.durations:
-            for condition in cuts.conditions:
-                rows, short = _rows(trials, embeddings, cuts, duration_s, condition)
-                left = (rows >= 0).all(axis=1)
-                scored = _scored(
-                    system,
-                    embeddings,
-                    rows[left],
-                    target[left],
-                    speakers[left],
-                    resamples,
-                    # By name: lists are drawn independently, systems and cuts in pairs.
-                    zlib.crc32(f"{seed} {trials.name}".encode()),
+        for duration_s, condition in cuts.cells:
+            rows, short = _rows(trials, embeddings, cuts, duration_s, condition)
+            left = (rows >= 0).all(axis=1)
+            scored = _scored(
+                system,
+                embeddings,
+                rows[left],
+                target[left],
+                speakers[left],
+                resamples,
+                # By name: lists are drawn independently, systems and cuts in pairs.
+                zlib.crc32(f"{seed} {trials.name}".encode()),
+            )
+            cells.append(
+                Cell(
+                    list=trials.name,
+                    duration_s=duration_s,
+                    condition=condition,
+                    short=int(short.sum()),
+                    unusable=int((~left & ~short).sum()),
+                    target=target[left],
+                    speakers=len(np.unique(speakers[left])),
+                    cosine=scored[0],
+                    calibrated=scored[1],
+                    reliable=trials.reliable,
+                    sides=speakers[left],
                 )
-                cells.append(
-                    Cell(
-                        list=trials.name,
-                        duration_s=duration_s,
-                        condition=condition,
-                        short=int(short.sum()),
-                        unusable=int((~left & ~short).sum()),
-                        target=target[left],
-                        speakers=len(np.unique(speakers[left])),
-                        cosine=scored[0],
-                        calibrated=scored[1],
-                        reliable=trials.reliable,
-                    )
-                )
+            )
     return cells
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.evaluation.scoring import Cell, Scored
-from scripts import compare_resemblyzer as script
+from scripts import compare_systems as script
 
 
 def cell(name, condition, eer, resampled, calibrated=None):
@@ -36,15 +36,15 @@ def test_ratio_is_of_the_means_and_resampled_in_pairs():
     assert msgspec.json.decode(msgspec.json.encode(mean))["trials"] == 160
 
 
-def test_only_one_system_and_lists_without_both_kinds():
-    theirs = [cell("a", "clean", 0.10, [0.1]), cell("b", "clean", 0.0, [0.0])]
+def test_lists_without_both_kinds_have_no_line_and_a_calibrated_rival_is_scored_so():
+    theirs = [cell("a", "clean", 0.10, [0.1], calibrated=0.08), cell("b", "clean", 0.0, [0.0])]
     empty = Scored(np.empty(0), False, {}, {})
     theirs.append(Cell("c", 2.0, "clean", 0, 0, np.empty(0, bool), 0, empty, empty))
-    result = script.compared("Resemblyzer 0.1.4", theirs, None)
+    result = script.compared("ours 2026.11.5", theirs, theirs)
     assert [line.list for line in result] == ["a", "b", "mean"]
-    assert result[-1].ratio is None
-    assert result[-1].floor == 0.6
-    assert "| - | - | - | - |" in script.as_markdown(result, ["R"], {})
+    assert result[0].theirs.value == 0.08
+    assert result[-1].floor is None
+    assert script.as_markdown(result, ["R"], {}).count("| - |") == 3
 
 
 def test_systems_on_different_trials_are_not_compared():
