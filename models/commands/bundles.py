@@ -138,7 +138,8 @@ def whiten(
     """Turn a trained network's last layer so that what one voice varies in counts for less.
 
     Measures how embeddings of one training speaker scatter, clean and degraded, and scales
-    each direction by the inverse. The weights change, the size and the speed do not.
+    each direction by the inverse, unless held-out speakers are then told apart less well.
+    The weights change, the size and the speed do not.
 
     \b
     Example:
@@ -147,8 +148,12 @@ def whiten(
     """
     from models.training.whitening import whiten as fit
 
-    speakers = fit(checkpoint, cache, heldout, output, seed=seed)
-    typer.echo(f"whitened on {speakers} speakers: {output}")
+    found = fit(checkpoint, cache, heldout, output, seed=seed)
+    typer.echo(
+        f"fitted on {found.speakers} speakers; EER of those held out {100 * found.eer_before:.2f} %"
+        f" without and {100 * found.eer_after:.2f} % with it:"
+        f" {'whitened' if found.helps else 'left as it was'}, {output}"
+    )
 
 
 @app.command()

@@ -14,11 +14,13 @@ from models.network.embedding import embed
 from models.network.streaming import StreamingNeXtTDNN
 from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
+from models.training import whitening
 from models.training.whitening import (
     WhiteningError,
     draw_crops,
     embed_crops,
     fold,
+    half_against_half,
     whiten,
     whitening_matrix,
     within_covariance,
@@ -63,6 +65,29 @@ def test_folded_into_the_weights_it_is_the_same_map(
     np.testing.assert_allclose(after, expected, atol=1e-4 * np.abs(expected).max())
 
 
+def test_halves_of_a_voice_are_compared_and_nothing_else() -> None:
+    embeddings = np.array([[1.0, 0], [0.8, 0.6], [0, 1], [0.6, 0.8], [0.9, 0.4359]])
+    speakers, halves = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 0, 1, 1])
+    # 0 against 0 has a cosine of 0.8, 1 against 1 of 0.8 and 0.44; others of 0.6, 0.9 and 0.6.
+    assert half_against_half(embeddings, speakers, halves) == pytest.approx(1 / 3)
+    assert np.isnan(half_against_half(embeddings, speakers, np.zeros(5, int)))
+
+
+def test_weights_stay_where_whitening_tells_held_out_speakers_less_well_apart(
+    checkpoint: Path,
+    heldout: Path,
+    corpus_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates = iter((0.1, 0.2))
+    monkeypatch.setattr(whitening, "half_against_half", lambda *_: next(rates))
+    output = tmp_path / "whitened.pt"
+    assert not whiten(checkpoint, corpus_cache, heldout, output, progress=False).helps
+    old, new = (load_trained(path)[0].state_dict() for path in (checkpoint, output))
+    assert all(torch.equal(old[key], new[key]) for key in old)
+
+
 def test_crops_come_as_they_are_and_degraded_and_from_nobody_held_out(corpus: Corpus) -> None:
     held_out = {"s03", "s10"}
     crops = list(draw_crops(corpus, held_out, np.random.default_rng(3)))
@@ -97,7 +122,8 @@ def test_a_whitened_checkpoint_is_the_old_one_with_another_last_layer(
     checkpoint: Path, heldout: Path, corpus_cache: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "whitened.pt"
-    assert whiten(checkpoint, corpus_cache, heldout, output, progress=False) == 22
+    found = whiten(checkpoint, corpus_cache, heldout, output, progress=False)
+    assert (found.speakers, found.helps) == (22, True)
     old, _ = load_trained(checkpoint)
     new, known = load_trained(output)
     assert known["step"] == 7
