@@ -29,6 +29,11 @@ class EnrolmentRefused(AudioError):
         super().__init__(message)
         self.code = code
 
+    @property
+    def overruled(self) -> bool:
+        """Whether ``allow_poor`` would have taken the recording all the same."""
+        return self.code not in ("silent", "too-short")
+
 
 def enrol_recording(
     path: Path,

@@ -53,8 +53,9 @@ def by_replay(recording: Path) -> Float32:
 
 def by_listen(recording: Path, folder: Path) -> Float32:
     """`listen` compares with what this gives it; the microphone comes later."""
-    settings = Config(data_dir=folder)
-    found = voices(Replay(), settings, [EnrolmentRecording("anna", recording)], ["anna"])
+    replay, settings = Replay(), Config(data_dir=folder)
+    named = replay.enrol([EnrolmentRecording("anna", recording)])
+    found = voices(replay, settings, named, ["anna"])
     return found["anna"].embeddings[0]
 
 

@@ -26,6 +26,10 @@ ChannelOption = Annotated[
     int | None,
     typer.Option("--channel", min=0, help="Channel of recordings that have several, from 0."),
 ]
+AllowPoorOption = Annotated[
+    bool,
+    typer.Option("--allow-poor", help="Use clipped, noisy, little or unlike speech as well."),
+]
 ReliableOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,7 +9,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from models.commands.options import BundleOption, ChannelOption, ProviderOption
+from models.commands.options import (
+    AllowPoorOption,
+    BundleOption,
+    ChannelOption,
+    ProviderOption,
+)
 
 EXIT_OTHER = 1  # of every answer but a match
 
@@ -52,10 +57,7 @@ class VerifyCommand:
     channel: ChannelOption = None
     provider: ProviderOption = "cpu"
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
-    allow_poor: Annotated[
-        bool,
-        typer.Option("--allow-poor", help="Use clipped, noisy, little or unlike speech as well."),
-    ] = False
+    allow_poor: AllowPoorOption = False
 
     def run(self) -> None:
         """Print the decision and what it follows from."""

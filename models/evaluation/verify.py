@@ -39,7 +39,6 @@ from engine.speech.vad import SileroVad
 Float32 = NDArray[np.float32]
 Decision = Literal["match", "mismatch", "uncertain", "insufficient"]
 
-ALWAYS_REFUSED = ("silent", "too-short")
 ALL_THE_SAME = "or use it all the same with --allow-poor"  # the end of what may be overruled
 
 
@@ -176,7 +175,7 @@ class Verifier:
                 config=config,
             )
         except EnrolmentRefused as error:
-            hint = "" if error.code in ALWAYS_REFUSED else f", {ALL_THE_SAME}"
+            hint = f", {ALL_THE_SAME}" if error.overruled else ""
             raise AudioError(f"{path}: {error}{hint}") from error
 
     def _lacking(self, recording: Recording) -> str | None:

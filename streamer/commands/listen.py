@@ -12,7 +12,9 @@ import typer
 from streamer.commands.options import (
     EXIT_INTERRUPTED,
     EXIT_NEGATIVE,
+    AllowPoorOption,
     BundleOption,
+    ChannelOption,
     ClaimOption,
     ConfigOption,
     DataOption,
@@ -48,6 +50,8 @@ class ListenCommand:
 
     claim: ClaimOption = None
     enroll: EnrollOption = None
+    allow_poor: AllowPoorOption = False
+    channel: ChannelOption = None
     device: DeviceOption = None
     list_devices: Annotated[
         bool, typer.Option("--list-devices", help="List the microphones and end.")
@@ -75,7 +79,8 @@ class ListenCommand:
         files = [parse_enrolment(text) for text in self.enroll or ()]
         names = names_of(self.claim)
         models = Replay(settings.bundle, settings.provider)
-        enrolled = voices(models, settings, files, names)
+        named = models.enrol(files, channel=self.channel, allow_poor=self.allow_poor)
+        enrolled = voices(models, settings, named, names)
         claimed = chosen(enrolled, names)
         asyncio.run(_listen(settings, models, microphone, claimed, enrolled, self.as_json))
         raise typer.Exit(EXIT_INTERRUPTED)  # nothing else ends it well

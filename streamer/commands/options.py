@@ -56,6 +56,10 @@ EnrollOption = Annotated[
     list[str] | None,
     typer.Option("--enroll", metavar="NAME=FILE", help="A voice for this once; may repeat."),
 ]
+AllowPoorOption = Annotated[
+    bool,
+    typer.Option("--allow-poor", help="Enrol clipped, noisy, little or unlike speech as well."),
+]
 ClaimOption = Annotated[
     str | None,
     typer.Option(

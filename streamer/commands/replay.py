@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from streamer.commands.options import (
+    AllowPoorOption,
     BundleOption,
     ChannelOption,
     ClaimOption,
@@ -42,6 +43,7 @@ class ReplayCommand:
 
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording to listen to.")]
     enroll: EnrollOption = None
+    allow_poor: AllowPoorOption = False
     claim: ClaimOption = None
     speed: SpeedOption = "max"
     channel: ChannelOption = None
@@ -66,7 +68,10 @@ class ReplayCommand:
         # The first that runs differs between machines; a replay is the same everywhere.
         where = "cpu" if settings.provider == "auto" else settings.provider
         replay, names = Replay(settings.bundle, where), names_of(self.claim)
-        enrolled = replay.enrol(files) if files else voices(replay, settings, (), names)
+        if files:
+            enrolled = replay.enrol(files, channel=self.channel, allow_poor=self.allow_poor)
+        else:
+            enrolled = voices(replay, settings, {}, names)
         begun = time.monotonic()
         told = replay.events(
             self.file, enrolled, names, channel=self.channel, config=session_config(settings)

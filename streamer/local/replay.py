@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.audio.files import read_audio
 from engine.audio.pcm import PcmDecoder
-from engine.enrolment import SHORT_ENROLMENT
+from engine.enrolment import SHORT_ENROLMENT, EnrolmentConfig
 from engine.errors import VoxwatchError
 from engine.events import AnyEvent
 from engine.format import SAMPLE_RATE_HZ
@@ -20,7 +20,7 @@ from engine.jobs import Job, Result
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import load_bundle
 from engine.model.providers import ProviderChoice
-from engine.recordings import enrol_recording
+from engine.recordings import EnrolmentRefused, enrol_recording
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
@@ -71,18 +71,34 @@ class Replay:
         self.scorer = CalibratedScorer(self.bundle)
         self.vad = SileroVad()
 
-    def enrol(self, enrolments: Sequence[EnrolmentRecording]) -> dict[str, PreparedEmbeddings]:
+    def enrol(
+        self,
+        enrolments: Sequence[EnrolmentRecording],
+        *,
+        channel: int | None = None,
+        allow_poor: bool = False,
+    ) -> dict[str, PreparedEmbeddings]:
         """Voiceprints by name; a speaker's recordings stay separate prototypes.
 
         Raises :class:`AudioError` for a recording that is unreadable or refused as
-        `voxwatch enroll` refuses it, but that 3 s of speech are enough.
+        `voxwatch enroll` refuses it, but that 3 s of speech are enough, and with ``allow_poor``
+        the model's smallest window.
         """
+        least_s = self.bundle.manifest.min_window_s
+        poor = EnrolmentConfig(min_s=least_s, allow_poor=True)
+        config = poor if allow_poor else SHORT_ENROLMENT
         voices: dict[str, Voiceprint] = {}
         for name, path in ((enrolment.name, enrolment.path) for enrolment in enrolments):
             kept = voices.get(name)
-            prototype = enrol_recording(
-                path, self.scorer, self._answer, config=SHORT_ENROLMENT, kept=kept
-            )
+            try:
+                prototype = enrol_recording(
+                    path, self.scorer, self._answer, config=config, kept=kept, channel=channel
+                )
+            except EnrolmentRefused as error:
+                if not error.overruled:
+                    raise
+                hint = "or use it all the same with --allow-poor"
+                raise EnrolmentRefused(error.code, f"{error}, {hint}") from error
             voices[name] = Voiceprint(name, (*(kept.prototypes if kept else ()), prototype))
         return {name: voice.prepare(self.scorer) for name, voice in voices.items()}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.scoring.scorer import PreparedEmbeddings
 from streamer.config import Config
-from streamer.local.replay import EnrolmentRecording, Replay
+from streamer.local.replay import Replay
 from streamer.store.keys import load_key
 from streamer.store.profile import clean_name
 from streamer.store.store import Store
@@ -21,14 +21,17 @@ def names_of(claim: str | None) -> list[str]:
 
 
 def voices(
-    replay: Replay, config: Config, files: Sequence[EnrolmentRecording], names: Sequence[str]
+    replay: Replay,
+    config: Config,
+    named: Mapping[str, PreparedEmbeddings],
+    names: Sequence[str],
 ) -> dict[str, PreparedEmbeddings]:
-    """Voices by name, from ``files`` and from the store: of ``names``, or where there are none
+    """Voices by name, those ``named`` and the store's: of ``names``, or where there are none
     of everybody enrolled with this model.
 
     Raises :class:`~engine.errors.VoxwatchError` for a name that neither has.
     """
-    known = replay.enrol(files)
+    known = dict(named)
     lacking = [name for name in names if name not in known] if names else None
     if config.store_path.exists() and lacking != []:
         model = replay.bundle.manifest.model_sha256

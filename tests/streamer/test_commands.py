@@ -223,6 +223,25 @@ def test_replay_with_recordings_of_voices_leaves_the_store_alone(run: Run, recor
         run("replay", file, "--enroll", f"bert={recorded('bert')}", "--claim", "anna")
 
 
+def test_replay_enrols_one_channel_or_a_poor_recording_where_told_to(
+    run: Run, recorded: Any, tmp_path: Path
+) -> None:
+    file, short = recorded("anna", 6.0, seed=6), recorded("anna", 2.0)
+    with pytest.raises(VoxwatchError, match="3 s are needed"):
+        run("replay", file, "--enroll", f"anna={short}")
+    told = lines(run("replay", file, "--enroll", f"anna={short}", "--allow-poor").stdout)
+    assert {e["speaker"] for e in told if e["type"] == "score"} == {"anna"}
+    both = tmp_path / "both.wav"
+    sides = [sf.read(recorded(name), dtype="float32")[0] for name in ("bert", "anna")]
+    sf.write(both, np.stack(sides, axis=1), 16_000)
+    asked = "replay", file, "--enroll", f"anna={both}", "--claim", "anna"
+    for channel, state in ((0, "mismatch"), (1, "match")):
+        told = lines(run(*asked, "--channel", channel).stdout)
+        assert [e["state"] for e in told if e["type"] == "decision"][-1] == state
+    with pytest.raises(VoxwatchError, match="choose one with --channel"):
+        run(*asked)
+
+
 def test_replay_takes_the_prior_and_the_rates(run: Run, recorded: Any) -> None:
     asked = "replay", recorded("anna", 6.0, seed=6), "--enroll", f"anna={recorded('anna')}"
     plain = lines(run(*asked, "--claim", "anna").stdout)

@@ -17,6 +17,7 @@ from engine.model.bundle import Bundle
 from streamer.local.replay import EnrolmentRecording, Replay, parse_enrolment
 
 Speak = Callable[..., Path]
+VOICES = ("anna", "bert")
 
 
 @pytest.fixture
@@ -88,6 +89,32 @@ def test_two_recordings_of_a_person_are_two_prototypes(replay: Replay, speak: Sp
 def test_too_little_speech_is_not_enrolled(replay: Replay, speak: Speak) -> None:
     with pytest.raises(AudioError, match=r"a\.wav: 1\.\d s of speech: 3 s are needed"):
         replay.enrol([EnrolmentRecording("anna", speak("a.wav", "anna", 1.5))])
+
+
+def test_poor_recordings_are_enrolled_where_that_is_asked_for(replay: Replay, speak: Speak) -> None:
+    short = [EnrolmentRecording("anna", speak("short.wav", "anna", 1.5))]
+    assert len(replay.enrol(short, allow_poor=True)["anna"].embeddings) == 1
+    unlike = [
+        EnrolmentRecording("anna", speak("a.wav", "anna", 6.0, seed=2)),
+        EnrolmentRecording("anna", speak("b.wav", "bert", 6.0, seed=3)),
+    ]
+    with pytest.raises(AudioError, match=r"b\.wav: this is another voice .* with --allow-poor$"):
+        replay.enrol(unlike)
+    assert len(replay.enrol(unlike, allow_poor=True)["anna"].embeddings) == 2
+
+
+def test_of_a_recording_with_two_channels_one_is_enrolled(
+    replay: Replay, speak: Speak, tmp_path: Path
+) -> None:
+    sides = [sf.read(speak(f"{n}.wav", n, 8.0, seed=4), dtype="float32")[0] for n in VOICES]
+    both, alone = tmp_path / "both.wav", tmp_path / "alone.wav"
+    sf.write(both, np.stack(sides, axis=1), 16_000, subtype="FLOAT")
+    sf.write(alone, sides[1], 16_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="choose one with --channel"):
+        replay.enrol([EnrolmentRecording("bert", both)])
+    chosen = replay.enrol([EnrolmentRecording("bert", both)], channel=1)["bert"]
+    expected = replay.enrol([EnrolmentRecording("bert", alone)])["bert"]
+    np.testing.assert_allclose(chosen.embeddings, expected.embeddings, atol=1e-6)
 
 
 def test_a_claim_nobody_enrolled_is_refused(replay: Replay, speak: Speak) -> None:
