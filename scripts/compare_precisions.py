@@ -40,7 +40,7 @@ def compare(
         for precision, model, parity in variants(network):
             manifest = msgspec.structs.replace(bundle.manifest, precision=precision)
             folder = Path(scratch) / precision
-            written = write_bundle(folder, manifest, model, bundle.cohort)
+            written = write_bundle(folder, manifest, {MODEL_FILE: model}, bundle.cohort)
             report = evaluation.run(
                 trials,
                 Path(scratch) / f"{precision}-report",

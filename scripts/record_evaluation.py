@@ -84,7 +84,7 @@ def main() -> None:
     manifest = msgspec.structs.replace(bundle.manifest, evaluation=figures(report))
     # As stored: the cohort that a bundle is loaded with has been brought to unit length again.
     stored = np.load(bundle.folder / COHORT_FILE) if bundle.cohort is not None else None
-    write_bundle(bundle.folder, manifest, bundle.model_path.read_bytes(), stored)
+    write_bundle(bundle.folder, manifest, bundle.model_files(), stored)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from frames_model import FIGURES, frames_files
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, write_bundle
-from engine.model.manifest import Calibration, Manifest
+from engine.model.manifest import MODEL_FILE, Calibration, Manifest
 from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
@@ -137,7 +138,26 @@ def spectral_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         embedding_size=BANDS,
         calibration=Calibration(half_speech_s=0.5, slope=(80.0, 0.0), offset=(-73.6, 0.0, 0.0)),
     )
-    return write_bundle(tmp_path_factory.mktemp("bundles") / "spectral", manifest, spectral_model())
+    model = {MODEL_FILE: spectral_model()}
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "spectral", manifest, model)
+
+
+@pytest.fixture(scope="session")
+def frames_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A whole, calibrated bundle of format 2, of which :mod:`frames_model` tells."""
+    manifest = Manifest(
+        format=2,
+        name="spectral frames",
+        version="1",
+        licence="Apache-2.0",
+        source="tests",
+        architecture={},
+        front_end={},
+        embedding_size=BANDS,
+        frames=FIGURES,
+        calibration=Calibration(half_speech_s=0.5, slope=(80.0, 0.0), offset=(-73.6, 0.0, 0.0)),
+    )
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "frames", manifest, frames_files())
 
 
 @pytest.fixture(scope="session")

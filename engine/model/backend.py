@@ -16,7 +16,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from engine.model.bundle import Bundle
-from engine.model.encoder import Encoder
+from engine.model.encoder import Encoder, WindowGraph
 from engine.model.providers import LARGEST_BATCH, ProviderChoice
 
 Float32 = NDArray[np.float32]
@@ -93,25 +93,24 @@ class OnnxBackend(Encoder):
         if self.batch_sizes[0] < 1 or self.batch_sizes[-1] > LARGEST_BATCH:
             raise ValueError(f"batch sizes must be from 1 to {LARGEST_BATCH}")
         self.name = bundle.manifest.name
-        self._output = self._session.get_outputs()[0].name
         self._bindings: OrderedDict[tuple[int, int], Binding] = OrderedDict()
         self._lock = threading.Lock()
 
     def _compute(self, waveforms: Float32) -> Float32:
-        if self.provider == "cpu":
+        if self.provider == "cpu" or not isinstance(self._graph, WindowGraph):
             return super()._compute(waveforms)
-        largest = self.batch_sizes[-1]
+        largest, graph = self.batch_sizes[-1], self._graph
         cuts = range(0, len(waveforms), largest)
-        return np.concatenate([self._bound(waveforms[i : i + largest]) for i in cuts])
+        return np.concatenate([self._bound(graph, waveforms[i : i + largest]) for i in cuts])
 
-    def _bound(self, waveforms: Float32) -> Float32:
+    def _bound(self, graph: WindowGraph, waveforms: Float32) -> Float32:
         rows, samples = waveforms.shape
         bucket = (next(size for size in self.batch_sizes if size >= rows), samples)
         with self._lock:
             binding = self._bindings.get(bucket)
             if binding is None:
                 binding = Binding(
-                    self._session, self._input, self._output, bucket, self.embedding_size
+                    self._session, graph.input, graph.output, bucket, self.embedding_size
                 )
                 self._bindings[bucket] = binding
             self._bindings.move_to_end(bucket)

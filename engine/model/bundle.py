@@ -1,8 +1,17 @@
 """A model bundle is a folder with an ONNX graph, its figures and its score cohort:
 
     manifest.json   what the model is, how its scores are read, and the sha256 of the rest
-    model.onnx      waveform (B, samples) float32 at 16 kHz -> embeddings (B, D)
     cohort.npy      float16 (N, D), unit rows: embeddings of other speakers, no audio (optional)
+
+and, in format 1,
+
+    model.onnx      waveform (B, samples) float32 at 16 kHz -> embeddings (B, D)
+
+or, in format 2,
+
+    frames.onnx     sound (B, n), frames (B,) int64 and states (B, S) -> sums of blocks, new states
+    head.npy        float32 (2 C + 1, D): times the pooled mean and deviation of a span, side by
+                    side, it gives the span's embedding; the last row is added
 
 Nothing in it is executed but the ONNX graph, and only after its sha256 was checked.
 """
@@ -14,6 +23,7 @@ import importlib.util
 import io
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +34,16 @@ from numpy.typing import NDArray
 
 from engine.errors import BundleError
 from engine.format import unit
-from engine.model.manifest import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
+from engine.model.manifest import (
+    COHORT_FILE,
+    FRAMES_FILE,
+    HEAD_FILE,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    Manifest,
+)
 
+KNOWN_FILES = frozenset({MODEL_FILE, FRAMES_FILE, HEAD_FILE, COHORT_FILE})
 UNIT_TOLERANCE = 5e-3  # of a norm; that of a float16 row of 192 numbers is off by about 5e-4
 
 Float32 = NDArray[np.float32]
@@ -33,16 +51,24 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked bundle: its manifest, where it lies, and its cohort as float32 ``(N, D)``."""
+    """A checked bundle: its manifest, where it lies, and its cohort as float32 ``(N, D)``.
+
+    ``head`` is the matrix of a bundle of format 2, ``(2 C + 1, D)``.
+    """
 
     manifest: Manifest
     folder: Path
     cohort: Float32 | None
+    head: Float32 | None = None
 
     @property
     def model_path(self) -> Path:
         """The ONNX graph, whose sha256 was that of the manifest when the bundle was loaded."""
-        return self.folder / MODEL_FILE
+        return self.folder / self.manifest.model_files[0]
+
+    def model_files(self) -> dict[str, bytes]:
+        """The files of the network by name, as :func:`write_bundle` takes them."""
+        return {name: (self.folder / name).read_bytes() for name in self.manifest.model_files}
 
 
 def default_bundle_folder() -> Path:
@@ -64,8 +90,9 @@ def load_bundle(path: Path | None = None) -> Bundle:
     """
     folder = default_bundle_folder() if path is None else _folder(Path(path))
     manifest = _read_manifest(folder)
-    if MODEL_FILE not in manifest.sha256:
-        raise BundleError(f"{folder / MANIFEST_FILE} states no sha256 of {MODEL_FILE}: {_AGAIN}")
+    for name in manifest.model_files:
+        if name not in manifest.sha256:
+            raise BundleError(f"{folder / MANIFEST_FILE} states no sha256 of {name}: {_AGAIN}")
     for name, expected in manifest.sha256.items():
         _check_sha256(folder, name, expected)
     cohort = _read_cohort(folder, manifest)
@@ -77,7 +104,7 @@ def load_bundle(path: Path | None = None) -> Bundle:
                 f"{folder} wants the top {manifest.normalisation.top} of a cohort of {len(cohort)}:"
                 " calibrate it again"
             )
-    return Bundle(manifest, folder, cohort)
+    return Bundle(manifest, folder, cohort, _read_head(folder, manifest))
 
 
 _AGAIN = "fetch or build the bundle again"
@@ -133,7 +160,7 @@ def _without_retired(manifest: Any) -> Any:
 
 
 def _check_sha256(folder: Path, name: str, expected: str) -> None:
-    if name not in (MODEL_FILE, COHORT_FILE):  # a path that a manifest makes up is never followed
+    if name not in KNOWN_FILES:  # a path that a manifest makes up is never followed
         raise BundleError(f"{folder / MANIFEST_FILE} lists an unknown file {name!r}: {_AGAIN}")
     try:
         actual = hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -150,14 +177,29 @@ def _read_cohort(folder: Path, manifest: Manifest) -> Float32 | None:
     if COHORT_FILE not in manifest.sha256:
         return None
     path = folder / COHORT_FILE
-    try:
-        cohort = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BundleError(f"{path} is not an array file: {_AGAIN}") from error
+    cohort = _read_array(path)
     problem = _cohort_problem(cohort, manifest.embedding_size)
     if problem:
         raise BundleError(f"{path} {problem}: {_AGAIN}")
     return unit(cohort.astype(np.float32))
+
+
+def _read_head(folder: Path, manifest: Manifest) -> Float32 | None:
+    if manifest.frames is None:
+        return None
+    path = folder / HEAD_FILE
+    head = _read_array(path)
+    shape = (2 * manifest.frames.pooled_channels + 1, manifest.embedding_size)
+    if head.shape != shape or head.dtype not in (np.float16, np.float32):
+        raise BundleError(f"{path} holds {head.dtype} {head.shape}, not float32 {shape}: {_AGAIN}")
+    return head.astype(np.float32)
+
+
+def _read_array(path: Path) -> NDArray[Any]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise BundleError(f"{path} is not an array file: {_AGAIN}") from error
 
 
 def _cohort_problem(cohort: NDArray[Any], size: int) -> str | None:
@@ -172,16 +214,20 @@ def _cohort_problem(cohort: NDArray[Any], size: int) -> str | None:
 
 
 def write_bundle(
-    folder: Path, manifest: Manifest, model: bytes, cohort: NDArray[Any] | None = None
+    folder: Path,
+    manifest: Manifest,
+    model_files: Mapping[str, bytes],
+    cohort: NDArray[Any] | None = None,
 ) -> Bundle:
     """Write a bundle, whole or not at all, and return it as :func:`load_bundle` reads it.
 
-    ``manifest.sha256`` is filled in here. A bundle already at ``folder`` is replaced; any
-    other folder with something in it is left alone. Raises :class:`BundleError`.
+    ``model_files`` are those of ``manifest.model_files`` by name. ``manifest.sha256`` is filled
+    in here. A bundle already at ``folder`` is replaced; any other folder with something in it
+    is left alone. Raises :class:`BundleError`.
     """
     folder = Path(folder)
     check_output(folder)
-    files = {MODEL_FILE: model}
+    files = dict(model_files)
     if cohort is not None:
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(cohort, np.float16), allow_pickle=False)
@@ -218,7 +264,7 @@ def check_output(folder: Path, *, uncalibrated: bool = False) -> None:
 def _replaceable(folder: Path) -> bool:
     if not folder.is_dir():
         return False
-    return {p.name for p in folder.iterdir()} <= {MANIFEST_FILE, MODEL_FILE, COHORT_FILE}
+    return {p.name for p in folder.iterdir()} <= {MANIFEST_FILE, *KNOWN_FILES}
 
 
 def _calibrated(folder: Path) -> bool:

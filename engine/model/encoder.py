@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engine.errors import AudioError, BundleError, ProviderError
 from engine.format import unit
 from engine.model.bundle import Bundle
+from engine.model.frames import FramesGraph
 from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 
 __all__ = ["Encoder", "ProviderChoice", "embed_speech"]
@@ -32,9 +33,12 @@ class Encoder:
     ) -> None:
         self.bundle = bundle
         self._session, self.provider = open_session(bundle, provider, threads)
-        _check_signature(self._session, bundle)
-        self._input = self._session.get_inputs()[0].name
         manifest = bundle.manifest
+        self._graph: WindowGraph | FramesGraph
+        if manifest.frames is None:
+            self._graph = WindowGraph(self._session, bundle)
+        else:
+            self._graph = FramesGraph(self._session, bundle)
         self.min_samples = round(manifest.min_window_s * manifest.sample_rate_hz)
         self.max_samples = round(manifest.max_window_s * manifest.sample_rate_hz)
 
@@ -76,7 +80,7 @@ class Encoder:
 
     def _compute(self, waveforms: Float32) -> Float32:
         """The graph's answer ``(B, D)`` to at most :data:`LARGEST_BATCH` rows."""
-        return np.asarray(self._session.run(None, {self._input: waveforms})[0], np.float32)
+        return self._graph.embed(waveforms)
 
     def _check(self, waveforms: Float32) -> None:
         if waveforms.shape[1] < self.min_samples:
@@ -103,6 +107,22 @@ def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
     rows = max(1, int(LONGEST_BATCH_S * encoder.bundle.manifest.sample_rate_hz / max(1, length)))
     parts = [encoder.embed(windows[i : i + rows]) for i in range(0, count, rows)]
     return unit(np.concatenate(parts).mean(axis=0))
+
+
+class WindowGraph:
+    """The graph of a bundle of format 1 in an open session.
+
+    Raises :class:`BundleError` for a graph of another kind.
+    """
+
+    def __init__(self, session: ort.InferenceSession, bundle: Bundle) -> None:
+        _check_signature(session, bundle)
+        self._session = session
+        self.input, self.output = session.get_inputs()[0].name, session.get_outputs()[0].name
+
+    def embed(self, waveforms: Float32) -> Float32:
+        """Embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``."""
+        return np.asarray(self._session.run(None, {self.input: waveforms})[0], np.float32)
 
 
 def _check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
+FRAMES_FILE, HEAD_FILE = "frames.onnx", "head.npy"
 COHORT_FILE = "cohort.npy"
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -89,10 +90,31 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             raise ValueError("calibration: every coefficient must be finite")
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole of ``manifest.json``, in which an unknown key is an error."""
+class FramesFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What whoever runs a frames graph must know of it.
 
-    format: Literal[1] = 1
+    A block has ``block_samples`` at 16 kHz, and its sums come out ``delay_blocks`` after it went
+    in. ``pooled_channels`` and ``state_size`` are the widths of sums and states. The floors keep
+    the pooled mean and deviation of a span finite. ``heads`` names what the graph says of each
+    block besides.
+    """
+
+    block_samples: Count = 1600
+    delay_blocks: Count
+    pooled_channels: Count
+    state_size: Count
+    weight_floor: Positive = 1e-6
+    variance_floor: Positive = 1e-5
+    heads: tuple[str, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole of ``manifest.json``, in which an unknown key is an error.
+
+    Format 1 is a graph for windows, format 2 a graph for frames, which has ``frames``.
+    """
+
+    format: Literal[1, 2] = 1
     name: Annotated[str, msgspec.Meta(min_length=1)]
     version: str
     licence: str
@@ -106,6 +128,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     min_window_s: Positive = 0.5
     max_window_s: Positive = 20.0
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    frames: FramesFigures | None = None
     calibration: Calibration | None = None
     normalisation: Normalisation | None = None
     parity: Figures = {}
@@ -113,12 +136,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     training: Figures = {}
 
     def __post_init__(self) -> None:
+        if (self.format == 2) != (self.frames is not None):
+            raise ValueError("a manifest of format 2 has the key frames, and no other has it")
         if self.min_window_s > self.max_window_s:
             raise ValueError("min_window_s is longer than max_window_s")
         if any(not self.min_window_s <= w <= self.max_window_s for w in self.window_s):
             raise ValueError("window_s leaves the range from min_window_s to max_window_s")
 
     @property
+    def model_files(self) -> tuple[str, ...]:
+        """Names of the files that the network is in, its graph first."""
+        return (MODEL_FILE,) if self.frames is None else (FRAMES_FILE, HEAD_FILE)
+
+    @property
     def model_sha256(self) -> str:
         """The digest of the graph, which :func:`load_bundle` has checked."""
-        return self.sha256[MODEL_FILE]
+        return self.sha256[self.model_files[0]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,6 +18,7 @@ import onnxruntime as ort
 
 from engine.errors import BundleError, ProviderError
 from engine.model.bundle import Bundle
+from engine.model.manifest import Manifest
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 ProviderChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
@@ -28,10 +29,12 @@ PROVIDERS: dict[Provider, str] = {
     "cpu": "CPUExecutionProvider",
 }
 CUDA_DRIVER = "libcuda.so.1"
-# Name of the input of every graph that models/network/export.py writes: TensorRT asks by name.
-INPUT_NAME = "waveform"
+# Names of the inputs of every graph that models/network writes: TensorRT asks by name.
+WAVEFORM = "waveform"
+SOUND, FRAMES, STATES = "sound", "frames", "states"
 LARGEST_BATCH = 32  # rows in one call, up to which TensorRT's profile goes
 USUAL_BATCH, USUAL_WINDOW_S = 8, 3.0  # rows and seconds that TensorRT tunes its kernels for
+MOST_BLOCKS = 50  # of one call of a frames graph
 
 
 def open_session(
@@ -103,18 +106,29 @@ def engine_cache(bundle: Bundle, environment: Mapping[str, str] = os.environ) ->
 
 
 def _profile(bundle: Bundle) -> dict[str, str]:
-    """Shapes ``(B, samples)`` one TensorRT engine serves, so that none is built in mid-stream."""
-    manifest = bundle.manifest
+    """The shapes one TensorRT engine serves, so that none is built in mid-stream."""
+    shapes = _window_shapes if bundle.manifest.frames is None else _frames_shapes
+    return {f"trt_profile_{kind}_shapes": text for kind, text in shapes(bundle.manifest)}
+
+
+def _window_shapes(manifest: Manifest) -> Iterator[tuple[str, str]]:
     usual = min(max(USUAL_WINDOW_S, manifest.min_window_s), manifest.max_window_s)
-    shapes = {
-        "min": (1, manifest.min_window_s),
-        "opt": (USUAL_BATCH, usual),
-        "max": (LARGEST_BATCH, manifest.max_window_s),
-    }
-    return {
-        f"trt_profile_{kind}_shapes": f"{INPUT_NAME}:{rows}x{round(s * manifest.sample_rate_hz)}"
-        for kind, (rows, s) in shapes.items()
-    }
+    for kind, rows, length_s in (
+        ("min", 1, manifest.min_window_s),
+        ("opt", USUAL_BATCH, usual),
+        ("max", LARGEST_BATCH, manifest.max_window_s),
+    ):
+        yield kind, f"{WAVEFORM}:{rows}x{round(length_s * manifest.sample_rate_hz)}"
+
+
+def _frames_shapes(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    assert manifest.frames is not None
+    block, size = manifest.frames.block_samples, manifest.frames.state_size
+    usual = manifest.frames.delay_blocks
+    sizes = (("min", 1, 1), ("opt", USUAL_BATCH, usual), ("max", LARGEST_BATCH, MOST_BLOCKS))
+    for kind, rows, blocks in sizes:
+        sound = f"{SOUND}:{rows}x{blocks * block}"
+        yield kind, f"{sound},{FRAMES}:{rows},{STATES}:{rows}x{size}"
 
 
 def _may_run(provider: Provider) -> bool:

@@ -21,7 +21,6 @@ from engine.decisions.config import DecisionConfig
 from engine.errors import VoxwatchError
 from engine.model.bundle import load_bundle
 from engine.model.encoder import ProviderChoice
-from engine.model.manifest import MODEL_FILE
 from models.benchmark.change_tables import changes_table, rttm_table
 from models.benchmark.curves import curve_table, equal_error_threshold, sweep_variants
 from models.benchmark.engine import EngineUnderTest
@@ -141,7 +140,7 @@ def run(
     curves = curves_of(done.conversations, others, draws)
     report = BenchmarkReport(
         system=f"{manifest.name} {manifest.version}",
-        model={"sha256": manifest.sha256.get(MODEL_FILE, ""), "provider": engine.encoder.provider},
+        model={"sha256": manifest.model_sha256, "provider": engine.encoder.provider},
         settings={
             "conversations of a kind": per_kind,
             "noise": degrade.noise_source,

@@ -138,7 +138,7 @@ def calibrate(
         normalisation=Normalisation(top=best.top),
         evaluation={},
     )
-    return write_bundle(output, manifest, loaded.model_path.read_bytes(), cohort)
+    return write_bundle(output, manifest, loaded.model_files(), cohort)
 
 
 def _corpus(cache: Path) -> Corpus:

@@ -196,8 +196,7 @@ def fit_evidence(
     evidence = evidence_of(scorer, said, heard, seed)
     found = msgspec.structs.replace(scorer.calibration, evidence=evidence)
     manifest = msgspec.structs.replace(loaded.manifest, calibration=found)
-    graph = loaded.model_path.read_bytes()
-    return write_bundle(output or loaded.folder, manifest, graph, loaded.cohort)
+    return write_bundle(output or loaded.folder, manifest, loaded.model_files(), loaded.cohort)
 
 
 def evidence_of(

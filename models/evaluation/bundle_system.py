@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
-from engine.model.manifest import MODEL_FILE, DecisionFigures
+from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import CalibratedScorer, Scorer, Scores
 from models.evaluation.embeddings import Float32, Float64, Ints
 
@@ -57,7 +57,7 @@ class BundleSystem:
         """What a report says of the bundle."""
         manifest = self.bundle.manifest
         return {
-            "sha256": manifest.sha256.get(MODEL_FILE, ""),
+            "sha256": manifest.model_sha256,
             "precision": manifest.precision,
             "provider": self.encoder.provider,
             "calibrated": manifest.calibration is not None,

@@ -30,7 +30,7 @@ from torch import nn
 from engine.errors import VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, check_output, write_bundle
-from engine.model.manifest import Manifest
+from engine.model.manifest import MODEL_FILE, Manifest
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.inference import NetworkInference, WaveformEncoder
 from models.network.next_tdnn import NeXtTDNN
@@ -248,7 +248,7 @@ def export_bundle(
         },
         training=training or {},
     )
-    return write_bundle(output, manifest, model)
+    return write_bundle(output, manifest, {MODEL_FILE: model})
 
 
 def parity_table(bundle: Bundle) -> str:

@@ -27,7 +27,7 @@ from onnx import TensorProto, helper
 
 from engine.errors import BundleError
 from engine.model.bundle import Bundle, check_output, write_bundle
-from engine.model.manifest import Manifest
+from engine.model.manifest import MODEL_FILE, Manifest
 from models.network.export import (
     COSINE_GATE,
     FRONT_END,
@@ -147,7 +147,7 @@ def bundle_with_fbank(
         precision=precision,
         parity={**asdict(parity), "measured_on": "made-up voices"},
     )
-    return write_bundle(output, manifest, model)
+    return write_bundle(output, manifest, {MODEL_FILE: model})
 
 
 def read_encoder(file: Path) -> FeatureEncoder:

@@ -23,7 +23,7 @@ def test_a_bundle_that_it_cannot_fit_is_an_error_of_one_line(
 ) -> None:
     if exists:
         manifest = msgspec.structs.replace(spectral_bundle.manifest, calibration=None)
-        write_bundle(tmp_path / "bundle", manifest, spectral_bundle.model_path.read_bytes())
+        write_bundle(tmp_path / "bundle", manifest, spectral_bundle.model_files())
     (tmp_path / "heldout.txt").write_text("s00\n")
     command = [sys.executable, str(ROOT / "scripts/fit_evidence.py"), str(tmp_path / "bundle")]
     command += ["--cache", str(tmp_path), "--heldout", str(tmp_path / "heldout.txt")]

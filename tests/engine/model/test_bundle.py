@@ -21,7 +21,8 @@ from engine.model.manifest import (
 )
 
 SIZE = 8
-MODEL = b"any bytes: the graph is not read here"
+GRAPH = b"any bytes: the graph is not read here"
+MODEL = {MODEL_FILE: GRAPH}
 
 
 def manifest(**changes: Any) -> Manifest:
@@ -62,7 +63,7 @@ def test_a_bundle_comes_back_as_it_was_written(folder: Path) -> None:
     bundle = load_bundle(folder)
     assert bundle.manifest.calibration == CALIBRATION
     assert bundle.manifest.normalisation == Normalisation(top=3)
-    assert bundle.model_path.read_bytes() == MODEL
+    assert bundle.model_path.read_bytes() == GRAPH
     assert sorted(bundle.manifest.sha256) == [COHORT_FILE, MODEL_FILE]
     assert bundle.cohort is not None
     assert bundle.cohort.dtype == np.float32
@@ -129,7 +130,7 @@ def test_a_folder_without_manifest_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("as_folder", [False, True])
 def test_an_onnx_file_without_manifest_is_sent_to_import(tmp_path: Path, as_folder: bool) -> None:
     file = tmp_path / "net.onnx"
-    file.write_bytes(MODEL)
+    file.write_bytes(GRAPH)
     assert "`voxwatch models import`" in message(tmp_path if as_folder else file)
 
 

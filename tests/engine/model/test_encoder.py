@@ -10,6 +10,7 @@ from engine.errors import AudioError, BundleError, ProviderError
 from engine.model import encoder as module
 from engine.model.bundle import Bundle, write_bundle
 from engine.model.encoder import Encoder, embed_speech
+from engine.model.manifest import MODEL_FILE
 from engine.model.providers import LARGEST_BATCH
 
 RATE = 16000
@@ -103,13 +104,13 @@ def test_a_failure_while_running_is_an_error_of_the_provider(
         def run(self, *_: object) -> None:
             raise RuntimeError("out of memory\nwith details")
 
-    monkeypatch.setattr(encoder, "_session", OutOfMemory())
+    monkeypatch.setattr(encoder._graph, "_session", OutOfMemory())
     with pytest.raises(ProviderError, match=r"'cpu' with input \(1, 16000\): out of memory$"):
         encoder.embed(np.zeros((1, 16000), np.float32))
 
 
 def test_a_graph_that_is_no_graph_is_said(spectral_bundle: Bundle, tmp_path: Path) -> None:
-    bundle = write_bundle(tmp_path / "b", spectral_bundle.manifest, b"not a graph")
+    bundle = write_bundle(tmp_path / "b", spectral_bundle.manifest, {MODEL_FILE: b"not a graph"})
     with pytest.raises(BundleError, match=r"cannot be loaded: [^\n]+$"):
         Encoder(bundle, "cpu")
 
@@ -132,7 +133,7 @@ def test_a_graph_of_another_shape_is_said(
     spectral_bundle: Bundle, tmp_path: Path, axes: int, size: int
 ) -> None:
     model = one_node_graph("Identity", axes, size)
-    bundle = write_bundle(tmp_path / "b", spectral_bundle.manifest, model)
+    bundle = write_bundle(tmp_path / "b", spectral_bundle.manifest, {MODEL_FILE: model})
     with pytest.raises(BundleError, match="not the graph its manifest describes"):
         Encoder(bundle, "cpu")
 
@@ -140,6 +141,7 @@ def test_a_graph_of_another_shape_is_said(
 def test_an_embedding_that_is_not_finite_is_an_error_not_a_score(
     spectral_bundle: Bundle, tmp_path: Path
 ) -> None:
-    bundle = write_bundle(tmp_path / "b", spectral_bundle.manifest, one_node_graph("Log", 1, 24))
+    files = {MODEL_FILE: one_node_graph("Log", 1, 24)}
+    bundle = write_bundle(tmp_path / "b", spectral_bundle.manifest, files)
     with pytest.raises(BundleError, match="not finite"):
         Encoder(bundle, "cpu").embed(-np.ones((1, RATE), np.float32))

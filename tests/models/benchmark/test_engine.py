@@ -199,7 +199,6 @@ def test_an_enrolment_that_is_refused_says_why(
 
 def test_a_bundle_without_calibration_is_refused(tmp_path: Path, spectral_bundle: Bundle) -> None:
     manifest = msgspec.structs.replace(spectral_bundle.manifest, calibration=None)
-    graph = spectral_bundle.model_path.read_bytes()
-    raw = write_bundle(tmp_path / "raw", manifest, graph)
+    raw = write_bundle(tmp_path / "raw", manifest, spectral_bundle.model_files())
     with pytest.raises(BundleError, match="is not calibrated: run `voxwatch calibrate`"):
         EngineUnderTest(raw)

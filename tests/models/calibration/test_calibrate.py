@@ -124,8 +124,7 @@ def again(
         calibration=msgspec.structs.replace(old.calibration, evidence=evidence, slope=(9.0, 0.0)),
         evaluation={"operating_points": [[0.0, 0.1, 0.1]]},
     )
-    model = calibrated.model_path.read_bytes()
-    own = write_bundle(folder / "own", stale, model, calibrated.cohort).folder
+    own = write_bundle(folder / "own", stale, calibrated.model_files(), calibrated.cohort).folder
     calibrate(own, corpus_cache, heldout_file(folder, NAMES), progress=False)
     return load_bundle(own)
 

@@ -129,7 +129,7 @@ def test_a_clipped_recording_counts_only_on_request(
 
 def test_a_bundle_without_calibration_is_refused(spectral_bundle: Bundle, tmp_path: Path) -> None:
     manifest = msgspec.structs.replace(spectral_bundle.manifest, calibration=None)
-    bundle = write_bundle(tmp_path / "raw", manifest, spectral_bundle.model_path.read_bytes())
+    bundle = write_bundle(tmp_path / "raw", manifest, spectral_bundle.model_files())
     with pytest.raises(BundleError, match="voxwatch calibrate"):
         Verifier(bundle)
 

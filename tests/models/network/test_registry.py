@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from engine.errors import BundleError
 from engine.model.bundle import Bundle, write_bundle
+from engine.model.manifest import MODEL_FILE
 from models.network import registry
 from models.network.architectures import ARCHITECTURES
 from models.network.checkpoint import CheckpointError
@@ -138,6 +139,7 @@ def test_verify_runs_the_graph(spectral_bundle: Bundle, tmp_path: Path) -> None:
     model = onnx.load(spectral_bundle.model_path)
     (floor,) = (weight for weight in model.graph.initializer if weight.name == "floor")
     floor.CopyFrom(numpy_helper.from_array(np.array(-1e9, np.float32), "floor"))
-    write_bundle(tmp_path / "bad", spectral_bundle.manifest, model.SerializeToString())
+    files = {MODEL_FILE: model.SerializeToString()}
+    write_bundle(tmp_path / "bad", spectral_bundle.manifest, files)
     with pytest.raises(BundleError, match="not finite"):
         registry.verify(tmp_path / "bad")

@@ -168,7 +168,7 @@ def test_an_uncalibrated_model_is_told(
     config: Config, spectral_bundle: Bundle, tmp_path: Path
 ) -> None:
     manifest = msgspec.structs.replace(spectral_bundle.manifest, calibration=None)
-    bundle = write_bundle(tmp_path / "raw", manifest, spectral_bundle.model_path.read_bytes())
+    bundle = write_bundle(tmp_path / "raw", manifest, spectral_bundle.model_files())
     checks = said(doctor.model(msgspec.structs.replace(config, bundle=bundle.folder)))
     assert (checks["model"].ok, checks["calibration"].ok) == (True, False)
 

@@ -66,7 +66,7 @@ async def test_a_model_without_calibration_is_refused_at_the_start(
     settings: Callable[..., Config], spectral_bundle: Bundle, tmp_path: Path
 ) -> None:
     manifest = msgspec.structs.replace(spectral_bundle.manifest, calibration=None)
-    write_bundle(tmp_path / "bare", manifest, spectral_bundle.model_path.read_bytes())
+    write_bundle(tmp_path / "bare", manifest, spectral_bundle.model_files())
     config = msgspec.structs.replace(settings(), bundle=tmp_path / "bare")
     with pytest.raises(BundleError, match="not calibrated: run `voxwatch calibrate`"):
         async with Server(config, drain_s=1.0):

@@ -1,0 +1,96 @@
+"""The frames graph of a bundle of format 2, and the pooling of its sums to embeddings.
+
+Sound and states go in, sums of blocks and new states come out. The sums are those of ``w``,
+``w y`` and ``w y^2`` over the outputs ``y`` and weights ``w`` of a block's frames, so that a span
+of speech is a sum of blocks. They come ``delay_blocks`` after the sound that they are of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from engine.errors import BundleError
+from engine.format import SAMPLE_RATE_HZ, unit
+from engine.model.bundle import Bundle
+from engine.model.manifest import FramesFigures
+from engine.model.providers import FRAMES, SOUND, STATES
+
+BLOCK_SUMS, NEW_STATES, HEADS = "block_sums", "new_states", "heads"
+FRAME_SAMPLES = SAMPLE_RATE_HZ // 100  # of 10 ms: what the graph's input ``frames`` counts
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramesOutput:
+    """Of ``B`` streams: block sums ``(B, blocks, 3, C)``, states ``(B, S)``, ``(B, blocks, H)``.
+
+    ``H`` is the number of heads that the manifest names, and may be 0.
+    """
+
+    sums: Float32
+    states: Float32
+    heads: Float32
+
+
+class SpanPooling:
+    """From sums to unit embeddings, by the head of a bundle of format 2. It has no state."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        assert bundle.manifest.frames is not None
+        assert bundle.head is not None
+        self.figures: FramesFigures = bundle.manifest.frames
+        self._weight, self._bias = bundle.head[:-1], bundle.head[-1]
+
+    def embed(self, sums: Float32) -> Float32:
+        """Sums over spans ``(N, 3, C)`` to unit embeddings ``(N, D)``."""
+        w = np.maximum(sums[:, 0], self.figures.weight_floor)
+        mean = sums[:, 1] / w
+        variance = np.maximum(sums[:, 2] / w - mean * mean, self.figures.variance_floor)
+        pooled = np.concatenate([mean, np.sqrt(variance)], axis=1)
+        return unit(pooled.astype(np.float32) @ self._weight + self._bias)
+
+
+class FramesGraph:
+    """The graph in an open session. Raises :class:`BundleError` for a graph of another kind."""
+
+    def __init__(self, session: ort.InferenceSession, bundle: Bundle) -> None:
+        self.pooling = SpanPooling(bundle)
+        self._figures = self.pooling.figures
+        self._outputs = [BLOCK_SUMS, NEW_STATES, *([HEADS] if self._figures.heads else [])]
+        self._session = session
+        given = {one.name for one in session.get_inputs()}
+        made = {one.name for one in session.get_outputs()}
+        if given != {SOUND, FRAMES, STATES} or not made >= set(self._outputs):
+            raise BundleError(
+                f"{bundle.model_path} does not turn {SOUND}, {FRAMES} and {STATES} into"
+                f" {' and '.join(self._outputs)}: it is not the graph its manifest describes"
+            )
+
+    def run(self, sound: Float32, frames: Int64, states: Float32) -> FramesOutput:
+        """The next ``sound`` ``(B, n)`` of ``B`` streams, ``n`` a multiple of a block.
+
+        ``frames`` ``(B,)`` counts those of 10 ms that are sound: the rest is silence that stands
+        for what follows the end of speech. ``states`` ``(B, S)`` are zeros for a new stream.
+        """
+        found = self._session.run(
+            self._outputs, {SOUND: sound, FRAMES: frames, STATES: np.asarray(states, np.float32)}
+        )
+        heads = found[2] if len(found) > 2 else np.zeros((*found[0].shape[:2], 0), np.float32)
+        return FramesOutput(found[0], found[1], heads)
+
+    def embed(self, waveforms: Float32) -> Float32:
+        """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``, each as one span."""
+        block, rows = self._figures.block_samples, len(waveforms)
+        samples = waveforms.shape[1]
+        blocks = -(-samples // block) + self._figures.delay_blocks
+        sound = np.zeros((rows, blocks * block), np.float32)
+        sound[:, :samples] = waveforms
+        frames = np.full(rows, samples // FRAME_SAMPLES, np.int64)
+        states = np.zeros((rows, self._figures.state_size), np.float32)
+        return self.pooling.embed(self.run(sound, frames, states).sums.sum(axis=1))
