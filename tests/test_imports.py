@@ -31,6 +31,7 @@ ENGINE = (
     ("audio",),
     ("speech",),
     ("model",),
+    ("spans",),
     ("scoring",),
     ("decisions",),
     ("pipeline",),

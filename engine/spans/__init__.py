@@ -1,0 +1,1 @@
+"""This package turns the speech of one stream into the embedding of any span of it."""

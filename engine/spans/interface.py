@@ -1,0 +1,92 @@
+"""The one question that decisions and enrolments ask of a model: the embedding of a span.
+
+Speech is pushed as it is found, turn by turn, and every place in it is an amount of net speech
+of the stream in samples at 16 kHz: the silence between does not count. What a bundle's network
+needs to answer is its own business: a frames graph computes each frame once and adds up blocks
+(:mod:`engine.spans.frames`), a graph for windows embeds windows (:mod:`engine.spans.windows`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.jobs import Job, Result
+from engine.spans.timeline import Timeline
+
+Float32 = NDArray[np.float32]
+
+KEPT_S = 60.0  # of net speech before the newest place asked for; what is older is merged
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Spans that end by ``position`` can be asked for, once the jobs until then are answered.
+
+    ``at`` is the media sample of the sound by which this became so: a network that looks ahead
+    knows a place only when it has heard some more speech, or that the turn is over.
+    ``ends_turn``: the position is the end of a turn.
+    """
+
+    position: int
+    at: int
+    ends_turn: bool = False
+
+
+class SpeechEmbeddings(Protocol):
+    """The speech of one stream, and the embedding of any span of it. It does no I/O.
+
+    The same speech gives the same marks and embeddings however it was cut into pushes, and
+    whatever batches its jobs ran in (to the tolerance that a backend states).
+    """
+
+    timeline: Timeline
+
+    @property
+    def position(self) -> int:
+        """Net speech pushed so far."""
+
+    @property
+    def ready(self) -> int:
+        """Spans that end by this place can be asked for now. It never falls."""
+
+    def push(self, start: int, samples: Float32, /) -> Iterator[Mark]:
+        """Speech whose first sample is media sample ``start``; gives the places known by it."""
+
+    def end_turn(self, at: int, /) -> Iterator[Mark]:
+        """The turn is over, as is known at media sample ``at``: its last places are known too.
+
+        No span that begins in a later turn takes anything from this one. Without speech since
+        the last turn nothing happens.
+        """
+
+    def restart(self) -> None:
+        """Forget the speech so far: whoever speaks next may be anybody."""
+
+    def jobs(self, first: int, /) -> list[Job]:
+        """Jobs that can run now, not given out before, numbered from ``first`` on."""
+
+    def receive_result(self, result: Result, /) -> None:
+        """The answer to a job. Raises ``KeyError`` for one that was not asked for."""
+
+    @property
+    def waiting_since(self) -> int | None:
+        """The media sample up to which the oldest unanswered job reaches, if there is one."""
+
+    def failure(self, start: int, end: int, /) -> str | None:
+        """Why there is no embedding of ``[start, end)``, where its jobs failed."""
+
+    def embeddings(self, spans: Sequence[tuple[int, int]], /) -> Float32:
+        """Unit embeddings ``(N, D)`` of spans ``[start, end)``, which end by :attr:`ready`.
+
+        A span that reaches further back than is kept begins where that begins; ends are moved
+        to the nearest block. Raises ``LookupError`` for a span of which nothing is known:
+        ask :meth:`failure` first.
+        """
+
+    def settle(self, position: int, /) -> None:
+        """Everything up to this place has been asked for: what is too old may be merged."""
