@@ -62,6 +62,7 @@ class FramesGraph:
     def __init__(self, session: ort.InferenceSession, bundle: Bundle) -> None:
         self.pooling = SpanPooling(bundle)
         self._figures = self.pooling.figures
+        self._margin = self._figures.margin_blocks * self._figures.block_samples
         self._outputs = [BLOCK_SUMS, NEW_STATES, *([HEADS] if self._figures.heads else [])]
         self._session = session
         given = {one.name for one in session.get_inputs()}
@@ -86,11 +87,11 @@ class FramesGraph:
 
     def embed(self, waveforms: Float32) -> Float32:
         """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``, each as one span."""
-        block, rows = self._figures.block_samples, len(waveforms)
-        samples = waveforms.shape[1]
+        block, rows, margin = self._figures.block_samples, len(waveforms), self._margin
+        samples = waveforms.shape[1] + 2 * margin
         blocks = -(-samples // block) + self._figures.delay_blocks
         sound = np.zeros((rows, blocks * block), np.float32)
-        sound[:, :samples] = waveforms
+        sound[:, margin : samples - margin] = waveforms
         frames = np.full(rows, samples // FRAME_SAMPLES, np.int64)
         states = np.zeros((rows, self._figures.state_size), np.float32)
         return self.pooling.embed(self.run(sound, frames, states).sums.sum(axis=1))

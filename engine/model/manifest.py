@@ -96,7 +96,8 @@ class FramesFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     A block has ``block_samples`` at 16 kHz, and its sums come out ``delay_blocks`` after it went
     in. ``pooled_channels`` and ``state_size`` are the widths of sums and states. The floors keep
     the pooled mean and deviation of a span finite. ``heads`` names what the graph says of each
-    block besides.
+    block besides. A waveform that is embedded whole gets ``margin_blocks`` of silence at either
+    end, which stand for the pauses that speech of a stream has around it.
     """
 
     block_samples: Count = 1600
@@ -106,6 +107,7 @@ class FramesFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     weight_floor: Positive = 1e-6
     variance_floor: Positive = 1e-5
     heads: tuple[str, ...] = ()
+    margin_blocks: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -185,12 +185,13 @@ def export(
     """
     from engine.audio.files import read_audio
     from models.network.checkpoint import load_trained
-    from models.network.export import Identity, export_bundle, parity_table
+    from models.network.export import Identity, parity_table
+    from models.network.streaming_bundle import export_streaming_bundle
 
     network, training = load_trained(checkpoint)
     if isinstance(training["config"], str):
         training["config"] = json.loads(training["config"])
-    bundle = export_bundle(
+    bundle = export_streaming_bundle(
         network,
         output,
         Identity(name, version, licence, source),

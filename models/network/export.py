@@ -253,11 +253,12 @@ def export_bundle(
 
 def parity_table(bundle: Bundle) -> str:
     """The parity of every precision, as the export measured it, one line each."""
-    lines = [f"{'precision':<10} {'min cosine':>11} {'mean cosine':>11} {'max diff':>9} {'MB':>6}"]
-    for kind, f in bundle.manifest.parity.get("precisions", {}).items():
+    every = bundle.manifest.parity.get("precisions", {})
+    columns = [name for name in next(iter(every.values()), {}) if name != "bytes"]
+    heads = [name.replace("_", " ") for name in columns]
+    lines = [f"{'precision':<10} {'MB':>6} " + " ".join(f"{head:>17}" for head in heads)]
+    for kind, f in every.items():
         mark = " *" if kind == bundle.manifest.precision else ""
-        lines.append(
-            f"{kind:<10} {f['cosine_min']:>11.6f} {f['cosine_mean']:>11.6f}"
-            f" {f['max_abs']:>9.1e} {f['bytes'] / 1e6:>6.2f}{mark}"
-        )
+        shown = " ".join(f"{f[name]:>17.6g}" for name in columns)
+        lines.append(f"{kind:<10} {f['bytes'] / 1e6:>6.2f} {shown}{mark}")
     return "\n".join(lines)

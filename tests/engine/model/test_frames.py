@@ -67,6 +67,16 @@ def test_a_waveform_is_the_span_of_all_its_blocks(
     np.testing.assert_allclose(embed_speech(encoder, sound[1]), span[1], atol=1e-6)
 
 
+def test_a_margin_is_silence_around_the_waveform(frames_bundle: Bundle, tmp_path: Path) -> None:
+    figures = msgspec.structs.replace(FIGURES, margin_blocks=2)
+    manifest = msgspec.structs.replace(frames_bundle.manifest, frames=figures)
+    wide = Encoder(write_bundle(tmp_path / "b", manifest, frames_bundle.model_files()), "cpu")
+    sound = noise(2, 8)[:, : 7 * BLOCK + 800]
+    padded = np.pad(sound, ((0, 0), (2 * BLOCK, 2 * BLOCK)))
+    found = Encoder(frames_bundle, "cpu").embed(padded)
+    np.testing.assert_allclose(wide.embed(sound), found, atol=1e-6)
+
+
 def test_what_does_not_fill_a_block_counts(frames_bundle: Bundle) -> None:
     encoder, sound = Encoder(frames_bundle, "cpu"), noise(1, 8)
     short = encoder.embed(sound[:, : 7 * BLOCK])
