@@ -24,10 +24,11 @@ from engine.errors import VoxwatchError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle, check_output, load_bundle, write_bundle
 from engine.model.encoder import Encoder, ProviderChoice, embed_speech
-from engine.model.manifest import Normalisation
+from engine.model.manifest import DecisionFigures, Normalisation
 from engine.scoring.scorer import as_norm, cohort_stats
 from models.calibration import ratio_fit
 from models.calibration.heldout_trials import (
+    WHOLE,
     Pairs,
     Segment,
     cut_segments,
@@ -35,7 +36,8 @@ from models.calibration.heldout_trials import (
     pair_segments,
     weigh,
 )
-from models.calibration.ratio_fit import ScoredTrials
+from models.calibration.rate_fit import decided, fit_bounds
+from models.calibration.ratio_fit import CrossValidated, ScoredTrials
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
@@ -46,8 +48,8 @@ from models.sound.corpus import Corpus
 COHORT_PER_SOURCE = 1000  # from each source that held-out speakers come from
 COHORT_PER_OTHER = 30  # from any other, for breadth
 COHORT_MIN_S = 4.0  # a speaker with less is placed too roughly to measure others by
-COHORT_MAX_S = 20.0
-TOPS = (20, 40, 80, 160)  # cohort speakers nearest to a side, whose scores normalise: tried
+COHORT_MAX_S = 10.0
+TOPS = (40, 100, 250)  # cohort speakers nearest to a side, whose scores normalise: tried
 FEWEST_SPEAKERS = 10  # with fewer, a fold of the cross-validation has hardly a pair
 
 Float32 = NDArray[np.float32]
@@ -60,12 +62,11 @@ class CalibrationError(VoxwatchError):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to score, with its cross-validated Cllr and table."""
+    """One way to score, and what it gives on speakers that the fit had not seen."""
 
     top: int
     raw_cosine: bool
-    cllr: float
-    table: list[dict[str, Any]]
+    found: CrossValidated
 
 
 def calibrate(
@@ -109,10 +110,14 @@ def calibrate(
     }
     folds = ratio_fit.deal_folds([(u.source, u.language) for u in first], rng)
     choices = try_choices(trials, folds, progress=progress)
-    best = min(choices, key=lambda choice: choice.cllr)
-    fitted = ratio_fit.fit(trials[best.top], raw_cosine=best.raw_cosine)
+    best = min(choices, key=lambda choice: choice.found.cllr)
+    chosen = trials[best.top]
+    fitted = ratio_fit.fit(chosen, raw_cosine=best.raw_cosine)
+    strangers = ratio_fit.ratios(fitted.calibration, chosen)[~chosen.target]
+    slope, offset = fit_bounds(strangers, ratio_fit.stranger_weights(chosen))
     calibration = msgspec.structs.replace(
         fitted.calibration,
+        evidence=DecisionFigures(slope=slope, offset=offset),
         fitted={
             "speakers": len(speakers),
             "cohort_speakers": len(cohort),
@@ -124,9 +129,10 @@ def calibrate(
                 str(name): round(rate, 4)
                 for name, rate in zip(sources, fitted.mislabelled, strict=True)
             },
-            "cross_validated": best.table,
+            "cross_validated": best.found.table,
+            "stated_rates_cross_validated": stated_rates(best.found, chosen, list(sources)),
             "tried": [
-                {"top": c.top, "raw_cosine": c.raw_cosine, "cllr": round(c.cllr, 4)}
+                {"top": c.top, "raw_cosine": c.raw_cosine, "cllr": round(c.found.cllr, 4)}
                 for c in choices
             ],
         },
@@ -139,6 +145,28 @@ def calibrate(
         evaluation={},
     )
     return write_bundle(output, manifest, loaded.model_files(), cohort)
+
+
+def stated_rates(
+    found: CrossValidated, trials: ScoredTrials, sources: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What stated rates come to on unseen speakers, by source, condition and duration."""
+    kept, rows = trials.where(found.scored), []
+    for number, source in enumerate(sources):
+        for degraded in (False, True):
+            for label in np.unique(kept.label_s):
+                here = (kept.source == number) & (kept.degraded == degraded)
+                here &= kept.label_s == label
+                target = kept.target[here]
+                if not target.any() or target.all():
+                    continue
+                place = {
+                    "source": str(source),
+                    "condition": "degraded" if degraded else "clean",
+                    "test_s": "utterance" if label == WHOLE else float(label),
+                }
+                rows += [place | row for row in decided(found.evidence[here], target)]
+    return rows
 
 
 def _corpus(cache: Path) -> Corpus:
@@ -214,8 +242,8 @@ def try_choices(
     """Each way to score, cross-validated on the same folds; ``trials`` by size of the top."""
     choices = []
     for top, raw in tqdm(list(product(trials, (False, True))), desc="fit", disable=not progress):
-        cllr, table = ratio_fit.cross_validate(trials[top], folds, raw_cosine=raw)
-        choices.append(Choice(top, raw, cllr, table))
+        found = ratio_fit.cross_validate(trials[top], folds, raw_cosine=raw)
+        choices.append(Choice(top, raw, found))
     return choices
 
 

@@ -2,10 +2,9 @@
 
 On streams of held-out speakers (``models.calibration.evidence_streams``):
 
-- the evidence of a run is ``slope`` times the LLR of its averaged embedding plus ``offset``: by
-  least Cllr over 1.5 to 20 s, with a rate of mislabelled speakers for each crowd-sourced
-  corpus as in ``models.calibration.ratio_fit``; what error rates follow is measured on folds of
-  speakers that the fit has not seen;
+- the evidence of a run is ``slope`` times the LLR of its averaged embedding plus ``offset``, so
+  that of strangers' streams as many are accepted as was stated (``models.calibration.rate_fit``);
+  what error rates follow is measured on folds of speakers that the fit has not seen;
 - alarms of another voice are fitted by ``models.calibration.alarm_fit``; how late and how
   often wrong they are is measured on the same folds.
 
@@ -24,7 +23,6 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from engine.decisions.change_detector import ChangeDetector, ChangeScores, LeadingSpeaker
 from engine.format import SAMPLE_RATE_HZ
@@ -43,49 +41,33 @@ from models.calibration.evidence_streams import (
     talks,
 )
 from models.calibration.evidence_trials import EvidenceTrial, evidence_trials, runs, single_llr
+from models.calibration.rate_fit import STATED, fit_bounds
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
 ALARM_TERMS = {"takeover": ("claim", "voice"), "change": ("voice",)}
-OPERATING_POINTS = (
-    (0.05, 0.05),
-    (0.01, 0.05),
-    (0.002, 0.02),
-)  # asked false accepts, misses
 FOLDS = 5  # of the cross-validation, by speakers
-LEAST_MISLABELLED, MOST_MISLABELLED = 1e-9, 0.2  # share of a source's target trials
-TRUSTED = ("speechocean762",)  # recorded speaker by speaker: nobody is mislabelled
 
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]
 
 
-def fit_affine(trials: Sequence[EvidenceTrial]) -> tuple[float, float]:
-    """``slope`` and ``offset`` of least Cllr; sources, conditions and durations weigh alike."""
-    rows = [
-        (trial.source, trial.degraded, seconds, trial.target, float(trial.llr[at[0]]))
+def fit_runs(trials: Sequence[EvidenceTrial]) -> tuple[float, float]:
+    """``slope`` and ``offset`` by which stated false accepts are those of whole streams.
+
+    A stream looks again at every window, so that a stranger is accepted by the highest of them.
+    Sources and conditions weigh alike.
+    """
+    strangers = [
+        (repr((trial.source, trial.degraded)), float(trial.llr[usable].max()))
         for trial in trials
-        for seconds in EVIDENCE_S
-        if len(at := np.flatnonzero(np.isclose(trial.speech_s, seconds)))
+        if not trial.target and (usable := trial.speech_s >= EVIDENCE_S[0]).any()
     ]
-    llr, target = np.array([row[4] for row in rows]), np.array([row[3] for row in rows])
-    cells, cell = np.unique([repr(row[:4]) for row in rows], return_inverse=True)
-    weight = 1 / np.bincount(cell, minlength=len(cells))[cell]
-    for kind in (target, ~target):
-        weight[kind] /= weight[kind].sum()
-    doubtful = np.array([row[0] not in TRUSTED for row in rows])
-    sign = np.where(target, 1.0, -1.0)
-
-    def cost(point: Float64) -> float:
-        rate = np.where(doubtful, point[2], LEAST_MISLABELLED)
-        shown = np.logaddexp(np.log1p(-rate) + point[0] * llr + point[1], np.log(rate))
-        return float(weight @ np.logaddexp(0.0, -sign * shown))
-
-    limits = [(1e-3, 20.0), (-20.0, 20.0), (LEAST_MISLABELLED, MOST_MISLABELLED)]
-    best = minimize(cost, [1.0, 0.0, 0.01], method="Nelder-Mead", bounds=limits)
-    return float(best.x[0]), float(best.x[1])
+    _, cell = np.unique([name for name, _ in strangers], return_inverse=True)
+    highest = np.array([llr for _, llr in strangers])
+    return fit_bounds(highest, 1 / np.bincount(cell)[cell])
 
 
 def _folds(speakers: int, seed: int) -> Ints:
@@ -97,13 +79,13 @@ def error_rates(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> li
     fold = _folds(speakers, seed)
     evidence: dict[int, Float64] = {}
     for one in range(FOLDS):
-        slope, offset = fit_affine([t for t in trials if fold[t.speaker] != one])
+        slope, offset = fit_runs([t for t in trials if fold[t.speaker] != one])
         held = [i for i, t in enumerate(trials) if fold[t.speaker] == one]
         evidence.update({i: slope * trials[i].llr + offset for i in held})
     table = []
     for source in sorted({trial.source for trial in trials}):
         rows = [i for i, trial in enumerate(trials) if trial.source == source]
-        for false_accept, miss in OPERATING_POINTS:
+        for false_accept, miss in STATED:
             figures = _decided([(trials[i], evidence[i]) for i in rows], false_accept, miss)
             asked = {"source": source, "false_accept": false_accept, "miss": miss}
             table.append({**asked, **figures})
@@ -204,7 +186,7 @@ def evidence_of(
 ) -> DecisionFigures:
     """The figures that fit these streams, and how well."""
     tried = evidence_trials(scorer, heard, said, seed)
-    slope, offset = fit_affine(tried)
+    slope, offset = fit_runs(tried)
     effective = fit_effective(tried)
     measured = traces(scorer, heard, slope, offset)
     alarms = {name: fit_alarm(measured, terms) for name, terms in ALARM_TERMS.items()}

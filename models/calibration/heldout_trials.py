@@ -27,8 +27,8 @@ DURATIONS_S = (0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
 ENROL_S = (1.5, 3.0, 5.0, 10.0)
 DEGRADED_S = (1.0, 2.0, 3.0, 5.0)
 WHOLE = 0.0  # label of a segment that is one utterance as it is
-MOST_SPLITS = 3  # of a speaker's utterances in two halves
-NONTARGETS = 12  # for every test segment
+MOST_SPLITS = 2  # of a speaker's utterances in two halves
+NONTARGETS = 10  # for every test segment
 CLEAN_SHARE = 0.6  # of the weight; the rest is degraded
 BATCH_SAMPLES = 60 * SAMPLE_RATE_HZ
 

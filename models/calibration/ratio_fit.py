@@ -31,6 +31,7 @@ from scipy.optimize import minimize, minimize_scalar
 from engine.model.manifest import Calibration
 from engine.scoring.scorer import llr, speech_gain
 from models.calibration.heldout_trials import WHOLE
+from models.calibration.rate_fit import fit_bounds
 from models.metrics import measure
 
 HALF_SPEECH_S = (0.05, 20.0)
@@ -164,27 +165,51 @@ def ratios(calibration: Calibration, trials: ScoredTrials) -> Float64:
     return llr(calibration, trials.norm, trials.cosine, trials.enrol_s, trials.test_s)
 
 
-def cross_validate(
-    trials: ScoredTrials, folds: Ints, *, raw_cosine: bool
-) -> tuple[float, list[dict[str, Any]]]:
-    """Cllr on speakers that the fit has not seen, and a table of it by duration.
+@dataclass(frozen=True, slots=True)
+class CrossValidated:
+    """What a fit gives on speakers that it has not seen.
 
-    ``folds`` has the fold of each speaker. Each fold fits on trials between speakers outside
-    it and scores those within it; what crosses its border is left out. The Cllr allows for
-    the mislabelling that the fit found, the table takes every label as it stands.
+    ``cllr`` allows for the mislabelling that the fit found, ``table`` takes every label as it
+    stands. ``scored`` ``(P,)`` are the trials within a fold, and ``evidence`` is that of each of
+    them, by bounds that were fitted on the other folds too.
+    """
+
+    cllr: float
+    table: list[dict[str, Any]]
+    scored: Bools
+    evidence: Float64
+
+
+def cross_validate(trials: ScoredTrials, folds: Ints, *, raw_cosine: bool) -> CrossValidated:
+    """Each fold scored by a fit on the others; ``folds`` has the fold of each speaker.
+
+    What crosses the border of a fold is left out.
     """
     sides = folds[trials.speakers]
-    evidence, shown = np.full(len(trials.norm), np.nan), np.full(len(trials.norm), np.nan)
+    llr, shown = np.full(len(trials.norm), np.nan), np.full(len(trials.norm), np.nan)
+    evidence = llr.copy()
     for k in np.unique(folds):
-        fitted = fit(trials.where((sides != k).all(axis=1)), raw_cosine=raw_cosine)
-        rows = (sides == k).all(axis=1)
-        evidence[rows] = ratios(fitted.calibration, trials)[rows]
+        outside, rows = (sides != k).all(axis=1), (sides == k).all(axis=1)
+        others = trials.where(outside)
+        fitted = fit(others, raw_cosine=raw_cosine)
+        every = ratios(fitted.calibration, trials)
+        slope, offset = fit_bounds(every[outside & ~trials.target], stranger_weights(others))
+        llr[rows], evidence[rows] = every[rows], slope * every[rows] + offset
         rates = np.full(int(trials.source.max()) + 1, LEAST_MISLABELLED)
         rates[: len(fitted.mislabelled)] = fitted.mislabelled
-        shown[rows] = _shown(evidence[rows], rates[trials.source[rows]])
-    scored = np.isfinite(evidence)
+        shown[rows] = _shown(llr[rows], rates[trials.source[rows]])
+    scored = np.isfinite(llr)
     kept = trials.where(scored)
-    return _cllr(shown[scored], kept), table(evidence[scored], kept)
+    return CrossValidated(
+        _cllr(shown[scored], kept), table(llr[scored], kept), scored, evidence[scored]
+    )
+
+
+def stranger_weights(trials: ScoredTrials) -> Float64:
+    """What each non-target trial counts for, in their order: sources alike."""
+    weight, source = trials.weight[~trials.target], trials.source[~trials.target]
+    per_source = np.bincount(source, weight)
+    return np.asarray(weight / per_source[source], np.float64)
 
 
 def deal_folds(groups: Sequence[Hashable], rng: np.random.Generator) -> Ints:

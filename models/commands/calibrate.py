@@ -50,7 +50,7 @@ class CalibrateCommand:
         typer.echo(
             "Evaluation and alarms of the bundle were of another calibration and are gone:"
             " `voxwatch evaluate` and scripts/fit_evidence.py measure and fit them again; until"
-            " then live decisions use general figures.",
+            " then live decisions use general alarms.",
             err=True,
         )
 

@@ -110,7 +110,8 @@ def _columns(trials: ScoredTrials) -> dict[str, Any]:
 def test_cross_validation_sees_each_speaker_once_and_reports_durations() -> None:
     trials, truth = simulated(6)
     folds = deal_folds(range(60), np.random.default_rng(0))
-    cllr, rows = cross_validate(trials, folds, raw_cosine=False)
+    found = cross_validate(trials, folds, raw_cosine=False)
+    cllr, rows = found.cllr, found.table
     assert [row["test_s"] for row in rows] == [1.0, 2.0, 3.0, 5.0]
     assert sum(row["targets"] for row in rows) == trials.target.sum()
     assert 0 < sum(row["nontargets"] for row in rows) < (~trials.target).sum()
