@@ -62,7 +62,7 @@ def chunk_call(arch: StreamingArchitecture) -> tuple[Callable[[], object], dict[
     states = [session.fresh_states(BATCH)]
 
     def call() -> None:
-        _, states[0] = session.run(sound, frames, states[0])
+        _, states[0], _ = session.run(sound, frames, states[0])
 
     parameters = sum(p.numel() for p in network.parameters())
     return call, {"parameters": parameters, "graph_bytes": len(model), "state_bytes": 4 * size}

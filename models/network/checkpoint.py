@@ -20,12 +20,14 @@ from torch import Tensor
 from engine.errors import BundleError
 from engine.model.bundle import Bundle
 from models.network.architectures import ARCHITECTURES
+from models.network.block_heads import BlockHeads
 from models.network.export import Identity, Precision, export_bundle
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.next_tdnn import Architecture, NeXtTDNN
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 
 PREFIX = "speaker_net."
+HEADS_PREFIX = "heads."  # in a checkpoint of ours
 # What the official training module holds beside the network. Its front end is ours (a test
 # compares them) and its losses are not needed to embed; any other key is one we would
 # misunderstand by leaving out.
@@ -206,7 +208,8 @@ def import_checkpoint(
 def load_trained(file: Path) -> tuple[StreamingNeXtTDNN, dict[str, Any]]:
     """The averaged network of a checkpoint of `voxwatch train`, and what is known of it.
 
-    The second part has ``step`` and ``config``. Weights may be float16: the network is float32.
+    The second part has ``step`` and ``config``, and of a network with heads the figures of
+    these under ``heads``. Weights may be float16: the network is float32.
     Raises :class:`CheckpointError`.
     """
     content = read_checkpoint(file)
@@ -217,9 +220,14 @@ def load_trained(file: Path) -> tuple[StreamingNeXtTDNN, dict[str, Any]]:
         )
     try:
         network = StreamingNeXtTDNN(StreamingArchitecture(**content["arch"]))
+        if any(name.startswith(HEADS_PREFIX) for name in content["ema"]):
+            network.heads = BlockHeads(network.arch.pooled_channels)
         network.load_state_dict(content["ema"])
     except (TypeError, ValueError, RuntimeError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(f"{file} does not hold the network it names: {first}") from error
     _check_finite(file, content["ema"])
-    return network.eval(), {"step": content["step"], "config": content.get("config")}
+    known = {"step": content["step"], "config": content.get("config")}
+    if "heads" in content:
+        known["heads"] = content["heads"]
+    return network.eval(), known

@@ -25,9 +25,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.network.block_heads import BlockHeads
 from models.network.streaming_layers import (
     BLOCK_FRAMES,
     LAYER_NORM_EPS,
+    VARIANCE_FLOOR,
+    WEIGHT_FLOOR,
     StreamingBlock,
     blocks_of,
     decay_matrix,
@@ -36,8 +39,6 @@ from models.network.streaming_layers import (
 
 BLOCK_S = 0.1
 STEM_FRAMES = 4
-VARIANCE_FLOOR = 1e-5
-WEIGHT_FLOOR = 1e-6  # of a span without a frame in it
 LOGIT_BOUND = 8.0  # the weight of a frame lies between exp(-8) and exp(8)
 POOLING_BOTTLENECK = 8
 
@@ -103,10 +104,11 @@ class StreamingArchitecture:
 class StreamingNeXtTDNN(nn.Module):
     """Log-mel of :class:`models.network.frontend.CausalLogMel` to block sums, sums to embeddings.
 
-    Embeddings are not length-normalised.
+    Embeddings are not length-normalised. ``heads``, if there are any, take block sums.
     """
 
     prior_mean: Tensor
+    heads: BlockHeads | None
 
     def __init__(self, arch: StreamingArchitecture) -> None:
         super().__init__()
@@ -129,6 +131,7 @@ class StreamingNeXtTDNN(nn.Module):
         self.bn2 = nn.BatchNorm1d(2 * pooled)
         self.fc = nn.Linear(2 * pooled, arch.embedding_size)
         self.bn3 = nn.BatchNorm1d(arch.embedding_size)
+        self.heads = None
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)

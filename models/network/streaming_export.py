@@ -7,6 +7,7 @@ cast back once, when a session loads, so that the arithmetic is float32 on every
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,23 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from engine.format import unit
+from models.network.block_heads import HEADS
 from models.network.export import ExportError, Precision, export_graph, to_precision
 from models.network.frontend import CausalLogMel, FrontEndConfig
 from models.network.streaming import (
-    VARIANCE_FLOOR,
-    WEIGHT_FLOOR,
     StreamingArchitecture,
     StreamingNeXtTDNN,
 )
 from models.network.streaming_inference import FramesInChunks, head_layer
-from models.network.streaming_layers import BLOCK_FRAMES
+from models.network.streaming_layers import BLOCK_FRAMES, VARIANCE_FLOOR, WEIGHT_FLOOR
 
 FRAMES_FILE, HEAD_FILE = "frames.onnx", "head.npy"
 INPUTS = ("sound", "frames", "states")
 OUTPUTS = ("block_sums", "new_states")
+HEADS_OUTPUT = "heads"  # of a network that has heads
 SUMS_GATE = 1e-4  # of the largest sum of its kind: fp32 against torch
 COSINE_GATE = 0.9999
+HEADS_GATE = 0.05  # of a logit, and decibels: fp32 against torch
 PARITY_CHUNKS = (5, 1, 3, 7)  # blocks, in turn
 PARITY_SPANS_BLOCKS = (5, 10, 20, 30)
 
@@ -68,7 +70,17 @@ class StreamingParity:
 
     sums_relative_max: float  # difference, of the largest sum of its kind
     cosine_min: float  # of embeddings of spans
+    heads_max: float  # difference; 0 without heads
     bytes: int
+
+    @property
+    def passes(self) -> bool:
+        """Whether an fp32 graph is as near as it must be."""
+        return (
+            self.sums_relative_max <= SUMS_GATE
+            and self.cosine_min >= COSINE_GATE
+            and self.heads_max <= HEADS_GATE
+        )
 
 
 def frames_to_onnx(network: StreamingNeXtTDNN, front_end: FrontEndConfig | None = None) -> bytes:
@@ -83,7 +95,8 @@ def frames_to_onnx(network: StreamingNeXtTDNN, front_end: FrontEndConfig | None 
     batch = torch.export.Dim("batch")
     samples = block * torch.export.Dim("blocks")
     shapes = ({0: batch, 1: samples}, {0: batch}, {0: batch})
-    return export_graph(graph, example, list(INPUTS), list(OUTPUTS), shapes)
+    outputs = [*OUTPUTS, *([] if network.heads is None else [HEADS_OUTPUT])]
+    return export_graph(graph, example, list(INPUTS), outputs, shapes)
 
 
 def head_arrays(network: StreamingNeXtTDNN) -> tuple[Float32, Float32]:
@@ -93,7 +106,10 @@ def head_arrays(network: StreamingNeXtTDNN) -> tuple[Float32, Float32]:
 
 
 def streaming_manifest(
-    arch: StreamingArchitecture, state_size: int, front_end: FrontEndConfig | None = None
+    arch: StreamingArchitecture,
+    state_size: int,
+    front_end: FrontEndConfig | None = None,
+    heads: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What whoever runs the graph must know of it."""
     block = BLOCK_FRAMES * (front_end or FrontEndConfig()).hop_samples
@@ -105,7 +121,7 @@ def streaming_manifest(
         "state_size": state_size,
         "weight_floor": WEIGHT_FLOOR,
         "variance_floor": VARIANCE_FLOOR,
-        "heads": [],
+        "heads": list(heads),
     }
 
 
@@ -122,14 +138,15 @@ def streaming_graphs(
     network = network.eval()
     weight, bias = head_arrays(network)
     size = FramesInChunks(network, front_end).state_size()
-    manifest = streaming_manifest(network.arch, size, front_end)
+    heads = () if network.heads is None else HEADS
+    manifest = streaming_manifest(network.arch, size, front_end, heads)
     full = StreamingGraphs(frames_to_onnx(network, front_end), weight, bias, manifest)
     parity = measure_streaming_parity(network, full, speech, front_end)
-    if not (parity.sums_relative_max <= SUMS_GATE and parity.cosine_min >= COSINE_GATE):
+    if not parity.passes:
         raise ExportError(
             f"the exported graph does not match torch (sums differ by"
-            f" {parity.sums_relative_max:.1e}, cosine {parity.cosine_min:.6f}): nothing was"
-            " written; please report this"
+            f" {parity.sums_relative_max:.1e}, cosine {parity.cosine_min:.6f}, heads differ by"
+            f" {parity.heads_max:.1e}): nothing was written; please report this"
         )
     if precision == "fp32":
         return full, parity
@@ -145,7 +162,10 @@ def measure_streaming_parity(
 ) -> StreamingParity:
     """``graphs`` in onnxruntime, in chunks, against ``network`` over the whole ``(B, samples)``."""
     expected = _whole_sums(network, speech, front_end)
-    found = StreamingSession(graphs).sums(speech, PARITY_CHUNKS)[:, : expected.shape[1]]
+    blocks = expected.shape[1]
+    found, heads = (
+        part[:, :blocks] for part in StreamingSession(graphs).blocks(speech, PARITY_CHUNKS)
+    )
     scale = np.abs(expected).max(axis=(1, 3), keepdims=True)
     relative = float(np.max(np.abs(found - expected) / scale))
     cosines = []
@@ -156,7 +176,11 @@ def measure_streaming_parity(
         with torch.no_grad():
             theirs = network.head(torch.from_numpy(expected[:, :blocks].sum(axis=1)))
         cosines.append((ours * F.normalize(theirs, dim=1).numpy()).sum(axis=1).min())
-    return StreamingParity(relative, float(np.min(cosines)), len(graphs.frames))
+    apart = 0.0
+    if network.heads is not None:
+        with torch.no_grad():
+            apart = float(np.abs(heads - network.heads(torch.from_numpy(expected)).numpy()).max())
+    return StreamingParity(relative, float(np.min(cosines)), apart, len(graphs.frames))
 
 
 def _whole_sums(
@@ -190,33 +214,45 @@ class StreamingSession:
 
     def run(
         self, sound: Float32, frames: NDArray[np.int64], states: Float32
-    ) -> tuple[Float32, Float32]:
-        """One chunk; :class:`FramesInChunks` has the shapes."""
+    ) -> tuple[Float32, Float32, Float32]:
+        """One chunk: sums, states, heads; :class:`FramesInChunks` has the shapes.
+
+        Without heads the last is ``(B, blocks, 0)``.
+        """
         given = dict(zip(INPUTS, (sound, frames, states), strict=True))
-        sums, new_states = self._session.run(list(OUTPUTS), given)
-        return sums, new_states
+        outputs = [*OUTPUTS, *([HEADS_OUTPUT] if self._manifest["heads"] else [])]
+        sums, new_states, *heads = self._session.run(outputs, given)
+        none = np.zeros((*sums.shape[:2], 0), np.float32)
+        return sums, new_states, heads[0] if heads else none
 
     def fresh_states(self, batch: int) -> Float32:
         """States of streams that have not begun."""
         return np.zeros((batch, self._manifest["state_size"]), np.float32)
 
     def sums(self, speech: Float32, chunks: tuple[int, ...]) -> Float32:
-        """All block sums of ``(B, samples)``, cut into chunks of so many blocks in turn.
+        """The first of :meth:`blocks`."""
+        return self.blocks(speech, chunks)[0]
+
+    def blocks(self, speech: Float32, chunks: tuple[int, ...]) -> tuple[Float32, Float32]:
+        """Sums and heads of all blocks of ``(B, samples)``, in chunks of so many blocks in turn.
 
         Samples after the last whole block are left out.
         """
         block, delay = self._manifest["block_samples"], self._manifest["delay_blocks"]
         blocks = speech.shape[1] // block
-        states, sums, done, turn = self.fresh_states(len(speech)), [], 0, 0
+        states, done, turn = self.fresh_states(len(speech)), 0, 0
+        sums, heads = [], []
         padded = np.pad(speech[:, : blocks * block], ((0, 0), (0, (delay + max(chunks)) * block)))
         while done < blocks + delay:
             size = chunks[turn % len(chunks)]
             real = min(max(blocks - done, 0), size) * BLOCK_FRAMES
             piece = padded[:, done * block : (done + size) * block].astype(np.float32)
-            found, states = self.run(piece, np.full(len(speech), real, np.int64), states)
+            found, states, said = self.run(piece, np.full(len(speech), real, np.int64), states)
             sums.append(found)
+            heads.append(said)
             done, turn = done + size, turn + 1
-        return np.concatenate(sums, axis=1)[:, delay : delay + blocks]
+        kept = slice(delay, delay + blocks)
+        return np.concatenate(sums, axis=1)[:, kept], np.concatenate(heads, axis=1)[:, kept]
 
 
 def embed_sums(graphs: StreamingGraphs, sums: Float32) -> Float32:

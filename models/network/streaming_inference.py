@@ -20,8 +20,6 @@ from models.network.states import States
 from models.network.streaming import (
     LOGIT_BOUND,
     STEM_FRAMES,
-    VARIANCE_FLOOR,
-    WEIGHT_FLOOR,
     StreamingArchitecture,
     StreamingNeXtTDNN,
 )
@@ -29,6 +27,8 @@ from models.network.streaming_layers import (
     BLOCK_FRAMES,
     ENERGY_FLOOR,
     GRN_EPS,
+    VARIANCE_FLOOR,
+    WEIGHT_FLOOR,
     DelayedDepthwise,
     StreamingBlock,
 )
@@ -109,7 +109,8 @@ class FramesInChunks(nn.Module):
     ``sound (B, n)`` at 16 kHz, ``n`` a multiple of 1600; ``frames (B,)`` int64: how many of its
     frames of 10 ms are sound, the rest being silence that stands for the look-ahead at the end
     of a stream; ``states (B, size)``, zeros for a new stream. Gives block sums
-    ``(B, n / 1600, 3, pooled)``, which are those of ``delay_blocks`` ago, and new states.
+    ``(B, n / 1600, 3, pooled)``, which are those of ``delay_blocks`` ago, new states, and what
+    the network's heads say of the same blocks, ``(B, n / 1600, 3)``, if it has any.
     """
 
     prior: Tensor
@@ -130,6 +131,7 @@ class FramesInChunks(nn.Module):
             self.stages.append(blocks)
         self.mfa, self.mfa_norm = Affine.of(network.mfa), network.mfa_norm
         self.squeeze, self.attend = Affine.of(network.squeeze), Affine.of(network.attend)
+        self.heads = network.heads
 
     def state_size(self) -> int:
         """Numbers in the states of one stream."""
@@ -139,8 +141,9 @@ class FramesInChunks(nn.Module):
             _, packed = self._run(sound, frames, States(None))
         return packed.shape[1]
 
-    def forward(self, sound: Tensor, frames: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        return self._run(sound, frames, States(states))
+    def forward(self, sound: Tensor, frames: Tensor, states: Tensor) -> tuple[Tensor, ...]:
+        sums, packed = self._run(sound, frames, States(states))
+        return (sums, packed) if self.heads is None else (sums, packed, self.heads(sums))
 
     def _run(self, sound: Tensor, frames: Tensor, states: States) -> tuple[Tensor, Tensor]:
         arch, history = self.arch, self.front_end.history_samples

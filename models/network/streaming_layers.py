@@ -16,6 +16,8 @@ from torch import Tensor, nn
 BLOCK_FRAMES = 10
 LAYER_NORM_EPS = 1e-6
 GRN_EPS = 1e-6
+VARIANCE_FLOOR = 1e-5
+WEIGHT_FLOOR = 1e-6  # of a span without a frame in it
 ENERGY_FLOOR = 1e-8  # under the root of GRN's sum of squares, whose slope at zero is infinite
 FFN_EXPANSION = 4
 

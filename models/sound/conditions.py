@@ -64,7 +64,7 @@ class Degradation:
 
     def __init__(self, noise: Path | None = None, *, seed: int = 0) -> None:
         self.seed = seed
-        self._pieces = None if noise is None else _held_out(noise)
+        self._pieces = None if noise is None else held_out_pieces(noise)
         self.noise_source = (
             "synthesised pink noise (no noise folder was given)"
             if self._pieces is None
@@ -126,7 +126,11 @@ def _recording(path: Path) -> str:
     return path.stem.rsplit("-", 1)[0]
 
 
-def _held_out(folder: Path) -> list[Float32]:
+def held_out_pieces(folder: Path) -> list[Float32]:
+    """The noise that evaluation owns, each piece ``(samples,)`` at 16 kHz.
+
+    Raises :class:`ConditionError` when there is none.
+    """
     if not folder.is_dir():
         raise ConditionError(f"there is no noise folder {folder}: name one with sound files in it")
     paths = recordings(folder)

@@ -28,6 +28,7 @@ DISTANCE_M = (1.0, 3.0)  # from the talker to the microphone, in metres
 ROOM_M = ((3.5, 3.0, 2.4), (8.0, 6.0, 3.5))  # smallest and largest length, width and height
 MAX_ORDER = 100  # reflections of an image source
 SPEED_OF_SOUND_M_S = 343.0
+EARLY_SAMPLES = SAMPLE_RATE_HZ // 20  # 50 ms, within which reflections help to understand speech
 
 TELEPHONE_HZ = 8000  # sample rate of the line
 TELEPHONE_BAND_HZ = (300.0, 3400.0)
@@ -130,6 +131,17 @@ def decay_s(response: Float64) -> float:
     level_db = 10 * np.log10(np.maximum(energy / energy[0], 1e-12))
     start, end = (int(np.argmax(level_db <= level)) for level in (-5.0, -35.0))
     return 2 * (end - start) / SAMPLE_RATE_HZ
+
+
+def clarity_db(response: Float32) -> float:
+    """C50 of an impulse response: energy up to 50 ms after the direct sound over the rest.
+
+    ISO 3382; the direct sound is the largest sample. Infinite where nothing comes later.
+    """
+    energy = np.square(response, dtype=np.float64)
+    early = int(np.abs(response).argmax()) + EARLY_SAMPLES
+    late = float(energy[early:].sum())
+    return 10 * math.log10(energy[:early].sum() / late) if late > 0 else math.inf
 
 
 def telephone(speech: Float32) -> Float32:

@@ -76,15 +76,15 @@ def _rooms(config: Config) -> Float32:
     return np.concatenate([simulated, np.tile(measured, (repeats, 1))])
 
 
-def measured_rooms(folder: Path) -> Float32:
-    """Measured responses that training hears, unit energy, direct sound first."""
+def measured_rooms(folder: Path, *, heard: bool = True) -> Float32:
+    """Measured responses that training hears, or the others; unit energy, direct sound first."""
     try:
         with open(folder / "manifest.csv", newline="") as file:
             paths = sorted(row["path"] for row in csv.DictReader(file))
     except OSError as error:
         raise CorpusError(f"cannot read {folder / 'manifest.csv'}: {error.strerror}") from error
     rows = []
-    for path in (p for i, p in enumerate(paths) if i % KEPT_FOR_EVALUATION):
+    for path in (p for i, p in enumerate(paths) if (i % KEPT_FOR_EVALUATION > 0) == heard):
         response = read_training_sound(folder / path, "remove it from the manifest")
         start = max(int(np.abs(response).argmax()) - BEFORE_DIRECT_SAMPLES, 0)
         response = response[start : start + RIR_SAMPLES]

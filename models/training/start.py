@@ -46,6 +46,7 @@ def start_network(source: Path, arch: StreamingArchitecture) -> StreamingNeXtTDN
     network, _ = load_trained(source)
     if network.arch != arch:
         raise TrainingError(f"{source} holds a network of another shape: {network.arch}")
+    network.heads = None  # they are of the network as it was
     return network
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models.network.block_heads import BlockHeads
 from models.network.checkpoint import (
     CheckpointError,
     import_checkpoint,
@@ -195,6 +196,20 @@ def test_a_training_checkpoint_gives_its_averaged_network(
     assert known == {"step": 12, "config": "{}"}
     sound = [np.random.default_rng(0).random(8000, np.float32)]
     np.testing.assert_array_equal(embed(loaded, sound), embed(network, sound))
+
+
+def test_a_training_checkpoint_has_its_heads_and_their_figures(
+    tiny_streaming_network: Callable[..., StreamingNeXtTDNN], tmp_path: Path
+) -> None:
+    network = tiny_streaming_network()
+    assert network.heads is None
+    network.heads = BlockHeads(network.arch.pooled_channels)
+    content = {"ema": network.state_dict(), "arch": asdict(network.arch), "step": 12}
+    loaded, known = load_trained(saved(content | {"heads": {"overlap_auc": 0.9}}, tmp_path))
+    assert known["heads"] == {"overlap_auc": 0.9}
+    assert loaded.heads is not None
+    sums = torch.rand(1, 2, 3, network.arch.pooled_channels)
+    torch.testing.assert_close(loaded.heads(sums), network.heads(sums))
 
 
 def test_an_official_checkpoint_is_no_training_checkpoint(

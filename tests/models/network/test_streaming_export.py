@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from models.network import streaming_export
+from models.network.block_heads import HEADS, BlockHeads
 from models.network.export import ExportError
 from models.network.streaming import StreamingNeXtTDNN
 from models.network.streaming_export import (
@@ -56,11 +58,11 @@ def test_states_move_to_another_process_bit_for_bit(
 ) -> None:
     session, other = StreamingSession(graphs), StreamingSession(graphs)
     chunk, frames = speech[:, :8000], np.full(2, 50, np.int64)
-    _, states = session.run(chunk, frames, session.fresh_states(2))
+    _, states, _ = session.run(chunk, frames, session.fresh_states(2))
     moved = np.frombuffer(states.tobytes(), np.float32).reshape(states.shape)
     for _ in range(3):
-        here, states = session.run(chunk, frames, states)
-        there, moved = other.run(chunk, frames, moved)
+        here, states, _ = session.run(chunk, frames, states)
+        there, moved, _ = other.run(chunk, frames, moved)
         assert here.tobytes() == there.tobytes()
     assert states.tobytes() == moved.tobytes()
 
@@ -85,10 +87,14 @@ def test_half_precision_is_half_as_long_and_close(
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("parity", [(0.1, 1.0, 0.0), (0.0, 0.5, 0.0), (0.0, 1.0, 1.0)])
 def test_a_graph_that_computes_something_else_is_not_given(
-    network: StreamingNeXtTDNN, speech: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+    parity: tuple[float, float, float],
+    network: StreamingNeXtTDNN,
+    speech: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    worse = streaming_export.StreamingParity(0.1, 0.5, 1)
+    worse = streaming_export.StreamingParity(*parity, 1)
     monkeypatch.setattr(streaming_export, "measure_streaming_parity", lambda *_: worse)
     with pytest.raises(ExportError, match="does not match torch"):
         streaming_graphs(network, speech)
@@ -109,3 +115,28 @@ def test_parity_is_measured_against_the_network(
     other = tiny_streaming_network()
     other.attend.weight.data.mul_(3.0)
     assert measure_streaming_parity(other, graphs, speech).sums_relative_max > 1e-2
+
+
+def test_heads_are_a_third_output_and_the_manifest_names_them(
+    tiny_streaming_network: Callable[..., StreamingNeXtTDNN], speech: NDArray[np.float32]
+) -> None:
+    network = tiny_streaming_network()
+    torch.manual_seed(0)
+    network.heads = BlockHeads(network.arch.pooled_channels)
+    found, parity = streaming_graphs(network, speech)
+    assert parity.heads_max < 1e-2
+    assert found.manifest["heads"] == list(HEADS)
+    outputs = onnx.load_from_string(found.frames).graph.output
+    assert [o.name for o in outputs] == ["block_sums", "new_states", "heads"]
+    sums, heads = StreamingSession(found).blocks(speech, (3, 1))
+    expected = network.heads(torch.from_numpy(sums)).detach().numpy()
+    np.testing.assert_allclose(heads, expected, atol=1e-3)
+    network.heads.out.bias.data.add_(1.0)
+    assert measure_streaming_parity(network, found, speech).heads_max > 0.9
+
+
+def test_a_network_without_heads_has_none_in_its_graph(
+    graphs: StreamingGraphs, speech: NDArray[np.float32]
+) -> None:
+    assert graphs.manifest["heads"] == []
+    assert StreamingSession(graphs).blocks(speech, (5,))[1].shape == (2, 25, 0)

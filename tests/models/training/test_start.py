@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
 from engine.model.bundle import Bundle
+from models.network.block_heads import BlockHeads
 from models.network.export import Identity, export_bundle
 from models.network.next_tdnn import DepthwiseConv, NeXtTDNN
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
@@ -73,3 +75,13 @@ def test_a_network_of_another_shape_is_refused(bundle: Bundle, tmp_path: Path) -
     assert start_network(path, shape(4)).arch == shape(4)
     with pytest.raises(TrainingError, match="of another shape"):
         start_network(path, shape(2))
+
+
+def test_heads_of_the_network_that_it_starts_from_are_left_out(tmp_path: Path) -> None:
+    network = StreamingNeXtTDNN(shape(4))
+    network.heads = BlockHeads(network.arch.pooled_channels)
+    path = tmp_path / "w.pt"
+    torch.save({"ema": network.state_dict(), "arch": asdict(network.arch), "step": 1}, path)
+    found = start_network(path, shape(4))
+    assert found.heads is None
+    StreamingNeXtTDNN(shape(4)).load_state_dict(found.state_dict())  # as training takes it
