@@ -1,0 +1,178 @@
+"""The tables of models/REPORT.md, from what scripts/compare_systems.py and the benchmarks wrote.
+
+python scripts/report_tables.py models/report --also "short training=runs/short" > tables.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from models.evaluation.report import duration_name
+
+Row = dict[str, Any]
+SHOWN = (2.0, 3.0)  # net seconds that degraded speech is told for
+
+
+def read(folder: Path, name: str) -> Any:
+    """One JSON file of an evaluation."""
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def table(heads: list[str], rows: Iterable[list[str]]) -> list[str]:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def percent(figure: Row, digits: int = 1) -> str:
+    """An estimate of a share, in per cent, with its interval."""
+    return _with_interval(figure, 100, digits)
+
+
+def ratio(figure: Row) -> str:
+    """An estimate of a ratio with its interval."""
+    return _with_interval(figure, 1, 2)
+
+
+def _with_interval(figure: Row, scale: float, digits: int) -> str:
+    values = [figure[name] for name in ("value", "low", "high")]
+    if values[0] is None:
+        return "-"
+    shown = [None if x is None else f"{scale * x:.{digits}f}" for x in values]
+    return shown[0] or "" if None in shown[1:] else f"{shown[0]} ({shown[1]}-{shown[2]})"
+
+
+def place(line: Row) -> tuple[str, str, str]:
+    """Which cell a line of a comparison is of."""
+    return line["list"], duration_name(line["duration_s"]), line["condition"]
+
+
+def error_rates(lines: list[Row], also: dict[str, list[Row]], wanted: list[Row]) -> list[str]:
+    """EER of every system in the cells of the ``wanted`` lines, ours and its ratios last."""
+    rivals = list(dict.fromkeys(line["rival"] for line in lines))
+    cells: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for line in lines:
+        cells.setdefault(place(line), {})[line["rival"]] = line
+    others = {name: {place(x): x for x in own} for name, own in also.items()}
+    heads = ["list", "net speech", "condition", "targets", *rivals, *others, "**this**"]
+    heads += [f"of {rival.split()[0]}'s" for rival in rivals]
+    rows = []
+    for key in dict.fromkeys(map(place, wanted)):
+        own = cells[key]
+        first = next(iter(own.values()))
+        row = [*key, str(first["targets"])]
+        row += [percent(own[rival]["theirs"]) for rival in rivals]
+        row += [
+            percent(other[key]["calibrated"]) if key in other else "-" for other in others.values()
+        ]
+        row += [f"**{percent(first['calibrated'])}**"]
+        rows.append(row + [ratio(own[rival]["ratio"]) for rival in rivals])
+    return table(heads, rows)
+
+
+def floors(lines: list[Row]) -> list[str]:
+    """Every mean and reliable list that a floor is stated for, reached or missed."""
+    asked = [x for x in lines if x["floor"] is not None and x["duration_s"] in SHOWN]
+    rows = [
+        [
+            x["rival"],
+            *place(x),
+            f"{x['floor']:g}",
+            ratio(x["ratio"]),
+            "reached" if x["ratio"]["value"] <= x["floor"] else "**missed**",
+        ]
+        for x in asked
+    ]
+    return table(["against", "list", "net speech", "condition", "floor", "ratio", ""], rows)
+
+
+def stated(rates: list[Row], reliable: bool, degraded: bool) -> list[str]:
+    """Measured false accepts, and right speakers undecided and rejected, by what was stated."""
+    points = sorted({x["stated_false_accept"] for x in rates}, reverse=True)
+    cells: dict[tuple[str, str, str], dict[float, Row]] = {}
+    for x in rates:
+        if x["reliable"] == reliable and (x["condition"] != "clean") == degraded:
+            cells.setdefault(place(x), {})[x["stated_false_accept"]] = x
+    heads = ["list", "net speech", "condition", "targets / non-targets"]
+    for point in points:
+        heads += [f"at {100 * point:g} %: false accepts", "undecided", "rejected"]
+    rows = []
+    for key, own in cells.items():
+        first = next(iter(own.values()))
+        row = [*key, f"{first['targets']} / {first['nontargets']}"]
+        for point in points:
+            measured = ("false_accept", "undecided", "rejected")
+            row += [_short(own[point][name]) for name in measured]
+        rows.append(row)
+    return table(heads, rows)
+
+
+def _short(figure: Row) -> str:
+    value = 100 * figure["value"]
+    return "0" if value == 0 else f"{value:.{max(0, 1 - math.floor(math.log10(value)))}f}"
+
+
+def spoofing(rows: list[Row]) -> list[str]:
+    """How many real and cloned clips are accepted."""
+    heads = ["stated false accepts / misses", "real clips accepted", "clones accepted"]
+    shown = [
+        [
+            f"{100 * x['stated_false_accept']:g} % / {100 * x['stated_miss']:g} %",
+            f"{100 * x['real_accepted']:.0f} % of {x['real_trials']}",
+            f"{100 * x['clones_accepted']:.0f} % of {x['cloned_trials']}",
+        ]
+        for x in rows
+    ]
+    return table(heads, shown)
+
+
+def speed(figures: Row) -> list[str]:
+    """CPU time for a second of one stream, as ratios to the first network."""
+    named = figures["figures"]
+    first = next(iter(named.values()))["ms_per_stream_second"]
+    rows = [
+        [name, f"{x['ms_per_stream_second']:.1f}", f"{x['ms_per_stream_second'] / first:.2f}"]
+        for name, x in named.items()
+    ]
+    return table(["network", "ms of one core", "ratio"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("report", type=Path, help="holds evaluation/ and speed.json")
+    parser.add_argument("--also", action="append", default=[], help="NAME=FOLDER, another of ours")
+    given = parser.parse_args()
+    folder = given.report / "evaluation"
+    lines = read(folder, "comparison.json")["lines"]
+    also = {
+        name: read(Path(place), "comparison.json")["lines"]
+        for name, place in (one.split("=", 1) for one in given.also)
+    }
+    rates = read(folder, "stated_rates.json")
+    sure = {x["list"] for x in rates if x["reliable"]} | {"mean"}
+    clean = [x for x in lines if x["condition"] == "clean"]
+    parts = {
+        "Clean": error_rates(lines, also, [x for x in clean if x["list"] in sure]),
+        "Degraded": error_rates(
+            lines, also, [x for x in lines if x["condition"] != "clean" and x["list"] in sure]
+        ),
+        "Floors": floors([x for x in lines if x["list"] in sure]),
+        "Stated, clean": stated(rates, reliable=True, degraded=False),
+        "Stated, degraded": stated(rates, reliable=True, degraded=True),
+        "Less reliable": error_rates(lines, also, [x for x in clean if x["list"] not in sure]),
+        "Less reliable, stated": stated(rates, reliable=False, degraded=False),
+        "Spoofing": spoofing(read(folder, "spoofing.json")),
+    }
+    if (given.report / "speed.json").exists():
+        parts["Speed"] = speed(read(given.report, "speed.json"))
+    for title, body in parts.items():
+        print("\n".join([f"## {title}", "", *body, ""]))
+
+
+if __name__ == "__main__":
+    main()
