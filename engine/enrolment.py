@@ -21,14 +21,15 @@ from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import NOISY_SNR_DB, LevelSums, level_sums, quality_figures
 from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Refused
 from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ, seconds
-from engine.jobs import Job, JobFailure, Result
-from engine.pipeline import Answer, Pipeline
+from engine.jobs import Job, Result
+from engine.pipeline import Pipeline
 from engine.scoring.one_voice import agreement, nearest_llr, one_voice_llr, unit_mean
 from engine.scoring.scorer import CalibratedScorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
+from engine.spans.of_bundle import spans_of
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
-from engine.speech.windows import Window, WindowConfig, Windows
+from engine.speech.windows import WindowConfig
 
 Float32 = NDArray[np.float32]
 
@@ -76,13 +77,15 @@ SHORT_ENROLMENT = EnrolmentConfig(min_s=3.0)
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the speech that is being embedded.
+    """A part of the speech, ``[start, end)`` of it, of which ``samples`` are in no part before.
 
-    It ends at media sample ``end``, and ``samples`` of it are in no part before it.
+    It was complete at media sample ``at``.
     """
 
+    start: int
     end: int
     samples: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +124,21 @@ class Enrolment:
     ) -> None:
         self._kept = None if kept is None else kept.prepare(scorer)
         self._config = config or EnrolmentConfig()
-        self._pipeline: Pipeline[_Item] = Pipeline(decoder, self._config.gate, period=STEP_SAMPLES)
-        self._eof = False
         part_s = self._config.part_s
-        self._scorer = scorer
-        self._windows = Windows(WindowConfig(part_s, part_s, part_s))
+        # All the speech is one turn: its parts run across pauses.
+        self._speech = spans_of(scorer.bundle, WindowConfig(part_s, part_s, part_s))
+        self._pipeline: Pipeline[_Item] = Pipeline(
+            decoder, self._config.gate, self._speech, period=STEP_SAMPLES
+        )
+        self._eof = False
+        self._scorer, self._part = scorer, _samples(part_s)
         self._needed = math.ceil(self._config.needed_s / part_s)
         self._given_out = 0  # samples of speech in the parts so far
         self._step, self._heard_so_far = LevelSums(), LevelSums()
         self._recent: deque[LevelSums] = deque(maxlen=RECENT_STEPS)
         self._total = LevelSums()  # over the sound whose items have come out of the pipeline
         self._parts: list[Float32] = []
-        self._speech = 0  # samples of speech in them
+        self._gathered = 0  # samples of speech in them
         self.prototypes: tuple[Prototype, ...] = ()
 
     def receive_pcm(self, data: bytes) -> None:
@@ -154,8 +160,8 @@ class Enrolment:
 
     def events(self) -> Iterator[AnyEvent]:
         """Events ready to be told, each once, in order. The last is the outcome."""
-        for item, answer in self._pipeline.ready():
-            yield from self._pipeline.in_order(self._tell(item, answer))
+        for item in self._pipeline.ready():
+            yield from self._pipeline.in_order(self._tell(item))
 
     @property
     def waiting(self) -> bool:
@@ -180,35 +186,41 @@ class Enrolment:
             self._hear_one(span)
         if self._pipeline.heard_all and not self._eof:
             self._eof = True
-            self._embed_rest()
+            self._embed_rest(round(self._pipeline.ruled_s * SAMPLE_RATE_HZ))
             self._pipeline.put(_SumsAtEof(self.received_s, self._heard_so_far + self._step))
 
     def _hear_one(self, span: Span) -> None:
         self._step += level_sums(span.samples, speech=span.speech)
         if span.speech:
-            for window in self._windows.push(span.start, span.samples):
-                self._embed(window)
+            for mark in self._speech.push(span.start, span.samples):
+                self._embed_until(mark.position, mark.at)
         if len(span.samples) and span.end % STEP_SAMPLES == 0:
             self._pipeline.put(self._report(seconds(span.end)))
 
-    def _embed_rest(self) -> None:
+    def _embed_rest(self, at: int) -> None:
         """Speech too short for two parts is embedded to its end, if it is enough."""
-        position, config = self._windows.position, self._config
-        least = max(self._given_out + 1, _samples(config.min_s))
-        if least <= position < _samples(2 * config.part_s):
-            self._embed(self._windows.last())
+        for mark in self._speech.end_turn(at):
+            self._embed_until(mark.position, at)
+        position = self._speech.position
+        least = max(self._given_out + 1, _samples(self._config.min_s))
+        if least <= position < 2 * self._part:
+            self._embed(position, at)
 
-    def _embed(self, window: Window) -> None:
-        samples = window.place.position - self._given_out
-        self._given_out = window.place.position
-        self._pipeline.embed(window, _Part(window.place.end, samples))
+    def _embed_until(self, position: int, at: int) -> None:
+        """Parts that end by ``position``, which was known at media sample ``at``."""
+        while self._given_out + self._part <= position:
+            self._embed(self._given_out + self._part, at)
+
+    def _embed(self, end: int, at: int) -> None:
+        samples, self._given_out = end - self._given_out, end
+        self._pipeline.put(_Part(max(0, end - self._part), end, samples, at), end)
 
     def _report(self, t: float) -> _Report:
         self._heard_so_far += self._step
         self._recent.append(self._step)
         self._step = LevelSums()
         found = quality_figures(reduce(add, self._recent), self._heard_so_far)
-        net_speech_s, needed_s = seconds(self._windows.position), self._config.needed_s
+        net_speech_s, needed_s = seconds(self._speech.position), self._config.needed_s
         progress = Progress(
             t=t,
             net_speech_s=net_speech_s,
@@ -221,24 +233,23 @@ class Enrolment:
         )
         return _Report(progress, self._heard_so_far)
 
-    def _tell(self, item: _Item, answer: Answer | None) -> Iterable[AnyEvent]:
+    def _tell(self, item: _Item) -> Iterable[AnyEvent]:
         match item:
             case _Report():
                 self._total = item.total
                 return [item.progress]
             case _Part():
-                return self._gathered(item, answer)
+                return self._gather(item)
             case _SumsAtEof():
                 self._total = item.total
                 return [self._outcome(item.t)]
 
-    def _gathered(self, part: _Part, answer: Answer | None) -> list[AnyEvent]:
-        assert answer is not None
-        t = seconds(part.end)
-        if isinstance(answer, JobFailure):  # the enrolment goes on, and more speech makes up for it
-            return [Failure(t=t, code="window-failed", message=answer.message)]
-        self._parts.append(answer.embedding)
-        self._speech += part.samples
+    def _gather(self, part: _Part) -> list[AnyEvent]:
+        t, failure = seconds(part.at), self._speech.failure(part.start, part.end)
+        if failure is not None:  # the enrolment goes on, and more speech makes up for it
+            return [Failure(t=t, code="window-failed", message=failure)]
+        self._parts.extend(self._speech.embeddings([(part.start, part.end)]))
+        self._gathered += part.samples
         return [self._outcome(t)] if len(self._parts) == self._needed else []
 
     def _outcome(self, t: float) -> Enrolled | Refused:
@@ -249,7 +260,7 @@ class Enrolment:
         if refusal is not None:
             code, message = refusal
             return Refused(t=t, code=code, message=message)
-        parts, speech_s = np.stack(self._parts), seconds(self._speech)
+        parts, speech_s = np.stack(self._parts), seconds(self._gathered)
         # All parts have one length, so that their plain mean is the mean weighted by speech.
         self.prototypes = (Prototype(unit_mean(parts), speech_s),)
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
@@ -260,7 +271,7 @@ class Enrolment:
             return "silent", "no speech was heard: check the microphone, its mute switch and level"
         if found.level_dbfs is None or found.level_dbfs < SILENCE_DBFS:
             return "silent", "the speech is hardly audible: come closer or raise the input level"
-        if self._speech < _samples(config.min_s):
+        if self._gathered < _samples(config.min_s):
             speech_s = seconds(self._total.speech)
             return "too-short", (
                 f"{speech_s:.1f} s of speech: {config.min_s:g} s are needed, {config.needed_s:g} s"
@@ -284,7 +295,7 @@ class Enrolment:
 
     def _voice_refusal(self) -> tuple[RefusalCode, str] | None:
         parts, part_s = np.stack(self._parts), self._config.part_s
-        compared = self._speech >= _samples(2 * part_s)  # with less the parts overlap
+        compared = self._gathered >= _samples(2 * part_s)  # with less the parts overlap
         if compared and one_voice_llr(self._scorer, parts, part_s) < self._config.one_voice_llr:
             return "several-voices", (
                 "more than one voice was heard: enrol one person alone, without a radio or others"
@@ -292,7 +303,7 @@ class Enrolment:
             )
         if self._kept is None:
             return None
-        llr = nearest_llr(self._scorer, self._kept, unit_mean(parts), seconds(self._speech))
+        llr = nearest_llr(self._scorer, self._kept, unit_mean(parts), seconds(self._gathered))
         if llr >= self._config.one_voice_llr:
             return None
         count = len(self._kept.embeddings)

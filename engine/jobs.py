@@ -53,6 +53,21 @@ class EmbedJob:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FramesJob:
+    """The new speech of a stream ``(n,)`` and the states ``(S,)`` before it.
+
+    Of its frames of 10 ms the first ``frames`` are sound; silence after them stands for what
+    follows the end of a turn. ``due`` is the media sample at which the speech was complete.
+    """
+
+    number: int
+    samples: Float32
+    frames: int
+    states: Float32
+    due: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class VadResult:
     """Probabilities ``(N,)`` of a job's frames and the state after the last."""
 
@@ -69,6 +84,19 @@ class EmbedResult:
     embedding: Float32
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FramesResult:
+    """Sums ``(blocks, 3, C)`` and heads ``(blocks, H)`` of blocks, and the states ``(S,)`` after.
+
+    The blocks are those that went in ``delay_blocks`` before (``FramesFigures``).
+    """
+
+    number: int
+    sums: Float32
+    heads: Float32
+    states: Float32
+
+
 @dataclass(frozen=True, slots=True)
 class JobFailure:
     """A job that could not be run, and why."""
@@ -77,5 +105,5 @@ class JobFailure:
     message: str
 
 
-Job = VadJob | EmbedJob
-Result = VadResult | EmbedResult | JobFailure
+Job = VadJob | EmbedJob | FramesJob
+Result = VadResult | EmbedResult | FramesResult | JobFailure

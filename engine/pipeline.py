@@ -1,8 +1,8 @@
 """A session and an enrolment each have a pipeline: one stream's sound, its jobs and their order.
 
 Sound and results go in. Spans of speech and silence come out as soon as they are known,
-and items, which their owner puts in, come out in the order of media time, each once the
-embedding that it waits for has been answered. So neither the chunking, nor the batch a job
+and items, which their owner puts in, come out in the order of media time, each once the place in
+the speech that it waits for is known. So neither the chunking, nor the batch a job
 ran in, nor the time it took can change what is said.
 """
 
@@ -18,30 +18,35 @@ from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
 from engine.events import AnyEvent
 from engine.format import seconds
-from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadResult
+from engine.jobs import Job, JobFailure, Result, VadResult
+from engine.spans.interface import SpeechEmbeddings
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Segmenter, Span
-from engine.speech.windows import Window
 
 Item = TypeVar("Item")
-Answer = EmbedResult | JobFailure
 
 
 class Pipeline(Generic[Item]):
     """The sound, the jobs and the items of one stream. It does no I/O.
 
-    Spans never cross a multiple of ``period`` samples. ``meter`` may be set to take the peaks
-    of the sound. It never affects the events.
+    ``speech`` is what embeds the stream's speech, which the owner pushes. Spans never cross a
+    multiple of ``period`` samples. ``meter`` may be set to take the peaks of the sound. It never
+    affects the events.
     """
 
-    def __init__(self, decoder: PcmDecoder | None, gate: GateConfig, *, period: int) -> None:
+    def __init__(
+        self,
+        decoder: PcmDecoder | None,
+        gate: GateConfig,
+        speech: SpeechEmbeddings,
+        *,
+        period: int,
+    ) -> None:
         self._segmenter = Segmenter(decoder or PcmDecoder(), gate, period=period)
         self.meter: PeakMeter | None = None
+        self._speech = speech
         self._number = 0
-        self._jobs: list[EmbedJob] = []
-        self._items: deque[tuple[Item, int | None]] = deque()  # with the job it waits for
-        self._unanswered: dict[int, int] = {}  # embeddings: job number to media sample
-        self._answers: dict[int, Answer] = {}
+        self._items: deque[tuple[Item, int]] = deque()  # with the net speech that it waits for
         self._t = 0.0  # media time of the newest event, in seconds
         self.ended = False
 
@@ -69,40 +74,37 @@ class Pipeline(Generic[Item]):
         elif isinstance(result, VadResult):
             raise KeyError(result.number)
         else:
-            del self._unanswered[result.number]
-            self._answers[result.number] = result
+            self._speech.receive_result(result)
 
     def jobs_to_run(self) -> list[Job]:
         """Jobs not given out before. Each must be answered, by a result or a failure."""
-        jobs: list[Job] = [*self._jobs]
-        self._jobs.clear()
         if self.ended:
             return []
+        jobs = self._speech.jobs(self._number + 1)
+        self._number += len(jobs)
         detection = self._segmenter.job(self._number + 1)
         if detection is not None:
             self._number += 1
             jobs.append(detection)
         return jobs
 
-    def embed(self, window: Window, item: Item) -> None:
-        """Have a window embedded. ``item`` comes out with the answer, in the order of items."""
-        self._number += 1
-        self._jobs.append(EmbedJob(self._number, window.samples, window.place.end))
-        self._unanswered[self._number] = window.place.end
-        self._items.append((item, self._number))
+    def put(self, item: Item, position: int = 0) -> None:
+        """An item that comes out when spans that end by ``position`` can be asked for.
 
-    def put(self, item: Item) -> None:
-        """An item that waits for nothing but for those before it."""
-        self._items.append((item, None))
+        It waits for those before it as well.
+        """
+        self._items.append((item, position))
 
-    def ready(self) -> Iterator[tuple[Item, Answer | None]]:
-        """Items that wait for nothing any more, each once, in order, with their answers."""
+    def ready(self) -> Iterator[Item]:
+        """Items that wait for nothing any more, each once, in order."""
         while self._items and not self.ended:
-            item, number = self._items[0]
-            if number is not None and number not in self._answers:
+            item, position = self._items[0]
+            if position > self._speech.ready:
                 return
             self._items.popleft()
-            yield item, None if number is None else self._answers.pop(number)
+            yield item
+            if position:
+                self._speech.settle(position)
 
     def in_order(self, events: Iterable[AnyEvent]) -> Iterator[AnyEvent]:
         """The events of an item, none of them with an earlier time than the event before it."""
@@ -122,7 +124,8 @@ class Pipeline(Generic[Item]):
     @property
     def waiting(self) -> bool:
         """Whether there is a job to run, or an unanswered one that the end has to wait for."""
-        return not self.ended and (self._segmenter.waiting or bool(self._unanswered))
+        unanswered = self._speech.waiting_since is not None
+        return not self.ended and (self._segmenter.waiting or unanswered)
 
     @property
     def ruled_s(self) -> float:
@@ -137,5 +140,5 @@ class Pipeline(Generic[Item]):
     @property
     def backlog_s(self) -> float:
         """Seconds of sound taken in and not yet dealt with, which a fast sender runs up."""
-        oldest = next(iter(self._unanswered.values()), self._segmenter.ruled)
-        return seconds(self._segmenter.received - min(oldest, self._segmenter.ruled))
+        oldest, ruled = self._speech.waiting_since, self._segmenter.ruled
+        return seconds(self._segmenter.received - min(ruled if oldest is None else oldest, ruled))

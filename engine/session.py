@@ -19,25 +19,15 @@ from engine.decisions.config import DecisionConfig
 from engine.decisions.tracker import Tracker, TrackerSettings
 from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
-from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
-from engine.pipeline import Answer, Pipeline
+from engine.jobs import Job, Result
+from engine.pipeline import Pipeline
 from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
+from engine.spans.interface import Mark
+from engine.spans.of_bundle import spans_of
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
-from engine.speech.windows import WindowConfig, WindowPlace, Windows
-
-__all__ = [
-    "EmbedJob",
-    "EmbedResult",
-    "Job",
-    "JobFailure",
-    "Result",
-    "Session",
-    "SessionConfig",
-    "VadJob",
-    "VadResult",
-]
+from engine.speech.windows import WindowConfig, WindowPlace
 
 QUALITY_SAMPLES = 2 * SAMPLE_RATE_HZ  # 2 s of sound between two quality events
 
@@ -54,14 +44,16 @@ class SessionConfig:
     windows: WindowConfig = field(default_factory=WindowConfig)
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     prior: float = 0.5
+    turn_pause_s: float = 0.6  # seconds of silence that end a turn
     forget_s: float = 30.0  # seconds of silence after which the next speaker may be anybody
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PendingWindow:
-    """A window that is being embedded, and the settings that it will be decided by."""
+    """A span to be decided on once it is known, by media sample ``at``, and by which settings."""
 
     place: WindowPlace
+    at: int
     settings: TrackerSettings
 
 
@@ -115,12 +107,18 @@ class Session:
         model: str = "",
     ) -> None:
         config = config or SessionConfig()
-        self._pipeline: Pipeline[_Item] = Pipeline(decoder, config.gate, period=QUALITY_SAMPLES)
+        self._speech = spans_of(scorer.bundle, config.windows)
+        self._pipeline: Pipeline[_Item] = Pipeline(
+            decoder, config.gate, self._speech, period=QUALITY_SAMPLES
+        )
         self._scorer, self._model = scorer, model
         self._settings = TrackerSettings(EnrolledVoiceprints(enrolled), claimed, config.decisions)
         self._tracker = Tracker(scorer, config.prior, config.forget_s)
-        self._windows, self._hop_s = Windows(config.windows), config.windows.hop_s
+        self._hop_s = config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
+        self._window = round(config.windows.window_s * SAMPLE_RATE_HZ)
+        self._first = round(config.windows.first_s * SAMPLE_RATE_HZ)
+        self._pause = round(config.turn_pause_s * SAMPLE_RATE_HZ)
         self._forget = round(config.forget_s * SAMPLE_RATE_HZ)
         self._spoke: int | None = None  # media sample of the last speech, until it is forgotten
         self._span = 0  # where the span of speech under way began
@@ -145,8 +143,8 @@ class Session:
 
     def events(self) -> Iterator[AnyEvent]:
         """Events ready to be told, each once, in order."""
-        for item, answer in self._pipeline.ready():
-            yield from self._pipeline.in_order(self._tell(item, answer))
+        for item in self._pipeline.ready():
+            yield from self._pipeline.in_order(self._tell(item))
 
     @property
     def waiting(self) -> bool:
@@ -193,7 +191,7 @@ class Session:
         if hop_s == self._hop_s:
             return
         self._hop_s = hop_s
-        self._windows.set_hop(hop_s)
+        self._speech.set_hop(hop_s)
         late = late_s if hop_s > self._narrowest_s else 0.0
         t = self._pipeline.ruled_s
         self._pipeline.put(Lag(t=t, reason="overload", behind_s=late, hop_s=hop_s, dropped=0))
@@ -203,6 +201,7 @@ class Session:
             self._hear_one(span)
         if self._pipeline.heard_all and not self._eof:
             self._eof = True
+            self._end_turn(round(self._pipeline.ruled_s * SAMPLE_RATE_HZ))
             self._pipeline.put(_Eof())
 
     def _hear_one(self, span: Span) -> None:
@@ -211,8 +210,8 @@ class Session:
             self._pipeline.put(Vad(t=seconds(span.end), speech=True, at=seconds(span.start)))
         self._quality_meter.add(span.samples, speech=span.speech)
         if span.speech:
-            for window in self._windows.push(span.start, span.samples):
-                self._pipeline.embed(window, _PendingWindow(window.place, self._settings))
+            for mark in self._speech.push(span.start, span.samples):
+                self._known(mark)
             self._spoke = span.end
         else:
             self._age(span.end)
@@ -223,15 +222,39 @@ class Session:
         if len(span.samples) and span.end % QUALITY_SAMPLES == 0:
             self._pipeline.put(self._quality(seconds(span.end)))
 
+    def _known(self, mark: Mark) -> None:
+        """A place in the speech that can be asked for: what was said before it is scored."""
+        if mark.ends_turn or mark.position - mark.turn < self._first:
+            return
+        start, timeline = max(mark.turn, mark.position - self._window), self._speech.timeline
+        place = WindowPlace(
+            timeline.begins(start),
+            timeline.ends(mark.position),
+            mark.position,
+            mark.position - start,
+            timeline.runs(start, mark.position),
+        )
+        self._pipeline.put(_PendingWindow(place, mark.at, self._settings), mark.position)
+
+    def _end_turn(self, at: int) -> None:
+        for mark in self._speech.end_turn(at):
+            self._known(mark)
+
     def _age(self, now: int) -> None:
-        """End what was decided after a long silence, which says nothing of who speaks next."""
-        if self._spoke is not None and now >= self._spoke + self._forget:
+        """End the turn after a pause, and after a long one what was decided.
+
+        A long silence says nothing of who speaks next.
+        """
+        if self._spoke is None:
+            return
+        if now >= self._spoke + self._pause:
+            self._end_turn(self._spoke + self._pause)
+        if now >= self._spoke + self._forget:
             lapsed, self._spoke = self._spoke + self._forget, None
             self._lapse(seconds(lapsed), f"no speech for {seconds(self._forget):g} s", forget=True)
-            self._windows.restart()
 
     def _lapse(self, t: float, reason: str, *, forget: bool) -> None:
-        self._pipeline.put(_Lapse(t, self._windows.position, reason, self._settings, forget))
+        self._pipeline.put(_Lapse(t, self._speech.position, reason, self._settings, forget))
 
     def _quality(self, t: float) -> Quality:
         found = self._quality_meter.take()
@@ -244,10 +267,10 @@ class Session:
             problems=found.problems,
         )
 
-    def _tell(self, item: _Item, answer: Answer | None) -> Iterable[AnyEvent]:
+    def _tell(self, item: _Item) -> Iterable[AnyEvent]:
         match item:
             case _PendingWindow():
-                return self._decide(item, answer)
+                return self._decide(item)
             case _Lapse():
                 return self._tracker.lapse(
                     item.t, seconds(item.position), item.reason, item.settings, forget=item.forget
@@ -260,19 +283,20 @@ class Session:
             case event:
                 return [event]
 
-    def _decide(self, pending: _PendingWindow, answer: Answer | None) -> Iterable[AnyEvent]:
-        assert answer is not None
-        if isinstance(answer, JobFailure):
-            t = seconds(pending.place.end)
-            return [Failure(t=t, code="window-failed", message=answer.message)]
-        prepared = self._scorer.prepare(answer.embedding[None], seconds(pending.place.length))
-        return self._tracker.add(EmbeddedWindow(pending.place, prepared), pending.settings)
+    def _decide(self, pending: _PendingWindow) -> Iterable[AnyEvent]:
+        place, t = pending.place, seconds(pending.at)
+        span = place.speech_start, place.position
+        failure = self._speech.failure(*span)
+        if failure is not None:
+            return [Failure(t=t, code="window-failed", message=failure)]
+        prepared = self._scorer.prepare(self._speech.embeddings([span]), seconds(place.length))
+        return self._tracker.add(EmbeddedWindow(place, prepared, pending.at), pending.settings)
 
     def _summary(self) -> Summary:
         return Summary(
             t=self.received_s,
             received_s=self.received_s,
-            speech_s=seconds(self._windows.position),
+            speech_s=seconds(self._speech.position),
             match_s=round(self._tracker.match_s, 3),
             decisions=dict(self._tracker.decisions),
             model=self._model,

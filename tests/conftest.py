@@ -154,6 +154,7 @@ def frames_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         architecture={},
         front_end={},
         embedding_size=BANDS,
+        min_window_s=0.1,
         frames=FIGURES,
         calibration=Calibration(half_speech_s=0.5, slope=(80.0, 0.0), offset=(-73.6, 0.0, 0.0)),
     )

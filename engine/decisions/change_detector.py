@@ -34,10 +34,14 @@ LEAST_BEFORE_SAMPLES = SAMPLE_RATE_HZ  # A run of less than 1 s is nothing to co
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedWindow:
-    """A window that was embedded: its place, and its embedding ready to be compared."""
+    """A window that was embedded: its place, and its embedding ready to be compared.
+
+    ``at`` is the media sample of the sound by which it was known.
+    """
 
     place: WindowPlace
     prepared: PreparedEmbeddings
+    at: int
 
     @property
     def embedding(self) -> Float32:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from engine.decisions.change_detector import EmbeddedWindow
 from engine.events import Score
 from engine.format import seconds
 from engine.scoring.identify import EnrolledVoiceprints, Float64, rank
 from engine.scoring.scorer import CalibratedScores, posterior
-from engine.speech.windows import WindowPlace
 
 
 def score_events(
-    place: WindowPlace,
+    window: EmbeddedWindow,
     enrolled: EnrolledVoiceprints,
     scores: CalibratedScores,
     evidence: Float64,
@@ -28,13 +28,13 @@ def score_events(
         best = rank(enrolled.by_speaker(scores.llr[0]))
         chosen = [(best.speaker, best.runner_up)]
     return [
-        _score(place, enrolled, scores, evidence, prior, speaker, runner_up)
+        _score(window, enrolled, scores, evidence, prior, speaker, runner_up)
         for speaker, runner_up in chosen
     ]
 
 
 def _score(
-    place: WindowPlace,
+    window: EmbeddedWindow,
     enrolled: EnrolledVoiceprints,
     scores: CalibratedScores,
     evidence: Float64,
@@ -45,14 +45,14 @@ def _score(
     row = enrolled.row(speaker, scores.llr[0])
     llr = float(scores.llr[0, row])
     return Score(
-        t=seconds(place.end),
+        t=seconds(window.at),
         speaker=enrolled.names[speaker],
         cosine=float(scores.cosine[0, row]),
         norm=float(scores.norm[0, row]),
         llr=llr,
         posterior=float(posterior(llr, prior)),
         runner_up=None if runner_up is None else enrolled.names[runner_up],
-        net_speech_s=seconds(place.position),
-        window_s=seconds(place.length),
+        net_speech_s=seconds(window.place.position),
+        window_s=seconds(window.place.length),
         evidence=rank(evidence, speaker).evidence,
     )

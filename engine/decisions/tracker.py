@@ -98,7 +98,7 @@ class Tracker:
             assert run_scores is not None
             evidence = self._weighed(settings.enrolled, run_scores)
             events += score_events(
-                window.place,
+                window,
                 settings.enrolled,
                 scores,
                 evidence,
@@ -201,7 +201,7 @@ class Tracker:
         self, window: EmbeddedWindow, change: SpeakerChange, ended: Voice, voice_run: VoiceRun
     ) -> Change:
         assert voice_run.voice is not None
-        now = seconds(window.place.end)
+        now = seconds(window.at)
         return Change(
             t=now,
             at=seconds(change.at),
@@ -264,7 +264,7 @@ class Tracker:
         self._current = _CurrentState(state, named, llr, config, place.end, place.position)
         said = found.anybody if trigger in ("reject", "nobody") else found.evidence
         both = alike(config, found, settings.enrolled.names)
-        t = seconds(window.place.end)
+        t = seconds(window.at)
         reason = words(config, trigger, said, voice_run.speech_s, both)
         since = t if change is None else seconds(change.at)
         decision = Decision(

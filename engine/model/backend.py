@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, WindowGraph
+from engine.model.frames import FramesOutput
 from engine.model.providers import LARGEST_BATCH, ProviderChoice
 
 Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
 
 # On a CPU the rows of a batch share nothing but the call: with the bundled model a 3 s window
 # costs 7.8 ms of one core alone, 7.9 in a batch of 2, 8.6 of 4, 9.1 of 8, 9.6 of 16, because
@@ -66,6 +68,12 @@ class Backend(Protocol):
 
     def embed(self, waveforms: Float32, /) -> Float32:
         """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``."""
+
+    def run_frames(self, sound: Float32, frames: Int64, states: Float32, /) -> FramesOutput:
+        """What a frames graph makes of new sound: see :meth:`engine.model.frames.FramesGraph.run`.
+
+        A backend without one is never asked.
+        """
 
 
 class OnnxBackend(Encoder):

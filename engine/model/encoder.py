@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from engine.errors import AudioError, BundleError, ProviderError
 from engine.format import unit
 from engine.model.bundle import Bundle
-from engine.model.frames import FramesGraph
+from engine.model.frames import FramesGraph, FramesOutput
 from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 
 __all__ = ["Encoder", "ProviderChoice", "embed_speech"]
 
 Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
 LONGEST_BATCH_S = 120.0  # seconds of sound in one call, which bounds memory
 
 
@@ -62,21 +63,37 @@ class Encoder:
         cuts = range(0, len(waveforms), LARGEST_BATCH)
         embeddings = np.concatenate([self._run(waveforms[i : i + LARGEST_BATCH]) for i in cuts])
         if not np.all(np.isfinite(embeddings)):
-            raise BundleError(
-                f"the model {self.bundle.manifest.name!r} gave an embedding that is not finite:"
-                " its weights are damaged or do not fit this provider"
-            )
+            raise BundleError(self._not_finite("an embedding"))
         return unit(embeddings)
+
+    def run_frames(self, sound: Float32, frames: Int64, states: Float32) -> FramesOutput:
+        """What the frames graph of a bundle of format 2 makes of new sound, see `FramesGraph`."""
+        assert isinstance(self._graph, FramesGraph)
+        try:
+            found = self._graph.run(sound, frames, states)
+        except Exception as error:  # onnxruntime's own exceptions share no narrower base
+            raise self._failed(sound, error) from error
+        if not np.all(np.isfinite(found.sums)):
+            raise BundleError(self._not_finite("sums"))
+        return found
 
     def _run(self, waveforms: Float32) -> Float32:
         try:
             return self._compute(waveforms)
         except Exception as error:  # onnxruntime's own exceptions share no narrower base
-            first = str(error).strip().splitlines()[0]
-            raise ProviderError(
-                f"the model failed on the provider {self.provider!r} with input"
-                f" {waveforms.shape}: {first}"
-            ) from error
+            raise self._failed(waveforms, error) from error
+
+    def _failed(self, sound: Float32, error: Exception) -> ProviderError:
+        first = str(error).strip().splitlines()[0]
+        return ProviderError(
+            f"the model failed on the provider {self.provider!r} with input {sound.shape}: {first}"
+        )
+
+    def _not_finite(self, what: str) -> str:
+        return (
+            f"the model {self.bundle.manifest.name!r} gave {what} that is not finite:"
+            " its weights are damaged or do not fit this provider"
+        )
 
     def _compute(self, waveforms: Float32) -> Float32:
         """The graph's answer ``(B, D)`` to at most :data:`LARGEST_BATCH` rows."""

@@ -98,7 +98,7 @@ class Scorer:
     """Scores by the normalisation of one bundle. Stateless."""
 
     def __init__(self, bundle: Bundle) -> None:
-        manifest = bundle.manifest
+        self.bundle, manifest = bundle, bundle.manifest
         self._cohort = bundle.cohort if manifest.normalisation else None
         self._top = manifest.normalisation.top if manifest.normalisation else 0
         self._size = manifest.embedding_size

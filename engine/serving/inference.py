@@ -19,24 +19,31 @@ from engine.events import AnyEvent
 from engine.jobs import (
     EmbedJob,
     EmbedResult,
+    FramesJob,
+    FramesResult,
     Job,
     JobFailure,
     Result,
     VadJob,
     VadResult,
 )
+from engine.model.frames import FramesOutput
 from engine.serving.conversation import Conversation
 from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
-J = TypeVar("J", VadJob, EmbedJob)
+Int64 = NDArray[np.int64]
+J = TypeVar("J", VadJob, EmbedJob, FramesJob)
 
 
 class Embedder(Protocol):
-    """A backend or an encoder, which turns windows of one length into embeddings."""
+    """A backend or an encoder, which runs the network of a bundle."""
 
     def embed(self, waveforms: Float32, /) -> Float32:
         """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``."""
+
+    def run_frames(self, sound: Float32, frames: Int64, states: Float32, /) -> FramesOutput:
+        """New sound of ``B`` streams through a frames graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,15 @@ class Answers:
 
 
 def answer(jobs: Sequence[Job], embedder: Embedder, vad: SileroVad) -> Answers:
-    """The answers to a batch of detections of any lengths, or of windows of one length."""
+    """The answers to a batch: detections of any lengths, or windows or frames of one length."""
     began, cpu = time.perf_counter(), time.thread_time()
     detections = [job for job in jobs if isinstance(job, VadJob)]
     windows = [job for job in jobs if isinstance(job, EmbedJob)]
+    frames = [job for job in jobs if isinstance(job, FramesJob)]
     results = [
         *_each(detections, lambda some: _detect(some, vad)),
         *_each(windows, lambda some: _embed(some, embedder)),
+        *_each(frames, lambda some: _run_frames(some, embedder)),
     ]
     lengths = [len(job.frames) for job in detections]
     return Answers(
@@ -110,6 +119,19 @@ def _detect(jobs: Sequence[VadJob], vad: SileroVad) -> list[Result]:
 def _embed(jobs: Sequence[EmbedJob], embedder: Embedder) -> list[Result]:
     embeddings = embedder.embed(np.stack([job.samples for job in jobs]))
     return [EmbedResult(job.number, row) for job, row in zip(jobs, embeddings, strict=True)]
+
+
+def _run_frames(jobs: Sequence[FramesJob], embedder: Embedder) -> list[Result]:
+    found = embedder.run_frames(
+        np.stack([job.samples for job in jobs]),
+        np.array([job.frames for job in jobs], np.int64),
+        np.stack([job.states for job in jobs]),
+    )
+    # Copies: a view of the states would keep those of the whole batch in memory.
+    return [
+        FramesResult(job.number, found.sums[i], found.heads[i], found.states[i].copy())
+        for i, job in enumerate(jobs)
+    ]
 
 
 def _reason(error: Exception) -> str:

@@ -27,11 +27,12 @@ KEPT_S = 60.0  # of net speech before the newest place asked for; what is older 
 class Mark:
     """Spans that end by ``position`` can be asked for, once the jobs until then are answered.
 
+    The position lies in the turn that begins at ``turn``, and with ``ends_turn`` is its end.
     ``at`` is the media sample of the sound by which this became so: a network that looks ahead
     knows a place only when it has heard some more speech, or that the turn is over.
-    ``ends_turn``: the position is the end of a turn.
     """
 
+    turn: int
     position: int
     at: int
     ends_turn: bool = False
@@ -54,18 +55,19 @@ class SpeechEmbeddings(Protocol):
     def ready(self) -> int:
         """Spans that end by this place can be asked for now. It never falls."""
 
+    def set_hop(self, hop_s: float, /) -> None:
+        """Marks come every ``hop_s`` from now on, as an overloaded server asks."""
+
     def push(self, start: int, samples: Float32, /) -> Iterator[Mark]:
         """Speech whose first sample is media sample ``start``; gives the places known by it."""
 
     def end_turn(self, at: int, /) -> Iterator[Mark]:
         """The turn is over, as is known at media sample ``at``: its last places are known too.
 
-        No span that begins in a later turn takes anything from this one. Without speech since
-        the last turn nothing happens.
+        The next turn is computed as the first of a stream is: nothing of this one is in the
+        embedding of a span that begins after it. Without speech since the last turn nothing
+        happens.
         """
-
-    def restart(self) -> None:
-        """Forget the speech so far: whoever speaks next may be anybody."""
 
     def jobs(self, first: int, /) -> list[Job]:
         """Jobs that can run now, not given out before, numbered from ``first`` on."""

@@ -19,7 +19,7 @@ from engine.decisions.config import DecisionConfig
 from engine.enrolment import EnrolmentConfig
 from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
 from engine.format import SAMPLE_RATE_HZ
-from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob, VadResult
+from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice
 from engine.recordings import EnrolmentRefused, enrol_waveform
@@ -41,39 +41,39 @@ class AnswerCache:
     """The models' answers for one conversation: each job is computed once.
 
     A window is known by its end and length: the last so many samples of net speech before
-    that moment. The detector's frames come in the same order every time.
+    that moment. What has states, the detector and a frames graph, is asked in the same order
+    every time.
     """
 
     def __init__(self, encoder: Encoder, vad: SileroVad) -> None:
         self._encoder, self._vad = encoder, vad
         self._windows: dict[tuple[int, int], Result] = {}
-        self._detections: list[VadResult] = []
+        self._detections: list[Result] = []
+        self._frames: list[Result] = []
 
     def run(self, session: Session, waveform: Float32) -> list[AnyEvent]:
         """Every event of the session over the ``waveform``."""
         session.receive_pcm(waveform.astype("<f4").tobytes())
         session.receive_eof()
-        detected = count()
-        return list(settle(session, lambda job: self._answer(job, detected)))
+        detected, framed = count(), count()
+        return list(settle(session, lambda job: self._answer(job, detected, framed)))
 
-    def _answer(self, job: Job, detected: Iterator[int]) -> Result:
-        if isinstance(job, VadJob):
-            index = next(detected)
-            if index == len(self._detections):
-                found = answer_one(job, self._encoder, self._vad)
-                if not isinstance(found, VadResult):
-                    return found
-                self._detections.append(found)
-            return replace(self._detections[index], number=job.number)
-        key = job.due, len(job.samples)
-        if key not in self._windows:
-            self._windows[key] = self._computed(job)
-        return replace(self._windows[key], number=job.number)
+    def _answer(self, job: Job, detected: Iterator[int], framed: Iterator[int]) -> Result:
+        if isinstance(job, EmbedJob):
+            key = job.due, len(job.samples)
+            if key not in self._windows:
+                self._windows[key] = self._computed(job)
+            return replace(self._windows[key], number=job.number)
+        vad = isinstance(job, VadJob)
+        answers, index = (self._detections, next(detected)) if vad else (self._frames, next(framed))
+        if index == len(answers):
+            answers.append(self._computed(job))
+        return replace(answers[index], number=job.number)
 
-    def _computed(self, job: EmbedJob) -> Result:
+    def _computed(self, job: Job) -> Result:
         result = answer_one(job, self._encoder, self._vad)
         if isinstance(result, JobFailure):
-            raise RuntimeError(f"a window of the benchmark failed: {result.message}")
+            raise RuntimeError(f"a job of the benchmark failed: {result.message}")
         return result
 
 

@@ -133,7 +133,7 @@ def _windows(
     for window, embedding in zip(windows, embeddings, strict=True):
         samples = len(window.samples)
         prepared = scorer.prepare(embedding[None], samples / SAMPLE_RATE_HZ)
-        yield EmbeddedWindow(window.place, prepared)
+        yield EmbeddedWindow(window.place, prepared, window.place.end)
 
 
 def rivals(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:

@@ -31,18 +31,10 @@ from engine.events import (
     Vad,
 )
 from engine.format import SAMPLE_RATE_HZ, Encoding
+from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.scoring.scorer import PreparedEmbeddings
-from engine.session import (
-    EmbedJob,
-    EmbedResult,
-    Job,
-    JobFailure,
-    Result,
-    Session,
-    SessionConfig,
-    VadJob,
-    VadResult,
-)
+from engine.session import Session, SessionConfig
+from engine.spans.windows import WindowSpans
 
 SIZE = 8
 SCORER = fake_scorer(SIZE)
@@ -403,10 +395,13 @@ def test_memory_does_not_grow_with_the_stream() -> None:
     session = Session(SCORER, enrolled("anna"))
     for _ in range(40):
         run_open(session, pcm((0.2, 3.0)))
-    held = session._pipeline._segmenter._buffer, session._windows._speech
-    assert sum(buffer._buffer.nbytes for buffer in held) < 1e6
+    speech = session._speech
+    assert isinstance(speech, WindowSpans)
+    held = session._pipeline._segmenter._buffer, speech._windows._speech, speech._sound
+    assert sum(buffer._buffer.nbytes for buffer in held) < 2e6
     assert not session._pipeline._items
-    assert not session._pipeline._answers
+    assert not speech._planned
+    assert speech._known[0].end > speech.position - 61 * SAMPLE_RATE_HZ
 
 
 def test_the_meter_changes_nothing_that_is_said() -> None:

@@ -31,9 +31,8 @@ CONFIG = DecisionConfig()
 def window(voice: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
     position, samples = round(position_s * S), round(window_s * S)
     prepared = SCORER.prepare(np.asarray(voice, np.float32)[None], window_s)
-    return EmbeddedWindow(
-        WindowPlace(position - samples, position, position, samples, ((0, 0),)), prepared
-    )
+    place = WindowPlace(position - samples, position, position, samples, ((0, 0),))
+    return EmbeddedWindow(place, prepared, place.end)
 
 
 def mixed(turned_s: float, position_s: float, window_s: float = 3.0) -> np.ndarray:

@@ -43,7 +43,8 @@ def embedded(embedding: np.ndarray, position_s: float, window_s: float = 3.0) ->
     position, samples = round(position_s * 16_000), round(window_s * 16_000)
     prepared = SCORER.prepare(embedding[None], window_s)
     start = position - samples
-    return EmbeddedWindow(WindowPlace(start, position, position, samples, ((0, 0),)), prepared)
+    place = WindowPlace(start, position, position, samples, ((0, 0),))
+    return EmbeddedWindow(place, prepared, place.end)
 
 
 def scores(window: EmbeddedWindow, asked: TrackerSettings) -> list[Score]:
@@ -129,7 +130,7 @@ def talk(
         start = round(start_s * 16_000)
         runs = ((0, start),)
         place = start + position - samples, start + position, position, samples
-        found.append(EmbeddedWindow(WindowPlace(*place, runs), prepared))
+        found.append(EmbeddedWindow(WindowPlace(*place, runs), prepared, place[1]))
     return found
 
 
@@ -204,7 +205,7 @@ def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
     strange = (AXES[0] + AXES[1]) / np.float32(np.sqrt(2))  # one window sounds of two
     last = one_off[-1]
     prepared = PLAIN.prepare(strange[None], 3.0)
-    one_off[-1] = EmbeddedWindow(last.place, prepared)
+    one_off[-1] = EmbeddedWindow(last.place, prepared, last.at)
     score = [e for e in told(Tracker(PLAIN, 0.5), one_off, plain_settings("anna")) if e.t == 9.0][
         -1
     ]
@@ -219,7 +220,8 @@ def test_a_match_holds_while_its_evidence_wavers_between_the_bounds() -> None:
     told(tracker, talk((0, 5.0)), plain_settings("anna"))
     doubtful = (0.75 * AXES[0] + np.float32(np.sqrt(1 - 0.75**2)) * AXES[5]).astype(np.float32)
     windows = [
-        EmbeddedWindow(w.place, PLAIN.prepare(doubtful[None], 3.0)) for w in talk((0, 40.0))[9:]
+        EmbeddedWindow(w.place, PLAIN.prepare(doubtful[None], 3.0), w.at)
+        for w in talk((0, 40.0))[9:]
     ]
     events = told(tracker, windows, plain_settings("anna"))
     last = [e for e in events if isinstance(e, Score)][-1]

@@ -173,7 +173,7 @@ def test_a_window_that_fails_ends_the_benchmark_and_is_no_low_score(
         raise VoxwatchError("out of memory")
 
     monkeypatch.setattr(engine.encoder, "embed", broken)
-    with pytest.raises(RuntimeError, match="a window of the benchmark failed: out of memory"):
+    with pytest.raises(RuntimeError, match="a job of the benchmark failed: out of memory"):
         engine.listen(engine.answer_cache(), voice("anna", 3), None)
 
 

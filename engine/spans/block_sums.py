@@ -1,0 +1,94 @@
+"""The sums of a stream's blocks by their place, of which old ones are merged."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.format import SAMPLE_RATE_HZ
+from engine.spans.interface import KEPT_S
+
+Float32 = NDArray[np.float32]
+
+# Changes of voice are looked for block by block in the last seconds, and by half seconds before.
+FINE_SAMPLES = 10 * SAMPLE_RATE_HZ
+CELL_SAMPLES = SAMPLE_RATE_HZ // 2
+KEPT_SAMPLES = round(KEPT_S * SAMPLE_RATE_HZ)
+MERGE_SAMPLES = 5 * SAMPLE_RATE_HZ  # of net speech between two merges
+FIRST_CAPACITY = 64  # blocks
+
+
+class BlockSums:
+    """Blocks in the order of their places. None crosses the end of a turn, merged or not.
+
+    The last 10 s are kept by blocks, the last 60 s by half seconds, all before as one.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.turns: list[int] = []  # where each block's turn begins
+        self._middles: list[int] = []  # twice the place of each block's middle
+        self._sums = np.empty((FIRST_CAPACITY, 3, channels), np.float32)
+        self._merged = 0  # the place up to which the last merge was made
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def sums(self) -> Float32:
+        """Of each block, ``(N, 3, C)``: a view, not to be written to."""
+        return self._sums[: len(self)]
+
+    def add(self, start: int, end: int, turn: int, sums: Float32) -> None:
+        """The block of ``[start, end)``, with its sums ``(3, C)``."""
+        count = len(self)
+        if count == len(self._sums):
+            self._sums = np.concatenate([self._sums, np.empty_like(self._sums)])
+        self._sums[count] = sums
+        self.starts.append(start)
+        self.ends.append(end)
+        self.turns.append(turn)
+        self._middles.append(start + end)
+
+    def between(self, start: int, end: int) -> Float32 | None:
+        """The sums ``(3, C)`` over the blocks whose middle lies in ``[start, end)``.
+
+        For a span shorter than a block, of the block that it begins in.
+        """
+        first, last = bisect_left(self._middles, 2 * start), bisect_left(self._middles, 2 * end)
+        if first == last:
+            first = bisect_left(self.ends, start + 1)
+            last = first + 1
+            if first == len(self) or self.starts[first] >= end:
+                return None
+        return np.asarray(np.add.reduce(self._sums[first:last], axis=0), np.float32)
+
+    def settle(self, position: int) -> None:
+        """Merge what is too old for spans that end after ``position``."""
+        if position // MERGE_SAMPLES == self._merged // MERGE_SAMPLES:
+            return
+        self._merged = position
+        cells = [self._cell(i, position) for i in range(len(self))]
+        firsts = [i for i, cell in enumerate(cells) if i == 0 or cell != cells[i - 1]]
+        if len(firsts) == len(self):
+            return
+        merged = np.add.reduceat(self.sums, firsts, axis=0)
+        lasts = [after - 1 for _, after in pairwise([*firsts, len(self)])]
+        self.starts = [self.starts[i] for i in firsts]
+        self.ends = [self.ends[i] for i in lasts]
+        self.turns = [self.turns[i] for i in firsts]
+        self._middles = [a + b for a, b in zip(self.starts, self.ends, strict=True)]
+        self._sums = np.concatenate([merged, np.empty_like(merged)])
+
+    def _cell(self, block: int, position: int) -> tuple[int, int]:
+        """What the block is merged into, by the turn's start and a number."""
+        start, end, turn = self.starts[block], self.ends[block], self.turns[block]
+        if end <= position - KEPT_SAMPLES:
+            return -1, 0
+        if end <= position - FINE_SAMPLES:
+            return turn, (start - turn) // CELL_SAMPLES
+        return turn, -start - 1

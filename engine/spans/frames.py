@@ -1,0 +1,205 @@
+"""Spans of a stream by a frames graph: each frame of its speech is computed once.
+
+The speech of a turn is cut into chunks of some blocks. A chunk goes through the graph with the
+states that the chunk before it left, so that one is under way at a time, and what comes back are
+the sums of the blocks of ``delay_blocks`` ago. At the end of a turn silence goes in until the
+last of its blocks has come out; the next turn begins with fresh states.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.buffer import AudioBuffer
+from engine.format import SAMPLE_RATE_HZ
+from engine.jobs import FramesJob, FramesResult, Job, JobFailure, Result
+from engine.model.frames import FRAME_SAMPLES, SpanPooling
+from engine.spans.block_sums import KEPT_SAMPLES, BlockSums
+from engine.spans.interface import Mark
+from engine.spans.timeline import Timeline
+
+Float32 = NDArray[np.float32]
+Place = tuple[int, int]  # where a block begins and ends
+
+HEARD_SHARE = 0.5  # of a span's blocks that must be known for it to have an embedding
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Speech ``[start, end)`` of the turn that begins at ``turn``, filled up to ``blocks``.
+
+    It was complete at media sample ``at``. With ``fresh`` it is the turn's first.
+    """
+
+    turn: int
+    start: int
+    end: int
+    blocks: int
+    at: int
+    fresh: bool
+
+    def places(self, block_samples: int) -> list[Place | None]:
+        """Where each block lies, ``None`` for silence that fills up."""
+        starts = range(self.start, self.end, block_samples)
+        found: list[Place | None] = [(a, min(a + block_samples, self.end)) for a in starts]
+        return found + [None] * (self.blocks - len(found))
+
+
+class FrameSpans:
+    """One stream's speech; :class:`engine.spans.interface.SpeechEmbeddings` says what it does.
+
+    A mark comes every ``hop_s``, and a chunk is as long as that where the look-ahead allows.
+    """
+
+    def __init__(self, pooling: SpanPooling, hop_s: float) -> None:
+        figures = pooling.figures
+        self._pooling = pooling
+        self._block, self._delay = figures.block_samples, figures.delay_blocks
+        self._hop = self._chunk = 0
+        self.set_hop(hop_s)
+        self.timeline = Timeline()
+        self._sound = AudioBuffer()  # indexed by net speech
+        self._turn = self._cut = 0  # where the turn began, and how far chunks reach
+        self._marked = self._known = 0  # the last mark, and what will be known by the chunks so far
+        self._planned: deque[Chunk] = deque()  # the first may be under way
+        self._running: int | None = None  # number of the job under way
+        # Places of the blocks that are in the graph, when it has run all the chunks so far and
+        # when it has run those that were answered.
+        self._coming = self._nothing()
+        self._inside = self._nothing()
+        self._states = np.zeros(figures.state_size, np.float32)
+        self._blocks = BlockSums(figures.pooled_channels)
+        self._lost: list[tuple[Place, str]] = []
+        self.ready = 0
+
+    @property
+    def position(self) -> int:
+        """Net speech pushed so far."""
+        return self.timeline.position
+
+    @property
+    def waiting_since(self) -> int | None:
+        """The media sample up to which the oldest unanswered chunk reaches."""
+        return self._planned[0].at if self._planned else None
+
+    def set_hop(self, hop_s: float) -> None:
+        """Marks come every ``hop_s`` from now on."""
+        self._hop = round(hop_s * SAMPLE_RATE_HZ)
+        self._chunk = min(max(self._hop // self._block, 1), max(self._delay, 1))
+
+    def push(self, start: int, samples: Float32) -> Iterator[Mark]:
+        """Speech whose first sample is media sample ``start``."""
+        self.timeline.push(start, len(samples))
+        self._sound.append(samples)
+        size = self._chunk * self._block
+        while self.position - self._cut >= size:
+            end = self._cut + size
+            self._plan(end, self.timeline.ends(end))
+            if self._known >= self._marked + self._hop:
+                yield self._mark(self.timeline.ends(end))
+
+    def end_turn(self, at: int) -> Iterator[Mark]:
+        """The turn is over: silence goes in after it until all of it has come out."""
+        if self.position == self._turn:
+            return
+        while self._known < self.position:
+            self._plan(self.position, at)
+            if self._marked + self._hop <= self._known < self.position:
+                yield self._mark(at)
+        yield self._mark(at, ends_turn=True)
+        self._turn, self._coming = self.position, self._nothing()
+
+    def jobs(self, first: int) -> list[Job]:
+        """The next chunk, unless one is under way."""
+        if self._running is not None or not self._planned:
+            return []
+        chunk = self._planned[0]
+        if chunk.fresh:
+            self._begin()
+        samples = np.zeros(chunk.blocks * self._block, np.float32)
+        samples[: chunk.end - chunk.start] = self._sound.slice(chunk.start, chunk.end)
+        frames = (chunk.end - chunk.start) // FRAME_SAMPLES
+        self._running = first
+        return [FramesJob(first, samples, frames, self._states, chunk.at)]
+
+    def receive_result(self, result: Result) -> None:
+        """The answer to the chunk under way. Raises ``KeyError`` for any other."""
+        if result.number != self._running:
+            raise KeyError(result.number)
+        chunk, self._running = self._planned.popleft(), None
+        self._sound.forget(chunk.end)
+        if isinstance(result, FramesResult):
+            self._states = result.states
+            self._take(chunk, result.sums)
+        else:
+            message = result.message if isinstance(result, JobFailure) else "not the sums of frames"
+            self._lose(chunk, message)
+
+    def failure(self, start: int, end: int) -> str | None:
+        """Why there is no embedding, where most of the span's chunks failed."""
+        lost, message = 0, None
+        for (a, b), said in self._lost:
+            shared = min(b, end) - max(a, start)
+            if shared > 0:
+                lost, message = lost + shared, said
+        return message if lost > HEARD_SHARE * (end - start) else None
+
+    def embeddings(self, spans: Sequence[Place]) -> Float32:
+        """Unit embeddings ``(N, D)`` of the sums over the blocks of each span."""
+        sums = [self._blocks.between(start, end) for start, end in spans]
+        found = [one for one in sums if one is not None]
+        if len(found) < len(sums):
+            raise LookupError("nothing is known of a span")
+        return self._pooling.embed(np.stack(found))
+
+    def settle(self, position: int) -> None:
+        """Merge blocks that are too old, and forget what else was known of that time."""
+        self._blocks.settle(position)
+        before = position - KEPT_SAMPLES
+        self.timeline.forget(before)
+        self._lost = [one for one in self._lost if one[0][1] > before]
+
+    def _plan(self, end: int, at: int) -> None:
+        """One chunk more, of the speech up to ``end`` and silence where that is too short."""
+        end = min(end, self._cut + self._chunk * self._block)
+        fresh = self._cut == self._turn
+        chunk = Chunk(self._turn, self._cut, end, self._chunk, at, fresh)
+        self._planned.append(chunk)
+        self._cut = end
+        for place in chunk.places(self._block):
+            self._coming.append(place)
+            out = self._coming.popleft()
+            if out is not None:
+                self._known = out[1]
+
+    def _mark(self, at: int, *, ends_turn: bool = False) -> Mark:
+        self._marked = self._known
+        return Mark(self._turn, self._known, at, ends_turn)
+
+    def _take(self, chunk: Chunk, sums: Float32) -> None:
+        for place, block in zip(chunk.places(self._block), sums, strict=True):
+            self._inside.append(place)
+            out = self._inside.popleft()
+            if out is not None:
+                self._blocks.add(*out, chunk.turn, block)
+                self.ready = out[1]
+
+    def _lose(self, chunk: Chunk, message: str) -> None:
+        """What was in the graph is lost with the chunk, and it goes on as at a beginning."""
+        for place in (*self._inside, *chunk.places(self._block)):
+            if place is not None:
+                self._lost.append((place, message))
+                self.ready = place[1]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._states = np.zeros_like(self._states)
+        self._inside = self._nothing()
+
+    def _nothing(self) -> deque[Place | None]:
+        return deque([None] * self._delay)

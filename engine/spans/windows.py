@@ -1,0 +1,186 @@
+"""Spans of a stream by a graph for windows: what is asked for is answered by windows.
+
+Windows of a turn are embedded as its speech grows, and once it is over all of it, or its last
+window where it is long. A span that was not itself embedded is answered by the mean of the
+windows within it, and one too short for any by the window that shares most with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.buffer import AudioBuffer
+from engine.format import SAMPLE_RATE_HZ, seconds, unit
+from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result
+from engine.model.manifest import Manifest
+from engine.spans.interface import KEPT_S, Mark
+from engine.spans.timeline import Timeline
+from engine.speech.windows import WindowConfig, Windows
+
+Float32 = NDArray[np.float32]
+Place = tuple[int, int]
+
+WHOLE_WINDOWS = 2  # A turn of up to so many windows is embedded whole.
+KEPT_SAMPLES = round(KEPT_S * SAMPLE_RATE_HZ)
+
+
+@dataclass(slots=True, eq=False)
+class Stretch:
+    """Speech ``[start, end)`` that is embedded whole: its sound, then the answer or a reason.
+
+    It was complete at media sample ``at``; ``number`` is that of its job.
+    """
+
+    start: int
+    end: int
+    at: int
+    samples: Float32 | None
+    answer: Float32 | str | None = None
+    number: int | None = None
+
+    def likeness(self, start: int, end: int) -> float:
+        """What it has in common with a span, of all that they cover together."""
+        both = min(self.end, end) - max(self.start, start)
+        return both / (max(self.end, end) - min(self.start, start))
+
+
+class WindowSpans:
+    """One stream's speech; :class:`engine.spans.interface.SpeechEmbeddings` says what it does.
+
+    A mark comes with each window of ``config``, and no window crosses the end of a turn.
+    """
+
+    def __init__(self, manifest: Manifest, config: WindowConfig) -> None:
+        self._least = round(manifest.min_window_s * SAMPLE_RATE_HZ)
+        self._window = round(config.window_s * SAMPLE_RATE_HZ)
+        longest_s = min(manifest.max_window_s, WHOLE_WINDOWS * config.window_s)
+        self._whole = round(longest_s * SAMPLE_RATE_HZ)  # the longest turn that is embedded whole
+        self.timeline = Timeline()
+        self._windows = Windows(config)
+        self._sound = AudioBuffer()  # of the turn, indexed by net speech
+        self._turn = 0  # where it began
+        self._planned: deque[Stretch] = deque()  # in order, from the first that is unanswered on
+        self._known: list[Stretch] = []
+        self.ready = 0
+
+    @property
+    def position(self) -> int:
+        """Net speech pushed so far."""
+        return self.timeline.position
+
+    @property
+    def waiting_since(self) -> int | None:
+        """The media sample up to which the oldest unanswered window reaches."""
+        return self._planned[0].at if self._planned else None
+
+    def set_hop(self, hop_s: float) -> None:
+        """Marks come every ``hop_s`` from the next window on."""
+        self._windows.set_hop(hop_s)
+
+    def push(self, start: int, samples: Float32) -> Iterator[Mark]:
+        """Speech whose first sample is media sample ``start``."""
+        self.timeline.push(start, len(samples))
+        self._sound.append(samples)
+        for window in self._windows.push(start, samples):
+            place = window.place
+            self._plan(place.speech_start, place.position, place.end, window.samples)
+            yield Mark(self._turn, place.position, place.end)
+        self._sound.forget(self.position - self._whole)
+
+    def end_turn(self, at: int) -> Iterator[Mark]:
+        """The turn is over: all of it is embedded, or its last window where it is long."""
+        start, end = self._turn, self.position
+        if start == end:
+            return
+        if end - start > self._whole:
+            start = end - self._window
+        last = self._planned[-1] if self._planned else self._known[-1] if self._known else None
+        if last is None or (last.start, last.end) != (start, end):
+            self._plan(start, end, at, self._sound.slice(start, end))
+        yield Mark(self._turn, end, at, ends_turn=True)
+        self._turn = end
+        self._sound.forget(end)
+        self._windows.restart()
+
+    def jobs(self, first: int) -> list[Job]:
+        """A job for each window that has none."""
+        found: list[Job] = []
+        for stretch in self._planned:
+            if stretch.number is None and stretch.samples is not None:
+                stretch.number = first + len(found)
+                found.append(EmbedJob(stretch.number, stretch.samples, stretch.at))
+        return found
+
+    def receive_result(self, result: Result) -> None:
+        """The answer to a window. Raises ``KeyError`` for one that was not asked for."""
+        asked = (one for one in self._planned if one.number == result.number)
+        stretch = next((one for one in asked if one.answer is None), None)
+        if stretch is None:
+            raise KeyError(result.number)
+        if isinstance(result, EmbedResult):
+            stretch.answer = result.embedding
+        else:
+            stretch.answer = result.message if isinstance(result, JobFailure) else "no embedding"
+        stretch.samples = None
+        self._take()
+
+    def failure(self, start: int, end: int) -> str | None:
+        """Why there is no embedding, where what would answer failed."""
+        found = self._answering(start, end)
+        if any(isinstance(one.answer, np.ndarray) for one in found):
+            return None
+        return next((one.answer for one in found if isinstance(one.answer, str)), None)
+
+    def embeddings(self, spans: Sequence[Place]) -> Float32:
+        """Unit embeddings ``(N, D)``, by the windows that answer for each span."""
+        return np.stack([self._embedding(*span) for span in spans])
+
+    def settle(self, position: int) -> None:
+        """Forget windows that are too old."""
+        before = position - KEPT_SAMPLES
+        self.timeline.forget(before)
+        while len(self._known) > 1 and self._known[0].end <= before:
+            del self._known[0]
+
+    def _plan(self, start: int, end: int, at: int, samples: Float32) -> None:
+        stretch = Stretch(start, end, at, samples)
+        if len(samples) < self._least:
+            needed_s = seconds(self._least)
+            stretch.samples = None
+            stretch.answer = f"only {seconds(end - start):.2f} s of speech, {needed_s:g} s needed"
+        self._planned.append(stretch)
+        self._take()
+
+    def _take(self) -> None:
+        """Answers in the order of the windows."""
+        while self._planned and self._planned[0].answer is not None:
+            stretch = self._planned.popleft()
+            self._known.append(stretch)
+            self.ready = stretch.end
+
+    def _answering(self, start: int, end: int) -> list[Stretch]:
+        """The window that is the span; or those within it; or the one most like it."""
+        exact = [one for one in self._known if (one.start, one.end) == (start, end)]
+        if exact:
+            return exact[-1:]
+        inside = [one for one in self._known if start <= one.start and one.end <= end]
+        if inside:
+            return inside
+        near = max(self._known, key=lambda one: one.likeness(start, end), default=None)
+        return [near] if near is not None and near.likeness(start, end) > 0 else []
+
+    def _embedding(self, start: int, end: int) -> Float32:
+        total, heard = np.zeros(0, np.float32), 0
+        for one in self._answering(start, end):
+            if isinstance(one.answer, np.ndarray):
+                fresh = one.end - max(one.start, heard)  # so that each second counts once
+                total = one.answer * np.float32(fresh) + (total if len(total) else 0)
+                heard = one.end
+        if not len(total):
+            raise LookupError("nothing is known of a span")
+        return unit(total)

@@ -1,0 +1,178 @@
+"""Spans by a frames graph: same speech, same marks and embeddings, each frame computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from frames_model import BLOCK, DELAY_BLOCKS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.format import SAMPLE_RATE_HZ
+from engine.jobs import FramesJob, FramesResult, JobFailure, Result
+from engine.model.bundle import Bundle
+from engine.model.encoder import Encoder
+from engine.model.frames import SpanPooling
+from engine.serving.inference import answer_one
+from engine.spans.frames import FrameSpans
+from engine.spans.interface import Mark
+
+Float32 = NDArray[np.float32]
+S = SAMPLE_RATE_HZ
+TURNS = ((0, 2.34), (4 * S, 0.3), (5 * S, 1.5))  # media sample and seconds of each
+PAUSE = round(0.6 * S)
+TOLERANCE = 2e-6  # of one number of a unit embedding
+
+
+def speech(seconds: float, seed: int = 0) -> Float32:
+    rng = np.random.default_rng(seed)
+    return (0.1 * rng.standard_normal(round(seconds * S))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def encoder(frames_bundle: Bundle) -> Encoder:
+    return Encoder(frames_bundle, "cpu")
+
+
+@pytest.fixture
+def spans(frames_bundle: Bundle) -> FrameSpans:
+    return FrameSpans(SpanPooling(frames_bundle), 0.5)
+
+
+def settle(
+    spans: FrameSpans, encoder: Encoder, reply: Callable[[FramesJob], Result] | None = None
+) -> list[FramesJob]:
+    """Answer all jobs, of which one is under way at a time; those there were."""
+    done: list[FramesJob] = []
+    while jobs := spans.jobs(len(done) + 1):
+        (job,) = jobs
+        assert isinstance(job, FramesJob)
+        assert not spans.jobs(99)
+        done.append(job)
+        spans.receive_result(reply(job) if reply else answer_one(job, encoder, None))  # type: ignore[arg-type]
+    assert spans.waiting_since is None
+    return done
+
+
+def hear(spans: FrameSpans, cuts: list[int], encoder: Encoder) -> list[Mark]:
+    marks: list[Mark] = []
+    for number, (start, length_s) in enumerate(TURNS):
+        sound = speech(length_s, number)
+        edges = sorted({0, len(sound), *(cut % len(sound) for cut in cuts)})
+        for a, b in pairwise(edges):
+            marks += spans.push(start + a, sound[a:b])
+            if len(cuts) % 2:
+                settle(spans, encoder)
+        marks += spans.end_turn(start + len(sound) + PAUSE)
+    settle(spans, encoder)
+    return marks
+
+
+def test_marks_come_with_the_look_ahead_or_with_the_turns_end(
+    spans: FrameSpans, encoder: Encoder
+) -> None:
+    marks = hear(spans, [], encoder)
+    first, second, third = (round(s * S) for _, s in TURNS)
+    ends = [start + round(s * S) + PAUSE for start, s in TURNS]
+    assert marks[:3] == [Mark(0, k * S // 2, (k + 1) * S // 2) for k in (1, 2, 3)]
+    assert marks[3:5] == [Mark(0, 2 * S, ends[0]), Mark(0, first, ends[0], ends_turn=True)]
+    assert marks[5] == Mark(first, first + second, ends[1], ends_turn=True)
+    last = first + second
+    assert [m.position - last for m in marks[6:]] == [S // 2, S, third]
+    assert [m.turn for m in marks[6:]] == [last] * 3
+    assert spans.ready == spans.position == marks[-1].position
+
+
+@settings(max_examples=20, deadline=None)
+@given(cuts=st.lists(st.integers(0, 3 * S), max_size=6))
+def test_any_chunking_gives_the_same_marks_and_embeddings(
+    frames_bundle: Bundle, encoder: Encoder, cuts: list[int]
+) -> None:
+    whole, cut = (FrameSpans(SpanPooling(frames_bundle), 0.5) for _ in range(2))
+    marks = hear(whole, [], encoder)
+    assert hear(cut, cuts, encoder) == marks
+    asked = [(mark.turn, mark.position) for mark in marks]
+    np.testing.assert_array_equal(cut.embeddings(asked), whole.embeddings(asked))
+
+
+def test_a_turn_is_what_its_own_sound_is(spans: FrameSpans, encoder: Encoder) -> None:
+    ends = [mark for mark in hear(spans, [], encoder) if mark.ends_turn]
+    for number, mark in enumerate(ends):
+        alone = encoder.embed(speech(TURNS[number][1], number)[None])
+        found = spans.embeddings([(mark.turn, mark.position)])
+        np.testing.assert_allclose(found, alone, atol=TOLERANCE)
+
+
+def test_a_span_within_a_turn_is_the_sum_of_its_blocks(spans: FrameSpans, encoder: Encoder) -> None:
+    sound = speech(3.0)
+    list(spans.push(0, sound))
+    settle(spans, encoder)
+    assert spans.ready == 25 * BLOCK
+    alone = encoder.embed(sound[None, 7 * BLOCK : 19 * BLOCK])
+    asked = [(7 * BLOCK, 19 * BLOCK), (7 * BLOCK + 300, 19 * BLOCK - 300)]  # the nearest blocks
+    for found in spans.embeddings(asked):
+        np.testing.assert_allclose(found, alone[0], atol=TOLERANCE)
+
+
+def test_each_frame_goes_in_once_and_in_order(spans: FrameSpans, encoder: Encoder) -> None:
+    heard: list[Float32] = []
+    marks: list[Mark] = []
+    for start, length_s in TURNS:
+        marks += spans.push(start, speech(length_s))
+        marks += spans.end_turn(start + round(length_s * S) + PAUSE)
+        for job in settle(spans, encoder):
+            assert len(job.samples) == DELAY_BLOCKS * BLOCK
+            heard.append(job.samples[: job.frames * 160])
+    lengths = [round(s * 100) * 160 for _, s in TURNS]
+    assert sum(map(len, heard)) == sum(lengths)
+
+
+def test_a_chunk_that_fails_takes_what_was_in_the_graph_and_no_more(
+    spans: FrameSpans, encoder: Encoder
+) -> None:
+    def reply(job: FramesJob) -> Result:
+        if job.due == S:  # the second chunk
+            return JobFailure(job.number, "out of memory")
+        return answer_one(job, encoder, None)  # type: ignore[arg-type]
+
+    marks = [*spans.push(0, speech(3.0)), *spans.end_turn(4 * S)]
+    settle(spans, encoder, reply)
+    assert spans.ready == marks[-1].position == 3 * S
+    assert spans.failure(0, S) == "out of memory"
+    assert spans.failure(S, 2 * S) is None
+    assert spans.failure(0, 3 * S) is None  # two thirds of it are known
+    with pytest.raises(LookupError):
+        spans.embeddings([(0, S)])
+    rest = encoder.embed(speech(3.0)[None, S:])
+    np.testing.assert_allclose(spans.embeddings([(0, 3 * S)]), rest, atol=TOLERANCE)
+
+
+def test_an_answer_nobody_asked_for_is_refused(spans: FrameSpans) -> None:
+    nothing = np.zeros(0, np.float32)
+    with pytest.raises(KeyError):
+        spans.receive_result(FramesResult(1, nothing, nothing, nothing))
+
+
+def test_old_blocks_are_merged_and_old_spans_stay_what_they_were(
+    spans: FrameSpans, encoder: Encoder
+) -> None:
+    sound = speech(0.1 + 100.0)
+    for start in range(0, len(sound), S):
+        for mark in spans.push(start, sound[start : start + S]):
+            settle(spans, encoder)
+            spans.settle(mark.position)
+    assert len(spans._blocks) < 100 + 50 + 100 + 60
+    position = spans.ready
+    for back_s in (0.7, 8.0, 30.0, 50.0):
+        start = position - round(back_s * S)
+        if back_s > 10:
+            start = start // (S // 2) * (S // 2)  # of old speech, half seconds are kept
+        alone = encoder.embed(sound[None, start:position])
+        found = spans.embeddings([(start, position)])
+        np.testing.assert_allclose(found, alone, atol=5e-6)
+    everything = encoder.embed(sound[None, :position])
+    np.testing.assert_allclose(spans.embeddings([(0, position)]), everything, atol=2e-5)
