@@ -2,8 +2,8 @@
 
 Each speaker's utterances are divided: some enrol, the rest are the stream, at whose end another
 speaker of the same source, of about the same pitch where there is one, goes on at the same
-level. The stream is embedded as a live one is, window by window. One half of the streams is
-clean, the other goes through the noise, rooms, telephone and codec of training.
+level. The stream is embedded window by window, or in one pass of a frames graph. One half of the
+streams is clean, the other goes through the noise, rooms, telephone and codec of training.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from tqdm import tqdm
 from engine.decisions.change_detector import EmbeddedWindow
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.encoder import Encoder, embed_speech
+from engine.model.frames import FRAME_SAMPLES, SpanPooling
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
-from engine.speech.windows import WindowConfig, Windows
+from engine.speech.windows import Window, WindowConfig, Windows
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 from models.sound.pitch import median_f0
@@ -125,15 +126,37 @@ def _windows(
     sound: Float32, encoder: Encoder, scorer: CalibratedScorer
 ) -> Iterator[EmbeddedWindow]:
     windows = list(Windows(WindowConfig()).push(0, sound))
+    embed = _embed_windows if encoder.bundle.manifest.frames is None else _embed_spans
+    for window, embedding in zip(windows, embed(sound, windows, encoder), strict=True):
+        samples = len(window.samples)
+        prepared = scorer.prepare(embedding[None], samples / SAMPLE_RATE_HZ)
+        yield EmbeddedWindow(window.place, prepared, window.place.end)
+
+
+def _embed_windows(sound: Float32, windows: Sequence[Window], encoder: Encoder) -> list[Float32]:
+    """Each window by itself, those of one length together."""
     embeddings: list[Float32] = []
     while len(embeddings) < len(windows):
         samples = len(windows[len(embeddings)].samples)
         some = [w for w in windows[len(embeddings) :][:BATCH] if len(w.samples) == samples]
         embeddings.extend(encoder.embed(np.stack([window.samples for window in some])))
-    for window, embedding in zip(windows, embeddings, strict=True):
-        samples = len(window.samples)
-        prepared = scorer.prepare(embedding[None], samples / SAMPLE_RATE_HZ)
-        yield EmbeddedWindow(window.place, prepared, window.place.end)
+    return embeddings
+
+
+def _embed_spans(sound: Float32, windows: Sequence[Window], encoder: Encoder) -> list[Float32]:
+    """Every window as a span of one pass of the frames graph over the whole stream."""
+    pooling = SpanPooling(encoder.bundle)
+    block, delay = pooling.figures.block_samples, pooling.figures.delay_blocks
+    blocks = -(-len(sound) // block) + delay
+    padded = np.zeros((1, blocks * block), np.float32)
+    padded[0, : len(sound)] = sound
+    frames = np.array([len(sound) // FRAME_SAMPLES], np.int64)
+    states = np.zeros((1, pooling.figures.state_size), np.float32)
+    sums = encoder.run_frames(padded, frames, states).sums[0, delay:].astype(np.float64)
+    total = np.concatenate([np.zeros_like(sums[:1]), np.cumsum(sums, axis=0)])
+    ends = [round(window.place.position / block) for window in windows]
+    starts = [round((w.place.position - w.place.length) / block) for w in windows]
+    return list(pooling.embed((total[ends] - total[starts]).astype(np.float32)))
 
 
 def rivals(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:

@@ -30,7 +30,7 @@ from models.network.streaming import StreamingNeXtTDNN
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
-MOST_SPEAKERS = 1000  # some 6,000 crops, which 192 dimensions are seen to scatter in
+MOST_SPEAKERS = 400  # some 2,400 crops, which 192 dimensions are seen to scatter in
 CROPS_S = (2.0, 3.0)  # in turn
 MOST_CROPS = 6
 LEAST_SPEECH_S = 3.0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
 from engine.scoring.scorer import CalibratedScorer
+from engine.speech.windows import WindowConfig, Windows
 from models.calibration import evidence_streams
 from models.calibration.evidence_streams import (
     BATCH,
@@ -32,6 +34,8 @@ NAMES = [f"s{i:02}" for i in range(4)]
 
 class Ends:
     """An encoder whose embedding is the first and the last sample of a window."""
+
+    bundle = SimpleNamespace(manifest=SimpleNamespace(frames=None))
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -260,3 +264,14 @@ def test_who_takes_over_is_like_in_pitch_before_all_and_then_in_language(
     assert who_follows(talk, [foreign], encoder, scorer) == {4}
     beside = other(talk, 5, 4.5, pitch_hz=101.0)
     assert who_follows(talk, [below, beside], encoder, scorer) == {3, 5}
+
+
+def test_a_frames_graph_gives_the_windows_in_one_pass(frames_bundle: Bundle) -> None:
+    encoder = Encoder(frames_bundle, "cpu")
+    sound = (0.1 * np.random.default_rng(0).standard_normal(7 * RATE)).astype(np.float32)
+    windows = list(Windows(WindowConfig()).push(0, sound))
+    assert len(windows) > 5
+    # This graph hears no block but the own one, so that a window by itself is the same.
+    found = evidence_streams._embed_spans(sound, windows, encoder)
+    expected = evidence_streams._embed_windows(sound, windows, encoder)
+    np.testing.assert_allclose(np.stack(found), np.stack(expected), atol=1e-4)
