@@ -18,10 +18,11 @@ class AudioBuffer:
     as long as anybody keeps them, in any thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 0) -> None:
+        """Nothing is held yet; the first sample to come has the index ``start``."""
         self._buffer = np.empty(SMALLEST_SAMPLES, np.float32)
-        self._origin = 0  # index of the buffer's first sample
-        self.start = self.end = 0  # what is held
+        self._origin = start  # index of the buffer's first sample
+        self.start = self.end = start  # what is held
 
     def append(self, samples: Float32) -> None:
         """``samples`` ``(N,)``, float32, at the end. Raises ``ValueError`` for another type."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.spans.interface import KEPT_S
+from engine.spans.saved import SavedBlocks, packed, unpacked
 
 Float32 = NDArray[np.float32]
 
@@ -42,6 +43,22 @@ class BlockSums:
     def sums(self) -> Float32:
         """Of each block, ``(N, 3, C)``: a view, not to be written to."""
         return self._sums[: len(self)]
+
+    def saved(self) -> SavedBlocks:
+        """All of it."""
+        places = list(self.starts), list(self.ends), list(self.turns)
+        return SavedBlocks(*places, packed(self.sums), self._merged)
+
+    @classmethod
+    def restored(cls, saved: SavedBlocks, channels: int) -> BlockSums:
+        """As it was saved."""
+        found = cls(channels)
+        found.starts, found.ends, found.turns = saved.starts, saved.ends, saved.turns
+        found._middles = [a + b for a, b in zip(saved.starts, saved.ends, strict=True)]
+        sums = unpacked(saved.sums, len(saved.starts), 3, channels)
+        found._sums = np.concatenate([sums, np.empty_like(found._sums)])
+        found._merged = saved.merged
+        return found
 
     def add(self, start: int, end: int, turn: int, sums: Float32) -> None:
         """The block of ``[start, end)``, with its sums ``(3, C)``."""

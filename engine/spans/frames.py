@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,33 +21,12 @@ from engine.jobs import FramesJob, FramesResult, Job, JobFailure, Result
 from engine.model.frames import FRAME_SAMPLES, SpanPooling
 from engine.spans.block_sums import KEPT_SAMPLES, BlockSums
 from engine.spans.interface import Mark
+from engine.spans.saved import Chunk, Place, SavedSpans, packed, unpacked
 from engine.spans.timeline import Timeline
 
 Float32 = NDArray[np.float32]
-Place = tuple[int, int]  # where a block begins and ends
 
 HEARD_SHARE = 0.5  # of a span's blocks that must be known for it to have an embedding
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Speech ``[start, end)`` of the turn that begins at ``turn``, filled up to ``blocks``.
-
-    It was complete at media sample ``at``. With ``fresh`` it is the turn's first.
-    """
-
-    turn: int
-    start: int
-    end: int
-    blocks: int
-    at: int
-    fresh: bool
-
-    def places(self, block_samples: int) -> list[Place | None]:
-        """Where each block lies, ``None`` for silence that fills up."""
-        starts = range(self.start, self.end, block_samples)
-        found: list[Place | None] = [(a, min(a + block_samples, self.end)) for a in starts]
-        return found + [None] * (self.blocks - len(found))
 
 
 class FrameSpans:
@@ -163,6 +142,50 @@ class FrameSpans:
         before = position - KEPT_SAMPLES
         self.timeline.forget(before)
         self._lost = [one for one in self._lost if one[0][1] > before]
+
+    def save(self) -> bytes:
+        """All there is to the stream's speech, so that another process can go on with it."""
+        timeline, sound = self.timeline, self._sound
+        saved = SavedSpans(
+            hop_s=self._hop / SAMPLE_RATE_HZ,
+            runs=timeline.all_runs(),
+            position=timeline.position,
+            media=timeline.media,
+            sound_start=sound.start,
+            sound=packed(sound.slice(sound.start, sound.end)),
+            turn=self._turn,
+            cut=self._cut,
+            marked=self._marked,
+            known=self._known,
+            planned=list(self._planned),
+            coming=list(self._coming),
+            inside=list(self._inside),
+            states=packed(self._states),
+            blocks=self._blocks.saved(),
+            lost=list(self._lost),
+            ready=self.ready,
+        )
+        return msgspec.msgpack.encode(saved)
+
+    @classmethod
+    def restore(cls, pooling: SpanPooling, data: bytes) -> FrameSpans:
+        """The speech that was saved, bit for bit. Raises ``msgspec.DecodeError`` for other bytes.
+
+        ``pooling`` is of the same bundle.
+        """
+        saved = msgspec.msgpack.decode(data, type=SavedSpans)
+        found = cls(pooling, saved.hop_s)
+        found.timeline = Timeline(saved.runs, saved.position, saved.media)
+        found._sound = AudioBuffer(saved.sound_start)
+        found._sound.append(unpacked(saved.sound, -1))
+        found._turn, found._cut = saved.turn, saved.cut
+        found._marked, found._known = saved.marked, saved.known
+        found._planned = deque(saved.planned)
+        found._coming, found._inside = deque(saved.coming), deque(saved.inside)
+        found._states = unpacked(saved.states, -1)
+        found._blocks = BlockSums.restored(saved.blocks, pooling.figures.pooled_channels)
+        found._lost, found.ready = saved.lost, saved.ready
+        return found
 
     def _plan(self, end: int, at: int) -> None:
         """One chunk more, of the speech up to ``end`` and silence where that is too short."""

@@ -9,9 +9,11 @@ from operator import itemgetter
 class Timeline:
     """Maps places in net speech to media samples, both at 16 kHz."""
 
-    def __init__(self) -> None:
-        self._runs: list[tuple[int, int]] = []  # (position, media) at which sound is unbroken
-        self.position = self.media = 0  # just past the last sample of speech
+    def __init__(
+        self, runs: list[tuple[int, int]] | None = None, position: int = 0, media: int = 0
+    ) -> None:
+        self._runs = runs or []  # (position, media) at which sound is unbroken
+        self.position, self.media = position, media  # just past the last sample of speech
 
     def push(self, start: int, samples: int) -> None:
         """Speech of so many samples at media sample ``start``."""
@@ -32,6 +34,10 @@ class Timeline:
         """The runs with speech between two places: where each begins, in net speech and media."""
         first = max(bisect_right(self._runs, start, key=itemgetter(0)) - 1, 0)
         return tuple(self._runs[first : bisect_left(self._runs, end, key=itemgetter(0))])
+
+    def all_runs(self) -> list[tuple[int, int]]:
+        """The runs that are not forgotten, as a timeline is made of them."""
+        return list(self._runs)
 
     def forget(self, before: int) -> None:
         """Nothing before this place will be asked for."""

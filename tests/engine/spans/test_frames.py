@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +179,49 @@ def test_old_blocks_are_merged_and_old_spans_stay_what_they_were(
         np.testing.assert_allclose(found, alone, atol=5e-6)
     everything = encoder.embed(sound[None, :position])
     np.testing.assert_allclose(spans.embeddings([(0, position)]), everything, atol=2e-5)
+
+
+GOES_ON = """
+import sys
+from pathlib import Path
+import numpy as np
+from engine.model.bundle import load_bundle
+from engine.model.encoder import Encoder
+from engine.model.frames import SpanPooling
+from engine.serving.inference import answer_one
+from engine.spans.frames import FrameSpans
+
+bundle = load_bundle(Path(sys.argv[1]))
+encoder, pooling = Encoder(bundle, "cpu"), SpanPooling(bundle)
+spans = FrameSpans.restore(pooling, Path(sys.argv[2]).read_bytes())
+rest = np.load(sys.argv[3])
+list(spans.push(spans.timeline.media, rest))
+list(spans.end_turn(spans.timeline.media + 9600))
+while jobs := spans.jobs(1):
+    spans.receive_result(answer_one(jobs[0], encoder, None))
+found = spans.embeddings([(0, spans.position), (spans.position - 8000, spans.position)])
+np.save(sys.argv[4], found)
+"""
+
+
+@pytest.mark.parametrize("under_way", [False, True])
+def test_a_stream_goes_on_in_another_process_bit_for_bit(
+    frames_bundle: Bundle, encoder: Encoder, tmp_path: Path, under_way: bool
+) -> None:
+    pooling, sound = SpanPooling(frames_bundle), speech(5.2)
+    whole, moved = FrameSpans(pooling, 0.5), FrameSpans(pooling, 0.5)
+    list(whole.push(700, sound))
+    list(whole.end_turn(700 + len(sound) + PAUSE))
+    settle(whole, encoder)
+    list(moved.push(700, sound[:40_000]))
+    if under_way:  # two chunks are planned, and the first of them runs
+        assert moved.jobs(1)
+    else:
+        settle(moved, encoder)
+    places = [tmp_path / name for name in ("stream", "rest.npy", "found.npy")]
+    places[0].write_bytes(moved.save())
+    np.save(places[1], sound[40_000:])
+    arguments = [str(frames_bundle.folder), *map(str, places)]
+    subprocess.run([sys.executable, "-c", GOES_ON, *arguments], check=True)
+    asked = [(0, whole.position), (whole.position - 8000, whole.position)]
+    np.testing.assert_array_equal(np.load(places[2]), whole.embeddings(asked))
