@@ -88,10 +88,13 @@ class Change(Event, frozen=True, kw_only=True, tag="change"):
 
 
 class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
-    """A span of speech has ended: from ``start`` to ``end``, and who was heard by then.
+    """A turn has ended, speech between two pauses, and is judged by its own speech alone.
 
-    ``state``, ``speaker`` and ``llr`` are those of the last score within it; an utterance
-    too short for one is ``insufficient``. ``voice`` is the session's label of the voice.
+    ``llr`` is that of exactly the turn's ``speech_s`` against ``speaker``, or against the best of
+    those enrolled where nobody is named, ``posterior`` what follows from it, and ``evidence`` what
+    the bounds ``accept_llr`` and ``reject_llr`` were held against. Less than 0.4 s of speech is
+    ``insufficient``. ``voice`` is the session's label of the voice, ``problems`` are those of the
+    turn's sound.
     """
 
     start: float
@@ -101,6 +104,12 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     speaker: str | None
     llr: float | None
     voice: str | None = None
+    posterior: float | None = None
+    evidence: float | None = None
+    accept_llr: float | None = None
+    reject_llr: float | None = None
+    problems: tuple[Problem, ...] = ()
+    reason: str = ""
 
 
 class Quality(Event, frozen=True, kw_only=True, tag="quality"):

@@ -16,7 +16,9 @@ from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter, QualityMeter
 from engine.decisions.change_detector import EmbeddedWindow
 from engine.decisions.config import DecisionConfig
-from engine.decisions.tracker import Tracker, TrackerSettings
+from engine.decisions.tracker import Tracker
+from engine.decisions.tracker_settings import TrackerSettings
+from engine.decisions.turn_verdict import TurnSpeech
 from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, Result
@@ -58,11 +60,10 @@ class _PendingWindow:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _SpeechEnded:
-    """A span of speech has ended; ``start`` and ``end`` are media samples."""
+class _TurnEnded:
+    """A turn has ended, and the settings that it is judged by."""
 
-    start: int
-    end: int
+    turn: TurnSpeech
     settings: TrackerSettings
 
 
@@ -85,7 +86,7 @@ class _Eof:
     """All the sound has been heard. The summary is told after everything that stands before it."""
 
 
-_Item = AnyEvent | _PendingWindow | _SpeechEnded | _Lapse | _Eof
+_Item = AnyEvent | _PendingWindow | _TurnEnded | _Lapse | _Eof
 
 
 class Session:
@@ -117,11 +118,11 @@ class Session:
         self._hop_s = config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
         self._window = round(config.windows.window_s * SAMPLE_RATE_HZ)
+        self._least_s = scorer.bundle.manifest.min_window_s
         self._first = round(config.windows.first_s * SAMPLE_RATE_HZ)
         self._pause = round(config.turn_pause_s * SAMPLE_RATE_HZ)
         self._forget = round(config.forget_s * SAMPLE_RATE_HZ)
         self._spoke: int | None = None  # media sample of the last speech, until it is forgotten
-        self._span = 0  # where the span of speech under way began
         self._quality_meter = QualityMeter()
         self._eof = False
 
@@ -206,7 +207,6 @@ class Session:
 
     def _hear_one(self, span: Span) -> None:
         if span.started:
-            self._span = span.start
             self._pipeline.put(Vad(t=seconds(span.end), speech=True, at=seconds(span.start)))
         self._quality_meter.add(span.samples, speech=span.speech)
         if span.speech:
@@ -218,12 +218,15 @@ class Session:
         if span.ended:
             end = seconds(span.end)
             self._pipeline.put(Vad(t=end, speech=False, at=end))
-            self._pipeline.put(_SpeechEnded(self._span, span.end, self._settings))
         if len(span.samples) and span.end % QUALITY_SAMPLES == 0:
             self._pipeline.put(self._quality(seconds(span.end)))
 
     def _known(self, mark: Mark) -> None:
         """A place in the speech that can be asked for: what was said before it is scored."""
+        if mark.ends_turn:
+            problems = self._quality_meter.take_turn().problems
+            turn = TurnSpeech(mark.turn, mark.position, mark.at, problems)
+            self._pipeline.put(_TurnEnded(turn, self._settings), mark.position)
         if mark.ends_turn or mark.position - mark.turn < self._first:
             return
         start, timeline = max(mark.turn, mark.position - self._window), self._speech.timeline
@@ -275,8 +278,8 @@ class Session:
                 return self._tracker.lapse(
                     item.t, seconds(item.position), item.reason, item.settings, forget=item.forget
                 )
-            case _SpeechEnded():
-                return [self._tracker.utterance(item.start, item.end, item.settings)]
+            case _TurnEnded():
+                return self._judge(item)
             case _Eof():
                 self._pipeline.end()
                 return [self._summary()]
@@ -291,6 +294,13 @@ class Session:
             return [Failure(t=t, code="window-failed", message=failure)]
         prepared = self._scorer.prepare(self._speech.embeddings([span]), seconds(place.length))
         return self._tracker.add(EmbeddedWindow(place, prepared, pending.at), pending.settings)
+
+    def _judge(self, ended: _TurnEnded) -> Iterable[AnyEvent]:
+        turn = ended.turn
+        failure = self._speech.failure(turn.start, turn.end)
+        if failure is not None and turn.speech_s >= self._least_s:
+            yield Failure(t=seconds(turn.at), code="window-failed", message=failure)
+        yield self._tracker.utterance(self._speech, turn, ended.settings)
 
     def _summary(self) -> Summary:
         return Summary(

@@ -154,6 +154,7 @@ class QualityMeter:
 
     def __init__(self) -> None:
         self._period = LevelSums()
+        self._turn = LevelSums()  # speech only
         self._noise: LevelSums | None = None
         self._uncounted: dict[bool, list[Float32]] = {True: [], False: []}  # by whether speech
         self._held = 0
@@ -173,10 +174,19 @@ class QualityMeter:
             self._noise = period
         return quality_figures(period, self._noise)
 
+    def take_turn(self) -> QualityFigures:
+        """The figures of the speech since the turn before. Noise is that of earlier periods."""
+        self._count()
+        turn, self._turn = self._turn, LevelSums()
+        return quality_figures(turn, self._noise or LevelSums())
+
     def _count(self) -> None:
         for speech, pieces in self._uncounted.items():
             if pieces:
-                self._period += level_sums(np.concatenate(pieces), speech=speech)
+                sums = level_sums(np.concatenate(pieces), speech=speech)
+                self._period += sums
+                if speech:
+                    self._turn += sums
                 pieces.clear()
         self._held = 0
 

@@ -81,10 +81,8 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
 }
 
 
-def weigh(config: DecisionConfig, ranking: Ranking, speech_s: float, *, claimed: bool) -> Trigger:
-    """What the evidence of a run with ``speech_s`` of net speech says."""
-    if speech_s < config.decide_s:
-        return "little"
+def weigh(config: DecisionConfig, ranking: Ranking, *, claimed: bool) -> Trigger:
+    """What the evidence says."""
     if ranking.evidence >= config.accept_llr:
         return "accept"
     if ranking.anybody <= config.reject_llr:

@@ -19,26 +19,17 @@ from engine.decisions.evidence import Evidence
 from engine.decisions.score_events import score_events
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.decisions.states import TRANSITIONS, Trigger, alike, weigh, words
+from engine.decisions.tracker_settings import TrackerSettings
+from engine.decisions.turn_verdict import TurnSpeech, score_turn, turn_verdict
 from engine.decisions.voice_run import VoiceRun
 from engine.events import AnyEvent, Change, Decision, State, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints, Float64, Ranking, rank
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
+from engine.spans.interface import SpeechEmbeddings
 
 __all__ = ["EmbeddedWindow", "EnrolledVoiceprints", "Tracker", "TrackerSettings"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrackerSettings:
-    """What a window is decided by: whom it is compared with, what is asked, and how strictly.
-
-    ``claimed``: one of ``enrolled`` is claimed to be speaking; otherwise, who of them is it?
-    """
-
-    enrolled: EnrolledVoiceprints
-    claimed: bool
-    decisions: DecisionConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,25 +135,18 @@ class Tracker:
         )
         return self._decided(decision)
 
-    def utterance(self, start: int, end: int, settings: TrackerSettings) -> Utterance:
-        """A span of speech that has ended, by the last score within it."""
-        last = self._current
-        if last is not None and last.end <= start:
-            last = None
-        heard = self._last is not None and self._last.place.end > start
+    def utterance(
+        self,
+        spans: SpeechEmbeddings,
+        turn: TurnSpeech,
+        settings: TrackerSettings,
+    ) -> Utterance:
+        """The verdict on a turn that has ended, by its own speech."""
+        heard = self._last is not None and self._last.place.position > turn.start
         voice = self._voice_run.voice if self._voice_run is not None and heard else None
-        # Where nobody is enrolled nobody can be known, however much is said.
-        unscored: State = "insufficient" if settings.enrolled.names else "unknown"
-        return Utterance(
-            t=seconds(end),
-            start=seconds(start),
-            end=seconds(end),
-            speech_s=seconds(end - start),
-            state=last.state if last else unscored,
-            speaker=last.speaker if last else None,
-            llr=last.llr if last else None,
-            voice=voice.label if voice else None,
-        )
+        scores = score_turn(self._scorer, self._figures, spans, turn, settings)
+        label = voice.label if voice else None
+        return turn_verdict(spans, turn, settings, scores, self._prior, label)
 
     def _run(self, begins: int, change: SpeakerChange | None) -> VoiceRun:
         return VoiceRun(self._scorer, self._figures, begins, change)
@@ -238,7 +222,8 @@ class Tracker:
         elif before is not None and before.asked != settings.decisions:
             state, before = TRANSITIONS[state]["revised"], None
         found = self._meant(settings, evidence, before)
-        trigger = weigh(settings.decisions, found, speech_s, claimed=settings.claimed)
+        little = speech_s < settings.decisions.decide_s
+        trigger = "little" if little else weigh(settings.decisions, found, claimed=settings.claimed)
         return TRANSITIONS[state][trigger], found, trigger
 
     def _decide(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.audio.pcm import PcmDecoder
 from engine.decisions.config import DecisionConfig
 from engine.enrolment import EnrolmentConfig
-from engine.events import AnyEvent, Change, Decision, Score, State, Utterance
+from engine.events import AnyEvent, Change, Decision, Score, State, Vad
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob
 from engine.model.bundle import Bundle
@@ -100,7 +100,8 @@ def record_of(events: list[AnyEvent]) -> SessionRecord:
     """The record of a session's events."""
     scores = [event for event in events if isinstance(event, Score)]
     changes = [event for event in events if isinstance(event, Change)]
-    spans = [(event.start, event.end) for event in events if isinstance(event, Utterance)]
+    edges = [event.at for event in events if isinstance(event, Vad)]
+    spans = list(zip(edges[::2], edges[1::2], strict=True))
     return SessionRecord(
         spans=np.array(spans, np.float64).reshape(-1, 2),
         states=_states(events),

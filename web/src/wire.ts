@@ -124,6 +124,12 @@ export interface Utterance extends Base {
   state: State;
   speaker: string | null;
   llr: number | null;
+  posterior?: number | null;
+  evidence?: number | null;
+  accept_llr?: number | null;
+  reject_llr?: number | null;
+  problems?: Problem[];
+  reason?: string;
 }
 
 export type Problem = "quiet" | "clipped" | "noisy" | "no-speech";

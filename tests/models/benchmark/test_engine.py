@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.decisions.config import DecisionConfig
 from engine.errors import BundleError, VoxwatchError
-from engine.events import Change, Decision, Quality, Score, Utterance
+from engine.events import AnyEvent, Change, Decision, Quality, Score, Vad
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import Job, Result
 from engine.model.bundle import Bundle, write_bundle
@@ -26,9 +26,8 @@ from models.evaluation.rttm import Turn
 Float32 = NDArray[np.float32]
 
 
-def utterance(start: float, end: float) -> Utterance:
-    said: dict[str, Any] = {"state": "unknown", "speaker": None, "llr": None}
-    return Utterance(t=end, start=start, end=end, speech_s=end - start, **said)
+def speech(start: float, end: float) -> list[AnyEvent]:
+    return [Vad(t=start, speech=True, at=start), Vad(t=end, speech=False, at=end)]
 
 
 def change(at: float, before: str | None, after: str | None, told: float = 9.0) -> Change:
@@ -64,7 +63,7 @@ def test_the_record_keeps_the_order_and_passes_over_the_rest() -> None:
             score(2.5, 20.0),
             decision(3.0, "match"),
             change(2.0, "a", "voice-2", told=4.0),
-            utterance(0.5, 4.0),
+            *speech(0.5, 4.0),
         ]
     )
     assert found.t.tolist() == [1.0, 2.5]
@@ -90,7 +89,7 @@ def test_a_change_of_voice_alarms_even_where_the_match_goes_on() -> None:
 
 
 def test_turns_are_the_speech_divided_at_the_changes() -> None:
-    spoken = [utterance(0.0, 4.0), utterance(5.0, 9.0)]
+    spoken = [*speech(0.0, 4.0), *speech(5.0, 9.0)]
     changes = [change(2.0, "voice-1", "voice-2"), change(4.5, "voice-2", "voice-1")]
     assert record_of([*spoken, *changes]).turns == (
         Turn(0.0, 2.0, "voice-1"),
@@ -102,7 +101,7 @@ def test_turns_are_the_speech_divided_at_the_changes() -> None:
 
 def test_voices_without_a_name_are_told_apart() -> None:
     changes = [change(1.0, None, None), change(2.0, None, None)]
-    names = [turn.speaker for turn in record_of([utterance(0.0, 4.0), *changes]).turns]
+    names = [turn.speaker for turn in record_of([*speech(0.0, 4.0), *changes]).turns]
     assert len(set(names)) == len(names) == 3
 
 
@@ -117,7 +116,8 @@ def test_turns_cover_the_speech_once_by_the_last_change_before(
     ordered = sorted(edges)
     spans = list(zip(ordered[::2], ordered[1::2], strict=False))
     changes = [change(at, "first", name) for at, name in names.items()]
-    turns = record_of([*(utterance(a, b) for a, b in spans), *changes]).turns
+    spoken = [event for a, b in spans for event in speech(a, b)]
+    turns = record_of([*spoken, *changes]).turns
     first, who = "first" if names else "part", {}
     for turn in turns:
         assert turn.start_s < turn.end_s
