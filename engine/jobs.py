@@ -33,11 +33,15 @@ class VadState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VadJob:
-    """Consecutive frames ``(N, 512)`` and the state before the first. Not to be written to."""
+    """Consecutive frames ``(N, 512)`` and the state before the first. Not to be written to.
+
+    ``quiet`` says that nobody was speaking before them, so that the answer may wait a little.
+    """
 
     number: int
     frames: Float32
     state: VadState
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

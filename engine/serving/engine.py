@@ -155,7 +155,9 @@ def _scheduling(backend: Backend, config: EngineConfig, threads: int) -> Schedul
     )
     if config.batching:
         return whole
-    return replace(whole, batch_sizes=(1,), vad_rows=1, vad_frames=1, vad_wait_s=0.0)
+    return replace(
+        whole, batch_sizes=(1,), vad_rows=1, vad_frames=1, vad_wait_s=0.0, vad_quiet_wait_s=0.0
+    )
 
 
 def _cores() -> int:

@@ -35,6 +35,7 @@ class SchedulerConfig:
     vad_rows: int = 128  # streams in one batch
     vad_frames: int = 512  # frames of all streams in one batch, some 25 ms of one core
     vad_wait_s: float = 0.04  # seconds that frames gather, a part of every event's delay
+    vad_quiet_wait_s: float = 0.1  # the same for streams in which nobody speaks
     overload: OverloadConfig = field(default_factory=OverloadConfig)
 
     def __post_init__(self) -> None:
@@ -86,7 +87,7 @@ class Scheduler:
         self._count = 0
         self._frames: _Line = []  # bounded by the streams: a session has one detection at a time
         self._frames_held = 0
-        self._frames_since: float | None = None
+        self._frames_due: float | None = None  # when those gathered by now are to run
         self._windows: dict[int, _Line] = {}  # by length in samples; bounded by `capacity`
         self._live: dict[int, float] = {}  # arrival number -> due of live windows, oldest first
         self._queued = 0
@@ -100,9 +101,7 @@ class Scheduler:
     @property
     def wake_s(self) -> float | None:
         """When the detections gathered by now are to run, if there are any."""
-        if self._frames_since is None:
-            return None
-        return self._frames_since + self._config.vad_wait_s
+        return self._frames_due
 
     def add(self, entry: QueuedJob) -> None:
         """Put a job into the queue. Raises :class:`Full` for a window beyond the capacity."""
@@ -110,8 +109,8 @@ class Scheduler:
         if isinstance(entry.job, VadJob):
             heapq.heappush(self._frames, (entry.due_s, self._count, entry))
             self._frames_held += len(entry.job.frames)
-            if self._frames_since is None:
-                self._frames_since = entry.arrived_s
+            due = self._ripens(entry)
+            self._frames_due = due if self._frames_due is None else min(due, self._frames_due)
             return
         if self._queued >= self._config.capacity:
             raise Full("the server is overloaded: there is no room for another window")
@@ -145,15 +144,22 @@ class Scheduler:
         held = [item for line in (self._frames, *self._windows.values()) for item in line]
         self._frames, self._windows, self._live = [], {}, {}
         self._frames_held = self._queued = 0
-        self._frames_since = None
+        self._frames_due = None
         return [entry for _, _, entry in sorted(held, key=lambda item: item[1])]
+
+    def _ripens(self, entry: QueuedJob) -> float:
+        """When a detection has waited long enough for others to go with it."""
+        quiet = isinstance(entry.job, VadJob) and entry.job.quiet
+        config = self._config
+        return entry.arrived_s + (config.vad_quiet_wait_s if quiet else config.vad_wait_s)
 
     def _ripe(self, now: float) -> bool:
         wake_s = self.wake_s
         if wake_s is None:
             return False
-        enough = min(self._config.vad_rows, self._config.vad_frames)
-        return now >= wake_s - CLOCK_S or self._frames_held >= enough
+        config = self._config
+        full = len(self._frames) >= config.vad_rows or self._frames_held >= config.vad_frames
+        return full or now >= wake_s - CLOCK_S
 
     def _take_frames(self) -> Iterable[QueuedJob]:
         taken: list[QueuedJob] = []
@@ -166,8 +172,7 @@ class Scheduler:
             room -= len(job.frames)
             self._frames_held -= len(job.frames)
             taken.append(heapq.heappop(self._frames)[2])
-        waiting = [entry.arrived_s for _, _, entry in self._frames]
-        self._frames_since = min(waiting) if waiting else None
+        self._frames_due = min((self._ripens(e) for _, _, e in self._frames), default=None)
         return taken
 
     def _take_windows(self, now: float) -> Iterable[QueuedJob]:

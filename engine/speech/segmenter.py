@@ -97,7 +97,8 @@ class Segmenter:
         if len(frames) < count * FRAME_SAMPLES:  # the last frame of the stream is filled up
             frames = np.concatenate([frames, np.zeros(count * FRAME_SAMPLES - len(frames), "f4")])
         self._framed, self._detecting = start + count * FRAME_SAMPLES, number
-        return VadJob(number, frames.reshape(count, FRAME_SAMPLES), self._vad_state)
+        quiet = self._gate.quiet and not self._eof
+        return VadJob(number, frames.reshape(count, FRAME_SAMPLES), self._vad_state, quiet)
 
     def detecting(self, number: int) -> bool:
         """Whether this job is the one under way."""

@@ -25,8 +25,15 @@ def window(
     return QueuedJob(stream, job, arrived_s, due_s, live, answered=ignored)
 
 
-def frames(stream: int, count: int = 3, *, arrived_s: float = 0.0, due_s: float = 1.0) -> QueuedJob:
-    job = VadJob(stream, np.zeros((count, FRAME_SAMPLES), np.float32), VadState.initial(1))
+def frames(
+    stream: int,
+    count: int = 3,
+    *,
+    arrived_s: float = 0.0,
+    due_s: float = 1.0,
+    quiet: bool = False,
+) -> QueuedJob:
+    job = VadJob(stream, np.zeros((count, FRAME_SAMPLES), np.float32), VadState.initial(1), quiet)
     return QueuedJob(stream, job, arrived_s, due_s, True, answered=ignored)
 
 
@@ -120,6 +127,16 @@ def test_detections_gather_for_a_moment_and_go_first() -> None:
     assert line.wake_s is None
 
 
+def test_detections_of_quiet_streams_wait_longer_or_go_along() -> None:
+    line = batcher(1, vad_wait_s=0.02, vad_quiet_wait_s=0.1)
+    line.add(frames(1, arrived_s=5.0, quiet=True))
+    assert line.next_batch(5.05) is None
+    assert line.wake_s == pytest.approx(5.1)
+    line.add(frames(2, arrived_s=5.05))
+    assert line.wake_s == pytest.approx(5.07)
+    assert streams(line.next_batch(5.07)) == [1, 2]
+
+
 def test_a_timer_that_rings_a_little_early_is_good_enough() -> None:
     line = batcher(1, vad_wait_s=0.02)
     line.add(frames(1, arrived_s=5.0))
@@ -128,7 +145,7 @@ def test_a_timer_that_rings_a_little_early_is_good_enough() -> None:
 
 
 def test_many_frames_do_not_wait() -> None:
-    line = batcher(1, vad_rows=8)
+    line = batcher(1, vad_frames=8)
     line.add(frames(1, 7))
     assert line.next_batch(0.0) is None
     line.add(frames(2, 1))
