@@ -578,6 +578,18 @@ async def test_the_bundled_model_gives_streams_together_what_it_gives_alone(
             same(msgspec.to_builtins(before), msgspec.to_builtins(after))
 
 
+async def test_streams_of_a_frames_graph_have_together_the_events_each_has_alone(
+    frames_bundle: Bundle, vad: SileroVad, voice: Callable[..., Float32]
+) -> None:
+    backend = OnnxBackend(frames_bundle, "cpu")
+    alone, together = await alone_and_together(backend, vad, frames_bundle, voice, 12)
+    assert any(isinstance(event, Score) for event in alone[0])
+    for one, other in zip(alone, together, strict=True):
+        assert [type(e) for e in one] == [type(e) for e in other]
+        for before, after in zip(one, other, strict=True):
+            same(msgspec.to_builtins(before), msgspec.to_builtins(after))
+
+
 def same(before: dict[str, object], after: dict[str, object]) -> None:
     """Equal but for figures, which may differ by what a batch does to an embedding."""
     assert before.keys() == after.keys()
