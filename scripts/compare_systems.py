@@ -210,7 +210,7 @@ def _score(
         return [[] for _ in systems], [], []
     degrade = Degradation(options.noise, seed=options.seed)
     embedded = embed_trials(lists, systems, cuts, degrade)
-    if options.only_rivals:
+    if options.fill:
         return [[] for _ in systems], [], []
     cells = [
         score_lists(lists, system, rows, cuts, resamples=options.resamples, seed=options.seed)
@@ -233,7 +233,7 @@ def compare(options: argparse.Namespace) -> list[Line]:
         rivals = [] if options.no_resemblyzer else [_resemblyzer(options, stack)]
         rivals += [_bundle(folder, options)[1] for folder in options.rival]
         ours, cached = _bundle(options.bundle, options)
-        systems = [*rivals, *([] if options.only_rivals else [cached])]
+        systems = [*rivals, cached]
         cells: list[list[Cell]] = [[] for _ in systems]
         described: list[dict[str, Any]] = []
         unused: list[str] = []
@@ -246,7 +246,7 @@ def compare(options: argparse.Namespace) -> list[Line]:
                 own += new
         for system in systems:
             print(f"{system.computed} embeddings of {system.name} computed", file=sys.stderr)
-        if options.only_rivals:
+        if options.fill:
             return []
         about = settings(cuts, Degradation(options.noise, seed=options.seed), options.resamples)
         result = _write(options, systems, cells, about)
@@ -319,7 +319,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("trials", nargs="+", type=Path, help="trial lists in VoxCeleb's form, or folders")
     add("--output", type=Path, required=True, help="folder for comparison.json and comparison.md")
     add("--bundle", type=Path, help="our model bundle; default: the one that ships with voxwatch")
-    add("--only-rivals", action="store_true", help="leave our side out, to fill the cache")
+    add("--fill", action="store_true", help="embed and no more: an uncalibrated bundle will do")
     add("--no-resemblyzer", action="store_true", help="compare with bundles only")
     add("--spoof", type=Path, help="list of real and cloned pairs, beside its sound")
     add("--rival", type=Path, action="append", default=[], help="another bundle; may repeat")

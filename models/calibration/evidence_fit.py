@@ -15,8 +15,8 @@ alarms an hour are extrapolated, and the record says from how much speech.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ from engine.model.encoder import Encoder
 from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import CalibratedScorer
 from models.calibration.alarm_fit import BUDGETS, Trace, cross_fitted, delays, fit_alarm
-from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError
+from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError, foreign_cohort
 from models.calibration.effective_speech import fit_effective
 from models.calibration.evidence_streams import (
     LEAST_STREAM_S,
+    Scorers,
     TakeoverStream,
     Talk,
     streams,
@@ -117,11 +118,12 @@ def _decided(
 
 
 def traces(
-    scorer: CalibratedScorer, streams: Sequence[TakeoverStream], slope: float, offset: float
+    scorers: Scorers, streams: Sequence[TakeoverStream], slope: float, offset: float
 ) -> list[Trace]:
     """What the detector of changes measures on each stream, whose speaker is the claimed one."""
     found = []
     for stream in streams:
+        scorer = scorers[stream.talk.source]
         detector = ChangeDetector(scorer, DecisionFigures(), 0)
         parts: list[ChangeScores] = []
         after_s: list[float] = []
@@ -162,33 +164,49 @@ def fit_evidence(
     where too few speakers have enough speech.
     """
     loaded = load_bundle(bundle)
-    scorer = CalibratedScorer(loaded)
+    calibration = CalibratedScorer(loaded).calibration
     corpus = Corpus(cache)
     named = heldout.read_text().split()
     speakers = [name for name in named if len(corpus.by_speaker.get(name, ())) >= 2]
+    scorers = foreign_scorers(loaded, {corpus.by_speaker[name][0].source for name in speakers})
     encoder = Encoder(loaded, "cpu", threads=threads)
-    said = talks(corpus, speakers, encoder, scorer, seed)
+    said = talks(corpus, speakers, encoder, scorers, seed)
     degrade = degrade or TrainingConditions(cache)
-    heard = streams(said, encoder, scorer, degrade, seed, progress=progress)
+    heard = streams(said, encoder, scorers, degrade, seed, progress=progress)
     if len({stream.talk.speaker for stream in heard}) < FEWEST_SPEAKERS:
         raise CalibrationError(
             f"{heldout} has {len(heard)} streams of {LEAST_STREAM_S:g} s beside an enrolment: at"
             f" least {FEWEST_SPEAKERS} speakers are needed; hold out more in training"
         )
-    evidence = evidence_of(scorer, said, heard, seed)
-    found = msgspec.structs.replace(scorer.calibration, evidence=evidence)
+    evidence = evidence_of(scorers, said, heard, seed)
+    found = msgspec.structs.replace(calibration, evidence=evidence)
     manifest = msgspec.structs.replace(loaded.manifest, calibration=found)
     return write_bundle(output or loaded.folder, manifest, loaded.model_files(), loaded.cohort)
 
 
+def foreign_scorers(bundle: Bundle, sources: Iterable[str]) -> Scorers:
+    """For each source a scorer whose cohort is without it, if the bundle says who is in it."""
+    assert bundle.manifest.calibration is not None
+    runs = bundle.manifest.calibration.fitted.get("cohort_sources", [])
+    of_row = np.array([source for source, count in runs for _ in range(count)])
+    if bundle.cohort is None or len(of_row) != len(bundle.cohort):
+        return {source: CalibratedScorer(bundle) for source in sources}
+    return {
+        source: CalibratedScorer(
+            replace(bundle, cohort=foreign_cohort(bundle.cohort, of_row != source))
+        )
+        for source in sources
+    }
+
+
 def evidence_of(
-    scorer: CalibratedScorer, said: Sequence[Talk], heard: Sequence[TakeoverStream], seed: int
+    scorers: Scorers, said: Sequence[Talk], heard: Sequence[TakeoverStream], seed: int
 ) -> DecisionFigures:
     """The figures that fit these streams, and how well."""
-    tried = evidence_trials(scorer, heard, said, seed)
+    tried = evidence_trials(scorers, heard, said, seed)
     slope, offset = fit_runs(tried)
     effective = fit_effective(tried)
-    measured = traces(scorer, heard, slope, offset)
+    measured = traces(scorers, heard, slope, offset)
     alarms = {name: fit_alarm(measured, terms) for name, terms in ALARM_TERMS.items()}
     speakers = 1 + max(talk.speaker for talk in said)
     folds = _folds(speakers, seed)

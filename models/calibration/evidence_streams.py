@@ -8,7 +8,7 @@ streams is clean, the other goes through the noise, rooms, telephone and codec o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ UNVOICED_HZ = 150.0
 BATCH = 16  # windows that are embedded at once
 
 Float32 = NDArray[np.float32]
+Scorers = Mapping[str, CalibratedScorer]  # by source: nobody is normalised by their own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +70,7 @@ class TakeoverStream:
 
 
 def talks(
-    corpus: Corpus, speakers: Sequence[str], encoder: Encoder, scorer: CalibratedScorer, seed: int
+    corpus: Corpus, speakers: Sequence[str], encoder: Encoder, scorers: Scorers, seed: int
 ) -> list[Talk]:
     """What each of ``speakers`` says, enrolled from other utterances, once for every split."""
     rng, found = np.random.default_rng(seed), []
@@ -83,7 +84,7 @@ def talks(
             enrol = np.concatenate([corpus.waveform(u) for u in order[:count]])
             enrol = enrol[: round(ENROL_S * SAMPLE_RATE_HZ)]
             speech = np.concatenate([corpus.waveform(u) for u in order[count:]])
-            prepared = scorer.prepare(
+            prepared = scorers[own[0].source].prepare(
                 embed_speech(encoder, enrol)[None], len(enrol) / SAMPLE_RATE_HZ
             )
             speech = speech[: round(STREAM_S * SAMPLE_RATE_HZ)]
@@ -98,7 +99,7 @@ def talks(
 def streams(
     talks: Sequence[Talk],
     encoder: Encoder,
-    scorer: CalibratedScorer,
+    scorers: Scorers,
     degrade: Degrade,
     seed: int,
     *,
@@ -116,9 +117,8 @@ def streams(
         sound = np.concatenate([talk.speech, other * level]).clip(-1, 1).astype(np.float32)
         if talk.split:
             sound = degrade(sound, int(rng.integers(TrainingConditions.KINDS)), rng)
-        found.append(
-            TakeoverStream(talk, len(talk.speech), tuple(_windows(sound, encoder, scorer)))
-        )
+        windows = tuple(_windows(sound, encoder, scorers[talk.source]))
+        found.append(TakeoverStream(talk, len(talk.speech), windows))
     return found
 
 

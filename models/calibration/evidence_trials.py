@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.decisions.evidence import Evidence
 from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
-from models.calibration.evidence_streams import TakeoverStream, Talk, rivals
+from models.calibration.evidence_streams import Scorers, TakeoverStream, Talk, rivals
 
 MOST_RIVALS = 12  # other speakers whom a stream is compared with
 
@@ -47,11 +47,12 @@ def runs(
 
 
 def evidence_trials(
-    scorer: CalibratedScorer, streams: Sequence[TakeoverStream], talks: Sequence[Talk], seed: int
+    scorers: Scorers, streams: Sequence[TakeoverStream], talks: Sequence[Talk], seed: int
 ) -> list[EvidenceTrial]:
     """Each stream against its speaker and at most :data:`MOST_RIVALS` others."""
     rng, found = np.random.default_rng(seed), []
     for stream in streams:
+        scorer = scorers[stream.talk.source]
         own = runs(scorer, stream)[: len(stream.own)]
         speech_s = np.array([s for s, _ in own])
         others = rivals(stream.talk, talks)

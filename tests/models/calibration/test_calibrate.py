@@ -10,13 +10,20 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.errors import BundleError
+from engine.format import unit
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder, embed_speech
 from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import CalibratedScorer
 from models.calibration import calibrate as calibration
 from models.calibration import heldout_trials, ratio_fit
-from models.calibration.calibrate import CalibrationError, calibrate, cohort_names
+from models.calibration.calibrate import (
+    CalibrationError,
+    calibrate,
+    cohort_names,
+    cohort_runs,
+    foreign_cohort,
+)
 from models.cli import app
 from models.sound.corpus import Corpus
 
@@ -137,6 +144,15 @@ def test_what_another_calibration_gave_is_not_kept(again: Bundle) -> None:
 
 def test_it_works_in_place_and_gives_the_same_again(again: Bundle, calibrated: Bundle) -> None:
     assert again.manifest == calibrated.manifest
+
+
+def test_nobody_is_normalised_by_a_cohort_of_their_own_source() -> None:
+    cohort = unit(np.random.default_rng(0).standard_normal((300, 8)).astype(np.float32))
+    sources = np.repeat(["red", "blue"], [200, 100])
+    assert cohort_runs(sources) == [("red", 200), ("blue", 100)]
+    assert np.array_equal(foreign_cohort(cohort, sources != "red"), cohort[200:])
+    # Of fewer than a hundred foreign ones nothing can be said: then all measure.
+    assert len(foreign_cohort(cohort, np.arange(300) < 99)) == 300
 
 
 def test_an_output_that_cannot_be_is_said_before_the_work(

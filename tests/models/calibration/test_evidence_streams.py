@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -66,6 +68,10 @@ def scorer(spectral_bundle: Bundle) -> CalibratedScorer:
     return CalibratedScorer(spectral_bundle)
 
 
+def any_source(scorer: CalibratedScorer) -> Mapping[str, CalibratedScorer]:
+    return defaultdict(lambda: scorer)
+
+
 @pytest.fixture
 def encoder(spectral_bundle: Bundle) -> Ends:
     return Ends(spectral_bundle.manifest.embedding_size)
@@ -92,7 +98,7 @@ def followed(
 ) -> tuple[TakeoverStream, Float32]:
     """The stream of ``one`` and its sound."""
     listening = Listening()
-    made = streams(said, encoder, scorer, listening, seed, progress=False)
+    made = streams(said, encoder, any_source(scorer), listening, seed, progress=False)
     degraded = [stream for stream in made if stream.talk.split]
     at = [stream.talk for stream in degraded].index(one)
     return degraded[at], listening.given[at]
@@ -117,7 +123,7 @@ def who_follows(talk: Talk, said: list[Talk], encoder: Ends, scorer: CalibratedS
 def test_what_enrols_is_not_in_the_stream(
     corpus: Corpus, spectral_bundle: Bundle, scorer: CalibratedScorer
 ) -> None:
-    said = talks(corpus, NAMES, Encoder(spectral_bundle, "cpu"), scorer, seed=0)
+    said = talks(corpus, NAMES, Encoder(spectral_bundle, "cpu"), any_source(scorer), seed=0)
     assert [(t.speaker, t.split) for t in said] == [(i, s) for s in (0, 1) for i in range(4)]
     for talk in said:
         own = corpus.by_speaker[NAMES[talk.speaker]]
@@ -134,7 +140,9 @@ def test_the_seed_decides_what_is_said(
     corpus: Corpus, spectral_bundle: Bundle, scorer: CalibratedScorer
 ) -> None:
     encoder = Encoder(spectral_bundle, "cpu")
-    one, again, new = (talks(corpus, NAMES[:2], encoder, scorer, seed=s) for s in (0, 0, 1))
+    one, again, new = (
+        talks(corpus, NAMES[:2], encoder, any_source(scorer), seed=s) for s in (0, 0, 1)
+    )
     for a, b in zip(one, again, strict=True):
         np.testing.assert_array_equal(a.speech, b.speech)
         np.testing.assert_array_equal(a.enrolled.embeddings, b.enrolled.embeddings)
@@ -150,7 +158,9 @@ def test_enrolments_and_streams_are_no_longer_than_asked_for(
 ) -> None:
     monkeypatch.setattr(evidence_streams, "ENROL_S", 2.0)
     monkeypatch.setattr(evidence_streams, "STREAM_S", 1.5)
-    for talk in talks(corpus, NAMES[:2], Encoder(spectral_bundle, "cpu"), scorer, seed=0):
+    for talk in talks(
+        corpus, NAMES[:2], Encoder(spectral_bundle, "cpu"), any_source(scorer), seed=0
+    ):
         assert talk.enrolled.speech_s.tolist() == [2.0]
         assert len(talk.speech) == 1.5 * RATE
 
@@ -231,7 +241,7 @@ def test_only_the_second_split_is_degraded_by_one_of_the_kinds(
 ) -> None:
     said = [other(talk, i, split=i % 2) for i in range(24)]
     listening = Listening()
-    made = streams(said, encoder, scorer, listening, 0, progress=False)
+    made = streams(said, encoder, any_source(scorer), listening, 0, progress=False)
     assert [stream.talk for stream in made] == said
     assert len(listening.given) == 12
     assert set(listening.kinds) == set(range(TrainingConditions.KINDS))
@@ -241,7 +251,7 @@ def test_what_is_too_short_or_has_nobody_to_follow_makes_no_stream(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     def made(*said: Talk) -> list[int]:
-        found = streams(said, encoder, scorer, Listening(), 0, progress=False)
+        found = streams(said, encoder, any_source(scorer), Listening(), 0, progress=False)
         return [stream.talk.speaker for stream in found]
 
     assert made() == made(talk) == []
