@@ -139,6 +139,7 @@ class Enrolment:
         self._total = LevelSums()  # over the sound whose items have come out of the pipeline
         self._parts: list[Float32] = []
         self._gathered = 0  # samples of speech in them
+        self._reached = 0  # net speech up to the end of the last
         self.prototypes: tuple[Prototype, ...] = ()
 
     def receive_pcm(self, data: bytes) -> None:
@@ -248,6 +249,7 @@ class Enrolment:
         t, failure = seconds(part.at), self._speech.failure(part.start, part.end)
         if failure is not None:  # the enrolment goes on, and more speech makes up for it
             return [Failure(t=t, code="window-failed", message=failure)]
+        self._reached = part.end
         self._parts.extend(self._speech.embeddings([(part.start, part.end)]))
         self._gathered += part.samples
         return [self._outcome(t)] if len(self._parts) == self._needed else []
@@ -261,8 +263,8 @@ class Enrolment:
             code, message = refusal
             return Refused(t=t, code=code, message=message)
         parts, speech_s = np.stack(self._parts), seconds(self._gathered)
-        # All parts have one length, so that their plain mean is the mean weighted by speech.
-        self.prototypes = (Prototype(unit_mean(parts), speech_s),)
+        (whole,) = self._speech.embeddings([(0, self._reached)])
+        self.prototypes = (Prototype(whole, speech_s),)
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
 
     def _length_refusal(self) -> tuple[RefusalCode, str] | None:

@@ -19,7 +19,7 @@ FINE_SAMPLES = 10 * SAMPLE_RATE_HZ
 CELL_SAMPLES = SAMPLE_RATE_HZ // 2
 KEPT_SAMPLES = round(KEPT_S * SAMPLE_RATE_HZ)
 MERGE_SAMPLES = 5 * SAMPLE_RATE_HZ  # of net speech between two merges
-FIRST_CAPACITY = 64  # blocks
+ROOM = 64  # blocks that the buffer grows by: some 6 s of speech
 
 
 class BlockSums:
@@ -33,7 +33,7 @@ class BlockSums:
         self.ends: list[int] = []
         self.turns: list[int] = []  # where each block's turn begins
         self._middles: list[int] = []  # twice the place of each block's middle
-        self._sums = np.empty((FIRST_CAPACITY, 3, channels), np.float32)
+        self._sums = np.empty((ROOM, 3, channels), np.float32)
         self._merged = 0  # the place up to which the last merge was made
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class BlockSums:
         found.starts, found.ends, found.turns = saved.starts, saved.ends, saved.turns
         found._middles = [a + b for a, b in zip(saved.starts, saved.ends, strict=True)]
         sums = unpacked(saved.sums, len(saved.starts), 3, channels)
-        found._sums = np.concatenate([sums, np.empty_like(found._sums)])
+        found._sums = _with_room(sums)
         found._merged = saved.merged
         return found
 
@@ -64,7 +64,7 @@ class BlockSums:
         """The block of ``[start, end)``, with its sums ``(3, C)``."""
         count = len(self)
         if count == len(self._sums):
-            self._sums = np.concatenate([self._sums, np.empty_like(self._sums)])
+            self._sums = _with_room(self._sums)
         self._sums[count] = sums
         self.starts.append(start)
         self.ends.append(end)
@@ -99,7 +99,7 @@ class BlockSums:
         self.ends = [self.ends[i] for i in lasts]
         self.turns = [self.turns[i] for i in firsts]
         self._middles = [a + b for a, b in zip(self.starts, self.ends, strict=True)]
-        self._sums = np.concatenate([merged, np.empty_like(merged)])
+        self._sums = _with_room(merged)
 
     def _cell(self, block: int, position: int) -> tuple[int, int]:
         """What the block is merged into, by the turn's start and a number."""
@@ -109,3 +109,7 @@ class BlockSums:
         if end <= position - FINE_SAMPLES:
             return turn, (start - turn) // CELL_SAMPLES
         return turn, -start - 1
+
+
+def _with_room(sums: Float32) -> Float32:
+    return np.concatenate([sums, np.empty((ROOM, *sums.shape[1:]), np.float32)])

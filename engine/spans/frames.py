@@ -221,7 +221,7 @@ class FrameSpans:
         self._begin()
 
     def _begin(self) -> None:
-        self._states = np.zeros_like(self._states)
+        self._states = np.zeros(self._pooling.figures.state_size, np.float32)
         self._inside = self._nothing()
 
     def _nothing(self) -> deque[Place | None]:

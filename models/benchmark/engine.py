@@ -19,7 +19,7 @@ from engine.decisions.config import DecisionConfig
 from engine.enrolment import EnrolmentConfig
 from engine.events import AnyEvent, Change, Decision, Score, State, Vad
 from engine.format import SAMPLE_RATE_HZ
-from engine.jobs import EmbedJob, Job, JobFailure, Result, VadJob
+from engine.jobs import EmbedJob, FramesResult, Job, JobFailure, Result, VadJob
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice
 from engine.recordings import EnrolmentRefused, enrol_waveform
@@ -67,6 +67,8 @@ class AnswerCache:
         vad = isinstance(job, VadJob)
         answers, index = (self._detections, next(detected)) if vad else (self._frames, next(framed))
         if index == len(answers):
+            if answers and isinstance(answers[-1], FramesResult):  # its states have been used
+                answers[-1] = replace(answers[-1], states=np.zeros(0, np.float32))
             answers.append(self._computed(job))
         return replace(answers[index], number=job.number)
 
