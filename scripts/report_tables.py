@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -142,10 +143,20 @@ def speed(figures: Row) -> list[str]:
     return table(["network", "ms of one core", "ratio"], rows)
 
 
+def filled(page: str, parts: dict[str, list[str]]) -> str:
+    """The page with its tables replaced. Raises ``KeyError`` for a name that has no table."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return "\n".join([match[1], *parts[match[2]], "<!-- end -->"])
+
+    return re.sub(r"(<!-- (?!end)(.+?) -->)\n.*?<!-- end -->", replaced, page, flags=re.DOTALL)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("report", type=Path, help="holds evaluation/ and speed.json")
     parser.add_argument("--also", action="append", default=[], help="NAME=FOLDER, another of ours")
+    parser.add_argument("--into", type=Path, help="the page that the tables go into [printed]")
     given = parser.parse_args()
     folder = given.report / "evaluation"
     lines = read(folder, "comparison.json")["lines"]
@@ -170,8 +181,15 @@ def main() -> None:
     }
     if (given.report / "speed.json").exists():
         parts["Speed"] = speed(read(given.report, "speed.json"))
-    for title, body in parts.items():
-        print("\n".join([f"## {title}", "", *body, ""]))
+    if given.into is None:
+        print(
+            "\n".join(
+                line for name, body in parts.items() for line in (f"## {name}", "", *body, "")
+            )
+        )
+        return
+    page = given.into.read_text(encoding="utf-8")
+    given.into.write_text(filled(page, parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

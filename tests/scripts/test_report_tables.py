@@ -1,0 +1,67 @@
+import pytest
+
+from scripts.report_tables import error_rates, filled, floors, stated
+
+
+def estimate(value):
+    return {"value": value, "low": 0.9 * value, "high": 1.1 * value}
+
+
+def line(name, rival, ours, theirs, floor):
+    return {
+        "list": name,
+        "duration_s": 2.0,
+        "condition": "clean",
+        "targets": 40,
+        "rival": rival,
+        "theirs": estimate(theirs),
+        "calibrated": estimate(ours),
+        "ratio": estimate(ours / theirs),
+        "floor": floor,
+    }
+
+
+def test_each_cell_has_every_system_once_and_floors_say_what_is_missed():
+    lines = [line("a", "R 1", 0.05, 0.10, 0.6), line("a", "C 2", 0.05, 0.02, 1.5)]
+    lines.append(line("a", "old", 0.05, 0.05, None))
+    rows = error_rates(lines, {"short": [line("a", "R 1", 0.07, 0.1, 0.6)]}, lines)
+    assert len(rows) == 3
+    for shown in (
+        "| 10.0 (9.0-11.0) |",
+        "| 7.0 (6.3-7.7) |",
+        "**5.0 (4.5-5.5)**",
+        "2.50 (2.25-2.75)",
+    ):
+        assert shown in rows[2]
+    told = floors(lines)
+    assert [row.split("|")[-2].strip() for row in told[2:]] == ["reached", "**missed**"]
+
+
+def test_stated_rates_are_told_side_by_side():
+    rates = [
+        {
+            "list": "a",
+            "duration_s": None,
+            "condition": "clean",
+            "reliable": True,
+            "targets": 5,
+            "nontargets": 7,
+            "stated_false_accept": rate,
+            "false_accept": estimate(rate),
+            "undecided": estimate(0.0),
+            "rejected": estimate(0.123),
+        }
+        for rate in (0.01, 0.05)
+    ]
+    rows = stated(rates, reliable=True, degraded=False)
+    assert rows[2] == "| a | full | clean | 5 / 7 | 5.0 | 0 | 12 | 1.0 | 0 | 12 |"
+    assert stated(rates, reliable=False, degraded=False)[2:] == []
+
+
+def test_tables_are_replaced_where_they_belong_and_nothing_else():
+    page = "a\n<!-- One -->\nold\n<!-- end -->\nb\n<!-- Two -->\n<!-- end -->\n"
+    assert filled(page, {"One": ["1", "2"], "Two": ["3"]}) == (
+        "a\n<!-- One -->\n1\n2\n<!-- end -->\nb\n<!-- Two -->\n3\n<!-- end -->\n"
+    )
+    with pytest.raises(KeyError):
+        filled(page, {})
