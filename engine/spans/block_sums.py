@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
-from engine.spans.interface import KEPT_S
-from engine.spans.saved import SavedBlocks, packed, unpacked
+from engine.spans.interface import KEPT_S, BlockHeads
+from engine.spans.saved import Place, SavedBlocks, packed, unpacked
 
 Float32 = NDArray[np.float32]
 
@@ -28,12 +28,14 @@ class BlockSums:
     The last 10 s are kept by blocks, the last 60 s by half seconds, all before as one.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, heads: int) -> None:
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.turns: list[int] = []  # where each block's turn begins
+        self.overlapped: list[bool] = []  # whether two speak at once in it
         self._middles: list[int] = []  # twice the place of each block's middle
         self._sums = np.empty((ROOM, 3, channels), np.float32)
+        self._heads = np.empty((ROOM, heads), np.float32)
         self._merged = 0  # the place up to which the last merge was made
 
     def __len__(self) -> int:
@@ -41,31 +43,41 @@ class BlockSums:
 
     @property
     def sums(self) -> Float32:
-        """Of each block, ``(N, 3, C)``: a view, not to be written to."""
+        """Of each block, ``(N, 3, C)``: a view."""
         return self._sums[: len(self)]
 
     def saved(self) -> SavedBlocks:
         """All of it."""
-        places = list(self.starts), list(self.ends), list(self.turns)
-        return SavedBlocks(*places, packed(self.sums), self._merged)
+        return SavedBlocks(
+            starts=list(self.starts),
+            ends=list(self.ends),
+            turns=list(self.turns),
+            overlapped=list(self.overlapped),
+            sums=packed(self.sums),
+            heads=packed(self._heads[: len(self)]),
+            merged=self._merged,
+        )
 
     @classmethod
-    def restored(cls, saved: SavedBlocks, channels: int) -> BlockSums:
+    def restored(cls, saved: SavedBlocks, channels: int, heads: int) -> BlockSums:
         """As it was saved."""
-        found = cls(channels)
+        found = cls(channels, heads)
         found.starts, found.ends, found.turns = saved.starts, saved.ends, saved.turns
+        found.overlapped = saved.overlapped
         found._middles = [a + b for a, b in zip(saved.starts, saved.ends, strict=True)]
         sums = unpacked(saved.sums, len(saved.starts), 3, channels)
         found._sums = _with_room(sums)
+        found._heads = _with_room(unpacked(saved.heads, len(saved.starts), heads))
         found._merged = saved.merged
         return found
 
-    def add(self, start: int, end: int, turn: int, sums: Float32) -> None:
-        """The block of ``[start, end)``, with its sums ``(3, C)``."""
-        count = len(self)
+    def add(self, place: Place, turn: int, sums: Float32, heads: Float32, over: bool) -> None:
+        """A block with its sums ``(3, C)`` and heads ``(H,)``; ``over``: two speak at once."""
+        count, (start, end) = len(self), place
         if count == len(self._sums):
-            self._sums = _with_room(self._sums)
-        self._sums[count] = sums
+            self._sums, self._heads = _with_room(self._sums), _with_room(self._heads)
+        self._sums[count], self._heads[count] = sums, heads
+        self.overlapped.append(over)
         self.starts.append(start)
         self.ends.append(end)
         self.turns.append(turn)
@@ -74,15 +86,28 @@ class BlockSums:
     def between(self, start: int, end: int) -> Float32 | None:
         """The sums ``(3, C)`` over the blocks whose middle lies in ``[start, end)``.
 
-        For a span shorter than a block, of the block that it begins in.
+        For a span shorter than a block, of the block that it begins in. Overlapped blocks count
+        where there are no others.
         """
-        first, last = bisect_left(self._middles, 2 * start), bisect_left(self._middles, 2 * end)
+        first, last = self._inside(start, end)
         if first == last:
             first = bisect_left(self.ends, start + 1)
             last = first + 1
             if first == len(self) or self.starts[first] >= end:
                 return None
-        return np.asarray(np.add.reduce(self._sums[first:last], axis=0), np.float32)
+        sums, over = self._sums[first:last], self.overlapped[first:last]
+        if any(over) and not all(over):
+            sums = sums[np.logical_not(over)]
+        return np.asarray(np.add.reduce(sums, axis=0), np.float32)
+
+    def heads(self, names: tuple[str, ...], start: int, end: int) -> BlockHeads:
+        """Of the blocks whose middle lies in ``[start, end)``; of merged ones the mean."""
+        first, last = self._inside(start, end)
+        places = tuple(self.starts[first:last]), tuple(self.ends[first:last])
+        return BlockHeads(names, *places, self._heads[first:last].copy())
+
+    def _inside(self, start: int, end: int) -> Place:
+        return bisect_left(self._middles, 2 * start), bisect_left(self._middles, 2 * end)
 
     def settle(self, position: int) -> None:
         """Merge what is too old for spans that end after ``position``."""
@@ -93,6 +118,8 @@ class BlockSums:
         firsts = [i for i, cell in enumerate(cells) if i == 0 or cell != cells[i - 1]]
         if len(firsts) == len(self):
             return
+        old = bisect_left(self.ends, position - KEPT_SAMPLES + 1)
+        self.sums[:old][self.overlapped[:old]] = 0
         merged = np.add.reduceat(self.sums, firsts, axis=0)
         lasts = [after - 1 for _, after in pairwise([*firsts, len(self)])]
         self.starts = [self.starts[i] for i in firsts]
@@ -100,15 +127,20 @@ class BlockSums:
         self.turns = [self.turns[i] for i in firsts]
         self._middles = [a + b for a, b in zip(self.starts, self.ends, strict=True)]
         self._sums = _with_room(merged)
+        counts = np.diff([*firsts, len(self.overlapped)])
+        heads = np.add.reduceat(self._heads[: counts.sum()], firsts, axis=0) / counts[:, None]
+        self._heads = _with_room(heads.astype(np.float32))
+        self.overlapped = [self.overlapped[i] for i in firsts]
 
-    def _cell(self, block: int, position: int) -> tuple[int, int]:
-        """What the block is merged into, by the turn's start and a number."""
+    def _cell(self, block: int, position: int) -> tuple[int, int, bool]:
+        """What the block is merged into, by the turn's start, a number and whether two speak."""
         start, end, turn = self.starts[block], self.ends[block], self.turns[block]
+        over = self.overlapped[block]
         if end <= position - KEPT_SAMPLES:
-            return -1, 0
+            return -1, 0, False
         if end <= position - FINE_SAMPLES:
-            return turn, (start - turn) // CELL_SAMPLES
-        return turn, -start - 1
+            return turn, (start - turn) // CELL_SAMPLES, over
+        return turn, -start - 1, over
 
 
 def _with_room(sums: Float32) -> Float32:

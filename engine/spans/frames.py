@@ -20,12 +20,13 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import FramesJob, FramesResult, Job, JobFailure, Result
 from engine.model.frames import FRAME_SAMPLES, SpanPooling
 from engine.spans.block_sums import KEPT_SAMPLES, BlockSums
-from engine.spans.interface import Mark
+from engine.spans.interface import BlockHeads, Mark
 from engine.spans.saved import Chunk, Place, SavedSpans, packed, unpacked
 from engine.spans.timeline import Timeline
 
 Float32 = NDArray[np.float32]
 
+OVERLAP = "overlap_logit"  # the head above zero where two speak at once is likelier than not
 HEARD_SHARE = 0.5  # of a span's blocks that must be known for it to have an embedding
 
 
@@ -52,7 +53,9 @@ class FrameSpans:
         self._coming = self._nothing()
         self._inside = self._nothing()
         self._states = np.zeros(figures.state_size, np.float32)
-        self._blocks = BlockSums(figures.pooled_channels)
+        self._heads = figures.heads
+        self._overlap = self._heads.index(OVERLAP) if OVERLAP in self._heads else None
+        self._blocks = BlockSums(figures.pooled_channels, len(self._heads))
         self._lost: list[tuple[Place, str]] = []
         self.ready = 0
 
@@ -114,7 +117,7 @@ class FrameSpans:
         self._sound.forget(chunk.end)
         if isinstance(result, FramesResult):
             self._states = result.states
-            self._take(chunk, result.sums)
+            self._take(chunk, result)
         else:
             message = result.message if isinstance(result, JobFailure) else "not the sums of frames"
             self._lose(chunk, message)
@@ -135,6 +138,10 @@ class FrameSpans:
         if len(found) < len(sums):
             raise LookupError("nothing is known of a span")
         return self._pooling.embed(np.stack(found))
+
+    def heads(self, start: int, end: int) -> BlockHeads:
+        """What the graph says of the blocks besides."""
+        return self._blocks.heads(self._heads, start, end)
 
     def settle(self, position: int) -> None:
         """Merge blocks that are too old, and forget what else was known of that time."""
@@ -183,7 +190,9 @@ class FrameSpans:
         found._planned = deque(saved.planned)
         found._coming, found._inside = deque(saved.coming), deque(saved.inside)
         found._states = unpacked(saved.states, -1)
-        found._blocks = BlockSums.restored(saved.blocks, pooling.figures.pooled_channels)
+        found._blocks = BlockSums.restored(
+            saved.blocks, pooling.figures.pooled_channels, len(found._heads)
+        )
         found._lost, found.ready = saved.lost, saved.ready
         return found
 
@@ -204,12 +213,14 @@ class FrameSpans:
         self._marked = self._known
         return Mark(self._turn, self._known, at, ends_turn)
 
-    def _take(self, chunk: Chunk, sums: Float32) -> None:
-        for place, block in zip(chunk.places(self._block), sums, strict=True):
+    def _take(self, chunk: Chunk, result: FramesResult) -> None:
+        places = chunk.places(self._block)
+        for place, sums, heads in zip(places, result.sums, result.heads, strict=True):
             self._inside.append(place)
             out = self._inside.popleft()
             if out is not None:
-                self._blocks.add(*out, chunk.turn, block)
+                over = self._overlap is not None and heads[self._overlap] > 0
+                self._blocks.add(out, chunk.turn, sums, heads, bool(over))
                 self.ready = out[1]
 
     def _lose(self, chunk: Chunk, message: str) -> None:

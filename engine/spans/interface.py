@@ -38,6 +38,19 @@ class Mark:
     ends_turn: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockHeads:
+    """What a network says of blocks besides who speaks: ``values`` ``(N, H)``, by ``names``.
+
+    Block ``i`` is the speech ``[starts[i], ends[i])``. A network may say nothing: no blocks then.
+    """
+
+    names: tuple[str, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    values: Float32
+
+
 class SpeechEmbeddings(Protocol):
     """The speech of one stream, and the embedding of any span of it. It does no I/O.
 
@@ -86,9 +99,13 @@ class SpeechEmbeddings(Protocol):
         """Unit embeddings ``(N, D)`` of spans ``[start, end)``, which end by :attr:`ready`.
 
         A span that reaches further back than is kept begins where that begins; ends are moved
-        to the nearest block. Raises ``LookupError`` for a span of which nothing is known:
+        to the nearest block. Blocks in which two speak at once count for nobody, unless there
+        are no others. Raises ``LookupError`` for a span of which nothing is known:
         ask :meth:`failure` first.
         """
+
+    def heads(self, start: int, end: int, /) -> BlockHeads:
+        """What is said of the blocks in ``[start, end)``, which ends by :attr:`ready`."""
 
     def settle(self, position: int, /) -> None:
         """Everything up to this place has been asked for: what is too old may be merged."""

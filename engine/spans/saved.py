@@ -40,7 +40,9 @@ class SavedBlocks(msgspec.Struct, frozen=True):
     starts: list[int]
     ends: list[int]
     turns: list[int]
+    overlapped: list[bool]
     sums: bytes
+    heads: bytes
     merged: int
 
 

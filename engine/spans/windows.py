@@ -18,7 +18,7 @@ from engine.audio.buffer import AudioBuffer
 from engine.format import SAMPLE_RATE_HZ, seconds, unit
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result
 from engine.model.manifest import Manifest
-from engine.spans.interface import KEPT_S, Mark
+from engine.spans.interface import KEPT_S, BlockHeads, Mark
 from engine.spans.timeline import Timeline
 from engine.speech.windows import WindowConfig, Windows
 
@@ -139,6 +139,10 @@ class WindowSpans:
     def embeddings(self, spans: Sequence[Place]) -> Float32:
         """Unit embeddings ``(N, D)``, by the windows that answer for each span."""
         return np.stack([self._embedding(*span) for span in spans])
+
+    def heads(self, start: int, end: int) -> BlockHeads:
+        """A graph for windows says nothing of blocks."""
+        return BlockHeads((), (), (), np.zeros((0, 0), np.float32))
 
     def settle(self, position: int) -> None:
         """Forget windows that are too old."""

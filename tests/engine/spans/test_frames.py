@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
-from frames_model import BLOCK, DELAY_BLOCKS
+from frames_model import BLOCK, DELAY_BLOCKS, FIGURES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -179,6 +181,41 @@ def test_old_blocks_are_merged_and_old_spans_stay_what_they_were(
         np.testing.assert_allclose(found, alone, atol=5e-6)
     everything = encoder.embed(sound[None, :position])
     np.testing.assert_allclose(spans.embeddings([(0, position)]), everything, atol=2e-5)
+
+
+def test_blocks_in_which_two_speak_count_for_nobody(
+    frames_bundle: Bundle, encoder: Encoder
+) -> None:
+    figures = msgspec.structs.replace(FIGURES, heads=("snr_db", "overlap_logit"))
+    manifest = msgspec.structs.replace(frames_bundle.manifest, frames=figures)
+    spans = FrameSpans(SpanPooling(replace(frames_bundle, manifest=manifest)), 0.5)
+    told = 0
+
+    def reply(job: FramesJob) -> Result:
+        nonlocal told
+        result = answer_one(job, encoder, None)  # type: ignore[arg-type]
+        assert isinstance(result, FramesResult)
+        number = np.arange(told, told + len(result.sums)) - DELAY_BLOCKS
+        told += len(number)
+        both = np.where((number >= 7) & (number < 12), 3.0, -2.0)
+        return replace(result, heads=np.stack([number, both], axis=1).astype(np.float32))
+
+    sound = speech(2.0)
+    list(spans.push(0, sound))
+    list(spans.end_turn(3 * S))
+    settle(spans, encoder, reply)
+    clean = np.concatenate([sound[: 7 * BLOCK], sound[12 * BLOCK :]])
+    found = spans.embeddings([(0, 2 * S), (7 * BLOCK, 12 * BLOCK)])
+    np.testing.assert_allclose(found[0], encoder.embed(clean[None])[0], atol=TOLERANCE)
+    alone = encoder.embed(sound[None, 7 * BLOCK : 12 * BLOCK])[0]
+    np.testing.assert_allclose(found[1], alone, atol=TOLERANCE)  # there are no others in it
+    heads = spans.heads(6 * BLOCK, 9 * BLOCK)
+    assert heads.names == ("snr_db", "overlap_logit")
+    assert heads.starts == (6 * BLOCK, 7 * BLOCK, 8 * BLOCK)
+    np.testing.assert_array_equal(heads.values, [[6, -2], [7, 3], [8, 3]])
+    again = FrameSpans.restore(spans._pooling, spans.save())
+    np.testing.assert_array_equal(again.heads(0, 2 * S).values, spans.heads(0, 2 * S).values)
+    np.testing.assert_array_equal(again.embeddings([(0, 2 * S)]), found[:1])
 
 
 GOES_ON = """
