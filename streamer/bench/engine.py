@@ -1,6 +1,7 @@
 """`voxwatch bench engine`: what the engine can do on this machine, without any sockets.
 
-Windows per second at each batch size, frames per second of the detector, and the largest
+Windows per second at each batch size (with a bundle of format 2 chunks of speech in place of
+windows), frames per second of the detector, and the largest
 number of live streams, all speaking and scored twice a second, whose events come in time;
 batched and one job at a time, in the same run. Figures of CPU count this process alone, so
 other programs on the machine lower the streams but hardly the CPU per stream.
@@ -25,10 +26,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from engine.format import FRAME_SAMPLES
+from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from engine.jobs import VadState
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
+from engine.model.frames import FRAME_SAMPLES as FEATURE_SAMPLES
 from engine.model.providers import LARGEST_BATCH
 from engine.speech.vad import SileroVad
 from streamer.bench.load import EngineBench, EngineTrial, search
@@ -48,7 +50,7 @@ IDLE_STREAMS = 50
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """One size of call, timed: ``rows`` windows or frames of one call, ``threads`` within it."""
+    """One size of call, timed: ``rows`` streams in one call, ``threads`` within it."""
 
     rows: int
     threads: int
@@ -60,8 +62,12 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """Everything measured. ``gain`` is the batched streams over those of one job at a time."""
+    """Everything measured. ``gain`` is the batched streams over those of one job at a time.
 
+    ``windows`` are calls of the model over pieces of speech as long as ``unit`` says.
+    """
+
+    unit: str
     machine: dict[str, str | int | float]
     windows: list[Calls]
     frames: list[Calls]
@@ -78,7 +84,7 @@ class EngineReport:
     def table(self) -> str:
         """The whole report, for people."""
         lines = [f"{key}: {value}" for key, value in self.machine.items()]
-        lines += ["", "windows of 3 s", *_calls_table(self.windows)]
+        lines += ["", f"{self.unit} of speech", *_calls_table(self.windows)]
         lines += ["", "detector frames of 32 ms", *_calls_table(self.frames)]
         lines += ["", f"live streams with p99 <= {DELAY_MS:g} ms", *_trials_table(self)]
         return "\n".join(lines)
@@ -112,7 +118,7 @@ def run(options: BenchEngine, progress: Callable[[str], None] = lambda line: Non
         "batch sizes": ", ".join(map(str, backend.batch_sizes)),
         "inference threads": bench.threads,
     }
-    return EngineReport(about, windows, frames, batched, single, gain, idle, trials)
+    return EngineReport(_unit(bundle), about, windows, frames, batched, single, gain, idle, trials)
 
 
 def _largest(
@@ -138,8 +144,25 @@ def _windows(bundle: Bundle, backend: OnnxBackend, options: BenchEngine) -> Iter
     sound = np.stack([spoken(WINDOW_S, seed=i) for i in range(8)])
     for threads, way in ways.items():
         for rows in BATCHES:
-            batch = np.resize(sound, (rows, sound.shape[1]))
-            yield _timed(rows, threads, max(6, 96 // rows), partial(way.embed, batch))
+            call = _call(bundle, way, np.resize(sound, (rows, sound.shape[1])))
+            yield _timed(rows, threads, max(6, 96 // rows), call)
+
+
+def _unit(bundle: Bundle) -> str:
+    frames = bundle.manifest.frames
+    if frames is None:
+        return f"windows of {WINDOW_S:g} s"
+    return f"chunks of {frames.delay_blocks * frames.block_samples / SAMPLE_RATE_HZ:g} s"
+
+
+def _call(bundle: Bundle, way: OnnxBackend, sound: Float32) -> Callable[[], object]:
+    """What the model does for streams that have ``sound`` ``(B, samples)``, once."""
+    frames = bundle.manifest.frames
+    if frames is None:
+        return partial(way.embed, sound)
+    chunk, rows = sound[:, : frames.delay_blocks * frames.block_samples], len(sound)
+    real = np.full(rows, chunk.shape[1] // FEATURE_SAMPLES, np.int64)
+    return partial(way.run_frames, chunk, real, np.zeros((rows, frames.state_size), np.float32))
 
 
 def _frames(vad: SileroVad, rows: int) -> Calls:

@@ -11,7 +11,6 @@ import soundfile as sf
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import VadState
-from engine.model.bundle import Bundle
 from engine.speech.vad import SileroVad
 from streamer.bench import engine as bench_engine
 from streamer.bench import load as bench_load
@@ -80,8 +79,11 @@ def test_speech_may_come_from_a_file(tmp_path: Path) -> None:
     assert first != second
 
 
+@pytest.mark.parametrize(
+    ("kind", "unit"), [("spectral_bundle", "windows of 3 s"), ("frames_bundle", "chunks of 0.5 s")]
+)
 def test_a_short_run_reports_everything(
-    spectral_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, unit: str
 ) -> None:
     monkeypatch.setattr(bench_load, "WARM_UP_S", 0.2)
     monkeypatch.setattr(bench_load, "LOOP_S", 2.0)
@@ -89,7 +91,11 @@ def test_a_short_run_reports_everything(
     monkeypatch.setattr(bench_engine, "BATCHES", (1, 2))
     told: list[str] = []
     options = BenchEngine(
-        bundle=spectral_bundle.folder, provider="cpu", threads=1, seconds=1.5, streams=2
+        bundle=request.getfixturevalue(kind).folder,
+        provider="cpu",
+        threads=1,
+        seconds=1.5,
+        streams=2,
     )
     report = run(options, told.append)
     read = json.loads(report.json())
@@ -104,6 +110,7 @@ def test_a_short_run_reports_everything(
         assert live["vad_ms"] > 0
     assert read["idle"]["scores_per_s"] == 0
     table = report.table()
+    assert f"{unit} of speech" in table
     assert "gain of batching" in table or "gain: unknown" in table
     assert "largest, one at a time: " in table
     assert told[0] == "windows"
