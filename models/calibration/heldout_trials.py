@@ -23,8 +23,8 @@ from engine.model.encoder import Encoder, embed_speech
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus, StoredUtterance
 
-DURATIONS_S = (0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
-ENROL_S = (1.5, 3.0, 5.0, 10.0)
+DURATIONS_S = (0.75, 1.0, 2.0, 3.0, 5.0, 10.0)
+ENROL_S = (2.0, 3.0, 5.0, 10.0)
 DEGRADED_S = (1.0, 2.0, 3.0, 5.0)
 WHOLE = 0.0  # label of a segment that is one utterance as it is
 MOST_SPLITS = 2  # of a speaker's utterances in two halves
