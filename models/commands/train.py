@@ -35,9 +35,20 @@ class TrainCommand:
         int | None, typer.Option(min=1, help="CPU threads [as many as there are cores].")
     ] = None
 
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that make batches beside the one that learns.")
+    ] = 0
+
     def run(self) -> None:
         """Train until the run is done."""
         from models.training.loop import run
 
         output = self.output or Path("runs") / self.config.stem
-        run(self.config, output, resume=self.resume, device=self.device, threads=self.threads)
+        run(
+            self.config,
+            output,
+            resume=self.resume,
+            device=self.device,
+            threads=self.threads,
+            workers=self.workers,
+        )

@@ -22,6 +22,7 @@ from models.network.checkpoint import CheckpointError, read_checkpoint
 
 SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
 N_MELS = 80
+FRAME_SAMPLES, HOP_SAMPLES = 400, 160  # of the features, at 16 kHz
 EMBEDDING_SIZE = 192
 FRONT_CHANNELS = 32
 TDNN_CHANNELS = 128
@@ -199,6 +200,23 @@ def features(waveform: Tensor) -> Tensor:
         waveform[None], num_mel_bins=N_MELS, dither=0.0, sample_frequency=16000
     )
     return cast(Tensor, fbank - fbank.mean(dim=0))
+
+
+def window_features(windows: Tensor) -> Tensor:
+    """:func:`features` of ``(N, samples)`` at once: ``(N, T, 80)``.
+
+    ``samples`` is a multiple of the hop, so that the frames of all windows laid end to end are
+    those of each, but for the ones that reach into the next.
+    """
+    count, samples = windows.shape
+    assert samples % HOP_SAMPLES == 0, "windows must be whole hops"
+    frames = 1 + (samples - FRAME_SAMPLES) // HOP_SAMPLES
+    joined = F.pad(windows.reshape(1, -1), (0, FRAME_SAMPLES - HOP_SAMPLES))
+    fbank = torchaudio.compliance.kaldi.fbank(
+        joined, num_mel_bins=N_MELS, dither=0.0, sample_frequency=16000
+    )
+    fbank = fbank.reshape(count, samples // HOP_SAMPLES, N_MELS)[:, :frames]
+    return cast(Tensor, fbank - fbank.mean(dim=1, keepdim=True))
 
 
 def load_campplus(weights: Path) -> CAMPPlus:

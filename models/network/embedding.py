@@ -30,7 +30,7 @@ def embed(
     A waveform is one span from a stream's beginning to its end; samples after its last whole
     frame of 10 ms are left out, and it must have one. The network must be in evaluation mode.
     """
-    layer, found = CausalLogMel(front_end), {}
+    layer, found = CausalLogMel(front_end).to(network.prior_mean.device), {}
     group: list[int] = []
     for i in sorted(range(len(waveforms)), key=lambda i: len(waveforms[i])):
         if group and (len(group) + 1) * len(waveforms[i]) > AT_ONCE_S * SAMPLE_RATE_HZ:
@@ -48,12 +48,13 @@ def _embed_group(
     frames = [len(waveforms[i]) // hop for i in group]
     blocks = -(-max(frames) // BLOCK_FRAMES)
     sound = np.zeros((len(group), blocks * BLOCK_FRAMES * hop), np.float32)
-    mask = torch.zeros(len(group), blocks * BLOCK_FRAMES + arch.delay_frames, 1)
+    mask = torch.zeros(len(group), blocks * BLOCK_FRAMES + arch.delay_feature_frames, 1)
     for row, (i, count) in enumerate(zip(group, frames, strict=True)):
         sound[row, : count * hop] = waveforms[i][: count * hop]
         mask[row, :count] = 1
-    features = F.pad(layer(torch.from_numpy(sound)), (0, 0, 0, arch.delay_frames))
     device = network.prior_mean.device
+    features = layer(torch.from_numpy(sound).to(device))
+    features = F.pad(features, (0, 0, 0, arch.delay_feature_frames))
     # Frames that are none weigh nothing: the sum over all blocks is that of the waveform.
-    sums = network.block_sums(features.to(device), mask.to(device)).sum(dim=1)
+    sums = network.block_sums(features, mask.to(device)).sum(dim=1)
     return dict(zip(group, network.head(sums).cpu().numpy(), strict=True))

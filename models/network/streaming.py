@@ -6,13 +6,15 @@ pooling are taken over the window. Here each of them becomes something that a st
 
 - a convolution looks ahead by some frames at most. It is written in delayed form: a layer that
   looks ahead by 8 frames puts out frame ``t - 8`` when frame ``t`` comes in;
-- GRN and the feature mean run over blocks of 10 frames, with weights that fall off
+- GRN and the feature mean run over blocks of 0.1 s, with weights that fall off
   exponentially into the past, so that what a first speaker left in them fades;
 - the weights of the pooling depend on a frame alone, so that pooling is a sum: of ``w``,
   ``w y`` and ``w y^2`` over each block. A span of speech is a sum of blocks.
 
 This module computes whole sequences, as training does; ``models.network.streaming_inference``
-computes the same in chunks. Activations are ``(B, T, C)``, ``T`` a multiple of the block.
+computes the same in chunks. Features come every 10 ms, ``(B, T, n_mels)`` with ``T`` a multiple
+of 10; the stem joins ``stride`` of them into a frame, so that activations are
+``(B, T / stride, C)``: voices are told by what is slower than a frame of features.
 """
 
 from __future__ import annotations
@@ -45,7 +47,10 @@ POOLING_BOTTLENECK = 8
 
 @dataclass(frozen=True, slots=True)
 class StreamingArchitecture:
-    """Shape of one streaming NeXt-TDNN; ``delay_frames`` is its look-ahead as a whole."""
+    """Shape of one streaming NeXt-TDNN; ``delay_frames`` is its look-ahead as a whole.
+
+    Kernels and look-ahead are in frames after the stem, of ``10 * stride`` ms.
+    """
 
     channels: int = 128
     depths: tuple[int, int, int] = (2, 2, 2)
@@ -54,6 +59,7 @@ class StreamingArchitecture:
     n_mels: int = 80
     ahead_frames: int = 8  # of a block of layers
     delay_frames: int = 50
+    stride: int = 1  # frames of features that the stem joins into one
     memory_s: float = 3.0  # in which the running statistics fade to 1/e
     prior_s: float = 0.3  # of speech that the mean of the training features counts for
 
@@ -66,14 +72,21 @@ class StreamingArchitecture:
             )
         if len(self.depths) != 3 or min(self.depths) < 1:
             raise ValueError(f"three stages of at least one block are needed, got {self.depths}")
-        if self.delay_frames % BLOCK_FRAMES or self.stage_delay_frames > self.delay_frames:
+        if self.stride < 1 or BLOCK_FRAMES % self.stride:
+            raise ValueError(f"stride must divide {BLOCK_FRAMES}, got {self.stride}")
+        if self.delay_frames % self.block_frames or self.stage_delay_frames > self.delay_frames:
             raise ValueError(
                 f"a look-ahead of {self.ahead_frames} frames in each of {sum(self.depths)} layers"
                 f" does not fit into {self.delay_frames}, which must be a multiple of"
-                f" {BLOCK_FRAMES}"
+                f" {self.block_frames}"
             )
         if self.memory_s <= 0 or self.prior_s <= 0 or self.ahead_frames < 0:
             raise ValueError("memory_s and prior_s must be positive, ahead_frames not negative")
+
+    @property
+    def block_frames(self) -> int:
+        """Frames of a layer in a block."""
+        return BLOCK_FRAMES // self.stride
 
     @property
     def stage_delay_frames(self) -> int:
@@ -93,7 +106,12 @@ class StreamingArchitecture:
     @property
     def delay_blocks(self) -> int:
         """Blocks by which the sums come after the sound that they are of."""
-        return self.delay_frames // BLOCK_FRAMES
+        return self.delay_frames // self.block_frames
+
+    @property
+    def delay_feature_frames(self) -> int:
+        """Frames of features after a stream's end that stand for its look-ahead."""
+        return self.delay_blocks * BLOCK_FRAMES
 
     @property
     def prior_frames(self) -> float:
@@ -139,15 +157,16 @@ class StreamingNeXtTDNN(nn.Module):
 
     def normalised(self, features: Tensor, mask: Tensor, decays: Tensor) -> Tensor:
         """Log-mel ``(B, T, n_mels)`` minus its running mean, zero where the mask is."""
-        arch, blocks, real = self.arch, blocks_of(features), blocks_of(mask)
+        arch, count = self.arch, len(decays)
+        blocks, real = blocks_of(features, count), blocks_of(mask, count)
         total = decays @ (blocks * real).sum(dim=2)
-        count = decays @ real.sum(dim=2)
+        number = decays @ real.sum(dim=2)
         prior = decays[:, :1] * arch.decay * arch.prior_frames  # what is left of it by a block
-        mean = (total + prior * self.prior_mean) / (count + prior)
+        mean = (total + prior * self.prior_mean) / (number + prior)
         return (blocks - mean.unsqueeze(2)).view(features.shape) * mask
 
     def frames(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs and positive pooling weights ``(B, T, pooled)``, ``delay_frames`` late.
+        """Outputs and positive weights ``(B, T / stride, pooled)``, ``delay_frames`` late.
 
         ``features`` are ``(B, T, n_mels)``; ``mask (B, T, 1)`` is 1 for frames of sound and 0
         for those after its end, which stand for the look-ahead that there is none for.
@@ -158,8 +177,9 @@ class StreamingNeXtTDNN(nn.Module):
             x = self.normalised(features.float(), mask.float(), decays)
         if torch.is_autocast_enabled(kind):
             mask = mask.to(torch.get_autocast_dtype(kind))
-        recent = [delayed(x, age) for age in range(STEM_FRAMES - 1, -1, -1)]
-        x = self.stem_norm(self.stem(torch.cat(recent, dim=-1)))
+        last = slice(arch.stride - 1, None, arch.stride)  # of the features that a frame joins
+        recent = [delayed(x, age)[:, last] for age in range(STEM_FRAMES - 1, -1, -1)]
+        x, mask = self.stem_norm(self.stem(torch.cat(recent, dim=-1))), mask[:, last]
         outputs = []
         for stage in self.stages:
             for block in cast(nn.ModuleList, stage):
@@ -179,7 +199,8 @@ class StreamingNeXtTDNN(nn.Module):
         """
         y, w = self.frames(features, mask)
         weighted = w * y
-        parts = [blocks_of(part).sum(dim=2) for part in (w, weighted, weighted * y)]
+        count = features.shape[1] // BLOCK_FRAMES
+        parts = [blocks_of(part, count).sum(dim=2) for part in (w, weighted, weighted * y)]
         return torch.stack(parts, dim=2)
 
     def head(self, sums: Tensor) -> Tensor:

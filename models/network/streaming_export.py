@@ -186,7 +186,7 @@ def measure_streaming_parity(
 def _whole_sums(
     network: StreamingNeXtTDNN, speech: Float32, front_end: FrontEndConfig | None
 ) -> Float32:
-    delay = network.arch.delay_frames
+    delay = network.arch.delay_feature_frames
     with torch.no_grad():
         layer = CausalLogMel(front_end)
         samples = BLOCK_FRAMES * layer.config.hop_samples

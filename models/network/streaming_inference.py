@@ -50,16 +50,16 @@ class Masks:
 class Running:
     """Exponentially forgetting sums over the blocks of a chunk, and of those before it."""
 
-    def __init__(self, frames: Tensor, decay: float) -> None:
+    def __init__(self, frames: Tensor, block_frames: int, decay: float) -> None:
         """``frames (T,)`` is any tensor with the chunk's length."""
-        block = torch.div(torch.arange(frames.shape[0]), BLOCK_FRAMES, rounding_mode="floor")
-        ends = torch.arange(frames.shape[0] // BLOCK_FRAMES)
+        block = torch.div(torch.arange(frames.shape[0]), block_frames, rounding_mode="floor")
+        ends = torch.arange(frames.shape[0] // block_frames)
         age = (ends[:, None] - block[None, :]).float()
         self._kept = torch.where(age >= 0, decay ** age.clamp_min(0), torch.zeros(()))
         self._faded = (decay ** (ends.float() + 1))[:, None]
 
     def sums(self, x: Tensor, before: Tensor) -> Tensor:
-        """``(B, T, C)`` and the sum ``(B, 1, C)`` at the end of before: ``(B, T / 10, C)``."""
+        """``(B, T, C)`` and the sum ``(B, 1, C)`` at the end of before: ``(B, blocks, C)``."""
         return self._kept @ x + self._faded * before
 
 
@@ -68,9 +68,9 @@ class BlockInChunks(nn.Module):
 
     gamma: Tensor
 
-    def __init__(self, block: StreamingBlock, delay: int) -> None:
+    def __init__(self, block: StreamingBlock, delay: int, block_frames: int) -> None:
         super().__init__()
-        self.ahead, self.delay = block.ahead, delay
+        self.ahead, self.delay, self.block_frames = block.ahead, delay, block_frames
         self.project, self.mix = Affine.of(block.project), Affine.of(block.mix)
         self.convs, self.norm = block.convs, block.norm
         self.expand = Affine.of(block.expand)
@@ -99,7 +99,7 @@ class BlockInChunks(nn.Module):
         norm = (energy + ENERGY_FLOOR).sqrt()
         relative = norm / (norm.mean(dim=-1, keepdim=True) + GRN_EPS)
         scale = (1.0 + self.gamma * relative).unsqueeze(2)
-        blocks = h.reshape(h.shape[0], -1, BLOCK_FRAMES, h.shape[2])
+        blocks = h.reshape(h.shape[0], -1, self.block_frames, h.shape[2])
         return (blocks * scale).reshape(h.shape[0], -1, h.shape[2])
 
 
@@ -126,7 +126,9 @@ class FramesInChunks(nn.Module):
         for stage in network.stages:
             blocks = nn.ModuleList()
             for block in cast(nn.ModuleList, stage):
-                blocks.append(BlockInChunks(cast(StreamingBlock, block), delay))
+                blocks.append(
+                    BlockInChunks(cast(StreamingBlock, block), delay, self.arch.block_frames)
+                )
                 delay += self.arch.ahead_frames
             self.stages.append(blocks)
         self.mfa, self.mfa_norm = Affine.of(network.mfa), network.mfa_norm
@@ -153,10 +155,12 @@ class FramesInChunks(nn.Module):
         features = self.front_end(sound, before)
         index = torch.arange(features.shape[1])
         real = (index[None, :] < frames[:, None]).float().unsqueeze(2)
-        masks = Masks(states.joined(real, arch.delay_frames), arch.delay_frames)
-        running = Running(index, arch.decay)
-        x = self._without_mean(features, real, running, states)
-        outputs = self._outputs(self._stem(x, states), masks, running, states)
+        heard = self._last_of_each(real)
+        masks = Masks(states.joined(heard, arch.delay_frames), arch.delay_frames)
+        of_features = Running(index, BLOCK_FRAMES, arch.decay)
+        x = self._stem(self._without_mean(features, real, of_features, states), states)
+        running = Running(heard[0, :, 0], arch.block_frames, arch.decay)
+        outputs = self._outputs(x, masks, running, states)
         rest = arch.delay_frames - arch.stage_delay_frames
         y = self.mfa_norm(self.mfa(torch.cat(outputs, dim=-1)))
         y = states.delayed(y, rest)
@@ -183,9 +187,15 @@ class FramesInChunks(nn.Module):
     def _stem(self, x: Tensor, states: States) -> Tensor:
         count = x.shape[1]
         whole = states.joined(x, STEM_FRAMES - 1)
-        recent = [whole[:, age : age + count] for age in range(STEM_FRAMES)]
+        recent = [self._last_of_each(whole[:, age : age + count]) for age in range(STEM_FRAMES)]
         y: Tensor = self.stem_norm(self.stem(torch.cat(recent, dim=-1)))
         return y
+
+    def _last_of_each(self, x: Tensor) -> Tensor:
+        """``(B, T, C)`` to ``(B, T / stride, C)``: the last of the features a frame joins."""
+        if self.arch.stride == 1:
+            return x
+        return x.reshape(x.shape[0], -1, self.arch.stride, x.shape[2])[:, :, -1]
 
     def _outputs(self, x: Tensor, masks: Masks, running: Running, states: States) -> list[Tensor]:
         """What the stages put out, all with the delay of the last."""
@@ -196,11 +206,10 @@ class FramesInChunks(nn.Module):
             outputs.append(states.delayed(x, arch.ahead_frames * sum(arch.depths[number:])))
         return outputs
 
-    @staticmethod
-    def _sums(w: Tensor, y: Tensor) -> Tensor:
+    def _sums(self, w: Tensor, y: Tensor) -> Tensor:
         weighted = w * y
         stacked = torch.cat([w, weighted, weighted * y], dim=2)
-        blocks = stacked.reshape(stacked.shape[0], -1, BLOCK_FRAMES, 3, w.shape[2])
+        blocks = stacked.reshape(stacked.shape[0], -1, self.arch.block_frames, 3, w.shape[2])
         return blocks.sum(dim=2)
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BLOCK_FRAMES = 10
+BLOCK_FRAMES = 10  # of 10 ms: frames of features; a layer has fewer where frames are joined
 LAYER_NORM_EPS = 1e-6
 GRN_EPS = 1e-6
 VARIANCE_FLOOR = 1e-5
@@ -34,9 +34,9 @@ def delayed(x: Tensor, frames: int) -> Tensor:
     return x if frames == 0 else F.pad(x, (0, 0, frames, 0))[:, : x.shape[1]]
 
 
-def blocks_of(x: Tensor) -> Tensor:
-    """``(B, T, C)`` as ``(B, T / 10, 10, C)``."""
-    return x.reshape(x.shape[0], -1, BLOCK_FRAMES, x.shape[2])
+def blocks_of(x: Tensor, blocks: int) -> Tensor:
+    """``(B, T, C)`` as ``(B, blocks, T / blocks, C)``."""
+    return x.reshape(x.shape[0], blocks, -1, x.shape[2])
 
 
 class RunningGRN(nn.Module):
@@ -52,7 +52,8 @@ class RunningGRN(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, mask: Tensor, decays: Tensor) -> Tensor:
-        reach = decays.repeat_interleave(BLOCK_FRAMES, dim=1) * mask.float().transpose(1, 2)
+        frames = x.shape[1] // decays.shape[0]
+        reach = decays.repeat_interleave(frames, dim=1) * mask.float().transpose(1, 2)
         arguments = (x, self.gamma, self.beta, reach.to(x.dtype))
         return cast(Tensor, _Response.apply(*arguments))  # type: ignore[no-untyped-call]
 
@@ -71,14 +72,15 @@ class _Response(torch.autograd.Function):
         mean = norm.mean(dim=-1, keepdim=True) + GRN_EPS
         scale = (1.0 + gamma * (norm / mean)).to(x.dtype).unsqueeze(2)
         ctx.save_for_backward(x, gamma, reach, norm, mean, scale)
-        return torch.addcmul(beta.to(x.dtype), blocks_of(x), scale).view(x.shape)
+        return torch.addcmul(beta.to(x.dtype), blocks_of(x, reach.shape[1]), scale).view(x.shape)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, gamma, reach, norm, mean, scale = ctx.saved_tensors
-        by_block = blocks_of(gradient)
+        blocks = reach.shape[1]
+        by_block = blocks_of(gradient, blocks)
         # With a sum of products over ten frames the narrow sums stay exact in float32.
-        of_scale = (by_block * blocks_of(x)).sum(dim=2, dtype=torch.float32)
+        of_scale = (by_block * blocks_of(x, blocks)).sum(dim=2, dtype=torch.float32)
         of_gamma = (of_scale * norm / mean).sum(dim=(0, 1))
         of_beta = gradient.sum(dim=(0, 1), dtype=torch.float32)
         of_relative = of_scale * gamma

@@ -154,21 +154,23 @@ class Augment:
             x[chosen] = torch.minimum(torch.maximum(x[chosen], -limit), limit)
         return x
 
-    def mask_features(self, features: Tensor) -> Tensor:
-        """SpecAugment (arXiv 1904.08779): one frequency and one time mask an utterance."""
+    def feature_mask(self, batch: int, frames: int, bins: int) -> Tensor:
+        """SpecAugment (arXiv 1904.08779): one frequency and one time mask an utterance.
+
+        ``(B, T, bins)``, true where a feature is to be hidden.
+        """
         c = self.config
-        batch, bins, frames = features.shape
-        mask = torch.zeros(batch, bins, frames, dtype=torch.bool)
+        mask = torch.zeros(batch, frames, bins, dtype=torch.bool)
         for axis, size, widest in (
-            (1, bins, c.frequency_mask_bins),
-            (2, frames, c.time_mask_frames),
+            (1, frames, c.time_mask_frames),
+            (2, bins, c.frequency_mask_bins),
         ):
             width = self._uniform((batch, 1), 0, widest + 1).floor()
             start = (self._uniform((batch, 1), 0, 1) * (size - width)).floor()
             index = torch.arange(size)[None]
             hit = (index >= start) & (index < start + width)
             mask |= hit.unsqueeze(3 - axis)
-        return features.masked_fill(mask, 0.0)
+        return mask
 
     def _uniform(self, shape: tuple[int, ...], low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(shape, generator=self.generator)

@@ -36,6 +36,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kernel_sizes: tuple[int, ...] = (7, 65)
     ahead_frames: Annotated[int, msgspec.Meta(ge=0)] = 8
     delay_frames: Annotated[int, msgspec.Meta(ge=0)] = 50
+    stride: Count = 1
     memory_s: Positive = 3.0
     prior_s: Positive = 0.3
 

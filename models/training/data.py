@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
@@ -26,8 +27,10 @@ MEASURED_SHARE = 0.18  # of all rooms, about: few and much alike beside the simu
 Float32 = NDArray[np.float32]
 
 
-def prepare_data(config: Config) -> None:
+def prepare_data(config: Config, device: torch.device, workers: int = 0) -> None:
     """Prepare what is not there yet; each part is written whole or not at all.
+
+    The teacher runs on ``device``, with ``workers`` processes that read for it.
 
     Raises :class:`TrainingError` for a cache that was made from something else, and
     :class:`models.sound.augment.CorpusError` for speech or noise that is missing or cannot be
@@ -48,10 +51,10 @@ def prepare_data(config: Config) -> None:
         prepare_coded(cache, data.coded_share)
     if not (cache / "rooms.npy").exists():
         _store(cache / "rooms.npy", _rooms(config))
-    _teach(config)
+    _teach(config, device, workers)
 
 
-def _teach(config: Config) -> None:
+def _teach(config: Config, device: torch.device, workers: int) -> None:
     corpus, folder = Corpus(config.data.cache), config.data.cache / TEACHER_FOLDER
     missing = [speed for speed in config.data.speeds if not is_taught(corpus, folder, speed)]
     if not missing:
@@ -61,9 +64,9 @@ def _teach(config: Config) -> None:
             f"the teacher's weights are not at {config.data.teacher}: README says where they come"
             " from"
         )
-    embed = teacher_embed(load_campplus(config.data.teacher))
+    embed = teacher_embed(load_campplus(config.data.teacher), device)
     for speed in missing:
-        write_windows(corpus, embed, folder, speed)
+        write_windows(corpus, embed, folder, speed, workers)
 
 
 def _rooms(config: Config) -> Float32:

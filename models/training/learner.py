@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from models.network.checkpoint import CheckpointError, read_checkpoint
 from models.network.frontend import CausalLogMel
 from models.network.streaming import StreamingNeXtTDNN
-from models.sound.augment import Augment
 from models.training.config import Config, TrainingError
 from models.training.losses import AAMSoftmax, distillation, relational
 from models.training.sampler import Sampler, TrainingBatch
@@ -76,25 +75,24 @@ class Learner:
         self.ema.load_state_dict(network.state_dict())
 
     @torch.no_grad()
-    def features(self, sound: Tensor, augment: Augment) -> Tensor:
-        """Augmented log-mel ``(B, T, n_mels)`` of ``(B, samples)``, some of it masked."""
-        features = self.front_end(augment(sound).to(self.device))
-        about_mean = (features - self.network.prior_mean).cpu().transpose(1, 2)
-        masked = augment.mask_features(about_mean).transpose(1, 2).to(self.device)
-        found: Tensor = masked + self.network.prior_mean
-        return found
+    def _features(self, batch: TrainingBatch) -> Tensor:
+        """Log-mel ``(B, T, n_mels)``, at its mean where the network is not shown it."""
+        features: Tensor = self.front_end(batch.sound)
+        return torch.where(batch.hidden, self.network.prior_mean, features)
 
-    def train_step(self, features: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
+    def train_step(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """One update; returns the value of each loss."""
         self._set_schedule()
         self.network.train()
-        delay, frames = self.arch.delay_frames, features.shape[1]
+        batch = batch.to(self.device)
+        features = self._features(batch)
+        delay, frames = self.arch.delay_feature_frames, features.shape[1]
         mask = torch.ones(len(features), frames + delay, 1, device=self.device)
         mask[:, frames:] = 0
         with torch.autocast(self.device.type, torch.bfloat16):
             sums = self._sums(F.pad(features, (0, 0, 0, delay)), mask)
-        where = (t.to(self.device) for t in (batch.sequence, batch.start, batch.end))
-        losses = self._losses(self.network.spans(sums, *where), batch)
+        embeddings = self.network.spans(sums, batch.sequence, batch.start, batch.end)
+        losses = self._losses(embeddings, batch)
         weights = msgspec.structs.asdict(self.config.loss)
         total = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
         if not torch.isfinite(total):
@@ -109,13 +107,12 @@ class Learner:
 
     def _losses(self, embeddings: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
         loss, losses = self.config.loss, {}
-        targets = batch.targets.to(self.device)
         if loss.distillation > 0:
-            losses["distillation"] = distillation(embeddings, targets)
+            losses["distillation"] = distillation(embeddings, batch.targets)
         if loss.relational > 0:
-            losses["relational"] = relational(embeddings, targets)
+            losses["relational"] = relational(embeddings, batch.targets)
         if loss.aam > 0:
-            losses["aam"] = self.aam(embeddings, batch.labels.to(self.device))
+            losses["aam"] = self.aam(embeddings, batch.labels)
         return losses
 
     def _set_schedule(self) -> None:
@@ -128,12 +125,11 @@ class Learner:
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.config.schedule.ema, (1 + self.step) / (20 + self.step))
-        own, mean = self.network.state_dict(), self.ema.state_dict()
-        for name, value in mean.items():
-            if value.is_floating_point():
-                value.lerp_(own[name], 1 - decay)
-            else:
-                value.copy_(own[name])
+        pairs = list(zip(self.ema.state_dict().values(), self.network.state_dict().values()))
+        means, own = zip(*((a, b) for a, b in pairs if a.is_floating_point()), strict=True)
+        torch._foreach_lerp_(means, own, 1 - decay)
+        for count, value in ((a, b) for a, b in pairs if not a.is_floating_point()):
+            count.copy_(value)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint whole or not at all."""

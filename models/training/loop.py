@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from models.sound.augment import Augment, AugmentConfig
@@ -19,13 +20,14 @@ from models.training.config import Config, TrainingError, load_config
 from models.training.data import TEACHER_FOLDER, held_out, prepare_data
 from models.training.learner import Learner
 from models.training.progress import Development, Log
-from models.training.sampler import Sampler
+from models.training.sampler import Sampler, TrainingBatch
 from models.training.start import start_network
 from models.training.teacher import Targets
 
 CHECKPOINT = "last.pt"
 MEAN_BATCHES = 4  # that the mean of the training features is taken over
 SHOWN_EVERY = 50  # steps
+BATCHES_AHEAD = 4  # that each worker makes
 
 
 def run(
@@ -35,9 +37,11 @@ def run(
     resume: bool = False,
     device: str = "auto",
     threads: int | None = None,
+    workers: int = 0,
 ) -> None:
     """Train as ``config`` says; everything is written under ``output``.
 
+    ``workers`` processes make the batches, none: this one does between steps.
     ``last.pt`` is the checkpoint, ``log.jsonl`` the curve, ``heldout.txt`` the speakers
     that were kept out, TensorBoard's files lie in ``tensorboard``.
     """
@@ -48,7 +52,8 @@ def run(
     checkpoint = output / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise TrainingError(f"{checkpoint} exists: pass --resume to go on, or another --output")
-    prepare_data(settings)
+    where = _device(_best() if device == "auto" else device)
+    prepare_data(settings, where, workers)
     corpus = Corpus(settings.data.cache)
     heldout = held_out(corpus, settings.data)
     if len(heldout) < 2:
@@ -57,14 +62,14 @@ def run(
             " data.heldout_min_s seconds in two utterances, data.heldout_share are held out"
         )
     targets = Targets(corpus, settings.data.cache / TEACHER_FOLDER, settings.data.speeds)
-    sampler = Sampler(corpus, settings, heldout, targets)
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    learner = Learner(settings, sampler, _device(where))
     sounds = Sounds(settings)
+    augment = sounds.augment(settings.augment, settings.seed)
+    sampler = Sampler(corpus, settings, heldout, targets, augment)
+    learner = Learner(settings, sampler, where)
     if resume and checkpoint.exists():
         learner.load(checkpoint)
     else:
-        _begin(learner, sampler, sounds)
+        _begin(learner, sampler)
     (output / "heldout.txt").write_text("".join(f"{s}\n" for s in heldout))
     (output / "config.toml").write_bytes(config.read_bytes())
     parameters = sum(p.numel() for p in learner.network.parameters())
@@ -74,7 +79,11 @@ def run(
     )
     # Degraded by the default augmentation whatever the run's is: one curve, one test.
     development = Development(corpus, heldout, sounds.augment(AugmentConfig(), seed=0))
-    _loop(learner, sampler, sounds.augment(settings.augment, settings.seed), development, output)
+    _loop(learner, Batches(sampler, settings), development, output, workers)
+
+
+def _best() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _device(name: str) -> torch.device:
@@ -98,7 +107,29 @@ class Sounds:
         return Augment(config, self._noise, self._rooms, seed)
 
 
-def _begin(learner: Learner, sampler: Sampler, sounds: Sounds) -> None:
+class Batches(Dataset[TrainingBatch]):
+    """The batch of every step."""
+
+    def __init__(self, sampler: Sampler, config: Config) -> None:
+        self._sampler, self._seed = sampler, config.seed
+
+    def __getitem__(self, step: int) -> TrainingBatch:
+        return self._sampler.batch(np.random.default_rng([self._seed, step]))
+
+    def of_steps(self, steps: range, workers: int, pinned: bool) -> DataLoader[TrainingBatch]:
+        """The batches of ``steps`` in their order, whoever makes them."""
+        ahead = BATCHES_AHEAD if workers else None
+        return DataLoader(
+            self,
+            batch_size=None,
+            sampler=steps,
+            num_workers=workers,
+            pin_memory=pinned,
+            prefetch_factor=ahead,
+        )
+
+
+def _begin(learner: Learner, sampler: Sampler) -> None:
     """What a run starts from: the teacher's speakers, the features' mean, older weights."""
     config = learner.config
     learner.start_classes(torch.from_numpy(sampler.class_centres()))
@@ -107,15 +138,14 @@ def _begin(learner: Learner, sampler: Sampler, sounds: Sounds) -> None:
     if learner.network.prior_mean.any():
         return  # the older weights have theirs
     rng, means = np.random.default_rng(config.seed), []
-    augment = sounds.augment(config.augment, config.seed)
     for _ in range(MEAN_BATCHES):
-        sound = augment(sampler.batch(rng).sound).to(learner.device)
+        sound = sampler.batch(rng).sound.to(learner.device)
         means.append(learner.front_end(sound).mean(dim=(0, 1)))
     learner.start_mean(torch.stack(means).mean(dim=0))
 
 
 def _loop(
-    learner: Learner, sampler: Sampler, augment: Augment, development: Development, output: Path
+    learner: Learner, batches: Batches, development: Development, output: Path, workers: int
 ) -> None:
     settings, log = learner.config, Log(output, learner.step)
     schedule, saved = settings.schedule, time.monotonic()
@@ -123,11 +153,9 @@ def _loop(
     mark = time.monotonic()
     # Closed before an error is printed, or the message would stand on the bar's line.
     with tqdm(total=steps, initial=learner.step, unit="step", mininterval=5) as bar:
-        while learner.step < steps:
-            rng = np.random.default_rng([settings.seed, learner.step])
-            augment.generator.manual_seed(int(rng.integers(2**62)))
-            batch = sampler.batch(rng)
-            losses = learner.train_step(learner.features(batch.sound, augment), batch)
+        pinned = learner.device.type == "cuda"
+        for batch in batches.of_steps(range(learner.step, steps), workers, pinned):
+            losses = learner.train_step(batch)
             bar.update()
             learner.elapsed_s += time.monotonic() - mark
             mark = time.monotonic()

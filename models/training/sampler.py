@@ -6,7 +6,8 @@ spans on either side of a change, so that what the first one leaves in its state
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import soxr
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.format import SAMPLE_RATE_HZ
+from models.network.frontend import FrontEndConfig
 from models.network.streaming import BLOCK_S
+from models.sound.augment import Augment
 from models.sound.corpus import MAX_CODED_S, Corpus
 from models.training.config import Config
 from models.training.teacher import Targets, Voice
@@ -35,11 +38,23 @@ class TrainingBatch:
     """``sound (B, samples)``; of each taught span its sequence, blocks, target and label."""
 
     sound: Tensor
+    hidden: Tensor  # (B, frames, mels): features that the network is not shown
     sequence: Tensor  # (N,)
     start: Tensor  # (N,): first block
     end: Tensor  # (N,): block after the last
     targets: Tensor  # (N, D), unit vectors
     labels: Tensor  # (N,), -1: no class
+
+    def to(self, device: torch.device) -> TrainingBatch:
+        """The same batch on ``device``."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> TrainingBatch:
+        """The same batch in memory that a GPU reads by itself; the data loader asks for it."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, function: Callable[[Tensor], Tensor]) -> TrainingBatch:
+        return TrainingBatch(*(function(getattr(self, f.name)) for f in fields(self)))
 
 
 @dataclass(slots=True)
@@ -50,9 +65,10 @@ class _Spans:
     targets: list[NDArray[np.float32]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
 
-    def batch(self, sound: NDArray[np.float32]) -> TrainingBatch:
+    def batch(self, sound: Tensor, hidden: Tensor) -> TrainingBatch:
         return TrainingBatch(
-            torch.from_numpy(sound),
+            sound,
+            hidden,
             torch.tensor(self.sequence),
             torch.tensor(self.start),
             torch.tensor(self.end),
@@ -72,12 +88,17 @@ class _Piece:
 
 
 class Sampler:
-    """Draws batches of the speakers that are trained on."""
+    """Draws augmented batches of the speakers that are trained on."""
 
     def __init__(
-        self, corpus: Corpus, config: Config, heldout: list[str], targets: Targets
+        self,
+        corpus: Corpus,
+        config: Config,
+        heldout: list[str],
+        targets: Targets,
+        augment: Augment,
     ) -> None:
-        self._corpus, self._targets = corpus, targets
+        self._corpus, self._targets, self._augment = corpus, targets, augment
         self._data, self._batch = config.data, config.batch
         kept = set(heldout)
         self.speakers = [s for s in corpus.by_speaker if s not in kept]
@@ -102,7 +123,7 @@ class Sampler:
         return np.stack([v[s].mean for v in self._targets.voices for s in self._label])
 
     def batch(self, rng: np.random.Generator) -> TrainingBatch:
-        """All randomness is from ``rng``."""
+        """Augmented speech; all randomness is from ``rng``."""
         settings, spans = self._batch, _Spans()
         samples = round(settings.length_s * SAMPLE_RATE_HZ)
         sound = np.zeros((settings.sequences, samples), np.float32)
@@ -116,7 +137,11 @@ class Sampler:
                 sound[i, position : position + len(piece.sound)] = piece.sound * gain
                 self._teach(spans, i, position, piece, rng)
                 position += len(piece.sound)
-        return spans.batch(sound)
+        self._augment.generator.manual_seed(int(rng.integers(2**62)))
+        augmented = self._augment(torch.from_numpy(sound))
+        frames = samples // FrontEndConfig().hop_samples
+        hidden = self._augment.feature_mask(len(sound), frames, FrontEndConfig().n_mels)
+        return spans.batch(augmented, hidden)
 
     def _wanted(self, left: int, rng: np.random.Generator) -> int:
         """Samples of the next piece of a sequence with changes."""

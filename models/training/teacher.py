@@ -16,19 +16,21 @@ import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from engine.format import SAMPLE_RATE_HZ, unit
-from models.network.campplus import CAMPPlus, features
+from models.network.campplus import CAMPPlus, window_features
 from models.sound.corpus import Corpus
 
 WINDOW_SAMPLES = 3 * SAMPLE_RATE_HZ
 LEAST_REST_SAMPLES = SAMPLE_RATE_HZ  # after the last whole window, for one more at the end
-LEAST_SAMPLES = SAMPLE_RATE_HZ // 2  # that the teacher can tell a voice from: said again below it
 SPEAKERS_A_FILE = 100
+WINDOWS_AT_ONCE = {"cpu": 8, "cuda": 256}  # some 0.2 and 5 GB of activations
 
 Float32 = NDArray[np.float32]
-Embed = Callable[[Float32], Float32]
+Embed = Callable[[Float32], Float32]  # (N, WINDOW_SAMPLES) to (N, D)
 
 
 def window_starts(length: int) -> list[int]:
@@ -48,13 +50,15 @@ def at_speed(speech: Float32, speed: float) -> Float32:
     return np.asarray(soxr.resample(speech, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ), np.float32)
 
 
-def teacher_embed(network: CAMPPlus) -> Embed:
-    """``network`` as a function of one waveform ``(samples,)``: its embedding ``(192,)``."""
+def teacher_embed(network: CAMPPlus, device: torch.device) -> Embed:
+    """``network`` as a function of windows."""
+    network = network.to(device)
 
-    def embed(waveform: Float32) -> Float32:
-        with torch.inference_mode():
-            found = network(features(torch.from_numpy(waveform)).unsqueeze(0))[0]
-        return np.asarray(found.numpy(), np.float32)
+    @torch.inference_mode()
+    def embed(windows: Float32) -> Float32:
+        parts = torch.split(torch.from_numpy(windows), WINDOWS_AT_ONCE.get(device.type, 8))
+        found = [network(window_features(part.to(device))).cpu().numpy() for part in parts]
+        return np.concatenate(found).astype(np.float32)
 
     return embed
 
@@ -73,33 +77,57 @@ def is_taught(corpus: Corpus, folder: Path, speed: float) -> bool:
     )
 
 
-def write_windows(corpus: Corpus, embed: Embed, folder: Path, speed: float) -> None:
-    """Store the teacher's embeddings of all windows of all speakers at ``speed``."""
+def write_windows(
+    corpus: Corpus, embed: Embed, folder: Path, speed: float, workers: int = 0
+) -> None:
+    """Store the teacher's embeddings of all windows of all speakers at ``speed``.
+
+    ``workers`` processes read and resample the speech.
+    """
     place = speed_folder(folder, speed)
     place.mkdir(parents=True, exist_ok=True)
-    names = list(corpus.by_speaker)
-    for first in tqdm(range(0, len(names), SPEAKERS_A_FILE), desc=f"teacher x{speed:g}"):
-        path = place / f"{first:05d}.npz"
-        if path.exists():
-            continue
-        group = names[first : first + SPEAKERS_A_FILE]
-        rows = [_speaker_windows(at_speed(corpus.speech(s), speed), embed) for s in group]
+    groups = _Groups(corpus, speed)
+    missing = [i for i in range(len(groups)) if not groups.path(place, i).exists()]
+    loader = DataLoader(groups, batch_size=None, sampler=missing, num_workers=workers)
+    for index, rows in tqdm(loader, total=len(missing), desc=f"teacher x{speed:g}"):
+        path = groups.path(place, index)
         partial = path.with_suffix(".part.npz")
         np.savez(
             partial,
-            e=np.concatenate(rows),
+            e=embed(np.concatenate([row.numpy() for row in rows])),
             first=np.cumsum([0, *map(len, rows)]),
-            names=np.array(group),
+            names=np.array(groups.names[index]),
         )
         partial.replace(path)
 
 
-def _speaker_windows(speech: Float32, embed: Embed) -> Float32:
+class _Groups(Dataset[tuple[int, list[Tensor]]]):
+    """Of a hundred speakers at a time the windows ``(n, WINDOW_SAMPLES)`` of each."""
+
+    def __init__(self, corpus: Corpus, speed: float) -> None:
+        self._corpus, self._speed = corpus, speed
+        names = list(corpus.by_speaker)
+        firsts = range(0, len(names), SPEAKERS_A_FILE)
+        self.names = [names[first : first + SPEAKERS_A_FILE] for first in firsts]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[int, list[Tensor]]:
+        speeches = (at_speed(self._corpus.speech(s), self._speed) for s in self.names[index])
+        return index, [torch.from_numpy(_windows(speech)) for speech in speeches]
+
+    @staticmethod
+    def path(place: Path, index: int) -> Path:
+        return place / f"{index * SPEAKERS_A_FILE:05d}.npz"
+
+
+def _windows(speech: Float32) -> Float32:
+    """``(n, WINDOW_SAMPLES)``; speech that does not fill one is said again and again."""
     if len(speech) < WINDOW_SAMPLES:
-        repeats = -(-LEAST_SAMPLES // len(speech))
-        return embed(np.tile(speech, repeats))[None]
-    pieces = [speech[s : s + WINDOW_SAMPLES] for s in window_starts(len(speech))]
-    return np.stack([embed(piece) for piece in pieces])
+        repeats = -(-WINDOW_SAMPLES // len(speech))
+        return np.tile(speech, repeats)[None, :WINDOW_SAMPLES]
+    return np.stack([speech[s : s + WINDOW_SAMPLES] for s in window_starts(len(speech))])
 
 
 def read_windows(folder: Path, speed: float) -> dict[str, Float32]:

@@ -94,13 +94,13 @@ def test_rooms_start_with_the_direct_path_and_have_unit_energy() -> None:
     np.testing.assert_array_equal(rooms, simulate_rooms(3, seed=4))
 
 
-def test_masks_zero_a_band_and_a_stretch() -> None:
-    features = augment().mask_features(torch.ones(4, 80, 150))
-    zeros = features == 0
-    whole_bins, whole_frames = zeros.all(dim=2).sum(dim=1), zeros.all(dim=1).sum(dim=1)
+def test_masks_hide_a_band_and_a_stretch() -> None:
+    hidden = augment().feature_mask(4, 150, 80)
+    assert hidden.shape == (4, 150, 80)
+    whole_bins, whole_frames = hidden.all(dim=1).sum(dim=1), hidden.all(dim=2).sum(dim=1)
     assert int(whole_bins.max()) <= OFF.frequency_mask_bins
     assert int(whole_frames.max()) <= OFF.time_mask_frames
-    assert bool(zeros.any())
+    assert bool(hidden.any())
 
 
 def test_noise_is_split_between_training_and_evaluation(tmp_path: Path) -> None:

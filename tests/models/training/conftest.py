@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 from numpy.typing import NDArray
 
 from models.sound.corpus import Corpus, prepare
@@ -52,9 +53,10 @@ compile = false
 """
 
 
-def hears_the_spectrum(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """An embedding ``(192,)`` that tells voices of another pitch apart."""
-    spectrum = np.abs(np.fft.rfft(waveform, n=RATE))[: 192 * 10].reshape(192, 10).mean(axis=1)
+def hears_the_spectrum(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings ``(N, 192)`` that tell voices of another pitch apart."""
+    spectrum = np.abs(np.fft.rfft(windows, n=RATE))[:, : 192 * 10]
+    spectrum = spectrum.reshape(len(windows), 192, 10).mean(axis=2)
     return np.log(spectrum + 1e-3).astype(np.float32)
 
 
@@ -91,7 +93,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for speed in (1.0, 1.1):
         folder = root / "cache" / TEACHER_FOLDER
         write_windows(Corpus(root / "cache"), hears_the_spectrum, folder, speed)
-    prepare_data(load_config(config))
+    prepare_data(load_config(config), torch.device("cpu"))
     return root
 
 

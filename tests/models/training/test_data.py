@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
 from models.network.checkpoint import CheckpointError
 from models.sound.augment import RIR_SAMPLES
@@ -18,27 +19,28 @@ from models.training.config import TrainingError, load_config
 from models.training.data import measured_rooms, prepare_data
 
 RATE = 16_000
+CPU = torch.device("cpu")
 
 
 def test_a_cache_serves_only_what_it_was_made_from(
     data: Path, write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
     rooms = (data / "cache" / "rooms.npy").stat().st_mtime_ns
-    prepare_data(load_config(write_config()))
+    prepare_data(load_config(write_config()), CPU)
     assert (data / "cache" / "rooms.npy").stat().st_mtime_ns == rooms
     noise = tmp_path / "noise"
     shutil.copytree(data / "noise", noise)
     (noise / "n0.opus").unlink()
     with pytest.raises(TrainingError, match="made with another noise"):
-        prepare_data(load_config(write_config(f'data.noise = "{noise}"')))
+        prepare_data(load_config(write_config(f'data.noise = "{noise}"')), CPU)
     with pytest.raises(TrainingError, match=r"made with another rooms \(2, now 3\): name another"):
-        prepare_data(load_config(write_config("augment.rooms = 3")))
+        prepare_data(load_config(write_config("augment.rooms = 3")), CPU)
 
 
 def test_missing_data_is_named(write_config: Callable[..., Path], tmp_path: Path) -> None:
     nowhere = [f'data.root = "{tmp_path}/nowhere"', f'data.cache = "{tmp_path}/cache"']
     with pytest.raises(TrainingError, match=r"manifest\.csv is missing"):
-        prepare_data(load_config(write_config(*nowhere)))
+        prepare_data(load_config(write_config(*nowhere)), CPU)
 
 
 def test_noise_is_missed_before_speech_is_prepared(
@@ -46,7 +48,7 @@ def test_noise_is_missed_before_speech_is_prepared(
 ) -> None:
     path = write_config(f'data.cache = "{tmp_path}/cache"', f'data.noise = "{tmp_path}/nowhere"')
     with pytest.raises(CorpusError, match=r"no noise to train with in .*nowhere"):
-        prepare_data(load_config(path))
+        prepare_data(load_config(path), CPU)
     assert not (tmp_path / "cache").exists()
 
 
@@ -59,12 +61,12 @@ def test_a_teacher_is_missed_only_where_there_is_something_to_ask(
     settings = [f'data.cache = "{cache}"']
     path = write_config(*settings)
     with pytest.raises(TrainingError, match="the teacher's weights are not at"):
-        prepare_data(load_config(path))
+        prepare_data(load_config(path), CPU)
     other = tmp_path / "other.pt"
     other.write_text("alice")
     with pytest.raises(CheckpointError, match=r"other\.pt"):
         prepare_data(
-            load_config(write_config(f'data.cache = "{cache}"', f'data.teacher="{other}"'))
+            load_config(write_config(f'data.cache = "{cache}"', f'data.teacher="{other}"')), CPU
         )
 
 

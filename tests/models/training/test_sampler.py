@@ -12,6 +12,7 @@ import torch
 from models.sound.corpus import Corpus
 from models.training.config import load_config
 from models.training.data import TEACHER_FOLDER, held_out
+from models.training.loop import Sounds
 from models.training.sampler import Sampler
 from models.training.teacher import Targets
 
@@ -27,7 +28,8 @@ def make(data: Path, write_config: Callable[..., Path]) -> Callable[..., tuple[S
         corpus = Corpus(config.data.cache)
         heldout = held_out(corpus, config.data)
         targets = Targets(corpus, config.data.cache / TEACHER_FOLDER, config.data.speeds)
-        return Sampler(corpus, config, heldout, targets), heldout
+        augment = Sounds(config).augment(config.augment, seed=0)
+        return Sampler(corpus, config, heldout, targets, augment), heldout
 
     return build
 

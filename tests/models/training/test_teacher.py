@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.format import unit
-from models.network.campplus import CAMPPlus
+from models.network.campplus import CAMPPlus, features
 from models.sound.corpus import Corpus
 from models.training.teacher import (
     Targets,
@@ -25,8 +25,9 @@ from models.training.teacher import (
 RATE = 16_000
 
 
-def loudness(waveform: np.ndarray) -> np.ndarray:
-    return np.array([len(waveform), np.abs(waveform).max(), 1.0], np.float32)
+def loudness(windows: np.ndarray) -> np.ndarray:
+    found = [[len(w), np.abs(w).max(), 1.0] for w in windows]
+    return np.array(found, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,8 @@ def test_windows_are_stored_once_and_read_back(corpus: Corpus, tmp_path: Path) -
     for speaker, rows in windows.items():
         speech = at_speed(corpus.speech(speaker), 1.1)
         assert len(rows) == len(window_starts(len(speech)))
-        assert rows[0, 0] == min(len(speech), 3 * RATE)
+        assert rows[0, 0] == 3 * RATE
+        assert rows[0, 1] == pytest.approx(np.abs(speech[: 3 * RATE]).max())
 
     def failing(_: np.ndarray) -> np.ndarray:
         raise AssertionError("what is there is not embedded again")
@@ -68,9 +70,9 @@ def test_a_span_is_taught_by_the_windows_it_lies_in() -> None:
 
 
 def test_what_the_teacher_says_of_everybody_is_taken_off(corpus: Corpus, tmp_path: Path) -> None:
-    def common(waveform: np.ndarray) -> np.ndarray:
-        spectrum = np.abs(np.fft.rfft(waveform, n=32))[:8]
-        return np.asarray(1000 + spectrum / spectrum.sum(), np.float32)
+    def common(windows: np.ndarray) -> np.ndarray:
+        spectrum = np.abs(np.fft.rfft(windows, n=32))[:, :8]
+        return np.asarray(1000 + spectrum / spectrum.sum(axis=1, keepdims=True), np.float32)
 
     write_windows(corpus, common, tmp_path, 1.0)
     targets = Targets(corpus, tmp_path, (1.0,))
@@ -83,6 +85,9 @@ def test_what_the_teacher_says_of_everybody_is_taken_off(corpus: Corpus, tmp_pat
 def test_the_network_is_the_teacher() -> None:
     torch.manual_seed(0)
     network = CAMPPlus().eval()
-    found = teacher_embed(network)(np.random.default_rng(0).standard_normal(8000).astype("f4"))
-    assert found.shape == (192,)
-    assert np.isfinite(found).all()
+    windows = np.random.default_rng(0).standard_normal((10, 8000)).astype("f4")
+    found = teacher_embed(network, torch.device("cpu"))(windows)
+    with torch.inference_mode():
+        for window, embedding in zip(windows, found, strict=True):
+            alone = network(features(torch.from_numpy(window)).unsqueeze(0))[0].numpy()
+            np.testing.assert_allclose(embedding, alone, atol=1e-3)
