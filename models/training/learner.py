@@ -125,7 +125,8 @@ class Learner:
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.config.schedule.ema, (1 + self.step) / (20 + self.step))
-        pairs = list(zip(self.ema.state_dict().values(), self.network.state_dict().values()))
+        averaged, current = self.ema.state_dict().values(), self.network.state_dict().values()
+        pairs = list(zip(averaged, current, strict=True))
         means, own = zip(*((a, b) for a, b in pairs if a.is_floating_point()), strict=True)
         torch._foreach_lerp_(means, own, 1 - decay)
         for count, value in ((a, b) for a, b in pairs if not a.is_floating_point()):

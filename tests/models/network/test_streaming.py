@@ -83,6 +83,8 @@ def test_the_mean_starts_from_that_of_training_speech(
         ({"depths": (3, 3, 3)}, "does not fit into 50"),
         ({"delay_frames": 55}, "multiple of 10"),
         ({"memory_s": 0.0}, "must be positive"),
+        ({"stride": 3}, "stride must divide 10"),
+        ({"stride": 2, "ahead_frames": 4, "delay_frames": 24}, "multiple of 5"),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(changed: dict[str, object], message: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.network import streaming_export
 from models.network.block_heads import HEADS, BlockHeads
 from models.network.export import ExportError
-from models.network.streaming import StreamingNeXtTDNN
+from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 from models.network.streaming_export import (
     StreamingGraphs,
     StreamingSession,
@@ -40,6 +40,18 @@ def graphs(network: StreamingNeXtTDNN, speech: NDArray[np.float32]) -> Streaming
     assert parity.sums_relative_max < 1e-4
     assert parity.cosine_min > 0.99999
     return found
+
+
+def test_frames_that_the_stem_joined_are_exported_too(
+    tiny_streaming_network: Callable[..., StreamingNeXtTDNN], speech: NDArray[np.float32]
+) -> None:
+    arch = StreamingArchitecture(
+        16, (1, 1, 1), (3, 9), 24, ahead_frames=4, delay_frames=20, stride=2
+    )
+    graphs, parity = streaming_graphs(tiny_streaming_network(arch), speech)
+    assert graphs.manifest["delay_blocks"] == 4
+    assert parity.sums_relative_max < 1e-4
+    assert parity.cosine_min > 0.99999
 
 
 def test_any_chunking_gives_the_same_sums(

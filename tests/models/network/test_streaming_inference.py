@@ -24,7 +24,7 @@ RELATIVE = 1e-4
 
 def whole_sequence(network: StreamingNeXtTDNN, sound: torch.Tensor) -> torch.Tensor:
     """Block sums of all of the sound, its look-ahead filled up with frames that are none."""
-    delay = network.arch.delay_frames
+    delay = network.arch.delay_feature_frames
     features = F.pad(CausalLogMel()(sound), (0, 0, 0, delay))
     mask = torch.ones(len(sound), features.shape[1], 1)
     mask[:, features.shape[1] - delay :] = 0
@@ -92,6 +92,8 @@ def test_deep_and_uneven_networks_agree_too(
     for arch in (
         StreamingArchitecture(16, (3, 1, 2), (5, 9), 12, ahead_frames=5, delay_frames=30),
         StreamingArchitecture(12, (1, 1, 1), (9,), 12, ahead_frames=0, delay_frames=0),
+        StreamingArchitecture(16, (1, 2, 1), (3, 9), 24, ahead_frames=3, delay_frames=15, stride=2),
+        StreamingArchitecture(16, (1, 1, 1), (5,), 24, ahead_frames=1, delay_frames=4, stride=5),
     ):
         network = tiny_streaming_network(arch)
         graph = FramesInChunks(network)

@@ -73,6 +73,16 @@ def test_a_run_in_parts_is_the_run_in_one(
     assert elapsed == sorted(elapsed)
 
 
+def test_it_does_not_matter_which_process_makes_a_batch(
+    write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    alone, helped = tmp_path / "alone", tmp_path / "helped"
+    config = write_config("schedule.steps = 3")
+    run(config, alone, threads=1)
+    run(config, helped, threads=1, workers=2)
+    assert_same(alone, helped)
+
+
 def test_the_command_trains_and_goes_on_where_it_is_asked_to(
     write_config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
