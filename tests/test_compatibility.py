@@ -33,6 +33,8 @@ TOLD = json.loads((OLD / "told.json").read_text())
 # Windows are 0.5 s apart. Without the second look at the end of each window, which version 0.3.1
 # took and this one does not, the change may be told one window later.
 LATER_S = 0.6
+# Windows ran on across pauses, so that the first of another voice were half of the one before.
+SOONER_S = 2.5
 
 
 @pytest.fixture(params=["bundle", "bundle_with_glance"])
@@ -80,11 +82,18 @@ def test_a_bundle_embeds_as_it_did(bundle: Path) -> None:
 def test_a_bundle_decides_as_it_did(bundle: Path, run: Run) -> None:
     voices = VOICES / "call.ogg", "--enroll", f"anna={VOICES / 'anna.ogg'}", "--claim", "anna"
     told = run("replay", *voices, "--bundle", bundle)
-    events = [event for event in told if event["type"] in ("decision", "change")]
+    events = [event for event in told if _settled(event)]
     expected = TOLD[bundle.name]
     assert [_what(event) for event in events] == [_what(event) for event in expected]
-    times = [event["t"] for event in events]
-    assert times == pytest.approx([event["t"] for event in expected], abs=LATER_S)
+    later = [event["t"] - before["t"] for event, before in zip(events, expected, strict=True)]
+    assert all(-SOONER_S <= late <= LATER_S for late in later)
+
+
+def _settled(event: dict[str, Any]) -> bool:
+    """A change, or a decision that is one: doubt between two of them may come or not."""
+    return event["type"] == "change" or (
+        event["type"] == "decision" and event["state"] != "uncertain"
+    )
 
 
 def _what(event: dict[str, Any]) -> tuple[Any, ...]:
@@ -94,7 +103,7 @@ def _what(event: dict[str, Any]) -> tuple[Any, ...]:
 def test_the_built_in_bundle_is_whole_and_decides_about_the_demonstrations_voices(run: Run) -> None:
     voices = VOICES / "call.ogg", "--enroll", f"anna={VOICES / 'anna.ogg'}", "--claim", "anna"
     events = run("replay", *voices)
-    states = [event["state"] for event in events if event["type"] == "decision"]
+    states = [e["state"] for e in events if e["type"] == "decision" and _settled(e)]
     assert states == ["insufficient", "match", "mismatch"]
 
 
@@ -118,7 +127,8 @@ async def test_a_server_verifies_with_a_store_that_it_had(data: Path) -> None:
             await stream.send(pcm)
             await stream.finalize()
             events = [event async for event in stream]
-    states = [event.state for event in events if isinstance(event, Decision)]
+    decisions = [event.state for event in events if isinstance(event, Decision)]
+    states = [state for state in decisions if state != "uncertain"]
     assert states == [event["state"] for event in TOLD["bundle"] if event["type"] == "decision"]
     assert [event.from_speaker for event in events if isinstance(event, Change)] == ["anna"]
     assert isinstance(events[-1], Summary)
