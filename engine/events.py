@@ -37,8 +37,8 @@ class Vad(Event, frozen=True, kw_only=True, tag="vad"):
 class Score(Event, frozen=True, kw_only=True, tag="score"):
     """One window against one speaker: the claimed one, or the best of those enrolled.
 
-    ``evidence`` is what all the speech of the run so far says of that speaker: decisions rest
-    on it, and not on ``llr``, which is the window's alone.
+    ``evidence`` is that the speaker speaks now, by all the speech so far: decisions rest on it,
+    and not on ``llr``, which is the window's alone.
     """
 
     speaker: str
@@ -55,7 +55,7 @@ class Score(Event, frozen=True, kw_only=True, tag="score"):
 class Decision(Event, frozen=True, kw_only=True, tag="decision"):
     """The state from ``since`` on, and the evidence that made it.
 
-    ``evidence`` is the log-likelihood ratio of the run of speech, ``accept_llr`` and
+    ``evidence`` is that of the speaker speaking now, ``accept_llr`` and
     ``reject_llr`` the bounds it was held against, ``llr`` that of the last window alone.
     ``voice`` is the session's label of whoever speaks, enrolled or not.
     """

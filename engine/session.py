@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter, QualityMeter
-from engine.decisions.change_detector import EmbeddedWindow
+from engine.decisions.change_filter import LAPSE_S
 from engine.decisions.config import DecisionConfig
-from engine.decisions.tracker import Tracker
+from engine.decisions.score_events import ScoredSpan
+from engine.decisions.tracker import KnownSpeech, Tracker
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.decisions.turn_verdict import TurnSpeech
-from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
+from engine.events import AnyEvent, Failure, Lag, Problem, Quality, Summary, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, Result
 from engine.pipeline import Pipeline
@@ -29,9 +29,10 @@ from engine.spans.interface import Mark
 from engine.spans.of_bundle import spans_of
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
-from engine.speech.windows import WindowConfig, WindowPlace
+from engine.speech.windows import WindowConfig
 
 QUALITY_SAMPLES = 2 * SAMPLE_RATE_HZ  # 2 s of sound between two quality events
+LAPSE_SAMPLES = round(LAPSE_S * SAMPLE_RATE_HZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,46 +48,26 @@ class SessionConfig:
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     prior: float = 0.5
     turn_pause_s: float = 0.6  # seconds of silence that end a turn
-    forget_s: float = 30.0  # seconds of silence after which the next speaker may be anybody
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _PendingWindow:
-    """A span to be decided on once it is known, by media sample ``at``, and by which settings."""
-
-    place: WindowPlace
-    at: int
-    settings: TrackerSettings
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _TurnEnded:
-    """A turn has ended, and the settings that it is judged by."""
-
-    turn: TurnSpeech
-    settings: TrackerSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lapse:
     """At ``t`` seconds the last decision ceases to hold, for ``reason``.
 
-    ``position`` is the net speech so far, in samples. With ``forget`` the evidence of earlier
-    speech is dropped as well.
+    ``position`` is the net speech so far, in samples.
     """
 
     t: float
     position: int
     reason: str
     settings: TrackerSettings
-    forget: bool
 
 
 class _Eof:
     """All the sound has been heard. The summary is told after everything that stands before it."""
 
 
-_Item = AnyEvent | _PendingWindow | _TurnEnded | _Lapse | _Eof
+_Item = AnyEvent | KnownSpeech | _Lapse | _Eof
 
 
 class Session:
@@ -114,15 +95,14 @@ class Session:
         )
         self._scorer, self._model = scorer, model
         self._settings = TrackerSettings(EnrolledVoiceprints(enrolled), claimed, config.decisions)
-        self._tracker = Tracker(scorer, config.prior, config.forget_s)
+        self._tracker = Tracker(scorer, config.prior)
         self._hop_s = config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
         self._window = round(config.windows.window_s * SAMPLE_RATE_HZ)
         self._least_s = scorer.bundle.manifest.min_window_s
         self._first = round(config.windows.first_s * SAMPLE_RATE_HZ)
         self._pause = round(config.turn_pause_s * SAMPLE_RATE_HZ)
-        self._forget = round(config.forget_s * SAMPLE_RATE_HZ)
-        self._spoke: int | None = None  # media sample of the last speech, until it is forgotten
+        self._spoke: int | None = None  # media sample of the last speech, until that has lapsed
         self._quality_meter = QualityMeter()
         self._eof = False
 
@@ -180,7 +160,7 @@ class Session:
         self._settings = replace(
             self._settings, enrolled=EnrolledVoiceprints(enrolled), claimed=claimed
         )
-        self._lapse(self._pipeline.ruled_s, "the claim was changed", forget=False)
+        self._lapse(self._pipeline.ruled_s, "the claim was changed")
 
     def set_overload(self, hop_s: float, late_s: float) -> None:
         """The server is ``late_s`` late and asks for fewer windows, or for the usual again.
@@ -223,21 +203,15 @@ class Session:
 
     def _known(self, mark: Mark) -> None:
         """A place in the speech that can be asked for: what was said before it is scored."""
+        scored: ScoredSpan | None = None
+        problems: tuple[Problem, ...] = ()
         if mark.ends_turn:
             problems = self._quality_meter.take_turn().problems
-            turn = TurnSpeech(mark.turn, mark.position, mark.at, problems)
-            self._pipeline.put(_TurnEnded(turn, self._settings), mark.position)
-        if mark.ends_turn or mark.position - mark.turn < self._first:
-            return
-        start, timeline = max(mark.turn, mark.position - self._window), self._speech.timeline
-        place = WindowPlace(
-            timeline.begins(start),
-            timeline.ends(mark.position),
-            mark.position,
-            mark.position - start,
-            timeline.runs(start, mark.position),
-        )
-        self._pipeline.put(_PendingWindow(place, mark.at, self._settings), mark.position)
+        elif mark.position - mark.turn >= self._first:
+            start = max(mark.turn, mark.position - self._window)
+            scored = ScoredSpan(start, mark.position, mark.at)
+        known = KnownSpeech(mark, self._settings, scored, problems)
+        self._pipeline.put(known, mark.position)
 
     def _end_turn(self, at: int) -> None:
         for mark in self._speech.end_turn(at):
@@ -252,12 +226,12 @@ class Session:
             return
         if now >= self._spoke + self._pause:
             self._end_turn(self._spoke + self._pause)
-        if now >= self._spoke + self._forget:
-            lapsed, self._spoke = self._spoke + self._forget, None
-            self._lapse(seconds(lapsed), f"no speech for {seconds(self._forget):g} s", forget=True)
+        if now >= self._spoke + LAPSE_SAMPLES:
+            lapsed, self._spoke = self._spoke + LAPSE_SAMPLES, None
+            self._lapse(seconds(lapsed), f"no speech for {LAPSE_S:.0f} s")
 
-    def _lapse(self, t: float, reason: str, *, forget: bool) -> None:
-        self._pipeline.put(_Lapse(t, self._speech.position, reason, self._settings, forget))
+    def _lapse(self, t: float, reason: str) -> None:
+        self._pipeline.put(_Lapse(t, self._speech.position, reason, self._settings))
 
     def _quality(self, t: float) -> Quality:
         found = self._quality_meter.take()
@@ -272,35 +246,26 @@ class Session:
 
     def _tell(self, item: _Item) -> Iterable[AnyEvent]:
         match item:
-            case _PendingWindow():
+            case KnownSpeech():
                 return self._decide(item)
             case _Lapse():
                 return self._tracker.lapse(
-                    item.t, seconds(item.position), item.reason, item.settings, forget=item.forget
+                    item.t, seconds(item.position), item.reason, item.settings
                 )
-            case _TurnEnded():
-                return self._judge(item)
             case _Eof():
                 self._pipeline.end()
                 return [self._summary()]
             case event:
                 return [event]
 
-    def _decide(self, pending: _PendingWindow) -> Iterable[AnyEvent]:
-        place, t = pending.place, seconds(pending.at)
-        span = place.speech_start, place.position
-        failure = self._speech.failure(*span)
-        if failure is not None:
-            return [Failure(t=t, code="window-failed", message=failure)]
-        prepared = self._scorer.prepare(self._speech.embeddings([span]), seconds(place.length))
-        return self._tracker.add(EmbeddedWindow(place, prepared, pending.at), pending.settings)
-
-    def _judge(self, ended: _TurnEnded) -> Iterable[AnyEvent]:
-        turn = ended.turn
-        failure = self._speech.failure(turn.start, turn.end)
-        if failure is not None and turn.speech_s >= self._least_s:
-            yield Failure(t=seconds(turn.at), code="window-failed", message=failure)
-        yield self._tracker.utterance(self._speech, turn, ended.settings)
+    def _decide(self, known: KnownSpeech) -> Iterable[AnyEvent]:
+        mark, scored = known.mark, known.scored
+        start = mark.turn if scored is None else scored.start
+        failure = self._speech.failure(start, mark.position)
+        if failure is not None and seconds(mark.position - start) >= self._least_s:
+            yield Failure(t=seconds(mark.at), code="window-failed", message=failure)
+            known = replace(known, scored=None)
+        yield from self._tracker.add(self._speech, known)
 
     def _summary(self) -> Summary:
         return Summary(

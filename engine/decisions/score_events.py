@@ -1,16 +1,26 @@
-"""The score events of a window: one for each speaker who is claimed, or for the best of all."""
+"""The score events of a span: one for each speaker who is claimed, or for the best of all."""
 
 from __future__ import annotations
 
-from engine.decisions.change_detector import EmbeddedWindow
+from dataclasses import dataclass
+
 from engine.events import Score
 from engine.format import seconds
 from engine.scoring.identify import EnrolledVoiceprints, Float64, rank
 from engine.scoring.scorer import CalibratedScores, posterior
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredSpan:
+    """The last speech of a turn: net speech ``[start, end)``, known at media sample ``at``."""
+
+    start: int
+    end: int
+    at: int
+
+
 def score_events(
-    window: EmbeddedWindow,
+    span: ScoredSpan,
     enrolled: EnrolledVoiceprints,
     scores: CalibratedScores,
     evidence: Float64,
@@ -18,9 +28,9 @@ def score_events(
     *,
     every: bool,
 ) -> list[Score]:
-    """What a window's ``scores`` ``(1, rows)`` say of ``every`` speaker, by name, or of the best.
+    """What a span's ``scores`` ``(1, rows)`` say of ``every`` speaker, by name, or of the best.
 
-    ``evidence`` ``(speakers,)`` is that of the run, and ``prior`` the probability of a claim.
+    ``evidence`` ``(speakers,)`` is that they speak now, and ``prior`` the probability of a claim.
     """
     if every:
         chosen: list[tuple[int, int | None]] = [(i, None) for i in range(len(enrolled.names))]
@@ -28,16 +38,16 @@ def score_events(
         best = rank(enrolled.by_speaker(scores.llr[0]))
         chosen = [(best.speaker, best.runner_up)]
     return [
-        _score(window, enrolled, scores, evidence, prior, speaker, runner_up)
+        _score(span, enrolled, scores, float(evidence[speaker]), prior, speaker, runner_up)
         for speaker, runner_up in chosen
     ]
 
 
 def _score(
-    window: EmbeddedWindow,
+    span: ScoredSpan,
     enrolled: EnrolledVoiceprints,
     scores: CalibratedScores,
-    evidence: Float64,
+    evidence: float,
     prior: float,
     speaker: int,
     runner_up: int | None,
@@ -45,14 +55,14 @@ def _score(
     row = enrolled.row(speaker, scores.llr[0])
     llr = float(scores.llr[0, row])
     return Score(
-        t=seconds(window.at),
+        t=seconds(span.at),
         speaker=enrolled.names[speaker],
         cosine=float(scores.cosine[0, row]),
         norm=float(scores.norm[0, row]),
         llr=llr,
         posterior=float(posterior(llr, prior)),
         runner_up=None if runner_up is None else enrolled.names[runner_up],
-        net_speech_s=seconds(window.place.position),
-        window_s=seconds(window.place.length),
-        evidence=rank(evidence, speaker).evidence,
+        net_speech_s=seconds(span.end),
+        window_s=seconds(span.end - span.start),
+        evidence=evidence,
     )

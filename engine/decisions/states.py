@@ -1,7 +1,7 @@
 """The five states of a stream, and every way from one to another.
 
-The evidence is a log-likelihood ratio of all the speech of a run
-(``engine.decisions.evidence``), asked again at every hop. Wald's bounds hold the error rates all
+The evidence is that the one meant speaks now (``engine.decisions.change_filter``), asked again at
+every place in the speech. Wald's bounds hold the error rates all
 the same: of a true likelihood ratio the chance that it *ever* exceeds ``1 / a`` where the other
 hypothesis holds is at most ``a``, however its steps depend on each other (Wald, "Sequential Tests
 of Statistical Hypotheses", 1945; Ville's inequality). For voices: Vogt, Sridharan and Mason,
@@ -18,15 +18,18 @@ from engine.events import State
 from engine.scoring.identify import Ranking
 
 # What leads from one state to the next:
-# little   The run has less speech than a decision needs.
-# between  Its evidence lies between the bounds.
-# accept   Its evidence lies above the upper bound.
-# reject   Its evidence lies below the lower bound, and somebody was claimed.
-# nobody   Its evidence lies below the lower bound, and nobody was claimed.
-# alarm    Another voice than that of the run has begun.
+# little   The stream has less speech than a decision needs.
+# between  The evidence lies between the bounds, and what was decided is still likely.
+# doubt    The evidence lies between the bounds, and what was decided is not likely any more.
+# accept   The evidence lies above the upper bound.
+# reject   The evidence lies below the lower bound, and somebody was claimed.
+# nobody   The evidence lies below the lower bound, and nobody was claimed.
+# alarm    Another voice has begun.
 # revised  The user asks for other error rates, by which nothing has been decided yet.
 # lapse    What was known holds no longer, after long silence or with another claim.
-Trigger = Literal["little", "between", "accept", "reject", "nobody", "alarm", "revised", "lapse"]
+Trigger = Literal[
+    "little", "between", "doubt", "accept", "reject", "nobody", "alarm", "revised", "lapse"
+]
 
 STATES: tuple[State, ...] = get_args(State)
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
@@ -37,11 +40,12 @@ FROM_EVERY_STATE: Mapping[Trigger, State] = {
     "reject": "mismatch",
     "nobody": "unknown",
     "lapse": "insufficient",
+    "doubt": "uncertain",
 }
 
-# A decision holds until the other bound is crossed, another voice begins or it lapses:
-# evidence that wavers about a bound does not make it flicker. An alarm leaves `uncertain` of a
-# decision and not `insufficient`: that the voice is another one is known already.
+# A decision holds until the other bound is crossed, it is in doubt, another voice begins or it
+# lapses: evidence that wavers about a bound does not make it flicker. An alarm leaves `uncertain`
+# of a decision and not `insufficient`: that the voice is another one is known already.
 TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
     "insufficient": {
         **FROM_EVERY_STATE,
@@ -106,7 +110,7 @@ def words(
         return f"{speech_s:.1f} s of speech, {config.decide_s:.1f} s are needed"
     if signal == "accept":
         return f"evidence {evidence:.1f} is above the bound of {config.accept_llr:.1f} {after}"
-    if signal == "between":
+    if signal in ("between", "doubt"):
         low, high = config.reject_llr, config.accept_llr
         between = f"evidence {evidence:.1f} lies between the bounds of {low:.1f} and {high:.1f}"
         return f"{both} have like voices: {between}" if both else between

@@ -1,62 +1,74 @@
-"""One stream over time: embedded windows in, scores, decisions and changes of voice out.
+"""One stream over time: places in its speech in, scores, decisions, changes and verdicts out.
 
-Windows come in the order of media time, and there is no other time. Speech is divided into runs,
-each taken to be of one voice. A run as a whole gives the evidence (``evidence``), the bounds on
-it make the states (``states``), and the run ends where another voice begins
-(``change_detector``).
+Places come in the order of media time, and there is no other time. At each of them the filter
+(:mod:`engine.decisions.change_filter`) says how likely it is that each person speaks now, from
+which the state follows (:mod:`engine.decisions.states`), and whether another voice has begun.
+The end of a turn brings its verdict (:mod:`engine.decisions.turn_verdict`), which knows nothing of
+all that.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.decisions.change_detector import EmbeddedWindow, LeadingSpeaker, SpeakerChange
+from engine.decisions.change_filter import Belief, ChangeFilter
 from engine.decisions.config import DecisionConfig
-from engine.decisions.evidence import Evidence
-from engine.decisions.score_events import score_events
+from engine.decisions.score_events import ScoredSpan, score_events
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.decisions.states import TRANSITIONS, Trigger, alike, weigh, words
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.decisions.turn_verdict import TurnSpeech, score_turn, turn_verdict
-from engine.decisions.voice_run import VoiceRun
-from engine.events import AnyEvent, Change, Decision, State, Utterance
-from engine.format import SAMPLE_RATE_HZ, seconds
+from engine.events import AnyEvent, Change, Decision, Problem, State, Utterance
+from engine.format import seconds
 from engine.model.manifest import DecisionFigures
-from engine.scoring.identify import EnrolledVoiceprints, Float64, Ranking, rank
-from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
-from engine.spans.interface import SpeechEmbeddings
+from engine.scoring.identify import Float64, Ranking, rank
+from engine.scoring.scorer import CalibratedScorer
+from engine.spans.interface import Mark, SpeechEmbeddings
 
-__all__ = ["EmbeddedWindow", "EnrolledVoiceprints", "Tracker", "TrackerSettings"]
+HOLDING_LOG_ODDS = math.log(3)  # A decision holds while the odds for it are three to one.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _CurrentState:
-    """The state that holds and the settings it was decided by.
+class KnownSpeech:
+    """A place that can be asked for, and the settings that it is decided by.
 
-    ``end`` and ``position`` are those of the last window, as in :class:`WindowPlace`.
+    ``scored`` is the span whose scores are told, if any are; ``problems`` are those of the sound
+    of a turn that ends here.
     """
+
+    mark: Mark
+    settings: TrackerSettings
+    scored: ScoredSpan | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _CurrentState:
+    """The state that holds, at net sample ``position``, and the error rates it was decided by."""
 
     state: State
     speaker: str | None
-    llr: float
     asked: DecisionConfig
-    end: int
     position: int
 
 
 class Tracker:
-    """Keeps the state of one stream, its voices and sums; silence of ``forget_s`` ends a run."""
+    """Keeps the hypotheses, the state, the voices and the sums of one stream."""
 
-    def __init__(self, scorer: CalibratedScorer, prior: float, forget_s: float = 30.0) -> None:
+    def __init__(self, scorer: CalibratedScorer, prior: float) -> None:
         self._figures = scorer.calibration.evidence or DecisionFigures()
         self._scorer, self._prior = scorer, prior
-        self._forget = forget_s * SAMPLE_RATE_HZ
+        self._filter = ChangeFilter(scorer, self._figures)
         self._voices = SessionVoices(scorer)
-        self._voice_run: VoiceRun | None = None
-        self._last: EmbeddedWindow | None = None
+        self._voice: Voice | None = None  # of the segment
+        self._settings: TrackerSettings | None = None  # by the last place
+        self._turn = 0  # where what is judged next began: a turn, or a change within it
+        self._begun = -1  # the turn of the last place
         self._current: _CurrentState | None = None
         self._told: tuple[State, str | None] | None = None  # by the last decision
         self._match = 0  # samples
@@ -64,57 +76,33 @@ class Tracker:
 
     @property
     def match_s(self) -> float:
-        """Net speech from each match to the score after it: silence is no match."""
+        """Net speech from each match to the place after it: silence is no match."""
         return seconds(self._match)
 
-    def add(self, window: EmbeddedWindow, settings: TrackerSettings) -> list[AnyEvent]:
-        """What an embedded window says."""
-        voice_run = self._voice_run or self._run(window.place.speech_start, None)
-        self._pause(window, voice_run.evidence)
-        scores = self._compare(settings.enrolled, window.prepared)
-        leading = self._lead(settings.enrolled, scores)
-        change = voice_run.detector.check(window, leading, settings.decisions)
-        ended: Voice | None = None
-        if change is not None:
-            ended = voice_run.end(change.voice, change.voice_samples / SAMPLE_RATE_HZ)
-            voice_run = self._run(change.position, change)
-        run = voice_run.join(window, self._voices, ended)
-        voice_run.detector.add(window, run, voice_run.evidence.samples)
-        self._voice_run, self._last = voice_run, window
-        events: list[AnyEvent] = []
-        if change is not None and ended is not None:
-            events.append(self._change(window, change, ended, voice_run))
-        if scores is not None:
-            run_scores = scores if run is window.prepared else self._compare(settings.enrolled, run)
-            assert run_scores is not None
-            evidence = self._weighed(settings.enrolled, run_scores)
-            events += score_events(
-                window,
-                settings.enrolled,
-                scores,
-                evidence,
-                self._prior,
-                every=settings.claimed,
-            )
-            events += self._decide(window, settings, scores, evidence, voice_run, change)
-        return events
+    def add(self, spans: SpeechEmbeddings, known: KnownSpeech) -> Iterator[AnyEvent]:
+        """What a place says, and the verdict on the turn that ends there."""
+        mark, settings = known.mark, known.settings
+        self._go_on(spans, mark, settings)
+        try:
+            belief = self._filter.step(spans, mark.position, settings.enrolled)
+        except LookupError:  # the jobs that it rests on failed, which has been told
+            belief = None
+        change: Change | None = None
+        if belief is not None:
+            if self._alarmed(belief, settings.decisions):
+                change = yield from self._change(spans, belief, known)
+            self._name(spans, mark)
+            if settings.enrolled.names:
+                llr = yield from self._score(spans, belief, known)
+                yield from self._decide(belief, known, change, llr)
+        if mark.ends_turn:
+            yield self._verdict(spans, known, mark.position)
+            self._turn = mark.position
 
     def lapse(
-        self,
-        t: float,
-        net_speech_s: float,
-        reason: str,
-        settings: TrackerSettings,
-        *,
-        forget: bool = False,
+        self, t: float, net_speech_s: float, reason: str, settings: TrackerSettings
     ) -> list[AnyEvent]:
-        """The state holds no longer, for a reason that no score gives.
-
-        With ``forget`` the speech so far does not count either: whoever is next is anybody.
-        """
-        if forget and self._voice_run is not None and self._voice_run.prepared is not None:
-            self._voice_run.end(self._voice_run.prepared, self._voice_run.speech_s)
-            self._voice_run = self._last = None
+        """The state holds no longer, for a reason that no score gives."""
         state = TRANSITIONS[self._current.state if self._current else "insufficient"]["lapse"]
         self._current = None
         if self._told is None or self._told[0] == state:
@@ -135,135 +123,147 @@ class Tracker:
         )
         return self._decided(decision)
 
-    def utterance(
-        self,
-        spans: SpeechEmbeddings,
-        turn: TurnSpeech,
-        settings: TrackerSettings,
-    ) -> Utterance:
-        """The verdict on a turn that has ended, by its own speech."""
-        heard = self._last is not None and self._last.place.position > turn.start
-        voice = self._voice_run.voice if self._voice_run is not None and heard else None
-        scores = score_turn(self._scorer, self._figures, spans, turn, settings)
-        label = voice.label if voice else None
-        return turn_verdict(spans, turn, settings, scores, self._prior, label)
+    def _go_on(self, spans: SpeechEmbeddings, mark: Mark, settings: TrackerSettings) -> None:
+        """Another turn, or other people, since the place before."""
+        if self._settings is not None and self._settings.enrolled is not settings.enrolled:
+            self._filter.forget_people()
+        self._settings = settings
+        if mark.turn != self._begun:
+            self._begun, timeline = mark.turn, spans.timeline
+            pause = timeline.begins(mark.turn) - timeline.ends(mark.turn)
+            self._filter.begin_turn(mark.turn, seconds(pause))
 
-    def _run(self, begins: int, change: SpeakerChange | None) -> VoiceRun:
-        return VoiceRun(self._scorer, self._figures, begins, change)
-
-    def _pause(self, window: EmbeddedWindow, run: Evidence) -> None:
-        """Silence since the last window lets what was heard before it count for less."""
-        if self._last is not None:
-            passed = window.place.end - self._last.place.end
-            silence = passed - (window.place.position - self._last.place.position)
-            if silence > 0:
-                run.age(max(0.0, 1 - silence / self._forget))
-
-    def _compare(
-        self, enrolled: EnrolledVoiceprints, test: PreparedEmbeddings
-    ) -> CalibratedScores | None:
-        return None if enrolled.prepared is None else self._scorer.table(enrolled.prepared, test)
-
-    def _lead(
-        self, enrolled: EnrolledVoiceprints, scores: CalibratedScores | None
-    ) -> LeadingSpeaker | None:
-        """Whom the scores speak of: who is matched, or else the nearest."""
-        if scores is None:
-            return None
-        llr = enrolled.by_speaker(scores.llr[0])
-        last = self._current
-        if last is not None and last.state == "match" and last.speaker in enrolled.number:
-            return LeadingSpeaker(float(llr[enrolled.number[last.speaker]]), True)
-        return LeadingSpeaker(float(llr.max()), False)
-
-    def _weighed(self, enrolled: EnrolledVoiceprints, run: CalibratedScores) -> Float64:
-        """The evidence for each speaker, before they are held against each other."""
-        llr = enrolled.by_speaker(run.llr[0])
-        return np.asarray(self._figures.slope * llr + self._figures.offset, np.float64)
+    def _alarmed(self, belief: Belief, config: DecisionConfig) -> bool:
+        """Whether the odds of a change are beyond what the budget of false alarms allows."""
+        if belief.best is None:
+            return False
+        matched = self._current is not None and self._current.state == "match"
+        figures, budget = (
+            (self._figures.takeover, config.false_alarms_per_hour)
+            if matched
+            else (self._figures.change, config.false_changes_per_hour)
+        )
+        return belief.log_odds > figures.height(budget)
 
     def _change(
-        self, window: EmbeddedWindow, change: SpeakerChange, ended: Voice, voice_run: VoiceRun
-    ) -> Change:
-        assert voice_run.voice is not None
-        now = seconds(window.at)
-        return Change(
-            t=now,
-            at=seconds(change.at),
-            detected_at=now,
-            llr=change.llr,
-            from_speaker=ended.called,
-            to_speaker=voice_run.voice.called,
+        self, spans: SpeechEmbeddings, belief: Belief, known: KnownSpeech
+    ) -> Generator[AnyEvent, None, Change]:
+        """Another voice has begun: tell it, and judge what its turn had been until then."""
+        assert belief.best is not None
+        mark = known.mark
+        at = self._filter.moment(spans, mark.position, belief.best.position)
+        ended, before = self._voice, self._filter.voice(spans, self._filter.start, at)
+        if ended is not None:
+            ended.add(before.embeddings[0], float(before.speech_s[0]))
+        self._filter.begin_segment(at)
+        after = self._filter.voice(spans, at, mark.position)
+        self._voice = self._voices.enter(after.embeddings[0], float(after.speech_s[0]), ended)
+        change = Change(
+            t=seconds(mark.at),
+            at=seconds(spans.timeline.begins(at)),
+            detected_at=seconds(mark.at),
+            llr=belief.llr,
+            from_speaker=None if ended is None else ended.called,
+            to_speaker=self._voice.called,
         )
+        yield change
+        if at > self._turn:
+            cut = replace(known, problems=())
+            yield self._verdict(spans, cut, at, ended)
+            self._turn = at
+        return change
 
-    def _meant(
-        self, settings: TrackerSettings, evidence: Float64, before: _CurrentState | None
-    ) -> Ranking:
+    def _name(self, spans: SpeechEmbeddings, mark: Mark) -> None:
+        """The label of the first voice of the session."""
+        if self._voice is None:
+            heard = self._filter.voice(spans, self._filter.start, mark.position)
+            self._voice = self._voices.enter(heard.embeddings[0], float(heard.speech_s[0]))
+
+    def _score(
+        self, spans: SpeechEmbeddings, belief: Belief, known: KnownSpeech
+    ) -> Generator[AnyEvent, None, Float64 | None]:
+        """Tell the scores, and return the LLRs ``(N,)`` of the people."""
+        scored, settings = known.scored, known.settings
+        if scored is None:
+            return None
+        assert settings.enrolled.prepared is not None
+        heard = self._filter.voice(spans, scored.start, scored.end)
+        scores = self._scorer.table(settings.enrolled.prepared, heard)
+        evidence = self._evidence(belief)
+        yield from score_events(
+            scored, settings.enrolled, scores, evidence, self._prior, every=settings.claimed
+        )
+        return settings.enrolled.by_speaker(scores.llr[0])
+
+    def _evidence(self, belief: Belief) -> Float64:
+        """That each person speaks now, ``(N,)``: what the user's bounds are held against."""
+        return self._figures.evidence(belief.odds)
+
+    def _ranking(self, belief: Belief, speaker: int | None = None) -> Ranking:
+        """The evidence for a person, or for the likeliest of all, and that it is any of them."""
+        evidence = self._evidence(belief)
+        found = rank(evidence, speaker)
+        anybody = float(self._figures.evidence(np.array(belief.anybody)))
+        return replace(found, evidence=float(evidence[found.speaker]), anybody=anybody)
+
+    def _meant(self, belief: Belief, settings: TrackerSettings) -> Ranking:
         """Who is decided on: the matched one, unless another is beyond doubt; else the best."""
-        best = rank(evidence)
-        matched = before is not None and before.state == "match"
-        if before is None or not matched or before.speaker not in settings.enrolled.number:
+        best, held = self._ranking(belief), self._current
+        if held is None or held.state != "match" or held.speaker not in settings.enrolled.number:
             return best
         if best.evidence >= settings.decisions.accept_llr:
             return best
-        return rank(evidence, settings.enrolled.number[before.speaker])
+        return self._ranking(belief, settings.enrolled.number[held.speaker])
 
-    def _next(
-        self,
-        settings: TrackerSettings,
-        evidence: Float64,
-        speech_s: float,
-        change: SpeakerChange | None,
-    ) -> tuple[State, Ranking, Trigger]:
-        """The state by this evidence, whom it is of, and what led to it."""
-        before = self._current
-        state: State = before.state if before is not None else "insufficient"
-        if change is not None:
-            state, before = TRANSITIONS[state]["alarm"], None
-        elif before is not None and before.asked != settings.decisions:
-            state, before = TRANSITIONS[state]["revised"], None
-        found = self._meant(settings, evidence, before)
-        little = speech_s < settings.decisions.decide_s
-        trigger = "little" if little else weigh(settings.decisions, found, claimed=settings.claimed)
-        return TRANSITIONS[state][trigger], found, trigger
+    def _trigger(self, belief: Belief, found: Ranking, known: KnownSpeech) -> Trigger:
+        """What leads to the next state."""
+        config, held = known.settings.decisions, self._current
+        if seconds(known.mark.position) < config.decide_s:
+            return "little"
+        trigger = weigh(config, found, claimed=known.settings.claimed)
+        if trigger != "between" or held is None:
+            return trigger
+        odds = belief.odds[found.speaker] if held.state == "match" else -belief.anybody
+        return "between" if odds >= HOLDING_LOG_ODDS else "doubt"
 
     def _decide(
-        self,
-        window: EmbeddedWindow,
-        settings: TrackerSettings,
-        scores: CalibratedScores,
-        evidence: Float64,
-        voice_run: VoiceRun,
-        change: SpeakerChange | None,
+        self, belief: Belief, known: KnownSpeech, change: Change | None, llr: Float64 | None
     ) -> list[AnyEvent]:
-        assert voice_run.voice is not None
-        state, found, trigger = self._next(settings, evidence, voice_run.speech_s, change)
+        mark, settings, held = known.mark, known.settings, self._current
+        config, t = settings.decisions, seconds(mark.at)
+        state: State = "insufficient" if held is None else held.state
+        if held is not None and held.state == "match":
+            self._match += mark.position - held.position
+        if change is not None:
+            state, self._current = TRANSITIONS[state]["alarm"], None
+        elif held is not None and held.asked != config:
+            state, self._current = TRANSITIONS[state]["revised"], None
+        found = self._meant(belief, settings)
+        trigger = self._trigger(belief, found, known)
+        state = TRANSITIONS[state][trigger]
         is_named = settings.claimed or state == "match"
         named = settings.enrolled.names[found.speaker] if is_named else None
-        if state == "match":
-            voice_run.voice.name = named
-        config, before = settings.decisions, self._current
-        if before is not None and before.state == "match":
-            self._match += window.place.position - before.position
-        llr = float(settings.enrolled.by_speaker(scores.llr[0])[found.speaker])
-        place = window.place
-        self._current = _CurrentState(state, named, llr, config, place.end, place.position)
+        if state == "match" and self._voice is not None:
+            self._voice.name = named
+        self._current = _CurrentState(state, named, config, mark.position)
         said = found.anybody if trigger in ("reject", "nobody") else found.evidence
-        both = alike(config, found, settings.enrolled.names)
-        t = seconds(window.at)
-        reason = words(config, trigger, said, voice_run.speech_s, both)
-        since = t if change is None else seconds(change.at)
+        speech_s = seconds(mark.position - self._filter.start)
+        reason = words(
+            config, trigger, said, speech_s, alike(config, found, settings.enrolled.names)
+        )
+        since = t if change is None else change.at
         decision = Decision(
             t=t,
             state=state,
             speaker=named,
             since=since,
-            llr=llr,
-            net_speech_s=seconds(window.place.position),
+            llr=None if llr is None else float(llr[found.speaker]),
+            net_speech_s=seconds(mark.position),
             reason=reason if change is None else f"another voice since {since:.1f} s; {reason}",
             evidence=said,
             accept_llr=config.accept_llr,
             reject_llr=config.reject_llr,
-            voice=voice_run.voice.label,
+            voice=None if self._voice is None else self._voice.label,
         )
         return self._decided(decision)
 
@@ -274,3 +274,12 @@ class Tracker:
         self._told = decision.state, decision.speaker
         self.decisions[decision.state] += 1
         return [decision]
+
+    def _verdict(
+        self, spans: SpeechEmbeddings, known: KnownSpeech, end: int, voice: Voice | None = None
+    ) -> Utterance:
+        turn = TurnSpeech(self._turn, end, known.mark.at, known.problems)
+        scores = score_turn(self._scorer, self._figures, spans, turn, known.settings)
+        voice = voice or (self._voice if end > self._filter.start else None)
+        label = None if voice is None else voice.label
+        return turn_verdict(spans, turn, known.settings, scores, self._prior, label)

@@ -63,7 +63,7 @@ def score_turn(
         return None
     heard = scorer.prepare(spans.embeddings([(turn.start, turn.end)]), turn.speech_s)
     llr = enrolled.by_speaker(scorer.table(enrolled.prepared, heard).llr)[0]
-    evidence = rank(figures.slope * llr + figures.offset)
+    evidence = rank(figures.evidence(llr))
     return TurnScores(rank(llr, evidence.speaker), evidence)
 
 

@@ -6,6 +6,8 @@ import math
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
@@ -15,15 +17,16 @@ COHORT_FILE = "cohort.npy"
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Figures = dict[str, Any]
+Float64 = NDArray[np.float64]
 
 
 class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the LLRs of a window tell that another voice has begun, and how often they err.
+    """How a span tells whether the voice before it goes on, and how often alarms err.
 
-    A window speaks for the voice going on by ``claim`` times its LLR against the speaker that
-    was matched, ``voice`` times that against the speech before it, and ``offset``. While
-    nobody takes over, the CUSUM of the opposite, each second of speech counted once, exceeds
-    a height ``h`` ``exp(log_rate - decay h)`` times an hour of speech.
+    It speaks for that voice by ``claim`` times its LLR against the voiceprint of who spoke before,
+    ``voice`` times that against the speech before it, and ``offset``: a log-likelihood ratio of
+    going on to another voice having begun. While nobody takes over, the log odds of a change
+    exceed a height ``h`` ``exp(log_rate - decay h)`` times an hour of speech.
     """
 
     claim: float
@@ -33,26 +36,34 @@ class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     decay: Positive
 
     def height(self, per_hour: float) -> float:
-        """The height at which false alarms come ``per_hour`` times an hour of speech."""
+        """The log odds at which false alarms come ``per_hour`` times an hour of speech."""
         return max(0.0, (self.log_rate - math.log(per_hour)) / self.decay)
 
 
 class DecisionFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Figures of decisions over time, fitted on streams of speakers held out of training.
 
-    The evidence is ``slope`` times the LLR of a run's averaged embedding plus ``offset``.
-    The defaults are those of the first bundled model; ``scripts/fit_evidence.py`` fits them.
+    ``slope`` and ``offset`` are those of :meth:`evidence`. The defaults are those of a streaming
+    model; ``scripts/fit_evidence.py`` fits them.
     """
 
     slope: Positive = 1.0
     offset: float = 0.0
     takeover: AlarmFigures = AlarmFigures(
-        claim=1.16, voice=0.82, offset=-1.82, log_rate=5.0, decay=1.85
+        claim=0.74, voice=0.52, offset=-0.85, log_rate=3.5, decay=1.5
     )
     change: AlarmFigures = AlarmFigures(
-        claim=0.0, voice=1.65, offset=-1.76, log_rate=5.2, decay=1.57
+        claim=0.0, voice=1.16, offset=-1.28, log_rate=4.5, decay=1.5
     )
     fitted: Figures = {}
+
+    def evidence(self, llr: Float64) -> Float64:
+        """What the user's bounds are held against, of log-likelihood ratios or log odds.
+
+        What speaks for somebody is stretched, so that as many strangers are accepted as was
+        stated. What speaks against him counts as it is: the lower bound holds the rate of misses.
+        """
+        return np.where(llr > 0, self.slope * llr + self.offset, llr)
 
 
 class Normalisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

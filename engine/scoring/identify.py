@@ -92,3 +92,13 @@ def rank(llr: Float64, speaker: int | None = None) -> Ranking:
     rest = highest + float(np.log(np.exp(others - highest).sum()))
     anybody = float(np.logaddexp(own, rest)) - math.log(len(llr))
     return Ranking(speaker, runner_up, own - float(np.logaddexp(0.0, rest)), anybody)
+
+
+def shares(llr: Float64) -> Float64:
+    """The probabilities ``(..., N + 1)`` of each of ``llr`` ``(..., N)`` and, last, of a stranger.
+
+    Each of them is as likely beforehand.
+    """
+    whole = np.concatenate([llr, np.zeros((*llr.shape[:-1], 1))], axis=-1)
+    weight = np.exp(whole - whole.max(axis=-1, keepdims=True))
+    return np.asarray(weight / weight.sum(axis=-1, keepdims=True), np.float64)

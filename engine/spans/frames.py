@@ -43,6 +43,7 @@ class FrameSpans:
         self._hop = self._chunk = 0
         self.set_hop(hop_s)
         self.timeline = Timeline()
+        self.grain = self._block
         self._sound = AudioBuffer()  # indexed by net speech
         self._turn = self._cut = 0  # where the turn began, and how far chunks reach
         self._marked = self._known = 0  # the last mark, and what will be known by the chunks so far

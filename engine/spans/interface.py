@@ -51,14 +51,32 @@ class BlockHeads:
     values: Float32
 
 
-class SpeechEmbeddings(Protocol):
+class Spans(Protocol):
+    """What may be asked of a stream's speech."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """Where the speech lies in the media."""
+
+    @property
+    def grain(self) -> int:
+        """A shorter span inside a turn may be answered by what was said around it."""
+
+    def embeddings(self, spans: Sequence[tuple[int, int]], /) -> Float32:
+        """Unit embeddings ``(N, D)`` of spans ``[start, end)``, which end by the newest mark.
+
+        A span that reaches further back than is kept begins where that begins; ends are moved
+        to the nearest block. Blocks in which two speak at once count for nobody, unless there
+        are no others. Raises ``LookupError`` for a span of which nothing is known.
+        """
+
+
+class SpeechEmbeddings(Spans, Protocol):
     """The speech of one stream, and the embedding of any span of it. It does no I/O.
 
     The same speech gives the same marks and embeddings however it was cut into pushes, and
     whatever batches its jobs ran in (to the tolerance that a backend states).
     """
-
-    timeline: Timeline
 
     @property
     def position(self) -> int:
@@ -93,16 +111,7 @@ class SpeechEmbeddings(Protocol):
         """The media sample up to which the oldest unanswered job reaches, if there is one."""
 
     def failure(self, start: int, end: int, /) -> str | None:
-        """Why there is no embedding of ``[start, end)``, where its jobs failed."""
-
-    def embeddings(self, spans: Sequence[tuple[int, int]], /) -> Float32:
-        """Unit embeddings ``(N, D)`` of spans ``[start, end)``, which end by :attr:`ready`.
-
-        A span that reaches further back than is kept begins where that begins; ends are moved
-        to the nearest block. Blocks in which two speak at once count for nobody, unless there
-        are no others. Raises ``LookupError`` for a span of which nothing is known:
-        ask :meth:`failure` first.
-        """
+        """Why there is no embedding of ``[start, end)``, where its jobs failed: ask it first."""
 
     def heads(self, start: int, end: int, /) -> BlockHeads:
         """What is said of the blocks in ``[start, end)``, which ends by :attr:`ready`."""

@@ -61,6 +61,7 @@ class WindowSpans:
         longest_s = min(manifest.max_window_s, WHOLE_WINDOWS * config.window_s)
         self._whole = round(longest_s * SAMPLE_RATE_HZ)  # the longest turn that is embedded whole
         self.timeline = Timeline()
+        self.grain = self._window
         self._windows = Windows(config)
         self._sound = AudioBuffer()  # of the turn, indexed by net speech
         self._turn = 0  # where it began

@@ -2,7 +2,7 @@
 
 On streams of held-out speakers (``models.calibration.evidence_streams``):
 
-- the evidence of a run is ``slope`` times the LLR of its averaged embedding plus ``offset``, so
+- the evidence is ``slope`` times the log odds that somebody speaks plus ``offset``, so
   that of strangers' streams as many are accepted as was stated (``models.calibration.rate_fit``);
   what error rates follow is measured on folds of speakers that the fit has not seen;
 - alarms of another voice are fitted by ``models.calibration.alarm_fit``; how late and how
@@ -24,13 +24,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.change_detector import ChangeDetector, ChangeScores, LeadingSpeaker
-from engine.format import SAMPLE_RATE_HZ
+from engine.decisions.change_filter import ChangeFilter
+from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder
 from engine.model.manifest import DecisionFigures
+from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import CalibratedScorer
-from models.calibration.alarm_fit import BUDGETS, Trace, cross_fitted, delays, fit_alarm
+from models.calibration.alarm_fit import (
+    BUDGETS,
+    Continuation,
+    Trace,
+    cross_fitted,
+    delays,
+    fit_rate,
+    fit_weights,
+)
 from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError, foreign_cohort
 from models.calibration.effective_speech import fit_effective
 from models.calibration.evidence_streams import (
@@ -41,13 +50,15 @@ from models.calibration.evidence_streams import (
     streams,
     talks,
 )
-from models.calibration.evidence_trials import EvidenceTrial, evidence_trials, runs, single_llr
+from models.calibration.evidence_trials import EvidenceTrial, evidence_trials, single_llr
 from models.calibration.rate_fit import STATED, fit_bounds
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
 ALARM_TERMS = {"takeover": ("claim", "voice"), "change": ("voice",)}
+BEFORE_SAMPLES = 2 * SAMPLE_RATE_HZ  # of speech that a span is compared with, at least
+SPANS_S = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0)  # that are compared with the speech before them
 FOLDS = 5  # of the cross-validation, by speakers
 
 Float64 = NDArray[np.float64]
@@ -82,7 +93,8 @@ def error_rates(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> li
     for one in range(FOLDS):
         slope, offset = fit_runs([t for t in trials if fold[t.speaker] != one])
         held = [i for i, t in enumerate(trials) if fold[t.speaker] == one]
-        evidence.update({i: slope * trials[i].llr + offset for i in held})
+        fitted = DecisionFigures(slope=slope, offset=offset)
+        evidence.update({i: fitted.evidence(trials[i].llr) for i in held})
     table = []
     for source in sorted({trial.source for trial in trials}):
         rows = [i for i, trial in enumerate(trials) if trial.source == source]
@@ -117,31 +129,53 @@ def _decided(
     }
 
 
-def traces(
-    scorers: Scorers, streams: Sequence[TakeoverStream], slope: float, offset: float
-) -> list[Trace]:
-    """What the detector of changes measures on each stream, whose speaker is the claimed one."""
+def continuations(scorers: Scorers, streams: Sequence[TakeoverStream]) -> list[Continuation]:
+    """Spans of every stream, after the takeover and where nobody took over, as they compare."""
     found = []
     for stream in streams:
         scorer = scorers[stream.talk.source]
-        detector = ChangeDetector(scorer, DecisionFigures(), 0)
-        parts: list[ChangeScores] = []
-        after_s: list[float] = []
-        matched: list[bool] = []
-        for window, (speech_s, prepared) in zip(stream.windows, runs(scorer, stream), strict=True):
-            leading = LeadingSpeaker(
-                single_llr(scorer, stream.talk.enrolled, window.prepared), True
-            )
-            measured = detector.measure(window, leading)
-            detector.add(window, prepared, speech_s * SAMPLE_RATE_HZ)
-            if measured is not None:
-                parts.append(measured)
-                after_s.append((window.place.position - stream.taken) / SAMPLE_RATE_HZ)
-                matched.append(
-                    slope * single_llr(scorer, stream.talk.enrolled, prepared) + offset > 0
-                )
-        trace = Trace(stream.talk.source, tuple(parts), np.array(after_s), np.array(matched))
-        found.append(trace)
+        last, cell = stream.marks[-1].position, f"{stream.talk.source} {stream.talk.split}"
+        moments = [*range(BEFORE_SAMPLES, stream.taken, SAMPLE_RATE_HZ), stream.taken]
+        for span_s in SPANS_S:
+            for moment in moments:
+                end, same = moment + round(span_s * SAMPLE_RATE_HZ), moment < stream.taken
+                if end > (stream.taken if same else last):
+                    continue
+                asked = [(0, moment), (moment, end)]
+                length = np.array([seconds(moment), span_s])
+                heard = scorer.prepare(stream.spans.embeddings(asked), length)
+                before, after = heard.take([0]), heard.take([1])
+                claim = single_llr(scorer, stream.talk.enrolled, after)
+                voice = single_llr(scorer, before, after)
+                found.append(Continuation(claim, voice, same, f"{cell} {span_s}"))
+    return found
+
+
+def traces(
+    scorers: Scorers,
+    streams: Sequence[TakeoverStream],
+    figures: DecisionFigures,
+    *,
+    claimed: bool,
+) -> list[Trace]:
+    """What the filter says of each stream, whose speaker is claimed, or nobody is enrolled."""
+    found = []
+    for stream in streams:
+        scorer = scorers[stream.talk.source]
+        people = {"claimed": stream.talk.enrolled} if claimed else {}
+        enrolled, followed = EnrolledVoiceprints(people), ChangeFilter(scorer, figures)
+        log_odds, after_s, matched = [], [], []
+        for mark in stream.marks:
+            belief = followed.step(stream.spans, mark.position, enrolled)
+            if belief is not None:
+                log_odds.append(belief.log_odds)
+                before = mark.position <= stream.taken
+                late = seconds(mark.at - stream.taken)
+                after_s.append(min(late, 0.0) if before else late)
+                matched.append(not claimed or bool(belief.odds[0] > 0))
+        found.append(
+            Trace(stream.talk.source, np.array(log_odds), np.array(after_s), np.array(matched))
+        )
     return found
 
 
@@ -172,7 +206,7 @@ def fit_evidence(
     encoder = Encoder(loaded, "cpu", threads=threads)
     said = talks(corpus, speakers, encoder, scorers, seed)
     degrade = degrade or TrainingConditions(cache)
-    heard = streams(said, encoder, scorers, degrade, seed, progress=progress)
+    heard = streams(said, encoder, degrade, seed, progress=progress)
     if len({stream.talk.speaker for stream in heard}) < FEWEST_SPEAKERS:
         raise CalibrationError(
             f"{heldout} has {len(heard)} streams of {LEAST_STREAM_S:g} s beside an enrolment: at"
@@ -206,12 +240,17 @@ def evidence_of(
     tried = evidence_trials(scorers, heard, said, seed)
     slope, offset = fit_runs(tried)
     effective = fit_effective(tried)
-    measured = traces(scorers, heard, slope, offset)
-    alarms = {name: fit_alarm(measured, terms) for name, terms in ALARM_TERMS.items()}
+    compared = continuations(scorers, heard)
+    weights = {name: fit_weights(compared, terms) for name, terms in ALARM_TERMS.items()}
+    filtered = DecisionFigures(takeover=weights["takeover"], change=weights["change"])
+    measured = {
+        name: traces(scorers, heard, filtered, claimed=name == "takeover") for name in ALARM_TERMS
+    }
+    alarms = {name: fit_rate(weights[name], measured[name]) for name in ALARM_TERMS}
     speakers = 1 + max(talk.speaker for talk in said)
     folds = _folds(speakers, seed)
     fold = [int(folds[stream.talk.speaker]) for stream in heard]
-    unseen = {name: cross_fitted(measured, terms, fold) for name, terms in ALARM_TERMS.items()}
+    unseen = {name: cross_fitted(weights[name], measured[name], fold) for name in ALARM_TERMS}
     return DecisionFigures(
         slope=slope,
         offset=offset,
@@ -225,7 +264,9 @@ def evidence_of(
             "effective_speech": None if effective is None else asdict(effective),
             "decisions_cross_validated": error_rates(tried, speakers, seed),
             **{
-                f"{name}_cross_validated": [delays(measured, each, budget) for budget in BUDGETS]
+                f"{name}_cross_validated": [
+                    delays(measured[name], each, budget) for budget in BUDGETS
+                ]
                 for name, each in unseen.items()
             },
         },

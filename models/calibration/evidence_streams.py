@@ -2,25 +2,24 @@
 
 Each speaker's utterances are divided: some enrol, the rest are the stream, at whose end another
 speaker of the same source, of about the same pitch where there is one, goes on at the same
-level. The stream is embedded window by window, or in one pass of a frames graph. One half of the
-streams is clean, the other goes through the noise, rooms, telephone and codec of training.
+level. One half of the streams is clean, the other goes through the noise, rooms, telephone and
+codec of training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.decisions.change_detector import EmbeddedWindow
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.encoder import Encoder, embed_speech
-from engine.model.frames import FRAME_SAMPLES, SpanPooling
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
-from engine.speech.windows import Window, WindowConfig, Windows
+from engine.spans.interface import Mark, Spans
+from models.calibration.stream_spans import spoken
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 from models.sound.pitch import median_f0
@@ -28,12 +27,11 @@ from models.sound.pitch import median_f0
 ENROL_S = 20.0
 STREAM_S = 25.0
 STRANGER_S = 8.0
-LEAST_STREAM_S = 5.0  # with less there is nothing to compare a window with
+LEAST_STREAM_S = 5.0  # with less there is nothing to compare with
 SPLITS = 2  # the first is clean, the second degraded
 SIMILAR_PITCH = 1.2  # ratio of two median F0, the higher over the lower
 PITCH_S = 6.0  # of speech: enough for its median
 UNVOICED_HZ = 150.0
-BATCH = 16  # windows that are embedded at once
 
 Float32 = NDArray[np.float32]
 Scorers = Mapping[str, CalibratedScorer]  # by source: nobody is normalised by their own
@@ -54,19 +52,20 @@ class Talk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TakeoverStream:
-    """A talk as windows; from net sample ``taken`` on it is another speaker's.
+    """A talk as spans; from net sample ``taken`` on it is another speaker's.
 
-    Of ``windows`` those that end by ``taken`` are the speaker's own.
+    ``marks`` are the places in it that a live stream would be asked at.
     """
 
     talk: Talk
     taken: int
-    windows: tuple[EmbeddedWindow, ...]
+    spans: Spans
+    marks: tuple[Mark, ...]
 
     @property
-    def own(self) -> tuple[EmbeddedWindow, ...]:
-        """Windows without the stranger."""
-        return tuple(window for window in self.windows if window.place.position <= self.taken)
+    def own(self) -> tuple[Mark, ...]:
+        """Places before the stranger."""
+        return tuple(mark for mark in self.marks if mark.position <= self.taken)
 
 
 def talks(
@@ -99,7 +98,6 @@ def talks(
 def streams(
     talks: Sequence[Talk],
     encoder: Encoder,
-    scorers: Scorers,
     degrade: Degrade,
     seed: int,
     *,
@@ -117,46 +115,9 @@ def streams(
         sound = np.concatenate([talk.speech, other * level]).clip(-1, 1).astype(np.float32)
         if talk.split:
             sound = degrade(sound, int(rng.integers(TrainingConditions.KINDS)), rng)
-        windows = tuple(_windows(sound, encoder, scorers[talk.source]))
-        found.append(TakeoverStream(talk, len(talk.speech), windows))
+        spans, marks = spoken(sound, encoder)
+        found.append(TakeoverStream(talk, len(talk.speech), spans, tuple(marks)))
     return found
-
-
-def _windows(
-    sound: Float32, encoder: Encoder, scorer: CalibratedScorer
-) -> Iterator[EmbeddedWindow]:
-    windows = list(Windows(WindowConfig()).push(0, sound))
-    embed = _embed_windows if encoder.bundle.manifest.frames is None else _embed_spans
-    for window, embedding in zip(windows, embed(sound, windows, encoder), strict=True):
-        samples = len(window.samples)
-        prepared = scorer.prepare(embedding[None], samples / SAMPLE_RATE_HZ)
-        yield EmbeddedWindow(window.place, prepared, window.place.end)
-
-
-def _embed_windows(sound: Float32, windows: Sequence[Window], encoder: Encoder) -> list[Float32]:
-    """Each window by itself, those of one length together."""
-    embeddings: list[Float32] = []
-    while len(embeddings) < len(windows):
-        samples = len(windows[len(embeddings)].samples)
-        some = [w for w in windows[len(embeddings) :][:BATCH] if len(w.samples) == samples]
-        embeddings.extend(encoder.embed(np.stack([window.samples for window in some])))
-    return embeddings
-
-
-def _embed_spans(sound: Float32, windows: Sequence[Window], encoder: Encoder) -> list[Float32]:
-    """Every window as a span of one pass of the frames graph over the whole stream."""
-    pooling = SpanPooling(encoder.bundle)
-    block, delay = pooling.figures.block_samples, pooling.figures.delay_blocks
-    blocks = -(-len(sound) // block) + delay
-    padded = np.zeros((1, blocks * block), np.float32)
-    padded[0, : len(sound)] = sound
-    frames = np.array([len(sound) // FRAME_SAMPLES], np.int64)
-    states = np.zeros((1, pooling.figures.state_size), np.float32)
-    sums = encoder.run_frames(padded, frames, states).sums[0, delay:].astype(np.float64)
-    total = np.concatenate([np.zeros_like(sums[:1]), np.cumsum(sums, axis=0)])
-    ends = [round(window.place.position / block) for window in windows]
-    starts = [round((w.place.position - w.place.length) / block) for w in windows]
-    return list(pooling.embed((total[ends] - total[starts]).astype(np.float32)))
 
 
 def rivals(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:

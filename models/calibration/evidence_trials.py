@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.evidence import Evidence
-from engine.format import SAMPLE_RATE_HZ
+from engine.format import seconds
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
+from engine.spans.interface import Mark
 from models.calibration.evidence_streams import Scorers, TakeoverStream, Talk, rivals
 
 MOST_RIVALS = 12  # other speakers whom a stream is compared with
@@ -20,10 +20,10 @@ Float64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvidenceTrial:
-    """A stream's own speech against one voiceprint, after each of its N windows.
+    """A stream's own speech against one voiceprint, at each of its N places.
 
-    ``speech_s`` ``(N,)`` is the net speech of the run in seconds, ``llr`` ``(N,)`` the
-    log-likelihood ratio of its averaged embedding. ``speaker`` numbers who speaks.
+    ``speech_s`` ``(N,)`` is the net speech until there in seconds, ``llr`` ``(N,)`` the
+    log-likelihood ratio of all of it. ``speaker`` numbers who speaks.
     """
 
     speaker: int
@@ -35,15 +35,13 @@ class EvidenceTrial:
 
 
 def runs(
-    scorer: CalibratedScorer, stream: TakeoverStream
+    scorer: CalibratedScorer, stream: TakeoverStream, marks: Sequence[Mark]
 ) -> list[tuple[float, PreparedEmbeddings]]:
-    """The run after each window of the whole stream, as if nobody took over."""
-    run, found = Evidence(stream.windows[0].place.speech_start), []
-    for window in stream.windows:
-        embedding = run.add(window.embedding, window.place.position, window.place.length)
-        speech_s = run.samples / SAMPLE_RATE_HZ
-        found.append((speech_s, scorer.prepare(embedding[None], speech_s)))
-    return found
+    """All the speech of a stream until each place, in seconds and ready to be compared."""
+    speech_s = [seconds(mark.position) for mark in marks]
+    embeddings = stream.spans.embeddings([(0, mark.position) for mark in marks])
+    prepared = scorer.prepare(embeddings, np.array(speech_s))
+    return [(length, prepared.take([row])) for row, length in enumerate(speech_s)]
 
 
 def evidence_trials(
@@ -53,7 +51,7 @@ def evidence_trials(
     rng, found = np.random.default_rng(seed), []
     for stream in streams:
         scorer = scorers[stream.talk.source]
-        own = runs(scorer, stream)[: len(stream.own)]
+        own = runs(scorer, stream, stream.own)
         speech_s = np.array([s for s, _ in own])
         others = rivals(stream.talk, talks)
         chosen = rng.permutation(len(others))[:MOST_RIVALS]

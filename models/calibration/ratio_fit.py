@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from engine.model.manifest import Calibration
+from engine.model.manifest import Calibration, DecisionFigures
 from engine.scoring.scorer import llr, speech_gain
 from models.calibration.heldout_trials import WHOLE
 from models.calibration.rate_fit import fit_bounds
@@ -193,7 +193,8 @@ def cross_validate(trials: ScoredTrials, folds: Ints, *, raw_cosine: bool) -> Cr
         fitted = fit(others, raw_cosine=raw_cosine)
         every = ratios(fitted.calibration, trials)
         slope, offset = fit_bounds(every[outside & ~trials.target], stranger_weights(others))
-        llr[rows], evidence[rows] = every[rows], slope * every[rows] + offset
+        figures = DecisionFigures(slope=slope, offset=offset)
+        llr[rows], evidence[rows] = every[rows], figures.evidence(every[rows])
         rates = np.full(int(trials.source.max()) + 1, LEAST_MISLABELLED)
         rates[: len(fitted.mislabelled)] = fitted.mislabelled
         shown[rows] = _shown(llr[rows], rates[trials.source[rows]])

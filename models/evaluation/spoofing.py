@@ -48,7 +48,7 @@ def spoof_acceptance(
     vectors, seconds = embedded.vectors(), embedded.samples() / SAMPLE_RATE_HZ
     scores = system.score(vectors, seconds, vectors, seconds, np.array(rows, np.intp))
     assert isinstance(scores, CalibratedScores)
-    evidence = figures.slope * scores.llr + figures.offset
+    evidence = figures.evidence(scores.llr)
     return [_accepted(evidence, np.array(usable, bool), stated) for stated in STATED]
 
 

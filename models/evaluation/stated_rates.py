@@ -45,7 +45,7 @@ def stated_rates(
     """A row for each cell with ratios of both kinds of trial, and each stated pair of rates."""
     usable = [cell for cell in cells if cell.calibrated.is_llr and cell.calibrated.figures]
     return [
-        _rate(cell, figures.slope * cell.calibrated.scores + figures.offset, stated, draws)
+        _rate(cell, figures.evidence(cell.calibrated.scores), stated, draws)
         for cell in usable
         for draws in [_draws(cell, resamples, seed)]
         for stated in STATED

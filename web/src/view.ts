@@ -34,7 +34,7 @@ export interface Trace {
   t: number[];
   llr: number[];
   posterior: number[];
-  /** Of the whole run of speech; null where the server does not say. */
+  /** That the speaker speaks now; null where the server does not say. */
   evidence: (number | null)[];
 }
 

@@ -93,7 +93,7 @@ export interface Score extends Base {
   runner_up: string | null;
   net_speech_s: number;
   window_s: number;
-  /** LLR of the whole run of speech, on which decisions rest; earlier servers do not say. */
+  /** That the speaker speaks now, on which decisions rest; earlier servers do not say. */
   evidence?: number | null;
 }
 

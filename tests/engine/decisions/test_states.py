@@ -22,6 +22,8 @@ def meant(state: State, signal: Trigger) -> State:
     if signal in ("accept", "reject", "nobody"):
         said: dict[Trigger, State] = {"accept": "match", "reject": "mismatch", "nobody": "unknown"}
         return said[signal]
+    if signal == "doubt":
+        return "uncertain"
     if signal in ("alarm", "revised"):
         return "uncertain" if settled else state
     if signal == "between" and state == "insufficient":

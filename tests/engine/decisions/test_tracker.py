@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fake_scorers import fake_scorer
+from fake_speech import FakeSpeech, Said
 
-from engine.decisions.change_detector import EmbeddedWindow
 from engine.decisions.config import DecisionConfig
-from engine.decisions.tracker import Tracker
+from engine.decisions.score_events import ScoredSpan
+from engine.decisions.tracker import KnownSpeech, Tracker
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.events import AnyEvent, Change, Decision, Score
+from engine.events import AnyEvent, Change, Decision, Score, Utterance
+from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.manifest import Calibration
 from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import PreparedEmbeddings
-from engine.speech.windows import WindowPlace
 
 SIZE = 16
 
@@ -40,99 +41,11 @@ def settings(voiceprints: dict[str, PreparedEmbeddings], *, claimed: bool) -> Tr
     return TrackerSettings(EnrolledVoiceprints(voiceprints), claimed, DecisionConfig())
 
 
-def embedded(embedding: np.ndarray, position_s: float, window_s: float = 3.0) -> EmbeddedWindow:
-    position, samples = round(position_s * 16_000), round(window_s * 16_000)
-    prepared = SCORER.prepare(embedding[None], window_s)
-    start = position - samples
-    place = WindowPlace(start, position, position, samples, ((0, 0),))
-    return EmbeddedWindow(place, prepared, place.end)
-
-
-def scores(window: EmbeddedWindow, asked: TrackerSettings) -> list[Score]:
-    return [e for e in Tracker(SCORER, 0.5).add(window, asked) if isinstance(e, Score)]
-
-
-@pytest.mark.parametrize("row", range(6))
-def test_speakers_are_scored_together_as_each_alone(row: int) -> None:
-    window = embedded(
-        (VOICES[row] + 0.1 * VOICES[0]) / np.linalg.norm(VOICES[row] + 0.1 * VOICES[0]), 5
-    )
-    together = scores(window, settings(ENROLLED, claimed=True))
-    assert [s.speaker for s in together] == ["anna", "berta", "carla"]
-    for score in together:
-        (alone,) = scores(window, settings({score.speaker: ENROLLED[score.speaker]}, claimed=True))
-        assert score.llr == pytest.approx(alone.llr, abs=1e-6)
-        assert score.norm == pytest.approx(alone.norm, abs=1e-6)
-        nearest = (ENROLLED[score.speaker].embeddings @ window.prepared.embeddings[0]).max()
-        assert score.cosine == pytest.approx(nearest, abs=1e-6)
-    (best,) = scores(window, settings(ENROLLED, claimed=False))
-    ranked = sorted(together, key=lambda s: -s.llr)
-    assert (best.speaker, best.runner_up) == (ranked[0].speaker, ranked[1].speaker)
-
-
-def test_a_lapse_is_told_once_and_only_of_something_known() -> None:
-    tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
-    assert tracker.lapse(1.0, 0.0, "why", asked) == []
-    tracker.add(embedded(VOICES[0], 3.0), asked)
-    (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
-    assert isinstance(lapsed, Decision)
-    assert (lapsed.state, lapsed.speaker, lapsed.reason) == ("insufficient", "carla", "why")
-    assert tracker.lapse(50.0, 3.0, "why", asked) == []
-
-
-def test_who_was_identified_is_not_named_after_a_lapse() -> None:
-    tracker, asked = Tracker(SCORER, 0.5), settings(ENROLLED, claimed=False)
-    told = tracker.add(embedded(VOICES[0], 3.0), asked)
-    assert [e.speaker for e in told if isinstance(e, Decision)] == ["carla"]
-    (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
-    assert isinstance(lapsed, Decision)
-    assert lapsed.speaker is None
-
-
-def test_match_counts_from_one_score_to_the_next() -> None:
-    tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
-    tracker.add(embedded(VOICES[0], 3.0), asked)
-    tracker.add(embedded(VOICES[0], 3.5), asked)
-    tracker.lapse(40.0, 3.5, "why", asked)
-    tracker.add(embedded(VOICES[0], 5.0, 1.5), asked)
-    tracker.add(embedded(VOICES[0], 5.5, 2.0), asked)
-    assert tracker.match_s == pytest.approx(1.0)
-
-
-def test_a_change_names_who_was_there_before() -> None:
-    tracker, asked = Tracker(SCORER, 0.5), settings({"carla": ENROLLED["carla"]}, claimed=True)
-    tracker.add(embedded(VOICES[0], 3.0), asked)
-    changes = [e for e in tracker.add(embedded(-VOICES[0], 6.0), asked) if isinstance(e, Change)]
-    assert [(c.from_speaker, c.at) for c in changes] == [("carla", 3.0)]
-
-
 PLAIN = fake_scorer(
     SIZE, Calibration(half_speech_s=1.0, slope=(12.0, 0.0), offset=(-6.0, 0.0, 0.0))
 )
 AXES = np.eye(SIZE, dtype=np.float32)
 ASKED = DecisionConfig()
-
-
-def talk(
-    *turns: tuple[int, float], start_s: float = 0.0, hop_s: float = 0.5
-) -> list[EmbeddedWindow]:
-    """Windows of 3 s over turns of (voice, seconds), one voice straight after the other."""
-    edges = np.cumsum([0.0, *(length for _, length in turns)])
-    found = []
-    for end_s in np.arange(hop_s, edges[-1] + 0.01, hop_s):
-        window_s = min(3.0, float(end_s))
-        if end_s < 1.0:
-            continue
-        heard = np.zeros(SIZE, np.float32)
-        for (speaker, _), a, b in zip(turns, edges, edges[1:], strict=False):
-            heard += AXES[speaker] * max(0.0, min(b, end_s) - max(a, end_s - window_s))
-        prepared = PLAIN.prepare(heard[None] / np.linalg.norm(heard), window_s)
-        position, samples = round(end_s * 16_000), round(window_s * 16_000)
-        start = round(start_s * 16_000)
-        runs = ((0, start),)
-        place = start + position - samples, start + position, position, samples
-        found.append(EmbeddedWindow(WindowPlace(*place, runs), prepared, place[1]))
-    return found
 
 
 def plain_settings(
@@ -143,142 +56,197 @@ def plain_settings(
     return TrackerSettings(voices, claimed, decisions or DecisionConfig())
 
 
-def told(tracker: Tracker, windows: list[EmbeddedWindow], asked: TrackerSettings) -> list[AnyEvent]:
-    return [event for window in windows for event in tracker.add(window, asked)]
+def talk(*said: Said) -> FakeSpeech:
+    return FakeSpeech(AXES, *said)
 
 
-def decisions(events: list[AnyEvent]) -> list[Decision]:
-    return [event for event in events if isinstance(event, Decision)]
+def told(tracker: Tracker, speech: FakeSpeech, asked: TrackerSettings) -> list[AnyEvent]:
+    """Everything that is told of a conversation, with scores of up to 3 s from 1 s on."""
+    events: list[AnyEvent] = []
+    for mark in speech.marks():
+        start = max(mark.turn, mark.position - 3 * SAMPLE_RATE_HZ)
+        long = mark.position - mark.turn >= SAMPLE_RATE_HZ and not mark.ends_turn
+        scored = ScoredSpan(start, mark.position, mark.at) if long else None
+        events += tracker.add(speech, KnownSpeech(mark, asked, scored))
+    return events
+
+
+def of(kind: type, events: list[AnyEvent]) -> list:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def said_of(states: list[AnyEvent]) -> list[tuple[str, str | None]]:
+    return [(event.state, event.speaker) for event in of(Decision, states)]
+
+
+@pytest.mark.parametrize("row", range(6))
+def test_speakers_are_scored_together_as_each_alone(row: int) -> None:
+    heard = (VOICES[row] + 0.1 * VOICES[0]) / np.linalg.norm(VOICES[row] + 0.1 * VOICES[0])
+    speech = FakeSpeech(heard[None], Said(0, 1.4))
+
+    def scores(people: dict[str, PreparedEmbeddings], *, claimed: bool) -> list[Score]:
+        return of(Score, told(Tracker(SCORER, 0.5), speech, settings(people, claimed=claimed)))
+
+    together = scores(ENROLLED, claimed=True)
+    assert [s.speaker for s in together] == ["anna", "berta", "carla"]
+    for score in together:
+        (alone,) = scores({score.speaker: ENROLLED[score.speaker]}, claimed=True)
+        assert score.llr == pytest.approx(alone.llr, abs=1e-6)
+        assert score.norm == pytest.approx(alone.norm, abs=1e-6)
+        nearest = (ENROLLED[score.speaker].embeddings @ heard).max()
+        assert score.cosine == pytest.approx(nearest, abs=1e-6)
+    (best,) = scores(ENROLLED, claimed=False)
+    ranked = sorted(together, key=lambda s: -s.llr)
+    assert (best.speaker, best.runner_up) == (ranked[0].speaker, ranked[1].speaker)
+
+
+def test_a_lapse_is_told_once_and_only_of_something_known() -> None:
+    tracker, asked = Tracker(PLAIN, 0.5), plain_settings("anna")
+    assert tracker.lapse(1.0, 0.0, "why", asked) == []
+    told(tracker, talk(Said(0, 3.0)), asked)
+    (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
+    assert isinstance(lapsed, Decision)
+    assert (lapsed.state, lapsed.speaker, lapsed.reason) == ("insufficient", "anna", "why")
+    assert tracker.lapse(50.0, 3.0, "why", asked) == []
+
+
+def test_who_was_identified_is_not_named_after_a_lapse() -> None:
+    tracker, asked = Tracker(PLAIN, 0.5), plain_settings("anna", "bert", claimed=False)
+    assert said_of(told(tracker, talk(Said(0, 3.0)), asked))[-1] == ("match", "anna")
+    (lapsed,) = tracker.lapse(40.0, 3.0, "why", asked)
+    assert isinstance(lapsed, Decision)
+    assert lapsed.speaker is None
+
+
+def test_match_is_counted_in_speech() -> None:
+    tracker = Tracker(PLAIN, 0.5)
+    told(tracker, talk(Said(0, 4.0), Said(0, 4.0, 20.0)), plain_settings("anna"))
+    assert tracker.match_s == pytest.approx(8.0 - ASKED.decide_s)
+
+
+@pytest.mark.parametrize("pause_s", [0.8, 1.0, 3.0, 10.0, 20.0])
+def test_a_turn_is_judged_by_itself_and_the_owner_is_back_at_once(pause_s: float) -> None:
+    speech = talk(Said(0, 5.0), Said(2, 2.0, pause_s), Said(0, 2.0, pause_s))
+    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna"))
+    verdicts = [event.state for event in of(Utterance, events)]
+    assert verdicts == ["match", "mismatch", "match"]
+    states = [event for event in of(Decision, events) if event.t > 5.0 + pause_s]
+    assert states[-1].state == "match"
+    returns = speech.timeline.begins(7 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    assert states[-1].t <= returns + 1.0
+
+
+def test_no_state_contradicts_its_own_ratio() -> None:
+    speech = talk(*(Said(voice, 1.0, 1.0) for voice in (0, 1, 2, 0, 3, 1)))
+    for claimed in (True, False):
+        for people in (["anna"], ["anna", "bert"]):
+            asked = plain_settings(*people, claimed=claimed)
+            for event in of(Utterance, told(Tracker(PLAIN, 0.5), speech, asked)):
+                assert event.evidence is not None
+                if event.state == "match":
+                    assert event.evidence >= event.accept_llr
+                    assert event.llr > 0
+                elif event.state in ("mismatch", "unknown"):
+                    assert event.evidence <= event.reject_llr
+                    assert event.llr < 0
 
 
 def test_a_takeover_is_a_mismatch_from_when_it_happened() -> None:
-    events = told(Tracker(PLAIN, 0.5), talk((0, 12.0), (2, 8.0)), plain_settings("anna"))
-    (change,) = (event for event in events if isinstance(event, Change))
-    assert change.at == pytest.approx(12.0, abs=0.3)
-    assert change.detected_at <= 16.0
+    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 12.0), Said(2, 8.0)), plain_settings("anna"))
+    (change,) = of(Change, events)
+    assert change.at == pytest.approx(12.0, abs=0.1)
+    assert change.detected_at <= 14.0
     assert (change.from_speaker, change.to_speaker) == ("anna", "voice-2")
-    found = decisions(events)
-    assert [(d.state, d.speaker) for d in found] == [
-        ("insufficient", "anna"),
-        ("match", "anna"),
-        ("mismatch", "anna"),
+    found = of(Decision, events)
+    assert (found[0].state, found[-1].state) == ("insufficient", "mismatch")
+    assert found[-1].t <= 14.0
+    told_of = next(d for d in found if d.reason.startswith("another voice since 12.0 s"))
+    assert told_of.since == change.at
+    assert found[-1].voice == "voice-2"
+
+
+def test_a_change_inside_a_turn_divides_its_verdict() -> None:
+    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0), Said(2, 4.0)), plain_settings("anna"))
+    verdicts = [(e.state, e.voice, e.start, e.end) for e in of(Utterance, events)]
+    assert verdicts == [
+        ("match", "voice-1", 0.0, pytest.approx(6.0, abs=0.1)),
+        ("mismatch", "voice-2", pytest.approx(6.0, abs=0.1), 10.0),
     ]
-    assert found[-1].t == change.detected_at
-    assert found[-1].since == change.at
-    assert found[-1].reason.startswith("another voice since 12.")
-    assert [d.voice for d in found] == ["voice-1", "voice-1", "voice-2"]
-
-
-def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
-    events = told(Tracker(PLAIN, 0.5), talk((0, 6.0)), plain_settings("anna"))
-    config = DecisionConfig()
-    for decision in decisions(events):
-        assert (decision.accept_llr, decision.reject_llr) == (config.accept_llr, config.reject_llr)
-        assert decision.evidence == pytest.approx(6.0)
-    assert all(s.evidence == pytest.approx(6.0) for s in events if isinstance(s, Score))
-
-
-def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> None:
-    both = {name: PLAIN.prepare(AXES[:1], 10.0) for name in ("anna", "bert")}
-    last = decisions(
-        told(
-            Tracker(PLAIN, 0.5),
-            talk((0, 6.0)),
-            TrackerSettings(EnrolledVoiceprints(both), False, ASKED),
-        )
-    )[-1]
-    assert last.state == "uncertain"
-    assert last.reason.startswith("anna and bert have like voices: evidence ")
-    alone = {"anna": both["anna"]}
-    sure = decisions(
-        told(
-            Tracker(PLAIN, 0.5),
-            talk((0, 6.0)),
-            TrackerSettings(EnrolledVoiceprints(alone), False, ASKED),
-        )
-    )
-    assert sure[-1].state == "match"
-    assert "like voices" not in "".join(one.reason for one in sure)
-
-
-def test_evidence_is_of_the_whole_run_and_not_of_one_window() -> None:
-    one_off = talk((0, 9.0))
-    strange = (AXES[0] + AXES[1]) / np.float32(np.sqrt(2))  # one window sounds of two
-    last = one_off[-1]
-    prepared = PLAIN.prepare(strange[None], 3.0)
-    one_off[-1] = EmbeddedWindow(last.place, prepared, last.at)
-    score = [e for e in told(Tracker(PLAIN, 0.5), one_off, plain_settings("anna")) if e.t == 9.0][
-        -1
-    ]
-    assert isinstance(score, Score)
-    assert score.llr == pytest.approx(12 / np.sqrt(2) - 6, abs=1e-5)
-    assert score.evidence is not None
-    assert score.evidence > 5.9
-
-
-def test_a_match_holds_while_its_evidence_wavers_between_the_bounds() -> None:
-    tracker = Tracker(PLAIN, 0.5)
-    told(tracker, talk((0, 5.0)), plain_settings("anna"))
-    doubtful = (0.75 * AXES[0] + np.float32(np.sqrt(1 - 0.75**2)) * AXES[5]).astype(np.float32)
-    windows = [
-        EmbeddedWindow(w.place, PLAIN.prepare(doubtful[None], 3.0), w.at)
-        for w in talk((0, 40.0))[9:]
-    ]
-    events = told(tracker, windows, plain_settings("anna"))
-    last = [e for e in events if isinstance(e, Score)][-1]
-    assert last.evidence is not None
-    assert DecisionConfig().reject_llr < last.evidence < DecisionConfig().accept_llr
-    assert decisions(events) == []
 
 
 def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
-    turns = talk((0, 12.0), (2, 10.0), (0, 10.0), (3, 10.0))
-    events = told(Tracker(PLAIN, 0.5), turns, plain_settings("anna", "bert", claimed=False))
-    changes = [e for e in events if isinstance(e, Change)]
+    speech = talk(Said(0, 12.0), Said(2, 10.0), Said(0, 10.0), Said(3, 10.0))
+    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna", "bert", claimed=False))
+    changes = of(Change, events)
     assert [(c.from_speaker, c.to_speaker) for c in changes] == [
         ("anna", "voice-2"),
         ("voice-2", "anna"),
         ("anna", "voice-3"),
     ]
     for change, at in zip(changes, (12.0, 22.0, 32.0), strict=True):
-        assert change.at == pytest.approx(at, abs=0.3)
-    states = [(d.state, d.speaker) for d in decisions(events)]
-    assert states == [
-        ("insufficient", None),
-        ("match", "anna"),
-        ("unknown", None),
-        ("match", "anna"),
-        ("unknown", None),
-    ]
+        assert change.at == pytest.approx(at, abs=0.1)
+    settled = [said for said in said_of(events) if said[0] in ("match", "unknown")]
+    assert settled == [("match", "anna"), ("unknown", None)] * 2
 
 
 def test_without_anybody_enrolled_voices_have_labels() -> None:
-    events = told(Tracker(PLAIN, 0.5), talk((0, 10.0), (1, 10.0)), plain_settings())
-    assert [(e.from_speaker, e.to_speaker) for e in events if isinstance(e, Change)] == [
-        ("voice-1", "voice-2")
+    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 10.0), Said(1, 10.0)), plain_settings())
+    assert [(e.from_speaker, e.to_speaker) for e in of(Change, events)] == [("voice-1", "voice-2")]
+    assert [(e.state, e.voice) for e in of(Utterance, events)] == [
+        ("unknown", "voice-1"),
+        ("unknown", "voice-2"),
     ]
 
 
-def test_after_a_silence_that_forgets_the_run_begins_anew_and_the_voice_is_known_again() -> None:
-    tracker, asked = Tracker(PLAIN, 0.5), plain_settings("anna")
-    told(tracker, talk((0, 10.0)), asked)
-    tracker.lapse(40.0, 10.0, "no speech", asked, forget=True)
-    (window,) = talk((2, 1.0), start_s=60.0)
-    (score,) = tracker.add(window, asked)
-    assert isinstance(score, Score)
-    assert score.evidence == pytest.approx(-6.0)  # of the second since, and not of anna's ten
-    later = [e for e in told(tracker, talk((2, 3.0), start_s=60.0)[1:], asked)]
-    assert [d.voice for d in decisions(later)] == ["voice-2"]
+def test_a_match_is_in_doubt_when_its_odds_fall_under_three_to_one() -> None:
+    """A voice between the two, from the start of a turn, of which nothing is certain."""
+    between = unit(0.46 * AXES[0] + np.float32(0.888) * AXES[5])
+    speech = FakeSpeech(np.stack([AXES[0], between]), Said(0, 6.0), Said(1, 6.0, 2.0))
+    states = said_of(told(Tracker(PLAIN, 0.5), speech, plain_settings("anna")))
+    assert states[-1] == ("uncertain", "anna")
 
 
-def test_silence_ages_the_evidence() -> None:
-    def after(silence_s: float) -> float:
-        tracker, asked = Tracker(PLAIN, 0.5, forget_s=30.0), plain_settings("anna")
-        told(tracker, talk((0, 8.0)), asked)
-        later = talk((0, 8.0), (5, 1.0), start_s=silence_s)[15:]
-        score = [e for e in told(tracker, later, asked) if isinstance(e, Score)][-1]
-        assert score.evidence is not None
-        return score.evidence
+def test_the_budget_of_false_alarms_decides_how_soon_a_change_is_told() -> None:
+    voices = np.stack([AXES[0], unit(0.3 * AXES[0] + np.float32(0.954) * AXES[4])])
+    speech = FakeSpeech(voices, Said(0, 10.0), Said(1, 10.0))
 
-    straight, short, long = after(0.0), after(10.0), after(25.0)
-    assert straight > short > long
+    def first(per_hour: float) -> float:
+        asked = plain_settings(decisions=DecisionConfig(false_changes_per_hour=per_hour))
+        changes = of(Change, told(Tracker(PLAIN, 0.5), speech, asked))
+        return changes[0].detected_at if changes else np.inf
+
+    assert first(500.0) < first(1.0)
+
+
+def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
+    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), plain_settings("anna"))
+    config = DecisionConfig()
+    for decision in of(Decision, events):
+        assert (decision.accept_llr, decision.reject_llr) == (config.accept_llr, config.reject_llr)
+        assert decision.evidence == pytest.approx(6.0)
+    assert all(s.evidence == pytest.approx(6.0) for s in of(Score, events))
+
+
+def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> None:
+    both = {name: PLAIN.prepare(AXES[:1], 10.0) for name in ("anna", "bert")}
+    last = of(
+        Decision,
+        told(
+            Tracker(PLAIN, 0.5),
+            talk(Said(0, 6.0)),
+            TrackerSettings(EnrolledVoiceprints(both), False, ASKED),
+        ),
+    )[-1]
+    assert last.state == "uncertain"
+    assert last.reason.startswith("anna and bert have like voices: evidence ")
+    alone = {"anna": both["anna"]}
+    sure = of(
+        Decision,
+        told(
+            Tracker(PLAIN, 0.5),
+            talk(Said(0, 6.0)),
+            TrackerSettings(EnrolledVoiceprints(alone), False, ASKED),
+        ),
+    )
+    assert sure[-1].state == "match"
+    assert "like voices" not in "".join(one.reason for one in sure)

@@ -14,10 +14,8 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
 from engine.scoring.scorer import CalibratedScorer
-from engine.speech.windows import WindowConfig, Windows
 from models.calibration import evidence_streams
 from models.calibration.evidence_streams import (
-    BATCH,
     STRANGER_S,
     UNVOICED_HZ,
     TakeoverStream,
@@ -26,6 +24,7 @@ from models.calibration.evidence_streams import (
     streams,
     talks,
 )
+from models.calibration.stream_spans import BATCH, spoken
 from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
 
@@ -37,7 +36,8 @@ NAMES = [f"s{i:02}" for i in range(4)]
 class Ends:
     """An encoder whose embedding is the first and the last sample of a window."""
 
-    bundle = SimpleNamespace(manifest=SimpleNamespace(frames=None))
+    manifest = SimpleNamespace(frames=None, min_window_s=0.5, max_window_s=20.0)
+    bundle = SimpleNamespace(manifest=manifest)
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -98,7 +98,7 @@ def followed(
 ) -> tuple[TakeoverStream, Float32]:
     """The stream of ``one`` and its sound."""
     listening = Listening()
-    made = streams(said, encoder, any_source(scorer), listening, seed, progress=False)
+    made = streams(said, encoder, listening, seed, progress=False)
     degraded = [stream for stream in made if stream.talk.split]
     at = [stream.talk for stream in degraded].index(one)
     return degraded[at], listening.given[at]
@@ -200,40 +200,35 @@ def test_what_a_level_would_drive_too_far_is_clipped(
     assert sound.dtype == np.float32
 
 
-def test_every_window_is_embedded_where_it_lies(
+def test_a_span_is_of_the_sound_where_it_lies(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     stream, sound = followed(talk, [talk, other(talk, 1)], encoder, scorer)
-    assert [window.place.position for window in stream.windows] == list(
-        range(RATE, len(sound) + 1, RATE // 2)
-    )
-    for window in stream.windows:
-        assert window.place.length == min(window.place.position, 3 * RATE)
-        assert window.place.end == window.place.position
-        assert window.place.start == window.place.position - window.place.length
-        np.testing.assert_array_equal(
-            window.embedding[:2], sound[[window.place.start, window.place.end - 1]]
-        )
-        assert window.prepared.speech_s.tolist() == [window.place.length / RATE]
+    assert [mark.position for mark in stream.marks] == [
+        *range(RATE, len(sound) + 1, RATE // 2),
+        len(sound),
+    ]
+    for mark in stream.marks[:-1]:
+        span = max(0, mark.position - 3 * RATE), mark.position
+        (found,) = stream.spans.embeddings([span])
+        ends = sound[[span[0], span[1] - 1]]
+        np.testing.assert_allclose(found[:2], ends / np.linalg.norm(ends), rtol=1e-5)
 
 
 def test_windows_of_one_length_share_a_batch_of_some_size(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
-    stream, _ = followed(talk, [talk, other(talk, 1, 4.9)], encoder, scorer)
+    followed(talk, [talk, other(talk, 1, 4.9)], encoder, scorer)
     assert {rows for rows, _ in encoder.batches} == {1, BATCH}
     assert max(rows for rows, _ in encoder.batches) == BATCH
-    assert sum(rows for rows, _ in encoder.batches) == len(stream.windows)
 
 
-def test_windows_until_the_takeover_are_the_speakers_own(
+def test_places_until_the_takeover_are_the_speakers_own(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     stream, _ = followed(talk, [talk, other(talk, 1)], encoder, scorer)
-    assert [window.place.position for window in stream.own] == list(
-        range(RATE, 6 * RATE + 1, RATE // 2)
-    )
-    assert len(stream.own) < len(stream.windows)
+    assert [mark.position for mark in stream.own] == list(range(RATE, 6 * RATE + 1, RATE // 2))
+    assert len(stream.own) < len(stream.marks)
 
 
 def test_only_the_second_split_is_degraded_by_one_of_the_kinds(
@@ -241,7 +236,7 @@ def test_only_the_second_split_is_degraded_by_one_of_the_kinds(
 ) -> None:
     said = [other(talk, i, split=i % 2) for i in range(24)]
     listening = Listening()
-    made = streams(said, encoder, any_source(scorer), listening, 0, progress=False)
+    made = streams(said, encoder, listening, 0, progress=False)
     assert [stream.talk for stream in made] == said
     assert len(listening.given) == 12
     assert set(listening.kinds) == set(range(TrainingConditions.KINDS))
@@ -251,7 +246,7 @@ def test_what_is_too_short_or_has_nobody_to_follow_makes_no_stream(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
     def made(*said: Talk) -> list[int]:
-        found = streams(said, encoder, any_source(scorer), Listening(), 0, progress=False)
+        found = streams(said, encoder, Listening(), 0, progress=False)
         return [stream.talk.speaker for stream in found]
 
     assert made() == made(talk) == []
@@ -276,12 +271,13 @@ def test_who_takes_over_is_like_in_pitch_before_all_and_then_in_language(
     assert who_follows(talk, [below, beside], encoder, scorer) == {3, 5}
 
 
-def test_a_frames_graph_gives_the_windows_in_one_pass(frames_bundle: Bundle) -> None:
+def test_a_frames_graph_gives_every_span_in_one_pass(frames_bundle: Bundle) -> None:
     encoder = Encoder(frames_bundle, "cpu")
     sound = (0.1 * np.random.default_rng(0).standard_normal(7 * RATE)).astype(np.float32)
-    windows = list(Windows(WindowConfig()).push(0, sound))
-    assert len(windows) > 5
-    # This graph hears no block but the own one, so that a window by itself is the same.
-    found = evidence_streams._embed_spans(sound, windows, encoder)
-    expected = evidence_streams._embed_windows(sound, windows, encoder)
-    np.testing.assert_allclose(np.stack(found), np.stack(expected), atol=1e-4)
+    stream, marks = spoken(sound, encoder)
+    assert [mark.position for mark in marks] == [*range(RATE // 2, len(sound), RATE // 2), 7 * RATE]
+    assert [mark.at - mark.position for mark in marks[-3:]] == [RATE // 2, RATE // 2, 0]
+    # This graph hears no block but the own one, so that a span by itself is the same.
+    spans = [(0, RATE), (2 * RATE, 5 * RATE), (RATE // 2, 7 * RATE)]
+    expected = [encoder.embed(sound[None, a:b])[0] for a, b in spans]
+    np.testing.assert_allclose(stream.embeddings(spans), np.stack(expected), atol=1e-4)

@@ -1,0 +1,221 @@
+"""When did the voice that speaks now begin? A Bayesian filter over the moments of change.
+
+A hypothesis is a moment at which another voice may have begun: the start of every turn, and
+inside a turn each place that could be asked for in the last seconds (Adams and MacKay, "Bayesian
+Online Changepoint Detection", 2007, where a hypothesis is a run length). Its prior is a hazard:
+small for a second of speech, larger for a pause, the more so the longer it is. Its likelihood is
+that of the pooled speech since then being of another voice than the speech before it: a ratio
+fitted on held-out speakers (``engine.model.manifest.AlarmFigures``), of how the speech since then
+goes with the voice before and, where that is an enrolled one, with its voiceprint.
+
+Spans are pooled and scored whole at every step, and no ratio is added to another: what one
+second of a voice says depends on what the seconds beside it said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.format import SAMPLE_RATE_HZ
+from engine.model.manifest import AlarmFigures, DecisionFigures
+from engine.scoring.identify import EnrolledVoiceprints, shares
+from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
+from engine.spans.interface import Spans
+
+Float64 = NDArray[np.float64]
+Place = tuple[int, int]
+
+LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
+BACK_SAMPLES = 5 * SAMPLE_RATE_HZ  # Inside a turn a change is looked for in the last 5 s,
+MOST_TURNS = 6  # and at the starts of so many turns, the latest ones.
+HAZARD = 1 / 120  # of another voice at each place inside a turn, every half second,
+SHORT_PAUSE_HAZARD = 0.03  # and where sound goes on after a pause that ends no turn
+PAUSE_HAZARD = 0.1  # of another voice after a pause that ends a turn, however short
+PAUSE_MEMORY_S = 50.0  # in which what is known of who speaks fades to 1/e in silence
+# Seconds of silence after which another voice is as likely as the same one.
+LAPSE_S = PAUSE_MEMORY_S * math.log(2 * (1 - PAUSE_HAZARD))
+NEAR_SAMPLES = SAMPLE_RATE_HZ // 2  # A moment is looked for within 0.5 s of the best place,
+STEP_SAMPLES = SAMPLE_RATE_HZ // 10  # every 0.1 s.
+RAREST = 1e-12  # a probability that stands for none
+
+
+def pause_hazard(pause_s: float) -> float:
+    """The probability that another voice speaks after a pause."""
+    return 1 - (1 - PAUSE_HAZARD) * math.exp(-pause_s / PAUSE_MEMORY_S)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hypothesis:
+    """Another voice began at net sample ``position``.
+
+    ``before`` is the speech of the segment until then, and ``matched`` ``(N + 1,)`` the
+    probabilities that it is that of each person enrolled or, last, a stranger's.
+    """
+
+    position: int
+    log_prior: float
+    before: PreparedEmbeddings
+    matched: Float64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Belief:
+    """What the filter holds to be true at one place.
+
+    ``speaks`` ``(N + 1,)`` are the probabilities that each person enrolled speaks now or, last, a
+    stranger. ``log_odds`` are those of a change within the segment, ``best`` is the likeliest
+    moment of one, if there is any, and ``llr`` how the speech since then goes with the voice
+    before it.
+    """
+
+    speaks: Float64
+    log_odds: float = -math.inf
+    best: Hypothesis | None = None
+    llr: float = 0.0
+
+    @property
+    def odds(self) -> Float64:
+        """Log odds ``(N,)`` that each person speaks now."""
+        return np.asarray(_log(self.speaks) - _log(1 - self.speaks), np.float64)[:-1]
+
+    @property
+    def anybody(self) -> float:
+        """The log ratio of any of the people speaking now to a stranger doing so."""
+        stranger, people = self.speaks[-1:], len(self.speaks) - 1
+        return float((_log(1 - stranger) - _log(stranger))[0]) - math.log(max(people, 1))
+
+
+class ChangeFilter:
+    """The hypotheses of one stream. A segment is the speech since the last change told."""
+
+    def __init__(self, scorer: CalibratedScorer, figures: DecisionFigures) -> None:
+        self._scorer, self._figures = scorer, figures
+        self.start = 0  # of the segment
+        self._turns: list[tuple[int, float]] = []  # where turns begin, with their hazards
+        self._places: list[int] = []  # inside turns
+        self._known: dict[int, Hypothesis] = {}
+
+    def begin_turn(self, position: int, pause_s: float) -> None:
+        """A turn begins after a pause."""
+        if position > self.start:
+            self._turns = [*self._turns[1 - MOST_TURNS :], (position, pause_hazard(pause_s))]
+
+    def begin_segment(self, position: int) -> None:
+        """What was said before ``position`` is another's."""
+        self.start = position
+        self._turns = [turn for turn in self._turns if turn[0] > position]
+        self._places = [place for place in self._places if place > position]
+        self._known.clear()
+
+    def forget_people(self) -> None:
+        """Others are enrolled from now on."""
+        self._known.clear()
+
+    def step(self, spans: Spans, position: int, enrolled: EnrolledVoiceprints) -> Belief | None:
+        """What the speech up to ``position`` says; nothing while the segment is too short."""
+        if position - self.start < LEAST_SAMPLES:
+            return None
+        self._propose(spans, position, enrolled)
+        hypotheses = list(self._known.values())
+        begun = [self.start, *(hypothesis.position for hypothesis in hypotheses)]
+        heard = self._prepared(spans, [(start, position) for start in begun])
+        speaks = self._people(enrolled, heard)
+        if position > max(self._places, default=self.start):
+            self._places.append(position)
+        if not hypotheses:
+            return Belief(speaks[0])
+        voice, log_weight = self._weighed(hypotheses, heard, speaks)
+        every = np.append(0.0, log_weight)  # no change has the weight 1
+        weight = np.exp(every - every.max())
+        best = int(log_weight.argmax())
+        return Belief(
+            np.asarray(weight @ speaks / weight.sum(), np.float64),
+            float(np.logaddexp.reduce(log_weight)),
+            hypotheses[best],
+            float(voice[best]),
+        )
+
+    def moment(self, spans: Spans, position: int, near: int) -> int:
+        """Where about ``near`` the voice changed, of the speech up to ``position``.
+
+        It is the place that divides the speech into the two parts least like one voice. People
+        begin to speak after a pause: if there is one so near, it is that.
+        """
+        if near in dict(self._turns):
+            return near
+        least = max(LEAST_SAMPLES, spans.grain)
+        low = max(self.start + least, near - NEAR_SAMPLES)
+        high = min(position - least, near + NEAR_SAMPLES)
+        runs = [start for start, _ in spans.timeline.runs(low, high) if low <= start <= high]
+        grid = range(near - NEAR_SAMPLES, near + NEAR_SAMPLES + 1, STEP_SAMPLES)
+        places = runs or [place for place in grid if low <= place <= high] or [near]
+        before = self._prepared(spans, [(self.start, place) for place in places])
+        after = self._prepared(spans, [(place, position) for place in places])
+        return places[int(self._scorer.compare(before, after).llr.argmin())]
+
+    def voice(self, spans: Spans, start: int, end: int) -> PreparedEmbeddings:
+        """A span ready to be compared."""
+        return self._prepared(spans, [(start, end)])
+
+    def _propose(self, spans: Spans, position: int, enrolled: EnrolledVoiceprints) -> None:
+        """Keep the hypotheses that may still be true, and add those that have become possible."""
+        self._places = [place for place in self._places if place >= position - BACK_SAMPLES]
+        pauses = [start for start, _ in spans.timeline.runs(position - BACK_SAMPLES, position)]
+        turns, hazards = dict(self._turns), dict.fromkeys(self._places, HAZARD)
+        hazards |= dict.fromkeys(pauses, SHORT_PAUSE_HAZARD) | turns
+        possible = []
+        for place in sorted(hazards):
+            least = LEAST_SAMPLES if place in turns else max(LEAST_SAMPLES, spans.grain)
+            if self.start + least <= place <= position - least:
+                possible.append(place)
+        new = [place for place in possible if place not in self._known]
+        if new:
+            before = self._prepared(spans, [(self.start, place) for place in new])
+            matched = self._people(enrolled, before)
+            for row, place in enumerate(new):
+                prior = math.log(hazards[place] / (1 - hazards[place]))
+                self._known[place] = Hypothesis(place, prior, before.take([row]), matched[row])
+        self._known = {place: self._known[place] for place in possible}
+
+    def _prepared(self, spans: Spans, asked: Sequence[Place]) -> PreparedEmbeddings:
+        speech_s = np.array([end - start for start, end in asked]) / SAMPLE_RATE_HZ
+        return self._scorer.prepare(spans.embeddings(asked), speech_s)
+
+    def _people(self, enrolled: EnrolledVoiceprints, heard: PreparedEmbeddings) -> Float64:
+        """``(S, N + 1)``: whose each span is, of those enrolled or a stranger's."""
+        if enrolled.prepared is None:
+            return np.ones((len(heard.embeddings), 1))
+        return shares(enrolled.by_speaker(self._scorer.table(enrolled.prepared, heard).llr))
+
+    def _weighed(
+        self, hypotheses: Sequence[Hypothesis], heard: PreparedEmbeddings, speaks: Float64
+    ) -> tuple[Float64, Float64]:
+        """LLRs with the voice before, and log weights beside 0 for no change, each ``(H,)``."""
+        since = [heard.take([row]) for row in range(1, len(speaks))]
+        both = zip(hypotheses, since, strict=True)
+        voice = np.array([self._scorer.compare(one.before, span).llr[0] for one, span in both])
+        prior = np.array([one.log_prior for one in hypotheses])
+        matched = np.stack([one.matched for one in hypotheses])
+        # A stranger before, who is known by his speech alone.
+        other = _log(matched[:, -1]) - _stays(self._figures.change, voice, 0.0)
+        if matched.shape[1] > 1:
+            person = matched[:, :-1].argmax(axis=1)[:, None]
+            own = np.take_along_axis(speaks[1:, :-1], person, axis=1)[:, 0]
+            claim = np.asarray(_log(own) - _log(speaks[1:, -1]), np.float64)
+            known = _log(1 - matched[:, -1]) - _stays(self._figures.takeover, voice, claim)
+            other = np.logaddexp(other, known)
+        return voice, np.asarray(prior + other, np.float64)
+
+
+def _log(probability: Float64) -> Float64:
+    return np.asarray(np.log(np.maximum(probability, RAREST)), np.float64)
+
+
+def _stays(figures: AlarmFigures, voice: Float64, claim: Float64 | float) -> Float64:
+    """The log ratio of the voice before going on to another one having begun."""
+    return np.asarray(figures.claim * claim + figures.voice * voice + figures.offset, np.float64)

@@ -1,0 +1,73 @@
+"""A whole stream's speech at once, to be asked for spans as a live stream's is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.format import SAMPLE_RATE_HZ
+from engine.jobs import EmbedJob, EmbedResult
+from engine.model.encoder import Encoder
+from engine.model.frames import FRAME_SAMPLES, SpanPooling
+from engine.spans.interface import Mark, Spans
+from engine.spans.timeline import Timeline
+from engine.spans.windows import WindowSpans
+from engine.speech.windows import WindowConfig
+
+BATCH = 16  # windows that are embedded at once
+
+Float32 = NDArray[np.float32]
+Place = tuple[int, int]
+
+
+class PooledStream:
+    """The spans of a turn that went through a frames graph in one pass."""
+
+    def __init__(self, sound: Float32, encoder: Encoder) -> None:
+        self._pooling = SpanPooling(encoder.bundle)
+        figures = self._pooling.figures
+        self.grain, delay = figures.block_samples, figures.delay_blocks
+        self.timeline = Timeline()
+        self.timeline.push(0, len(sound))
+        blocks = -(-len(sound) // self.grain) + delay
+        padded = np.zeros((1, blocks * self.grain), np.float32)
+        padded[0, : len(sound)] = sound
+        frames = np.array([len(sound) // FRAME_SAMPLES], np.int64)
+        states = np.zeros((1, figures.state_size), np.float32)
+        sums = encoder.run_frames(padded, frames, states).sums[0, delay:].astype(np.float64)
+        self._total = np.concatenate([np.zeros_like(sums[:1]), np.cumsum(sums, axis=0)])
+
+    def embeddings(self, spans: Sequence[Place]) -> Float32:
+        """Unit embeddings ``(N, D)``."""
+        edges = np.round(np.array(spans) / self.grain).astype(int)
+        sums = self._total[edges[:, 1]] - self._total[edges[:, 0]]
+        return self._pooling.embed(sums.astype(np.float32))
+
+    def marks(self, hop: int) -> list[Mark]:
+        """Places every ``hop`` samples and at the end, known as late as in a live stream."""
+        end, ahead = self.timeline.position, self.grain * self._pooling.figures.delay_blocks
+        places = range(hop, end, hop)
+        return [*(Mark(0, p, min(p + ahead, end)) for p in places), Mark(0, end, end, True)]
+
+
+def spoken(sound: Float32, encoder: Encoder) -> tuple[Spans, list[Mark]]:
+    """One turn, ``sound`` ``(samples,)``, and its places."""
+    config = WindowConfig()
+    if encoder.bundle.manifest.frames is not None:
+        stream = PooledStream(sound, encoder)
+        return stream, stream.marks(round(config.hop_s * SAMPLE_RATE_HZ))
+    spans = WindowSpans(encoder.bundle.manifest, config)
+    marks = [*spans.push(0, sound), *spans.end_turn(len(sound))]
+    by_length: dict[int, list[EmbedJob]] = defaultdict(list)
+    for job in spans.jobs(1):
+        if isinstance(job, EmbedJob):
+            by_length[len(job.samples)].append(job)
+    for jobs in by_length.values():
+        for some in (jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)):
+            embeddings = encoder.embed(np.stack([job.samples for job in some]))
+            for job, embedding in zip(some, embeddings, strict=True):
+                spans.receive_result(EmbedResult(job.number, embedding))
+    return spans, marks

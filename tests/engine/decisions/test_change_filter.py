@@ -1,0 +1,130 @@
+"""The filter: when a change is likely, when it was, and who is taken to speak now."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from fake_scorers import fake_scorer
+from fake_speech import FakeSpeech, Said
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.decisions.change_filter import (
+    BACK_SAMPLES,
+    LAPSE_S,
+    PAUSE_HAZARD,
+    Belief,
+    ChangeFilter,
+    pause_hazard,
+)
+from engine.format import SAMPLE_RATE_HZ
+from engine.model.manifest import Calibration, DecisionFigures
+from engine.scoring.identify import EnrolledVoiceprints
+
+AXES = np.eye(8, dtype=np.float32)
+SCORER = fake_scorer(8, Calibration(half_speech_s=1.0, slope=(12.0, 0.0), offset=(-6.0, 0.0, 0.0)))
+ANNA = EnrolledVoiceprints({"anna": SCORER.prepare(AXES[:1], 10.0)})
+NOBODY = EnrolledVoiceprints({})
+
+
+def beliefs(speech: FakeSpeech, enrolled: EnrolledVoiceprints = ANNA) -> dict[float, Belief]:
+    """What the filter believes after so many seconds of speech, nothing ever being told."""
+    found, begun = {}, -1
+    followed = ChangeFilter(SCORER, DecisionFigures())
+    for mark in speech.marks():
+        if mark.turn != begun:
+            begun, timeline = mark.turn, speech.timeline
+            pause = timeline.begins(begun) - timeline.ends(begun)
+            followed.begin_turn(begun, pause / SAMPLE_RATE_HZ)
+        belief = followed.step(speech, mark.position, enrolled)
+        if belief is not None:
+            found[mark.position / SAMPLE_RATE_HZ] = belief
+    return found
+
+
+def test_one_voice_that_goes_on_is_no_change() -> None:
+    for enrolled in (ANNA, NOBODY):
+        found = beliefs(FakeSpeech(AXES, Said(0, 20.0), Said(0, 10.0, 5.0)), enrolled)
+        assert max(belief.log_odds for belief in found.values()) < -2
+        assert all(belief.speaks[0] > 0.9 for belief in found.values())
+
+
+@pytest.mark.parametrize("enrolled", [ANNA, NOBODY])
+def test_another_voice_inside_a_turn_is_a_change_from_then_on(
+    enrolled: EnrolledVoiceprints,
+) -> None:
+    found = beliefs(FakeSpeech(AXES, Said(0, 8.0), Said(3, 6.0)), enrolled)
+    assert max(belief.log_odds for t, belief in found.items() if t <= 8.0) < -2
+    assert found[9.5].log_odds > 2
+    best = found[9.5].best
+    assert best is not None
+    assert best.position == pytest.approx(8.0 * SAMPLE_RATE_HZ, abs=1)
+
+
+def test_who_spoke_before_makes_no_stranger_the_one_who_speaks_now() -> None:
+    found = beliefs(FakeSpeech(AXES, Said(0, 8.0), Said(3, 2.0, 3.0)))
+    assert found[8.0].speaks[0] > 0.99
+    assert found[9.0].speaks[0] < 0.1
+
+
+@given(st.lists(st.floats(0.0, 600.0), min_size=2, max_size=2))
+def test_a_pause_makes_a_change_likelier_the_longer_it_is(pauses: list[float]) -> None:
+    short, long = sorted(pauses)
+    assert PAUSE_HAZARD - 1e-9 <= pause_hazard(short) <= pause_hazard(long) <= 1.0
+
+
+def test_a_decision_lapses_when_a_change_is_as_likely_as_none() -> None:
+    assert pause_hazard(LAPSE_S) == pytest.approx(0.5)
+
+
+def test_a_long_pause_alone_leaves_the_odds_open() -> None:
+    found = beliefs(FakeSpeech(AXES, Said(0, 8.0), Said(0, 0.5, LAPSE_S)))
+    at_once = found[8.5]
+    assert at_once.best is not None
+    assert at_once.best.log_prior == pytest.approx(0.0, abs=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(6.0, 12.0), st.sampled_from([0.0, 0.3]))
+def test_the_moment_is_found_between_the_places(before_s: float, pause_s: float) -> None:
+    """To 0.1 s, and exactly where sound went on after a pause."""
+    speech = FakeSpeech(AXES, Said(0, before_s), Said(3, 4.0, pause_s))
+    now = round((before_s + 3.0) * SAMPLE_RATE_HZ)
+    followed = ChangeFilter(SCORER, DecisionFigures())
+    true = round(before_s * SAMPLE_RATE_HZ)
+    near = round(before_s / 0.5) * SAMPLE_RATE_HZ // 2
+    found = followed.moment(speech, now, near)
+    tolerance = 0 if pause_s else 0.1 * SAMPLE_RATE_HZ
+    assert abs(found - true) <= tolerance
+
+
+def test_what_is_remembered_does_not_grow_with_the_stream() -> None:
+    followed = ChangeFilter(SCORER, DecisionFigures())
+    parts = [Said(0, 1.0, 1.0) for _ in range(60)]
+    speech, begun = FakeSpeech(AXES, *parts), -1
+    for mark in speech.marks():
+        if mark.turn != begun:
+            begun = mark.turn
+            followed.begin_turn(begun, 1.0)
+        followed.step(speech, mark.position, ANNA)
+    held = BACK_SAMPLES / (SAMPLE_RATE_HZ / 2)
+    assert len(followed._known) <= held + 6
+    assert len(followed._places) <= held + 1
+    assert len(followed._turns) <= 6
+
+
+def test_other_people_are_compared_with_all_of_the_segment() -> None:
+    speech = FakeSpeech(AXES, Said(3, 8.0))
+    followed = ChangeFilter(SCORER, DecisionFigures())
+    marks = list(speech.marks())
+    first = followed.step(speech, marks[10].position, ANNA)
+    followed.forget_people()
+    other = EnrolledVoiceprints({"berta": SCORER.prepare(AXES[[3]], 10.0)})
+    second = followed.step(speech, marks[11].position, other)
+    assert first is not None
+    assert second is not None
+    assert first.speaks[0] < 0.01
+    assert second.speaks[0] > 0.99
+    assert math.isclose(second.speaks.sum(), 1.0)
