@@ -9,7 +9,8 @@ Times are passed in, and nothing here computes: there is no clock and no model.
 Detection comes first: it is cheap and everything else waits for it. It gathers the frames
 of many streams for a moment, because one call over ten streams costs half of ten calls.
 Windows go in the order of their deadlines; the most urgent one chooses the length, and its
-batch is filled with windows of that length.
+batch is filled with windows of that length. A chunk of frames is a window of a stream here, of
+which there is one at a time: the next one needs the states that it leaves.
 """
 
 from __future__ import annotations

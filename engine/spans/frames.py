@@ -71,9 +71,10 @@ class FrameSpans:
         return self._planned[0].at if self._planned else None
 
     def set_hop(self, hop_s: float) -> None:
-        """Marks come every ``hop_s`` from now on."""
-        self._hop = round(hop_s * SAMPLE_RATE_HZ)
-        self._chunk = min(max(self._hop // self._block, 1), max(self._delay, 1))
+        """Marks come every ``hop_s`` from now on. Frames cost the same whatever the hop."""
+        blocks = max(round(hop_s * SAMPLE_RATE_HZ / self._block), 1)
+        self._hop = blocks * self._block
+        self._chunk = blocks // -(-blocks // max(self._delay, 1))
 
     def push(self, start: int, samples: Float32) -> Iterator[Mark]:
         """Speech whose first sample is media sample ``start``."""

@@ -104,6 +104,16 @@ def test_any_chunking_gives_the_same_marks_and_embeddings(
     np.testing.assert_array_equal(cut.embeddings(asked), whole.embeddings(asked))
 
 
+@pytest.mark.parametrize(("hop_s", "apart_s"), [(0.25, 0.2), (0.5, 0.5), (0.8, 0.8), (3.0, 3.0)])
+def test_marks_come_a_hop_apart_to_the_nearest_block(
+    frames_bundle: Bundle, hop_s: float, apart_s: float
+) -> None:
+    spans = FrameSpans(SpanPooling(frames_bundle), hop_s)
+    positions = [mark.position for mark in spans.push(0, speech(15.0))]
+    assert len(positions) > 3
+    assert set(np.diff(positions)) == {round(apart_s * S)}
+
+
 def test_a_turn_is_what_its_own_sound_is(spans: FrameSpans, encoder: Encoder) -> None:
     ends = [mark for mark in hear(spans, [], encoder) if mark.ends_turn]
     for number, mark in enumerate(ends):
