@@ -133,6 +133,11 @@ class Pipeline(Generic[Item]):
         return seconds(self._segmenter.ruled)
 
     @property
+    def received(self) -> int:
+        """Samples of sound taken in so far."""
+        return self._segmenter.received
+
+    @property
     def received_s(self) -> float:
         """Seconds of sound taken in so far."""
         return seconds(self._segmenter.received)

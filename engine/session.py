@@ -9,7 +9,8 @@ session.events()                     what can be said by now
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.audio.pcm import PcmDecoder
@@ -63,11 +64,20 @@ class _Lapse:
     settings: TrackerSettings
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reset:
+    """At ``t`` seconds, after so much net speech in samples, the client forgets who spoke."""
+
+    t: float
+    position: int
+    settings: TrackerSettings
+
+
 class _Eof:
     """All the sound has been heard. The summary is told after everything that stands before it."""
 
 
-_Item = AnyEvent | KnownSpeech | _Lapse | _Eof
+_Item = AnyEvent | KnownSpeech | _Lapse | _Reset | _Eof
 
 
 class Session:
@@ -103,6 +113,8 @@ class Session:
         self._first = round(config.windows.first_s * SAMPLE_RATE_HZ)
         self._pause = round(config.turn_pause_s * SAMPLE_RATE_HZ)
         self._spoke: int | None = None  # media sample of the last speech, until that has lapsed
+        self._asked: deque[tuple[int, Callable[[int], None]]] = deque()  # from which sample on
+        self._muted = False
         self._quality_meter = QualityMeter()
         self._eof = False
 
@@ -151,16 +163,28 @@ class Session:
     def meter(self, meter: PeakMeter | None) -> None:
         self._pipeline.meter = meter
 
+    # What is asked for from here on holds for the sound that is taken in afterwards.
+
     def configure(self, decisions: DecisionConfig) -> None:
-        """Decide by other error rates from the next window on."""
-        self._settings = replace(self._settings, decisions=decisions)
+        """Decide by other error rates."""
+        self._from_now(lambda at: self._configure(decisions))
 
     def claim(self, enrolled: Mapping[str, PreparedEmbeddings], claimed: bool) -> None:
-        """Compare with other voiceprints from the next window on. The last decision lapses."""
-        self._settings = replace(
-            self._settings, enrolled=EnrolledVoiceprints(enrolled), claimed=claimed
-        )
-        self._lapse(self._pipeline.ruled_s, "the claim was changed")
+        """Compare with other voiceprints. The last decision lapses."""
+        people = EnrolledVoiceprints(enrolled)
+        self._from_now(lambda at: self._claim(at, people, claimed))
+
+    def turn(self) -> None:
+        """A new turn begins: somebody pushed a button to talk, or said a wake word."""
+        self._from_now(self._end_turn)
+
+    def reset(self) -> None:
+        """Whoever speaks from here on may be anybody. The last decision lapses."""
+        self._from_now(self._reset)
+
+    def mute(self, on: bool) -> None:
+        """What comes is our own loudspeaker: it is heard, and never judged."""
+        self._from_now(lambda at: self._mute(at, on))
 
     def set_overload(self, hop_s: float, late_s: float) -> None:
         """The server is ``late_s`` late and asks for fewer windows, or for the usual again.
@@ -177,10 +201,41 @@ class Session:
         t = self._pipeline.ruled_s
         self._pipeline.put(Lag(t=t, reason="overload", behind_s=late, hop_s=hop_s, dropped=0))
 
+    def _from_now(self, obey: Callable[[int], None]) -> None:
+        self._asked.append((self._pipeline.received, obey))
+        self._obey(round(self._pipeline.ruled_s * SAMPLE_RATE_HZ))
+
+    def _obey(self, at: int) -> None:
+        """Do what was asked for before media sample ``at`` was taken in."""
+        while self._asked and self._asked[0][0] <= at:
+            asked_at, obey = self._asked.popleft()
+            obey(asked_at)
+
+    def _configure(self, decisions: DecisionConfig) -> None:
+        self._settings = replace(self._settings, decisions=decisions)
+
+    def _claim(self, at: int, people: EnrolledVoiceprints, claimed: bool) -> None:
+        self._settings = replace(self._settings, enrolled=people, claimed=claimed)
+        self._lapse(seconds(at), "the claim was changed")
+
+    def _reset(self, at: int) -> None:
+        self._end_turn(at)
+        self._pipeline.put(_Reset(seconds(at), self._speech.position, self._settings))
+
+    def _mute(self, at: int, on: bool) -> None:
+        self._end_turn(at)
+        self._muted = on
+
     def _hear(self, spans: Iterable[Span]) -> None:
         for span in spans:
+            self._obey(span.start)
+            while self._asked and self._asked[0][0] < span.end:
+                before, span = span.cut(self._asked[0][0])
+                self._hear_one(before)
+                self._obey(span.start)
             self._hear_one(span)
         if self._pipeline.heard_all and not self._eof:
+            self._obey(self._pipeline.received)
             self._eof = True
             self._end_turn(round(self._pipeline.ruled_s * SAMPLE_RATE_HZ))
             self._pipeline.put(_Eof())
@@ -189,7 +244,7 @@ class Session:
         if span.started:
             self._pipeline.put(Vad(t=seconds(span.end), speech=True, at=seconds(span.start)))
         self._quality_meter.add(span.samples, speech=span.speech)
-        if span.speech:
+        if span.speech and not self._muted:
             for mark in self._speech.push(span.start, span.samples):
                 self._known(mark)
             self._spoke = span.end
@@ -252,6 +307,8 @@ class Session:
                 return self._tracker.lapse(
                     item.t, seconds(item.position), item.reason, item.settings
                 )
+            case _Reset():
+                return self._tracker.reset(item.t, item.position, item.settings)
             case _Eof():
                 self._pipeline.end()
                 return [self._summary()]

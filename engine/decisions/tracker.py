@@ -69,6 +69,7 @@ class Tracker:
         self._settings: TrackerSettings | None = None  # by the last place
         self._turn = 0  # where what is judged next began: a turn, or a change within it
         self._begun = -1  # the turn of the last place
+        self._begins = 0  # what is known: the speech before is forgotten
         self._current: _CurrentState | None = None
         self._told: tuple[State, str | None] | None = None  # by the last decision
         self._match = 0  # samples
@@ -98,6 +99,12 @@ class Tracker:
         if mark.ends_turn:
             yield self._verdict(spans, known, mark.position)
             self._turn = mark.position
+
+    def reset(self, t: float, position: int, settings: TrackerSettings) -> list[AnyEvent]:
+        """Whoever speaks after so much net speech, in samples, may be anybody."""
+        self._filter.begin_segment(position)
+        self._voice, self._begins = None, position
+        return self.lapse(t, seconds(position), "the speaker so far was forgotten", settings)
 
     def lapse(
         self, t: float, net_speech_s: float, reason: str, settings: TrackerSettings
@@ -218,7 +225,7 @@ class Tracker:
     def _trigger(self, belief: Belief, found: Ranking, known: KnownSpeech) -> Trigger:
         """What leads to the next state."""
         config, held = known.settings.decisions, self._current
-        if seconds(known.mark.position) < config.decide_s:
+        if seconds(known.mark.position - self._begins) < config.decide_s:
             return "little"
         trigger = weigh(config, found, claimed=known.settings.claimed)
         if trigger != "between" or held is None:

@@ -97,6 +97,12 @@ class Stream:
             if self._failure:
                 raise self._failure
 
+    def ask(self, call: Callable[[], None]) -> None:
+        """Ask the conversation for something, and hand on what follows from it."""
+        if not self._over:
+            self._guard(call)
+            self._advance(self._pool.now())
+
     async def finalize(self) -> None:
         """No more sound follows. It returns at once, and the events end when all is answered."""
         if self._over or self._eof:

@@ -7,7 +7,7 @@ recurrent, and what the gate makes of the answers comes back as spans of sound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +41,12 @@ class Span:
     samples: Float32
     started: bool = False
     ended: bool = False
+
+    def cut(self, at: int) -> tuple[Span, Span]:
+        """The parts before and after media sample ``at``, which lies within."""
+        before, after = self.samples[: at - self.start], self.samples[at - self.start :]
+        first = replace(self, end=at, samples=before, ended=False)
+        return first, replace(self, start=at, samples=after, started=False)
 
 
 class Segmenter:

@@ -23,7 +23,16 @@ from streamer.tasks import beside
 from streamer.wire import messages
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import parse_enrolment
-from streamer.wire.requests import Close, Configure, Finalize, StartEnroll, StreamControl
+from streamer.wire.requests import (
+    Close,
+    Configure,
+    Finalize,
+    Mute,
+    Reset,
+    StartEnroll,
+    StreamControl,
+    Turn,
+)
 
 log = logging.getLogger("voxwatch.server")
 
@@ -103,7 +112,7 @@ async def _obey(intake: Intake, control: StreamControl) -> None:
     match control:
         case Finalize() | Close():
             await intake.finalize()
-        case Configure():
+        case Configure() | Turn() | Reset() | Mute():
             raise WireError("unknown-control", "an enrolment has nothing to configure")
 
 

@@ -27,7 +27,16 @@ from streamer.session_config import session_config
 from streamer.wire import messages
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import claims_of
-from streamer.wire.requests import Close, Configure, Finalize, StartStream, StreamControl
+from streamer.wire.requests import (
+    Close,
+    Configure,
+    Finalize,
+    Mute,
+    Reset,
+    StartStream,
+    StreamControl,
+    Turn,
+)
 
 log = logging.getLogger("voxwatch.server")
 
@@ -121,6 +130,12 @@ class LiveStream:
                 await self.intake.finalize()
             case Configure():
                 await self._configure(control)
+            case Turn():
+                self.stream.ask(self.session.turn)
+            case Reset():
+                self.stream.ask(self.session.reset)
+            case Mute():
+                self.stream.ask(lambda: self.session.mute(control.on))
 
     def tell(self, event: events.Event) -> None:
         """To the client and to whoever follows the stream."""

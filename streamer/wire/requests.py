@@ -86,8 +86,22 @@ class Configure(_ClientMessage, frozen=True, kw_only=True, tag="configure"):
     claim: Claim | None = None
 
 
-StreamControl = Finalize | Close | Keepalive | Configure
-CONTROLS = frozenset({"finalize", "close", "keepalive", "configure"})
+class Turn(_ClientMessage, frozen=True, kw_only=True, tag="turn"):
+    """A new turn begins here: a button was pushed to talk, or a wake word said."""
+
+
+class Reset(_ClientMessage, frozen=True, kw_only=True, tag="reset"):
+    """Forget who has spoken: from here on it may be anybody."""
+
+
+class Mute(_ClientMessage, frozen=True, kw_only=True, tag="mute"):
+    """From here on comes our own loudspeaker, or no longer: it is heard, and never judged."""
+
+    on: bool
+
+
+StreamControl = Finalize | Close | Keepalive | Configure | Turn | Reset | Mute
+CONTROLS = frozenset({"finalize", "close", "keepalive", "configure", "turn", "reset", "mute"})
 
 
 class Authenticate(_ClientMessage, frozen=True, kw_only=True, tag="authenticate"):

@@ -351,7 +351,7 @@ def test_silence_that_is_not_long_changes_nothing() -> None:
     assert of(Decision, events)[-1].state == "match"
 
 
-def test_new_bounds_hold_from_the_next_window_on() -> None:
+def test_new_bounds_hold_from_where_they_were_asked_for() -> None:
     session = Session(SCORER, enrolled("anna"))
     before = run_open(session, pcm((0.2, 3.0)))
     assert of(Decision, before)[-1].state == "match"
@@ -472,3 +472,68 @@ def test_the_end_is_known() -> None:
     assert [type(e) for e in session.events()] == [Summary]
     assert not session.waiting
     assert not list(session.events())
+
+
+def test_a_turn_begins_where_the_client_says() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    session.receive_pcm(pcm((0.2, 3.0)))
+    session.turn()
+    spoken = of(Utterance, run(session, [pcm((0.5, 2.0))]))
+    assert [(u.start, u.end) for u in spoken] == [(0.0, 3.0), (3.0, 5.0)]
+    assert [u.state for u in spoken] == ["match", "mismatch"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.integers(0, 32_000), max_size=4))
+def test_what_is_asked_for_holds_from_its_sample_on_whatever_was_heard_by_then(
+    cuts: list[int],
+) -> None:
+    """The same sound before the request and after it, in whatever pieces, is told the same of."""
+    before, after = pcm((0.2, 2.0)), pcm((0.2, 1.0), (0.5, 2.0))
+
+    def told(edges: list[int], *, at_once: bool) -> list[AnyEvent]:
+        session = Session(SCORER, enrolled("anna"))
+        for a, b in pairwise(edges):
+            session.receive_pcm(before[2 * a : 2 * b])
+            while not at_once and (jobs := session.jobs_to_run()):
+                for job in jobs:
+                    session.receive_result(answer(job))
+        session.turn()
+        session.configure(DecisionConfig(false_accept=0.001))
+        session.claim(enrolled("berta"), True)
+        return run(session, [after])
+
+    whole = told([0, 32_000], at_once=True)
+    pieces = told(sorted({0, 32_000, *cuts}), at_once=False)
+    assert msgspec.to_builtins(pieces) == msgspec.to_builtins(whole)
+    first, *rest = of(Utterance, whole)
+    assert (first.speaker, first.state) == ("anna", "match")
+    assert {utterance.speaker for utterance in rest} == {"berta"}
+
+
+def test_after_a_reset_nothing_is_known_of_who_spoke() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    before = run_open(session, pcm((0.2, 4.0)))
+    assert of(Decision, before)[-1].state == "match"
+    session.reset()
+    events = run(session, [pcm((0.2, 1.0))])
+    (lapse,) = of(Decision, events)
+    assert (lapse.t, lapse.state) == (4.0, "insufficient")
+    assert lapse.reason == "the speaker so far was forgotten"
+
+
+def test_what_is_muted_is_heard_and_never_judged() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    session.receive_pcm(pcm((0.2, 3.0)))
+    session.mute(True)
+    session.receive_pcm(pcm((0.5, 6.0)))
+    session.mute(False)
+    events = run(session, [pcm((0.2, 3.0))])
+    assert [(u.start, u.end, u.state) for u in of(Utterance, events)] == [
+        (0.0, 3.0, "match"),
+        (9.0, 12.0, "match"),
+    ]
+    assert not [e for e in of(Score, events) if 3.1 < e.t < 9.9]
+    assert of(Change, events) == []
+    assert of(Summary, events)[0].speech_s == pytest.approx(6.0)
+    assert [e.speech for e in of(Vad, events)] == [True, False]
