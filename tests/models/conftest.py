@@ -29,6 +29,9 @@ from models.network.next_tdnn import Architecture, NeXtTDNN
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 from models.sound.corpus import Corpus
 
+# Two processes share the cores of a small machine: threads of both would wait for each other.
+torch.set_num_threads(1)
+
 Network = TypeVar("Network", bound=torch.nn.Module)
 PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
 
