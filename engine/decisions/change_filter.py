@@ -117,11 +117,17 @@ class ChangeFilter:
         self._known.clear()
 
     def step(self, spans: Spans, position: int, enrolled: EnrolledVoiceprints) -> Belief | None:
-        """What the speech up to ``position`` says; nothing while the segment is too short."""
-        if position - self.start < LEAST_SAMPLES:
+        """What the speech up to ``position`` says.
+
+        Nothing while the segment is too short, or where its jobs failed, which has been told.
+        """
+        little = position - self.start < LEAST_SAMPLES
+        if little or spans.failure(self.start, position) is not None:
             return None
         self._propose(spans, position, enrolled)
-        hypotheses = list(self._known.values())
+        hypotheses = [
+            one for one in self._known.values() if spans.failure(one.position, position) is None
+        ]
         begun = [self.start, *(hypothesis.position for hypothesis in hypotheses)]
         heard = self._prepared(spans, [(start, position) for start in begun])
         speaks = self._people(enrolled, heard)
@@ -174,13 +180,14 @@ class ChangeFilter:
             if self.start + least <= place <= position - least:
                 possible.append(place)
         new = [place for place in possible if place not in self._known]
+        new = [place for place in new if spans.failure(self.start, place) is None]
         if new:
             before = self._prepared(spans, [(self.start, place) for place in new])
             matched = self._people(enrolled, before)
             for row, place in enumerate(new):
                 prior = math.log(hazards[place] / (1 - hazards[place]))
                 self._known[place] = Hypothesis(place, prior, before.take([row]), matched[row])
-        self._known = {place: self._known[place] for place in possible}
+        self._known = {place: self._known[place] for place in possible if place in self._known}
 
     def _prepared(self, spans: Spans, asked: Sequence[Place]) -> PreparedEmbeddings:
         speech_s = np.array([end - start for start, end in asked]) / SAMPLE_RATE_HZ

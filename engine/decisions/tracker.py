@@ -84,10 +84,7 @@ class Tracker:
         """What a place says, and the verdict on the turn that ends there."""
         mark, settings = known.mark, known.settings
         self._go_on(spans, mark, settings)
-        try:
-            belief = self._filter.step(spans, mark.position, settings.enrolled)
-        except LookupError:  # the jobs that it rests on failed, which has been told
-            belief = None
+        belief = self._filter.step(spans, mark.position, settings.enrolled)
         change: Change | None = None
         if belief is not None:
             if self._alarmed(belief, settings.decisions):

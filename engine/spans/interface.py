@@ -62,6 +62,9 @@ class Spans(Protocol):
     def grain(self) -> int:
         """A shorter span inside a turn may be answered by what was said around it."""
 
+    def failure(self, start: int, end: int, /) -> str | None:
+        """Why there is no embedding of ``[start, end)``, where its jobs failed: ask it first."""
+
     def embeddings(self, spans: Sequence[tuple[int, int]], /) -> Float32:
         """Unit embeddings ``(N, D)`` of spans ``[start, end)``, which end by the newest mark.
 
@@ -109,9 +112,6 @@ class SpeechEmbeddings(Spans, Protocol):
     @property
     def waiting_since(self) -> int | None:
         """The media sample up to which the oldest unanswered job reaches, if there is one."""
-
-    def failure(self, start: int, end: int, /) -> str | None:
-        """Why there is no embedding of ``[start, end)``, where its jobs failed: ask it first."""
 
     def heads(self, start: int, end: int, /) -> BlockHeads:
         """What is said of the blocks in ``[start, end)``, which ends by :attr:`ready`."""

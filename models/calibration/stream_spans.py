@@ -40,6 +40,10 @@ class PooledStream:
         sums = encoder.run_frames(padded, frames, states).sums[0, delay:].astype(np.float64)
         self._total = np.concatenate([np.zeros_like(sums[:1]), np.cumsum(sums, axis=0)])
 
+    def failure(self, start: int, end: int) -> str | None:
+        """Nothing fails in a pass that was made."""
+        return None
+
     def embeddings(self, spans: Sequence[Place]) -> Float32:
         """Unit embeddings ``(N, D)``."""
         edges = np.round(np.array(spans) / self.grain).astype(int)

@@ -1,0 +1,104 @@
+"""Recordings that went wrong once, through a session of the built-in bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from numpy.typing import NDArray
+
+from engine.audio.pcm import PcmDecoder
+from engine.events import AnyEvent, Utterance
+from engine.format import SAMPLE_RATE_HZ
+from engine.model.bundle import load_bundle
+from engine.scoring.scorer import PreparedEmbeddings
+from engine.session import Session
+from models.benchmark.engine import EngineUnderTest
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the shared recordings are not here")
+
+Float32 = NDArray[np.float32]
+LONG_S = 1.5  # of speech: a shorter turn may leave it open who it was
+
+
+@pytest.fixture(scope="module")
+def engine() -> EngineUnderTest:
+    return EngineUnderTest(load_bundle(None))
+
+
+@pytest.fixture(scope="module")
+def owner(engine: EngineUnderTest) -> PreparedEmbeddings:
+    enrolled = engine.enrol(sound("owner_enrol.flac"))
+    assert not isinstance(enrolled, str)
+    return enrolled[0]
+
+
+def sound(name: str) -> Float32:
+    samples, rate = sf.read(CASES / name, dtype="float32")
+    assert rate == SAMPLE_RATE_HZ
+    return np.asarray(samples, np.float32)
+
+
+def verdicts(engine: EngineUnderTest, owner: PreparedEmbeddings, heard: Float32) -> list[Utterance]:
+    decoder = PcmDecoder("pcm_f32le", SAMPLE_RATE_HZ)
+    session = Session(engine.scorer, {"owner": owner}, decoder=decoder)
+    events: list[AnyEvent] = engine.answer_cache().run(session, heard)
+    return [event for event in events if isinstance(event, Utterance)]
+
+
+def during(turns: list[Utterance], start_s: float, end_s: float) -> list[Utterance]:
+    """Turns whose middle lies in this stretch."""
+    return [turn for turn in turns if start_s <= (turn.start + turn.end) / 2 < end_s]
+
+
+def test_short_turns_of_two_people_are_each_judged_by_themselves(
+    engine: EngineUnderTest, owner: PreparedEmbeddings
+) -> None:
+    turns = verdicts(engine, owner, sound("two_people_short_turns.flac"))
+    (second,) = during(turns, 8.4, 11.4)
+    assert second.state == "match"
+    strangers = during(turns, 3.4, 6.4) + during(turns, 13.4, 15.9)
+    assert len(strangers) >= 2
+    assert all(turn.state != "match" for turn in strangers)
+
+
+@pytest.mark.parametrize("pause_s", [1.0, 3.0, 10.0, 20.0])
+def test_whoever_speaks_after_the_owner_and_a_pause_is_no_match(
+    engine: EngineUnderTest, owner: PreparedEmbeddings, pause_s: float
+) -> None:
+    heard, cut_s = sound("pause20s_then_other_person.flac"), 20.0 - pause_s
+    middle = round(15.0 * SAMPLE_RATE_HZ)
+    half = round(cut_s / 2 * SAMPLE_RATE_HZ)
+    shorter = np.concatenate([heard[: middle - half], heard[middle + half :]])
+    turns = verdicts(engine, owner, shorter)
+    assert turns[0].state == "match"
+    strangers = [turn for turn in turns if turn.start > 5.0 + pause_s - 1.0]
+    assert strangers
+    assert all(turn.state != "match" for turn in strangers)
+
+
+def test_the_assistants_own_loudspeaker_is_no_match_and_the_owner_is_one_at_once(
+    engine: EngineUnderTest, owner: PreparedEmbeddings
+) -> None:
+    turns = verdicts(engine, owner, sound("assistant_answers_between.flac"))
+    own = [turn for start in (0, 7, 14, 21) for turn in during(turns, start, start + 3)]
+    others = [turn for start in (3, 10, 17) for turn in during(turns, start, start + 4)]
+    assert all(turn.state != "match" for turn in others)
+    long = [turn for turn in own if turn.speech_s >= LONG_S]
+    assert len(long) >= 3
+    assert all(turn.state == "match" for turn in long)
+
+
+def test_a_command_of_a_second_has_a_score_and_says_how_sure_it_is(
+    engine: EngineUnderTest, owner: PreparedEmbeddings
+) -> None:
+    (command,) = verdicts(engine, owner, sound("owner_command_0.86s.flac"))
+    assert command.llr is not None
+    assert command.llr > 0
+    assert command.state in ("match", "uncertain")
+    assert command.posterior is not None
+    assert command.posterior > 0.5
+    assert command.reason.startswith("evidence ")
