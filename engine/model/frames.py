@@ -45,7 +45,7 @@ class SpanPooling:
         assert bundle.manifest.frames is not None
         assert bundle.head is not None
         self.figures: FramesFigures = bundle.manifest.frames
-        self._weight, self._bias = bundle.head[:-1], bundle.head[-1]
+        self._rows, self._bias = np.ascontiguousarray(bundle.head[:-1].T), bundle.head[-1]
 
     def embed(self, sums: Float32) -> Float32:
         """Sums over spans ``(N, 3, C)`` to unit embeddings ``(N, D)``."""
@@ -53,7 +53,10 @@ class SpanPooling:
         mean = sums[:, 1] / w
         variance = np.maximum(sums[:, 2] / w - mean * mean, self.figures.variance_floor)
         pooled = np.concatenate([mean, np.sqrt(variance)], axis=1)
-        return unit(pooled.astype(np.float32) @ self._weight + self._bias)
+        # By dot products, as in `Scorer.table`: of a matrix product with more than a few rows
+        # BLAS gives a part to a second thread and spins until that is done, which took 2.4 ms
+        # of a busy machine's time for 20 spans, where the products themselves take 0.2.
+        return unit(np.vecdot(pooled.astype(np.float32)[:, None], self._rows) + self._bias)
 
 
 class FramesGraph:

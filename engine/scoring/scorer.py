@@ -185,7 +185,7 @@ def cohort_stats(embeddings: Float32, cohort: Float32, top: int) -> CohortStats:
     """
     if not 1 <= top <= len(cohort):
         raise ValueError(f"top must lie between 1 and the cohort's {len(cohort)}, got {top}")
-    cosines = embeddings @ cohort.T
+    cosines = np.vecdot(embeddings[:, None], cohort)  # and no matrix product, as in `table`
     cosines.partition(len(cohort) - top, axis=1)
     nearest = cosines[:, len(cohort) - top :].astype(np.float64)
     mean = nearest.sum(axis=1) / top
