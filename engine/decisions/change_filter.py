@@ -96,12 +96,14 @@ class ChangeFilter:
     def __init__(self, scorer: CalibratedScorer, figures: DecisionFigures) -> None:
         self._scorer, self._figures = scorer, figures
         self.start = 0  # of the segment
+        self._turn = 0  # where the turn began
         self._turns: list[tuple[int, float]] = []  # where turns begin, with their hazards
         self._places: list[int] = []  # inside turns
         self._known: dict[int, Hypothesis] = {}
 
     def begin_turn(self, position: int, pause_s: float) -> None:
         """A turn begins after a pause."""
+        self._turn = position
         if position > self.start:
             self._turns = [*self._turns[1 - MOST_TURNS :], (position, pause_hazard(pause_s))]
 
@@ -172,8 +174,11 @@ class ChangeFilter:
         """Keep the hypotheses that may still be true, and add those that have become possible."""
         self._places = [place for place in self._places if place >= position - BACK_SAMPLES]
         pauses = [start for start, _ in spans.timeline.runs(position - BACK_SAMPLES, position)]
-        turns, hazards = dict(self._turns), dict.fromkeys(self._places, HAZARD)
-        hazards |= dict.fromkeys(pauses, SHORT_PAUSE_HAZARD) | turns
+        turns, inside = dict(self._turns), dict.fromkeys(self._places, HAZARD)
+        inside |= dict.fromkeys(pauses, SHORT_PAUSE_HAZARD)
+        if spans.grain > LEAST_SAMPLES:  # The end of an earlier turn is answered by what is near.
+            inside = {place: hazard for place, hazard in inside.items() if place >= self._turn}
+        hazards = inside | turns
         possible = []
         for place in sorted(hazards):
             least = LEAST_SAMPLES if place in turns else max(LEAST_SAMPLES, spans.grain)
