@@ -39,9 +39,15 @@ def fetch_detector(root: Path = ROOT) -> Path:
             found = {licence: opened.read(inside)}
             found[network] = opened.read("silero_vad/data/silero_vad.onnx")
     _expect(network.name, found[network], pin["network-sha256"])
-    folder.mkdir(exist_ok=True)
-    for path, content in found.items():
-        path.write_bytes(content)
+    try:
+        folder.mkdir(exist_ok=True)
+        for path, content in found.items():
+            path.write_bytes(content)
+    except OSError as error:
+        raise SystemExit(
+            f"error: the speech detector cannot be put into {folder}: {error.strerror}: it becomes"
+            " part of the checkout, which must be writable"
+        ) from error
     return folder
 
 

@@ -23,7 +23,7 @@ import json
 import logging
 import os.path
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,11 +54,17 @@ def find_config(env: Mapping[str, str]) -> Path | None:
     return path if path.exists() else None
 
 
-def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]) -> Config:
+def load(
+    path: Path | None,
+    env: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    warn: Callable[[str], object] = log.warning,
+) -> Config:
     """The configuration from the file ``path`` (None: no file), ``env`` and ``overrides``.
 
     ``overrides`` are by key, a part's as in ``limits.streams``; None means that the option was
-    not given. Raises :class:`ConfigError`, one line that names the key and where it stands.
+    not given. ``warn`` is told of settings that do nothing any more. Raises
+    :class:`ConfigError`, one line that names the key and where it stands.
     """
     values: dict[str, _Value] = {}
     if path is not None:
@@ -67,7 +73,7 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     given = {key: value for key, value in overrides.items() if value is not None}
     values.update({key: _Value(value, COMMAND_LINE) for key, value in given.items()})
     for key in RETIRED & values.keys():
-        log.warning("%s (in %s) does nothing any more: remove it", key, values.pop(key).source)
+        warn(f"{key} (in {values.pop(key).source}) does nothing any more: remove it")
     data_dir = _user_folder(env, "XDG_DATA_HOME", ".local/share")
     values.setdefault("data_dir", _Value(data_dir, "XDG_DATA_HOME"))
     return _build({key: _Value(_convert(key, v), v.source) for key, v in values.items()})

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.slow
 
 Float32 = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]
+DEFAULT_URL = "ws://127.0.0.1:8765"
 README = (ROOT / "README.md").read_text()
 
 # Commands by how they begin, and why they are not run here. Those of `voxwatch` must still
@@ -39,17 +40,17 @@ NOT_RUN = {
     "python -m zipfile": "it unpacks that download",
     "pip install": "it takes minutes; scripts/environment.sh installs the project as editable",
     "voxwatch listen": "it needs a microphone: tests/streamer/test_commands.py runs it",
-    "voxwatch bench": "minutes; test_bench_streams.py and test_bench_engine.py run small ones",
+    "voxwatch bench": "minutes; tests/streamer/bench runs small ones",
     "voxwatch evaluate speakers": "it needs folders of speakers and noise; the one before is run",
-    "voxwatch benchmark": "minutes; tests/models/test_benchmark.py runs a small one",
-    "voxwatch tune": "minutes; tests/models/test_tune.py runs a small one",
+    "voxwatch benchmark": "minutes; tests/models/benchmark/test_benchmark.py runs a small one",
+    "voxwatch tune": "minutes; tests/models/benchmark/test_tune.py runs a small one",
     "voxwatch models pull": "it needs the network; test_bundles.py has a server",
     "voxwatch models import": "it needs 30 MB of weights; test_bundles.py has a few",
     "voxwatch models whiten": "it needs a corpus; test_bundles.py has a small one",
     "voxwatch models export": "it needs a trained network; test_bundles.py has a tiny one",
-    "voxwatch calibrate": "it needs a corpus; tests/models/test_calibrate.py has a small one",
+    "voxwatch calibrate": "a corpus; tests/models/calibration/test_calibrate.py has a small one",
     ".venv/bin/python scripts/fit_evidence.py": "a corpus; test_evidence_fit.py has one",
-    "voxwatch train": "it takes hours; tests/models/test_train.py runs two steps",
+    "voxwatch train": "it takes hours; tests/models/training/test_loop.py runs a few steps",
 }
 
 
@@ -144,7 +145,8 @@ def life(tmp_path_factory: pytest.TempPathFactory, voice: Callable[..., Float32]
             if command == "voxwatch serve":
                 server = start(command, folder, env)
             else:
-                lived.done[command] = run(["bash", "-o", "pipefail", "-c", command], folder, env)
+                there = command.replace(DEFAULT_URL, url)
+                lived.done[command] = run(["bash", "-o", "pipefail", "-c", there], folder, env)
         yield lived
     finally:
         if server is not None:
@@ -201,7 +203,7 @@ def test_the_program_in_the_text_runs(life: Life) -> None:
     env = environment(VOXWATCH_DATA_DIR=str(life.folder / "data"), PYTHONPATH=str(ROOT))
     enrolled = run(["voxwatch", *["enroll", "alice", "alice1.wav", "--consent"]], life.folder, env)
     assert enrolled.returncode == 0, enrolled.stderr
-    program = program.replace("ws://127.0.0.1:8765", life.url)
+    program = program.replace(DEFAULT_URL, life.url)
     done = run([sys.executable, "-c", program], life.folder, env)
     assert done.returncode == 0, done.stderr
     assert "match" in done.stdout

@@ -157,7 +157,7 @@ def open_rivals(commands: Sequence[str], cache: Path | None, stack: ExitStack) -
 
 
 def _shown(items: Iterable[T], total: int, what: str, progress: bool) -> Iterator[T]:
-    yield from tqdm(items, total=total, desc=what, disable=not progress)
+    yield from tqdm(items, total=total, desc=what, disable=None if progress else True)
 
 
 def _write(path: Path, sound: Float32) -> None:

@@ -158,7 +158,11 @@ def decode(
     with ThreadPoolExecutor(threads) as pool:
         read = pool.map(lambda speaker: _voice(speaker, vad), speakers)
         for voice, lines in tqdm(
-            read, total=len(speakers), desc="reading", unit="speaker", disable=not progress
+            read,
+            total=len(speakers),
+            desc="reading",
+            unit="speaker",
+            disable=None if progress else True,
         ):
             refused += lines
             voices += [] if voice is None else [voice]

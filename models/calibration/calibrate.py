@@ -235,7 +235,7 @@ def embed_cohort(
             f" {COHORT_MIN_S:g} s of speech: use more training data"
         )
     longest = round(COHORT_MAX_S * SAMPLE_RATE_HZ)
-    bar = tqdm(names, unit="speaker", desc="cohort", disable=not progress)
+    bar = tqdm(names, unit="speaker", desc="cohort", disable=None if progress else True)
     rows = [embed_speech(encoder, corpus.speech(name)[:longest]) for name in bar]
     stored = np.stack(rows).astype(np.float16).astype(np.float32)
     return unit(stored)
@@ -246,7 +246,9 @@ def try_choices(
 ) -> list[Choice]:
     """Each way to score, cross-validated on the same folds; ``trials`` by size of the top."""
     choices = []
-    for top, raw in tqdm(list(product(trials, (False, True))), desc="fit", disable=not progress):
+    for top, raw in tqdm(
+        list(product(trials, (False, True))), desc="fit", disable=None if progress else True
+    ):
         found = ratio_fit.cross_validate(trials[top], folds, raw_cosine=raw)
         choices.append(Choice(top, raw, found))
     return choices

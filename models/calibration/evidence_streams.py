@@ -105,7 +105,7 @@ def streams(
 ) -> list[TakeoverStream]:
     """Every talk that is long enough, with a takeover at its end."""
     rng, found = np.random.default_rng(seed), []
-    for talk in tqdm(talks, unit="stream", disable=not progress):
+    for talk in tqdm(talks, unit="stream", disable=None if progress else True):
         strangers = _strangers(talk, talks)
         if len(talk.speech) < LEAST_STREAM_S * SAMPLE_RATE_HZ or not strangers:
             continue

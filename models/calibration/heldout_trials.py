@@ -98,7 +98,7 @@ def embed_segments(
     for row, segment in enumerate(segments):
         by_length[segment.samples].append(row)
     embeddings = np.empty((len(segments), encoder.embedding_size), np.float32)
-    with tqdm(total=len(segments), unit="segment", disable=not progress) as bar:
+    with tqdm(total=len(segments), unit="segment", disable=None if progress else True) as bar:
         for samples, rows in by_length.items():
             size = max(1, BATCH_SAMPLES // samples)
             for group in (rows[i : i + size] for i in range(0, len(rows), size)):

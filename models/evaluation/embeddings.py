@@ -182,7 +182,7 @@ def embed_trials(
     shortest = max(1, round(max(e.min_speech_s for e in embedders) * SAMPLE_RATE_HZ))
     sources = _sources(lists)
     batches = _Batches(embedders, results)
-    with tqdm(total=len(sources), unit="file", disable=not progress) as bar:
+    with tqdm(total=len(sources), unit="file", disable=None if progress else True) as bar:
         for path, waveform in _net_speech(sources, refused, channel):
             speech[path] = len(waveform)
             for samples, condition in _wanted(sources[path], len(waveform), cuts):

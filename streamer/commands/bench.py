@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -73,4 +74,6 @@ class BenchStreams:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    """What is measured now, to who watches."""
+    if sys.stderr.isatty():
+        typer.echo(line, err=True)

@@ -101,7 +101,8 @@ class EnrollCommand:
         settings = configured(self)
         from streamer.store.profile import clean_name
 
-        name, sources, printer = clean_name(self.name), self._sources(), EventPrinter(self.as_json)
+        name, sources = clean_name(self.name), self._sources()
+        printer = EventPrinter(self.as_json, watched=sys.stderr.isatty())
         if self.server is None:
             work = self._here(settings, name, sources, printer)
         else:

@@ -11,10 +11,13 @@ REST_S = 1.0  # less than this of a recording unused is not worth a word
 
 
 class EventPrinter:
-    """Says how it goes: on stderr for people, as JSON lines for machines."""
+    """Says how it goes: on stderr for people, as JSON lines for machines.
 
-    def __init__(self, as_json: bool) -> None:
-        self._json = as_json
+    Progress is for who watches: it is left out unless ``watched``, as where stderr is a file.
+    """
+
+    def __init__(self, as_json: bool, *, watched: bool) -> None:
+        self._json, self._watched = as_json, watched
         self._number = self._percent = 0
         self._name, self._duration_s = "", 0.0
 
@@ -36,10 +39,8 @@ class EventPrinter:
             self._number += 1
             return
         kind = type(event).__name__
-        if kind == "Progress" and event.percent // 10 > self._percent // 10:
-            self._percent = event.percent
-            problems = f" ({', '.join(event.problems)})" if event.problems else ""
-            typer.echo(f"{event.percent:3d} % of {event.needed_s:g} s{problems}", err=True)
+        if kind == "Progress":
+            self._show_progress(event)
         elif kind == "Refused":
             typer.echo(f"refused: {self._name}{event.message} ({event.code})", err=True)
         elif kind in ("Enrolled", "EnrolledAs") and event.t < self._duration_s - REST_S:
@@ -47,6 +48,14 @@ class EventPrinter:
             typer.echo(f"{self._name}{used}", err=True)
         elif kind == "Failure":
             typer.echo(f"{event.message} ({event.code})", err=True)
+
+    def _show_progress(self, event: Any) -> None:
+        """A line for each tenth of what is needed."""
+        if not self._watched or event.percent // 10 <= self._percent // 10:
+            return
+        self._percent = event.percent
+        problems = f" ({', '.join(event.problems)})" if event.problems else ""
+        typer.echo(f"{event.percent:3d} % of {event.needed_s:g} s{problems}", err=True)
 
     def done(self, name: str, prototypes: int, net_speech_s: float) -> None:
         """The last word: all that is kept of the person."""

@@ -8,6 +8,7 @@ same options; neither room may import the other.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -107,16 +108,17 @@ MissOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
-def configured(options: Any) -> Config:
+def configured(options: Any, warn: Callable[[str], object] | None = None) -> Config:
     """The configuration: the file, then the environment, then the options that were given.
 
     ``options`` are a command's: every one that is named like a setting counts. ``config`` is
-    the file.
+    the file. ``warn`` is told what does nothing any more; without it that is logged at once.
     """
     from streamer.config_sources import TYPES, find_config, load
 
     overrides = {name: value for name, value in given(options).items() if name in TYPES}
-    return load(options.config or find_config(os.environ), os.environ, overrides)
+    path = options.config or find_config(os.environ)
+    return load(path, os.environ, overrides, *([warn] if warn else []))
 
 
 def given(options: Any) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -29,6 +30,8 @@ from streamer.commands.options import (
 
 if TYPE_CHECKING:
     from streamer.config import Config
+
+log = logging.getLogger("voxwatch.serve")
 
 YOUNG_OBJECTS = 20_000  # made before the collector looks: Python's 700 are a few messages
 
@@ -78,16 +81,17 @@ class ServeCommand:
         """Serve until a signal."""
         from streamer.server.logs import log_to_stderr
 
-        settings = configured(self)
+        warnings: list[str] = []  # told once the server is ready, below what matters more
+        settings = configured(self, warnings.append)
         log_to_stderr(self.log, as_json=self.log_json)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            interrupted = runner.run(_serve(settings))
+            interrupted = runner.run(_serve(settings, warnings))
         if interrupted:
             raise typer.Exit(EXIT_INTERRUPTED)
 
 
-async def _serve(config: Config) -> bool:
-    """Serve until a signal; whether that was Ctrl-C."""
+async def _serve(config: Config, warnings: Sequence[str]) -> bool:
+    """Serve until a signal, after ``warnings``; whether that was Ctrl-C."""
     from streamer.server.server import Server
 
     stop, loop, seen = asyncio.Event(), asyncio.get_running_loop(), set[int]()
@@ -102,6 +106,8 @@ async def _serve(config: Config) -> bool:
         _spare_collector()
         model = server.context.model
         typer.echo(f"{server.url} is ready: {model.name} {model.version} on {model.provider}")
+        for warning in warnings:
+            log.warning("%s", warning)
         await server.serve_until(stop)
         typer.echo("ending: open streams tell what they know", err=True)
     return signal.SIGINT in seen

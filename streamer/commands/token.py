@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,8 +49,14 @@ class NewTokenCommand:
 
     def run(self) -> None:
         """Print the token and the lines."""
+        from streamer.config_sources import find_config
+
         token = secrets.token_urlsafe(32)
         typer.echo(f"# token, for the client, shown only now: {token}")
+        place = find_config(os.environ) or "a file for `voxwatch serve --config`"
+        typer.echo(
+            f"# add these lines to the server's configuration, {place}; nothing was written:"
+        )
         typer.echo("[[tokens]]")
         typer.echo(f"name = {json.dumps(self.name)}")  # JSON's strings are TOML's too
         typer.echo(f"roles = {json.dumps([str(r) for r in dict.fromkeys(self.role)])}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 import traceback
 from functools import partial
@@ -149,8 +150,7 @@ class Server:
             )
         except OSError as error:
             place = f"{config.host}:{config.port}"
-            why = error.strerror or str(error)
-            message = f"cannot listen on {place} ({why}): choose another port, or host"
+            message = f"cannot listen on {place} ({_reason(error)}): choose another port, or host"
             raise VoxwatchError(message) from error
 
     async def _drain(self) -> None:
@@ -284,6 +284,13 @@ class Server:
                 await monitor(self.context, self.streams, connection, target)
             case _:
                 await Control(self.context, self.streams, connection.roles).serve(connection)
+
+
+def _reason(error: OSError) -> str:
+    """Why, in the system's words: asyncio puts the address into its own, as a tuple."""
+    if error.errno is not None and error.errno > 0:  # failed look-ups of names have others
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _bearer(request: Request) -> str | None:

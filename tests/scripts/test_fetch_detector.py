@@ -113,6 +113,14 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(checkout: Checkout, wrong:
     assert not checkout.network.exists()
 
 
+def test_a_checkout_that_cannot_be_written_is_an_error_in_one_line(checkout: Checkout) -> None:
+    (checkout.root / "engine" / "speech" / "silero").write_text("in the way, for root as well")
+    done = checkout.fetch()
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: the speech detector cannot be put into ")
+
+
 def test_an_index_that_lacks_it_is_an_error_that_says_what_to_do(checkout: Checkout) -> None:
     checkout.wheel.unlink()
     done = checkout.fetch()

@@ -42,6 +42,7 @@ from streamer.wire.requests import Hop, Role, Window
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "streamer.cli"]
 Run = Callable[..., Result]
+TERMINAL = SimpleNamespace(isatty=lambda: True)
 GROUP: Any = typer.main.get_group(app)
 
 
@@ -97,7 +98,7 @@ def test_a_person_enrols_is_listed_exported_and_forgotten(
     done = run("enroll", "Anna", recorded("anna"), "--consent", "--ttl-days", 30)
     assert done.exit_code == 0
     assert done.stdout == "Anna is enrolled: 1 prototype from 20.0 s of speech\n"
-    assert len(re.findall(r"^ *\d+ % of 20 s$", done.stderr, re.MULTILINE)) == 9
+    assert "%" not in done.stderr  # nobody watches where it is no terminal
 
     assert run("profiles", "list").stdout.splitlines()[1].startswith("Anna  20.0 s  1 ")
     (profile,) = lines(run("profiles", "list", "--json").stdout)
@@ -179,8 +180,7 @@ def test_nobody_is_enrolled_without_their_consent(
     file = recorded("anna")
     with pytest.raises(VoxwatchError, match="--consent says it was given"):
         run("enroll", "anna", file)
-    person = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr(enroll_command, "sys", person)
+    monkeypatch.setattr(enroll_command, "sys", SimpleNamespace(stdin=TERMINAL, stderr=TERMINAL))
     declined = run("enroll", "anna", file, input="n\n")
     assert declined.exit_code == 1
     assert "voiceprint" in declined.stderr
@@ -193,6 +193,14 @@ def test_enrolling_takes_recordings_or_the_microphone(run: Run, arguments: list[
     done = run("enroll", "anna", *arguments)
     assert done.exit_code == 2
     assert "one of them" in done.stderr
+
+
+def test_who_watches_sees_the_progress(
+    run: Run, recorded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(enroll_command, "sys", SimpleNamespace(stdin=TERMINAL, stderr=TERMINAL))
+    done = run("enroll", "Anna", recorded("anna"), "--consent")
+    assert len(re.findall(r"^ *\d+ % of 20 s$", done.stderr, re.MULTILINE)) == 9
 
 
 # replay.
@@ -279,7 +287,9 @@ def test_a_new_token_is_the_one_that_the_lines_know(run: Run) -> None:
     assert entry["sha256"] == hashlib.sha256(token.encode()).hexdigest()
     known = Token(name=entry["name"], roles=tuple(entry["roles"]), sha256=entry["sha256"])
     assert Auth([known], open_loopback=True).roles_of(token) == {"stream", "monitor"}
-    assert token not in run("token", "new", "--role", "stream").stdout
+    again = run("token", "new", "--role", "stream").stdout
+    assert token not in again
+    assert "to the server's configuration" in again.splitlines()[1]
     assert run("token", "new", "--role", "king").exit_code == 2
 
 
@@ -311,7 +321,7 @@ def test_a_benchmark_gets_its_options_and_its_report_is_printed(
 
     monkeypatch.setattr(module, "run", measure)
     done = run("bench", kind, "--provider", "cpu", "--seconds", 3, "--streams", 7)
-    assert (done.stdout, done.stderr) == ("a table\n", "measuring\n")
+    assert (done.stdout, done.stderr) == ("a table\n", "")  # nobody watches it
     assert run("bench", kind, "--json").stdout == "{}\n"
     assert (asked[0].provider, asked[0].seconds, asked[0].streams) == ("cpu", 3.0, 7)
     assert (asked[1].provider, asked[1].streams) == ("auto", None)
@@ -349,6 +359,15 @@ def ended(process: subprocess.Popen[str], number: signal.Signals, status: int) -
     assert "Traceback" not in log
     assert "ending: " in log
     return log
+
+
+def test_the_server_warns_of_its_settings_once_it_is_ready(settings: dict[str, str]) -> None:
+    with serving({**settings, "VOXWATCH_GLANCE": "true"}) as (_, process):
+        log = ended(process, signal.SIGTERM, 0)
+    (warning,) = (line for line in log.splitlines() if "glance" in line)
+    assert re.fullmatch(
+        r"[\d-]+ [\d:,]+ WARNING glance .* does nothing any more: remove it", warning
+    )
 
 
 def test_an_interrupt_ends_the_server(settings: dict[str, str]) -> None:
@@ -456,9 +475,9 @@ def test_a_port_in_use_and_a_place_that_needs_tokens(
             )
             assert done.returncode == 2
             assert done.stdout == ""
-            assert f"127.0.0.1:{port}" in done.stderr
             (line,) = done.stderr.splitlines()
-            assert line.startswith("error: ")
+            place = f"127.0.0.1:{port} (Address already in use)"
+            assert line == f"error: cannot listen on {place}: choose another port, or host"
 
     asyncio.run(taken())
     with pytest.raises(VoxwatchError, match="token"):
