@@ -157,6 +157,51 @@ def whiten(
 
 
 @app.command()
+def heads(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="last.pt of `voxwatch train`.")
+    ],
+    cache: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The prepared corpus of that training.")
+    ],
+    heldout: Annotated[
+        Path, typer.Option(metavar="FILE", help="The speakers that it left out, heldout.txt.")
+    ],
+    noise: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Noise: the part held out is measured with.")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help="The checkpoint that is written, for export.")
+    ],
+    rooms: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Measured impulse responses, likewise [simulated]."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the mixtures and of the training.")] = 0,
+) -> None:
+    """Train heads that tell overlapped speech, noise and reverberation of every 0.1 s.
+
+    They are trained on mixtures of the speech, noise and rooms of the training, and measured on
+    speakers, noise and rooms that were held out. The network itself stays as it is.
+
+    \b
+    Example:
+      voxwatch models heads runs/mine/last.pt --cache runs/cache \\
+        --heldout runs/mine/heldout.txt --noise data/noise --rooms data/rir \\
+        --output runs/mine/heads.pt
+    """
+    from models.training.heads import train_heads
+
+    found = train_heads(checkpoint, cache, heldout, noise, output, rooms=rooms, seed=seed)
+    typer.echo(
+        f"on {found.mixtures} held-out mixtures: overlap AUC {found.overlap_auc:.3f};"
+        f" mean absolute error of SNR {found.snr_mae_db:.1f} dB, of C50 {found.c50_mae_db:.1f} dB"
+        f" ({found.snr_spread_db:.1f} and {found.c50_spread_db:.1f} dB for the best constant):"
+        f" {output}"
+    )
+
+
+@app.command()
 def export(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="last.pt of `voxwatch train`.")

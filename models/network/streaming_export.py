@@ -179,7 +179,8 @@ def measure_streaming_parity(
     apart = 0.0
     if network.heads is not None:
         with torch.no_grad():
-            apart = float(np.abs(heads - network.heads(torch.from_numpy(expected)).numpy()).max())
+            said, _ = network.heads(torch.from_numpy(expected))
+        apart = float(np.abs(heads - said.numpy()).max())
     return StreamingParity(relative, float(np.min(cosines)), apart, len(graphs.frames))
 
 

@@ -140,14 +140,20 @@ class FramesInChunks(nn.Module):
         hop = self.front_end.config.hop_samples
         sound, frames = torch.zeros(1, BLOCK_FRAMES * hop), torch.zeros(1, dtype=torch.int64)
         with torch.no_grad():
-            _, packed = self._run(sound, frames, States(None))
-        return packed.shape[1]
+            return self._with_heads(sound, frames, States(None))[1].shape[1]
 
     def forward(self, sound: Tensor, frames: Tensor, states: Tensor) -> tuple[Tensor, ...]:
-        sums, packed = self._run(sound, frames, States(states))
-        return (sums, packed) if self.heads is None else (sums, packed, self.heads(sums))
+        return self._with_heads(sound, frames, States(states))
 
-    def _run(self, sound: Tensor, frames: Tensor, states: States) -> tuple[Tensor, Tensor]:
+    def _with_heads(self, sound: Tensor, frames: Tensor, states: States) -> tuple[Tensor, ...]:
+        sums = self._run(sound, frames, states)
+        if self.heads is None:
+            return sums, states.packed()
+        said, running = self.heads(sums, states.take(sums, 1, 3 * sums.shape[3]))
+        states.leave(running)
+        return sums, states.packed(), said
+
+    def _run(self, sound: Tensor, frames: Tensor, states: States) -> Tensor:
         arch, history = self.arch, self.front_end.history_samples
         before = states.take(sound, history)
         # The last samples of a chunk that is longer than what a window overlaps.
@@ -166,7 +172,7 @@ class FramesInChunks(nn.Module):
         y = states.delayed(y, rest)
         logit = self.attend(torch.tanh(self.squeeze(y))).clamp(-LOGIT_BOUND, LOGIT_BOUND)
         w = logit.exp() * masks.at(arch.delay_frames)
-        return self._sums(w, y), states.packed()
+        return self._sums(w, y)
 
     def _without_mean(
         self, features: Tensor, real: Tensor, running: Running, states: States
@@ -231,7 +237,7 @@ class SpanEncoder(FramesInChunks):
         blocks = samples // block + 1 + self.arch.delay_blocks
         sound = F.pad(waveform, (0, blocks * block - samples))
         frames = torch.full((waveform.shape[0],), samples // hop, dtype=torch.int64)
-        sums, _ = self._run(sound, frames, States(None))
+        sums = self._run(sound, frames, States(None))
         w, weighted, squared = sums.sum(dim=1).unbind(dim=1)
         mean = weighted / w.clamp_min(WEIGHT_FLOOR)
         variance = squared / w.clamp_min(WEIGHT_FLOOR) - mean * mean

@@ -91,3 +91,11 @@ def test_opus_runs_at_the_stated_rate(voice, monkeypatch):
     assert decoded.shape == speech.shape
     # 6-8 kbit/s of packets; Ogg's own headers and page tables add some 2.
     assert 6 < sizes[0] * 8 / 10 / 1000 < 11
+
+
+def test_clarity_is_early_over_late_energy() -> None:
+    response = np.zeros(4000, np.float32)
+    response[[8, 400, 1200]] = 1.0, 0.5, 0.25
+    expected = 10 * np.log10((1 + 0.25) / 0.0625)
+    assert degradations.clarity_db(response) == pytest.approx(expected)
+    assert degradations.clarity_db(response[:700]) == np.inf

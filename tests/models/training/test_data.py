@@ -83,6 +83,7 @@ def test_measured_rooms_leave_some_for_evaluation(tmp_path: Path) -> None:
     assert rooms.shape == (3, RIR_SAMPLES)  # the first and the fifth are kept
     np.testing.assert_allclose(np.square(rooms).sum(axis=1), 1, rtol=1e-3)
     assert set(np.abs(rooms).argmax(axis=1)) == {8}
+    assert len(measured_rooms(tmp_path, heard=False)) == 2
     (tmp_path / "r1.flac").write_bytes(b"alice")
     with pytest.raises(CorpusError, match=r"r1\.flac"):
         measured_rooms(tmp_path)
