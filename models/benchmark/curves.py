@@ -14,7 +14,7 @@ from models.benchmark.estimates import Draws
 from models.benchmark.outcomes import NO, States, by_threshold
 from models.benchmark.plans import Kind
 from models.benchmark.results import ConversationResult, Variant
-from models.benchmark.rivals import Running
+from models.benchmark.rivals import RunningScore
 from models.benchmark.tables import (
     CLEAN_GENUINE,
     LEAVING,
@@ -93,27 +93,27 @@ def engine_curve(results: Sequence[ConversationResult], name: str, draws: Draws)
     return Curve(name, tuple(sorted(points, key=lambda point: point.false_alarms_h)))
 
 
-def cosine_of(result: ConversationResult) -> Running | None:
+def cosine_of(result: ConversationResult) -> RunningScore | None:
     """Our own running cosine with the voiceprint, where it has enough speech behind it."""
     heard = result.claimed
     if heard is None:
         return None
     enough = heard.window_s >= DECIDE_S
-    return Running(heard.t[enough], heard.cosine[enough])
+    return RunningScore(heard.t[enough], heard.cosine[enough])
 
 
-def rival_of(name: str, result: ConversationResult) -> Running | None:
+def rival_of(name: str, result: ConversationResult) -> RunningScore | None:
     """A rival's running score."""
     return result.rivals.get(name)
 
 
-def fixed(running: Running | None, accept: float, reject: float) -> States | None:
+def fixed(running: RunningScore | None, accept: float, reject: float) -> States | None:
     """States of a running score with fixed bounds."""
     return None if running is None else by_threshold(running.t, running.value, accept, reject)
 
 
 def threshold_curve(
-    results: Sequence[ConversationResult], name: str, running: dict[str, Running], draws: Draws
+    results: Sequence[ConversationResult], name: str, running: dict[str, RunningScore], draws: Draws
 ) -> Curve:
     """The curve of a running score, by conversation, over all of its thresholds."""
     values = np.concatenate([one.value for one in running.values()] or [np.empty(0)])

@@ -8,7 +8,7 @@ from engine.decisions.config import DecisionConfig
 from models.benchmark.engine import SessionRecord
 from models.benchmark.outcomes import States
 from models.benchmark.plans import Kind
-from models.benchmark.rivals import Running
+from models.benchmark.rivals import RunningScore
 from models.benchmark.truth import Truth
 from models.evaluation.rttm import Turns
 
@@ -35,7 +35,7 @@ class ConversationResult:
     claimed: SessionRecord | None
     unclaimed: SessionRecord | None
     variants: dict[str, States]
-    rivals: dict[str, Running]
+    rivals: dict[str, RunningScore]
 
 
 @dataclass(slots=True)

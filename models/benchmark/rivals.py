@@ -42,7 +42,7 @@ class Introduction(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Running:
+class RunningScore:
     """A running score: at ``t`` ``(K,)`` seconds of media it has the ``value`` ``(K,)``."""
 
     t: Float64

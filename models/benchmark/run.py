@@ -22,7 +22,7 @@ from models.benchmark.engine import AnswerCache, EngineUnderTest, SessionRecord
 from models.benchmark.outcomes import States
 from models.benchmark.plans import Kind, Plan, Planner
 from models.benchmark.results import BenchmarkResults, ConversationResult, Variant
-from models.benchmark.rivals import Rival, Running, media_time, speech_of
+from models.benchmark.rivals import Rival, RunningScore, media_time, speech_of
 from models.benchmark.speakers import DecodedSpeaker
 from models.benchmark.truth import truth_of
 from models.sound.conditions import Degradation
@@ -139,7 +139,7 @@ class Benchmark:
 
     def _scored_by_rivals(
         self, conversation: RenderedConversation, enrolment: Float32, heard: SessionRecord
-    ) -> dict[str, Running]:
+    ) -> dict[str, RunningScore]:
         plan, most = conversation.plan, self._rivals_hear
         if plan.kind not in RIVALS_HEAR or (most is not None and plan.number >= most):
             return {}
@@ -147,7 +147,7 @@ class Benchmark:
         found = {}
         for rival in self._rivals:
             speech_s, value = rival.score(enrolment, speech)
-            found[rival.about.name] = Running(media_time(heard.spans, speech_s), value)
+            found[rival.about.name] = RunningScore(media_time(heard.spans, speech_s), value)
         return found
 
 

@@ -17,7 +17,7 @@ from models.benchmark.curves import (
 from models.benchmark.estimates import Draws
 from models.benchmark.outcomes import States
 from models.benchmark.results import ConversationResult
-from models.benchmark.rivals import Rival, Running
+from models.benchmark.rivals import Rival, RunningScore
 from models.benchmark.tables import LEAVING, System
 
 OURS = "voxwatch"
@@ -54,7 +54,7 @@ def curves_of(
 ) -> list[Curve]:
     """Takeover delay against false alarms, of every system, on what all of them heard."""
     some = [r for r in results if r.truth.kind in CURVE_KINDS and (r.rivals or not rivals)]
-    scored: dict[str, Callable[[ConversationResult], Running | None]] = {COSINE: cosine_of}
+    scored: dict[str, Callable[[ConversationResult], RunningScore | None]] = {COSINE: cosine_of}
     scored |= {rival.about.name: partial(rival_of, rival.about.name) for rival in rivals}
     curves = [engine_curve(some, OURS, draws)]
     for name, running_of in scored.items():

@@ -168,6 +168,18 @@ def test_without_voiceprints_changes_are_still_found() -> None:
         assert (utterance.state, utterance.speaker, utterance.llr) == ("unknown", None, None)
 
 
+def test_without_voiceprints_a_window_is_embedded_once_and_whole() -> None:
+    lengths: list[int] = []
+
+    def noting(job: Job) -> Result:
+        if isinstance(job, EmbedJob):
+            lengths.append(len(job.samples))
+        return answer(job)
+
+    run(Session(SCORER, {}), [pcm((0.2, 8.0))], reply=noting)
+    assert lengths == [16_000, 24_000, 32_000, 40_000, *[48_000] * 11]
+
+
 def test_silence_is_no_evidence() -> None:
     events = run(Session(SCORER, enrolled("anna")), [pcm((0.0, 5.0))])
     assert [type(e) for e in events] == [Quality, Quality, Summary]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -71,6 +72,16 @@ def test_a_pause_shorter_than_the_hangover_does_not_close_it() -> None:
 def test_probabilities_between_the_thresholds_keep_the_state() -> None:
     assert spans(run([0.4] * 30)) == []
     assert spans(run([1.0] * 3 + [0.4] * 30)) == [(0, 33)]
+
+
+def test_what_lies_on_a_threshold_is_speech() -> None:
+    config = GateConfig()
+    on, below = config.open_probability, math.nextafter(config.open_probability, 0)
+    assert spans(run([on] * 10)) == [(0, 10)]
+    assert spans(run([below] * 10)) == []
+    on, below = config.close_probability, math.nextafter(config.close_probability, 0)
+    assert spans(run([1.0] * 3 + [on] * 10 + [0.0] * 20)) == [(0, 15)]
+    assert spans(run([1.0] * 3 + [below] * 10 + [0.0] * 20)) == [(0, 5)]
 
 
 def test_the_end_of_the_stream_closes_the_gate() -> None:

@@ -12,7 +12,7 @@ from models.benchmark.engine import SessionRecord
 from models.benchmark.estimates import Draws
 from models.benchmark.outcomes import NO
 from models.benchmark.results import ConversationResult
-from models.benchmark.rivals import Rival, Running
+from models.benchmark.rivals import Rival, RunningScore
 from models.benchmark.systems import COSINE, OURS, curves_of, systems_of
 from models.benchmark.tables import LEAVING
 from models.benchmark.truth import Truth
@@ -43,8 +43,8 @@ def result(truth: Truth, **changed: Any) -> ConversationResult:
 
 
 @pytest.fixture
-def running() -> Running:
-    return Running(np.array([3.0, 5.0, 12.0]), np.array([0.9, 0.7, 0.5]))
+def running() -> RunningScore:
+    return RunningScore(np.array([3.0, 5.0, 12.0]), np.array([0.9, 0.7, 0.5]))
 
 
 def test_the_engine_alone_has_states_of_its_own(truth: Make) -> None:
@@ -63,7 +63,7 @@ def test_our_cosine_has_one_bound_and_needs_speech_behind_it(truth: Make) -> Non
     assert cosine.states(result(truth(), claimed=None)) is None
 
 
-def test_each_rival_has_its_own_bounds(truth: Make, running: Running) -> None:
+def test_each_rival_has_its_own_bounds(truth: Make, running: RunningScore) -> None:
     _, coin, dice = systems_of([rival(), rival("Dice")], None)
     assert coin.name == "Coin at 0.8/0.6"
     some = result(truth(), rivals={"Coin": running})
@@ -71,7 +71,7 @@ def test_each_rival_has_its_own_bounds(truth: Make, running: Running) -> None:
     assert dice.states(some) is None
 
 
-def test_curves_are_of_what_every_system_heard(truth: Make, running: Running) -> None:
+def test_curves_are_of_what_every_system_heard(truth: Make, running: RunningScore) -> None:
     """A second takeover that the rival never heard would change our share of missed ones."""
     never = {variant.name: [(4.0, "match")] for variant in sweep_variants()}
     caught = {name: [(4.0, "match"), (12.0, "mismatch")] for name in never}
