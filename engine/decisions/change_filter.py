@@ -32,6 +32,7 @@ Place = tuple[int, int]
 
 LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
 BACK_SAMPLES = 5 * SAMPLE_RATE_HZ  # Inside a turn a change is looked for in the last 5 s,
+MOST_LIKELY = 3  # at so many earlier places, the likeliest ones,
 MOST_TURNS = 6  # and at the starts of so many turns, the latest ones.
 HAZARD = 1 / 120  # of another voice at each place inside a turn, every half second,
 SHORT_PAUSE_HAZARD = 0.03  # and where sound goes on after a pause that ends no turn
@@ -100,6 +101,7 @@ class ChangeFilter:
         self._turns: list[tuple[int, float]] = []  # where turns begin, with their hazards
         self._places: list[int] = []  # inside turns
         self._known: dict[int, Hypothesis] = {}
+        self._likeliest: set[int] = set()
 
     def begin_turn(self, position: int, pause_s: float) -> None:
         """A turn begins after a pause."""
@@ -141,6 +143,7 @@ class ChangeFilter:
         every = np.append(0.0, log_weight)  # no change has the weight 1
         weight = np.exp(every - every.max())
         best = int(log_weight.argmax())
+        self._likeliest = {hypotheses[i].position for i in np.argsort(log_weight)[-MOST_LIKELY:]}
         return Belief(
             np.asarray(weight @ speaks / weight.sum(), np.float64),
             float(np.logaddexp.reduce(log_weight)),
@@ -172,7 +175,8 @@ class ChangeFilter:
 
     def _propose(self, spans: Spans, position: int, enrolled: EnrolledVoiceprints) -> None:
         """Keep the hypotheses that may still be true, and add those that have become possible."""
-        self._places = [place for place in self._places if place >= position - BACK_SAMPLES]
+        recent = position - BACK_SAMPLES
+        self._places = [p for p in self._places if p >= recent or p in self._likeliest]
         pauses = [start for start, _ in spans.timeline.runs(position - BACK_SAMPLES, position)]
         turns, inside = dict(self._turns), dict.fromkeys(self._places, HAZARD)
         inside |= dict.fromkeys(pauses, SHORT_PAUSE_HAZARD)
