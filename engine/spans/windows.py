@@ -1,12 +1,13 @@
 """Spans of a stream by a graph for windows: what is asked for is answered by windows.
 
 Windows of a turn are embedded as its speech grows, and once it is over all of it, or its last
-window where it is long. A span that was not itself embedded is answered by the mean of the
-windows within it, and one too short for any by the window that shares most with it.
+window where it is long. A span that was not itself embedded is answered by windows side by side,
+each by the part of the span that it holds.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from engine.speech.windows import WindowConfig, Windows
 Float32 = NDArray[np.float32]
 Place = tuple[int, int]
 
+HEARD_SHARE = 0.5  # of a span that must be known for it to have an embedding
 WHOLE_WINDOWS = 2  # A turn of up to so many windows is embedded whole.
 KEPT_SAMPLES = round(KEPT_S * SAMPLE_RATE_HZ)
 
@@ -131,11 +133,13 @@ class WindowSpans:
         self._take()
 
     def failure(self, start: int, end: int) -> str | None:
-        """Why there is no embedding, where what would answer failed."""
-        found = self._answering(start, end)
-        if any(isinstance(one.answer, np.ndarray) for one in found):
+        """Why there is no embedding, where most of what would answer failed."""
+        tiles = self._tiles(start, end)
+        known = sum(samples for one, samples in tiles if isinstance(one.answer, np.ndarray))
+        said = [one.answer for one, _ in tiles if isinstance(one.answer, str)]
+        if known and (known >= HEARD_SHARE * (end - start) or not said):
             return None
-        return next((one.answer for one in found if isinstance(one.answer, str)), None)
+        return said[0] if said else "no window of so little speech was embedded"
 
     def embeddings(self, spans: Sequence[Place]) -> Float32:
         """Unit embeddings ``(N, D)``, by the windows that answer for each span."""
@@ -168,24 +172,35 @@ class WindowSpans:
             self._known.append(stretch)
             self.ready = stretch.end
 
-    def _answering(self, start: int, end: int) -> list[Stretch]:
-        """The window that is the span; or those within it; or the one most like it."""
-        exact = [one for one in self._known if (one.start, one.end) == (start, end)]
-        if exact:
-            return exact[-1:]
-        inside = [one for one in self._known if start <= one.start and one.end <= end]
-        if inside:
-            return inside
-        near = max(self._known, key=lambda one: one.likeness(start, end), default=None)
-        return [near] if near is not None and near.likeness(start, end) > 0 else []
+    def _tiles(self, start: int, end: int) -> list[tuple[Stretch, int]]:
+        """The windows that answer for a span, last first, each with its samples of the span.
+
+        They lie side by side, so that each sample counts once: of the windows around what is
+        left of the span the one most like it. What no window holds is left out.
+        """
+        tiles: list[tuple[Stretch, int]] = []
+        # Later windows may have been answered or not: they must not change what is said.
+        known = self._known[: bisect_right(self._known, end, key=_end)]
+        while start < end:
+            around = known[bisect_left(known, end, key=_end) :]
+            near = [one for one in around if one.start < end]
+            before = known[: len(known) - len(around)]
+            if near:
+                best = max(near, key=lambda one: one.likeness(start, end))
+                begins = max(best.start, start)
+                tiles.append((best, end - begins))
+            else:
+                begins = before[-1].end if before else start
+            end = begins
+        return tiles
 
     def _embedding(self, start: int, end: int) -> Float32:
-        total, heard = np.zeros(0, np.float32), 0
-        for one in self._answering(start, end):
-            if isinstance(one.answer, np.ndarray):
-                fresh = one.end - max(one.start, heard)  # so that each second counts once
-                total = one.answer * np.float32(fresh) + (total if len(total) else 0)
-                heard = one.end
-        if not len(total):
+        tiles = self._tiles(start, end)
+        known = [(one.answer, n) for one, n in tiles if isinstance(one.answer, np.ndarray)]
+        if not known:
             raise LookupError("nothing is known of a span")
-        return unit(total)
+        return unit(np.add.reduce([answer * np.float32(n) for answer, n in known]))
+
+
+def _end(stretch: Stretch) -> int:
+    return stretch.end
