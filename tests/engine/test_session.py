@@ -118,7 +118,7 @@ def test_any_chunking_and_any_order_of_results_give_the_same_events(
     assert msgspec.to_builtins(shuffled) == msgspec.to_builtins(reference())
 
 
-def test_events_are_numbered_without_gaps_and_in_media_order() -> None:
+def test_events_come_in_media_order_and_the_summary_is_the_last() -> None:
     events = reference()
     times = [e.t for e in events]
     assert times == sorted(times)
