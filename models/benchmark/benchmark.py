@@ -40,6 +40,7 @@ from models.benchmark.speakers import DecodedSpeaker, decode, load_speakers
 from models.benchmark.systems import curves_of, systems_of
 from models.benchmark.tables import (
     System,
+    commands_table,
     decisions_table,
     interjection_table,
     points_table,
@@ -156,6 +157,7 @@ def run(
             curve_table(curves),
             points_table(done.conversations, POINTS, draws),
             changes_table(done.conversations, draws),
+            commands_table(done.conversations, draws),
             interjection_table(done.conversations, systems, draws),
             shares_table(done.conversations, systems, draws),
         ],

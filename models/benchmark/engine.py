@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.audio.pcm import PcmDecoder
 from engine.decisions.config import DecisionConfig
 from engine.enrolment import EnrolmentConfig
-from engine.events import AnyEvent, Change, Decision, Score, State, Vad
+from engine.events import AnyEvent, Change, Decision, Score, State, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, FramesResult, Job, JobFailure, Result, VadJob
 from engine.model.bundle import Bundle
@@ -79,13 +79,22 @@ class AnswerCache:
         return result
 
 
+@dataclass(frozen=True, slots=True)
+class TurnVerdict:
+    """A turn, in seconds of media, and what it was judged to be by its own speech."""
+
+    start_s: float
+    end_s: float
+    state: State
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SessionRecord:
     """What the engine said of one conversation; times in seconds of media.
 
     ``spans`` ``(S, 2)`` are its speech; ``states`` decisions and alarms; ``t``, ``llr``, ``cosine``
     and ``window_s`` ``(K,)`` its scores. ``changes`` are moments of change as it dated them,
-    with the moment it told of them; ``turns`` who it heard when.
+    with the moment it told of them; ``turns`` who it heard when, ``verdicts`` those on turns.
     """
 
     spans: Float64
@@ -96,6 +105,7 @@ class SessionRecord:
     window_s: Float64
     changes: Float64
     turns: Turns
+    verdicts: tuple[TurnVerdict, ...] = ()
 
 
 def record_of(events: list[AnyEvent]) -> SessionRecord:
@@ -113,6 +123,11 @@ def record_of(events: list[AnyEvent]) -> SessionRecord:
         window_s=np.array([score.window_s for score in scores], np.float64),
         changes=np.array([(c.at, c.detected_at) for c in changes], np.float64).reshape(-1, 2),
         turns=_turns(spans, changes),
+        verdicts=tuple(
+            TurnVerdict(event.start, event.end, event.state)
+            for event in events
+            if isinstance(event, Utterance)
+        ),
     )
 
 

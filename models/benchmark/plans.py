@@ -27,6 +27,7 @@ Kind = Literal[
     "interjection",
     "alternation",
     "meeting",
+    "command",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # Conversations of a kind for each of the number asked for.
@@ -38,6 +39,7 @@ SHARES: dict[Kind, float] = {
     "takeover": 1.5,
     "degraded-takeover": 0.4,
     "interjection": 0.3,
+    "command": 1.0,
     "alternation": 0.4,
     "meeting": 0.2,
 }
@@ -51,13 +53,16 @@ SIMILAR_PITCH = 0.2  # of the claimed speaker's median F0
 
 SINGLE_S = 60.0
 IMPOSTOR_S = 20.0
-BEFORE_S = (5.0, 60.0)  # of the claimed speaker, until somebody takes over
+LEAST_BEFORE_S = 5.0
+BEFORE_S = (LEAST_BEFORE_S, 60.0)  # of the claimed speaker, until somebody takes over
 AFTER_S = 20.0
 TURN_S = (2.0, 8.0)
 INTERJECTION_S = (0.6, 2.0)
 TALK_S = 45.0  # of alternation, interjections and meetings
 PAUSE_S = (0.1, 0.6)  # between utterances
 SILENCE_S = (5.0, 40.0)
+COMMAND_S = 2.0
+COMMAND_AFTER_S = (0.8, 20.0)  # the pause before a command
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,11 @@ class Planner:
             high = max(low, min(high, pool.left_s(claim)))
             pool.say(claim, float(np.exp(rng.uniform(math.log(low), math.log(high)))))
             pool.say(stranger, AFTER_S)
+        elif kind == "command":
+            pool.say(claim, LEAST_BEFORE_S)
+            for voice in (stranger, claim):
+                pause_s = float(np.exp(rng.uniform(*np.log(COMMAND_AFTER_S))))
+                pool.say(voice, 0.1, most_s=COMMAND_S, after_s=pause_s)
         elif kind == "interjection":
             pool.say(claim, float(rng.uniform(*TURN_S)) + 4.0)
             while pool.spoken_s < TALK_S and pool.left_s(claim) > 0 and pool.left_s(stranger) > 0:
@@ -256,12 +266,23 @@ class _Pool:
         """Net speech of what a voice has not said."""
         return _speech_s(self._voices[voice], self._of(voice))
 
-    def say(self, voice: int, speech_s: float, *, most_s: float = math.inf) -> None:
-        """Utterances until there are ``speech_s`` of net speech, or none are left."""
+    def say(
+        self,
+        voice: int,
+        speech_s: float,
+        *,
+        most_s: float = math.inf,
+        after_s: float | None = None,
+    ) -> None:
+        """Utterances until there are ``speech_s`` of net speech, or none are left.
+
+        They come after the usual pauses, or the first of them after a longer one.
+        """
         left, said_s = self._of(voice), 0.0
         while left and said_s < speech_s:
             utterance = left.pop()
-            pause_s = float(self._rng.uniform(*PAUSE_S))
+            pause_s = float(self._rng.uniform(*PAUSE_S)) if after_s is None else after_s
+            after_s = None
             self.pieces.append(Piece(voice, utterance, pause_s, most_s))
             said_s += min(self._voices[voice].utterances[utterance].speech_s, most_s)
         self.spoken_s += said_s

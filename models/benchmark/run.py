@@ -30,7 +30,16 @@ from models.sound.conditions import Degradation
 # The kinds of conversation that are streamed with a claim, and those that are streamed with
 # nobody enrolled, to be asked who speaks when. Some kinds are streamed both ways.
 CLAIMED: frozenset[Kind] = frozenset(
-    {"single", "switch", "silence", "impostor", "takeover", "degraded-takeover", "interjection"}
+    {
+        "single",
+        "switch",
+        "silence",
+        "impostor",
+        "takeover",
+        "degraded-takeover",
+        "interjection",
+        "command",
+    }
 )
 UNCLAIMED: frozenset[Kind] = frozenset(
     {"single", "switch", "takeover", "interjection", "alternation", "meeting"}

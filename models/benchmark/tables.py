@@ -188,6 +188,46 @@ def takeover_cells(
     }
 
 
+def commands_table(results: Sequence[ConversationResult], draws: Draws) -> Table:
+    """How the turns of one command are judged, after the claimed speaker's turn and a pause."""
+    table = Table(
+        "commands",
+        "Commands of 2 s after the claimed speaker's turn and a pause of 0.8 to 20 s",
+        "What `utterance` says, in per cent of the commands; a command in several turns counts as"
+        " a match where any of a stranger's is one, and where all of the claimed speaker's are.",
+    )
+    heard = [r for r in results if r.truth.kind == "command" and r.claimed is not None]
+    for own in (False, True):
+        found = [(r, judged) for r in heard if (judged := _judged(r, own=own))]
+        if not found:
+            continue
+        weights, ones = draws.weights([r.truth for r, _ in found]), [1.0] * len(found)
+        row: Cells = {
+            "who speaks": "claimed speaker" if own else "stranger",
+            "commands": len(found),
+        }
+        told = [_told(judged, own=own) for _, judged in found]
+        for state in STATES:
+            row[f"{state} %"] = percent(rate([float(s == state) for s in told], ones, weights))
+        table.rows.append(row)
+    return table
+
+
+def _judged(result: ConversationResult, *, own: bool) -> list[State]:
+    """The verdicts on the one command of the stranger, or on that of the claimed speaker after."""
+    assert result.claimed is not None
+    turns = [t for t in result.truth.turns if t[2] is own]
+    start, end, _ = turns[-1]
+    verdicts = result.claimed.verdicts
+    return [v.state for v in verdicts if start <= (v.start_s + v.end_s) / 2 <= end]
+
+
+def _told(states: list[State], *, own: bool) -> State:
+    """One state for a command that was heard as several turns: the worst of them."""
+    order = STATES if not own else STATES[::-1]
+    return min(states, key=order.index)
+
+
 def interjection_table(
     results: Sequence[ConversationResult], systems: Sequence[System], draws: Draws
 ) -> Table:

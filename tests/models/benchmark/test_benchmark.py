@@ -101,7 +101,8 @@ def test_all_systems_are_in_the_same_tables(done: tuple[BenchmarkReport, Path]) 
     assert {row["system"] for row in rows(report, "takeovers")} == names
     assert {curve.system for curve in report.curves} == {"voxwatch", "voxwatch's cosine", "Coin"}
     assert {one.name for one in report.tables} == {
-        *("decisions", "takeovers", "curve", "points", "changes", "interjections", "states")
+        *("decisions", "takeovers", "curve", "points", "changes", "commands"),
+        *("interjections", "states"),
     }
     heard_by = {
         (row["system"], row["who speaks"]): row["streams"] for row in rows(report, "decisions")

@@ -7,6 +7,8 @@ import pytest
 
 from engine.format import SAMPLE_RATE_HZ
 from models.benchmark.plans import (
+    COMMAND_AFTER_S,
+    COMMAND_S,
     ENROL_S,
     KINDS,
     SHARES,
@@ -91,6 +93,11 @@ def test_who_speaks_in_each_kind(plans: list[Plan]) -> None:
             assert order == [plan.stranger]
         elif plan.kind in ("takeover", "degraded-takeover"):
             assert order == [plan.claim, plan.stranger]
+        elif plan.kind == "command":
+            assert order == [plan.claim, plan.stranger, plan.claim]
+            for piece in plan.pieces[-2:]:
+                assert COMMAND_AFTER_S[0] <= piece.pause_s <= COMMAND_AFTER_S[1]
+                assert piece.most_s == COMMAND_S
         elif plan.kind in ("interjection", "alternation"):
             assert len(order) >= 3
             assert set(order) == {plan.claim, plan.stranger}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.decisions.config import DecisionConfig
+from models.benchmark.engine import TurnVerdict, record_of
 from models.benchmark.estimates import Draws
 from models.benchmark.outcomes import STATES, States
 from models.benchmark.results import ConversationResult
@@ -16,6 +18,7 @@ from models.benchmark.tables import (
     LEAVING,
     System,
     Table,
+    commands_table,
     decisions_table,
     follow_all,
     interjection_table,
@@ -194,6 +197,30 @@ def test_interjections_are_a_table_of_their_own(truth: Make) -> None:
         heard(truth(), ours=[(0.0, "mismatch")]),
     ]
     assert values(interjection_table(some, [OURS], DRAWS), "match %") == [100, 100]
+
+
+def test_a_command_is_a_match_if_all_of_the_claimed_speakers_is_or_any_of_a_strangers(
+    truth: Make,
+) -> None:
+    said = ((0.0, 5.0, True), (8.0, 10.0, False), (12.0, 14.0, True))
+    turns = {"kind": "command", "turns": said}
+    match, no = TurnVerdict(0.0, 5.0, "match"), TurnVerdict(8.0, 9.0, "mismatch")
+    yes, own = (
+        replace(no, start_s=9.2, end_s=10.0, state="match"),
+        replace(no, start_s=12.0, end_s=13.9),
+    )
+
+    def row(number: int, *verdicts: TurnVerdict) -> dict[str, float]:
+        claimed = replace(record_of([]), verdicts=verdicts)
+        result = ConversationResult(truth(**turns), (), claimed, None, {}, {})
+        found = commands_table([result], DRAWS).rows[number]
+        return {state: value(found[f"{state} %"]) for state in STATES}
+
+    assert row(0, match, no, own)["mismatch"] == 100
+    assert row(0, match, no, yes, own)["match"] == 100
+    assert row(1, match, no, replace(own, state="match"))["match"] == 100
+    half = replace(own, end_s=12.9, state="match"), replace(own, start_s=13.0, state="uncertain")
+    assert row(1, match, no, *half)["uncertain"] == 100
 
 
 said = st.lists(
