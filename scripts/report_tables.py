@@ -53,43 +53,61 @@ def place(line: Row) -> tuple[str, str, str]:
     return line["list"], duration_name(line["duration_s"]), line["condition"]
 
 
+def called(rival: str) -> str:
+    """A rival's name in a table: without the digest of its weights, or of our own name."""
+    for known, name in (("campplus", "CAM++"), ("Resemblyzer", "Resemblyzer")):
+        if rival.startswith(known):
+            return name
+    return rival.split()[-1]
+
+
 def error_rates(lines: list[Row], also: dict[str, list[Row]], wanted: list[Row]) -> list[str]:
     """EER of every system in the cells of the ``wanted`` lines, ours and its ratios last."""
     rivals = list(dict.fromkeys(line["rival"] for line in lines))
+    published = list(dict.fromkeys(line["rival"] for line in lines if line["floor"] is not None))
     cells: dict[tuple[str, str, str], dict[str, Row]] = {}
     for line in lines:
         cells.setdefault(place(line), {})[line["rival"]] = line
     others = {name: {place(x): x for x in own} for name, own in also.items()}
-    heads = ["list", "net speech", "condition", "targets", *rivals, *others, "**this**"]
-    heads += [f"of {rival.split()[0]}'s" for rival in rivals]
+    heads = [
+        "list",
+        "net speech",
+        "condition",
+        "targets",
+        *map(called, rivals),
+        *others,
+        "**this**",
+    ]
+    heads += [f"over {called(rival)}" for rival in published]
     rows = []
     for key in dict.fromkeys(map(place, wanted)):
         own = cells[key]
         first = next(iter(own.values()))
         row = [*key, str(first["targets"])]
         row += [percent(own[rival]["theirs"]) for rival in rivals]
-        row += [
-            percent(other[key]["calibrated"]) if key in other else "-" for other in others.values()
-        ]
+        row += [percent(one[key]["calibrated"]) if key in one else "-" for one in others.values()]
         row += [f"**{percent(first['calibrated'])}**"]
-        rows.append(row + [ratio(own[rival]["ratio"]) for rival in rivals])
+        rows.append(row + [ratio(own[rival]["ratio"]) for rival in published])
     return table(heads, rows)
 
 
 def floors(lines: list[Row]) -> list[str]:
-    """Every mean and reliable list that a floor is stated for, reached or missed."""
-    asked = [x for x in lines if x["floor"] is not None and x["duration_s"] in SHOWN]
-    rows = [
-        [
-            x["rival"],
-            *place(x),
-            f"{x['floor']:g}",
-            ratio(x["ratio"]),
-            "reached" if x["ratio"]["value"] <= x["floor"] else "**missed**",
-        ]
-        for x in asked
-    ]
-    return table(["against", "list", "net speech", "condition", "floor", "ratio", ""], rows)
+    """What is asked of the ratios: of every list where clean speech is held against Resemblyzer, of
+    the means elsewhere."""
+    cells: dict[tuple[str, str, str, float], dict[float, Row]] = {}
+    for x in lines:
+        alone = called(x["rival"]) == "Resemblyzer" and x["condition"] == "clean"
+        if x["floor"] is not None and x["duration_s"] in SHOWN and (x["list"] == "mean") != alone:
+            key = (called(x["rival"]), x["list"], x["condition"], x["floor"])
+            cells.setdefault(key, {})[x["duration_s"]] = x
+    rows = []
+    for (rival, name, condition, floor), own in cells.items():
+        told = []
+        for figure in (own[s]["ratio"] for s in SHOWN):
+            verdict = "reached" if figure["value"] <= floor else "missed"
+            told.append(f"{ratio(figure)} {verdict}")
+        rows.append([rival, name, condition, f"{floor:g}", *told])
+    return table(["over", "list", "condition", "floor", *(f"{s:g} s" for s in SHOWN)], rows)
 
 
 def stated(rates: list[Row], reliable: bool, degraded: bool) -> list[str]:
@@ -97,7 +115,8 @@ def stated(rates: list[Row], reliable: bool, degraded: bool) -> list[str]:
     points = sorted({x["stated_false_accept"] for x in rates}, reverse=True)
     cells: dict[tuple[str, str, str], dict[float, Row]] = {}
     for x in rates:
-        if x["reliable"] == reliable and (x["condition"] != "clean") == degraded:
+        told = not degraded or x["duration_s"] == max(SHOWN)
+        if x["reliable"] == reliable and (x["condition"] != "clean") == degraded and told:
             cells.setdefault(place(x), {})[x["stated_false_accept"]] = x
     heads = ["list", "net speech", "condition", "targets / non-targets"]
     for point in points:
@@ -165,18 +184,25 @@ def main() -> None:
         for name, place in (one.split("=", 1) for one in given.also)
     }
     rates = read(folder, "stated_rates.json")
-    sure = {x["list"] for x in rates if x["reliable"]} | {"mean"}
+    sure = {x["list"] for x in rates if x["reliable"]}
     clean = [x for x in lines if x["condition"] == "clean"]
     parts = {
         "Clean": error_rates(lines, also, [x for x in clean if x["list"] in sure]),
         "Degraded": error_rates(
             lines, also, [x for x in lines if x["condition"] != "clean" and x["list"] in sure]
         ),
-        "Floors": floors([x for x in lines if x["list"] in sure]),
+        "Floors": floors([x for x in lines if x["list"] in sure | {"mean"}]),
         "Stated, clean": stated(rates, reliable=True, degraded=False),
         "Stated, degraded": stated(rates, reliable=True, degraded=True),
-        "Less reliable": error_rates(lines, also, [x for x in clean if x["list"] not in sure]),
-        "Less reliable, stated": stated(rates, reliable=False, degraded=False),
+        "Less reliable": error_rates(
+            lines,
+            also,
+            [
+                x
+                for x in clean
+                if x["list"] not in sure | {"mean"} and x["duration_s"] in (SHOWN[0], None)
+            ],
+        ),
         "Spoofing": spoofing(read(folder, "spoofing.json")),
     }
     if (given.report / "speed.json").exists():

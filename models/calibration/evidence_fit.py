@@ -67,19 +67,24 @@ Ints = NDArray[np.intp]
 
 
 def fit_runs(trials: Sequence[EvidenceTrial]) -> tuple[float, float]:
-    """``slope`` and ``offset`` by which stated false accepts are those of whole streams.
+    """``slope`` and ``offset`` by which stated false accepts are those that are measured.
 
-    A stream looks again at every window, so that a stranger is accepted by the highest of them.
-    Sources and conditions weigh alike.
+    A stream looks again and again, so that a stranger is accepted by the highest of the looks;
+    whoever asks once is judged by one. Both count alike here, so that neither is far off. Sources
+    and conditions weigh alike.
     """
-    strangers = [
-        (repr((trial.source, trial.degraded)), float(trial.llr[usable].max()))
-        for trial in trials
-        if not trial.target and (usable := trial.speech_s >= EVIDENCE_S[0]).any()
-    ]
-    _, cell = np.unique([name for name, _ in strangers], return_inverse=True)
-    highest = np.array([llr for _, llr in strangers])
-    return fit_bounds(highest, 1 / np.bincount(cell)[cell])
+    strangers: list[tuple[str, float]] = []
+    for trial in trials:
+        usable = trial.speech_s >= EVIDENCE_S[0]
+        if trial.target or not usable.any():
+            continue
+        cell = repr((trial.source, trial.degraded))
+        strangers.append((f"highest {cell}", float(trial.llr[usable].max())))
+        looks = np.isclose(trial.speech_s[:, None], EVIDENCE_S).any(axis=1)
+        strangers += [(f"one {cell}", float(llr)) for llr in trial.llr[looks]]
+    _, cell_of = np.unique([name for name, _ in strangers], return_inverse=True)
+    llr = np.array([llr for _, llr in strangers])
+    return fit_bounds(llr, 1 / np.bincount(cell_of)[cell_of])
 
 
 def _folds(speakers: int, seed: int) -> Ints:

@@ -22,10 +22,11 @@ def line(name, rival, ours, theirs, floor):
 
 
 def test_each_cell_has_every_system_once_and_floors_say_what_is_missed():
-    lines = [line("a", "R 1", 0.05, 0.10, 0.6), line("a", "C 2", 0.05, 0.02, 1.5)]
-    lines.append(line("a", "old", 0.05, 0.05, None))
+    lines = [line("a", "Resemblyzer 1", 0.05, 0.10, 0.6), line("a", "campplus 9", 0.05, 0.02, 1.5)]
+    lines.append(line("a", "old 2026", 0.05, 0.05, None))
     rows = error_rates(lines, {"short": [line("a", "R 1", 0.07, 0.1, 0.6)]}, lines)
     assert len(rows) == 3
+    assert rows[0].endswith("| CAM++ | 2026 | short | **this** | over Resemblyzer | over CAM++ |")
     for shown in (
         "| 10.0 (9.0-11.0) |",
         "| 7.0 (6.3-7.7) |",
@@ -33,8 +34,14 @@ def test_each_cell_has_every_system_once_and_floors_say_what_is_missed():
         "2.50 (2.25-2.75)",
     ):
         assert shown in rows[2]
-    told = floors(lines)
-    assert [row.split("|")[-2].strip() for row in told[2:]] == ["reached", "**missed**"]
+    means = [
+        line("mean", "Resemblyzer 1", 0.05, 0.1, 0.6),
+        line("mean", "campplus 9", 0.05, 0.02, 1.5),
+    ]
+    both = [one | {"duration_s": s} for one in lines + means for s in (2.0, 3.0)]
+    told = floors(both)[2:]
+    assert [row.split(" | ")[:2] for row in told] == [["| Resemblyzer", "a"], ["| CAM++", "mean"]]
+    assert [(row.count("reached"), row.count("missed")) for row in told] == [(2, 0), (0, 2)]
 
 
 def test_stated_rates_are_told_side_by_side():
