@@ -30,7 +30,7 @@ from engine.scoring.identify import Float64, Ranking, rank
 from engine.scoring.scorer import CalibratedScorer
 from engine.spans.interface import Mark, SpeechEmbeddings
 
-HOLDING_LOG_ODDS = math.log(3)  # A decision holds while the odds for it are three to one.
+HOLDING_LOG_ODDS = math.log(3)  # That it is nobody holds while the odds for it are three to one.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,8 +227,11 @@ class Tracker:
         trigger = weigh(config, found, claimed=known.settings.claimed)
         if trigger != "between" or held is None:
             return trigger
-        odds = belief.odds[found.speaker] if held.state == "match" else -belief.anybody
-        return "between" if odds >= HOLDING_LOG_ODDS else "doubt"
+        if held.state == "match":
+            holds = float(belief.odds[found.speaker]) >= config.holding_log_odds
+        else:
+            holds = -belief.anybody >= HOLDING_LOG_ODDS
+        return "between" if holds else "doubt"
 
     def _decide(
         self, belief: Belief, known: KnownSpeech, change: Change | None, llr: Float64 | None

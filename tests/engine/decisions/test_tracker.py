@@ -198,12 +198,15 @@ def test_without_anybody_enrolled_voices_have_labels() -> None:
     ]
 
 
-def test_a_match_is_in_doubt_when_its_odds_fall_under_three_to_one() -> None:
+@pytest.mark.parametrize(("per_hour", "state"), [(60.0, "uncertain"), (1.0, "match")])
+def test_a_match_is_in_doubt_by_odds_that_follow_from_the_budget(
+    per_hour: float, state: str
+) -> None:
     """A voice between the two, from the start of a turn, of which nothing is certain."""
     between = unit(0.46 * AXES[0] + np.float32(0.888) * AXES[5])
     speech = FakeSpeech(np.stack([AXES[0], between]), Said(0, 6.0), Said(1, 6.0, 2.0))
-    states = said_of(told(Tracker(PLAIN, 0.5), speech, plain_settings("anna")))
-    assert states[-1] == ("uncertain", "anna")
+    asked = plain_settings("anna", decisions=DecisionConfig(false_alarms_per_hour=per_hour))
+    assert said_of(told(Tracker(PLAIN, 0.5), speech, asked))[-1] == (state, "anna")
 
 
 def test_the_budget_of_false_alarms_decides_how_soon_a_change_is_told() -> None:
