@@ -684,3 +684,27 @@ def test_it_runs_on_uvloop(settings: Callable[..., Config], dial: Any, pcm: Any)
         said = runner.run(stream())
     assert said[0] == "ready"
     assert said[-1] == "summary"
+
+
+async def test_a_client_marks_turns_and_mutes_its_own_loudspeaker(
+    server: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna") as client:
+        await client.sound(pcm("anna", 2.0))
+        await client.say(type="turn")
+        await client.sound(pcm("anna", 2.0, seed=1))
+        await client.say(type="mute", on=True)
+        await client.sound(pcm("bert", 3.0))
+        await client.say(type="mute", on=False)
+        await client.say(type="reset")
+        await client.sound(pcm("anna", 2.0, seed=2))
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    turns = [(turn["start"], turn["end"]) for turn in client.of("utterance")]
+    assert turns == [
+        (pytest.approx(0.0, abs=0.2), 2.0),
+        (2.0, 4.0),
+        (7.0, pytest.approx(9.0, abs=0.2)),
+    ]
+    assert "the speaker so far was forgotten" in {d["reason"] for d in client.of("decision")}
