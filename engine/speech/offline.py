@@ -62,7 +62,7 @@ def _mask(probabilities: Float32, samples: int, config: GateConfig | None) -> Bo
     """The mask of a recording of ``samples``, by the probabilities of its frames."""
     gate, frames = Gate(config), -(-samples // FRAME_SAMPLES)
     speech = np.zeros(frames, np.bool_)
-    for verdicts in (gate.feed(probabilities[:frames].tolist()), gate.flush()):
-        for verdict in verdicts:
-            speech[verdict.start : verdict.end] = verdict.kind == "speech"
+    for frame_spans in (gate.feed(probabilities[:frames].tolist()), gate.flush()):
+        for span in frame_spans:
+            speech[span.start : span.end] = span.kind == "speech"
     return np.repeat(speech, FRAME_SAMPLES)[:samples]

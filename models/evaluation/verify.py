@@ -190,11 +190,13 @@ class Verifier:
         )
 
     def _refuse_strangers(self, enroll: Sequence[Recording], made: Sequence[Prototype]) -> None:
-        """Who is like nobody that is like the first, by steps: microphones may differ.
+        """Refuse recordings to enrol that cannot be linked to the first.
 
-        At even odds and the usual rates, whatever is asked of the test. With the bundled model
-        up to 1.2 % of the evaluation's clean pairs by one speaker lie below that, and 56 to 73 %
-        of those by two (one side 1 s or more, 197 speakers never seen; report/evaluation).
+        Two are linked when they sound alike, directly or through others, because microphones
+        may differ. That is decided at even odds and the usual rates, whatever is asked of the
+        test. With the bundled model up to 1.2 % of the evaluation's clean pairs by one speaker
+        lie below that, and 56 to 73 % of those by two (one side 1 s or more, 197
+        speakers never seen; report/evaluation).
         """
         prepared = Voiceprint("", tuple(made)).prepare(self._scorer)
         llr = self._scorer.table(prepared, prepared).llr

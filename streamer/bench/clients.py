@@ -68,7 +68,7 @@ class Paced:
         self.lags = 0
 
     async def run(self, url: str) -> None:
-        """Until cancelled, or until the server ends it."""
+        """Send until cancelled, or until the server ends the stream."""
         async with connect(url, compression=None, max_queue=64) as connection:
             await connection.recv()  # ready
             async with asyncio.TaskGroup() as tasks:
@@ -121,7 +121,7 @@ class Crowd:
         await asyncio.sleep(self._load.settle_s)
 
     async def measure(self) -> Measured:
-        """The delays of all scores of the next seconds."""
+        """Wait for the next seconds, and give the delays of all scores in them."""
         for paced, _ in self._streams:
             paced.delays.clear()
             paced.behind_s, paced.lags = 0.0, 0

@@ -91,7 +91,7 @@ class EngineReport:
 
 
 def run(options: BenchEngine, progress: Callable[[str], None] = lambda line: None) -> EngineReport:
-    """Measure; some minutes. ``progress`` is told what comes next."""
+    """Measure, which takes some minutes. ``progress`` is told what comes next."""
     bundle = load_bundle(options.bundle)
     vad = SileroVad()
     backend = OnnxBackend(bundle, options.provider)

@@ -56,7 +56,7 @@ class EngineTrial:
     hop_s: float
 
     def kept(self, delay_ms: float) -> bool:
-        """Whether every stream had its scores, and in time."""
+        """Whether every stream had its scores in time."""
         enough = self.scores_per_s >= 0.9 * SCORES_PER_S
         return enough and not self.lags and not self.hop_s and self.p99_ms <= delay_ms
 
@@ -84,7 +84,7 @@ class EngineBench:
         }
 
     async def trial(self, streams: int, *, batching: bool, silent: bool = False) -> EngineTrial:
-        """``streams`` at once, in real time, sharing one engine."""
+        """Run ``streams`` at once, in real time, which share one engine."""
         config = EngineConfig(threads=self._config.threads, batching=batching)
         async with Engine(self._backend, self._vad, config=config) as engine:
             watched = [_Watched(engine, self._session(), i) for i in range(streams)]
@@ -126,7 +126,7 @@ class EngineBench:
         return Session(self._scorer, self._claims)
 
     async def _send(self, watched: list[_Watched], seconds: float, silent: bool) -> None:
-        """A piece of every stream each tenth of a second, in turns."""
+        """Send a piece of every stream each tenth of a second, one stream after another."""
         loop = asyncio.get_running_loop()
         hush = [bytes(len(self._speech[0]))]
         turns = [watched[i::SLOTS] for i in range(SLOTS)]
@@ -151,7 +151,7 @@ class _Watched:
         self.lags = 0
 
     def begin(self) -> None:
-        """What went in from now on counts."""
+        """Measure from here on: scores of sound sent before do not count."""
         self._measuring = True
 
     async def send(self, speech: list[bytes], due: float) -> None:

@@ -115,7 +115,7 @@ def _row(name: str, trial: ServerTrial | None) -> str:
 
 
 def run(options: BenchStreams, progress: Callable[[str], None] = lambda line: None) -> ServerReport:
-    """Measure; some minutes. ``progress`` is told what comes next."""
+    """Measure, which takes some minutes. ``progress`` is told what comes next."""
     trials: list[ServerTrial] = []
     found: list[ServerTrial | None] = []
     with tempfile.TemporaryDirectory() as name:
@@ -158,7 +158,7 @@ def machine(options: BenchStreams) -> dict[str, str | int | float]:
 
 
 def prepare(folder: Path, options: BenchStreams) -> None:
-    """A store with one speaker, and the sound to send."""
+    """Make a store with one speaker, and the sound to send."""
     manifest = load_bundle(options.bundle).manifest
     rng = np.random.default_rng(0)
     voiceprint = rng.standard_normal(manifest.embedding_size).astype(np.float32)
@@ -179,7 +179,7 @@ def prepare(folder: Path, options: BenchStreams) -> None:
 
 
 def measured(clients: Clients, streams: int, *, silent: bool = False) -> ServerTrial:
-    """Grow to ``streams``, and what they and the server were like for a while."""
+    """Grow to ``streams``, and measure them and the server for a while."""
     clients.ask(streams)
     before = clients.served.figures()
     told = clients.answer()

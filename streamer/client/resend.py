@@ -60,9 +60,9 @@ class ResendBuffer:
             self.start = place
 
     def rewind(self, place: int) -> None:
-        """A new connection: the server has the sound up to ``place`` and wants what follows.
+        """Start again on a new connection, where the server has the sound up to ``place``.
 
-        Raises ``ValueError`` for a place that is not held.
+        What follows it is sent again. Raises ``ValueError`` for a place that is not held.
         """
         if not self.start <= place <= self.end:
             raise ValueError(f"{place} is not within {self.start} to {self.end}")

@@ -30,13 +30,13 @@ class Settings:
         self._told = False
 
     def confirm(self) -> None:
-        """The server says that a change holds."""
+        """Note that the server says that a change holds."""
         self._unconfirmed = max(0, self._unconfirmed - 1)
         if not self._unconfirmed:
             self._pending = None
 
     def connected(self) -> None:
-        """A new connection knows nothing of what was not confirmed."""
+        """Note a new connection, which knows nothing of what was not confirmed."""
         self._told = self._pending is None
 
     def take(self) -> Configure | None:

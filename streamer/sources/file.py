@@ -103,7 +103,7 @@ class StdinSource:
                 await asyncio.sleep(0)
 
     async def _from_pipe(self) -> AsyncIterator[bytes]:
-        """Without a thread, which nothing could wake from reading once the stream is over."""
+        """Read without a thread, which nothing could wake from reading once the stream is over."""
         reader = asyncio.StreamReader(READ_BYTES)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), self._file

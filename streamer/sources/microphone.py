@@ -155,7 +155,7 @@ class Microphone:
         self._notices.append(data)
 
     async def _gone(self) -> None:
-        """The device calls no more: wait until it is back, or raise."""
+        """Deal with a device that went away: wait until it is back, or raise."""
         name, begun = self.device.name, self._loop.time()
         await asyncio.to_thread(self._close)
         if not self._reopen:

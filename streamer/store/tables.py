@@ -48,17 +48,17 @@ class Tables:
         self._database.execute("UPDATE about SET value = value + 1 WHERE name = 'version'")
 
     def delete(self, name: str) -> bool:
-        """Whether there was such a profile."""
+        """Delete a profile; whether there was one."""
         return bool(self._database.execute("DELETE FROM profiles WHERE name = ?", (name,)).rowcount)
 
     def delete_expired(self, now: float) -> int:
-        """How many profiles had run out of time."""
+        """Delete the profiles whose time has run out; how many they were."""
         return self._database.execute("DELETE FROM profiles WHERE expires_at <= ?", (now,)).rowcount
 
     def create(
         self, name: str, now: float, ends: float | None, model_name: str, model_sha256: str
     ) -> int:
-        """Number of the new profile."""
+        """Add a profile and give its number."""
         taken = self._database.execute("SELECT 1 FROM profiles WHERE name = ?", (name,))
         if taken.fetchone():
             raise NameTaken(
@@ -73,7 +73,7 @@ class Tables:
         return int(row.fetchone()["id"])
 
     def extend(self, name: str, model_sha256: str, ends: float | None) -> int:
-        """Number of the profile that is there."""
+        """Give the number of the profile that more prototypes are added to."""
         found = self._database.execute("SELECT * FROM profiles WHERE name = ?", (name,))
         row = found.fetchone()
         if row is None:

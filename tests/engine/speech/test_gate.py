@@ -30,7 +30,7 @@ def spans(frame_spans: list[FrameSpan]) -> list[tuple[int, int]]:
 
 
 @given(PROBABILITIES)
-def test_verdicts_cover_every_frame_once_and_edges_alternate(probabilities: list[float]) -> None:
+def test_spans_cover_every_frame_once_and_edges_alternate(probabilities: list[float]) -> None:
     frame_spans = run(probabilities)
     position, inside = 0, False
     for frame_span in frame_spans:
@@ -48,7 +48,7 @@ def test_verdicts_cover_every_frame_once_and_edges_alternate(probabilities: list
 
 
 @given(PROBABILITIES, st.lists(st.integers(0, 120), max_size=8))
-def test_any_grouping_gives_the_same_verdicts(probabilities: list[float], cuts: list[int]) -> None:
+def test_any_grouping_gives_the_same_spans(probabilities: list[float], cuts: list[int]) -> None:
     gate, frame_spans = Gate(), []
     edges = sorted({0, len(probabilities), *(min(c, len(probabilities)) for c in cuts)})
     for a, b in pairwise(edges):
