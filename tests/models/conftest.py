@@ -24,6 +24,7 @@ from models.benchmark.truth import Truth
 from models.evaluation import embeddings as embedding
 from models.evaluation.scoring import Cell, Scored
 from models.metrics import measure
+from models.network import export
 from models.network.architectures import ARCHITECTURES
 from models.network.next_tdnn import Architecture, NeXtTDNN
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
@@ -99,6 +100,18 @@ def tiny_network() -> Callable[..., NeXtTDNN]:
         return fill_by_rule(NeXtTDNN(arch))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_graph(tiny_network: Callable[..., NeXtTDNN]) -> bytes:
+    """The fp32 graph of the tiny network, exported once: it takes seconds."""
+    return export.to_onnx(tiny_network())
+
+
+@pytest.fixture
+def exported(tiny_graph: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever exports a network is given the graph of the tiny one."""
+    monkeypatch.setattr(export, "to_onnx", lambda *_: tiny_graph)
 
 
 @pytest.fixture(scope="session")

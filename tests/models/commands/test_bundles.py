@@ -55,14 +55,9 @@ def run(tmp_path: Path) -> Run:
     return invoke
 
 
-@pytest.fixture(scope="module")
-def graph(tiny_network: Callable[..., NeXtTDNN]) -> bytes:
-    return export.to_onnx(tiny_network())
-
-
 @pytest.fixture
 def network(
-    tiny_network: Callable[..., NeXtTDNN], graph: bytes, monkeypatch: pytest.MonkeyPatch
+    tiny_network: Callable[..., NeXtTDNN], tiny_graph: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> NeXtTDNN:
     """A network of an architecture that has a name, which exports without delay.
 
@@ -73,7 +68,7 @@ def network(
     monkeypatch.setattr(parity, "PARITY_LENGTHS_S", (1.0,))
     monkeypatch.setattr(parity, "PARITY_BATCHES", (2,))
     monkeypatch.setitem(ARCHITECTURES, "tiny", network.arch)
-    monkeypatch.setattr(export, "to_onnx", lambda *_: graph)
+    monkeypatch.setattr(export, "to_onnx", lambda *_: tiny_graph)
     return network
 
 

@@ -26,8 +26,8 @@ def network(tiny_network: Callable[..., NeXtTDNN]) -> NeXtTDNN:
 
 
 @pytest.fixture(scope="module")
-def whole(network: NeXtTDNN) -> bytes:
-    return export.to_onnx(network)
+def whole(tiny_graph: bytes) -> bytes:
+    return tiny_graph
 
 
 def test_fp32_agrees_with_torch_for_any_batch_and_length(network: NeXtTDNN, whole: bytes) -> None:
@@ -87,12 +87,6 @@ def test_the_graph_has_only_plain_operations(whole: bytes) -> None:
     values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     steps = [n.input[4] for n in model.graph.node if n.op_type == "Slice" and len(n.input) > 4]
     assert all((values[name] > 0).all() for name in steps)
-
-
-@pytest.fixture
-def exported(whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The export of the module's network is done once: it takes seconds."""
-    monkeypatch.setattr(export, "to_onnx", lambda *_: whole)
 
 
 @pytest.mark.usefixtures("exported")

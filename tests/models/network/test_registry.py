@@ -27,10 +27,9 @@ from models.network.registry import LOCK_FILE, PUBLISHED, Entry, pull
 Site = Any  # the misbehaving server of conftest
 
 
-def checkpoint(folder: Path) -> bytes:
-    """A checkpoint in the official layout, of a network small enough for a test."""
-    torch.manual_seed(0)
-    state = NeXtTDNN(ARCHITECTURES["tiny"]).state_dict()
+def checkpoint(network: NeXtTDNN, folder: Path) -> bytes:
+    """A checkpoint of ``network`` in the official layout."""
+    state = network.state_dict()
     torch.save({"state_dict": {f"speaker_net.{k}": v for k, v in state.items()}}, folder / "c.pt")
     return (folder / "c.pt").read_bytes()
 
@@ -42,8 +41,9 @@ def entries(
     tiny_network: Callable[..., NeXtTDNN],
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, Entry]:
-    monkeypatch.setitem(ARCHITECTURES, "tiny", tiny_network().arch)
-    site.body = checkpoint(tmp_path)
+    network = tiny_network()
+    monkeypatch.setitem(ARCHITECTURES, "tiny", network.arch)
+    site.body = checkpoint(network, tmp_path)
     return {"some": Entry("some", site.url, "tiny", "Apache-2.0", "a test server")}
 
 
@@ -58,6 +58,7 @@ def pulled(entries: dict[str, Entry], folder: Path, said: list[str]) -> Bundle:
     )
 
 
+@pytest.mark.usefixtures("exported")
 def test_pull_records_the_first_sha256_and_then_holds_to_it(
     site: Site, entries: dict[str, Entry], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine.model.bundle import Bundle
+from models.network import export
 from models.network.block_heads import BlockHeads
 from models.network.export import Identity, export_bundle
 from models.network.next_tdnn import DepthwiseConv, NeXtTDNN
@@ -24,9 +25,13 @@ def windowed(tiny_network: Callable[..., NeXtTDNN]) -> NeXtTDNN:
 
 
 @pytest.fixture(scope="module")
-def bundle(windowed: NeXtTDNN, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def bundle(
+    windowed: NeXtTDNN, tiny_graph: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
     folder = tmp_path_factory.mktemp("bundle") / "tiny"
-    return export_bundle(windowed, folder, Identity("tiny", "1", "Apache-2.0", "tests"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "to_onnx", lambda *_: tiny_graph)
+        return export_bundle(windowed, folder, Identity("tiny", "1", "Apache-2.0", "tests"))
 
 
 def shape(ahead: int) -> StreamingArchitecture:
