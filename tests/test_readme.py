@@ -46,6 +46,7 @@ NOT_RUN = {
     "voxwatch tune": "minutes; tests/models/benchmark/test_tune.py runs a small one",
     "voxwatch models pull": "it needs the network; test_bundles.py has a server",
     "voxwatch models import": "it needs 30 MB of weights; test_bundles.py has a few",
+    "voxwatch models heads": "it needs a corpus; test_heads.py has a small one",
     "voxwatch models whiten": "it needs a corpus; test_bundles.py has a small one",
     "voxwatch models export": "it needs a trained network; test_bundles.py has a tiny one",
     "voxwatch calibrate": "a corpus; tests/models/calibration/test_calibrate.py has a small one",

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from typer.testing import CliRunner
 
+from models.cli import app
 from models.network.checkpoint import load_trained
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 from models.training import heads as training
@@ -122,6 +124,19 @@ def test_a_checkpoint_gets_heads_and_is_otherwise_as_it_was(
     before = load_trained(checkpoint)[0].state_dict()
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_the_command_trains_them_and_says_how_well(
+    checkpoint: Path, small: Path, noise: Path, tmp_path: Path
+) -> None:
+    heldout, output = tmp_path / "heldout.txt", tmp_path / "heads.pt"
+    heldout.write_text("s00\ns01\ns02\ns03\n")
+    options = {"cache": small, "heldout": heldout, "noise": noise, "output": output}
+    asked = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    done = CliRunner().invoke(app, ["models", "heads", str(checkpoint), *asked])
+    assert done.exit_code == 0, done.output
+    auc_said = load_trained(output)[1]["heads"]["overlap_auc"]
+    assert f"{auc_said:.3f}" in done.stdout
 
 
 @pytest.mark.parametrize("names", ["", "s00\n", "s00\nnobody\n"])
