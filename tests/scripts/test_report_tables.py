@@ -61,7 +61,7 @@ def test_stated_rates_are_told_side_by_side():
         for rate in (0.01, 0.05)
     ]
     rows = stated(rates, reliable=True, degraded=False)
-    assert rows[2] == "| a | full | clean | 5 / 7 | 5.0 | 0 | 12 | 1.0 | 0 | 12 |"
+    assert rows[2] == "| a | full | 5 / 7 | 5.0 | 0 | 12 | 1.0 | 0 | 12 |"
     assert stated(rates, reliable=False, degraded=False)[2:] == []
 
 
