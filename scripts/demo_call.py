@@ -37,7 +37,7 @@ RATE_HZ = 16000
 PIECE_S = 0.1
 CLAIM, OTHER = "Anna", "Ben"
 
-FIRST_SCORE_S = 1.3  # after speech began
+FIRST_SCORE_S = 1.8  # after speech began: a second of it, and half of one that is looked ahead
 MATCH_S = 3.0  # after Anna began to speak
 TAKEOVER_S = 4.0  # after Ben began to speak
 DELAY_S = 2.0  # from a sound to the decision on it, on a machine that may be busy
