@@ -20,7 +20,7 @@ from engine.speech.offline import CLOSE_CUT, net_speech
 from models.benchmark.conversations import RenderedConversation, enrolment_sound, render
 from models.benchmark.engine import AnswerCache, EngineUnderTest, SessionRecord
 from models.benchmark.outcomes import States
-from models.benchmark.plans import Kind, Plan, Planner
+from models.benchmark.plans import KINDS, Kind, Plan, Planner
 from models.benchmark.results import BenchmarkResults, ConversationResult, Variant
 from models.benchmark.rivals import Rival, RunningScore, media_time, speech_of
 from models.benchmark.speakers import DecodedSpeaker
@@ -29,18 +29,7 @@ from models.sound.conditions import Degradation
 
 # The kinds of conversation that are streamed with a claim, and those that are streamed with
 # nobody enrolled, to be asked who speaks when. Some kinds are streamed both ways.
-CLAIMED: frozenset[Kind] = frozenset(
-    {
-        "single",
-        "switch",
-        "silence",
-        "impostor",
-        "takeover",
-        "degraded-takeover",
-        "interjection",
-        "command",
-    }
-)
+CLAIMED: frozenset[Kind] = frozenset(KINDS) - {"alternation", "meeting"}
 UNCLAIMED: frozenset[Kind] = frozenset(
     {"single", "switch", "takeover", "interjection", "alternation", "meeting"}
 )

@@ -42,16 +42,19 @@ class Architecture:
     light: bool = field(default=False)
 
     def __post_init__(self) -> None:
-        if any(k < 1 or k % 2 == 0 for k in self.kernel_sizes) or not self.kernel_sizes:
-            raise ValueError(f"kernel sizes must be odd and positive, got {self.kernel_sizes}")
+        check_shape(self.channels, self.depths, self.kernel_sizes)
         if self.light and len(self.kernel_sizes) != 1:
             raise ValueError("the light block has exactly one kernel size")
-        if self.channels % len(self.kernel_sizes):
-            raise ValueError(
-                f"{self.channels} channels do not divide between {len(self.kernel_sizes)} kernels"
-            )
-        if len(self.depths) != 3 or min(self.depths) < 1:
-            raise ValueError(f"three stages of at least one block are needed, got {self.depths}")
+
+
+def check_shape(channels: int, depths: Sequence[int], kernel_sizes: Sequence[int]) -> None:
+    """Raise ``ValueError`` for stages and kernels that no NeXt-TDNN can have."""
+    if any(k < 1 or k % 2 == 0 for k in kernel_sizes) or not kernel_sizes:
+        raise ValueError(f"kernel sizes must be odd and positive, got {kernel_sizes}")
+    if channels % len(kernel_sizes):
+        raise ValueError(f"{channels} channels do not divide between {len(kernel_sizes)} kernels")
+    if len(depths) != 3 or min(depths) < 1:
+        raise ValueError(f"three stages of at least one block are needed, got {depths}")
 
 
 class GRN(nn.Module):

@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.network.block_heads import BlockHeads
+from models.network.next_tdnn import check_shape
 from models.network.streaming_layers import (
     BLOCK_FRAMES,
     LAYER_NORM_EPS,
@@ -64,14 +65,7 @@ class StreamingArchitecture:
     prior_s: float = 0.3  # of speech that the mean of the training features counts for
 
     def __post_init__(self) -> None:
-        if any(k < 1 or k % 2 == 0 for k in self.kernel_sizes) or not self.kernel_sizes:
-            raise ValueError(f"kernel sizes must be odd and positive, got {self.kernel_sizes}")
-        if self.channels % len(self.kernel_sizes):
-            raise ValueError(
-                f"{self.channels} channels do not divide between {len(self.kernel_sizes)} kernels"
-            )
-        if len(self.depths) != 3 or min(self.depths) < 1:
-            raise ValueError(f"three stages of at least one block are needed, got {self.depths}")
+        check_shape(self.channels, self.depths, self.kernel_sizes)
         if self.stride < 1 or BLOCK_FRAMES % self.stride:
             raise ValueError(f"stride must divide {BLOCK_FRAMES}, got {self.stride}")
         if self.delay_frames % self.block_frames or self.stage_delay_frames > self.delay_frames:
