@@ -22,6 +22,21 @@ PrecisionOption = Annotated[
 ]
 
 
+# What commands take of a training run, and what they give.
+TrainedArgument = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="last.pt of `voxwatch train`.")
+]
+CorpusOption = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="The prepared corpus of that training.")
+]
+HeldoutOption = Annotated[
+    Path, typer.Option(metavar="FILE", help="The speakers that it left out, heldout.txt.")
+]
+WrittenOption = Annotated[
+    Path, typer.Option(metavar="FILE", help="The checkpoint that is written, for export.")
+]
+
+
 @app.command("list")
 def show() -> None:
     """List the built-in model and those that can be pulled.
@@ -121,18 +136,10 @@ def import_(
 
 @app.command()
 def whiten(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="last.pt of `voxwatch train`.")
-    ],
-    cache: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The prepared corpus of that training.")
-    ],
-    heldout: Annotated[
-        Path, typer.Option(metavar="FILE", help="The speakers that it left out, heldout.txt.")
-    ],
-    output: Annotated[
-        Path, typer.Option(metavar="FILE", help="The checkpoint that is written, for export.")
-    ],
+    checkpoint: TrainedArgument,
+    cache: CorpusOption,
+    heldout: HeldoutOption,
+    output: WrittenOption,
     seed: Annotated[int, typer.Option(help="Of the crops and of what befalls them.")] = 0,
 ) -> None:
     """Turn a trained network's last layer so that what one voice varies in counts for less.
@@ -158,21 +165,13 @@ def whiten(
 
 @app.command()
 def heads(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="last.pt of `voxwatch train`.")
-    ],
-    cache: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The prepared corpus of that training.")
-    ],
-    heldout: Annotated[
-        Path, typer.Option(metavar="FILE", help="The speakers that it left out, heldout.txt.")
-    ],
+    checkpoint: TrainedArgument,
+    cache: CorpusOption,
+    heldout: HeldoutOption,
     noise: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Noise: the part held out is measured with.")
     ],
-    output: Annotated[
-        Path, typer.Option(metavar="FILE", help="The checkpoint that is written, for export.")
-    ],
+    output: WrittenOption,
     rooms: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Measured impulse responses, likewise [simulated]."),
@@ -203,9 +202,7 @@ def heads(
 
 @app.command()
 def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="last.pt of `voxwatch train`.")
-    ],
+    checkpoint: TrainedArgument,
     output: OutputOption,
     name: Annotated[str, typer.Option(help="What the model is called.")],
     version: Annotated[str, typer.Option(help="Which one of that name.")] = "1",
