@@ -14,34 +14,25 @@ from typing import Self, cast
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
 from engine.errors import VoxwatchError
 from streamer.config import Config, Mqtt, check_exposure
-from streamer.server import metrics
-from streamer.server.auth import origin_allowed
 from streamer.server.connection import Connection
 from streamer.server.context import assemble, tls_context
 from streamer.server.control import Control
 from streamer.server.enroll import enroll
+from streamer.server.entrance import Entrance
+from streamer.server.metrics import Metrics
 from streamer.server.monitor import monitor
-from streamer.server.pages import Pages, dashboard_folder, respond
+from streamer.server.pages import Pages, dashboard_folder
 from streamer.server.streams import Streams
 from streamer.store.errors import StoreError
 from streamer.wire import errors
 from streamer.wire.errors import WireError
-from streamer.wire.parsing import Target, parse_target
-from streamer.wire.requests import Role
+from streamer.wire.parsing import Target
 
 log = logging.getLogger("voxwatch.server")
 
-STREAM, ENROLL, MONITOR, CONTROL = "/v1/stream", "/v1/enroll", "/v1/monitor", "/v1/control"
-NEEDED: dict[str, Role | None] = {
-    STREAM: "stream",
-    ENROLL: "enrol",
-    MONITOR: "monitor",
-    CONTROL: None,  # each request needs its own
-}
 # Messages that wait in the library, beyond what the kernel holds: the rest of the flow control
 # is the engine's.
 QUEUED_MESSAGES = 4
@@ -98,8 +89,8 @@ class Server:
         self.context = await assemble(self._config, enter)
         tasks = await enter.enter_async_context(asyncio.TaskGroup())
         self.streams = Streams(self.context, tasks)
-        self._metrics = metrics.Metrics(self.context, self.streams)
-        self._pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
+        pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
+        self._entrance = Entrance(self.context, pages, Metrics(self.context, self.streams))
         for work in (self._watch(), self._purge()):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:
@@ -134,7 +125,7 @@ class Server:
                 config.host,
                 config.port,
                 ssl=tls_context(config),
-                process_request=self._admit,
+                process_request=self._entrance.admit,
                 create_connection=cast(
                     type[ServerConnection], partial(Connection, sockets=sockets)
                 ),
@@ -194,62 +185,6 @@ class Server:
 
     # Requests.
 
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The answer to a GET, or None for a WebSocket that may be opened."""
-        assert isinstance(connection, Connection)
-        if request.method not in ("GET", "HEAD"):
-            return respond(405, b"only GET is answered here\n")
-        try:
-            target = parse_target(request.path)
-        except WireError as error:
-            return self._refuse(400, error.code, str(error))
-        headers = request.headers
-        host = headers.get("Host", "")
-        if target.path not in NEEDED:
-            page = self._page(target.path, _bearer(request), host)
-            page.body = b"" if request.method == "HEAD" else page.body
-            return page
-        if not origin_allowed(headers.get("Origin"), host, self._config.origins):
-            return self._refuse(403, "forbidden-origin", "pages of this origin may not connect")
-        roles = self._roles(target, _bearer(request))
-        needed = NEEDED[target.path]
-        if needed is not None and needed not in roles:
-            return self._refuse(401, "unauthorised", f"this needs a token with the role {needed}")
-        if len(self._listener.all_connections) >= self._config.limits.connections:
-            return self._refuse(503, "overloaded", "the server has all the connections it takes")
-        connection.target, connection.roles = target, roles
-        return None
-
-    def _roles(self, target: Target, bearer: str | None) -> frozenset[Role]:
-        auth = self.context.auth
-        roles = auth.roles_of(bearer)
-        if target.token is not None and auth.required:
-            roles |= auth.redeem(target.token, time.monotonic())
-        return roles
-
-    def _refuse(self, status: int, code: str, message: str) -> Response:
-        self.context.counts.errors[code] += 1
-        log.info("a connection was refused: %s", code)
-        return respond(status, f"{code}: {message}\n".encode())
-
-    def _page(self, path: str, bearer: str | None, host: str) -> Response:
-        if path == "/healthz":
-            return respond(200, b"ok\n")
-        if path == "/readyz":
-            draining = self.context.draining
-            return respond(503 if draining else 200, b"draining\n" if draining else b"ready\n")
-        if path == "/metrics":
-            if not (self.context.auth.required or self._is_ours(host)):
-                return self._refuse(403, "forbidden-origin", "no page of this name may read this")
-            if not self.context.auth.roles_of(bearer) & {"monitor", "admin"}:
-                return self._refuse(401, "unauthorised", "this needs a token: role monitor")
-            return respond(200, self._metrics.text(), metrics.CONTENT_TYPE)
-        return self._pages.get(path, host)
-
-    def _is_ours(self, host: str) -> bool:
-        """Whether a page of the host that a request names could be our own: see auth."""
-        return origin_allowed(f"http://{host}", host, self._config.origins)
-
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Connection)
         target = connection.target
@@ -291,8 +226,3 @@ def _reason(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:  # failed look-ups of names have others
         return os.strerror(error.errno)
     return error.strerror or str(error)
-
-
-def _bearer(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None

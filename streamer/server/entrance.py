@@ -1,0 +1,96 @@
+"""Who may come in: the answer to every request that reaches the port."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from streamer.server.auth import origin_allowed
+from streamer.server.connection import Connection
+from streamer.server.context import Context
+from streamer.server.metrics import CONTENT_TYPE, Metrics
+from streamer.server.pages import Pages, respond
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import Target, parse_target
+from streamer.wire.requests import Role
+
+log = logging.getLogger("voxwatch.server")
+
+STREAM, ENROLL, MONITOR, CONTROL = "/v1/stream", "/v1/enroll", "/v1/monitor", "/v1/control"
+NEEDED: dict[str, Role | None] = {
+    STREAM: "stream",
+    ENROLL: "enrol",
+    MONITOR: "monitor",
+    CONTROL: None,  # each request needs its own
+}
+
+
+class Entrance:
+    """Answers what is no WebSocket, and lets in what is one and may be opened."""
+
+    def __init__(self, context: Context, pages: Pages, metrics: Metrics) -> None:
+        self._context, self._pages, self._metrics = context, pages, metrics
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """The answer to a GET, or None for a WebSocket that may be opened."""
+        assert isinstance(connection, Connection)
+        if request.method not in ("GET", "HEAD"):
+            return respond(405, b"only GET is answered here\n")
+        try:
+            target = parse_target(request.path)
+        except WireError as error:
+            return self._refuse(400, error.code, str(error))
+        headers = request.headers
+        host = headers.get("Host", "")
+        if target.path not in NEEDED:
+            page = self._page(target.path, _bearer(request), host)
+            page.body = b"" if request.method == "HEAD" else page.body
+            return page
+        if not origin_allowed(headers.get("Origin"), host, self._context.config.origins):
+            return self._refuse(403, "forbidden-origin", "pages of this origin may not connect")
+        roles = self._roles(target, _bearer(request))
+        needed = NEEDED[target.path]
+        if needed is not None and needed not in roles:
+            return self._refuse(401, "unauthorised", f"this needs a token with the role {needed}")
+        if len(connection.server.all_connections) >= self._context.config.limits.connections:
+            return self._refuse(503, "overloaded", "the server has all the connections it takes")
+        connection.target, connection.roles = target, roles
+        return None
+
+    def _roles(self, target: Target, bearer: str | None) -> frozenset[Role]:
+        auth = self._context.auth
+        roles = auth.roles_of(bearer)
+        if target.token is not None and auth.required:
+            roles |= auth.redeem(target.token, time.monotonic())
+        return roles
+
+    def _refuse(self, status: int, code: str, message: str) -> Response:
+        self._context.counts.errors[code] += 1
+        log.info("a connection was refused: %s", code)
+        return respond(status, f"{code}: {message}\n".encode())
+
+    def _page(self, path: str, bearer: str | None, host: str) -> Response:
+        if path == "/healthz":
+            return respond(200, b"ok\n")
+        if path == "/readyz":
+            draining = self._context.draining
+            return respond(503 if draining else 200, b"draining\n" if draining else b"ready\n")
+        if path == "/metrics":
+            if not (self._context.auth.required or self._is_ours(host)):
+                return self._refuse(403, "forbidden-origin", "no page of this name may read this")
+            if not self._context.auth.roles_of(bearer) & {"monitor", "admin"}:
+                return self._refuse(401, "unauthorised", "this needs a token: role monitor")
+            return respond(200, self._metrics.text(), CONTENT_TYPE)
+        return self._pages.get(path, host)
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a page of the host that a request names could be our own: see auth."""
+        return origin_allowed(f"http://{host}", host, self._context.config.origins)
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
