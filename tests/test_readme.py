@@ -198,16 +198,17 @@ def test_the_server_knows_alice(command: str, life: Life) -> None:
     assert told[-1]["type"] == "summary"
 
 
-def test_the_program_in_the_text_runs(life: Life) -> None:
-    """It asks for Alice, whom the commands have deleted by now: enrolled again for it."""
-    (program,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def test_the_programs_in_the_text_run(life: Life) -> None:
+    """They ask for Alice, whom the commands have deleted by now: enrolled again for them."""
+    programs = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     env = environment(VOXWATCH_DATA_DIR=str(life.folder / "data"), PYTHONPATH=str(ROOT))
     enrolled = run(["voxwatch", *["enroll", "alice", "alice1.wav", "--consent"]], life.folder, env)
     assert enrolled.returncode == 0, enrolled.stderr
-    program = program.replace(DEFAULT_URL, life.url)
-    done = run([sys.executable, "-c", program], life.folder, env)
-    assert done.returncode == 0, done.stderr
-    assert "match" in done.stdout
+    for program, said in zip(programs, ("match", "obey"), strict=True):
+        there = program.replace(DEFAULT_URL, life.url)
+        done = run([sys.executable, "-c", there], life.folder, env)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
 
 
 def test_the_settings_in_the_text_are_the_defaults_and_those_turned_off_are_settings(

@@ -20,11 +20,11 @@ from streamer.client.connection import (
     hang_up,
     lost,
 )
+from streamer.client.controls import Control, Controls
 from streamer.client.inbox import Inbox, Message, number_of
 from streamer.client.liveness import Silence, watch
 from streamer.client.opening import Opener, Ready
 from streamer.client.resend import ResendBuffer
-from streamer.client.settings import Settings
 from streamer.tasks import beside
 from streamer.wire import messages, parsing, requests
 
@@ -70,7 +70,7 @@ class ClientStream(Generic[Ready, Message]):
         self._frame = SAMPLE_BYTES.get(self._start.encoding, 1) * self._start.channels
         self._final = self._over = False
         self._failure: VoxwatchError | None = None
-        self._settings = Settings()
+        self._controls = Controls()
         self._work, self._room = asyncio.Event(), asyncio.Event()  # sound: to send, and room
 
     async def __aenter__(self) -> Self:
@@ -118,16 +118,35 @@ class ClientStream(Generic[Ready, Message]):
         false_accept: float | None = None,
         miss: float | None = None,
     ) -> None:
-        """Other names or bounds from here on; a `configured` among the events confirms it."""
-        self._check()
-        self._settings.change(claim, false_accept, miss)
-        self._work.set()
+        """Other names or bounds from here on; a `configured` among the events confirms it.
+
+        This and the methods below hold for the sound that is sent after them.
+        """
+        named = claim if claim is None or isinstance(claim, str) else list(claim)
+        self._ask(requests.Configure(claim=named, false_accept=false_accept, miss=miss))
+
+    async def turn(self) -> None:
+        """A new turn begins here: a button was pushed to talk, or a wake word said."""
+        self._ask(requests.Turn())
+
+    async def reset(self) -> None:
+        """Forget who has spoken: from here on it may be anybody."""
+        self._ask(requests.Reset())
+
+    async def mute(self, on: bool) -> None:
+        """What comes is our own loudspeaker, which is heard and never judged, or no longer is."""
+        self._ask(requests.Mute(on=on))
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self
 
     async def __anext__(self) -> Message:
         return await self._inbox.take()
+
+    def _ask(self, control: Control) -> None:
+        self._check()
+        self._controls.add(self._sound.end, control)
+        self._work.set()
 
     def _check(self) -> None:
         if self._failure:
@@ -193,9 +212,8 @@ class ClientStream(Generic[Ready, Message]):
             raise ServerError(message.code, message.message)
         if not self._inbox.add(message):
             return
-        if isinstance(message, messages.Configured):
-            self._settings.confirm()
         self._sound.taken(int((message.t - UNSURE_S) * self._start.sample_rate) * self._frame)
+        self._controls.taken(self._sound.start)
         self._over = isinstance(message, OVER)
         self._room.set()
         self._work.set()
@@ -205,21 +223,26 @@ class ClientStream(Generic[Ready, Message]):
 
         It ends without a word when the connection has closed: what was received says why.
         """
-        self._settings.connected()
+        self._controls.connected()
         finalized = False
         limits = self.ready.limits
         with suppress(ConnectionClosed):
             while True:
                 self._work.clear()
-                if changed := self._settings.take():
-                    await connection.send(_text(changed))
-                elif piece := self._sound.take(min(PIECE_BYTES, limits.message_bytes)):
+                if control := self._controls.take(self._sound.sent):
+                    await connection.send(_text(control))
+                elif piece := self._sound.take(self._piece_bytes(limits.message_bytes)):
                     await connection.send(piece)
                 elif self._final and self._sound.all_sent and not finalized:
                     finalized = True
                     await connection.send(_text(requests.Finalize()))
                 elif not await _set_within(self._work, limits.idle_s / KEEPALIVES):
                     await connection.send(_text(requests.Keepalive()))
+
+    def _piece_bytes(self, most: int) -> int:
+        """How much sound may go out at once: not beyond the place of a control."""
+        place, most = self._controls.next_place, min(PIECE_BYTES, most)
+        return most if place is None else min(most, place - self._sound.sent)
 
     async def _regained(self) -> ClientConnection:
         """The session on another connection."""
@@ -233,6 +256,7 @@ class ClientStream(Generic[Ready, Message]):
         except ValueError as error:
             await hang_up(connection)
             raise ServerError("gap", "sound that the server wants was let go already") from error
+        self._controls.taken(ready.received_bytes)
         self.reconnections += 1
         self._room.set()
         return connection

@@ -88,8 +88,20 @@ class SyncStream(Generic[Ready, Message]):
         false_accept: float | None = None,
         miss: float | None = None,
     ) -> None:
-        """Other names or bounds from here on."""
+        """Other names or bounds for the sound that is sent after it, as those below."""
         self._loop.run(self._stream.configure(claim=claim, false_accept=false_accept, miss=miss))
+
+    def turn(self) -> None:
+        """A new turn begins here: a button was pushed to talk, or a wake word said."""
+        self._loop.run(self._stream.turn())
+
+    def reset(self) -> None:
+        """Forget who has spoken: from here on it may be anybody."""
+        self._loop.run(self._stream.reset())
+
+    def mute(self, on: bool) -> None:
+        """What comes is our own loudspeaker, which is heard and never judged, or no longer is."""
+        self._loop.run(self._stream.mute(on))
 
     def __iter__(self) -> Iterator[Message]:
         return self

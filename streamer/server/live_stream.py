@@ -184,7 +184,9 @@ class LiveStream:
             names = self.asked if asked.claim is None else claims_of(asked.claim, most)
             if asked.claim is not None:
                 enrolled = await self.context.enrolled.find(names)
-                self._claim(tuple(enrolled) if names else (), enrolled)
+                claimed = tuple(enrolled) if names else ()
+                if claimed != self.asked or not alike(self._enrolled, enrolled):
+                    self._claim(claimed, enrolled)
             self.decisions = replace(
                 self.decisions,
                 false_accept=asked.false_accept or self.decisions.false_accept,

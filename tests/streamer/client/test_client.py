@@ -22,7 +22,16 @@ from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from engine.events import Decision, Failure, Lag, Progress, Quality, Refused, Summary
+from engine.events import (
+    Decision,
+    Failure,
+    Lag,
+    Progress,
+    Quality,
+    Refused,
+    Summary,
+    Utterance,
+)
 from streamer.client import (
     ConnectionFailed,
     ServerError,
@@ -557,12 +566,14 @@ async def test_the_end_of_the_sound_is_said_again(server: Scripted, line: Line) 
     assert server.only.finals >= 1
 
 
-async def test_settings_are_told_again_unless_they_were_confirmed(
+async def test_settings_are_told_again_unless_sound_after_them_was_taken(
     server: Scripted, line: Line
 ) -> None:
     async with connect(line.url, timing=SWIFT) as stream:
         await stream.configure(claim="bob")
-        await anext(stream)
+        await stream.send(sound(0.1))
+        told = [await anext(stream), await anext(stream)]
+        assert [type(message) for message in told] == [messages.Configured, Quality]
         line.cut()
         while stream.reconnections < 1:
             await asyncio.sleep(0.01)
@@ -572,8 +583,7 @@ async def test_settings_are_told_again_unless_they_were_confirmed(
         line.silence()
         await stream.configure(miss=0.2)
         await stream.configure(false_accept=0.02)
-        told = [await anext(stream)]
-        assert isinstance(told[0], messages.Configured)
+        assert isinstance(await anext(stream), messages.Configured)
         assert server.controls[-1] == {
             "type": "configure",
             "claim": None,
@@ -792,6 +802,35 @@ async def test_the_real_server_says_the_same_on_a_line_that_breaks(
     assert reconnections >= 2
 
 
+async def test_marks_hold_from_their_sample_on_though_the_line_breaks(
+    real: Server, enrol: Any, pcm: Any
+) -> None:
+    """The sound is sent faster than the server takes it, so that marks wait for their place."""
+    enrol(real, "anna")
+    async with (
+        Line(real.port).laid() as line,
+        connect(line.url, claim="anna", timing=SWIFT) as stream,
+    ):
+        await stream.send(pcm("anna", 2.0))
+        await stream.turn()
+        await stream.send(pcm("anna", 2.0, seed=1))
+        await stream.mute(True)
+        await stream.send(pcm("bert", 3.0))
+        await stream.mute(False)
+        await stream.reset()
+        line.cut()
+        await stream.send(pcm("anna", 2.0, seed=2))
+        await stream.finalize()
+        told = [event async for event in stream]
+    turns = [(e.start, e.end) for e in told if isinstance(e, Utterance)]
+    assert turns == [
+        (pytest.approx(0.0, abs=0.2), 2.0),
+        (2.0, 4.0),
+        (7.0, pytest.approx(9.0, abs=0.2)),
+    ]
+    assert "the speaker so far was forgotten" in {e.reason for e in told if isinstance(e, Decision)}
+
+
 async def test_a_person_enrols_on_the_real_server_and_is_found_there(
     real: Server, pcm: Any
 ) -> None:
@@ -828,6 +867,11 @@ async def test_without_asyncio_it_is_the_same(real: Server, enrol: Any, pcm: Any
         with sync.connect(real.url, claim="anna") as stream:
             assert stream.ready.claims == ("anna",)
             stream.send(call)
+            stream.turn()
+            stream.mute(True)
+            stream.send(call)
+            stream.mute(False)
+            stream.reset()
             stream.finalize()
             return list(stream)
 
@@ -835,7 +879,14 @@ async def test_without_asyncio_it_is_the_same(real: Server, enrol: Any, pcm: Any
         with sync.control(real.url) as client:
             return [profile["name"] for profile in client.request("profiles")]
 
-    expected, _ = await stream_all(real.url, call, claim="anna")
+    async with connect(real.url, claim="anna") as stream:
+        await stream.send(call)
+        await stream.mute(True)
+        await stream.send(call)
+        await stream.reset()
+        await stream.finalize()
+        expected = [event async for event in stream]
+    assert [e.end for e in expected if isinstance(e, Utterance)] == [6.0]
     assert unnumbered(await asyncio.to_thread(talk)) == unnumbered(expected)
     assert await asyncio.to_thread(ask) == ["anna"]
 
