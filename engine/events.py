@@ -12,6 +12,19 @@ import msgspec
 
 State = Literal["insufficient", "match", "mismatch", "uncertain", "unknown"]
 Problem = Literal["quiet", "clipped", "noisy", "no-speech"]
+# Why a state is open, in the order in which it is looked for (``engine.decisions.doubt``).
+Cause = Literal[
+    "little-speech",
+    "noisy",
+    "clipped",
+    "quiet",
+    "like-voices",
+    "another-voice",
+    "more-speech",
+    "short-enrolment",
+    "near-bound",
+    "saturated",
+]
 LagReason = Literal["overload", "slow-consumer", "input-overflow"]
 RefusalCode = Literal["too-short", "clipped", "noisy", "several-voices", "silent"]
 
@@ -58,6 +71,11 @@ class Decision(Event, frozen=True, kw_only=True, tag="decision"):
     ``evidence`` is that of the speaker speaking now, ``accept_llr`` and
     ``reject_llr`` the bounds it was held against, ``llr`` that of the last window alone.
     ``voice`` is the session's label of whoever speaks, enrolled or not.
+
+    While nothing is decided ``cause`` says why and ``advice`` what helps. ``attainable_llr`` is
+    the evidence that much more of the same speech would come to, ``enrolled_s`` the net speech of
+    the voiceprint, ``false_accept`` the error rate behind ``accept_llr``. A state that stays open
+    is told again, ``since`` the same moment, where its cause has become another.
     """
 
     state: State
@@ -70,6 +88,11 @@ class Decision(Event, frozen=True, kw_only=True, tag="decision"):
     accept_llr: float | None = None
     reject_llr: float | None = None
     voice: str | None = None
+    false_accept: float | None = None
+    cause: Cause | None = None
+    advice: str = ""
+    attainable_llr: float | None = None
+    enrolled_s: float | None = None
 
 
 class Change(Event, frozen=True, kw_only=True, tag="change"):
@@ -94,7 +117,7 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     those enrolled where nobody is named, ``posterior`` what follows from it, and ``evidence`` what
     the bounds ``accept_llr`` and ``reject_llr`` were held against. Less than 0.4 s of speech is
     ``insufficient``. ``voice`` is the session's label of the voice, ``problems`` are those of the
-    turn's sound.
+    turn's sound. The last fields are those of :class:`Decision`.
     """
 
     start: float
@@ -110,6 +133,11 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     reject_llr: float | None = None
     problems: tuple[Problem, ...] = ()
     reason: str = ""
+    false_accept: float | None = None
+    cause: Cause | None = None
+    advice: str = ""
+    attainable_llr: float | None = None
+    enrolled_s: float | None = None
 
 
 class Quality(Event, frozen=True, kw_only=True, tag="quality"):

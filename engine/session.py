@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import PeakMeter, QualityMeter
+from engine.audio.quality import PeakMeter, QualityFigures, QualityMeter
 from engine.decisions.change_filter import LAPSE_S
 from engine.decisions.config import DecisionConfig
 from engine.decisions.score_events import ScoredSpan
 from engine.decisions.tracker import KnownSpeech, Tracker
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.events import AnyEvent, Failure, Lag, Problem, Quality, Summary, Vad
+from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, Result
 from engine.pipeline import Pipeline
@@ -116,6 +116,7 @@ class Session:
         self._asked: deque[tuple[int, Callable[[int], None]]] = deque()  # from which sample on
         self._muted = False
         self._quality_meter = QualityMeter()
+        self._sound: QualityFigures | None = None  # of the last period in which somebody spoke
         self._eof = False
 
     def receive_pcm(self, data: bytes) -> None:
@@ -259,13 +260,13 @@ class Session:
     def _known(self, mark: Mark) -> None:
         """A place in the speech that can be asked for: what was said before it is scored."""
         scored: ScoredSpan | None = None
-        problems: tuple[Problem, ...] = ()
+        sound = self._sound
         if mark.ends_turn:
-            problems = self._quality_meter.take_turn().problems
+            sound = self._quality_meter.take_turn()
         elif mark.position - mark.turn >= self._first:
             start = max(mark.turn, mark.position - self._window)
             scored = ScoredSpan(start, mark.position, mark.at)
-        known = KnownSpeech(mark, self._settings, scored, problems)
+        known = KnownSpeech(mark, self._settings, scored, sound)
         self._pipeline.put(known, mark.position)
 
     def _end_turn(self, at: int) -> None:
@@ -290,6 +291,8 @@ class Session:
 
     def _quality(self, t: float) -> Quality:
         found = self._quality_meter.take()
+        if found.speech_share:
+            self._sound = found
         return Quality(
             t=t,
             level_dbfs=found.level_dbfs,

@@ -10,20 +10,22 @@ all that.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.audio.quality import QualityFigures
 from engine.decisions.change_filter import Belief, ChangeFilter
 from engine.decisions.config import DecisionConfig
+from engine.decisions.doubt import Doubt, fields_of, open_trial, too_little, why_open
 from engine.decisions.score_events import ScoredSpan, score_events
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.decisions.states import TRANSITIONS, Trigger, alike, weigh, words
+from engine.decisions.told import ToldDecisions
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.decisions.turn_verdict import TurnSpeech, score_turn, turn_verdict
-from engine.events import AnyEvent, Change, Decision, Problem, State, Utterance
+from engine.decisions.turn_verdict import TurnJudge, TurnSpeech
+from engine.events import AnyEvent, Change, Decision, State, Utterance
 from engine.format import seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Float64, Ranking, rank
@@ -37,14 +39,14 @@ HOLDING_LOG_ODDS = math.log(3)  # That it is nobody holds while the odds for it 
 class KnownSpeech:
     """A place that can be asked for, and the settings that it is decided by.
 
-    ``scored`` is the span whose scores are told, if any are; ``problems`` are those of the sound
-    of a turn that ends here.
+    ``scored`` is the span whose scores are told, if any are; ``sound`` is what was measured last,
+    of a turn that ends here its own sound.
     """
 
     mark: Mark
     settings: TrackerSettings
     scored: ScoredSpan | None = None
-    problems: tuple[Problem, ...] = ()
+    sound: QualityFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Tracker:
     def __init__(self, scorer: CalibratedScorer, prior: float) -> None:
         self._figures = scorer.calibration.evidence or DecisionFigures()
         self._scorer, self._prior = scorer, prior
+        self._judge = TurnJudge(scorer, self._figures, prior)
         self._filter = ChangeFilter(scorer, self._figures)
         self._voices = SessionVoices(scorer)
         self._voice: Voice | None = None  # of the segment
@@ -71,9 +74,13 @@ class Tracker:
         self._begun = -1  # the turn of the last place
         self._begins = 0  # what is known: the speech before is forgotten
         self._current: _CurrentState | None = None
-        self._told: tuple[State, str | None] | None = None  # by the last decision
+        self._told = ToldDecisions()
         self._match = 0  # samples
-        self.decisions: Counter[str] = Counter()
+
+    @property
+    def decisions(self) -> Mapping[str, int]:
+        """How often each state was entered."""
+        return self._told.counts
 
     @property
     def match_s(self) -> float:
@@ -92,12 +99,12 @@ class Tracker:
             self._name(spans, mark)
             if settings.enrolled.names:
                 llr = yield from self._score(spans, belief, known)
-                yield from self._decide(belief, known, change, llr)
+                yield from self._decide(spans, belief, known, change, llr)
         if mark.ends_turn:
             yield self._verdict(spans, known, mark.position)
             self._turn = mark.position
 
-    def reset(self, t: float, position: int, settings: TrackerSettings) -> list[AnyEvent]:
+    def reset(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
         """Whoever speaks after so much net speech, in samples, may be anybody."""
         self._filter.begin_segment(position)
         self._voice, self._begins = None, position
@@ -105,15 +112,14 @@ class Tracker:
 
     def lapse(
         self, t: float, net_speech_s: float, reason: str, settings: TrackerSettings
-    ) -> list[AnyEvent]:
+    ) -> Sequence[AnyEvent]:
         """The state holds no longer, for a reason that no score gives."""
         state = TRANSITIONS[self._current.state if self._current else "insufficient"]["lapse"]
-        self._current = None
-        if self._told is None or self._told[0] == state:
+        self._current, last = None, self._told.last
+        if last is None or last.state == state:
             return []
-        named = (
-            self._told[1] if settings.claimed and self._told[1] in settings.enrolled.names else None
-        )
+        known = settings.claimed and last.speaker in settings.enrolled.names
+        named = last.speaker if known else None
         decision = Decision(
             t=t,
             state=state,
@@ -124,8 +130,9 @@ class Tracker:
             reason=reason,
             accept_llr=settings.decisions.accept_llr,
             reject_llr=settings.decisions.reject_llr,
+            false_accept=settings.decisions.false_accept,
         )
-        return self._decided(decision)
+        return self._told.add(decision)
 
     def _go_on(self, spans: SpeechEmbeddings, mark: Mark, settings: TrackerSettings) -> None:
         """Another turn, or other people, since the place before."""
@@ -172,7 +179,7 @@ class Tracker:
         )
         yield change
         if at > self._turn:
-            cut = replace(known, problems=())
+            cut = replace(known, sound=None)
             yield self._verdict(spans, cut, at, ended)
             self._turn = at
         return change
@@ -234,8 +241,13 @@ class Tracker:
         return "between" if holds else "doubt"
 
     def _decide(
-        self, belief: Belief, known: KnownSpeech, change: Change | None, llr: Float64 | None
-    ) -> list[AnyEvent]:
+        self,
+        spans: SpeechEmbeddings,
+        belief: Belief,
+        known: KnownSpeech,
+        change: Change | None,
+        llr: Float64 | None,
+    ) -> Sequence[AnyEvent]:
         mark, settings, held = known.mark, known.settings, self._current
         config, t = settings.decisions, seconds(mark.at)
         state: State = "insufficient" if held is None else held.state
@@ -253,12 +265,14 @@ class Tracker:
         if state == "match" and self._voice is not None:
             self._voice.name = named
         self._current = _CurrentState(state, named, config, mark.position)
+        began = None if change is None else change.at
+        if not self._told.wants(state, named, mark.position, began):
+            return []
         said = found.anybody if trigger in ("reject", "nobody") else found.evidence
         speech_s = seconds(mark.position - self._filter.start)
-        reason = words(
-            config, trigger, said, speech_s, alike(config, found, settings.enrolled.names)
-        )
-        since = t if change is None else change.at
+        both = alike(config, found, settings.enrolled.names)
+        reason = words(config, trigger, said, speech_s, both)
+        since = t if began is None else began
         decision = Decision(
             t=t,
             state=state,
@@ -266,27 +280,42 @@ class Tracker:
             since=since,
             llr=None if llr is None else float(llr[found.speaker]),
             net_speech_s=seconds(mark.position),
-            reason=reason if change is None else f"another voice since {since:.1f} s; {reason}",
+            reason=reason if began is None else f"another voice since {since:.1f} s; {reason}",
             evidence=said,
             accept_llr=config.accept_llr,
             reject_llr=config.reject_llr,
             voice=None if self._voice is None else self._voice.label,
+            false_accept=config.false_accept,
+            **fields_of(self._doubt(spans, belief, found, known, state)),
         )
-        return self._decided(decision)
+        return self._told.add(decision, mark.position)
 
-    def _decided(self, decision: Decision) -> list[AnyEvent]:
-        """The decision, where it says something new."""
-        if (decision.state, decision.speaker) == self._told:
-            return []
-        self._told = decision.state, decision.speaker
-        self.decisions[decision.state] += 1
-        return [decision]
+    def _doubt(
+        self,
+        spans: SpeechEmbeddings,
+        belief: Belief,
+        found: Ranking,
+        known: KnownSpeech,
+        state: State,
+    ) -> Doubt | None:
+        """Why the state is open, where it is."""
+        mark, settings = known.mark, known.settings
+        if state == "insufficient":
+            speech_s = seconds(mark.position - self._begins)
+            return too_little(speech_s, settings.decisions.decide_s)
+        if state != "uncertain":
+            return None
+        assert settings.enrolled.prepared is not None
+        heard = self._filter.voice(spans, self._filter.start, mark.position)
+        scores = self._scorer.table(settings.enrolled.prepared, heard)
+        trial = open_trial(settings, found, scores, float(heard.speech_s[0]))
+        trial = replace(trial, sound=known.sound, change=belief.log_odds > 0)
+        return why_open(self._scorer, self._figures, settings.decisions, trial)
 
     def _verdict(
         self, spans: SpeechEmbeddings, known: KnownSpeech, end: int, voice: Voice | None = None
     ) -> Utterance:
-        turn = TurnSpeech(self._turn, end, known.mark.at, known.problems)
-        scores = score_turn(self._scorer, self._figures, spans, turn, known.settings)
+        turn = TurnSpeech(self._turn, end, known.mark.at, known.sound)
         voice = voice or (self._voice if end > self._filter.start else None)
         label = None if voice is None else voice.label
-        return turn_verdict(spans, turn, known.settings, scores, self._prior, label)
+        return self._judge.verdict(spans, turn, known.settings, label)

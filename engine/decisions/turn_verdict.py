@@ -7,15 +7,17 @@ is little of it the calibration knows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from engine.audio.quality import QualityFigures
+from engine.decisions.doubt import Doubt, fields_of, open_trial, too_little, why_open
 from engine.decisions.states import FROM_EVERY_STATE, alike, weigh, words
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.events import Problem, State, Utterance
+from engine.events import State, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Ranking, rank
-from engine.scoring.scorer import CalibratedScorer, posterior
+from engine.scoring.scorer import CalibratedScorer, CalibratedScores, posterior
 from engine.spans.interface import SpeechEmbeddings
 
 LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
@@ -25,13 +27,13 @@ LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothi
 class TurnSpeech:
     """A turn, or the part of it that is one voice's: net speech ``[start, end)``.
 
-    It was known to be over at media sample ``at``; ``problems`` are those of its sound.
+    It was known to be over at media sample ``at``; ``sound`` is what was measured of it.
     """
 
     start: int
     end: int
     at: int
-    problems: tuple[Problem, ...] = ()
+    sound: QualityFigures | None = None
 
     @property
     def speech_s(self) -> float:
@@ -39,74 +41,95 @@ class TurnSpeech:
         return seconds(self.end - self.start)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TurnScores:
-    """Whom the speech of a turn is like: the LLRs as they are, and as evidence to be bounded."""
+    """Whom the speech of a turn is like: the LLRs as they are, and as evidence to be bounded.
+
+    ``scores`` ``(1, rows)`` are those with every prototype.
+    """
 
     llr: Ranking
     evidence: Ranking
+    scores: CalibratedScores
 
 
-def score_turn(
-    scorer: CalibratedScorer,
-    figures: DecisionFigures,
-    spans: SpeechEmbeddings,
-    turn: TurnSpeech,
-    settings: TrackerSettings,
-) -> TurnScores | None:
-    """The scores of exactly this speech.
+class TurnJudge:
+    """Gives verdicts on turns. ``prior`` is the probability of a match before anything is heard."""
 
-    ``None`` where nobody is enrolled, there is too little of it or its embedding failed.
-    """
-    enrolled, short = settings.enrolled, turn.end - turn.start < LEAST_SAMPLES
-    if enrolled.prepared is None or short or spans.failure(turn.start, turn.end) is not None:
-        return None
-    heard = scorer.prepare(spans.embeddings([(turn.start, turn.end)]), turn.speech_s)
-    llr = enrolled.by_speaker(scorer.table(enrolled.prepared, heard).llr)[0]
-    evidence = rank(figures.evidence(llr))
-    return TurnScores(rank(llr, evidence.speaker), evidence)
+    def __init__(self, scorer: CalibratedScorer, figures: DecisionFigures, prior: float) -> None:
+        self._scorer, self._figures, self._prior = scorer, figures, prior
 
+    def verdict(
+        self,
+        spans: SpeechEmbeddings,
+        turn: TurnSpeech,
+        settings: TrackerSettings,
+        voice: str | None,
+    ) -> Utterance:
+        """What is told of a turn that has ended. ``voice`` is the session's label of the voice."""
+        config, names, timeline = settings.decisions, settings.enrolled.names, spans.timeline
+        # Where nobody is enrolled nobody can be known, however much is said.
+        state: State = "insufficient" if names else "unknown"
+        reason = _unscored(spans, turn, settings)
+        speaker = llr = evidence = None
+        scores = self._scores(spans, turn, settings)
+        if scores is not None:
+            found = scores.evidence
+            trigger = weigh(config, found, claimed=settings.claimed)
+            state = FROM_EVERY_STATE.get(trigger, "uncertain")
+            llr, evidence = scores.llr.evidence, found.evidence
+            named = settings.claimed or state == "match"
+            speaker = names[found.speaker] if named else None
+            said = found.anybody if trigger in ("reject", "nobody") else evidence
+            reason = words(config, trigger, said, turn.speech_s, alike(config, found, names))
+        doubt = self._doubt(turn, settings, scores, state)
+        return Utterance(
+            t=seconds(turn.at),
+            start=seconds(timeline.begins(turn.start)),
+            end=seconds(timeline.ends(turn.end)),
+            speech_s=turn.speech_s,
+            state=state,
+            speaker=speaker,
+            llr=llr,
+            voice=voice,
+            posterior=None if llr is None else float(posterior(llr, self._prior)),
+            evidence=evidence,
+            accept_llr=config.accept_llr,
+            reject_llr=config.reject_llr,
+            problems=() if turn.sound is None else turn.sound.problems,
+            reason=reason,
+            false_accept=config.false_accept,
+            **fields_of(doubt),
+        )
 
-def turn_verdict(
-    spans: SpeechEmbeddings,
-    turn: TurnSpeech,
-    settings: TrackerSettings,
-    scores: TurnScores | None,
-    prior: float,
-    voice: str | None,
-) -> Utterance:
-    """What is told of a turn that has ended. ``voice`` is the session's label of the voice."""
-    config, names, timeline = settings.decisions, settings.enrolled.names, spans.timeline
-    # Where nobody is enrolled nobody can be known, however much is said.
-    state: State = "insufficient" if names else "unknown"
-    reason = _unscored(spans, turn, settings)
-    speaker = llr = evidence = None
-    if scores is not None:
-        found = scores.evidence
-        trigger = weigh(config, found, claimed=settings.claimed)
-        state = FROM_EVERY_STATE.get(trigger, "uncertain")
-        llr, evidence = scores.llr.evidence, found.evidence
-        named = settings.claimed or state == "match"
-        speaker = names[found.speaker] if named else None
-        said = found.anybody if trigger in ("reject", "nobody") else evidence
-        reason = words(config, trigger, said, turn.speech_s, alike(config, found, names))
-    start, end = timeline.begins(turn.start), timeline.ends(turn.end)
-    return Utterance(
-        t=seconds(turn.at),
-        start=seconds(start),
-        end=seconds(end),
-        speech_s=turn.speech_s,
-        state=state,
-        speaker=speaker,
-        llr=llr,
-        voice=voice,
-        posterior=None if llr is None else float(posterior(llr, prior)),
-        evidence=evidence,
-        accept_llr=config.accept_llr,
-        reject_llr=config.reject_llr,
-        problems=turn.problems,
-        reason=reason,
-    )
+    def _scores(
+        self, spans: SpeechEmbeddings, turn: TurnSpeech, settings: TrackerSettings
+    ) -> TurnScores | None:
+        """The scores of exactly this speech.
+
+        ``None`` where nobody is enrolled, there is too little of it or its embedding failed.
+        """
+        enrolled, short = settings.enrolled, turn.end - turn.start < LEAST_SAMPLES
+        if enrolled.prepared is None or short or spans.failure(turn.start, turn.end) is not None:
+            return None
+        heard = self._scorer.prepare(spans.embeddings([(turn.start, turn.end)]), turn.speech_s)
+        scores = self._scorer.table(enrolled.prepared, heard)
+        llr = enrolled.by_speaker(scores.llr)[0]
+        evidence = rank(self._figures.evidence(llr))
+        return TurnScores(rank(llr, evidence.speaker), evidence, scores)
+
+    def _doubt(
+        self, turn: TurnSpeech, settings: TrackerSettings, scores: TurnScores | None, state: State
+    ) -> Doubt | None:
+        """Why nothing is decided of it, where that is so."""
+        if scores is None:
+            short = settings.enrolled.names and turn.end - turn.start < LEAST_SAMPLES
+            return too_little(turn.speech_s, seconds(LEAST_SAMPLES)) if short else None
+        if state != "uncertain":
+            return None
+        trial = open_trial(settings, scores.evidence, scores.scores, turn.speech_s)
+        trial = replace(trial, sound=turn.sound, turn=True)
+        return why_open(self._scorer, self._figures, settings.decisions, trial)
 
 
 def _unscored(spans: SpeechEmbeddings, turn: TurnSpeech, settings: TrackerSettings) -> str:

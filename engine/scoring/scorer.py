@@ -171,6 +171,21 @@ class CalibratedScorer(Scorer):
         scores = self.compare(enrolled, self.prepare(test[None], test_speech_s))
         return TrialScore(float(scores.cosine[0]), float(scores.norm[0]), float(scores.llr[0]))
 
+    def foreseen(
+        self,
+        norm: float,
+        cosine: float,
+        speech_s: tuple[float, float],
+        later_s: tuple[float, float],
+    ) -> Float64:
+        """The LLR that scores would have with other speech behind the enrolment and the test.
+
+        Both scores of one voice grow with ``g`` of the module's docstring.
+        """
+        half_s = self.calibration.half_speech_s
+        grown = speech_gain(half_s, *later_s) / speech_gain(half_s, *speech_s)
+        return llr(self.calibration, norm * grown, cosine * grown, *later_s)
+
     def _calibrated(
         self, scores: Scores, enrol_s: ArrayLike, test_s: ArrayLike
     ) -> CalibratedScores:

@@ -92,6 +92,7 @@ class LiveTable:
         score, bounds = self._score, self._bounds
         rows: dict[str, Text | str] = {
             "state": self._pill(),
+            "why": self._decision.advice or self._decision.reason if self._decision else "-",
             "speaker": (score.speaker if score else None) or "-",
             "evidence": "-",
             "last window": "-",

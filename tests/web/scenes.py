@@ -190,7 +190,10 @@ def speech_s(events: list[Json], until: float) -> float:
 
 def troubled(end: float) -> Iterator[Json]:
     """Unsure, in bad sound, with a server that falls behind."""
-    yield from steady("uncertain", "Alice", 1.2, "LLR 1.2 lies between the bounds", "noisy")(end)
+    reason = "LLR 1.2 lies between the bounds"
+    yield from steady("uncertain", "Alice", 1.2, reason, "noisy")(end)
+    noisy = {"cause": "noisy", "advice": "the sound is noisy: go somewhere quieter", "since": 1.5}
+    yield decision(8.0, "uncertain", "Alice", 1.2, reason) | noisy
     yield {"type": "lag", "t": 20.0, "reason": "overload", "behind_s": 1.4, "hop_s": 1.0,
            "dropped": 3}  # fmt: skip
     yield {"type": "lag", "t": 24.0, "reason": "slow-consumer", "behind_s": 0.6, "hop_s": None,

@@ -195,9 +195,10 @@ def test_labels_of_strangers_are_explained(mock: str, visit: Open) -> None:
     assert "voice-" not in visitor.text("#page")
 
 
-def test_no_end_of_doubt_is_promised_after_much_speech(mock: str, visit: Open) -> None:
+def test_doubt_that_lasts_says_why_and_what_helps(mock: str, visit: Open) -> None:
     visitor = visit(f"{mock}#watch=unsure")
-    visitor.sees("#hero-detail", "More speech has not settled it: enrol again")
+    visitor.sees("#hero-detail", "The sound is noisy: go somewhere quieter.")
+    visitor.sees("#events", "the sound is noisy: go somewhere quieter")
     visitor.sees("#legend", "Thick: all the speech so far, which decides.")
 
 

@@ -6,15 +6,10 @@ import {
   speaking,
   speechMissing,
   spoken_s,
-  unsureFor,
   type View,
 } from "./view";
 import type { Change, Decision } from "./wire";
-import { anyOf, clock, duration, probability, voiceName } from "./words";
-
-// Evidence that has not settled in so much speech (10 times what a decision needs at least)
-// is flat: more of the same speech adds little to it.
-const SETTLED_S = 15;
+import { anyOf, clock, duration, probability, sentence, voiceName } from "./words";
 
 export type Tone = "match" | "alert" | "unsure" | "unknown" | "waiting" | "off";
 export type Icon =
@@ -128,7 +123,7 @@ function afterwards(view: View, decision: Decision | null): string {
     case "unknown":
       return "The voice since then is nobody enrolled.";
     case "uncertain":
-      return "Who speaks since then is not sure yet.";
+      return `Who speaks since then is not sure yet. ${outlook(decision)}`;
     default:
       return view.mode === "changes" ? "Nobody is enrolled: voices are only compared." : "";
   }
@@ -172,18 +167,15 @@ function judged(view: View, decision: Decision): Headline {
       return { tone: "unknown", icon: "person", title: "Unknown voice", detail };
     default: {
       const who = decision.speaker ? ` It may be ${decision.speaker}.` : "";
-      const more = `${since}.${who} ${outlook(view)}${pause(view)}`;
+      const more = `${since}.${who} ${outlook(decision)}${pause(view)}`;
       return { tone: "unsure", icon: "question", title: "Unsure", detail: more };
     }
   }
 }
 
-function outlook(view: View): string {
-  if (unsureFor(view) < SETTLED_S) return "More speech will tell.";
-  return (
-    "More speech has not settled it: enrol again with a better recording, " +
-    "or accept a higher error rate."
-  );
+/** What keeps it open and what helps; earlier servers do not say. */
+function outlook(decision: Decision): string {
+  return decision.advice ? sentence(decision.advice) : "More speech will tell.";
 }
 
 /** Whom a decision is about. */

@@ -210,7 +210,15 @@ function decided(view: View, decision: Decision): View {
       speaker: decision.speaker,
     }),
   };
-  return noted(next, decision.since, "decision", decision);
+  const note = view.notes.at(-1);
+  const again = note?.event === view.decision && note?.t === decision.since && repeats(view, decision);
+  const notes = again ? view.notes.slice(0, -1) : view.notes;
+  return noted({ ...next, notes }, decision.since, "decision", decision);
+}
+
+/** Whether a decision only says another cause of the state that the last one told. */
+function repeats({ decision: last }: View, { state, speaker }: Decision): boolean {
+  return last?.state === state && last.speaker === speaker;
 }
 
 function changed(view: View, change: Change): View {

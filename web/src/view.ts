@@ -165,14 +165,6 @@ export function spoken_s(view: View): number {
   return Math.min(view.speech_s + now, view.media);
 }
 
-/** Net speech since it is unsure who speaks; 0 in any other state. */
-export function unsureFor(view: View): number {
-  if (view.decision?.state !== "uncertain") return 0;
-  const settled = view.segments.findLastIndex(({ state }) => state !== "uncertain");
-  const since = view.segments[settled + 1]?.start ?? view.decision.since;
-  return speechBetween(view, since, view.media);
-}
-
 /** How likely it is, by what decisions rest on: the evidence, or else the window alone. */
 export function probabilityOf(view: View, score: Score): number {
   const { evidence = null, posterior } = score;

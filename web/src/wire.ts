@@ -105,6 +105,14 @@ export interface Decision extends Base {
   llr: number | null;
   net_speech_s: number;
   reason: string;
+  evidence?: number | null;
+  /** The bounds it was held to, and the rate of false accepts behind the upper one. */
+  accept_llr?: number | null;
+  reject_llr?: number | null;
+  false_accept?: number | null;
+  /** While nothing is decided: why, as a code, and in words what it is and what helps. */
+  cause?: string | null;
+  advice?: string;
 }
 
 export interface Change extends Base {
@@ -130,6 +138,8 @@ export interface Utterance extends Base {
   reject_llr?: number | null;
   problems?: Problem[];
   reason?: string;
+  cause?: string | null;
+  advice?: string;
 }
 
 export type Problem = "quiet" | "clipped" | "noisy" | "no-speech";

@@ -167,6 +167,11 @@ export function noteWords(note: Note, claims: readonly string[]): { what: string
   }
 }
 
+/** The server's words as a sentence. */
+export function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+}
+
 /** A label's words at the start of a line; a name is written as its owner writes it. */
 function capital(words: string): string {
   return words.replace(/^an unknown voice \(/, "An unknown voice (");
@@ -183,7 +188,7 @@ function decisionWords(
     uncertain: "Unsure",
     unknown: "Unknown voice",
   }[decision.state];
-  return { what, why: decision.reason };
+  return { what, why: decision.advice || decision.reason };
 }
 
 function lagWords(lag: Lag): { what: string; why: string } {

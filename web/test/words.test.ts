@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { headline, spoken, type Link } from "../src/headline";
-import { advance, reduce } from "../src/state";
+import { reduce } from "../src/state";
 import { emptyView, type View } from "../src/view";
 import type { Message, State } from "../src/wire";
 import {
@@ -77,13 +77,25 @@ describe("the state in words", () => {
     expect(view.changes[0]!.from).toBe("Alice"); // the report has what the server said
   });
 
-  it("gives up on more speech that settles nothing", () => {
-    const view = after(ready(), vad(0, true), decision(2, "uncertain", "Alice"));
-    expect(headline(advance(view, 16), LIVE).detail).toContain("More speech will tell.");
-    const flat = reduce(advance(view, 18), decision(18, "uncertain", "Bob"));
-    expect(headline(flat, LIVE).detail).toContain("More speech has not settled it: enrol again");
-    const anew = reduce(reduce(flat, decision(19, "match", "Bob")), decision(20, "uncertain", "Bob"));
-    expect(headline(advance(anew, 22), LIVE).detail).toContain("More speech will tell.");
+  it("says what keeps it unsure and what helps, as the server does", () => {
+    const unsure = after(ready(), vad(0, true), decision(2, "uncertain", "Alice"));
+    expect(headline(unsure, LIVE).detail).toContain("More speech will tell.");
+    const advice = "the enrolment has 5 s: enrol more";
+    const why = reduce(unsure, { ...decision(8, "uncertain", "Alice"), since: 2, advice });
+    expect(headline(why, LIVE).detail).toContain("The enrolment has 5 s: enrol more.");
+    expect(headline(why, LIVE).detail).not.toContain("More speech");
+    const taken = reduce(reduce(why, change(9, 10, null)), { ...decision(12, "uncertain", "Alice"), advice });
+    expect(headline(taken, LIVE).detail).toContain("The enrolment has 5 s: enrol more.");
+  });
+
+  it("keeps one line of the list for a state whose cause becomes another", () => {
+    const unsure = after(ready(), decision(2, "uncertain", "Alice"));
+    const why = { ...decision(8, "uncertain", "Alice"), since: 2, advice: "the sound is noisy" };
+    const view = reduce(unsure, why);
+    expect(view.notes).toHaveLength(1);
+    expect(noteWords(view.notes[0]!, ["Alice"]).why).toBe("the sound is noisy");
+    expect(view.segments).toHaveLength(1);
+    expect(reduce(view, decision(9, "match", "Alice")).notes).toHaveLength(2);
   });
 
   it("rests on the evidence, not on the window", () => {

@@ -253,3 +253,38 @@ def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> No
     )
     assert sure[-1].state == "match"
     assert "like voices" not in "".join(one.reason for one in sure)
+
+
+def test_doubt_that_lasts_says_that_more_speech_of_the_kind_cannot_decide() -> None:
+    """A voice between the two whose ratio does not grow with its speech."""
+    between = unit(0.6 * AXES[0] + np.float32(0.8) * AXES[5])
+    speech = FakeSpeech(between[None], Said(0, 20.0))
+    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna"))
+    first, *rest = of(Decision, events)
+    assert (first.state, first.cause) == ("insufficient", "little-speech")
+    assert {one.state for one in rest} == {"uncertain"}
+    assert rest[-1].cause == "saturated"
+    assert "more speech of this kind cannot decide: llr +1." in rest[-1].advice
+    assert {one.since for one in rest} == {rest[0].since}
+    assert rest[-1].attainable_llr == pytest.approx(rest[-1].evidence, abs=1.0)
+    (verdict,) = of(Utterance, events)
+    assert (verdict.state, verdict.cause) == ("uncertain", "saturated")
+    assert verdict.enrolled_s == 10.0
+
+
+def test_a_settled_decision_has_no_cause_and_says_the_rate_behind_its_bound() -> None:
+    strict = DecisionConfig(false_accept=0.002)
+    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), plain_settings("anna", decisions=strict))
+    last = of(Decision, events)[-1]
+    assert (last.state, last.cause) == ("uncertain", "more-speech")
+    settled = of(Decision, told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), plain_settings("anna")))
+    assert (settled[-1].state, settled[-1].cause, settled[-1].advice) == ("match", None, "")
+    assert (last.false_accept, settled[-1].false_accept) == (0.002, 0.01)
+
+
+def test_two_like_voices_are_the_cause() -> None:
+    both = {name: PLAIN.prepare(AXES[:1], 10.0) for name in ("anna", "bert")}
+    people = TrackerSettings(EnrolledVoiceprints(both), False, ASKED)
+    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), people)
+    assert {one.cause for one in of(Decision, events)} == {"little-speech", "like-voices"}
+    assert all(one.cause == "like-voices" for one in of(Utterance, events))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from msgspec import structs
 from rich.console import Console
 
 from engine.decisions.config import DecisionConfig
@@ -53,6 +54,13 @@ def test_before_anything_is_heard() -> None:
     text = shown()
     assert "NOT ENOUGH SPEECH YET" in text
     assert "USB" in text
+
+
+def test_an_open_state_says_why_and_what_helps() -> None:
+    open_state = structs.replace(
+        DECISION, state="uncertain", reason="evidence 1.0", cause="noisy", advice="go elsewhere"
+    )
+    assert "go elsewhere" in shown(SCORE, open_state)
 
 
 def test_state_score_and_bounds() -> None:

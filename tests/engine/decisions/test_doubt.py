@@ -1,0 +1,99 @@
+"""Why nothing is decided: each cause by figures that mean it, with its numbers in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fake_scorers import fake_scorer
+
+from engine.audio.quality import QualityFigures
+from engine.decisions.config import DecisionConfig
+from engine.decisions.doubt import OpenTrial, too_little, why_open
+from engine.events import Cause, Problem
+from engine.model.manifest import Calibration, DecisionFigures
+
+# Two normal distributions with the means 8 g and 0 and deviations of 1.
+SCORER = fake_scorer(8, Calibration(half_speech_s=4.0, slope=(0.01, 8.0), offset=(0.0, 0.0, -32.0)))
+CONFIG, FIGURES = DecisionConfig(), DecisionFigures()
+
+
+def trial(norm: float, speech_s: float, enrolled_s: float) -> OpenTrial:
+    now = SCORER.foreseen(norm, norm, (enrolled_s, speech_s), (enrolled_s, speech_s))
+    return OpenTrial(float(now), norm, norm, speech_s, enrolled_s)
+
+
+def cause_of(asked: OpenTrial) -> Cause:
+    return why_open(SCORER, FIGURES, CONFIG, asked).cause
+
+
+def test_little_speech_that_goes_the_right_way_wants_more_of_it() -> None:
+    asked = trial(norm=2.6, speech_s=2.0, enrolled_s=20.0)
+    assert CONFIG.reject_llr < asked.evidence < CONFIG.accept_llr
+    doubt = why_open(SCORER, FIGURES, CONFIG, asked)
+    assert doubt.cause == "more-speech"
+    assert doubt.advice == "2.0 s of speech so far: more speech will tell"
+    assert doubt.attainable_llr is not None
+    assert doubt.attainable_llr > CONFIG.accept_llr
+    turn = why_open(SCORER, FIGURES, CONFIG, replace(asked, turn=True))
+    assert turn.advice.endswith("a longer turn would tell")
+
+
+def test_a_short_enrolment_is_named_where_a_full_one_would_do() -> None:
+    asked = trial(norm=3.4, speech_s=40.0, enrolled_s=5.0)
+    doubt = why_open(SCORER, FIGURES, CONFIG, asked)
+    assert (doubt.cause, doubt.enrolled_s) == ("short-enrolment", 5.0)
+    assert doubt.advice == "the enrolment has 5 s: enrol more"
+    assert cause_of(trial(norm=3.4, speech_s=40.0, enrolled_s=20.0)) != "short-enrolment"
+
+
+def test_a_voice_near_the_bound_is_told_its_ratio_and_the_one_it_needs() -> None:
+    asked = trial(norm=4.1, speech_s=60.0, enrolled_s=30.0)
+    doubt = why_open(SCORER, FIGURES, CONFIG, asked)
+    assert doubt.cause == "near-bound"
+    assert f"llr {asked.evidence:+.1f}, needs +4.6" in doubt.advice
+
+
+def test_where_more_of_the_same_cannot_decide_that_is_said() -> None:
+    asked = trial(norm=3.7, speech_s=60.0, enrolled_s=30.0)
+    doubt = why_open(SCORER, FIGURES, CONFIG, asked)
+    assert doubt.cause == "saturated"
+    assert doubt.advice.startswith("more speech of this kind cannot decide: llr ")
+    assert doubt.attainable_llr == pytest.approx(asked.evidence, abs=0.01)
+
+
+def test_more_speech_is_never_promised_where_it_would_change_nothing() -> None:
+    """At a minute of speech what is foreseen is what is there."""
+    for norm in (3.4, 3.7, 4.0, 4.2):
+        asked = trial(norm, speech_s=60.0, enrolled_s=25.0)
+        assert CONFIG.reject_llr < asked.evidence < CONFIG.accept_llr
+        assert cause_of(asked) in ("near-bound", "saturated")
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ("noisy", "the sound is noisy (6 dB above the noise): go somewhere quieter"),
+        ("clipped", "the sound is clipped (2.0 % of it): move back or lower the input level"),
+        ("quiet", "the sound is quiet (-50 dBFS): speak up or move closer to the microphone"),
+    ],
+)
+def test_poor_sound_is_named_first(problem: Problem, words: str) -> None:
+    sound = QualityFigures(-50.0, 0.02, 6.0, 1.0, (problem,))
+    asked = replace(trial(2.6, 2.0, 20.0), sound=sound, alike="anna and bert", change=True)
+    doubt = why_open(SCORER, FIGURES, CONFIG, asked)
+    assert (doubt.cause, doubt.advice) == (problem, words)
+
+
+def test_voices_alike_and_another_voice_come_before_figures_of_speech() -> None:
+    asked = replace(trial(2.6, 2.0, 20.0), change=True)
+    assert cause_of(asked) == "another-voice"
+    both = why_open(SCORER, FIGURES, CONFIG, replace(asked, alike="anna and bert"))
+    assert both.cause == "like-voices"
+    assert both.advice.startswith("anna and bert have like voices")
+
+
+def test_too_little_speech_says_how_much_is_needed() -> None:
+    doubt = too_little(0.24, 0.4)
+    assert (doubt.cause, doubt.enrolled_s) == ("little-speech", None)
+    assert "0.2 s of speech, 0.4 s are needed" in doubt.advice
