@@ -34,7 +34,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     message_bytes: Count = 1 << 20  # longest WebSocket message
     connections: Count = 256
+    strangers: Count = 64  # connections that have shown no token yet, beside those
     streams: Count = 200
+    enrolments: Count = 40  # under way at once
     stream_s: Seconds = 4 * 3600.0  # longest stream, in seconds of sound
     idle_s: Seconds = 60.0  # without any message
     start_s: Seconds = 10.0  # from the connection to its start

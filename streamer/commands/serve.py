@@ -115,6 +115,9 @@ async def _serve(config: Config, warnings: Sequence[str]) -> bool:
 
 def _spare_collector() -> None:
     """What lives as long as the server need not be looked through for garbage again and again."""
+    from streamer.server.memory import keep_big_blocks_apart
+
+    keep_big_blocks_apart()
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import Sequence
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed, TooManyFragments
-from websockets.frames import CloseCode
+from websockets.frames import PONG, CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from engine import events
 from streamer.server.auth import NOBODY
+from streamer.server.incoming import Incoming
+from streamer.server.limits.crowd import Crowd
+from streamer.server.limits.turns import SLICE_BYTES, Allowance, Turns
 from streamer.server.outbox import Message, Outbox
 from streamer.tasks import beside
 from streamer.wire.errors import WireError
@@ -26,12 +30,25 @@ from streamer.wire.requests import Role
 # Four seconds of 16 kHz, 16 bit each way: more would only hide that one side is behind.
 KERNEL_BYTES = 1 << 17
 PART_S = 3.0  # for the last words to a client; one that does not read is cut off then
+REQUEST_S = 5.0  # from the connection to its whole request
+UNREAD_S = 90.0  # a client that reads nothing of what waits for it is cut off then
+TEXT_S = 5e-5  # of the loop's time that a text message costs once it has been taken apart
 
 
 class Protocol(ServerProtocol):
-    """Says why before it refuses a message for its size; the library itself only closes."""
+    """Says why before it refuses a message for its size; the library itself only closes.
+
+    It answers no ping while the client leaves unread what it was sent (RFC 6455, section 5.5.3,
+    leaves out all answers but the last): the answers would wait in memory, without a bound.
+    """
 
     outbox: Outbox
+    unread = False  # the client does not read what it is sent
+
+    def send_frame(self, frame: Frame) -> None:
+        """A frame to the client."""
+        if not (self.unread and frame.opcode is PONG):
+            super().send_frame(frame)
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455, section 7.1.7)."""
@@ -45,30 +62,59 @@ class Protocol(ServerProtocol):
 class Connection(ServerConnection):
     """A connection, with the outbox that numbers what it is sent.
 
-    With more than ``sockets`` of them on the server, whatever they are for, it is cut off.
+    It belongs to a ``crowd``, which may cut it off, and its bytes are taken apart when its turn
+    comes. Until then, and while too many messages wait to be heard, nothing is read from it.
     """
 
     def __init__(
-        self, protocol: ServerProtocol, server: Server, *, sockets: int, **options: Any
+        self,
+        protocol: ServerProtocol,
+        server: Server,
+        *,
+        crowd: Crowd,
+        turns: Turns,
+        **options: Any,
     ) -> None:
         ours = Protocol(max_size=protocol.max_message_size, logger=protocol.logger)
         ours.outbox = Outbox(first=0)
         super().__init__(ours, server, **options)
-        self._ours, self._sockets = ours, sockets
+        self._ours, self._crowd, self._turns = ours, crowd, turns
         self.number = secrets.token_hex(4)  # public, for the log
-        self.heard_at = self.loop.time()
+        self.came_at = self.heard_at = self.loop.time()
         self.displaced = asyncio.Event()  # another connection has taken over what it attended
         self.target = Target("", {}, None)  # and the roles: set when the connection is admitted
         self.roles: frozenset[Role] = NOBODY
+        self._allowance = Allowance(self.came_at)
+        self._bytes = bytearray()  # not taken apart yet: what one read of the socket brought
+        self._in_line = self._stopped = False
+        self._heard = 0  # bytes of the message that is being dealt with
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A socket. What the kernel holds for it counts as much as what we hold."""
         super().connection_made(transport)
+        self.recv_messages: Incoming = Incoming(self._regulate, self._make_room)
         if (socket := transport.get_extra_info("socket")) is not None:
             socket.setsockopt(SOL_SOCKET, SO_RCVBUF, KERNEL_BYTES)
             socket.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BYTES)
-        if len(self.server.handler_tasks) > self._sockets:
-            self.transport.abort()
+        self._timers["request"] = self.loop.call_later(REQUEST_S, self._expect_request)
+        self._crowd.came(self, self.address)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone, and with it what was not taken apart."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._bytes.clear()
+        self._crowd.left(self)
+        super().connection_lost(exc)
+
+    def cut_off(self) -> None:
+        """Close it at once, without a word."""
+        self.transport.abort()
+
+    def _expect_request(self) -> None:
+        if self.request is None:
+            self.cut_off()
 
     @property
     def outbox(self) -> Outbox:
@@ -85,18 +131,68 @@ class Connection(ServerConnection):
         peer = self.remote_address
         return str(peer[0]) if isinstance(peer, tuple) else str(peer)
 
+    # What comes in.
+
     def data_received(self, data: bytes) -> None:
         """Bytes from the socket."""
         self.heard_at = self.loop.time()
-        super().data_received(data)
+        self._bytes += data
+        self._take_apart()
+
+    def _take_apart(self) -> None:
+        """As much of the bytes as the client's allowance and the room for messages let through."""
+        while self._bytes and not self._in_line and not self.recv_messages.paused:
+            if self._allowance.any_left(self.loop.time()):
+                self._take_slice()
+            else:
+                self._in_line = True
+                self._turns.wait(self)
+        self._regulate()
+
+    def take_turn(self) -> float:
+        """The next slice, though the allowance is used up. The seconds it cost; 0: out of line."""
+        if self._bytes and not self.recv_messages.paused:
+            return self._take_slice()
+        self._in_line = False
+        self._regulate()
+        return 0.0
+
+    def _take_slice(self) -> float:
+        began, frames = time.thread_time(), len(self.recv_messages.frames)
+        piece = bytes(self._bytes[:SLICE_BYTES])
+        del self._bytes[:SLICE_BYTES]
+        super().data_received(piece)
+        came = max(0, len(self.recv_messages.frames) - frames)
+        cost_s = time.thread_time() - began + TEXT_S * came
+        self._allowance.spend(cost_s)
+        return cost_s
+
+    def _make_room(self) -> None:
+        self.loop.call_soon(self._take_apart)
+
+    def _regulate(self) -> None:
+        """Read from the socket only while nothing waits that was read before."""
+        self._weigh()
+        stop = bool(self._bytes) or self.recv_messages.paused
+        if stop != self._stopped and not self.transport.is_closing():
+            self._stopped = stop
+            (self.transport.pause_reading if stop else self.transport.resume_reading)()
+
+    def _weigh(self) -> None:
+        unparsed = len(self.protocol.reader.buffer)
+        held = len(self._bytes) + unparsed + self.recv_messages.size + self._heard
+        self._crowd.holds(self, held)
 
     async def hear(self) -> str | bytes:
         """The next message. Raises ``ConnectionClosed``, and :class:`WireError` for bad UTF-8.
 
         As :meth:`recv`, which would close without a word. Cancelling it loses nothing.
         """
+        self._heard = 0
         try:
-            return await self.recv_messages.get()
+            message = await self.recv_messages.get()
+            self._heard = len(message)
+            return message
         except EOFError:
             await asyncio.shield(self.connection_lost_waiter)
             raise self.close_exc from None
@@ -104,6 +200,20 @@ class Connection(ServerConnection):
             raise WireError("message-too-big", "a message has too many fragments") from error
         except UnicodeDecodeError as error:
             raise WireError("text-not-utf8", "a text message is not UTF-8") from error
+
+    # What goes out.
+
+    def pause_writing(self) -> None:
+        """The client does not read: more waits for it than the transport should hold."""
+        super().pause_writing()
+        self._ours.unread = True
+        self._timers["unread"] = self.loop.call_later(UNREAD_S, self.cut_off)
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        super().resume_writing()
+        self._ours.unread = False
+        self._timers.pop("unread").cancel()
 
     async def say(self, texts: Sequence[bytes]) -> None:
         """Send texts in one go; waits while the client does not read.
@@ -157,7 +267,7 @@ class Connection(ServerConnection):
             self.protocol.send_ping(b"")
             self.send_data()
             await asyncio.sleep(self.ping_timeout)
-            if self.heard_at < asked_at and not self.recv_messages.paused:
+            if self.heard_at < asked_at and not self._stopped:
                 self.transport.abort()
 
     @property

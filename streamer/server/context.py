@@ -25,13 +25,15 @@ from streamer.addresses import is_loopback
 from streamer.config import Config, Limits
 from streamer.server.auth import Auth
 from streamer.server.hub import Hub
-from streamer.server.quota import Quota
+from streamer.server.limits.crowd import Crowd
+from streamer.server.limits.quota import Quota
 from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.store.keys import load_key
 from streamer.store.store import Store
 from streamer.wire import messages
 
 SHORTEST_HOP_S = 0.25  # that a stream may ask for
+HELD_BYTES = 64 << 20  # of all clients' messages, beyond what the kernel holds
 PIECE_S = 4.0  # by which a backlog may go over its bound: a piece of G.711, a run of detection
 
 Points = tuple[tuple[float, float, float], ...]
@@ -64,7 +66,9 @@ class Context:
     auth: Auth
     hub: Hub
     quota: Quota
+    crowd: Crowd
     counts: ServerCounts = field(default_factory=ServerCounts)
+    enrolments: int = 0  # under way
     draining: bool = False
 
     @property
@@ -118,6 +122,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
         auth=Auth(config.tokens, open_loopback=is_loopback(config.host)),
         hub=Hub(),
         quota=Quota(config.limits.audio_s_per_client_hour),
+        crowd=Crowd(strangers=config.limits.strangers, held_bytes=HELD_BYTES),
     )
 
 

@@ -37,6 +37,7 @@ from streamer.wire.requests import (
 log = logging.getLogger("voxwatch.server")
 
 WRONG_TOKENS = 5  # of one connection; after that it is closed
+STRANGER_S = 5.0  # for a token, from the connection on
 NEEDED: dict[type, frozenset[Role]] = {
     ListStreams: frozenset({"monitor", "admin"}),
     ListProfiles: frozenset({"enrol", "admin"}),
@@ -61,16 +62,19 @@ class Control:
             if isinstance(message, bytes):
                 raise WireError("wrong-frame", "a request is JSON text")
             await self._tell(connection, msgspec.json.encode(await self._answer(message)), idle_s)
+            if self._roles:
+                self._context.crowd.joined(connection)
             if self._wrong >= WRONG_TOKENS:
                 raise WireError("unauthorised", "too many tokens were wrong")
 
     async def _heard(self, connection: Connection, idle_s: float) -> str | bytes:
-        """The next message. Someone who has a role may be silent; a stranger may not."""
+        """The next message. Someone who has a role may be silent; a stranger may not stay."""
+        within_s = min(idle_s, STRANGER_S)
         try:
-            async with asyncio.timeout(None if self._roles else idle_s):
+            async with asyncio.timeout_at(None if self._roles else connection.came_at + within_s):
                 return await connection.hear()
         except TimeoutError as error:
-            raise WireError("idle", f"no token came within {idle_s:g} s") from error
+            raise WireError("unauthorised", f"no token came within {within_s:g} s") from error
 
     async def _tell(self, connection: Connection, answer: bytes, idle_s: float) -> None:
         """Whoever asks has to read: a connection that does not is not kept for nothing."""

@@ -47,6 +47,16 @@ CODES = {
 async def enroll(context: Context, connection: Connection) -> None:
     """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
     start = parse_enrolment(await first_text(connection, context.config.limits.start_s))
+    if context.enrolments >= context.config.limits.enrolments:
+        raise WireError("overloaded", "as many people as the server takes are being enrolled")
+    context.enrolments += 1
+    try:
+        await _enroll(context, connection, start)
+    finally:
+        context.enrolments -= 1
+
+
+async def _enroll(context: Context, connection: Connection, start: StartEnroll) -> None:
     kept = await _check(context, start)
     config = EnrolmentConfig()
     decoder = PcmDecoder(

@@ -26,6 +26,7 @@ NEEDED: dict[str, Role | None] = {
     MONITOR: "monitor",
     CONTROL: None,  # each request needs its own
 }
+REQUEST_BYTES = 1 << 16  # of a message where no sound is due
 
 
 class Entrance:
@@ -55,8 +56,14 @@ class Entrance:
         needed = NEEDED[target.path]
         if needed is not None and needed not in roles:
             return self._refuse(401, "unauthorised", f"this needs a token with the role {needed}")
-        if len(connection.server.all_connections) >= self._context.config.limits.connections:
-            return self._refuse(503, "overloaded", "the server has all the connections it takes")
+        crowd, limits = self._context.crowd, self._context.config.limits
+        if roles:
+            if crowd.members >= limits.connections:
+                message = "the server has all the connections it takes"
+                return self._refuse(503, "overloaded", message)
+            crowd.joined(connection)
+        if target.path in (MONITOR, CONTROL):  # where no sound is due
+            connection.protocol.max_message_size = min(REQUEST_BYTES, limits.message_bytes)
         connection.target, connection.roles = target, roles
         return None
 

@@ -22,6 +22,8 @@ from streamer.server.context import assemble, tls_context
 from streamer.server.control import Control
 from streamer.server.enroll import enroll
 from streamer.server.entrance import Entrance
+from streamer.server.limits.turns import Turns
+from streamer.server.memory import give_back
 from streamer.server.metrics import Metrics
 from streamer.server.monitor import monitor
 from streamer.server.pages import Pages, dashboard_folder
@@ -33,9 +35,9 @@ from streamer.wire.parsing import Target
 
 log = logging.getLogger("voxwatch.server")
 
-# Messages that wait in the library, beyond what the kernel holds: the rest of the flow control
-# is the engine's.
-QUEUED_MESSAGES = 4
+TIDY_S = 5.0  # between two looks at whether memory can be given back
+MANY = 32  # connections that are gone, or
+MUCH_BYTES = 1 << 23  # bytes of messages, after which there is some to give back
 WATCH_S = 1.0  # between two looks at whether the store has changed
 PURGE_S = 60.0  # between two looks at whose time has run out
 
@@ -91,7 +93,7 @@ class Server:
         self.streams = Streams(self.context, tasks)
         pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
         self._entrance = Entrance(self.context, pages, Metrics(self.context, self.streams))
-        for work in (self._watch(), self._purge()):
+        for work in (self._watch(), self._purge(), self._tidy()):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:
             await self._publish(self._config.mqtt, tasks)
@@ -116,8 +118,6 @@ class Server:
     async def _listen(self) -> Listener:
         config = self._config
         library_log = logging.getLogger("voxwatch.websockets")
-        # Besides WebSockets there are pages being fetched, and handshakes that never end.
-        sockets = 2 * config.limits.connections
         library_log.setLevel(logging.CRITICAL)  # its lines hold addresses, and with them tokens
         try:
             return await serve(
@@ -127,11 +127,11 @@ class Server:
                 ssl=tls_context(config),
                 process_request=self._entrance.admit,
                 create_connection=cast(
-                    type[ServerConnection], partial(Connection, sockets=sockets)
+                    type[ServerConnection],
+                    partial(Connection, crowd=self.context.crowd, turns=Turns()),
                 ),
                 compression=None,  # sound does not shrink by it, and it costs more than the rest
                 max_size=config.limits.message_bytes,
-                max_queue=QUEUED_MESSAGES,
                 ping_interval=self._ping_s,
                 ping_timeout=self._ping_s,
                 close_timeout=3,
@@ -182,6 +182,19 @@ class Server:
                 await asyncio.to_thread(self.context.store.purge, time.time())
             except StoreError:
                 log.warning("the store cannot be written just now")
+
+    async def _tidy(self) -> None:
+        """Give memory back once many have left, and say who was cut off."""
+        crowd, told = self.context.crowd, 0
+        while True:
+            await asyncio.sleep(TIDY_S)
+            if crowd.cut.total() > told:
+                reasons = ", ".join(f"{why} {count}" for why, count in sorted(crowd.cut.items()))
+                log.warning("connections were cut off, so far: %s", reasons)
+                told = crowd.cut.total()
+            if crowd.left_since >= MANY or crowd.peak >= MUCH_BYTES:
+                crowd.left_since = crowd.peak = 0
+                await asyncio.to_thread(give_back)
 
     # Requests.
 

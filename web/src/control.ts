@@ -54,13 +54,20 @@ export class Control {
   private id = 0;
   private tries = 0;
 
-  /** `onOpen` at each new connection, before which nothing can be asked; `onClose` at its end. */
+  /**
+   * `onOpen` at each new connection, before which nothing can be asked; `onClose` at its end.
+   * A connection that showed no token in time is not opened again before `connect`.
+   */
   constructor(
     private readonly url: string,
     private readonly onOpen: () => void,
     private readonly onClose: () => void,
   ) {
     window.addEventListener("online", () => this.connect());
+  }
+
+  get open(): boolean {
+    return this.socket?.readyState === WebSocket.OPEN;
   }
 
   connect(): void {
@@ -72,11 +79,12 @@ export class Control {
       this.onOpen();
     };
     socket.onmessage = (event) => this.answered(JSON.parse(String(event.data)) as Answer);
-    socket.onclose = () => {
+    socket.onclose = ({ reason }) => {
       this.socket = null;
       const gone = new ControlError("gone", "The server went away. Try again in a moment.");
       for (const request of this.pending.values()) request.reject(gone);
       this.pending.clear();
+      if (reason === "unauthorised") return;
       this.onClose();
       window.setTimeout(() => this.connect(), 1000 * waitBefore(this.tries, Math.random()));
       this.tries += 1;

@@ -44,9 +44,10 @@ export class Server {
   }
 
   /** Take another token, and ask again for everything it may show. */
-  authenticate(token: string): Promise<void> {
+  async authenticate(token: string): Promise<void> {
     this.token = token;
-    return this.greet();
+    if (this.control.open) await this.greet();
+    else this.control.connect(); // and then it is greeted
   }
 
   may(role: Role): boolean {

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import http.client
 import json
 import logging
 import ssl
@@ -25,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from server_requests import bearer, get, token
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -33,33 +32,12 @@ from engine.model.bundle import Bundle, write_bundle
 from streamer.client.connection import ConnectionFailed
 from streamer.client.control import control
 from streamer.config import Config
-from streamer.server.auth import Token
 from streamer.server.server import Server
 from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.wire import parsing
 from streamer.wire.errors import WireError
 
 CONSENT = {"given": True, "text_version": "2026-11"}
-
-
-def token(name: str, *roles: Any) -> Token:
-    return Token(name=name, roles=roles, sha256=hashlib.sha256(name.encode()).hexdigest())
-
-
-def bearer(name: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {name}"}
-
-
-async def get(server: Server, path: str, headers: Any = None) -> http.client.HTTPResponse:
-    def request() -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-        connection.request("GET", path, headers=headers or {})
-        response = connection.getresponse()
-        response.text = response.read().decode()
-        connection.close()
-        return response
-
-    return await asyncio.to_thread(request)
 
 
 async def test_a_model_without_calibration_is_refused_at_the_start(

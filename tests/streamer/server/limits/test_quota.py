@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamer.server.quota import HOUR_S, Quota
+from streamer.server.limits.quota import HOUR_S, Quota
 
 
 def test_each_address_has_its_own_hour() -> None:
