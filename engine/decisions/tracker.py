@@ -286,7 +286,7 @@ class Tracker:
             reject_llr=config.reject_llr,
             voice=None if self._voice is None else self._voice.label,
             false_accept=config.false_accept,
-            **fields_of(self._doubt(spans, belief, found, known, state)),
+            **fields_of(self._doubt(spans, belief, found, known, state, held)),
         )
         return self._told.add(decision, mark.position)
 
@@ -297,8 +297,12 @@ class Tracker:
         found: Ranking,
         known: KnownSpeech,
         state: State,
+        held: _CurrentState | None,
     ) -> Doubt | None:
-        """Why the state is open, where it is."""
+        """Why the state is open, where it is.
+
+        What was decided and is in doubt now may mean another voice, until that has lasted.
+        """
         mark, settings = known.mark, known.settings
         if state == "insufficient":
             speech_s = seconds(mark.position - self._begins)
@@ -309,7 +313,9 @@ class Tracker:
         heard = self._filter.voice(spans, self._filter.start, mark.position)
         scores = self._scorer.table(settings.enrolled.prepared, heard)
         trial = open_trial(settings, found, scores, float(heard.speech_s[0]))
-        trial = replace(trial, sound=known.sound, change=belief.log_odds > 0)
+        was_settled = held is not None and held.state not in ("insufficient", "uncertain")
+        change = was_settled or belief.log_odds > 0
+        trial = replace(trial, sound=known.sound, change=change)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
 
     def _verdict(

@@ -55,6 +55,7 @@ FEWEST_FOREIGN = 100  # cohort speakers of other sources: with fewer, all normal
 FEWEST_SPEAKERS = 10  # with fewer, a fold of the cross-validation has hardly a pair
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 
@@ -135,7 +136,9 @@ def calibrate(
                 for name, rate in zip(sources, fitted.mislabelled, strict=True)
             },
             "cross_validated": best.found.table,
-            "stated_rates_cross_validated": stated_rates(best.found, chosen, list(sources)),
+            "stated_rates_cross_validated": stated_rates(
+                best.found, chosen, list(sources), fitted.calibration.half_speech_s
+            ),
             "tried": [
                 {"top": c.top, "raw_cosine": c.raw_cosine, "cllr": round(c.found.cllr, 4)}
                 for c in choices
@@ -153,9 +156,12 @@ def calibrate(
 
 
 def stated_rates(
-    found: CrossValidated, trials: ScoredTrials, sources: Sequence[str]
+    found: CrossValidated, trials: ScoredTrials, sources: Sequence[str], half_speech_s: float
 ) -> list[dict[str, Any]]:
-    """What stated rates come to on unseen speakers, by source, condition and duration."""
+    """What stated rates come to on unseen speakers, by source, condition and duration.
+
+    ``enrol_s`` is the enrolment that is worth as much as those of the trials in the mean.
+    """
     kept, rows = trials.where(found.scored), []
     for number, source in enumerate(sources):
         for degraded in (False, True):
@@ -169,9 +175,15 @@ def stated_rates(
                     "source": str(source),
                     "condition": "degraded" if degraded else "clean",
                     "test_s": "utterance" if label == WHOLE else float(label),
+                    "enrol_s": round(_worth_s(kept.enrol_s[here], half_speech_s), 2),
                 }
                 rows += [place | row for row in decided(found.evidence[here], target)]
     return rows
+
+
+def _worth_s(enrol_s: Float64, half_speech_s: float) -> float:
+    worth = float(np.mean(1 / (1 + half_speech_s / enrol_s)))
+    return half_speech_s * worth / (1 - worth)
 
 
 def _corpus(cache: Path) -> Corpus:

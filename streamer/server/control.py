@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from engine.decisions.config import DecisionConfig
+from engine.enrolment import EnrolmentConfig
+from engine.scoring.expected_rates import expected_rates
 from streamer.server.auth import URL_TOKEN_S
 from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
@@ -151,12 +153,14 @@ class Control:
         }
         if not self._roles:
             return known
+        full_s = EnrolmentConfig().needed_s
         return known | {
             "limits": config.limits,
             "window_s": config.window_s,
             "hop_s": config.hop_s,
             "bounds": bounds_of(DecisionConfig(config.false_accept, config.miss)),
             "operating_points": context.operating_points,
+            "expected_rates": expected_rates(context.scorer.calibration, full_s),
             "ttl_days": config.ttl_days,
             "streams": len(self._streams),
             "stats": dataclasses.asdict(context.engine.stats()),

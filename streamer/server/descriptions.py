@@ -53,6 +53,7 @@ def _settings(stream: LiveStream) -> dict[str, Any]:
         "mode": stream.mode,
         "claims": stream.claims,
         "bounds": stream.bounds,
+        "expected_rates": stream.expected_rates,
         "model": stream.context.model,
         "window_s": stream.windows.window_s,
         "hop_s": stream.windows.hop_s,

@@ -12,10 +12,12 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import median
 
 from engine import events
 from engine.audio.pcm import PcmDecoder
 from engine.errors import VoxwatchError
+from engine.scoring.expected_rates import ExpectedRate, expected_rates
 from engine.scoring.scorer import PreparedEmbeddings
 from engine.session import Session, SessionConfig
 from streamer.server.context import Context, bounds_of
@@ -114,6 +116,14 @@ class LiveStream:
     def bounds(self) -> messages.Bounds:
         """The error rates asked for, and the bounds that follow from them."""
         return bounds_of(self.decisions)
+
+    @property
+    def expected_rates(self) -> tuple[ExpectedRate, ...]:
+        """The error rates to be expected by the enrolment: of several people by the middle one."""
+        if not self._enrolled:
+            return ()
+        enrolled_s = median(float(voice.speech_s.max()) for voice in self._enrolled.values())
+        return expected_rates(self.context.scorer.calibration, enrolled_s)
 
     @property
     def speech_s(self) -> float:
@@ -227,5 +237,6 @@ class LiveStream:
                 mode=self.mode,
                 claims=self.claims,
                 bounds=self.bounds,
+                expected_rates=self.expected_rates,
             )
         )

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from engine import events
+from engine.scoring.expected_rates import ExpectedRate
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,7 @@ class Ready(events.Event, frozen=True, kw_only=True, tag="ready"):
     ``session`` is the secret with which the stream resumes, ``stream`` its public name.
     ``claims`` are the names to verify; who is enrolled is not told to a stream that asks
     who it is. First scores come after ``first_s`` of speech, decisions after ``decide_s``.
+    ``expected_rates`` are those of this stream's enrolment, by speech and stated false accepts.
     """
 
     session: str
@@ -63,6 +65,7 @@ class Ready(events.Event, frozen=True, kw_only=True, tag="ready"):
     first_s: float
     decide_s: float
     bounds: Bounds
+    expected_rates: tuple[ExpectedRate, ...]
     operating_points: tuple[tuple[float, float, float], ...] | None
     limits: StreamLimits
     received_bytes: int
@@ -75,6 +78,7 @@ class Configured(events.Event, frozen=True, kw_only=True, tag="configured"):
     mode: Mode
     claims: tuple[str, ...]
     bounds: Bounds
+    expected_rates: tuple[ExpectedRate, ...] = ()
 
 
 class EnrollReady(events.Event, frozen=True, kw_only=True, tag="ready"):
@@ -113,6 +117,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode
     claims: tuple[str, ...]
     bounds: Bounds
+    expected_rates: tuple[ExpectedRate, ...]
     model: Model
     state: events.State | None
     speaker: str | None
@@ -140,6 +145,7 @@ class Opened(events.Event, frozen=True, kw_only=True, tag="opened"):
     mode: Mode
     claims: tuple[str, ...]
     bounds: Bounds
+    expected_rates: tuple[ExpectedRate, ...]
     model: Model
     window_s: float
     hop_s: float

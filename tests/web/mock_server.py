@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import math
 import mimetypes
 import time
 from dataclasses import dataclass, field
@@ -43,7 +42,7 @@ from websockets.http11 import Request, Response
 Json = dict[str, Any]
 
 LIMITS = {"message_bytes": 1 << 20, "idle_s": 60, "stream_s": 14400, "resume_s": 60}
-POINTS = [[x / 2, 0.4 * math.exp(-x / 2.4), min(1.0, 0.002 * math.exp(x / 3.2))] for x in range(25)]
+RATES = [[t, rate, rate, 0.1 / t / rate**0.3] for t in (1.0, 3.0, 9.0) for rate in (0.002, 0.05)]
 POLICY = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
@@ -138,7 +137,7 @@ class Mock:
                 "version": "voxwatch mock", "auth_required": self.token is not None,
                 "roles": ["admin", "enrol", "monitor", "stream"] if known else [],
                 "consent": {"text_version": "2026-11", "text": CONSENT}, "model": MODEL,
-                "provider": MODEL["provider"], "bounds": bounds(), "operating_points": POINTS,
+                "provider": MODEL["provider"], "bounds": bounds(), "expected_rates": RATES,
             }  # fmt: skip
         if kind == "profiles":
             return list(self.profiles.values())
@@ -180,7 +179,7 @@ class Mock:
             "session": secret, "stream": "5eed0001", "server": "voxwatch mock", "model": MODEL,
             "mode": "verify" if start["claim"] else "identify", "claims": start["claim"],
             "window_s": 3.0, "hop_s": 0.5, "first_s": 1.0, "decide_s": 1.5, "bounds": bounds(),
-            "operating_points": POINTS, "limits": LIMITS, "received_bytes": session.bytes,
+            "expected_rates": RATES, "limits": LIMITS, "received_bytes": session.bytes,
             "resumed": resumed,
         }  # fmt: skip
         await connection.send(json.dumps(ready))

@@ -357,7 +357,7 @@ def test_the_threshold_tells_what_it_costs_and_is_sent(mock: str, visit: Open) -
     visitor.sees("#rates > div:last-child dd", "5.8")
     visitor.sees("#target-words", "0.3 %")
     assert visitor.text("#rates") != before
-    visitor.sees("#rates-note", "estimated on the model's evaluation")
+    visitor.sees("#rates-note", "of clean speech with this enrolment")
 
 
 def test_watching_leaves_the_watched_streams_target_alone(mock: str, visit: Open) -> None:

@@ -1,7 +1,7 @@
 /** The control connection: requests and their answers, reconnecting by itself. */
 
 import { waitBefore } from "./connection";
-import type { Bounds, Model, OperatingPoint } from "./wire";
+import type { Bounds, ExpectedRate, Model } from "./wire";
 
 export interface Status {
   version: string;
@@ -11,7 +11,8 @@ export interface Status {
   auth_required: boolean;
   consent: { text_version: string; text: string };
   bounds?: Bounds;
-  operating_points?: OperatingPoint[] | null;
+  /** With a full enrolment. */
+  expected_rates?: ExpectedRate[];
 }
 
 export interface Profile {

@@ -6,7 +6,7 @@ import { question } from "./report";
 import type { Server } from "./server";
 import type { Source, Transport } from "./source";
 import { MicrophoneSource } from "./sources/microphone";
-import { emptyView, type View } from "./view";
+import { emptyView, spoken_s, type View } from "./view";
 import { updateEvents } from "./views/events";
 import { updateFacts } from "./views/facts";
 import { Hero } from "./views/hero";
@@ -39,6 +39,7 @@ export interface PageActions extends PeopleActions {
 
 const TARGET = 0.01; // until the server has said its own
 const MISS = 0.05;
+const A_SENTENCE_S = 3; // of speech: what rates are told for until somebody has spoken
 const NO_VIEW = emptyView();
 const NO_SOUND = new Waveform(1);
 const NO_TRANSPORT: Transport = {
@@ -93,8 +94,10 @@ export class Page {
     const bounds = view.bounds ?? server.status?.bounds;
     const fixed = watched !== null;
     const asked = fixed ? bounds?.false_accept : (target ?? bounds?.false_accept);
-    const points = view.operatingPoints ?? server.status?.operating_points ?? null;
-    this.threshold.update(asked ?? TARGET, bounds?.miss ?? MISS, points, fixed);
+    const own = view.expectedRates.length > 0;
+    const rates = own ? view.expectedRates : (server.status?.expected_rates ?? []);
+    const speech_s = own ? Math.max(A_SENTENCE_S, Math.floor(spoken_s(view))) : A_SENTENCE_S;
+    this.threshold.update(asked ?? TARGET, bounds?.miss ?? MISS, { rates, speech_s }, fixed);
   }
 }
 

@@ -9,7 +9,9 @@ import { emptyView, type Lags, type Note, type Segment, type Trace, type View } 
 import type {
   Bounds,
   Change,
+  Configured,
   Decision,
+  ExpectedRate,
   Lag,
   Message,
   Mode,
@@ -36,7 +38,7 @@ export function reduce(view: View, message: Message): View {
     case "opened":
       return { ...next, ...described(message), ...cut(message) };
     case "configured":
-      return configured(next, message.mode, message.claims, message.bounds);
+      return configured(next, message);
     case "vad":
       return heard(next, message);
     case "score":
@@ -129,23 +131,25 @@ function described(of: {
   mode: Mode;
   claims: string[];
   bounds: Bounds | null;
+  expected_rates?: ExpectedRate[];
   model: Model | null;
-}): Pick<View, "label" | "mode" | "claims" | "bounds" | "model"> {
-  const { label, mode, claims, bounds = null, model = null } = of;
-  return { label, mode, claims, bounds, model };
+}): Pick<View, "label" | "mode" | "claims" | "bounds" | "expectedRates" | "model"> {
+  const { label, mode, claims, bounds = null, expected_rates: expectedRates = [] } = of;
+  return { label, mode, claims, bounds, expectedRates, model: of.model ?? null };
 }
 
 function ready(view: View, message: Ready): View {
   const { stream, server, model, mode, claims, window_s, hop_s, first_s, decide_s, bounds } =
     message;
   const facts = { stream, server, model, mode, claims, window_s, hop_s, first_s, decide_s, bounds };
-  return { ...view, ...facts, operatingPoints: message.operating_points };
+  return { ...view, ...facts, expectedRates: message.expected_rates };
 }
 
-function configured(view: View, mode: Mode, claims: string[], bounds: Bounds): View {
+function configured(view: View, message: Configured): View {
+  const { mode, claims, bounds, expected_rates: expectedRates = view.expectedRates } = message;
   const asked = claims.join("\n") + mode;
   const before = view.claims.join("\n") + view.mode;
-  const next = { ...view, mode, claims, bounds };
+  const next = { ...view, mode, claims, bounds, expectedRates };
   // Another question: what was decided about the last one is no answer to it.
   return asked === before ? next : { ...next, decision: null, takeover: null };
 }

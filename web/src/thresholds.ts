@@ -1,6 +1,6 @@
 /** The threshold control's arithmetic: a target, the bound it means, and what the model does there. */
 
-import type { OperatingPoint } from "./wire";
+import type { ExpectedRate } from "./wire";
 
 export const LOWEST_TARGET = 0.0005;
 export const HIGHEST_TARGET = 0.2;
@@ -23,26 +23,43 @@ export function acceptBound(falseAccept: number, miss: number): number {
   return Math.log((1 - miss) / falseAccept);
 }
 
+export interface Rates {
+  /** Share of strangers who are accepted. */
+  accepted: number;
+  /** Share of the right speakers who are not. */
+  notAccepted: number;
+}
+
 /**
- * Estimated false-accept and false-reject rate of a threshold, between the measured points.
- * Null where nothing was measured or the threshold lies outside of it.
+ * Rates to be expected after so much net speech where `stated` false accepts are, between those
+ * that were measured. More speech than was measured counts as the most that was. Null where
+ * nothing was measured, or not with so few or so many false accepts.
  */
 export function ratesAt(
-  points: readonly OperatingPoint[] | null,
-  llr: number,
-): { falseAccept: number; falseReject: number } | null {
-  if (!points || points.length === 0) return null;
-  const rows = [...points].sort((a, b) => a[0] - b[0]);
-  const above = rows.findIndex((row) => row[0] >= llr);
-  const after = rows[above];
-  if (!after) return null;
-  const before = rows[above - 1];
-  if (!before) return after[0] === llr ? { falseAccept: after[1], falseReject: after[2] } : null;
-  const share = (llr - before[0]) / (after[0] - before[0]);
-  return {
-    falseAccept: before[1] + share * (after[1] - before[1]),
-    falseReject: before[2] + share * (after[2] - before[2]),
-  };
+  rows: readonly ExpectedRate[],
+  speech_s: number,
+  stated: number,
+): Rates | null {
+  const measured = [...new Set(rows.map((row) => row[1]))].sort((a, b) => a - b);
+  const along = measured.map((one) => {
+    const curve = rows.filter((row) => row[1] === one).sort((a, b) => a[0] - b[0]);
+    const read = (column: 2 | 3) => between(curve.map((row) => [row[0], row[column]]), speech_s)!;
+    return { stated: one, accepted: read(2), notAccepted: read(3) };
+  });
+  const [least, most] = [measured[0], measured.at(-1)];
+  if (least === undefined || most === undefined || stated < least || stated > most) return null;
+  const read = (name: keyof Rates) => between(along.map((row) => [row.stated, row[name]]), stated)!;
+  return { accepted: read("accepted"), notAccepted: read("notAccepted") };
+}
+
+/** The value at `x` between the points, which rise; by equal factors. Beyond them the last one. */
+function between(points: readonly (readonly [number, number])[], x: number): number | undefined {
+  const above = points.findIndex(([at]) => at >= x);
+  const [before, after] = [points[above - 1], points[above]];
+  if (!after) return points.at(-1)?.[1];
+  if (!before || after[0] === x) return after[1];
+  const share = Math.log(x / before[0]) / Math.log(after[0] / before[0]);
+  return before[1] + share * (after[1] - before[1]);
 }
 
 /** A rate in words of fitting precision: "0.05 %", "1.2 %", "12 %". */

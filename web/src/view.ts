@@ -4,10 +4,10 @@ import type {
   Bounds,
   Change,
   Decision,
+  ExpectedRate,
   Lag,
   Mode,
   Model,
-  OperatingPoint,
   Quality,
   Score,
   State,
@@ -71,7 +71,8 @@ export interface View {
   first_s: number;
   decide_s: number;
   bounds: Bounds | null;
-  operatingPoints: OperatingPoint[] | null;
+  /** Rates to be expected with the enrolment of this stream; none where they are not known. */
+  expectedRates: ExpectedRate[];
   /** Latest media time known, in seconds. */
   media: number;
   speech: Span[];
@@ -111,7 +112,7 @@ export function emptyView(): View {
     first_s: 1,
     decide_s: 1.5,
     bounds: null,
-    operatingPoints: null,
+    expectedRates: [],
     media: 0,
     speech: [],
     speech_s: 0,

@@ -23,8 +23,13 @@ export interface Model {
   provider: string;
 }
 
-/** One row: an LLR, and the rates of a threshold at it. */
-export type OperatingPoint = readonly [llr: number, falseAccept: number, falseReject: number];
+/** After so much speech, where a rate is stated: strangers accepted, right speakers who are not. */
+export type ExpectedRate = readonly [
+  speech_s: number,
+  stated: number,
+  accepted: number,
+  notAccepted: number,
+];
 
 export interface StreamEntry {
   stream: string;
@@ -43,6 +48,7 @@ export interface StreamEntry {
   decide_s: number;
   received_s: number;
   bounds: Bounds | null;
+  expected_rates: ExpectedRate[];
   model: Model | null;
 }
 
@@ -67,7 +73,7 @@ export interface Ready extends Base {
   first_s: number;
   decide_s: number;
   bounds: Bounds | null;
-  operating_points: OperatingPoint[] | null;
+  expected_rates: ExpectedRate[];
   received_bytes: number;
   resumed: boolean;
   /** Monitors: the streams that are live. */
@@ -181,6 +187,7 @@ export interface Configured extends Base {
   mode: Mode;
   claims: string[];
   bounds: Bounds;
+  expected_rates?: ExpectedRate[];
 }
 
 export interface Opened extends Base {
@@ -189,6 +196,7 @@ export interface Opened extends Base {
   mode: Mode;
   claims: string[];
   bounds: Bounds | null;
+  expected_rates?: ExpectedRate[];
   model: Model | null;
   window_s?: number;
   hop_s?: number;
@@ -301,7 +309,7 @@ function completeReady(fields: Fields): Fields {
     first_s: 1,
     decide_s: 1.5,
     bounds: null,
-    operating_points: null,
+    expected_rates: [],
     received_bytes: 0,
     resumed: false,
     needed_s: 20,
@@ -327,6 +335,7 @@ export function streamEntries(value: unknown): StreamEntry[] {
     hop_s: numberOr(row.hop_s, 0.5),
     decide_s: numberOr(row.decide_s, 1.5),
     received_s: numberOr(row.received_s, 0),
+    expected_rates: (Array.isArray(row.expected_rates) ? row.expected_rates : []) as ExpectedRate[],
     bounds: isFields(row.bounds) ? (row.bounds as unknown as Bounds) : null,
     model: isFields(row.model) ? (row.model as unknown as Model) : null,
   }));

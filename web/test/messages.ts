@@ -18,7 +18,7 @@ export function ready(of: Partial<Ready> = {}): Ready {
     first_s: 1,
     decide_s: 1.5,
     bounds: { false_accept: 0.01, miss: 0.05, accept_llr: 4.55, reject_llr: -2.99 },
-    operating_points: null,
+    expected_rates: [],
     received_bytes: 0,
     resumed: false,
     streams: [],

@@ -41,27 +41,34 @@ describe("addresses", () => {
 });
 
 describe("the threshold", () => {
-  const points = [
-    [0, 0.4, 0.0],
-    [4, 0.02, 0.04],
-    [6, 0.01, 0.1],
+  const rows = [
+    [1, 0.01, 0.012, 0.4],
+    [1, 0.05, 0.06, 0.2],
+    [4, 0.01, 0.01, 0.1],
+    [4, 0.05, 0.04, 0.05],
   ] as const;
 
   it("is Wald's", () => {
     expect(acceptBound(0.01, 0.05)).toBeCloseTo(4.554);
   });
 
-  it("takes its rates from between the measured points", () => {
-    const rates = ratesAt(points, 5)!;
-    expect(rates.falseAccept).toBeCloseTo(0.015);
-    expect(rates.falseReject).toBeCloseTo(0.07);
-    expect(ratesAt(points, 0)).toEqual({ falseAccept: 0.4, falseReject: 0 });
+  it("takes its rates from between what was measured, by factors", () => {
+    expect(ratesAt(rows, 4, 0.01)).toEqual({ accepted: 0.01, notAccepted: 0.1 });
+    expect(ratesAt(rows, 2, 0.01)!.notAccepted).toBeCloseTo(0.25);
+    const rates = ratesAt(rows, 4, Math.sqrt(0.01 * 0.05))!;
+    expect(rates.accepted).toBeCloseTo(0.025);
+    expect(rates.notAccepted).toBeCloseTo(0.075);
   });
 
-  it("makes nothing up outside of them", () => {
-    expect(ratesAt(points, 6.1)).toBeNull();
-    expect(ratesAt(points, -1)).toBeNull();
-    expect(ratesAt(null, 3)).toBeNull();
+  it("takes more speech than was measured for the most that was", () => {
+    expect(ratesAt(rows, 60, 0.01)).toEqual(ratesAt(rows, 4, 0.01));
+    expect(ratesAt(rows, 0.5, 0.01)).toEqual(ratesAt(rows, 1, 0.01));
+  });
+
+  it("makes nothing up outside of what was stated", () => {
+    expect(ratesAt(rows, 4, 0.2)).toBeNull();
+    expect(ratesAt(rows, 4, 0.001)).toBeNull();
+    expect(ratesAt([], 4, 0.01)).toBeNull();
   });
 
   it("finds its place on the slider again", () => {

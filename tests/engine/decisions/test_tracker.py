@@ -206,7 +206,10 @@ def test_a_match_is_in_doubt_by_odds_that_follow_from_the_budget(
     between = unit(0.46 * AXES[0] + np.float32(0.888) * AXES[5])
     speech = FakeSpeech(np.stack([AXES[0], between]), Said(0, 6.0), Said(1, 6.0, 2.0))
     asked = plain_settings("anna", decisions=DecisionConfig(false_alarms_per_hour=per_hour))
-    assert said_of(told(Tracker(PLAIN, 0.5), speech, asked))[-1] == (state, "anna")
+    found = of(Decision, told(Tracker(PLAIN, 0.5), speech, asked))
+    assert (found[-1].state, found[-1].speaker) == (state, "anna")
+    doubted = [one.cause for one in found if one.state == "uncertain"]
+    assert doubted[:1] == (["another-voice"] if state == "uncertain" else [])
 
 
 def test_the_budget_of_false_alarms_decides_how_soon_a_change_is_told() -> None:

@@ -14,6 +14,7 @@ from engine.format import unit
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder, embed_speech
 from engine.model.manifest import DecisionFigures
+from engine.scoring.expected_rates import expected_rates
 from engine.scoring.scorer import CalibratedScorer
 from models.calibration import calibrate as calibration
 from models.calibration import heldout_trials, ratio_fit
@@ -24,6 +25,7 @@ from models.calibration.calibrate import (
     cohort_runs,
     foreign_cohort,
 )
+from models.calibration.heldout_trials import ENROL_S
 from models.cli import app
 from models.sound.corpus import Corpus
 
@@ -112,6 +114,9 @@ def test_a_calibrated_bundle_says_how_it_was_fitted(
     fitted = manifest.calibration.fitted
     assert fitted["speakers"] == len(NAMES)
     assert {row["condition"] for row in fitted["cross_validated"]} == {"clean", "degraded"}
+    measured = fitted["stated_rates_cross_validated"]
+    assert all(min(ENROL_S) / 2 < row["enrol_s"] < max(ENROL_S) for row in measured)
+    assert expected_rates(manifest.calibration, 5.0)
     assert calibrated.model_path.read_bytes() == spectral_bundle.model_path.read_bytes()
 
 

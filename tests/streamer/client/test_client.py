@@ -149,6 +149,7 @@ class Scripted:
             first_s=1,
             decide_s=1.5,
             bounds=BOUNDS,
+            expected_rates=(),
             operating_points=None,
             limits=self.limits,
             received_bytes=len(session.received),

@@ -2,7 +2,8 @@
 
 import { el, rows, say } from "../dom";
 import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../thresholds";
-import type { OperatingPoint } from "../wire";
+import type { ExpectedRate } from "../wire";
+import { duration } from "../words";
 
 export class Threshold {
   private readonly slider = el<HTMLInputElement>("target");
@@ -16,7 +17,7 @@ export class Threshold {
   update(
     target: number,
     miss: number,
-    points: readonly OperatingPoint[] | null,
+    expected: { rates: readonly ExpectedRate[]; speech_s: number },
     fixed: boolean,
   ): void {
     const position = String(positionOf(target));
@@ -27,25 +28,33 @@ export class Threshold {
     this.slider.setAttribute("aria-valuetext", percent(target));
     say(el("target-words"), percent(target));
     const bound = acceptBound(target, miss);
-    const rates = ratesAt(points, bound);
+    const { rates: measured, speech_s } = expected;
+    const rates = ratesAt(measured, speech_s, target);
     rows(el("rates"), [
-      ["Strangers accepted", rates ? percent(rates.falseAccept) : "–"],
-      ["The right voice not accepted", rates ? percent(rates.falseReject) : "–"],
+      ["Strangers accepted", rates ? percent(rates.accepted) : "–"],
+      ["The right voice not accepted", rates ? percent(rates.notAccepted) : "–"],
       ["Bound for a match (LLR)", bound.toFixed(1)],
     ]);
-    say(el("rates-note"), noteOf(points, rates !== null, fixed));
+    say(el("rates-note"), noteOf(measured, rates !== null, speech_s, fixed));
   }
 }
 
 function noteOf(
-  points: readonly OperatingPoint[] | null,
+  measured: readonly ExpectedRate[],
   known: boolean,
+  speech_s: number,
   fixed: boolean,
 ): string {
-  const source = !points
-    ? "The rates were not measured for this model."
-    : known
-      ? "Rates of single scores on 3 s of speech, estimated on the model's evaluation, whose enrolments are as short. Decisions rest on more speech than that."
-      : "The evaluation does not reach to this bound.";
+  const source =
+    measured.length === 0
+      ? "The rates were not measured for this model."
+      : known
+        ? `${after(measured, speech_s)} of clean speech with this enrolment, as measured on speakers the model does not know.`
+        : "Rates were not measured for so few or so many strangers accepted.";
   return fixed ? `${source} Whoever opened this stream set its target.` : source;
+}
+
+function after(measured: readonly ExpectedRate[], speech_s: number): string {
+  const most = Math.max(...measured.map((row) => row[0]));
+  return speech_s > most ? `After ${duration(most)} and more` : `After ${duration(speech_s)}`;
 }
