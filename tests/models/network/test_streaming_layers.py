@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -46,6 +47,25 @@ def test_the_written_gradient_of_grn_is_the_right_one() -> None:
     torch.testing.assert_close(found[0], found[1])
     for ours, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+# PyTorch's compiler instantiates a Function itself.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_the_gradient_that_a_compiler_fuses_is_that_of_the_convolution() -> None:
+    for taps, ahead in ((7, 3), (33, 8)):
+        layer = DelayedDepthwise(32, taps, ahead)
+        generator = torch.Generator().manual_seed(taps)
+        x = torch.randn(2, 60, 32, generator=generator, requires_grad=True)
+        towards = torch.randn(2, 60, 32, generator=generator)
+        inputs = (x, layer.weight, layer.bias)
+        # This backend takes the compiler's way and generates no code.
+        for function in (layer, torch.compile(layer, backend="aot_eager")):
+            y = function(x)
+            gradients = torch.autograd.grad((y * towards).sum(), inputs)
+            if function is layer:
+                expected = (y, *gradients)
+        for ours, theirs in zip((y, *gradients), expected, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_running_sums_fade_block_by_block() -> None:
