@@ -34,9 +34,7 @@ from engine.model.manifest import MODEL_FILE, Manifest
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.inference import NetworkInference, WaveformEncoder
 from models.network.next_tdnn import NeXtTDNN
-from models.network.parity import AnyNetwork, Parity, measure_parity, parity_batches
-from models.network.streaming import StreamingNeXtTDNN
-from models.network.streaming_inference import SpanEncoder
+from models.network.parity import Parity, measure_parity, parity_batches
 
 # Opset 20 is the first with Gelu as one operation, which runtimes fuse with the bias.
 OPSET = 20
@@ -65,13 +63,9 @@ class Identity:
     source: str
 
 
-def to_onnx(network: AnyNetwork, front_end: FrontEndConfig | None = None) -> bytes:
+def to_onnx(network: NeXtTDNN, front_end: FrontEndConfig | None = None) -> bytes:
     """The whole graph in fp32: ``waveform (B, samples)`` to unit ``embedding (B, D)``."""
-    encoder: nn.Module
-    if isinstance(network, StreamingNeXtTDNN):
-        encoder = SpanEncoder(network.eval(), front_end)
-    else:
-        encoder = WaveformEncoder(network.eval(), LogMel(front_end))
+    encoder = WaveformEncoder(network.eval(), LogMel(front_end))
     return _export(encoder, torch.zeros(2, SAMPLE_RATE_HZ), INPUT, "samples")
 
 
@@ -190,7 +184,7 @@ def _quantise_linear_layers(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def variants(
-    network: AnyNetwork, speech: Sequence[Float32] = (), front_end: FrontEndConfig | None = None
+    network: NeXtTDNN, speech: Sequence[Float32] = (), front_end: FrontEndConfig | None = None
 ) -> Iterator[tuple[Precision, bytes, Parity]]:
     """Each precision of the graph with its parity; the first, fp32, passed the gate.
 
@@ -210,7 +204,7 @@ def variants(
 
 
 def export_bundle(
-    network: AnyNetwork,
+    network: NeXtTDNN,
     output: Path,
     identity: Identity,
     *,

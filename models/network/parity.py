@@ -12,15 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.format import SAMPLE_RATE_HZ, unit
-from models.network.embedding import embed
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.next_tdnn import NeXtTDNN
-from models.network.streaming import StreamingNeXtTDNN
 
 PARITY_LENGTHS_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.13)
 PARITY_BATCHES = (1, 4)
 
-AnyNetwork = NeXtTDNN | StreamingNeXtTDNN
 Float32 = NDArray[np.float32]
 
 
@@ -35,7 +32,7 @@ class Parity:
 
 
 def measure_parity(
-    network: AnyNetwork,
+    network: NeXtTDNN,
     model: bytes,
     batches: Sequence[Float32],
     front_end: FrontEndConfig | None = None,
@@ -59,10 +56,8 @@ def measure_parity(
 
 
 def _reference(
-    network: AnyNetwork, batch: Float32, front_end: FrontEndConfig | None
+    network: NeXtTDNN, batch: Float32, front_end: FrontEndConfig | None
 ) -> NDArray[np.float64]:
-    if isinstance(network, StreamingNeXtTDNN):
-        return embed(network, list(batch), front_end).astype(np.float64)
     with torch.no_grad():
         found: Tensor = network(LogMel(front_end)(torch.from_numpy(batch)))
     return np.asarray(found.double().numpy(), np.float64)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.network.frontend import CausalLogMel, FrontEndConfig
-from models.network.inference import NORM_FLOOR, Affine
+from models.network.inference import Affine
 from models.network.states import States
 from models.network.streaming import (
     LOGIT_BOUND,
@@ -27,8 +27,6 @@ from models.network.streaming_layers import (
     BLOCK_FRAMES,
     ENERGY_FLOOR,
     GRN_EPS,
-    VARIANCE_FLOOR,
-    WEIGHT_FLOOR,
     DelayedDepthwise,
     StreamingBlock,
 )
@@ -217,33 +215,6 @@ class FramesInChunks(nn.Module):
         stacked = torch.cat([w, weighted, weighted * y], dim=2)
         blocks = stacked.reshape(stacked.shape[0], -1, self.arch.block_frames, 3, w.shape[2])
         return blocks.sum(dim=2)
-
-
-class SpanEncoder(FramesInChunks):
-    """A whole waveform as one span, ``(B, samples)`` to unit embeddings ``(B, D)``.
-
-    What a bundle of format 1 computes: for whoever has a recording, not a stream.
-    """
-
-    def __init__(self, network: StreamingNeXtTDNN, front_end: FrontEndConfig | None = None) -> None:
-        super().__init__(network, front_end)
-        self.embed = head_layer(network)
-
-    def forward(self, waveform: Tensor) -> Tensor:  # type: ignore[override]  # no states here
-        hop = self.front_end.config.hop_samples
-        block = BLOCK_FRAMES * hop
-        samples = waveform.shape[1]
-        # A block for what does not fill one, and the look-ahead of the last.
-        blocks = samples // block + 1 + self.arch.delay_blocks
-        sound = F.pad(waveform, (0, blocks * block - samples))
-        frames = torch.full((waveform.shape[0],), samples // hop, dtype=torch.int64)
-        sums = self._run(sound, frames, States(None))
-        w, weighted, squared = sums.sum(dim=1).unbind(dim=1)
-        mean = weighted / w.clamp_min(WEIGHT_FLOOR)
-        variance = squared / w.clamp_min(WEIGHT_FLOOR) - mean * mean
-        deviation = variance.clamp_min(VARIANCE_FLOOR).sqrt()
-        e: Tensor = self.embed(torch.cat([mean, deviation], dim=1))
-        return e / (e * e).sum(dim=1, keepdim=True).sqrt().clamp_min(NORM_FLOOR)
 
 
 def head_layer(network: StreamingNeXtTDNN) -> Affine:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.network.embedding import embed
 from models.network.frontend import CausalLogMel
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
-from models.network.streaming_inference import FramesInChunks, SpanEncoder, head_layer
+from models.network.streaming_inference import FramesInChunks, head_layer
 from models.network.streaming_layers import BLOCK_FRAMES
 
 BLOCK_SAMPLES, FRAME_SAMPLES = 1600, 160
@@ -150,15 +148,3 @@ def test_the_head_is_one_layer(network: StreamingNeXtTDNN, sound: torch.Tensor) 
     with torch.no_grad():
         found = head_layer(network)(torch.cat([mean, deviation], dim=1))
         torch.testing.assert_close(found, network.head(sums), rtol=1e-4, atol=1e-4)
-
-
-def test_a_waveform_is_one_span_from_beginning_to_end(
-    network: StreamingNeXtTDNN, sound: torch.Tensor
-) -> None:
-    encoder = SpanEncoder(network)
-    for samples in (8000, 16_159, 36_800):
-        with torch.no_grad():
-            found = encoder(sound[:, :samples])
-        expected = embed(network, list(sound[:, :samples].numpy()))
-        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
