@@ -20,7 +20,7 @@ from engine.decisions.config import DecisionConfig
 from engine.decisions.score_events import ScoredSpan
 from engine.decisions.tracker import KnownSpeech, Tracker
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Vad
+from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, Result
 from engine.pipeline import Pipeline
@@ -139,6 +139,19 @@ class Session:
         """Events ready to be told, each once, in order."""
         for item in self._pipeline.ready():
             yield from self._pipeline.in_order(self._tell(item))
+
+    @property
+    def decisions(self) -> DecisionConfig:
+        """The error rates that are decided by."""
+        return self._settings.decisions
+
+    def verdict(self) -> Utterance:
+        """The verdict on all of the speech as if it were one turn, once the summary was told.
+
+        It holds for recordings of up to :data:`engine.spans.interface.KEPT_S` of speech.
+        """
+        heard = self._pipeline.received
+        return self._tracker.overall(self._speech, self._speech.position, heard, self._settings)
 
     @property
     def waiting(self) -> bool:

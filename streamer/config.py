@@ -37,6 +37,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     strangers: Count = 64  # connections that have shown no token yet, beside those
     streams: Count = 200
     enrolments: Count = 40  # under way at once
+    verify_bytes: Count = 12 << 20  # a recording for a verdict: 60 s of stereo at 48 kHz, 16 bit
+    verifications: Count = 4  # verdicts on recordings under way at once; others wait
     stream_s: Seconds = 4 * 3600.0  # longest stream, in seconds of sound
     idle_s: Seconds = 60.0  # without any message
     start_s: Seconds = 10.0  # from the connection to its start

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 Float32 = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]
-DEFAULT_URL = "ws://127.0.0.1:8765"
+DEFAULT_ADDRESS = "127.0.0.1:8765"
 README = (ROOT / "README.md").read_text()
 
 # Commands by how they begin, and why they are not run here. Those of `voxwatch` must still
@@ -146,7 +146,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, voice: Callable[..., Float32]
             if command == "voxwatch serve":
                 server = start(command, folder, env)
             else:
-                there = command.replace(DEFAULT_URL, url)
+                there = command.replace(DEFAULT_ADDRESS, f"127.0.0.1:{port}")
                 lived.done[command] = run(["bash", "-o", "pipefail", "-c", there], folder, env)
         yield lived
     finally:
@@ -198,6 +198,11 @@ def test_the_server_knows_alice(command: str, life: Life) -> None:
     assert told[-1]["type"] == "summary"
 
 
+def test_a_recording_gets_its_verdict(life: Life) -> None:
+    (done,) = (done for command, done in life.done.items() if command.startswith("curl"))
+    assert json.loads(done.stdout)["state"] == "match"
+
+
 def test_the_programs_in_the_text_run(life: Life) -> None:
     """They ask for Alice, whom the commands have deleted by now: enrolled again for them."""
     programs = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -205,7 +210,7 @@ def test_the_programs_in_the_text_run(life: Life) -> None:
     enrolled = run(["voxwatch", *["enroll", "alice", "alice1.wav", "--consent"]], life.folder, env)
     assert enrolled.returncode == 0, enrolled.stderr
     for program, said in zip(programs, ("match", "obey"), strict=True):
-        there = program.replace(DEFAULT_URL, life.url)
+        there = program.replace(f"ws://{DEFAULT_ADDRESS}", life.url)
         done = run([sys.executable, "-c", there], life.folder, env)
         assert done.returncode == 0, done.stderr
         assert said in done.stdout

@@ -134,6 +134,12 @@ class Tracker:
         )
         return self._told.add(decision)
 
+    def overall(
+        self, spans: SpeechEmbeddings, position: int, at: int, settings: TrackerSettings
+    ) -> Utterance:
+        """The verdict on all the speech until ``position``, as if it were one turn."""
+        return self._judge.verdict(spans, TurnSpeech(0, position, at), settings, None)
+
     def _go_on(self, spans: SpeechEmbeddings, mark: Mark, settings: TrackerSettings) -> None:
         """Another turn, or other people, since the place before."""
         if self._settings is not None and self._settings.enrolled is not settings.enrolled:

@@ -28,10 +28,11 @@ from streamer.client.connection import ConnectionFailed, ServerError, dial
 from streamer.client.control import control, monitor
 from streamer.client.opening import Opener
 from streamer.client.stream import ClientStream, Timing
+from streamer.client.verdict import verify_async as verify
 from streamer.wire import messages, parsing, requests
 
 __all__ = ["ClientStream", "ConnectionFailed", "EnrollStream", "ServerError", "Timing"]
-__all__ += ["VerifyStream", "connect", "control", "enroll", "monitor"]
+__all__ += ["VerifyStream", "connect", "control", "enroll", "monitor", "verify"]
 
 VerifyStream = ClientStream[messages.Ready, messages.StreamMessage]
 EnrollStream = ClientStream[messages.EnrollReady, messages.EnrollMessage]

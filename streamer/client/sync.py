@@ -24,9 +24,18 @@ from streamer.client.control import ControlClient
 from streamer.client.inbox import Message
 from streamer.client.opening import Ready
 from streamer.client.stream import ClientStream
+from streamer.client.verdict import verify
 from streamer.wire import messages
 
-__all__ = ["ConnectionFailed", "ServerError", "SyncStream", "connect", "control", "enroll"]
+__all__ = [
+    "ConnectionFailed",
+    "ServerError",
+    "SyncStream",
+    "connect",
+    "control",
+    "enroll",
+    "verify",
+]
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
@@ -29,10 +29,15 @@ from streamer.wire.requests import Role
 
 # Four seconds of 16 kHz, 16 bit each way: more would only hide that one side is behind.
 KERNEL_BYTES = 1 << 17
+POST = b"POST "  # how a request with a body begins, which is not for the WebSockets' library
 PART_S = 3.0  # for the last words to a client; one that does not read is cut off then
 REQUEST_S = 5.0  # from the connection to its whole request
 UNREAD_S = 90.0  # a client that reads nothing of what waits for it is cut off then
 TEXT_S = 5e-5  # of the loop's time that a text message costs once it has been taken apart
+
+
+# Goes on with a connection that has sent so many bytes, from that address.
+TakeOver = Callable[[asyncio.Transport, bytes, str], None]
 
 
 class Protocol(ServerProtocol):
@@ -73,12 +78,15 @@ class Connection(ServerConnection):
         *,
         crowd: Crowd,
         turns: Turns,
+        post: TakeOver,
         **options: Any,
     ) -> None:
         ours = Protocol(max_size=protocol.max_message_size, logger=protocol.logger)
         ours.outbox = Outbox(first=0)
         super().__init__(ours, server, **options)
         self._ours, self._crowd, self._turns = ours, crowd, turns
+        self._post = post
+        self._head: bytes | None = b""  # until it is known what is asked for
         self.number = secrets.token_hex(4)  # public, for the log
         self.came_at = self.heard_at = self.loop.time()
         self.displaced = asyncio.Event()  # another connection has taken over what it attended
@@ -136,6 +144,14 @@ class Connection(ServerConnection):
     def data_received(self, data: bytes) -> None:
         """Bytes from the socket."""
         self.heard_at = self.loop.time()
+        if self._head is not None:
+            self._head += data
+            if len(self._head) < len(POST) and POST.startswith(self._head):
+                return
+            data, self._head = self._head, None
+            if data.startswith(POST):
+                self._hand_over(data)
+                return
         self._bytes += data
         self._take_apart()
 
@@ -182,6 +198,13 @@ class Connection(ServerConnection):
         unparsed = len(self.protocol.reader.buffer)
         held = len(self._bytes) + unparsed + self.recv_messages.size + self._heard
         self._crowd.holds(self, held)
+
+    def _hand_over(self, data: bytes) -> None:
+        """The socket is another's from here on; for the library this connection is lost."""
+        transport, address = self.transport, self.address
+        self.transport = _NoTransport()
+        self.connection_lost(None)
+        self._post(transport, data, address)
 
     async def hear(self) -> str | bytes:
         """The next message. Raises ``ConnectionClosed``, and :class:`WireError` for bad UTF-8.
@@ -275,6 +298,13 @@ class Connection(ServerConnection):
         """Whether the client itself took its leave, rather than being lost."""
         received = self.protocol.close_rcvd
         return received is not None and received.code in (1000, 1001, 1005)
+
+
+class _NoTransport(asyncio.Transport):
+    """What a connection has whose socket was handed over."""
+
+    def abort(self) -> None:
+        """Nothing is left to be closed."""
 
 
 def _last_texts(outbox: Outbox, error: WireError | None) -> list[bytes]:

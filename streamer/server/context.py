@@ -46,6 +46,7 @@ class ServerCounts:
     connections: Counter[str] = field(default_factory=Counter)  # by path
     errors: Counter[str] = field(default_factory=Counter)  # by code
     messages: Counter[str] = field(default_factory=Counter)  # to streams, by type
+    verdicts: Counter[str] = field(default_factory=Counter)  # on recordings, by state
     sound_s: float = 0.0
     resumed: int = 0
     coalesced: int = 0

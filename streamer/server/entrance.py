@@ -6,11 +6,13 @@ import logging
 import time
 
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from streamer.server.auth import origin_allowed
 from streamer.server.connection import Connection
 from streamer.server.context import Context
+from streamer.server.limits.crowd import Guest
 from streamer.server.metrics import CONTENT_TYPE, Metrics
 from streamer.server.pages import Pages, respond
 from streamer.wire.errors import WireError
@@ -20,12 +22,14 @@ from streamer.wire.requests import Role
 log = logging.getLogger("voxwatch.server")
 
 STREAM, ENROLL, MONITOR, CONTROL = "/v1/stream", "/v1/enroll", "/v1/monitor", "/v1/control"
+VERIFY = "/v1/verify"  # which takes a body: see posted
 NEEDED: dict[str, Role | None] = {
     STREAM: "stream",
     ENROLL: "enrol",
     MONITOR: "monitor",
     CONTROL: None,  # each request needs its own
 }
+FULL = "the server has all the connections it takes"
 REQUEST_BYTES = 1 << 16  # of a message where no sound is due
 
 
@@ -47,25 +51,40 @@ class Entrance:
         headers = request.headers
         host = headers.get("Host", "")
         if target.path not in NEEDED:
-            page = self._page(target.path, _bearer(request), host)
+            page = self._page(target.path, _bearer(request.headers), host)
             page.body = b"" if request.method == "HEAD" else page.body
             return page
         if not origin_allowed(headers.get("Origin"), host, self._context.config.origins):
             return self._refuse(403, "forbidden-origin", "pages of this origin may not connect")
-        roles = self._roles(target, _bearer(request))
+        roles = self._roles(target, _bearer(request.headers))
         needed = NEEDED[target.path]
         if needed is not None and needed not in roles:
             return self._refuse(401, "unauthorised", f"this needs a token with the role {needed}")
-        crowd, limits = self._context.crowd, self._context.config.limits
-        if roles:
-            if crowd.members >= limits.connections:
-                message = "the server has all the connections it takes"
-                return self._refuse(503, "overloaded", message)
-            crowd.joined(connection)
+        if roles and not self._join(connection):
+            return self._refuse(503, "overloaded", FULL)
         if target.path in (MONITOR, CONTROL):  # where no sound is due
-            connection.protocol.max_message_size = min(REQUEST_BYTES, limits.message_bytes)
+            most = self._context.config.limits.message_bytes
+            connection.protocol.max_message_size = min(REQUEST_BYTES, most)
         connection.target, connection.roles = target, roles
         return None
+
+    def admit_post(self, guest: Guest, target: Target, headers: Headers) -> None:
+        """Let in who sends a recording, if they may stream. Raises :class:`WireError`."""
+        host = headers.get("Host", "")
+        if not origin_allowed(headers.get("Origin"), host, self._context.config.origins):
+            raise WireError("forbidden-origin", "pages of this origin may not connect")
+        if "stream" not in self._roles(target, _bearer(headers)):
+            raise WireError("unauthorised", "this needs a token with the role stream")
+        if not self._join(guest):
+            raise WireError("overloaded", FULL)
+
+    def _join(self, guest: Guest) -> bool:
+        """Whether there is room for one more who may do something."""
+        crowd = self._context.crowd
+        if crowd.members >= self._context.config.limits.connections:
+            return False
+        crowd.joined(guest)
+        return True
 
     def _roles(self, target: Target, bearer: str | None) -> frozenset[Role]:
         auth = self._context.auth
@@ -85,6 +104,10 @@ class Entrance:
         if path == "/readyz":
             draining = self._context.draining
             return respond(503 if draining else 200, b"draining\n" if draining else b"ready\n")
+        if path == VERIFY:
+            page = respond(405, b"post a recording here\n")
+            page.headers["Allow"] = "POST"
+            return page
         if path == "/metrics":
             if not (self._context.auth.required or self._is_ours(host)):
                 return self._refuse(403, "forbidden-origin", "no page of this name may read this")
@@ -98,6 +121,6 @@ class Entrance:
         return origin_allowed(f"http://{host}", host, self._context.config.origins)
 
 
-def _bearer(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+def _bearer(headers: Headers) -> str | None:
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

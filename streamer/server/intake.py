@@ -17,7 +17,12 @@ from streamer.wire.errors import WireError
 from streamer.wire.parsing import parse_control
 from streamer.wire.requests import StartEnroll, StartStream, StreamControl
 
-A = {"stream": "a stream", "enrolment": "an enrolment"}
+Kind = Literal["stream", "enrolment", "recording"]
+A: dict[Kind, str] = {
+    "stream": "a stream",
+    "enrolment": "an enrolment",
+    "recording": "a recording",
+}
 
 
 class Intake:
@@ -32,7 +37,7 @@ class Intake:
         context: Context,
         stream: Stream,
         start: StartStream | StartEnroll,
-        kind: Literal["stream", "enrolment"],
+        kind: Kind,
         on_sound: Callable[[], None] = lambda: None,
     ) -> None:
         self._context, self._stream, self._kind, self._on_sound = context, stream, kind, on_sound
@@ -60,7 +65,7 @@ class Intake:
                     idle.ends()
                     if isinstance(message, bytes):
                         async with self.taking:
-                            await self._take(message, address)
+                            await self.take(message, address)
                     else:
                         await obey(parse_control(message))
         except TimeoutError as error:
@@ -77,8 +82,8 @@ class Intake:
         self.retiring = True
         await self.finalize()
 
-    async def _take(self, sound: bytes, address: str) -> None:
-        """Waits while the stream's backlog is full."""
+    async def take(self, sound: bytes, address: str) -> None:
+        """Hand on sound from that address; waits while the stream's backlog is full."""
         if self.finalized:
             if self.retiring:
                 return

@@ -15,15 +15,14 @@ from dataclasses import replace
 from statistics import median
 
 from engine import events
-from engine.audio.pcm import PcmDecoder
 from engine.errors import VoxwatchError
 from engine.scoring.expected_rates import ExpectedRate, expected_rates
 from engine.scoring.scorer import PreparedEmbeddings
-from engine.session import Session, SessionConfig
 from streamer.server.context import Context, bounds_of
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.outbox import Message, Outbox
+from streamer.server.session import new_session
 from streamer.server.voiceprint_cache import alike
 from streamer.session_config import session_config
 from streamer.wire import messages
@@ -64,7 +63,7 @@ class LiveStream:
         self.label, self.asked, self._enrolled = start.label, asked, dict(enrolled)
         settings = session_config(config, start)
         self.windows, self.decisions = settings.windows, settings.decisions
-        self.session = self._session(start, enrolled, settings)
+        self.session = new_session(context, start, enrolled, claimed=bool(asked))
         self.stream = context.engine.open(self.session)
         levels = Levels(self.id, self.session, context.hub)
         self.intake = Intake(context, self.stream, start, "stream", levels.publish)
@@ -76,24 +75,6 @@ class LiveStream:
         self.speaking_since: float | None = None
         self.closing = (1000, "")  # close code and reason once everything has been told
         self._settling = asyncio.Lock()  # one change of claim at a time
-
-    def _session(
-        self,
-        start: StartStream,
-        enrolled: Mapping[str, PreparedEmbeddings],
-        settings: SessionConfig,
-    ) -> Session:
-        decoder = PcmDecoder(
-            start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
-        )
-        return Session(
-            self.context.scorer,
-            enrolled,
-            decoder=decoder,
-            config=settings,
-            claimed=bool(self.asked),
-            model=f"{self.context.model.name} {self.context.model.version}",
-        )
 
     @property
     def names(self) -> frozenset[str]:

@@ -37,6 +37,7 @@ class StatsCollector(Collector):
         yield _by("voxwatch_connections", "Connections opened.", "path", counts.connections)
         yield _by("voxwatch_errors", "Refusals, by code.", "code", counts.errors)
         yield _by("voxwatch_events", "Events of streams.", "type", counts.messages)
+        yield _by("voxwatch_verdicts", "Verdicts on recordings.", "state", counts.verdicts)
         yield _count("voxwatch_sound_seconds", "Sound received.", counts.sound_s)
         yield _count("voxwatch_resumed", "Streams taken up again.", counts.resumed)
         yield _count("voxwatch_coalesced_scores", "Scores slow clients missed.", counts.coalesced)

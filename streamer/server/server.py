@@ -27,6 +27,7 @@ from streamer.server.memory import give_back
 from streamer.server.metrics import Metrics
 from streamer.server.monitor import monitor
 from streamer.server.pages import Pages, dashboard_folder
+from streamer.server.posted import Posts
 from streamer.server.streams import Streams
 from streamer.store.errors import StoreError
 from streamer.wire import errors
@@ -93,6 +94,7 @@ class Server:
         self.streams = Streams(self.context, tasks)
         pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
         self._entrance = Entrance(self.context, pages, Metrics(self.context, self.streams))
+        self._posts = Posts(self.context, self._entrance, tasks)
         for work in (self._watch(), self._purge(), self._tidy()):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:
@@ -128,7 +130,12 @@ class Server:
                 process_request=self._entrance.admit,
                 create_connection=cast(
                     type[ServerConnection],
-                    partial(Connection, crowd=self.context.crowd, turns=Turns()),
+                    partial(
+                        Connection,
+                        crowd=self.context.crowd,
+                        turns=Turns(),
+                        post=self._posts.take_over,
+                    ),
                 ),
                 compression=None,  # sound does not shrink by it, and it costs more than the rest
                 max_size=config.limits.message_bytes,
@@ -152,6 +159,8 @@ class Server:
             async with asyncio.timeout(self._drain_s):
                 await self.streams.retire()
                 await self.streams.empty()
+                await self._posts.empty()
+        self._posts.close()
         self._listener.close(code=errors.GOING_AWAY, reason="shutting-down")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):

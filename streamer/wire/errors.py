@@ -42,6 +42,25 @@ CLOSE_CODES: dict[str, int] = {
     "store-failed": INTERNAL,
     "engine-failed": INTERNAL,
 }
+# What `/v1/verify` answers with: HTTP statuses (RFC 9110, section 15). Any other code is 400.
+BAD_REQUEST = 400
+HTTP_STATUS: dict[str, int] = {
+    "unauthorised": 401,
+    "forbidden-origin": 403,
+    "unknown-speaker": 404,
+    "idle": 408,
+    "unusable-voiceprint": 409,
+    "message-too-big": 413,
+    "recording-too-long": 413,
+    "wrong-format": 415,
+    "bad-sound": 422,
+    "no-speech": 422,
+    "audio-quota": 429,
+    "engine-failed": 500,
+    "store-failed": 500,
+    "overloaded": 503,
+    "shutting-down": 503,
+}
 # An `error` with one of these codes is the last message of its connection; any other
 # (`window-failed`, `claim-ended`) is news of a stream that goes on.
 

@@ -106,6 +106,33 @@ class EnrolledAs(events.Event, frozen=True, kw_only=True, tag="enrolled"):
     agreement: float
 
 
+class Verdict(events.Utterance, frozen=True, kw_only=True, tag="verdict"):
+    """On a whole recording, as an `utterance` is on a turn, and what it was judged by.
+
+    ``turns`` are the utterances in it.
+    """
+
+    mode: Mode
+    claims: tuple[str, ...]
+    bounds: Bounds
+    received_s: float
+    turns: tuple[events.Utterance, ...]
+    model: Model
+
+
+class WhatIsWrong(msgspec.Struct, frozen=True, kw_only=True):
+    """An error's code, for programs, and what it is and what to do, for people."""
+
+    code: str
+    message: str
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a recording that gets no verdict."""
+
+    error: WhatIsWrong
+
+
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     """One open stream as monitors see it.
 

@@ -23,6 +23,7 @@ from streamer.wire.requests import (
     StartEnroll,
     StartStream,
     StreamControl,
+    VerifyRecording,
 )
 
 MAX_TOLD = 200  # characters of a parser's complaint that are passed on
@@ -81,6 +82,12 @@ def parse_target(target: str) -> Target:
 def start_from_query(query: Mapping[str, str]) -> StartStream:
     """A stream's start from the parameters of its address."""
     return _checked(_converted(dict(query), StartStream, strict=False))
+
+
+def verification_from_query(query: Mapping[str, str]) -> VerifyRecording:
+    """What is asked of a recording, from the parameters of the address."""
+    found: VerifyRecording = _converted(dict(query), VerifyRecording, strict=False)
+    return found
 
 
 def parse_start(text: str) -> StartStream:

@@ -46,6 +46,23 @@ class StartStream(_ClientMessage, frozen=True, kw_only=True):
     resume_from: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
+class VerifyRecording(_ClientMessage, frozen=True, kw_only=True):
+    """What is asked of a recording. A file tells its own format; raw PCM needs to be described."""
+
+    encoding: Encoding | None = None
+    sample_rate: Rate | None = None
+    channels: Channels | None = None
+    channel: Channel | None = None
+    claim: Claim = ""
+    false_accept: ErrorRate | None = None
+    miss: ErrorRate | None = None
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the recording is raw PCM."""
+        return any(one is not None for one in (self.encoding, self.sample_rate, self.channels))
+
+
 class GivenConsent(_ClientMessage, frozen=True, kw_only=True):
     """That the person agreed, and to which text."""
 

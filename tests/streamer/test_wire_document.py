@@ -21,6 +21,17 @@ def test_every_error_code_stands_beside_its_close_code() -> None:
     assert told == errors.CLOSE_CODES
 
 
+def test_every_refusal_of_a_recording_stands_beside_its_status() -> None:
+    section = TEXT.split("## `POST /v1/verify`")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (\d{3}) \| (.*) \|$", section, re.MULTILINE)
+    told = {
+        code: int(status) for status, codes in rows for code in re.findall(r"`([a-z-]+)`", codes)
+    }
+    assert told == errors.HTTP_STATUS
+    for field in msgspec.structs.fields(requests.VerifyRecording):
+        assert f"`{field.encode_name}`" in section
+
+
 @pytest.mark.parametrize("message", get_args(messages.StreamEvent), ids=lambda m: m.__name__)
 def test_every_event_is_described_with_its_fields(message: type[msgspec.Struct]) -> None:
     tag = message.__struct_config__.tag

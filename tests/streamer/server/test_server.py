@@ -29,6 +29,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.errors import BundleError, VoxwatchError
 from engine.model.bundle import Bundle, write_bundle
+from streamer.client import ServerError, verify
 from streamer.client.connection import ConnectionFailed
 from streamer.client.control import control
 from streamer.config import Config
@@ -525,6 +526,8 @@ async def our_client_with_tls(
     url = server.url.replace("http", "ws")
     async with control(url, tls=context) as client:
         assert await client.request("status")
+    with pytest.raises(ServerError, match="the body is empty"):
+        await verify(url, b"", tls=context)
     with pytest.raises(ConnectionFailed, match=r"not trusted .* with --ca"):
         async with control(url):
             pass

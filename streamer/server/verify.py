@@ -1,0 +1,122 @@
+"""`/v1/verify`: a whole recording in, one verdict out, by the same engine as streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import structs
+
+from engine import events
+from engine.errors import AudioError, VoxwatchError
+from engine.scoring.scorer import PreparedEmbeddings
+from engine.serving.engine import Stream
+from engine.session import Session
+from streamer.server.context import Context, bounds_of
+from streamer.server.intake import Intake
+from streamer.server.recording import Recording
+from streamer.server.session import new_session
+from streamer.tasks import beside
+from streamer.wire import messages
+from streamer.wire.errors import WireError
+from streamer.wire.parsing import claims_of, verification_from_query
+from streamer.wire.requests import VerifyRecording
+
+PATIENCE_S = 60.0  # that a verdict may take: recordings wait for live streams
+AGAINST = ("mismatch", "unknown")
+
+
+class Question(NamedTuple):
+    """What is asked of a recording, and the voiceprints that it is compared with."""
+
+    asked: VerifyRecording
+    claims: tuple[str, ...]
+    enrolled: dict[str, PreparedEmbeddings]
+
+
+async def asked(context: Context, query: dict[str, str]) -> Question:
+    """The question in a request's address. Raises :class:`WireError`."""
+    parameters = verification_from_query(query)
+    names = claims_of(parameters.claim, context.config.limits.claims)
+    enrolled = await context.enrolled.find(names)
+    return Question(parameters, tuple(enrolled) if names else (), enrolled)
+
+
+async def verify(
+    context: Context, question: Question, body: bytes, address: str
+) -> messages.Verdict:
+    """The verdict on a recording. Raises :class:`WireError`."""
+    recording = await asyncio.to_thread(Recording, body, question.asked)
+    start = structs.replace(
+        recording.start, false_accept=question.asked.false_accept, miss=question.asked.miss
+    )
+    session = new_session(context, start, question.enrolled, claimed=bool(question.claims))
+    stream = context.engine.open(session, live=False)
+    intake = Intake(context, stream, start, "recording")
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            turns = await beside(_turns(stream), _send(intake, recording, address))
+    except TimeoutError as error:
+        raise WireError("overloaded", "the server is busy with live streams: try later") from error
+    finally:
+        await stream.close()
+    if not turns:
+        raise WireError("no-speech", "nobody speaks in the recording: check the microphone")
+    return _verdict(context, question, session, turns)
+
+
+async def _send(intake: Intake, recording: Recording, address: str) -> None:
+    pieces = recording.pieces()
+    try:
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            await intake.take(piece, address)
+    except AudioError as error:
+        raise WireError("bad-sound", str(error)) from error
+    await intake.finalize()
+
+
+async def _turns(stream: Stream) -> list[events.Utterance]:
+    try:
+        return [event async for event in stream if isinstance(event, events.Utterance)]
+    except VoxwatchError as error:
+        raise WireError("engine-failed", str(error)) from error
+
+
+def _verdict(
+    context: Context, question: Question, session: Session, turns: Sequence[events.Utterance]
+) -> messages.Verdict:
+    found = one_of(turns, session.verdict())
+    return messages.Verdict(
+        **structs.asdict(found),
+        mode="verify" if question.claims else "identify" if question.enrolled else "changes",
+        claims=question.claims,
+        bounds=bounds_of(session.decisions),
+        received_s=session.received_s,
+        turns=tuple(turns),
+        model=context.model,
+    )
+
+
+def one_of(turns: Sequence[events.Utterance], overall: events.Utterance) -> events.Utterance:
+    """One verdict on a recording of several ``turns``, which all together are ``overall``.
+
+    The speech of all turns tells more than each. But where one of them by itself is somebody
+    else's, the recording is no match: whoever speaks last would else be let in by who spoke first.
+    """
+    if len(turns) == 1:
+        return turns[0]
+    problems = tuple(sorted({problem for turn in turns for problem in turn.problems}))
+    overall = structs.replace(overall, problems=problems)
+    if overall.state != "match":
+        return overall
+    against = [turn for turn in turns if turn.state in AGAINST]
+    if against:
+        worst = min(against, key=lambda turn: turn.evidence or 0.0)
+        reason = f"another voice from {worst.start:.1f} to {worst.end:.1f} s: {worst.reason}"
+        return structs.replace(worst, reason=reason)
+    named = {turn.speaker for turn in turns if turn.state == "match"} - {overall.speaker}
+    if named:
+        reason = f"several voices: a part of it is like {min(str(name) for name in named)}"
+        return structs.replace(overall, state="uncertain", speaker=None, reason=reason)
+    return overall

@@ -1,0 +1,331 @@
+"""`POST /v1/verify`: the verdict that a stream's `utterance` gives, and clear refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+import soundfile as sf
+from numpy.typing import NDArray
+
+from engine.events import Utterance
+from streamer.client import ServerError, connect, sync, verify
+from streamer.config import Config
+from streamer.server import posted
+from streamer.server.auth import Token
+from streamer.server.server import Server
+from streamer.server.verify import one_of
+
+Float32 = NDArray[np.float32]
+RATE_HZ = 16_000
+
+
+def file_of(samples: Float32, kind: str = "WAV", subtype: str | None = None) -> bytes:
+    body = io.BytesIO()
+    sf.write(body, samples, RATE_HZ, format=kind, subtype=subtype)
+    return body.getvalue()
+
+
+def quiet(seconds: float) -> Float32:
+    rng = np.random.default_rng(3)
+    return rng.normal(0, 1e-3, round(seconds * RATE_HZ)).astype(np.float32)
+
+
+@pytest.fixture
+def command(voice: Callable[..., Float32]) -> Float32:
+    return np.concatenate([quiet(0.5), voice("anna", 2.5, seed=4), quiet(0.8)])
+
+
+async def post(
+    server: Server,
+    body: bytes = b"",
+    *,
+    path: str = "/v1/verify",
+    head: str = "",
+    pieces: int = 1 << 20,
+    **query: Any,
+) -> tuple[int, Any, str]:
+    """Status, decoded JSON and head of the answer; Content-Length unless ``head`` says another."""
+    if query:
+        path += "?" + urlencode(query)
+    if "Transfer-Encoding" not in head and "Content-Length" not in head:
+        head += f"Content-Length: {len(body)}\r\n"
+    request = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode() + body
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        async with asyncio.timeout(30):
+            for at in range(0, len(request), pieces):
+                writer.write(request[at : at + pieces])
+                await writer.drain()
+                if pieces < 100:
+                    await asyncio.sleep(0)
+            answer = await reader.read()
+    finally:
+        writer.transport.abort()
+    told, _, rest = answer.decode().partition("\r\n\r\n")
+    return int(told.split()[1]), json.loads(rest) if rest[:1] == "{" else rest, told
+
+
+async def utterances(server: Server, pcm: bytes, **options: Any) -> list[Utterance]:
+    async with connect(server.url, **options) as stream:
+        await stream.send(pcm)
+        await stream.finalize()
+        return [event async for event in stream if isinstance(event, Utterance)]
+
+
+@pytest.mark.parametrize("claim", ["anna", "bert", ""])
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "raw"])
+async def test_the_verdict_is_that_of_a_stream(
+    server: Server, enrol: Any, command: Float32, claim: str, kind: str
+) -> None:
+    enrol(server, "anna")
+    enrol(server, "bert")
+    pcm = np.round(command * 32767).astype("<i2")
+    asked = {"encoding": "pcm_s16le", "sample_rate": RATE_HZ} if kind == "raw" else {}
+    body = pcm.tobytes() if kind == "raw" else file_of(pcm, kind, "PCM_16")  # type: ignore[arg-type]
+    (told,) = await utterances(server, pcm.tobytes(), claim=claim, false_accept=0.02)
+    verdict = await verify(server.url, body, claim=claim, false_accept=0.02, **asked)
+    assert verdict.state == ("mismatch" if claim == "bert" else "match")
+    for name in Utterance.__struct_fields__:
+        ours, theirs = getattr(verdict, name), getattr(told, name)
+        if isinstance(theirs, float):
+            assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3), name
+        elif name not in ("seq", "at_time", "voice", "reason", "advice"):
+            assert ours == theirs, name
+    assert verdict.claims == ((claim,) if claim else ())
+    assert verdict.bounds.false_accept == 0.02
+    assert verdict.received_s == pytest.approx(len(command) / RATE_HZ, abs=0.01)
+    assert verdict.model.name == server.context.model.name
+
+
+async def test_opus_and_the_client_without_asyncio(
+    server: Server, enrol: Any, command: Float32
+) -> None:
+    enrol(server, "anna")
+    body = file_of(command, "OGG", "OPUS")
+    verdict = await asyncio.to_thread(sync.verify, server.url, body, claim=["anna"])
+    assert (verdict.state, verdict.speaker) == ("match", "anna")
+    with pytest.raises(ServerError, match="eve") as caught:
+        await verify(server.url, body, claim="eve")
+    assert caught.value.code == "unknown-speaker"
+
+
+async def test_a_channel_is_chosen(server: Server, enrol: Any, command: Float32) -> None:
+    enrol(server, "anna")
+    both = np.stack([quiet(len(command) / RATE_HZ), command], axis=1)
+    body = file_of(both)
+    assert (await verify(server.url, body, claim="anna", channel=1)).state == "match"
+    status, told, _ = await post(server, body, claim="anna")
+    assert (status, told["error"]["code"]) == (400, "bad-parameter")
+    status, told, _ = await post(server, body, claim="anna", channel=0)
+    assert (status, told["error"]["code"]) == (422, "no-speech")
+
+
+async def test_who_speaks_first_lets_nobody_else_in(
+    server: Server, enrol: Any, voice: Callable[..., Float32]
+) -> None:
+    enrol(server, "anna")
+    enrol(server, "bert")
+    anna, bert = voice("anna", 2.5, seed=4), voice("bert", 2.5, seed=6)
+    for parts in ((anna, bert), (bert, anna)):
+        body = file_of(np.concatenate([parts[0], quiet(1.5), parts[1], quiet(0.8)]))
+        claimed = await verify(server.url, body, claim="anna")
+        assert claimed.state != "match"
+        assert "mismatch" in [turn.state for turn in claimed.turns]
+        asked = await verify(server.url, body)
+        assert asked.state != "match"
+    pauses = [quiet(0.9) if i % 2 else voice("anna", 2.0, seed=i) for i in range(6)]
+    verdict = await verify(server.url, file_of(np.concatenate(pauses)), claim="anna")
+    assert [turn.state for turn in verdict.turns] == ["uncertain"] * 3  # each by itself
+    assert (verdict.state, verdict.speaker) == ("match", "anna")
+    assert verdict.speech_s == pytest.approx(sum(turn.speech_s for turn in verdict.turns))
+
+
+def turn(state: Any, speaker: str | None, evidence: float, start: float = 0.0) -> Utterance:
+    return Utterance(
+        t=9, start=start, end=start + 1, speech_s=1, state=state, speaker=speaker, llr=evidence,
+        evidence=evidence,
+    )  # fmt: skip
+
+
+def test_one_verdict_on_several_turns() -> None:
+    overall = turn("match", "anna", 9.0)
+    anna, bert = turn("match", "anna", 8.0), turn("match", "bert", 7.0)
+    doubt, stranger = turn("uncertain", None, 1.0), turn("mismatch", "anna", -7.0, 4.0)
+    assert one_of([doubt], overall) == doubt
+    assert one_of([anna, doubt], overall) == overall
+    assert one_of([anna, bert], overall).state == "uncertain"
+    assert one_of([anna, stranger], overall).state == "mismatch"
+    assert one_of([anna, stranger], overall).start == 4.0
+    assert one_of([anna, turn("unknown", None, -3)], overall).state == "unknown"
+    assert one_of([anna, stranger], turn("uncertain", "anna", 2.0)).state == "uncertain"
+
+
+LONG = b"\0" * (61 * 2 * RATE_HZ)
+REFUSED: list[tuple[bytes, dict[str, Any], int, str, str]] = [
+    (b"", {}, 422, "bad-sound", "empty"),
+    (b"ID3\x03" + bytes(99), {}, 415, "wrong-format", "is MP3"),
+    (bytes(4) + b"ftypM4A " + bytes(99), {}, 415, "wrong-format", "MP4 or M4A"),
+    (b"\x1a\x45\xdf\xa3" + bytes(99), {}, 415, "wrong-format", "WebM"),
+    (b"hello", {}, 415, "wrong-format", "no WAV, FLAC or Ogg"),
+    (b"RIFF\x24\0\0\0WAVEfmt ", {}, 422, "bad-sound", "WAV"),
+    (b"OggS" + bytes(200), {}, 422, "bad-sound", "Ogg"),
+    (file_of(quiet(0.1)), {"sample_rate": 16000}, 415, "wrong-format", "is a WAV file"),
+    (file_of(quiet(0.1), "WAV", "MS_ADPCM"), {}, 415, "wrong-format", "MS_ADPCM"),
+    (file_of(quiet(1.0))[:-999], {}, 422, "bad-sound", "cut short"),
+    (file_of(quiet(1.0)), {}, 422, "no-speech", "nobody speaks"),
+    (LONG, {"sample_rate": 16000}, 413, "recording-too-long", "60 s"),
+    (file_of(quiet(61), "FLAC"), {}, 413, "recording-too-long", "60 s"),
+    (bytes(100), {"encoding": "mp3"}, 400, "unknown-encoding", "mp3"),
+    (bytes(100), {"sample_rate": 1}, 400, "bad-rate", "8000"),
+    (bytes(100), {"channels": 2, "channel": 2}, 400, "bad-parameter", "from 0 to 1"),
+    (bytes(100), {"false_accept": 2}, 400, "bad-parameter", "false_accept"),
+    (bytes(100), {"speaker": "anna"}, 400, "bad-parameter", "speaker"),
+    (bytes(100), {"claim": "eve"}, 404, "unknown-speaker", "eve"),
+    (b"\0\0\x80\x7f" * 99, {"encoding": "pcm_f32le"}, 422, "bad-sound", "not finite"),
+]
+
+
+@pytest.mark.parametrize(("body", "query", "status", "code", "words"), REFUSED)
+async def test_what_is_refused_is_named(
+    server: Server, body: bytes, query: dict[str, Any], status: int, code: str, words: str
+) -> None:
+    answered, told, head = await post(server, body, **query)
+    assert (answered, told["error"]["code"]) == (status, code)
+    assert words in told["error"]["message"]
+    assert "application/json" in head
+    assert server.context.counts.errors[code] == 1
+    assert not len(server.streams)
+
+
+async def test_too_much_is_refused_whether_or_not_it_is_said_before(
+    settings: Callable[..., Config],
+) -> None:
+    chunked = "Transfer-Encoding: chunked\r\n"
+    async with Server(settings(limits={"verify_bytes": 50_000}), drain_s=1.0) as server:
+        status, told, _ = await post(server, head="Content-Length: 50001\r\n")
+        assert (status, told["error"]["code"]) == (413, "message-too-big")
+        body = b"%x\r\n%s\r\n" % (30_000, bytes(30_000))
+        status, told, _ = await post(server, 3 * body + b"0\r\n\r\n", head=chunked)
+        assert (status, told["error"]["code"]) == (413, "message-too-big")
+        status, told, _ = await post(server, body + b"0\r\n\r\n", head=chunked)
+        assert (status, told["error"]["code"]) == (415, "wrong-format")
+
+
+async def test_a_request_may_come_in_crumbs_and_wait_to_be_asked(
+    server: Server, enrol: Any, command: Float32
+) -> None:
+    enrol(server, "anna")
+    body = file_of(command[: 2 * RATE_HZ])
+    status, told, _ = await post(server, body[:99], pieces=1)
+    assert (status, told["error"]["code"]) == (422, "bad-sound")
+    head = f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n"
+    _, _, told_first = await post(server, body, head=head, claim="anna")
+    assert told_first.startswith("HTTP/1.1 100 Continue")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST /v1/verify HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /v1/verify\r\n\r\n", 400),
+        (b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nOrigin: a\r\nOrigin: b\r\n\r\n", 400),
+        (b"POST /v1/other HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 30_000 + b"\r\n", 400),
+        (b"GET /v1/verify HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"PUT /v1/verify HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+    ],
+)
+async def test_other_requests(server: Server, request_: bytes, status: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request_)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    writer.transport.abort()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+
+
+async def test_it_needs_the_role_of_streams(
+    settings: Callable[..., Config], enrol: Any, command: Float32, dial: Any
+) -> None:
+    def token(name: str, role: Any) -> Token:
+        return Token(name=name, roles=(role,), sha256=hashlib.sha256(name.encode()).hexdigest())
+
+    body = file_of(command)
+    tokens = (token("streamer", "stream"), token("watcher", "monitor"))
+    async with Server(settings(tokens=tokens), drain_s=1.0) as server:
+        enrol(server, "anna")
+        for head in ("", "Authorization: Bearer watcher\r\n", "Authorization: Bearer x\r\n"):
+            status, told, _ = await post(server, body, head=head, claim="anna")
+            assert (status, told["error"]["code"]) == (401, "unauthorised")
+        assert (await verify(server.url, body, claim="anna", token="streamer")).state == "match"
+        async with dial(server, "/v1/control") as wire:
+            await wire.ask(type="authenticate", token="streamer")
+            minted = await wire.ask(type="url_token", role="stream")
+        for status in (200, 401):  # once
+            told = await post(server, body, claim="anna", token=minted["token"])
+            assert told[0] == status
+    async with Server(settings(), drain_s=1.0) as server:
+        status, told, _ = await post(server, body, head="Origin: https://evil.example\r\n")
+        assert (status, told["error"]["code"]) == (403, "forbidden-origin")
+
+
+async def test_others_wait_and_are_told_when_to_come_back(
+    settings: Callable[..., Config],
+    enrol: Any,
+    command: Float32,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = file_of(command)
+    async with Server(settings(limits={"verifications": 1}), drain_s=1.0) as server:
+        enrol(server, "anna")
+        verdicts = await asyncio.gather(*(verify(server.url, body, claim="anna") for _ in "123"))
+        assert {verdict.state for verdict in verdicts} <= {"match"}
+        monkeypatch.setattr(posted, "PLACE_S", 0.1)
+        slow = await asyncio.open_connection("127.0.0.1", server.port)
+        slow[1].write(b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        while not server._posts._places.locked():
+            await asyncio.sleep(0.01)
+        status, told, head = await post(server, body)
+        assert (status, told["error"]["code"]) == (503, "overloaded")
+        assert "Retry-After: 1" in head
+        slow[1].transport.abort()
+        while server._posts._places.locked():
+            await asyncio.sleep(0.01)
+        assert (await post(server, body))[0] == 200
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posted, "BODY_S", 0.1)
+    status, told, _ = await post(server, head="Content-Length: 9\r\n")
+    assert (status, told["error"]["code"]) == (408, "idle")
+
+
+async def test_a_server_that_stops_judges_what_it_has_and_takes_no_more(
+    server: Server, enrol: Any, command: Float32
+) -> None:
+    enrol(server, "anna")
+    body = file_of(command)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = f"POST /v1/verify?claim=anna HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body[:100])
+    while not server._posts._open:
+        await asyncio.sleep(0.01)
+    ending = asyncio.create_task(server._drain())
+    writer.write(body[100:])
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["state"] == "match"
+    writer.transport.abort()
+    await ending
