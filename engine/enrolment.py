@@ -16,6 +16,7 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrival.moments import Arrival
 from engine.audio.files import MAX_CLIPPED, SILENCE_DBFS
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import NOISY_SNR_DB, LevelSums, level_sums, quality_figures
@@ -142,10 +143,18 @@ class Enrolment:
         self._reached = 0  # net speech up to the end of the last
         self.prototypes: tuple[Prototype, ...] = ()
 
-    def receive_pcm(self, data: bytes) -> None:
+    def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
         """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
         if not self._pipeline.ended:
-            self._pipeline.receive_pcm(data)
+            self._pipeline.receive_pcm(data, arrived)
+
+    def pass_time(self, now: Arrival) -> None:
+        """Does nothing: speech is gathered from as many turns as it takes."""
+
+    @property
+    def next_s(self) -> float | None:
+        """Never: time without sound changes nothing."""
+        return None
 
     def receive_eof(self) -> None:
         """No more sound follows. The outcome comes once every job has been answered."""

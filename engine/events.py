@@ -33,11 +33,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """Base of all events: ``t`` is media time.
 
     ``seq`` is set by whoever hands events to a subscriber, who gets them numbered without
-    gaps; the engine leaves it out.
+    gaps; the engine leaves it out. ``at_time`` is the time of day at which the sound until ``t``
+    had come (RFC 3339, UTC), where the engine was told when it came.
     """
 
     seq: int | msgspec.UnsetType = msgspec.UNSET
     t: float
+    at_time: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Vad(Event, frozen=True, kw_only=True, tag="vad"):
@@ -45,6 +47,16 @@ class Vad(Event, frozen=True, kw_only=True, tag="vad"):
 
     speech: bool
     at: float
+
+
+class Stalled(Event, frozen=True, kw_only=True, tag="stalled"):
+    """No sound has come for ``gap_s`` of the clock, or, not ``stalled``, it is back after so long.
+
+    While a stream is stalled its state is not current: who speaks now is not known.
+    """
+
+    stalled: bool
+    gap_s: float
 
 
 class Score(Event, frozen=True, kw_only=True, tag="score"):
@@ -216,6 +228,7 @@ class Refused(Event, frozen=True, kw_only=True, tag="refused"):
 
 AnyEvent = (
     Vad
+    | Stalled
     | Score
     | Decision
     | Change

@@ -14,10 +14,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from engine.arrival.moments import Arrival, Moments
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
 from engine.events import AnyEvent
-from engine.format import seconds
+from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, JobFailure, Result, VadResult
 from engine.spans.interface import SpeechEmbeddings
 from engine.speech.gate import GateConfig
@@ -48,13 +49,27 @@ class Pipeline(Generic[Item]):
         self._number = 0
         self._items: deque[tuple[Item, int]] = deque()  # with the net speech that it waits for
         self._t = 0.0  # media time of the newest event, in seconds
+        self._moments = Moments()
         self.ended = False
 
-    def receive_pcm(self, data: bytes) -> None:
-        """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
+    def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
+        """Sound of the stream's format. Raises :class:`AudioError` for what is not sound.
+
+        Events of sound that ``arrived`` at a time tell its time of day.
+        """
         samples = self._segmenter.receive_pcm(data)
+        if arrived is not None:
+            self.pass_time(arrived)
         if self.meter is not None:
             self.meter.add(samples)
+
+    def pass_time(self, now: Arrival) -> None:
+        """So late it is, and all the sound so far has come."""
+        self._moments.note(self.received, now.unix_s)
+
+    def pause(self) -> Iterator[Span]:
+        """The sound that follows was said later. Gives the spans that are known now."""
+        yield from self._segmenter.pause()
 
     def receive_eof(self) -> Iterator[Span]:
         """No more sound follows. Gives the spans that are known now."""
@@ -110,7 +125,11 @@ class Pipeline(Generic[Item]):
         """The events of an item, none of them with an earlier time than the event before it."""
         for event in events:
             self._t = max(self._t, event.t)
-            yield event if event.t == self._t else msgspec.structs.replace(event, t=self._t)
+            at_time = self._moments.of(round(self._t * SAMPLE_RATE_HZ)) or msgspec.UNSET
+            if event.t == self._t and at_time is msgspec.UNSET:
+                yield event
+            else:
+                yield msgspec.structs.replace(event, t=self._t, at_time=at_time)
 
     def end(self) -> None:
         """The last event is being told. Answers that come later bring no more items."""
@@ -131,6 +150,16 @@ class Pipeline(Generic[Item]):
     def ruled_s(self) -> float:
         """Seconds of sound that spans have covered."""
         return seconds(self._segmenter.ruled)
+
+    @property
+    def ruled(self) -> int:
+        """Samples of sound that spans have covered."""
+        return self._segmenter.ruled
+
+    @property
+    def paused(self) -> int:
+        """The sample at which a pause would be now."""
+        return self._segmenter.paused
 
     @property
     def received(self) -> int:

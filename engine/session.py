@@ -9,10 +9,12 @@ session.events()                     what can be said by now
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from engine.arrival.gaps import Gap, Gaps, Heard, Quiet, Sound, Stall
+from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter, QualityFigures, QualityMeter
 from engine.decisions.change_filter import LAPSE_S
@@ -20,10 +22,11 @@ from engine.decisions.config import DecisionConfig
 from engine.decisions.score_events import ScoredSpan
 from engine.decisions.tracker import KnownSpeech, Tracker
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.events import AnyEvent, Failure, Lag, Quality, Summary, Utterance, Vad
+from engine.events import AnyEvent, Failure, Lag, Quality, Stalled, Summary, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, Result
 from engine.pipeline import Pipeline
+from engine.requests import Requests
 from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.spans.interface import Mark
@@ -49,6 +52,7 @@ class SessionConfig:
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     prior: float = 0.5
     turn_pause_s: float = 0.6  # seconds of silence that end a turn
+    stall_s: float = 3.0  # seconds of the clock without sound, after which that is told
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +102,8 @@ class Session:
         claimed: bool = True,
         model: str = "",
     ) -> None:
-        config = config or SessionConfig()
+        config, decoder = config or SessionConfig(), decoder or PcmDecoder()
+        self._gaps = Gaps(decoder.bytes_per_s, config.stall_s)
         self._speech = spans_of(scorer.bundle, config.windows)
         self._pipeline: Pipeline[_Item] = Pipeline(
             decoder, config.gate, self._speech, period=QUALITY_SAMPLES
@@ -111,20 +116,38 @@ class Session:
         self._window = round(config.windows.window_s * SAMPLE_RATE_HZ)
         self._least_s = scorer.bundle.manifest.min_window_s
         self._first = round(config.windows.first_s * SAMPLE_RATE_HZ)
-        self._pause = round(config.turn_pause_s * SAMPLE_RATE_HZ)
+        self._turn_pause = round(config.turn_pause_s * SAMPLE_RATE_HZ)
         self._spoke: int | None = None  # media sample of the last speech, until that has lapsed
-        self._asked: deque[tuple[int, Callable[[int], None]]] = deque()  # from which sample on
+        self._gap_s = 0.0  # of the clock, without any sound since the last speech
+        self._turn_gap_s = 0.0  # and before the turn under way
+        self._requests = Requests()
         self._muted = False
         self._quality_meter = QualityMeter()
         self._sound: QualityFigures | None = None  # of the last period in which somebody spoke
         self._eof = False
 
-    def receive_pcm(self, data: bytes) -> None:
-        """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
-        self._pipeline.receive_pcm(data)
+    def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
+        """Sound of the stream's format. Raises :class:`AudioError` for what is not sound.
+
+        Where it is said when the sound ``arrived``, gaps between arrivals count as pauses.
+        """
+        if arrived is None:
+            self._pipeline.receive_pcm(data)
+        else:
+            self._heed(self._gaps.receive(data, arrived))
+
+    def pass_time(self, now: Arrival) -> None:
+        """No more sound has come until now."""
+        self._heed(self._gaps.pass_time(now))
+
+    @property
+    def next_s(self) -> float | None:
+        """When to call :meth:`pass_time` next, by the clock of the arrivals."""
+        return self._gaps.next_s
 
     def receive_eof(self) -> None:
         """No more sound follows. The last event comes once every job has been answered."""
+        self._heed(self._gaps.end())
         self._hear(self._pipeline.receive_eof())
 
     def receive_result(self, result: Result) -> None:
@@ -216,14 +239,38 @@ class Session:
         self._pipeline.put(Lag(t=t, reason="overload", behind_s=late, hop_s=hop_s, dropped=0))
 
     def _from_now(self, obey: Callable[[int], None]) -> None:
-        self._asked.append((self._pipeline.received, obey))
-        self._obey(round(self._pipeline.ruled_s * SAMPLE_RATE_HZ))
+        self._heed(self._gaps.settle())
+        self._requests.add(self._pipeline.received, obey)
+        self._requests.obey(self._pipeline.ruled)
 
-    def _obey(self, at: int) -> None:
-        """Do what was asked for before media sample ``at`` was taken in."""
-        while self._asked and self._asked[0][0] <= at:
-            asked_at, obey = self._asked.popleft()
-            obey(asked_at)
+    def _heed(self, heard: Iterable[Heard]) -> None:
+        """Take in sound, and what is known of the time in which none came."""
+        for one in heard:
+            match one:
+                case Sound():
+                    self._pipeline.receive_pcm(one.data, one.arrived)
+                case Gap():
+                    self._pause(partial(self._pass, one.gap_s))
+                case Quiet():
+                    self._pause(self._end_turn)
+                case Stall():
+                    self._pipeline.pass_time(one.now)
+                    self._pause(partial(self._stall, one))
+
+    def _pause(self, then: Callable[[int], None]) -> None:
+        """What is being said ends with the sound that is there, before ``then``."""
+        self._requests.add(self._pipeline.paused, then)
+        self._hear(self._pipeline.pause())
+
+    def _pass(self, gap_s: float, at: int) -> None:
+        self._gap_s += gap_s
+        self._age(at)
+
+    def _stall(self, stall: Stall, at: int) -> None:
+        t = self._pipeline.received_s
+        self._pipeline.put(Stalled(t=t, stalled=not stall.back, gap_s=round(stall.gap_s, 3)))
+        if not stall.back:
+            self._lapse(t, f"no sound for {stall.gap_s:.1f} s")
 
     def _configure(self, decisions: DecisionConfig) -> None:
         self._settings = replace(self._settings, decisions=decisions)
@@ -241,17 +288,13 @@ class Session:
         self._muted = on
 
     def _hear(self, spans: Iterable[Span]) -> None:
-        for span in spans:
-            self._obey(span.start)
-            while self._asked and self._asked[0][0] < span.end:
-                before, span = span.cut(self._asked[0][0])
-                self._hear_one(before)
-                self._obey(span.start)
+        for span in self._requests.between(spans):
             self._hear_one(span)
+        self._requests.obey(self._pipeline.ruled)
         if self._pipeline.heard_all and not self._eof:
-            self._obey(self._pipeline.received)
+            self._requests.obey(self._pipeline.received)
             self._eof = True
-            self._end_turn(round(self._pipeline.ruled_s * SAMPLE_RATE_HZ))
+            self._end_turn(self._pipeline.ruled)
             self._pipeline.put(_Eof())
 
     def _hear_one(self, span: Span) -> None:
@@ -259,6 +302,8 @@ class Session:
             self._pipeline.put(Vad(t=seconds(span.end), speech=True, at=seconds(span.start)))
         self._quality_meter.add(span.samples, speech=span.speech)
         if span.speech and not self._muted:
+            if self._gap_s:
+                self._turn_gap_s, self._gap_s = self._gap_s, 0.0
             for mark in self._speech.push(span.start, span.samples):
                 self._known(mark)
             self._spoke = span.end
@@ -279,8 +324,10 @@ class Session:
         elif mark.position - mark.turn >= self._first:
             start = max(mark.turn, mark.position - self._window)
             scored = ScoredSpan(start, mark.position, mark.at)
-        known = KnownSpeech(mark, self._settings, scored, sound)
+        known = KnownSpeech(mark, self._settings, scored, sound, self._turn_gap_s)
         self._pipeline.put(known, mark.position)
+        if mark.ends_turn:
+            self._turn_gap_s = 0.0
 
     def _end_turn(self, at: int) -> None:
         for mark in self._speech.end_turn(at):
@@ -293,10 +340,12 @@ class Session:
         """
         if self._spoke is None:
             return
-        if now >= self._spoke + self._pause:
-            self._end_turn(self._spoke + self._pause)
-        if now >= self._spoke + LAPSE_SAMPLES:
-            lapsed, self._spoke = self._spoke + LAPSE_SAMPLES, None
+        unheard = round(self._gap_s * SAMPLE_RATE_HZ)
+        ends, lapses = self._spoke + self._turn_pause, self._spoke + LAPSE_SAMPLES
+        if now >= ends - unheard:
+            self._end_turn(max(ends - unheard, self._spoke))
+        if now >= lapses - unheard:
+            lapsed, self._spoke = max(lapses - unheard, self._spoke), None
             self._lapse(seconds(lapsed), f"no speech for {LAPSE_S:.0f} s")
 
     def _lapse(self, t: float, reason: str) -> None:

@@ -17,6 +17,7 @@ from streamer.wire.requests import ErrorRate, Hop, Window
 DAY_S = 86400.0
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+Stall = Annotated[float, msgspec.Meta(ge=1, le=3600)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=1e5)]
 Probability = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Budget = Annotated[float, msgspec.Meta(gt=0, le=1000)]
@@ -81,6 +82,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     miss: ErrorRate = 0.05
     false_alarms_per_hour: Budget = 1.0  # takeovers seen where an accepted speaker goes on
     prior: Probability = 0.5
+    stall_s: Stall = 3.0  # of the clock without sound, after which a stream's state is not current
     tls_cert: Path | None = None  # PEM, the whole chain
     tls_key: Path | None = None
     allow_plaintext: bool = False  # beyond loopback without TLS, as behind a proxy that has it

@@ -21,4 +21,5 @@ def session_config(config: Config, start: StartStream | None = None) -> SessionC
             false_alarms_per_hour=config.false_alarms_per_hour,
         ),
         prior=config.prior,
+        stall_s=config.stall_s,
     )

@@ -31,13 +31,14 @@ BUILTIN = {"exec", "eval"}  # elsewhere than in `builtins` these are methods of 
 # Modules and folders of a room from the lowest up: each imports itself and those below.
 ENGINE = (
     ("errors", "events", "jobs", "format"),
+    ("arrival",),
     ("audio",),
     ("speech",),
     ("model",),
     ("spans",),
     ("scoring",),
     ("decisions",),
-    ("pipeline",),
+    ("pipeline", "requests"),
     ("session", "enrolment", "serving"),
     ("recordings",),
 )
@@ -53,7 +54,7 @@ LAYERS = {"engine": ENGINE, "models": MODELS}
 # Those that have a list of their own instead. Serving runs conversations and knows nothing of
 # decisions; the server and the client stand on the wire and never on each other.
 MAY = {
-    "engine.serving": {"errors", "events", "jobs", "format", "audio", "speech", "model"},
+    "engine.serving": {"errors", "events", "jobs", "format", "arrival", "audio", "speech", "model"},
     "streamer.tasks": set(),
     "streamer.addresses": set(),
     "streamer.wire": set(),

@@ -69,6 +69,7 @@ class PcmDecoder:
         _check_format(encoding, sample_rate_hz, channels, channel)
         self._encoding, self._channels, self._channel = encoding, channels, channel
         self._frame_bytes = SAMPLE_BYTES[encoding] * channels
+        self.bytes_per_s = self._frame_bytes * sample_rate_hz
         self._undecoded = b""
         self._resampler: soxr.ResampleStream | None = None
         if sample_rate_hz != SAMPLE_RATE_HZ:

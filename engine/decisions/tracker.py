@@ -40,13 +40,15 @@ class KnownSpeech:
     """A place that can be asked for, and the settings that it is decided by.
 
     ``scored`` is the span whose scores are told, if any are; ``sound`` is what was measured last,
-    of a turn that ends here its own sound.
+    of a turn that ends here its own sound. Before the turn there was no sound at all
+    for ``gap_s`` of the clock.
     """
 
     mark: Mark
     settings: TrackerSettings
     scored: ScoredSpan | None = None
     sound: QualityFigures | None = None
+    gap_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Tracker:
     def add(self, spans: SpeechEmbeddings, known: KnownSpeech) -> Iterator[AnyEvent]:
         """What a place says, and the verdict on the turn that ends there."""
         mark, settings = known.mark, known.settings
-        self._go_on(spans, mark, settings)
+        self._go_on(spans, known)
         belief = self._filter.step(spans, mark.position, settings.enrolled)
         change: Change | None = None
         if belief is not None:
@@ -140,15 +142,16 @@ class Tracker:
         """The verdict on all the speech until ``position``, as if it were one turn."""
         return self._judge.verdict(spans, TurnSpeech(0, position, at), settings, None)
 
-    def _go_on(self, spans: SpeechEmbeddings, mark: Mark, settings: TrackerSettings) -> None:
+    def _go_on(self, spans: SpeechEmbeddings, known: KnownSpeech) -> None:
         """Another turn, or other people, since the place before."""
+        mark, settings = known.mark, known.settings
         if self._settings is not None and self._settings.enrolled is not settings.enrolled:
             self._filter.forget_people()
         self._settings = settings
         if mark.turn != self._begun:
             self._begun, timeline = mark.turn, spans.timeline
             pause = timeline.begins(mark.turn) - timeline.ends(mark.turn)
-            self._filter.begin_turn(mark.turn, seconds(pause))
+            self._filter.begin_turn(mark.turn, seconds(pause) + known.gap_s)
 
     def _alarmed(self, belief: Belief, config: DecisionConfig) -> bool:
         """Whether the odds of a change are beyond what the budget of false alarms allows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from engine.arrival.moments import Arrival
 from engine.events import AnyEvent
 from engine.jobs import Job, Result
 
@@ -24,8 +25,15 @@ class Conversation(Protocol):
     def backlog_s(self) -> float:
         """Seconds of sound that are neither scored nor found to be silence yet."""
 
-    def receive_pcm(self, data: bytes, /) -> None:
+    def receive_pcm(self, data: bytes, arrived: Arrival, /) -> None:
         """Take in sound, in pieces of any size. Raises :class:`AudioError` for other bytes."""
+
+    def pass_time(self, now: Arrival, /) -> None:
+        """No more sound has come until now."""
+
+    @property
+    def next_s(self) -> float | None:
+        """When to call :meth:`pass_time` next, by the clock of the arrivals; None: not at all."""
 
     def receive_eof(self) -> None:
         """No more sound follows."""

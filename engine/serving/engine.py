@@ -94,7 +94,8 @@ class Engine:
         """A stream of sound for ``conversation``.
 
         A ``live`` one may be scored less often when the server is overloaded; one that is not
-        waits instead. With ``None`` it is live until it sends faster than real time.
+        waits instead, and its pace says nothing: it has no pauses by the clock. With ``None`` it is
+        live until it sends faster than real time.
         """
         if not self._started or self._closed:
             raise EngineError(CLOSED if self._closed else "the engine has not been started")

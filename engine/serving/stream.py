@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.arrival.moments import Arrival
 from engine.errors import AudioError, EngineError
 from engine.events import AnyEvent
 from engine.jobs import Job, JobFailure, Result, VadJob
@@ -14,6 +16,8 @@ from engine.serving.conversation import Conversation
 from engine.serving.pool import InferencePool
 from engine.serving.scheduler import QueuedJob
 
+# Time that the event loop or a line of clients takes is none in which a client sends nothing.
+LATE_S = 0.25
 PIECE_BYTES = 16_384  # sound is taken in pieces of this size, half a second at 16 kHz, 16 bit
 
 
@@ -61,13 +65,18 @@ class Stream:
         ended: Callable[[Stream], None],
     ) -> None:
         self.conversation, self.number = conversation, number
-        self.live, self._watched = live is not False, live is None
+        self.live, self._watched, self._paced = live is not False, live is None, live is not False
         self._pool, self._config, self._ended = pool, config, ended
         self._opened_s = pool.now()
         self._events: deque[AnyEvent] = deque()  # bounded by the sender's waiting
         self._reader: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
         self._room.set()
+        self._waited_s = 0.0  # by senders, for room
+        self._sender_waits = False
+        self._timer: asyncio.TimerHandle | None = None  # for what follows from time without sound
+        # Whether sound may be there already, which whoever sends it has not come to send.
+        self.made_to_wait: Callable[[], bool] = lambda: False
         self._eof = self._over = False
         self._failure: EngineError | None = None
 
@@ -77,13 +86,14 @@ class Stream:
         Raises :class:`AudioError` for what is not sound, :class:`EngineError` when the stream
         has failed or was closed. A send that is cancelled may have taken a part.
         """
+        arrived = self._now()
         for start in range(0, len(data), PIECE_BYTES):
             if start:
                 await asyncio.sleep(0)  # so that a long message does not hold up the other streams
-            await self._room.wait()
+            await self._wait_for_room()
             self._check()
             try:
-                self.conversation.receive_pcm(data[start : start + PIECE_BYTES])
+                self.conversation.receive_pcm(data[start : start + PIECE_BYTES], arrived)
             except AudioError:
                 raise  # the sound is wrong and the stream is not: it goes on
             except Exception as error:  # whatever else a conversation raises ends it
@@ -96,6 +106,7 @@ class Stream:
                 self._make_room()
             if self._failure:
                 raise self._failure
+        self._wind()
 
     def ask(self, call: Callable[[], None]) -> None:
         """Ask the conversation for something, and hand on what follows from it."""
@@ -155,6 +166,49 @@ class Stream:
         if not self._over:
             self._failure = error
             self._end()
+
+    async def _wait_for_room(self) -> None:
+        if self._room.is_set():
+            return
+        begun, self._sender_waits = self._pool.now(), True
+        try:
+            await self._room.wait()
+        finally:
+            self._waited_s += self._pool.now() - begun
+            self._sender_waits = False
+
+    def _now(self) -> Arrival:
+        return Arrival(self._clock_s if self._paced else None, time.time())
+
+    @property
+    def _clock_s(self) -> float:
+        return self._pool.now() - self._waited_s
+
+    def _wind(self) -> None:
+        """See to it that the conversation hears of the time that passes without sound."""
+        due = self.conversation.next_s
+        if due is None or self._over:
+            return
+        due += self._waited_s
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._pass_time)
+
+    def _pass_time(self) -> None:
+        # A timer is not moved whenever sound comes: it may be early, and is then set anew.
+        assert self._timer is not None
+        late_s, self._timer = self._pool.now() - self._timer.when(), None
+        due = self.conversation.next_s
+        if self._over or self._sender_waits or due is None:  # a sender that waited winds it
+            return
+        if self.made_to_wait() or late_s > LATE_S:
+            self._waited_s += late_s + LATE_S
+        elif due <= self._clock_s:
+            self._guard(self.conversation.pass_time, self._now())
+            self._advance(self._pool.now())
+        self._wind()
 
     def _check(self) -> None:
         if self._failure:
@@ -236,6 +290,8 @@ class Stream:
         if not self._over and self.conversation.waiting:
             self._pool.discard(self.number)
         self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._ended(self)
         self._room.set()
         self._wake()

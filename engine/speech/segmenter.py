@@ -6,6 +6,7 @@ recurrent, and what the gate makes of the answers comes back as spans of sound.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -61,6 +62,7 @@ class Segmenter:
         self._framed = 0  # samples given out for detection
         self._vad_state = VadState.initial(1)
         self._detecting: int | None = None  # number of the job under way
+        self._pauses: deque[int] = deque()  # samples at which what is said ends
         self._eof = self.finished = False
 
     @property
@@ -93,6 +95,20 @@ class Segmenter:
             self._eof = True
             yield from self._close()
 
+    def pause(self) -> Iterator[Span]:
+        """The sound that follows was said later: speech ends here, at the last whole frame.
+
+        Gives what the gate still held, if no detection is left. The detector then begins anew.
+        """
+        self._pauses.append(self.paused)
+        if self._detecting is None:
+            yield from self._pause()
+
+    @property
+    def paused(self) -> int:
+        """The sample at which a pause would be now."""
+        return self.received - self.received % FRAME_SAMPLES
+
     def job(self, number: int) -> VadJob | None:
         """The next frames to detect speech in, as job ``number``, unless one is under way."""
         count = min(self._due(), FRAMES_PER_JOB)
@@ -114,16 +130,25 @@ class Segmenter:
         """The answer to the job, and the spans that are known with it."""
         self._detecting, self._vad_state = None, result.state
         yield from self._spans(self._gate.feed(result.probabilities.tolist()))
+        yield from self._pause()
         if self._eof:
             yield from self._close()
 
     def _due(self) -> int:
         """How many frames to give out now. At the end of the stream a torn one counts."""
+        if self._pauses:
+            return (self._pauses[0] - self._framed) // FRAME_SAMPLES
         rest = self.received - self._framed
         if self._eof:
             return -(-rest // FRAME_SAMPLES)
         ready = rest // FRAME_SAMPLES
         return ready if ready >= FRAMES_IN_SILENCE or not self._gate.quiet else 0
+
+    def _pause(self) -> Iterator[Span]:
+        while self._pauses and self._framed == self._pauses[0]:
+            self._pauses.popleft()
+            self._vad_state = VadState.initial(1)
+            yield from self._spans(self._gate.flush())
 
     def _close(self) -> Iterator[Span]:
         if not self.waiting and not self.finished:

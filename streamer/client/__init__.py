@@ -47,6 +47,7 @@ async def connect(
     sample_rate: int = 16_000,
     channels: int = 1,
     channel: int = 0,
+    live: bool | None = None,
     window_s: float | None = None,
     hop_s: float | None = None,
     false_accept: float | None = None,
@@ -59,8 +60,9 @@ async def connect(
     """A stream on the server at ``url``, ``ws://HOST:PORT``; leaving the block ends it.
 
     ``claim`` is who it should be, several names or one; nobody asks "who is it?" among all
-    enrolled. ``sample_rate`` in Hz; ``channel`` of ``channels`` is listened to, from 0. What
-    is None is up to the server. ``label`` is shown to monitors.
+    enrolled. ``sample_rate`` in Hz; ``channel`` of ``channels`` is listened to, from 0. ``live``
+    False: this is a file, whose pace says nothing of pauses. What is None is up to the server.
+    ``label`` is shown to monitors.
 
     Raises :class:`ConnectionFailed` where no connection can be made, and
     :class:`ServerError` for what the server refuses; both also from the stream, later.
@@ -70,6 +72,7 @@ async def connect(
         sample_rate=sample_rate,
         channels=channels,
         channel=channel,
+        live=live,
         claim=claim if isinstance(claim, str) else list(claim),
         window_s=window_s,
         hop_s=hop_s,

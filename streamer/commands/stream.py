@@ -90,6 +90,7 @@ class StreamCommand:
             sample_rate=form.sample_rate,
             channels=form.channels,
             channel=form.channel,
+            live=None if speed == 1 else False,
             window_s=self.window_s,
             hop_s=self.hop_s,
             false_accept=self.false_accept,

@@ -17,6 +17,7 @@ from engine.events import (
     Lag,
     Quality,
     Score,
+    Stalled,
     Summary,
     Vad,
 )
@@ -70,6 +71,9 @@ class LiveTable:
                 self._tell(event.t, f"another voice, since {event.at:.1f} s")
             case Quality():
                 self._quality = event
+            case Stalled():
+                news = "no sound comes" if event.stalled else "sound is back"
+                self._tell(event.t, f"{news}: {event.gap_s:.1f} s")
             case Lag():
                 self._lost += event.dropped
                 self._tell(event.t, f"{event.reason}: {event.behind_s:.1f} s")

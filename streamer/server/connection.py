@@ -139,6 +139,11 @@ class Connection(ServerConnection):
         peer = self.remote_address
         return str(peer[0]) if isinstance(peer, tuple) else str(peer)
 
+    @property
+    def waits(self) -> bool:
+        """Whether something has come from the client that was not heard yet."""
+        return self._stopped or len(self.recv_messages.frames) > 0
+
     # What comes in.
 
     def data_received(self, data: bytes) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+from engine.arrival.moments import rfc3339
 from streamer.server.live_stream import LiveStream
 from streamer.wire import messages
 
@@ -13,6 +15,7 @@ def ready(stream: LiveStream, *, resume_from: int | None) -> messages.Ready:
     return messages.Ready(
         seq=0 if resume_from is None else resume_from - 1,
         t=stream.session.received_s,
+        at_time=rfc3339(time.time()),
         session=stream.secret,
         stream=stream.id,
         server=stream.context.server,
@@ -40,6 +43,7 @@ def state(stream: LiveStream) -> messages.StreamState:
         speaker=decision.speaker if decision else None,
         since=decision.since if decision else None,
         speaking=stream.speaking_since is not None,
+        stalled=stream.stalled,
         speech_s=stream.speech_s,
         received_s=stream.session.received_s,
         opened_at=stream.opened_at,

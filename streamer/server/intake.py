@@ -56,6 +56,7 @@ class Intake:
         socket's own flow control makes the client wait.
         """
         idle_s, address = self._context.config.limits.idle_s, connection.address
+        self._stream.made_to_wait = lambda: connection.waits
         try:
             async with IdleLimit(idle_s) as idle:
                 while True:

@@ -64,7 +64,7 @@ class LiveStream:
         settings = session_config(config, start)
         self.windows, self.decisions = settings.windows, settings.decisions
         self.session = new_session(context, start, enrolled, claimed=bool(asked))
-        self.stream = context.engine.open(self.session)
+        self.stream = context.engine.open(self.session, live=start.live)
         levels = Levels(self.id, self.session, context.hub)
         self.intake = Intake(context, self.stream, start, "stream", levels.publish)
         limits = config.limits
@@ -73,6 +73,7 @@ class LiveStream:
         self.decision: events.Decision | None = None
         self._ended_speech_s = 0.0  # of the spans that have ended
         self.speaking_since: float | None = None
+        self.stalled = False
         self.closing = (1000, "")  # close code and reason once everything has been told
         self._settling = asyncio.Lock()  # one change of claim at a time
 
@@ -134,6 +135,8 @@ class LiveStream:
             self.decision = event
         elif isinstance(event, events.Vad):
             self._heard(event)
+        elif isinstance(event, events.Stalled):
+            self.stalled = event.stalled
         message = Message(event)
         self.context.counts.messages[str(event.__struct_config__.tag)] += 1
         self.outbox.put(message)

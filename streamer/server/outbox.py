@@ -8,12 +8,14 @@ a client that lost its connection asks for it again from the first number it lac
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import NamedTuple, NoReturn
 
 import msgspec
 
 from engine import events
+from engine.arrival.moments import rfc3339
 from streamer.wire.errors import WireError
 from streamer.wire.messages import Level
 
@@ -26,6 +28,8 @@ class Message:
     def __init__(self, event: events.Event) -> None:
         if event.seq is not msgspec.UNSET:
             raise ValueError("the event has a number already: number it where it is handed out")
+        if event.at_time is msgspec.UNSET:  # the engine tells the time of its own events
+            event = msgspec.structs.replace(event, at_time=rfc3339(time.time()))
         body = msgspec.json.encode(event)
         self.event = event
         self.head = b'{"type":"' + _type(event).encode() + b'","seq":'

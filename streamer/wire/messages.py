@@ -136,7 +136,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     """One open stream as monitors see it.
 
-    ``speaking``: somebody speaks just now; ``speech_s`` is the net speech so far.
+    ``speaking``: somebody speaks just now; ``speech_s`` is the net speech so far. ``stalled``: no
+    sound comes, and the state is not current.
     """
 
     stream: str
@@ -150,6 +151,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     speaker: str | None
     since: float | None
     speaking: bool
+    stalled: bool
     speech_s: float
     window_s: float
     hop_s: float
@@ -194,6 +196,7 @@ class Level(events.Event, frozen=True, kw_only=True, tag="level"):
 
 StreamEvent = (
     events.Vad
+    | events.Stalled
     | events.Score
     | events.Decision
     | events.Change

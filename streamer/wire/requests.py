@@ -28,6 +28,8 @@ Role = Literal["stream", "enrol", "monitor", "admin"]  # what a caller may do
 class StartStream(_ClientMessage, frozen=True, kw_only=True):
     """The format of the sound and what to say of it; with ``session`` a dropped stream goes on.
 
+    ``live`` false: it is a file, whose pace says nothing of pauses.
+
     A session that goes on keeps what it was started with: of a start that resumes only
     ``session`` and ``resume_from``, the first sequence number the client lacks, count.
     """
@@ -36,6 +38,7 @@ class StartStream(_ClientMessage, frozen=True, kw_only=True):
     sample_rate: Rate = 16_000
     channels: Channels = 1
     channel: Channel = 0
+    live: bool | None = None
     claim: Claim = ""
     window_s: Window | None = None
     hop_s: Hop | None = None

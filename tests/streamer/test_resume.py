@@ -20,7 +20,9 @@ async def lonely(settings: Callable[..., Config]) -> AsyncIterator[Server]:
 
 
 def without_number(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in m.items() if k != "seq"} for m in messages if m["type"] != "ready"]
+    left_out = {"seq", "at_time"}
+    told = [m for m in messages if m["type"] != "ready"]
+    return [{k: v for k, v in m.items() if k not in left_out} for m in told]
 
 
 async def whole(server: Server, dial: Any, sound: bytes) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def test_every_refusal_of_a_recording_stands_beside_its_status() -> None:
 def test_every_event_is_described_with_its_fields(message: type[msgspec.Struct]) -> None:
     tag = message.__struct_config__.tag
     (row,) = re.findall(rf"^\| `{tag}` \| (.*) \|$", TEXT, re.MULTILINE)
-    fields = {f.encode_name for f in msgspec.structs.fields(message)} - {"seq", "t"}
+    fields = {f.encode_name for f in msgspec.structs.fields(message)} - {"seq", "t", "at_time"}
     assert fields <= set(re.findall(r"`([a-z_]+)`", row)), fields
 
 

@@ -62,7 +62,8 @@ export const NO_LINK: Link = {
 };
 
 export function headline(view: View, link: Link): Headline {
-  return linkHeadline(view, link) ?? (view.takeover ? takeover(view, view.takeover) : state(view));
+  const told = view.takeover && !view.stalled ? takeover(view, view.takeover) : state(view);
+  return linkHeadline(view, link) ?? told;
 }
 
 function linkHeadline(view: View, link: Link): Headline | null {
@@ -130,6 +131,10 @@ function afterwards(view: View, decision: Decision | null): string {
 }
 
 function state(view: View): Headline {
+  if (view.stalled) {
+    const detail = "Who speaks now is not known. It goes on when sound is back.";
+    return { tone: "off", icon: "plug", title: "No sound comes", detail };
+  }
   const silent = silentFor(view);
   const decision = view.decision;
   if (!decision && silent === null && spoken_s(view) === 0) {

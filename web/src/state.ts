@@ -41,6 +41,8 @@ export function reduce(view: View, message: Message): View {
       return configured(next, message);
     case "vad":
       return heard(next, message);
+    case "stalled":
+      return { ...next, stalled: message.stalled };
     case "score":
       return scored(next, message);
     case "decision":
@@ -72,7 +74,7 @@ export function joined(entry: StreamEntry): View {
   const { received_s: media, speech_s } = entry;
   const facts = { stream: entry.stream, ...described(entry), ...cut(entry) };
   const speech = entry.speaking ? [{ start: media, end: null }] : [];
-  const view = { ...emptyView(), ...facts, media, speech, speech_s };
+  const view = { ...emptyView(), ...facts, media, speech, speech_s, stalled: entry.stalled };
   if (!entry.state) return view;
   const since = entry.since ?? entry.received_s;
   const { state, speaker } = entry;
@@ -102,6 +104,7 @@ export function rejoined(view: View, entry: StreamEntry): View {
   const next = {
     ...quiet,
     media: Math.max(view.media, entry.received_s),
+    stalled: entry.stalled,
     speech: [...quiet.speech, ...speech],
     speech_s: Math.max(quiet.speech_s, entry.speech_s),
   };

@@ -76,6 +76,8 @@ export interface View {
   /** Latest media time known, in seconds. */
   media: number;
   speech: Span[];
+  /** No sound comes: what was decided is not current. */
+  stalled: boolean;
   /** Net speech of the spans that have ended, since the start or since watching began. */
   speech_s: number;
   decision: Decision | null;
@@ -115,6 +117,7 @@ export function emptyView(): View {
     expectedRates: [],
     media: 0,
     speech: [],
+    stalled: false,
     speech_s: 0,
     decision: null,
     takeover: null,

@@ -41,6 +41,8 @@ export interface StreamEntry {
   since: number | null;
   /** Somebody speaks just now. */
   speaking: boolean;
+  /** No sound comes: the state is not current. */
+  stalled: boolean;
   /** Net speech so far. */
   speech_s: number;
   window_s: number;
@@ -55,6 +57,8 @@ export interface StreamEntry {
 interface Base {
   seq: number;
   t: number;
+  /** Time of day (RFC 3339) at which the sound until `t` had come; earlier servers do not say. */
+  at_time?: string;
   /** The stream an event is about; only monitors say. */
   stream?: string;
 }
@@ -88,6 +92,13 @@ export interface Vad extends Base {
   type: "vad";
   speech: boolean;
   at: number;
+}
+
+/** No sound has come for `gap_s` of the clock, or, not `stalled`, it is back after so long. */
+export interface Stalled extends Base {
+  type: "stalled";
+  stalled: boolean;
+  gap_s: number;
 }
 
 export interface Score extends Base {
@@ -243,6 +254,7 @@ export interface Refused extends Base {
 export type Message =
   | Ready
   | Vad
+  | Stalled
   | Score
   | Decision
   | Change
@@ -262,6 +274,7 @@ export type Message =
 const KNOWN: ReadonlySet<string> = new Set<Message["type"]>([
   "ready",
   "vad",
+  "stalled",
   "score",
   "decision",
   "change",
@@ -330,6 +343,7 @@ export function streamEntries(value: unknown): StreamEntry[] {
     speaker: typeof row.speaker === "string" ? row.speaker : null,
     since: typeof row.since === "number" ? row.since : null,
     speaking: row.speaking === true,
+    stalled: row.stalled === true,
     speech_s: numberOr(row.speech_s, 0),
     window_s: numberOr(row.window_s, 0),
     hop_s: numberOr(row.hop_s, 0.5),

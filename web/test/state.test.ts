@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { headline, NO_LINK } from "../src/headline";
 import { advance, HISTORY_S, joined, reduce, rejoined, restarted } from "../src/state";
 import {
   emptyView,
@@ -208,5 +209,23 @@ describe("a stream joined in its middle", () => {
       [50, null],
     ]);
     expect(speaking(again)).toBe(false);
+  });
+});
+
+describe("sound that stops", () => {
+  const stalled = (t: number, on: boolean): Message => ({ type: "stalled", seq: 0, t, stalled: on, gap_s: 3 });
+
+  it("leaves no state that is current, until it is back", () => {
+    const view = after(ready(), vad(0, true), decision(3, "match", "Alice"), stalled(5, true));
+    expect(view.stalled).toBe(true);
+    expect(headline(view, { ...NO_LINK, source: "watch", phase: "live" }).title).toBe("No sound comes");
+    const back = reduce(view, stalled(5, false));
+    expect(headline(back, { ...NO_LINK, source: "watch", phase: "live" }).title).toMatch(/^Match/);
+  });
+
+  it("is known of a stream that is watched from its middle", () => {
+    const [entry] = streamEntries([{ stream: "s", state: "match", speaker: "Alice", stalled: true }]);
+    expect(joined(entry!).stalled).toBe(true);
+    expect(rejoined(emptyView(), entry!).stalled).toBe(true);
   });
 });

@@ -19,6 +19,7 @@ import pytest
 from fake_backend import FAKE_SIZE, FakeBackend
 from numpy.typing import NDArray
 
+from engine.arrival.moments import Arrival
 from engine.errors import AudioError, EngineError, ProviderError
 from engine.events import AnyEvent, Decision, Failure, Score, Summary, Vad
 from engine.format import SAMPLE_RATE_HZ
@@ -61,7 +62,12 @@ class Talk:
     def backlog_s(self) -> float:
         return self.received_s - min(self.unanswered.values(), default=self.received_s)
 
-    def receive_pcm(self, data: bytes) -> None:
+    next_s = None
+
+    def pass_time(self, now: Arrival) -> None:
+        raise AssertionError("it did not ask for the time")
+
+    def receive_pcm(self, data: bytes, arrived: Arrival) -> None:
         if data.startswith(b"bad!"):
             raise AudioError("that is no sound")
         if data.startswith(b"bug!"):
@@ -541,7 +547,7 @@ async def alone_and_together(
     alone = []
     async with engine_with(backend, vad, batching=False, threads=1) as engine:
         for data in sounds:
-            alone.append(await whole(engine.open(session(), live=False), data))
+            alone.append(untimed(await whole(engine.open(session(), live=False), data)))
     async with engine_with(backend, vad, threads=2) as engine:
         steps = [1000 + 777 * i for i in range(count)]
         together = await asyncio.gather(
@@ -552,7 +558,12 @@ async def alone_and_together(
         )
         stats = engine.stats()
     assert stats.frames > 2 * stats.vad_calls  # they did go together
-    return alone, together
+    return alone, [untimed(events) for events in together]
+
+
+def untimed(events: list[AnyEvent]) -> list[AnyEvent]:
+    """Without the time of day."""
+    return [msgspec.structs.replace(event, at_time=msgspec.UNSET) for event in events]
 
 
 async def test_fifty_streams_have_the_events_each_has_alone(

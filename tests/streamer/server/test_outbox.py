@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from engine import events
 from streamer.server.outbox import Message, Outbox
 from streamer.wire import parsing
 from streamer.wire.errors import WireError
+
+NOON = "2026-11-28T12:00:00.000Z"
 
 
 def score(t: float, speaker: str = "anna") -> Message:
@@ -53,8 +56,8 @@ def test_messages_are_numbered_when_they_are_taken() -> None:
 
 
 def test_an_event_is_numbered_once_where_it_is_handed_out() -> None:
-    event = events.Vad(t=1, speech=True, at=1)
-    assert parsing.decode(Message(event).numbered(9)) == events.Vad(seq=9, t=1, speech=True, at=1)
+    event = events.Vad(t=1, at_time=NOON, speech=True, at=1)
+    assert parsing.decode(Message(event).numbered(9)) == msgspec.structs.replace(event, seq=9)
     with pytest.raises(ValueError, match="has a number already"):
         Message(events.Vad(seq=123, t=1, speech=True, at=1))
 

@@ -55,6 +55,7 @@ function facts(entry: StreamEntry): string {
 }
 
 function stateWords(entry: StreamEntry): string {
+  if (entry.stalled) return "no sound comes";
   switch (entry.state) {
     case "match":
       return `Match – ${entry.speaker ?? anyOf(entry.claims)}`;

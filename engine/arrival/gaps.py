@@ -1,0 +1,168 @@
+"""Pauses that are in no sound: a sender that stops, by the clock.
+
+A client may send nothing while nobody speaks, stop in the middle of a word, or be cut off by
+the network and send later what was said meanwhile. The first two are pauses and the last is
+none, which only the sound that follows can tell: sound that comes after a gap is held for a
+moment, until it is clear whether more of it comes at once.
+
+The first sound is taken to begin when it comes, and what follows to have been said until it came.
+So sound that runs ahead of the clock, as that of a file, has no gaps while it does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engine.arrival.moments import Arrival
+
+GAP_S = 0.3  # Less than this is the jitter of a network.
+SETTLE_S = 0.25  # Sound after a gap is held until it has caught up no further for so long,
+LONGEST_SETTLE_S = 2.0  # for so long at most,
+MOST_HELD_S = 30.0  # and for so many seconds of sound: a client keeps no more for a server.
+CAUGHT_UP_S = 0.1  # It catches up while the gap still shrinks by this.
+QUIET_S = 1.0  # Without sound for so long the turn is over, though sound may still be on its way.
+# A source that sends in bursts is waited for as long as it lately took. A wait is forgotten by
+# half in so many seconds, and no longer one than this is learned.
+HALF_LIFE_S = 5.0
+MOST_USUAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Sound to go on with."""
+
+    data: bytes
+    arrived: Arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Nothing was said, or nothing was heard, for so many seconds of the clock."""
+
+    gap_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """No sound comes for now: what was being said is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """No sound has come for ``gap_s``, or sound is back after so long: ``back``."""
+
+    gap_s: float
+    now: Arrival
+    back: bool = False
+
+
+Heard = Sound | Gap | Quiet | Stall
+
+
+class Gaps:
+    """Finds the gaps of one stream. Bytes and times go in, and sound and gaps come out.
+
+    ``stall_s`` is how long no sound comes before that is told.
+    """
+
+    def __init__(self, bytes_per_s: int, stall_s: float) -> None:
+        self._bytes_per_s, self._stall_s = bytes_per_s, stall_s
+        self._last: float | None = None  # when sound last came, but for what is held
+        self._said = -math.inf  # until when all of it had been said
+        self._usual_s = 0.0  # between arrivals of sound without a gap
+        self._quiet = self._stalled = False
+        self._held: list[Sound] = []
+        self._held_s = 0.0  # seconds of sound
+        self._begun = self._came = 0.0  # when the first and the last of it came
+        self._shrunk_at = self._least = 0.0  # when the gap last shrank, and to what
+
+    def receive(self, data: bytes, arrived: Arrival) -> list[Heard]:
+        """Sound has come."""
+        if arrived.clock_s is None:
+            return [Sound(data, arrived)]
+        now = self._came = arrived.clock_s
+        if not self._held:
+            self._begun = now
+        if self._last is None:
+            self._said = now
+        self._held.append(Sound(data, arrived))
+        self._held_s += len(data) / self._bytes_per_s
+        gap = self._gap_s
+        if gap < GAP_S or self._held_s > MOST_HELD_S:
+            return self.settle()
+        if len(self._held) == 1 or gap < self._least - CAUGHT_UP_S:
+            self._shrunk_at, self._least = now, gap
+        return self.settle() if now >= self._settled_at else []
+
+    def pass_time(self, now: Arrival) -> list[Heard]:
+        """Nothing else has come until now."""
+        if now.clock_s is None or self._last is None:
+            return []
+        if self._held:
+            return self.settle() if now.clock_s >= self._settled_at else []
+        heard: list[Heard] = []
+        stalls = not self._stalled and now.clock_s >= self._last + self._stall_after_s
+        if not self._quiet and (stalls or now.clock_s >= self._quiet_at):
+            self._quiet = True
+            heard.append(Quiet())
+        if stalls:
+            self._stalled = True
+            heard.append(Stall(now.clock_s - self._last, now))
+        return heard
+
+    def settle(self) -> list[Heard]:
+        """Hold nothing any longer."""
+        if not self._held:
+            return []
+        gap, heard = self._gap_s, list[Heard]()
+        wait_s = 0.0 if self._last is None else self._begun - self._last
+        if gap >= GAP_S:
+            heard.append(Gap(gap))
+        else:
+            usual_s = self._usual_s * 0.5 ** (wait_s / HALF_LIFE_S)
+            self._usual_s = min(max(wait_s, usual_s), MOST_USUAL_S)
+        if self._stalled:
+            heard.append(Stall(wait_s, self._held[0].arrived, back=True))
+        self._said = max(self._said, self._came - self._held_s) + self._held_s
+        self._last = self._came
+        self._quiet = self._stalled = False
+        heard.extend(self._held)
+        self._held, self._held_s = [], 0.0
+        return heard
+
+    def end(self) -> list[Heard]:
+        """No more sound follows, and the time that passes means nothing."""
+        heard, self._last = self.settle(), None
+        return heard
+
+    @property
+    def next_s(self) -> float | None:
+        """When :meth:`pass_time` is to be called next, by the clock of the arrivals."""
+        if self._held:
+            return self._settled_at
+        if self._last is None or self._stalled:
+            return None
+        stall_at = self._last + self._stall_after_s
+        return stall_at if self._quiet else min(stall_at, self._quiet_at)
+
+    @property
+    def _gap_s(self) -> float:
+        """How long nothing was said before the sound that is held."""
+        if self._last is None:
+            return 0.0
+        # After a stall, sound that was ahead of the clock has ceased to be.
+        until = self._last if self._stalled else self._said
+        return self._came - self._held_s - until
+
+    @property
+    def _settled_at(self) -> float:
+        return min(self._shrunk_at + SETTLE_S, self._begun + LONGEST_SETTLE_S)
+
+    @property
+    def _quiet_at(self) -> float:
+        return self._said + self._usual_s + QUIET_S
+
+    @property
+    def _stall_after_s(self) -> float:
+        return max(self._stall_s, self._usual_s + QUIET_S)

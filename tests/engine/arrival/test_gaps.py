@@ -1,0 +1,186 @@
+"""Gaps by the clock: what is a pause, what is the network, and what is a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from engine.arrival.gaps import SETTLE_S, Gap, Gaps, Heard, Quiet, Sound, Stall
+from engine.arrival.moments import Arrival
+
+RATE = 32_000
+STALL_S = 3.0
+
+
+@dataclass
+class Sender:
+    """Sends at times of a clock, and wakes the gaps whenever they ask for it."""
+
+    gaps: Gaps = field(default_factory=lambda: Gaps(RATE, STALL_S))
+    now: float = 100.0
+    heard: list[Heard] = field(default_factory=list)
+    sent_s: float = 0.0
+
+    def send(self, seconds: float) -> None:
+        self.sent_s += seconds
+        data = bytes(round(seconds * RATE))
+        self.heard += self.gaps.receive(data, Arrival(self.now, self.now))
+
+    def wait(self, seconds: float) -> None:
+        until = self.now + seconds
+        while (due := self.gaps.next_s) is not None and due <= until:
+            self.now = max(due, self.now)
+            self.heard += self.gaps.pass_time(Arrival(self.now, self.now))
+        self.now = until
+
+    def live(self, seconds: float, piece_s: float = 0.02) -> None:
+        """Speak for so long, in real time."""
+        for _ in range(round(seconds / piece_s)):
+            self.wait(piece_s)
+            self.send(piece_s)
+
+    def found(self, kind: type[Heard]) -> list[Heard]:
+        self.heard += self.gaps.settle()
+        passed = sum(len(one.data) for one in self.heard if isinstance(one, Sound))
+        assert passed == pytest.approx(self.sent_s * RATE, abs=16)  # nothing is lost
+        return [one for one in self.heard if isinstance(one, kind)]
+
+    @property
+    def gap_s(self) -> list[float]:
+        return [one.gap_s for one in self.found(Gap) if isinstance(one, Gap)]
+
+
+def test_sound_in_real_time_has_no_gaps_and_waits_for_nothing() -> None:
+    sender = Sender()
+    sender.live(10.0)
+    assert all(isinstance(one, Sound) for one in sender.heard)
+    assert len(sender.heard) == 500
+
+
+@pytest.mark.parametrize("pause_s", [0.5, 1.5, 5.0, 90.0])
+def test_a_client_that_sends_speech_only_has_pauses(pause_s: float) -> None:
+    sender = Sender()
+    sender.live(2.0)
+    sender.wait(pause_s)
+    sender.live(2.0)
+    assert sender.gap_s == [pytest.approx(pause_s, abs=0.03)]
+
+
+def test_a_whole_command_in_one_message_was_said_until_it_came() -> None:
+    sender = Sender()
+    sender.live(1.0)
+    sender.wait(10.0)
+    sender.send(2.0)
+    assert sender.gap_s == [pytest.approx(8.0, abs=0.03)]
+
+
+@pytest.mark.parametrize("outage_s", [0.4, 1.2, 5.0, 25.0])
+def test_sound_that_was_kept_by_the_network_is_no_pause(outage_s: float) -> None:
+    sender = Sender()
+    sender.live(3.0)
+    sender.wait(outage_s)
+    for _ in range(round(outage_s / 0.1)):
+        sender.wait(0.001)
+        sender.send(0.1)
+    sender.live(3.0)
+    assert sender.gap_s == []
+
+
+def test_a_slow_network_catches_up_while_the_sound_is_held() -> None:
+    sender = Sender()
+    sender.live(3.0)
+    sender.wait(2.0)
+    for _ in range(40):  # at three times the pace
+        sender.wait(0.1 / 3)
+        sender.send(0.1)
+    assert sender.gap_s == []
+
+
+def test_jitter_is_no_pause() -> None:
+    sender = Sender()
+    for i in range(200):
+        late = 0.25 if i % 10 == 0 else 0.0
+        sender.wait(late)
+        sender.send(0.1)
+        sender.wait(0.1 - late if late <= 0.1 else 0.0)
+        if late > 0.1:
+            sender.now -= late - 0.1  # what follows is on time again
+    assert sender.gap_s == []
+
+
+@pytest.mark.parametrize("burst_s", [0.5, 1.0, 2.0, 4.0])
+def test_a_source_that_sends_in_bursts_has_no_gaps_and_stalls_at_most_once(burst_s: float) -> None:
+    sender = Sender()
+    for _ in range(20):
+        sender.wait(burst_s)
+        for _ in range(round(burst_s / 0.1)):
+            sender.send(0.1)
+    assert sender.gap_s == []
+    assert len(sender.found(Quiet)) <= 1
+    assert len([one for one in sender.found(Stall)]) <= 2
+
+
+def test_a_file_that_is_sent_faster_than_real_time_has_no_gaps() -> None:
+    sender = Sender()
+    for _ in range(20):
+        sender.send(10.0)
+        sender.wait(2.5)
+    assert sender.gap_s == []
+    assert sender.found(Quiet) == sender.found(Stall) == []
+
+
+def test_a_file_whose_pace_says_nothing_has_no_gaps_at_all() -> None:
+    gaps = Gaps(RATE, STALL_S)
+    for _ in range(3):
+        assert gaps.receive(b"1234", Arrival(None, 0.0)) == [Sound(b"1234", Arrival(None, 0.0))]
+        assert gaps.next_s is None
+        assert gaps.pass_time(Arrival(None, 100.0)) == []
+
+
+def test_sound_that_stops_is_quiet_and_then_stalled_and_said_to_be_back() -> None:
+    sender = Sender()
+    sender.live(5.0)
+    stopped = sender.now
+    sender.wait(60.0)
+    (quiet,) = sender.found(Quiet)
+    (stall,) = sender.found(Stall)
+    assert sender.heard.index(quiet) < sender.heard.index(stall)
+    assert isinstance(stall, Stall)
+    assert not stall.back
+    assert stall.now.clock_s == pytest.approx(stopped + STALL_S, abs=0.1)
+    assert sender.gaps.next_s is None  # nothing is left to be told
+    sender.live(1.0)
+    _, back = sender.found(Stall)
+    assert isinstance(back, Stall)
+    assert back.back
+    assert back.gap_s == pytest.approx(60.0, abs=0.1)
+    assert sender.gap_s == [pytest.approx(60.0, abs=0.1)]
+
+
+def test_sound_ahead_of_the_clock_that_stops_is_a_pause_once_it_is_stalled() -> None:
+    sender = Sender()
+    sender.send(6.0)  # at once
+    sender.wait(5.0)
+    assert len(sender.found(Stall)) == 1
+    sender.send(2.0)
+    assert sender.gap_s == [pytest.approx(3.0)]
+
+
+def test_sound_is_held_for_a_moment_only() -> None:
+    sender = Sender()
+    sender.live(1.0)
+    sender.wait(20.0)
+    count = len(sender.heard)
+    sender.live(SETTLE_S + 0.1)
+    assert isinstance(sender.heard[count], Gap)
+    assert isinstance(sender.heard[-1], Sound)
+
+
+def test_a_flood_after_a_long_gap_is_not_kept() -> None:
+    sender = Sender()
+    sender.send(0.1)
+    sender.wait(1000.0)
+    for _ in range(400):
+        sender.send(0.1)
+    assert len([one for one in sender.heard if isinstance(one, Sound)]) > 300

@@ -1,0 +1,84 @@
+"""A server and the clock: streams whose sound stops, and files, which have none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from engine import events
+from streamer.config import Config
+from streamer.server import mqtt
+from streamer.server.server import Server
+
+
+@pytest.fixture
+async def impatient(settings: Callable[..., Config]) -> AsyncIterator[Server]:
+    async with Server(settings(stall_s=1.0), drain_s=1.0) as running:
+        yield running
+
+
+async def test_a_stream_whose_sound_stops_is_stalled_for_all_who_follow_it(
+    impatient: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(impatient, "anna")
+    async with dial(impatient, "/v1/monitor") as watching, dial(impatient, claim="anna") as client:
+        await watching.hear()
+        await client.sound(pcm("anna", 5.0))
+        await client.until("decision", state="match")
+        for _ in range(4):  # the connection is alive, and the sound is not
+            await client.say(type="keepalive")
+            await asyncio.sleep(0.1)
+        stalled = await client.until("stalled")
+        assert stalled["stalled"] is True
+        lapse = await client.until("decision")
+        assert (lapse["state"], lapse["reason"]) == ("insufficient", "no sound for 1.0 s")
+        (turn,) = client.of("utterance")
+        assert turn["state"] == "match"
+        assert (await watching.until("stalled"))["stalled"] is True
+        async with dial(impatient, "/v1/monitor") as late:
+            (entry,) = (await late.hear())["streams"]
+        assert (entry["stalled"], entry["speaking"]) == (True, False)
+        assert entry["state"] == "insufficient"
+        await client.sound(pcm("bert", 3.0))
+        back = await client.until("stalled")
+        assert back["stalled"] is False
+        assert back["gap_s"] > 1.0
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    first, second = client.of("utterance")
+    assert second["state"] != "match"
+    assert second["start"] >= first["end"]
+
+
+async def test_a_file_never_stalls(impatient: Server, dial: Any, enrol: Any, pcm: Any) -> None:
+    enrol(impatient, "anna")
+    async with dial(impatient, claim="anna") as live, dial(impatient, live="false") as file:
+        for client in (live, file):
+            await client.sound(pcm("anna", 3.0))
+        await live.until("stalled")
+        await file.sound(pcm("anna", 1.0))
+        await file.say(type="finalize")
+        assert await file.rest() == 1000
+        assert file.of("stalled") == []
+        assert len(file.of("utterance")) == 1
+
+
+async def test_every_message_tells_the_time_of_day(impatient: Server, dial: Any, pcm: Any) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    async with dial(impatient, "/v1/monitor") as watching, dial(impatient, claim="") as client:
+        await client.sound(pcm("anna", 2.0))
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+        await watching.until("closed")
+    for seen in (client.seen, watching.seen):
+        times = [datetime.fromisoformat(message["at_time"]) for message in seen]
+        assert times == sorted(times)
+        assert before <= times[0] <= times[-1] <= datetime.now(UTC)
+
+
+def test_stalls_go_to_mqtt() -> None:
+    assert events.Stalled in mqtt.KINDS
