@@ -4,11 +4,13 @@ import { ControlError } from "./control";
 import { el, save, say, show } from "./dom";
 import { NO_LINK, type Link } from "./headline";
 import { now } from "./live";
+import { Devices } from "./microphone/devices";
 import { Page } from "./page";
 import { report } from "./report";
 import { Server } from "./server";
 import { MicrophoneSource } from "./sources/microphone";
 import { WatchSource } from "./sources/watch";
+import { Chooser } from "./views/chooser";
 import { confirmed } from "./views/confirm";
 import { Enrol } from "./views/enrol";
 import { print } from "./views/printout";
@@ -34,6 +36,10 @@ export class App {
       save: (name) => void this.export(name),
     },
   );
+  private readonly devices = new Devices();
+  private readonly chooser = new Chooser("microphone-choice", this.devices, () =>
+    this.endMicrophone(),
+  );
   private readonly enrol: Enrol;
 
   private source: MicrophoneSource | WatchSource | null = null;
@@ -50,13 +56,22 @@ export class App {
 
   constructor(private wished: string | null) {
     this.following = wished === "first";
-    this.enrol = new Enrol({
-      address: this.server.address("v1/enroll", "enrol"),
-      status: () => this.server.status,
-      profiles: () => this.server.profiles,
-      begin: () => this.source?.kind === "microphone" && this.source.stop(),
-      done: (name) => void this.enrolled(name),
-      verify: () => void this.listen(),
+    this.enrol = new Enrol(
+      {
+        address: this.server.address("v1/enroll", "enrol"),
+        status: () => this.server.status,
+        profiles: () => this.server.profiles,
+        begin: () => {
+          this.chooser.stop();
+          this.endMicrophone();
+        },
+        done: (name) => void this.enrolled(name),
+        verify: () => void this.listen(),
+      },
+      this.devices,
+    );
+    this.devices.onChange(() => {
+      if (this.source instanceof MicrophoneSource) this.source.choose(this.devices.chosen);
     });
     window.setInterval(() => this.source && this.redraw(), REDRAW_MS);
     this.bind();
@@ -126,9 +141,11 @@ export class App {
     this.starting = true;
     this.problem = "";
     this.following = false;
+    this.chooser.stop();
     this.redraw();
     const result = await MicrophoneSource.open({
       address: this.server.address("v1/stream", "stream"),
+      device: this.devices.chosen,
       claim: this.claim ? [this.claim] : [],
       falseAccept: this.target,
       changed: () => this.redraw(),
@@ -137,6 +154,11 @@ export class App {
     this.starting = false;
     if (typeof result === "string") this.fail(result);
     else this.change(result);
+    void this.devices.refresh(); // their names are told from now on
+  }
+
+  private endMicrophone(): void {
+    if (this.source?.kind === "microphone") this.source.stop();
   }
 
   private watch(stream: string): void {

@@ -17,13 +17,16 @@ export type Phase =
   | "ended"
   | "failed"; // trying again would not help
 
+/** Why a session begins: the first; the server no longer had the last; the sound has another rate. */
+export type Why = "first" | "gone" | "rate";
+
 export type Action =
   | { do: "open" }
   | { do: "send"; data: string | Uint8Array<ArrayBuffer> }
   | { do: "close" }
   | { do: "deliver"; message: Message }
   /** A session begins: media time 0 is `kept_s` before now. */
-  | { do: "begin"; kept_s: number }
+  | { do: "begin"; kept_s: number; why: Why }
   /** Sound that was never sent and is no longer held; it lay `ago_s` before now. */
   | { do: "lost"; lost_s: number; ago_s: number };
 
@@ -35,7 +38,10 @@ export interface Start {
 }
 
 export const KEEP_S = 30;
-const SILENCE_S = 15; // `quality` comes each 2 s: a server silent for longer is gone
+// `quality` comes each 2 s of sound: a server that says nothing to so much sound, or for so long
+// after the end of it, is gone. An interrupted microphone is no reason to leave it.
+const SILENCE_S = 15;
+const KEEPALIVE_S = 10; // a server ends a connection after a minute of nothing
 const OPENING_S = 10;
 const FIRST_WAIT_S = 0.5;
 const LONGEST_WAIT_S = 5;
@@ -92,6 +98,10 @@ export class StreamConnection {
   private connected = false;
   private everReady = false;
   private stopping = false;
+  private why: Why = "first"; // the next new session begins
+  private answered = 0; // `made` when the server last said something
+  private fed = 0; // `made` when the last tick with new sound was
+  private fedAt = 0; // when that was, or a keepalive was sent
 
   private pieces: Uint8Array<ArrayBuffer>[] = [];
   private held = 0; // bytes in `pieces`
@@ -138,6 +148,7 @@ export class StreamConnection {
 
   received(text: string, now: number): Action[] {
     this.busySince = now;
+    this.answered = this.made;
     const message = decode(text);
     if (!message) return [];
     if (message.type === "ready") {
@@ -188,13 +199,29 @@ export class StreamConnection {
 
   tick(now: number): Action[] {
     if (this.phase === "waiting" && now >= this.retryAt) return this.connect(now);
-    const patience = this.phase === "live" || this.phase === "finishing" ? SILENCE_S : OPENING_S;
-    const busy = this.phase === "live" || this.phase === "connecting" || this.phase === "finishing";
+    if (this.phase === "live") return this.attend(now);
+    const patience = this.phase === "finishing" ? SILENCE_S : OPENING_S;
+    const busy = this.phase === "connecting" || this.phase === "finishing";
     if (busy && now - this.busySince > patience) {
       this.busySince = now;
       return [{ do: "close" }];
     }
     return [];
+  }
+
+  /** While the connection lives: leave a server that is gone, stay with one that gets no sound. */
+  private attend(now: number): Action[] {
+    if (this.made !== this.fed) {
+      this.fed = this.made;
+      this.fedAt = now;
+    }
+    if (this.made - this.answered > SILENCE_S * this.bytesPerSecond) {
+      this.answered = this.made;
+      return [{ do: "close" }];
+    }
+    if (now - this.fedAt < KEEPALIVE_S) return [];
+    this.fedAt = now;
+    return [json({ type: "keepalive" })];
   }
 
   /** The network is back: do not wait for the next try. */
@@ -207,6 +234,17 @@ export class StreamConnection {
     this.start = { ...this.start, ...change };
     if (this.phase !== "live") return [];
     return [json({ type: "configure", ...change })];
+  }
+
+  /** The sound goes on at another rate, which takes a session of its own. */
+  retune(sample_rate: number): Action[] {
+    if (sample_rate === this.start.sample_rate || this.stopping) return [];
+    this.start = { ...this.start, sample_rate };
+    this.session = null;
+    this.why = "rate";
+    this.pieces = [];
+    this.held = this.made = this.sent = this.answered = this.fed = 0;
+    return this.connected ? [json({ type: "close" }), { do: "close" }] : [];
   }
 
   /** No more sound: let the server answer what it has, then end. */
@@ -243,11 +281,13 @@ export class StreamConnection {
   /** A new session: its sound begins with what no session was given yet. */
   private begin(): Action[] {
     if (this.everReady) this.restarts += 1;
+    const { why } = this;
+    this.why = "gone";
     const unsent = Math.min(this.made - this.sent, this.held);
     this.dropUntil(this.made - unsent);
-    this.made = unsent;
+    this.made = this.answered = this.fed = unsent;
     this.sent = 0;
-    return [{ do: "begin", kept_s: unsent / this.bytesPerSecond }];
+    return [{ do: "begin", kept_s: unsent / this.bytesPerSecond, why }];
   }
 
   /** The server has `received` bytes: go on from there, or from the oldest that is held. */
@@ -265,6 +305,7 @@ export class StreamConnection {
     const ago_s = this.held / this.bytesPerSecond;
     const lost_s = missing / this.bytesPerSecond;
     this.made -= missing; // the server never counts these bytes
+    this.answered = Math.min(this.answered, this.made);
     this.lost_s += lost_s;
     return [{ do: "lost", lost_s, ago_s }];
   }

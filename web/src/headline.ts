@@ -21,6 +21,7 @@ export type Icon =
   | "ear"
   | "clock"
   | "plug"
+  | "mute"
   | "flag";
 
 export interface Headline {
@@ -49,6 +50,14 @@ export interface Link {
   kept_s: number;
   /** Why it failed, in words. */
   problem: string;
+  /** Why no sound comes just now, in words; null: it comes. */
+  interruption: Words | null;
+}
+
+/** What is so, and what can be done. */
+export interface Words {
+  title: string;
+  advice: string;
 }
 
 /** Nothing is shown, and nothing is wrong. */
@@ -59,6 +68,7 @@ export const NO_LINK: Link = {
   tries: 0,
   kept_s: 0,
   problem: "",
+  interruption: null,
 };
 
 export function headline(view: View, link: Link): Headline {
@@ -73,6 +83,7 @@ function linkHeadline(view: View, link: Link): Headline | null {
   }
   switch (link.phase) {
     case "live":
+      return link.interruption && interrupted(link.interruption);
     case "finishing":
       return null;
     case "waiting":
@@ -84,6 +95,11 @@ function linkHeadline(view: View, link: Link): Headline | null {
     default:
       return link.tries > 0 ? trying(link) : quiet("Connecting", "One moment.");
   }
+}
+
+/** What was decided is not said of a moment in which nothing is heard. */
+function interrupted({ title, advice }: Words): Headline {
+  return { tone: "off", icon: "mute", title, detail: advice };
 }
 
 function trying(link: Link): Headline {

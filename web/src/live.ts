@@ -1,6 +1,6 @@
 /** The sockets: one's own stream, a watched one, an enrolment. Thin; the rules are elsewhere. */
 
-import { StreamConnection, waitBefore, type Action, type Start } from "./connection";
+import { StreamConnection, waitBefore, type Action, type Start, type Why } from "./connection";
 import { decode, type Failure, type Message } from "./wire";
 
 /** Makes the address of a socket; asks for a single-use token first where one is needed. */
@@ -12,7 +12,7 @@ const FULL_BYTES = 1 << 18;
 
 export interface StreamListener {
   message(message: Message): void;
-  begin(kept_s: number): void;
+  begin(kept_s: number, why: Why): void;
   lost(lost_s: number, ago_s: number): void;
   /** The phase may be another. */
   moved(): void;
@@ -51,6 +51,10 @@ export class OwnStream {
     this.run(this.connection.configure(change));
   }
 
+  retune(sample_rate: number): void {
+    this.run(this.connection.retune(sample_rate));
+  }
+
   finish(): void {
     this.run(this.connection.finish(now()));
   }
@@ -84,7 +88,7 @@ export class OwnStream {
         this.listener.message(action.message);
         return;
       case "begin":
-        this.listener.begin(action.kept_s);
+        this.listener.begin(action.kept_s, action.why);
         return;
       case "lost":
         this.listener.lost(action.lost_s, action.ago_s);

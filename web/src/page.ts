@@ -127,6 +127,7 @@ function questionWords({ source, link }: PageState, view: View): string {
 
 function sourceWords({ source, link, listening, following }: PageState): string {
   if (source instanceof MicrophoneSource && listening) {
+    if (link.interruption) return "Waiting for the microphone.";
     return `Listening to ${source.label || "the microphone"}.`;
   }
   if (source?.kind === "watch") return `Watching ${nameOf(source.view)}.`;

@@ -21,12 +21,15 @@ import type {
   StreamEntry,
   Vad,
 } from "./wire";
-import { isLabel } from "./words";
+import type { Why } from "./connection";
+import type { Fault } from "./microphone/recording";
+import { interruptionWords, isLabel } from "./words";
 
 export const HISTORY_S = 300;
 const SEGMENTS = 5000; // for the report: hours of lively conversation
 const NOTES = 200;
 const UTTERANCES = 2000;
+const TOLD_S = 1; // shorter interruptions are no news
 const SESSIONS = 8; // before the present one, for the report
 
 /** The view after one more message. Never changes the one it is given. */
@@ -112,14 +115,26 @@ export function rejoined(view: View, entry: StreamEntry): View {
   return { ...next, decision, takeover: null, segments: continued(view.segments, segments[0]!) };
 }
 
-/** Another session, as the server lost the last: what happened in that one stays in the lists. */
-export function restarted(view: View, kept_s: number): View {
+/** Sound comes again after an interruption, of which nothing is on the media's clock. */
+export function interrupted(view: View, fault: Fault, away_s: number): View {
+  if (away_s < TOLD_S) return view;
+  const event = { code: fault, message: interruptionWords(fault, away_s) };
+  return noted(closeSpeech(view, view.media), view.media, "microphone", event);
+}
+
+const SESSION_WORDS: Record<Why, string> = {
+  first: "A session began",
+  gone: "The server no longer had the session; a new session began",
+  rate: "The microphone has another rate; a new session began",
+};
+
+/** Another session: what happened in the last one stays in the lists. */
+export function restarted(view: View, kept_s: number, why: Why): View {
   const { notes, session } = view;
   const past: View = { ...view, notes: [], traces: {}, lastScore: null, earlier: [] };
   const earlier = bounded([...view.earlier, past], SESSIONS);
   const next = { ...emptyView(), media: kept_s, notes, earlier, session: session + 1 };
-  const message = "The server was restarted; a new session began";
-  return noted(next, 0, "session", { code: "restart", message });
+  return noted(next, 0, "session", { code: why, message: SESSION_WORDS[why] });
 }
 
 /** How the stream's speech is cut into windows; what is not said stays. */

@@ -43,7 +43,7 @@ export interface Note {
   /** Sessions before the one it is of. */
   session: number;
   t: number;
-  kind: "decision" | "change" | "lag" | "error" | "session";
+  kind: "decision" | "change" | "lag" | "error" | "session" | "microphone";
   event: Decision | Change | Lag | { code: string; message: string };
 }
 

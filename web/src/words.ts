@@ -1,6 +1,6 @@
 /** Figures, problems and events, in words. */
 
-import type { MicrophoneProblem } from "./microphone";
+import type { Fault, MicrophoneProblem } from "./microphone/recording";
 import type { Note } from "./view";
 import type { Change, Decision, Lag, Problem, Quality } from "./wire";
 
@@ -104,8 +104,45 @@ const MICROPHONE: Record<MicrophoneProblem, string> = {
   busy: "The microphone is in use by another program. Close that, then try again.",
   unsupported: "This browser cannot record here. Use a current Firefox, Chrome, Edge or Safari.",
   suspended: "The browser has not started its sound. Click the button once more.",
-  unplugged: "The microphone went away. Plug it in again, then start again.",
 };
+
+const FAULTS: Record<Fault, { title: string; advice: string; was: string }> = {
+  paused: {
+    title: "Sound interrupted",
+    advice: "A call, another program or sleep has stopped this browser's sound. It goes on by itself.",
+    was: "the browser's sound was interrupted",
+  },
+  muted: {
+    title: "Microphone muted",
+    advice: "By its switch, the system or the browser. Unmute it: it goes on by itself.",
+    was: "the microphone was muted",
+  },
+  unplugged: {
+    title: "Microphone gone",
+    advice: "Plug it in again, or choose another: it goes on by itself.",
+    was: "the microphone was gone",
+  },
+  busy: {
+    title: "Microphone in use elsewhere",
+    advice: "Another program has it. Close that: it goes on by itself.",
+    was: "another program had the microphone",
+  },
+  stopped: {
+    title: "The microphone gives no sound",
+    advice: "It is opened again. If it stays like this, choose another.",
+    was: "the microphone gave nothing",
+  },
+};
+
+/** Why no sound comes just now, and what can be done. */
+export function faultWords(fault: Fault): { title: string; advice: string } {
+  return FAULTS[fault];
+}
+
+/** What an interruption was, once it is over. */
+export function interruptionWords(fault: Fault, away_s: number): string {
+  return `No sound for ${duration(away_s)}: ${FAULTS[fault].was}`;
+}
 
 export function microphoneProblem(problem: MicrophoneProblem): string {
   return MICROPHONE[problem];

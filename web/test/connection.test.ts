@@ -116,7 +116,7 @@ describe("a stream", () => {
     wire.ready(5, { session: "other" });
     expect(wire.bytes).toEqual(counted(400, 600));
     expect(wire.connection).toMatchObject({ restarts: 1, made_s: 0.1, unsent_s: 0 });
-    expect(wire.others.findLast((a) => a.do === "begin")).toEqual({ do: "begin", kept_s: 0.1 });
+    expect(wire.others.findLast((a) => a.do === "begin")).toEqual({ do: "begin", kept_s: 0.1, why: "gone" });
   });
 
   it("keeps half a minute of sound, and tells what it had to let go", () => {
@@ -150,10 +150,63 @@ describe("a stream", () => {
     const wire = new Wire();
     wire.open(0);
     wire.ready(0);
-    wire.do(wire.connection.tick(14));
+    for (let s = 1; s <= 15; s += 1) {
+      wire.sound(2 * RATE);
+      wire.do(wire.connection.tick(s));
+    }
     expect(wire.kinds()).not.toContain("close");
+    wire.sound(2 * RATE);
     wire.do(wire.connection.tick(16));
     expect(wire.kinds()).toContain("close");
+  });
+
+  it("stays with its session for as long as the microphone is interrupted", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.sound(400);
+    for (let s = 0; s <= 1800; s += 1) wire.do(wire.connection.tick(s));
+    expect(wire.kinds()).toEqual(["open", "begin", "deliver"]);
+    const alive = wire.texts.filter(({ type }) => type === "keepalive").length;
+    expect(alive).toBeGreaterThanOrEqual(1800 / 60); // the server leaves after a minute of nothing
+    expect(alive).toBeLessThanOrEqual(1800 / 5);
+    wire.sound(400);
+    expect(wire.bytes).toEqual(counted(0, 800));
+  });
+
+  it("says no keepalive while sound is sent", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    for (let s = 1; s <= 30; s += 1) {
+      wire.sound(200);
+      wire.event(s, s);
+      wire.do(wire.connection.tick(s));
+    }
+    expect(wire.texts.map(({ type }) => type)).toEqual(["start"]);
+  });
+
+  it("begins one session more when the microphone has another rate", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.sound(400);
+    wire.do(wire.connection.retune(RATE));
+    expect(wire.kinds()).not.toContain("close");
+    wire.do(wire.connection.retune(2 * RATE));
+    expect(wire.texts.at(-1)).toEqual({ type: "close" });
+    expect(wire.kinds()).toContain("close");
+    wire.do(wire.connection.closed(1));
+    wire.sound(400);
+    wire.do(wire.connection.tick(2));
+    wire.do(wire.connection.opened(2));
+    expect(wire.texts.at(-1)).toMatchObject({ type: "start", sample_rate: 2 * RATE });
+    expect(wire.texts.at(-1)).not.toHaveProperty("session");
+    wire.bytes = [];
+    wire.ready(2, { session: "other" });
+    expect(wire.bytes).toEqual(counted(400, 800));
+    expect(wire.others.findLast((a) => a.do === "begin")).toMatchObject({ why: "rate" });
+    expect(wire.connection).toMatchObject({ restarts: 1, made_s: 0.1 });
   });
 
   it("does not try again what would fail again", () => {

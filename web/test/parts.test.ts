@@ -191,7 +191,7 @@ describe("the report", () => {
 
   it("keeps the sessions before a restart of the server", () => {
     const first = [ready(), decision(2, "match", "Alice")].reduce(reduce, emptyView());
-    const view = reduce(restarted(first, 0), decision(3, "mismatch", "Alice"));
+    const view = reduce(restarted(first, 0, "gone"), decision(3, "mismatch", "Alice"));
     const made = report(view, new Date(0));
     expect(made.timeline.map((line) => line.state)).toEqual(["mismatch"]);
     expect(made.earlier.map((part) => part.timeline.map((line) => line.state))).toEqual([["match"]]);

@@ -160,7 +160,7 @@ describe("another question", () => {
 
 describe("a session that the server lost", () => {
   it("stays in the list of what happened, apart from the next", () => {
-    const view = reduce(restarted(after(ready(), decision(9, "match", "Alice")), 1), vad(2, true));
+    const view = reduce(restarted(after(ready(), decision(9, "match", "Alice")), 1, "gone"), vad(2, true));
     expect(view).toMatchObject({ media: 2, session: 1, segments: [], traces: {} });
     expect(view.notes.map((n) => [n.session, n.kind])).toEqual([
       [0, "decision"],
@@ -171,7 +171,7 @@ describe("a session that the server lost", () => {
 
   it("is forgotten after many more", () => {
     let view = after(decision(2, "match", "Alice"));
-    for (let i = 0; i < 20; i += 1) view = restarted(view, 0);
+    for (let i = 0; i < 20; i += 1) view = restarted(view, 0, "gone");
     expect(view.earlier).toHaveLength(8);
     expect(view.earlier.every((v) => v.earlier.length === 0)).toBe(true);
   });

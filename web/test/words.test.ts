@@ -1,23 +1,42 @@
 import { describe, expect, it } from "vitest";
-import { headline, spoken, type Link } from "../src/headline";
-import { reduce } from "../src/state";
+import { headline, NO_LINK, spoken, type Link } from "../src/headline";
+import { interrupted, reduce } from "../src/state";
 import { emptyView, type View } from "../src/view";
 import type { Message, State } from "../src/wire";
 import {
   anyOf,
   clock,
   duration,
+  faultWords,
   noteWords,
   probability,
   readings,
 } from "../src/words";
 import { change, decision, quality, ready, score, vad } from "./messages";
 
-const LIVE: Link = { source: "microphone", phase: "live", retryIn_s: 0, tries: 0, kept_s: 0, problem: "" };
+const LIVE: Link = { ...NO_LINK, source: "microphone", phase: "live" };
 
 function after(...messages: Message[]): View {
   return messages.reduce(reduce, emptyView());
 }
+
+describe("an interrupted microphone", () => {
+  const interruption = faultWords("paused");
+
+  it("is told in place of what was decided before", () => {
+    const view = after(ready(), vad(0, true), decision(9, "match", "Alice"));
+    const line = headline(view, { ...LIVE, interruption });
+    expect(line).toMatchObject({ tone: "off", title: "Sound interrupted" });
+    expect(headline(view, LIVE).title).toBe("Match – Alice");
+  });
+
+  it("leaves a line in the list once it is over, unless it was a moment", () => {
+    const view = after(ready(), vad(0, true));
+    expect(interrupted(view, "muted", 0.4)).toBe(view);
+    const [note] = interrupted(view, "muted", 12.3).notes;
+    expect(noteWords(note!, []).what).toBe("No sound for 12 s: the microphone was muted");
+  });
+});
 
 describe("the state in words", () => {
   it.each<[State, string, string]>([

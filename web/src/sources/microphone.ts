@@ -2,16 +2,20 @@
 
 import type { Link } from "../headline";
 import type { Source, Transport } from "../source";
-import { OwnStream, type Address } from "../live";
-import { MicrophoneError, openMicrophone, type Microphone } from "../microphone";
-import { advance, reduce, restarted } from "../state";
+import { now, OwnStream, type Address } from "../live";
+import type { Why } from "../connection";
+import { Microphone } from "../microphone/microphone";
+import { MicrophoneError, type Fault } from "../microphone/recording";
+import { advance, interrupted, reduce, restarted } from "../state";
 import { emptyView, type View } from "../view";
 import { peaksOf, STEP_S, Waveform } from "../waveform";
 import type { Message } from "../wire";
-import { microphoneProblem, serverProblem } from "../words";
+import { faultWords, microphoneProblem, serverProblem } from "../words";
 
 export interface MicrophoneOptions {
   address: Address;
+  /** Null: the browser's default. */
+  device: string | null;
   claim: string[];
   /** Null: as the server is set up. */
   falseAccept: number | null;
@@ -25,20 +29,25 @@ export class MicrophoneSource implements Source {
   view: View = emptyView();
   peak = 0;
   private readonly stream: OwnStream;
-  private readonly step: number;
+  private step: number;
+  private fault: { fault: Fault; since: number } | null = null;
   private latency_s: number | null = null;
+  private readonly changed: () => void;
 
   /** The source, or why there is none, in words. */
   static async open(options: MicrophoneOptions): Promise<MicrophoneSource | string> {
     let source: MicrophoneSource | null = null;
     try {
-      const microphone = await openMicrophone(
-        (samples) => source?.heard(samples),
-        (problem) => {
+      const microphone = await Microphone.open({
+        device: options.device,
+        onSound: (samples) => source?.heard(samples),
+        onFault: (fault) => source?.interrupted(fault),
+        onRate: (sampleRate) => source?.retune(sampleRate),
+        onEnd: (problem) => {
           options.problem(microphoneProblem(problem));
           source?.stop();
         },
-      );
+      });
       source = new MicrophoneSource(microphone, options);
       return source;
     } catch (error) {
@@ -52,6 +61,7 @@ export class MicrophoneSource implements Source {
   ) {
     const { sampleRate } = microphone;
     this.step = Math.round(sampleRate * STEP_S);
+    this.changed = () => options.changed();
     const target = options.falseAccept;
     this.stream = new OwnStream(
       {
@@ -63,12 +73,12 @@ export class MicrophoneSource implements Source {
       options.address,
       {
         message: (message) => this.told(message),
-        begin: (kept_s) => this.begin(kept_s),
+        begin: (kept_s, why) => this.begin(kept_s, why),
         lost: (lost_s, ago_s) => {
           this.waveform.cut(ago_s, lost_s);
           this.view = { ...this.view, media: this.waveform.end_s };
         },
-        moved: () => options.changed(),
+        moved: () => this.changed(),
       },
     );
   }
@@ -98,7 +108,12 @@ export class MicrophoneSource implements Source {
       tries: connection.tries,
       kept_s: connection.unsent_s,
       problem: serverProblem(connection.error),
+      interruption: this.fault && faultWords(this.fault.fault),
     };
+  }
+
+  choose(device: string | null): void {
+    this.microphone.choose(device);
   }
 
   configure(change: { claim?: string[]; false_accept?: number }): void {
@@ -129,10 +144,24 @@ export class MicrophoneSource implements Source {
     if (this.stream.connection.phase === "failed") this.microphone.stop();
   }
 
-  private begin(kept_s: number): void {
+  private interrupted(fault: Fault | null): void {
+    const at = now();
+    const before = this.fault;
+    this.peak = 0;
+    this.fault = fault && { fault, since: before?.since ?? at };
+    if (before && !fault) this.view = interrupted(this.view, before.fault, at - before.since);
+    this.changed();
+  }
+
+  private retune(sampleRate: number): void {
+    this.step = Math.round(sampleRate * STEP_S);
+    this.stream.retune(sampleRate);
+  }
+
+  private begin(kept_s: number, why: Why): void {
     const again = this.view.stream !== "";
     this.waveform.restart(kept_s);
-    this.view = again ? restarted(this.view, kept_s) : { ...emptyView(), media: kept_s };
+    this.view = again ? restarted(this.view, kept_s, why) : { ...emptyView(), media: kept_s };
   }
 
   private told(message: Message): void {

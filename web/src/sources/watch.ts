@@ -42,6 +42,7 @@ export class WatchSource implements Source {
       tries: this.watch.tries,
       kept_s: 0,
       problem: "",
+      interruption: null,
     };
   }
 

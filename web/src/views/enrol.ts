@@ -4,10 +4,13 @@ import type { Profile, Status } from "../control";
 import { el, prose, say, show } from "../dom";
 import { icon, Ring } from "../icons";
 import { EnrolmentStream, type Address } from "../live";
-import { MicrophoneError, openMicrophone, type Microphone } from "../microphone";
+import type { Devices } from "../microphone/devices";
+import { Microphone } from "../microphone/microphone";
+import { MicrophoneError, type Fault } from "../microphone/recording";
 import { peaksOf } from "../waveform";
 import type { Enrolled, Failure, Message, Progress, Refused } from "../wire";
-import { duration, microphoneProblem, PROBLEMS, refusal, serverProblem } from "../words";
+import { duration, faultWords, microphoneProblem, PROBLEMS, refusal, serverProblem } from "../words";
+import { Chooser } from "./chooser";
 import { updateMeter } from "./sound";
 
 // Aesop, as phoneticians have long had it read: all sounds of English, some 35 s.
@@ -43,7 +46,13 @@ export class Enrol {
   private least_s = 10;
   private enrolled = "";
 
-  constructor(private readonly actions: EnrolActions) {
+  private readonly chooser: Chooser;
+
+  constructor(
+    private readonly actions: EnrolActions,
+    private readonly devices: Devices,
+  ) {
+    this.chooser = new Chooser("enrol-microphone", devices, () => actions.begin());
     el("enrol-ring").append(this.ring.element);
     say(el("enrol-prompt"), PROMPT);
     el("enrol-form").onsubmit = (event) => {
@@ -94,14 +103,18 @@ export class Enrol {
     }
     if (!status) return this.fail("The server cannot be reached just now. Try again in a moment.");
     this.fail("");
+    this.chooser.stop();
     this.actions.begin();
     this.attempt += 1;
     const attempt = this.attempt;
     try {
-      const microphone = await openMicrophone(
-        (samples) => this.heard(samples),
-        (problem) => this.broken(microphoneProblem(problem)),
-      );
+      const microphone = await Microphone.open({
+        device: this.devices.chosen,
+        onSound: (samples) => this.heard(samples),
+        onFault: (fault) => this.interrupted(fault),
+        onRate: () => this.broken("The microphone has another rate now. Record once more."),
+        onEnd: (problem) => this.broken(microphoneProblem(problem)),
+      });
       if (attempt !== this.attempt) return microphone.stop();
       this.microphone = microphone;
     } catch (error) {
@@ -142,6 +155,13 @@ export class Enrol {
   private heard(samples: Int16Array<ArrayBuffer>): void {
     updateMeter(el("enrol-meter"), peaksOf(samples, samples.length)[0] ?? 0);
     this.stream?.sound(samples);
+  }
+
+  private interrupted(fault: Fault | null): void {
+    updateMeter(el("enrol-meter"), 0);
+    if (!fault) return this.advise("Read on.", false);
+    const { title, advice } = faultWords(fault);
+    this.advise(`${title}. ${advice}`, true);
   }
 
   private told(message: Message): void {
@@ -208,6 +228,7 @@ export class Enrol {
 
   private stop(): void {
     this.attempt += 1;
+    this.chooser.stop();
     this.stream?.abandon();
     this.stream = null;
     this.microphone?.stop();

@@ -57,6 +57,8 @@ function look(note: Note): [tone: string, icon: IconName] {
       return ["unsure", "clock"];
     case "session":
       return ["waiting", "plug"];
+    case "microphone":
+      return ["unsure", "mute"];
     default:
       return ["alert", "alert"];
   }

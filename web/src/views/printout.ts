@@ -10,7 +10,7 @@ export function print(report: Report): void {
     h("p", {}, `Made ${new Date(report.made_at).toLocaleString()}`),
     ...report.earlier.flatMap((session, i) => [
       ...pageOf(session, i > 0),
-      h("p", {}, "The server was restarted; a new session began."),
+      h("p", {}, "A new session began."),
     ]),
     ...pageOf(report, report.earlier.length > 0),
     h("p", {}, "A voice is corroboration, not authentication."),

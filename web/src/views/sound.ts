@@ -2,6 +2,7 @@
 
 import { el, h, say } from "../dom";
 import { icon, type IconName } from "../icons";
+import { decibels } from "../levels";
 import type { Quality } from "../wire";
 import { PROBLEMS, readings, type Light } from "../words";
 
@@ -29,6 +30,6 @@ export function updateSound(quality: Quality | null): void {
 
 /** The level meter: a peak of 0..127 on a scale of 60 dB. */
 export function updateMeter(bar: HTMLElement, peak: number): void {
-  const db = 20 * Math.log10(Math.max(peak, 0.13) / 127);
-  bar.style.transform = `scaleX(${Math.max(0, Math.min(1, 1 + db / 60)).toFixed(3)})`;
+  const share = Math.max(0, Math.min(1, 1 + decibels(peak) / 60));
+  bar.style.transform = `scaleX(${share.toFixed(3)})`;
 }

@@ -1,8 +1,11 @@
 /**
- * AudioWorklet: the microphone as Int16 PCM at the context's own rate, in pieces of 100 ms.
+ * AudioWorklet: one channel of the microphone as Int16 PCM at the context's own rate, in pieces
+ * of 100 ms.
  *
  * Runs on the audio thread, where nothing may be waited for.
  */
+
+import { ChannelChoice } from "./channel";
 
 declare const sampleRate: number;
 declare function registerProcessor(name: string, processor: unknown): void;
@@ -14,11 +17,12 @@ declare class AudioWorkletProcessor {
 const PIECE_SAMPLES = 5 * Math.round(sampleRate / 50);
 
 class Capture extends AudioWorkletProcessor {
+  private readonly choice = new ChannelChoice(sampleRate);
   private piece = new Int16Array(PIECE_SAMPLES);
   private filled = 0;
 
   process(inputs: Float32Array[][]): boolean {
-    const channel = inputs[0]?.[0];
+    const channel = this.choice.choose(inputs[0] ?? []);
     if (channel) for (const sample of channel) this.add(sample);
     return true;
   }
