@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,12 +134,12 @@ class EnrollCommand:
             models = Replay(config.bundle, config.provider)
             manifest = models.bundle.manifest
             sha256 = manifest.model_sha256
-            before = store.voiceprints(sha256, time.time(), [name])[name] if self.add else None
+            before = store.voiceprints(sha256, store.now(), [name])[name] if self.add else None
             after = await _heard(models, name, sources, before, printer)
             if after is None:
                 return False
             new = after.prototypes[len(before.prototypes) if before else 0 :]
-            now = time.time()
+            now = store.now()
             profile = store.add(
                 name,
                 new,
@@ -209,7 +208,7 @@ def agreed(consent: bool, text: str) -> bool:
 def _check_name(store: Store, name: str, add: bool) -> None:
     from streamer.store.errors import NameTaken, UnknownSpeaker
 
-    taken = any(profile.name == name for profile in store.profiles(time.time()))
+    taken = any(profile.name == name for profile in store.profiles(store.now()))
     if taken and not add:
         raise NameTaken(f"{name!r} is enrolled: --add gives another prototype")
     if add and not taken:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from streamer.commands.options import (
 
 if TYPE_CHECKING:
     from streamer.config import Config
+    from streamer.store.errors import StoreError
     from streamer.store.profile import Profile
     from streamer.store.store import Store
 
@@ -41,6 +41,7 @@ def opened(config: Config) -> Iterator[Store]:
     from streamer.store.store import Store
 
     with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
+        store.purge(store.now())
         yield store
 
 
@@ -61,7 +62,7 @@ class ListCommand:
     def run(self) -> None:
         """Print a line a person."""
         with opened(configured(self)) as store:
-            profiles = store.profiles(time.time())
+            profiles = store.profiles(store.now())
         if self.as_json:
             for profile in profiles:
                 typer.echo(json.dumps(asdict(profile), ensure_ascii=False))
@@ -89,7 +90,7 @@ class ShowCommand:
     def run(self) -> None:
         """Print it, a line a field."""
         with opened(configured(self)) as store:
-            profile = store.profile(self.name, time.time())
+            profile = store.profile(self.name, store.now())
         if self.as_json:
             typer.echo(json.dumps(asdict(profile), ensure_ascii=False))
             return
@@ -129,7 +130,7 @@ class ExportCommand:
     def run(self) -> None:
         """Print it, or write the file."""
         with opened(configured(self)) as store:
-            kept = store.export(self.name, time.time())
+            kept = store.export(self.name, store.now())
         text = json.dumps(kept, ensure_ascii=False, indent=2)
         if self.output is None:
             typer.echo(text)
@@ -143,7 +144,7 @@ class ExportCommand:
 @app.command("delete")
 @dataclass(frozen=True, kw_only=True)
 class DeleteCommand:
-    """Delete a person's voiceprint for good.
+    """Delete a person's voiceprint for good, also where the store is damaged or the disk full.
 
     Exit status: 0 deleted; 1 not, as you said no; 2 error.
 
@@ -159,12 +160,35 @@ class DeleteCommand:
 
     def run(self) -> None:
         """Ask, unless told not to, and delete."""
-        with opened(configured(self)) as store:
-            profile = store.profile(self.name, time.time())
-            if not self.yes and not typer.confirm(f"Delete {profile.name} for good?"):
-                raise typer.Exit(EXIT_NEGATIVE)
-            store.delete(self.name)
-        typer.echo(f"{profile.name} is deleted")
+        from streamer.store.errors import StoreError, UnknownSpeaker
+
+        config = configured(self)
+        try:
+            with opened(config) as store:
+                name = store.profile(self.name, store.now()).name
+                self._confirm(name)
+                store.delete(name)
+        except UnknownSpeaker:
+            raise
+        except StoreError as error:
+            name = self._erase(config, error)
+        typer.echo(f"{name} is deleted")
+
+    def _confirm(self, name: str) -> None:
+        if not self.yes and not typer.confirm(f"Delete {name} for good?"):
+            raise typer.Exit(EXIT_NEGATIVE)
+
+    def _erase(self, config: Config, error: StoreError) -> str:
+        """Destroy the person's key though the store cannot be opened, and say why it cannot."""
+        from streamer.store.keys import load_key
+        from streamer.store.opening import erase
+        from streamer.store.profile import clean_name
+
+        name = clean_name(self.name)
+        typer.echo(f"the store cannot be opened: {error}", err=True)
+        self._confirm(name)
+        erase(config.store_path, load_key(config.data_dir, env=os.environ), name)
+        return name
 
 
 def _table(profiles: list[Profile]) -> str:

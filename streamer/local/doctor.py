@@ -1,7 +1,7 @@
 """`voxwatch doctor`: what an installation needs, checked one by one.
 
-Every check answers, whatever fails below it. None of them changes anything: no key and no
-store is made, nothing is left listening.
+Every check answers, whatever fails below it. No key and no store is made, nothing is left
+listening; a store of an older format is brought over, as whoever opens it does.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 
 from engine.scoring.scorer import PreparedEmbeddings
@@ -37,6 +36,6 @@ def voices(
         model = replay.bundle.manifest.model_sha256
         key = load_key(config.data_dir, env=os.environ)
         with Store.open(config.store_path, key) as store:
-            found = store.voiceprints(model, time.time(), lacking)
+            found = store.voiceprints(model, store.now(), lacking)
         known = {name: found[name].prepare(replay.scorer) for name in found} | known
     return known

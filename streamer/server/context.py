@@ -8,7 +8,6 @@ import importlib.metadata
 import math
 import os
 import ssl
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -71,6 +70,7 @@ class Context:
     counts: ServerCounts = field(default_factory=ServerCounts)
     enrolments: int = 0  # under way
     draining: bool = False
+    store_sound: bool = True  # whether the store could be read and was whole, when last tried
 
     @property
     def limits(self) -> messages.StreamLimits:
@@ -102,7 +102,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
     """
     scorer, backend, vad = await asyncio.to_thread(_load, config)
     store = stack.enter_context(await asyncio.to_thread(_open_store, config))
-    await asyncio.to_thread(store.purge, time.time())
+    await asyncio.to_thread(lambda: store.purge(store.now()))
     settings = EngineConfig(
         threads=config.threads,
         backlog_s=config.limits.backlog_s,

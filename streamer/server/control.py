@@ -102,7 +102,8 @@ class Control:
 
     async def _result(self, request: Request) -> Any:
         self._check(request)
-        store, now = self._context.store, time.time()
+        store = self._context.store
+        now = await asyncio.to_thread(store.now)
         match request:
             case Authenticate():
                 return self._authenticated(request.token)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from functools import partial
 
 from engine import events
@@ -95,7 +94,7 @@ async def _check(context: Context, start: StartEnroll) -> Voiceprint | None:
 
 def _joined(context: Context, start: StartEnroll) -> Voiceprint | None:
     """The voiceprint that gets another prototype, None for a new one. Raises `StoreError`."""
-    name, now = clean_name(start.name), time.time()
+    name, now = clean_name(start.name), context.store.now()
     if start.add:
         return context.store.voiceprints(context.model.sha256, now, [name])[name]
     try:
@@ -169,7 +168,7 @@ async def _store(
 
 def _add(context: Context, start: StartEnroll, enrolment: Enrolment) -> Profile:
     """The person as stored; the voiceprint is on the disk when this returns."""
-    now = time.time()
+    now = context.store.now()
     assert start.consent is not None
     return context.store.add(
         start.name,

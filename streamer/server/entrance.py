@@ -102,8 +102,7 @@ class Entrance:
         if path == "/healthz":
             return respond(200, b"ok\n")
         if path == "/readyz":
-            draining = self._context.draining
-            return respond(503 if draining else 200, b"draining\n" if draining else b"ready\n")
+            return self._readiness()
         if path == VERIFY:
             page = respond(405, b"post a recording here\n")
             page.headers["Allow"] = "POST"
@@ -115,6 +114,13 @@ class Entrance:
                 return self._refuse(401, "unauthorised", "this needs a token: role monitor")
             return respond(200, self._metrics.text(), CONTENT_TYPE)
         return self._pages.get(path, host)
+
+    def _readiness(self) -> Response:
+        if self._context.draining:
+            return respond(503, b"draining\n")
+        if not self._context.store_sound:
+            return respond(503, b"the store of voiceprints cannot be read: see the log\n")
+        return respond(200, b"ready\n")
 
     def _is_ours(self, host: str) -> bool:
         """Whether a page of the host that a request names could be our own: see auth."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
-import time
 import traceback
 from functools import partial
 from typing import Self, cast
@@ -40,6 +40,7 @@ TIDY_S = 5.0  # between two looks at whether memory can be given back
 MANY = 32  # connections that are gone, or
 MUCH_BYTES = 1 << 23  # bytes of messages, after which there is some to give back
 WATCH_S = 1.0  # between two looks at whether the store has changed
+CHECK_EVERY = 10  # of these also read the whole of it
 PURGE_S = 60.0  # between two looks at whose time has run out
 
 
@@ -173,22 +174,28 @@ class Server:
 
     async def _watch(self) -> None:
         """Streams follow the store, whichever process changes it, and whoever noticed first."""
-        enrolled, followed = self.context.enrolled, self.context.enrolled.generation
-        while True:
+        context, followed = self.context, self.context.enrolled.generation
+        for second in itertools.count():
             await asyncio.sleep(WATCH_S)
             try:
-                await asyncio.to_thread(enrolled.refresh)
-                if (generation := enrolled.generation) != followed:
+                await asyncio.to_thread(context.enrolled.refresh)
+                if second % CHECK_EVERY == 0 or not context.store_sound:
+                    await asyncio.to_thread(context.store.check)
+                if (generation := context.enrolled.generation) != followed:
                     await self.streams.renew()
                     followed = generation
+                context.store_sound = True
             except (StoreError, WireError):
-                log.warning("the store cannot be read just now")
+                if context.store_sound:
+                    log.warning("the store cannot be read just now: claims go on as they are")
+                context.store_sound = False
 
     async def _purge(self) -> None:
+        store = self.context.store
         while True:
             await asyncio.sleep(PURGE_S)
             try:
-                await asyncio.to_thread(self.context.store.purge, time.time())
+                await asyncio.to_thread(lambda: store.purge(store.now()))
             except StoreError:
                 log.warning("the store cannot be written just now")
 

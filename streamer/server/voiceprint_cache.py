@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -33,7 +32,7 @@ class VoiceprintCache:
             version = self._store.version
             if version == self._version:
                 return
-            found = self._store.voiceprints(self._model, time.time())
+            found = self._store.voiceprints(self._model, self._store.now())
             self._voices = {name: print_.prepare(self._scorer) for name, print_ in found.items()}
             self._version = version
             self.generation += 1
@@ -58,7 +57,7 @@ class VoiceprintCache:
         try:
             cleaned = [clean_name(name) for name in names]
             missing = [name for name in cleaned if name not in everybody]
-            found = self._store.voiceprints(self._model, time.time(), missing)
+            found = self._store.voiceprints(self._model, self._store.now(), missing)
         except (UnknownSpeaker, BadName) as error:
             raise WireError("unknown-speaker", str(error)) from error
         except OtherModel as error:

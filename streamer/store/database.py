@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from streamer.store.errors import StoreError
-from streamer.store.keys import sync_folder
-from streamer.store.seal import BrokenSeal, Seal
+from streamer.store.shred import sync_folder
 
 APPLICATION_ID = 0x766F7857  # "voxW"
-SCHEMA_VERSION = 1
-KEY_CHECK = b"voxwatch"
+SCHEMA_VERSION = 2
 SCHEMA = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
-CREATE TABLE profiles (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: seals are bound to it
-    name TEXT NOT NULL UNIQUE,
-    created_at REAL NOT NULL,
-    expires_at REAL,
-    model_name TEXT NOT NULL,
-    model_sha256 TEXT NOT NULL
-) STRICT;
-CREATE TABLE prototypes (
-    profile INTEGER NOT NULL REFERENCES profiles ON DELETE CASCADE,
+CREATE TABLE people (person BLOB PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
+CREATE TABLE enrolments (
+    person BLOB NOT NULL REFERENCES people ON DELETE CASCADE,
     number INTEGER NOT NULL,
-    speech_s REAL NOT NULL,
-    added_at REAL NOT NULL,
-    consent_version TEXT NOT NULL,
-    consent_at REAL NOT NULL,
     sealed BLOB NOT NULL,
-    PRIMARY KEY (profile, number)
+    PRIMARY KEY (person, number)
 ) STRICT;
+CREATE TABLE gone (  -- so that no backup brings them back
+    person BLOB PRIMARY KEY
+) STRICT;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    who TEXT NOT NULL,
+    act TEXT NOT NULL,
+    person BLOB,  -- told by name as long as they are enrolled
+    detail TEXT NOT NULL
+) STRICT
 """
 SETTINGS = (
     "synchronous = FULL",  # a commit is on the disk before it returns
@@ -53,6 +52,11 @@ BUSY_PAUSE_S = 0.01
 def connect(path: Path, busy_s: float) -> sqlite3.Connection:
     """The file at ``path``, empty if there was none; see :func:`prepare`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix" and path.parent.stat().st_mode & stat.S_IWOTH:
+        raise StoreError(
+            f"everybody may write to {path.parent}, and so replace the store or its keys: run"
+            f" `chmod 700 {path.parent}`"
+        )
     existed = path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files follow its mode
     if not existed:
@@ -62,48 +66,56 @@ def connect(path: Path, busy_s: float) -> sqlite3.Connection:
     return database
 
 
-def prepare(database: sqlite3.Connection, key: bytes, path: Path) -> Seal:
-    """Make the tables if there are none, check that all is sound, and return the key's seal."""
-    _check_ours(database, path)
-    mode = _keep_log(database)
-    if mode != "wal":
+def prepare(database: sqlite3.Connection, path: Path) -> int:
+    """Set the connection up; the version of the tables, 0 where there are none yet."""
+    version = _version(database, path)
+    if _keep_log(database) != "wal":
         raise StoreError(f"the file system of {path} cannot hold the store: use a local folder")
     for setting in SETTINGS:
         database.execute(f"PRAGMA {setting}")
-    _create(database, key)
+    return version
+
+
+def check_whole(database: sqlite3.Connection, path: Path) -> None:
+    """Raise :class:`StoreError` where the file is damaged."""
     if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise _damaged(path)
-    truncate_log(database)  # a deletion that was killed half-way is finished here
-    about = dict(database.execute("SELECT name, value FROM about").fetchall())
-    seal = Seal(key, about["store_id"])
-    try:
-        seal.open(about["key_check"], KEY_CHECK)
-    except BrokenSeal as error:
-        raise StoreError(
-            f"this key is not the one the store {path} was made with: restore that key (the file"
-            " `key` beside it, or VOXWATCH_KEY)"
-        ) from error
-    return seal
+        raise damaged(path)
 
 
-def truncate_log(database: sqlite3.Connection) -> bool:
-    """Bring the write-ahead log into the file and empty it; False when a reader prevents it."""
-    busy: int = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    return not busy
+def create(database: sqlite3.Connection) -> None:
+    """Make the tables, within a transaction."""
+    for statement in SCHEMA.split(";\n"):
+        database.execute(statement)
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID"
+    )
+    about = {"store_id": secrets.token_bytes(16), "version": 0}
+    database.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _check_ours(database: sqlite3.Connection, path: Path) -> None:
+def shorten_log(database: sqlite3.Connection) -> None:
+    """Bring the write-ahead log into the file, as far as no reader prevents it; waits for none."""
+    with contextlib.suppress(sqlite3.Error):  # what is in the log is as safe as in the file
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _version(database: sqlite3.Connection, path: Path) -> int:
     # In this order: who finds tables finds the mark of whoever made them in the same moment.
-    filled = not _is_empty(database)
+    filled = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     application = database.execute("PRAGMA application_id").fetchone()[0]
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID and filled:
         raise StoreError(f"{path} is the database of another program: choose another data_dir")
-    if application == APPLICATION_ID and version != SCHEMA_VERSION:
+    if application != APPLICATION_ID:
+        return 0
+    if not 1 <= version <= SCHEMA_VERSION:
         raise StoreError(
             f"{path} was made by another version of voxwatch (store version {version}, this one"
-            f" reads {SCHEMA_VERSION}): use that version"
+            f" reads up to {SCHEMA_VERSION}): use that version"
         )
+    return version
 
 
 def _keep_log(database: sqlite3.Connection) -> str:
@@ -123,34 +135,6 @@ def _keep_log(database: sqlite3.Connection) -> str:
         time.sleep(BUSY_PAUSE_S)
 
 
-def _is_empty(database: sqlite3.Connection) -> bool:
-    return not database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-
-
-def _create(database: sqlite3.Connection, key: bytes) -> None:
-    """All tables or none, by one of the processes that may be at it."""
-    if not _is_empty(database):
-        return
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        if _is_empty(database):
-            for statement in SCHEMA.split(";\n"):
-                database.execute(statement)
-            store_id = secrets.token_bytes(16)
-            about = {
-                "store_id": store_id,
-                "key_check": Seal(key, store_id).close(KEY_CHECK, KEY_CHECK),
-                "version": 0,
-            }
-            database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
-            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        database.execute("COMMIT")
-    except BaseException:
-        roll_back(database)
-        raise
-
-
 def roll_back(database: sqlite3.Connection) -> None:
     """Undo the transaction, if SQLite has not done so (it does when the disk is full)."""
     if database.in_transaction:
@@ -165,9 +149,17 @@ def explained(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _explanation(error, path) from error
     except OSError as error:
-        raise StoreError(
-            f"cannot open the store {path}: {error.strerror}; check the path and its permissions"
-        ) from error
+        raise _failure(error, path) from error
+
+
+def _failure(error: OSError, path: Path) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(f"no room for the store {path}: the disk is full; make room")
+    place = error.filename or path
+    return StoreError(
+        f"cannot read or write the store {path}: {place}: {error.strerror}; check the path and its"
+        " permissions"
+    )
 
 
 def _explanation(error: sqlite3.Error, path: Path) -> StoreError:
@@ -178,7 +170,7 @@ def _explanation(error: sqlite3.Error, path: Path) -> StoreError:
                 f"{path} is not a store of voiceprints: restore it from a backup, or move it away"
             )
         case sqlite3.SQLITE_CORRUPT:
-            return _damaged(path)
+            return damaged(path)
         case sqlite3.SQLITE_FULL:
             return StoreError(f"no room for the store {path}: the disk is full; make room")
         case sqlite3.SQLITE_IOERR:
@@ -194,7 +186,7 @@ def _explanation(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(f"the store {path} failed: {error}")
 
 
-def _damaged(path: Path) -> StoreError:
+def damaged(path: Path) -> StoreError:
     return StoreError(
         f"the store {path} is damaged: restore it from a backup, or move it away and enrol again"
     )

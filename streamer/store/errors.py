@@ -13,6 +13,7 @@ class StoreError(VoxwatchError):
       NameTaken        somebody is enrolled under it
       UnknownSpeaker   nobody is
       OtherModel       the voiceprint was made with another model
+      Inconsistent     database and keys do not belong together, or one of them has gaps
 
     A message may hold a person's name: it is for whoever asked, not for a log.
     """
@@ -32,3 +33,10 @@ class UnknownSpeaker(StoreError):
 
 class OtherModel(StoreError):
     """A voiceprint made with another model, whose embeddings mean something else."""
+
+
+class Inconsistent(StoreError):
+    """The database and the file of person keys do not tell the same people.
+
+    Nothing is taken for deleted by it: both are left as they are.
+    """

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.errors import VoxwatchError
 from streamer.store.seal import KEY_BYTES
+from streamer.store.shred import sync_folder, write_new
 
 STORE_FILE = "voiceprints.db"
 KEY_FILE = "key"
@@ -31,14 +32,13 @@ def load_key(data_dir: Path, *, env: Mapping[str, str]) -> bytes:
     :class:`KeyFileError`; the key itself is in no message.
     """
     if text := env.get(KEY_VARIABLE, "").strip():
-        return _decode(text, f"the environment variable {KEY_VARIABLE}")
+        return decode(text, f"the environment variable {KEY_VARIABLE}")
     path = data_dir / KEY_FILE
     try:
         if not path.exists():
             _check_nothing_is_lost(data_dir)
             _make(path)
-        _check_mode(path)
-        return _decode(path.read_text("ascii", "replace").strip(), str(path))
+        return read_key(path)
     except OSError as error:
         raise KeyFileError(
             f"cannot read or make the key file {path}: {error.strerror}; check the folder's"
@@ -46,7 +46,19 @@ def load_key(data_dir: Path, *, env: Mapping[str, str]) -> bytes:
         ) from error
 
 
-def _decode(text: str, source: str) -> bytes:
+def read_key(path: Path) -> bytes:
+    """The key in a file. Raises :class:`KeyFileError`, ``OSError``."""
+    _check_mode(path)
+    return decode(path.read_text("ascii", "replace").strip(), str(path))
+
+
+def write_key(path: Path, key: bytes) -> None:
+    """A file with that key, for its owner only; one that is there is overwritten in its place."""
+    write_new(path, base64.b64encode(key) + b"\n")
+
+
+def decode(text: str, source: str) -> bytes:
+    """A key written in base64; ``source`` says where. Raises :class:`KeyFileError`."""
     try:
         key = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):
@@ -90,14 +102,3 @@ def _make(path: Path) -> None:
         sync_folder(path.parent)
     finally:
         fresh.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the folder's list of names to the disk, so that a new file outlives a power cut."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

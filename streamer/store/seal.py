@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32  # AES-256
 NONCE_BYTES = 12  # random: one key may seal 2**32 times before nonces are likely to meet
@@ -18,7 +20,7 @@ class BrokenSeal(Exception):
 
 
 class Seal:
-    """Seals data to one key, one store and one place in it. ``ValueError`` for a short key."""
+    """Seals data to one key, one store (or file) and one place. ``ValueError`` for a short key."""
 
     def __init__(self, key: bytes, store_id: bytes) -> None:
         if len(key) != KEY_BYTES:
@@ -41,3 +43,10 @@ class Seal:
 
     def _bound(self, place: tuple[Any, ...]) -> bytes:
         return msgspec.json.encode([self._store_id, *place])  # unambiguous, unlike joined text
+
+
+def derive(key: bytes, salt: bytes, purpose: bytes) -> bytes:
+    """A key for one purpose that follows from another (HKDF, RFC 5869)."""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(key)}")
+    return HKDF(SHA256(), KEY_BYTES, salt, b"voxwatch " + purpose).derive(key)

@@ -1,22 +1,23 @@
-"""Voiceprints on disk: SQLite, each embedding sealed with AES-GCM.
+"""Voiceprints on disk: SQLite, all that is kept of a person encrypted with a key of their own.
 
 What is durable: when :meth:`Store.add` returns, the enrolment outlives a kill -9 and a power
 cut (write-ahead log, ``synchronous=FULL``); one that did not return is not there at all.
 
-What is secret: the embeddings, the only thing that could identify a voice. The seal of each
-covers whom it belongs to, so that rows cannot be exchanged, within a store or between two.
-Names, times and consents are readable for whoever can read the file, whose mode is 0600.
+What is secret: names, voiceprints, dates and consents. The seal of each row covers whom it belongs
+to, so that rows cannot be exchanged, within a store or between two. Readable for whoever can read
+the files, whose mode is 0600, are the number of people and the audit log, which names nobody.
 
-What is gone: a deleted voiceprint is overwritten in the database and in its log before
-:meth:`Store.delete` returns. Copies that a file system or a backup keeps are out of reach.
+What is gone: a deleted person's key is overwritten in its place before :meth:`Store.delete`
+returns, and with it all that was encrypted with it, wherever copies of the rows lie:
+`streamer.store.person_keys`. Backups that were made before have the key, too.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import logging
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -24,29 +25,33 @@ from typing import Any, Self
 import numpy as np
 
 from engine.scoring.voiceprints import Prototype, Voiceprint
-from streamer.store.database import connect, explained, prepare, roll_back, truncate_log
-from streamer.store.errors import BadName, StoreError
+from streamer.store import audit
+from streamer.store.database import check_whole, explained
+from streamer.store.errors import BadName, NameTaken, StoreError
+from streamer.store.opening import BUSY_S, open_vault
+from streamer.store.people import Enrolment, People, Person, Record, unknown
+from streamer.store.person_keys import new_person
 from streamer.store.profile import Consent, Profile, clean_name
-from streamer.store.seal import Seal
-from streamer.store.tables import Tables, check_model, unknown
+from streamer.store.store_clock import StoreClock
+from streamer.store.vault import Vault
+
+log = logging.getLogger("voxwatch.store")
 
 EXPORT_FORMAT = 1
-BUSY_S = 5.0  # another process may be writing for as long as an enrolment takes to be synced
 
 
 class Store:
     """The enrolled voices. Any thread may call it; calls wait for one another and for the disk.
 
     Every method may raise :class:`StoreError`: the disk is full, the file damaged, another
-    process holds it.
+    process holds it. ``who`` is for the audit log; without it, it is this machine's user.
     """
 
-    def __init__(self, path: Path, database: sqlite3.Connection, seal: Seal) -> None:
+    def __init__(self, vault: Vault) -> None:
         """For :meth:`open`, which is how a store is made."""
-        self._path = path
-        self._database = database
-        self._tables = Tables(database, seal)
-        self._lock = threading.RLock()
+        self.vault = vault
+        self._owed: list[audit.Entry] = []  # of acts on a disk that took no more
+        self._clock = StoreClock(vault)
 
     @classmethod
     def open(cls, path: Path, key: bytes, *, busy_s: float = BUSY_S) -> Store:
@@ -54,20 +59,14 @@ class Store:
 
         Waits up to ``busy_s`` seconds for other processes, here and later. Raises
         :class:`StoreError` for a wrong key, a damaged or foreign file, or a folder that cannot
-        be written.
+        be written; :class:`~streamer.store.errors.Inconsistent` where files are lacking.
         """
-        with explained(path):
-            database = connect(path, busy_s)
-            try:
-                return cls(path, database, prepare(database, key, path))
-            except BaseException:
-                database.close()
-                raise
+        return cls(open_vault(path, key, busy_s))
 
     def close(self) -> None:
         """Close the file; may be called again."""
-        with self._lock:
-            self._database.close()
+        with self.vault.lock:
+            self.vault.database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -78,8 +77,25 @@ class Store:
     @property
     def version(self) -> int:
         """A number that grows with every change of content, by whichever process."""
-        with self._reading():
-            return self._tables.version()
+        with self.vault.reading() as people:
+            return int(self.vault.about("version")) + people.keys.generation
+
+    def check(self) -> None:
+        """Raise :class:`StoreError` where the files are damaged or do not fit together."""
+        path = self.vault.path
+        with explained(path):
+            database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            try:
+                check_whole(database, path)
+            finally:
+                database.close()
+        with self.vault.reading() as people:
+            if people.keys.damaged():
+                raise StoreError(f"{self.vault.key_path} is damaged: restore a backup")
+
+    def now(self) -> float:
+        """The time that is believed, in seconds since 1970: see `streamer.store.clock`."""
+        return self._clock.now()
 
     def add(
         self,
@@ -92,6 +108,7 @@ class Store:
         ttl_s: float | None,
         now: float,
         extend: bool = False,
+        who: str | None = None,
     ) -> Profile:
         """Enrol ``name``, or with ``extend`` give somebody enrolled more prototypes.
 
@@ -103,28 +120,33 @@ class Store:
         name = clean_name(name)
         _check(prototypes)
         ends = None if ttl_s is None else now + ttl_s
-        with self._lock:
-            self.purge(now)  # a name whose time has run out is free again
-            with self._writing():
-                if extend:
-                    row = self._tables.extend(name, model_sha256, ends)
-                else:
-                    row = self._tables.create(name, now, ends, model_name, model_sha256)
-                self._tables.insert(row, name, prototypes, model_sha256, consent, now)
-            return self.profile(name, now)
+        enrolments = [Enrolment.of(one, consent, now) for one in prototypes]
+        self.purge(now)  # a name whose time has run out is free again
+        with self._changing() as people:
+            if extend:
+                number = _extend(people, name, model_sha256, ends, enrolments)
+            else:
+                record = Record(
+                    name=name,
+                    created_at=now,
+                    expires_at=ends,
+                    model_name=model_name,
+                    model_sha256=model_sha256,
+                )
+                number = _create(people, record, enrolments)
+            act = "extend" if extend else "enrol"
+            audit.write(people.database, audit.Entry(now, _by(who), act, number))
+        return self.profile(name, now)
 
     def profiles(self, now: float) -> list[Profile]:
         """Everybody enrolled whose time has not run out, by name."""
-        with self._reading():
-            return self._tables.profiles(None, now)
+        with self.vault.reading() as people:
+            return [person.profile() for person in people.all() if person.alive(now)]
 
     def profile(self, name: str, now: float) -> Profile:
         """One of :meth:`profiles`. Raises :class:`UnknownSpeaker`."""
-        with self._reading():
-            found = self._tables.profiles(_known(name), now)
-        if not found:
-            raise unknown(name)
-        return found[0]
+        with self.vault.reading() as people:
+            return _found(people, name, now).profile()
 
     def voiceprints(
         self, model_sha256: str, now: float, names: Sequence[str] | None = None
@@ -134,96 +156,96 @@ class Store:
         Raises :class:`UnknownSpeaker` for a name that is not enrolled and :class:`OtherModel`
         for one that must be enrolled again; without names such people are left out.
         """
-        with self._reading():
+        with self.vault.reading() as people:
             if names is None:
-                rows = [
-                    r for r in self._tables.rows(None, now) if r["model_sha256"] == model_sha256
+                wanted = [
+                    person
+                    for person in people.all()
+                    if person.alive(now) and person.record.model_sha256 == model_sha256
                 ]
-                return self._tables.voiceprints(rows)
-            prints: dict[str, Voiceprint] = {}
-            for name in names:
-                rows = self._tables.rows(_known(name), now)
-                if not rows:
-                    raise unknown(name)
-                check_model(rows[0], model_sha256)
-                prints |= self._tables.voiceprints(rows)
-            return prints
+            else:
+                wanted = [_found(people, name, now) for name in names]
+            for person in wanted:
+                person.check_model(model_sha256)
+            return {person.record.name: person.voiceprint() for person in wanted}
 
-    def export(self, name: str, now: float) -> dict[str, Any]:
+    def export(self, name: str, now: float, *, who: str | None = None) -> dict[str, Any]:
         """Everything kept of a person, ready for JSON. Raises :class:`UnknownSpeaker`.
 
         Embeddings are base64 of little-endian float32.
         """
-        with self._reading():
-            profile, rows = self.profile(name, now), self._tables.rows(_known(name), now)
-            prototypes = self._tables.voiceprints(rows)[profile.name].prototypes
+        with self._changing() as people:
+            person = _found(people, name, now)
+            person.check_whole()
+            audit.write(people.database, audit.Entry(now, _by(who), "export", person.number))
+        record = person.record
         return {
             "format": EXPORT_FORMAT,
-            "name": profile.name,
-            "created_at": profile.created_at,
-            "expires_at": profile.expires_at,
-            "model": {"name": profile.model_name, "sha256": profile.model_sha256},
-            "prototypes": [_exported(*pair) for pair in zip(rows, prototypes, strict=True)],
+            "name": record.name,
+            "created_at": record.created_at,
+            "expires_at": record.expires_at,
+            "model": {"name": record.model_name, "sha256": record.model_sha256},
+            "prototypes": [_exported(one) for one in person.enrolments],
         }
 
-    def delete(self, name: str) -> None:
-        """Delete a person for good: nothing of them is in the file when this returns.
+    def delete(self, name: str, *, who: str | None = None) -> None:
+        """Delete a person for good: nothing of them can be read when this returns.
 
-        Raises :class:`UnknownSpeaker`, and :class:`StoreError` when the person is deleted but
-        another process holds on to what was there.
+        Their key is overwritten in its place, which needs no room on the disk and waits for no
+        reader; where their rows cannot be removed just now, those go later. Raises
+        :class:`UnknownSpeaker`.
         """
-        with self._lock:
-            with self._writing():
-                if not self._tables.delete(_known(name)):
-                    raise unknown(name)
-            self._wipe()
+        now = self.now()
+        with self.vault.exclusively():
+            keys = self.vault.current_keys()
+            person = keys.find(_known(name))
+            if person is None:
+                raise unknown(name)
+            keys.destroy(person)
+            self._remove([audit.Entry(now, _by(who), "delete", person)])
 
     def purge(self, now: float) -> int:
         """Delete for good whoever's time has run out; how many they were."""
-        with self._lock:
-            with self._writing():
-                gone = self._tables.delete_expired(now)
-            if gone:
-                self._wipe()
-            return gone
+        if not self._expired(now):
+            return 0
+        with self.vault.exclusively():
+            gone = self._expired(now)  # others may have been at it
+            keys = self.vault.current_keys()
+            for person in gone:
+                keys.destroy(person)
+            self._remove([audit.Entry(now, audit.EXPIRY, "delete", person) for person in gone])
+            return len(gone)
+
+    def acts(self) -> list[audit.Told]:
+        """Who did what to whom, oldest first."""
+        with self.vault.reading() as people:
+            names = {person.number: person.record.name for person in people.all()}
+            return audit.read(self.vault.database, names)
+
+    def _expired(self, now: float) -> list[bytes]:
+        with self.vault.reading() as people:
+            return [person.number for person in people.all() if not person.alive(now)]
+
+    def _remove(self, entries: list[audit.Entry]) -> None:
+        """Remove the rows of those whose keys are destroyed; where that fails, another time."""
+        self._owed += entries
+        try:
+            with self._changing():
+                pass
+        except StoreError as error:
+            log.warning("deleted, but what cannot be read any more is still there: %s", error)
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        """One moment of the store, whatever other processes do meanwhile."""
-        with self._transaction("BEGIN"):
-            yield
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """All of it or nothing; counts :attr:`version` up when something changed."""
-        with self._transaction("BEGIN IMMEDIATE"):
-            before = self._database.total_changes
-            yield
-            if self._database.total_changes != before:
-                self._tables.count_up()
-
-    @contextlib.contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        with self._lock, explained(self._path):
-            if self._database.in_transaction:  # part of a larger one
-                yield
-                return
-            self._database.execute(begin)
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                roll_back(self._database)
-                raise
-
-    def _wipe(self) -> None:
-        """Overwrite in the file what was deleted, and drop the log that still has it."""
-        with explained(self._path):
-            if not truncate_log(self._database):
-                raise StoreError(
-                    f"deleted, but another program still reads the store {self._path}: its copy is"
-                    " wiped when that ends and the store is opened again"
-                )
+    def _changing(self) -> Iterator[People]:
+        """All of it or nothing, after what is owed."""
+        with self.vault.exclusively():
+            with self.vault.writing() as people:
+                for entry in self._owed:
+                    assert entry.person is not None
+                    people.remove(entry.person)
+                    audit.write(people.database, entry)
+                yield people
+            self._owed.clear()
 
 
 def _check(prototypes: Sequence[Prototype]) -> None:
@@ -235,6 +257,34 @@ def _check(prototypes: Sequence[Prototype]) -> None:
             raise ValueError(f"an embedding is a finite vector, got shape {embedding.shape}")
 
 
+def _create(people: People, record: Record, enrolments: Sequence[Enrolment]) -> bytes:
+    """The number of the new person."""
+    if people.find(record.name) is not None:
+        raise NameTaken(
+            f"{record.name!r} is enrolled already: choose another name, delete that profile first,"
+            " or add to it"
+        )
+    entry = new_person(record.name)
+    people.add(entry, record, enrolments)
+    return entry.person
+
+
+def _extend(
+    people: People, name: str, model: str, ends: float | None, enrolments: Sequence[Enrolment]
+) -> bytes:
+    """The number of the person who was there."""
+    person = people.find(name)
+    if person is None:
+        raise unknown(name)
+    person.check_model(model)
+    people.extend(person, ends, enrolments)
+    return person.number
+
+
+def _by(who: str | None) -> str:
+    return audit.local_user() if who is None else who
+
+
 def _known(name: str) -> str:
     """``name`` as the store writes it."""
     try:
@@ -243,11 +293,20 @@ def _known(name: str) -> str:
         raise unknown(name) from error
 
 
-def _exported(row: sqlite3.Row, prototype: Prototype) -> dict[str, Any]:
+def _found(people: People, name: str, now: float) -> Person:
+    """Raises :class:`UnknownSpeaker`."""
+    person = people.find(_known(name))
+    if person is None or not person.alive(now):
+        raise unknown(name)
+    return person
+
+
+def _exported(enrolment: Enrolment) -> dict[str, Any]:
+    consent = {"text_version": enrolment.consent_version, "given_at": enrolment.consent_at}
     return {
-        "added_at": row["added_at"],
-        "net_speech_s": prototype.speech_s,
-        "consent": {"text_version": row["consent_version"], "given_at": row["consent_at"]},
-        "dimensions": len(prototype.embedding),
-        "embedding": base64.b64encode(prototype.embedding.astype("<f4").tobytes()).decode(),
+        "added_at": enrolment.added_at,
+        "net_speech_s": enrolment.speech_s,
+        "consent": consent,
+        "dimensions": len(enrolment.embedding) // 4,
+        "embedding": base64.b64encode(enrolment.embedding).decode(),
     }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +16,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from enrolled_people import Disk
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -147,3 +151,21 @@ def pcm(voice: Callable[..., Any]) -> Callable[..., bytes]:
         return np.round(voice(name, seconds, seed=seed) * 32767).astype("<i2").tobytes()
 
     return make
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """Root alone can mount one."""
+    if os.geteuid() or not shutil.which("mkfs.ext4"):
+        pytest.skip("a file system in a file needs root and mkfs.ext4")
+    image, folder = tmp_path / "disk.img", tmp_path / "disk"
+    image.write_bytes(bytes(16 << 20))
+    folder.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+    mounted = subprocess.run(["mount", "-o", "loop", str(image), str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine mounts no file system in a file")
+    try:
+        yield Disk(image, folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -1,0 +1,222 @@
+"""The rows of people: what is written and read of a person and their enrolments.
+
+All of a row but the person's random number is sealed with the person's own key. A row whose key
+is destroyed is a residue: nobody is told of it, and it goes when the store is next written.
+
+No locks and no transactions: `streamer.store.vault` has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from engine.scoring.voiceprints import Prototype, Voiceprint
+from streamer.store.errors import OtherModel, StoreError, UnknownSpeaker
+from streamer.store.person_keys import PersonKey, PersonKeys
+from streamer.store.profile import NAME_LENGTH, Consent, Profile
+from streamer.store.seal import BrokenSeal, Seal
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A person. Times in seconds since 1970."""
+
+    name: str
+    created_at: float
+    expires_at: float | None
+    model_name: str
+    model_sha256: str
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """One prototype of a person: little-endian float32, with the consent that it rests on."""
+
+    added_at: float
+    speech_s: float
+    consent_version: str
+    consent_at: float
+    embedding: bytes
+
+    @classmethod
+    def of(cls, prototype: Prototype, consent: Consent, now: float) -> Enrolment:
+        """A prototype that is added now."""
+        return cls(
+            added_at=now,
+            speech_s=float(prototype.speech_s),
+            consent_version=consent.text_version,
+            consent_at=consent.given_at,
+            embedding=prototype.embedding.astype("<f4").tobytes(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person with their number and all their enrolments that can be read.
+
+    ``damaged`` says that there are others: such a person can be listed and deleted, no more.
+    """
+
+    number: bytes
+    record: Record
+    enrolments: tuple[Enrolment, ...]
+    damaged: bool = False
+
+    def alive(self, now: float) -> bool:
+        """Whether their time has not run out."""
+        return self.record.expires_at is None or self.record.expires_at > now
+
+    def profile(self) -> Profile:
+        """What is told of them."""
+        record = self.record
+        consents = [Consent(one.consent_version, one.consent_at) for one in self.enrolments]
+        return Profile(
+            record.name,
+            record.created_at,
+            record.expires_at,
+            len(self.enrolments),
+            sum(one.speech_s for one in self.enrolments),
+            record.model_sha256,
+            record.model_name,
+            max(consents, key=lambda one: one.given_at, default=Consent("", record.created_at)),
+        )
+
+    def voiceprint(self) -> Voiceprint:
+        """Their prototypes. Raises :class:`StoreError` for one that was damaged."""
+        self.check_whole()
+        embeddings = (np.frombuffer(e.embedding, "<f4").astype(np.float32) for e in self.enrolments)
+        pairs = zip(embeddings, self.enrolments, strict=True)
+        return Voiceprint(
+            self.record.name, tuple(Prototype(embedding, e.speech_s) for embedding, e in pairs)
+        )
+
+    def check_whole(self) -> None:
+        """Raise :class:`StoreError` where some of it cannot be read."""
+        if self.damaged or not self.enrolments:
+            raise StoreError(
+                f"the voiceprint of {self.record.name!r} was damaged or changed on the disk: delete"
+                " it and enrol again"
+            )
+
+    def check_model(self, model_sha256: str) -> None:
+        """Raise :class:`OtherModel` when they were enrolled with another one."""
+        if self.record.model_sha256 != model_sha256:
+            raise OtherModel(
+                f"{self.record.name!r} was enrolled with another model ({self.record.model_name}):"
+                " delete the profile and enrol again, or use that model"
+            )
+
+
+class People:
+    """Sealed people in a prepared database."""
+
+    def __init__(self, database: sqlite3.Connection, keys: PersonKeys, store_id: bytes) -> None:
+        self.database, self.keys, self._store_id = database, keys, store_id
+        self.added: list[bytes] = []  # their keys are pending until the rows are on the disk
+
+    def numbers(self) -> frozenset[bytes]:
+        """Everybody who has rows, with a key or without."""
+        return frozenset(row[0] for row in self.database.execute("SELECT person FROM people"))
+
+    def all(self) -> list[Person]:
+        """Everybody who has a key, by name."""
+        sealed: dict[bytes, list[sqlite3.Row]] = {}
+        for row in self.database.execute("SELECT * FROM enrolments ORDER BY person, number"):
+            sealed.setdefault(row["person"], []).append(row)
+        people = (
+            self._opened(row, sealed.get(row["person"], ()))
+            for row in self.database.execute("SELECT * FROM people")
+        )
+        return sorted((p for p in people if p is not None), key=lambda p: p.record.name)
+
+    def find(self, name: str) -> Person | None:
+        """The person of that name, if there is one."""
+        number = self.keys.find(name)
+        if number is None:
+            return None
+        row = self.database.execute("SELECT * FROM people WHERE person = ?", (number,)).fetchone()
+        enrolments = self.database.execute(
+            "SELECT * FROM enrolments WHERE person = ? ORDER BY number", (number,)
+        )
+        return None if row is None else self._opened(row, enrolments.fetchall())
+
+    def add(self, entry: PersonKey, record: Record, enrolments: Iterable[Enrolment]) -> None:
+        """Give a new person a key and rows."""
+        self.keys.add(entry)
+        self.added.append(entry.person)
+        self.insert(entry, record, enrolments)
+
+    def insert(self, entry: PersonKey, record: Record, enrolments: Iterable[Enrolment]) -> None:
+        """The rows of a person who has a key already."""
+        seal = self._seal(entry.key)
+        sealed = seal.close(msgspec.msgpack.encode(record), entry.person)
+        self.database.execute("INSERT INTO people VALUES (?, ?)", (entry.person, sealed))
+        self._insert(seal, entry.person, 1, enrolments)
+
+    def extend(self, person: Person, expires_at: float | None, more: Iterable[Enrolment]) -> None:
+        """Add enrolments; None leaves the end of the person's time as it is."""
+        key = self.keys.key_of(person.number)
+        assert key is not None
+        seal = self._seal(key)
+        if expires_at is not None:
+            record = msgspec.structs.replace(person.record, expires_at=expires_at)
+            sealed = seal.close(msgspec.msgpack.encode(record), person.number)
+            self.database.execute(
+                "UPDATE people SET sealed = ? WHERE person = ?", (sealed, person.number)
+            )
+        self._insert(seal, person.number, len(person.enrolments) + 1, more)
+
+    def remove(self, number: bytes) -> None:
+        """Remove the rows of somebody whose key is destroyed, and note that they are gone."""
+        self.database.execute("DELETE FROM people WHERE person = ?", (number,))
+        self.database.execute("INSERT OR IGNORE INTO gone VALUES (?)", (number,))
+
+    def give_up(self) -> None:
+        """Destroy the keys of those whose rows were not written after all."""
+        with contextlib.suppress(OSError, StoreError):  # or whoever opens the store next does
+            for number in self.added:
+                self.keys.destroy(number)
+
+    def _insert(
+        self, seal: Seal, number: bytes, first: int, enrolments: Iterable[Enrolment]
+    ) -> None:
+        for index, enrolment in enumerate(enrolments, first):
+            sealed = seal.close(msgspec.msgpack.encode(enrolment), number, index)
+            self.database.execute(
+                "INSERT INTO enrolments VALUES (?, ?, ?)", (number, index, sealed)
+            )
+
+    def _opened(self, row: sqlite3.Row, enrolments: Iterable[sqlite3.Row]) -> Person | None:
+        """The person of these rows, None for a residue. Raises :class:`StoreError`."""
+        number = row["person"]
+        try:
+            key = self.keys.key_of(number)
+            if key is None:
+                return None
+            seal = self._seal(key)
+            record = msgspec.msgpack.decode(seal.open(row["sealed"], number), type=Record)
+        except BrokenSeal as error:
+            raise StoreError(
+                f"the store's person {number.hex()[:8]} was damaged or changed on the disk: restore"
+                " a backup, or give them up with `voxwatch keys repair`"
+            ) from error
+        whole: list[Enrolment] = []
+        for index, one in enumerate(enrolments, 1):
+            try:
+                data = seal.open(one["sealed"], number, index if one["number"] == index else None)
+            except BrokenSeal:
+                return Person(number, record, tuple(whole), damaged=True)
+            whole.append(msgspec.msgpack.decode(data, type=Enrolment))
+        return Person(number, record, tuple(whole))
+
+    def _seal(self, key: bytes) -> Seal:
+        return Seal(key, self._store_id)
+
+
+def unknown(name: str) -> UnknownSpeaker:
+    """The error for a name that is not enrolled."""
+    return UnknownSpeaker(f"{name[:NAME_LENGTH]!r} is not enrolled: check the name, or enrol first")
