@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from engine.errors import EngineError
 from engine.model.backend import Backend
 from engine.serving.conversation import Conversation
+from engine.serving.line import Gathering
 from engine.serving.overload import OverloadConfig
 from engine.serving.pool import CLOSED, InferencePool
 from engine.serving.scheduler import SchedulerConfig
@@ -156,9 +157,7 @@ def _scheduling(backend: Backend, config: EngineConfig, threads: int) -> Schedul
     )
     if config.batching:
         return whole
-    return replace(
-        whole, batch_sizes=(1,), vad_rows=1, vad_frames=1, vad_wait_s=0.0, vad_quiet_wait_s=0.0
-    )
+    return replace(whole, batch_sizes=(1,), gathering=Gathering(1, 1, 0.0, 0.0))
 
 
 def _cores() -> int:

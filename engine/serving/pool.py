@@ -20,7 +20,9 @@ from engine.errors import EngineError
 from engine.jobs import JobFailure, VadJob
 from engine.model.backend import Backend
 from engine.serving.inference import Answers, answer
-from engine.serving.scheduler import Batch, QueuedJob, Scheduler, SchedulerConfig
+from engine.serving.leisure import Leisure
+from engine.serving.line import QueuedJob
+from engine.serving.scheduler import Batch, Scheduler, SchedulerConfig
 from engine.speech.vad import SileroVad
 
 CLOSED = "the engine was closed"
@@ -32,8 +34,9 @@ class PoolCounts:
 
     ``batch_sizes`` counts batches of windows by their rows; ``vad_calls`` the detector's
     network calls, each over one frame of many streams; ``late`` the live windows answered
-    after their deadline. The CPU seconds are those of the inference threads themselves: a
-    backend that has threads of its own (``threads`` above 1) works outside them.
+    after their deadline; ``live_s`` how long threads have worked for live streams. The CPU seconds
+    are those of the inference threads themselves: a backend that has threads of its own
+    (``threads`` above 1) works outside them.
     """
 
     windows: int = 0
@@ -44,6 +47,7 @@ class PoolCounts:
     late: int = 0
     model_cpu_s: float = 0.0
     vad_cpu_s: float = 0.0
+    live_s: float = 0.0
     failures: int = 0
 
     def add(self, batch: Batch, answers: Answers, now: float) -> None:
@@ -87,6 +91,8 @@ class InferencePool:
             for i in range(threads)
         ]
         self._idle = self._alive = threads
+        self._file_batches = 0  # that run
+        self.leisure = Leisure()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -113,6 +119,11 @@ class InferencePool:
     def late_s(self) -> float:
         """How late live windows were at the last review, in seconds."""
         return self._scheduler.overload.late_s
+
+    @property
+    def anybody_live(self) -> bool:
+        """Whether there are live streams, for which files make room."""
+        return self._scheduler.anybody_live(self.now())
 
     def now(self) -> float:
         """The time in seconds on the loop's clock, which deadlines refer to."""
@@ -172,10 +183,19 @@ class InferencePool:
         hop_s = self._scheduler.review(now)
         if hop_s is not None:
             self._overload_changed(hop_s, self.late_s)
-        while self._idle and (batch := self._scheduler.next_batch(now)) is not None:
+        while self._idle:
+            batch = self._scheduler.next_batch(now, files := self._files_may_run(now))
+            if batch is None:
+                break
             self._idle -= 1
+            self._file_batches += not batch.live
             self._work.put(batch)
-        self._wake_at(self._scheduler.wake_s if self._idle else None)
+        self._wake_at(self._scheduler.wake_s(files) if self._idle else None)
+
+    def _files_may_run(self, now: float) -> bool:
+        """While anybody is live one thread is kept free of files, if there are several."""
+        most = max(1, self.threads - 1) if self._scheduler.anybody_live(now) else self.threads
+        return self._file_batches < most
 
     def _wake_at(self, when: float | None) -> None:
         """Dispatch at ``when`` on the loop's clock, if nothing brings it about before."""
@@ -192,7 +212,11 @@ class InferencePool:
 
     def _done(self, batch: Batch, answers: Answers) -> None:
         self._idle += 1
-        self._scheduler.overload.ran(answers.wall_s)
+        if batch.live:
+            self._scheduler.overload.ran(answers.wall_s)
+            self.counts.live_s += answers.wall_s
+        else:
+            self._file_batches -= 1
         self._dispatch()  # comes first, as the thread must not wait for what follows
         self.counts.add(batch, answers, self.now())
         for entry, result in zip(batch.entries, answers.results, strict=True):

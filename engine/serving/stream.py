@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from engine.arrival.moments import Arrival
 from engine.errors import AudioError, EngineError
 from engine.events import AnyEvent
+from engine.format import seconds
 from engine.jobs import Job, JobFailure, Result, VadJob
 from engine.serving.conversation import Conversation
+from engine.serving.line import QueuedJob
 from engine.serving.pool import InferencePool
-from engine.serving.scheduler import QueuedJob
 
 # Time that the event loop or a line of clients takes is none in which a client sends nothing.
 LATE_S = 0.25
@@ -25,9 +26,10 @@ PIECE_BYTES = 16_384  # sound is taken in pieces of this size, half a second at 
 class EngineConfig:
     """``threads`` ``None`` is a thread for each core this process may use, two on a GPU.
 
-    A live window is due ``deadline_s`` after its sound arrived, one of a stream that sends
-    faster than real time after ``patience_s``. ``batching`` false runs every job by itself,
-    for comparison.
+    A live window is due ``deadline_s`` after its sound arrived, or would have arrived in real time
+    if it came sooner. A file, which is a stream that sends faster than real time, has what live
+    streams leave; its windows are due after ``patience_s``. ``batching`` false runs every job by
+    itself, for comparison.
     """
 
     threads: int | None = None
@@ -91,7 +93,10 @@ class Stream:
             if start:
                 await asyncio.sleep(0)  # so that a long message does not hold up the other streams
             await self._wait_for_room()
+            if not self.live and self._pool.anybody_live:
+                await self._pool.leisure.wait()
             self._check()
+            began_s = time.thread_time()
             try:
                 self.conversation.receive_pcm(data[start : start + PIECE_BYTES], arrived)
             except AudioError:
@@ -104,6 +109,8 @@ class Stream:
                     self._watch(now)
                 self._advance(now)
                 self._make_room()
+                if not self.live:
+                    self._pool.leisure.spent(time.thread_time() - began_s)
             if self._failure:
                 raise self._failure
         self._wind()
@@ -257,15 +264,15 @@ class Stream:
         """Queue a job, or return the failure that answers it.
 
         The deadline of a window counts from the arrival of the frames that completed it, that
-        of a detection from now.
+        of a detection from now. The beginning of a file is no more urgent than live sound.
         """
         if isinstance(job, VadJob):
             arrived_s = self._pool.now()
-        wait_s = self._config.deadline_s if self.live else self._config.patience_s
+        due_s = arrived_s + (self._config.deadline_s if self.live else self._config.patience_s)
+        if self._watched and not isinstance(job, VadJob):
+            due_s = max(due_s, self._opened_s + seconds(job.due) + self._config.deadline_s)
         return self._pool.submit(
-            QueuedJob(
-                self.number, job, arrived_s, arrived_s + wait_s, self.live, answered=self.answered
-            )
+            QueuedJob(self.number, job, arrived_s, due_s, self.live, answered=self.answered)
         )
 
     def _guard(self, call: Callable[..., None], *values: object) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,11 @@ from engine.errors import VoxwatchError
 
 READY_S = 60.0
 CLAIM = "someone"
+NO_LIMITS = {
+    "connections": "4096",
+    "streams": "4096",
+    "audio_s_per_client_hour": "100000000",
+}
 
 
 @dataclass(slots=True)
@@ -56,16 +61,21 @@ def memory_mb(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def server(folder: Path, bundle: Path | None, provider: str, *, batching: bool) -> Iterator[Served]:
+def server(
+    folder: Path,
+    bundle: Path | None,
+    provider: str,
+    *,
+    batching: bool,
+    limits: Mapping[str, str] = NO_LIMITS,
+) -> Iterator[Served]:
     """A server with the store in ``folder``, for as long as the context lasts."""
     settings = {
         "VOXWATCH_DATA_DIR": str(folder),
         "VOXWATCH_PORT": "0",
         "VOXWATCH_PROVIDER": provider,
         "VOXWATCH_BATCHING": str(batching).lower(),
-        "VOXWATCH_LIMITS_CONNECTIONS": "4096",
-        "VOXWATCH_LIMITS_STREAMS": "4096",
-        "VOXWATCH_LIMITS_AUDIO_S_PER_CLIENT_HOUR": "100000000",
+        **{f"VOXWATCH_LIMITS_{name.upper()}": value for name, value in limits.items()},
     }
     if bundle is not None:
         settings["VOXWATCH_BUNDLE"] = str(bundle)

@@ -62,7 +62,7 @@ async def _enroll(context: Context, connection: Connection, start: StartEnroll) 
         start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
     )
     enrolment = Enrolment(context.scorer, decoder=decoder, config=config, kept=kept)
-    stream = context.engine.open(enrolment, live=False)
+    stream = context.engine.open(enrolment)
     outbox = connection.outbox = Outbox(first=0, limit=context.config.limits.outbox)
     outbox.put(Message(_ready(context, start, config)))
     log.info("enrolment %s opened", connection.number)

@@ -30,7 +30,7 @@ NEEDED: dict[str, Role | None] = {
     CONTROL: None,  # each request needs its own
 }
 FULL = "the server has all the connections it takes"
-REQUEST_BYTES = 1 << 16  # of a message where no sound is due
+REQUEST_BYTES = 1 << 14  # of a message where no sound is due
 
 
 class Entrance:

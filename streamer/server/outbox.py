@@ -74,8 +74,9 @@ class Sent(NamedTuple):
 class Outbox:
     """The messages for one client, in order.
 
-    Bounded: from half of ``limit`` waiting messages on, only the newest score of each speaker
-    waits (a ``lag`` event tells how many went); everything else is told. With ``limit``
+    Bounded: past half of ``limit`` waiting messages, and again after every eighth of it, only the
+    newest score of each speaker is left (a ``lag`` event tells how many went); everything else is
+    told. With ``limit``
     messages waiting after that the client is given up: :attr:`slow`, and what comes is dropped.
     Of what was sent the last ``kept`` texts are kept.
     """
@@ -84,6 +85,7 @@ class Outbox:
         self._next = first
         self._limit = limit
         self._waiting: deque[Message] = deque()
+        self._coalesce_past = limit // 2
         self._sent: deque[bytes] = deque(maxlen=kept)  # texts alone: some 300 bytes a message
         self._again = 0  # how many of the newest sent messages are to be sent once more
         self._coalesced = 0
@@ -113,7 +115,7 @@ class Outbox:
             return
         self._waiting.append(message)
         self.t = message.event.t
-        if len(self._waiting) > self._limit // 2:
+        if len(self._waiting) > self._coalesce_past:
             self._coalesce()
             if len(self._waiting) > self._limit:
                 self.given_up.set()
@@ -134,6 +136,7 @@ class Outbox:
     def take(self) -> list[Sent]:
         """All new messages, each with its number."""
         self._stirred.clear()
+        self._coalesce_past = self._limit // 2
         if self._coalesced:
             self._waiting.appendleft(self._lag())
         taken = []
@@ -177,6 +180,9 @@ class Outbox:
         if gone and not self._coalesced:
             self._behind_from = self._waiting[0].event.t
         self._waiting = keep
+        # Not at every message: who reads nothing would cost as much as all others together.
+        next_step = len(keep) + self._limit // 8
+        self._coalesce_past = min(self._limit, max(self._limit // 2, next_step))
         self._coalesced += gone
         self.coalesced += gone
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from engine.format import FRAME_SAMPLES
 from engine.jobs import EmbedJob, Result, VadJob, VadState
-from engine.serving.scheduler import Batch, Full, QueuedJob, Scheduler, SchedulerConfig, best_bucket
+from engine.serving.line import Gathering, QueuedJob, best_bucket
+from engine.serving.scheduler import FILES_TURN, LIVE_S, Batch, Full, Scheduler, SchedulerConfig
 
 SHORT, LONG = 100, 300  # lengths of windows, in samples
 
@@ -32,9 +33,10 @@ def frames(
     arrived_s: float = 0.0,
     due_s: float = 1.0,
     quiet: bool = False,
+    live: bool = True,
 ) -> QueuedJob:
     job = VadJob(stream, np.zeros((count, FRAME_SAMPLES), np.float32), VadState.initial(1), quiet)
-    return QueuedJob(stream, job, arrived_s, due_s, True, answered=ignored)
+    return QueuedJob(stream, job, arrived_s, due_s, live, answered=ignored)
 
 
 def streams(batch: Batch | None) -> list[int]:
@@ -42,8 +44,16 @@ def streams(batch: Batch | None) -> list[int]:
     return [entry.stream for entry in batch.entries]
 
 
-def batcher(*sizes: int, **settings: int | float) -> Scheduler:
-    return Scheduler(SchedulerConfig(sizes or (1,), **settings))
+def batcher(
+    *sizes: int,
+    vad_rows: int = 128,
+    vad_frames: int = 512,
+    vad_wait_s: float = 0.04,
+    vad_quiet_wait_s: float = 0.1,
+    **settings: int,
+) -> Scheduler:
+    gathering = Gathering(vad_rows, vad_frames, vad_wait_s, vad_quiet_wait_s)
+    return Scheduler(SchedulerConfig(sizes or (1,), gathering=gathering, **settings))
 
 
 def test_the_earliest_deadline_is_first() -> None:
@@ -120,20 +130,20 @@ def test_detections_gather_for_a_moment_and_go_first() -> None:
     line.add(window(9, 0.0))
     line.add(frames(1, arrived_s=5.0))
     line.add(frames(2, arrived_s=5.01))
-    assert line.wake_s == pytest.approx(5.02)
+    assert line.wake_s() == pytest.approx(5.02)
     assert streams(line.next_batch(5.015)) == [9]  # a free thread does not wait for them
     assert line.next_batch(5.015) is None
     assert streams(line.next_batch(5.02)) == [1, 2]
-    assert line.wake_s is None
+    assert line.wake_s() is None
 
 
 def test_detections_of_quiet_streams_wait_longer_or_go_along() -> None:
     line = batcher(1, vad_wait_s=0.02, vad_quiet_wait_s=0.1)
     line.add(frames(1, arrived_s=5.0, quiet=True))
     assert line.next_batch(5.05) is None
-    assert line.wake_s == pytest.approx(5.1)
+    assert line.wake_s() == pytest.approx(5.1)
     line.add(frames(2, arrived_s=5.05))
-    assert line.wake_s == pytest.approx(5.07)
+    assert line.wake_s() == pytest.approx(5.07)
     assert streams(line.next_batch(5.07)) == [1, 2]
 
 
@@ -168,7 +178,7 @@ def test_what_is_left_of_the_detections_keeps_its_time() -> None:
     line.add(frames(1, 1, arrived_s=1.0, due_s=1.1))
     line.add(frames(2, 1, arrived_s=1.01, due_s=1.2))
     assert streams(line.next_batch(1.0)) == [1]
-    assert line.wake_s == pytest.approx(1.03)
+    assert line.wake_s() == pytest.approx(1.03)
 
 
 def test_a_stream_that_goes_takes_its_jobs_along() -> None:
@@ -178,7 +188,7 @@ def test_a_stream_that_goes_takes_its_jobs_along() -> None:
     line.add(frames(1))
     line.discard(1)
     assert line.queued == 1
-    assert line.wake_s is None
+    assert line.wake_s() is None
     assert streams(line.next_batch(0.0)) == [2]
     assert line.next_batch(9.0) is None
 
@@ -226,3 +236,67 @@ def test_windows_that_started_late_count_after_they_have_left() -> None:
 def test_an_impossible_configuration_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
         SchedulerConfig(**settings)
+
+
+def test_live_windows_come_before_those_of_files_however_old() -> None:
+    line = batcher(1)
+    for stream in range(5):
+        line.add(window(stream, due_s=-100.0, live=False))
+    line.add(window(9, due_s=5.0))
+    assert streams(line.next_batch(1.0)) == [9]
+    assert streams(line.next_batch(1.0)) == [0]
+
+
+def test_a_batch_is_of_live_streams_or_of_files() -> None:
+    line = batcher(8, vad_wait_s=0.0)
+    for stream in range(3):
+        line.add(window(stream, 1.0, live=stream == 1))
+        line.add(frames(stream, live=stream == 1))
+    batches = [line.next_batch(1.0) for _ in range(4)]
+    assert [streams(batch) for batch in batches] == [[1], [1], [0, 2], [0, 2]]
+    assert [batch.live for batch in batches if batch] == [True, True, False, False]
+
+
+def test_batches_of_files_are_small_while_anybody_is_live() -> None:
+    line = batcher(8, vad_wait_s=0.0, file_rows=2, file_frames=100)
+    line.add(window(99, 0.0, arrived_s=10.0))
+    assert streams(line.next_batch(10.0)) == [99]
+    for stream in range(20):
+        line.add(window(stream, 0.0, live=False))
+        line.add(frames(stream, 64, live=False))
+    assert len(streams(line.next_batch(10.0))) == 1  # of 64 frames
+    later = 10.0 + LIVE_S
+    assert len(streams(line.next_batch(later))) == 8  # of 64 frames, 512 in all
+    while isinstance((batch := line.next_batch(later)).entries[0].job, VadJob):
+        pass
+    assert len(streams(batch)) == 8
+    line.add(frames(99, arrived_s=later))
+    assert streams(line.next_batch(later)) == [99]
+    assert len(streams(line.next_batch(later))) == 2
+
+
+def test_files_get_a_batch_now_and_then_whatever_is_live() -> None:
+    line = batcher(1)
+    line.add(window(99, 0.0, live=False))
+    for stream in range(2 * FILES_TURN):
+        line.add(window(stream, 0.0))
+    taken = [streams(line.next_batch(0.0)) for _ in range(FILES_TURN + 1)]
+    assert taken[-1] == [99]
+
+
+def test_where_no_files_may_run_they_wait_and_nobody_is_woken_for_them() -> None:
+    line = batcher(1, vad_wait_s=0.02)
+    line.add(frames(1, live=False))
+    line.add(window(1, 0.0, live=False))
+    assert line.next_batch(9.0, files=False) is None
+    assert line.wake_s(files=False) is None
+    assert line.wake_s() is not None
+    assert streams(line.next_batch(9.0)) == [1]
+
+
+def test_files_make_no_live_stream_late() -> None:
+    line = batcher(1)
+    for stream in range(50):
+        line.add(window(stream, due_s=-100.0, live=False))
+    assert [line.review(now) for now in (0.0, 0.3, 0.6, 1.0, 2.0, 3.0)] == [None] * 6
+    assert line.overload.hop_s == 0.0

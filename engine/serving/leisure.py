@@ -1,0 +1,26 @@
+"""Files take the event loop one after the other, and leave most of its time to live streams."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+REST = 2.0  # times as long as a piece of a file took, the loop is free of files
+
+
+class Leisure:
+    """The turn of one file at a time."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()  # first come, first served
+        self._free_s = 0.0  # on the clock of `time.monotonic`
+
+    async def wait(self) -> None:
+        """Until the next piece of a file may be dealt with. :meth:`spent` follows at once."""
+        async with self._turn:
+            while (wait_s := self._free_s - time.monotonic()) > 0:
+                await asyncio.sleep(wait_s)
+
+    def spent(self, seconds: float) -> None:
+        """A piece has taken so much of the loop's time."""
+        self._free_s = time.monotonic() + REST * seconds
