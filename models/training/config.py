@@ -99,7 +99,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evaluate_every: Count = 500
     checkpoint_minutes: NotNegative = 4.0
     compile: bool = True  # a minute or two once, then faster
-    # A checkpoint of ours, or a bundle of format 1 with a NeXt-TDNN of the same shape.
+    # A checkpoint of ours, of the same network or of a narrower one that this one begins as.
     start_from: Path | None = None
 
 

@@ -134,7 +134,8 @@ def _begin(learner: Learner, sampler: Sampler) -> None:
     config = learner.config
     learner.start_classes(torch.from_numpy(sampler.class_centres()))
     if config.schedule.start_from is not None:
-        learner.start_network(start_network(config.schedule.start_from, learner.arch))
+        source = config.schedule.start_from
+        learner.start_network(start_network(source, learner.arch, config.seed))
     if learner.network.prior_mean.any():
         return  # the older weights have theirs
     rng, means = np.random.default_rng(config.seed), []

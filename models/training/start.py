@@ -1,132 +1,129 @@
-"""Weights that a run starts from: a checkpoint of ours, or a windowed NeXt-TDNN in a bundle.
+"""Weights that a run starts from: a checkpoint of ours, of the same network or a narrower one.
 
-The streaming network has the layers of NeXt-TDNN, and what they have learned of voices is of
-use to it though their context differs: a convolution takes the taps that it still reaches, each
-at its own offset in time, and linear layers are taken as they are.
+What a narrower network has learned is not learned again. Every channel becomes two, which share
+its outgoing weights at random (Net2Net, Chen et al., ICLR 2016, arXiv 1511.05641): the wider
+network computes what the narrower one did, and the copies of a channel part ways as it learns on.
+Where the stem joins more frames of features, the taps of a convolution are taken at their offsets
+in time, and one between two frames goes to both: that is nearly the same function.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-import onnx
 import torch
-from numpy.typing import NDArray
-from onnx import numpy_helper
 from torch import Tensor, nn
 
-from engine.model.bundle import load_bundle
 from models.network.checkpoint import load_trained
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 from models.network.streaming_layers import DelayedDepthwise, StreamingBlock
 from models.training.config import TrainingError
 
-Weights = dict[str, NDArray[np.float32]]
-# By the name of the layer here, that of its weights in a graph of `models.network.export`.
-RENAMED = {"squeeze": "pool.squeeze", "attend": "pool.attend", "fc": "pool.embed"}
-LINEAR_IN_BLOCK = {
-    "project": "project",
-    "mix": "mix",
-    "expand": "feed_forward.expand",
-    "contract": "feed_forward.contract",
-}
+SHARES = (0.15, 0.85)  # of an outgoing weight that the first of two copies gets
+OTHERWISE_ALIKE = ("depths", "embedding_size", "n_mels", "memory_s", "prior_s")
 
 
-def start_network(source: Path, arch: StreamingArchitecture) -> StreamingNeXtTDNN:
-    """A network of shape ``arch`` with the weights of ``source``.
+def start_network(source: Path, arch: StreamingArchitecture, seed: int) -> StreamingNeXtTDNN:
+    """A network of shape ``arch`` with the weights of ``source``; ``seed`` is for a wider one.
 
-    Raises :class:`TrainingError` for one of another shape, ``CheckpointError`` and
-    ``BundleError`` for one that cannot be read.
+    Raises :class:`TrainingError` for a network that cannot begin one of that shape, and
+    ``CheckpointError`` for a file that cannot be read.
     """
-    if source.is_dir():
-        return from_windowed(load_bundle(source).model_path, arch)
     network, _ = load_trained(source)
-    if network.arch != arch:
-        raise TrainingError(f"{source} holds a network of another shape: {network.arch}")
     network.heads = None  # they are of the network as it was
-    return network
+    return network if network.arch == arch else widened(network, arch, seed)
 
 
 @torch.no_grad()
-def from_windowed(graph: Path, arch: StreamingArchitecture) -> StreamingNeXtTDNN:
-    """From the graph of a NeXt-TDNN that `voxwatch models export` wrote."""
-    weights, network = _graph_weights(graph), StreamingNeXtTDNN(arch)
-    try:
-        stem = weights["stem.weight"].transpose(0, 2, 1)
-        _put(network.stem.weight, stem.reshape(len(stem), -1))
-        _put(network.stem.bias, weights["stem.bias"])
-        _norm(network.stem_norm, weights, "stem_norm")
-        kernels = _kernels(weights)
-        for i, stage in enumerate(network.stages):
-            for j, block in enumerate(cast(nn.ModuleList, stage)):
-                _block(cast(StreamingBlock, block), weights, f"stages.{i}.{j}.", kernels)
-        _linear(network.mfa, weights, "mfa")
-        _norm(network.mfa_norm, weights, "mfa_norm")
-        for name, theirs in RENAMED.items():
-            _linear(cast(nn.Linear, getattr(network, name)), weights, theirs)
-    except (KeyError, IndexError, RuntimeError) as error:
-        raise TrainingError(
-            f"{graph} does not hold a NeXt-TDNN of the shape that is trained ({error})"
-        ) from error
+def widened(source: StreamingNeXtTDNN, arch: StreamingArchitecture, seed: int) -> StreamingNeXtTDNN:
+    """A network of shape ``arch`` with what ``source`` has learned.
+
+    Raises :class:`TrainingError` where channels or kernels cannot be taken over, or a layer's
+    look-ahead would be another span of time.
+    """
+    old = source.arch
+    factor, joined = arch.channels / old.channels, arch.stride / old.stride
+    fits = factor in (1, 2) and joined >= 1 and joined == int(joined)
+    fits &= len(arch.kernel_sizes) == len(old.kernel_sizes)
+    fits &= arch.ahead_frames * joined == old.ahead_frames
+    if not fits or any(getattr(arch, name) != getattr(old, name) for name in OTHERWISE_ALIKE):
+        raise TrainingError(f"a network of shape {old} cannot begin one of shape {arch}")
+    network = StreamingNeXtTDNN(arch)
+    _Widening(int(factor), int(joined), seed).network(network, source)
     return network
 
 
-def _graph_weights(graph: Path) -> Weights:
-    weights = {}
-    for tensor in onnx.load(graph).graph.initializer:
-        name = tensor.name.removesuffix(".fp16").removeprefix("network.")
-        weights[name] = numpy_helper.to_array(tensor).astype(np.float32)
-    return weights
+class _Widening:
+    """Copies layer by layer. Channels lie in parts, each of them copied within itself."""
 
+    def __init__(self, factor: int, joined: int, seed: int) -> None:
+        self._factor, self._joined = factor, joined
+        self._generator = torch.Generator().manual_seed(seed)
 
-def _kernels(weights: Weights) -> list[NDArray[np.float32]]:
-    """Depthwise kernels ``(C, 1, k)`` in the order of the layers; the exporter renames them."""
-    found = [re.fullmatch(r"unsqueeze_?(\d*)", name) for name in weights]
-    numbers = sorted((int(m[1] or 0), m[0]) for m in found if m is not None)
-    kernels = [weights[name] for _, name in numbers]
-    return [k.reshape(k.shape[0], 1, -1) for k in kernels]
+    def network(self, new: StreamingNeXtTDNN, old: StreamingNeXtTDNN) -> None:
+        stages, bands = len(old.arch.depths), len(old.arch.kernel_sizes)
+        new.prior_mean.copy_(old.prior_mean)
+        self.linear(new.stem, old.stem, inputs=0, outputs=1)
+        self.vectors(new.stem_norm, old.stem_norm, 1)
+        for new_stage, old_stage in zip(new.stages, old.stages, strict=True):
+            pairs = zip(cast(nn.ModuleList, new_stage), cast(nn.ModuleList, old_stage), strict=True)
+            for new_block, old_block in pairs:
+                self.block(cast(StreamingBlock, new_block), cast(StreamingBlock, old_block), bands)
+        self.linear(new.mfa, old.mfa, inputs=stages, outputs=stages)
+        self.vectors(new.mfa_norm, old.mfa_norm, stages)
+        self.linear(new.squeeze, old.squeeze, inputs=stages, outputs=1)
+        self.linear(new.attend, old.attend, inputs=1, outputs=stages)
+        self.vectors(new.bn2, old.bn2, 2 * stages)
+        self.linear(new.fc, old.fc, inputs=2 * stages, outputs=0)
+        new.bn3.load_state_dict(old.bn3.state_dict())
 
+    def block(self, new: StreamingBlock, old: StreamingBlock, bands: int) -> None:
+        self.linear(new.project, old.project, inputs=1, outputs=bands)
+        for new_conv, old_conv in zip(new.convs, old.convs, strict=True):
+            pair = cast(DelayedDepthwise, new_conv), cast(DelayedDepthwise, old_conv)
+            self.conv(*pair, new.ahead, old.ahead)
+        self.linear(new.mix, old.mix, inputs=bands, outputs=1)
+        self.vectors(new.norm, old.norm, 1)
+        self.linear(new.expand, old.expand, inputs=1, outputs=1)
+        self.vectors(new.grn, old.grn, 1)
+        self.linear(new.contract, old.contract, inputs=1, outputs=1)
 
-def _block(
-    block: StreamingBlock, weights: Weights, name: str, kernels: list[NDArray[np.float32]]
-) -> None:
-    for ours, theirs in LINEAR_IN_BLOCK.items():
-        _linear(cast(nn.Linear, getattr(block, ours)), weights, name + theirs)
-    _norm(block.norm, weights, f"{name}feed_forward.norm")
-    _put(block.grn.gamma, weights[f"{name}feed_forward.gamma"].reshape(-1))
-    for i, layer in enumerate(block.convs):
-        conv = cast(DelayedDepthwise, layer)
-        _put(conv.weight, _shifted(kernels.pop(0), conv, block.ahead))
-        _put(conv.bias, weights[f"{name}convs.{i}.bias"])
+    def linear(self, new: nn.Linear, old: nn.Linear, *, inputs: int, outputs: int) -> None:
+        """``inputs`` and ``outputs`` are the parts whose channels are copied, 0: they are not."""
+        weight = self._copies(old.weight, outputs)
+        if inputs and self._factor == 2:
+            low, high = SHARES
+            share = low + (high - low) * torch.rand(weight.shape, generator=self._generator)
+            shared = [(weight * s).chunk(inputs, dim=1) for s in (share, 1 - share)]
+            weight = torch.cat([part for pair in zip(*shared, strict=True) for part in pair], dim=1)
+        new.weight.copy_(weight)
+        new.bias.copy_(self._copies(old.bias, outputs))
 
+    def conv(
+        self, new: DelayedDepthwise, old: DelayedDepthwise, ahead: int, old_ahead: int
+    ) -> None:
+        """``ahead`` and ``old_ahead`` are those of the blocks, in frames of each network."""
+        weight = torch.zeros(old.weight.shape[0], 1, new.weight.shape[2])
+        newest, old_newest = weight.shape[2] - 1, old.weight.shape[2] - 1
+        for tap in range(old_newest + 1):
+            # From the frame that is put out, in the frames of the old network and of the new one.
+            offset = tap - old_newest + old_ahead - old.skip
+            frame, rest = divmod(offset, self._joined)
+            for place, share in ((frame, self._joined - rest), (frame + 1, rest)):
+                at = place + newest - (ahead - new.skip)
+                if share and 0 <= at <= newest:
+                    weight[..., at] += share / self._joined * old.weight[..., tap]
+        new.weight.copy_(self._copies(weight, 1))
+        new.bias.copy_(self._copies(old.bias, 1))
 
-def _shifted(
-    kernel: NDArray[np.float32], conv: DelayedDepthwise, ahead: int
-) -> NDArray[np.float32]:
-    """The taps ``(C, 1, k)`` that a kernel with less look-ahead keeps, at their offsets in time."""
-    size = conv.weight.shape[2]
-    shift = size // 2 - min(ahead, size // 2)
-    if shift == 0:
-        return kernel
-    moved = np.zeros_like(kernel)
-    moved[..., shift:] = kernel[..., :-shift]
-    return moved
+    def vectors(self, new: nn.Module, old: nn.Module, parts: int) -> None:
+        own = new.state_dict()
+        for name, value in old.state_dict().items():
+            own[name].copy_(self._copies(value, parts) if value.ndim else value)
 
-
-def _linear(layer: nn.Linear, weights: Weights, name: str) -> None:
-    _put(layer.weight, weights[f"{name}.weight"].T)
-    _put(layer.bias, weights[f"{name}.bias"])
-
-
-def _norm(layer: nn.LayerNorm, weights: Weights, name: str) -> None:
-    _put(layer.weight, weights[f"{name}.weight"])
-    _put(layer.bias, weights[f"{name}.bias"])
-
-
-def _put(parameter: Tensor, value: NDArray[np.float32]) -> None:
-    if tuple(parameter.shape) != value.shape:
-        raise RuntimeError(f"{value.shape} where {tuple(parameter.shape)} is needed")
-    parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+    def _copies(self, values: Tensor, parts: int) -> Tensor:
+        """Each of ``parts`` parts of the first axis twice, or as often as channels are copied."""
+        if not parts:
+            return values
+        return torch.cat([p for part in values.chunk(parts) for p in [part] * self._factor])
