@@ -180,10 +180,14 @@ class Lag(Event, frozen=True, kw_only=True, tag="lag"):
 
 
 class Failure(Event, frozen=True, kw_only=True, tag="error"):
-    """A window that could not be scored: never silence, never a low score."""
+    """A window that could not be scored: never silence, never a low score.
+
+    ``retry_s``: after so many seconds it may be otherwise.
+    """
 
     code: str
     message: str
+    retry_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class Summary(Event, frozen=True, kw_only=True, tag="summary"):

@@ -91,6 +91,21 @@ class Engine:
         """The hop in seconds that live streams must keep now; 0 is their own."""
         return self._pool.hop_s
 
+    @property
+    def late_s(self) -> float:
+        """How far behind live streams are, in seconds, while they are made to keep a hop."""
+        return self._pool.late_s if self._pool.hop_s else 0.0
+
+    @property
+    def live_s(self) -> float:
+        """Seconds that threads have worked for live streams."""
+        return self._pool.counts.live_s
+
+    @property
+    def files_s(self) -> float:
+        """Seconds of the event loop's time that the sound of files has taken."""
+        return self._pool.leisure.spent_s
+
     def open(self, conversation: Conversation, *, live: bool | None = None) -> Stream:
         """A stream of sound for ``conversation``.
 

@@ -14,6 +14,7 @@ class Leisure:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()  # first come, first served
         self._free_s = 0.0  # on the clock of `time.monotonic`
+        self.spent_s = 0.0  # of the loop's time so far
 
     async def wait(self) -> None:
         """Until the next piece of a file may be dealt with. :meth:`spent` follows at once."""
@@ -24,3 +25,4 @@ class Leisure:
     def spent(self, seconds: float) -> None:
         """A piece has taken so much of the loop's time."""
         self._free_s = time.monotonic() + REST * seconds
+        self.spent_s += seconds

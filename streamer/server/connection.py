@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
+import msgspec
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed, TooManyFragments
 from websockets.frames import PONG, CloseCode, Frame
@@ -18,8 +19,9 @@ from websockets.server import ServerProtocol
 
 from engine import events
 from streamer.server.auth import NOBODY
-from streamer.server.incoming import Incoming
+from streamer.server.incoming import Incoming, kernel_bytes
 from streamer.server.limits.crowd import Crowd
+from streamer.server.limits.shares import Client
 from streamer.server.limits.turns import SLICE_BYTES, Allowance, Turns
 from streamer.server.outbox import Message, Outbox
 from streamer.tasks import beside
@@ -92,6 +94,7 @@ class Connection(ServerConnection):
         self.displaced = asyncio.Event()  # another connection has taken over what it attended
         self.target = Target("", {}, None)  # and the roles: set when the connection is admitted
         self.roles: frozenset[Role] = NOBODY
+        self.client: Client = ()
         self._allowance = Allowance(self.came_at)
         self._bytes = bytearray()  # not taken apart yet: what one read of the socket brought
         self._in_line = self._stopped = False
@@ -143,6 +146,13 @@ class Connection(ServerConnection):
     def waits(self) -> bool:
         """Whether something has come from the client that was not heard yet."""
         return self._stopped or len(self.recv_messages.frames) > 0
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that have come and were not heard, with those that the kernel holds."""
+        socket = self.transport.get_extra_info("socket")
+        held = len(self._bytes) + self.recv_messages.size
+        return held + (kernel_bytes(socket.fileno()) if socket is not None else 0)
 
     # What comes in.
 
@@ -312,9 +322,15 @@ class _NoTransport(asyncio.Transport):
         """Nothing is left to be closed."""
 
 
+def failure(error: WireError, t: float) -> events.Failure:
+    """The error as it is told, at media time ``t``."""
+    retry_s = msgspec.UNSET if error.retry_s is None else error.retry_s
+    return events.Failure(t=t, code=error.code, message=str(error), retry_s=retry_s)
+
+
 def _last_texts(outbox: Outbox, error: WireError | None) -> list[bytes]:
     last = None
     if error is not None and not outbox.ended:
-        last = Message(events.Failure(t=outbox.t, code=error.code, message=str(error)))
+        last = Message(failure(error, outbox.t))
     outbox.end(last)
     return outbox.texts()

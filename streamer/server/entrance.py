@@ -66,6 +66,7 @@ class Entrance:
             most = self._context.config.limits.message_bytes
             connection.protocol.max_message_size = min(REQUEST_BYTES, most)
         connection.target, connection.roles = target, roles
+        connection.client = (connection.address,)
         return None
 
     def admit_post(self, guest: Guest, target: Target, headers: Headers) -> None:

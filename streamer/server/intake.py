@@ -13,6 +13,7 @@ from engine.serving.engine import Stream
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.idle_limit import IdleLimit
+from streamer.server.limits.behind import Behind
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import parse_control
 from streamer.wire.requests import StartEnroll, StartStream, StreamControl
@@ -29,7 +30,8 @@ class Intake:
     """Hands a client's sound to the engine, within the server's limits.
 
     ``received_bytes`` counts what the engine has taken, to the byte, over all connections.
-    ``on_sound`` is called after each piece. What is refused raises :class:`WireError`.
+    ``on_sound`` is called after each piece, ``on_behind`` with the seconds of live sound that wait
+    when they have become many or few. What is refused raises :class:`WireError`.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Intake:
         start: StartStream | StartEnroll,
         kind: Kind,
         on_sound: Callable[[], None] = lambda: None,
+        on_behind: Callable[[float], None] = lambda behind_s: None,
     ) -> None:
         self._context, self._stream, self._kind, self._on_sound = context, stream, kind, on_sound
+        self._on_behind, self._behind, self._opened_at = on_behind, Behind(), time.monotonic()
         self._bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
         self.received_bytes = 0
         self.finalized = False  # no more sound may come
@@ -67,11 +71,22 @@ class Intake:
                     if isinstance(message, bytes):
                         async with self.taking:
                             await self.take(message, address)
+                        self._look_behind(connection)
                     else:
                         await obey(parse_control(message))
         except TimeoutError as error:
             message = f"nothing came for {idle_s:g} s: send sound or keepalive"
             raise WireError("idle", message) from error
+
+    def _look_behind(self, connection: Connection) -> None:
+        """Tell a live stream how much of its sound waits. Files wait as a matter of course."""
+        if not self._stream.live or not self._behind.due(now := time.monotonic()):
+            return
+        conversation = self._stream.conversation
+        waiting_s = connection.unread_bytes / self._bytes_per_s + conversation.backlog_s
+        late_s = now - self._opened_at - conversation.received_s  # else it came ahead of time
+        if (told_s := self._behind.look(now, min(waiting_s, late_s))) is not None:
+            self._on_behind(told_s)
 
     async def finalize(self) -> None:
         """No more sound comes: the engine deals with what it has and says the rest."""

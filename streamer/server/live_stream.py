@@ -18,6 +18,7 @@ from engine import events
 from engine.errors import VoxwatchError
 from engine.scoring.expected_rates import ExpectedRate, expected_rates
 from engine.scoring.scorer import PreparedEmbeddings
+from streamer.server.connection import failure
 from streamer.server.context import Context, bounds_of
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
@@ -66,7 +67,9 @@ class LiveStream:
         self.session = new_session(context, start, enrolled, claimed=bool(asked))
         self.stream = context.engine.open(self.session, live=start.live)
         levels = Levels(self.id, self.session, context.hub)
-        self.intake = Intake(context, self.stream, start, "stream", levels.publish)
+        self.intake = Intake(
+            context, self.stream, start, "stream", levels.publish, self._tell_behind
+        )
         limits = config.limits
         self.outbox = Outbox(limit=limits.outbox, kept=limits.resume_events)
         self.opened_at = time.time()
@@ -167,9 +170,14 @@ class LiveStream:
             return
         self.context.counts.errors[error.code] += 1
         self.closing = (error.close_code, error.code)
-        failure = events.Failure(t=self.session.received_s, code=error.code, message=str(error))
-        self.outbox.end(Message(failure))
-        self.context.hub.publish(self.id, Message(failure))
+        told = failure(error, self.session.received_s)
+        self.outbox.end(Message(told))
+        self.context.hub.publish(self.id, Message(told))
+
+    def _tell_behind(self, behind_s: float) -> None:
+        t = self.session.received_s
+        lag = events.Lag(t=t, reason="overload", behind_s=behind_s, hop_s=None, dropped=0)
+        self.tell(lag)
 
     async def _configure(self, asked: Configure) -> None:
         """Other bounds or another claim. Raises :class:`WireError` and then changes nothing."""

@@ -96,7 +96,7 @@ class Server:
         pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
         self._entrance = Entrance(self.context, pages, Metrics(self.context, self.streams))
         self._posts = Posts(self.context, self._entrance, tasks)
-        for work in (self._watch(), self._purge(), self._tidy()):
+        for work in (self._watch(), self._purge(), self._tidy(), self.streams.admission.measure()):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:
             await self._publish(self._config.mqtt, tasks)

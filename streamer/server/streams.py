@@ -12,6 +12,8 @@ from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.descriptions import opened, ready
 from streamer.server.intake import first_text
+from streamer.server.limits.admission import RETRY_S, Admission
+from streamer.server.limits.shares import Client, Shares
 from streamer.server.live_stream import LiveStream
 from streamer.server.outbox import Message, Outbox
 from streamer.wire.errors import GOING_AWAY, INTERNAL, WireError
@@ -23,6 +25,8 @@ log = logging.getLogger("voxwatch.server")
 
 # RFC 6455, section 7.4.1. LOST: closed without a close frame.
 LOST, TOO_BIG = 1006, 1009
+MANY = "the server has all the streams that it takes (limits.streams)"
+YOURS = "this client has its share of the streams that the server takes (limits.streams)"
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +34,7 @@ class ResumableStream:
     """A stream, and the connections that attend it or wait to: only the newest will stay."""
 
     stream: LiveStream
+    place: Client | None  # that it takes until it is over
     connections: list[Connection] = field(default_factory=list)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     expiry: asyncio.TimerHandle | None = None
@@ -41,11 +46,16 @@ class Streams:
     def __init__(self, context: Context, tasks: asyncio.TaskGroup) -> None:
         self._context, self._tasks = context, tasks
         self._streams: dict[str, ResumableStream] = {}  # by the session's secret
-        self._opening = 0
+        self._places = Shares(context.config.limits.streams)
+        self.admission = Admission(context.engine, self._live)
         self._gone = asyncio.Event()  # a stream was removed
 
     def __len__(self) -> int:
         return len(self._streams)
+
+    def _live(self) -> int:
+        held = self._streams.values()
+        return sum(one.place is not None and one.stream.stream.live for one in held)
 
     def all(self) -> list[LiveStream]:
         """Every stream, in the order they were opened."""
@@ -58,37 +68,56 @@ class Streams:
         else:
             start = parse_start(await first_text(connection, self._context.config.limits.start_s))
         if start.session is None:
-            held = await self._open(start)
+            held = await self._open(start, connection.client)
         else:
             held = self._resumable(start.session)
         await self._attend(held, connection, start.resume_from)
 
-    async def _open(self, start: StartStream) -> ResumableStream:
-        limits = self._context.config.limits
-        if len(self) + self._opening >= limits.streams:
-            raise WireError("overloaded", "the server has all the streams it takes: try later")
-        generation = self._context.enrolled.generation
-        self._opening += 1
+    async def _open(self, start: StartStream, client: Client) -> ResumableStream:
+        if not self._places.take(client):
+            told = MANY if self._places.full else YOURS
+            raise WireError("overloaded", told, retry_s=RETRY_S)
         try:
-            names = claims_of(start.claim, limits.claims)
-            enrolled = await self._context.enrolled.find(names)
-        finally:
-            self._opening -= 1
-        if self._context.draining:
-            raise WireError("shutting-down", "the server stops: connect again later")
-        stream = LiveStream(self._context, start, tuple(enrolled) if names else (), enrolled)
-        held = self._streams[stream.secret] = ResumableStream(stream)
-        self._context.hub.publish(stream.id, Message(opened(stream)))
-        self._tasks.create_task(stream.pump(), name=f"stream {stream.id}")
-        log.info("stream %s opened: %s", stream.id, stream.mode)
+            await self.admission.enter()
+            generation = self._context.enrolled.generation
+            held = await self._opened(start, client)
+        except BaseException:
+            self._places.give_back(client)
+            raise
         if generation != self._context.enrolled.generation:
             # Somebody may have been deleted between reading the store and being in the table.
             try:
-                await stream.renew(await self._context.enrolled.find(()))
+                await held.stream.renew(await self._context.enrolled.find(()))
             except BaseException:  # nobody will attend it
-                self.remove(stream, INTERNAL)
+                self.remove(held.stream, INTERNAL)
                 raise
         return held
+
+    async def _opened(self, start: StartStream, client: Client) -> ResumableStream:
+        names = claims_of(start.claim, self._context.config.limits.claims)
+        enrolled = await self._context.enrolled.find(names)
+        if self._context.draining:
+            raise WireError("shutting-down", "the server stops: connect again later")
+        stream = LiveStream(self._context, start, tuple(enrolled) if names else (), enrolled)
+        held = self._streams[stream.secret] = ResumableStream(stream, client)
+        self._context.hub.publish(stream.id, Message(opened(stream)))
+        self._tasks.create_task(self._run(held), name=f"stream {stream.id}")
+        log.info("stream %s opened: %s", stream.id, stream.mode)
+        return held
+
+    async def _run(self, held: ResumableStream) -> None:
+        """The stream to its end. A client may still fetch what it said, but its place is free."""
+        await held.stream.pump()
+        self._free(held)
+        finished = [one for one in self._streams.values() if one.place is None]
+        for one in finished[: -self._context.config.limits.streams]:
+            if not one.connections:
+                self.remove(one.stream, one.stream.closing[0])
+
+    def _free(self, held: ResumableStream) -> None:
+        place, held.place = held.place, None
+        if place is not None:
+            self._places.give_back(place)
 
     def _resumable(self, secret: str) -> ResumableStream:
         held = self._streams.get(secret)
@@ -186,6 +215,7 @@ class Streams:
             return
         if held.expiry:
             held.expiry.cancel()
+        self._free(held)
         self._context.counts.coalesced += stream.outbox.coalesced
         self._gone.set()
         stream.outbox.end()

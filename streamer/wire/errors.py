@@ -68,9 +68,13 @@ HTTP_STATUS: dict[str, int] = {
 class WireError(VoxwatchError):
     """What the other side sent or asked for cannot be; ``code`` is told over the wire."""
 
-    def __init__(self, code: str, message: str, request_id: Any = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, code: str, message: str, request_id: Any = None, *, retry_s: float | None = None
+    ) -> None:
+        again = "" if retry_s is None else f": try again in {retry_s:g} s"
+        super().__init__(message + again)
         self.code = code
+        self.retry_s = retry_s  # after which it may be otherwise
         self.request_id = request_id  # of a control request that could be read that far
 
     @property

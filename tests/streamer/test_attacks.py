@@ -20,6 +20,8 @@ from streamer.server import connection as connections
 from streamer.server import control
 from streamer.server.connection import Connection
 from streamer.server.incoming import JOINED_BYTES, MOST_BYTES
+from streamer.server.limits import admission
+from streamer.server.limits.capacity import Capacity
 from streamer.server.limits.turns import SLICE_BYTES
 from streamer.server.server import Server
 
@@ -173,10 +175,13 @@ async def test_a_stranger_has_a_few_seconds_to_show_a_token(
     config = settings(tokens=(token("m", "monitor"),))
     async with Server(config, drain_s=0.2) as server:
         async with dial(server, "/v1/control") as client:
+            answers = 0
             with suppress(ConnectionClosed):
                 while True:  # who only keeps asking is not kept
-                    await client.ask(type="status")
+                    await client.say(id=1, type="status")
+                    answers += "id" in await client.hear()
                     await asyncio.sleep(0.1)
+            assert answers
             assert client.connection.close_code == 1008
         async with dial(server, "/v1/control") as client:
             assert (await client.ask(type="authenticate", token="m"))["roles"] == ["monitor"]
@@ -201,6 +206,85 @@ async def test_so_many_enrolments_at_once_and_no_more(
         async with dial(server, "/v1/enroll") as client:
             await client.say(type="start", name="carl", consent=CONSENT)
             assert (await client.hear())["type"] == "ready"
+
+
+async def test_live_sound_that_waits_unread_is_told(server: Server, dial: Any, pcm: Any) -> None:
+    sound = pcm("anna", 8.0)
+    async with dial(server, claim="") as client:
+        await client.hear()
+        (live,) = server.streams.all()
+        async with live.intake.taking:  # as while the machine is busy with others
+            await client.sound(sound[:96_000], 3200)
+            await asyncio.sleep(2.5)
+        await client.sound(sound[96_000:99_200], 3200)
+        lag = await client.until("lag")
+        assert (lag["reason"], lag["hop_s"], lag["dropped"]) == ("overload", None, 0)
+        assert lag["behind_s"] > 1.0
+        await asyncio.sleep(0.6)
+        await client.sound(sound[99_200:102_400], 3200)
+        assert (await client.until("lag"))["behind_s"] == 0.0
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+
+
+async def test_a_machine_that_is_behind_lets_nobody_in_and_says_when_to_come_back(
+    server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "WAIT_S", 0.3)
+    monkeypatch.setattr(Capacity, "has_room", lambda *_: False)
+    async with dial(server, claim="") as client:
+        assert await client.rest() == 1013
+        (error,) = client.seen
+        assert (error["code"], error["retry_s"]) == ("overloaded", admission.RETRY_S)
+    assert not server.streams.all()
+    monkeypatch.undo()
+    async with dial(server, claim="") as client:
+        assert (await client.hear())["type"] == "ready"
+
+
+async def test_who_waits_is_let_in_when_there_is_room_in_the_order_of_coming(
+    server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, inside = 0, []
+    monkeypatch.setattr(Capacity, "has_room", lambda *_: len(inside) < room)
+    monkeypatch.setattr(Capacity, "let_in", lambda *_: inside.append(1))
+    async with AsyncExitStack() as stack:
+        clients = []
+        for number in range(3):
+            clients.append(await stack.enter_async_context(dial(server, label=str(number))))
+            await asyncio.sleep(0.1)
+        room = 2
+        assert [(await client.hear())["type"] for client in clients[:2]] == ["ready"] * 2
+        assert [stream.label for stream in server.streams.all()] == ["0", "1"]
+        assert (await clients[2].hear())["code"] == "overloaded"
+
+
+async def test_a_finished_stream_frees_its_place_at_once(
+    settings: Callable[..., Config], dial: Any
+) -> None:
+    limits = {"streams": 1, "resume_s": 60.0}
+    async with Server(settings(limits=limits), drain_s=0.2) as server:
+        for _ in range(4):
+            async with raw(server, "/v1/stream") as writer:
+                writer.write(frame(TEXT, b'{"type":"start"}') + frame(TEXT, b'{"type":"close"}'))
+                async with asyncio.timeout(10):
+                    while not any(s.outbox.ended for s in server.streams.all()):
+                        await asyncio.sleep(0.02)
+        assert len(server.streams) <= 2  # it can still be asked what they said
+
+
+async def test_one_client_leaves_places_for_the_next(
+    settings: Callable[..., Config], dial: Any
+) -> None:
+    config = settings(limits={"streams": 8})
+    async with Server(config, drain_s=0.2) as server, AsyncExitStack() as stack:
+        told = []
+        for _ in range(8):
+            client = await stack.enter_async_context(dial(server, claim=""))
+            told.append((await client.hear())["type"])
+        assert told == 6 * ["ready"] + 2 * ["error"]
+        assert client.seen[0]["code"] == "overloaded"
+        assert server.streams._places.may_take(("192.0.2.1",))
 
 
 async def test_wrong_first_messages_leave_nothing_behind(server: Server, dial: Any) -> None:
