@@ -21,6 +21,7 @@ MOST_FILES = 20  # on the way itself
 # What the server does every second or so, whether or not sound comes: no part of the way.
 AROUND = re.compile(
     r"streamer/(store/|server/(server|streams|voiceprint_cache|metrics)\.py)|engine/model/m"
+    r"|streamer/server/limits/(admission|capacity)\.py|engine/serving/engine\.py"  # by the clock
 )
 
 
