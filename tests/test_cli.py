@@ -210,7 +210,7 @@ def test_json_is_one_object_for_machines(verify: Verify, speak: Speak) -> None:
     done = verify(speak("a0.wav", "anna"), speak("a1.wav", "anna", seed=1), "--json")
     result = json.loads(done.stdout)
     assert result["decision"] == "match"
-    assert result["rule"] == {"prior": 0.5, "false_accept": 0.05, "false_reject": 0.05}
+    assert result["rule"] == {"prior": 0.5, "false_accept": 0.05, "miss": 0.05}
     for key in ("cosine", "norm", "llr", "posterior"):
         assert isinstance(result[key], float)
     assert result["test"]["net_speech_s"] > 2
@@ -222,7 +222,7 @@ def test_prior_and_rates_reach_the_decision(verify: Verify, speak: Speak) -> Non
     assert doubtful.returncode == 1
     assert "prior of 1e-09" in doubtful.stdout
     assert "--prior" in refused(verify(*files, "--prior", "1.5"))
-    assert "more than 1" in refused(verify(*files, "--false-accept", 0.7, "--false-reject", 0.6))
+    assert "more than 1" in refused(verify(*files, "--false-accept", 0.7, "--miss", 0.6))
 
 
 # verify: bad input, each with one line, a non-zero exit and no traceback.

@@ -15,6 +15,7 @@ al., "Learn then Test", 2021, arXiv 2110.01052).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -30,10 +31,10 @@ from engine.model.encoder import ProviderChoice
 from models.benchmark.engine import EngineUnderTest
 from models.benchmark.estimates import RULE_OF_THREE, Draws, rate
 from models.benchmark.outcomes import NO, States, first_decision, follow_claim
-from models.benchmark.plans import Kind, Planner
+from models.benchmark.plans import Kind, Plan, Planner
 from models.benchmark.results import ConversationResult, Variant
 from models.benchmark.run import Benchmark
-from models.benchmark.speakers import decode, load_speakers
+from models.benchmark.speakers import DecodedSpeaker, decode, load_speakers
 from models.benchmark.tables import LEAVING
 from models.sound.conditions import Degradation
 
@@ -122,32 +123,41 @@ class Tuning:
         return best
 
     def _lacking(self) -> str:
-        first, costs = self.tried[0], self.costs
-        lacking = []
-        for what, asked, found, unit in (
-            ("false accepts", costs.false_accept, first.false_accepts, "streams of impostors"),
-            ("misses", costs.miss, first.misses, "streams of their own speakers"),
-        ):
-            if RULE_OF_THREE / max(found.exposure, 1e-9) > asked:
-                lacking.append(
-                    f"{100 * asked:g} % {what} need {math.ceil(RULE_OF_THREE / asked)} {unit}"
-                    f" without one error, there are {found.exposure:.0f}"
-                )
+        first = self.tried[0]
         hours = max(tried.false_alarms_h.exposure for tried in self.tried)
-        if costs.false_alarms_h is not None and costs.false_alarms_h * hours < RULE_OF_THREE:
-            lacking.append(
-                f"{costs.false_alarms_h:g} false alarms per hour need"
-                f" {RULE_OF_THREE / costs.false_alarms_h:.0f} h of genuine speech without one,"
-                f" there are {hours:.2f}"
-            )
-        if lacking:
-            return f"the recordings cannot support this: {'; '.join(lacking)}; record more speakers"
-        return (
+        return too_few(self.costs, first.false_accepts.exposure, first.misses.exposure, hours) or (
             "no setting keeps this on these recordings: even the strictest has false accepts up"
             f" to {100 * first.false_accepts.upper:.2g} %, misses up to"
             f" {100 * first.misses.upper:.2g} % and {first.false_alarms_h.upper:.2g} false alarms"
             " per hour; allow more, enrol longer or use a better microphone"
         )
+
+
+def too_few(costs: Costs, strange: float, own: float, hours: float) -> str:
+    """Why no result at all could support ``costs``, or nothing.
+
+    ``strange`` and ``own``: streams of impostors and of the claimed speakers; ``hours``: of
+    genuine speech.
+    """
+    lacking = []
+    for what, asked, found, unit in (
+        ("false accepts", costs.false_accept, strange, "streams of impostors"),
+        ("misses", costs.miss, own, "streams of their own speakers"),
+    ):
+        if RULE_OF_THREE / max(found, 1e-9) > asked:
+            lacking.append(
+                f"{100 * asked:g} % {what} need {math.ceil(RULE_OF_THREE / asked)} {unit}"
+                f" without one error, there are {found:.0f}"
+            )
+    if costs.false_alarms_h is not None and costs.false_alarms_h * hours < RULE_OF_THREE:
+        lacking.append(
+            f"{costs.false_alarms_h:g} false alarms per hour need"
+            f" {RULE_OF_THREE / costs.false_alarms_h:.0f} h of genuine speech without one,"
+            f" there are {hours:.2f}"
+        )
+    if not lacking:
+        return ""
+    return f"the recordings cannot support this: {'; '.join(lacking)}; record more speakers"
 
 
 def tune(
@@ -170,6 +180,7 @@ def tune(
     voices, _ = decode(load_speakers(speakers), engine.vad, threads=threads, progress=progress)
     planner = Planner(voices, seed)
     plans = planner.plans(streams, KINDS)
+    _check_enough(costs, plans, voices)  # before the long work
     settings = _settings(costs)
     bench = Benchmark(
         engine,
@@ -180,17 +191,30 @@ def tune(
         variants=[Variant(_name(one), one, frozenset(KINDS)) for one in settings],
     )
     results = bench.run(plans, threads=threads, progress=progress).conversations
-    if not {"single", "impostor"} <= {result.truth.kind for result in results}:
-        raise TuneError(
-            "there is too little to try: at least two speakers are needed with 10 s of speech"
-            " each, in several recordings"
-        )
     draws = Draws(len(voices), 1000, seed)
     return Tuning(
         costs,
         tuple(_tried(results, one, draws) for one in settings),
         len({result.truth.claimed for result in results}),
     )
+
+
+def _check_enough(costs: Costs, plans: Sequence[Plan], voices: Sequence[DecodedSpeaker]) -> None:
+    kinds = Counter(plan.kind for plan in plans)
+    if not (kinds["single"] and kinds["impostor"]):
+        raise TuneError(
+            "there is too little to try: at least two speakers are needed with 10 s of speech"
+            " each, in several recordings"
+        )
+    # No more than all of the genuine speech can be accepted, and alarms can only come there.
+    genuine_s = sum(
+        min(piece.most_s, voices[piece.voice].utterances[piece.utterance].speech_s)
+        for plan in plans
+        if plan.kind in GENUINE
+        for piece in plan.pieces
+    )
+    if lacking := too_few(costs, kinds["impostor"], kinds["single"], genuine_s / 3600):
+        raise TuneError(lacking)
 
 
 def _settings(costs: Costs) -> list[DecisionConfig]:

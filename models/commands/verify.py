@@ -27,7 +27,7 @@ class VerifyCommand:
     the posterior at the stated prior, the calibrated log-likelihood ratio, the cosine and
     the net speech of both sides.
 
-    A match is decided from a posterior of 1 - FALSE_ACCEPT up, a mismatch from FALSE_REJECT
+    A match is decided from a posterior of 1 - FALSE_ACCEPT up, a mismatch from MISS
     down; in between it is uncertain.
 
     \b
@@ -51,8 +51,13 @@ class VerifyCommand:
     false_accept: Annotated[
         float, typer.Option(help="Tolerated chance that a match is wrong, 0 to 1.")
     ] = 0.05
-    false_reject: Annotated[
-        float, typer.Option(help="Tolerated chance that a mismatch is wrong, 0 to 1.")
+    miss: Annotated[
+        float,
+        typer.Option(
+            "--miss",
+            "--false-reject",  # as it was called before 0.4
+            help="Tolerated chance that a mismatch is wrong, 0 to 1.",
+        ),
     ] = 0.05
     channel: ChannelOption = None
     provider: ProviderOption = "cpu"
@@ -64,9 +69,7 @@ class VerifyCommand:
         from engine.model.bundle import load_bundle
         from models.evaluation.verify import Rule, Verifier, as_text
 
-        rule = Rule(
-            prior=self.prior, false_accept=self.false_accept, false_reject=self.false_reject
-        )
+        rule = Rule(prior=self.prior, false_accept=self.false_accept, miss=self.miss)
         verifier = Verifier(load_bundle(self.bundle), self.provider)
         result = verifier.verify(
             self.enroll, self.test, rule, channel=self.channel, allow_poor=self.allow_poor

@@ -3,7 +3,7 @@
 The decision follows from the posterior, the probability that both sides are one person:
 the calibrated likelihood ratio of the recordings, weighed with the prior that the user
 states. It is a match when the chance of being wrong about that is at most the stated
-false-accept rate, a mismatch when the chance of being wrong is at most the false-reject
+false-accept rate, a mismatch when the chance of being wrong is at most the miss
 rate, and uncertain in between. At a prior of one half, a calibrated ratio makes these
 thresholds bound the usual rates too: by Markov's inequality at most A / (1 - A) of all
 strangers are accepted and B / (1 - B) of all true speakers rejected.
@@ -50,27 +50,27 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     prior: float = 0.5
     false_accept: float = 0.05
-    false_reject: float = 0.05
+    miss: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("prior", "false_accept", "false_reject"):
+        for name in ("prior", "false_accept", "miss"):
             value = getattr(self, name)
             if not 0 < value < 1:
                 option = name.replace("_", "-")
                 raise VoxwatchError(f"--{option} must lie between 0 and 1, not at {value:g}")
-        if self.false_accept + self.false_reject > 1:
+        if self.false_accept + self.miss > 1:
             raise VoxwatchError(
-                "--false-accept and --false-reject add up to more than 1: lower one of them"
+                "--false-accept and --miss add up to more than 1: lower one of them"
             )
 
     def decide(self, probability: float) -> Decision:
         """The decision at a posterior ``probability``."""
         if probability >= 1 - self.false_accept:
             return "match"
-        return "mismatch" if probability <= self.false_reject else "uncertain"
+        return "mismatch" if probability <= self.miss else "uncertain"
 
     def __str__(self) -> str:
-        accept, reject = 1 - self.false_accept, self.false_reject
+        accept, reject = 1 - self.false_accept, self.miss
         return f"match from posterior {accept:g} up, mismatch from {reject:g} down, else uncertain"
 
 
@@ -200,7 +200,7 @@ class Verifier:
         """
         prepared = Voiceprint("", tuple(made)).prepare(self._scorer)
         llr = self._scorer.table(prepared, prepared).llr
-        alike = posterior(llr, 0.5) > Rule().false_reject
+        alike = posterior(llr, 0.5) > Rule().miss
         group = alike[0]
         for _ in enroll:
             group = group | alike[group].any(axis=0)

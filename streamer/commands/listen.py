@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,8 +127,7 @@ async def _listen(
             model=models.model,
         )
         stream = engine.open(session, live=True)
-        show = Lines() if as_json else _table(microphone.device.name, config)
-        with show:
+        with _shown(microphone.device.name, config, as_json) as show:
             await beside(_show(stream, show), _hear(microphone, stream, show))
 
 
@@ -164,29 +164,12 @@ def _lag(notice: Any, t: float) -> Any:
     return Lag(t=t, reason="input-overflow", behind_s=lost_s, hop_s=None, dropped=1)
 
 
-class Lines:
-    """Events as JSON lines."""
-
-    def __init__(self) -> None:
-        self._number = 0
-
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def update(self, event: Any) -> None:
-        """Print one event."""
-        from streamer.client import as_line
-
-        typer.echo(as_line(event, self._number))
-        self._number += 1
-
-
-def _table(device: str, config: Config) -> Any:
+def _shown(device: str, config: Config, as_json: bool) -> AbstractContextManager[Any]:
     from engine.decisions.config import DecisionConfig
+    from streamer.commands.event_table import EventLines
     from streamer.local.live_table import LiveTable
 
+    if as_json:
+        return nullcontext(EventLines())
     bounds = DecisionConfig(false_accept=config.false_accept, miss=config.miss)
     return LiveTable(device, bounds)

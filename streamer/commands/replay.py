@@ -18,6 +18,7 @@ from streamer.commands.options import (
     DataOption,
     EnrollOption,
     FalseAcceptOption,
+    JsonOption,
     MissOption,
     PriorOption,
     ProviderOption,
@@ -31,9 +32,10 @@ from streamer.commands.options import (
 class ReplayCommand:
     """Run a recording through the streaming engine and print its events.
 
-    One JSON object a line, with media time in seconds: speech, scores, decisions, changes of
-    voice, and a summary. Known are the voices of --enroll, or where none is given those of the
-    local store. The same file gives the same lines every time.
+    On a terminal a table of decisions, turns and changes of voice; elsewhere, and with --json,
+    every event as a line of JSON, with media time in seconds. Known are the voices of --enroll,
+    or where none is given those of the local store. The same file gives the same lines every
+    time.
 
     \b
     Examples:
@@ -54,12 +56,13 @@ class ReplayCommand:
     data_dir: DataOption = None
     bundle: BundleOption = None
     provider: ProviderOption = None
+    as_json: JsonOption = False
 
     def run(self) -> None:
-        """Print an event a line, at the pace that was asked for."""
+        """Print the events, at the pace that was asked for."""
         settings, times = configured(self), parse_speed(self.speed)
         # Loaded here, so that --help waits for no model.
-        from streamer.client import as_line
+        from streamer.commands.event_table import printer
         from streamer.local.replay import Replay, parse_enrolment
         from streamer.local.voices import names_of, voices
         from streamer.session_config import session_config
@@ -76,7 +79,8 @@ class ReplayCommand:
         told = replay.events(
             self.file, enrolled, names, channel=self.channel, config=session_config(settings)
         )
-        for number, event in enumerate(told):
+        show = printer(self.as_json)
+        for event in told:
             if times is not None:
                 time.sleep(max(0.0, begun + event.t / times - time.monotonic()))
-            typer.echo(as_line(event, number))
+            show.update(event)

@@ -17,6 +17,7 @@ from streamer.commands.options import (
     EncodingName,
     FalseAcceptOption,
     HopOption,
+    JsonOption,
     MissOption,
     ServerOption,
     SpeedOption,
@@ -35,7 +36,10 @@ UNSURE_S = 0.5  # the server counts resampled sound, which differs by less than 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamCommand:
-    """Send a recording or raw PCM to a server and print what it says, as JSON lines.
+    """Send a recording or raw PCM to a server and print what it says.
+
+    On a terminal that is a table of decisions, turns and changes of voice; elsewhere, and with
+    --json, every event as a line of JSON.
 
     A connection that breaks is resumed without a gap. The end of the input ends the stream;
     a server that stops before ends it too, after its summary, and that is an error.
@@ -65,6 +69,7 @@ class StreamCommand:
     false_accept: FalseAcceptOption = None
     miss: MissOption = None
     label: Annotated[str, typer.Option(help="What monitors see of this stream.")] = ""
+    as_json: JsonOption = False
 
     def run(self) -> None:
         """Send, and print what comes back, until the stream is over."""
@@ -100,7 +105,7 @@ class StreamCommand:
             tls=trusting(self.ca),
         ) as opened:
             sent = SentSound()
-            heard_s = await beside(_print(opened), _send(opened, source, speed, sent))
+            heard_s = await beside(_print(opened, self.as_json), _send(opened, source, speed, sent))
         sent_s = sent.bytes / form.bytes_per_s
         if not sent.all or heard_s < sent_s - UNSURE_S:
             raise _cut(source, heard_s, sent_s if sent.all else None)
@@ -122,14 +127,14 @@ def _cut(source: Any, heard_s: float, sent_s: float | None) -> VoxwatchError:
     )
 
 
-async def _print(opened: VerifyStream) -> float:
-    """Print all events; the seconds of sound that the summary counts."""
+async def _print(opened: VerifyStream, as_json: bool) -> float:
+    """Print the events; the seconds of sound that the summary counts."""
     from engine.events import Summary
-    from streamer.client import as_line
+    from streamer.commands.event_table import printer
 
-    heard_s = 0.0
+    heard_s, show = 0.0, printer(as_json)
     async for event in opened:
-        typer.echo(as_line(event))
+        show.update(event)
         if isinstance(event, Summary):
             heard_s = event.received_s
     return heard_s

@@ -1,8 +1,8 @@
 """A server that speaks wire version 1 from a script: no model, and every state at will.
 
-`python mock_server.py PORT DIST [--token TOKEN]`. To its streams it answers by the media time
-they send: too little speech, Alice, another voice, not Alice. Its monitors see one stream for
-each state of `SCENES`, frozen there. An enrolment needs two seconds; the name "Noise" is
+`python mock_server.py PORT DIST [--token TOKEN] [--roles ROLES]`. To its streams it answers by
+the media time they send: too little speech, Alice, another voice, not Alice. Its monitors see one
+stream for each state of `SCENES`, frozen there. An enrolment needs two seconds; the name "Noise" is
 refused. `{"type": "mock", "do": "drop" | "forget" | "stop"}` on the control connection drops
 the streams' connections, forgets the sessions as well, or stops answering new ones.
 """
@@ -80,8 +80,8 @@ class Session:
 class Mock:
     """The state of the server."""
 
-    def __init__(self, dist: Path, token: str | None) -> None:
-        self.dist, self.token = dist, token
+    def __init__(self, dist: Path, token: str | None, roles: list[str]) -> None:
+        self.dist, self.token, self.roles = dist, token, roles
         self.reset()
 
     def reset(self) -> None:
@@ -135,7 +135,7 @@ class Mock:
         if kind == "status":
             return {
                 "version": "voxwatch mock", "auth_required": self.token is not None,
-                "roles": ["admin", "enrol", "monitor", "stream"] if known else [],
+                "roles": self.roles if known else [],
                 "consent": {"text_version": "2026-11", "text": CONSENT}, "model": MODEL,
                 "provider": MODEL["provider"], "bounds": bounds(), "expected_rates": RATES,
             }  # fmt: skip
@@ -290,8 +290,9 @@ async def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("dist", type=Path)
     parser.add_argument("--token")
+    parser.add_argument("--roles", default="admin,enrol,monitor,stream")
     arguments = parser.parse_args()
-    mock = Mock(arguments.dist, arguments.token)
+    mock = Mock(arguments.dist, arguments.token, arguments.roles.split(","))
     async with serve(mock.serve, "127.0.0.1", arguments.port, process_request=mock.http) as server:
         print(next(iter(server.sockets)).getsockname()[1], flush=True)
         await server.serve_forever()

@@ -91,6 +91,22 @@ def scores(start: float, end: float, speaker: str, level: float) -> Iterator[Jso
             yield score(t, speaker, level + wobble(t), level + 0.2 * wobble(t))
 
 
+def turns(start: float, end: float, state: str, speaker: str | None, llr: float) -> Iterator[Json]:
+    """The verdicts of the turns between two times, each on its own speech."""
+    for i in range(int(end / 4.5) + 1):
+        begun, ended = max(start, 4.5 * i), min(end, 4.5 * i + 4.0)
+        if ended - begun < 0.4 or ended + 0.3 > end:
+            continue
+        own = llr + 0.5 * wobble(ended)
+        yield {
+            "type": "utterance", "t": ended + 0.3, "start": begun, "end": ended,
+            "speech_s": ended - begun, "state": state, "speaker": speaker, "llr": own,
+            "posterior": 1 / (1 + math.exp(-own)), "evidence": own, "voice": "voice-1",
+            "accept_llr": bounds()["accept_llr"], "reject_llr": bounds()["reject_llr"],
+            "problems": [], "reason": f"LLR {own:.1f}",
+        }  # fmt: skip
+
+
 def call(end: float) -> Iterator[Json]:
     """Alice, and then another voice, up to ``end``."""
     yield from basics(end)
@@ -120,6 +136,8 @@ def takeover(end: float) -> Iterator[Json]:
             yield event
     yield from basics(end)
     yield from scores(1.5, 42.0, "Alice", 7.2)
+    yield from turns(0.0, 42.3, "match", "Alice", 6.8)
+    yield from turns(42.0, end, "mismatch", "Alice", -5.2)
 
 
 def steady(state: str, speaker: str | None, level: float, reason: str, *problems: str) -> Any:
@@ -128,6 +146,7 @@ def steady(state: str, speaker: str | None, level: float, reason: str, *problems
     def scene(end: float) -> Iterator[Json]:
         yield from basics(end, *problems)
         yield from scores(1.0, end, "Alice", level)
+        yield from turns(0.0, end, state, speaker, level)
         yield decision(1.5, state, speaker, level, reason)
 
     return scene
@@ -139,6 +158,7 @@ def identify(end: float) -> Iterator[Json]:
     for i, start in enumerate(range(0, int(end), 9)):
         speaker = ("Alice", "Bob")[i % 2]
         yield from scores(start + 1.5, min(start + 9, end), speaker, 6.4)
+        yield from turns(start, min(start + 9.0, end), "match", speaker, 6.2)
         if i:
             yield {
                 "type": "change", "t": start + 1.4, "at": float(start),

@@ -138,7 +138,7 @@ def test_a_server_that_forgot_the_session_gets_a_new_one(mock: str, visit: Open)
     visitor.sees("#hero-title", "Match – Alice")
     visitor.sees("#events", "Match – Alice")
     lines = visitor.page.locator("#events b").all_inner_texts()
-    divider = lines.index("The server was restarted; a new session began")
+    divider = lines.index("The server no longer had the session; a new session began")
     assert "Match – Alice" in lines[:divider]  # newest first
     assert "Match – Alice" in lines[divider:]
     with visitor.page.expect_download() as saved:
@@ -181,6 +181,23 @@ def test_a_stream_joined_in_its_middle_is_shown_as_it_stands(mock: str, visit: O
         return colours.size;
     }"""
     visitor.page.wait_for_function(f"({ribbon})() > 1", timeout=WAIT_MS)
+
+
+def test_turns_stand_below_the_state_with_their_own_evidence(mock: str, visit: Open) -> None:
+    visitor = visit(f"{mock}#watch=match")
+    visitor.sees("#facts", "Match – Alice, +")
+    visitor.sees("#legend", "Bars: each turn by itself.")
+    # Blocks of speech with pauses between them: the strip changes its colour at each.
+    edges = """() => {
+        const canvas = document.getElementById("timeline"), ratio = devicePixelRatio;
+        const row = canvas.getContext("2d").getImageData(0, 52 * ratio, canvas.width, 1).data;
+        let count = 0;
+        for (let x = 60 * ratio; x < canvas.width; x += 1) {
+            count += row[4 * x + 3] !== row[4 * x - 1];
+        }
+        return count;
+    }"""
+    visitor.page.wait_for_function(f"({edges})() >= 10", timeout=WAIT_MS)
 
 
 def test_labels_of_strangers_are_explained(mock: str, visit: Open) -> None:
@@ -392,6 +409,15 @@ def test_a_token_is_asked_for_and_kept_out_of_the_address(mock: str, visit: Open
     other = visit(f"{mock}#watch=match&token=open%20sesame")
     other.sees("#hero-title", "Match – Alice")
     assert other.page.url == f"{mock}#watch=match"
+
+
+@pytest.mark.parametrize("mock", [("--roles", "stream,monitor")], indirect=True)
+def test_who_may_not_list_people_is_told_so(mock: str, visit: Open) -> None:
+    visitor = visit(mock)
+    visitor.sees("#people-empty", "This token may not see who is enrolled")
+    visitor.sees("#claim", "Everyone enrolled")
+    visitor.sees("#streams", "Front desk")
+    assert "Nobody is enrolled" not in visitor.text("#page")
 
 
 def test_theme_is_chosen_and_remembered(mock: str, visit: Open) -> None:

@@ -55,6 +55,22 @@ function inside(pairs: readonly [number, number][], t: number): boolean {
   return pairs.some(([from, to]) => t > from && t < to);
 }
 
+/**
+ * Where the labels of the two bounds stand, in pixels from the top: between the lines while there
+ * is room for both, else outside of them.
+ */
+export function boundLabels(
+  accept: number,
+  reject: number,
+  line: number,
+): { accept: [y: number, baseline: "top" | "bottom"]; reject: [number, "top" | "bottom"] } {
+  const gap = line / 3;
+  if (reject - accept >= 2 * line + 3 * gap) {
+    return { accept: [accept + gap, "top"], reject: [reject - gap, "bottom"] };
+  }
+  return { accept: [accept - gap, "bottom"], reject: [reject + gap, "top"] };
+}
+
 /** The two bounds on the scale shown; null while they are not known. */
 export function thresholds(
   view: View,

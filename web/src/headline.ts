@@ -91,7 +91,7 @@ function linkHeadline(view: View, link: Link): Headline | null {
     case "failed":
       return { tone: "off", icon: "plug", title: "Cannot go on", detail: link.problem };
     case "ended":
-      return { tone: "waiting", icon: "flag", title: "Ended", detail: ending(view) };
+      return ended(view);
     default:
       return link.tries > 0 ? trying(link) : quiet("Connecting", "One moment.");
   }
@@ -107,6 +107,21 @@ function trying(link: Link): Headline {
   const wait = Math.ceil(link.retryIn_s);
   const next = wait > 0 ? `Next try in ${wait} s.` : "Trying now.";
   return { tone: "off", icon: "plug", title: "Disconnected – trying again", detail: next + kept };
+}
+
+/** Nobody is to take an end without a match, or with another voice, for one that is in order. */
+function ended(view: View): Headline {
+  const line: Headline = { tone: "waiting", icon: "flag", title: "Ended", detail: ending(view) };
+  if (view.mode === "changes" || !view.stream) return line;
+  const matched = view.segments.some(({ state }) => state === "match");
+  if (matched || (view.summary?.match_s ?? 0) > 0) {
+    const last = view.takeover ? "changed" : view.decision?.state;
+    if (last !== "changed" && last !== "mismatch" && last !== "unknown") return line;
+    return { ...line, tone: "unsure", title: "Ended – with another voice" };
+  }
+  const refused = view.decision?.state === "mismatch" || view.decision?.state === "unknown";
+  const who = view.claims.length > 0 ? `${anyOf(view.claims)} was never matched` : "nobody was recognised";
+  return { ...line, tone: refused ? "alert" : "unsure", title: `Ended – ${who}` };
 }
 
 function ending(view: View): string {

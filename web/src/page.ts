@@ -83,7 +83,10 @@ export class Page {
     say(el("connection-words"), there ? "Connected" : "Not connected");
     const own = state.listening ? view.stream : null;
     updateStreams(server.streams, watched, own, this.actions.watch);
-    updateClaims(server.profiles, state.claim);
+    const listed = server.may("enrol") || server.may("admin");
+    updateClaims(server.profiles, state.claim, listed || server.status === null);
+    say(el("people-empty"), nobodyWords(server.status !== null, listed));
+    say(el("streams-empty"), noStreamWords(server.status !== null, server.may("monitor")));
     noteClaims(watched ? "For your own microphone. A watched stream keeps its question." : "");
     if (this.drawnProfiles === server.profiles) return;
     this.drawnProfiles = server.profiles;
@@ -106,6 +109,17 @@ function connected({ server, link }: PageState): boolean {
   if (link.phase === "live" || link.phase === "finishing") return true;
   const trying = link.phase === "waiting" || (link.phase === "connecting" && link.tries > 0);
   return server.connected && !trying;
+}
+
+/** A list that may not be seen is not called empty. */
+function nobodyWords(known: boolean, listed: boolean): string {
+  if (!known || listed) return "Nobody is enrolled yet. It takes 20 s of speech.";
+  return "This token may not see who is enrolled: that takes the role enrol or admin.";
+}
+
+function noStreamWords(known: boolean, listed: boolean): string {
+  if (!known || listed) return "No stream is live just now.";
+  return "This token may not see the streams of others: that takes the role monitor.";
 }
 
 function drawActions(state: PageState): void {

@@ -21,7 +21,15 @@ export interface SessionReport {
   speech_s: number;
   timeline: ReportLine[];
   changes: { at_s: number; detected_at_s: number; from: string | null; to: string | null }[];
-  utterances: { start_s: number; end_s: number; state: string; speaker: string | null }[];
+  utterances: {
+    start_s: number;
+    end_s: number;
+    speech_s: number;
+    state: string;
+    speaker: string | null;
+    llr: number | null;
+    reason: string;
+  }[];
   lost: { dropped: number; failed_windows: number };
 }
 
@@ -61,8 +69,11 @@ function session(view: View): SessionReport {
     utterances: view.utterances.map((u) => ({
       start_s: round(u.start),
       end_s: round(u.end),
+      speech_s: round(u.speech_s),
       state: u.state,
       speaker: u.speaker,
+      llr: u.llr === null ? null : round(u.llr),
+      reason: u.reason ?? "",
     })),
     lost: { dropped: view.lags.dropped, failed_windows: view.failures },
   };

@@ -44,7 +44,20 @@ export interface Note {
   session: number;
   t: number;
   kind: "decision" | "change" | "lag" | "error" | "session" | "microphone";
-  event: Decision | Change | Lag | { code: string; message: string };
+  event: Decision | Change | Outage | { code: string; message: string };
+}
+
+/** All that was said of one time in which something came late or was lost. Media seconds. */
+export interface Outage {
+  reason: Lag["reason"];
+  start: number;
+  end: number;
+  behind_s: number;
+  worst_s: number;
+  hop_s: number | null;
+  dropped: number;
+  /** It is on time again. */
+  over: boolean;
 }
 
 export interface Lags {

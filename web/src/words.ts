@@ -1,8 +1,8 @@
 /** Figures, problems and events, in words. */
 
 import type { Fault, MicrophoneProblem } from "./microphone/recording";
-import type { Note } from "./view";
-import type { Change, Decision, Lag, Problem, Quality } from "./wire";
+import type { Note, Outage } from "./view";
+import type { Change, Decision, Problem, Quality, Utterance } from "./wire";
 
 /** "0:42", "12:05", "1:02:05". */
 export function clock(seconds: number): string {
@@ -46,12 +46,29 @@ export function probability(posterior: number): string {
   return `${value > 99 || value < 1 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
 
-export const PROBLEMS: Record<Problem, { short: string; advice: string }> = {
+const PROBLEMS: Record<Problem, { short: string; advice: string }> = {
   quiet: { short: "Too quiet", advice: "Speak up or move closer to the microphone." },
   clipped: { short: "Too loud", advice: "The sound is cut off: move back or lower the input level." },
   noisy: { short: "Noisy", advice: "There is much noise: go somewhere quieter." },
   "no-speech": { short: "No speech", advice: "No speech is heard: is the right microphone chosen?" },
 };
+
+/** A log-likelihood ratio: "+6.2", "−3.0". */
+export function llrWords(llr: number): string {
+  return `${llr >= 0 ? "+" : "−"}${Math.abs(llr).toFixed(1)}`;
+}
+
+/** One turn's own verdict: "Match – Alice, +6.2 in 1.9 s". */
+export function turnWords(turn: Utterance, claims: readonly string[]): string {
+  const evidence = turn.llr === null ? "" : `, ${llrWords(turn.llr)}`;
+  return `${verdict(turn, claims)}${evidence} in ${duration(turn.speech_s)}`;
+}
+
+/** In our words where we have some: a later server may know more problems. */
+export function problemWords(problem: string): { short: string; advice: string } {
+  const known: Record<string, { short: string; advice: string }> = PROBLEMS;
+  return known[problem] ?? { short: problem, advice: `The server says of the sound: ${problem}.` };
+}
 
 export type Light = "good" | "bad" | "none";
 
@@ -174,11 +191,20 @@ const REFUSALS: Record<string, { title: string; advice: string }> = {
   "too-short": { title: "Too little speech", advice: "Read on to the end, without long pauses." },
   clipped: { title: "Too loud", advice: "Move back from the microphone or lower its level." },
   noisy: { title: "Too much noise", advice: "Go somewhere quieter, or use a headset." },
-  "several-voices": { title: "More than one voice", advice: "Only one person may speak." },
   silent: { title: "Nothing was heard", advice: "Check that the right microphone is chosen." },
 };
 
-export function refusal(code: string, message: string): { title: string; advice: string } {
+/** `added`: to what is enrolled under the name, of which it may be another voice. */
+export function refusal(
+  code: string,
+  message: string,
+  added: boolean,
+): { title: string; advice: string } {
+  if (code === "several-voices") {
+    // The server says which: two voices in this recording, or another one than in those before.
+    const title = added ? "Not one voice" : "More than one voice";
+    return { title, advice: `${message.charAt(0).toUpperCase()}${message.slice(1)}.` };
+  }
   return REFUSALS[code] ?? { title: "Not usable", advice: message };
 }
 
@@ -196,7 +222,7 @@ export function noteWords(note: Note, claims: readonly string[]): { what: string
       return { what: `${who} took over${from}`, why };
     }
     case "lag":
-      return lagWords(note.event as Lag);
+      return lagWords(note.event as Outage);
     default: {
       const { code, message } = note.event as { code: string; message: string };
       return { what: message || code, why: "" };
@@ -218,27 +244,35 @@ function decisionWords(
   decision: Decision,
   claims: readonly string[],
 ): { what: string; why: string } {
-  const what = {
+  return { what: verdict(decision, claims), why: decision.advice || decision.reason };
+}
+
+function verdict(
+  { state, speaker }: Pick<Decision, "state" | "speaker">,
+  claims: readonly string[],
+): string {
+  return {
     insufficient: "Not enough speech",
-    match: `Match – ${decision.speaker ?? anyOf(claims)}`,
+    match: `Match – ${speaker ?? anyOf(claims)}`,
     mismatch: `Not ${anyOf(claims)}`,
     uncertain: "Unsure",
     unknown: "Unknown voice",
-  }[decision.state];
-  return { what, why: decision.advice || decision.reason };
+  }[state];
 }
 
-function lagWords(lag: Lag): { what: string; why: string } {
-  const dropped = lag.dropped ? `${lag.dropped} dropped` : "";
-  switch (lag.reason) {
+function lagWords(outage: Outage): { what: string; why: string } {
+  const dropped = outage.dropped ? `${outage.dropped} dropped` : "";
+  switch (outage.reason) {
     case "slow-consumer":
       return { what: "This page read too slowly: scores were left out", why: dropped };
     case "input-overflow":
       return { what: "The microphone lost sound", why: dropped };
     default: {
-      if (lag.behind_s <= 0) return { what: "The server is on time again", why: "" };
-      const hop = lag.hop_s === null ? "" : `scores each ${lag.hop_s.toFixed(1)} s now`;
-      return { what: `The server is ${duration(lag.behind_s)} behind`, why: hop || dropped };
+      const worst = `${duration(outage.worst_s)} at most`;
+      const hop = outage.hop_s === null ? "" : `scores each ${outage.hop_s.toFixed(1)} s`;
+      const why = [outage.over ? "on time again" : "", worst, hop, dropped].filter(Boolean).join(", ");
+      if (!outage.over) return { what: `The server is ${duration(outage.behind_s)} behind`, why };
+      return { what: `The server was behind for ${duration(outage.end - outage.start)}`, why };
     }
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { socketAddress, wishes, withoutToken } from "../src/address";
-import { columns, thresholds } from "../src/columns";
+import { boundLabels, columns, thresholds } from "../src/columns";
 import { report } from "../src/report";
 import { reduce, restarted } from "../src/state";
 import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../src/thresholds";
@@ -37,6 +37,21 @@ describe("addresses", () => {
     expect(wishes("")).toEqual({ watch: null, token: null });
     expect(withoutToken("#watch=first&token=s3cret")).toBe("#watch=first");
     expect(withoutToken("#token=s3cret")).toBe("");
+  });
+});
+
+describe("the labels of the bounds", () => {
+  /** Top and bottom of a label of 12 pixels. */
+  const box = ([y, baseline]: readonly [number, string]): [number, number] =>
+    baseline === "top" ? [y, y + 12] : [y - 12, y];
+
+  it.each([0, 5, 20, 35, 36, 80])("do not meet with %i pixels between the lines", (between) => {
+    const places = boundLabels(100, 100 + between, 12);
+    const [accept, reject] = [box(places.accept), box(places.reject)];
+    expect(accept[1]).toBeLessThan(reject[0] + 1e-9);
+    for (const line of [100, 100 + between]) {
+      expect([accept, reject].every(([top, bottom]) => bottom < line || top > line)).toBe(true);
+    }
   });
 });
 

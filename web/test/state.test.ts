@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { headline, NO_LINK } from "../src/headline";
 import { advance, HISTORY_S, joined, reduce, rejoined, restarted } from "../src/state";
+import { noteWords } from "../src/words";
 import {
   emptyView,
   silentFor,
@@ -129,6 +130,38 @@ describe("lag", () => {
     expect(view.lags).toMatchObject({ overload: 1, slow_consumer: 1, dropped: 5, hop_s: 1 });
     const over = reduce(view, lag(3, { behind_s: 0, hop_s: 0.5 }));
     expect(over.lags).toMatchObject({ overload: 1, behind_s: 0, hop_s: null });
+  });
+
+  it("is one line for one outage, and another for the next", () => {
+    const notices = [0.5, 1.5, 3.2, 1, 0].map((behind_s, i) => lag(10 + i, { behind_s, dropped: 1 }));
+    const view = after(ready(), ...notices, lag(40, { behind_s: 2 }));
+    expect(view.notes.map(({ kind }) => kind)).toEqual(["lag", "lag"]);
+    expect(view.notes[0]!.event).toMatchObject({ start: 10, end: 14, worst_s: 3.2, dropped: 5, over: true });
+    expect(view.notes[1]!.event).toMatchObject({ start: 40, over: false });
+    expect(noteWords(view.notes[0]!, [])).toEqual({
+      what: "The server was behind for 4.0 s",
+      why: "on time again, 3.2 s at most, 5 dropped",
+    });
+  });
+
+  it("is told as one while losses follow each other, whatever else happens between", () => {
+    const lost = (t: number): Message => lag(t, { reason: "slow-consumer", dropped: 2 });
+    const view = after(ready(), lost(1), decision(2, "match", "Alice"), lost(20), lost(80));
+    expect(view.notes.map(({ t, kind }) => [t, kind])).toEqual([
+      [1, "lag"],
+      [2, "decision"],
+      [80, "lag"],
+    ]);
+  });
+
+  it("never pushes decisions out of sight", () => {
+    let view = after(ready(), decision(1, "match", "Alice"));
+    for (let i = 0; i < 500; i += 1) {
+      view = reduce(view, lag(10 * i, { behind_s: 1 }));
+      view = reduce(view, lag(10 * i + 5, { behind_s: 0 }));
+    }
+    expect(view.notes[0]!.kind).toBe("decision");
+    expect(view.notes.length).toBeLessThan(20);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { headline, NO_LINK, spoken, type Link } from "../src/headline";
 import { interrupted, reduce } from "../src/state";
 import { emptyView, type View } from "../src/view";
-import type { Message, State } from "../src/wire";
+import type { Message, State, Utterance } from "../src/wire";
 import {
   anyOf,
   clock,
@@ -10,7 +10,10 @@ import {
   faultWords,
   noteWords,
   probability,
+  problemWords,
   readings,
+  refusal,
+  turnWords,
 } from "../src/words";
 import { change, decision, quality, ready, score, vad } from "./messages";
 
@@ -19,6 +22,66 @@ const LIVE: Link = { ...NO_LINK, source: "microphone", phase: "live" };
 function after(...messages: Message[]): View {
   return messages.reduce(reduce, emptyView());
 }
+
+it("a turn is told by its own verdict and evidence", () => {
+  const turn: Utterance = {
+    type: "utterance",
+    seq: 1,
+    t: 6,
+    start: 3.4,
+    end: 5.4,
+    speech_s: 1.9,
+    state: "match",
+    speaker: "Alice",
+    llr: 6.21,
+  };
+  expect(turnWords(turn, ["Alice"])).toBe("Match – Alice, +6.2 in 1.9 s");
+  expect(turnWords({ ...turn, state: "mismatch", llr: -3 }, ["Alice"])).toBe("Not Alice, −3.0 in 1.9 s");
+  const short = { ...turn, state: "insufficient" as const, llr: null, speech_s: 0.3 };
+  expect(turnWords(short, ["Alice"])).toBe("Not enough speech in 0.3 s");
+});
+
+describe("the end of a stream", () => {
+  const ENDED: Link = { ...LIVE, phase: "ended" };
+  const end = (match_s: number): Message => ({
+    type: "summary",
+    seq: 9,
+    t: 20,
+    received_s: 20,
+    speech_s: 15,
+    match_s,
+    decisions: {},
+    model: "m",
+  });
+
+  it.each<[string, Message[], string, string]>([
+    ["after a match", [decision(2, "match", "Alice"), end(10)], "waiting", "Ended"],
+    ["without speech", [end(0)], "unsure", "Ended – Alice was never matched"],
+    ["unsure all along", [decision(2, "uncertain", null), end(0)], "unsure", "Ended – Alice was never matched"],
+    ["after a mismatch", [decision(2, "mismatch", null), end(0)], "alert", "Ended – Alice was never matched"],
+    [
+      "with somebody else than at first",
+      [decision(2, "match", "Alice"), change(9, 10, "Alice"), decision(10, "mismatch", null), end(7)],
+      "unsure",
+      "Ended – with another voice",
+    ],
+  ])("%s", (_, messages, tone, title) => {
+    expect(headline(after(ready(), ...messages), ENDED)).toMatchObject({ tone, title });
+  });
+});
+
+it("words exist for problems of later servers too", () => {
+  expect(problemWords("quiet").short).toBe("Too quiet");
+  expect(problemWords("rustle").advice).toContain("rustle");
+});
+
+it("a recording that joins others may be refused as another voice, which is said", () => {
+  const message = "this is another voice than in the recording it was to join";
+  const { title, advice } = refusal("several-voices", message, true);
+  expect(title).toBe("Not one voice");
+  expect(advice).toBe("This is another voice than in the recording it was to join.");
+  expect(refusal("several-voices", "more than one voice was heard", false).title).toBe("More than one voice");
+});
 
 describe("an interrupted microphone", () => {
   const interruption = faultWords("paused");

@@ -59,7 +59,7 @@ def test_one_voice_matches_and_two_do_not(verifier: Verifier, speak: Speak) -> N
     ],
 )
 def test_the_thresholds_are_the_stated_error_rates(probability: float, decision: str) -> None:
-    assert Rule(false_accept=0.01, false_reject=0.1).decide(probability) == decision
+    assert Rule(false_accept=0.01, miss=0.1).decide(probability) == decision
 
 
 def test_the_prior_moves_the_posterior_and_not_the_ratio(verifier: Verifier, speak: Speak) -> None:
@@ -72,7 +72,7 @@ def test_the_prior_moves_the_posterior_and_not_the_ratio(verifier: Verifier, spe
 
 
 @pytest.mark.parametrize("bad", [0.0, 1.0, -0.1, 2.0, float("nan")])
-@pytest.mark.parametrize("field", ["prior", "false_accept", "false_reject"])
+@pytest.mark.parametrize("field", ["prior", "false_accept", "miss"])
 def test_rates_outside_0_to_1_are_refused_by_the_name_of_their_option(
     field: str, bad: float
 ) -> None:
@@ -82,7 +82,7 @@ def test_rates_outside_0_to_1_are_refused_by_the_name_of_their_option(
 
 def test_thresholds_that_would_cross_are_refused() -> None:
     with pytest.raises(VoxwatchError, match="add up to more than 1"):
-        Rule(false_accept=0.6, false_reject=0.5)
+        Rule(false_accept=0.6, miss=0.5)
 
 
 def test_a_short_test_is_insufficient_and_scores_nothing(verifier: Verifier, speak: Speak) -> None:

@@ -9,7 +9,7 @@ import { Microphone } from "../microphone/microphone";
 import { MicrophoneError, type Fault } from "../microphone/recording";
 import { peaksOf } from "../waveform";
 import type { Enrolled, Failure, Message, Progress, Refused } from "../wire";
-import { duration, faultWords, microphoneProblem, PROBLEMS, refusal, serverProblem } from "../words";
+import { duration, faultWords, microphoneProblem, problemWords, refusal, serverProblem } from "../words";
 import { Chooser } from "./chooser";
 import { updateMeter } from "./sound";
 
@@ -44,6 +44,7 @@ export class Enrol {
   private stream: EnrolmentStream | null = null;
   private attempt = 0; // of opening the microphone: what a closed dialog asked for is dropped
   private least_s = 10;
+  private added = false; // to what is enrolled under the name
   private enrolled = "";
 
   private readonly chooser: Chooser;
@@ -131,12 +132,13 @@ export class Enrol {
     this.advise("", false);
     el<HTMLButtonElement>("enrol-finish").disabled = true;
     this.pane("recording");
+    this.added = this.known;
     this.stream = new EnrolmentStream(
       {
         name,
         text_version: status.consent.text_version,
         ttl_days: days ? Number(days) : null,
-        add: this.known,
+        add: this.added,
         sample_rate,
       },
       this.actions.address,
@@ -182,7 +184,7 @@ export class Enrol {
     this.ring.update(message.percent / 100, `${message.percent} %`);
     const done = duration(message.net_speech_s);
     const missing = message.needed_s - message.net_speech_s;
-    const advice = message.problems.map((p) => PROBLEMS[p].advice).join(" ");
+    const advice = message.problems.map((p) => problemWords(p).advice).join(" ");
     // A few steps only: a screen reader is not to talk over the one who reads aloud.
     const steps = ["Start to read.", "Keep on reading.", "Half of it is done.", "Almost there."];
     say(el("enrol-progress"), steps[Math.min(3, Math.floor(message.percent / 25))] ?? "");
@@ -206,7 +208,7 @@ export class Enrol {
   }
 
   private refused(message: Refused): void {
-    const { title, advice } = refusal(message.code, message.message);
+    const { title, advice } = refusal(message.code, message.message, this.added);
     this.result(false, title, `Nothing was stored. ${advice}`);
   }
 

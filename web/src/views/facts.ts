@@ -4,15 +4,17 @@ import { el, rows } from "../dom";
 import { spoken_s, type View } from "../view";
 import { question } from "../report";
 import type { Transport } from "../source";
-import { clock, duration } from "../words";
+import { clock, duration, turnWords } from "../words";
 
 export function updateFacts(view: View, transport: Transport, server: string): void {
   const { model } = view;
+  const turn = view.utterances.at(-1);
   const rate = transport.sampleRate;
   const format = rate ? `${(rate / 1000).toFixed(1)} kHz` : "–";
   rows(el("facts"), [
     ["Question", view.stream ? question(view) : "–"],
     ["Time", `${clock(view.media)}, ${duration(spoken_s(view))} of speech`],
+    ["Last turn", turn ? turnWords(turn, view.claims) : "–"],
     ["Answers after", transport.latency_s === null ? "–" : `${transport.latency_s.toFixed(2)} s`],
     ["Model", model ? `${model.name} ${model.version}`.trim() : "–"],
     ["Runs on", model ? providerName(model.provider) : "–"],

@@ -52,12 +52,16 @@ function day(epoch_s: number): string {
   });
 }
 
-/** The choice of who is expected; "" asks who it is. */
-export function updateClaims(profiles: readonly Profile[], chosen: string): void {
+/** The choice of who is expected; "" asks who it is. `listed`: it is known who is enrolled. */
+export function updateClaims(
+  profiles: readonly Profile[],
+  chosen: string,
+  listed: boolean,
+): void {
   const select = el<HTMLSelectElement>("claim");
   const names = profiles.filter((p) => p.usable).map((p) => p.name);
   const options: [value: string, words: string][] = [
-    ["", names.length ? "Everyone enrolled – who is it?" : "Nobody – tell changes of voice"],
+    ["", names.length || !listed ? "Everyone enrolled – who is it?" : "Nobody – tell changes of voice"],
     ...names.map((name): [string, string] => [name, `${name} – is it them?`]),
   ];
   const key = JSON.stringify(options);

@@ -1,17 +1,14 @@
-/** Waveform with the speech ribbon above the scores, states and changes below; one time axis. */
+/** Waveform with the speech ribbon above the scores, states and turns below; one time axis. */
 
 import { el, h, show } from "../dom";
 import type { View } from "../view";
-import { clock } from "../words";
 import type { Waveform } from "../waveform";
+import { llrWords } from "../words";
 import { colour, GUTTER, pen, seriesColour } from "./palette";
+import { drawTimeline, markChanges, name, scale } from "./timeline";
 import { Trace, type Scale } from "./trace";
 
 const RIBBON = 10;
-const BAND = 24;
-const TICKS_S = [5, 10, 15, 30, 60, 120];
-
-type Draw = CanvasRenderingContext2D;
 
 export class Scope {
   private readonly wave = el<HTMLCanvasElement>("wave");
@@ -37,7 +34,7 @@ export class Scope {
     show(el("scope-empty"), view.media === 0);
     this.drawWave(view, waveform, start, end);
     this.trace.update(view, start, end);
-    this.drawTimeline(view, start, end);
+    drawTimeline(this.timeline, view, start, end);
     this.drawLegend(view);
   }
 
@@ -69,26 +66,6 @@ export class Scope {
     markChanges(draw, view, x, height);
   }
 
-  private drawTimeline(view: View, start: number, end: number): void {
-    const canvas = pen(this.timeline);
-    if (!canvas) return;
-    const { draw, width, height } = canvas;
-    const x = scale(start, end, width);
-    name(draw, "State", BAND / 2 + 6);
-    draw.fillStyle = colour("line");
-    draw.fillRect(GUTTER, 6, width - GUTTER, BAND);
-    for (const segment of view.segments) {
-      const from = Math.max(x(segment.start), GUTTER);
-      const to = Math.min(x(segment.end ?? view.media), width);
-      if (to <= from) continue;
-      draw.fillStyle = colour(BANDS[segment.state]);
-      draw.fillRect(from, 6, to - from, BAND);
-      label(draw, bandWords(segment.state, segment.speaker, view.claims), segment.state, from, to);
-    }
-    markChanges(draw, view, x, BAND + 12);
-    ticks(draw, start, end, x, height);
-  }
-
   private drawLegend(view: View): void {
     const speakers = Object.keys(view.traces).slice(0, 6);
     const t = this.pointed;
@@ -98,7 +75,7 @@ export class Scope {
       return { speaker, llr: trace.evidence[at] ?? trace.llr[at] ?? 0 };
     });
     const rows = shown.map(
-      (s) => `${s.speaker} ${s.llr >= 0 ? "+" : "−"}${Math.abs(s.llr).toFixed(1)}`,
+      (s) => `${s.speaker} ${llrWords(s.llr)}`,
     );
     const note = legendNote(view, speakers);
     const key = [...rows, note, document.documentElement.dataset.theme].join("|");
@@ -125,85 +102,8 @@ function legendNote(view: View, speakers: readonly string[]): string {
   const both = speakers.some((s) => view.traces[s]!.evidence.some((value) => value !== null));
   if (!both) return "";
   const window = view.window_s ? `the last ${view.window_s} s` : "the last window";
-  return `Thick: all the speech so far, which decides. Thin: ${window} alone.`;
-}
-
-const BANDS: Record<View["segments"][number]["state"], string> = {
-  match: "band-match",
-  mismatch: "band-alert",
-  uncertain: "band-unsure",
-  unknown: "band-unknown",
-  insufficient: "band-waiting",
-  changed: "band-changed",
-};
-
-function bandWords(state: string, speaker: string | null, claims: readonly string[]): string {
-  switch (state) {
-    case "match":
-      return speaker ?? "Match";
-    case "mismatch":
-      return claims.length === 1 ? `Not ${claims[0]}` : "No match";
-    case "uncertain":
-      return "Unsure";
-    case "unknown":
-      return "Unknown";
-    case "changed":
-      return "Another voice";
-    default:
-      return "Too little";
-  }
-}
-
-function scale(start: number, end: number, width: number): (t: number) => number {
-  return (t) => GUTTER + ((t - start) / (end - start)) * (width - GUTTER);
-}
-
-function name(draw: Draw, words: string, y: number): void {
-  draw.fillStyle = colour("ink-2");
-  draw.textAlign = "left";
-  draw.textBaseline = "middle";
-  draw.fillText(words, 0, y);
-}
-
-/** A band's words where they fit; dark on the light bands. */
-function label(draw: Draw, words: string, state: string, from: number, to: number): void {
-  if (draw.measureText(words).width + 12 > to - from) return;
-  const dark = document.documentElement.dataset.theme === "dark";
-  const lightBand = state === "uncertain" || state === "match" || (state === "insufficient" && !dark);
-  draw.fillStyle = lightBand ? "#10141c" : "#ffffff";
-  draw.textAlign = "left";
-  draw.textBaseline = "middle";
-  draw.fillText(words, from + 6, 6 + BAND / 2 + 1);
-}
-
-/** A line and a notch at each change, at the moment it happened rather than was noticed. */
-function markChanges(draw: Draw, view: View, x: (t: number) => number, height: number): void {
-  draw.fillStyle = colour("ink");
-  for (const change of view.changes) {
-    const at = x(change.at);
-    if (at < GUTTER) continue;
-    draw.fillRect(at - 0.75, 0, 1.5, height);
-    draw.beginPath();
-    draw.moveTo(at - 5, 0);
-    draw.lineTo(at + 5, 0);
-    draw.lineTo(at, 7);
-    draw.fill();
-  }
-}
-
-function ticks(draw: Draw, start: number, end: number, x: (t: number) => number, y: number): void {
-  const room = Math.max(2, Math.floor((x(end) - GUTTER) / 74));
-  const step = TICKS_S.find((s) => (end - start) / s <= room) ?? 300;
-  draw.fillStyle = colour("ink-2");
-  draw.textBaseline = "alphabetic";
-  for (let t = Math.ceil(start / step) * step; t <= end; t += step) {
-    const at = x(t);
-    const words = clock(t);
-    const half = draw.measureText(words).width / 2;
-    draw.textAlign = "center";
-    draw.fillRect(at - 0.5, BAND + 8, 1, 5);
-    draw.fillText(words, Math.min(Math.max(at, GUTTER + half - 8), x(end) - half), y - 5);
-  }
+  const turns = view.utterances.length > 0 ? " Bars: each turn by itself." : "";
+  return `Thick: all the speech so far, which decides. Thin: ${window} alone.${turns}`;
 }
 
 function nearest(times: readonly number[], t: number): number {

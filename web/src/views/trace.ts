@@ -2,9 +2,12 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { columns, thresholds, type Scale } from "../columns";
-import type { View } from "../view";
+import { boundLabels, columns, thresholds, type Scale } from "../columns";
+import { HISTORY_S } from "../state";
+import { sigmoid, type View } from "../view";
+import type { Utterance } from "../wire";
 import { colour, FONT, GUTTER, seriesColour } from "./palette";
+import { STATE_COLOURS } from "./timeline";
 
 export type { Scale };
 
@@ -94,7 +97,7 @@ export class Trace {
       ],
       hooks: {
         drawAxes: [(plot) => this.drawBounds(plot)],
-        draw: [(plot) => this.drawChanges(plot)],
+        draw: [(plot) => this.drawTurns(plot), (plot) => this.drawChanges(plot)],
         setCursor: [
           (plot) => {
             const left = plot.cursor.left ?? -1;
@@ -115,6 +118,10 @@ export class Trace {
         low = Math.min(low, value);
         high = Math.max(high, value);
       }
+    }
+    for (const [, value] of this.turns()) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
     }
     const margin = 0.12 * (high - low);
     return [low - margin, high + margin];
@@ -145,13 +152,39 @@ export class Trace {
     ctx.font = `${12 * ratio}px ${FONT}`;
     ctx.textAlign = "left";
     const x = bbox.left + 6 * ratio;
+    const places = boundLabels(accept, reject, 12 * ratio);
     ctx.fillStyle = colour("good");
-    ctx.textBaseline = "top";
-    ctx.fillText("match above", x, accept + 5 * ratio);
+    ctx.textBaseline = places.accept[1];
+    ctx.fillText("match above", x, places.accept[0]);
     ctx.fillStyle = colour("bad");
-    ctx.textBaseline = "bottom";
-    ctx.fillText("no match below", x, reject - 4 * ratio);
+    ctx.textBaseline = places.reject[1];
+    ctx.fillText("no match below", x, places.reject[0]);
     ctx.restore();
+  }
+
+  /** A bar for each turn, as long as it was and as high as its own evidence. */
+  private drawTurns(plot: uPlot): void {
+    const { ctx, bbox } = plot;
+    const thick = 4 * uPlot.pxRatio;
+    ctx.save();
+    ctx.globalAlpha = 0.75;
+    for (const [turn, value] of this.turns()) {
+      const from = Math.max(plot.valToPos(turn.start, "x", true), bbox.left);
+      const to = Math.min(plot.valToPos(turn.end, "x", true), bbox.left + bbox.width);
+      if (to <= from) continue;
+      ctx.fillStyle = colour(STATE_COLOURS[turn.state]);
+      ctx.fillRect(from, plot.valToPos(value, "y", true) - thick / 2, to - from, thick);
+    }
+    ctx.restore();
+  }
+
+  private turns(): [turn: Utterance, value: number][] {
+    const { view } = this;
+    if (!view) return [];
+    return view.utterances.flatMap((turn): [Utterance, number][] => {
+      if (turn.llr === null || turn.end < view.media - HISTORY_S) return [];
+      return [[turn, this.scale === "llr" ? turn.llr : sigmoid(turn.llr + view.priorLogit)]];
+    });
   }
 
   private drawChanges(plot: uPlot): void {
