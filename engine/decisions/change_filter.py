@@ -6,7 +6,9 @@ Online Changepoint Detection", 2007, where a hypothesis is a run length). Its pr
 small for a second of speech, larger for a pause, the more so the longer it is. Its likelihood is
 that of the pooled speech since then being of another voice than the speech before it: a ratio
 fitted on held-out speakers (``engine.model.manifest.AlarmFigures``), of how the speech since then
-goes with the voice before and, where that is an enrolled one, with its voiceprint.
+goes with the voice before and, where that is an enrolled one, with its voiceprint. It counts by
+the speech on both sides, because within a stream a ratio of little speech is low by what was
+said and seldom by who said it, and one of much speech is low by another voice alone.
 
 Spans are pooled and scored whole at every step, and no ratio is added to another: what one
 second of a voice says depends on what the seconds beside it said.
@@ -22,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
-from engine.model.manifest import AlarmFigures, DecisionFigures
+from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints, shares
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.spans.interface import Spans
@@ -212,26 +214,21 @@ class ChangeFilter:
         self, hypotheses: Sequence[Hypothesis], heard: PreparedEmbeddings, speaks: Float64
     ) -> tuple[Float64, Float64]:
         """LLRs with the voice before, and log weights beside 0 for no change, each ``(H,)``."""
-        since = [heard.take([row]) for row in range(1, len(speaks))]
-        both = zip(hypotheses, since, strict=True)
-        voice = np.array([self._scorer.compare(one.before, span).llr[0] for one, span in both])
+        since = heard.take(np.arange(1, len(speaks)))
+        before = PreparedEmbeddings.stack([one.before for one in hypotheses])
+        voice, gain = self._scorer.compare(before, since).llr, self._scorer.gain(before, since)
         prior = np.array([one.log_prior for one in hypotheses])
         matched = np.stack([one.matched for one in hypotheses])
         # A stranger before, who is known by his speech alone.
-        other = _log(matched[:, -1]) - _stays(self._figures.change, voice, 0.0)
+        other = _log(matched[:, -1]) - self._figures.change.goes_on(voice, 0.0, gain)
         if matched.shape[1] > 1:
             person = matched[:, :-1].argmax(axis=1)[:, None]
             own = np.take_along_axis(speaks[1:, :-1], person, axis=1)[:, 0]
             claim = np.asarray(_log(own) - _log(speaks[1:, -1]), np.float64)
-            known = _log(1 - matched[:, -1]) - _stays(self._figures.takeover, voice, claim)
-            other = np.logaddexp(other, known)
+            goes_on = self._figures.takeover.goes_on(voice, claim, gain)
+            other = np.logaddexp(other, _log(1 - matched[:, -1]) - goes_on)
         return voice, np.asarray(prior + other, np.float64)
 
 
 def _log(probability: Float64) -> Float64:
     return np.asarray(np.log(np.maximum(probability, RAREST)), np.float64)
-
-
-def _stays(figures: AlarmFigures, voice: Float64, claim: Float64 | float) -> Float64:
-    """The log ratio of the voice before going on to another one having begun."""
-    return np.asarray(figures.claim * claim + figures.voice * voice + figures.offset, np.float64)

@@ -25,22 +25,23 @@ class ToldDecisions:
     def wants(self, state: State, speaker: str | None, position: int, began: float | None) -> bool:
         """Whether a decision at net sample ``position`` may be news.
 
-        ``began`` is when another voice began, where that is known here.
+        ``began`` is when another voice began, where that is known from here on: a state that was
+        told since then is told anew, with the moment and the voice.
         """
         if self.last is None or (state, speaker) != (self.last.state, self.last.speaker):
             return True
-        if began is not None:
-            self.last, self._position = replace(self.last, since=began), position
+        if began is not None and (state == "uncertain" or self.last.t >= began):
+            return True
         return state == "uncertain" and position >= self._position + AGAIN_SAMPLES
 
-    def add(self, decision: Decision, position: int = 0) -> list[Decision]:
-        """The decision, unless it says what the last one did."""
+    def add(self, decision: Decision, position: int, *, changed: bool = False) -> list[Decision]:
+        """The decision, unless it says what the last one did and no voice has ``changed``."""
         last, self._position = self.last, position
         if last is None or (decision.state, decision.speaker) != (last.state, last.speaker):
             self.counts[decision.state] += 1
-        elif decision.cause == last.cause:
-            return []
-        else:
+        elif not changed:
+            if decision.cause == last.cause:
+                return []
             decision = replace(decision, since=last.since)
         self.last = decision
         return [decision]

@@ -134,7 +134,7 @@ class Tracker:
             reject_llr=settings.decisions.reject_llr,
             false_accept=settings.decisions.false_accept,
         )
-        return self._told.add(decision)
+        return self._told.add(decision, 0)
 
     def overall(
         self, spans: SpeechEmbeddings, position: int, at: int, settings: TrackerSettings
@@ -297,7 +297,7 @@ class Tracker:
             false_accept=config.false_accept,
             **fields_of(self._doubt(spans, belief, found, known, state, held)),
         )
-        return self._told.add(decision, mark.position)
+        return self._told.add(decision, mark.position, changed=change is not None)
 
     def _doubt(
         self,

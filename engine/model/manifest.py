@@ -24,16 +24,26 @@ class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """How a span tells whether the voice before it goes on, and how often alarms err.
 
     It speaks for that voice by ``claim`` times its LLR against the voiceprint of who spoke before,
-    ``voice`` times that against the speech before it, and ``offset``: a log-likelihood ratio of
-    going on to another voice having begun. While nobody takes over, the log odds of a change
-    exceed a height ``h`` ``exp(log_rate - decay h)`` times an hour of speech.
+    ``voice`` times that against the speech before it, and ``speech``, all times the gain of the
+    speech on both sides (``engine.scoring.scorer``), and ``offset``: a log-likelihood ratio of
+    going on to another voice having begun. A bundle fitted before the gain counted has no
+    ``speech``. While nobody takes over, the log odds of a change exceed a height ``h``
+    ``exp(log_rate - decay h)`` times an hour of speech.
     """
 
     claim: float
     voice: float
+    speech: float | None = None
     offset: float
     log_rate: float
     decay: Positive
+
+    def goes_on(self, voice: Float64, claim: Float64 | float, gain: Float64) -> Float64:
+        """The log ratio ``(N,)`` of the voice before going on to another one having begun."""
+        same = self.claim * claim + self.voice * voice
+        if self.speech is None:
+            return np.asarray(same + self.offset, np.float64)
+        return np.asarray(gain * (same + self.speech) + self.offset, np.float64)
 
     def height(self, per_hour: float) -> float:
         """The log odds at which false alarms come ``per_hour`` times an hour of speech."""
@@ -50,10 +60,10 @@ class DecisionFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     slope: Positive = 1.0
     offset: float = 0.0
     takeover: AlarmFigures = AlarmFigures(
-        claim=0.74, voice=0.52, offset=-0.85, log_rate=3.5, decay=1.5
+        claim=1.65, voice=0.9, speech=-6.5, offset=2.4, log_rate=3.0, decay=0.6
     )
     change: AlarmFigures = AlarmFigures(
-        claim=0.0, voice=1.16, offset=-1.28, log_rate=4.5, decay=1.5
+        claim=0.0, voice=2.1, speech=-6.8, offset=2.3, log_rate=3.3, decay=0.5
     )
     fitted: Figures = {}
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.scoring.scorer import CohortStats, PreparedEmbeddings
+from engine.scoring.scorer import PreparedEmbeddings
 
 Float64 = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class EnrolledVoiceprints:
         parts = [voiceprints[name] for name in self.names]
         # Rows of a speaker's prototypes: from one of these to the next.
         self.rows = np.cumsum([0, *(len(part.embeddings) for part in parts)])
-        self.prepared = _stacked(parts) if parts else None
+        self.prepared = PreparedEmbeddings.stack(parts) if parts else None
 
     def by_speaker(self, llr: Float64) -> Float64:
         """Of ``llr`` ``(..., rows)`` each speaker's: of several prototypes the nearest speaks."""
@@ -52,16 +52,6 @@ class EnrolledVoiceprints:
         """The row of a speaker's nearest prototype."""
         start, end = self.rows[speaker], self.rows[speaker + 1]
         return int(start + np.argmax(llr[start:end]))
-
-
-def _stacked(parts: list[PreparedEmbeddings]) -> PreparedEmbeddings:
-    stats = [part.stats for part in parts if part.stats is not None]
-    joined = None
-    if stats:
-        mean, std = np.concatenate([s.mean for s in stats]), np.concatenate([s.std for s in stats])
-        joined = CohortStats(mean, std)
-    embeddings = np.concatenate([part.embeddings for part in parts])
-    return PreparedEmbeddings(embeddings, np.concatenate([part.speech_s for part in parts]), joined)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ Both saturate as speech grows, so that durations beyond those it was fitted on a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,17 @@ class PreparedEmbeddings:
         rows = np.asarray(rows)
         stats = None if self.stats is None else self.stats.take(rows)
         return PreparedEmbeddings(self.embeddings[rows], self.speech_s[rows], stats)
+
+    @classmethod
+    def stack(cls, parts: Sequence[PreparedEmbeddings]) -> PreparedEmbeddings:
+        """The embeddings of all ``parts``, of which there is one at least, as one."""
+        stats = [part.stats for part in parts if part.stats is not None]
+        joined = None
+        if stats:
+            mean = np.concatenate([one.mean for one in stats])
+            joined = CohortStats(mean, np.concatenate([one.std for one in stats]))
+        embeddings = np.concatenate([part.embeddings for part in parts])
+        return cls(embeddings, np.concatenate([part.speech_s for part in parts]), joined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +182,10 @@ class CalibratedScorer(Scorer):
         enrolled = self.prepare(enrol[None], enrol_speech_s)
         scores = self.compare(enrolled, self.prepare(test[None], test_speech_s))
         return TrialScore(float(scores.cosine[0]), float(scores.norm[0]), float(scores.llr[0]))
+
+    def gain(self, enrol: PreparedEmbeddings, test: PreparedEmbeddings) -> Float64:
+        """``g`` of the module's docstring, row by row: what the speech of both sides is worth."""
+        return speech_gain(self.calibration.half_speech_s, enrol.speech_s, test.speech_s)
 
     def foreseen(
         self,

@@ -36,11 +36,13 @@ class Continuation:
     """A span of speech after other speech, and whether the voice goes on in it.
 
     ``claim`` is its LLR against the voiceprint of who spoke before, ``voice`` that against the
-    speech before it. Spans of one ``cell`` weigh as much as those of any other.
+    speech before it, ``gain`` what the speech of both is worth. Spans of one ``cell`` weigh as much
+    as those of any other.
     """
 
     claim: float
     voice: float
+    gain: float
     same: bool
     cell: str
 
@@ -61,7 +63,9 @@ class Trace:
 
 def fit_weights(spans: Sequence[Continuation], terms: Sequence[str]) -> AlarmFigures:
     """An alarm by some of ``claim`` and ``voice``, whose rate is not known yet."""
-    rows = np.array([[*(getattr(span, term) for term in terms), 1.0] for span in spans])
+    gain = np.array([span.gain for span in spans])[:, None]
+    said = np.array([[*(getattr(span, term) for term in terms), 1.0] for span in spans])
+    rows = np.concatenate([gain * said, np.ones_like(gain)], axis=1)
     same = np.array([span.same for span in spans])
     _, cell = np.unique([f"{span.cell} {span.same}" for span in spans], return_inverse=True)
     weight = 1 / np.bincount(cell)[cell]
@@ -70,9 +74,9 @@ def fit_weights(spans: Sequence[Continuation], terms: Sequence[str]) -> AlarmFig
     sign = np.where(same, 1.0, -1.0)
 
     def cost(theta: Float64) -> tuple[float, Float64]:
-        said = sign * (rows @ theta)
-        slope = -sign * weight * 0.5 * (1 - np.tanh(0.5 * said))
-        loss = weight @ np.logaddexp(0.0, -said) + RIDGE * theta @ theta
+        right = sign * (rows @ theta)
+        slope = -sign * weight * 0.5 * (1 - np.tanh(0.5 * right))
+        loss = weight @ np.logaddexp(0.0, -right) + RIDGE * theta @ theta
         return float(loss), rows.T @ slope + 2 * RIDGE * theta
 
     found = minimize(cost, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
@@ -80,6 +84,7 @@ def fit_weights(spans: Sequence[Continuation], terms: Sequence[str]) -> AlarmFig
     return AlarmFigures(
         claim=given.get("claim", 0.0),
         voice=given.get("voice", 0.0),
+        speech=float(found[-2]),
         offset=float(found[-1]),
         log_rate=0.0,
         decay=1.0,

@@ -152,7 +152,8 @@ def continuations(scorers: Scorers, streams: Sequence[TakeoverStream]) -> list[C
                 before, after = heard.take([0]), heard.take([1])
                 claim = single_llr(scorer, stream.talk.enrolled, after)
                 voice = single_llr(scorer, before, after)
-                found.append(Continuation(claim, voice, same, f"{cell} {span_s}"))
+                gain = float(scorer.gain(before, after)[0])
+                found.append(Continuation(claim, voice, gain, same, f"{cell} {span_s}"))
     return found
 
 

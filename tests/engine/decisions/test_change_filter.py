@@ -20,7 +20,7 @@ from engine.decisions.change_filter import (
     ChangeFilter,
     pause_hazard,
 )
-from engine.format import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.manifest import Calibration, DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints
 
@@ -129,3 +129,11 @@ def test_other_people_are_compared_with_all_of_the_segment() -> None:
     assert first.speaks[0] < 0.01
     assert second.speaks[0] > 0.99
     assert math.isclose(second.speaks.sum(), 1.0)
+
+
+def test_the_same_ratio_says_more_of_long_speech_than_of_short() -> None:
+    """Half a second that is unlike the voice before is no change; three such seconds are."""
+    between = np.stack([AXES[0], unit(0.4 * AXES[0] + np.float32(0.9165) * AXES[4])])
+    found = beliefs(FakeSpeech(between, Said(0, 8.0), Said(1, 4.0)), NOBODY)
+    assert max(belief.log_odds for t, belief in found.items() if t <= 8.5) < 0
+    assert found[12.0].log_odds > 0

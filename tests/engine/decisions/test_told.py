@@ -32,10 +32,22 @@ def test_a_settled_state_is_told_once() -> None:
     assert told.wants("match", "bert", 100 * AGAIN_SAMPLES, None)
 
 
-def test_after_another_voice_an_open_state_counts_from_when_that_began() -> None:
+def test_an_open_state_is_told_anew_of_another_voice() -> None:
     told = ToldDecisions()
-    told.add(decision(2.0, "uncertain", "more-speech"), 0)
-    assert not told.wants("uncertain", "anna", 5 * AGAIN_SAMPLES, 11.5)
-    assert not told.wants("uncertain", "anna", 6 * AGAIN_SAMPLES - 1, None)
-    (again,) = told.add(decision(20.0, "uncertain", "saturated"), 6 * AGAIN_SAMPLES)
+    told.add(decision(2.0, "uncertain", "another-voice"), 0)
+    assert told.wants("uncertain", "anna", 100, 9.0)
+    (anew,) = told.add(decision(11.5, "uncertain", "another-voice"), 100, changed=True)
+    assert anew.since == 11.5
+    (again,) = told.add(decision(20.0, "uncertain", "saturated"), 100 + AGAIN_SAMPLES)
     assert again.since == 11.5
+    assert told.counts == {"uncertain": 1}
+
+
+def test_a_state_told_early_is_told_anew_once_the_other_voice_is_known() -> None:
+    told = ToldDecisions()
+    told.add(decision(12.5, "mismatch"), 0)
+    assert told.wants("mismatch", "anna", 100, 12.0)
+    assert not told.wants("mismatch", "anna", 100, 14.0)
+    (anew,) = told.add(decision(12.0, "mismatch"), 100, changed=True)
+    assert anew.since == 12.0
+    assert told.counts == {"mismatch": 1}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 from fake_scorers import fake_scorer
@@ -186,7 +188,7 @@ def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
     for change, at in zip(changes, (12.0, 22.0, 32.0), strict=True):
         assert change.at == pytest.approx(at, abs=0.1)
     settled = [said for said in said_of(events) if said[0] in ("match", "unknown")]
-    assert settled == [("match", "anna"), ("unknown", None)] * 2
+    assert [said for said, _ in groupby(settled)] == [("match", "anna"), ("unknown", None)] * 2
 
 
 def test_without_anybody_enrolled_voices_have_labels() -> None:
@@ -203,7 +205,7 @@ def test_a_match_is_in_doubt_by_odds_that_follow_from_the_budget(
     per_hour: float, state: str
 ) -> None:
     """A voice between the two, from the start of a turn, of which nothing is certain."""
-    between = unit(0.46 * AXES[0] + np.float32(0.888) * AXES[5])
+    between = unit(0.5 * AXES[0] + np.float32(0.866) * AXES[5])
     speech = FakeSpeech(np.stack([AXES[0], between]), Said(0, 6.0), Said(1, 6.0, 2.0))
     asked = plain_settings("anna", decisions=DecisionConfig(false_alarms_per_hour=per_hour))
     found = of(Decision, told(Tracker(PLAIN, 0.5), speech, asked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -34,3 +35,15 @@ def test_heights_are_where_the_line_says() -> None:
     assert ALARM.height(1.0) == pytest.approx(4.0)
     assert ALARM.height(np.exp(4.0)) == 0.0
     assert ALARM.height(1e9) == 0.0
+
+
+def test_ratios_count_by_the_speech_behind_them() -> None:
+    alarm = msgspec.structs.replace(ALARM, speech=-3.0)
+    voice, claim = np.array([2.0, 2.0]), np.array([4.0, 4.0])
+    found = alarm.goes_on(voice, claim, np.array([0.5, 1.0]))
+    assert found == pytest.approx([0.5 * 3.0 - 1.0, 1.0 * 3.0 - 1.0])
+
+
+def test_a_bundle_fitted_before_speech_counted_weighs_all_ratios_alike() -> None:
+    gains = np.array([0.1, 1.0])
+    assert ALARM.goes_on(np.full(2, 2.0), 0.0, gains) == pytest.approx([3.0, 3.0])
