@@ -29,9 +29,9 @@ INSIDE = "VOXWATCH_IN_SCRATCH"
 
 def enter_scratch(folder):
     """Become the interpreter of the scratch environment, made unless it is there."""
-    from resemblyzer_system import scratch_python
+    from scripts.resemblyzer_system import resemblyzer_python
 
-    python = scratch_python(folder)
+    python = resemblyzer_python(folder)
     # Without our own import path, which would show it our packages twice.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment |= {INSIDE: "1", "OMP_NUM_THREADS": environment.get("OMP_NUM_THREADS", "1")}

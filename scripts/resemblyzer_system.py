@@ -7,13 +7,9 @@ subprocess; it is no dependency of voxwatch.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import struct
 import subprocess
-import sys
-import sysconfig
-import venv
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +18,7 @@ import numpy as np
 from engine.errors import VoxwatchError
 from engine.scoring.scorer import Scores
 from models.evaluation.embeddings import Float32, Float64, Ints
+from scripts.scratch import scratch_python
 
 VERSION = "0.1.4"
 # webrtcvad needs pkg_resources, which setuptools 81 dropped. The package's other
@@ -32,33 +29,13 @@ MIN_SPEECH_S = 0.5  # net speech of the shortest segment
 
 
 class ComparisonError(VoxwatchError):
-    """Resemblyzer cannot be installed or run here."""
+    """Resemblyzer cannot be run here."""
 
 
-def scratch_python(folder: Path) -> Path:
+def resemblyzer_python(folder: Path) -> Path:
     """The interpreter of a scratch environment with Resemblyzer, made unless it is there."""
-    python = folder / "bin" / "python"
-    done = folder / f"resemblyzer-{VERSION}.installed"
-    if done.exists() and python.exists():
-        return python
-    if importlib.util.find_spec("torch") is None:
-        raise ComparisonError("torch is not installed here: install voxwatch with its train extra")
-    print(f"installing Resemblyzer {VERSION} into {folder}", file=sys.stderr)
-    venv.create(folder, with_pip=True, clear=True)
-    # Its own packages come first on the path; torch and scipy are taken from here.
-    packages = subprocess.check_output(
-        [python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], text=True
-    ).strip()
-    (Path(packages) / "host.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    steps: tuple[list[str], ...] = (["--no-deps", f"Resemblyzer=={VERSION}"], [*REQUIREMENTS])
-    for what in steps:
-        command = [str(python), "-m", "pip", "install", "--quiet", *what]
-        if subprocess.run(command, check=False).returncode:
-            raise ComparisonError(
-                f"pip could not install {' '.join(what)} into {folder}: see its message above"
-            )
-    done.touch()
-    return python
+    steps = (["--no-deps", f"Resemblyzer=={VERSION}"], REQUIREMENTS)
+    return scratch_python(folder, f"resemblyzer-{VERSION}", steps)
 
 
 class Resemblyzer:
@@ -93,7 +70,7 @@ class Resemblyzer:
         return embeddings.reshape(rows, WIDTH)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        python = scratch_python(self._environment)
+        python = resemblyzer_python(self._environment)
         worker = Path(__file__).with_name("resemblyzer_worker.py")
         command: list[str | Path] = [python, "-W", "ignore", worker]
         return subprocess.Popen(

@@ -12,7 +12,7 @@ def system(folder):
 
 
 def test_failed_worker_is_an_error_and_never_a_score(tmp_path, monkeypatch):
-    monkeypatch.setattr(script, "scratch_python", lambda folder: sys.executable)
+    monkeypatch.setattr(script, "resemblyzer_python", lambda folder: sys.executable)
     monkeypatch.setattr(script, "__file__", str(tmp_path / "compare.py"))
     (tmp_path / "resemblyzer_worker.py").write_text("import sys; sys.exit(1)")
     failing = system(tmp_path)
