@@ -12,10 +12,10 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -31,8 +31,7 @@ from streamer.client import VerifyStream, connect, control, enroll
 
 ROOT = Path(__file__).resolve().parents[1]
 VOICES = Path(__file__).resolve().parent / "demo_voices"
-DATA = ROOT / "build" / "demo"
-LOG = DATA / "server.log"
+DATA = ROOT / "build" / "demo"  # stays: a visitor who has enrolled is known the next time
 RATE_HZ = 16000
 PIECE_S = 0.1
 CLAIM, OTHER = "Anna", "Ben"
@@ -64,18 +63,18 @@ def pieces(sound: bytes) -> Iterator[bytes]:
 
 
 @contextlib.asynccontextmanager
-async def server(port: int) -> AsyncIterator[str]:
-    """A server of its own process with a store of its own; gives its address."""
-    shutil.rmtree(DATA, ignore_errors=True)
-    DATA.mkdir(parents=True)
+async def server(port: int, data: Path) -> AsyncIterator[str]:
+    """A server of its own process with the store in ``data``; gives its address."""
+    data.mkdir(parents=True, exist_ok=True)
+    log_file = data / "server.log"
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("VOXWATCH_")}
     environment = {
         **inherited,
-        "VOXWATCH_DATA_DIR": str(DATA),
+        "VOXWATCH_DATA_DIR": str(data),
         "VOXWATCH_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
     }
-    with LOG.open("w") as log:
+    with log_file.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamer.cli", "serve"],
             cwd=ROOT,
@@ -85,15 +84,17 @@ async def server(port: int) -> AsyncIterator[str]:
             text=True,
         )
     try:
-        yield await asyncio.to_thread(address, process)
+        yield await asyncio.to_thread(address, process, log_file)
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(process.wait, 15)
         process.kill()
+        if process.stdout:
+            process.stdout.close()
 
 
-def address(process: subprocess.Popen[str]) -> str:
+def address(process: subprocess.Popen[str], log_file: Path) -> str:
     """The address that the server prints once it is ready."""
     assert process.stdout is not None
     for line in process.stdout:
@@ -101,7 +102,22 @@ def address(process: subprocess.Popen[str]) -> str:
         for word in line.split():
             if word.startswith("http://"):
                 return word.partition("#")[0].rstrip("/")
-    raise SystemExit(f"error: the server did not start: {LOG.read_text().strip()}")
+    raise SystemExit(f"error: the server did not start: {log_file.read_text().strip()}")
+
+
+async def enrol_both(url: str) -> None:
+    """Anna and Ben, where they are not there from the last time."""
+    async with control(url) as requests:
+        consent = (await requests.request("status"))["consent"]["text_version"]
+        known = {
+            profile["name"]: profile["usable"] for profile in await requests.request("profiles")
+        }
+        for name in (CLAIM, OTHER):
+            if known.get(name) is False:  # enrolled with an older model
+                await requests.request("delete", name=name)
+    for name in (CLAIM, OTHER):
+        if not known.get(name):
+            await enrol(url, name, consent)
 
 
 async def enrol(url: str, name: str, consent: str) -> None:
@@ -212,17 +228,17 @@ def near(a: float, b: float) -> bool:
     return abs(a - b) < 0.5
 
 
-async def run(port: int, checking: bool) -> int:
+async def run(port: int, data: Path, checking: bool) -> int:
     print("==> starting the server")
-    async with server(port) as url:
-        async with control(url) as requests:
-            consent = (await requests.request("status"))["consent"]["text_version"]
+    async with server(port, data) as url:
         print(f"==> enrolling {CLAIM} and {OTHER}, two synthetic voices")
-        for name in (CLAIM, OTHER):
-            await enrol(url, name, consent)
+        await enrol_both(url)
         if not checking:
             print(f"==> a call is on: {CLAIM} is claimed, {OTHER} takes over. Look at it here:")
-            print(f"\n    {url}/#watch=first\n\n    (Ctrl-C ends it)", flush=True)
+            print(f"\n    {url}/#watch=first\n\n    (Ctrl-C ends it)")
+            print(
+                f"    Whoever enrols is kept until deleted: on the page, or with {data}", flush=True
+            )
             await forever(url)
             return 1  # the server ended it
         truth = json.loads((VOICES / "call.json").read_text())
@@ -242,7 +258,10 @@ def main() -> None:
     given = parser.parse_args()
     port = given.port if given.port is not None else (0 if given.check else 8765)
     try:
-        sys.exit(asyncio.run(run(port, given.check)))
+        if given.check:
+            with tempfile.TemporaryDirectory() as folder:
+                sys.exit(asyncio.run(run(port, Path(folder), checking=True)))
+        sys.exit(asyncio.run(run(port, DATA, checking=False)))
     except KeyboardInterrupt:
         sys.exit(130)
 

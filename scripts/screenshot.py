@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import tempfile
 from pathlib import Path
 
-from demo_call import CLAIM, OTHER, enrol, forever, server
+from demo_call import enrol_both, forever, server
 from playwright.async_api import Browser, async_playwright
-
-from streamer.client import control
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = {
@@ -42,11 +41,13 @@ async def shoot(browser: Browser, url: str, name: str, folder: Path) -> None:
 
 async def run(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    async with server(0) as url:
-        async with control(url) as requests:
-            consent = (await requests.request("status"))["consent"]["text_version"]
-        for name in (CLAIM, OTHER):
-            await enrol(url, name, consent)
+    with tempfile.TemporaryDirectory() as data:
+        await visit(folder, Path(data))
+
+
+async def visit(folder: Path, data: Path) -> None:
+    async with server(0, data) as url:
+        await enrol_both(url)
         call = asyncio.create_task(forever(url))
         await asyncio.sleep(1)
         async with async_playwright() as playwright:

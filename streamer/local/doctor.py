@@ -250,7 +250,7 @@ def _answers(config: Config) -> bool:
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/healthz")
         response = connection.getresponse()
-        return response.status == HTTPStatus.OK and response.read(3) == b"ok"
+        return response.status == HTTPStatus.OK and response.read(8).strip() == b"ok"
     return False
 
 

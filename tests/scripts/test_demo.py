@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import soundfile as sf
+
+from scripts import demo_call
+from streamer.client import control
 
 ROOT = Path(__file__).parents[2]
 VOICES = ROOT / "scripts" / "demo_voices"
@@ -44,6 +48,26 @@ def test_the_right_events_come_at_the_right_times() -> None:
     done = demo("--check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "9 of 9 are right" in done.stdout
+
+
+@pytest.mark.slow
+async def test_a_visitor_who_enrolled_is_known_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def names(url: str) -> list[str]:
+        async with control(url) as requests:
+            return [profile["name"] for profile in await requests.request("profiles")]
+
+    async with demo_call.server(0, tmp_path) as url:
+        await demo_call.enrol_both(url)
+        async with control(url) as requests:
+            consent = (await requests.request("status"))["consent"]["text_version"]
+        shutil.copy(VOICES / "ben.ogg", tmp_path / "visitor.ogg")
+        monkeypatch.setattr(demo_call, "VOICES", tmp_path)
+        await demo_call.enrol(url, "Visitor", consent)
+    async with demo_call.server(0, tmp_path) as url:
+        await demo_call.enrol_both(url)  # reads no recording: both are there
+        assert sorted(await names(url)) == ["Anna", "Ben", "Visitor"]
 
 
 def test_an_unknown_argument_is_refused_before_anything_is_installed() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
-import http.server
 import os
 import re
 import shutil
@@ -28,6 +28,7 @@ from streamer.config import Config
 from streamer.local import doctor
 from streamer.local.doctor import RELEASED, Check, check_all
 from streamer.local.runtime import Runtime
+from streamer.server.server import Server
 from streamer.store.keys import KEY_FILE, load_key
 from streamer.store.profile import Consent
 from streamer.store.store import Store
@@ -272,22 +273,9 @@ def _hang_up(listening: socket.socket) -> None:
     listening.accept()[0].close()
 
 
-class Healthy(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"ok" if self.path == "/healthz" else b"?")
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on the terminal."""
-
-
-def test_a_server_of_ours_is_no_trouble(config: Config) -> None:
-    with http.server.HTTPServer(("127.0.0.1", 0), Healthy) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        check = doctor.port(msgspec.structs.replace(config, port=server.server_port))
-        thread.join()
+async def test_a_server_of_ours_is_no_trouble(server: Server, config: Config) -> None:
+    port = int(server.url.rpartition(":")[2])
+    check = await asyncio.to_thread(doctor.port, msgspec.structs.replace(config, port=port))
     assert check.ok is None
     assert "a voxwatch server answers there" in check.detail
 
