@@ -33,34 +33,39 @@ class ConfigError(VoxwatchError):
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one client, or all of them, may take."""
 
-    message_bytes: Count = 1 << 20  # longest WebSocket message
-    connections: Count = 256
+    message_bytes: Count = 1 << 20  # bytes of the longest WebSocket message
+    connections: Count = 256  # connections at once of those who have shown a token, or need none
     strangers: Count = 64  # connections that have shown no token yet, beside those
-    streams: Count = 200
-    enrolments: Count = 40  # under way at once
-    verify_bytes: Count = 12 << 20  # a recording for a verdict: 60 s of stereo at 48 kHz, 16 bit
+    streams: Count = 200  # streams at once
+    enrolments: Count = 40  # enrolments under way at once
+    # bytes of a recording for a verdict: 60 s of stereo at 48 kHz, 16 bit
+    verify_bytes: Count = 12 << 20
     verifications: Count = 4  # verdicts on recordings under way at once; others wait
-    stream_s: Seconds = 4 * 3600.0  # longest stream, in seconds of sound
-    idle_s: Seconds = 60.0  # without any message
-    start_s: Seconds = 10.0  # from the connection to its start
-    audio_s_per_client_hour: Seconds = 4 * 3600.0  # four streams in real time
-    backlog_s: Seconds = 10.0  # sound taken in but not yet scored; beyond it the client waits
-    resume_s: Seconds = 60.0  # a dropped stream waits this long for its client
-    resume_events: Count = 1024  # kept for a client that resumes: minutes, some 0.3 MB a stream
+    stream_s: Seconds = 4 * 3600.0  # seconds of sound in the longest stream
+    idle_s: Seconds = 60.0  # seconds without any message, after which a connection is closed
+    start_s: Seconds = 10.0  # seconds from the connection to its start
+    # seconds of sound of one client in an hour: four streams in real time
+    audio_s_per_client_hour: Seconds = 4 * 3600.0
+    # seconds of sound taken in but not yet scored; beyond it the client waits
+    backlog_s: Seconds = 10.0
+    resume_s: Seconds = 60.0  # seconds that a dropped stream waits for its client
+    # events kept for a client that resumes: minutes, some 0.3 MB a stream
+    resume_events: Count = 1024
     claims: Count = 64  # speakers in one claim
-    outbox: Count = 1024  # messages waiting for a slow client
+    outbox: Count = 1024  # messages that wait for a slow client
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A broker to publish to. The password is in the environment variable ``password_env``."""
 
-    host: Text
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 1883
-    username: Text | None = None
-    password_env: Text | None = None
-    tls: bool = False
+    host: Text  # the broker's name or address; without it nothing is published
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 1883  # the broker's port
+    username: Text | None = None  # as whom; nobody: without a login
+    password_env: Text | None = None  # the environment variable that holds the password
+    tls: bool = False  # whether the connection is encrypted
+    # what all topics begin with: voxwatch/STREAM/decision, voxwatch/status
     topic: Topic = "voxwatch"
-    qos: Literal[0, 1, 2] = 1
+    qos: Literal[0, 1, 2] = 1  # quality of service of what is published
     scores: bool = False  # publish every score too, not only what follows from them
 
 
@@ -69,28 +74,33 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     together is checked (``ValueError``: ``key: what is wrong``).
     """
 
-    data_dir: Path  # key and store; a place of the user's own
-    host: Text = "127.0.0.1"
-    port: Port = 8765  # 0: any free one
-    bundle: Path | None = None  # model bundle; None: the one that ships
+    data_dir: Path  # where key and voiceprints are kept; a place of the user's own
+    host: Text = "127.0.0.1"  # address to listen on; beyond this machine it needs tokens and TLS
+    port: Port = 8765  # port to listen on; 0: any free one
+    bundle: Path | None = None  # model bundle; none: the one that ships
+    # what runs the model; auto is the fastest that works here
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
-    threads: Count | None = None  # of the model on the CPU; None: all cores
+    threads: Count | None = None  # of the model on the CPU; none: one a core
     batching: bool = True  # false: one window at a time, for comparison
-    window_s: Window = 3.0  # of net speech
-    hop_s: Hop = 0.5
-    false_accept: ErrorRate = 0.01
-    miss: ErrorRate = 0.05
-    false_alarms_per_hour: Budget = 1.0  # takeovers seen where an accepted speaker goes on
-    prior: Probability = 0.5
-    stall_s: Stall = 3.0  # of the clock without sound, after which a stream's state is not current
-    tls_cert: Path | None = None  # PEM, the whole chain
-    tls_key: Path | None = None
+    window_s: Window = 3.0  # seconds of speech in a score
+    hop_s: Hop = 0.5  # seconds of speech between scores
+    false_accept: ErrorRate = 0.01  # tolerated chance that a match is wrong
+    miss: ErrorRate = 0.05  # tolerated chance that a mismatch is wrong
+    # takeovers seen where an accepted speaker goes on, in an hour of speech
+    false_alarms_per_hour: Budget = 1.0
+    prior: Probability = 0.5  # probability of the claim before anything is heard
+    # seconds of the clock without sound, after which a stream's state is not current
+    stall_s: Stall = 3.0
+    tls_cert: Path | None = None  # certificate in PEM, the whole chain
+    tls_key: Path | None = None  # private key of the certificate, in PEM
     allow_plaintext: bool = False  # beyond loopback without TLS, as behind a proxy that has it
-    origins: tuple[str, ...] = ()  # of pages that may connect besides the server's own
+    origins: tuple[str, ...] = ()  # addresses of pages that may connect besides its own
+    # who may do what, beyond this machine; none: on this machine everybody may do all
     tokens: tuple[Token, ...] = ()
-    ttl_days: Days | None = None  # voiceprints are kept this long at most
-    consent_text: Text | None = None  # None: the text that ships
-    consent_version: Text | None = None  # of an own text
+    # days after which voiceprints are deleted at the latest; none: when asked to
+    ttl_days: Days | None = None
+    consent_text: Text | None = None  # what is shown before enrolment; none: the text that ships
+    consent_version: Text | None = None  # version of an own consent text
     limits: Limits = Limits()
     mqtt: Mqtt | None = None
 
