@@ -17,7 +17,9 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import VoxwatchError
-from streamer.commands import bench, profiles, token
+from streamer.commands import bench, keys, profiles, token
+from streamer.commands.audit import AuditCommand
+from streamer.commands.backup import BackupCommand, RestoreCommand
 from streamer.commands.doctor import DoctorCommand
 from streamer.commands.enroll import EnrollCommand
 from streamer.commands.listen import ListenCommand
@@ -114,10 +116,14 @@ COMMANDS: dict[str, type[Command]] = {
     "stream": StreamCommand,
     "replay": ReplayCommand,
     "doctor": DoctorCommand,
+    "backup": BackupCommand,
+    "restore": RestoreCommand,
+    "audit": AuditCommand,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
-for _name, _group in (("profiles", profiles.app), ("token", token.app), ("bench", bench.app)):
+GROUPS = {"profiles": profiles.app, "keys": keys.app, "token": token.app, "bench": bench.app}
+for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
 
 

@@ -35,7 +35,9 @@ from streamer.server.auth import Token
 PREFIX = "VOXWATCH_"
 # Variables of ours that are no settings: the store's key, the configuration file, and what the
 # client's commands read.
-NOT_SETTINGS = frozenset({"VOXWATCH_KEY", "VOXWATCH_CONFIG", "VOXWATCH_TOKEN", "VOXWATCH_URL"})
+NOT_SETTINGS = frozenset(
+    {"VOXWATCH_KEY", "VOXWATCH_NEW_KEY", "VOXWATCH_CONFIG", "VOXWATCH_TOKEN", "VOXWATCH_URL"}
+)
 COMMAND_LINE = "the command line"
 # Settings of earlier versions. They still load, with a warning that they do nothing.
 RETIRED = frozenset({"glance"})

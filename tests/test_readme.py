@@ -234,7 +234,7 @@ def test_the_settings_in_the_text_are_the_defaults_and_those_turned_off_are_sett
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("voxwatch")])
 def test_a_command_has_the_options_that_readme_gives_it(command: str) -> None:
     words = shlex.split(command)
-    names = words[: 3 if words[1] in ("models", "profiles", "token", "bench") else 2]
+    names = words[: 3 if words[1] in ("models", "profiles", "keys", "token", "bench") else 2]
     done = CliRunner().invoke(app, [*names[1:], "--help"])
     assert done.exit_code == 0, done.output
     for option in (word for word in words if word.startswith("--")):

@@ -123,11 +123,10 @@ class EnrollCommand:
     ) -> bool:
         """Into the store of this machine; whether it was."""
         from streamer.local.replay import Replay
-        from streamer.store.keys import load_key
         from streamer.store.profile import Consent
         from streamer.store.store import Store
 
-        with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
+        with Store.in_folder(config.data_dir, os.environ) as store:
             _check_name(store, name, self.add)  # before anybody has spoken
             if not agreed(self.consent, config.consent.text):
                 return False
@@ -150,7 +149,8 @@ class EnrollCommand:
                 now=now,
                 extend=self.add,
             )
-        printer.done(profile.name, profile.prototypes, profile.net_speech_s)
+            like = _like_voices(config, models, store, name)
+        printer.done(profile.name, profile.prototypes, profile.net_speech_s, like)
         return True
 
     async def _there(
@@ -189,7 +189,7 @@ class EnrollCommand:
                     typer.echo(f"the {number} before it: enrolled", err=True)
                 return False
         assert isinstance(last, EnrolledAs)  # there is at least one source
-        printer.done(name, last.prototypes, last.net_speech_s)
+        printer.done(name, last.prototypes, last.net_speech_s, last.like_voices)
         return True
 
 
@@ -213,6 +213,17 @@ def _check_name(store: Store, name: str, add: bool) -> None:
         raise NameTaken(f"{name!r} is enrolled: --add gives another prototype")
     if add and not taken:
         raise UnknownSpeaker(f"{name!r} is not enrolled: check the name, or leave out --add")
+
+
+def _like_voices(config: Config, models: Replay, store: Store, name: str) -> tuple[str, ...]:
+    """Who else in the store could be taken for ``name``."""
+    from engine.decisions.config import DecisionConfig
+    from engine.scoring.like_voices import like_voices
+
+    found = store.voiceprints(models.bundle.manifest.model_sha256, store.now())
+    voices = {other: voice.prepare(models.scorer) for other, voice in found.items()}
+    bound = DecisionConfig(config.false_accept, config.miss).accept_llr
+    return like_voices(models.scorer, voices.pop(name), voices, bound)
 
 
 async def _heard(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -57,11 +58,20 @@ class EventPrinter:
         problems = f" ({', '.join(event.problems)})" if event.problems else ""
         typer.echo(f"{event.percent:3d} % of {event.needed_s:g} s{problems}", err=True)
 
-    def done(self, name: str, prototypes: int, net_speech_s: float) -> None:
-        """The last word: all that is kept of the person."""
+    def done(
+        self, name: str, prototypes: int, net_speech_s: float, like_voices: Sequence[str] = ()
+    ) -> None:
+        """The last word: all that is kept of the person, and who could be taken for them."""
         if self._json:
             stored = {"type": "stored", "name": name, "prototypes": prototypes}
-            typer.echo(json.dumps(stored | {"net_speech_s": net_speech_s}, ensure_ascii=False))
+            stored |= {"net_speech_s": net_speech_s, "like_voices": list(like_voices)}
+            typer.echo(json.dumps(stored, ensure_ascii=False))
         else:
+            for other in like_voices:
+                typer.echo(
+                    f"warning: {name} sounds like {other}, who is enrolled: either may pass for the"
+                    " other, unless it is the same person twice",
+                    err=True,
+                )
             kept = "1 prototype" if prototypes == 1 else f"{prototypes} prototypes"
             typer.echo(f"{name} is enrolled: {kept} from {net_speech_s:.1f} s of speech")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -37,10 +37,9 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="As `profiles 
 @contextmanager
 def opened(config: Config) -> Iterator[Store]:
     """The store of this configuration. A server may have it open at the same time."""
-    from streamer.store.keys import load_key
     from streamer.store.store import Store
 
-    with Store.open(config.store_path, load_key(config.data_dir, env=os.environ)) as store:
+    with Store.in_folder(config.data_dir, os.environ) as store:
         store.purge(store.now())
         yield store
 
@@ -67,7 +66,7 @@ class ListCommand:
             for profile in profiles:
                 typer.echo(json.dumps(asdict(profile), ensure_ascii=False))
         elif profiles:
-            typer.echo(_table(profiles))
+            typer.echo(_listed(profiles))
         else:
             typer.echo("nobody is enrolled: voxwatch enroll NAME FILE", err=True)
 
@@ -96,12 +95,12 @@ class ShowCommand:
             return
         rows = {
             "name": profile.name,
-            "enrolled": _when(profile.created_at),
-            "expires": _when(profile.expires_at),
+            "enrolled": when(profile.created_at),
+            "expires": when(profile.expires_at),
             "prototypes": str(profile.prototypes),
             "speech": f"{profile.net_speech_s:.1f} s",
             "model": f"{profile.model_name} ({profile.model_sha256[:12]})",
-            "consent": f"{_when(profile.consent.given_at)}, text {profile.consent.text_version}",
+            "consent": f"{when(profile.consent.given_at)}, text {profile.consent.text_version}",
         }
         for key, value in rows.items():
             typer.echo(f"{key:11s}{value}")
@@ -191,11 +190,8 @@ class DeleteCommand:
         return name
 
 
-def _table(profiles: list[Profile]) -> str:
-    rows = [("name", "speech", "prototypes", "enrolled", "expires")]
-    for p in profiles:
-        speech = f"{p.net_speech_s:.1f} s"
-        rows.append((p.name, speech, str(p.prototypes), _when(p.created_at), _when(p.expires_at)))
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:{width}s}" for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -203,7 +199,16 @@ def _table(profiles: list[Profile]) -> str:
     )
 
 
-def _when(seconds: float | None) -> str:
+def when(seconds: float | None) -> str:
+    """A time in seconds since 1970, for people."""
     if seconds is None:
         return "never"
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _listed(profiles: list[Profile]) -> str:
+    rows = [("name", "speech", "prototypes", "enrolled", "expires")]
+    for p in profiles:
+        speech = f"{p.net_speech_s:.1f} s"
+        rows.append((p.name, speech, str(p.prototypes), when(p.created_at), when(p.expires_at)))
+    return table(rows)

@@ -29,7 +29,7 @@ from engine.model.providers import CUDA_DRIVER, PROVIDERS, Provider, open_sessio
 from engine.speech.vad import SileroVad
 from streamer.config import Config, check_exposure
 from streamer.local.runtime import Runtime, installed_runtime
-from streamer.store.keys import KEY_FILE, load_key
+from streamer.store.keys import KEY_FILE
 from streamer.store.store import Store
 
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)  # a clock that shows less was never set
@@ -151,7 +151,7 @@ def store(config: Config, env: Mapping[str, str], now: float) -> Check:
             return Check("store", False, f"{there} cannot be written", "set another data_dir")
         return Check("store", None, f"none at {path} yet: it is made when it is first used")
     try:
-        with Store.open(path, load_key(config.data_dir, env=env)) as opened:
+        with Store.in_folder(config.data_dir, env) as opened:
             count = len(opened.profiles(now))
     except VoxwatchError as error:
         return Check("store", False, str(error), f"look at {path} and {KEY_FILE} beside it")

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from engine.scoring.scorer import PreparedEmbeddings
 from streamer.config import Config
 from streamer.local.replay import Replay
-from streamer.store.keys import load_key
 from streamer.store.profile import clean_name
 from streamer.store.store import Store
 
@@ -34,8 +33,7 @@ def voices(
     lacking = [name for name in names if name not in known] if names else None
     if config.store_path.exists() and lacking != []:
         model = replay.bundle.manifest.model_sha256
-        key = load_key(config.data_dir, env=os.environ)
-        with Store.open(config.store_path, key) as store:
+        with Store.in_folder(config.data_dir, os.environ) as store:
             found = store.voiceprints(model, store.now(), lacking)
         known = {name: found[name].prepare(replay.scorer) for name in found} | known
     return known

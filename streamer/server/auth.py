@@ -49,6 +49,7 @@ class _UrlToken:
     digest: bytes
     role: Role
     expires_at: float
+    holder: str  # of the token that it was minted with
 
 
 class Auth:
@@ -60,6 +61,9 @@ class Auth:
 
     def __init__(self, tokens: Sequence[Token], *, open_loopback: bool) -> None:
         self._tokens = [(bytes.fromhex(t.sha256), frozenset(t.roles)) for t in tokens]
+        self._holders = {
+            bytes.fromhex(t.sha256): f"token {t.name} ({t.sha256[:8].lower()})" for t in tokens
+        }
         self._open = open_loopback and not tokens
         self._url_tokens: list[_UrlToken] = []  # oldest first, URL_TOKENS_HELD at most
 
@@ -81,14 +85,22 @@ class Auth:
                 roles = roles | its_roles
         return roles
 
-    def mint(self, role: Role, now: float) -> str:
+    def holder_of(self, bearer: str | None, url_token: str | None = None) -> str:
+        """Who shows these, for the audit log: the token's name and the start of its sha256."""
+        for minted in self._url_tokens if url_token is not None else ():
+            if hmac.compare_digest(minted.digest, _digest(url_token or "")):
+                return minted.holder
+        known = None if bearer is None else self._holders.get(_digest(bearer))
+        return known or "somebody without a token"
+
+    def mint(self, role: Role, now: float, holder: str = "") -> str:
         """A token for one connection with ``role`` within 60 s of ``now`` (seconds, any clock).
 
         The caller has checked that whoever asks has that role.
         """
         token = secrets.token_urlsafe(32)
         self._url_tokens = [held for held in self._url_tokens if held.expires_at > now]
-        self._url_tokens.append(_UrlToken(_digest(token), role, now + URL_TOKEN_S))
+        self._url_tokens.append(_UrlToken(_digest(token), role, now + URL_TOKEN_S, holder))
         del self._url_tokens[:-URL_TOKENS_HELD]
         return token
 

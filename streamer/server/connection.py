@@ -95,6 +95,7 @@ class Connection(ServerConnection):
         self.target = Target("", {}, None)  # and the roles: set when the connection is admitted
         self.roles: frozenset[Role] = NOBODY
         self.client: Client = ()
+        self.holder = ""  # of the token, for the audit log
         self._allowance = Allowance(self.came_at)
         self._bytes = bytearray()  # not taken apart yet: what one read of the socket brought
         self._in_line = self._stopped = False

@@ -27,7 +27,6 @@ from streamer.server.hub import Hub
 from streamer.server.limits.crowd import Crowd
 from streamer.server.limits.quota import Quota
 from streamer.server.voiceprint_cache import VoiceprintCache
-from streamer.store.keys import load_key
 from streamer.store.store import Store
 from streamer.wire import messages
 
@@ -111,6 +110,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
     )
     engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
     model = _model(backend)
+    bounds = DecisionConfig(config.false_accept, config.miss)
     return Context(
         config=config,
         server=f"voxwatch {importlib.metadata.version('voxwatch')}",
@@ -119,7 +119,7 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
         scorer=scorer,
         engine=engine,
         store=store,
-        enrolled=VoiceprintCache(store, scorer, model.sha256),
+        enrolled=VoiceprintCache(store, scorer, model.sha256, bounds.accept_llr),
         auth=Auth(config.tokens, open_loopback=is_loopback(config.host)),
         hub=Hub(),
         quota=Quota(config.limits.audio_s_per_client_hour),
@@ -155,8 +155,7 @@ def _load(config: Config) -> tuple[CalibratedScorer, OnnxBackend, SileroVad]:
 
 
 def _open_store(config: Config) -> Store:
-    key = load_key(config.data_dir, env=os.environ)
-    return Store.open(config.store_path, key)
+    return Store.in_folder(config.data_dir, os.environ)
 
 
 def _model(backend: OnnxBackend) -> messages.Model:

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -52,12 +53,14 @@ NEEDED: dict[type, frozenset[Role]] = {
 class Control:
     """One control connection and the roles it has shown tokens for."""
 
-    def __init__(self, context: Context, streams: Streams, roles: frozenset[Role]) -> None:
-        self._context, self._streams, self._roles = context, streams, roles
+    def __init__(self, context: Context, streams: Streams, connection: Connection) -> None:
+        self._context, self._streams, self._connection = context, streams, connection
+        self._roles, self._who = connection.roles, connection.holder
         self._wrong = 0
 
-    async def serve(self, connection: Connection) -> None:
+    async def serve(self) -> None:
         """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
+        connection = self._connection
         idle_s = self._context.config.limits.idle_s
         while True:
             message = await self._heard(connection, idle_s)
@@ -115,14 +118,17 @@ class Control:
                 found = await asyncio.to_thread(store.profiles, now)
                 return [self._shown(profile) for profile in found]
             case ShowProfile():
-                return self._shown(await asyncio.to_thread(store.profile, request.name, now))
+                found_one = await asyncio.to_thread(store.profile, request.name, now)
+                like = await self._context.enrolled.like(found_one.name)
+                return self._shown(found_one) | {"like_voices": like}
             case Export():
-                return await asyncio.to_thread(store.export, request.name, now)
+                export = partial(store.export, request.name, now, who=self._who)
+                return await asyncio.to_thread(export)
             case Delete():
                 await self._delete(request.name)
                 return {}
             case UrlToken():
-                token = self._context.auth.mint(request.role, time.monotonic())
+                token = self._context.auth.mint(request.role, time.monotonic(), self._who)
                 return {"token": token, "expires_in_s": URL_TOKEN_S}
 
     def _check(self, request: Request) -> None:
@@ -139,6 +145,7 @@ class Control:
             self._wrong += 1
             raise WireError("unauthorised", "that token is not known")
         self._roles |= roles
+        self._who = self._context.auth.holder_of(token)
         return {"roles": sorted(self._roles)}
 
     def _status(self) -> dict[str, Any]:
@@ -184,7 +191,7 @@ class Control:
     async def _delete(self, name: str) -> None:
         """Gone from the disk, and from the streams that compare with it, when this returns."""
         try:
-            await asyncio.to_thread(self._context.store.delete, name)
+            await asyncio.to_thread(partial(self._context.store.delete, name, who=self._who))
         finally:
             await self._streams.renew()
         log.info("a profile was deleted")

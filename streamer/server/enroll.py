@@ -133,11 +133,11 @@ async def _tell(
     enrolment: Enrolment,
 ) -> None:
     """Progress until the end, and then the voiceprint into the store."""
-    outbox = connection.outbox
+    outbox, who = connection.outbox, connection.holder
     try:
         async for event in stream:
             if isinstance(event, events.Enrolled):
-                outbox.end(Message(await _store(context, start, enrolment, event)))
+                outbox.end(Message(await _store(context, start, enrolment, event, who)))
                 return
             if isinstance(event, events.Refused):
                 outbox.end(Message(event))
@@ -151,10 +151,10 @@ async def _tell(
 
 
 async def _store(
-    context: Context, start: StartEnroll, enrolment: Enrolment, enrolled: events.Enrolled
+    context: Context, start: StartEnroll, enrolment: Enrolment, enrolled: events.Enrolled, who: str
 ) -> messages.EnrolledAs:
     try:
-        profile = await asyncio.to_thread(_add, context, start, enrolment)
+        profile = await asyncio.to_thread(_add, context, start, enrolment, who)
     except StoreError as error:
         raise _refusal(error) from error
     return messages.EnrolledAs(
@@ -163,10 +163,11 @@ async def _store(
         net_speech_s=profile.net_speech_s,
         prototypes=profile.prototypes,
         agreement=enrolled.agreement,
+        like_voices=await context.enrolled.like(profile.name),
     )
 
 
-def _add(context: Context, start: StartEnroll, enrolment: Enrolment) -> Profile:
+def _add(context: Context, start: StartEnroll, enrolment: Enrolment, who: str) -> Profile:
     """The person as stored; the voiceprint is on the disk when this returns."""
     now = context.store.now()
     assert start.consent is not None
@@ -179,6 +180,7 @@ def _add(context: Context, start: StartEnroll, enrolment: Enrolment) -> Profile:
         ttl_s=context.config.ttl_s(start.ttl_days),
         now=now,
         extend=start.add,
+        who=who,
     )
 
 

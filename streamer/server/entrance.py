@@ -56,6 +56,7 @@ class Entrance:
             return page
         if not origin_allowed(headers.get("Origin"), host, self._context.config.origins):
             return self._refuse(403, "forbidden-origin", "pages of this origin may not connect")
+        connection.holder = self._context.auth.holder_of(_bearer(request.headers), target.token)
         roles = self._roles(target, _bearer(request.headers))
         needed = NEEDED[target.path]
         if needed is not None and needed not in roles:

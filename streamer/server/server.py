@@ -247,7 +247,7 @@ class Server:
             case "/v1/monitor":
                 await monitor(self.context, self.streams, connection, target)
             case _:
-                await Control(self.context, self.streams, connection.roles).serve(connection)
+                await Control(self.context, self.streams, connection).serve()
 
 
 def _reason(error: OSError) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from engine.scoring.like_voices import like_voices
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from streamer.store.errors import BadName, OtherModel, StoreError, UnknownSpeaker
 from streamer.store.profile import clean_name
@@ -19,8 +21,11 @@ class VoiceprintCache:
     """The voiceprints of one model. All methods but :meth:`find` read the disk, so they are called
     in a thread and not on the event loop."""
 
-    def __init__(self, store: Store, scorer: CalibratedScorer, model_sha256: str) -> None:
+    def __init__(
+        self, store: Store, scorer: CalibratedScorer, model_sha256: str, accept_llr: float
+    ) -> None:
         self._store, self._scorer, self._model = store, scorer, model_sha256
+        self._accept_llr = accept_llr
         self._lock = threading.Lock()
         self._version: int | None = None
         self.generation = 0  # grows whenever the store was read again
@@ -42,6 +47,19 @@ class VoiceprintCache:
         if not names:
             return await asyncio.to_thread(self.everybody)
         return await asyncio.to_thread(self.named, names)
+
+    async def like(self, name: str) -> tuple[str, ...]:
+        """Who else could be taken for ``name``; nobody while the store cannot be read."""
+        with contextlib.suppress(WireError):
+            return await asyncio.to_thread(self._like, name)
+        return ()
+
+    def _like(self, name: str) -> tuple[str, ...]:
+        others = self.everybody()
+        voice = others.pop(name, None)
+        if voice is None:  # of another model, or deleted meanwhile
+            return ()
+        return like_voices(self._scorer, voice, others, self._accept_llr)
 
     def everybody(self) -> dict[str, PreparedEmbeddings]:
         """Everybody enrolled with this model. Raises :class:`WireError` ``store-failed``."""

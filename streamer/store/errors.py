@@ -13,6 +13,7 @@ class StoreError(VoxwatchError):
       NameTaken        somebody is enrolled under it
       UnknownSpeaker   nobody is
       OtherModel       the voiceprint was made with another model
+      WrongKey         the store was made with another key
       Inconsistent     database and keys do not belong together, or one of them has gaps
 
     A message may hold a person's name: it is for whoever asked, not for a log.
@@ -33,6 +34,10 @@ class UnknownSpeaker(StoreError):
 
 class OtherModel(StoreError):
     """A voiceprint made with another model, whose embeddings mean something else."""
+
+
+class WrongKey(StoreError):
+    """A key that the store, or the backup, was not made with."""
 
 
 class Inconsistent(StoreError):

@@ -13,7 +13,7 @@ import msgspec
 
 from streamer.store import audit
 from streamer.store.database import create
-from streamer.store.errors import StoreError
+from streamer.store.errors import StoreError, WrongKey
 from streamer.store.people import Enrolment, Person, Record
 from streamer.store.person_keys import ID_BYTES
 from streamer.store.replacement import replace
@@ -44,7 +44,7 @@ def _seal(vault: Vault) -> Seal:
     try:
         seal.open(vault.about("key_check"), KEY_CHECK)
     except BrokenSeal as error:
-        raise StoreError(
+        raise WrongKey(
             f"this key is not the one the store {vault.path} was made with: restore that key (the"
             " file `key` beside it, or VOXWATCH_KEY)"
         ) from error

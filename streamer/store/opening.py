@@ -83,10 +83,7 @@ def _check(vault: Vault, keys: PersonKeys, repair: bool) -> None:
     damaged, lost = keys.damaged(), keys.with_state(LIVE) - _numbers(vault.database)
     older = keys.generation < vault.about("generation")
     if repair:
-        for row in damaged:
-            keys.clear(row)
-        for person in lost & keys.people:
-            keys.destroy(person)
+        _give_up(vault, keys, damaged, lost)
     elif damaged:
         raise Inconsistent(
             f"{vault.key_path} is damaged: the keys of {len(damaged)} people cannot be read;"
@@ -105,6 +102,23 @@ def _check(vault: Vault, keys: PersonKeys, repair: bool) -> None:
         )
     with contextlib.suppress(sqlite3.Error):  # a full disk: what cannot be read can wait there
         _remove_residues(vault, keys)
+
+
+def _give_up(
+    vault: Vault, keys: PersonKeys, damaged: Sequence[int], lost: frozenset[bytes]
+) -> None:
+    """Clear what cannot be read; their rows, where there are any, go as residues."""
+    for row in damaged:
+        keys.clear(row)
+    for person in lost & keys.people:
+        keys.destroy(person)
+    residues = len(_numbers(vault.database) - keys.people)
+    detail = f"{len(damaged)} damaged keys, {len(lost)} keys without rows, {residues} rows without"
+    with vault.transaction("BEGIN IMMEDIATE"):
+        audit.write(
+            vault.database,
+            audit.Entry(time.time(), audit.local_user(), "repair", detail=f"{detail} keys"),
+        )
 
 
 def _remove_residues(vault: Vault, keys: PersonKeys) -> None:

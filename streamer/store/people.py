@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from engine.scoring.voiceprints import Prototype, Voiceprint
-from streamer.store.errors import OtherModel, StoreError, UnknownSpeaker
-from streamer.store.person_keys import PersonKey, PersonKeys
+from streamer.store.errors import NameTaken, OtherModel, StoreError, UnknownSpeaker
+from streamer.store.person_keys import PersonKey, PersonKeys, new_person
 from streamer.store.profile import NAME_LENGTH, Consent, Profile
 from streamer.store.seal import BrokenSeal, Seal
 
@@ -144,11 +144,18 @@ class People:
         )
         return None if row is None else self._opened(row, enrolments.fetchall())
 
-    def add(self, entry: PersonKey, record: Record, enrolments: Iterable[Enrolment]) -> None:
-        """Give a new person a key and rows."""
+    def enrol(self, record: Record, enrolments: Iterable[Enrolment]) -> bytes:
+        """Give a new person a key and rows; their number. Raises :class:`NameTaken`."""
+        if self.find(record.name) is not None:
+            raise NameTaken(
+                f"{record.name!r} is enrolled already: choose another name, delete that profile"
+                " first, or add to it"
+            )
+        entry = new_person(record.name)
         self.keys.add(entry)
         self.added.append(entry.person)
         self.insert(entry, record, enrolments)
+        return entry.person
 
     def insert(self, entry: PersonKey, record: Record, enrolments: Iterable[Enrolment]) -> None:
         """The rows of a person who has a key already."""
@@ -157,8 +164,17 @@ class People:
         self.database.execute("INSERT INTO people VALUES (?, ?)", (entry.person, sealed))
         self._insert(seal, entry.person, 1, enrolments)
 
-    def extend(self, person: Person, expires_at: float | None, more: Iterable[Enrolment]) -> None:
-        """Add enrolments; None leaves the end of the person's time as it is."""
+    def extend(
+        self, name: str, model_sha256: str, expires_at: float | None, more: Iterable[Enrolment]
+    ) -> bytes:
+        """Add enrolments; None leaves the end of the person's time as it is. Their number.
+
+        Raises :class:`UnknownSpeaker`, :class:`OtherModel`.
+        """
+        if (person := self.find(name)) is None:
+            raise unknown(name)
+        person.check_model(model_sha256)
+        person.check_whole()
         key = self.keys.key_of(person.number)
         assert key is not None
         seal = self._seal(key)
@@ -169,6 +185,7 @@ class People:
                 "UPDATE people SET sealed = ? WHERE person = ?", (sealed, person.number)
             )
         self._insert(seal, person.number, len(person.enrolments) + 1, more)
+        return person.number
 
     def remove(self, number: bytes) -> None:
         """Remove the rows of somebody whose key is destroyed, and note that they are gone."""

@@ -70,6 +70,7 @@ class PersonKeys:
         self._wraps = Seal(derive(key, self.file_id, b"person keys"), self.file_id)
         self._names_key = derive(key, self.file_id, b"names")
         self._wraps.open(HEADER.unpack_from(content)[3], CHECK)
+        self._header = content[:SLOT_BYTES]
         whole = len(content) // SLOT_BYTES * SLOT_BYTES
         self._slots = np.frombuffer(bytearray(content[SLOT_BYTES:whole]), SLOT)
 
@@ -94,6 +95,10 @@ class PersonKeys:
         spare = struct.pack("<IQ", EMPTY, generation).ljust(SLOT_BYTES, b"\0") * empty
         write_new(path, header.ljust(SLOT_BYTES, b"\0") + slots + spare)
         return new_id
+
+    def content(self) -> bytes:
+        """The file as it was read."""
+        return self._header + self._slots.tobytes()
 
     @property
     def generation(self) -> int:
@@ -201,9 +206,14 @@ def new_person(name: str) -> PersonKey:
     return PersonKey(secrets.token_bytes(ID_BYTES), name, secrets.token_bytes(KEY_BYTES))
 
 
+def is_whole(content: bytes) -> bool:
+    """Whether this begins like a file of person keys."""
+    return len(content) >= SLOT_BYTES and content.startswith(MAGIC)
+
+
 def file_id(content: bytes, path: Path) -> bytes:
     """Which file of person keys this is. Raises :class:`StoreError` when it is none."""
-    if len(content) < SLOT_BYTES or not content.startswith(MAGIC):
+    if not is_whole(content):
         raise StoreError(f"{path} is not a file of person keys: restore it from a backup")
     _, version, found, _ = HEADER.unpack_from(content)
     if version != FORMAT:

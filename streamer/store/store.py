@@ -18,7 +18,7 @@ import base64
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,10 +27,10 @@ import numpy as np
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from streamer.store import audit
 from streamer.store.database import check_whole, explained
-from streamer.store.errors import BadName, NameTaken, StoreError
+from streamer.store.errors import BadName, StoreError, WrongKey
+from streamer.store.keys import STORE_FILE, load_key
 from streamer.store.opening import BUSY_S, open_vault
 from streamer.store.people import Enrolment, People, Person, Record, unknown
-from streamer.store.person_keys import new_person
 from streamer.store.profile import Consent, Profile, clean_name
 from streamer.store.store_clock import StoreClock
 from streamer.store.vault import Vault
@@ -54,14 +54,29 @@ class Store:
         self._clock = StoreClock(vault)
 
     @classmethod
-    def open(cls, path: Path, key: bytes, *, busy_s: float = BUSY_S) -> Store:
+    def open(cls, path: Path, key: bytes, *, busy_s: float = BUSY_S, repair: bool = False) -> Store:
         """The store at ``path``, made if there is none; ``key`` has 32 bytes.
 
         Waits up to ``busy_s`` seconds for other processes, here and later. Raises
         :class:`StoreError` for a wrong key, a damaged or foreign file, or a folder that cannot
-        be written; :class:`~streamer.store.errors.Inconsistent` where files are lacking.
+        be written; :class:`~streamer.store.errors.Inconsistent` where files are lacking or not
+        of one moment, unless ``repair`` says to give up whom that concerns.
         """
-        return cls(open_vault(path, key, busy_s))
+        return cls(open_vault(path, key, busy_s, repair=repair))
+
+    @classmethod
+    def in_folder(cls, folder: Path, env: Mapping[str, str], *, repair: bool = False) -> Store:
+        """The store of a data folder, with its key: see `streamer.store.keys`.
+
+        Raises :class:`~streamer.store.keys.KeyFileError` as well.
+        """
+        key = load_key(folder, env=env)
+        try:
+            return cls.open(folder / STORE_FILE, key, repair=repair)
+        except WrongKey:
+            if (now := load_key(folder, env=env)) == key:
+                raise
+            return cls.open(folder / STORE_FILE, now, repair=repair)  # it was rotated meanwhile
 
     def close(self) -> None:
         """Close the file; may be called again."""
@@ -124,7 +139,7 @@ class Store:
         self.purge(now)  # a name whose time has run out is free again
         with self._changing() as people:
             if extend:
-                number = _extend(people, name, model_sha256, ends, enrolments)
+                number = people.extend(name, model_sha256, ends, enrolments)
             else:
                 record = Record(
                     name=name,
@@ -133,7 +148,7 @@ class Store:
                     model_name=model_name,
                     model_sha256=model_sha256,
                 )
-                number = _create(people, record, enrolments)
+                number = people.enrol(record, enrolments)
             act = "extend" if extend else "enrol"
             audit.write(people.database, audit.Entry(now, _by(who), act, number))
         return self.profile(name, now)
@@ -216,6 +231,11 @@ class Store:
             self._remove([audit.Entry(now, audit.EXPIRY, "delete", person) for person in gone])
             return len(gone)
 
+    def note(self, entry: audit.Entry) -> None:
+        """Write to the audit log what is done with the store from without."""
+        with self._changing() as people:
+            audit.write(people.database, entry)
+
     def acts(self) -> list[audit.Told]:
         """Who did what to whom, oldest first."""
         with self.vault.reading() as people:
@@ -255,30 +275,6 @@ def _check(prototypes: Sequence[Prototype]) -> None:
         embedding = prototype.embedding
         if embedding.ndim != 1 or not embedding.size or not np.all(np.isfinite(embedding)):
             raise ValueError(f"an embedding is a finite vector, got shape {embedding.shape}")
-
-
-def _create(people: People, record: Record, enrolments: Sequence[Enrolment]) -> bytes:
-    """The number of the new person."""
-    if people.find(record.name) is not None:
-        raise NameTaken(
-            f"{record.name!r} is enrolled already: choose another name, delete that profile first,"
-            " or add to it"
-        )
-    entry = new_person(record.name)
-    people.add(entry, record, enrolments)
-    return entry.person
-
-
-def _extend(
-    people: People, name: str, model: str, ends: float | None, enrolments: Sequence[Enrolment]
-) -> bytes:
-    """The number of the person who was there."""
-    person = people.find(name)
-    if person is None:
-        raise unknown(name)
-    person.check_model(model)
-    people.extend(person, ends, enrolments)
-    return person.number
 
 
 def _by(who: str | None) -> str:

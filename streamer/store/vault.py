@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from streamer.store.database import explained, roll_back, shorten_log
-from streamer.store.errors import Inconsistent, StoreError
+from streamer.store.errors import Inconsistent, WrongKey
 from streamer.store.folder_lock import FolderLock
 from streamer.store.keys import KEY_FILE, KeyFileError, read_key
 from streamer.store.people import People
-from streamer.store.person_keys import PERSON_KEYS_FILE, PersonKeys, file_id
+from streamer.store.person_keys import PERSON_KEYS_FILE, PersonKeys, file_id, is_whole
 from streamer.store.seal import BrokenSeal
 from streamer.store.shred import replace_with, shred
 
@@ -49,7 +49,7 @@ class Vault:
             for _ in range(TRIES):
                 with self.transaction("BEGIN"):
                     if (found := self.keys()) is not None:
-                        yield self._people(found)
+                        yield self.people(found)
                         return
                 time.sleep(PAUSE_S)  # they are being replaced
             raise self.apart()
@@ -58,7 +58,7 @@ class Vault:
     def writing(self) -> Iterator[People]:
         """All of it or nothing. Not within another."""
         with self.exclusively():
-            people = self._people(self.current_keys())
+            people = self.people(self.current_keys())
             try:
                 with self.transaction("BEGIN IMMEDIATE"):
                     before = self.database.total_changes
@@ -112,6 +112,8 @@ class Vault:
         for path in (self.key_path, self.next_path):
             with contextlib.suppress(FileNotFoundError):
                 content = path.read_bytes()
+                if path == self.next_path and not is_whole(content):
+                    return None  # it is being written, or its writer was killed
                 if file_id(content, path) == wanted:
                     return self.opened(path, content)
         return None
@@ -138,7 +140,7 @@ class Vault:
                 found = PersonKeys(path, content, key)
                 self.key, self._fitted = key, True
                 return found
-        raise StoreError(
+        raise WrongKey(
             f"this key is not the one the store {self.path} was made with: restore that key (the"
             f" file `{KEY_FILE}` beside it, or VOXWATCH_KEY)"
         )
@@ -157,7 +159,8 @@ class Vault:
         """
         wanted, there = self.about("keys"), os.listdir(self.path.parent)
         if self.next_path.name in there:
-            if file_id(self.next_path.read_bytes(), self.next_path) == wanted:
+            content = self.next_path.read_bytes()
+            if is_whole(content) and file_id(content, self.next_path) == wanted:
                 replace_with(self.next_path, self.key_path)
             else:
                 shred(self.next_path)
@@ -190,5 +193,8 @@ class Vault:
             " together, or restore a backup"
         )
 
-    def _people(self, keys: PersonKeys) -> People:
+    def people(self, keys: PersonKeys | None = None) -> People:
+        """The rows, with the person keys that they belong to."""
+        if keys is None and (keys := self.keys()) is None:
+            raise self.apart()
         return People(self.database, keys, self.about("store_id"))

@@ -97,13 +97,14 @@ class EnrolledAs(events.Event, frozen=True, kw_only=True, tag="enrolled"):
     """The voiceprint is stored, durably, under ``name``.
 
     ``prototypes`` and ``net_speech_s`` are all that is kept of the person, ``agreement`` is
-    that of this enrolment.
+    that of this enrolment. ``like_voices`` are others who could be taken for this one.
     """
 
     name: str
     net_speech_s: float
     prototypes: int
     agreement: float
+    like_voices: tuple[str, ...] = ()
 
 
 class Verdict(events.Utterance, frozen=True, kw_only=True, tag="verdict"):

@@ -117,9 +117,7 @@ async def test_whose_time_runs_out_is_deleted_while_the_server_runs(
     enrol(server, "anna")
     store = server.context.store
     with store.vault.writing() as people:
-        person = people.find("anna")
-        assert person is not None
-        people.extend(person, store.now() + 0.2, ())
+        people.extend("anna", server.context.model.sha256, store.now() + 0.2, ())
     async with dial(server, claim="anna") as client:
         await client.until("ready")
         assert (await client.until("error"))["code"] == "claim-ended"

@@ -1,0 +1,84 @@
+"""`voxwatch backup` and `voxwatch restore`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamer.commands.options import EXIT_NEGATIVE, ConfigOption, DataOption, configured
+from streamer.commands.profiles import opened
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupCommand:
+    """Write a copy of the store of this machine, of one moment, while a server may run.
+
+    The store's key is not in it: keep that apart, see `voxwatch keys save`. Whoever is deleted
+    later is still in the backup: keep backups for no longer than you may keep a person.
+
+    \b
+    Example:
+      voxwatch backup voiceprints-monday.backup
+    """
+
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; a new file.")]
+    config: ConfigOption = None
+    data_dir: DataOption = None
+
+    def run(self) -> None:
+        """Write it, whole or not at all."""
+        from streamer.store.audit import Entry, local_user
+        from streamer.store.backup import back_up
+
+        with opened(configured(self)) as store:
+            entry = Entry(store.now(), local_user(), "backup", detail=self.file.name)
+            count = back_up(store.vault, self.file, entry)
+        typer.echo(f"{self.file}: {count} enrolled; without the key, which is to be kept apart")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreCommand:
+    """Bring a backup back, in place of everybody who is enrolled on this machine now.
+
+    All or nothing, also when it is killed; it is encrypted anew with the key of this machine.
+    Whom this machine's store knows to be deleted stays deleted. Exit status: 0 restored; 1 you
+    said no.
+
+    \b
+    Examples:
+      voxwatch restore voiceprints-monday.backup
+      voxwatch restore voiceprints-monday.backup --key-file /media/safe/voxwatch.key
+    """
+
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `backup` wrote.")]
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file", metavar="FILE", help="The key of that time [this machine's of today]."
+        ),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    config: ConfigOption = None
+    data_dir: DataOption = None
+
+    def run(self) -> None:
+        """Ask where people would be replaced, and restore."""
+        from streamer.store.audit import Entry, local_user
+        from streamer.store.backup import restore
+        from streamer.store.keys import read_key
+
+        with opened(configured(self)) as store:
+            key = store.vault.key if self.key_file is None else read_key(self.key_file)
+            there = len(store.profiles(store.now()))
+            if there and not self.yes:
+                question = f"Replace the {there} enrolled by those of {self.file}?"
+                if not typer.confirm(question):
+                    raise typer.Exit(EXIT_NEGATIVE)
+            entry = Entry(store.now(), local_user(), "restore", detail=self.file.name)
+            restored = restore(store.vault, self.file, key, entry)
+        typer.echo(f"{restored.people} enrolled")
+        if restored.withheld:
+            typer.echo(f"{restored.withheld} of the backup were deleted since, and stay so")

@@ -1,0 +1,34 @@
+"""Another key for the store, and with it another for each person; all is encrypted anew."""
+
+from __future__ import annotations
+
+import secrets
+
+from streamer.store import audit
+from streamer.store.keys import KEY_FILE, write_key
+from streamer.store.people import Person
+from streamer.store.replacement import replace
+from streamer.store.seal import KEY_BYTES
+from streamer.store.vault import NEXT, Vault
+
+
+def rotate(vault: Vault, entry: audit.Entry, key: bytes | None = None) -> None:
+    """Encrypt everything with ``key``, or with a new one that takes the place of the key file.
+
+    Killed in the middle it is as before, or done when the store is opened next. The old key and
+    the old keys of people are overwritten. Raises :class:`~streamer.store.errors.StoreError`.
+    """
+    with vault.exclusively():
+        vault.finish_replacement()
+        if key is None:
+            key = secrets.token_bytes(KEY_BYTES)
+            write_key(vault.path.with_name(KEY_FILE + NEXT), key)
+        replace(vault, lambda: _everybody(vault), key, entry)
+        vault.finish_rotation()
+
+
+def _everybody(vault: Vault) -> list[Person]:
+    people = vault.people()
+    for number in people.numbers() - people.keys.people:
+        people.remove(number)
+    return people.all()

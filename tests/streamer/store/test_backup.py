@@ -1,0 +1,179 @@
+"""Backups: whole or not at all, without the key; restored in one step, and nobody comes back."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from enrolled_people import KEY, MODEL, NOW, enrol, prototype
+
+from streamer.store.audit import Entry
+from streamer.store.backup import back_up, restore
+from streamer.store.errors import StoreError
+from streamer.store.rotation import rotate
+from streamer.store.store import Store
+
+ROOT = Path(__file__).parents[3]
+OTHER = KEY[::-1]
+BACKUP, RESTORE = Entry(NOW, "somebody", "backup"), Entry(NOW, "somebody", "restore")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "data" / "voiceprints.db"
+    with Store.open(path, KEY) as store:
+        for number in range(6):
+            enrol(store, f"Karenina-{number}", number, ttl_s=5000.0 if number == 5 else None)
+    return path
+
+
+def names(store: Store) -> list[str]:
+    return [profile.name for profile in store.profiles(NOW)]
+
+
+def test_a_backup_brings_everybody_to_another_machine(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "monday"
+    with Store.open(path, KEY) as store:
+        assert back_up(store.vault, target, BACKUP) == 6
+        everything = [store.export(name, NOW) for name in names(store)]
+    content = target.read_bytes()
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert KEY not in content
+    assert b"Karenina" not in content
+    assert prototype(1).embedding.tobytes()[:16] not in content
+    with Store.open(tmp_path / "new" / "voiceprints.db", OTHER) as store:
+        assert restore(store.vault, target, KEY, RESTORE) == (6, 0)
+        assert [store.export(name, NOW) for name in names(store)] == everything
+        acts = [act.act for act in store.acts()]
+        assert acts[:8] == ["enrol"] * 6 + ["backup", "restore"]
+        assert store.acts()[0].person == "Karenina-0"
+    with Store.open(tmp_path / "new" / "voiceprints.db", OTHER) as store:
+        assert len(names(store)) == 6
+
+
+def test_the_deleted_stay_deleted_and_the_new_ones_go(path: Path, tmp_path: Path) -> None:
+    with Store.open(path, KEY) as store:
+        back_up(store.vault, tmp_path / "monday", BACKUP)
+        store.delete("Karenina-2")
+        store.purge(NOW + 5000)
+        enrol(store, "Anna")
+        rotate(store.vault, Entry(NOW, "somebody", "rotate"), OTHER)
+        assert restore(store.vault, tmp_path / "monday", KEY, RESTORE) == (4, 2)
+        assert names(store) == [f"Karenina-{n}" for n in (0, 1, 3, 4)]
+        back_up(store.vault, tmp_path / "tuesday", BACKUP)
+    with Store.open(tmp_path / "new" / "voiceprints.db", KEY) as store:
+        assert restore(store.vault, tmp_path / "tuesday", OTHER, RESTORE) == (4, 0)
+        assert restore(store.vault, tmp_path / "monday", KEY, RESTORE) == (4, 2)
+        assert names(store) == [f"Karenina-{n}" for n in (0, 1, 3, 4)]
+
+
+def test_a_server_goes_on_with_what_was_restored(path: Path, tmp_path: Path) -> None:
+    with Store.open(path, KEY) as running, Store.open(path, KEY) as other:
+        back_up(other.vault, tmp_path / "monday", BACKUP)
+        enrol(running, "Anna")
+        version = running.version
+        restore(other.vault, tmp_path / "monday", KEY, RESTORE)
+        assert running.version > version
+        assert len(names(running)) == 6
+        assert running.voiceprints(MODEL["model_sha256"], NOW, ["Karenina-3"])
+
+
+def test_the_wrong_key_or_file_changes_nothing(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "monday"
+    with Store.open(path, KEY) as store:
+        back_up(store.vault, target, BACKUP)
+        with pytest.raises(StoreError, match="is there already"):
+            back_up(store.vault, target, BACKUP)
+        with pytest.raises(StoreError, match="this key is not the one that the store had"):
+            restore(store.vault, target, OTHER, RESTORE)
+        with pytest.raises(StoreError, match="is no file"):
+            restore(store.vault, tmp_path / "tuesday", KEY, RESTORE)
+        whole = target.read_bytes()
+        for content in (b"PK" * 5000, b"", path.read_bytes(), whole[: len(whole) // 2]):
+            target.write_bytes(content)
+            with pytest.raises(StoreError, match="is no backup, or a damaged one"):
+                restore(store.vault, target, KEY, RESTORE)
+        assert len(names(store)) == 6
+
+
+def test_a_store_is_no_backup_and_a_backup_no_store(path: Path, tmp_path: Path) -> None:
+    with Store.open(path, KEY) as store:
+        back_up(store.vault, tmp_path / "monday", BACKUP)
+    with pytest.raises(StoreError, match="database of another program"):
+        Store.open(tmp_path / "monday", KEY)
+
+
+class Killed(BaseException):
+    """Stands for kill -9 at one place."""
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "streamer.store.backup._continue_audit",
+        "streamer.store.people.People.insert",
+        "streamer.store.vault.Vault.finish_replacement",
+        "streamer.store.vault.replace_with",
+        "streamer.store.shred.os.replace",
+        "streamer.store.replacement.shorten_log",
+    ],
+)
+def test_an_interrupted_restoration_leaves_the_one_or_the_other(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def die(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with Store.open(path, KEY) as store:
+        back_up(store.vault, tmp_path / "monday", BACKUP)
+        enrol(store, "Anna")
+    store = Store.open(path, KEY)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, die)
+        with pytest.raises(Killed):
+            restore(store.vault, tmp_path / "monday", KEY, RESTORE)
+    store.close()
+    with Store.open(path, KEY) as store:
+        assert len(names(store)) in (6, 7)
+        assert len(store.voiceprints(MODEL["model_sha256"], NOW)) == len(names(store))
+
+
+BACKING_UP = """
+import sys
+from pathlib import Path
+from streamer.store.audit import Entry
+from streamer.store.backup import back_up, restore
+from streamer.store.store import Store
+
+path, target, key = Path(sys.argv[1]), Path(sys.argv[2]), bytes(range(32))
+with Store.open(path, key) as store:
+    print("ready", flush=True)
+    while True:
+        target.unlink(missing_ok=True)
+        back_up(store.vault, target, Entry(1.0, "somebody", "backup"))
+        restore(store.vault, target, key, Entry(1.0, "somebody", "restore"))
+"""
+
+
+def test_kills_leave_whole_backups_and_a_whole_store(path: Path, tmp_path: Path) -> None:
+    target, seen = tmp_path / "monday", 0
+    for delay_ms in (5, 40, 80, 120, 170, 230, 300, 400):
+        command = [sys.executable, "-c", BACKING_UP, str(path), str(target)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process.stdout:
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(delay_ms / 1000)
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+        with Store.open(path, KEY) as store:
+            assert len(store.voiceprints(MODEL["model_sha256"], NOW)) == 6
+            if target.exists():
+                seen += 1
+                assert restore(store.vault, target, KEY, RESTORE) == (6, 0)
+    assert seen
