@@ -80,7 +80,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     bundle: Path | None = None  # model bundle; none: the one that ships
     # what runs the model; auto is the fastest that works here
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
-    threads: Count | None = None  # of the model on the CPU; none: one a core
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1  # processes that share the port
+    threads: Count | None = None  # of the model on the CPU, in all; none: one a core
     batching: bool = True  # false: one window at a time, for comparison
     window_s: Window = 3.0  # seconds of speech in a score
     hop_s: Hop = 0.5  # seconds of speech between scores

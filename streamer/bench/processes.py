@@ -68,6 +68,7 @@ def server(
     *,
     batching: bool,
     limits: Mapping[str, str] = NO_LIMITS,
+    workers: int = 1,
 ) -> Iterator[Served]:
     """A server with the store in ``folder``, for as long as the context lasts."""
     settings = {
@@ -75,6 +76,7 @@ def server(
         "VOXWATCH_PORT": "0",
         "VOXWATCH_PROVIDER": provider,
         "VOXWATCH_BATCHING": str(batching).lower(),
+        "VOXWATCH_WORKERS": str(workers),
         **{f"VOXWATCH_LIMITS_{name.upper()}": value for name, value in limits.items()},
     }
     if bundle is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from streamer.config import Config
 
 log = logging.getLogger("voxwatch.serve")
-
-YOUNG_OBJECTS = 20_000  # made before the collector looks: Python's 700 are a few messages
+ENDING = "ending: open streams tell what they know"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +57,9 @@ class ServeCommand:
     data_dir: DataOption = None
     bundle: BundleOption = None
     provider: ProviderOption = None
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that share the port [1].")
+    ] = None
     threads: ThreadsOption = None
     window_s: WindowOption = None
     hop_s: HopOption = None
@@ -80,20 +82,58 @@ class ServeCommand:
     def run(self) -> None:
         """Serve until a signal."""
         from streamer.server.logs import log_to_stderr
+        from streamer.server.runtime import new_loop
 
         warnings: list[str] = []  # told once the server is ready, below what matters more
         settings = configured(self, warnings.append)
         log_to_stderr(self.log, as_json=self.log_json)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            interrupted = runner.run(_serve(settings, warnings))
+        with asyncio.Runner(loop_factory=new_loop()) as runner:
+            if settings.workers == 1:
+                work = _serve(settings, warnings)
+            else:
+                work = _supervise(settings, warnings, self.log, self.log_json)
+            interrupted = runner.run(work)
         if interrupted:
             raise typer.Exit(EXIT_INTERRUPTED)
 
 
 async def _serve(config: Config, warnings: Sequence[str]) -> bool:
     """Serve until a signal, after ``warnings``; whether that was Ctrl-C."""
+    from streamer.server.runtime import spare_collector
     from streamer.server.server import Server
 
+    async with _signals() as (stop, seen), Server(config) as server:
+        spare_collector()
+        model = server.context.model
+        _tell_ready(server.url, f"{model.name} {model.version} on {model.provider}", warnings)
+        await server.serve_until(stop)
+        typer.echo(ENDING, err=True)
+    return signal.SIGINT in seen
+
+
+async def _supervise(config: Config, warnings: Sequence[str], level: str, as_json: bool) -> bool:
+    """The same with several processes."""
+    from streamer.config import check_exposure
+    from streamer.server.workers.supervisor import Supervisor
+    from streamer.server.workers.worker import LogSettings
+
+    check_exposure(config)
+    async with _signals() as (stop, seen), Supervisor(config, LogSettings(level, as_json)) as all_:
+        _tell_ready(all_.url, f"{all_.model}, {config.workers} workers", warnings)
+        await stop.wait()
+        typer.echo(ENDING, err=True)
+    return signal.SIGINT in seen
+
+
+def _tell_ready(url: str, what: str, warnings: Sequence[str]) -> None:
+    typer.echo(f"{url} is ready: {what}")
+    for warning in warnings:
+        log.warning("%s", warning)
+
+
+@asynccontextmanager
+async def _signals() -> AsyncIterator[tuple[asyncio.Event, set[int]]]:
+    """An event that is set by a signal to end, and the signals that came."""
     stop, loop, seen = asyncio.Event(), asyncio.get_running_loop(), set[int]()
 
     def end(number: int) -> None:
@@ -102,31 +142,4 @@ async def _serve(config: Config, warnings: Sequence[str]) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, number)
-    async with Server(config) as server:
-        _spare_collector()
-        model = server.context.model
-        typer.echo(f"{server.url} is ready: {model.name} {model.version} on {model.provider}")
-        for warning in warnings:
-            log.warning("%s", warning)
-        await server.serve_until(stop)
-        typer.echo("ending: open streams tell what they know", err=True)
-    return signal.SIGINT in seen
-
-
-def _spare_collector() -> None:
-    """What lives as long as the server need not be looked through for garbage again and again."""
-    from streamer.server.memory import keep_big_blocks_apart
-
-    keep_big_blocks_apart()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop where there is one: it is not on Windows."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
+    yield stop, seen

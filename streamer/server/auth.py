@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated, get_args
@@ -55,11 +55,18 @@ class _UrlToken:
 class Auth:
     """Roles of callers. For one thread: the event loop's.
 
-    ``open_loopback`` says that only this machine can connect: then, as long as no token is
-    configured, everybody has every role.
+    ``secret`` makes the tokens that it mints. ``open_loopback`` says that only this machine can
+    connect: then, as long as no token is configured, everybody has every role.
     """
 
-    def __init__(self, tokens: Sequence[Token], *, open_loopback: bool) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[Token],
+        secret: Callable[[], str] = secrets.token_urlsafe,
+        *,
+        open_loopback: bool,
+    ) -> None:
+        self._secret = secret
         self._tokens = [(bytes.fromhex(t.sha256), frozenset(t.roles)) for t in tokens]
         self._holders = {
             bytes.fromhex(t.sha256): f"token {t.name} ({t.sha256[:8].lower()})" for t in tokens
@@ -98,7 +105,7 @@ class Auth:
 
         The caller has checked that whoever asks has that role.
         """
-        token = secrets.token_urlsafe(32)
+        token = self._secret()
         self._url_tokens = [held for held in self._url_tokens if held.expires_at > now]
         self._url_tokens.append(_UrlToken(_digest(token), role, now + URL_TOKEN_S, holder))
         del self._url_tokens[:-URL_TOKENS_HELD]

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
+from socket import AF_UNIX, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import msgspec
@@ -92,6 +92,7 @@ class Connection(ServerConnection):
         self.number = secrets.token_hex(4)  # public, for the log
         self.came_at = self.heard_at = self.loop.time()
         self.displaced = asyncio.Event()  # another connection has taken over what it attended
+        self.of_worker = False  # another worker's, which speaks for a client or for itself
         self.target = Target("", {}, None)  # and the roles: set when the connection is admitted
         self.roles: frozenset[Role] = NOBODY
         self.client: Client = ()
@@ -107,6 +108,7 @@ class Connection(ServerConnection):
         super().connection_made(transport)
         self.recv_messages: Incoming = Incoming(self._regulate, self._make_room)
         if (socket := transport.get_extra_info("socket")) is not None:
+            self.of_worker = socket.family == AF_UNIX
             socket.setsockopt(SOL_SOCKET, SO_RCVBUF, KERNEL_BYTES)
             socket.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BYTES)
         self._timers["request"] = self.loop.call_later(REQUEST_S, self._expect_request)
@@ -140,6 +142,8 @@ class Connection(ServerConnection):
     @property
     def address(self) -> str:
         """The client's address, to count by; it goes into no log."""
+        if self.of_worker:
+            return self.client[-1] if self.client else ""
         peer = self.remote_address
         return str(peer[0]) if isinstance(peer, tuple) else str(peer)
 

@@ -27,6 +27,7 @@ from streamer.server.hub import Hub
 from streamer.server.limits.crowd import Crowd
 from streamer.server.limits.quota import Quota
 from streamer.server.voiceprint_cache import VoiceprintCache
+from streamer.server.workers.peers import Peers
 from streamer.store.store import Store
 from streamer.wire import messages
 
@@ -66,6 +67,7 @@ class Context:
     hub: Hub
     quota: Quota
     crowd: Crowd
+    peers: Peers
     counts: ServerCounts = field(default_factory=ServerCounts)
     enrolments: int = 0  # under way
     draining: bool = False
@@ -94,7 +96,7 @@ def bounds_of(decisions: DecisionConfig) -> messages.Bounds:
     )
 
 
-async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
+async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStack) -> Context:
     """Load the model, open the store, start the engine; ``stack`` closes them.
 
     Raises :class:`VoxwatchError` for whatever is missing, damaged or not allowed.
@@ -120,10 +122,11 @@ async def assemble(config: Config, stack: contextlib.AsyncExitStack) -> Context:
         engine=engine,
         store=store,
         enrolled=VoiceprintCache(store, scorer, model.sha256, bounds.accept_llr),
-        auth=Auth(config.tokens, open_loopback=is_loopback(config.host)),
+        auth=Auth(config.tokens, peers.secret, open_loopback=is_loopback(config.host)),
         hub=Hub(),
         quota=Quota(config.limits.audio_s_per_client_hour),
         crowd=Crowd(strangers=config.limits.strangers, held_bytes=HELD_BYTES),
+        peers=peers,
     )
 
 

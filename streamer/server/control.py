@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import time
 from functools import partial
@@ -19,6 +18,7 @@ from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
 from streamer.server.enroll import CODES
+from streamer.server.figures import figures, summed
 from streamer.server.streams import Streams
 from streamer.store.errors import StoreError
 from streamer.store.profile import Profile
@@ -111,9 +111,11 @@ class Control:
             case Authenticate():
                 return self._authenticated(request.token)
             case Status():
-                return self._status()
+                return await self._status()
             case ListStreams():
-                return [state(stream) for stream in self._streams.all()]
+                ours = [state(stream) for stream in self._streams.all()]
+                others = await self._context.peers.ask("streams")
+                return ours + [one for streams in others for one in streams]
             case ListProfiles():
                 found = await asyncio.to_thread(store.profiles, now)
                 return [self._shown(profile) for profile in found]
@@ -148,7 +150,7 @@ class Control:
         self._who = self._context.auth.holder_of(token)
         return {"roles": sorted(self._roles)}
 
-    def _status(self) -> dict[str, Any]:
+    async def _status(self) -> dict[str, Any]:
         """For anybody the model and the text of consent; figures for those with a role."""
         context, config = self._context, self._context.config
         known = {
@@ -162,6 +164,8 @@ class Control:
         if not self._roles:
             return known
         full_s = EnrolmentConfig().needed_s
+        others = await context.peers.ask("figures")
+        all_figures = summed([figures(context, len(self._streams)), *others])
         return known | {
             "limits": config.limits,
             "window_s": config.window_s,
@@ -170,8 +174,8 @@ class Control:
             "operating_points": context.operating_points,
             "expected_rates": expected_rates(context.scorer.calibration, full_s),
             "ttl_days": config.ttl_days,
-            "streams": len(self._streams),
-            "stats": dataclasses.asdict(context.engine.stats()),
+            "streams": all_figures["streams"],
+            "stats": all_figures["engine"],
         }
 
     def _shown(self, profile: Profile) -> dict[str, Any]:
@@ -194,4 +198,5 @@ class Control:
             await asyncio.to_thread(partial(self._context.store.delete, name, who=self._who))
         finally:
             await self._streams.renew()
+            await self._context.peers.ask("renew")
         log.info("a profile was deleted")

@@ -60,7 +60,7 @@ class LiveStream:
     ) -> None:
         config = context.config
         self.context = context
-        self.id, self.secret = secrets.token_hex(4), secrets.token_urlsafe(24)
+        self.id, self.secret = secrets.token_hex(4), context.peers.secret()
         self.label, self.asked, self._enrolled = start.label, asked, dict(enrolled)
         settings = session_config(config, start)
         self.windows, self.decisions = settings.windows, settings.decisions

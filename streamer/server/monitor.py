@@ -9,6 +9,8 @@ from streamer.server.context import Context
 from streamer.server.descriptions import state
 from streamer.server.outbox import Message
 from streamer.server.streams import Streams
+from streamer.server.workers.following import OtherStreams
+from streamer.server.workers.peers import Peers
 from streamer.tasks import beside
 from streamer.wire import messages
 from streamer.wire.errors import WireError
@@ -25,14 +27,19 @@ async def monitor(
         raise WireError("bad-parameter", f"a monitor has no parameter {min(unknown)!r}")
     stream = target.query.get("stream") or None
     levels = target.query.get("levels", "0") == "1"
-    with context.hub.follow(
-        stream=stream, levels=levels, first=0, limit=context.config.limits.outbox
-    ) as following:
-        connection.outbox = following.outbox
-        states = (state(s) for s in streams.all() if stream in (None, s.id))
-        ready = messages.MonitorReady(t=0.0, server=context.server, streams=tuple(states))
-        following.outbox.put(Message(ready))
-        await beside(connection.flush(), _listen(connection), following.outbox.overflow())
+    # Another worker is told of this worker's streams alone.
+    peers = Peers() if connection.of_worker else context.peers
+    async with OtherStreams(peers, stream, levels) as others:
+        with context.hub.follow(
+            stream=stream, levels=levels, first=0, limit=context.config.limits.outbox
+        ) as following:
+            outbox = connection.outbox = following.outbox
+            ours = [state(s) for s in streams.all() if stream in (None, s.id)]
+            told = (*ours, *others.states)
+            outbox.put(Message(messages.MonitorReady(t=0.0, server=context.server, streams=told)))
+            await beside(
+                connection.flush(), _listen(connection), outbox.overflow(), others.follow(outbox)
+            )
 
 
 async def _listen(connection: Connection) -> NoReturn:

@@ -48,8 +48,11 @@ ONLINE, OFFLINE = "online", "offline"
 class Publisher:
     """Follows the hub for as long as :meth:`run` runs."""
 
-    def __init__(self, mqtt: Mqtt, hub: Hub, *, limit: int = 1024) -> None:
+    def __init__(
+        self, mqtt: Mqtt, hub: Hub, *, limit: int = 1024, tells_status: bool = True
+    ) -> None:
         self._mqtt, self._hub, self._limit = mqtt, hub, limit
+        self._tells_status = tells_status  # of several workers the first one does
         self._password = _password(mqtt)
         self._untold: deque[Sent] = deque()  # taken from the outbox, not yet with the broker
         self._following: Subscription | None = None
@@ -95,21 +98,31 @@ class Publisher:
             mqtt.port,
             username=mqtt.username,
             password=self._password,
-            will=Will(f"{mqtt.topic}/status", OFFLINE, qos=1, retain=True),
+            will=self._will(),
             tls_context=ssl.create_default_context() if mqtt.tls else None,
             logger=log,
         )
 
     async def _serve(self, client: Client, following: Subscription) -> None:
         """While the broker is there and keeps up. Raises ``MqttError``."""
-        status = f"{self._mqtt.topic}/status"
-        await client.publish(status, ONLINE, qos=1, retain=True)
+        await self._tell_status(client, ONLINE)
         log.info("the MQTT broker is there")
         with contextlib.suppress(WireError):  # the broker is too slow: see run
             overflow = following.outbox.overflow()
             await beside(self._publish(client, following), _listen(client), overflow)
         if self._stopping.is_set():
-            await client.publish(status, OFFLINE, qos=1, retain=True)
+            await self._tell_status(client, OFFLINE)
+
+    def _will(self) -> Will | None:
+        return Will(self._status, OFFLINE, qos=1, retain=True) if self._tells_status else None
+
+    @property
+    def _status(self) -> str:
+        return f"{self._mqtt.topic}/status"
+
+    async def _tell_status(self, client: Client, status: str) -> None:
+        if self._tells_status:
+            await client.publish(self._status, status, qos=1, retain=True)
 
     async def _publish(self, client: Client, following: Subscription) -> None:
         outbox = following.outbox

@@ -167,7 +167,7 @@ class Posts:
         target = parse_target(request.path)
         if target.path != VERIFY:
             return respond(405, b"only GET is answered here\n")
-        self._entrance.admit_post(request, target, request.headers)
+        await self._entrance.admit_post(request, target, request.headers)
         if self._context.draining:
             raise WireError("shutting-down", "the server stops: connect again later")
         self._context.counts.connections[VERIFY] += 1

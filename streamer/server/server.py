@@ -6,29 +6,30 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
+import socket
 import traceback
-from functools import partial
-from typing import Self, cast
+from collections.abc import Callable
+from typing import Self
 
 from websockets.asyncio.server import Server as Listener
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from engine.errors import VoxwatchError
 from streamer.config import Config, Mqtt, check_exposure
 from streamer.server.connection import Connection
-from streamer.server.context import assemble, tls_context
+from streamer.server.context import assemble
 from streamer.server.control import Control
 from streamer.server.enroll import enroll
 from streamer.server.entrance import Entrance
-from streamer.server.limits.turns import Turns
+from streamer.server.listening import Listening
 from streamer.server.memory import give_back
 from streamer.server.metrics import Metrics
 from streamer.server.monitor import monitor
 from streamer.server.pages import Pages, dashboard_folder
 from streamer.server.posted import Posts
 from streamer.server.streams import Streams
+from streamer.server.workers.answers import answer_peer
+from streamer.server.workers.peers import PEER, Peers
 from streamer.store.errors import StoreError
 from streamer.wire import errors
 from streamer.wire.errors import WireError
@@ -36,6 +37,7 @@ from streamer.wire.parsing import Target
 
 log = logging.getLogger("voxwatch.server")
 
+CLOSE_S = 3.0  # for a client's half of the closing handshake
 TIDY_S = 5.0  # between two looks at whether memory can be given back
 MANY = 32  # connections that are gone, or
 MUCH_BYTES = 1 << 23  # bytes of messages, after which there is some to give back
@@ -48,11 +50,20 @@ class Server:
     """An async context manager; it listens from its start and drains at its end.
 
     ``ping_s``: how long a silent connection is trusted, and how long its answer may take.
-    ``drain_s``: how long streams have to tell what they know at the end.
+    ``drain_s``: how long streams have to tell what they know at the end. With ``peers`` it is one
+    of several workers, and its clients' connections are handed over to it (:meth:`take`).
     """
 
-    def __init__(self, config: Config, *, ping_s: float = 20.0, drain_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        ping_s: float = 20.0,
+        drain_s: float = 5.0,
+        peers: Peers | None = None,
+    ) -> None:
         self._config, self._ping_s, self._drain_s = config, ping_s, drain_s
+        self._peers = peers or Peers()
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener
 
@@ -79,8 +90,7 @@ class Server:
     @property
     def url(self) -> str:
         """The dashboard's address, from which clients find everything else."""
-        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
-        return f"{'https' if self._config.tls_cert else 'http'}://{host}:{self.port}"
+        return address(self._config, self.port)
 
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set."""
@@ -90,7 +100,7 @@ class Server:
 
     async def _open(self) -> None:
         enter = self._stack
-        self.context = await assemble(self._config, enter)
+        self.context = await assemble(self._config, self._peers, enter)
         tasks = await enter.enter_async_context(asyncio.TaskGroup())
         self.streams = Streams(self.context, tasks)
         pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
@@ -100,7 +110,10 @@ class Server:
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:
             await self._publish(self._config.mqtt, tasks)
-        self._listener = await self._listen()
+        self._listening = Listening(
+            self.context, self._handle, self._entrance, self._posts, self._ping_s
+        )
+        self._listener = await self._listening.open()
 
     async def _publish(self, mqtt: Mqtt, tasks: asyncio.TaskGroup) -> None:
         from streamer.server.mqtt import (  # only who has a broker loads the client
@@ -108,7 +121,12 @@ class Server:
             Publisher,
         )
 
-        publisher = Publisher(mqtt, self.context.hub, limit=self._config.limits.outbox)
+        publisher = Publisher(
+            mqtt,
+            self.context.hub,
+            limit=self._config.limits.outbox,
+            tells_status=self._peers.number == 1,
+        )
         publishing = tasks.create_task(publisher.run(), name="mqtt")
 
         async def end() -> None:
@@ -118,39 +136,9 @@ class Server:
 
         self._stack.push_async_callback(end)
 
-    async def _listen(self) -> Listener:
-        config = self._config
-        library_log = logging.getLogger("voxwatch.websockets")
-        library_log.setLevel(logging.CRITICAL)  # its lines hold addresses, and with them tokens
-        try:
-            return await serve(
-                self._handle,
-                config.host,
-                config.port,
-                ssl=tls_context(config),
-                process_request=self._entrance.admit,
-                create_connection=cast(
-                    type[ServerConnection],
-                    partial(
-                        Connection,
-                        crowd=self.context.crowd,
-                        turns=Turns(),
-                        post=self._posts.take_over,
-                    ),
-                ),
-                compression=None,  # sound does not shrink by it, and it costs more than the rest
-                max_size=config.limits.message_bytes,
-                ping_interval=self._ping_s,
-                ping_timeout=self._ping_s,
-                close_timeout=3,
-                open_timeout=config.limits.start_s,
-                server_header=None,
-                logger=library_log,
-            )
-        except OSError as error:
-            place = f"{config.host}:{config.port}"
-            message = f"cannot listen on {place} ({_reason(error)}): choose another port, or host"
-            raise VoxwatchError(message) from error
+    async def take(self, accepted: socket.socket, gone: Callable[[], None]) -> None:
+        """Serve a connection that another process has accepted; ``gone`` is called at its end."""
+        await self._listening.take(accepted, gone)
 
     async def _drain(self) -> None:
         """Take nothing new; let streams tell what they know; close with 1001."""
@@ -244,14 +232,15 @@ class Server:
                 await self.streams.serve(connection, target)
             case "/v1/enroll":
                 await enroll(self.context, connection)
+            case _ if target.path == PEER:
+                await answer_peer(self.context, self.streams, connection)
             case "/v1/monitor":
                 await monitor(self.context, self.streams, connection, target)
             case _:
                 await Control(self.context, self.streams, connection).serve()
 
 
-def _reason(error: OSError) -> str:
-    """Why, in the system's words: asyncio puts the address into its own, as a tuple."""
-    if error.errno is not None and error.errno > 0:  # failed look-ups of names have others
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
+def address(config: Config, port: int) -> str:
+    """The address of a server on that port."""
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"{'https' if config.tls_cert else 'http'}://{host}:{port}"

@@ -16,6 +16,7 @@ from streamer.server.limits.admission import RETRY_S, Admission
 from streamer.server.limits.shares import Client, Shares
 from streamer.server.live_stream import LiveStream
 from streamer.server.outbox import Message, Outbox
+from streamer.server.workers.relay import relay
 from streamer.wire.errors import GOING_AWAY, INTERNAL, WireError
 from streamer.wire.messages import Closed
 from streamer.wire.parsing import Target, claims_of, parse_start, start_from_query
@@ -67,10 +68,14 @@ class Streams:
             start = start_from_query(target.query)
         else:
             start = parse_start(await first_text(connection, self._context.config.limits.start_s))
-        if start.session is None:
+        peers, session = self._context.peers, start.session
+        if session is not None and (owner := peers.owner(session)) != peers.number:
+            await relay(peers, owner, connection, start)
+            return
+        if session is None:
             held = await self._open(start, connection.client)
         else:
-            held = self._resumable(start.session)
+            held = self._resumable(session)
         await self._attend(held, connection, start.resume_from)
 
     async def _open(self, start: StartStream, client: Client) -> ResumableStream:

@@ -1,0 +1,114 @@
+"""Where connections come from: the port, or another process that has accepted them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, cast
+
+from websockets.asyncio.server import Server as Listener
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.server import ServerProtocol
+
+from engine.errors import VoxwatchError
+from streamer.server.connection import Connection
+from streamer.server.context import Context, tls_context
+from streamer.server.entrance import Entrance
+from streamer.server.limits.turns import Turns
+from streamer.server.posted import Posts
+
+CLOSE_S = 3.0  # for a client's half of the closing handshake
+
+
+class HandedOver(Connection):
+    """A connection that another process accepted, and is told when it is ``gone``."""
+
+    def __init__(self, *args: Any, gone: Callable[[], None], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._gone = gone
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone, or another's."""
+        super().connection_lost(exc)
+        self._gone()
+
+
+class Listening:
+    """The server's port. Of several workers each has a Unix socket instead, for the others.
+
+    ``handle`` serves a WebSocket, ``entrance`` says who may open one, ``posts`` takes the rest.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        handle: Callable[[ServerConnection], Awaitable[None]],
+        entrance: Entrance,
+        posts: Posts,
+        ping_s: float,
+    ) -> None:
+        self._context, self._handle, self._entrance = context, handle, entrance
+        self._tls = tls_context(context.config)
+        self._log = logging.getLogger("voxwatch.websockets")
+        self._log.setLevel(logging.CRITICAL)  # its lines hold addresses, and with them tokens
+        self._connection = partial(
+            Connection, crowd=context.crowd, turns=Turns(), post=posts.take_over
+        )
+        self._timing: dict[str, Any] = {
+            "ping_interval": ping_s,
+            "ping_timeout": ping_s,
+            "close_timeout": CLOSE_S,
+        }
+        self._listener: Listener
+
+    async def open(self) -> Listener:
+        """Listen. Raises :class:`VoxwatchError` where that cannot be."""
+        config, path = self._context.config, self._context.peers.path
+        place: dict[str, Any] = {"host": config.host, "port": config.port, "ssl": self._tls}
+        if path is not None:
+            place = {"unix": True, "path": path}
+        try:
+            self._listener = await serve(
+                self._handle,
+                **place,
+                process_request=self._entrance.admit,
+                create_connection=cast(type[ServerConnection], self._connection),
+                compression=None,  # sound does not shrink by it, and it costs more than the rest
+                max_size=config.limits.message_bytes,
+                open_timeout=config.limits.start_s,
+                server_header=None,
+                logger=self._log,
+                **self._timing,
+            )
+        except OSError as error:
+            where = path or f"{config.host}:{config.port}"
+            message = f"cannot listen on {where} ({reason(error)}): choose another port, or host"
+            raise VoxwatchError(message) from error
+        return self._listener
+
+    async def take(self, accepted: socket.socket, gone: Callable[[], None]) -> None:
+        """Serve a connection that another process has accepted; ``gone`` is called at its end."""
+        limits, options = self._context.config.limits, self._connection.keywords
+        protocol = ServerProtocol(max_size=limits.message_bytes, logger=self._log)
+        connection = HandedOver(protocol, self._listener, gone=gone, **self._timing, **options)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=self._tls,
+                ssl_handshake_timeout=limits.start_s if self._tls else None,
+            )
+        except OSError:  # the client left, or speaks no TLS
+            accepted.close()
+            gone()
+
+
+def reason(error: OSError) -> str:
+    """Why, in the system's words: asyncio puts the address into its own, as a tuple."""
+    if error.errno is not None and error.errno > 0:  # failed look-ups of names have others
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -1,0 +1,47 @@
+"""What a worker answers the others."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import msgspec
+
+from streamer.server.connection import Connection
+from streamer.server.context import Context
+from streamer.server.descriptions import state
+from streamer.server.figures import figures
+from streamer.server.streams import Streams
+
+Kind = Literal["streams", "figures", "ready", "renew", "redeem"]
+
+
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """A question; ``token`` is one to be redeemed."""
+
+    type: Kind
+    token: str = ""
+
+
+async def answer_peer(context: Context, streams: Streams, connection: Connection) -> None:
+    """One connection of another worker. Raises ``ConnectionClosed``."""
+    while True:
+        asked = msgspec.json.decode(await connection.hear(), type=Asked)
+        await connection.say([msgspec.json.encode(await _answer(context, streams, asked))])
+
+
+async def _answer(context: Context, streams: Streams, asked: Asked) -> Any:
+    match asked.type:
+        case "streams":
+            return [state(stream) for stream in streams.all()]
+        case "figures":
+            return figures(context, len(streams))
+        case "ready":
+            return not context.draining and context.store_sound
+        case "renew":
+            await streams.renew()
+            return True
+        case "redeem":
+            holder = context.auth.holder_of(None, asked.token)
+            roles = context.auth.redeem(asked.token, time.monotonic())
+            return {"roles": sorted(roles), "holder": holder}
