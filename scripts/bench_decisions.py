@@ -1,7 +1,7 @@
 """What decisions cost of a stream's CPU: `python scripts/bench_decisions.py --json FILE`.
 
 One stream in one thread through the real detector and encoder, and the time of it that the
-judge takes: evidence, sequential decisions, alarms and changes, with the scores they rest on.
+tracker takes: evidence, decisions, changes and verdicts, with the scores they rest on.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ RUNS = 3
 
 
 class Timed(Tracker):
-    """A judge that counts the CPU seconds of its own thread."""
+    """A tracker that counts the CPU seconds of its own thread."""
 
     seconds = 0.0
 
     def add(self, *given: Any) -> Any:
         began = time.thread_time()
-        found = super().add(*given)
+        found = list(super().add(*given))
         Timed.seconds += time.thread_time() - began
         return found
 

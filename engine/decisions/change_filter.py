@@ -17,20 +17,21 @@ second of a voice says depends on what the seconds beside it said.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.decisions.heard_spans import HeardSpans, Place
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints, shares
-from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
+from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
 from engine.spans.interface import Spans
 
 Float64 = NDArray[np.float64]
-Place = tuple[int, int]
+NOBODY = EnrolledVoiceprints({})
 
 LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
 BACK_SAMPLES = 5 * SAMPLE_RATE_HZ  # Inside a turn a change is looked for in the last 5 s,
@@ -104,6 +105,7 @@ class ChangeFilter:
         self._places: list[int] = []  # inside turns
         self._known: dict[int, Hypothesis] = {}
         self._likeliest: set[int] = set()
+        self._heard: HeardSpans | None = None  # what the last step asked for
 
     def begin_turn(self, position: int, pause_s: float) -> None:
         """A turn begins after a pause."""
@@ -121,27 +123,37 @@ class ChangeFilter:
     def forget_people(self) -> None:
         """Others are enrolled from now on."""
         self._known.clear()
+        self._heard = None
 
-    def step(self, spans: Spans, position: int, enrolled: EnrolledVoiceprints) -> Belief | None:
+    def step(
+        self, spans: Spans, position: int, enrolled: EnrolledVoiceprints, also: Place | None = None
+    ) -> Belief | None:
         """What the speech up to ``position`` says.
 
         Nothing while the segment is too short, or where its jobs failed, which has been told.
+        The span ``also`` is asked for with the rest, for :meth:`heard`.
         """
         little = position - self.start < LEAST_SAMPLES
         if little or spans.failure(self.start, position) is not None:
             return None
-        self._propose(spans, position, enrolled)
-        hypotheses = [
-            one for one in self._known.values() if spans.failure(one.position, position) is None
-        ]
-        begun = [self.start, *(hypothesis.position for hypothesis in hypotheses)]
-        heard = self._prepared(spans, [(start, position) for start in begun])
+        hazards = self._hazards(spans, position)
+        new = self._new(spans, hazards)
+        kept = [*self._known, *new]
+        begun = [one for one in kept if spans.failure(one, position) is None]
+        wanted = [(self.start, position), *((one, position) for one in begun)]
+        asked = dict.fromkeys([*wanted, *((self.start, place) for place in new)])
+        if also is not None:
+            asked[also] = None
+        heard = self._heard = HeardSpans(self._scorer, spans, enrolled, list(asked))
         speaks = self._people(enrolled, heard)
+        self._suppose(hazards, new, heard, speaks[len(wanted) :])
+        hypotheses = [self._known[one] for one in begun]
+        speaks = speaks[: len(wanted)]
         if position > max(self._places, default=self.start):
             self._places.append(position)
         if not hypotheses:
             return Belief(speaks[0])
-        voice, log_weight = self._weighed(hypotheses, heard, speaks)
+        voice, log_weight = self._weighed(hypotheses, heard.prepared, speaks)
         every = np.append(0.0, log_weight)  # no change has the weight 1
         weight = np.exp(every - every.max())
         best = int(log_weight.argmax())
@@ -173,10 +185,18 @@ class ChangeFilter:
 
     def voice(self, spans: Spans, start: int, end: int) -> PreparedEmbeddings:
         """A span ready to be compared."""
-        return self._prepared(spans, [(start, end)])
+        return self.heard(spans, (start, end), NOBODY)[0]
 
-    def _propose(self, spans: Spans, position: int, enrolled: EnrolledVoiceprints) -> None:
-        """Keep the hypotheses that may still be true, and add those that have become possible."""
+    def heard(
+        self, spans: Spans, place: Place, enrolled: EnrolledVoiceprints
+    ) -> tuple[PreparedEmbeddings, CalibratedScores | None]:
+        """A span ready to be compared, and its scores ``(1, rows)`` with those enrolled."""
+        if self._heard is not None and place in self._heard:
+            return self._heard.of(place)
+        return HeardSpans(self._scorer, spans, enrolled, [place]).of(place)
+
+    def _hazards(self, spans: Spans, position: int) -> dict[int, float]:
+        """Where another voice may have begun, in order, with how likely it is beforehand."""
         recent = position - BACK_SAMPLES
         self._places = [p for p in self._places if p >= recent or p in self._likeliest]
         pauses = [start for start, _ in spans.timeline.runs(position - BACK_SAMPLES, position)]
@@ -184,31 +204,36 @@ class ChangeFilter:
         inside |= dict.fromkeys(pauses, SHORT_PAUSE_HAZARD)
         if spans.grain > LEAST_SAMPLES:  # The end of an earlier turn is answered by what is near.
             inside = {place: hazard for place, hazard in inside.items() if place >= self._turn}
-        hazards = inside | turns
-        possible = []
+        hazards, possible = inside | turns, {}
         for place in sorted(hazards):
             least = LEAST_SAMPLES if place in turns else max(LEAST_SAMPLES, spans.grain)
             if self.start + least <= place <= position - least:
-                possible.append(place)
-        new = [place for place in possible if place not in self._known]
-        new = [place for place in new if spans.failure(self.start, place) is None]
-        if new:
-            before = self._prepared(spans, [(self.start, place) for place in new])
-            matched = self._people(enrolled, before)
-            for row, place in enumerate(new):
-                prior = math.log(hazards[place] / (1 - hazards[place]))
-                self._known[place] = Hypothesis(place, prior, before.take([row]), matched[row])
-        self._known = {place: self._known[place] for place in possible if place in self._known}
+                possible[place] = hazards[place]
+        return possible
+
+    def _new(self, spans: Spans, hazards: Mapping[int, float]) -> list[int]:
+        """Those that have become possible. What is not possible any more is forgotten."""
+        self._known = {place: one for place, one in self._known.items() if place in hazards}
+        new = [place for place in hazards if place not in self._known]
+        return [place for place in new if spans.failure(self.start, place) is None]
+
+    def _suppose(
+        self, hazards: Mapping[int, float], new: Sequence[int], heard: HeardSpans, matched: Float64
+    ) -> None:
+        """Add hypotheses of which the people before them were ``matched`` ``(H, N + 1)``."""
+        for row, place in enumerate(new):
+            prior = math.log(hazards[place] / (1 - hazards[place]))
+            before, _ = heard.of((self.start, place))
+            self._known[place] = Hypothesis(place, prior, before, matched[row])
 
     def _prepared(self, spans: Spans, asked: Sequence[Place]) -> PreparedEmbeddings:
-        speech_s = np.array([end - start for start, end in asked]) / SAMPLE_RATE_HZ
-        return self._scorer.prepare(spans.embeddings(asked), speech_s)
+        return HeardSpans(self._scorer, spans, NOBODY, asked).prepared
 
-    def _people(self, enrolled: EnrolledVoiceprints, heard: PreparedEmbeddings) -> Float64:
+    def _people(self, enrolled: EnrolledVoiceprints, heard: HeardSpans) -> Float64:
         """``(S, N + 1)``: whose each span is, of those enrolled or a stranger's."""
-        if enrolled.prepared is None:
-            return np.ones((len(heard.embeddings), 1))
-        return shares(enrolled.by_speaker(self._scorer.table(enrolled.prepared, heard).llr))
+        if heard.scores is None:
+            return np.ones((len(heard.prepared.embeddings), 1))
+        return shares(enrolled.by_speaker(heard.scores.llr))
 
     def _weighed(
         self, hypotheses: Sequence[Hypothesis], heard: PreparedEmbeddings, speaks: Float64

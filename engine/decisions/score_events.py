@@ -18,6 +18,11 @@ class ScoredSpan:
     end: int
     at: int
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it begins and ends."""
+        return self.start, self.end
+
 
 def score_events(
     span: ScoredSpan,

@@ -93,7 +93,8 @@ class Tracker:
         """What a place says, and the verdict on the turn that ends there."""
         mark, settings = known.mark, known.settings
         self._go_on(spans, known)
-        belief = self._filter.step(spans, mark.position, settings.enrolled)
+        scored = None if known.scored is None else known.scored.place
+        belief = self._filter.step(spans, mark.position, settings.enrolled, scored)
         change: Change | None = None
         if belief is not None:
             if self._alarmed(belief, settings.decisions):
@@ -206,9 +207,8 @@ class Tracker:
         scored, settings = known.scored, known.settings
         if scored is None:
             return None
-        assert settings.enrolled.prepared is not None
-        heard = self._filter.voice(spans, scored.start, scored.end)
-        scores = self._scorer.table(settings.enrolled.prepared, heard)
+        _, scores = self._filter.heard(spans, scored.place, settings.enrolled)
+        assert scores is not None
         evidence = self._evidence(belief)
         yield from score_events(
             scored, settings.enrolled, scores, evidence, self._prior, every=settings.claimed
@@ -318,9 +318,9 @@ class Tracker:
             return too_little(speech_s, settings.decisions.decide_s)
         if state != "uncertain":
             return None
-        assert settings.enrolled.prepared is not None
-        heard = self._filter.voice(spans, self._filter.start, mark.position)
-        scores = self._scorer.table(settings.enrolled.prepared, heard)
+        place = self._filter.start, mark.position
+        heard, scores = self._filter.heard(spans, place, settings.enrolled)
+        assert scores is not None
         trial = open_trial(settings, found, scores, float(heard.speech_s[0]))
         was_settled = held is not None and held.state not in ("insufficient", "uncertain")
         change = was_settled or belief.log_odds > 0

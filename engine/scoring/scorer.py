@@ -216,7 +216,8 @@ def cohort_stats(embeddings: Float32, cohort: Float32, top: int) -> CohortStats:
     """
     if not 1 <= top <= len(cohort):
         raise ValueError(f"top must lie between 1 and the cohort's {len(cohort)}, got {top}")
-    cosines = np.vecdot(embeddings[:, None], cohort)  # and no matrix product, as in `table`
+    # No matrix product, as in `table`; row by row of the cohort, which is read once like that.
+    cosines = np.ascontiguousarray(np.vecdot(cohort[:, None], embeddings).T)
     cosines.partition(len(cohort) - top, axis=1)
     nearest = cosines[:, len(cohort) - top :].astype(np.float64)
     mean = nearest.sum(axis=1) / top
