@@ -186,7 +186,7 @@ def test_a_stream_joined_in_its_middle_is_shown_as_it_stands(mock: str, visit: O
 def test_turns_stand_below_the_state_with_their_own_evidence(mock: str, visit: Open) -> None:
     visitor = visit(f"{mock}#watch=match")
     visitor.sees("#facts", "Match – Alice, +")
-    visitor.sees("#legend", "Bars: each turn by itself.")
+    visitor.sees("#legend-note", "Bars: each turn by itself.")
     # Blocks of speech with pauses between them: the strip changes its colour at each.
     edges = """() => {
         const canvas = document.getElementById("timeline"), ratio = devicePixelRatio;
@@ -215,8 +215,8 @@ def test_labels_of_strangers_are_explained(mock: str, visit: Open) -> None:
 def test_doubt_that_lasts_says_why_and_what_helps(mock: str, visit: Open) -> None:
     visitor = visit(f"{mock}#watch=unsure")
     visitor.sees("#hero-detail", "The sound is noisy: go somewhere quieter.")
-    visitor.sees("#events", "the sound is noisy: go somewhere quieter")
-    visitor.sees("#legend", "Thick: all the speech so far, which decides.")
+    visitor.sees("#events", "The sound is noisy: go somewhere quieter.")
+    visitor.sees("#legend-note", "Thick: all the speech so far, which decides.")
 
 
 def test_zeros_are_called_no_sound(mock: str, visit: Open) -> None:

@@ -203,7 +203,7 @@ export function refusal(
   if (code === "several-voices") {
     // The server says which: two voices in this recording, or another one than in those before.
     const title = added ? "Not one voice" : "More than one voice";
-    return { title, advice: `${message.charAt(0).toUpperCase()}${message.slice(1)}.` };
+    return { title, advice: sentence(message) };
   }
   return REFUSALS[code] ?? { title: "Not usable", advice: message };
 }
@@ -244,7 +244,7 @@ function decisionWords(
   decision: Decision,
   claims: readonly string[],
 ): { what: string; why: string } {
-  return { what: verdict(decision, claims), why: decision.advice || decision.reason };
+  return { what: verdict(decision, claims), why: decision.advice ? sentence(decision.advice) : decision.reason };
 }
 
 function verdict(

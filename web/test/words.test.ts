@@ -175,7 +175,7 @@ describe("the state in words", () => {
     const why = { ...decision(8, "uncertain", "Alice"), since: 2, advice: "the sound is noisy" };
     const view = reduce(unsure, why);
     expect(view.notes).toHaveLength(1);
-    expect(noteWords(view.notes[0]!, ["Alice"]).why).toBe("the sound is noisy");
+    expect(noteWords(view.notes[0]!, ["Alice"]).why).toBe("The sound is noisy.");
     expect(view.segments).toHaveLength(1);
     expect(reduce(view, decision(9, "match", "Alice")).notes).toHaveLength(2);
   });

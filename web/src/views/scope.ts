@@ -1,6 +1,6 @@
 /** Waveform with the speech ribbon above the scores, states and turns below; one time axis. */
 
-import { el, h, show } from "../dom";
+import { el, h, say, show } from "../dom";
 import type { View } from "../view";
 import type { Waveform } from "../waveform";
 import { llrWords } from "../words";
@@ -87,8 +87,9 @@ export class Scope {
         swatch.style.background = seriesColour(i);
         return h("li", {}, swatch, words);
       }),
-      ...(note ? [h("li", { class: "quiet" }, note)] : []),
     );
+    say(el("legend-note"), note);
+    show(el("legend-note"), note !== "");
   }
 
   private readOut(t: number | null): void {

@@ -97,7 +97,11 @@ export class Trace {
       ],
       hooks: {
         drawAxes: [(plot) => this.drawBounds(plot)],
-        draw: [(plot) => this.drawTurns(plot), (plot) => this.drawChanges(plot)],
+        draw: [
+          (plot) => this.drawTurns(plot),
+          (plot) => this.drawChanges(plot),
+          (plot) => this.drawLabels(plot),
+        ],
         setCursor: [
           (plot) => {
             const left = plot.cursor.left ?? -1;
@@ -149,16 +153,38 @@ export class Trace {
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
     }
-    ctx.font = `${12 * ratio}px ${FONT}`;
+    ctx.restore();
+  }
+
+  /** What the bounds are, readable over whatever was drawn there. */
+  private drawLabels(plot: uPlot): void {
+    const found = this.view && thresholds(this.view, this.scale);
+    if (!found) return;
+    const { ctx, bbox } = plot;
+    const ratio = uPlot.pxRatio;
+    const line = 12 * ratio;
+    const places = boundLabels(
+      plot.valToPos(found.accept, "y", true),
+      plot.valToPos(found.reject, "y", true),
+      line,
+    );
+    ctx.save();
+    ctx.font = `${line}px ${FONT}`;
     ctx.textAlign = "left";
     const x = bbox.left + 6 * ratio;
-    const places = boundLabels(accept, reject, 12 * ratio);
-    ctx.fillStyle = colour("good");
-    ctx.textBaseline = places.accept[1];
-    ctx.fillText("match above", x, places.accept[0]);
-    ctx.fillStyle = colour("bad");
-    ctx.textBaseline = places.reject[1];
-    ctx.fillText("no match below", x, places.reject[0]);
+    for (const [words, [y, baseline], name] of [
+      ["match above", places.accept, "good"],
+      ["no match below", places.reject, "bad"],
+    ] as const) {
+      ctx.globalAlpha = 0.85;
+      ctx.fillStyle = colour("card");
+      const top = baseline === "top" ? y : y - line;
+      ctx.fillRect(x - 3 * ratio, top - ratio, ctx.measureText(words).width + 6 * ratio, line + 2 * ratio);
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = colour(name);
+      ctx.textBaseline = baseline;
+      ctx.fillText(words, x, y);
+    }
     ctx.restore();
   }
 
