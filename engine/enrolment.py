@@ -31,6 +31,7 @@ from engine.spans.of_bundle import spans_of
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
 from engine.speech.windows import WindowConfig
+from engine.suspicions import Suspicions
 
 Float32 = NDArray[np.float32]
 
@@ -123,6 +124,8 @@ class Enrolment:
         config: EnrolmentConfig | None = None,
         kept: Voiceprint | None = None,
     ) -> None:
+        decoder = decoder or PcmDecoder()
+        self._suspicions = Suspicions(decoder)
         self._kept = None if kept is None else kept.prepare(scorer)
         self._config = config or EnrolmentConfig()
         part_s = self._config.part_s
@@ -147,6 +150,7 @@ class Enrolment:
         """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
         if not self._pipeline.ended:
             self._pipeline.receive_pcm(data, arrived)
+            self._suspicions.take(self._pipeline.received)
 
     def pass_time(self, now: Arrival) -> None:
         """Does nothing: speech is gathered from as many turns as it takes."""
@@ -265,7 +269,7 @@ class Enrolment:
 
     def _outcome(self, t: float) -> Enrolled | Refused:
         self._pipeline.end()
-        refusal = self._length_refusal()
+        refusal = self._form_refusal() or self._length_refusal()
         if refusal is None and not self._config.allow_poor:
             refusal = self._sound_refusal() or self._voice_refusal()
         if refusal is not None:
@@ -275,6 +279,10 @@ class Enrolment:
         (whole,) = self._speech.embeddings([(0, self._reached)])
         self.prototypes = (Prototype(whole, speech_s),)
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
+
+    def _form_refusal(self) -> tuple[RefusalCode, str] | None:
+        suspicion = self._suspicions.current
+        return ("wrong-format", suspicion.advice) if suspicion else None
 
     def _length_refusal(self) -> tuple[RefusalCode, str] | None:
         found, config = quality_figures(self._total), self._config

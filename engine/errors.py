@@ -2,6 +2,7 @@
 
     VoxwatchError
       AudioError      sound that cannot be used: unreadable, too short, silent, not finite
+        WrongFormat   bytes that are not of the form that was declared
       BundleError     a model bundle that is missing, damaged, foreign or unwritable
       ProviderError   an execution provider that cannot run here, or failed while it ran
       EngineError     a stream that cannot go on: its detection failed, or the engine closed
@@ -23,6 +24,10 @@ class VoxwatchError(Exception):
 
 class AudioError(VoxwatchError):
     """Sound that cannot be used as it is."""
+
+
+class WrongFormat(AudioError):
+    """Bytes that are not of the form that was declared; the message says what they are."""
 
 
 class BundleError(VoxwatchError):

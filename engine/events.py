@@ -11,9 +11,11 @@ from typing import Literal
 import msgspec
 
 State = Literal["insufficient", "match", "mismatch", "uncertain", "unknown"]
-Problem = Literal["quiet", "clipped", "noisy", "no-speech"]
+Problem = Literal["quiet", "clipped", "noisy", "no-speech", "format-suspect", "rate-suspect"]
 # Why a state is open, in the order in which it is looked for (``engine.decisions.doubt``).
 Cause = Literal[
+    "format-suspect",
+    "rate-suspect",
     "little-speech",
     "noisy",
     "clipped",
@@ -26,7 +28,7 @@ Cause = Literal[
     "saturated",
 ]
 LagReason = Literal["overload", "slow-consumer", "input-overflow"]
-RefusalCode = Literal["too-short", "clipped", "noisy", "several-voices", "silent"]
+RefusalCode = Literal["too-short", "clipped", "noisy", "several-voices", "silent", "wrong-format"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -157,7 +159,9 @@ class Quality(Event, frozen=True, kw_only=True, tag="quality"):
 
     ``level_dbfs`` is the RMS of its speech, or of everything where nobody spoke;
     ``clipped`` the share of its samples at full scale; ``snr_db`` estimates speech over noise;
-    ``speech_share`` is how much of it was speech.
+    ``speech_share`` is how much of it was speech. Where the sound is suspected of being other
+    than declared, ``likely`` is what it is, as the parameter to start with, and ``advice`` says
+    so in words.
     """
 
     level_dbfs: float | None
@@ -165,6 +169,8 @@ class Quality(Event, frozen=True, kw_only=True, tag="quality"):
     snr_db: float | None
     speech_share: float
     problems: tuple[Problem, ...]
+    likely: str | None = None
+    advice: str = ""
 
 
 class Lag(Event, frozen=True, kw_only=True, tag="lag"):

@@ -17,6 +17,7 @@ from engine.arrival.gaps import Gap, Gaps, Heard, Quiet, Sound, Stall
 from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter, QualityFigures, QualityMeter
+from engine.audio.suspicion import Suspicion
 from engine.decisions.change_filter import LAPSE_S
 from engine.decisions.config import DecisionConfig
 from engine.decisions.score_events import ScoredSpan
@@ -24,6 +25,7 @@ from engine.decisions.tracker import KnownSpeech, Tracker
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import AnyEvent, Failure, Lag, Quality, Stalled, Summary, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
+from engine.items import Eof, Lapse, Reset, Suspected
 from engine.jobs import Job, Result
 from engine.pipeline import Pipeline
 from engine.requests import Requests
@@ -34,6 +36,7 @@ from engine.spans.of_bundle import spans_of
 from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
 from engine.speech.windows import WindowConfig
+from engine.suspicions import Suspicions
 
 QUALITY_SAMPLES = 2 * SAMPLE_RATE_HZ  # 2 s of sound between two quality events
 LAPSE_SAMPLES = round(LAPSE_S * SAMPLE_RATE_HZ)
@@ -55,33 +58,7 @@ class SessionConfig:
     stall_s: float = 3.0  # seconds of the clock without sound, after which that is told
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lapse:
-    """At ``t`` seconds the last decision ceases to hold, for ``reason``.
-
-    ``position`` is the net speech so far, in samples.
-    """
-
-    t: float
-    position: int
-    reason: str
-    settings: TrackerSettings
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Reset:
-    """At ``t`` seconds, after so much net speech in samples, the client forgets who spoke."""
-
-    t: float
-    position: int
-    settings: TrackerSettings
-
-
-class _Eof:
-    """All the sound has been heard. The summary is told after everything that stands before it."""
-
-
-_Item = AnyEvent | KnownSpeech | _Lapse | _Reset | _Eof
+_Item = AnyEvent | KnownSpeech | Lapse | Reset | Suspected | Eof
 
 
 class Session:
@@ -104,6 +81,7 @@ class Session:
     ) -> None:
         config, decoder = config or SessionConfig(), decoder or PcmDecoder()
         self._gaps = Gaps(decoder.bytes_per_s, config.stall_s)
+        self._suspicions = Suspicions(decoder)
         self._speech = spans_of(scorer.bundle, config.windows)
         self._pipeline: Pipeline[_Item] = Pipeline(
             decoder, config.gate, self._speech, period=QUALITY_SAMPLES
@@ -132,8 +110,9 @@ class Session:
         Where it is said when the sound ``arrived``, gaps between arrivals count as pauses.
         """
         if arrived is None:
-            self._pipeline.receive_pcm(data)
+            self._take(data, None)
         else:
+            self._suspicions.arrived(data, arrived)
             self._heed(self._gaps.receive(data, arrived))
 
     def pass_time(self, now: Arrival) -> None:
@@ -248,7 +227,7 @@ class Session:
         for one in heard:
             match one:
                 case Sound():
-                    self._pipeline.receive_pcm(one.data, one.arrived)
+                    self._take(one.data, one.arrived)
                 case Gap():
                     self._pause(partial(self._pass, one.gap_s))
                 case Quiet():
@@ -256,6 +235,16 @@ class Session:
                 case Stall():
                     self._pipeline.pass_time(one.now)
                     self._pause(partial(self._stall, one))
+
+    def _take(self, data: bytes, arrived: Arrival | None) -> None:
+        self._pipeline.receive_pcm(data, arrived)
+        for place, suspicion in self._suspicions.take(self._pipeline.received):
+            self._requests.add(place, partial(self._suspect, suspicion))
+
+    def _suspect(self, suspicion: Suspicion | None, at: int) -> None:
+        self._settings = replace(self._settings, suspicion=suspicion)
+        self._pipeline.put(Suspected(seconds(at), self._speech.position, self._settings))
+        self._pipeline.put(self._quality(seconds(at)))
 
     def _pause(self, then: Callable[[int], None]) -> None:
         """What is being said ends with the sound that is there, before ``then``."""
@@ -281,7 +270,7 @@ class Session:
 
     def _reset(self, at: int) -> None:
         self._end_turn(at)
-        self._pipeline.put(_Reset(seconds(at), self._speech.position, self._settings))
+        self._pipeline.put(Reset(seconds(at), self._speech.position, self._settings))
 
     def _mute(self, at: int, on: bool) -> None:
         self._end_turn(at)
@@ -295,7 +284,7 @@ class Session:
             self._requests.obey(self._pipeline.received)
             self._eof = True
             self._end_turn(self._pipeline.ruled)
-            self._pipeline.put(_Eof())
+            self._pipeline.put(Eof())
 
     def _hear_one(self, span: Span) -> None:
         if span.started:
@@ -349,32 +338,39 @@ class Session:
             self._lapse(seconds(lapsed), f"no speech for {LAPSE_S:.0f} s")
 
     def _lapse(self, t: float, reason: str) -> None:
-        self._pipeline.put(_Lapse(t, self._speech.position, reason, self._settings))
+        self._pipeline.put(Lapse(t, self._speech.position, reason, self._settings))
 
     def _quality(self, t: float) -> Quality:
         found = self._quality_meter.take()
         if found.speech_share:
             self._sound = found
+        suspicion, problems = self._settings.suspicion, found.problems
+        if suspicion is not None:
+            problems = (*problems, suspicion.problem)
         return Quality(
+            likely=None if suspicion is None else suspicion.likely,
+            advice="" if suspicion is None else suspicion.advice,
             t=t,
             level_dbfs=found.level_dbfs,
             clipped=found.clipped,
             snr_db=found.snr_db,
             speech_share=found.speech_share,
-            problems=found.problems,
+            problems=problems,
         )
 
     def _tell(self, item: _Item) -> Iterable[AnyEvent]:
         match item:
             case KnownSpeech():
                 return self._decide(item)
-            case _Lapse():
+            case Lapse():
                 return self._tracker.lapse(
                     item.t, seconds(item.position), item.reason, item.settings
                 )
-            case _Reset():
+            case Reset():
                 return self._tracker.reset(item.t, item.position, item.settings)
-            case _Eof():
+            case Suspected():
+                return self._tracker.suspect(item.t, item.position, item.settings)
+            case Eof():
                 self._pipeline.end()
                 return [self._summary()]
             case event:

@@ -38,7 +38,7 @@ ENGINE = (
     ("spans",),
     ("scoring",),
     ("decisions",),
-    ("pipeline", "requests"),
+    ("pipeline", "requests", "suspicions", "items"),
     ("session", "enrolment", "serving"),
     ("recordings",),
 )

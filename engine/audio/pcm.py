@@ -1,7 +1,7 @@
 """PCM bytes in, 16 kHz float32 out: one stream's decoder and resampler.
 
 Feed and flush: bytes come in pieces of any size, down to one, and the sound that comes
-out does not depend on how they were cut. Companding is ITU-T G.711.
+out does not depend on how they were cut.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from engine.errors import AudioError
+from engine.audio.g711 import TABLES
+from engine.audio.signatures import HEAD_BYTES, foreign
+from engine.audio.suspicion import FormCheck, Suspicion
+from engine.errors import AudioError, WrongFormat
 from engine.format import (
     HIGHEST_RATE_HZ,
     INT16_STEPS,
@@ -28,34 +31,12 @@ Float32 = NDArray[np.float32]
 BLOCKS_PER_S = 50  # The resampler is fed in steps of 20 ms.
 
 
-def _mu_law_table() -> Float32:
-    code = ~np.arange(256, dtype=np.uint8)
-    exponent, mantissa = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
-    magnitude = ((2 * mantissa + 33) << exponent) - 33
-    return _signed(magnitude, code & 128 != 0, 8192)
-
-
-def _a_law_table() -> Float32:
-    code = np.arange(256, dtype=np.uint8) ^ 0x55
-    exponent, mantissa = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
-    linear = 2 * mantissa + 1
-    magnitude = np.where(exponent == 0, linear, (linear + 32) << np.maximum(exponent - 1, 0))
-    return _signed(magnitude, code & 128 == 0, 4096)
-
-
-def _signed(magnitude: NDArray[np.int32], negative: NDArray[np.bool_], full: int) -> Float32:
-    return np.where(negative, -magnitude, magnitude).astype(np.float32) / np.float32(full)
-
-
-# Codes of one byte decode by table: G.711 levels over full scale, in [-1, 1].
-_TABLES: dict[str, Float32] = {"mulaw": _mu_law_table(), "alaw": _a_law_table()}
-
-
 class PcmDecoder:
     """Decodes one stream; ``channel`` counts from zero and is the one that is kept.
 
     Raises :class:`AudioError` for a format that is not understood, and from :meth:`feed`
-    for samples that are not finite.
+    for samples that are not finite and for what is no PCM (:class:`WrongFormat`). ``found`` gets
+    what is suspected of the form of the bytes, from which sample on, wherever that changes.
     """
 
     def __init__(
@@ -69,6 +50,10 @@ class PcmDecoder:
         _check_format(encoding, sample_rate_hz, channels, channel)
         self._encoding, self._channels, self._channel = encoding, channels, channel
         self._frame_bytes = SAMPLE_BYTES[encoding] * channels
+        self._head: bytes | None = b""  # while it is not known that they are samples
+        self._check = FormCheck(encoding, channels)
+        self.found: list[tuple[int, Suspicion | None]] = []
+        self.rate_hz = sample_rate_hz
         self.bytes_per_s = self._frame_bytes * sample_rate_hz
         self._undecoded = b""
         self._resampler: soxr.ResampleStream | None = None
@@ -83,6 +68,7 @@ class PcmDecoder:
 
     def feed(self, data: bytes) -> Float32:
         """Decode a piece. Returns the samples ``(N,)`` at 16 kHz that are ready."""
+        self._examine(data)
         data = self._undecoded + data
         whole = len(data) - len(data) % self._frame_bytes
         self._undecoded = data[whole:]
@@ -102,6 +88,17 @@ class PcmDecoder:
         rest, self._waiting = self._waiting, np.zeros(0, np.float32)
         return self._resampled(rest, last=True)
 
+    def _examine(self, data: bytes) -> None:
+        if self._head is not None:
+            self._head += data[: HEAD_BYTES - len(self._head)]
+            if (name := foreign(self._head)) is not None:
+                what, advice = name
+                raise WrongFormat(f"this is {what}, and raw samples were declared: {advice}")
+            if len(self._head) == HEAD_BYTES:
+                self._head = None
+        for place, suspicion in self._check.feed(data):
+            self.found.append((place * SAMPLE_RATE_HZ // self.bytes_per_s, suspicion))
+
     def _samples(self, data: bytes) -> Float32:
         if self._encoding == "pcm_s16le":
             steps = np.frombuffer(data, "<i2")
@@ -113,7 +110,7 @@ class PcmDecoder:
             # What lies beyond full scale is cut flat, as a converter would, and so told as clipped.
             samples = np.clip(samples, -1.0, 1.0)
         else:
-            samples = _TABLES[self._encoding][np.frombuffer(data, np.uint8)]
+            samples = TABLES[self._encoding][np.frombuffer(data, np.uint8)]
         return samples[self._channel :: self._channels]
 
     def _resampled(self, samples: Float32, *, last: bool) -> Float32:

@@ -93,6 +93,36 @@ class Tracker:
         """What a place says, and the verdict on the turn that ends there."""
         mark, settings = known.mark, known.settings
         self._go_on(spans, known)
+        if settings.suspicion is not None:
+            yield from self.suspect(seconds(mark.at), mark.position, settings)
+        else:
+            yield from self._weigh(spans, known)
+        if mark.ends_turn:
+            yield self._verdict(spans, known, mark.position)
+            self._turn = mark.position
+
+    def suspect(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
+        """The sound seems to be other than declared: nothing is said of who speaks."""
+        self._current, suspicion = None, settings.suspicion
+        if suspicion is None or not settings.enrolled.names:
+            return []
+        decision = Decision(
+            t=t,
+            state="insufficient",
+            speaker=None,
+            since=t,
+            llr=None,
+            net_speech_s=seconds(position),
+            reason=suspicion.advice,
+            cause=suspicion.problem,
+            advice=suspicion.advice,
+            false_accept=settings.decisions.false_accept,
+        )
+        return self._told.add(decision, position)
+
+    def _weigh(self, spans: SpeechEmbeddings, known: KnownSpeech) -> Iterator[AnyEvent]:
+        """What the filter says at a place."""
+        mark, settings = known.mark, known.settings
         scored = None if known.scored is None else known.scored.place
         belief = self._filter.step(spans, mark.position, settings.enrolled, scored)
         change: Change | None = None
@@ -103,9 +133,6 @@ class Tracker:
             if settings.enrolled.names:
                 llr = yield from self._score(spans, belief, known)
                 yield from self._decide(spans, belief, known, change, llr)
-        if mark.ends_turn:
-            yield self._verdict(spans, known, mark.position)
-            self._turn = mark.position
 
     def reset(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
         """Whoever speaks after so much net speech, in samples, may be anybody."""

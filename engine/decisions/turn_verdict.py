@@ -110,6 +110,8 @@ class TurnJudge:
         ``None`` where nobody is enrolled, there is too little of it or its embedding failed.
         """
         enrolled, short = settings.enrolled, turn.end - turn.start < LEAST_SAMPLES
+        if settings.suspicion is not None:
+            return None
         if enrolled.prepared is None or short or spans.failure(turn.start, turn.end) is not None:
             return None
         heard = self._scorer.prepare(spans.embeddings([(turn.start, turn.end)]), turn.speech_s)
@@ -122,6 +124,8 @@ class TurnJudge:
         self, turn: TurnSpeech, settings: TrackerSettings, scores: TurnScores | None, state: State
     ) -> Doubt | None:
         """Why nothing is decided of it, where that is so."""
+        if settings.suspicion is not None:
+            return Doubt(settings.suspicion.problem, settings.suspicion.advice)
         if scores is None:
             short = settings.enrolled.names and turn.end - turn.start < LEAST_SAMPLES
             return too_little(turn.speech_s, seconds(LEAST_SAMPLES)) if short else None
@@ -136,6 +140,8 @@ def _unscored(spans: SpeechEmbeddings, turn: TurnSpeech, settings: TrackerSettin
     """Why a turn has no scores, if it has none."""
     if not settings.enrolled.names:
         return "nobody is enrolled"
+    if settings.suspicion is not None:
+        return settings.suspicion.advice
     if turn.end - turn.start < LEAST_SAMPLES:
         return f"{turn.speech_s:.2f} s of speech, {seconds(LEAST_SAMPLES):g} s are needed"
     return spans.failure(turn.start, turn.end) or ""

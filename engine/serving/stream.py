@@ -93,8 +93,6 @@ class Stream:
             if start:
                 await asyncio.sleep(0)  # so that a long message does not hold up the other streams
             await self._wait_for_room()
-            if not self.live and self._pool.anybody_live:
-                await self._pool.leisure.wait()
             self._check()
             began_s = time.thread_time()
             try:
@@ -175,11 +173,14 @@ class Stream:
             self._end()
 
     async def _wait_for_room(self) -> None:
-        if self._room.is_set():
+        waits = not self.live and self._pool.anybody_live
+        if self._room.is_set() and not waits:
             return
         begun, self._sender_waits = self._pool.now(), True
         try:
             await self._room.wait()
+            if waits:
+                await self._pool.leisure.wait()
         finally:
             self._waited_s += self._pool.now() - begun
             self._sender_waits = False

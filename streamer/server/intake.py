@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Literal, NoReturn
 
-from engine.errors import AudioError, VoxwatchError
+from engine.errors import AudioError, VoxwatchError, WrongFormat
 from engine.format import SAMPLE_BYTES
 from engine.serving.engine import Stream
 from streamer.server.connection import Connection
@@ -110,6 +110,8 @@ class Intake:
             raise WireError("audio-quota", "this address has sent its sound for the hour")
         try:
             await self._stream.send(sound)
+        except WrongFormat as error:
+            raise WireError("wrong-format", str(error)) from error
         except AudioError as error:
             raise WireError("bad-sound", str(error)) from error
         except VoxwatchError as error:

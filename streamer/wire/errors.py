@@ -26,6 +26,7 @@ CLOSE_CODES: dict[str, int] = {
     "unknown-control": POLICY,
     "second-start": POLICY,
     "bad-sound": POLICY,
+    "wrong-format": POLICY,
     "unknown-session": POLICY,
     "gap": POLICY,
     "taken-over": POLICY,

@@ -5,6 +5,7 @@ Whatever cannot be read raises :class:`WireError` and nothing else.
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from engine import events
+from engine.audio.signatures import TWILIO
 from streamer.wire.errors import CLOSE_CODES, WireError
 from streamer.wire.messages import EnrollMessage, ServerMessage, StreamMessage
 from streamer.wire.requests import (
@@ -28,6 +30,8 @@ from streamer.wire.requests import (
 
 MAX_TOLD = 200  # characters of a parser's complaint that are passed on
 MAX_PARAMETERS = 32  # of a query string
+INTEGERS = frozenset({"sample_rate", "channels", "channel", "resume_from"})
+WHOLE = re.compile(r"[0-9]+\.0+")
 
 _STREAM: msgspec.json.Decoder[StreamMessage] = msgspec.json.Decoder(StreamMessage)
 _ENROLL: msgspec.json.Decoder[EnrollMessage] = msgspec.json.Decoder(EnrollMessage)
@@ -172,7 +176,19 @@ def _object(text: str, code: str) -> dict[str, Any]:
     found = _json(text, "bad-message")
     if not isinstance(found, dict):
         raise WireError(code, 'a message is a JSON object with a "type"')
+    if "type" not in found and isinstance(found.get("event"), str):
+        name, advice = TWILIO
+        raise WireError("wrong-format", f"this is {name}: {advice}")
     return found
+
+
+def _integral(value: Any) -> Any:
+    """Numbers like ``16000.0``, as some languages write all of theirs, are whole."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and WHOLE.fullmatch(value):
+        return value.partition(".")[0]
+    return value
 
 
 def _start_fields(text: str) -> dict[str, Any]:
@@ -183,6 +199,7 @@ def _start_fields(text: str) -> dict[str, Any]:
 
 
 def _converted(fields: dict[str, Any], kind: Any, *, strict: bool = True) -> Any:
+    fields |= {name: _integral(fields[name]) for name in INTEGERS & fields.keys()}
     try:
         return msgspec.convert(fields, kind, strict=strict)
     except (ValueError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
+from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
-from engine.events import AnyEvent, Utterance
+from engine.errors import WrongFormat
+from engine.events import AnyEvent, Decision, Quality, Utterance
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import load_bundle
 from engine.scoring.scorer import PreparedEmbeddings
+from engine.serving.inference import answer_one, settle
 from engine.session import Session
 from models.benchmark.engine import EngineUnderTest
 
@@ -102,3 +106,50 @@ def test_a_command_of_a_second_has_a_score_and_says_how_sure_it_is(
     assert command.posterior is not None
     assert command.posterior > 0.5
     assert command.reason.startswith("evidence ")
+
+
+@pytest.mark.parametrize(
+    ("name", "likely"),
+    [("owner_f32_16khz.raw", "pcm_f32le"), ("owner_stereo_s16_16khz.raw", "channels=2")],
+)
+def test_sound_of_another_form_is_named_and_no_mismatch(
+    engine: EngineUnderTest, owner: PreparedEmbeddings, name: str, likely: str
+) -> None:
+    events = as_pcm(engine, owner, name, None)
+    assert {likely} == {e.likely for e in events if isinstance(e, Quality) and e.likely}
+    told = [e.state for e in events if isinstance(e, Decision | Utterance)]
+    assert set(told) == {"insufficient"}
+
+
+def test_sound_of_half_the_rate_is_named_before_a_verdict(
+    engine: EngineUnderTest, owner: PreparedEmbeddings
+) -> None:
+    events = as_pcm(engine, owner, "owner_8khz_s16.raw", 0.2)
+    named = [e for e in events if isinstance(e, Quality) and "rate-suspect" in e.problems]
+    assert named[0].likely == "sample_rate=8000"
+    assert 2 * named[0].t < 5.0
+    told = [e.state for e in events if isinstance(e, Decision | Utterance)]
+    assert "mismatch" not in told
+    assert told[-1] == "insufficient"
+
+
+def test_a_browsers_recording_as_pcm_is_named(
+    engine: EngineUnderTest, owner: PreparedEmbeddings
+) -> None:
+    with pytest.raises(WrongFormat, match="WebM"):
+        as_pcm(engine, owner, "browser_mediarecorder.webm", None)
+
+
+def as_pcm(
+    engine: EngineUnderTest, owner: PreparedEmbeddings, name: str, pace_s: float | None
+) -> list[AnyEvent]:
+    """The bytes of a file as 16-bit mono at 16 kHz: a tenth of a second every ``pace_s``."""
+    session = Session(engine.scorer, {"owner": owner})
+    answer = partial(answer_one, embedder=engine.encoder, vad=engine.vad)
+    data, events = (CASES / name).read_bytes(), list[AnyEvent]()
+    for number, start in enumerate(range(0, len(data), 3200)):
+        arrived = None if pace_s is None else Arrival(number * pace_s, 0.0)
+        session.receive_pcm(data[start : start + 3200], arrived)
+        events += settle(session, answer)
+    session.receive_eof()
+    return [*events, *settle(session, answer)]

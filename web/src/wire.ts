@@ -159,7 +159,13 @@ export interface Utterance extends Base {
   advice?: string;
 }
 
-export type Problem = "quiet" | "clipped" | "noisy" | "no-speech";
+export type Problem =
+  | "quiet"
+  | "clipped"
+  | "noisy"
+  | "no-speech"
+  | "format-suspect"
+  | "rate-suspect";
 
 export interface Quality extends Base {
   type: "quality";

@@ -1,0 +1,79 @@
+"""What begins as a file, or as another protocol, is no raw PCM: told by its first bytes."""
+
+from __future__ import annotations
+
+HEAD_BYTES = 4096  # of a stream, by which it is told
+LEAST_TEXT = 512  # bytes that are all text: no sound is
+
+FILE = "decode it first, or send the file with `voxwatch stream FILE` or POST /v1/verify"
+TWILIO = (
+    "Twilio Media Streams",
+    "decode media.payload (base64) and send its bytes as binary messages, with encoding=mulaw and"
+    " sample_rate=8000",
+)
+# At which place of the first bytes which bytes lie, and what that is.
+MARKS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"RIFF", "a WAV file (RIFF)"),
+    (0, b"RF64", "a WAV file (RF64)"),
+    (0, b"OggS", "an Ogg file (Opus or Vorbis)"),
+    (0, b"fLaC", "a FLAC file"),
+    (0, b"ID3", "an MP3 file (ID3)"),
+    (0, b"\x1a\x45\xdf\xa3", "WebM or Matroska (EBML), as a browser's MediaRecorder makes it"),
+    (4, b"ftyp", "an MP4 or M4A file"),
+    (0, b"FORM", "an AIFF file"),
+    (0, b"caff", "a CAF file"),
+    (0, b".snd", "an AU file"),
+    (0, b"#!AMR", "an AMR file"),
+)
+# MPEG-1 layer III and MPEG-2 layer III: bit rates in kbit/s by their index, rates in Hz.
+MP3_KBPS = {
+    3: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+MP3_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+
+
+def foreign(head: bytes) -> tuple[str, str] | None:
+    """What begins with ``head`` and is no PCM, and what to do; None: nothing is known."""
+    for place, mark, name in MARKS:
+        if len(head) >= place + len(mark) and head[place : place + len(mark)] == mark:
+            return name, FILE
+    if b'"event"' in head[:64] and head.lstrip()[:1] == b"{":
+        return TWILIO
+    if _is_mp3(head):
+        return "an MP3 file", FILE
+    if _is_aac(head):
+        return "AAC (ADTS)", FILE
+    if len(head) >= LEAST_TEXT and all(32 <= code < 127 or code in b"\t\r\n" for code in head):
+        return "text, perhaps base64", "decode it, and send its bytes as binary messages"
+    return None
+
+
+def _is_mp3(head: bytes) -> bool:
+    """Two frames of MP3 in a row: one header alone may be sound."""
+    length = mp3_frame(head[:4])
+    return length is not None and mp3_frame(head[length : length + 4]) is not None
+
+
+def mp3_frame(header: bytes) -> int | None:
+    """The length in bytes of a frame of layer III."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+        return None
+    version, rate, place = header[1] >> 3 & 3, header[2] >> 2 & 3, header[2] >> 4
+    if version == 1 or rate == 3 or not 1 <= place <= 14:
+        return None
+    kbps = MP3_KBPS[3 if version == 3 else 2][place - 1]
+    samples = 144 if version == 3 else 72
+    return samples * 1000 * kbps // MP3_HZ[version][rate] + (header[2] >> 1 & 1)
+
+
+def _is_aac(head: bytes) -> bool:
+    length = _aac_frame(head[:6])
+    return length is not None and _aac_frame(head[length : length + 6]) is not None
+
+
+def _aac_frame(header: bytes) -> int | None:
+    if len(header) < 6 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0:
+        return None
+    length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+    return length if length > 7 else None

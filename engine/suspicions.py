@@ -1,0 +1,54 @@
+"""Whether a stream's sound is what was declared: by its bytes, and by the rate it comes at."""
+
+from __future__ import annotations
+
+from engine.arrival.moments import Arrival
+from engine.arrival.pace import Pace
+from engine.audio.pcm import PcmDecoder
+from engine.audio.suspicion import Suspicion
+
+
+class Suspicions:
+    """What is suspected of the sound that ``decoder`` decodes; its bytes say more than its rate.
+
+    ``current`` is what is suspected now.
+    """
+
+    def __init__(self, decoder: PcmDecoder) -> None:
+        self._decoder, self._pace = decoder, Pace(decoder.rate_hz)
+        self._form: Suspicion | None = None
+        self._rate: Suspicion | None = None
+        self.current: Suspicion | None = None
+
+    def arrived(self, data: bytes, arrived: Arrival) -> None:
+        """Sound has come."""
+        if arrived.clock_s is None:
+            return
+        if self._pace.receive(len(data) / self._decoder.bytes_per_s, arrived.clock_s):
+            self._rate = _rate(self._pace.likely_hz, self._decoder.rate_hz)
+
+    def take(self, now: int) -> list[tuple[int, Suspicion | None]]:
+        """From which samples on what is suspected, wherever it has changed; ``now`` is the last."""
+        changes: list[tuple[int, Suspicion | None]] = []
+        for place, form in self._decoder.found:
+            self._form = form
+            self._note(min(place, now), changes)
+        self._decoder.found.clear()
+        self._note(now, changes)
+        return changes
+
+    def _note(self, place: int, changes: list[tuple[int, Suspicion | None]]) -> None:
+        suspected = self._form or self._rate
+        if suspected != self.current:
+            self.current = suspected
+            changes.append((place, suspected))
+
+
+def _rate(likely_hz: int | None, declared_hz: int) -> Suspicion | None:
+    if likely_hz is None:
+        return None
+    advice = (
+        f"sound comes at {likely_hz / declared_hz:.2g} times the declared rate of {declared_hz} Hz:"
+        f" start with sample_rate={likely_hz}, or with live=false if it is a file"
+    )
+    return Suspicion("rate-suspect", f"sample_rate={likely_hz}", advice)

@@ -1,0 +1,99 @@
+"""The rate at which sound comes, against the declared one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.arrival.pace import MOST_S, Pace
+
+
+def send(
+    pace: Pace,
+    ratio: float,
+    seconds: float,
+    piece_s: float = 0.02,
+    jitter_s: float = 0.0,
+    at: float = 7.0,
+) -> float | None:
+    """Sound in real time whose rate is ``ratio`` times the declared one; when it was suspected."""
+    rng, told = np.random.default_rng(1), None
+    due, last = at, at
+    while due < at + seconds:
+        due += piece_s
+        last = max(last, due + jitter_s * float(rng.random()))
+        if pace.receive(piece_s * ratio, last) and told is None:
+            told = last - at
+    return told
+
+
+@pytest.mark.parametrize(
+    ("declared", "true"),
+    [
+        (16_000, 8000),
+        (8000, 16_000),
+        (16_000, 44_100),
+        (44_100, 48_000),
+        (48_000, 44_100),
+        (16_000, 32_000),
+        (48_000, 16_000),
+        (16_000, 48_000),
+    ],
+)
+@pytest.mark.parametrize("piece_s", [0.02, 0.1, 0.25])
+def test_another_rate_is_named_within_five_seconds(
+    declared: int, true: int, piece_s: float
+) -> None:
+    pace = Pace(declared)
+    told = send(pace, true / declared, 10.0, piece_s)
+    assert pace.likely_hz == true
+    assert told is not None
+    assert told < 5.0
+
+
+@pytest.mark.parametrize("jitter_s", [0.03, 0.1])
+def test_another_rate_is_named_through_a_network_that_jitters(jitter_s: float) -> None:
+    pace = Pace(16_000)
+    assert send(pace, 0.5, 20.0, jitter_s=jitter_s) is not None
+    assert pace.likely_hz == 8000
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize("piece_s", [0.02, 0.1, 1.0, 2.0])
+def test_the_declared_rate_is_never_suspected(piece_s: float, jitter_s: float) -> None:
+    pace = Pace(16_000)
+    assert send(pace, 1.0, 70.0, piece_s, jitter_s) is None
+    assert pace.likely_hz is None
+
+
+@pytest.mark.parametrize("drift", [0.9995, 1.0005, 0.99, 1.01])
+def test_a_clock_that_is_a_little_off_is_not_suspected(drift: float) -> None:
+    assert send(Pace(44_100), drift, 60.0) is None
+
+
+def test_a_client_that_sends_speech_only_is_not_suspected() -> None:
+    pace, now = Pace(16_000), 0.0
+    for speech_s, pause_s in [(1.3, 1.4), (2.2, 2.1), (0.8, 5.0), (3.0, 3.0)] * 5:
+        assert send(pace, 1.0, speech_s, at=now) is None
+        now += speech_s + pause_s
+
+
+@pytest.mark.parametrize("speed", [1.0, 20.0, 300.0])
+def test_a_file_is_not_suspected(speed: float) -> None:
+    assert send(Pace(16_000), speed, 20.0) is None
+
+
+def test_an_outage_and_what_was_kept_are_not_suspected() -> None:
+    pace = Pace(16_000)
+    assert send(pace, 1.0, 5.0, at=0.0) is None
+    for _ in range(100):  # ten seconds at once
+        pace.receive(0.1, 15.0)
+    assert send(pace, 1.0, 2 * MOST_S, at=15.0) is None
+
+
+def test_a_suspicion_ends_when_the_pace_is_right() -> None:
+    pace = Pace(16_000)
+    send(pace, 0.5, 6.0, at=0.0)
+    assert pace.likely_hz == 8000
+    send(pace, 1.0, 20.0, at=6.0)
+    assert pace.likely_hz is None

@@ -1,0 +1,67 @@
+"""First bytes of what is no PCM."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.audio.pcm import PcmDecoder
+from engine.audio.signatures import foreign
+from engine.errors import WrongFormat
+from engine.format import SAMPLE_RATE_HZ
+
+
+def encoded(form: str, subtype: str | None = None) -> bytes:
+    sound = np.sin(np.arange(SAMPLE_RATE_HZ) / 20).astype(np.float32) / 2
+    buffer = io.BytesIO()
+    sf.write(buffer, sound, SAMPLE_RATE_HZ, format=form, subtype=subtype)
+    return buffer.getvalue()
+
+
+def feed(data: bytes, piece: int) -> None:
+    decoder = PcmDecoder()
+    for start in range(0, len(data), piece):
+        decoder.feed(data[start : start + piece])
+
+
+FILES = {
+    "WAV": encoded("WAV"),
+    "RF64": encoded("RF64"),
+    "Ogg": encoded("OGG", "OPUS"),
+    "FLAC": encoded("FLAC"),
+    "MP3": encoded("MP3"),
+    "ID3": b"ID3\x04\x00\x00\x00\x00\x00\x00" + encoded("MP3"),
+    "AIFF": encoded("AIFF"),
+    "CAF": encoded("CAF"),
+    "AU": encoded("AU"),
+    "WebM": b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01" + bytes(100),
+    "MP4": b"\x00\x00\x00\x20ftypM4A " + bytes(100),
+    "AMR": b"#!AMR\n" + bytes(100),
+    "AAC": (b"\xff\xf1\x60\x40\x02\x1f\xfc" + bytes(9)) * 3,
+    "Twilio": b'{"event":"media","media":{"payload":"//7+"}}',
+    "base64": b"UklGRiQAAABXQVZFZm10IBAAAAABAAEA" * 20,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+def test_a_file_or_another_protocol_is_named_and_refused(name: str, piece: int) -> None:
+    with pytest.raises(WrongFormat, match=rf"{name}.*: decode"):
+        feed(FILES[name], piece)
+
+
+@given(st.binary(max_size=600))
+def test_other_bytes_are_none(data: bytes) -> None:
+    for first in (b"\x00", b"\xff", b"\xff\xfb\x90\x00", b"\xff\xf1", b"\x55", b"\x1a\x45"):
+        assert foreign(first + data[:500].replace(b"ftyp", b"")) is None or len(data) > 400
+
+
+@pytest.mark.parametrize("level", [-5, -1025, 8191, 0])
+def test_samples_that_look_like_a_header_of_mp3_are_samples(level: int) -> None:
+    PcmDecoder().feed(np.full(4000, level, "<i2").tobytes())
+    PcmDecoder("mulaw", 8000).feed(b"\xff\xfb\x90\x40" + b"\xff" * 4000)

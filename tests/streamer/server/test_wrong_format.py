@@ -1,0 +1,72 @@
+"""Files and other protocols sent as PCM, on streams and enrolments, and whole numbers."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import soundfile as sf
+
+from streamer.server.server import Server
+
+TWILIO = {"event": "media", "streamSid": "MZ", "media": {"payload": "//7+"}}
+
+
+def wav(voice: Any) -> bytes:
+    buffer = io.BytesIO()
+    sf.write(buffer, voice("anna", 1.0), 16_000, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+async def test_a_file_as_sound_is_named_and_refused(server: Server, dial: Any, voice: Any) -> None:
+    async with dial(server, claim="") as client:
+        await client.sound(wav(voice))
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "wrong-format"
+    assert "WAV file" in client.seen[-1]["message"]
+
+
+async def test_a_file_as_an_enrolment_is_refused(server: Server, dial: Any, voice: Any) -> None:
+    consent = {"given": True, "text_version": server.context.config.consent.version}
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", name="anna", consent=consent, sample_rate=16000.0)
+        await client.sound(wav(voice))
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "wrong-format"
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_the_messages_of_twilio_are_named(server: Server, dial: Any, started: bool) -> None:
+    async with dial(server, **({"claim": ""} if started else {})) as client:
+        await client.say(**TWILIO)
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "wrong-format"
+    assert "mulaw" in client.seen[-1]["message"]
+
+
+@pytest.mark.parametrize("rate", [16000, 16000.0])
+async def test_whole_numbers_may_have_a_point(server: Server, dial: Any, rate: float) -> None:
+    async with dial(server) as client:
+        await client.say(type="start", sample_rate=rate, channels=1.0, channel=0.0, label="7.0")
+        assert (await client.hear())["type"] == "ready"
+    async with dial(server, sample_rate=str(rate), label="16000.0") as client:
+        assert (await client.hear())["type"] == "ready"
+    async with dial(server) as client:
+        await client.say(type="start", sample_rate=16000.5)
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "bad-rate"
+
+
+async def test_a_form_that_is_suspected_is_told_to_the_client(
+    server: Server, dial: Any, enrol: Any, voice: Any
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna") as client:
+        await client.sound(voice("anna", 4.0).astype("<f4").tobytes())
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    assert {d["state"] for d in client.of("decision")} == {"insufficient"}
+    assert client.of("decision")[-1]["cause"] == "format-suspect"
+    assert all(turn["state"] == "insufficient" for turn in client.of("utterance"))
+    assert client.of("quality")[0]["likely"] == "pcm_f32le"
