@@ -6,31 +6,31 @@ what is wrong and what to do, so that no score is ever computed from it.
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from engine.audio.recording import Recording
 from engine.errors import AudioError
-from engine.format import CLIPPING_LEVEL, HIGHEST_RATE_HZ, LOWEST_RATE_HZ, SAMPLE_RATE_HZ
+from engine.format import CLIPPING_LEVEL, SAMPLE_RATE_HZ
 
 SILENCE_DBFS = -60.0  # A quieter 16-bit recording has an RMS under 33 steps: that is noise.
 CLIPPED_RUN_SAMPLES = 3  # A lone sample at full scale is a peak, and a flat run is clipping.
 # Largest share of clipped samples in a usable recording. With more the distortion reaches the
 # mel bands.
 MAX_CLIPPED = 0.01
-# An MP3 counts as whole with this share of the bytes that it states, as taggers append and cut.
-MP3_SHARE = 0.99
-MP3_TAG_BYTES = 128  # An ID3v1 tag at the end has this size, and a header may count it.
 # A file is read by blocks of this many frames: a header may claim any length, and memory should
 # grow only with what is really there.
 BLOCK_FRAMES = 1 << 18
 
 Float32 = NDArray[np.float32]
+
+log = logging.getLogger("voxwatch.audio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
     ``channel`` counts from 0 and must be given when there are several: the two sides of a
     call are different people. A recording with a single channel needs none and ignores it.
     Raises ``AudioError`` for what cannot be verified: no such file, not audio, cut short,
-    empty, NaN or infinity, a rate outside 8-192 kHz, silence.
+    empty, NaN or infinity, a rate outside 8-192 kHz, silence. What is wrong with a file that is
+    read all the same is logged as a warning.
     """
     path = Path(path)
     samples, rate_hz = _decode(path, channel)
@@ -73,112 +74,21 @@ def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
     return Audio(waveform.astype(np.float32, copy=False), rate_hz, _clipped(samples), level_dbfs)
 
 
-def check_recording(path: Path) -> None:
-    """Raise ``AudioError`` for what is no regular file, is empty, or is cut short by its header.
-
-    For every way to read a recording, whole or piece by piece. A cut that only the samples
-    tell is found when they are read.
-    """
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder: name a sound file in it")
-    if not path.exists():
-        raise AudioError(f"{path}: no such file: check the path")
-    if not path.is_file():
-        raise AudioError(f"{path}: not a regular file: save the sound to a file first")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty: record or copy it again")
-    _check_riff_length(path)
-    _check_mp3_length(path)
-
-
-def _check_riff_length(path: Path) -> None:
-    """Refuse a WAV that is shorter than its header says, which libsndfile would not mention."""
-    with open(path, "rb") as file:
-        head = file.read(12)
-    stated = int.from_bytes(head[4:8], "little") + 8
-    # Programs that stream to a pipe cannot know the length: they state none, or the largest.
-    known = 8 < stated < 0x7FFF_FFFF
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and known and stated > path.stat().st_size + 1:
-        raise AudioError(
-            f"{path}: cut short: {path.stat().st_size} bytes of {stated}: copy it again"
-        )
-
-
-def _check_mp3_length(path: Path) -> None:
-    """Refuse an MP3 that is shorter than its Xing header says, which libsndfile only warns of."""
-    with open(path, "rb") as file:
-        tag = file.read(10)
-        start = 0
-        if tag[:3] == b"ID3" and len(tag) == 10:
-            a, b, c, d = tag[6:]  # each byte holds seven bits of the length
-            start = 10 + (a << 21 | b << 14 | c << 7 | d)
-        file.seek(start)
-        frame = file.read(192)
-    at = max(frame.find(b"Xing"), frame.find(b"Info"))
-    if frame[:1] != b"\xff" or at < 0:
-        return
-    flags = int.from_bytes(frame[at + 4 : at + 8], "big")
-    place = at + 8 + 4 * (flags & 1)  # the length stands behind the number of frames
-    stated = int.from_bytes(frame[place : place + 4], "big") if flags & 2 else 0
-    there = path.stat().st_size - start
-    if there < min(stated * MP3_SHARE, stated - MP3_TAG_BYTES):
-        raise AudioError(
-            f"{path}: cut short: {there} bytes of {stated}: copy it again, or convert it to WAV if"
-            " it is meant to be so"
-        )
-
-
 def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
-    try:
-        check_recording(path)
-        # It is opened by descriptor, so that the content decides the format and not the name:
-        # libsndfile takes a file called .vox or .raw for headerless samples, whatever is in it.
-        with open(path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:
-            _check_rate(path, sound.samplerate)
-            return _read_channel(path, sound, channel), sound.samplerate
-    except sf.LibsndfileError as error:
-        raise AudioError(
-            f"{path}: not a sound file that can be read ({error.error_string.rstrip('.')}):"
-            " convert it to WAV, FLAC, Ogg or MP3"
-        ) from error
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
+    with Recording(path) as recording:
+        recording.check_rate()
+        chosen = chosen_channel(recording, channel)
+        for words in recording.warnings:
+            log.warning("%s", words)
+        blocks = [block[:, chosen].copy() for block in recording.blocks(BLOCK_FRAMES)]
+        if not blocks:
+            raise AudioError(f"{path}: holds no samples: record or copy it again")
+        return np.concatenate(blocks), recording.rate_hz
 
 
-def _check_rate(path: Path, rate_hz: int) -> None:
-    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
-        raise AudioError(
-            f"{path}: sampled at {rate_hz} Hz: record or convert it at "
-            f"{LOWEST_RATE_HZ // 1000} to {HIGHEST_RATE_HZ // 1000} kHz"
-        )
-
-
-def _read_channel(path: Path, sound: sf.SoundFile, channel: int | None) -> Float32:
-    chosen = _chosen_channel(path, sound.channels, channel)
-    blocks: list[Float32] = []
-    while True:
-        try:
-            block = sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
-        except sf.LibsndfileError as error:
-            raise AudioError(
-                f"{path}: damaged or cut short ({error.error_string.rstrip('.')}): copy it again"
-            ) from error
-        if not len(block):
-            break
-        blocks.append(block[:, chosen].copy())
-    samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-    # An MP3's length is an estimate from its bit rate; every other header counts its frames.
-    if len(samples) < sound.frames and sound.format != "MP3":
-        raise AudioError(
-            f"{path}: cut short: {len(samples) / sound.samplerate:.1f} s of "
-            f"{sound.frames / sound.samplerate:.1f} s are there: copy it again"
-        )
-    if not len(samples):
-        raise AudioError(f"{path}: holds no samples: record or copy it again")
-    return samples
-
-
-def _chosen_channel(path: Path, channels: int, channel: int | None) -> int:
+def chosen_channel(recording: Recording, channel: int | None) -> int:
+    """The channel to listen to, from 0. Raises :class:`AudioError` where it must be chosen."""
+    path, channels = recording.name, recording.channels
     if channels == 1:
         return 0
     which = "0 or 1" if channels == 2 else f"0 to {channels - 1}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
 import numpy as np
-import soundfile as sf
 
+from engine.audio import recording
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, SAMPLE_BYTES
 from streamer.wire.errors import WireError
@@ -15,7 +14,6 @@ from streamer.wire.requests import StartStream, VerifyRecording
 
 MOST_S = 60.0  # of sound; what a session's spans hold without merging
 PIECE_S = 0.5  # of sound that is decoded at a time
-UNKNOWN_BYTES = 0x7FFF_FFFF  # programs that write to a pipe state so many, or none
 READ = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg"}
 # First bytes of what people send by mistake, and where they stand.
 OTHERS = (
@@ -72,8 +70,8 @@ class Recording:
         elif kind:
             self._sound = _opened(body, kind)
             self._channel = _chosen(self._sound.channels, asked.channel)
-            self.start = StartStream(encoding="pcm_f32le", sample_rate=self._sound.samplerate)
-            _check_length(self._sound.frames / self._sound.samplerate)
+            self.start = StartStream(encoding="pcm_f32le", sample_rate=self._sound.rate_hz)
+            _check_length(self._sound.frames / self._sound.rate_hz)
         else:
             raise WireError("wrong-format", _named(body))
 
@@ -88,22 +86,13 @@ class Recording:
         step = round(PIECE_S * self.start.sample_rate) * frame_bytes(self.start)
         yield from (self._body[at : at + step] for at in range(0, len(self._body), step))
 
-    def _decoded(self, sound: sf.SoundFile) -> Iterator[bytes]:
+    def _decoded(self, sound: recording.Recording) -> Iterator[bytes]:
         frames = 0
-        while True:
-            try:
-                block = sound.read(
-                    round(PIECE_S * sound.samplerate), dtype="float32", always_2d=True
-                )
-            except sf.LibsndfileError as error:
-                raise AudioError("the file is damaged or cut short: send it again") from error
-            if not len(block):
-                break
-            frames += len(block)
-            _check_length(frames / sound.samplerate)  # a header may state anything
-            yield np.ascontiguousarray(block[:, self._channel], "<f4").tobytes()
-        if frames < sound.frames:
-            raise AudioError("the file is cut short: send all of it")
+        with sound:
+            for block in sound.blocks(round(PIECE_S * sound.rate_hz)):
+                frames += len(block)
+                _check_length(frames / sound.rate_hz)  # a header may state anything
+                yield np.ascontiguousarray(block[:, self._channel], "<f4").tobytes()
 
 
 def frame_bytes(start: StartStream) -> int:
@@ -125,21 +114,17 @@ def _raw(asked: VerifyRecording) -> StartStream:
     return StartStream(encoding=encoding, sample_rate=rate, channels=channels, channel=channel)
 
 
-def _opened(body: bytes, kind: str) -> sf.SoundFile:
+def _opened(body: bytes, kind: str) -> recording.Recording:
     try:
-        sound = sf.SoundFile(io.BytesIO(body))
-    except sf.LibsndfileError as error:
-        why = str(error.error_string).rstrip(".")
-        raise WireError("bad-sound", f"the {kind} file cannot be read: {why}") from error
+        sound = recording.Recording(body, f"the {kind} file")
+    except AudioError as error:
+        raise WireError("bad-sound", str(error)) from error
     if sound.subtype not in SUBTYPES:
         message = f"the {kind} file is encoded as {sound.subtype}: convert it to 16-bit PCM"
         raise WireError("wrong-format", message)
-    if not LOWEST_RATE_HZ <= sound.samplerate <= HIGHEST_RATE_HZ:
-        message = f"the file has {sound.samplerate} Hz: {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} are"
+    if not LOWEST_RATE_HZ <= sound.rate_hz <= HIGHEST_RATE_HZ:
+        message = f"the file has {sound.rate_hz} Hz: {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} are"
         raise WireError("bad-rate", f"{message} understood")
-    stated = int.from_bytes(body[4:8], "little") + 8
-    if kind == "WAV" and 8 < stated < UNKNOWN_BYTES and stated > len(body) + 1:
-        raise WireError("bad-sound", f"the file is cut short: {len(body)} bytes of {stated}")
     return sound
 
 

@@ -6,6 +6,7 @@ A microphone is one more: `streamer.sources.microphone`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import stat
 import sys
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import soundfile as sf
 
-from engine.audio.files import check_recording
-from engine.errors import AudioError
+from engine.audio.files import chosen_channel
+from engine.audio.recording import Recording
 from engine.format import SAMPLE_BYTES, Encoding
+
+log = logging.getLogger("voxwatch.audio")
 
 PIECE_S = 0.1
 READ_BYTES = 1 << 16
@@ -45,27 +47,18 @@ class FileSource:
 
     It is read as it is sent, whatever its length. Raises :class:`AudioError` here and while
     reading, for a file that is none, has several channels and none chosen, or is damaged.
-    ``duration_s`` is what its header says.
+    ``duration_s`` is what its header says, ``warnings`` what is wrong with it though all is read.
     """
 
     def __init__(self, path: Path, channel: int | None = None) -> None:
         self.path = path
-        try:
-            check_recording(path)
-            # By descriptor: the content decides the format, never the name.
-            with open(path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:
-                rate, channels, frames = sound.samplerate, sound.channels, sound.frames
-        except sf.LibsndfileError as error:
-            raise AudioError(f"{path}: not a sound file that can be read: convert it") from error
-        except OSError as error:
-            raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
-        if channels > 1 and channel is None:
-            raise AudioError(f"{path}: has {channels} channels: choose one with --channel")
-        self._channel = 0 if channels == 1 else channel or 0
-        if not 0 <= self._channel < channels:
-            raise AudioError(f"{path}: has no channel {channel}, only 0 to {channels - 1}")
-        self.format = Format("pcm_f32le", rate)
-        self.duration_s = frames / rate
+        with Recording(path) as recording:
+            recording.check_rate()
+            self._channel = chosen_channel(recording, channel)
+            self.format = Format("pcm_f32le", recording.rate_hz)
+            self.duration_s = recording.frames / recording.rate_hz
+            for words in recording.warnings:
+                log.warning("%s", words)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces():
@@ -74,14 +67,8 @@ class FileSource:
 
     def _pieces(self) -> Iterator[bytes]:
         frames = round(PIECE_S * self.format.sample_rate)
-        with open(self.path, "rb") as file, sf.SoundFile(file.fileno(), closefd=False) as sound:
-            while True:
-                try:
-                    block = sound.read(frames, dtype="float32", always_2d=True)
-                except sf.LibsndfileError as error:
-                    raise AudioError(f"{self.path}: damaged or cut short: copy it again") from error
-                if not len(block):
-                    return
+        with Recording(self.path) as recording:
+            for block in recording.blocks(frames):
                 yield np.ascontiguousarray(block[:, self._channel], "<f4").tobytes()
 
 

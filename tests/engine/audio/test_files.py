@@ -121,7 +121,8 @@ def test_a_truncated_mp3(tmp_path: Path, keep: float, tag: bytes) -> None:
     assert read_audio(path).duration_s == pytest.approx(3.0, abs=0.1)
     path.write_bytes(tag + whole[: int(len(whole) * keep)])
     line = refusal(path)
-    assert f"cut short: {int(len(whole) * keep)} bytes of {len(whole)}" in line
+    assert "cut short (" in line
+    assert "frames of" in line
 
 
 def test_an_mp3_that_states_no_length_is_read(tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ async def test_a_file_comes_at_its_own_rate_sample_by_sample(stereo: Path) -> No
 
 
 async def test_a_file_of_several_channels_needs_a_choice(stereo: Path) -> None:
-    with pytest.raises(AudioError, match="has 2 channels: choose one"):
+    with pytest.raises(AudioError, match=r"has 2 channels.*: choose one"):
         FileSource(stereo)
-    with pytest.raises(AudioError, match="no channel 2, only 0 to 1"):
+    with pytest.raises(AudioError, match="no channel 2: choose one"):
         FileSource(stereo, 2)
     assert not any(await joined(FileSource(stereo, 1)))
 
@@ -134,5 +134,5 @@ def test_a_wav_cut_short_is_refused_as_by_every_other_command(tmp_path: Path) ->
     cut.write_bytes(whole.read_bytes()[:20_000])
     assert FileSource(whole).duration_s == 1.0
     for reader in (FileSource, read_audio):
-        with pytest.raises(AudioError, match="cut short: 20000 bytes of 32044: copy it again"):
+        with pytest.raises(AudioError, match=r"0\.6 s of 1\.0 s are there\): copy it again"):
             reader(cut)

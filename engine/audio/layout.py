@@ -1,0 +1,220 @@
+"""Where the sound lies in a file: files may be joined, and headers may be wrong about the end.
+
+A recorder that died leaves a length of zero or an old one, some write one that is too large, and
+people join recordings by joining their files. libsndfile reads the first of them, or up to
+where the header says the end is, and says nothing of the rest.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from engine.audio.signatures import mp3_frame
+
+Buffer = bytes | mmap.mmap
+
+SPARE_S = 0.02  # Less sound than this may be lacking, or lie where none was stated.
+UNKNOWN_BYTES = 0x7FFF_FFFF  # programs that write to a pipe state so many, or more
+FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+OGG_FIRST, OGG_LAST = 2, 4  # flags of a page
+MP3_SHARE = 0.99  # An MP3 counts as whole with this share of the frames that it states.
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A recording in a file, ``[start, end)``; ``patches`` are bytes to be read for its own."""
+
+    start: int
+    end: int
+    patches: tuple[tuple[int, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The recordings in a file, and in words what is wrong with it but can be read all the same."""
+
+    parts: tuple[Part, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class NotWholeError(ValueError):
+    """Sound is lacking; in words, how much."""
+
+
+def layout(data: Buffer) -> Layout:
+    """Where the sound lies. Raises :class:`NotWholeError` where some of it is lacking."""
+    head = data[:12]
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        return _joined(list(_wav(data)))
+    if head[:4] == b"OggS":
+        return _joined(list(_ogg(data)))
+    if head[:4] == b"fLaC":
+        return _joined(list(_flac(data)))
+    if is_mp3(data):
+        return _joined(list(_mp3(data)))
+    return Layout((Part(0, len(data)),))
+
+
+def is_mp3(data: Buffer) -> bool:
+    """Whether it begins as an MP3 does."""
+    return data[:3] == b"ID3" or mp3_frame(data[:4]) is not None
+
+
+def _joined(found: list[tuple[Part, str]]) -> Layout:
+    parts, warnings = tuple(part for part, _ in found), [words for _, words in found if words]
+    if len(parts) > 1:
+        warnings.insert(0, f"holds {len(parts)} recordings, one after the other: all are read")
+    return Layout(parts, tuple(warnings))
+
+
+def _number(data: Buffer, at: int, size: int = 4) -> int:
+    return int.from_bytes(data[at : at + size], "little")
+
+
+def _chunks(data: Buffer, start: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and stated size of the chunks of a RIFF file, as long as they look like some."""
+    while start + 8 <= len(data):
+        name, size = data[start : start + 4], _number(data, start + 4)
+        if not name.isascii() or not all(32 <= code < 127 for code in name) or name == b"RIFF":
+            return
+        yield name, start + 8, size
+        start += 8 + size + size % 2
+
+
+def _wav(data: Buffer) -> Iterator[tuple[Part, str]]:
+    start = 0
+    while start < len(data):
+        part, words = _one_wav(data, start)
+        yield part, words
+        start = part.end
+
+
+def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
+    """A WAV file that begins at ``start``; what follows its sound may be another."""
+    whole, bytes_per_s, at = Part(start, len(data)), 0, -1
+    for name, place, size in _chunks(data, start + 12):
+        if name == b"fmt ":
+            bytes_per_s = _number(data, place + 8)
+        if name == b"data":
+            at, stated = place, size
+            break
+    if at < 0 or not bytes_per_s:
+        return whole, ""
+    rest, spare = len(data) - at, SPARE_S * bytes_per_s
+    if stated >= UNKNOWN_BYTES:
+        return _patched(whole, data, at), ""
+    if stated > rest + spare:
+        there, all_of_it = rest / bytes_per_s, stated / bytes_per_s
+        raise NotWholeError(f"{there:.1f} s of {all_of_it:.1f} s are there")
+    if stated > rest:
+        return _patched(whole, data, at), f"states {stated - rest} bytes more than there are"
+    end = at + stated + stated % 2
+    for _, place, size in _chunks(data, end):
+        end = place + size + size % 2
+    if data[end : end + 4] == b"RIFF" and data[end + 8 : end + 12] == b"WAVE":
+        return replace(whole, end=end), ""
+    if len(data) - end <= spare:
+        return whole, ""
+    words = f"states {stated / bytes_per_s:.1f} s, and all {rest / bytes_per_s:.1f} s were read"
+    return _patched(whole, data, at), f"{words}: the recorder did not complete it"
+
+
+def _patched(part: Part, data: Buffer, at: int) -> Part:
+    """The sound goes from ``at`` to the end of the file, whatever was stated."""
+    riff, size = len(data) - part.start - 8, len(data) - at
+    largest = 0xFFFF_FFFE
+    patches = [(part.start + 4, min(riff, largest)), (at - 4, min(size, largest))]
+    return replace(part, patches=tuple((n, size.to_bytes(4, "little")) for n, size in patches))
+
+
+def _ogg(data: Buffer) -> Iterator[tuple[Part, str]]:
+    start = at = 0
+    begun = ended = False  # pages of sound have been seen, and the last one
+    while at < len(data):
+        head = data[at : at + 27]
+        if head[:4] != b"OggS":
+            if data.find(b"OggS", at) >= 0:
+                raise NotWholeError("some of it is damaged")
+            break  # something was appended
+        if len(head) == 27 and head[5] & OGG_FIRST and begun:
+            yield Part(start, at), "" if ended else "a recording in it was not completed"
+            start, begun, ended = at, False, False
+        begun = begun or not head[5] & OGG_FIRST
+        ended = bool(head[5] & OGG_LAST)
+        at += 27 + head[-1] + sum(data[at + 27 : at + 27 + head[-1]])
+        if len(head) < 27 or at > len(data):
+            raise NotWholeError("its last page is torn")
+    yield Part(start, len(data)), "" if ended else "the recorder did not complete it"
+
+
+def _flac(data: Buffer) -> Iterator[tuple[Part, str]]:
+    starts = {0}
+    for mark in FLAC_STARTS:
+        at = data.find(mark, 4)
+        while at >= 0:
+            starts.add(at)
+            at = data.find(mark, at + 4)
+    ordered = [*sorted(starts), len(data)]
+    for start, end in pairwise(ordered):
+        yield Part(start, end), ""
+
+
+def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
+    start = at = 0
+    frames = stated = 0
+    words = ""
+    while at < len(data):
+        if data[at : at + 3] == b"ID3":
+            if frames:
+                yield _whole_mp3(Part(start, at), frames, stated), ""
+                start, frames, stated = at, 0, 0
+            at += 10 + _tag_bytes(data[at + 6 : at + 10])
+            continue
+        length = mp3_frame(data[at : at + 4])
+        if length is None:
+            at = _next_frame(data, at + 1)
+            if frames and at < len(data):
+                words = "some of it is damaged: the rest was read"
+            continue
+        count = _stated_frames(data[at : at + 192])
+        if count is not None:
+            if frames:
+                yield _whole_mp3(Part(start, at), frames, stated), ""
+                start, frames = at, 0
+            stated = count
+        else:
+            frames += 1
+        at += length
+    yield _whole_mp3(Part(start, len(data)), frames, stated), words
+
+
+def _tag_bytes(size: bytes) -> int:
+    return sum(code << shift for code, shift in zip(size, (21, 14, 7, 0), strict=False))
+
+
+def _next_frame(data: Buffer, at: int) -> int:
+    """The next place at which two frames follow each other, or the end."""
+    while (at := data.find(b"\xff", at)) >= 0:
+        length = mp3_frame(data[at : at + 4])
+        if length is not None and mp3_frame(data[at + length : at + length + 4]) is not None:
+            return at
+        at += 1
+    return len(data)
+
+
+def _stated_frames(frame: bytes) -> int | None:
+    """How many frames follow, by the frame of a Xing header; 0 where it does not say."""
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0:
+        return None
+    counted = frame[at + 7] & 1
+    return int.from_bytes(frame[at + 8 : at + 12], "big") if counted else 0
+
+
+def _whole_mp3(part: Part, frames: int, stated: int) -> Part:
+    if frames < min(stated * MP3_SHARE, stated - 1):
+        raise NotWholeError(f"{frames} frames of {stated} are there")
+    return part

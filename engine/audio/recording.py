@@ -1,0 +1,193 @@
+"""The one reader of recordings: all of the sound in a file, or an error that says what is lacking.
+
+It is opened by descriptor, so that the content decides the format and not the name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from engine.audio.layout import Buffer, Layout, NotWholeError, Part, is_mp3, layout
+from engine.errors import AudioError
+from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
+
+Float32 = NDArray[np.float32]
+
+
+class Recording:
+    """A sound file, or its bytes, called ``name`` in what is said of it.
+
+    ``rate_hz``, ``channels``, ``subtype`` and ``frames`` (0: it does not say) are those of its
+    header, ``warnings`` what is wrong with it though all of it is read. A context manager. Raises
+    :class:`AudioError` for what is no recording, and for one that is cut short or damaged, here
+    or while it is read.
+    """
+
+    def __init__(self, source: Path | bytes, name: str = "the recording") -> None:
+        self.name = str(source) if isinstance(source, Path) else name
+        self._stack = contextlib.ExitStack()
+        try:
+            self._data = self._opened(source)
+            self._layout = self._laid_out()
+            with self._part(self._layout.parts[0]) as sound:
+                self.rate_hz, self.channels = sound.samplerate, sound.channels
+                self.format, self.subtype = sound.format, sound.subtype
+                self.frames = 0 if self.format == "MP3" else sound.frames
+        except BaseException:
+            self._stack.close()
+            raise
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with it, in words that begin with its name."""
+        return tuple(f"{self.name}: {words}" for words in self._layout.warnings)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def blocks(self, frames: int) -> Iterator[Float32]:
+        """All of the sound, ``(up to frames, channels)`` at a time."""
+        for part in self._layout.parts:
+            with self._part(part) as sound:
+                if (sound.samplerate, sound.channels) != (self.rate_hz, self.channels):
+                    raise AudioError(
+                        f"{self.name}: holds recordings of several rates or numbers of channels:"
+                        " take them apart"
+                    )
+                yield from self._blocks_of(sound, frames)
+
+    def _blocks_of(self, sound: sf.SoundFile, frames: int) -> Iterator[Float32]:
+        read = 0
+        while True:
+            try:
+                with _hushed(self.format):
+                    block = sound.read(frames, dtype="float32", always_2d=True)
+            except sf.LibsndfileError as error:
+                raise self._damaged(error.error_string.rstrip(".")) from error
+            if not len(block):
+                break
+            read += len(block)
+            yield block
+        # An MP3's length is an estimate from its bit rate; every other header counts its frames.
+        if read < sound.frames and self.format != "MP3":
+            there, stated = read / sound.samplerate, sound.frames / sound.samplerate
+            raise self._damaged(f"{there:.1f} s of {stated:.1f} s are there")
+
+    def _opened(self, source: Path | bytes) -> Buffer:
+        if isinstance(source, bytes):
+            return source
+        _check_path(source)
+        try:
+            with open(source, "rb") as file:
+                held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return self._stack.enter_context(held)
+        except OSError as error:
+            raise AudioError(f"{source}: cannot be read: {error.strerror}") from error
+
+    def _laid_out(self) -> Layout:
+        try:
+            return layout(self._data)
+        except NotWholeError as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, how: str) -> AudioError:
+        return AudioError(f"{self.name}: damaged or cut short ({how}): copy it again")
+
+    @contextlib.contextmanager
+    def _part(self, part: Part) -> Iterator[sf.SoundFile]:
+        with self._open_part(part) as sound:
+            yield sound
+
+    def _open_part(self, part: Part) -> sf.SoundFile:
+        try:
+            with _hushed("MP3" if is_mp3(self._data) else ""):
+                return sf.SoundFile(_PartIO(self._data, part))
+        except sf.LibsndfileError as error:
+            raise AudioError(
+                f"{self.name}: not a sound file that can be read"
+                f" ({error.error_string.rstrip('.')}): convert it to WAV, FLAC, Ogg or MP3"
+            ) from error
+
+    def check_rate(self) -> None:
+        """Raises :class:`AudioError` for a rate that is not understood."""
+        if not LOWEST_RATE_HZ <= self.rate_hz <= HIGHEST_RATE_HZ:
+            raise AudioError(
+                f"{self.name}: sampled at {self.rate_hz} Hz: record or convert it at "
+                f"{LOWEST_RATE_HZ // 1000} to {HIGHEST_RATE_HZ // 1000} kHz"
+            )
+
+
+class _PartIO(io.RawIOBase):
+    """A part of a buffer as a file, with its patches."""
+
+    def __init__(self, data: Buffer, part: Part) -> None:
+        self._data, self._part, self._at = data, part, part.start
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at - self._part.start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {
+            os.SEEK_SET: self._part.start,
+            os.SEEK_CUR: self._at,
+            os.SEEK_END: self._part.end,
+        }[whence]
+        self._at = min(max(start + offset, self._part.start), self._part.end)
+        return self.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        count = min(len(view), self._part.end - self._at)
+        view[:count] = self._data[self._at : self._at + count]
+        for place, patch in self._part.patches:
+            for i, code in enumerate(patch):
+                if self._at <= place + i < self._at + count:
+                    view[place + i - self._at] = code
+        self._at += count
+        return count
+
+
+@contextlib.contextmanager
+def _hushed(form: str) -> Iterator[None]:
+    """Without what the decoder of MP3 writes to standard error; what is wrong is said otherwise."""
+    if form != "MP3":
+        yield
+        return
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def _check_path(path: Path) -> None:
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder: name a sound file in it")
+    if not path.exists():
+        raise AudioError(f"{path}: no such file: check the path")
+    if not path.is_file():
+        raise AudioError(f"{path}: not a regular file: save the sound to a file first")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty: record or copy it again")

@@ -1,0 +1,172 @@
+"""All of the sound in a file is read, or the file is refused: joined files, wrong headers."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from numpy.typing import NDArray
+
+from engine.audio.files import read_audio
+from engine.audio.recording import Recording
+from engine.errors import AudioError
+
+Float32 = NDArray[np.float32]
+RATE = 16_000
+SHARED = Path(__file__).parents[4] / "shared" / "cases"
+
+
+def sound(seconds: float, seed: int = 0) -> Float32:
+    rng = np.random.default_rng(seed)
+    return (0.1 * rng.standard_normal(round(seconds * RATE))).astype(np.float32)
+
+
+def encoded(form: str, seconds: float, seed: int = 0, rate: int = RATE) -> bytes:
+    buffer = io.BytesIO()
+    subtype = {"OPUS": "OPUS", "VORBIS": "VORBIS"}.get(form)
+    kind = "OGG" if subtype else form
+    sf.write(buffer, sound(seconds, seed), rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+def read(data: bytes) -> tuple[float, tuple[str, ...]]:
+    with Recording(data) as recording:
+        total = sum(len(block) for block in recording.blocks(4096))
+        return total / recording.rate_hz, recording.warnings
+
+
+def wav(seconds: float, *, data: int | None = None, riff: int | None = None) -> bytes:
+    """A WAV with other sizes stated."""
+    whole = bytearray(encoded("WAV", seconds))
+    if data is not None:
+        whole[40:44] = struct.pack("<I", data)
+    if riff is not None:
+        whole[4:8] = struct.pack("<I", riff)
+    return bytes(whole)
+
+
+@pytest.mark.parametrize("form", ["OPUS", "VORBIS", "FLAC", "MP3", "WAV"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_joined_files_are_read_to_their_end(form: str, count: int) -> None:
+    lengths = [2.0, 3.0, 1.0][:count]
+    joined = b"".join(encoded(form, s, seed) for seed, s in enumerate(lengths))
+    seconds, warnings = read(joined)
+    assert seconds == pytest.approx(sum(lengths), abs=0.25 * count)
+    assert [f"holds {count} recordings" in words for words in warnings] == [True] * (count > 1)
+
+
+@pytest.mark.parametrize("form", ["OPUS", "FLAC", "WAV"])
+def test_the_second_of_two_joined_files_is_the_sound_of_the_second(form: str) -> None:
+    with Recording(encoded(form, 1.0, 1) + encoded(form, 1.0, 2)) as recording:
+        whole = np.concatenate([block[:, 0] for block in recording.blocks(4096)])
+    alone, _ = sf.read(io.BytesIO(encoded(form, 1.0, 2)), dtype="float32")
+    np.testing.assert_allclose(whole[-len(alone) :], alone, atol=1e-6)
+
+
+def test_joined_files_of_several_rates_are_refused() -> None:
+    with pytest.raises(AudioError, match="several rates"):
+        read(encoded("FLAC", 1.0) + encoded("FLAC", 1.0, rate=44_100))
+
+
+@pytest.mark.parametrize("form", ["OPUS", "FLAC"])
+def test_a_joined_file_that_is_cut_is_refused(form: str) -> None:
+    joined = encoded(form, 2.0) + encoded(form, 2.0, 1)
+    with pytest.raises(AudioError, match="damaged or cut short"):
+        read(joined[:-1000])
+
+
+@pytest.mark.parametrize(
+    ("data", "riff"), [(0, 0), (0, 36), (0, None), (32_000, 32_036), (0xFFFF_FFFF, 0)]
+)
+def test_a_length_that_is_lacking_or_old_is_read_to_the_end(data: int, riff: int | None) -> None:
+    seconds, warnings = read(wav(4.0, data=data, riff=riff))
+    assert seconds == 4.0
+    assert len(warnings) == (data != 0xFFFF_FFFF)  # as a program that writes to a pipe states
+    assert all("all 4.0 s were read" in words for words in warnings)
+
+
+@pytest.mark.parametrize("excess", [2, 44, 500])
+def test_a_length_that_is_a_little_too_large_is_taken(excess: int) -> None:
+    seconds, warnings = read(wav(4.0, data=128_000 + excess, riff=128_036 + excess))
+    assert seconds == 4.0
+    assert [f"{excess} bytes more than there are" in words for words in warnings] == [True]
+
+
+@pytest.mark.parametrize("keep_s", [0.5, 3.0, 3.8])
+def test_a_wav_that_is_cut_short_is_refused(keep_s: float) -> None:
+    with pytest.raises(AudioError, match=rf"cut short \({keep_s:.1f} s of 4.0 s are there\)"):
+        read(wav(4.0)[: 44 + round(keep_s * 32_000)])
+
+
+@pytest.mark.parametrize("form", ["OPUS", "VORBIS", "FLAC", "MP3"])
+@pytest.mark.parametrize("keep", [0.3, 0.7])
+def test_other_files_that_are_cut_short_are_refused(form: str, keep: float) -> None:
+    whole = encoded(form, 4.0)
+    with pytest.raises(AudioError, match="cut short"):
+        read(whole[: round(keep * len(whole))])
+
+
+def test_chunks_after_the_sound_are_no_sound() -> None:
+    note = b"LIST" + struct.pack("<I", 4000) + b"INFO" + bytes(3996)
+    seconds, warnings = read(wav(2.0) + note)
+    assert (seconds, warnings) == (2.0, ())
+
+
+def test_an_ogg_whose_recorder_died_is_read_with_a_warning() -> None:
+    data = encoded("OPUS", 4.0)
+    last = data.rindex(b"OggS")
+    whole_pages = data[:last] or data
+    seconds, (words,) = read(whole_pages)
+    assert seconds > 0.5
+    assert "did not complete it" in words
+
+
+def test_a_hole_in_an_ogg_is_refused() -> None:
+    data = bytearray(encoded("OPUS", 8.0))
+    last = data.rindex(b"OggS")
+    with pytest.raises(AudioError, match="damaged"):
+        read(bytes(data[: last - 500] + data[last:]))
+
+
+def test_all_readers_say_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "dead.wav"
+    path.write_bytes(wav(4.0, data=0, riff=0))
+    assert read_audio(path).duration_s == 4.0
+    assert "all 4.0 s were read" in caplog.text
+
+
+def test_the_decoder_says_nothing_on_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, tag = tmp_path / "odd.mp3", b"ID3\x04\x00\x00\x00\x00\x00\x0aTXXX" + bytes(6)
+    path.write_bytes(tag + encoded("MP3", 2.0) + b"\x00garbage" * 50 + encoded("MP3", 2.0, 1))
+    with Recording(path) as recording:
+        assert sum(len(block) for block in recording.blocks(4096)) > 3.5 * RATE
+    assert capfd.readouterr().err == ""
+
+
+CASES: dict[str, Callable[[float], bool]] = {
+    "chained_owner_then_stranger.ogg": lambda s: s > 15,
+    "chained_owner_then_stranger.flac": lambda s: s > 15,
+    "unfinalised_data0.wav": lambda s: s == pytest.approx(10.0, abs=0.01),
+    "android_header_44_too_long.wav": lambda s: s == pytest.approx(10.0, abs=0.01),
+}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared recordings are not here")
+@pytest.mark.parametrize("name", CASES)
+def test_recordings_that_went_wrong_once_are_read_whole(name: str) -> None:
+    seconds, warnings = read((SHARED / name).read_bytes())
+    assert CASES[name](seconds), seconds
+    assert len(warnings) == 1
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared recordings are not here")
+def test_the_copy_that_was_cut_is_refused() -> None:
+    with pytest.raises(AudioError, match=r"6\.0 s of 16\.0 s are there"):
+        read((SHARED / "truncated_copy.wav").read_bytes())
