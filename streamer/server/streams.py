@@ -50,6 +50,7 @@ class Streams:
         self._places = Shares(context.config.limits.streams)
         self.admission = Admission(context.engine, self._live)
         self._gone = asyncio.Event()  # a stream was removed
+        self._passed_on = 0  # connections whose session is another worker's
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -70,13 +71,22 @@ class Streams:
             start = parse_start(await first_text(connection, self._context.config.limits.start_s))
         peers, session = self._context.peers, start.session
         if session is not None and (owner := peers.owner(session)) != peers.number:
-            await relay(peers, owner, connection, start)
+            await self._pass_on(connection, owner, start)
             return
         if session is None:
             held = await self._open(start, connection.client)
         else:
             held = self._resumable(session)
         await self._attend(held, connection, start.resume_from)
+
+    async def _pass_on(self, connection: Connection, owner: int, start: StartStream) -> None:
+        """The session is another worker's: what is said on this connection is for that one."""
+        self._passed_on += 1
+        try:
+            await relay(self._context.peers, owner, connection, start)
+        finally:
+            self._passed_on -= 1
+            self._gone.set()
 
     async def _open(self, start: StartStream, client: Client) -> ResumableStream:
         if not self._places.take(client):
@@ -237,8 +247,8 @@ class Streams:
             await stream.renew(everybody)
 
     async def empty(self) -> None:
-        """Until no stream is left."""
-        while self._streams:
+        """Until no stream is left, and none of another worker goes on over this one."""
+        while self._streams or self._passed_on:
             self._gone.clear()
             await self._gone.wait()
 

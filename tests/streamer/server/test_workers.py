@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 import psutil
 import pytest
+from certificates import self_signed
 from websockets.asyncio.client import connect as open_websocket
 
 from engine.model.bundle import Bundle
@@ -117,9 +119,13 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def dial(served: Served, path: str, headers: Any = BEARER) -> AsyncIterator[Wire]:
+async def dial(
+    served: Served, path: str, headers: Any = BEARER, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Wire]:
     url = served.url.replace("http", "ws") + path
-    async with open_websocket(url, additional_headers=headers, close_timeout=2) as connection:
+    async with open_websocket(
+        url, additional_headers=headers, close_timeout=2, ssl=tls
+    ) as connection:
         yield Wire(connection)
 
 
@@ -340,20 +346,30 @@ async def test_a_worker_that_dies_is_started_again_and_the_others_go_on(
 async def test_all_workers_drain(
     tmp_path: Path, spectral_bundle: Bundle, pcm: Callable[..., bytes], number: int
 ) -> None:
-    served = await asyncio.to_thread(Served, tmp_path, spectral_bundle.folder)
+    """With TLS, which each worker speaks itself on the connections that it is given."""
+    certificate, key = self_signed(tmp_path)
+    settings = {"VOXWATCH_TLS_CERT": str(certificate), "VOXWATCH_TLS_KEY": str(key)}
+    tls = ssl.create_default_context(cafile=certificate)
+    served = await asyncio.to_thread(lambda: Served(tmp_path, spectral_bundle.folder, **settings))
     workers = served.workers
     try:
         async with contextlib.AsyncExitStack() as stack:
+            options = {"token": TOKEN, "tls": tls}
             streams = [
-                await stack.enter_async_context(connect(served.url, token=TOKEN)) for _ in range(4)
+                await stack.enter_async_context(connect(served.url, **options)) for _ in range(3)
             ]
             for stream in streams:
                 await stream.send(pcm("anna", 2.0))
                 await anext(stream)
+            # The last goes on over the other worker, to which the fourth connection comes.
+            wire = await stack.enter_async_context(dial(served, "/v1/stream", tls=tls))
+            await wire.say(type="start", session=streams[-1].ready.session, resume_from=1)
+            assert (await wire.hear())["resumed"]
             served.process.send_signal(number)
-            for stream in streams:
+            for stream in streams[:-1]:
                 told = [type(event).__name__ async for event in stream]
                 assert told[-1] == "Summary"
+            await wire.until("summary")
     finally:
         code = await asyncio.to_thread(served.process.wait, WAIT_S)
         served.process.stdout.close()  # type: ignore[union-attr]
