@@ -220,6 +220,13 @@ def troubled(end: float) -> Iterator[Json]:
            "dropped": 2}  # fmt: skip
 
 
+def stalled(end: float) -> Iterator[Json]:
+    """Alice, and then no sound any more, though the stream is open."""
+    yield from steady("match", "Alice", 7.1, "LLR 7.1 is above the bound of 4.6")(end)
+    yield {"type": "stalled", "t": end, "stalled": True, "gap_s": 3.0}
+    yield decision(end, "insufficient", None, 0.0, "no sound for 3.0 s")
+
+
 SCENES: dict[str, tuple[str, float, Any, str, list[str]]] = {
     "takeover": ("Support line", 52.0, takeover, "verify", ["Alice"]),
     "match": (
@@ -240,6 +247,7 @@ SCENES: dict[str, tuple[str, float, Any, str, list[str]]] = {
     "insufficient": ("Door", 1.4, short, "verify", ["Alice"]),
     "waiting": ("Hall", 4.0, nothing, "verify", ["Alice"]),
     "mute": ("Dead line", 4.0, mute, "verify", ["Alice"]),
+    "stalled": ("Corridor", 12.0, stalled, "verify", ["Alice"]),
     "strangers": ("Waiting room", 22.0, strangers, "identify", []),
     "midway": (
         "Open call", 21.8,
@@ -264,6 +272,7 @@ def entry(name: str, until: float | None = None) -> Json:
         "stream": name, "label": label, "mode": mode, "claims": claims, "bounds": bounds(),
         "model": MODEL, "state": last and last["state"], "speaker": last and last["speaker"],
         "since": last and last["since"], "received_s": until, "opened_at": time.time() - until,
+        "stalled": any(e["type"] == "stalled" and e["t"] <= until for e in events),
         "speaking": max(vads, key=lambda e: e["t"])["speech"] if vads else False,
         "speech_s": speech_s(events, until), "window_s": 3.0, "hop_s": 0.5, "decide_s": 1.5,
     }  # fmt: skip

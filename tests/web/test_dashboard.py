@@ -27,6 +27,7 @@ HEADLINES = {
     "insufficient": "Not enough speech yet – 0.7 s more",
     "waiting": "Waiting for sound",
     "mute": "Waiting for sound",
+    "stalled": "No sound comes",
     "strangers": "Another voice took over at 0:18",
     "midway": "Not Alice",
 }
