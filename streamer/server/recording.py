@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.audio import recording
+from engine.audio.recording import Recording
+from engine.audio.signatures import HEAD_BYTES, foreign
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, SAMPLE_BYTES
 from streamer.wire.errors import WireError
@@ -14,42 +15,15 @@ from streamer.wire.requests import StartStream, VerifyRecording
 
 MOST_S = 60.0  # of sound; what a session's spans hold without merging
 PIECE_S = 0.5  # of sound that is decoded at a time
-READ = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg"}
-# First bytes of what people send by mistake, and where they stand.
-OTHERS = (
-    (0, b"ID3", "MP3"),
-    (0, b"\xff\xfb", "MP3"),
-    (0, b"\xff\xf3", "MP3"),
-    (0, b"\xff\xf1", "AAC"),
-    (4, b"ftyp", "MP4 or M4A"),
-    (0, b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
-    (0, b"FORM", "AIFF"),
-    (0, b".snd", "AU"),
-    (0, b"caff", "CAF"),
-    (0, b"#!AMR", "AMR"),
-    (0, b"{", "JSON"),
-    (0, b"--", "a form (multipart)"),
-)
+READ = (b"RIFF", b"fLaC", b"OggS")  # what is read, by its first bytes
 # Encodings inside WAV, FLAC and Ogg that are decoded. What else libsndfile knows is rare, and its
 # decoders were never meant for what a stranger sends.
 SUBTYPES = frozenset(
-    {
-        "PCM_U8",
-        "PCM_S8",
-        "PCM_16",
-        "PCM_24",
-        "PCM_32",
-        "FLOAT",
-        "DOUBLE",
-        "ULAW",
-        "ALAW",
-        "VORBIS",
-        "OPUS",
-    }
-)
+    ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+) | {"VORBIS", "OPUS"}
 
 
-class Recording:
+class PostedRecording:
     """Sound for a stream of the format ``start``. Raises :class:`WireError` for what is none.
 
     A file tells its format itself; where ``asked`` names encoding, rate or channels it is raw PCM.
@@ -58,41 +32,41 @@ class Recording:
     def __init__(self, body: bytes, asked: VerifyRecording) -> None:
         if not body:
             raise WireError("bad-sound", "the body is empty: send the recording as it is")
-        self._body, self._sound = body, None
-        kind = READ.get(body[:4])
+        self._body = body
+        self._file: Recording | None = None
         if asked.is_raw:
-            if kind:
-                message = f"the body is a {kind} file: leave out encoding, sample_rate, channels"
+            if body[:4] in READ:
+                message = f"the body is {_name(body)}: leave out encoding, sample_rate, channels"
                 raise WireError("wrong-format", message)
             self.start = _raw(asked)
-            bytes_per_s = frame_bytes(self.start) * self.start.sample_rate
-            _check_length(len(body) / bytes_per_s)
-        elif kind:
-            self._sound = _opened(body, kind)
-            self._channel = _chosen(self._sound.channels, asked.channel)
-            self.start = StartStream(encoding="pcm_f32le", sample_rate=self._sound.rate_hz)
-            _check_length(self._sound.frames / self._sound.rate_hz)
+            _check_length(len(body) / (frame_bytes(self.start) * self.start.sample_rate))
+        elif body[:4] in READ:
+            self._file = _opened(body)
+            self._channel = _chosen(self._file.channels, asked.channel)
+            self.start = StartStream(encoding="pcm_f32le", sample_rate=self._file.rate_hz)
+            _check_length(self._file.frames / self._file.rate_hz)
         else:
-            raise WireError("wrong-format", _named(body))
+            raise WireError(
+                "wrong-format",
+                f"the body is {_name(body)}: send WAV, FLAC or Ogg, or raw PCM with encoding and"
+                " sample_rate",
+            )
 
     def pieces(self) -> Iterator[bytes]:
         """The sound, of one channel or as it came.
 
         Raises :class:`AudioError` for damage, :class:`WireError` where there is too much of it.
         """
-        if self._sound is not None:
-            yield from self._decoded(self._sound)
+        step = round(PIECE_S * self.start.sample_rate)
+        if self._file is None:
+            size = step * frame_bytes(self.start)
+            yield from (self._body[at : at + size] for at in range(0, len(self._body), size))
             return
-        step = round(PIECE_S * self.start.sample_rate) * frame_bytes(self.start)
-        yield from (self._body[at : at + step] for at in range(0, len(self._body), step))
-
-    def _decoded(self, sound: recording.Recording) -> Iterator[bytes]:
         frames = 0
-        with sound:
-            for block in sound.blocks(round(PIECE_S * sound.rate_hz)):
-                frames += len(block)
-                _check_length(frames / sound.rate_hz)  # a header may state anything
-                yield np.ascontiguousarray(block[:, self._channel], "<f4").tobytes()
+        for block in self._file.blocks(step):
+            frames += len(block)
+            _check_length(frames / self._file.rate_hz)  # a header may state anything
+            yield np.ascontiguousarray(block[:, self._channel], "<f4").tobytes()
 
 
 def frame_bytes(start: StartStream) -> int:
@@ -114,18 +88,18 @@ def _raw(asked: VerifyRecording) -> StartStream:
     return StartStream(encoding=encoding, sample_rate=rate, channels=channels, channel=channel)
 
 
-def _opened(body: bytes, kind: str) -> recording.Recording:
+def _opened(body: bytes) -> Recording:
     try:
-        sound = recording.Recording(body, f"the {kind} file")
+        recording = Recording(body)
     except AudioError as error:
         raise WireError("bad-sound", str(error)) from error
-    if sound.subtype not in SUBTYPES:
-        message = f"the {kind} file is encoded as {sound.subtype}: convert it to 16-bit PCM"
+    if recording.subtype not in SUBTYPES:
+        message = f"the file is encoded as {recording.subtype}: convert it to 16-bit PCM"
         raise WireError("wrong-format", message)
-    if not LOWEST_RATE_HZ <= sound.rate_hz <= HIGHEST_RATE_HZ:
-        message = f"the file has {sound.rate_hz} Hz: {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} are"
-        raise WireError("bad-rate", f"{message} understood")
-    return sound
+    if not LOWEST_RATE_HZ <= recording.rate_hz <= HIGHEST_RATE_HZ:
+        understood = f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} are understood"
+        raise WireError("bad-rate", f"the file has {recording.rate_hz} Hz: {understood}")
+    return recording
 
 
 def _chosen(channels: int, channel: int | None) -> int:
@@ -141,7 +115,6 @@ def _chosen(channels: int, channel: int | None) -> int:
     return channel
 
 
-def _named(body: bytes) -> str:
-    known = [name for at, head, name in OTHERS if body[at : at + len(head)] == head]
-    what = f"the body is {known[0]}" if known else "the body is no WAV, FLAC or Ogg file"
-    return f"{what}: send WAV, FLAC or Ogg, or raw PCM with encoding and sample_rate"
+def _name(body: bytes) -> str:
+    known = foreign(body[:HEAD_BYTES])
+    return known[0] if known else "no WAV, FLAC or Ogg file"

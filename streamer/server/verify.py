@@ -15,7 +15,7 @@ from engine.serving.engine import Stream
 from engine.session import Session
 from streamer.server.context import Context, bounds_of
 from streamer.server.intake import Intake
-from streamer.server.recording import Recording
+from streamer.server.recording import PostedRecording
 from streamer.server.session import new_session
 from streamer.tasks import beside
 from streamer.wire import messages
@@ -47,7 +47,7 @@ async def verify(
     context: Context, question: Question, body: bytes, address: str
 ) -> messages.Verdict:
     """The verdict on a recording. Raises :class:`WireError`."""
-    recording = await asyncio.to_thread(Recording, body, question.asked)
+    recording = await asyncio.to_thread(PostedRecording, body, question.asked)
     start = structs.replace(
         recording.start, false_accept=question.asked.false_accept, miss=question.asked.miss
     )
@@ -66,7 +66,7 @@ async def verify(
     return _verdict(context, question, session, turns)
 
 
-async def _send(intake: Intake, recording: Recording, address: str) -> None:
+async def _send(intake: Intake, recording: PostedRecording, address: str) -> None:
     pieces = recording.pieces()
     try:
         while piece := await asyncio.to_thread(next, pieces, b""):
