@@ -6,6 +6,7 @@ in Firefox are real ones of a sound server.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -193,6 +194,21 @@ def test_the_level_is_shown_before_the_start(mock: str, tab: Tab) -> None:
     assert tab.evaluate("told()") == []
     tab.click("#microphone-choice button")
     assert tab.evaluate("live()") == 0
+
+
+def test_a_page_that_slept_or_whose_sound_was_paused_goes_on(mock: str, visit: Open) -> None:
+    visitor = visit("about:blank")
+    tab = Chromium(visitor)
+    listen(tab, mock)
+    browser = visitor.page.context.new_cdp_session(visitor.page)
+    browser.send("Page.setWebLifecycleState", {"state": "frozen"})
+    time.sleep(3)
+    browser.send("Page.setWebLifecycleState", {"state": "active"})
+    tab.evaluate("contexts.at(-1).suspend()")
+    assert tab.evaluate("until(() => contexts.length === 2 && contexts[1].state === 'running')")
+    tab.sees("#hero-title", "Another voice took over at 0:04")
+    assert tab.evaluate("live()") == 1
+    assert len(tab.evaluate("told()")) == 1
 
 
 def test_a_browser_of_one_rate_is_given_it_and_a_session_of_each(mock: str, chromium: Tab) -> None:
