@@ -27,6 +27,7 @@ find_python() {
 
 # make_environment SIZE [EXTRAS]: .venv with voxwatch, with what it needs and with the extras of
 # pyproject.toml. Extras that are there stay. SIZE is what all of it takes, for the message.
+# What is installed is locked: by version and sha256 in requirements/, which scripts/lock writes.
 make_environment() {
     if [ ! -x .venv/bin/python ]; then
         local python
@@ -34,8 +35,8 @@ make_environment() {
         say "making .venv with $("$python" --version)"
         "$python" -m venv .venv
     fi
-    local size=$1 extras=${2:-} project installed="" there=""
-    project=$(sha256sum <pyproject.toml | cut -d ' ' -f 1)
+    local size=$1 extras=${2:-} locked=serve project installed="" there=""
+    project=$(cat pyproject.toml requirements/*.txt | sha256sum | cut -d ' ' -f 1)
     if [ -f .venv/voxwatch-installed ]; then
         read -r installed there <.venv/voxwatch-installed || true
     fi
@@ -43,9 +44,23 @@ make_environment() {
     if [ "$installed" != "$project" ] || [ "$there" != "$extras" ] ||
         [ ! -f engine/speech/silero/silero_vad.onnx ]; then
         say "installing voxwatch${extras:+ with the extras $extras} into .venv ($size)"
-        .venv/bin/python -m pip install --editable ".${extras:+[$extras]}"
+        [ -z "$extras" ] || locked=develop
+        .venv/bin/python -m pip install --require-hashes --requirement "requirements/$locked.txt"
+        .venv/bin/python -m pip install --no-deps --no-build-isolation --editable .
         printf '%s %s\n' "$project" "$extras" >.venv/voxwatch-installed
     fi
+}
+
+# make_tools: .venv-tools with what locks, audits and describes the dependencies, locked as well.
+make_tools() {
+    local wanted
+    wanted=$(sha256sum <requirements/tools.txt)
+    [ "$(cat .venv-tools/installed 2>/dev/null || true)" != "$wanted" ] || return 0
+    say "installing the tools of dependencies into .venv-tools"
+    [ -x .venv-tools/bin/python ] || "$(find_python)" -m venv .venv-tools
+    .venv-tools/bin/python -m pip install --quiet --require-hashes --requirement \
+        requirements/tools.txt >&2
+    printf '%s\n' "$wanted" >.venv-tools/installed
 }
 
 # install_packages PACKAGE...: by apt, where this may be done.

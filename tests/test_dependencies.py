@@ -1,14 +1,16 @@
-"""What pyproject.toml asks for on each platform, by its markers."""
+"""What pyproject.toml asks for on each platform, by its markers, and what the locks give it."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 GPU_PLATFORMS = [("linux", "x86_64"), ("win32", "AMD64")]
 CPU_PLATFORMS = [
     ("darwin", "arm64"),
@@ -47,3 +49,37 @@ def test_elsewhere_it_is_the_one_for_cpus(platform: tuple[str, str]) -> None:
 def test_serving_asks_for_no_torch_anywhere(platform: tuple[str, str]) -> None:
     names = {one.name for one in asked(PROJECT["dependencies"], platform)}
     assert not names & {"torch", "torchaudio", "silero-vad", "scipy"}
+
+
+def locked(name: str) -> list[tuple[Requirement, int]]:
+    """The requirements of a lock file, and how many hashes each has."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [(Requirement(line.split("--hash")[0]), line.count("--hash=sha256:")) for line in lines]
+
+
+@pytest.mark.parametrize("name", ["serve", "develop", "tools"])
+def test_every_locked_package_is_one_version_with_its_hashes(name: str) -> None:
+    found = locked(name)
+    assert len(found) > 20
+    for requirement, hashes in found:
+        assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
+        assert hashes, requirement
+
+
+@pytest.mark.parametrize("platform", GPU_PLATFORMS + CPU_PLATFORMS)
+@pytest.mark.parametrize(("name", "extras"), [("serve", ()), ("develop", ("train", "dev"))])
+def test_the_lock_gives_what_is_asked_for(
+    platform: tuple[str, str], name: str, extras: tuple[str, ...]
+) -> None:
+    """A dependency that was added or raised without `scripts/lock` is told here."""
+    wanted = PROJECT["dependencies"] + [
+        line for extra in extras for line in PROJECT["optional-dependencies"][extra]
+    ]
+    given: dict[str, str] = {}
+    for one in asked([str(requirement) for requirement, _ in locked(name)], platform):
+        assert one.name not in given, f"{one.name} has two versions on {platform}"
+        given[one.name] = str(one.specifier).removeprefix("==")
+    for requirement in asked(wanted, platform):
+        version = given[requirement.name.lower().replace("_", "-")]
+        assert requirement.specifier.contains(version, prereleases=True), requirement

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DEMO = 'make_environment "a little"'
 TEST = 'make_environment "a lot" train,dev'
+OURS = "-m pip install --no-deps --no-build-isolation --editable ."
 
 
 class Checkout:
@@ -17,11 +18,12 @@ class Checkout:
 
     def __init__(self, root: Path) -> None:
         self.root, self.asked = root, root / "asked.txt"
-        for folder in ("scripts", ".venv/bin", "engine/speech/silero"):
+        for folder in ("scripts", "requirements", ".venv/bin", "engine/speech/silero"):
             (root / folder).mkdir(parents=True)
         source = ROOT / "scripts" / "environment.sh"
         (root / "scripts" / "environment.sh").write_text(source.read_text())
         (root / "pyproject.toml").write_text("version = 1")
+        (root / "requirements" / "serve.txt").write_text("locked 1")
         self.detector = root / "engine" / "speech" / "silero" / "silero_vad.onnx"
         self.detector.touch()
         python = root / ".venv" / "bin" / "python"
@@ -36,14 +38,18 @@ class Checkout:
         return self.asked.read_text().splitlines()
 
 
+def locked(name: str) -> str:
+    return f"-m pip install --require-hashes --requirement requirements/{name}.txt"
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
 def test_the_demonstration_installs_no_extra_and_the_tests_add_them(checkout: Checkout) -> None:
-    assert checkout.run(DEMO) == ["-m pip install --editable ."]
-    assert checkout.run(TEST) == ["-m pip install --editable .[train,dev]"]
+    assert checkout.run(DEMO) == [locked("serve"), OURS]
+    assert checkout.run(TEST) == [locked("develop"), OURS]
 
 
 def test_what_is_in_place_is_left_alone(checkout: Checkout) -> None:
@@ -55,10 +61,12 @@ def test_what_is_in_place_is_left_alone(checkout: Checkout) -> None:
 def test_new_dependencies_are_installed_with_the_extras_that_were_there(checkout: Checkout) -> None:
     checkout.run(TEST)
     (checkout.root / "pyproject.toml").write_text("version = 2")
-    assert checkout.run(DEMO) == ["-m pip install --editable .[train,dev]"]
+    assert checkout.run(DEMO) == [locked("develop"), OURS]
+    (checkout.root / "requirements" / "serve.txt").write_text("locked 2")
+    assert checkout.run(DEMO) == [locked("develop"), OURS]
 
 
 def test_a_detector_that_was_deleted_is_fetched_again(checkout: Checkout) -> None:
     checkout.run(DEMO)
     checkout.detector.unlink()
-    assert checkout.run(DEMO) == ["-m pip install --editable ."]
+    assert checkout.run(DEMO) == [locked("serve"), OURS]
