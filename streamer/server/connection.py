@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from socket import AF_UNIX, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
+from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import msgspec
@@ -81,6 +81,7 @@ class Connection(ServerConnection):
         crowd: Crowd,
         turns: Turns,
         post: TakeOver,
+        of_worker: bool = False,
         **options: Any,
     ) -> None:
         ours = Protocol(max_size=protocol.max_message_size, logger=protocol.logger)
@@ -92,7 +93,7 @@ class Connection(ServerConnection):
         self.number = secrets.token_hex(4)  # public, for the log
         self.came_at = self.heard_at = self.loop.time()
         self.displaced = asyncio.Event()  # another connection has taken over what it attended
-        self.of_worker = False  # another worker's, which speaks for a client or for itself
+        self.of_worker = of_worker  # another worker's, which speaks for a client or for itself
         self.target = Target("", {}, None)  # and the roles: set when the connection is admitted
         self.roles: frozenset[Role] = NOBODY
         self.client: Client = ()
@@ -108,7 +109,6 @@ class Connection(ServerConnection):
         super().connection_made(transport)
         self.recv_messages: Incoming = Incoming(self._regulate, self._make_room)
         if (socket := transport.get_extra_info("socket")) is not None:
-            self.of_worker = socket.family == AF_UNIX
             socket.setsockopt(SOL_SOCKET, SO_RCVBUF, KERNEL_BYTES)
             socket.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BYTES)
         self._timers["request"] = self.loop.call_later(REQUEST_S, self._expect_request)

@@ -76,7 +76,9 @@ class Listening:
                 self._handle,
                 **place,
                 process_request=self._entrance.admit,
-                create_connection=cast(type[ServerConnection], self._connection),
+                create_connection=cast(
+                    type[ServerConnection], partial(self._connection, of_worker=path is not None)
+                ),
                 compression=None,  # sound does not shrink by it, and it costs more than the rest
                 max_size=config.limits.message_bytes,
                 open_timeout=config.limits.start_s,

@@ -182,6 +182,7 @@ async def test_long_connections_are_shared_evenly(served: Served) -> None:
         figures = await asyncio.to_thread(served.get, "/metrics")
         assert "voxwatch_streams 6.0" in figures[1]
         assert await asyncio.to_thread(served.get, "/readyz") == (200, "ready\n")
+        assert (await asyncio.to_thread(served.get, "/peer"))[0] == 404  # for workers alone
 
 
 async def test_monitors_see_the_streams_of_all_workers(
