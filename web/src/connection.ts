@@ -2,10 +2,10 @@
  * One stream over connections that may drop, sans-IO: what happens goes in, what to do comes out.
  *
  * Sound is kept for 30 s whether or not it was sent, because only a new connection's `ready`
- * says how much of it the server took. Sound goes out as one line of bytes, counted from the start of the
- * server's session.
+ * says how much of it the server took.
  */
 
+import { Backlog } from "./backlog";
 import { decode, type Failure, type Message } from "./wire";
 
 export type Phase =
@@ -99,14 +99,11 @@ export class StreamConnection {
   private everReady = false;
   private stopping = false;
   private why: Why = "first"; // the next new session begins
-  private answered = 0; // `made` when the server last said something
-  private fed = 0; // `made` when the last tick with new sound was
+  private answered = 0; // bytes made when the server last said something
+  private fed = 0; // bytes made at the last tick with new sound
   private fedAt = 0; // when that was, or a keepalive was sent
 
-  private pieces: Uint8Array<ArrayBuffer>[] = [];
-  private held = 0; // bytes in `pieces`
-  private made = 0; // bytes of this session made so far: the end of `pieces`
-  private sent = 0; // bytes of this session given to a socket
+  private readonly backlog = new Backlog();
 
   constructor(
     private start: Start,
@@ -119,12 +116,12 @@ export class StreamConnection {
 
   /** Seconds of sound that no socket has been given. */
   get unsent_s(): number {
-    return (this.made - this.sent) / this.bytesPerSecond;
+    return this.backlog.unsent / this.bytesPerSecond;
   }
 
   /** Media time of the newest sound. */
   get made_s(): number {
-    return this.made / this.bytesPerSecond;
+    return this.backlog.made / this.bytesPerSecond;
   }
 
   connect(now: number): Action[] {
@@ -148,7 +145,7 @@ export class StreamConnection {
 
   received(text: string, now: number): Action[] {
     this.busySince = now;
-    this.answered = this.made;
+    this.answered = this.backlog.made;
     const message = decode(text);
     if (!message) return [];
     if (message.type === "ready") {
@@ -190,9 +187,7 @@ export class StreamConnection {
   /** More sound, whole samples. `room`: whether the socket takes more without piling it up. */
   sound(bytes: Uint8Array<ArrayBuffer>, room: boolean): Action[] {
     if (this.stopping) return [];
-    this.pieces.push(bytes);
-    this.held += bytes.length;
-    this.made += bytes.length;
+    this.backlog.add(bytes);
     const overflow = this.trim();
     return [...overflow, ...(room ? this.flush() : [])];
   }
@@ -211,12 +206,13 @@ export class StreamConnection {
 
   /** While the connection lives: leave a server that is gone, stay with one that gets no sound. */
   private attend(now: number): Action[] {
-    if (this.made !== this.fed) {
-      this.fed = this.made;
+    const { made } = this.backlog;
+    if (made !== this.fed) {
+      this.fed = made;
       this.fedAt = now;
     }
-    if (this.made - this.answered > SILENCE_S * this.bytesPerSecond) {
-      this.answered = this.made;
+    if (made - this.answered > SILENCE_S * this.bytesPerSecond) {
+      this.answered = made;
       return [{ do: "close" }];
     }
     if (now - this.fedAt < KEEPALIVE_S) return [];
@@ -242,8 +238,8 @@ export class StreamConnection {
     this.start = { ...this.start, sample_rate };
     this.session = null;
     this.why = "rate";
-    this.pieces = [];
-    this.held = this.made = this.sent = this.answered = this.fed = 0;
+    this.backlog.clear();
+    this.answered = this.fed = 0;
     return this.connected ? [json({ type: "close" }), { do: "close" }] : [];
   }
 
@@ -283,55 +279,31 @@ export class StreamConnection {
     if (this.everReady) this.restarts += 1;
     const { why } = this;
     this.why = "gone";
-    const unsent = Math.min(this.made - this.sent, this.held);
-    this.dropUntil(this.made - unsent);
-    this.made = this.answered = this.fed = unsent;
-    this.sent = 0;
+    const unsent = this.backlog.restart();
+    this.answered = this.fed = unsent;
     return [{ do: "begin", kept_s: unsent / this.bytesPerSecond, why }];
   }
 
   /** The server has `received` bytes: go on from there, or from the oldest that is held. */
   private resumeAt(received: number): Action[] {
-    this.sent = Math.min(received, this.made);
+    this.backlog.sent = Math.min(received, this.backlog.made);
     return [...this.trim(), ...this.flush()];
   }
 
   /** Forget the oldest sound past 30 s. What was never sent is lost, and that is told. */
   private trim(): Action[] {
-    const keep = KEEP_S * this.bytesPerSecond;
-    if (this.held > keep) this.dropUntil(this.made - keep);
-    const missing = this.made - this.held - this.sent;
-    if (missing <= 0) return [];
-    const ago_s = this.held / this.bytesPerSecond;
-    const lost_s = missing / this.bytesPerSecond;
-    this.made -= missing; // the server never counts these bytes
-    this.answered = Math.min(this.answered, this.made);
+    const { lost, ago } = this.backlog.trim(KEEP_S * this.bytesPerSecond);
+    if (lost === 0) return [];
+    this.answered = Math.min(this.answered, this.backlog.made);
+    const lost_s = lost / this.bytesPerSecond;
     this.lost_s += lost_s;
-    return [{ do: "lost", lost_s, ago_s }];
-  }
-
-  /** Forget whole pieces up to a position. */
-  private dropUntil(position: number): void {
-    let start = this.made - this.held;
-    while (this.pieces[0] && start + this.pieces[0].length <= position) {
-      const piece = this.pieces.shift()!;
-      start += piece.length;
-      this.held -= piece.length;
-    }
+    return [{ do: "lost", lost_s, ago_s: ago / this.bytesPerSecond }];
   }
 
   /** Send what was not sent. */
   private flush(): Action[] {
     if (this.phase !== "live" && this.phase !== "finishing") return [];
-    const actions: Action[] = [];
-    let start = this.made - this.held;
-    for (const piece of this.pieces) {
-      const from = Math.max(0, this.sent - start);
-      if (from < piece.length) actions.push({ do: "send", data: piece.subarray(from) });
-      start += piece.length;
-    }
-    this.sent = this.made;
-    return actions;
+    return this.backlog.take().map((data) => ({ do: "send", data }));
   }
 }
 

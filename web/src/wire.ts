@@ -174,6 +174,8 @@ export interface Quality extends Base {
   snr_db: number | null;
   speech_share: number;
   problems: Problem[];
+  /** What to do about a wrong format or rate, in the server's words. */
+  advice?: string;
 }
 
 export interface Lag extends Base {
@@ -249,6 +251,8 @@ export interface Enrolled extends Base {
   net_speech_s: number;
   prototypes: number;
   agreement: number;
+  /** Others enrolled who could be taken for this one, where one may know. */
+  like_voices?: string[];
 }
 
 export interface Refused extends Base {

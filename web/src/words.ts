@@ -72,6 +72,18 @@ export function problemWords(problem: string): { short: string; advice: string }
   return known[problem] ?? { short: problem, advice: `The server says of the sound: ${problem}.` };
 }
 
+/** What to do about the sound; the server knows more of formats and rates than these words. */
+export function soundAdvice(quality: Quality | null): string {
+  const ours = (quality?.problems ?? []).map((problem) => problemWords(problem).advice);
+  return [...ours, ...(quality?.advice ? [sentence(quality.advice)] : [])].join(" ");
+}
+
+/** A warning where an enrolled voice is like others; "" where it is not. */
+export function likeWords(others: readonly string[]): string {
+  if (others.length === 0) return "";
+  return `Careful: ${anyOf(others)} sounds alike, and each may be taken for the other.`;
+}
+
 export type Light = "good" | "bad" | "none";
 
 export interface Reading {

@@ -227,6 +227,18 @@ describe("a microphone", () => {
     expect(browser.opened).toHaveLength(2);
   });
 
+  it("is opened anew on demand, at the rate of the session", async () => {
+    const browser = new Browser();
+    const microphone = await browser.start();
+    microphone.reopen();
+    await settle();
+    expect(browser.opened.map(({ sampleRate }) => sampleRate)).toEqual([null, 48_000]);
+    expect(browser.closed).toBe(1);
+    expect(browser.said).toEqual([]);
+    browser.piece();
+    expect(browser.pieces).toBe(1);
+  });
+
   it("tells another rate once, when it comes back with one", async () => {
     const browser = new Browser();
     const microphone = await browser.start();

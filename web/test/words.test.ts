@@ -10,9 +10,11 @@ import {
   faultWords,
   noteWords,
   probability,
+  likeWords,
   problemWords,
   readings,
   refusal,
+  soundAdvice,
   turnWords,
 } from "../src/words";
 import { change, decision, quality, ready, score, vad } from "./messages";
@@ -68,6 +70,19 @@ describe("the end of a stream", () => {
   ])("%s", (_, messages, tone, title) => {
     expect(headline(after(ready(), ...messages), ENDED)).toMatchObject({ tone, title });
   });
+});
+
+it("advice on the sound ends with the server's own", () => {
+  expect(soundAdvice(null)).toBe("");
+  const wrong = quality(2, { problems: ["rate-suspect"], advice: "start with sample_rate=16000" });
+  expect(soundAdvice(wrong)).toBe(
+    "The sound comes at another rate than was declared. Start with sample_rate=16000.",
+  );
+});
+
+it("a voice that is like others is enrolled with a warning that names them", () => {
+  expect(likeWords([])).toBe("");
+  expect(likeWords(["Bob", "Carol"])).toContain("Careful: Bob or Carol sounds alike");
 });
 
 it("words exist for problems of later servers too", () => {

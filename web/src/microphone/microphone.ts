@@ -193,8 +193,9 @@ export class Microphone {
     this.recording = null;
   }
 
-  private reopen(): void {
-    if (this.opening) return;
+  /** Open it anew, as where it runs at another rate than it says. */
+  reopen(): void {
+    if (this.opening || this.over) return;
     this.freed = true;
     this.letGo();
     void this.comeBack();

@@ -9,8 +9,10 @@ import { MicrophoneError, type Fault } from "../microphone/recording";
 import { advance, interrupted, reduce, restarted } from "../state";
 import { emptyView, type View } from "../view";
 import { peaksOf, STEP_S, Waveform } from "../waveform";
-import type { Message } from "../wire";
+import type { Message, Quality } from "../wire";
 import { faultWords, microphoneProblem, serverProblem } from "../words";
+
+const REOPEN_S = 60; // where that did not help it is not tried again at once
 
 export interface MicrophoneOptions {
   address: Address;
@@ -32,6 +34,7 @@ export class MicrophoneSource implements Source {
   private step: number;
   private fault: { fault: Fault; since: number } | null = null;
   private latency_s: number | null = null;
+  private reopened = -Infinity;
   private readonly changed: () => void;
 
   /** The source, or why there is none, in words. */
@@ -164,10 +167,18 @@ export class MicrophoneSource implements Source {
     this.view = again ? restarted(this.view, kept_s, why) : { ...emptyView(), media: kept_s };
   }
 
+  /** A headset that changes its rate in mid-stream sounds wrong until it is opened anew. */
+  private checkRate({ problems }: Quality): void {
+    if (!problems.includes("rate-suspect") || now() - this.reopened < REOPEN_S) return;
+    this.reopened = now();
+    this.microphone.reopen();
+  }
+
   private told(message: Message): void {
     if (message.type === "score") {
       this.latency_s = Math.max(0, this.stream.connection.made_s - message.t);
     }
+    if (message.type === "quality") this.checkRate(message);
     this.view = reduce(this.view, message);
   }
 }

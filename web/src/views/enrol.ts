@@ -9,7 +9,7 @@ import { Microphone } from "../microphone/microphone";
 import { MicrophoneError, type Fault } from "../microphone/recording";
 import { peaksOf } from "../waveform";
 import type { Enrolled, Failure, Message, Progress, Refused } from "../wire";
-import { duration, faultWords, microphoneProblem, problemWords, refusal, serverProblem } from "../words";
+import { duration, faultWords, likeWords, microphoneProblem, problemWords, refusal, serverProblem } from "../words";
 import { Chooser } from "./chooser";
 import { updateMeter } from "./sound";
 
@@ -202,8 +202,9 @@ export class Enrol {
 
   private finished(message: Enrolled): void {
     this.enrolled = message.name;
-    const parts = `${duration(message.net_speech_s)} of speech`;
-    this.result(true, `${message.name} is enrolled`, `The voiceprint was made of ${parts}.`);
+    const made = `The voiceprint was made of ${duration(message.net_speech_s)} of speech.`;
+    const words = [made, likeWords(message.like_voices ?? [])].join(" ").trim();
+    this.result(true, `${message.name} is enrolled`, words);
     this.actions.done(message.name);
   }
 

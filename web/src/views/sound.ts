@@ -4,7 +4,7 @@ import { el, h, say } from "../dom";
 import { icon, type IconName } from "../icons";
 import { decibels } from "../levels";
 import type { Quality } from "../wire";
-import { problemWords, readings, type Light } from "../words";
+import { readings, soundAdvice, type Light } from "../words";
 
 const ICONS: Record<Light, IconName> = { good: "check", bad: "alert", none: "clock" };
 
@@ -25,7 +25,7 @@ export function updateSound(quality: Quality | null): void {
       ),
     ),
   );
-  say(el("advice"), quality?.problems.map((p) => problemWords(p).advice).join(" ") ?? "");
+  say(el("advice"), soundAdvice(quality));
 }
 
 /** The level meter: a peak of 0..127 on a scale of 60 dB. */
