@@ -18,8 +18,8 @@ from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
 from streamer.server.enroll import CODES
-from streamer.server.figures import figures, summed
 from streamer.server.streams import Streams
+from streamer.server.totals import figures, summed
 from streamer.store.errors import StoreError
 from streamer.store.profile import Profile
 from streamer.wire.errors import WireError

@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from streamer.server.context import Context
-from streamer.server.figures import figures, summed
 from streamer.server.streams import Streams
+from streamer.server.totals import figures, summed
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

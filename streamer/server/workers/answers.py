@@ -10,8 +10,8 @@ import msgspec
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.descriptions import state
-from streamer.server.figures import figures
 from streamer.server.streams import Streams
+from streamer.server.totals import figures
 
 Kind = Literal["streams", "figures", "ready", "renew", "redeem"]
 

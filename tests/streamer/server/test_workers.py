@@ -25,7 +25,7 @@ from websockets.asyncio.client import connect as open_websocket
 
 from engine.model.bundle import Bundle
 from streamer.client import connect, control, enroll, verify
-from streamer.server.figures import summed
+from streamer.server.totals import summed
 from streamer.server.workers.peers import Peers
 
 TOKEN = "a long random text"
