@@ -131,7 +131,9 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     those enrolled where nobody is named, ``posterior`` what follows from it, and ``evidence`` what
     the bounds ``accept_llr`` and ``reject_llr`` were held against. Less than 0.4 s of speech is
     ``insufficient``. ``voice`` is the session's label of the voice, ``problems`` are those of the
-    turn's sound. The last fields are those of :class:`Decision`.
+    turn's sound. ``background``: it is another voice, so far below the one before (``below_db``)
+    that it is taken to be far from the microphone, as of a television, and no takeover. The
+    fields from ``false_accept`` on are those of :class:`Decision`.
     """
 
     start: float
@@ -147,6 +149,8 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     reject_llr: float | None = None
     problems: tuple[Problem, ...] = ()
     reason: str = ""
+    background: bool = False
+    below_db: float | None = None
     false_accept: float | None = None
     cause: Cause | None = None
     advice: str = ""

@@ -17,11 +17,13 @@ from engine.arrival.gaps import Gap, Gaps, Heard, Quiet, Sound, Stall
 from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter, QualityFigures, QualityMeter
+from engine.audio.speech_levels import SpeechLevels
 from engine.audio.suspicion import Suspicion
-from engine.decisions.change_filter import LAPSE_S
+from engine.decisions.change_places import LAPSE_S
 from engine.decisions.config import DecisionConfig
+from engine.decisions.known_speech import KnownSpeech
 from engine.decisions.score_events import ScoredSpan
-from engine.decisions.tracker import KnownSpeech, Tracker
+from engine.decisions.tracker import Tracker
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import AnyEvent, Failure, Lag, Quality, Stalled, Summary, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
@@ -101,6 +103,7 @@ class Session:
         self._requests = Requests()
         self._muted = False
         self._quality_meter = QualityMeter()
+        self._levels = SpeechLevels()
         self._sound: QualityFigures | None = None  # of the last period in which somebody spoke
         self._eof = False
 
@@ -293,6 +296,7 @@ class Session:
         if span.speech and not self._muted:
             if self._gap_s:
                 self._turn_gap_s, self._gap_s = self._gap_s, 0.0
+            self._levels.push(span.samples)
             for mark in self._speech.push(span.start, span.samples):
                 self._known(mark)
             self._spoke = span.end
@@ -313,7 +317,7 @@ class Session:
         elif mark.position - mark.turn >= self._first:
             start = max(mark.turn, mark.position - self._window)
             scored = ScoredSpan(start, mark.position, mark.at)
-        known = KnownSpeech(mark, self._settings, scored, sound, self._turn_gap_s)
+        known = KnownSpeech(mark, self._settings, scored, sound, self._turn_gap_s, self._levels)
         self._pipeline.put(known, mark.position)
         if mark.ends_turn:
             self._turn_gap_s = 0.0

@@ -10,6 +10,10 @@ goes with the voice before and, where that is an enrolled one, with its voicepri
 the speech on both sides, because within a stream a ratio of little speech is low by what was
 said and seldom by who said it, and one of much speech is low by another voice alone.
 
+Another voice may also be one in the background, of a television for example: how far it is
+(:mod:`engine.decisions.distance`) divides each hypothesis into that and a takeover. What a voice
+in the background says is left out of the segment.
+
 Spans are pooled and scored whole at every step, and no ratio is added to another: what one
 second of a voice says depends on what the seconds beside it said.
 """
@@ -23,7 +27,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.heard_spans import HeardSpans, Place
+from engine.decisions.change_places import LEAST_SAMPLES, ChangePlaces
+from engine.decisions.distance import LEAST_DB, Distances
+from engine.decisions.heard_spans import HeardSpans, NearVoice, Place
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints, shares
@@ -33,24 +39,10 @@ from engine.spans.interface import Spans
 Float64 = NDArray[np.float64]
 NOBODY = EnrolledVoiceprints({})
 
-LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
-BACK_SAMPLES = 5 * SAMPLE_RATE_HZ  # Inside a turn a change is looked for in the last 5 s,
-MOST_LIKELY = 3  # at so many earlier places, the likeliest ones,
-MOST_TURNS = 6  # and at the starts of so many turns, the latest ones.
-HAZARD = 1 / 120  # of another voice at each place inside a turn, every half second,
-SHORT_PAUSE_HAZARD = 0.03  # and where sound goes on after a pause that ends no turn
-PAUSE_HAZARD = 0.1  # of another voice after a pause that ends a turn, however short
-PAUSE_MEMORY_S = 50.0  # in which what is known of who speaks fades to 1/e in silence
-# Seconds of silence after which another voice is as likely as the same one.
-LAPSE_S = PAUSE_MEMORY_S * math.log(2 * (1 - PAUSE_HAZARD))
 NEAR_SAMPLES = SAMPLE_RATE_HZ // 2  # A moment is looked for within 0.5 s of the best place,
 STEP_SAMPLES = SAMPLE_RATE_HZ // 10  # every 0.1 s.
+RECENT_SAMPLES = SAMPLE_RATE_HZ  # 1 s, by whose level it is seen whether a voice may be far.
 RAREST = 1e-12  # a probability that stands for none
-
-
-def pause_hazard(pause_s: float) -> float:
-    """The probability that another voice speaks after a pause."""
-    return 1 - (1 - PAUSE_HAZARD) * math.exp(-pause_s / PAUSE_MEMORY_S)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +50,16 @@ class Hypothesis:
     """Another voice began at net sample ``position``.
 
     ``before`` is the speech of the segment until then, and ``matched`` ``(N + 1,)`` the
-    probabilities that it is that of each person enrolled or, last, a stranger's.
+    probabilities that it is that of each person enrolled or, last, a stranger's. It was heard from
+    ``begun`` on, or before, and was as loud as ``dbfs``, where that is known.
     """
 
     position: int
     log_prior: float
     before: PreparedEmbeddings
     matched: Float64
+    begun: int
+    dbfs: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,13 +69,15 @@ class Belief:
     ``speaks`` ``(N + 1,)`` are the probabilities that each person enrolled speaks now or, last, a
     stranger. ``log_odds`` are those of a change within the segment, ``best`` is the likeliest
     moment of one, if there is any, and ``llr`` how the speech since then goes with the voice
-    before it.
+    before it. ``far`` is when a voice far from the microphone began, where it is likelier than
+    not that one speaks now.
     """
 
     speaks: Float64
     log_odds: float = -math.inf
     best: Hypothesis | None = None
     llr: float = 0.0
+    far: Hypothesis | None = None
 
     @property
     def odds(self) -> Float64:
@@ -99,25 +96,26 @@ class ChangeFilter:
 
     def __init__(self, scorer: CalibratedScorer, figures: DecisionFigures) -> None:
         self._scorer, self._figures = scorer, figures
-        self.start = 0  # of the segment
-        self._turn = 0  # where the turn began
-        self._turns: list[tuple[int, float]] = []  # where turns begin, with their hazards
-        self._places: list[int] = []  # inside turns
+        self.places = ChangePlaces()
         self._known: dict[int, Hypothesis] = {}
-        self._likeliest: set[int] = set()
         self._heard: HeardSpans | None = None  # what the last step asked for
 
-    def begin_turn(self, position: int, pause_s: float) -> None:
-        """A turn begins after a pause."""
-        self._turn = position
-        if position > self.start:
-            self._turns = [*self._turns[1 - MOST_TURNS :], (position, pause_hazard(pause_s))]
+    @property
+    def start(self) -> int:
+        """Where the segment began."""
+        return self.places.start
 
     def begin_segment(self, position: int) -> None:
         """What was said before ``position`` is another's."""
-        self.start = position
-        self._turns = [turn for turn in self._turns if turn[0] > position]
-        self._places = [place for place in self._places if place > position]
+        self.places.begin_segment(position)
+        self._known.clear()
+
+    def leave_out(self, spans: Spans, far: Hypothesis, start: int, end: int) -> None:
+        """What was said from ``start`` to ``end`` is of a voice in the background."""
+        before = self.voice(spans, self.start, start)
+        samples = round(float(before.speech_s[0]) * SAMPLE_RATE_HZ)
+        ended = self.places.near_end(start)
+        self.places.leave_out(NearVoice(before.embeddings[0], samples, ended, end, far.dbfs))
         self._known.clear()
 
     def forget_people(self) -> None:
@@ -126,17 +124,23 @@ class ChangeFilter:
         self._heard = None
 
     def step(
-        self, spans: Spans, position: int, enrolled: EnrolledVoiceprints, also: Place | None = None
+        self,
+        spans: Spans,
+        position: int,
+        enrolled: EnrolledVoiceprints,
+        also: Place | None = None,
+        distances: Distances | None = None,
     ) -> Belief | None:
         """What the speech up to ``position`` says.
 
         Nothing while the segment is too short, or where its jobs failed, which has been told.
-        The span ``also`` is asked for with the rest, for :meth:`heard`.
+        The span ``also`` is asked for with the rest, for :meth:`heard`. By ``distances`` other
+        voices are told from those in the background.
         """
         little = position - self.start < LEAST_SAMPLES
         if little or spans.failure(self.start, position) is not None:
             return None
-        hazards = self._hazards(spans, position)
+        hazards = self.places.hazards(spans, position)
         new = self._new(spans, hazards)
         kept = [*self._known, *new]
         begun = [one for one in kept if spans.failure(one, position) is None]
@@ -144,26 +148,20 @@ class ChangeFilter:
         asked = dict.fromkeys([*wanted, *((self.start, place) for place in new)])
         if also is not None:
             asked[also] = None
-        heard = self._heard = HeardSpans(self._scorer, spans, enrolled, list(asked))
+        heard = self._heard = HeardSpans(
+            self._scorer, spans, enrolled, list(asked), self.places.near
+        )
         speaks = self._people(enrolled, heard)
-        self._suppose(hazards, new, heard, speaks[len(wanted) :])
+        self._suppose(hazards, new, heard, speaks[len(wanted) :], distances)
         hypotheses = [self._known[one] for one in begun]
         speaks = speaks[: len(wanted)]
-        if position > max(self._places, default=self.start):
-            self._places.append(position)
+        self.places.add(position)
         if not hypotheses:
             return Belief(speaks[0])
         voice, log_weight = self._weighed(hypotheses, heard.prepared, speaks)
-        every = np.append(0.0, log_weight)  # no change has the weight 1
-        weight = np.exp(every - every.max())
-        best = int(log_weight.argmax())
-        self._likeliest = {hypotheses[i].position for i in np.argsort(log_weight)[-MOST_LIKELY:]}
-        return Belief(
-            np.asarray(weight @ speaks / weight.sum(), np.float64),
-            float(np.logaddexp.reduce(log_weight)),
-            hypotheses[best],
-            float(voice[best]),
-        )
+        self.places.keep(hypotheses[i].position for i in np.argsort(log_weight))
+        far = self._far(hypotheses, position, distances)
+        return _belief(hypotheses, speaks, voice, log_weight, far)
 
     def moment(self, spans: Spans, position: int, near: int) -> int:
         """Where about ``near`` the voice changed, of the speech up to ``position``.
@@ -171,7 +169,7 @@ class ChangeFilter:
         It is the place that divides the speech into the two parts least like one voice. People
         begin to speak after a pause: if there is one so near, it is that.
         """
-        if near in dict(self._turns):
+        if self.places.is_turn(near):
             return near
         least = max(LEAST_SAMPLES, spans.grain)
         low = max(self.start + least, near - NEAR_SAMPLES)
@@ -193,23 +191,7 @@ class ChangeFilter:
         """A span ready to be compared, and its scores ``(1, rows)`` with those enrolled."""
         if self._heard is not None and place in self._heard:
             return self._heard.of(place)
-        return HeardSpans(self._scorer, spans, enrolled, [place]).of(place)
-
-    def _hazards(self, spans: Spans, position: int) -> dict[int, float]:
-        """Where another voice may have begun, in order, with how likely it is beforehand."""
-        recent = position - BACK_SAMPLES
-        self._places = [p for p in self._places if p >= recent or p in self._likeliest]
-        pauses = [start for start, _ in spans.timeline.runs(position - BACK_SAMPLES, position)]
-        turns, inside = dict(self._turns), dict.fromkeys(self._places, HAZARD)
-        inside |= dict.fromkeys(pauses, SHORT_PAUSE_HAZARD)
-        if spans.grain > LEAST_SAMPLES:  # The end of an earlier turn is answered by what is near.
-            inside = {place: hazard for place, hazard in inside.items() if place >= self._turn}
-        hazards, possible = inside | turns, {}
-        for place in sorted(hazards):
-            least = LEAST_SAMPLES if place in turns else max(LEAST_SAMPLES, spans.grain)
-            if self.start + least <= place <= position - least:
-                possible[place] = hazards[place]
-        return possible
+        return HeardSpans(self._scorer, spans, enrolled, [place], self.places.near).of(place)
 
     def _new(self, spans: Spans, hazards: Mapping[int, float]) -> list[int]:
         """Those that have become possible. What is not possible any more is forgotten."""
@@ -218,16 +200,45 @@ class ChangeFilter:
         return [place for place in new if spans.failure(self.start, place) is None]
 
     def _suppose(
-        self, hazards: Mapping[int, float], new: Sequence[int], heard: HeardSpans, matched: Float64
+        self,
+        hazards: Mapping[int, float],
+        new: Sequence[int],
+        heard: HeardSpans,
+        matched: Float64,
+        distances: Distances | None,
     ) -> None:
         """Add hypotheses of which the people before them were ``matched`` ``(H, N + 1)``."""
         for row, place in enumerate(new):
             prior = math.log(hazards[place] / (1 - hazards[place]))
             before, _ = heard.of((self.start, place))
-            self._known[place] = Hypothesis(place, prior, before, matched[row])
+            begun, dbfs = self._before(place, distances)
+            self._known[place] = Hypothesis(place, prior, before, matched[row], begun, dbfs)
 
     def _prepared(self, spans: Spans, asked: Sequence[Place]) -> PreparedEmbeddings:
-        return HeardSpans(self._scorer, spans, NOBODY, asked).prepared
+        return HeardSpans(self._scorer, spans, NOBODY, asked, self.places.near).prepared
+
+    def _before(self, place: int, distances: Distances | None) -> tuple[int, float | None]:
+        """From where on the speech before ``place`` is the voice's, and how loud it was."""
+        near = self.places.near
+        begun = self.start if near is None else near.end
+        if near is not None and place - near.end < RECENT_SAMPLES:
+            return begun, near.dbfs
+        return begun, None if distances is None else distances.levels.median_dbfs(begun, place)
+
+    def _far(
+        self, hypotheses: Sequence[Hypothesis], position: int, distances: Distances | None
+    ) -> Float64:
+        """Log odds ``(H,)`` that a voice that began then is far from the microphone."""
+        far = np.full(len(hypotheses), -np.inf)
+        if distances is None:
+            return far
+        for row, one in enumerate(hypotheses):
+            recent = max(one.position, position - RECENT_SAMPLES)
+            now = distances.levels.median_dbfs(recent, position)
+            if now is not None and one.dbfs is not None and one.dbfs - now >= LEAST_DB:
+                begun = one.begun, one.position
+                far[row] = distances.far_log_odds(one.dbfs, begun, (one.position, position))
+        return far
 
     def _people(self, enrolled: EnrolledVoiceprints, heard: HeardSpans) -> Float64:
         """``(S, N + 1)``: whose each span is, of those enrolled or a stranger's."""
@@ -257,3 +268,30 @@ class ChangeFilter:
 
 def _log(probability: Float64) -> Float64:
     return np.asarray(np.log(np.maximum(probability, RAREST)), np.float64)
+
+
+def _belief(
+    hypotheses: Sequence[Hypothesis],
+    speaks: Float64,
+    voice: Float64,
+    log_weight: Float64,
+    far: Float64,
+) -> Belief:
+    """Of no change, which has the weight 1, of takeovers, and of voices in the background.
+
+    While one of those speaks, whoever spoke before is still there.
+    """
+    takeover = log_weight - np.logaddexp(0.0, far)
+    background = log_weight - np.logaddexp(0.0, -far)
+    every = np.concatenate([[0.0], takeover, background])
+    whose = np.concatenate([speaks, [one.matched for one in hypotheses]])
+    weight = np.exp(every - every.max())
+    best, begun_far = int(takeover.argmax()), np.logaddexp.reduce(background)
+    is_far = begun_far > np.logaddexp(0.0, np.logaddexp.reduce(takeover))
+    return Belief(
+        np.asarray(weight @ whose / weight.sum(), np.float64),
+        float(np.logaddexp.reduce(takeover) - np.logaddexp(0.0, begun_far)),
+        hypotheses[best],
+        float(voice[best]),
+        hypotheses[int(background.argmax())] if is_far else None,
+    )

@@ -9,56 +9,24 @@ all that.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-
-from engine.audio.quality import QualityFigures
-from engine.decisions.change_filter import Belief, ChangeFilter
+from engine.decisions.change_filter import Belief, ChangeFilter, Hypothesis
 from engine.decisions.config import DecisionConfig
-from engine.decisions.doubt import Doubt, fields_of, open_trial, too_little, why_open
-from engine.decisions.score_events import ScoredSpan, score_events
+from engine.decisions.distance import Distances
+from engine.decisions.known_speech import KnownSpeech
+from engine.decisions.score_events import score_events
 from engine.decisions.session_voices import SessionVoices, Voice
-from engine.decisions.states import TRANSITIONS, Trigger, alike, weigh, words
-from engine.decisions.told import ToldDecisions
+from engine.decisions.stream_state import StreamState
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.decisions.turn_verdict import TurnJudge, TurnSpeech
-from engine.events import AnyEvent, Change, Decision, State, Utterance
+from engine.decisions.turn_verdict import LEAST_SAMPLES, TurnJudge, TurnSpeech
+from engine.events import AnyEvent, Change, Utterance
 from engine.format import seconds
 from engine.model.manifest import DecisionFigures
-from engine.scoring.identify import Float64, Ranking, rank
+from engine.scoring.identify import Float64
 from engine.scoring.scorer import CalibratedScorer
 from engine.spans.interface import Mark, SpeechEmbeddings
-
-HOLDING_LOG_ODDS = math.log(3)  # That it is nobody holds while the odds for it are three to one.
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class KnownSpeech:
-    """A place that can be asked for, and the settings that it is decided by.
-
-    ``scored`` is the span whose scores are told, if any are; ``sound`` is what was measured last,
-    of a turn that ends here its own sound. Before the turn there was no sound at all
-    for ``gap_s`` of the clock.
-    """
-
-    mark: Mark
-    settings: TrackerSettings
-    scored: ScoredSpan | None = None
-    sound: QualityFigures | None = None
-    gap_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _CurrentState:
-    """The state that holds, at net sample ``position``, and the error rates it was decided by."""
-
-    state: State
-    speaker: str | None
-    asked: DecisionConfig
-    position: int
 
 
 class Tracker:
@@ -74,57 +42,46 @@ class Tracker:
         self._settings: TrackerSettings | None = None  # by the last place
         self._turn = 0  # where what is judged next began: a turn, or a change within it
         self._begun = -1  # the turn of the last place
-        self._begins = 0  # what is known: the speech before is forgotten
-        self._current: _CurrentState | None = None
-        self._told = ToldDecisions()
-        self._match = 0  # samples
+        self._state = StreamState(scorer, self._figures)
 
     @property
     def decisions(self) -> Mapping[str, int]:
         """How often each state was entered."""
-        return self._told.counts
+        return self._state.counts
 
     @property
     def match_s(self) -> float:
         """Net speech from each match to the place after it: silence is no match."""
-        return seconds(self._match)
+        return self._state.match_s
 
     def add(self, spans: SpeechEmbeddings, known: KnownSpeech) -> Iterator[AnyEvent]:
         """What a place says, and the verdict on the turn that ends there."""
         mark, settings = known.mark, known.settings
         self._go_on(spans, known)
+        far: Hypothesis | None = None
         if settings.suspicion is not None:
             yield from self.suspect(seconds(mark.at), mark.position, settings)
         else:
-            yield from self._weigh(spans, known)
+            far = yield from self._weigh(spans, known)
         if mark.ends_turn:
-            yield self._verdict(spans, known, mark.position)
+            if far is not None:
+                yield from self._leave_out(spans, known, far)
+            else:
+                yield self._verdict(spans, known, mark.position)
             self._turn = mark.position
 
     def suspect(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
         """The sound seems to be other than declared: nothing is said of who speaks."""
-        self._current, suspicion = None, settings.suspicion
-        if suspicion is None or not settings.enrolled.names:
-            return []
-        decision = Decision(
-            t=t,
-            state="insufficient",
-            speaker=None,
-            since=t,
-            llr=None,
-            net_speech_s=seconds(position),
-            reason=suspicion.advice,
-            cause=suspicion.problem,
-            advice=suspicion.advice,
-            false_accept=settings.decisions.false_accept,
-        )
-        return self._told.add(decision, position)
+        return self._state.suspect(t, position, settings)
 
-    def _weigh(self, spans: SpeechEmbeddings, known: KnownSpeech) -> Iterator[AnyEvent]:
-        """What the filter says at a place."""
+    def _weigh(
+        self, spans: SpeechEmbeddings, known: KnownSpeech
+    ) -> Generator[AnyEvent, None, Hypothesis | None]:
+        """What the filter says at a place, and when a voice in the background began, if any did."""
         mark, settings = known.mark, known.settings
         scored = None if known.scored is None else known.scored.place
-        belief = self._filter.step(spans, mark.position, settings.enrolled, scored)
+        distances = None if known.levels is None else Distances(known.levels, spans)
+        belief = self._filter.step(spans, mark.position, settings.enrolled, scored, distances)
         change: Change | None = None
         if belief is not None:
             if self._alarmed(belief, settings.decisions):
@@ -132,37 +89,23 @@ class Tracker:
             self._name(spans, mark)
             if settings.enrolled.names:
                 llr = yield from self._score(spans, belief, known)
-                yield from self._decide(spans, belief, known, change, llr)
+                yield from self._state.decide(
+                    self._filter, spans, belief, known, change, llr, self._voice
+                )
+        return None if belief is None or change is not None else belief.far
 
     def reset(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
         """Whoever speaks after so much net speech, in samples, may be anybody."""
         self._filter.begin_segment(position)
-        self._voice, self._begins = None, position
+        self._voice = None
+        self._state.forget(position)
         return self.lapse(t, seconds(position), "the speaker so far was forgotten", settings)
 
     def lapse(
         self, t: float, net_speech_s: float, reason: str, settings: TrackerSettings
     ) -> Sequence[AnyEvent]:
         """The state holds no longer, for a reason that no score gives."""
-        state = TRANSITIONS[self._current.state if self._current else "insufficient"]["lapse"]
-        self._current, last = None, self._told.last
-        if last is None or last.state == state:
-            return []
-        known = settings.claimed and last.speaker in settings.enrolled.names
-        named = last.speaker if known else None
-        decision = Decision(
-            t=t,
-            state=state,
-            speaker=named,
-            since=t,
-            llr=None,
-            net_speech_s=net_speech_s,
-            reason=reason,
-            accept_llr=settings.decisions.accept_llr,
-            reject_llr=settings.decisions.reject_llr,
-            false_accept=settings.decisions.false_accept,
-        )
-        return self._told.add(decision, 0)
+        return self._state.lapse(t, net_speech_s, reason, settings)
 
     def overall(
         self, spans: SpeechEmbeddings, position: int, at: int, settings: TrackerSettings
@@ -177,18 +120,17 @@ class Tracker:
             self._filter.forget_people()
         self._settings = settings
         if mark.turn != self._begun:
-            self._begun, timeline = mark.turn, spans.timeline
-            pause = timeline.begins(mark.turn) - timeline.ends(mark.turn)
-            self._filter.begin_turn(mark.turn, seconds(pause) + known.gap_s)
+            self._begun, timeline, places = mark.turn, spans.timeline, self._filter.places
+            pause = timeline.begins(mark.turn) - timeline.ends(places.near_end(mark.turn))
+            places.begin_turn(mark.turn, seconds(pause) + known.gap_s)
 
     def _alarmed(self, belief: Belief, config: DecisionConfig) -> bool:
         """Whether the odds of a change are beyond what the budget of false alarms allows."""
         if belief.best is None:
             return False
-        matched = self._current is not None and self._current.state == "match"
         figures, budget = (
             (self._figures.takeover, config.false_alarms_per_hour)
-            if matched
+            if self._state.matched
             else (self._figures.change, config.false_changes_per_hour)
         )
         return belief.log_odds > figures.height(budget)
@@ -236,123 +178,28 @@ class Tracker:
             return None
         _, scores = self._filter.heard(spans, scored.place, settings.enrolled)
         assert scores is not None
-        evidence = self._evidence(belief)
+        evidence = self._state.evidence(belief)
         yield from score_events(
             scored, settings.enrolled, scores, evidence, self._prior, every=settings.claimed
         )
         return settings.enrolled.by_speaker(scores.llr[0])
 
-    def _evidence(self, belief: Belief) -> Float64:
-        """That each person speaks now, ``(N,)``: what the user's bounds are held against."""
-        return self._figures.evidence(belief.odds)
+    def _leave_out(
+        self, spans: SpeechEmbeddings, known: KnownSpeech, far: Hypothesis
+    ) -> Iterator[AnyEvent]:
+        """A voice in the background spoke at the end of the turn: it has a verdict of its own.
 
-    def _ranking(self, belief: Belief, speaker: int | None = None) -> Ranking:
-        """The evidence for a person, or for the likeliest of all, and that it is any of them."""
-        evidence = self._evidence(belief)
-        found = rank(evidence, speaker)
-        anybody = float(self._figures.evidence(np.array(belief.anybody)))
-        return replace(found, evidence=float(evidence[found.speaker]), anybody=anybody)
-
-    def _meant(self, belief: Belief, settings: TrackerSettings) -> Ranking:
-        """Who is decided on: the matched one, unless another is beyond doubt; else the best."""
-        best, held = self._ranking(belief), self._current
-        if held is None or held.state != "match" or held.speaker not in settings.enrolled.number:
-            return best
-        if best.evidence >= settings.decisions.accept_llr:
-            return best
-        return self._ranking(belief, settings.enrolled.number[held.speaker])
-
-    def _trigger(self, belief: Belief, found: Ranking, known: KnownSpeech) -> Trigger:
-        """What leads to the next state."""
-        config, held = known.settings.decisions, self._current
-        if seconds(known.mark.position - self._begins) < config.decide_s:
-            return "little"
-        trigger = weigh(config, found, claimed=known.settings.claimed)
-        if trigger != "between" or held is None:
-            return trigger
-        if held.state == "match":
-            holds = float(belief.odds[found.speaker]) >= config.holding_log_odds
-        else:
-            holds = -belief.anybody >= HOLDING_LOG_ODDS
-        return "between" if holds else "doubt"
-
-    def _decide(
-        self,
-        spans: SpeechEmbeddings,
-        belief: Belief,
-        known: KnownSpeech,
-        change: Change | None,
-        llr: Float64 | None,
-    ) -> Sequence[AnyEvent]:
-        mark, settings, held = known.mark, known.settings, self._current
-        config, t = settings.decisions, seconds(mark.at)
-        state: State = "insufficient" if held is None else held.state
-        if held is not None and held.state == "match":
-            self._match += mark.position - held.position
-        if change is not None:
-            state, self._current = TRANSITIONS[state]["alarm"], None
-        elif held is not None and held.asked != config:
-            state, self._current = TRANSITIONS[state]["revised"], None
-        found = self._meant(belief, settings)
-        trigger = self._trigger(belief, found, known)
-        state = TRANSITIONS[state][trigger]
-        is_named = settings.claimed or state == "match"
-        named = settings.enrolled.names[found.speaker] if is_named else None
-        if state == "match" and self._voice is not None:
-            self._voice.name = named
-        self._current = _CurrentState(state, named, config, mark.position)
-        began = None if change is None else change.at
-        if not self._told.wants(state, named, mark.position, began):
-            return []
-        said = found.anybody if trigger in ("reject", "nobody") else found.evidence
-        speech_s = seconds(mark.position - self._filter.start)
-        both = alike(config, found, settings.enrolled.names)
-        reason = words(config, trigger, said, speech_s, both)
-        since = t if began is None else began
-        decision = Decision(
-            t=t,
-            state=state,
-            speaker=named,
-            since=since,
-            llr=None if llr is None else float(llr[found.speaker]),
-            net_speech_s=seconds(mark.position),
-            reason=reason if began is None else f"another voice since {since:.1f} s; {reason}",
-            evidence=said,
-            accept_llr=config.accept_llr,
-            reject_llr=config.reject_llr,
-            voice=None if self._voice is None else self._voice.label,
-            false_accept=config.false_accept,
-            **fields_of(self._doubt(spans, belief, found, known, state, held)),
-        )
-        return self._told.add(decision, mark.position, changed=change is not None)
-
-    def _doubt(
-        self,
-        spans: SpeechEmbeddings,
-        belief: Belief,
-        found: Ranking,
-        known: KnownSpeech,
-        state: State,
-        held: _CurrentState | None,
-    ) -> Doubt | None:
-        """Why the state is open, where it is.
-
-        What was decided and is in doubt now may mean another voice, until that has lasted.
+        What it said counts for nobody.
         """
-        mark, settings = known.mark, known.settings
-        if state == "insufficient":
-            speech_s = seconds(mark.position - self._begins)
-            return too_little(speech_s, settings.decisions.decide_s)
-        if state != "uncertain":
-            return None
-        place = self._filter.start, mark.position
-        heard, scores = self._filter.heard(spans, place, settings.enrolled)
-        assert scores is not None
-        trial = open_trial(settings, found, scores, float(heard.speech_s[0]))
-        was_settled = held is not None and held.state not in ("insufficient", "uncertain")
-        change = was_settled or belief.log_odds > 0
-        trial = replace(trial, sound=known.sound, change=change)
-        return why_open(self._scorer, self._figures, settings.decisions, trial)
+        begun, end = max(far.position, self._turn), known.mark.position
+        if begun - self._turn >= LEAST_SAMPLES:
+            yield self._verdict(spans, replace(known, sound=None), begun)
+            self._turn = begun
+        assert known.levels is not None
+        below_db = Distances(known.levels, spans).below_db(far.dbfs, (self._turn, end))
+        turn = TurnSpeech(self._turn, end, known.mark.at, known.sound, round(below_db, 1))
+        yield self._judge.verdict(spans, turn, known.settings, None)
+        self._filter.leave_out(spans, far, self._turn, end)
 
     def _verdict(
         self, spans: SpeechEmbeddings, known: KnownSpeech, end: int, voice: Voice | None = None

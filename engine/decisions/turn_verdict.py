@@ -27,13 +27,15 @@ LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothi
 class TurnSpeech:
     """A turn, or the part of it that is one voice's: net speech ``[start, end)``.
 
-    It was known to be over at media sample ``at``; ``sound`` is what was measured of it.
+    It was known to be over at media sample ``at``; ``sound`` is what was measured of it. A voice in
+    the background is ``below_db`` under the one before.
     """
 
     start: int
     end: int
     at: int
     sound: QualityFigures | None = None
+    below_db: float | None = None
 
     @property
     def speech_s(self) -> float:
@@ -82,6 +84,9 @@ class TurnJudge:
             speaker = names[found.speaker] if named else None
             said = found.anybody if trigger in ("reject", "nobody") else evidence
             reason = words(config, trigger, said, turn.speech_s, alike(config, found, names))
+        if turn.below_db is not None:
+            far = f"{turn.below_db:.0f} dB below the voice before: in the background"
+            reason = f"{far}; {reason}" if reason else far
         doubt = self._doubt(turn, settings, scores, state)
         return Utterance(
             t=seconds(turn.at),
@@ -99,6 +104,8 @@ class TurnJudge:
             problems=() if turn.sound is None else turn.sound.problems,
             reason=reason,
             false_accept=config.false_accept,
+            background=turn.below_db is not None,
+            below_db=turn.below_db,
             **fields_of(doubt),
         )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
 from engine.errors import WrongFormat
-from engine.events import AnyEvent, Decision, Quality, Utterance
+from engine.events import AnyEvent, Change, Decision, Quality, Utterance
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import load_bundle
 from engine.scoring.scorer import PreparedEmbeddings
@@ -46,11 +46,57 @@ def sound(name: str) -> Float32:
     return np.asarray(samples, np.float32)
 
 
-def verdicts(engine: EngineUnderTest, owner: PreparedEmbeddings, heard: Float32) -> list[Utterance]:
+def told(
+    engine: EngineUnderTest, people: dict[str, PreparedEmbeddings], heard: Float32
+) -> list[AnyEvent]:
     decoder = PcmDecoder("pcm_f32le", SAMPLE_RATE_HZ)
-    session = Session(engine.scorer, {"owner": owner}, decoder=decoder)
-    events: list[AnyEvent] = engine.answer_cache().run(session, heard)
-    return [event for event in events if isinstance(event, Utterance)]
+    session = Session(engine.scorer, people, decoder=decoder)
+    return engine.answer_cache().run(session, heard)
+
+
+def verdicts(engine: EngineUnderTest, owner: PreparedEmbeddings, heard: Float32) -> list[Utterance]:
+    found = told(engine, {"owner": owner}, heard)
+    return [event for event in found if isinstance(event, Utterance)]
+
+
+def television(below_db: float) -> Float32:
+    """The owner, another voice so far below, and the owner again, over a little noise."""
+    heard, second = sound("two_people_short_turns.flac"), SAMPLE_RATE_HZ
+    owner, other = (
+        sound("owner_enrol.flac")[: 5 * second],
+        heard[round(3.2 * second) :][: 4 * second],
+    )
+    again = heard[round(8.2 * second) :][: 4 * second]
+    loud = [float(np.sqrt(np.mean(part[np.abs(part) > 0.01] ** 2))) for part in (again, other)]
+    other = other * np.float32(loud[0] / loud[1] * 10 ** (-below_db / 20))
+    pause = np.zeros(second, np.float32)
+    whole = np.concatenate([owner, pause, other, pause, again, pause])
+    noise = np.random.default_rng(0).standard_normal(len(whole)).astype(np.float32)
+    return whole + np.float32(1e-4) * noise
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_a_television_in_the_background_is_no_takeover(
+    engine: EngineUnderTest, owner: PreparedEmbeddings, claimed: bool
+) -> None:
+    found = told(engine, {"owner": owner} if claimed else {}, television(20.0))
+    assert not [event for event in found if isinstance(event, Change)]
+    turns = [event for event in found if isinstance(event, Utterance)]
+    assert [turn.background for turn in during(turns, 6.0, 10.5)] == [True]
+    assert not any(turn.background for turn in turns if turn.end < 6.0 or turn.start > 10.5)
+    if claimed:
+        assert all(turn.state != "match" for turn in turns if turn.background)
+        assert [event.state for event in found if isinstance(event, Decision)][-1] == "match"
+
+
+@pytest.mark.parametrize("below_db", [0.0, 6.0])
+def test_somebody_who_leans_over_is_a_takeover(
+    engine: EngineUnderTest, owner: PreparedEmbeddings, below_db: float
+) -> None:
+    found = told(engine, {"owner": owner}, television(below_db))
+    assert next(event.from_speaker for event in found if isinstance(event, Change)) == "owner"
+    assert not any(event.background for event in found if isinstance(event, Utterance))
+    assert "mismatch" in [event.state for event in found if isinstance(event, Decision)]
 
 
 def during(turns: list[Utterance], start_s: float, end_s: float) -> list[Utterance]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
-from engine.decisions.change_filter import LAPSE_S
+from engine.decisions.change_places import LAPSE_S
 from engine.decisions.config import DecisionConfig
 from engine.errors import AudioError
 from engine.events import (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ, unit
-from engine.spans.interface import Mark
+from engine.spans.interface import BlockHeads, Mark
 from engine.spans.timeline import Timeline
 
 Float32 = NDArray[np.float32]
@@ -62,6 +62,9 @@ class FakeSpeech:
 
     def embeddings(self, spans: Sequence[tuple[int, int]]) -> Float32:
         return np.stack([self._embedding(start, end) for start, end in spans])
+
+    def heads(self, start: int, end: int) -> BlockHeads:
+        return BlockHeads((), (), (), np.zeros((0, 0), np.float32))
 
     def _embedding(self, start: int, end: int) -> Float32:
         heard = np.zeros(self._voices.shape[1], np.float32)

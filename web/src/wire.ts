@@ -155,6 +155,9 @@ export interface Utterance extends Base {
   reject_llr?: number | null;
   problems?: Problem[];
   reason?: string;
+  /** A voice far below the one before, as of a television: no takeover. */
+  background?: boolean;
+  below_db?: number | null;
   cause?: string | null;
   advice?: string;
 }

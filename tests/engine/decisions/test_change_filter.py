@@ -11,13 +11,12 @@ from fake_speech import FakeSpeech, Said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.decisions.change_filter import (
+from engine.decisions.change_filter import Belief, ChangeFilter
+from engine.decisions.change_places import (
     BACK_SAMPLES,
     LAPSE_S,
     MOST_LIKELY,
     PAUSE_HAZARD,
-    Belief,
-    ChangeFilter,
     pause_hazard,
 )
 from engine.format import SAMPLE_RATE_HZ, unit
@@ -38,7 +37,7 @@ def beliefs(speech: FakeSpeech, enrolled: EnrolledVoiceprints = ANNA) -> dict[fl
         if mark.turn != begun:
             begun, timeline = mark.turn, speech.timeline
             pause = timeline.begins(begun) - timeline.ends(begun)
-            followed.begin_turn(begun, pause / SAMPLE_RATE_HZ)
+            followed.places.begin_turn(begun, pause / SAMPLE_RATE_HZ)
         belief = followed.step(speech, mark.position, enrolled)
         if belief is not None:
             found[mark.position / SAMPLE_RATE_HZ] = belief
@@ -108,12 +107,12 @@ def test_what_is_remembered_does_not_grow_with_the_stream() -> None:
     for mark in speech.marks():
         if mark.turn != begun:
             begun = mark.turn
-            followed.begin_turn(begun, 1.0)
+            followed.places.begin_turn(begun, 1.0)
         followed.step(speech, mark.position, ANNA)
     held = BACK_SAMPLES / (SAMPLE_RATE_HZ / 2)
     assert len(followed._known) <= held + 6 + MOST_LIKELY
-    assert len(followed._places) <= held + 1 + MOST_LIKELY
-    assert len(followed._turns) <= 6
+    assert len(followed.places._inside) <= held + 1 + MOST_LIKELY
+    assert len(followed.places._turns) <= 6
 
 
 def test_other_people_are_compared_with_all_of_the_segment() -> None:

@@ -7,7 +7,7 @@ import pytest
 from fake_scorers import fake_scorer
 from fake_speech import FakeSpeech, Said
 
-from engine.decisions.heard_spans import HeardSpans
+from engine.decisions.heard_spans import HeardSpans, NearVoice
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.manifest import Calibration
 from engine.scoring.identify import EnrolledVoiceprints
@@ -44,3 +44,18 @@ def test_only_what_was_asked_is_there() -> None:
     assert together.of(PLACES[0])[1] is None
     with pytest.raises(KeyError):
         together.of(PLACES[2])
+
+
+def test_what_was_left_out_counts_for_no_span() -> None:
+    """Of 7 s the 2 s in the middle are of a voice in the background."""
+    left, ended, end = 0, 4 * SAMPLE_RATE_HZ, 6 * SAMPLE_RATE_HZ
+    before = SPEECH.embeddings([(left, ended)])[0]
+    near = NearVoice(before, ended - left, ended, end, None)
+    asked = [(left, 7 * SAMPLE_RATE_HZ), (left, end), (end, 7 * SAMPLE_RATE_HZ)]
+    heard = HeardSpans(SCORER, SPEECH, PEOPLE, asked, near)
+    whole, kept, since = (heard.of(place)[0] for place in asked)
+    last = SPEECH.embeddings([(end, 7 * SAMPLE_RATE_HZ)])
+    np.testing.assert_allclose(kept.embeddings[0], before, atol=1e-6)
+    np.testing.assert_allclose(since.embeddings, last, atol=1e-6)
+    np.testing.assert_allclose(whole.embeddings, unit(4 * before[None] + last), atol=1e-6)
+    assert [one.speech_s[0] for one in (whole, kept, since)] == [5.0, 4.0, 1.0]

@@ -10,8 +10,9 @@ from fake_scorers import fake_scorer
 from fake_speech import FakeSpeech, Said
 
 from engine.decisions.config import DecisionConfig
+from engine.decisions.known_speech import KnownSpeech
 from engine.decisions.score_events import ScoredSpan
-from engine.decisions.tracker import KnownSpeech, Tracker
+from engine.decisions.tracker import Tracker
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import AnyEvent, Change, Decision, Score, Utterance
 from engine.format import SAMPLE_RATE_HZ, unit

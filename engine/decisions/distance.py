@@ -1,0 +1,58 @@
+"""Is another voice at the microphone, or far from it, as a television is?
+
+Whoever takes over speaks about as loud as the one before; a voice in the background is far below.
+Twice as far is 6 dB less in the open, so that 12 dB below, four times as far, the one is as likely
+as the other. Where the network says how clear the sound is (C50: the early part of a room's
+response over the rest), a voice whose clarity has fallen too is the likelier to be far, and one
+that is as clear as the voice before is the likelier to speak low.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.audio.speech_levels import SpeechLevels
+from engine.spans.interface import SpeechEmbeddings
+
+EVEN_DB = 12.0  # below the voice before: near and far are as likely
+DB_A_NAT = 1.5  # and so many more make far likelier by a factor of e
+LEAST_DB = 6.0  # A voice less far below is not asked about.
+CLARITY_EVEN_DB, CLARITY_DB_A_NAT = 4.0, 4.0  # the same of the fall in C50
+MOST_NATS = 2.0  # that clarity counts for, which the network knows to some decibels
+CLARITY = "c50_db"
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distances:
+    """How far voices of one stream are, by what is known of its speech."""
+
+    levels: SpeechLevels
+    spans: SpeechEmbeddings
+
+    def below_db(self, dbfs: float | None, since: Place) -> float:
+        """How far the level since then is below ``dbfs``; 0 where one of them is not known."""
+        low = self.levels.median_dbfs(*since)
+        return 0.0 if dbfs is None or low is None else dbfs - low
+
+    def far_log_odds(self, dbfs: float | None, before: Place, since: Place) -> float:
+        """Log odds that another voice since then is far and not at the microphone.
+
+        The voice before was as loud as ``dbfs``.
+        """
+        odds = (self.below_db(dbfs, since) - EVEN_DB) / DB_A_NAT
+        clear, dull = self._clarity(before), self._clarity(since)
+        if clear is not None and dull is not None:
+            nats = (clear - dull - CLARITY_EVEN_DB) / CLARITY_DB_A_NAT
+            odds += float(np.clip(nats, -MOST_NATS, MOST_NATS))
+        return odds
+
+    def _clarity(self, place: Place) -> float | None:
+        """Mean C50 in dB, where the network says it."""
+        heads = self.spans.heads(*place)
+        if CLARITY not in heads.names or not len(heads.values):
+            return None
+        return float(heads.values[:, heads.names.index(CLARITY)].mean())
