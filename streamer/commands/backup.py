@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamer.commands.options import EXIT_NEGATIVE, ConfigOption, DataOption, configured
 from streamer.commands.profiles import opened
+
+if TYPE_CHECKING:
+    from streamer.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,7 @@ class RestoreCommand:
         from streamer.store.backup import restore
         from streamer.store.keys import read_key
 
-        with opened(configured(self)) as store:
+        with self._opened() as store:
             key = store.vault.key if self.key_file is None else read_key(self.key_file)
             there = len(store.profiles(store.now()))
             if there and not self.yes:
@@ -82,3 +87,19 @@ class RestoreCommand:
         typer.echo(f"{restored.people} enrolled")
         if restored.withheld:
             typer.echo(f"{restored.withheld} of the backup were deleted since, and stay so")
+
+    @contextmanager
+    def _opened(self) -> Iterator[Store]:
+        """The store that is restored, which has to be whole or not there."""
+        from streamer.store.errors import StoreError
+
+        config = configured(self)
+        with ExitStack() as stack:
+            try:
+                store = stack.enter_context(opened(config))
+            except StoreError as error:
+                raise StoreError(
+                    f"{error}. To restore a backup here, first move voiceprints.db, what begins"
+                    f" like it, and people.keys out of {config.data_dir}"
+                ) from error
+            yield store

@@ -152,10 +152,14 @@ def store(config: Config, env: Mapping[str, str], now: float) -> Check:
         return Check("store", None, f"none at {path} yet: it is made when it is first used")
     try:
         with Store.in_folder(config.data_dir, env) as opened:
-            count = len(opened.profiles(now))
+            count, doubted = len(opened.profiles(now)), opened.clock.doubted
     except VoxwatchError as error:
         return Check("store", False, str(error), f"look at {path} and {KEY_FILE} beside it")
-    return Check("store", True, f"{count} enrolled, the key fits ({path})")
+    known = f"{count} enrolled, the key fits ({path})"
+    if doubted:
+        advice = "it is believed when it has gone on steadily for a day: see docs/STORE.md"
+        return Check("store", None, f"{known}; the clock was set, by more than it may be", advice)
+    return Check("store", True, known)
 
 
 def exposure(config: Config) -> Check:

@@ -15,6 +15,7 @@ from streamer.store.seal import KEY_BYTES
 from streamer.store.shred import sync_folder, write_new
 
 STORE_FILE = "voiceprints.db"
+PERSON_KEYS_FILE = "people.keys"
 KEY_FILE = "key"
 KEY_VARIABLE = "VOXWATCH_KEY"
 OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
@@ -72,12 +73,13 @@ def decode(text: str, source: str) -> bytes:
 
 
 def _check_nothing_is_lost(data_dir: Path) -> None:
-    store = data_dir / STORE_FILE
-    if store.exists() and store.stat().st_size:
-        raise KeyFileError(
-            f"{store} is there but its key {data_dir / KEY_FILE} is not: restore the key file or"
-            f" set {KEY_VARIABLE}; without it the voiceprints cannot be read"
-        )
+    for name in (STORE_FILE, PERSON_KEYS_FILE):
+        file = data_dir / name
+        if file.exists() and file.stat().st_size:
+            raise KeyFileError(
+                f"{file} is there but its key {data_dir / KEY_FILE} is not: restore the key file"
+                f" or set {KEY_VARIABLE}; without it the voiceprints cannot be read"
+            )
 
 
 def _check_mode(path: Path) -> None:

@@ -12,9 +12,10 @@ from streamer.store import audit
 from streamer.store.database import check_whole, connect, create, explained, prepare, shorten_log
 from streamer.store.errors import Inconsistent, StoreError
 from streamer.store.folder_lock import FolderLock
+from streamer.store.keys import PERSON_KEYS_FILE
 from streamer.store.older_format import bring_over
 from streamer.store.people import Person, unknown
-from streamer.store.person_keys import LIVE, PENDING, PERSON_KEYS_FILE, PersonKeys
+from streamer.store.person_keys import LIVE, PENDING, PersonKeys
 from streamer.store.profile import clean_name
 from streamer.store.replacement import replace
 from streamer.store.seal import BrokenSeal

@@ -29,7 +29,6 @@ from streamer.store.errors import StoreError
 from streamer.store.seal import KEY_BYTES, BrokenSeal, Seal, derive
 from streamer.store.shred import write_new
 
-PERSON_KEYS_FILE = "people.keys"
 ID_BYTES = 16
 MAGIC = b"voxwatch"
 FORMAT = 1

@@ -51,7 +51,7 @@ class Store:
         """For :meth:`open`, which is how a store is made."""
         self.vault = vault
         self._owed: list[audit.Entry] = []  # of acts on a disk that took no more
-        self._clock = StoreClock(vault)
+        self.clock = StoreClock(vault)
 
     @classmethod
     def open(cls, path: Path, key: bytes, *, busy_s: float = BUSY_S, repair: bool = False) -> Store:
@@ -110,7 +110,7 @@ class Store:
 
     def now(self) -> float:
         """The time that is believed, in seconds since 1970: see `streamer.store.clock`."""
-        return self._clock.now()
+        return self.clock.now()
 
     def add(
         self,

@@ -37,6 +37,12 @@ class StoreClock:
                 self._note(self._witness)
             return now
 
+    @property
+    def doubted(self) -> bool:
+        """Whether the time of day was set, and has not gone on for long enough since."""
+        self.now()
+        return self._witness is not None and self._witness.doubted is not None
+
     def _remembered(self) -> clock.Witness | None:
         with self._vault.reading():
             said = self._vault.about("clock")

@@ -18,9 +18,9 @@ from typing import Any
 from streamer.store.database import explained, roll_back, shorten_log
 from streamer.store.errors import Inconsistent, WrongKey
 from streamer.store.folder_lock import FolderLock
-from streamer.store.keys import KEY_FILE, KeyFileError, read_key
+from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, KeyFileError, read_key
 from streamer.store.people import People
-from streamer.store.person_keys import PERSON_KEYS_FILE, PersonKeys, file_id, is_whole
+from streamer.store.person_keys import PersonKeys, file_id, is_whole
 from streamer.store.seal import BrokenSeal
 from streamer.store.shred import replace_with, shred
 

@@ -14,8 +14,7 @@ from typer.testing import CliRunner, Result
 from engine.errors import VoxwatchError
 from streamer.cli import app
 from streamer.store.errors import Inconsistent, StoreError, UnknownSpeaker
-from streamer.store.keys import read_key
-from streamer.store.person_keys import PERSON_KEYS_FILE
+from streamer.store.keys import PERSON_KEYS_FILE, read_key
 from streamer.store.store import Store
 
 Run = Callable[..., Result]
@@ -111,6 +110,20 @@ def test_the_audit_log_says_who_did_what_to_whom(run: Run) -> None:
     assert all(act["who"].startswith("local user") and act["at"] > 1.7e9 for act in acts)
     shown = run("audit", "--person", "Anna").stdout.splitlines()
     assert [line.split()[-2:] for line in shown[1:]] == [["enrol", "Anna"], ["export", "Anna"]]
+
+
+@pytest.mark.usefixtures("people")
+def test_a_backup_replaces_a_damaged_store_once_that_is_out_of_the_way(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    run("backup", tmp_path / "monday")
+    (folder / PERSON_KEYS_FILE).unlink()
+    with pytest.raises(StoreError, match=r"are not: .* To restore a backup here, first move"):
+        run("restore", tmp_path / "monday", "--yes")
+    for file in folder.glob("voiceprints.db*"):
+        file.rename(tmp_path / file.name)
+    assert run("restore", tmp_path / "monday", "--yes").stdout == "2 enrolled\n"
+    assert names(run) == ["Anna", "Bert"]
 
 
 @pytest.mark.usefixtures("people")

@@ -19,8 +19,9 @@ from enrolled_people import KEY, MODEL, NOW, Disk, enrol, prototype
 
 from streamer.store import shred
 from streamer.store.errors import StoreError, UnknownSpeaker
+from streamer.store.keys import PERSON_KEYS_FILE
 from streamer.store.opening import erase
-from streamer.store.person_keys import PENDING, PERSON_KEYS_FILE, SLOT_BYTES, PersonKeys
+from streamer.store.person_keys import PENDING, SLOT_BYTES, PersonKeys
 from streamer.store.store import Store
 
 ROOT = Path(__file__).parents[3]

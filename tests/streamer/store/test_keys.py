@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.store.keys import KEY_FILE, STORE_FILE, KeyFileError, load_key
+from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, STORE_FILE, KeyFileError, load_key
 
 KEY = bytes(range(200, 232))  # its base64 has both of the characters that alphabets differ in
 
@@ -63,8 +63,9 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> Non
         load_key(tmp_path, env={})
 
 
-def test_no_new_key_is_made_for_an_old_store(tmp_path: Path) -> None:
-    (tmp_path / STORE_FILE).write_bytes(b"voiceprints")
+@pytest.mark.parametrize("name", [STORE_FILE, PERSON_KEYS_FILE])
+def test_no_new_key_is_made_for_an_old_store(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"voiceprints")
     with pytest.raises(KeyFileError, match="restore the key file"):
         load_key(tmp_path, env={})
     assert not (tmp_path / KEY_FILE).exists()

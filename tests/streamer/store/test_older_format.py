@@ -17,8 +17,7 @@ import pytest
 from enrolled_people import KEY, Disk
 
 from streamer.store.errors import StoreError
-from streamer.store.keys import read_key
-from streamer.store.person_keys import PERSON_KEYS_FILE
+from streamer.store.keys import PERSON_KEYS_FILE, read_key
 from streamer.store.store import Store
 
 ROOT = Path(__file__).parents[3]

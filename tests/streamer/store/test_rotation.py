@@ -16,8 +16,7 @@ from enrolled_people import MODEL, NOW, Disk, enrol, prototype
 
 from streamer.store.audit import Entry
 from streamer.store.errors import StoreError
-from streamer.store.keys import load_key, read_key
-from streamer.store.person_keys import PERSON_KEYS_FILE
+from streamer.store.keys import PERSON_KEYS_FILE, load_key, read_key
 from streamer.store.rotation import rotate
 from streamer.store.store import Store
 
