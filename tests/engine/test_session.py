@@ -151,7 +151,7 @@ def test_takeover_is_decided_and_the_change_back_dated() -> None:
     assert decided[-1] == ("match", "berta")
     changes = [e for e in events if isinstance(e, Change)]
     assert len(changes) == 1
-    assert changes[0].at == pytest.approx(7.7, abs=0.5)
+    assert changes[0].at == pytest.approx(7.7, abs=0.75)  # by windows of up to 3 s
     assert changes[0].detected_at <= 7.7 + 4.0
     assert (changes[0].from_speaker, changes[0].to_speaker) == ("anna", "voice-2")
 
