@@ -125,7 +125,7 @@ class Enrolment:
         kept: Voiceprint | None = None,
     ) -> None:
         decoder = decoder or PcmDecoder()
-        self._suspicions = Suspicions(decoder)
+        self._suspicions, self._offset = Suspicions(decoder), decoder.offset
         self._kept = None if kept is None else kept.prepare(scorer)
         self._config = config or EnrolmentConfig()
         part_s = self._config.part_s
@@ -233,7 +233,8 @@ class Enrolment:
         self._heard_so_far += self._step
         self._recent.append(self._step)
         self._step = LevelSums()
-        found = quality_figures(reduce(add, self._recent), self._heard_so_far)
+        offset = self._offset.until(round(t * SAMPLE_RATE_HZ))
+        found = quality_figures(reduce(add, self._recent), self._heard_so_far, offset)
         net_speech_s, needed_s = seconds(self._speech.position), self._config.needed_s
         progress = Progress(
             t=t,

@@ -11,7 +11,9 @@ from typing import Literal
 import msgspec
 
 State = Literal["insufficient", "match", "mismatch", "uncertain", "unknown"]
-Problem = Literal["quiet", "clipped", "noisy", "no-speech", "format-suspect", "rate-suspect"]
+Problem = Literal[
+    "quiet", "clipped", "noisy", "no-speech", "dc-offset", "hum", "format-suspect", "rate-suspect"
+]
 # Why a state is open, in the order in which it is looked for (``engine.decisions.doubt``).
 Cause = Literal[
     "format-suspect",

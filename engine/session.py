@@ -83,7 +83,7 @@ class Session:
     ) -> None:
         config, decoder = config or SessionConfig(), decoder or PcmDecoder()
         self._gaps = Gaps(decoder.bytes_per_s, config.stall_s)
-        self._suspicions = Suspicions(decoder)
+        self._suspicions, self._offset = Suspicions(decoder), decoder.offset
         self._speech = spans_of(scorer.bundle, config.windows)
         self._pipeline: Pipeline[_Item] = Pipeline(
             decoder, config.gate, self._speech, period=QUALITY_SAMPLES
@@ -345,7 +345,7 @@ class Session:
         self._pipeline.put(Lapse(t, self._speech.position, reason, self._settings))
 
     def _quality(self, t: float) -> Quality:
-        found = self._quality_meter.take()
+        found = self._quality_meter.take(self._offset.until(round(t * SAMPLE_RATE_HZ)))
         if found.speech_share:
             self._sound = found
         suspicion, problems = self._settings.suspicion, found.problems

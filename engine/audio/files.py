@@ -24,6 +24,7 @@ CLIPPED_RUN_SAMPLES = 3  # A lone sample at full scale is a peak, and a flat run
 # Largest share of clipped samples in a usable recording. With more the distortion reaches the
 # mel bands.
 MAX_CLIPPED = 0.01
+SAME_SOUND = 0.9  # Channels whose correlation is larger than this, of either sign, are one source.
 # A file is read by blocks of this many frames: a header may claim any length, and memory should
 # grow only with what is really there.
 BLOCK_FRAMES = 1 << 18
@@ -91,6 +92,9 @@ def chosen_channel(recording: Recording, channel: int | None) -> int:
     path, channels = recording.name, recording.channels
     if channels == 1:
         return 0
+    if channel is None and (same := same_sound(recording)) is not None:
+        log.warning("%s: both channels hold the same sound: channel %d is read", path, same)
+        return same
     which = "0 or 1" if channels == 2 else f"0 to {channels - 1}"
     if channel is None:
         raise AudioError(
@@ -100,6 +104,23 @@ def chosen_channel(recording: Recording, channel: int | None) -> int:
     if not 0 <= channel < channels:
         raise AudioError(f"{path}: has no channel {channel}: choose one with --channel {which}")
     return channel
+
+
+def same_sound(recording: Recording) -> int | None:
+    """The louder of two channels that hold the same sound, be one of them inverted; else None.
+
+    They are two microphones of one voice, whose sum might cancel, and not the sides of a call.
+    """
+    if recording.channels != 2:
+        return None
+    products = np.zeros((2, 2))
+    for block in recording.blocks(BLOCK_FRAMES):
+        wide = block.astype(np.float64)
+        products += wide.T @ wide
+    (left, both), (_, right) = products
+    if abs(both) <= SAME_SOUND * math.sqrt(left * right):
+        return None
+    return 0 if left >= 0.98 * right else 1  # of two that are as loud, the first
 
 
 def _level_dbfs(samples: Float32) -> float:

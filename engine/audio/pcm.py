@@ -13,6 +13,7 @@ import soxr
 from numpy.typing import NDArray
 
 from engine.audio.g711 import TABLES
+from engine.audio.offset import OffsetRemoval
 from engine.audio.signatures import HEAD_BYTES, foreign
 from engine.audio.suspicion import FormCheck, Suspicion
 from engine.errors import AudioError, WrongFormat
@@ -36,7 +37,8 @@ class PcmDecoder:
 
     Raises :class:`AudioError` for a format that is not understood, and from :meth:`feed`
     for samples that are not finite and for what is no PCM (:class:`WrongFormat`). ``found`` gets
-    what is suspected of the form of the bytes, from which sample on, wherever that changes.
+    what is suspected of the form of the bytes, from which sample on, wherever that changes. A
+    constant offset is taken away (:class:`OffsetRemoval`), and ``offset`` tells it.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class PcmDecoder:
         self._head: bytes | None = b""  # while it is not known that they are samples
         self._check = FormCheck(encoding, channels)
         self.found: list[tuple[int, Suspicion | None]] = []
+        self.offset = OffsetRemoval()
         self.rate_hz = sample_rate_hz
         self.bytes_per_s = self._frame_bytes * sample_rate_hz
         self._undecoded = b""
@@ -74,7 +77,7 @@ class PcmDecoder:
         self._undecoded = data[whole:]
         samples = self._samples(data[:whole])
         if self._resampler is None:
-            return samples
+            return self.offset.feed(samples)
         self._waiting = np.concatenate([self._waiting, samples])
         blocks = len(self._waiting) // self._block
         ready, self._waiting = np.split(self._waiting, [blocks * self._block])
@@ -115,7 +118,8 @@ class PcmDecoder:
 
     def _resampled(self, samples: Float32, *, last: bool) -> Float32:
         assert self._resampler is not None
-        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+        resampled = self._resampler.resample_chunk(samples, last=last)
+        return self.offset.feed(np.asarray(resampled, np.float32))
 
 
 def _check_format(encoding: str, sample_rate_hz: int, channels: int, channel: int) -> None:

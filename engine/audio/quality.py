@@ -31,8 +31,15 @@ LEAST_BLOCKS = 8  # With fewer blocks outside speech the noise is not known.
 # Of the blocks outside speech the quieter quarter is the noise: onsets that the detector
 # missed, doors and keys are in the rest.
 NOISE_SHARE = 0.25
-# Bounds of levels 1 dB apart, in squared 16-bit steps, from 1 step to full scale.
-LEVEL_BOUNDS = np.concatenate([[0.0], 10 ** (np.arange(0, 91) / 10)])
+# Mains hum and rumble are no noise to a voice, and are told apart by a cubic through each block,
+# in which 50 Hz has less than a period. Hum is named from this power on, as a share of full scale
+# (an amplitude of 1.4 %), where it is so many times that of the rest outside speech.
+HUM_POWER, HUM_RATIO = 1e-4, 4.0
+OFFSET_LEVEL = 0.015  # A constant offset from 1.5 % of full scale on is named.
+_x = np.linspace(-1, 1, BLOCK_SAMPLES)
+CUBICS = np.linalg.qr(np.stack([_x**0, _x, _x**2, _x**3], axis=1))[0].T  # (4, samples), unit rows
+# Bounds of levels 0.25 dB apart, in squared 16-bit steps, from 1 step to full scale.
+LEVEL_BOUNDS = np.concatenate([[0.0], 10 ** (np.arange(0, 91, 0.25) / 10)])
 COUNTED_SAMPLES = 8192  # Half a second is counted at once, as each count costs some 20 us.
 PEAK_SAMPLES = 320  # A peak is the highest level within 20 ms.
 HELD_PEAKS = 500  # Peaks of 10 s are held, and the oldest are dropped if nobody takes them.
@@ -42,8 +49,9 @@ HELD_PEAKS = 500  # Peaks of 10 s are held, and the oldest are dropped if nobody
 class LevelSums:
     """Sums over some sound, separate for speech and the rest. Those of its pieces add up.
 
-    ``speech_power`` and ``other_power`` are sums of squared 16-bit steps, ``levels`` counts the
-    blocks outside speech by their level; the others count samples.
+    ``speech_power`` and ``other_power`` are sums of squared 16-bit steps, ``hum_power`` is the part
+    of the latter that is hum; ``levels`` counts the blocks outside speech by their level without
+    hum; the others count samples.
     """
 
     speech: int = 0
@@ -52,6 +60,7 @@ class LevelSums:
     other_power: float = 0.0
     levels: Int64 | None = None
     clipped: int = 0
+    hum_power: float = 0.0
 
     def __add__(self, more: LevelSums) -> LevelSums:
         levels = self.levels if more.levels is None else more.levels
@@ -64,6 +73,7 @@ class LevelSums:
             self.other_power + more.other_power,
             levels,
             self.clipped + more.clipped,
+            self.hum_power + more.hum_power,
         )
 
 
@@ -85,10 +95,19 @@ def level_sums(samples: Float32, *, speech: bool) -> LevelSums:
     if speech:
         return LevelSums(speech=len(samples), speech_power=power, clipped=clipped)
     blocks = steps[: len(steps) - len(steps) % BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
-    powers = np.einsum("ij,ij->i", blocks, blocks) / BLOCK_SAMPLES
+    cubics = np.einsum("ij,kj->ik", blocks, CUBICS)
+    hum = np.einsum("ij,ij->i", cubics, cubics)
+    powers = np.maximum(np.einsum("ij,ij->i", blocks, blocks) - hum, 0)
+    powers /= BLOCK_SAMPLES - len(CUBICS)
     level = np.searchsorted(LEVEL_BOUNDS, powers, side="right") - 1
     levels = np.bincount(level, minlength=len(LEVEL_BOUNDS))
-    return LevelSums(other=len(samples), other_power=power, levels=levels, clipped=clipped)
+    return LevelSums(
+        other=len(samples),
+        other_power=power,
+        levels=levels,
+        clipped=clipped,
+        hum_power=float(np.rint(hum).sum()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +121,12 @@ class QualityFigures:
     problems: tuple[Problem, ...]
 
 
-def quality_figures(sound: LevelSums, noise: LevelSums | None = None) -> QualityFigures:
+def quality_figures(
+    sound: LevelSums, noise: LevelSums | None = None, offset: float = 0.0
+) -> QualityFigures:
     """The figures of ``sound``, whose noise is taken from outside the speech of ``noise``.
 
-    Without ``noise`` it is taken from ``sound`` itself.
+    Without ``noise`` it is taken from ``sound`` itself. ``offset`` was taken away from it.
     """
     total = sound.speech + sound.other
     level = _level_dbfs(sound)
@@ -120,6 +141,10 @@ def quality_figures(sound: LevelSums, noise: LevelSums | None = None) -> Quality
         problems.append("clipped")
     if snr is not None and snr < NOISY_SNR_DB:
         problems.append("noisy")
+    if abs(offset) >= OFFSET_LEVEL:
+        problems.append("dc-offset")
+    if _hums(noise or sound):
+        problems.append("hum")
     share = sound.speech / total if total else 0.0
     return QualityFigures(level, round(clipped, 5), snr, round(share, 3), tuple(problems))
 
@@ -145,6 +170,13 @@ def _snr_db(sound: LevelSums, noise: LevelSums) -> float | None:
     return round(min(10 * math.log10(max(ratio - 1, least)), MOST_SNR_DB), 1)
 
 
+def _hums(noise: LevelSums) -> bool:
+    if not noise.other:
+        return False
+    hum, rest = noise.hum_power, noise.other_power - noise.hum_power
+    return hum > HUM_POWER * INT16_STEPS**2 * noise.other and hum > HUM_RATIO * rest
+
+
 def _knows_noise(sound: LevelSums) -> bool:
     return sound.levels is not None and int(sound.levels.sum()) >= LEAST_BLOCKS
 
@@ -156,6 +188,7 @@ class QualityMeter:
         self._period = LevelSums()
         self._turn = LevelSums()  # speech only
         self._noise: LevelSums | None = None
+        self._offset = 0.0
         self._uncounted: dict[bool, list[Float32]] = {True: [], False: []}  # by whether speech
         self._held = 0
 
@@ -166,19 +199,20 @@ class QualityMeter:
         if self._held >= COUNTED_SAMPLES:
             self._count()
 
-    def take(self) -> QualityFigures:
-        """The figures of the period that ends here. The next one begins."""
+    def take(self, offset: float = 0.0) -> QualityFigures:
+        """The figures of the period that ends here, with its offset. The next one begins."""
         self._count()
         period, self._period = self._period, LevelSums()
         if _knows_noise(period):
             self._noise = period
-        return quality_figures(period, self._noise)
+        self._offset = offset
+        return quality_figures(period, self._noise, offset)
 
     def take_turn(self) -> QualityFigures:
         """The figures of the speech since the turn before. Noise is that of earlier periods."""
         self._count()
         turn, self._turn = self._turn, LevelSums()
-        return quality_figures(turn, self._noise or LevelSums())
+        return quality_figures(turn, self._noise or LevelSums(), self._offset)
 
     def _count(self) -> None:
         for speech, pieces in self._uncounted.items():

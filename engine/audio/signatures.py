@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 HEAD_BYTES = 4096  # of a stream, by which it is told
-LEAST_TEXT = 512  # bytes that are all text: no sound is
+LEAST_TEXT, LEAST_LETTERS = 512, 12  # bytes that are all text, and several: no sound is
 
 FILE = "decode it first, or send the file with `voxwatch stream FILE` or POST /v1/verify"
 TWILIO = (
@@ -44,7 +44,8 @@ def foreign(head: bytes) -> tuple[str, str] | None:
         return "an MP3 file", FILE
     if _is_aac(head):
         return "AAC (ADTS)", FILE
-    if len(head) >= LEAST_TEXT and all(32 <= code < 127 or code in b"\t\r\n" for code in head):
+    several = len(head) >= LEAST_TEXT and len(set(head)) >= LEAST_LETTERS
+    if several and all(32 <= code < 127 or code in b"\t\r\n" for code in head):
         return "text, perhaps base64", "decode it, and send its bytes as binary messages"
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from engine.audio.files import same_sound
 from engine.audio.recording import Recording
 from engine.audio.signatures import HEAD_BYTES, foreign
 from engine.errors import AudioError
@@ -42,7 +43,8 @@ class PostedRecording:
             _check_length(len(body) / (frame_bytes(self.start) * self.start.sample_rate))
         elif body[:4] in READ:
             self._file = _opened(body)
-            self._channel = _chosen(self._file.channels, asked.channel)
+            channel = same_sound(self._file) if asked.channel is None else asked.channel
+            self._channel = _chosen(self._file.channels, channel)
             self.start = StartStream(encoding="pcm_f32le", sample_rate=self._file.rate_hz)
             _check_length(self._file.frames / self._file.rate_hz)
         else:

@@ -11,6 +11,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.arrival.moments import Arrival
+from engine.audio.files import read_audio
 from engine.audio.pcm import PcmDecoder
 from engine.errors import WrongFormat
 from engine.events import AnyEvent, Change, Decision, Quality, Utterance
@@ -199,3 +200,39 @@ def as_pcm(
         events += settle(session, answer)
     session.receive_eof()
     return [*events, *settle(session, answer)]
+
+
+@pytest.mark.parametrize("kind", ["dc 2 %", "dc 30 %", "hum 50 Hz", "hum 60 Hz"])
+def test_an_offset_or_hum_changes_no_enrolment_and_is_no_noise(
+    engine: EngineUnderTest, owner: PreparedEmbeddings, kind: str
+) -> None:
+    plain = sound("owner_enrol.flac")
+    t = np.arange(len(plain)) / SAMPLE_RATE_HZ
+    heard = {
+        "dc 2 %": 0.6 * plain + 0.02,
+        "dc 30 %": 0.6 * plain + 0.3,
+        "hum 50 Hz": 0.9 * plain + 0.05 * np.sin(2 * np.pi * 50 * t),
+        "hum 60 Hz": 0.9 * plain + 0.05 * np.sin(2 * np.pi * 60 * t),
+    }[kind].astype(np.float32)
+    enrolled = engine.enrol(heard)
+    assert not isinstance(enrolled, str)
+    decoder = PcmDecoder("pcm_f32le", SAMPLE_RATE_HZ)
+    session = Session(engine.scorer, {"owner": owner}, decoder=decoder)
+    events = engine.answer_cache().run(session, heard)
+    problems = {problem for e in events if isinstance(e, Quality) for problem in e.problems}
+    assert "noisy" not in problems
+    assert {"d": "dc-offset", "h": "hum"}[kind[0]] in problems
+    assert all(e.state == "match" for e in events if isinstance(e, Utterance) and e.speech_s > 2)
+
+
+def test_the_recording_with_an_offset_enrols(engine: EngineUnderTest) -> None:
+    assert not isinstance(engine.enrol(sound("owner_enrol_dc_2percent.flac")), str)
+
+
+def test_of_a_microphone_with_an_inverted_channel_one_is_chosen(
+    engine: EngineUnderTest, owner: PreparedEmbeddings
+) -> None:
+    heard = read_audio(CASES / "mic_antiphase.wav").waveform
+    turns = verdicts(engine, owner, heard)
+    assert turns
+    assert all(turn.state == "match" for turn in turns if turn.speech_s >= LONG_S)

@@ -46,7 +46,7 @@ def answer(job: Job) -> Result:
 
 def pcm(*parts: tuple[float, float]) -> bytes:
     """Parts of (level, seconds) as s16le."""
-    levels = [np.full(round(s * SAMPLE_RATE_HZ), level) for level, s in parts]
+    levels = [np.resize([level, -level], round(s * SAMPLE_RATE_HZ)) for level, s in parts]
     return (np.concatenate(levels) * 32767).astype("<i2").tobytes()
 
 

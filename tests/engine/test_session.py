@@ -64,7 +64,7 @@ def answer(job: Job) -> Result:
 
 def pcm(*parts: tuple[float, float]) -> bytes:
     """Parts of (level, seconds) as s16le."""
-    levels = [np.full(round(s * SAMPLE_RATE_HZ), level) for level, s in parts]
+    levels = [np.resize([level, -level], round(s * SAMPLE_RATE_HZ)) for level, s in parts]
     return (np.concatenate(levels) * 32767).astype("<i2").tobytes()
 
 
@@ -227,14 +227,16 @@ SHORT = pcm((0.0, 0.3), (0.2, 1.7), (0.0, 0.5))
 
 def encoded(encoding: Encoding, rate: int) -> bytes:
     """``SHORT`` as another encoding and rate; G.711 codes of a level near 0.2."""
-    levels = np.frombuffer(SHORT, "<i2").astype(np.float32) / 32768
+    levels = np.abs(np.frombuffer(SHORT, "<i2").astype(np.float32)) / 32768
     levels = np.repeat(levels, -(-rate // SAMPLE_RATE_HZ))[: round(len(levels) * rate / 16000)]
+    levels = levels * np.resize([1.0] * 8 + [-1.0] * 8, len(levels)).astype(np.float32)
     if encoding == "pcm_s16le":
         return (levels * 32767).astype("<i2").tobytes()
     if encoding == "pcm_f32le":
         return levels.astype("<f4").tobytes()
     loud, silent = (0xA6, 0xFF) if encoding == "mulaw" else (0x8C, 0xD5)
-    return np.where(levels > 0.1, loud, silent).astype(np.uint8).tobytes()
+    codes = np.where(levels > 0.1, loud, np.where(levels < -0.1, loud ^ 0x80, silent))
+    return codes.astype(np.uint8).tobytes()
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])

@@ -54,7 +54,7 @@ class Live:
         return Arrival(self.now if self.paced else None, UNIX_S + self.now)
 
     def send(self, level: float, seconds: float) -> None:
-        sound = np.full(round(seconds * SAMPLE_RATE_HZ), level) * 32767
+        sound = np.resize([level, -level], round(seconds * SAMPLE_RATE_HZ)) * 32767
         self.session.receive_pcm(sound.astype("<i2").tobytes(), self.arrival())
         self.go_on()
 
@@ -146,9 +146,9 @@ def test_the_prior_of_a_change_grows_with_the_gap() -> None:
         live = Live()
         live.say(ANNA, 3.0)
         live.wait(gap_s)
-        before = len(live.session._tracker._filter._turns)
+        before = len(live.session._tracker._filter.places._turns)
         live.say(ANNA, 1.5)
-        ((_, hazard),) = live.session._tracker._filter._turns[before:]
+        ((_, hazard),) = live.session._tracker._filter.places._turns[before:]
         return hazard
 
     short, long = after(1.0), after(60.0)

@@ -167,6 +167,8 @@ export type Problem =
   | "clipped"
   | "noisy"
   | "no-speech"
+  | "dc-offset"
+  | "hum"
   | "format-suspect"
   | "rate-suspect";
 

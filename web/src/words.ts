@@ -51,6 +51,8 @@ const PROBLEMS: Record<Problem, { short: string; advice: string }> = {
   clipped: { short: "Too loud", advice: "The sound is cut off: move back or lower the input level." },
   noisy: { short: "Noisy", advice: "There is much noise: go somewhere quieter." },
   "no-speech": { short: "No speech", advice: "No speech is heard: is the right microphone chosen?" },
+  "dc-offset": { short: "Offset", advice: "The microphone adds a constant offset, which is taken away." },
+  hum: { short: "Hum", advice: "Mains hum is heard: check the cable or the power supply." },
   "format-suspect": { short: "Wrong format", advice: "The sound is not of the format that was declared." },
   "rate-suspect": { short: "Wrong rate", advice: "The sound comes at another rate than was declared." },
 };

@@ -203,3 +203,21 @@ def test_a_wav_streamed_without_a_length_is_read(tmp_path: Path) -> None:
     data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
     path.write_bytes(data)
     assert len(read_audio(path).waveform) == 16_000
+
+
+@pytest.mark.parametrize("second", [1.0, -1.0, -0.5, 0.3])
+def test_of_two_microphones_of_one_voice_the_louder_is_read(
+    tmp_path: Path, second: float, voice: Callable[..., Float32]
+) -> None:
+    sound = voice("anna", 2.0)
+    path = write(tmp_path / "two.wav", np.stack([0.6 * sound, 0.6 * second * sound], axis=1), 16000)
+    np.testing.assert_allclose(read_audio(path).waveform, 0.6 * sound, atol=1e-4)
+    path = write(tmp_path / "two.wav", np.stack([0.3 * second * sound, 0.6 * sound], axis=1), 16000)
+    np.testing.assert_allclose(read_audio(path).waveform, 0.6 * sound, atol=1e-4)
+
+
+def test_of_the_sides_of_a_call_none_is_chosen(
+    tmp_path: Path, voice: Callable[..., Float32]
+) -> None:
+    sides = np.stack([voice("anna", 2.0), voice("bert", 2.0)], axis=1)
+    assert "choose one" in refusal(write(tmp_path / "call.wav", sides, 16000))

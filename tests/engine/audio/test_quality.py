@@ -20,6 +20,7 @@ from engine.audio.quality import (
     level_sums,
     quality_figures,
 )
+from engine.format import SAMPLE_RATE_HZ
 
 
 def noise(level: float, samples: int, seed: int = 0) -> np.ndarray:
@@ -131,3 +132,28 @@ def test_peaks_that_nobody_takes_do_not_pile_up() -> None:
     for _ in range(30):
         meter.add(np.zeros(16_000, np.float32))
     assert len(meter.take()) == HELD_PEAKS
+
+
+@pytest.mark.parametrize("hum_hz", [50, 60])
+@pytest.mark.parametrize("level", [0.02, 0.05])
+def test_mains_hum_is_named_and_is_no_noise(hum_hz: int, level: float) -> None:
+    t = np.arange(64_000) / SAMPLE_RATE_HZ
+    hum = (level * np.sin(2 * np.pi * hum_hz * t + 0.3)).astype(np.float32)
+    speech, quiet = noise(0.1, 64_000) + hum, noise(0.001, 64_000, 2) + hum
+    found = quality_figures(level_sums(speech, speech=True) + level_sums(quiet, speech=False))
+    assert found.snr_db is not None
+    assert found.snr_db > 20
+    assert found.problems == ("hum",)
+
+
+def test_noise_and_voices_are_no_hum() -> None:
+    t = np.arange(64_000) / SAMPLE_RATE_HZ
+    for sound in (noise(0.2, 64_000), (0.1 * np.sin(2 * np.pi * 150 * t)).astype(np.float32)):
+        assert "hum" not in quality_figures(level_sums(sound, speech=False)).problems
+
+
+def test_a_large_offset_is_named() -> None:
+    sound = level_sums(noise(0.1, 16_000), speech=True)
+    assert "dc-offset" in quality_figures(sound, None, 0.02).problems
+    assert "dc-offset" in quality_figures(sound, None, -0.3).problems
+    assert "dc-offset" not in quality_figures(sound, None, 0.005).problems

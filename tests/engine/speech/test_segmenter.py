@@ -40,7 +40,7 @@ def listen(pieces: list[np.ndarray]) -> list[Span]:
 def test_stretches_cover_the_sound_once_and_edges_do_not_depend_on_the_pieces(
     levels: list[tuple[int, int]], cuts: list[int]
 ) -> None:
-    sound = np.concatenate([np.zeros(0), *(np.full(n, level) for level, n in levels)])
+    sound = np.concatenate([np.zeros(0), *(np.resize([level, -level], n) for level, n in levels)])
     edges = sorted({0, len(sound), *(min(c, len(sound)) for c in cuts)})
     whole, split = listen([sound]), listen([sound[a:b] for a, b in pairwise(edges)])
     for spans in (whole, split):
@@ -58,7 +58,7 @@ def test_stretches_cover_the_sound_once_and_edges_do_not_depend_on_the_pieces(
 def test_the_last_frame_is_filled_up_with_silence() -> None:
     segmenter = Segmenter(PcmDecoder(), GateConfig(), period=PERIOD)
     samples = FRAMES_IN_SILENCE * FRAME_SAMPLES + 188
-    segmenter.receive_pcm(np.full(samples, 9000, "<i2").tobytes())
+    segmenter.receive_pcm(np.resize([9000, -9000], samples).astype("<i2").tobytes())
     first = segmenter.job(1)
     assert first is not None
     assert len(first.frames) == FRAMES_IN_SILENCE
