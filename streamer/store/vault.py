@@ -68,8 +68,7 @@ class Vault:
             except BaseException:
                 people.give_up()
                 raise
-            for person in people.added:
-                people.keys.confirm(person)
+            people.confirm()
             shorten_log(self.database)
 
     @contextlib.contextmanager

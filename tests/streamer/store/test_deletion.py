@@ -291,6 +291,21 @@ def test_an_enrolment_that_was_cut_off_is_there_or_not(
         enrol(store, "Bert", 3, extend=there)
 
 
+def test_an_enrolment_whose_key_could_not_be_confirmed_is_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with Store.open(path, KEY) as store, monkeypatch.context() as patch:
+        patch.setattr(PersonKeys, "confirm", fail)
+        assert enrol(store, "Anna", 1).name == "Anna"
+    assert PersonKeys.read(path.parent / PERSON_KEYS_FILE, KEY).with_state(PENDING)
+    with Store.open(path, KEY) as store:
+        assert [profile.name for profile in store.profiles(NOW)] == ["Anna"]
+    assert not PersonKeys.read(path.parent / PERSON_KEYS_FILE, KEY).with_state(PENDING)
+
+
 def test_a_deletion_that_was_cut_off_is_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store.open(path, KEY) as store:
         enrol(store, "Anna", 1)
