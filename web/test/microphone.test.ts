@@ -227,6 +227,19 @@ describe("a microphone", () => {
     expect(browser.opened).toHaveLength(2);
   });
 
+  it("is the one that was chosen last, even while another was being opened", async () => {
+    const browser = new Browser();
+    const microphone = await browser.start();
+    microphone.choose("first");
+    microphone.choose("second");
+    await settle();
+    await browser.look();
+    expect(browser.opened.map(({ device }) => device)).toEqual([null, "first", "second"]);
+    expect(browser.closed).toBe(2);
+    browser.piece();
+    expect(browser.pieces).toBe(1);
+  });
+
   it("is opened anew on demand, at the rate of the session", async () => {
     const browser = new Browser();
     const microphone = await browser.start();

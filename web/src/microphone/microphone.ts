@@ -139,14 +139,16 @@ export class Microphone {
       if (this.recording && !(await this.recording.wake())) return;
       if (this.over) return;
       this.letGo();
+      const { device } = this.options;
       const recording = await this.open({
-        device: this.options.device,
+        device,
         sampleRate: this.sampleRate,
         onSound: (samples) => this.heard(samples),
         onMoved: () => this.moved(),
       });
-      if (this.over) recording.close();
-      else this.back(recording);
+      if (this.over) return recording.close();
+      this.back(recording);
+      if (device !== this.options.device) this.chosenMeanwhile();
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
       this.refused(error.problem);
@@ -191,6 +193,13 @@ export class Microphone {
   private letGo(): void {
     this.recording?.close();
     this.recording = null;
+  }
+
+  /** Another one was chosen while this one was opened: the next look opens that. */
+  private chosenMeanwhile(): void {
+    this.freed = true;
+    this.letGo();
+    this.wait = 0;
   }
 
   /** Open it anew, as where it runs at another rate than it says. */
