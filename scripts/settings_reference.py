@@ -44,7 +44,10 @@ TOKENS = """\
 ## `[[tokens]]`
 
 One table a token, as `voxwatch token new` prints it: `name` (for people), `roles` (of {roles}) and
-`sha256` (of the token, in hexadecimal digits).
+`sha256` (of the token, in hexadecimal digits). It may also have `expires` (a time, with its zone),
+`false_accept` (the largest that its streams may ask for) and `scores` (false: its streams are told
+states and no figures). What is changed here holds within seconds, without a restart: a token that
+is taken out, or has expired, ends its connections.
 """
 LAST = "\nSettings of earlier versions that are still read, and do nothing: {retired}.\n"
 ROW = "| `{key}` | {kind} | {default} | {meaning} |"

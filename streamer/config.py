@@ -9,7 +9,9 @@ import msgspec
 
 from engine.errors import VoxwatchError
 from streamer.addresses import is_loopback
-from streamer.server.auth import Token, is_origin
+from streamer.server.auth import Token
+from streamer.server.origins import is_origin
+from streamer.server.proxies import is_network
 from streamer.store.consent import ConsentText, default_text
 from streamer.store.keys import STORE_FILE
 from streamer.wire.requests import ErrorRate, Hop, Window
@@ -44,8 +46,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     stream_s: Seconds = 4 * 3600.0  # seconds of sound in the longest stream
     idle_s: Seconds = 60.0  # seconds without any message, after which a connection is closed
     start_s: Seconds = 10.0  # seconds from the connection to its start
-    # seconds of sound of one client in an hour: four streams in real time
-    audio_s_per_client_hour: Seconds = 4 * 3600.0
+    # seconds of sound of one client, a token or an address, in an hour: 64 streams in real time
+    audio_s_per_client_hour: Seconds = 64 * 3600.0
+    opens_per_minute: Count = 3000  # connections of a client in a minute, of each kind
+    requests_per_minute: Count = 3000  # control requests of a client in a minute; more wait
+    # streams of a token in an hour that claim somebody whom they do not match
+    attempts_per_hour: Count = 60
     # seconds of sound taken in but not yet scored; beyond it the client waits
     backlog_s: Seconds = 10.0
     resume_s: Seconds = 60.0  # seconds that a dropped stream waits for its client
@@ -86,7 +92,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     window_s: Window = 3.0  # seconds of speech in a score
     hop_s: Hop = 0.5  # seconds of speech between scores
     false_accept: ErrorRate = 0.01  # tolerated chance that a match is wrong
+    most_false_accept: ErrorRate = 0.1  # the largest false_accept that a client may ask for
     miss: ErrorRate = 0.05  # tolerated chance that a mismatch is wrong
+    scores: bool = True  # false: streams are told states, and no figures to climb by
     # takeovers seen where an accepted speaker goes on, in an hour of speech
     false_alarms_per_hour: Budget = 1.0
     prior: Probability = 0.5  # probability of the claim before anything is heard
@@ -96,6 +104,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     tls_key: Path | None = None  # private key of the certificate, in PEM
     allow_plaintext: bool = False  # beyond loopback without TLS, as behind a proxy that has it
     origins: tuple[str, ...] = ()  # addresses of pages that may connect besides its own
+    # names under which the server is asked for; none: any, but without tokens localhost alone
+    hosts: tuple[str, ...] = ()
+    forwarded: tuple[str, ...] = ()  # addresses or networks of proxies that ask for others
     # who may do what, beyond this machine; none: on this machine everybody may do all
     tokens: tuple[Token, ...] = ()
     # days after which voiceprints are deleted at the latest; none: when asked to
@@ -117,6 +128,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         for origin in self.origins:
             if not is_origin(origin):
                 raise ValueError(f"origins: {origin!r} is not like https://voice.example.org:8443")
+        for network in self.forwarded:
+            if not is_network(network):
+                raise ValueError(f"forwarded: {network!r} is not like 127.0.0.1 or 10.0.0.0/8")
 
     @property
     def store_path(self) -> Path:
@@ -139,18 +153,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 def check_exposure(config: Config) -> None:
     """Raise :class:`ConfigError` when others could reach the server and nothing protects it.
 
-    Loopback needs nothing. Elsewhere callers need tokens, and tokens need TLS on the way,
-    or the word of whoever set it up that something else protects the way.
+    Loopback needs nothing, unless a proxy asks for others. Elsewhere callers need tokens, and
+    tokens need TLS on the way, or the word of whoever set it up that something else protects it.
     """
-    if is_loopback(config.host):
+    own = is_loopback(config.host)
+    if own and not config.forwarded:
         return
     lacking = []
     if not config.tokens:
         lacking.append("at least one [[tokens]] entry (name, roles, sha256)")
-    if config.tls_cert is None and not config.allow_plaintext:
+    if not own and config.tls_cert is None and not config.allow_plaintext:
         lacking.append("tls_cert and tls_key (or allow_plaintext = true behind a TLS proxy)")
     if lacking:
+        how = "through the proxies of `forwarded`" if own else f"at host {config.host!r}"
+        instead = "forwarded = []" if own else 'host = "127.0.0.1"'
         raise ConfigError(
-            f"host {config.host!r} can be reached from other machines: set {' and '.join(lacking)},"
-            ' or host = "127.0.0.1"'
+            f"others can reach the server {how}: set {' and '.join(lacking)}, or {instead}"
         )

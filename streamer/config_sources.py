@@ -21,9 +21,9 @@ from __future__ import annotations
 import difflib
 import json
 import logging
-import os.path
+import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -189,3 +189,35 @@ def _user_folder(env: Mapping[str, str], variable: str, default: str) -> Path:
     """The user's folder for voxwatch by the XDG base directory specification."""
     home = Path(env["HOME"]) if env.get("HOME") else Path.home()
     return (Path(env[variable]) if env.get(variable) else home / default) / "voxwatch"
+
+
+class TokenFile:
+    """The tokens in ``path``, read again when the file has changed.
+
+    Only tokens are taken from it: other settings hold from the next start on.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._seen = self._stamp()
+
+    def __call__(self) -> Sequence[Token] | None:
+        """The tokens, or None while the file is as it was, or cannot be read."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return None
+        self._seen = stamp
+        try:
+            return load(self._path, os.environ, {}, lambda _: None).tokens
+        except ConfigError as error:
+            log.warning("the tokens stay as they are: %s", error)
+            return None
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from streamer.commands.options import (
 
 if TYPE_CHECKING:
     from streamer.config import Config
+    from streamer.config_sources import TokenFile
 
 log = logging.getLogger("voxwatch.serve")
 ENDING = "ending: open streams tell what they know"
@@ -39,8 +41,8 @@ ENDING = "ending: open streams tell what they know"
 class ServeCommand:
     """Serve streams, enrolment and the dashboard.
 
-    Prints the address once the model is ready. SIGTERM and Ctrl-C let open streams tell what
-    they know, then it ends.
+    Prints the address once the model is ready. SIGTERM, SIGHUP and Ctrl-C let open streams tell
+    what they know, then it ends. Tokens that the configuration file gets or loses hold at once.
 
     \b
     Examples:
@@ -81,28 +83,30 @@ class ServeCommand:
 
     def run(self) -> None:
         """Serve until a signal."""
+        from streamer.config_sources import TokenFile, find_config
         from streamer.server.logs import log_to_stderr
         from streamer.server.runtime import new_loop
 
         warnings: list[str] = []  # told once the server is ready, below what matters more
         settings = configured(self, warnings.append)
+        tokens = TokenFile(self.config or find_config(os.environ))
         log_to_stderr(self.log, as_json=self.log_json)
         with asyncio.Runner(loop_factory=new_loop()) as runner:
             if settings.workers == 1:
-                work = _serve(settings, warnings)
+                work = _serve(settings, tokens, warnings)
             else:
-                work = _supervise(settings, warnings, self.log, self.log_json)
+                work = _supervise(settings, tokens, warnings, self.log, self.log_json)
             interrupted = runner.run(work)
         if interrupted:
             raise typer.Exit(EXIT_INTERRUPTED)
 
 
-async def _serve(config: Config, warnings: Sequence[str]) -> bool:
+async def _serve(config: Config, tokens: TokenFile, warnings: Sequence[str]) -> bool:
     """Serve until a signal, after ``warnings``; whether that was Ctrl-C."""
     from streamer.server.runtime import spare_collector
     from streamer.server.server import Server
 
-    async with _signals() as (stop, seen), Server(config) as server:
+    async with _signals() as (stop, seen), Server(config, tokens=tokens) as server:
         spare_collector()
         model = server.context.model
         _tell_ready(server.url, f"{model.name} {model.version} on {model.provider}", warnings)
@@ -111,14 +115,17 @@ async def _serve(config: Config, warnings: Sequence[str]) -> bool:
     return signal.SIGINT in seen
 
 
-async def _supervise(config: Config, warnings: Sequence[str], level: str, as_json: bool) -> bool:
+async def _supervise(
+    config: Config, tokens: TokenFile, warnings: Sequence[str], level: str, as_json: bool
+) -> bool:
     """The same with several processes."""
     from streamer.config import check_exposure
     from streamer.server.workers.supervisor import Supervisor
     from streamer.server.workers.worker import LogSettings
 
     check_exposure(config)
-    async with _signals() as (stop, seen), Supervisor(config, LogSettings(level, as_json)) as all_:
+    logs = LogSettings(level, as_json)
+    async with _signals() as (stop, seen), Supervisor(config, logs, tokens) as all_:
         _tell_ready(all_.url, f"{all_.model}, {config.workers} workers", warnings)
         await stop.wait()
         typer.echo(ENDING, err=True)
@@ -140,6 +147,6 @@ async def _signals() -> AsyncIterator[tuple[asyncio.Event, set[int]]]:
         seen.add(number)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, end, number)
     yield stop, seen

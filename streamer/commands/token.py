@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -46,6 +47,15 @@ class NewTokenCommand:
 
     role: Annotated[list[RoleChoice], typer.Option("--role", help="What it allows; may repeat.")]
     name: Annotated[str, typer.Option(help="Who or what has it, for people.")] = "client"
+    days: Annotated[
+        float | None, typer.Option(min=0.001, help="After so many days it works no more.")
+    ] = None
+    false_accept: Annotated[
+        float | None, typer.Option(help="The largest that its streams may ask for.")
+    ] = None
+    scores: Annotated[
+        bool, typer.Option("--scores/--no-scores", help="Whether its streams are told figures.")
+    ] = True
 
     def run(self) -> None:
         """Print the token and the lines."""
@@ -61,3 +71,10 @@ class NewTokenCommand:
         typer.echo(f"name = {json.dumps(self.name)}")  # JSON's strings are TOML's too
         typer.echo(f"roles = {json.dumps([str(r) for r in dict.fromkeys(self.role)])}")
         typer.echo(f'sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"')
+        if self.days is not None:
+            expires = datetime.now(UTC) + timedelta(days=self.days)
+            typer.echo(f"expires = {expires.isoformat(timespec='seconds')}")
+        if self.false_accept is not None:
+            typer.echo(f"false_accept = {self.false_accept:g}")
+        if not self.scores:
+            typer.echo("scores = false")

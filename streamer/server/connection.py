@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection
@@ -18,16 +18,15 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from engine import events
-from streamer.server.auth import NOBODY
+from streamer.server.auth import Grant
+from streamer.server.caller import Caller
 from streamer.server.incoming import Incoming, kernel_bytes
 from streamer.server.limits.crowd import Crowd
-from streamer.server.limits.shares import Client
 from streamer.server.limits.turns import SLICE_BYTES, Allowance, Turns
 from streamer.server.outbox import Message, Outbox
 from streamer.tasks import beside
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target
-from streamer.wire.requests import Role
 
 # Four seconds of 16 kHz, 16 bit each way: more would only hide that one side is behind.
 KERNEL_BYTES = 1 << 17
@@ -94,10 +93,9 @@ class Connection(ServerConnection):
         self.came_at = self.heard_at = self.loop.time()
         self.displaced = asyncio.Event()  # another connection has taken over what it attended
         self.of_worker = of_worker  # another worker's, which speaks for a client or for itself
-        self.target = Target("", {}, None)  # and the roles: set when the connection is admitted
-        self.roles: frozenset[Role] = NOBODY
-        self.client: Client = ()
-        self.holder = ""  # of the token, for the audit log
+        self.target = Target("", {}, None)  # and the caller: set when the connection is admitted
+        self.caller = Caller(Grant(), "")  # known when the connection is admitted
+        self.revoked = asyncio.Event()  # its token holds no more
         self._allowance = Allowance(self.came_at)
         self._bytes = bytearray()  # not taken apart yet: what one read of the socket brought
         self._in_line = self._stopped = False
@@ -112,7 +110,7 @@ class Connection(ServerConnection):
             socket.setsockopt(SOL_SOCKET, SO_RCVBUF, KERNEL_BYTES)
             socket.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BYTES)
         self._timers["request"] = self.loop.call_later(REQUEST_S, self._expect_request)
-        self._crowd.came(self, self.address)
+        self._crowd.came(self, self.peer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, and with it what was not taken apart."""
@@ -140,10 +138,8 @@ class Connection(ServerConnection):
         self._ours.outbox = outbox
 
     @property
-    def address(self) -> str:
-        """The client's address, to count by; it goes into no log."""
-        if self.of_worker:
-            return self.client[-1] if self.client else ""
+    def peer(self) -> str:
+        """The address at the other end of the socket, a client's or a proxy's."""
         peer = self.remote_address
         return str(peer[0]) if isinstance(peer, tuple) else str(peer)
 
@@ -221,10 +217,10 @@ class Connection(ServerConnection):
 
     def _hand_over(self, data: bytes) -> None:
         """The socket is another's from here on; for the library this connection is lost."""
-        transport, address = self.transport, self.address
+        transport, peer = self.transport, self.peer
         self.transport = _NoTransport()
         self.connection_lost(None)
-        self._post(transport, data, address)
+        self._post(transport, data, peer)
 
     async def hear(self) -> str | bytes:
         """The next message. Raises ``ConnectionClosed``, and :class:`WireError` for bad UTF-8.
@@ -313,6 +309,11 @@ class Connection(ServerConnection):
             if self.heard_at < asked_at and not self._stopped:
                 self.transport.abort()
 
+    async def revocation(self) -> NoReturn:
+        """Wait until the token holds no more. Raises :class:`WireError` then."""
+        await self.revoked.wait()
+        raise revoked()
+
     @property
     def left(self) -> bool:
         """Whether the client itself took its leave, rather than being lost."""
@@ -325,6 +326,11 @@ class _NoTransport(asyncio.Transport):
 
     def abort(self) -> None:
         """Nothing is left to be closed."""
+
+
+def revoked() -> WireError:
+    """What is told to whom a token no longer serves."""
+    return WireError("unauthorised", "the token has expired or was taken back")
 
 
 def failure(error: WireError, t: float) -> events.Failure:

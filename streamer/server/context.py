@@ -8,7 +8,9 @@ import importlib.metadata
 import math
 import os
 import ssl
+import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,16 +25,21 @@ from engine.speech.vad import SileroVad
 from streamer.addresses import is_loopback
 from streamer.config import Config, Limits
 from streamer.server.auth import Auth
+from streamer.server.caller import Caller
 from streamer.server.hub import Hub
+from streamer.server.limits.attempts import Attempts
 from streamer.server.limits.crowd import Crowd
 from streamer.server.limits.quota import Quota
+from streamer.server.limits.rate import Rate
 from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.server.workers.peers import Peers
 from streamer.store.store import Store
 from streamer.wire import messages
+from streamer.wire.errors import WireError
 
 SHORTEST_HOP_S = 0.25  # that a stream may ask for
 HELD_BYTES = 64 << 20  # of all clients' messages, beyond what the kernel holds
+ATTEMPTS_RETRY_S = 600.0
 PIECE_S = 4.0  # by which a backlog may go over its bound: a piece of G.711, a run of detection
 
 Points = tuple[tuple[float, float, float], ...]
@@ -68,10 +75,39 @@ class Context:
     quota: Quota
     crowd: Crowd
     peers: Peers
+    attempts: Attempts
+    requests: Rate  # on control connections
     counts: ServerCounts = field(default_factory=ServerCounts)
     enrolments: int = 0  # under way
     draining: bool = False
     store_sound: bool = True  # whether the store could be read and was whole, when last tried
+
+    def rate_of(self, caller: Caller, asked: float | None) -> float:
+        """The false accepts that a stream decides by. Raises :class:`WireError` for too many."""
+        config = self.config
+        return caller.check_rate(asked, config.false_accept, config.most_false_accept)
+
+    def tells_figures(self, caller: Caller) -> bool:
+        """Whether the caller is told scores and evidence."""
+        return self.config.scores and caller.grant.scores
+
+    def check_quota(self, caller: Caller) -> None:
+        """Raise :class:`WireError` when the caller has sent its sound for the hour."""
+        if self.quota.exhausted(caller.client[0], time.monotonic()):
+            limit_s = self.config.limits.audio_s_per_client_hour
+            message = f"this client has sent its {limit_s:g} s of sound within an hour"
+            raise WireError("audio-quota", f"{message} (limits.audio_s_per_client_hour)")
+
+    def check_attempts(self, caller: Caller, names: Sequence[str]) -> None:
+        """Raise :class:`WireError` when the caller has tried to be one of them too often.
+
+        Where no token is needed whoever calls may do everything anyway.
+        """
+        if not self.auth.required:
+            return
+        if self.attempts.exhausted(caller.client, names, time.monotonic()):
+            message = "this claim was tried too often without a match (limits.attempts_per_hour)"
+            raise WireError("too-many-attempts", message, retry_s=ATTEMPTS_RETRY_S)
 
     @property
     def limits(self) -> messages.StreamLimits:
@@ -125,7 +161,13 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
         auth=Auth(config.tokens, peers.secret, open_loopback=is_loopback(config.host)),
         hub=Hub(),
         quota=Quota(config.limits.audio_s_per_client_hour),
-        crowd=Crowd(strangers=config.limits.strangers, held_bytes=HELD_BYTES),
+        crowd=Crowd(
+            strangers=config.limits.strangers,
+            members=config.limits.connections,
+            held_bytes=HELD_BYTES,
+        ),
+        attempts=Attempts(config.limits.attempts_per_hour),
+        requests=Rate(config.limits.requests_per_minute),
         peers=peers,
     )
 

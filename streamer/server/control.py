@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 from engine.decisions.config import DecisionConfig
 from engine.enrolment import EnrolmentConfig
 from engine.scoring.expected_rates import expected_rates
-from streamer.server.auth import URL_TOKEN_S
+from streamer.server.auth import NOBODY, URL_TOKEN_S
 from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
@@ -55,20 +56,27 @@ class Control:
 
     def __init__(self, context: Context, streams: Streams, connection: Connection) -> None:
         self._context, self._streams, self._connection = context, streams, connection
-        self._roles, self._who = connection.roles, connection.holder
+        self._grants = [connection.caller.grant]
         self._wrong = 0
+
+    @property
+    def _roles(self) -> frozenset[Role]:
+        auth, now = self._context.auth, time.time()
+        return NOBODY.union(*(g.roles for g in self._grants if auth.still_holds(g, now)))
+
+    @property
+    def _who(self) -> str:
+        return self._grants[-1].who
 
     async def serve(self) -> None:
         """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
-        connection = self._connection
-        idle_s = self._context.config.limits.idle_s
+        connection, idle_s = self._connection, self._context.config.limits.idle_s
         while True:
             message = await self._heard(connection, idle_s)
             if isinstance(message, bytes):
                 raise WireError("wrong-frame", "a request is JSON text")
+            await self._wait_for_turn()
             await self._tell(connection, msgspec.json.encode(await self._answer(message)), idle_s)
-            if self._roles:
-                self._context.crowd.joined(connection)
             if self._wrong >= WRONG_TOKENS:
                 raise WireError("unauthorised", "too many tokens were wrong")
 
@@ -80,6 +88,12 @@ class Control:
                 return await connection.hear()
         except TimeoutError as error:
             raise WireError("unauthorised", f"no token came within {within_s:g} s") from error
+
+    async def _wait_for_turn(self) -> None:
+        """Whoever asks too often is answered later."""
+        client, rate = self._connection.caller.client, self._context.requests
+        while wait_s := rate.wait_s(client, time.monotonic()):
+            await asyncio.sleep(wait_s)
 
     async def _tell(self, connection: Connection, answer: bytes, idle_s: float) -> None:
         """Whoever asks has to read: a connection that does not is not kept for nothing."""
@@ -130,8 +144,7 @@ class Control:
                 await self._delete(request.name)
                 return {}
             case UrlToken():
-                token = self._context.auth.mint(request.role, time.monotonic(), self._who)
-                return {"token": token, "expires_in_s": URL_TOKEN_S}
+                return {"token": self._minted(request.role), "expires_in_s": URL_TOKEN_S}
 
     def _check(self, request: Request) -> None:
         needed = NEEDED.get(type(request))
@@ -142,13 +155,26 @@ class Control:
             raise WireError("unauthorised", f"this needs a token with the role {roles}")
 
     def _authenticated(self, token: str) -> dict[str, Any]:
-        roles = self._context.auth.roles_of(token)
-        if not roles:
+        grant = self._context.auth.grant(token, time.time())
+        if not grant.roles:
             self._wrong += 1
-            raise WireError("unauthorised", "that token is not known")
-        self._roles |= roles
-        self._who = self._context.auth.holder_of(token)
+            raise WireError("unauthorised", "that token is not known, or has expired")
+        connection = self._connection
+        caller = replace(connection.caller, grant=grant)
+        if not self._context.crowd.joined(connection, caller.client):
+            raise WireError("overloaded", "the server has all the connections it takes")
+        if not connection.caller.grant.roles:
+            connection.caller = caller
+        self._grants.append(grant)
         return {"roles": sorted(self._roles)}
+
+    def _minted(self, role: Role) -> str:
+        """A URL token, of a token that is none itself."""
+        if role == "admin":
+            raise WireError("unauthorised", "no URL may do what an admin may")
+        auth, now = self._context.auth, time.time()
+        grant = next(g for g in self._grants if role in g.roles and auth.still_holds(g, now))
+        return self._context.auth.mint(grant, role, time.monotonic())
 
     async def _status(self) -> dict[str, Any]:
         """For anybody the model and the text of consent; figures for those with a role."""

@@ -56,6 +56,7 @@ async def enroll(context: Context, connection: Connection) -> None:
 
 
 async def _enroll(context: Context, connection: Connection, start: StartEnroll) -> None:
+    context.check_quota(connection.caller)
     kept = await _check(context, start)
     config = EnrolmentConfig()
     decoder = PcmDecoder(
@@ -66,7 +67,7 @@ async def _enroll(context: Context, connection: Connection, start: StartEnroll) 
     outbox = connection.outbox = Outbox(first=0, limit=context.config.limits.outbox)
     outbox.put(Message(_ready(context, start, config)))
     log.info("enrolment %s opened", connection.number)
-    intake = Intake(context, stream, start, "enrolment")
+    intake = Intake(context, stream, start, "enrolment", connection.caller)
     try:
         await beside(
             _tell(context, connection, start, stream, enrolment),
@@ -133,7 +134,7 @@ async def _tell(
     enrolment: Enrolment,
 ) -> None:
     """Progress until the end, and then the voiceprint into the store."""
-    outbox, who = connection.outbox, connection.holder
+    outbox, who = connection.outbox, connection.caller.grant.who
     try:
         async for event in stream:
             if isinstance(event, events.Enrolled):

@@ -10,6 +10,7 @@ from typing import Literal, NoReturn
 from engine.errors import AudioError, VoxwatchError, WrongFormat
 from engine.format import SAMPLE_BYTES
 from engine.serving.engine import Stream
+from streamer.server.caller import Caller
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.idle_limit import IdleLimit
@@ -26,12 +27,20 @@ A: dict[Kind, str] = {
 }
 
 
+ENDING_S = 60.0  # of sound that are left when a stream is told that it ends soon,
+ENDING_SHARE = 0.1  # or so much of a shorter one
+MESSAGE_S = 0.001  # that a message counts for at least, however little sound is in it
+AHEAD_S = 1.0  # of real time, that a stream beyond its client's quota may be
+PACE_S = 5.0  # between two looks at whether the quota still is exhausted
+
+
 class Intake:
     """Hands a client's sound to the engine, within the server's limits.
 
     ``received_bytes`` counts what the engine has taken, to the byte, over all connections.
     ``on_sound`` is called after each piece, ``on_behind`` with the seconds of live sound that wait
-    when they have become many or few. What is refused raises :class:`WireError`.
+    when they have become many or few, ``on_ending`` once with the seconds that are left. What is
+    refused raises :class:`WireError`.
     """
 
     def __init__(
@@ -40,10 +49,14 @@ class Intake:
         stream: Stream,
         start: StartStream | StartEnroll,
         kind: Kind,
+        caller: Caller,
         on_sound: Callable[[], None] = lambda: None,
         on_behind: Callable[[float], None] = lambda behind_s: None,
+        on_ending: Callable[[float], None] = lambda left_s: None,
     ) -> None:
         self._context, self._stream, self._kind, self._on_sound = context, stream, kind, on_sound
+        self._caller = caller
+        self._on_ending, self._ending = on_ending, False
         self._on_behind, self._behind, self._opened_at = on_behind, Behind(), time.monotonic()
         self._bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
         self.received_bytes = 0
@@ -59,7 +72,7 @@ class Intake:
         One message at a time, and the next only when the engine has room for its sound: the
         socket's own flow control makes the client wait.
         """
-        idle_s, address = self._context.config.limits.idle_s, connection.address
+        idle_s, incoming = self._context.config.limits.idle_s, connection.recv_messages
         self._stream.made_to_wait = lambda: connection.waits
         try:
             async with IdleLimit(idle_s) as idle:
@@ -70,8 +83,10 @@ class Intake:
                     idle.ends()
                     if isinstance(message, bytes):
                         async with self.taking:
-                            await self.take(message, address)
+                            messages, incoming.messages = incoming.messages, 0
+                            await self.take(message, messages)
                         self._look_behind(connection)
+                        await self._keep_pace()
                     else:
                         await obey(parse_control(message))
         except TimeoutError as error:
@@ -88,6 +103,19 @@ class Intake:
         if (told_s := self._behind.look(now, min(waiting_s, late_s))) is not None:
             self._on_behind(told_s)
 
+    async def _keep_pace(self) -> None:
+        """Beyond the client's quota no stream is faster than real time, and none is ended."""
+        if self._kind == "stream" and not self.finalized:
+            while (early_s := self._ahead_s()) > 0 and self._over_quota():
+                await asyncio.sleep(min(early_s, PACE_S))
+
+    def _ahead_s(self) -> float:
+        lived_s = time.monotonic() - self._opened_at
+        return self._stream.conversation.received_s - lived_s - AHEAD_S
+
+    def _over_quota(self) -> bool:
+        return self._context.quota.exhausted(self._caller.client[0], time.monotonic())
+
     async def finalize(self) -> None:
         """No more sound comes: the engine deals with what it has and says the rest."""
         self.finalized = True
@@ -98,16 +126,17 @@ class Intake:
         self.retiring = True
         await self.finalize()
 
-    async def take(self, sound: bytes, address: str) -> None:
-        """Hand on sound from that address; waits while the stream's backlog is full."""
+    async def take(self, sound: bytes, messages: int = 1) -> None:
+        """Hand on sound that came in so many messages; waits while the backlog is full."""
         if self.finalized:
             if self.retiring:
                 return
             kind = self._kind
             raise WireError("bad-message", f"sound after finalize: open another {kind} for it")
         seconds = len(sound) / self._bytes_per_s
-        if not self._context.quota.take(address, seconds, time.monotonic()):
-            raise WireError("audio-quota", "this address has sent its sound for the hour")
+        self._context.quota.spend(
+            self._caller.client[0], max(seconds, messages * MESSAGE_S), time.monotonic()
+        )
         try:
             await self._stream.send(sound)
         except WrongFormat as error:
@@ -127,6 +156,10 @@ class Intake:
 
     def _check_length(self) -> None:
         most_s = self._context.config.limits.stream_s
+        left_s = most_s - self._stream.conversation.received_s
+        if not self._ending and left_s <= min(ENDING_S, ENDING_SHARE * most_s):
+            self._ending = True
+            self._on_ending(max(0.0, left_s))
         if self._stream.conversation.received_s > most_s:
             message = f"{A[self._kind]} has at most {most_s:g} s of sound: start another"
             raise WireError("stream-too-long", message)

@@ -17,6 +17,7 @@ from websockets.server import ServerProtocol
 from engine.errors import VoxwatchError
 from streamer.server.connection import Connection
 from streamer.server.context import Context, tls_context
+from streamer.server.door import Door
 from streamer.server.entrance import Entrance
 from streamer.server.limits.turns import Turns
 from streamer.server.posted import Posts
@@ -68,7 +69,7 @@ class Listening:
     async def open(self) -> Listener:
         """Listen. Raises :class:`VoxwatchError` where that cannot be."""
         config, path = self._context.config, self._context.peers.path
-        place: dict[str, Any] = {"host": config.host, "port": config.port, "ssl": self._tls}
+        place: dict[str, Any] = {"host": config.host, "port": config.port}
         if path is not None:
             place = {"unix": True, "path": path}
         try:
@@ -76,9 +77,8 @@ class Listening:
                 self._handle,
                 **place,
                 process_request=self._entrance.admit,
-                create_connection=cast(
-                    type[ServerConnection], partial(self._connection, of_worker=path is not None)
-                ),
+                process_response=self._entrance.finish,
+                create_connection=cast(type[ServerConnection], self._maker(path is not None)),
                 compression=None,  # sound does not shrink by it, and it costs more than the rest
                 max_size=config.limits.message_bytes,
                 open_timeout=config.limits.start_s,
@@ -91,6 +91,14 @@ class Listening:
             message = f"cannot listen on {where} ({reason(error)}): choose another port, or host"
             raise VoxwatchError(message) from error
         return self._listener
+
+    def _maker(self, of_worker: bool) -> Callable[..., asyncio.Protocol]:
+        """Makes what stands at our end of a new socket."""
+        crowd, tls = self._context.crowd, self._tls
+        made = partial(self._connection, of_worker=of_worker)
+        if tls is None or of_worker:
+            return made
+        return lambda *a, **named: Door(made(*a, **named), tls, crowd)
 
     async def take(self, accepted: socket.socket, gone: Callable[[], None]) -> None:
         """Serve a connection that another process has accepted; ``gone`` is called at its end."""

@@ -14,12 +14,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from statistics import median
 
+import msgspec
+
 from engine import events
 from engine.errors import VoxwatchError
 from engine.scoring.expected_rates import ExpectedRate, expected_rates
 from engine.scoring.scorer import PreparedEmbeddings
+from streamer.server.caller import Caller
 from streamer.server.connection import failure
 from streamer.server.context import Context, bounds_of
+from streamer.server.figures import without_figures
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.outbox import Message, Outbox
@@ -57,9 +61,12 @@ class LiveStream:
         start: StartStream,
         asked: tuple[str, ...],
         enrolled: Mapping[str, PreparedEmbeddings],
+        caller: Caller,
     ) -> None:
         config = context.config
-        self.context = context
+        self.context, self._caller = context, caller
+        rate = context.rate_of(caller, start.false_accept)
+        start = msgspec.structs.replace(start, false_accept=rate)
         self.id, self.secret = secrets.token_hex(4), context.peers.secret()
         self.label, self.asked, self._enrolled = start.label, asked, dict(enrolled)
         settings = session_config(config, start)
@@ -68,12 +75,20 @@ class LiveStream:
         self.stream = context.engine.open(self.session, live=start.live)
         levels = Levels(self.id, self.session, context.hub)
         self.intake = Intake(
-            context, self.stream, start, "stream", levels.publish, self._tell_behind
+            context,
+            self.stream,
+            start,
+            "stream",
+            caller,
+            levels.publish,
+            self._tell_behind,
+            self._tell_ending,
         )
         limits = config.limits
         self.outbox = Outbox(limit=limits.outbox, kept=limits.resume_events)
         self.opened_at = time.time()
         self.decision: events.Decision | None = None
+        self._states: set[events.State] = set()  # that the present claim has been in
         self._ended_speech_s = 0.0  # of the spans that have ended
         self.speaking_since: float | None = None
         self.stalled = False
@@ -136,15 +151,22 @@ class LiveStream:
         """To the client and to whoever follows the stream."""
         if isinstance(event, events.Decision):
             self.decision = event
+            self._states.add(event.state)
         elif isinstance(event, events.Vad):
             self._heard(event)
         elif isinstance(event, events.Stalled):
             self.stalled = event.stalled
         message = Message(event)
         self.context.counts.messages[str(event.__struct_config__.tag)] += 1
-        self.outbox.put(message)
+        self._tell_client(event, message)
         if len(self.context.hub):
             self.context.hub.publish(self.id, message)
+
+    def _tell_client(self, event: events.Event, message: Message) -> None:
+        if self.context.tells_figures(self._caller):
+            self.outbox.put(message)
+        elif (told := without_figures(event)) is not None:
+            self.outbox.put(Message(told))
 
     def _heard(self, vad: events.Vad) -> None:
         if self.speaking_since is not None:
@@ -174,6 +196,12 @@ class LiveStream:
         self.outbox.end(Message(told))
         self.context.hub.publish(self.id, Message(told))
 
+    def _tell_ending(self, left_s: float) -> None:
+        most_s = self.context.config.limits.stream_s
+        told = f"{left_s:.0f} s of sound are left of limits.stream_s, {most_s:g} s: start another"
+        t = self.session.received_s
+        self.tell(events.Failure(t=t, code="stream-ends-soon", message=told))
+
     def _tell_behind(self, behind_s: float) -> None:
         t = self.session.received_s
         lag = events.Lag(t=t, reason="overload", behind_s=behind_s, hop_s=None, dropped=0)
@@ -184,7 +212,10 @@ class LiveStream:
         most = self.context.config.limits.claims
         async with self._settling:
             names = self.asked if asked.claim is None else claims_of(asked.claim, most)
+            if asked.false_accept is not None:
+                self.context.rate_of(self._caller, asked.false_accept)
             if asked.claim is not None:
+                self.context.check_attempts(self._caller, names)
                 enrolled = await self.context.enrolled.find(names)
                 claimed = tuple(enrolled) if names else ()
                 if claimed != self.asked or not alike(self._enrolled, enrolled):
@@ -211,8 +242,15 @@ class LiveStream:
             self._tell_configured()
 
     def _claim(self, asked: tuple[str, ...], enrolled: Mapping[str, PreparedEmbeddings]) -> None:
+        self.count_attempt()
         self.asked, self._enrolled = asked, dict(enrolled)
         self.session.claim(enrolled, bool(asked))
+
+    def count_attempt(self) -> None:
+        """The claim is over: it failed if it was told a mismatch and never a match."""
+        states, self._states = self._states, set()
+        if "mismatch" in states and "match" not in states:
+            self.context.attempts.failed(self._caller.client, self.claims, time.monotonic())
 
     def _claim_ended(self) -> events.Failure:
         return events.Failure(

@@ -30,6 +30,17 @@ HASHED = "/assets/"  # the bundler names what is in there after its content
 FOR_EVER, ALWAYS_ASK = "public, max-age=31536000, immutable", "no-cache"
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
+PROTECTION = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers that do not know `frame-ancestors`
+}
+STRICT = "max-age=31536000"
+
 NOT_BUILT = """\
 <!doctype html><html lang="en"><meta charset="utf-8"><title>voxwatch</title>
 <h1>The dashboard has not been built</h1>
@@ -99,7 +110,7 @@ def respond(
     content_type: str = TEXT,
     *,
     cache: str = "no-store",
-    policy: str = "default-src 'none'",
+    policy: str = "default-src 'none'; frame-ancestors 'none'",
 ) -> Response:
     """A whole response, after which the connection is closed."""
     headers = Headers(
@@ -110,10 +121,16 @@ def respond(
             "Content-Type": content_type,
             "Cache-Control": cache,
             "Content-Security-Policy": policy,
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
         }
     )
-    return Response(status, http.HTTPStatus(status).phrase, headers, body)
+    response = Response(status, http.HTTPStatus(status).phrase, headers, body)
+    protect(response, secure=False)
+    return response
+
+
+def protect(response: Response, *, secure: bool) -> None:
+    """Add the headers that every response has; ``secure``: it goes over TLS."""
+    found = PROTECTION | ({"Strict-Transport-Security": STRICT} if secure else {})
+    for name, value in found.items():
+        if name not in response.headers:
+            response.headers[name] = value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import traceback
 from typing import Any
 
@@ -29,7 +30,6 @@ log = logging.getLogger("voxwatch.server")
 
 JSON = "application/json"
 READ_BYTES = 1 << 14  # at a time: a body in pieces of a byte takes the loop 40 ms then
-ONCE = ("Authorization", "Origin")  # headers of which a second one is a mistake, or a trick
 HEAD_S = 5.0  # from the connection to all of the request but its body
 BODY_S = 30.0  # for the body
 PLACE_S = 10.0  # that one waits for others' verdicts
@@ -41,9 +41,9 @@ class Request:
     """One request of a client, its head and then its body."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str
     ) -> None:
-        self._reader, self._writer, self.address = reader, writer, address
+        self._reader, self._writer, self.peer = reader, writer, peer
         self._http = h11.Connection(h11.SERVER)
         self.path, self.headers = "", Headers()
 
@@ -69,8 +69,6 @@ class Request:
         self.path = event.target.decode("ascii", "replace")
         for name, value in event.headers:
             self.headers[name.decode("ascii")] = value.decode("latin-1")
-        if any(len(self.headers.get_all(name)) > 1 for name in ONCE):
-            raise WireError("bad-message", f"of {' and '.join(ONCE)} one each is understood")
 
     async def read_body(self, most: int) -> bytes:
         """Read the body, which a client may hold back until it is asked. Raises `WireError`."""
@@ -114,7 +112,7 @@ class Posts:
         self._places = asyncio.Semaphore(context.config.limits.verifications)
         self._open: set[asyncio.Task[None]] = set()
 
-    def take_over(self, transport: asyncio.Transport, data: bytes, address: str) -> None:
+    def take_over(self, transport: asyncio.Transport, data: bytes, peer: str) -> None:
         """Go on with a connection that has sent ``data`` so far."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(READ_BYTES)
@@ -123,7 +121,7 @@ class Posts:
         protocol.connection_made(transport)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         reader.feed_data(data)
-        request = Request(reader, writer, address)
+        request = Request(reader, writer, peer)
         task = self._tasks.create_task(self._serve(request), name="post")
         self._open.add(task)
         task.add_done_callback(self._open.discard)
@@ -140,10 +138,12 @@ class Posts:
 
     async def _serve(self, request: Request) -> None:
         """One connection. Never raises."""
-        self._context.crowd.came(request, request.address)
+        self._context.crowd.came(request, request.peer)
         try:
             with contextlib.suppress(OSError, TimeoutError):
-                await request.send(await self._response(request))
+                response = await self._response(request)
+                self._entrance.dress(response, request.peer, request.headers)
+                await request.send(response)
         finally:
             self._context.crowd.left(request)
             request.cut_off()
@@ -167,14 +167,15 @@ class Posts:
         target = parse_target(request.path)
         if target.path != VERIFY:
             return respond(405, b"only GET is answered here\n")
-        await self._entrance.admit_post(request, target, request.headers)
+        admit = self._entrance.admit_post
+        caller = await admit(request, target, request.headers, request.peer)
         if self._context.draining:
             raise WireError("shutting-down", "the server stops: connect again later")
         self._context.counts.connections[VERIFY] += 1
-        question = await asked(self._context, target.query)
+        question = await asked(self._context, target.query, caller)
         async with self._place():
             body = await request.read_body(self._context.config.limits.verify_bytes)
-            verdict = await verify(self._context, question, body, request.address)
+            verdict = await verify(self._context, question, body, caller)
         self._context.counts.verdicts[verdict.state] += 1
         return respond(200, msgspec.json.encode(verdict), JSON)
 
@@ -197,6 +198,6 @@ class Posts:
         told = Refusal(error=WhatIsWrong(code=error.code, message=str(error)))
         status = HTTP_STATUS.get(error.code, BAD_REQUEST)
         response = respond(status, msgspec.json.encode(told), JSON)
-        if error.code == "overloaded":
-            response.headers["Retry-After"] = str(RETRY_S)
+        if error.code == "overloaded" or error.retry_s is not None:
+            response.headers["Retry-After"] = str(math.ceil(error.retry_s or RETRY_S))
         return response

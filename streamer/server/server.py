@@ -7,8 +7,9 @@ import contextlib
 import itertools
 import logging
 import socket
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from websockets.asyncio.server import Server as Listener
@@ -16,7 +17,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from streamer.config import Config, Mqtt, check_exposure
-from streamer.server.connection import Connection
+from streamer.server.auth import Token
+from streamer.server.connection import Connection, revoked
 from streamer.server.context import assemble
 from streamer.server.control import Control
 from streamer.server.enroll import enroll
@@ -31,6 +33,7 @@ from streamer.server.streams import Streams
 from streamer.server.workers.answers import answer_peer
 from streamer.server.workers.peers import PEER, Peers
 from streamer.store.errors import StoreError
+from streamer.tasks import beside
 from streamer.wire import errors
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target
@@ -52,6 +55,8 @@ class Server:
     ``ping_s``: how long a silent connection is trusted, and how long its answer may take.
     ``drain_s``: how long streams have to tell what they know at the end. With ``peers`` it is one
     of several workers, and its clients' connections are handed over to it (:meth:`take`).
+    ``tokens`` is called in a thread every second: the tokens to know from now on, or None while
+    they are as they were.
     """
 
     def __init__(
@@ -61,7 +66,9 @@ class Server:
         ping_s: float = 20.0,
         drain_s: float = 5.0,
         peers: Peers | None = None,
+        tokens: Callable[[], Sequence[Token] | None] = lambda: None,
     ) -> None:
+        self._new_tokens = tokens
         self._config, self._ping_s, self._drain_s = config, ping_s, drain_s
         self._peers = peers or Peers()
         self._stack = contextlib.AsyncExitStack()
@@ -106,7 +113,13 @@ class Server:
         pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
         self._entrance = Entrance(self.context, pages, Metrics(self.context, self.streams))
         self._posts = Posts(self.context, self._entrance, tasks)
-        for work in (self._watch(), self._purge(), self._tidy(), self.streams.admission.measure()):
+        for work in (
+            self._watch(),
+            self._purge(),
+            self._tidy(),
+            self._follow_tokens(),
+            self.streams.admission.measure(),
+        ):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:
             await self._publish(self._config.mqtt, tasks)
@@ -187,6 +200,21 @@ class Server:
             except StoreError:
                 log.warning("the store cannot be written just now")
 
+    async def _follow_tokens(self) -> None:
+        """End the connections of tokens that have expired or were taken out."""
+        auth = self.context.auth
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if (tokens := await asyncio.to_thread(self._new_tokens)) is not None:
+                auth.replace(tokens)
+                log.info("the tokens were read again")
+            for connection in list(self._listener.all_connections):
+                assert isinstance(connection, Connection)
+                held = auth.still_holds(connection.caller.grant, time.time())
+                if not (held or connection.of_worker):
+                    connection.revoked.set()
+                    self.streams.fail_on(connection, revoked())
+
     async def _tidy(self) -> None:
         """Give memory back once many have left, and say who was cut off."""
         crowd, told = self.context.crowd, 0
@@ -231,13 +259,15 @@ class Server:
             case "/v1/stream":
                 await self.streams.serve(connection, target)
             case "/v1/enroll":
-                await enroll(self.context, connection)
+                await beside(enroll(self.context, connection), connection.revocation())
             case _ if target.path == PEER:
                 await answer_peer(self.context, self.streams, connection)
             case "/v1/monitor":
-                await monitor(self.context, self.streams, connection, target)
+                watching = monitor(self.context, self.streams, connection, target)
+                await beside(watching, connection.revocation())
             case _:
-                await Control(self.context, self.streams, connection).serve()
+                control = Control(self.context, self.streams, connection)
+                await beside(control.serve(), connection.revocation())
 
 
 def address(config: Config, port: int) -> str:

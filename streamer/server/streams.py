@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from streamer.server.caller import Caller
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.descriptions import opened, ready
@@ -17,6 +18,7 @@ from streamer.server.limits.shares import Client, Shares
 from streamer.server.live_stream import LiveStream
 from streamer.server.outbox import Message, Outbox
 from streamer.server.workers.relay import relay
+from streamer.tasks import beside
 from streamer.wire.errors import GOING_AWAY, INTERNAL, WireError
 from streamer.wire.messages import Closed
 from streamer.wire.parsing import Target, claims_of, parse_start, start_from_query
@@ -74,7 +76,7 @@ class Streams:
             await self._pass_on(connection, owner, start)
             return
         if session is None:
-            held = await self._open(start, connection.client)
+            held = await self._open(start, connection.caller)
         else:
             held = self._resumable(session)
         await self._attend(held, connection, start.resume_from)
@@ -83,19 +85,21 @@ class Streams:
         """The session is another worker's: what is said on this connection is for that one."""
         self._passed_on += 1
         try:
-            await relay(self._context.peers, owner, connection, start)
+            passing = relay(self._context.peers, owner, connection, start)
+            await beside(passing, connection.revocation())
         finally:
             self._passed_on -= 1
             self._gone.set()
 
-    async def _open(self, start: StartStream, client: Client) -> ResumableStream:
+    async def _open(self, start: StartStream, caller: Caller) -> ResumableStream:
+        client = caller.client
         if not self._places.take(client):
             told = MANY if self._places.full else YOURS
             raise WireError("overloaded", told, retry_s=RETRY_S)
         try:
             await self.admission.enter()
             generation = self._context.enrolled.generation
-            held = await self._opened(start, client)
+            held = await self._opened(start, caller)
         except BaseException:
             self._places.give_back(client)
             raise
@@ -108,13 +112,16 @@ class Streams:
                 raise
         return held
 
-    async def _opened(self, start: StartStream, client: Client) -> ResumableStream:
+    async def _opened(self, start: StartStream, caller: Caller) -> ResumableStream:
         names = claims_of(start.claim, self._context.config.limits.claims)
+        self._context.check_quota(caller)
+        self._context.check_attempts(caller, names)
         enrolled = await self._context.enrolled.find(names)
         if self._context.draining:
             raise WireError("shutting-down", "the server stops: connect again later")
-        stream = LiveStream(self._context, start, tuple(enrolled) if names else (), enrolled)
-        held = self._streams[stream.secret] = ResumableStream(stream, client)
+        asked = tuple(enrolled) if names else ()
+        stream = LiveStream(self._context, start, asked, enrolled, caller)
+        held = self._streams[stream.secret] = ResumableStream(stream, caller.client)
         self._context.hub.publish(stream.id, Message(opened(stream)))
         self._tasks.create_task(self._run(held), name=f"stream {stream.id}")
         log.info("stream %s opened: %s", stream.id, stream.mode)
@@ -123,6 +130,7 @@ class Streams:
     async def _run(self, held: ResumableStream) -> None:
         """The stream to its end. A client may still fetch what it said, but its place is free."""
         await held.stream.pump()
+        held.stream.count_attempt()
         self._free(held)
         finished = [one for one in self._streams.values() if one.place is None]
         for one in finished[: -self._context.config.limits.streams]:
@@ -239,6 +247,12 @@ class Streams:
         )
         self._tasks.create_task(stream.stream.close(), name=f"end of stream {stream.id}")
         log.info("stream %s closed: %d %s", stream.id, code, stream.closing[1])
+
+    def fail_on(self, connection: Connection, error: WireError) -> None:
+        """End the stream that this connection attends, if it attends one."""
+        for held in self._streams.values():
+            if connection in held.connections:
+                held.stream.fail(error)
 
     async def renew(self) -> None:
         """The store has changed: streams compare with those who are enrolled now."""

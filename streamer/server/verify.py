@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,9 @@ from engine.errors import AudioError, VoxwatchError
 from engine.scoring.scorer import PreparedEmbeddings
 from engine.serving.engine import Stream
 from engine.session import Session
+from streamer.server.caller import Caller
 from streamer.server.context import Context, bounds_of
+from streamer.server.figures import without_figures
 from streamer.server.intake import Intake
 from streamer.server.recording import PostedRecording
 from streamer.server.session import new_session
@@ -35,16 +38,20 @@ class Question(NamedTuple):
     enrolled: dict[str, PreparedEmbeddings]
 
 
-async def asked(context: Context, query: dict[str, str]) -> Question:
+async def asked(context: Context, query: dict[str, str], caller: Caller) -> Question:
     """The question in a request's address. Raises :class:`WireError`."""
     parameters = verification_from_query(query)
+    rate = context.rate_of(caller, parameters.false_accept)
+    parameters = structs.replace(parameters, false_accept=rate)
     names = claims_of(parameters.claim, context.config.limits.claims)
+    context.check_quota(caller)
+    context.check_attempts(caller, names)
     enrolled = await context.enrolled.find(names)
     return Question(parameters, tuple(enrolled) if names else (), enrolled)
 
 
 async def verify(
-    context: Context, question: Question, body: bytes, address: str
+    context: Context, question: Question, body: bytes, caller: Caller
 ) -> messages.Verdict:
     """The verdict on a recording. Raises :class:`WireError`."""
     recording = await asyncio.to_thread(PostedRecording, body, question.asked)
@@ -53,24 +60,29 @@ async def verify(
     )
     session = new_session(context, start, question.enrolled, claimed=bool(question.claims))
     stream = context.engine.open(session, live=False)
-    intake = Intake(context, stream, start, "recording")
+    intake = Intake(context, stream, start, "recording", caller)
     try:
         async with asyncio.timeout(PATIENCE_S):
-            turns = await beside(_turns(stream), _send(intake, recording, address))
+            turns = await beside(_turns(stream), _send(intake, recording))
     except TimeoutError as error:
         raise WireError("overloaded", "the server is busy with live streams: try later") from error
     finally:
         await stream.close()
     if not turns:
         raise WireError("no-speech", "nobody speaks in the recording: check the microphone")
-    return _verdict(context, question, session, turns)
+    verdict = _verdict(context, question, session, turns)
+    if verdict.state == "mismatch":
+        context.attempts.failed(caller.client, question.claims, time.monotonic())
+    if context.tells_figures(caller):
+        return verdict
+    return without_figures(verdict) or verdict
 
 
-async def _send(intake: Intake, recording: PostedRecording, address: str) -> None:
+async def _send(intake: Intake, recording: PostedRecording) -> None:
     pieces = recording.pieces()
     try:
         while piece := await asyncio.to_thread(next, pieces, b""):
-            await intake.take(piece, address)
+            await intake.take(piece)
     except AudioError as error:
         raise WireError("bad-sound", str(error)) from error
     await intake.finalize()

@@ -35,6 +35,7 @@ CLOSE_CODES: dict[str, int] = {
     "stream-too-long": POLICY,
     "audio-quota": POLICY,
     "slow-consumer": POLICY,
+    "too-many-attempts": POLICY,
     "consent-missing": POLICY,
     "name-taken": POLICY,
     "bad-name": POLICY,
@@ -48,6 +49,7 @@ BAD_REQUEST = 400
 HTTP_STATUS: dict[str, int] = {
     "unauthorised": 401,
     "forbidden-origin": 403,
+    "forbidden-host": 403,
     "unknown-speaker": 404,
     "idle": 408,
     "unusable-voiceprint": 409,
@@ -57,13 +59,15 @@ HTTP_STATUS: dict[str, int] = {
     "bad-sound": 422,
     "no-speech": 422,
     "audio-quota": 429,
+    "too-often": 429,
+    "too-many-attempts": 429,
     "engine-failed": 500,
     "store-failed": 500,
     "overloaded": 503,
     "shutting-down": 503,
 }
 # An `error` with one of these codes is the last message of its connection; any other
-# (`window-failed`, `claim-ended`) is news of a stream that goes on.
+# (`window-failed`, `claim-ended`, `stream-ends-soon`) is news of a stream that goes on.
 
 
 class WireError(VoxwatchError):

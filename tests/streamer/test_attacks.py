@@ -152,13 +152,13 @@ async def test_who_sends_more_than_is_taken_waits_in_the_socket(
 async def test_strangers_take_no_place_of_a_token_or_of_a_health_check(
     settings: Callable[..., Config], dial: Any
 ) -> None:
-    config = settings(limits={"strangers": 8, "connections": 4}, tokens=(token("s", "stream"),))
+    config = settings(limits={"strangers": 8, "connections": 3}, tokens=(token("s", "stream"),))
     async with Server(config, drain_s=0.2) as server, AsyncExitStack() as stack:
         for _ in range(30):  # some say nothing, some ask for a control connection
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)
             stack.callback(writer.close)
             await stack.enter_async_context(raw(server, "/v1/control"))
-        for _ in range(4):
+        for _ in range(3):
             client = await stack.enter_async_context(dial(server, claim="", headers=bearer("s")))
             assert (await client.hear())["type"] == "ready"
             assert (await get(server, "/healthz")).status == 200

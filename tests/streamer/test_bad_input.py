@@ -203,6 +203,20 @@ async def test_a_stream_may_be_too_long(
         assert client.seen[-1]["code"] == "stream-too-long"
 
 
+async def test_a_stream_is_told_before_it_is_too_long(
+    settings: Callable[..., Config], dial: Any, pcm: Any
+) -> None:
+    limits = {"stream_s": 5.0}
+    async with Server(settings(limits=limits)) as server, dial(server, claim="") as client:
+        await client.sound(pcm("anna", 4.6), 1600)
+        told = await client.until("error")
+        assert told["code"] == "stream-ends-soon"
+        assert "limits.stream_s" in told["message"]
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+        assert len(client.of("error")) == 1
+
+
 async def test_an_enrolment_may_be_too_long(settings: Callable[..., Config], dial: Any) -> None:
     limits = {"stream_s": 2.0}
     async with Server(settings(limits=limits)) as server, dial(server, "/v1/enroll") as client:
@@ -213,18 +227,51 @@ async def test_an_enrolment_may_be_too_long(settings: Callable[..., Config], dia
         assert client.seen[-1]["code"] == "stream-too-long"
 
 
-async def test_an_address_may_send_too_much(
+async def test_a_client_may_send_too_much(
     settings: Callable[..., Config], dial: Any, pcm: Any
 ) -> None:
-    async with Server(settings(limits={"audio_s_per_client_hour": 3.0})) as server:
+    async with (
+        Server(settings(limits={"audio_s_per_client_hour": 3.0})) as server,
+        dial(server, claim="") as running,
+    ):
+        await running.sound(pcm("anna", 2.0))
         async with dial(server, claim="") as client:
             await client.sound(pcm("anna", 2.0))
             await client.say(type="finalize")
             assert await client.rest() == 1000
         async with dial(server, claim="") as client:
-            await client.sound(pcm("anna", 2.0))
             assert await client.rest() == 1008
             assert client.seen[-1]["code"] == "audio-quota"
+            assert "limits.audio_s_per_client_hour" in client.seen[-1]["message"]
+        await running.sound(pcm("anna", 1.0))  # it goes on, whoever used up the quota
+        await running.say(type="finalize")
+        assert await running.rest() == 1000
+        assert running.seen[-1]["received_s"] == pytest.approx(3.0)
+
+
+async def test_beyond_the_quota_a_stream_is_no_faster_than_real_time(
+    settings: Callable[..., Config], dial: Any
+) -> None:
+    limits = {"audio_s_per_client_hour": 3.0}
+    async with Server(settings(limits=limits)) as server, dial(server, claim="") as client:
+        await client.hear()
+        (live,) = server.streams.all()
+        await client.sound(bytes(32_000 * 20), 32_000)
+        await asyncio.sleep(1.0)
+        assert 3.0 <= live.session.received_s < 12.0
+        client.connection.transport.abort()
+
+
+async def test_messages_without_sound_count(settings: Callable[..., Config], dial: Any) -> None:
+    limits = {"audio_s_per_client_hour": 3.0}
+    async with Server(settings(limits=limits)) as server, dial(server, claim="") as client:
+        for _ in range(4000):
+            await client.connection.send(b"")
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+        async with dial(server, claim="") as other:
+            assert await other.rest() == 1008
+            assert other.seen[-1]["code"] == "audio-quota"
 
 
 async def test_there_may_be_too_many(settings: Callable[..., Config], dial: Any) -> None:

@@ -292,7 +292,7 @@ def test_a_new_token_is_the_one_that_the_lines_know(run: Run) -> None:
     assert entry["name"] == 'Ann"s "desk"'
     assert entry["sha256"] == hashlib.sha256(token.encode()).hexdigest()
     known = Token(name=entry["name"], roles=tuple(entry["roles"]), sha256=entry["sha256"])
-    assert Auth([known], open_loopback=True).roles_of(token) == {"stream", "monitor"}
+    assert Auth([known], open_loopback=True).grant(token, 0.0).roles == {"stream", "monitor"}
     again = run("token", "new", "--role", "stream").stdout
     assert token not in again
     assert "to the server's configuration" in again.splitlines()[1]

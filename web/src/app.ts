@@ -2,7 +2,7 @@
 
 import { ControlError } from "./control";
 import { el, save, say, show } from "./dom";
-import { NO_LINK, type Link } from "./headline";
+import { NO_LINK, notLetIn, type Link } from "./headline";
 import { now } from "./live";
 import { Devices } from "./microphone/devices";
 import { Page } from "./page";
@@ -316,6 +316,8 @@ export class App {
   private link(): Link {
     if (this.source) return this.source.link(now());
     if (this.starting) return { ...NO_LINK, source: "microphone", phase: "connecting" };
+    const { setting } = this.server;
+    if (setting) return { ...NO_LINK, phase: "failed", problem: notLetIn(setting) };
     const gone = this.server.status !== null && !this.server.connected;
     return gone ? { ...NO_LINK, phase: "waiting" } : NO_LINK;
   }

@@ -56,13 +56,14 @@ export class Control {
   private tries = 0;
 
   /**
-   * `onOpen` at each new connection, before which nothing can be asked; `onClose` at its end.
+   * `onOpen` at each new connection, before which nothing can be asked; `onClose` at its end,
+   * with whether it never opened.
    * A connection that showed no token in time is not opened again before `connect`.
    */
   constructor(
     private readonly url: string,
     private readonly onOpen: () => void,
-    private readonly onClose: () => void,
+    private readonly onClose: (refused: boolean) => void,
   ) {
     window.addEventListener("online", () => this.connect());
   }
@@ -75,8 +76,10 @@ export class Control {
     if (this.socket) return;
     const socket = new WebSocket(this.url);
     this.socket = socket;
+    let refused = true;
     socket.onopen = () => {
       this.tries = 0;
+      refused = false;
       this.onOpen();
     };
     socket.onmessage = (event) => this.answered(JSON.parse(String(event.data)) as Answer);
@@ -86,7 +89,7 @@ export class Control {
       for (const request of this.pending.values()) request.reject(gone);
       this.pending.clear();
       if (reason === "unauthorised") return;
-      this.onClose();
+      this.onClose(refused);
       window.setTimeout(() => this.connect(), 1000 * waitBefore(this.tries, Math.random()));
       this.tries += 1;
     };

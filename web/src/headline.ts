@@ -79,6 +79,7 @@ export function headline(view: View, link: Link): Headline {
 function linkHeadline(view: View, link: Link): Headline | null {
   if (link.source === "none") {
     if (link.phase === "waiting") return trying(link);
+    if (link.phase === "failed") return refused(link);
     return quiet("Waiting for sound", "Use this microphone, or watch a stream of this server.");
   }
   switch (link.phase) {
@@ -100,6 +101,15 @@ function linkHeadline(view: View, link: Link): Headline | null {
 /** What was decided is not said of a moment in which nothing is heard. */
 function interrupted({ title, advice }: Words): Headline {
   return { tone: "off", icon: "mute", title, detail: advice };
+}
+
+function refused({ problem }: Link): Headline {
+  return { tone: "off", icon: "plug", title: "The server does not let this page in", detail: problem };
+}
+
+/** Why a page is not let in, where `setting` would let it in. */
+export function notLetIn(setting: string): string {
+  return `Its configuration does not know this address. Set ${setting} there, and start it again.`;
 }
 
 function trying(link: Link): Headline {

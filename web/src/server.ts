@@ -16,6 +16,8 @@ export class Server {
   deleted: string[] = [];
   streams: StreamEntry[] = [];
   connected = false;
+  /** What is to be set for pages of this address to be let in; empty where they are. */
+  setting = "";
   private token = kept("sessionStorage", "token");
   private readonly control: Control;
 
@@ -27,9 +29,10 @@ export class Server {
     this.control = new Control(
       socketAddress(document.baseURI, "v1/control"),
       () => void this.greet(),
-      () => {
+      (refused) => {
         this.connected = false;
         this.onChange();
+        if (refused && !this.status) void this.askWhy();
       },
     );
     this.repeat(() => this.listStreams(), STREAMS_MS);
@@ -102,11 +105,24 @@ export class Server {
     }
   }
 
+  /** A browser does not tell why a socket was refused: the server does, if it can be reached. */
+  private async askWhy(): Promise<void> {
+    try {
+      const query = `v1/origin?origin=${encodeURIComponent(location.origin)}`;
+      const answer = await fetch(new URL(query, document.baseURI));
+      this.setting = answer.ok ? await answer.text() : "";
+      this.onChange();
+    } catch {
+      // It cannot be reached, which is said already.
+    }
+  }
+
   private async greet(): Promise<void> {
     try {
       if (this.token) await this.ask("authenticate", { token: this.token });
       this.status = await this.ask<Status>("status");
       this.connected = true;
+      this.setting = "";
       keep("sessionStorage", "token", this.token);
       this.onChange();
       if (this.status.roles.length === 0) {

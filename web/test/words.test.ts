@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { headline, NO_LINK, spoken, type Link } from "../src/headline";
+import { headline, NO_LINK, notLetIn, spoken, type Link } from "../src/headline";
 import { interrupted, reduce } from "../src/state";
 import { emptyView, type View } from "../src/view";
 import type { Message, State, Utterance } from "../src/wire";
@@ -24,6 +24,13 @@ const LIVE: Link = { ...NO_LINK, source: "microphone", phase: "live" };
 function after(...messages: Message[]): View {
   return messages.reduce(reduce, emptyView());
 }
+
+it("a page that is not let in says what to set", () => {
+  const problem = notLetIn('origins = ["https://voice.example"]');
+  const told = headline(emptyView(), { ...NO_LINK, phase: "failed", problem });
+  expect(told.title).toContain("does not let this page in");
+  expect(told.detail).toContain('Set origins = ["https://voice.example"] there');
+});
 
 it("a turn is told by its own verdict and evidence", () => {
   const turn: Utterance = {

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Protocol
 
+from streamer.server.limits.shares import Client, Shares
+
 
 class Guest(Protocol):
     """A socket of the server."""
@@ -22,15 +24,16 @@ class Guest(Protocol):
 class Crowd:
     """Everybody that is connected, and the bytes that the server holds for each.
 
-    At most ``strangers`` are strangers. With more than ``held_bytes`` held for all, whoever holds
-    the most is cut off. ``cut`` counts those that were cut off, by the reason.
+    At most ``strangers`` are strangers and ``members`` members. With more than ``held_bytes`` held
+    for all, whoever holds the most is cut off. ``cut`` counts those that were, by the reason.
     """
 
-    def __init__(self, *, strangers: int, held_bytes: int) -> None:
+    def __init__(self, *, strangers: int, members: int, held_bytes: int) -> None:
         self._most, self._most_held = strangers, held_bytes
+        self._places = Shares(members)
         self._strangers: dict[Guest, str] = {}  # their addresses, in the order in which they came
         self._addresses: Counter[str] = Counter()
-        self._members: set[Guest] = set()
+        self._members: dict[Guest, Client] = {}
         self._held: dict[Guest, int] = {}
         self.held = 0
         self.left_since = self.peak = 0  # who has left, and the most held, since they were read
@@ -55,15 +58,21 @@ class Crowd:
             busiest = max(self._strangers.values(), key=self._addresses.__getitem__)
             self._cut(next(g for g, a in self._strangers.items() if a == busiest), "strangers")
 
-    def joined(self, guest: Guest) -> None:
-        """A stranger has shown that it may do something."""
-        if self._forget_stranger(guest):
-            self._members.add(guest)
+    def joined(self, guest: Guest, client: Client) -> bool:
+        """A stranger has shown that it may do something. Whether there is a place for it."""
+        if guest not in self._strangers:
+            return guest in self._members
+        if not self._places.take(client):
+            return False
+        self._forget_stranger(guest)
+        self._members[guest] = client
+        return True
 
     def left(self, guest: Guest) -> None:
         """Somebody is gone. Idempotent."""
         self._forget_stranger(guest)
-        self._members.discard(guest)
+        if (client := self._members.pop(guest, None)) is not None:
+            self._places.give_back(client)
         self.held -= self._held.pop(guest, 0)
         self.left_since += 1
 
@@ -82,11 +91,9 @@ class Crowd:
         self.left(guest)
         guest.cut_off()
 
-    def _forget_stranger(self, guest: Guest) -> bool:
+    def _forget_stranger(self, guest: Guest) -> None:
         address = self._strangers.pop(guest, None)
-        if address is None:
-            return False
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
-        return True
+        if address is not None:
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]

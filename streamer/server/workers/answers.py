@@ -42,6 +42,4 @@ async def _answer(context: Context, streams: Streams, asked: Asked) -> Any:
             await streams.renew()
             return True
         case "redeem":
-            holder = context.auth.holder_of(None, asked.token)
-            roles = context.auth.redeem(asked.token, time.monotonic())
-            return {"roles": sorted(roles), "holder": holder}
+            return context.auth.redeem(asked.token, time.monotonic()).telling()

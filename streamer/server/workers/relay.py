@@ -23,7 +23,7 @@ async def relay(peers: Peers, owner: int, connection: Connection, start: StartSt
     Raises :class:`WireError` where the other worker is gone, and the session with it.
     """
     try:
-        other = await peers.call(owner, connection.target.path, connection.client)
+        other = await peers.call(owner, connection.target.path, connection.caller.client)
     except GONE as error:
         raise WireError("unknown-session", "that session is over: start a new stream") from error
     try:

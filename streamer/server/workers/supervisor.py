@@ -27,7 +27,7 @@ from engine.errors import VoxwatchError
 from streamer.config import Config
 from streamer.server.listening import reason
 from streamer.server.server import address
-from streamer.server.workers.worker import LogSettings, WorkerSettings, run_worker
+from streamer.server.workers.worker import LogSettings, NewTokens, WorkerSettings, run_worker
 
 log = logging.getLogger("voxwatch.serve")
 
@@ -113,8 +113,8 @@ class Worker:
 class Supervisor:
     """An async context manager: the workers serve from its start, and drain at its end."""
 
-    def __init__(self, config: Config, logs: LogSettings) -> None:
-        self._config, self._logs = config, logs
+    def __init__(self, config: Config, logs: LogSettings, tokens: NewTokens | None = None) -> None:
+        self._config, self._logs, self._tokens = config, logs, tokens
         self._workers: dict[int, Worker] = {}
         self._stack = contextlib.AsyncExitStack()
         self._keeping: list[asyncio.Task[None]] = []
@@ -168,7 +168,7 @@ class Supervisor:
             raise WorkerFailed(f"worker {worker.number} could not be started")
 
     def _worker(self, number: int) -> Worker:
-        return Worker(WorkerSettings(number, self._config, self._folder, self._logs))
+        return Worker(WorkerSettings(number, self._config, self._folder, self._logs, self._tokens))
 
     async def _keep(self, number: int) -> None:
         """Start a worker again whenever it dies."""

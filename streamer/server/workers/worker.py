@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from msgspec import structs
 
 from engine.errors import VoxwatchError
 from streamer.config import Config
+from streamer.server.auth import Token
 from streamer.server.logs import log_to_stderr
 from streamer.server.runtime import new_loop, spare_collector
 from streamer.server.server import Server
 from streamer.server.workers.peers import Peers
 
 EXIT_ERROR = 2
+NewTokens = Callable[[], Sequence[Token] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,13 @@ class WorkerSettings:
     config: Config
     folder: Path
     logs: LogSettings
+    tokens: NewTokens | None = None  # see Server
 
 
 def run_worker(settings: WorkerSettings, channel: socket.socket) -> None:
     """Serve the connections that come through ``channel``, until SIGTERM, or until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent says what to do
+    for number in (signal.SIGINT, signal.SIGHUP):  # these reach all: the parent says what to do
+        signal.signal(number, signal.SIG_IGN)
     log_to_stderr(settings.logs.level, as_json=settings.logs.as_json, worker=settings.number)
     try:
         with asyncio.Runner(loop_factory=new_loop()) as runner:
@@ -58,7 +63,8 @@ async def _serve(settings: WorkerSettings, channel: socket.socket) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     config = shared(settings.config)
     peers = Peers(settings.number, config.workers, settings.folder)
-    async with Server(config, peers=peers) as server:
+    tokens = settings.tokens or (lambda: None)
+    async with Server(config, peers=peers, tokens=tokens) as server:
         spare_collector()
         with _handed_over(server, channel, stop):
             model = server.context.model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,4 +101,4 @@ def test_the_command_warns_too(
 
 @pytest.mark.parametrize("bearer", [None, "three"])
 async def test_who_shows_no_token_is_noted_as_such(server: Server, bearer: str | None) -> None:
-    assert server.context.auth.holder_of(bearer) == "somebody without a token"
+    assert server.context.auth.grant(bearer, time.time()).who == "somebody without a token"

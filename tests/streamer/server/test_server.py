@@ -281,7 +281,8 @@ async def test_control_answers(server: Server, dial: Any, enrol: Any) -> None:
         assert status["limits"]["idle_s"] == 60
         (profile,) = await control.ask(type="profiles")
         assert (profile["name"], profile["usable"], profile["prototypes"]) == ("anna", True, 1)
-        assert await control.ask(type="profile", name="anna") == profile
+        found = await control.ask(type="profile", name="anna")
+        assert found == profile | {"like_voices": []}
         assert (await control.ask(type="export", name="anna"))["prototypes"]
         (open_stream,) = await control.ask(type="streams")
         assert open_stream["stream"] == ready["stream"]
@@ -517,6 +518,41 @@ async def test_tls(
     with pytest.raises(VoxwatchError, match="cannot be used for TLS"):
         async with Server(broken):
             pass
+
+
+async def who_never_shakes_hands(
+    settings: Callable[..., Config], certificate: Path, key: Path
+) -> None:
+    config = settings(tls_cert=certificate, tls_key=key, limits={"strangers": 4})
+    context = ssl.create_default_context(cafile=str(certificate))
+    async with Server(config, drain_s=0.2) as server:
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
+        for _ in range(3):
+            url = server.url.replace("http", "ws") + "/v1/control"
+            async with connect(url, ssl=context) as connection:
+                await connection.send('{"id":1,"type":"status"}')
+                assert json.loads(await connection.recv())["ok"]
+        assert server.context.crowd.strangers <= 4
+        assert server.context.crowd.cut["strangers"] >= 16
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", server.port, ssl=context, server_hostname="127.0.0.1"
+        )
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert b"Strict-Transport-Security" in await reader.read()
+        for _, end in [*silent, (reader, writer)]:
+            end.close()
+
+
+async def test_who_never_shakes_hands_takes_no_place(
+    settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    await who_never_shakes_hands(settings, *self_signed(tmp_path))
+
+
+def test_nor_on_uvloop(settings: Callable[..., Config], tmp_path: Path) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(who_never_shakes_hands(settings, *self_signed(tmp_path)))
 
 
 async def our_client_with_tls(

@@ -1,0 +1,35 @@
+"""Events without figures, for clients that might climb by them.
+
+Who sees by how much a voice fell short can change it a little and look again, until it passes
+(hill climbing; Adler, "Sample images can be independently restored from face recognition
+templates", 2003). States alone tell far less.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from engine import events
+
+FIGURES = ("llr", "evidence", "posterior", "attainable_llr", "reason")
+BLANK = {"reason": ""}
+
+E = TypeVar("E", bound=events.Event)
+
+
+def without_figures(event: E) -> E | None:
+    """The event with nothing to climb by; None where there is nothing else to it."""
+    if isinstance(event, events.Score):
+        return None
+    if isinstance(event, events.Change):
+        return msgspec.structs.replace(event, llr=0.0)
+    if not isinstance(event, events.Decision | events.Utterance):
+        return event
+    told: dict[str, Any] = {name: BLANK.get(name) for name in FIGURES if hasattr(event, name)}
+    if event.cause == "near-bound":
+        told |= {"cause": None, "advice": ""}
+    if turns := getattr(event, "turns", ()):
+        told["turns"] = tuple(map(without_figures, turns))
+    return msgspec.structs.replace(event, **told)
