@@ -15,6 +15,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from engine.audio.offset import OffsetRemoval
 from engine.audio.recording import Recording
 from engine.errors import AudioError
 from engine.format import CLIPPING_LEVEL, SAMPLE_RATE_HZ
@@ -55,7 +56,7 @@ class Audio:
 
 
 def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
-    """Read one channel of a sound file, resampled to 16 kHz (soxr, high quality).
+    """Read one channel of a sound file, resampled to 16 kHz (soxr, high quality), without offset.
 
     ``channel`` counts from 0 and must be given when there are several: the two sides of a
     call are different people. A recording with a single channel needs none and ignores it.
@@ -72,7 +73,8 @@ def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
         level = "digital silence" if math.isinf(level_dbfs) else f"silent ({level_dbfs:.0f} dBFS)"
         raise AudioError(f"{path}: {level}: check the microphone, its mute switch and the channel")
     waveform = soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
-    return Audio(waveform.astype(np.float32, copy=False), rate_hz, _clipped(samples), level_dbfs)
+    heard = OffsetRemoval().feed(waveform.astype(np.float32, copy=False))
+    return Audio(heard, rate_hz, _clipped(samples), level_dbfs)
 
 
 def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
@@ -80,7 +82,7 @@ def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:
         recording.check_rate()
         chosen = chosen_channel(recording, channel)
         for words in recording.warnings:
-            log.warning("%s", words)
+            log.warning("warning: %s", words)
         blocks = [block[:, chosen].copy() for block in recording.blocks(BLOCK_FRAMES)]
         if not blocks:
             raise AudioError(f"{path}: holds no samples: record or copy it again")
@@ -93,7 +95,9 @@ def chosen_channel(recording: Recording, channel: int | None) -> int:
     if channels == 1:
         return 0
     if channel is None and (same := same_sound(recording)) is not None:
-        log.warning("%s: both channels hold the same sound: channel %d is read", path, same)
+        log.warning(
+            "warning: %s: both channels hold the same sound: channel %d is read", path, same
+        )
         return same
     which = "0 or 1" if channels == 2 else f"0 to {channels - 1}"
     if channel is None:

@@ -58,7 +58,7 @@ class FileSource:
             self.format = Format("pcm_f32le", recording.rate_hz)
             self.duration_s = recording.frames / recording.rate_hz
             for words in recording.warnings:
-                log.warning("%s", words)
+                log.warning("warning: %s", words)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces():

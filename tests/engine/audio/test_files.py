@@ -221,3 +221,11 @@ def test_of_the_sides_of_a_call_none_is_chosen(
 ) -> None:
     sides = np.stack([voice("anna", 2.0), voice("bert", 2.0)], axis=1)
     assert "choose one" in refusal(write(tmp_path / "call.wav", sides, 16000))
+
+
+def test_a_recording_with_an_offset_is_read_without_it(
+    tmp_path: Path, voice: Callable[..., Float32]
+) -> None:
+    sound = 0.6 * voice("anna", 3.0)
+    heard = read_audio(write(tmp_path / "dc.wav", sound + 0.3, 16000)).waveform
+    assert abs(float(np.mean(heard[8000:]))) < 0.001

@@ -35,7 +35,8 @@ async def test_a_stream_whose_sound_stops_is_stalled_for_all_who_follow_it(
         stalled = await client.until("stalled")
         assert stalled["stalled"] is True
         lapse = await client.until("decision")
-        assert (lapse["state"], lapse["reason"]) == ("insufficient", "no sound for 1.0 s")
+        assert lapse["state"] == "insufficient"
+        assert lapse["reason"].startswith("no sound for 1.")
         (turn,) = client.of("utterance")
         assert turn["state"] == "match"
         assert (await watching.until("stalled"))["stalled"] is True
@@ -82,3 +83,29 @@ async def test_every_message_tells_the_time_of_day(impatient: Server, dial: Any,
 
 def test_stalls_go_to_mqtt() -> None:
     assert events.Stalled in mqtt.KINDS
+
+
+async def test_a_connection_that_drops_is_a_stall_and_what_it_kept_is_no_pause(
+    impatient: Server, dial: Any, enrol: Any, pcm: Any
+) -> None:
+    enrol(impatient, "anna")
+    sound = pcm("anna", 8.0)
+    async with dial(impatient, "/v1/monitor") as watching:
+        async with dial(impatient, claim="anna") as client:
+            ready = await client.hear()
+            await client.sound(sound[:128_000])
+            await client.until("decision", state="match")
+            client.connection.transport.abort()
+        assert (await watching.until("stalled"))["stalled"] is True
+        resumed = {"session": ready["session"], "resume_from": client.seen[-1]["seq"] + 1}
+        async with dial(impatient, **resumed) as again:
+            taken = (await again.hear())["received_bytes"]
+            await again.sound(sound[taken:])
+            await again.say(type="finalize")
+            assert await again.rest() == 1000
+    told = client.seen[1:] + again.seen[1:]
+    assert [m["seq"] for m in told] == list(range(1, len(told) + 1))
+    assert [m["stalled"] for m in told if m["type"] == "stalled"] == [True, False]
+    turns = [m for m in told if m["type"] == "utterance"]
+    assert turns[-1]["state"] == "match"
+    assert [m["state"] for m in told if m["type"] == "decision"][-1] == "match"
