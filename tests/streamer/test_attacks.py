@@ -20,6 +20,7 @@ from streamer.server import connection as connections
 from streamer.server import control
 from streamer.server.connection import Connection
 from streamer.server.incoming import JOINED_BYTES, MOST_BYTES
+from streamer.server.intake import MESSAGE_S
 from streamer.server.limits import admission
 from streamer.server.limits.capacity import Capacity
 from streamer.server.limits.turns import SLICE_BYTES
@@ -124,8 +125,8 @@ async def test_sound_in_tiny_messages_is_joined_and_all_of_it_is_heard(
             most = max(most, len(incoming.frames))
         await client.say(type="finalize")
         assert await client.rest() == 1000
-        assert incoming.messages == len(pieces)
     assert client.seen[-1]["received_s"] == pytest.approx(0.5 if size else 0.0)
+    assert sum(server.context.quota._total.values()) >= 0.99 * MESSAGE_S * len(pieces)
     assert most <= 2 + SLICE_BYTES // JOINED_BYTES
 
 
@@ -152,7 +153,7 @@ async def test_who_sends_more_than_is_taken_waits_in_the_socket(
 async def test_strangers_take_no_place_of_a_token_or_of_a_health_check(
     settings: Callable[..., Config], dial: Any
 ) -> None:
-    config = settings(limits={"strangers": 8, "connections": 3}, tokens=(token("s", "stream"),))
+    config = settings(limits={"strangers": 8, "connections": 4}, tokens=(token("s", "stream"),))
     async with Server(config, drain_s=0.2) as server, AsyncExitStack() as stack:
         for _ in range(30):  # some say nothing, some ask for a control connection
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)
