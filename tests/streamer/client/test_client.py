@@ -779,7 +779,8 @@ async def real(settings: Callable[..., Config]) -> AsyncIterator[Server]:
 
 def unnumbered(told: list[Any]) -> list[Any]:
     """Events without what depends on when they were told."""
-    return [msgspec.structs.replace(e, seq=0) for e in told if not isinstance(e, Lag)]
+    timeless = {"seq": 0, "at_time": msgspec.UNSET}
+    return [msgspec.structs.replace(e, **timeless) for e in told if not isinstance(e, Lag)]
 
 
 async def test_the_real_server_says_the_same_on_a_line_that_breaks(
