@@ -28,7 +28,7 @@ from streamer.bench.processes import Served, burden, memory_mb, server
 from streamer.bench.streams import SETTLE_S, machine, prepare
 from streamer.commands.bench import BenchStreams
 
-LEFT_ALONE_S = 15.0
+LEFT_ALONE_S = 10.0
 EVERY_S = 0.2
 
 

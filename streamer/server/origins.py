@@ -44,12 +44,15 @@ def hosts_of(origins: Iterable[str]) -> frozenset[str]:
 def host_allowed(host: str, known: frozenset[str]) -> bool:
     """Whether the server may be asked for as ``host``: by a known name, or one nobody can rebind.
 
+    Names without a dot are of this network alone: nobody outside can let them point anywhere.
     Programs that send no host are let through: they are no browser.
     """
     if not host:
         return True
     place = _place(f"http://{host}")
-    return place is not None and (place[1] in known or _cannot_be_rebound(place[1]))
+    if place is None:
+        return False
+    return place[1] in known or "." not in place[1] or _cannot_be_rebound(place[1])
 
 
 def _place(origin: str) -> tuple[str, str, int] | None:

@@ -55,7 +55,9 @@ def test_any_origin_gets_an_answer(origin: str, host: str) -> None:
     assert origin_allowed(origin, host, []) in (True, False)
 
 
-@pytest.mark.parametrize("host", ["", "localhost:8765", "127.0.0.1", "[::1]:8765", "voice.home:1"])
+@pytest.mark.parametrize(
+    "host", ["", "localhost:8765", "127.0.0.1", "[::1]:8765", "voice.home:1", "desk:8765"]
+)
 def test_names_that_are_known_or_cannot_be_rebound_are_ours(host: str) -> None:
     assert host_allowed(host, hosts_of(["https://voice.home:8443"]))
 
