@@ -19,7 +19,7 @@ KEPT_BLOCKS, LEAST_BLOCKS = 16, 4  # of a frame each: 0.5 s, and 0.13 s at the s
 # Shares of full scale: a smaller mean is that of speech, and one that was taken away has to be
 # smaller still until it is left.
 OFFSET, NO_OFFSET = 0.01, 0.005
-STEPS = 1 << 23  # Sums are of whole numbers, so that they are exact for any pieces.
+STEPS = np.float64(1 << 23)  # Sums are of whole numbers, so that they are exact for any pieces.
 
 
 class OffsetRemoval:
@@ -27,21 +27,28 @@ class OffsetRemoval:
 
     def __init__(self) -> None:
         self.measured: deque[tuple[int, float]] = deque(maxlen=4096)
-        self._sums: deque[int] = deque(maxlen=KEPT_BLOCKS)
-        self._sum = self._filled = 0  # of the block under way
+        self._sums: deque[float] = deque(maxlen=KEPT_BLOCKS)
+        self._sum, self._filled = 0.0, 0  # of the block under way
         self._end = 0  # samples so far
         self._offset = np.float32(0.0)
 
     def feed(self, samples: Float32) -> Float32:
         """The same samples without their offset."""
+        if not len(samples):
+            return samples
+        first = min(FRAME_SAMPLES - self._filled, len(samples))
+        starts = [0, *range(first, len(samples), FRAME_SAMPLES)]
+        # Whole numbers in double precision: their sums are exact.
+        sums = np.add.reduceat(np.rint(samples * STEPS), starts).tolist()
         parts: list[Float32] = []
-        at, changed = 0, False
-        while at < len(samples):
-            part = samples[at : at + FRAME_SAMPLES - self._filled]
+        changed = False
+        for start, end, part_sum in zip(starts, [*starts[1:], len(samples)], sums, strict=True):
             changed = changed or bool(self._offset)
-            parts.append(self._without(part))
-            self._count(part)
-            at += len(part)
+            if changed:
+                parts.append(self._without(samples[start:end]))
+            else:
+                parts = [samples[:end]]
+            self._count(end - start, part_sum)
         return np.concatenate(parts) if changed else samples
 
     def until(self, sample: int) -> float:
@@ -58,17 +65,17 @@ class OffsetRemoval:
         flat = np.abs(part) >= CLIPPING_LEVEL
         return np.where(flat, part, part - self._offset)
 
-    def _count(self, part: Float32) -> None:
-        self._sum += int(np.rint(part * np.float64(STEPS)).astype(np.int64).sum())
-        self._filled += len(part)
-        self._end += len(part)
+    def _count(self, samples: int, part_sum: float) -> None:
+        self._sum += part_sum
+        self._filled += samples
+        self._end += samples
         if self._filled < FRAME_SAMPLES:
             return
         self._sums.append(self._sum)
-        self._sum = self._filled = 0
+        self._sum, self._filled = 0.0, 0
         if len(self._sums) < LEAST_BLOCKS:
             return
-        mean = sum(self._sums) / (len(self._sums) * FRAME_SAMPLES * STEPS)
+        mean = sum(self._sums) / (len(self._sums) * FRAME_SAMPLES * float(STEPS))
         least = NO_OFFSET if self._offset else OFFSET
         self._offset = np.float32(mean if abs(mean) >= least else 0.0)
         if self._offset:

@@ -97,7 +97,7 @@ class FormCheck:
         return changes
 
     def _changes(self, block: Bytes) -> bool:
-        if len(np.unique(block)) < LEAST_CODES:
+        if np.count_nonzero(np.bincount(block, minlength=256)) < LEAST_CODES:
             return False
         found = self._judge(block)
         if found == "stereo" and not self._mono:
