@@ -54,7 +54,8 @@ class DecisionFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Figures of decisions over time, fitted on streams of speakers held out of training.
 
     ``slope`` and ``offset`` are those of :meth:`evidence`. The defaults are those of a streaming
-    model; ``scripts/fit_evidence.py`` fits them.
+    model, with a rate of false changes that a windowed one keeps to as well;
+    ``scripts/fit_evidence.py`` fits them.
     """
 
     slope: Positive = 1.0
@@ -63,7 +64,7 @@ class DecisionFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         claim=1.65, voice=0.9, speech=-6.5, offset=2.4, log_rate=3.0, decay=0.6
     )
     change: AlarmFigures = AlarmFigures(
-        claim=0.0, voice=2.1, speech=-6.8, offset=2.3, log_rate=3.3, decay=0.5
+        claim=0.0, voice=2.1, speech=-6.8, offset=2.3, log_rate=4.3, decay=0.5
     )
     fitted: Figures = {}
 
