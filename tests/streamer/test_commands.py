@@ -367,6 +367,13 @@ def ended(process: subprocess.Popen[str], number: signal.Signals, status: int) -
     return log
 
 
+def test_a_terminal_that_is_closed_lets_streams_tell_what_they_know(
+    settings: dict[str, str],
+) -> None:
+    with serving(settings) as (_, process):
+        ended(process, signal.SIGHUP, 0)
+
+
 def test_the_server_warns_of_its_settings_once_it_is_ready(settings: dict[str, str]) -> None:
     with serving({**settings, "VOXWATCH_GLANCE": "true"}) as (_, process):
         log = ended(process, signal.SIGTERM, 0)
