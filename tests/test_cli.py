@@ -370,7 +370,7 @@ def test_evaluating_into_an_unwritable_output(
 
 def test_training_into_an_unwritable_output(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs the extra `train`")
-    config = ROOT / "models" / "configs" / "streaming_c128_b2.toml"
+    config = ROOT / "models" / "configs" / "streaming_c256_b2.toml"
     blocker = tmp_path / "file"
     blocker.touch()
     line = refused(voxwatch("train", config, "--output", blocker / "run"))

@@ -18,8 +18,8 @@ class TrainCommand:
 
     \b
     Examples:
-      voxwatch train models/configs/streaming_c128_b2.toml
-      voxwatch train models/configs/streaming_c128_b2.toml --resume
+      voxwatch train models/configs/streaming_c256_b2.toml
+      voxwatch train models/configs/streaming_c256_b2.toml --resume
     """
 
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file of a run.")]
