@@ -463,6 +463,31 @@ def test_a_server_that_stops_cuts_a_stream_short(
     )
 
 
+@pytest.mark.parametrize("damage", ["cut short", "in the middle"])
+def test_a_file_that_was_not_heard_whole_is_an_error(
+    settings: dict[str, str], voice: Any, tmp_path: Path, damage: str
+) -> None:
+    file = tmp_path / ("cut.wav" if damage == "cut short" else "hole.flac")
+    sf.write(file, voice("anna", 8.0), 16_000)
+    sound = bytearray(file.read_bytes())
+    if damage == "cut short":
+        del sound[len(sound) // 2 :]
+    else:
+        sound[len(sound) // 2 : len(sound) // 2 + 20_000] = bytes(20_000)
+    file.write_bytes(sound)
+    with serving(settings) as (url, _):
+        done = subprocess.run(
+            [*COMMAND, "stream", str(file), "--server", url, "--speed", "max"],
+            env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert re.fullmatch(rf"error: {file}: damaged or cut short .*: copy it again\n", done.stderr)
+
+
 def test_an_authority_that_cannot_be_read_is_named(run: Run, recorded: Any, tmp_path: Path) -> None:
     sound, missing, wrong = recorded("anna", 1.0), tmp_path / "nope.pem", tmp_path / "text.pem"
     wrong.write_text("no certificate")
