@@ -176,6 +176,7 @@ class Supervisor:
         while True:
             worker = self._workers[number]
             await asyncio.shield(worker.ended)
+            del self._workers[number]  # it is closed here, and whoever stops the rest leaves it out
             lived_s, status = loop.time() - worker.started_s, worker.close()
             pause_s = FIRST_PAUSE_S if lived_s > STEADY_S else min(2 * pause_s, LONGEST_PAUSE_S)
             how = f"status {status}" if status >= 0 else signal.Signals(-status).name

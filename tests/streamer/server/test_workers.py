@@ -378,6 +378,21 @@ async def test_all_workers_drain(
     assert not [worker for worker in workers if worker.is_running()]
 
 
+async def test_a_server_ends_well_while_it_waits_to_start_a_worker_again(
+    tmp_path: Path, spectral_bundle: Bundle
+) -> None:
+    served = Served(tmp_path, spectral_bundle.folder)
+    try:
+        served.workers[0].kill()
+        async with asyncio.timeout(WAIT_S):
+            while "it is started again" not in served.log.read_text():
+                await asyncio.sleep(0.02)
+    finally:
+        code = served.end()
+    assert code == 0
+    assert "Traceback" not in served.log.read_text()
+
+
 async def test_workers_do_not_outlive_their_parent(tmp_path: Path, spectral_bundle: Bundle) -> None:
     served = await asyncio.to_thread(Served, tmp_path, spectral_bundle.folder)
     workers = served.workers
