@@ -14,8 +14,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from websockets.datastructures import Headers
 
-PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(?:;|$)')
-ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+# What lies between the separators; a quoted text that does not end goes on to the end, so that the
+# time taken grows with the length only.
+QUOTED = r'"(?:[^"\\]|\\.)*+(?:"|\\?$)'
+ELEMENT = re.compile(rf'(?:[^,"]|{QUOTED})++')
+PAIR = re.compile(rf'(?:[^;"]|{QUOTED})++')
 ABOUT_CLIENTS = ("Forwarded", "X-Forwarded-For")
 
 
@@ -80,11 +83,24 @@ def is_about_a_client(headers: Headers) -> bool:
 
 
 def _hops(headers: Headers) -> list[_Hop]:
-    """What the proxies say, the nearest last."""
+    """What the proxies say, the nearest last.
+
+    A proxy writes one of the two forms and hands on the other as the client sent it. Which one is
+    its own nobody knows here: where they name different clients neither is believed.
+    """
+    standard, customary = _standard(headers), _customary(headers)
+    if standard and customary and _address(standard[-1].address) != _address(customary[-1].address):
+        return []
+    return standard or customary
+
+
+def _standard(headers: Headers) -> list[_Hop]:
     told = ",".join(headers.get_all("Forwarded"))
-    if told:
-        found = (dict(_pairs(element)) for element in ELEMENT.findall(told))
-        return [_Hop(p.get("for", ""), p.get("host", ""), _scheme(p.get("proto"))) for p in found]
+    found = (dict(_pairs(element)) for element in ELEMENT.findall(told))
+    return [_Hop(p.get("for", ""), p.get("host", ""), _scheme(p.get("proto"))) for p in found]
+
+
+def _customary(headers: Headers) -> list[_Hop]:
     addresses, hosts, schemes = (
         [part.strip() for part in ",".join(headers.get_all(f"X-Forwarded-{name}")).split(",")]
         for name in ("For", "Host", "Proto")
@@ -98,10 +114,12 @@ def _hops(headers: Headers) -> list[_Hop]:
 
 
 def _pairs(element: str) -> list[tuple[str, str]]:
-    return [
-        (name.lower(), re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value)
-        for name, value in PAIR.findall(element)
-    ]
+    parts = (pair.partition("=") for pair in PAIR.findall(element))
+    return [(name.strip().lower(), _unquoted(value.strip())) for name, _, value in parts]
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
 
 
 def _scheme(told: str | None) -> str:

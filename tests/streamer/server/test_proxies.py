@@ -59,6 +59,25 @@ def test_more_hops_than_lists_of_names() -> None:
     assert asker("127.0.0.1", Host="a", **told) == Asker("1.1.1.1", "v", "http")
 
 
+@pytest.mark.parametrize("own", ["198.51.100.7", "10.2.2.2"])
+def test_a_header_that_the_proxy_hands_on_is_no_word_of_its_own(own: str) -> None:
+    sent = {"Forwarded": "for=6.6.6.6;host=evil;proto=https", "X_Forwarded_For": own}
+    assert asker("127.0.0.1", Host="a", **sent) == Asker("127.0.0.1", "a", "http")
+    sent = {"Forwarded": f"for={own}", "X_Forwarded_For": "6.6.6.6", "X_Forwarded_Host": "evil"}
+    assert asker("127.0.0.1", Host="a", **sent) == Asker("127.0.0.1", "a", "http")
+
+
+def test_a_proxy_may_write_both_forms() -> None:
+    told = {"Forwarded": 'for="198.51.100.7:80";host=v', "X_Forwarded_For": "198.51.100.7"}
+    assert asker("127.0.0.1", Host="a", **told) == Asker("198.51.100.7", "v", "http")
+
+
+@pytest.mark.parametrize("text", ['"\\', 'a', ' ', '"', '=', ';"', ',"\\\\', 'for=";'])
+def test_the_time_for_a_header_grows_with_its_length_only(text: str) -> None:
+    # 100 kB: what grew by the square of the length took minutes.
+    assert asker("127.0.0.1", Forwarded=text * (100_000 // len(text))).address == "127.0.0.1"
+
+
 TOLD = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]))
 
 
