@@ -175,10 +175,16 @@ class Vault:
         fresh = path.with_name(KEY_FILE + NEXT)
         if not fresh.exists():
             return
-        if self.keys() is not None and read_key(fresh) == self.key:
+        if self.keys() is not None and self._has(fresh):
             replace_with(fresh, path)
         else:
             shred(fresh)
+
+    def _has(self, path: Path) -> bool:
+        """Whether this file has the store's key, and all of it: its writer may have been killed."""
+        with contextlib.suppress(KeyFileError):
+            return read_key(path) == self.key
+        return False
 
     def apart(self) -> Inconsistent:
         """The error where the file of person keys is lacking or another one."""

@@ -182,6 +182,14 @@ def test_an_interruption_leaves_the_one_or_the_other(
     check(path)
 
 
+@pytest.mark.parametrize("written", [b"", b"c2l4"])
+def test_a_new_key_of_which_a_part_was_written_goes(path: Path, written: bytes) -> None:
+    fresh = path.with_name("key.next")
+    fresh.write_bytes(written)
+    fresh.chmod(0o600)
+    check(path)
+
+
 ROTATING = """
 import sys
 from pathlib import Path
