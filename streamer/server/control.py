@@ -14,7 +14,7 @@ import msgspec
 from engine.decisions.config import DecisionConfig
 from engine.enrolment import EnrolmentConfig
 from engine.scoring.expected_rates import expected_rates
-from streamer.server.auth import NOBODY, URL_TOKEN_S
+from streamer.server.auth import NOBODY, URL_TOKEN_S, Grant
 from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
@@ -64,9 +64,10 @@ class Control:
         auth, now = self._context.auth, time.time()
         return NOBODY.union(*(g.roles for g in self._grants if auth.still_holds(g, now)))
 
-    @property
-    def _who(self) -> str:
-        return self._grants[-1].who
+    def _grant_of(self, role: Role) -> Grant:
+        """The first grant with that role. The caller has checked that there is one."""
+        auth, now = self._context.auth, time.time()
+        return next(g for g in self._grants if role in g.roles and auth.still_holds(g, now))
 
     async def serve(self) -> None:
         """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
@@ -138,7 +139,7 @@ class Control:
                 like = await self._context.enrolled.like(found_one.name)
                 return self._shown(found_one) | {"like_voices": like}
             case Export():
-                export = partial(store.export, request.name, now, who=self._who)
+                export = partial(store.export, request.name, now, who=self._grant_of("admin").who)
                 return await asyncio.to_thread(export)
             case Delete():
                 await self._delete(request.name)
@@ -165,16 +166,15 @@ class Control:
             raise WireError("overloaded", "the server has all the connections it takes")
         if not connection.caller.grant.roles:
             connection.caller = caller
-        self._grants.append(grant)
+        if grant not in self._grants:
+            self._grants.append(grant)
         return {"roles": sorted(self._roles)}
 
     def _minted(self, role: Role) -> str:
         """A URL token, of a token that is none itself."""
         if role == "admin":
             raise WireError("unauthorised", "no URL may do what an admin may")
-        auth, now = self._context.auth, time.time()
-        grant = next(g for g in self._grants if role in g.roles and auth.still_holds(g, now))
-        return self._context.auth.mint(grant, role, time.monotonic())
+        return self._context.auth.mint(self._grant_of(role), role, time.monotonic())
 
     async def _status(self) -> dict[str, Any]:
         """For anybody the model and the text of consent; figures for those with a role."""
@@ -221,7 +221,8 @@ class Control:
     async def _delete(self, name: str) -> None:
         """Gone from the disk, and from the streams that compare with it, when this returns."""
         try:
-            await asyncio.to_thread(partial(self._context.store.delete, name, who=self._who))
+            who = self._grant_of("admin").who
+            await asyncio.to_thread(partial(self._context.store.delete, name, who=who))
         finally:
             await self._streams.renew()
             await self._context.peers.ask("renew")
