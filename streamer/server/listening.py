@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 from engine.errors import VoxwatchError
 from streamer.server.connection import Connection
 from streamer.server.context import Context, tls_context
-from streamer.server.door import Door
+from streamer.server.door import Door, Handshake
 from streamer.server.entrance import Entrance
 from streamer.server.limits.turns import Turns
 from streamer.server.posted import Posts
@@ -105,14 +105,13 @@ class Listening:
         limits, options = self._context.config.limits, self._connection.keywords
         protocol = ServerProtocol(max_size=limits.message_bytes, logger=self._log)
         connection = HandedOver(protocol, self._listener, gone=gone, **self._timing, **options)
+        if self._tls is not None:
+            Handshake(connection, accepted, self._tls, self._context.crowd, failed=gone)
+            return
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection,
-                accepted,
-                ssl=self._tls,
-                ssl_handshake_timeout=limits.start_s if self._tls else None,
-            )
-        except OSError:  # the client left, or speaks no TLS
+            loop = asyncio.get_running_loop()
+            await loop.connect_accepted_socket(lambda: connection, accepted)
+        except OSError:  # the client left
             accepted.close()
             gone()
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -553,6 +555,28 @@ def test_nor_on_uvloop(settings: Callable[..., Config], tmp_path: Path) -> None:
     uvloop = pytest.importorskip("uvloop")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(who_never_shakes_hands(settings, *self_signed(tmp_path)))
+
+
+async def test_nor_where_another_process_has_accepted_it(
+    settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    certificate, key = self_signed(tmp_path)
+    config = settings(tls_cert=certificate, tls_key=key, limits={"strangers": 4})
+    gone: list[int] = []
+    async with Server(config, drain_s=0.2) as server:
+        clients = []
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            for number in range(20):
+                clients.append(socket.create_connection(listener.getsockname()))
+                accepted, _ = listener.accept()
+                await server.take(accepted, partial(gone.append, number))
+        async with asyncio.timeout(20):
+            while len(gone) < 16:
+                await asyncio.sleep(0.01)
+        assert server.context.crowd.strangers == 4
+        assert gone == list(range(16))
+        for client in clients:
+            client.close()
 
 
 async def our_client_with_tls(
