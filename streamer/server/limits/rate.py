@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from streamer.server.limits.shares import Client
 
-KEPT = 4096  # clients, of which those are forgotten that have done nothing for a minute
+# Clients, from which on those are forgotten that have done nothing for a minute.
+KEPT = 4096
 
 
 class Rate:
@@ -12,6 +13,7 @@ class Rate:
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
+        self._most = KEPT
         self._used: dict[Client, tuple[float, float]] = {}  # how much of the bucket, and when
 
     def wait_s(self, client: Client, now: float) -> float:
@@ -20,7 +22,8 @@ class Rate:
         used = max(0.0, used - (now - at) * self._per_minute / 60)
         if used + 1 > self._per_minute:
             return (used + 1 - self._per_minute) * 60 / self._per_minute
-        if len(self._used) >= KEPT:
+        if len(self._used) >= self._most:
             self._used = {c: (u, t) for c, (u, t) in self._used.items() if now - t < 60}
+            self._most = max(KEPT, 2 * len(self._used))  # so that not every call looks at all
         self._used[client] = (used + 1, now)
         return 0.0

@@ -32,3 +32,19 @@ def test_the_table_is_bounded() -> None:
         rate.wait_s((str(number),), 0.0)
     rate.wait_s(A, 100.0)
     assert len(rate._used) == 1
+
+
+def test_a_crowd_of_clients_is_not_looked_through_for_each_of_them() -> None:
+    looks = 0
+
+    class Watched(dict[tuple[str, ...], tuple[float, float]]):
+        def items(self):  # type: ignore[no-untyped-def]
+            nonlocal looks
+            looks += 1
+            return super().items()
+
+    rate = Rate(60)
+    for number in range(4 * KEPT):
+        rate._used = Watched(rate._used) if type(rate._used) is dict else rate._used
+        assert rate.wait_s((str(number),), 1e-3 * number / KEPT) == 0.0
+    assert looks == 2
