@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import traceback
+from collections.abc import AsyncIterator
 from typing import Any
 
 import h11
@@ -20,6 +21,7 @@ from websockets.http11 import Response
 
 from streamer.server.context import Context
 from streamer.server.entrance import VERIFY, Entrance
+from streamer.server.limits.shares import Client, Shares
 from streamer.server.pages import respond
 from streamer.server.verify import asked, verify
 from streamer.wire.errors import BAD_REQUEST, HTTP_STATUS, WireError
@@ -109,7 +111,8 @@ class Posts:
 
     def __init__(self, context: Context, entrance: Entrance, tasks: asyncio.TaskGroup) -> None:
         self._context, self._entrance, self._tasks = context, entrance, tasks
-        self._places = asyncio.Semaphore(context.config.limits.verifications)
+        self._places = Shares(context.config.limits.verifications)
+        self._given_back = asyncio.Condition()
         self._open: set[asyncio.Task[None]] = set()
 
     def take_over(self, transport: asyncio.Transport, data: bytes, peer: str) -> None:
@@ -173,24 +176,27 @@ class Posts:
             raise WireError("shutting-down", "the server stops: connect again later")
         self._context.counts.connections[VERIFY] += 1
         question = await asked(self._context, target.query, caller)
-        async with self._place():
+        async with self._place(caller.client):
             body = await request.read_body(self._context.config.limits.verify_bytes)
             verdict = await verify(self._context, question, body, caller)
         self._context.counts.verdicts[verdict.state] += 1
         return respond(200, msgspec.json.encode(verdict), JSON)
 
     @contextlib.asynccontextmanager
-    async def _place(self) -> Any:
+    async def _place(self, client: Client) -> AsyncIterator[None]:
+        """One of the client's share of the places: who holds bodies back keeps out no other."""
         try:
-            async with asyncio.timeout(PLACE_S):
-                await self._places.acquire()
+            async with asyncio.timeout(PLACE_S), self._given_back:
+                await self._given_back.wait_for(lambda: self._places.take(client))
         except TimeoutError as error:
             message = "as many recordings as the server takes are being judged: try later"
             raise WireError("overloaded", message) from error
         try:
             yield
         finally:
-            self._places.release()
+            self._places.give_back(client)
+            async with self._given_back:
+                self._given_back.notify_all()
 
     def _refusal(self, error: WireError) -> Response:
         self._context.counts.errors[error.code] += 1

@@ -294,15 +294,36 @@ async def test_others_wait_and_are_told_when_to_come_back(
         monkeypatch.setattr(posted, "PLACE_S", 0.1)
         slow = await asyncio.open_connection("127.0.0.1", server.port)
         slow[1].write(b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
-        while not server._posts._places.locked():
+        while not server._posts._places.full:
             await asyncio.sleep(0.01)
         status, told, head = await post(server, body)
         assert (status, told["error"]["code"]) == (503, "overloaded")
         assert "Retry-After: 1" in head
         slow[1].transport.abort()
-        while server._posts._places.locked():
+        while server._posts._places.full:
             await asyncio.sleep(0.01)
         assert (await post(server, body))[0] == 200
+
+
+async def test_who_holds_bodies_back_keeps_out_no_other(
+    settings: Callable[..., Config], enrol: Any, command: Float32
+) -> None:
+    tokens = [
+        Token(name=name, roles=("stream",), sha256=hashlib.sha256(name.encode()).hexdigest())
+        for name in ("one", "two")
+    ]
+    held = b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer one\r\n"
+    async with Server(settings(tokens=tokens, limits={"verifications": 4}), drain_s=0.1) as server:
+        enrol(server, "anna")
+        slow = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(8)]
+        for _, writer in slow:
+            writer.write(held + b"Content-Length: 9\r\n\r\n")
+        while len(server._posts._places) < 3:
+            await asyncio.sleep(0.01)
+        head = "Authorization: Bearer two\r\n"
+        assert (await post(server, file_of(command), head=head, claim="anna"))[0] == 200
+        for _, writer in slow:
+            writer.transport.abort()
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(
