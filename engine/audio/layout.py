@@ -8,9 +8,10 @@ where the header says the end is, and says nothing of the rest.
 from __future__ import annotations
 
 import mmap
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice
 
 from engine.audio.signatures import mp3_frame
 
@@ -18,8 +19,9 @@ Buffer = bytes | mmap.mmap
 
 SPARE_S = 0.02  # Less sound than this may be lacking, or lie where none was stated.
 UNKNOWN_BYTES = 0x7FFF_FFFF  # programs that write to a pipe state so many, or more
-FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 OGG_FIRST, OGG_LAST = 2, 4  # flags of a page
+MOST_PARTS = 1000  # recordings in a file: it may be made so that its parts take all the memory
 MP3_SHARE = 0.99  # An MP3 counts as whole with this share of the frames that it states.
 
 
@@ -41,20 +43,20 @@ class Layout:
 
 
 class NotWholeError(ValueError):
-    """Sound is lacking; in words, how much."""
+    """Sound is lacking, or cannot be told apart; in words, how."""
 
 
 def layout(data: Buffer) -> Layout:
     """Where the sound lies. Raises :class:`NotWholeError` where some of it is lacking."""
     head = data[:12]
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        return _joined(list(_wav(data)))
+        return _joined(_wav(data))
     if head[:4] == b"OggS":
-        return _joined(list(_ogg(data)))
+        return _joined(_ogg(data))
     if head[:4] == b"fLaC":
-        return _joined(list(_flac(data)))
+        return _joined(_flac(data))
     if is_mp3(data):
-        return _joined(list(_mp3(data)))
+        return _joined(_mp3(data))
     return Layout((Part(0, len(data)),))
 
 
@@ -63,7 +65,10 @@ def is_mp3(data: Buffer) -> bool:
     return data[:3] == b"ID3" or mp3_frame(data[:4]) is not None
 
 
-def _joined(found: list[tuple[Part, str]]) -> Layout:
+def _joined(every: Iterator[tuple[Part, str]]) -> Layout:
+    found = list(islice(every, MOST_PARTS + 1))
+    if len(found) > MOST_PARTS:
+        raise NotWholeError(f"it seems to hold more than {MOST_PARTS} recordings")
     parts, warnings = tuple(part for part, _ in found), [words for _, words in found if words]
     if len(parts) > 1:
         warnings.insert(0, f"holds {len(parts)} recordings, one after the other: all are read")
@@ -151,15 +156,11 @@ def _ogg(data: Buffer) -> Iterator[tuple[Part, str]]:
 
 
 def _flac(data: Buffer) -> Iterator[tuple[Part, str]]:
-    starts = {0}
-    for mark in FLAC_STARTS:
-        at = data.find(mark, 4)
-        while at >= 0:
-            starts.add(at)
-            at = data.find(mark, at + 4)
-    ordered = [*sorted(starts), len(data)]
-    for start, end in pairwise(ordered):
-        yield Part(start, end), ""
+    start = 0
+    for mark in FLAC_START.finditer(data, 4):
+        yield Part(start, mark.start()), ""
+        start = mark.start()
+    yield Part(start, len(data)), ""
 
 
 def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:

@@ -73,6 +73,18 @@ def test_joined_files_of_several_rates_are_refused() -> None:
         read(encoded("FLAC", 1.0) + encoded("FLAC", 1.0, rate=44_100))
 
 
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
+def test_a_file_made_of_beginnings_is_refused(form: str) -> None:
+    # 1 MB of them would else be tens of thousands of recordings, each of which is opened.
+    one = {
+        "WAV": wav(0.0),
+        "FLAC": b"fLaC\x00\x00\x00\x22",
+        "OGG": b"".join(b"OggS\x00" + bytes([flags]) + bytes(21) for flags in (2, 4)),
+    }[form]
+    with pytest.raises(AudioError, match="more than 1000 recordings"):
+        Recording(one * (1_000_000 // len(one)))
+
+
 @pytest.mark.parametrize("form", ["OPUS", "FLAC"])
 def test_a_joined_file_that_is_cut_is_refused(form: str) -> None:
     joined = encoded(form, 2.0) + encoded(form, 2.0, 1)
