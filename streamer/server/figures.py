@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine import events
+from streamer.server.outbox import Message
 
 FIGURES = ("llr", "evidence", "posterior", "attainable_llr", "reason")
+TOLD_BY_FIGURES = ("near-bound", "saturated")  # causes whose advice says how much is lacking
 BLANK = {"reason": ""}
 
 E = TypeVar("E", bound=events.Event)
@@ -28,8 +30,17 @@ def without_figures(event: E) -> E | None:
     if not isinstance(event, events.Decision | events.Utterance):
         return event
     told: dict[str, Any] = {name: BLANK.get(name) for name in FIGURES if hasattr(event, name)}
-    if event.cause == "near-bound":
+    if event.cause in TOLD_BY_FIGURES:
         told |= {"cause": None, "advice": ""}
     if turns := getattr(event, "turns", ()):
         told["turns"] = tuple(map(without_figures, turns))
     return msgspec.structs.replace(event, **told)
+
+
+def plain(message: Message) -> Message | None:
+    """A message with its event so; None where nothing is left of it."""
+    event = without_figures(message.event)
+    if event is None or event is message.event:
+        return None if event is None else message
+    told = Message(event)
+    return told.within(message.stream) if message.stream else told

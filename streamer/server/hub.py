@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine import events
+from streamer.server.figures import plain
 from streamer.server.outbox import Message, Outbox
 from streamer.wire.messages import Level
 
@@ -13,7 +14,7 @@ from streamer.wire.messages import Level
 class Subscription:
     """One follower: of a single stream (its public id) or of all, with levels or without.
 
-    ``kinds`` are the types of event it wants; ``None``: all.
+    ``kinds`` are the types of event it wants; ``None``: all. Without ``figures`` it is told none.
     """
 
     def __init__(
@@ -22,8 +23,10 @@ class Subscription:
         stream: str | None,
         levels: bool,
         kinds: tuple[type[events.Event], ...] | None = None,
+        figures: bool = True,
     ) -> None:
         self.outbox, self.stream, self.levels, self.kinds = outbox, stream, levels, kinds
+        self.figures = figures
 
     def wants(self, stream: str, message: Message) -> bool:
         """Whether a message of that stream is for this follower."""
@@ -50,11 +53,13 @@ class Hub:
         stream: str | None = None,
         levels: bool = False,
         kinds: tuple[type[events.Event], ...] | None = None,
+        figures: bool = True,
         first: int = 1,
         limit: int = 1024,
     ) -> Iterator[Subscription]:
         """A subscription for as long as the context lasts; ``first`` is its first number."""
-        subscription = Subscription(Outbox(first=first, limit=limit), stream, levels, kinds)
+        outbox = Outbox(first=first, limit=limit)
+        subscription = Subscription(outbox, stream, levels, kinds, figures)
         self._followers.add(subscription)
         try:
             yield subscription
@@ -72,4 +77,5 @@ class Hub:
             return
         named = message.within(stream)
         for follower in wanting:
-            follower.outbox.put(named)
+            if (told := named if follower.figures else plain(named)) is not None:
+                follower.outbox.put(told)

@@ -23,7 +23,7 @@ from engine.scoring.scorer import PreparedEmbeddings
 from streamer.server.caller import Caller
 from streamer.server.connection import failure
 from streamer.server.context import Context, bounds_of
-from streamer.server.figures import without_figures
+from streamer.server.figures import plain
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.outbox import Message, Outbox
@@ -158,15 +158,14 @@ class LiveStream:
             self.stalled = event.stalled
         message = Message(event)
         self.context.counts.messages[str(event.__struct_config__.tag)] += 1
-        self._tell_client(event, message)
+        self._tell_client(message)
         if len(self.context.hub):
             self.context.hub.publish(self.id, message)
 
-    def _tell_client(self, event: events.Event, message: Message) -> None:
-        if self.context.tells_figures(self._caller):
-            self.outbox.put(message)
-        elif (told := without_figures(event)) is not None:
-            self.outbox.put(Message(told))
+    def _tell_client(self, message: Message) -> None:
+        told = message if self.context.tells_figures(self._caller) else plain(message)
+        if told is not None:
+            self.outbox.put(told)
 
     def _heard(self, vad: events.Vad) -> None:
         if self.speaking_since is not None:

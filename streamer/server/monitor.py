@@ -29,9 +29,10 @@ async def monitor(
     levels = target.query.get("levels", "0") == "1"
     # Another worker is told of this worker's streams alone.
     peers = Peers() if connection.of_worker else context.peers
-    async with OtherStreams(peers, stream, levels) as others:
+    figures, limit = context.tells_figures(connection.caller), context.config.limits.outbox
+    async with OtherStreams(peers, stream, levels, figures) as others:
         with context.hub.follow(
-            stream=stream, levels=levels, first=0, limit=context.config.limits.outbox
+            stream=stream, levels=levels, figures=figures, first=0, limit=limit
         ) as following:
             outbox = connection.outbox = following.outbox
             ours = [state(s) for s in streams.all() if stream in (None, s.id)]

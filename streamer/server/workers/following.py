@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 from websockets.asyncio.client import ClientConnection
 
+from streamer.server.figures import plain
 from streamer.server.outbox import Message, Outbox
 from streamer.server.workers.peers import GONE, Peers
 from streamer.wire import messages
@@ -37,11 +38,12 @@ class _Named(msgspec.Struct):
 class OtherStreams:
     """The streams of the other workers: ``states`` are those that were open when it was entered.
 
-    An async context manager. ``stream`` is the only one that is wanted, by its public id.
+    An async context manager. ``stream`` is the only one that is wanted, by its public id. Without
+    ``figures`` none are told.
     """
 
-    def __init__(self, peers: Peers, stream: str | None, levels: bool) -> None:
-        self._peers = peers
+    def __init__(self, peers: Peers, stream: str | None, levels: bool, figures: bool) -> None:
+        self._peers, self._figures = peers, figures
         asked = {"levels": "1" if levels else "0"} | ({"stream": stream} if stream else {})
         self._target = f"{MONITOR}?{urlencode(asked)}"
         self._found: dict[int, Found | None] = {}
@@ -80,7 +82,8 @@ class OtherStreams:
             if (found := self._found[number]) is not None:
                 there = {state.stream for state in found.states}
                 async for message in _messages(found.connection, there):
-                    outbox.put(message)
+                    if (told := message if self._figures else plain(message)) is not None:
+                        outbox.put(told)
                 for stream in there:  # it died, and they with it
                     outbox.put(Message(messages.Closed(t=outbox.t, code=LOST)).within(stream))
             await asyncio.sleep(AGAIN_S)

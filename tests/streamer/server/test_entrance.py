@@ -176,20 +176,25 @@ async def test_error_rates_have_a_ceiling_by_server_and_by_token(
 async def test_a_token_without_scores_is_told_states_and_nothing_to_climb_by(
     settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any
 ) -> None:
-    tokens = (token("s", "stream", scores=False), token("m", "monitor"))
+    tokens = (token("s", "stream", "monitor", scores=False), token("m", "monitor"))
     async with Server(settings(tokens=tokens), drain_s=0.2) as server:
         enrol(server, "anna")
-        async with dial(server, "/v1/monitor", headers=bearer("m")) as watching:
+        async with (
+            dial(server, "/v1/monitor", headers=bearer("m")) as watching,
+            dial(server, "/v1/monitor", headers=bearer("s")) as blind,
+        ):
             async with dial(server, claim="anna", headers=bearer("s")) as client:
                 await client.sound(pcm("anna", 5.0))
                 await client.say(type="finalize")
                 assert await client.rest() == 1000
             await watching.until("score")  # who watches sees them
-        assert not client.of("score")
-        assert client.of("decision")[-1]["state"] == "match"
-        for message in client.of("decision") + client.of("utterance"):
-            assert message["evidence"] is message["llr"] is None
-        assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
+            await blind.until("closed")
+        for told in (client, blind):
+            assert not told.of("score")
+            assert told.of("decision")[-1]["state"] == "match"
+            for message in told.of("decision") + told.of("utterance"):
+                assert message["evidence"] is message["llr"] is None
+            assert [m["seq"] for m in told.seen] == list(range(len(told.seen)))
 
 
 async def test_a_claim_can_be_tried_so_often(

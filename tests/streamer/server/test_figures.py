@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from engine import events
+from engine.decisions.config import DecisionConfig
+from engine.decisions.doubt import OpenTrial, _of_speech
 from streamer.server.figures import without_figures
 
 SCORE = events.Score(
@@ -24,6 +27,20 @@ UTTERANCE = events.Utterance(
 
 def test_a_score_is_nothing_but_figures() -> None:
     assert without_figures(SCORE) is None
+
+
+@pytest.mark.parametrize(
+    ("attainable", "kept"),
+    [(9.0, "more-speech"), (4.0, None), (1.0, None)],  # near the bound of 4.6, and far below it
+)
+def test_no_advice_tells_how_much_is_lacking(attainable: float, kept: str | None) -> None:
+    trial = OpenTrial(0.123, cosine=0.5, norm=1.0, speech_s=3.0, enrolled_s=20.0)
+    cause, advice = _of_speech(DecisionConfig(), trial, attainable, attainable)
+    told = without_figures(msgspec.structs.replace(DECISION, cause=cause, advice=advice))
+    assert told is not None
+    assert told.cause == kept
+    assert "llr" not in told.advice
+    assert told.advice == (advice if kept else "")
 
 
 def test_a_decision_keeps_its_state() -> None:
