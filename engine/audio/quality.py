@@ -33,7 +33,8 @@ LEAST_BLOCKS = 8  # With fewer blocks outside speech the noise is not known.
 NOISE_SHARE = 0.25
 # Mains hum and rumble are no noise to a voice, and are told apart by a cubic through each block,
 # in which 50 Hz has less than a period. Hum is named from this power on, as a share of full scale
-# (an amplitude of 1.4 %), where it is so many times that of the rest outside speech.
+# (an amplitude of 1.4 %), where it is so many times that of the rest outside speech. The cubics'
+# means do not count as hum: they are a constant offset, which the start of a stream still has.
 HUM_POWER, HUM_RATIO = 1e-4, 4.0
 OFFSET_LEVEL = 0.015  # A constant offset from 1.5 % of full scale on is named.
 _x = np.linspace(-1, 1, BLOCK_SAMPLES)
@@ -96,8 +97,9 @@ def level_sums(samples: Float32, *, speech: bool) -> LevelSums:
         return LevelSums(speech=len(samples), speech_power=power, clipped=clipped)
     blocks = steps[: len(steps) - len(steps) % BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
     cubics = np.einsum("ij,kj->ik", blocks, CUBICS)
-    hum = np.einsum("ij,ij->i", cubics, cubics)
-    powers = np.maximum(np.einsum("ij,ij->i", blocks, blocks) - hum, 0)
+    smooth = np.einsum("ij,ij->i", cubics, cubics)
+    hum = np.einsum("ij,ij->i", cubics[:, 1:], cubics[:, 1:])
+    powers = np.maximum(np.einsum("ij,ij->i", blocks, blocks) - smooth, 0)
     powers /= BLOCK_SAMPLES - len(CUBICS)
     level = np.searchsorted(LEVEL_BOUNDS, powers, side="right") - 1
     levels = np.bincount(level, minlength=len(LEVEL_BOUNDS))

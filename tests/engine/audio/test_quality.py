@@ -152,6 +152,14 @@ def test_noise_and_voices_are_no_hum() -> None:
         assert "hum" not in quality_figures(level_sums(sound, speech=False)).problems
 
 
+def test_an_offset_is_no_hum() -> None:
+    sound = noise(0.001, 4096) + np.float32(0.3)  # as at the start, before it is taken away
+    assert quality_figures(level_sums(sound, speech=False), None, 0.3).problems == (
+        "no-speech",
+        "dc-offset",
+    )
+
+
 def test_a_large_offset_is_named() -> None:
     sound = level_sums(noise(0.1, 16_000), speech=True)
     assert "dc-offset" in quality_figures(sound, None, 0.02).problems
