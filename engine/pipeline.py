@@ -17,7 +17,7 @@ import msgspec
 from engine.arrival.moments import Arrival, Moments
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
-from engine.events import AnyEvent
+from engine.events import AnyEvent, Event
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, JobFailure, Result, VadResult
 from engine.spans.interface import SpeechEmbeddings
@@ -25,6 +25,7 @@ from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Segmenter, Span
 
 Item = TypeVar("Item")
+Told = TypeVar("Told", bound=Event)
 
 
 class Pipeline(Generic[Item]):
@@ -124,12 +125,15 @@ class Pipeline(Generic[Item]):
     def in_order(self, events: Iterable[AnyEvent]) -> Iterator[AnyEvent]:
         """The events of an item, none of them with an earlier time than the event before it."""
         for event in events:
-            self._t = max(self._t, event.t)
-            at_time = self._moments.of(round(self._t * SAMPLE_RATE_HZ)) or msgspec.UNSET
-            if event.t == self._t and at_time is msgspec.UNSET:
-                yield event
-            else:
-                yield msgspec.structs.replace(event, t=self._t, at_time=at_time)
+            yield self.timed(event)
+
+    def timed(self, event: Told) -> Told:
+        """The event at the time of day of its sound, and no earlier than the event before it."""
+        self._t = max(self._t, event.t)
+        at_time = self._moments.of(round(self._t * SAMPLE_RATE_HZ)) or msgspec.UNSET
+        if event.t == self._t and at_time is msgspec.UNSET:
+            return event
+        return msgspec.structs.replace(event, t=self._t, at_time=at_time)
 
     def end(self) -> None:
         """The last event is being told. Answers that come later bring no more items."""

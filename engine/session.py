@@ -155,8 +155,8 @@ class Session:
 
         It holds for recordings of up to :data:`engine.spans.interface.KEPT_S` of speech.
         """
-        heard = self._pipeline.received
-        return self._tracker.overall(self._speech, self._speech.position, heard, self._settings)
+        told = self._tracker.overall(self._speech, self._pipeline.received, self._settings)
+        return self._pipeline.timed(told)
 
     @property
     def waiting(self) -> bool:

@@ -107,11 +107,9 @@ class Tracker:
         """The state holds no longer, for a reason that no score gives."""
         return self._state.lapse(t, net_speech_s, reason, settings)
 
-    def overall(
-        self, spans: SpeechEmbeddings, position: int, at: int, settings: TrackerSettings
-    ) -> Utterance:
-        """The verdict on all the speech until ``position``, as if it were one turn."""
-        return self._judge.verdict(spans, TurnSpeech(0, position, at), settings, None)
+    def overall(self, spans: SpeechEmbeddings, at: int, settings: TrackerSettings) -> Utterance:
+        """The verdict on all the speech so far, as if it were one turn."""
+        return self._judge.verdict(spans, TurnSpeech(0, spans.position, at), settings, None)
 
     def _go_on(self, spans: SpeechEmbeddings, known: KnownSpeech) -> None:
         """Another turn, or other people, since the place before."""

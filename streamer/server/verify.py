@@ -63,12 +63,14 @@ async def verify(
     intake = Intake(context, stream, start, "recording", caller)
     try:
         async with asyncio.timeout(PATIENCE_S):
-            turns = await beside(_turns(stream), _send(intake, recording))
+            turns, suspected = await beside(_turns(stream), _send(intake, recording))
     except TimeoutError as error:
         raise WireError("overloaded", "the server is busy with live streams: try later") from error
     finally:
         await stream.close()
     if not turns:
+        if suspected:
+            raise WireError("wrong-format", suspected)
         raise WireError("no-speech", "nobody speaks in the recording: check the microphone")
     verdict = _verdict(context, question, session, turns)
     if verdict.state == "mismatch":
@@ -88,9 +90,16 @@ async def _send(intake: Intake, recording: PostedRecording) -> None:
     await intake.finalize()
 
 
-async def _turns(stream: Stream) -> list[events.Utterance]:
+async def _turns(stream: Stream) -> tuple[list[events.Utterance], str]:
+    """The turns, and what to do where the sound was suspected to be other than declared."""
+    turns, advice = [], ""
     try:
-        return [event async for event in stream if isinstance(event, events.Utterance)]
+        async for event in stream:
+            if isinstance(event, events.Utterance):
+                turns.append(event)
+            elif isinstance(event, events.Quality) and "format-suspect" in event.problems:
+                advice = event.advice
+        return turns, advice
     except VoxwatchError as error:
         raise WireError("engine-failed", str(error)) from error
 

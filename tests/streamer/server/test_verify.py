@@ -128,6 +128,17 @@ async def test_a_channel_is_chosen(server: Server, enrol: Any, command: Float32)
     assert (status, told["error"]["code"]) == (422, "no-speech")
 
 
+async def test_no_speech_in_sound_of_another_format_is_told_as_that(
+    server: Server, enrol: Any, command: Float32
+) -> None:
+    enrol(server, "anna")
+    declared = {"encoding": "pcm_s16le", "sample_rate": RATE_HZ}
+    body = command.astype("<f4").tobytes()
+    status, told, _ = await post(server, body, claim="anna", **declared)
+    assert (status, told["error"]["code"]) == (415, "wrong-format")
+    assert "encoding=pcm_f32le" in told["error"]["message"]
+
+
 async def test_who_speaks_first_lets_nobody_else_in(
     server: Server, enrol: Any, voice: Callable[..., Float32]
 ) -> None:
@@ -145,6 +156,7 @@ async def test_who_speaks_first_lets_nobody_else_in(
     verdict = await verify(server.url, file_of(np.concatenate(pauses)), claim="anna")
     assert [turn.state for turn in verdict.turns] == ["uncertain"] * 3  # each by itself
     assert (verdict.state, verdict.speaker) == ("match", "anna")
+    assert isinstance(verdict.at_time, str)  # as a turn's: this verdict is on several
     assert verdict.speech_s == pytest.approx(sum(turn.speech_s for turn in verdict.turns))
 
 
