@@ -221,7 +221,7 @@ class Entrance:
         if not (self._context.auth.required or self._origin_allowed(f"http://{asker.host}", asker)):
             raise WireError("forbidden-origin", "no page of this name may read this")
         if not self._context.auth.grant(bearer, time.time()).roles & {"monitor", "admin"}:
-            raise WireError("unauthorised", "this needs a token: role monitor")
+            raise WireError("unauthorised", "this needs a token with the role monitor")
         return respond(200, await self._metrics.text(), CONTENT_TYPE)
 
 

@@ -234,8 +234,10 @@ class Server:
         assert isinstance(connection, Connection)
         target = connection.target
         counts, number = self.context.counts, connection.number
+        # Other workers come with every look at the figures: that is no news.
+        level = logging.DEBUG if target.path == PEER else logging.INFO
         counts.connections[target.path] += 1
-        log.info("connection %s opened: %s", number, target.path)
+        log.log(level, "connection %s opened: %s", number, target.path)
         try:
             await self._converse(connection, target)
             await connection.part()
@@ -252,7 +254,7 @@ class Server:
             failure = WireError("engine-failed", "the server failed: see its log")
             await connection.part(failure.close_code, failure.code, failure)
         finally:
-            log.info("connection %s closed: %s", number, connection.close_code)
+            log.log(level, "connection %s closed: %s", number, connection.close_code)
 
     async def _converse(self, connection: Connection, target: Target) -> None:
         match target.path:

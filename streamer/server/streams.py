@@ -246,7 +246,7 @@ class Streams:
             stream.id, Message(Closed(t=stream.session.received_s, code=code))
         )
         self._tasks.create_task(stream.stream.close(), name=f"end of stream {stream.id}")
-        log.info("stream %s closed: %d %s", stream.id, code, stream.closing[1])
+        log.info("stream %s closed: %s", stream.id, f"{code} {stream.closing[1]}".rstrip())
 
     def fail_on(self, connection: Connection, error: WireError) -> None:
         """End the stream that this connection attends, if it attends one."""
