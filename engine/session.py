@@ -16,7 +16,7 @@ from functools import partial
 from engine.arrival.gaps import Gap, Gaps, Heard, Quiet, Sound, Stall
 from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import PeakMeter, QualityFigures, QualityMeter
+from engine.audio.quality import PeakMeter
 from engine.audio.speech_levels import SpeechLevels
 from engine.audio.suspicion import Suspicion
 from engine.decisions.change_places import LAPSE_S
@@ -25,7 +25,7 @@ from engine.decisions.known_speech import KnownSpeech
 from engine.decisions.score_events import ScoredSpan
 from engine.decisions.tracker import Tracker
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.events import AnyEvent, Failure, Lag, Quality, Stalled, Summary, Utterance, Vad
+from engine.events import AnyEvent, Failure, Lag, Stalled, Summary, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.items import Eof, Lapse, Reset, Suspected
 from engine.jobs import Job, Result
@@ -33,6 +33,7 @@ from engine.pipeline import Pipeline
 from engine.requests import Requests
 from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
+from engine.sound_quality import PERIOD_SAMPLES, SoundQuality
 from engine.spans.interface import Mark
 from engine.spans.of_bundle import spans_of
 from engine.speech.gate import GateConfig
@@ -40,7 +41,6 @@ from engine.speech.segmenter import Span
 from engine.speech.windows import WindowConfig
 from engine.suspicions import Suspicions
 
-QUALITY_SAMPLES = 2 * SAMPLE_RATE_HZ  # 2 s of sound between two quality events
 LAPSE_SAMPLES = round(LAPSE_S * SAMPLE_RATE_HZ)
 
 
@@ -83,10 +83,10 @@ class Session:
     ) -> None:
         config, decoder = config or SessionConfig(), decoder or PcmDecoder()
         self._gaps = Gaps(decoder.bytes_per_s, config.stall_s)
-        self._suspicions, self._offset = Suspicions(decoder), decoder.offset
+        self._suspicions = Suspicions(decoder)
         self._speech = spans_of(scorer.bundle, config.windows)
         self._pipeline: Pipeline[_Item] = Pipeline(
-            decoder, config.gate, self._speech, period=QUALITY_SAMPLES
+            decoder, config.gate, self._speech, period=PERIOD_SAMPLES
         )
         self._scorer, self._model = scorer, model
         self._settings = TrackerSettings(EnrolledVoiceprints(enrolled), claimed, config.decisions)
@@ -102,9 +102,8 @@ class Session:
         self._turn_gap_s = 0.0  # and before the turn under way
         self._requests = Requests()
         self._muted = False
-        self._quality_meter = QualityMeter()
+        self._quality = SoundQuality(decoder.offset)
         self._levels = SpeechLevels()
-        self._sound: QualityFigures | None = None  # of the last period in which somebody spoke
         self._eof = False
 
     def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
@@ -247,7 +246,7 @@ class Session:
     def _suspect(self, suspicion: Suspicion | None, at: int) -> None:
         self._settings = replace(self._settings, suspicion=suspicion)
         self._pipeline.put(Suspected(seconds(at), self._speech.position, self._settings))
-        self._pipeline.put(self._quality(seconds(at)))
+        self._pipeline.put(self._quality.event(at, suspicion))
 
     def _pause(self, then: Callable[[int], None]) -> None:
         """What is being said ends with the sound that is there, before ``then``."""
@@ -292,7 +291,7 @@ class Session:
     def _hear_one(self, span: Span) -> None:
         if span.started:
             self._pipeline.put(Vad(t=seconds(span.end), speech=True, at=seconds(span.start)))
-        self._quality_meter.add(span.samples, speech=span.speech)
+        self._quality.add(span)
         if span.speech and not self._muted:
             if self._gap_s:
                 self._turn_gap_s, self._gap_s = self._gap_s, 0.0
@@ -305,15 +304,15 @@ class Session:
         if span.ended:
             end = seconds(span.end)
             self._pipeline.put(Vad(t=end, speech=False, at=end))
-        if len(span.samples) and span.end % QUALITY_SAMPLES == 0:
-            self._pipeline.put(self._quality(seconds(span.end)))
+        if len(span.samples) and span.end % PERIOD_SAMPLES == 0:
+            self._pipeline.put(self._quality.event(span.end, self._settings.suspicion))
 
     def _known(self, mark: Mark) -> None:
         """A place in the speech that can be asked for: what was said before it is scored."""
         scored: ScoredSpan | None = None
-        sound = self._sound
+        sound = self._quality.last
         if mark.ends_turn:
-            sound = self._quality_meter.take_turn()
+            sound = self._quality.take_turn()
         elif mark.position - mark.turn >= self._first:
             start = max(mark.turn, mark.position - self._window)
             scored = ScoredSpan(start, mark.position, mark.at)
@@ -343,24 +342,6 @@ class Session:
 
     def _lapse(self, t: float, reason: str) -> None:
         self._pipeline.put(Lapse(t, self._speech.position, reason, self._settings))
-
-    def _quality(self, t: float) -> Quality:
-        found = self._quality_meter.take(self._offset.until(round(t * SAMPLE_RATE_HZ)))
-        if found.speech_share:
-            self._sound = found
-        suspicion, problems = self._settings.suspicion, found.problems
-        if suspicion is not None:
-            problems = (*problems, suspicion.problem)
-        return Quality(
-            likely=None if suspicion is None else suspicion.likely,
-            advice="" if suspicion is None else suspicion.advice,
-            t=t,
-            level_dbfs=found.level_dbfs,
-            clipped=found.clipped,
-            snr_db=found.snr_db,
-            speech_share=found.speech_share,
-            problems=problems,
-        )
 
     def _tell(self, item: _Item) -> Iterable[AnyEvent]:
         match item:

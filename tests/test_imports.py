@@ -38,7 +38,7 @@ ENGINE = (
     ("spans",),
     ("scoring",),
     ("decisions",),
-    ("pipeline", "requests", "suspicions", "items"),
+    ("pipeline", "requests", "suspicions", "sound_quality", "items"),
     ("session", "enrolment", "serving"),
     ("recordings",),
 )
