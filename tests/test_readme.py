@@ -220,8 +220,10 @@ def test_the_programs_in_the_text_run(life: Life) -> None:
 def test_the_settings_in_the_text_are_the_defaults_and_those_turned_off_are_settings(
     tmp_path: Path,
 ) -> None:
-    (settings,) = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    settings, proxied = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     path = tmp_path / "voxwatch.toml"
+    path.write_text(proxied)
+    assert load(path, {}, {"data_dir": tmp_path}).forwarded == ("127.0.0.1",)
     path.write_text(settings)
     config = load(path, {}, {"data_dir": tmp_path})
     assert config == Config(data_dir=tmp_path)
