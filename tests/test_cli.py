@@ -178,6 +178,8 @@ def test_an_interrupt_ends_with_130_and_no_traceback() -> None:
     code = textwrap.dedent("""
         import os, signal, sys
         import streamer.cli
+        # A test run in the background of a shell has the signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         def interrupted(name):
             os.kill(os.getpid(), signal.SIGINT)
             signal.sigtimedwait([], 5)
