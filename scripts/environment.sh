@@ -25,6 +25,11 @@ find_python() {
     fail "Python 3.11 or newer with venv is needed: apt-get install python3.11 python3.11-venv"
 }
 
+# installed_from: a hash of all that says what is installed, which the environment's stamp has too.
+installed_from() {
+    cat pyproject.toml requirements/*.txt | sha256sum | cut -d ' ' -f 1
+}
+
 # make_environment SIZE [EXTRAS]: .venv with voxwatch, with what it needs and with the extras of
 # pyproject.toml. Extras that are there stay. SIZE is what all of it takes, for the message.
 # What is installed is locked: by version and sha256 in requirements/, which scripts/lock writes.
@@ -36,7 +41,7 @@ make_environment() {
         "$python" -m venv .venv
     fi
     local size=$1 extras=${2:-} locked=serve project installed="" there=""
-    project=$(cat pyproject.toml requirements/*.txt | sha256sum | cut -d ' ' -f 1)
+    project=$(installed_from)
     if [ -f .venv/voxwatch-installed ]; then
         read -r installed there <.venv/voxwatch-installed || true
     fi
