@@ -1,5 +1,7 @@
 """Several workers on one port: real processes, which together look like one server."""
 
+# Long: every test needs the processes of `Served` and the wire of `Wire`, which are a third of it.
+
 from __future__ import annotations
 
 import asyncio
