@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from enrolled_people import KEY, MODEL, NOW, enrol, prototype
+from killing import Killed, die, run_and_kill
 
 from streamer.store.audit import Entry
 from streamer.store.backup import back_up, restore
@@ -108,10 +104,6 @@ def test_a_store_is_no_backup_and_a_backup_no_store(path: Path, tmp_path: Path) 
         Store.open(tmp_path / "monday", KEY)
 
 
-class Killed(BaseException):
-    """Stands for kill -9 at one place."""
-
-
 @pytest.mark.parametrize(
     "place",
     [
@@ -126,9 +118,6 @@ class Killed(BaseException):
 def test_an_interrupted_restoration_leaves_the_one_or_the_other(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    def die(*_: Any, **__: Any) -> None:
-        raise Killed
-
     with Store.open(path, KEY) as store:
         back_up(store.vault, tmp_path / "monday", BACKUP)
         enrol(store, "Anna")
@@ -163,14 +152,8 @@ with Store.open(path, key) as store:
 def test_kills_leave_whole_backups_and_a_whole_store(path: Path, tmp_path: Path) -> None:
     target, seen = tmp_path / "monday", 0
     for delay_ms in (5, 40, 80, 120, 170, 230, 300, 400):
-        command = [sys.executable, "-c", BACKING_UP, str(path), str(target)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        with process.stdout:
-            assert process.stdout.readline() == b"ready\n"
-            time.sleep(delay_ms / 1000)
-            process.send_signal(signal.SIGKILL)
-        process.wait()
+        printed = run_and_kill(BACKING_UP, path, target, delay_s=delay_ms / 1000)
+        assert printed[0] == "ready"
         with Store.open(path, KEY) as store:
             assert len(store.voiceprints(MODEL["model_sha256"], NOW)) == 6
             if target.exists():

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import random
-import signal
 import sqlite3
 import struct
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from enrolled_people import KEY, MODEL, NOW, Disk, enrol, prototype
+from killing import Killed, die, run_and_kill
 
 from streamer.store import shred
 from streamer.store.errors import StoreError, UnknownSpeaker
@@ -213,26 +210,14 @@ with Store.open(path, key) as store:
 """
 
 
-def killed(path: Path, first: int, lines: int, delay_s: float) -> list[str]:
-    command = [sys.executable, "-c", ROUNDS, str(path), KEY.hex(), str(first)]
-    process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout:
-        told = [process.stdout.readline().strip() for _ in range(lines)]
-        time.sleep(delay_s)
-        process.send_signal(signal.SIGKILL)
-        told += process.stdout.read().splitlines()
-    assert process.wait() == -signal.SIGKILL
-    return told
-
-
 def test_kills_lose_nobody_and_bring_nobody_back(path: Path) -> None:
     chance = random.Random(7)
     counts: dict[str, int] = {}  # prototypes that were acknowledged
     gone, doubtful, first = set[str](), set[str](), 0
     wrapped: set[bytes] = set()
     for _ in range(8):
-        told = killed(path, first, chance.choice([2, 20, 40]), chance.uniform(0, 0.02))
+        lines, delay_s = chance.choice([2, 20, 40]), chance.uniform(0, 0.02)
+        told = run_and_kill(ROUNDS, path, KEY.hex(), first, lines=lines, delay_s=delay_s)
         for line in told:
             mark, _, name = line.partition(" ")
             counts[name] = counts.get(name, 0) + (mark in "+*")
@@ -257,10 +242,6 @@ def test_kills_lose_nobody_and_bring_nobody_back(path: Path) -> None:
     assert len(gone) > 8
 
 
-class Killed(BaseException):
-    """Stands for kill -9 at one place: nothing of what comes after it is done."""
-
-
 @pytest.mark.parametrize(
     "place",
     [
@@ -276,7 +257,7 @@ def test_an_enrolment_that_was_cut_off_is_there_or_not(
         enrol(store, "Anna", 1)
     store = Store.open(path, KEY)
     with monkeypatch.context() as patch:
-        patch.setattr(place, _die)
+        patch.setattr(place, die)
         patch.setattr("streamer.store.people.People.give_up", lambda self: None)
         with pytest.raises(Killed):
             enrol(store, "Bert", 2)
@@ -307,7 +288,7 @@ def test_a_deletion_that_was_cut_off_is_one(path: Path, monkeypatch: pytest.Monk
     with Store.open(path, KEY) as store:
         enrol(store, "Anna", 1)
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "_remove", _die)
+            patch.setattr(Store, "_remove", die)
             with pytest.raises(Killed):
                 store.delete("Anna")
         assert not store.profiles(NOW)
@@ -315,10 +296,6 @@ def test_a_deletion_that_was_cut_off_is_one(path: Path, monkeypatch: pytest.Monk
         assert not store.profiles(NOW)
         assert store.vault.database.execute("SELECT * FROM people").fetchall() == []
         enrol(store, "Anna", 1)
-
-
-def _die(*_: Any, **__: Any) -> None:
-    raise Killed
 
 
 # The files themselves

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from enrolled_people import KEY, Disk
+from killing import Killed, die, run_and_kill
 
 from streamer.store.errors import StoreError
 from streamer.store.keys import PERSON_KEYS_FILE, read_key
@@ -108,10 +106,6 @@ def test_keys_beside_an_older_database_are_told(path: Path, tmp_path: Path) -> N
     _check(path)
 
 
-class Killed(BaseException):
-    """Stands for kill -9 at one place."""
-
-
 @pytest.mark.parametrize(
     "place",
     [
@@ -128,9 +122,6 @@ class Killed(BaseException):
 def test_an_interruption_leaves_the_one_or_the_other(
     path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    def die(*_: Any, **__: Any) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
         patch.setattr(place, die)
         with pytest.raises(Killed):
@@ -154,14 +145,7 @@ Store.open(path, read_key(path.with_name("key")))
 
 @pytest.mark.parametrize("delay_ms", [0, 2, 4, 8, 12, 16, 24, 40])
 def test_a_kill_leaves_the_one_or_the_other(path: Path, delay_ms: int) -> None:
-    command = [sys.executable, "-c", OPEN, str(path)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout:
-        process.stdout.readline()
-        time.sleep(delay_ms / 1000)
-        process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert run_and_kill(OPEN, path, delay_s=delay_ms / 1000)[0] == "ready"
     _check(path)
 
 

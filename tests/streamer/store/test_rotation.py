@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from enrolled_people import MODEL, NOW, Disk, enrol, prototype
+from killing import Killed, die, run_and_kill
 
 from streamer.store.audit import Entry
 from streamer.store.errors import StoreError
@@ -144,10 +140,6 @@ def test_a_key_that_is_given_leaves_no_key_file_behind(path: Path) -> None:
     assert path.with_name("key").read_bytes() == kept
 
 
-class Killed(BaseException):
-    """Stands for kill -9 at one place."""
-
-
 @pytest.mark.parametrize(
     "place",
     [
@@ -167,9 +159,6 @@ class Killed(BaseException):
 def test_an_interruption_leaves_the_one_or_the_other(
     path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    def die(*_: Any, **__: Any) -> None:
-        raise Killed
-
     store = opened(path)
     with monkeypatch.context() as patch:
         patch.setattr(place, die)
@@ -208,12 +197,5 @@ with Store.open(path, load_key(path.parent, env={})) as store:
 
 def test_kills_leave_everybody_readable(path: Path) -> None:
     for delay_ms in (1, 3, 7, 13, 24, 31, 47, 64):
-        command = [sys.executable, "-c", ROTATING, str(path)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        with process.stdout:
-            assert process.stdout.readline() == b"ready\n"
-            time.sleep(delay_ms / 1000)
-            process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert run_and_kill(ROTATING, path, delay_s=delay_ms / 1000)[0] == "ready"
         check(path)

@@ -9,15 +9,13 @@ import contextlib
 import json
 import os
 import random
-import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
-import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ import pytest
 from enrolled_people import CONSENT, KEY, MODEL, NOW, enrol, prototype
 from hypothesis import given
 from hypothesis import strategies as st
+from killing import run_and_kill
 
 from engine.scoring.voiceprints import Prototype
 from streamer.store.errors import BadName, NameTaken, OtherModel, StoreError, UnknownSpeaker
@@ -442,7 +441,7 @@ def test_a_full_disk_is_told_and_loses_nothing(store: Store) -> None:
 def test_a_disk_that_takes_no_more_is_told(path: Path) -> None:
     """The system itself refuses the write, in the midst of a transaction."""
     limit_bytes = 300_000
-    command = _command(path, limit_bytes=limit_bytes)
+    command = [sys.executable, "-c", ADDING, path, KEY.hex(), "0", str(limit_bytes)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "StoreError: reading or writing the store" in done.stderr.splitlines()[-1]
@@ -535,23 +534,6 @@ with Store.open(path, key) as store:
 """
 
 
-def _command(path: Path, first: int = 0, limit_bytes: int = 0) -> list[str]:
-    return [sys.executable, "-c", ADDING, str(path), KEY.hex(), str(first), str(limit_bytes)]
-
-
-def _kill_after(path: Path, first: int, names: int, delay_s: float) -> Sequence[str]:
-    """Names that a process printed, each after it was added, until it was killed."""
-    process = subprocess.Popen(_command(path, first), cwd=ROOT, text=True, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout:
-        printed = [process.stdout.readline().strip() for _ in range(names)]
-        time.sleep(delay_s)
-        process.send_signal(signal.SIGKILL)
-        printed += process.stdout.read().split()
-    assert process.wait() == -signal.SIGKILL
-    return printed
-
-
 def test_a_kill_loses_no_finished_enrolment(path: Path) -> None:
     chance = random.Random(5)
     finished: list[str] = []
@@ -559,7 +541,7 @@ def test_a_kill_loses_no_finished_enrolment(path: Path) -> None:
         names = chance.choice([0, 3, 9])  # 0: while it starts and makes the store, perhaps
         delay_s = chance.uniform(0, 0.02 if names else 0.6)
         first = 1 + int(finished[-1].partition("-")[2]) + 1 if finished else 0
-        finished += _kill_after(path, first, names, delay_s)
+        finished += run_and_kill(ADDING, path, KEY.hex(), first, 0, lines=names, delay_s=delay_s)
         if not path.exists():
             continue
         with Store.open(path, KEY) as store:
