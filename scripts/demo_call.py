@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
-from engine.events import Change, Decision, Refused, Score, Summary, Vad
+from engine.events import Change, Decision, Refused, Score, Summary, Utterance, Vad
 from engine.format import INT16_PEAK
 from streamer.client import VerifyStream, connect, control, enroll
 
@@ -213,6 +213,11 @@ def check(told: list[Told], truth: dict[str, Any]) -> Iterator[tuple[str, bool]]
     )
     late = [t for t in matches if t > ben["start_s"] + TAKEOVER_S]
     yield f"no match while {OTHER} speaks: {late}", not late
+    verdicts = [(e.state, e.start) for e in events if isinstance(e, Utterance)]
+    own = [state for state, start in verdicts if start < anna["end_s"]]
+    yield f"{CLAIM}'s turn judged by itself: {own}", bool(own) and set(own) == {"match"}
+    others = [state for state, start in verdicts if start >= anna["end_s"]]
+    yield f"{OTHER}'s turn judged by itself: {others}", bool(others) and "match" not in others
     yield (
         f"decisions at most {max(delays, default=9):.2f} s after their sound, within {DELAY_S} s",
         bool(delays) and max(delays) <= DELAY_S,

@@ -46,7 +46,7 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_right_events_come_at_the_right_times() -> None:
     done = demo("--check")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "9 of 9 are right" in done.stdout
+    assert "11 of 11 are right" in done.stdout
 
 
 @pytest.mark.slow
