@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from engine.model.frames import SpanPooling
 from engine.serving.inference import answer_one
 from engine.spans.frames import FrameSpans
 from engine.spans.interface import Mark
+from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
 S = SAMPLE_RATE_HZ
@@ -36,6 +38,17 @@ TOLERANCE = 2e-6  # of one number of a unit embedding
 def speech(seconds: float, seed: int = 0) -> Float32:
     rng = np.random.default_rng(seed)
     return (0.1 * rng.standard_normal(round(seconds * S))).astype(np.float32)
+
+
+def embedded(job: FramesJob, encoder: Encoder) -> Result:
+    """The answer to a job."""
+    return answer_one(job, encoder, detector())
+
+
+@cache
+def detector() -> SileroVad:
+    """What answers jobs of another kind."""
+    return SileroVad()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +71,7 @@ def settle(
         assert isinstance(job, FramesJob)
         assert not spans.jobs(99)
         done.append(job)
-        spans.receive_result(reply(job) if reply else answer_one(job, encoder, None))  # type: ignore[arg-type]
+        spans.receive_result(reply(job) if reply else embedded(job, encoder))
     assert spans.waiting_since is None
     return done
 
@@ -152,7 +165,7 @@ def test_a_chunk_that_fails_takes_what_was_in_the_graph_and_no_more(
     def reply(job: FramesJob) -> Result:
         if job.due == S:  # the second chunk
             return JobFailure(job.number, "out of memory")
-        return answer_one(job, encoder, None)  # type: ignore[arg-type]
+        return embedded(job, encoder)
 
     marks = [*spans.push(0, speech(3.0)), *spans.end_turn(4 * S)]
     settle(spans, encoder, reply)
@@ -203,7 +216,7 @@ def test_blocks_in_which_two_speak_count_for_nobody(
 
     def reply(job: FramesJob) -> Result:
         nonlocal told
-        result = answer_one(job, encoder, None)  # type: ignore[arg-type]
+        result = embedded(job, encoder)
         assert isinstance(result, FramesResult)
         number = np.arange(told, told + len(result.sums)) - DELAY_BLOCKS
         told += len(number)
@@ -236,6 +249,7 @@ from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder
 from engine.model.frames import SpanPooling
 from engine.serving.inference import answer_one
+from engine.speech.vad import SileroVad
 from engine.spans.frames import FrameSpans
 
 bundle = load_bundle(Path(sys.argv[1]))

@@ -89,4 +89,4 @@ def test_the_mean_starts_from_that_of_training_speech(
 )
 def test_a_shape_that_cannot_be_is_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        StreamingArchitecture(**changed)  # type: ignore[arg-type]
+        StreamingArchitecture(**changed)  # type: ignore[arg-type]  # by name
