@@ -122,7 +122,7 @@ def _default(field: Any) -> str:
         return OWN_FOLDER
     value = field.default
     if value is msgspec.NODEFAULT:
-        return "–" if field.default_factory is msgspec.NODEFAULT else "none"  # noqa: RUF001
+        return "\N{EN DASH}" if field.default_factory is msgspec.NODEFAULT else "none"
     if value is None or value == ():
         return "none"
     if isinstance(value, bool):

@@ -55,6 +55,7 @@ class RunningGRN(nn.Module):
         frames = x.shape[1] // decays.shape[0]
         reach = decays.repeat_interleave(frames, dim=1) * mask.float().transpose(1, 2)
         arguments = (x, self.gamma, self.beta, reach.to(x.dtype))
+        # torch gives `Function.apply` no types.
         return cast(Tensor, _Response.apply(*arguments))  # type: ignore[no-untyped-call]
 
 
@@ -124,6 +125,7 @@ class DelayedDepthwise(nn.Module):
             return F.conv1d(x, self.weight, self.bias, groups=groups)
         if torch.compiler.is_compiling():
             arguments = (x, self.weight, self.bias)
+            # torch gives `Function.apply` no types.
             return cast(Tensor, _Depthwise.apply(*arguments))  # type: ignore[no-untyped-call]
         return _depthwise(x, self.weight, self.bias)
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import array
 import contextlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from websockets.asyncio.messages import Assembler, SimpleQueue
 from websockets.frames import BINARY, Frame
 
-try:
+if sys.platform != "win32":
     import fcntl
     import termios
-except ImportError:  # Windows has neither
-    fcntl = None  # type: ignore[assignment]
 
 MOST_FRAMES = 4  # that wait, beyond those in the slice of bytes that brought them
 MOST_BYTES = 1 << 17  # four seconds of 16 kHz, 16 bit; one message that is longer may wait alone
@@ -23,7 +22,7 @@ JOINED_BYTES = 1 << 14  # sound in small messages is joined up to here: half a s
 
 def kernel_bytes(socket: int) -> int:
     """Bytes that the kernel holds unread for a socket; 0 where it does not tell."""
-    if fcntl is None or socket < 0:
+    if sys.platform == "win32" or socket < 0:
         return 0
     size = array.array("i", [0])
     with contextlib.suppress(OSError):

@@ -48,7 +48,7 @@ def entered() -> Iterator[Entered]:
         yield watch
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)  # type: ignore[arg-type]  # as its documentation allows
 
 
 async def test_the_files_that_a_second_of_sound_enters_are_those_on_the_page(

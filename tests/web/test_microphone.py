@@ -150,7 +150,7 @@ def listen(tab: Tab, url: str) -> None:
     tab.goto(url)
     tab.sees("#people", "Alice")
     tab.click("#microphone")
-    tab.sees("#hero-title", "Match – Alice")  # noqa: RUF001 - as the page writes it
+    tab.sees("#hero-title", "Match \N{EN DASH} Alice")
 
 
 def test_an_interruption_is_told_and_the_session_goes_on(mock: str, tab: Tab) -> None:

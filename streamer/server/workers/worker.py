@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def shared(config: Config) -> Config:
 
 
 @contextlib.contextmanager
-def _handed_over(server: Server, channel: socket.socket, stop: asyncio.Event):  # type: ignore[no-untyped-def]
+def _handed_over(server: Server, channel: socket.socket, stop: asyncio.Event) -> Iterator[None]:
     """Take what the parent hands over."""
     loop = asyncio.get_running_loop()
     taking: set[asyncio.Task[None]] = set()

@@ -27,7 +27,9 @@ Float32 = NDArray[np.float32]
 RATE_HZ = 16_000
 
 
-def file_of(samples: Float32, kind: str = "WAV", subtype: str | None = None) -> bytes:
+def file_of(
+    samples: Float32 | NDArray[np.int16], kind: str = "WAV", subtype: str | None = None
+) -> bytes:
     body = io.BytesIO()
     sf.write(body, samples, RATE_HZ, format=kind, subtype=subtype)
     return body.getvalue()
@@ -89,7 +91,7 @@ async def test_the_verdict_is_that_of_a_stream(
     enrol(server, "bert")
     pcm = np.round(command * 32767).astype("<i2")
     asked = {"encoding": "pcm_s16le", "sample_rate": RATE_HZ} if kind == "raw" else {}
-    body = pcm.tobytes() if kind == "raw" else file_of(pcm, kind, "PCM_16")  # type: ignore[arg-type]
+    body = pcm.tobytes() if kind == "raw" else file_of(pcm, kind, "PCM_16")
     (told,) = await utterances(server, pcm.tobytes(), claim=claim, false_accept=0.02)
     verdict = await verify(server.url, body, claim=claim, false_accept=0.02, **asked)
     assert verdict.state == ("mismatch" if claim == "bert" else "match")

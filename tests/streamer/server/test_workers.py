@@ -63,7 +63,8 @@ class Served:
                 text=True,
             )
         assert self.process.stdout is not None
-        self.first = self.process.stdout.readline()
+        self.stdout = self.process.stdout
+        self.first = self.stdout.readline()
         self.url = self.first.split(" ")[0]
 
     @property
@@ -84,8 +85,7 @@ class Served:
     def end(self) -> int:
         self.process.terminate()
         code = self.process.wait(timeout=WAIT_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.stdout.close()
         return code
 
 
@@ -375,7 +375,7 @@ async def test_all_workers_drain(
             await wire.until("summary")
     finally:
         code = await asyncio.to_thread(served.process.wait, WAIT_S)
-        served.process.stdout.close()  # type: ignore[union-attr]
+        served.stdout.close()
     assert code == (0 if number == signal.SIGTERM else 130)
     assert not [worker for worker in workers if worker.is_running()]
 
@@ -401,7 +401,7 @@ async def test_workers_do_not_outlive_their_parent(tmp_path: Path, spectral_bund
     assert len(workers) == 2
     served.process.kill()
     served.process.wait()
-    served.process.stdout.close()  # type: ignore[union-attr]
+    served.stdout.close()
     _, alive = await asyncio.to_thread(psutil.wait_procs, workers, WAIT_S)
     assert not alive
 
@@ -417,7 +417,7 @@ async def test_what_keeps_it_from_starting_is_one_line(
         settings = taken if fault == "port" else {}
         served = await asyncio.to_thread(lambda: Served(tmp_path, bundle, **settings))
         assert await asyncio.to_thread(served.process.wait, WAIT_S) == 2
-        served.process.stdout.close()  # type: ignore[union-attr]
+        served.stdout.close()
     assert served.first == ""
     errors = [line for line in served.log.read_text().splitlines() if line.startswith("error:")]
     assert len(errors) >= 1

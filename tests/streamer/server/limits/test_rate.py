@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from streamer.server.limits.rate import KEPT, Rate
@@ -38,7 +40,7 @@ def test_a_crowd_of_clients_is_not_looked_through_for_each_of_them() -> None:
     looks = 0
 
     class Watched(dict[tuple[str, ...], tuple[float, float]]):
-        def items(self):  # type: ignore[no-untyped-def]
+        def items(self) -> Any:
             nonlocal looks
             looks += 1
             return super().items()
