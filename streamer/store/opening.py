@@ -124,15 +124,11 @@ def _give_up(
 
 def _remove_residues(vault: Vault, keys: PersonKeys) -> None:
     """Remove the rows whose key is destroyed."""
-    residues = _numbers(vault.database) - keys.people
-    if not residues:
+    people = vault.people(keys)
+    if people.numbers() <= keys.people:
         return
     with vault.transaction("BEGIN IMMEDIATE"):
-        for person in residues:
-            vault.database.execute("DELETE FROM people WHERE person = ?", (person,))
-            vault.database.execute("INSERT OR IGNORE INTO gone VALUES (?)", (person,))
-            entry = audit.Entry(time.time(), audit.FINISHED, "delete", person)
-            audit.write(vault.database, entry)
+        people.remove_residues()
         vault.note_change(keys)
 
 
@@ -142,6 +138,8 @@ def _numbers(database: sqlite3.Connection) -> frozenset[bytes]:
 
 def erase(path: Path, key: bytes, name: str, *, busy_s: float = BUSY_S) -> None:
     """Destroy a person's key though their store cannot be opened: it is full, or damaged.
+
+    The audit log has it as soon as the store opens again.
 
     Raises :class:`~streamer.store.errors.UnknownSpeaker`, :class:`StoreError`.
     """
@@ -154,4 +152,4 @@ def erase(path: Path, key: bytes, name: str, *, busy_s: float = BUSY_S) -> None:
         person = keys.find(clean_name(name))
         if person is None:
             raise unknown(name)
-        keys.destroy(person)
+        keys.delete(audit.Entry(time.time(), audit.local_user(), "delete", person))

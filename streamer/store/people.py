@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ import msgspec
 import numpy as np
 
 from engine.scoring.voiceprints import Prototype, Voiceprint
+from streamer.store import audit
 from streamer.store.errors import NameTaken, OtherModel, StoreError, UnknownSpeaker
 from streamer.store.person_keys import PersonKey, PersonKeys, new_person
 from streamer.store.profile import NAME_LENGTH, Consent, Profile
@@ -187,10 +189,20 @@ class People:
         self._insert(seal, person.number, len(person.enrolments) + 1, more)
         return person.number
 
-    def remove(self, number: bytes) -> None:
-        """Remove the rows of somebody whose key is destroyed, and note that they are gone."""
-        self.database.execute("DELETE FROM people WHERE person = ?", (number,))
-        self.database.execute("INSERT OR IGNORE INTO gone VALUES (?)", (number,))
+    def remove_residues(self) -> None:
+        """Remove the rows of those whose key is destroyed, and note that they are gone."""
+        residues = self.numbers() - self.keys.people
+        if not residues:
+            return
+        deletions, now = self.keys.deletions(), time.time()
+        entries = [
+            deletions.get(number) or audit.Entry(now, audit.FINISHED, "delete", number)
+            for number in residues
+        ]
+        for entry in sorted(entries, key=lambda one: one.at):
+            self.database.execute("DELETE FROM people WHERE person = ?", (entry.person,))
+            self.database.execute("INSERT OR IGNORE INTO gone VALUES (?)", (entry.person,))
+            audit.write(self.database, entry)
 
     def confirm(self) -> None:
         """The rows of those who were added are on the disk: their keys are live."""

@@ -6,6 +6,8 @@ to overwrite their slot in its place: it takes no room, waits for no reader, and
 copies of their rows there are (in the database, its log, free blocks of the disk) unreadable for
 good, also for whoever has the store's key. The slot holds a keyed hash of the name, too, by
 which people are found: it goes with the key, so that no guess of a name can be confirmed later.
+What the slot is overwritten with is who deleted the person and when, for the audit log, which may
+lie in a database that takes no more at that moment.
 
 A slot is pending until the rows of its person are on the disk, then live: a crash between the
 two is told from a database that has lost people. Every change takes the next generation number.
@@ -25,6 +27,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from streamer.store import audit
 from streamer.store.errors import StoreError
 from streamer.store.seal import KEY_BYTES, BrokenSeal, Seal, derive
 from streamer.store.shred import write_new
@@ -45,6 +48,8 @@ SLOT = np.dtype(
     ]
 )
 SLOT_BYTES = SLOT.itemsize  # 128: a slot never lies across two sectors of the disk
+WHO_BYTES = 92
+DELETED = struct.Struct(f"<IQ{ID_BYTES}sd{WHO_BYTES}s")  # as SLOT begins; when; by whom, in UTF-8
 HEADER = struct.Struct(f"<8sI{ID_BYTES}s39s")  # magic, format, the file's id, a sealed text
 GROWTH = 64  # slots that are added when all are taken: two blocks of most file systems
 
@@ -152,7 +157,9 @@ class PersonKeys:
         if not len(free):
             self._grow()
             free = np.flatnonzero(self._slots["state"] == EMPTY)
-        self._write(int(free[0]), self._slot(PENDING, self.generation + 1, entry))
+        # An empty one first: the others may still have to tell who deleted somebody.
+        row = free[np.argmin(self._slots["state"][free])]
+        self._write(int(row), self._slot(PENDING, self.generation + 1, entry))
 
     def confirm(self, person: bytes) -> None:
         """The person's rows are on the disk: the key is live."""
@@ -160,6 +167,25 @@ class PersonKeys:
         slot = self._slots[row].copy()
         slot["state"] = LIVE
         self._write(row, slot.tobytes())
+
+    def delete(self, deletion: audit.Entry) -> None:
+        """Destroy a person's key, and keep in its place who did it, and when."""
+        assert deletion.person is not None
+        who = deletion.who.encode()
+        if len(who) > WHO_BYTES:  # cut in the middle: a token is told by the end
+            who = who[: WHO_BYTES // 2] + who[-(WHO_BYTES // 2) :]
+        slot = DELETED.pack(GONE, self.generation + 1, deletion.person, deletion.at, who)
+        self._write(self._rows[deletion.person], slot)
+
+    def deletions(self) -> dict[bytes, audit.Entry]:
+        """What :meth:`delete` was given, by person, as long as nobody else has the slot."""
+        found = {}
+        for _, _, person, at, who in DELETED.iter_unpack(
+            self._slots[self._slots["state"] == GONE].tobytes()
+        ):
+            text = who.rstrip(b"\0").decode(errors="ignore")  # a letter may have been cut
+            found[person] = audit.Entry(at, text, "delete", person)
+        return found
 
     def destroy(self, person: bytes) -> None:
         """Overwrite the person's key and name; gone from the disk when this returns."""

@@ -29,6 +29,5 @@ def rotate(vault: Vault, entry: audit.Entry, key: bytes | None = None) -> None:
 
 def _everybody(vault: Vault) -> list[Person]:
     people = vault.people()
-    for number in people.numbers() - people.keys.people:
-        people.remove(number)
+    people.remove_residues()
     return people.all()

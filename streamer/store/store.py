@@ -50,7 +50,6 @@ class Store:
     def __init__(self, vault: Vault) -> None:
         """For :meth:`open`, which is how a store is made."""
         self.vault = vault
-        self._owed: list[audit.Entry] = []  # of acts on a disk that took no more
         self.clock = StoreClock(vault)
 
     @classmethod
@@ -216,8 +215,8 @@ class Store:
             person = keys.find(_known(name))
             if person is None:
                 raise unknown(name)
-            keys.destroy(person)
-            self._remove([audit.Entry(now, _by(who), "delete", person)])
+            keys.delete(audit.Entry(now, _by(who), "delete", person))
+            self._remove_rows()
 
     def purge(self, now: float) -> int:
         """Delete for good whoever's time has run out; how many they were."""
@@ -227,8 +226,8 @@ class Store:
             gone = self._expired(now)  # others may have been at it
             keys = self.vault.current_keys()
             for person in gone:
-                keys.destroy(person)
-            self._remove([audit.Entry(now, audit.EXPIRY, "delete", person) for person in gone])
+                keys.delete(audit.Entry(now, audit.EXPIRY, "delete", person))
+            self._remove_rows()
             return len(gone)
 
     def note(self, entry: audit.Entry) -> None:
@@ -246,26 +245,20 @@ class Store:
         with self.vault.reading() as people:
             return [person.number for person in people.all() if not person.alive(now)]
 
-    def _remove(self, entries: list[audit.Entry]) -> None:
+    def _remove_rows(self) -> None:
         """Remove the rows of those whose keys are destroyed; where that fails, another time."""
-        self._owed += entries
         try:
             with self._changing():
-                pass
+                pass  # which does it before anything else
         except StoreError as error:
             log.warning("deleted, but what cannot be read any more is still there: %s", error)
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[People]:
-        """All of it or nothing, after what is owed."""
-        with self.vault.exclusively():
-            with self.vault.writing() as people:
-                for entry in self._owed:
-                    assert entry.person is not None
-                    people.remove(entry.person)
-                    audit.write(people.database, entry)
-                yield people
-            self._owed.clear()
+        """All of it or nothing, after the rows of those who were deleted."""
+        with self.vault.writing() as people:
+            people.remove_residues()
+            yield people
 
 
 def _check(prototypes: Sequence[Prototype]) -> None:

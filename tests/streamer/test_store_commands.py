@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from engine.errors import VoxwatchError
 from streamer.cli import app
+from streamer.store.audit import local_user
 from streamer.store.errors import Inconsistent, StoreError, UnknownSpeaker
 from streamer.store.keys import PERSON_KEYS_FILE, read_key
 from streamer.store.store import Store
@@ -49,6 +50,11 @@ def people(folder: Path) -> None:
 def names(run: Run, **env: str) -> list[str]:
     listed = run("profiles", "list", "--json", **env).stdout.splitlines()
     return [json.loads(line)["name"] for line in listed]
+
+
+def deletions(run: Run, **env: str) -> list[str]:
+    acts = [json.loads(line) for line in run("audit", "--json", **env).stdout.splitlines()]
+    return [act["who"] for act in acts if act["act"] == "delete"]
 
 
 @pytest.mark.usefixtures("people")
@@ -157,6 +163,7 @@ def test_a_person_of_a_spoilt_store_is_deleted(run: Run, folder: Path) -> None:
     assert "Anna is deleted" in done.stdout
     path.write_bytes(whole)
     assert names(run) == ["Bert"]
+    assert deletions(run) == [local_user()]
 
 
 def test_a_person_is_deleted_on_a_full_disk(run: Run, disk: Disk) -> None:
@@ -168,3 +175,4 @@ def test_a_person_is_deleted_on_a_full_disk(run: Run, disk: Disk) -> None:
     assert "Anna is deleted" in run("profiles", "delete", "Anna", "--yes", **env).stdout
     (disk.folder / "filler").unlink()
     assert names(run, **env) == ["Bert"]
+    assert deletions(run, **env) == [local_user()]

@@ -163,6 +163,29 @@ def test_a_person_of_a_store_that_cannot_be_opened_can_be_deleted(path: Path) ->
         assert [profile.name for profile in store.profiles(NOW)] == ["Bert"]
 
 
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [
+        ("token desk (1a2b3c4d)", "token desk (1a2b3c4d)"),
+        ("token " + "ж" * 64 + " (1a2b3c4d)", "ж (1a2b3c4d)"),
+    ],
+)
+def test_who_deleted_is_told_though_the_database_took_nothing(
+    path: Path, who: str, told: str
+) -> None:
+    with Store.open(path, KEY) as store:
+        enrol(store, "Anna", 1)
+        enrol(store, "Bert", 2)
+        store.vault.database.close()
+        store.delete("Anna", who=who)
+    with Store.open(path, KEY) as store:
+        enrol(store, "Carl", 3)
+        (entry,) = [entry for entry in store.acts() if entry.act == "delete"]
+        assert entry.who.startswith("token ")
+        assert entry.who.endswith(told)
+        assert abs(entry.at - store.now()) < 600
+
+
 def test_an_open_store_whose_database_is_spoilt_deletes(path: Path) -> None:
     with Store.open(path, KEY) as store:
         enrol(store, "Anna", 1)
@@ -288,7 +311,7 @@ def test_a_deletion_that_was_cut_off_is_one(path: Path, monkeypatch: pytest.Monk
     with Store.open(path, KEY) as store:
         enrol(store, "Anna", 1)
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "_remove", die)
+            patch.setattr(Store, "_remove_rows", die)
             with pytest.raises(Killed):
                 store.delete("Anna")
         assert not store.profiles(NOW)
