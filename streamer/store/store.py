@@ -70,12 +70,14 @@ class Store:
         Raises :class:`~streamer.store.keys.KeyFileError` as well.
         """
         key = load_key(folder, env=env)
-        try:
-            return cls.open(folder / STORE_FILE, key, repair=repair)
-        except WrongKey:
-            if (now := load_key(folder, env=env)) == key:
-                raise
-            return cls.open(folder / STORE_FILE, now, repair=repair)  # it was rotated meanwhile
+        while True:
+            try:
+                return cls.open(folder / STORE_FILE, key, repair=repair)
+            except WrongKey:
+                tried, key = key, load_key(folder, env=env)
+                if key == tried:
+                    raise
+                # It was rotated meanwhile: try again with the new one.
 
     def close(self) -> None:
         """Close the file; may be called again."""

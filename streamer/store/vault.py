@@ -145,9 +145,12 @@ class Vault:
         )
 
     def _candidates(self) -> Iterator[bytes]:
-        """Keys to try: the one that was given, and those that a rotation put in its place."""
+        """Keys to try: the one that was given, and those that a rotation put in its place.
+
+        The next one comes first: it may be put in the place of the other between two looks.
+        """
         yield self.key
-        for name in (KEY_FILE, KEY_FILE + NEXT) if self._fitted else (KEY_FILE + NEXT,):
+        for name in (KEY_FILE + NEXT, KEY_FILE) if self._fitted else (KEY_FILE + NEXT,):
             with contextlib.suppress(KeyFileError, OSError):
                 yield read_key(self.path.with_name(name))
 

@@ -10,11 +10,14 @@ import pytest
 from enrolled_people import MODEL, NOW, Disk, enrol, prototype
 from killing import Killed, die, run_and_kill
 
+from streamer.store import vault
 from streamer.store.audit import Entry
 from streamer.store.errors import StoreError
-from streamer.store.keys import PERSON_KEYS_FILE, load_key, read_key
+from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, load_key, read_key
 from streamer.store.rotation import rotate
+from streamer.store.shred import replace_with
 from streamer.store.store import Store
+from streamer.store.vault import NEXT, Vault
 
 ROOT = Path(__file__).parents[3]
 ENTRY = Entry(NOW, "somebody", "rotate")
@@ -128,6 +131,29 @@ def test_who_reads_meanwhile_sees_everybody_always(path: Path) -> None:
             reader.join()
     assert not failures
     check(path)
+
+
+def test_a_key_that_takes_its_place_between_two_looks_is_found(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key_path = path.with_name(KEY_FILE)
+    next_path = path.with_name(KEY_FILE + NEXT)
+
+    def look(looked_at: Path) -> bytes:
+        try:
+            return read_key(looked_at)
+        finally:
+            if next_path.exists():
+                replace_with(next_path, key_path)
+
+    with opened(path) as reader:
+        with opened(path) as store, monkeypatch.context() as patch:
+            patch.setattr(Vault, "finish_rotation", lambda _: None)
+            rotate(store.vault, ENTRY)
+        assert next_path.exists()
+        monkeypatch.setattr(vault, "read_key", look)
+        assert len(reader.profiles(NOW)) == PEOPLE
+        assert not next_path.exists()
 
 
 def test_a_key_that_is_given_leaves_no_key_file_behind(path: Path) -> None:
