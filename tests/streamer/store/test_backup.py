@@ -134,29 +134,35 @@ def test_an_interrupted_restoration_leaves_the_one_or_the_other(
 
 BACKING_UP = """
 import sys
+from itertools import count
 from pathlib import Path
 from streamer.store.audit import Entry
 from streamer.store.backup import back_up, restore
 from streamer.store.store import Store
 
-path, target, key = Path(sys.argv[1]), Path(sys.argv[2]), bytes(range(32))
+path, folder, key = Path(sys.argv[1]), Path(sys.argv[2]), bytes(range(32))
 with Store.open(path, key) as store:
     print("ready", flush=True)
-    while True:
-        target.unlink(missing_ok=True)
+    for number in count():
+        target = folder / str(number)
         back_up(store.vault, target, Entry(1.0, "somebody", "backup"))
+        print(number, flush=True)
         restore(store.vault, target, key, Entry(1.0, "somebody", "restore"))
 """
 
 
-def test_kills_leave_whole_backups_and_a_whole_store(path: Path, tmp_path: Path) -> None:
-    target, seen = tmp_path / "monday", 0
-    for delay_ms in (5, 40, 80, 120, 170, 230, 300, 400):
-        printed = run_and_kill(BACKING_UP, path, target, delay_s=delay_ms / 1000)
-        assert printed[0] == "ready"
-        with Store.open(path, KEY) as store:
-            assert len(store.voiceprints(MODEL["model_sha256"], NOW)) == 6
-            if target.exists():
-                seen += 1
-                assert restore(store.vault, target, KEY, RESTORE) == (6, 0)
-    assert seen
+@pytest.mark.parametrize("backups", [0, 1, 2])  # that are waited for
+@pytest.mark.parametrize("delay_ms", [5, 40, 120, 300])
+def test_kills_leave_whole_backups_and_a_whole_store(
+    path: Path, tmp_path: Path, backups: int, delay_ms: int
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    printed = run_and_kill(BACKING_UP, path, folder, lines=1 + backups, delay_s=delay_ms / 1000)
+    assert printed[: 1 + backups] == ["ready", "0", "1"][: 1 + backups]
+    found = [file for file in folder.iterdir() if file.name.isdigit()]  # others are unfinished
+    assert len(found) >= backups
+    with Store.open(path, KEY) as store:
+        assert len(store.voiceprints(MODEL["model_sha256"], NOW)) == 6
+        for target in found:
+            assert restore(store.vault, target, KEY, RESTORE) == (6, 0)
