@@ -8,11 +8,13 @@ No locks and no transactions: `streamer.store.vault` has them.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,6 +25,8 @@ from streamer.store.errors import NameTaken, OtherModel, StoreError, UnknownSpea
 from streamer.store.person_keys import PersonKey, PersonKeys, new_person
 from streamer.store.profile import NAME_LENGTH, Consent, Profile
 from streamer.store.seal import BrokenSeal, Seal
+
+EXPORT_FORMAT = 1
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +59,16 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
             embedding=prototype.embedding.astype("<f4").tobytes(),
         )
 
+    def exported(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            "added_at": self.added_at,
+            "net_speech_s": self.speech_s,
+            "consent": {"text_version": self.consent_version, "given_at": self.consent_at},
+            "dimensions": len(self.embedding) // 4,
+            "embedding": base64.b64encode(self.embedding).decode(),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -86,6 +100,19 @@ class Person:
             record.model_name,
             max(consents, key=lambda one: one.given_at, default=Consent("", record.created_at)),
         )
+
+    def exported(self) -> dict[str, Any]:
+        """All that is kept of them, ready for JSON. Raises :class:`StoreError` where damaged."""
+        self.check_whole()
+        record = self.record
+        return {
+            "format": EXPORT_FORMAT,
+            "name": record.name,
+            "created_at": record.created_at,
+            "expires_at": record.expires_at,
+            "model": {"name": record.model_name, "sha256": record.model_sha256},
+            "prototypes": [one.exported() for one in self.enrolments],
+        }
 
     def voiceprint(self) -> Voiceprint:
         """Their prototypes. Raises :class:`StoreError` for one that was damaged."""

@@ -14,7 +14,6 @@ returns, and with it all that was encrypted with it, wherever copies of the rows
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import logging
 import sqlite3
@@ -36,8 +35,6 @@ from streamer.store.store_clock import StoreClock
 from streamer.store.vault import Vault
 
 log = logging.getLogger("voxwatch.store")
-
-EXPORT_FORMAT = 1
 
 
 class Store:
@@ -192,17 +189,9 @@ class Store:
         """
         with self._changing() as people:
             person = _found(people, name, now)
-            person.check_whole()
+            exported = person.exported()
             audit.write(people.database, audit.Entry(now, _by(who), "export", person.number))
-        record = person.record
-        return {
-            "format": EXPORT_FORMAT,
-            "name": record.name,
-            "created_at": record.created_at,
-            "expires_at": record.expires_at,
-            "model": {"name": record.model_name, "sha256": record.model_sha256},
-            "prototypes": [_exported(one) for one in person.enrolments],
-        }
+        return exported
 
     def delete(self, name: str, *, who: str | None = None) -> None:
         """Delete a person for good: nothing of them can be read when this returns.
@@ -290,14 +279,3 @@ def _found(people: People, name: str, now: float) -> Person:
     if person is None or not person.alive(now):
         raise unknown(name)
     return person
-
-
-def _exported(enrolment: Enrolment) -> dict[str, Any]:
-    consent = {"text_version": enrolment.consent_version, "given_at": enrolment.consent_at}
-    return {
-        "added_at": enrolment.added_at,
-        "net_speech_s": enrolment.speech_s,
-        "consent": consent,
-        "dimensions": len(enrolment.embedding) // 4,
-        "embedding": base64.b64encode(enrolment.embedding).decode(),
-    }
