@@ -49,6 +49,7 @@ class StoreClock:
         return None if said is None else _NOTES.decode(said)
 
     def _note(self, witness: clock.Witness) -> None:
+        # Where the store takes nothing just now, it is noted when it is next asked.
         with contextlib.suppress(StoreError), self._vault.exclusively():
             with self._vault.transaction("BEGIN IMMEDIATE"):
                 self._vault.say("clock", msgspec.json.encode(witness).decode())
