@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engine.errors import VoxwatchError
 from scripts.attack.attackers import ATTACKS
 from scripts.figures import tell
 from streamer.bench.processes import Served, burden, memory_mb, server
@@ -59,8 +60,7 @@ def attacked(served: Served, folder: Path, name: str | None, seconds: float) -> 
         attackers = _attackers(served.url, name, seconds) if name else None
         told = clients.answer()
         if attackers:
-            attackers.terminate()
-            attackers.wait()
+            end(attackers)
     most_mb = watch.stop()
     time.sleep(LEFT_ALONE_S if name else 0.0)
     return {
@@ -80,6 +80,15 @@ def _attackers(url: str, name: str, seconds: float) -> subprocess.Popen[bytes]:
     address = url.replace("http://", "ws://")
     command = [sys.executable, "-m", "scripts.attack.attackers", name, address, str(seconds)]
     return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def end(attackers: subprocess.Popen[bytes]) -> None:
+    """End an attack. Raises where it had failed before: then nothing was measured under it."""
+    failed = attackers.poll()
+    attackers.terminate()
+    attackers.wait()
+    if failed:
+        raise VoxwatchError(f"the attack ended with status {failed}: {attackers.args!r} says why")
 
 
 def attack(names: list[str], seconds: float) -> dict[str, Any]:

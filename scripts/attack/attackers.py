@@ -18,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from streamer.store.consent import TEXT_VERSION
+
 TEXT, BINARY, PING = 0x81, 0x82, 0x89
 START = b'{"type":"start"}'
-CONSENT = {"given": True, "text_version": "2026-11"}
+CONSENT = {"given": True, "text_version": TEXT_VERSION}
 SPEECH = Path(__file__).parents[1] / "demo_voices" / "anna.ogg"
 
 Attack = Callable[[str, float], Awaitable[None]]
@@ -60,6 +62,7 @@ async def pour(
     url: str, path: str, first: bytes, again: bytes, seconds: float, *, read: bool = False
 ) -> None:
     """Send ``again`` as fast as it is taken, and read nothing unless told to."""
+    # The server may refuse it or hang up, which is what is measured; or the time is over.
     with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
         async with asyncio.timeout(seconds):
             reader, writer = await opened(url, path)
@@ -174,7 +177,7 @@ async def held(url: str, seconds: float) -> None:
     parts = urllib.parse.urlsplit(url)
     ends = []
     for _ in range(300):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the server takes no more
             ends.append(await asyncio.open_connection(parts.hostname, parts.port))
     await asyncio.sleep(seconds)
     for _, writer in ends:
