@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamer.server.auth import Grant
-from streamer.server.limits.shares import Client
+from streamer.server.limits.shares import Client, counted_by
 from streamer.wire.errors import WireError
 
 
@@ -19,7 +19,8 @@ class Caller:
     @property
     def client(self) -> Client:
         """By what they are counted: the token first, and then the address."""
-        return (self.grant.who, self.address) if self.grant.holder else (self.address,)
+        place = counted_by(self.address)
+        return (self.grant.who, place) if self.grant.holder else (place,)
 
     def check_rate(self, asked: float | None, own: float, most: float) -> float:
         """The false accepts to decide by, where the server's own rate is ``own``.

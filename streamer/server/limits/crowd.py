@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Protocol
 
-from streamer.server.limits.shares import Client, Shares
+from streamer.server.limits.shares import Client, Shares, counted_by
 
 
 class Guest(Protocol):
@@ -51,6 +51,7 @@ class Crowd:
 
     def came(self, guest: Guest, address: str) -> None:
         """Somebody has connected."""
+        address = counted_by(address)
         self._held[guest] = 0
         self._strangers[guest] = address
         self._addresses[address] += 1

@@ -10,9 +10,24 @@ after it, without anybody having to leave. Within a token the same holds for its
 from __future__ import annotations
 
 from collections import Counter
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
+NETWORK_BITS = 64  # of an IPv6 address: one client has all that begin alike, and may change its own
 SHARE = 0.75  # of the places that others leave, at most
 Client = tuple[str, ...]  # from the widest name to the narrowest: token, address
+
+
+def counted_by(address: str) -> str:
+    """What an address is counted by: itself, or of IPv6 the network that one client has."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((int(found), NETWORK_BITS), strict=False))
 
 
 class Shares:

@@ -37,6 +37,14 @@ def test_a_flood_from_one_address_costs_no_other_its_place() -> None:
     assert sum(not s.cut for s in flood) == 2
 
 
+def test_a_flood_from_one_network_costs_no_other_its_place() -> None:
+    crowd = Crowd(strangers=4, members=20, held_bytes=100)
+    (honest,) = come(crowd, 1, "2001:db8:2::1")
+    flood = [come(crowd, 1, f"2001:db8:1::{number:x}")[0] for number in range(1, 100)]
+    assert not honest.cut
+    assert sum(not s.cut for s in flood) == 3
+
+
 def test_members_are_not_counted_among_strangers() -> None:
     crowd = Crowd(strangers=2, members=20, held_bytes=100)
     members = come(crowd, 1, "a")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.server.limits.shares import Client, Shares
+from streamer.server.auth import Grant
+from streamer.server.caller import Caller
+from streamer.server.limits.shares import Client, Shares, counted_by
 
 
 def fill(shares: Shares, client: Client) -> int:
@@ -66,3 +69,22 @@ def test_never_more_than_there_are_and_nothing_is_left_over(
     for client in held:
         shares.give_back(client)
     assert not shares._held
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::7", "2001:db8:1:3::/64"),
+        ("fe80::7%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_a_client_is_counted_once_whatever_address_of_its_own_it_takes(
+    address: str, counted: str
+) -> None:
+    assert counted_by(address) == counted
+    assert Caller(Grant(), address).client == (counted,)
