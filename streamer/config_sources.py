@@ -194,17 +194,20 @@ def _user_folder(env: Mapping[str, str], variable: str, default: str) -> Path:
 class TokenFile:
     """The tokens in ``path``, read again when the file has changed.
 
-    Only tokens are taken from it: other settings hold from the next start on.
+    Only tokens are taken from it: other settings hold from the next start on. A file that is
+    written in its place is empty for a moment, so a change counts at the second look that finds
+    it as it was at the first.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._seen = self._stamp()
+        self._seen = self._last = self._stamp()
 
     def __call__(self) -> Sequence[Token] | None:
         """The tokens, or None while the file is as it was, or cannot be read."""
         stamp = self._stamp()
-        if stamp == self._seen:
+        settled, self._last = stamp == self._last, stamp
+        if stamp == self._seen or not settled:
             return None
         self._seen = stamp
         try:

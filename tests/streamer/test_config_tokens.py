@@ -36,13 +36,28 @@ def test_tokens_are_read_again_when_the_file_has_changed(
     tokens = TokenFile(path)
     assert tokens() is None
     written(path, "a", "b")
+    assert tokens() is None
     assert [t.name for t in tokens() or ()] == ["a", "b"]
     assert tokens() is None
     written(path, broken="port = ")
+    assert tokens() is None
     assert tokens() is None  # they stay as they are, and that is said
     assert "stay as they are" in caplog.text
     written(path, "b")
+    assert tokens() is None
     assert [t.name for t in tokens() or ()] == ["b"]
+
+
+def test_a_file_that_is_just_being_written_takes_nobodys_token(tmp_path: Path) -> None:
+    path = tmp_path / "voxwatch.toml"
+    written(path, "a")
+    tokens = TokenFile(path)
+    whole = path.read_text()
+    path.write_text("")
+    assert tokens() is None
+    path.write_text(whole)
+    assert tokens() is None
+    assert [t.name for t in tokens() or ()] == ["a"]
 
 
 def test_without_a_file_nothing_changes() -> None:
