@@ -143,6 +143,8 @@ class LiveStream:
             case Turn():
                 self.stream.ask(self.session.turn)
             case Reset():
+                self.count_attempt()  # what was tried until now; the next voice is another try
+                self.context.check_attempts(self._caller, self.claims)
                 self.stream.ask(self.session.reset)
             case Mute():
                 self.stream.ask(lambda: self.session.mute(control.on))
@@ -246,7 +248,7 @@ class LiveStream:
         self.session.claim(enrolled, bool(asked))
 
     def count_attempt(self) -> None:
-        """The claim is over: it failed if it was told a mismatch and never a match."""
+        """A try at the claim is over: it failed if it was told a mismatch and never a match."""
         states, self._states = self._states, set()
         if "mismatch" in states and "match" not in states:
             self.context.attempts.failed(self._caller.client, self.claims, time.monotonic())

@@ -214,3 +214,26 @@ async def test_a_claim_can_be_tried_so_often(
             assert client.seen[-1]["code"] == "too-many-attempts"
         async with dial(server, claim="anna", headers=bearer("other")) as client:
             assert (await client.hear())["type"] == "ready"
+
+
+async def until_decided(client: Any, state: str) -> None:
+    while (await client.until("decision"))["state"] != state:
+        pass
+
+
+async def test_a_reset_is_another_try(
+    settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any
+) -> None:
+    config = settings(tokens=(token("s", "stream"),), limits={"attempts_per_hour": 2})
+    async with Server(config, drain_s=0.2) as server:
+        enrol(server, "anna")
+        async with dial(server, claim="anna", headers=bearer("s")) as client:
+            await client.sound(pcm("bert", 6.0))
+            await until_decided(client, "mismatch")
+            await client.say(type="reset")
+            await client.sound(pcm("bert", 6.0))
+            await until_decided(client, "insufficient")
+            await until_decided(client, "mismatch")
+            await client.say(type="reset")
+            assert await client.rest() == 1008
+            assert client.seen[-1]["code"] == "too-many-attempts"
