@@ -59,17 +59,18 @@ MAY = {
     "streamer.addresses": set(),
     "streamer.wire": set(),
     "streamer.store": set(),
+    "streamer.exams": {"database", "store", "records"},
     "streamer.sources": set(),
     "streamer.client": {"wire", "tasks", "addresses"},
     # The configuration holds the server's tokens, and the server is given a configuration.
     "streamer.config": {"wire", "store", "addresses", "server"},
     "streamer.config_sources": {"config", "server"},
     "streamer.session_config": {"config", "wire"},
-    "streamer.server": {"wire", "store", "config", "session_config", "tasks", "addresses"},
+    "streamer.server": {"exams", "wire", "store", "config", "session_config", "tasks", "addresses"},
     "streamer.local": {"config", "store"},
     "streamer.bench": {"store", "commands"},  # a measurement is given the options of its command
     "streamer.commands": {"wire", "store", "sources", "client", "server", "local", "bench"}
-    | {"config", "config_sources", "session_config", "tasks"},
+    | {"config", "config_sources", "session_config", "tasks", "exams"},
     "streamer.cli": {"commands"},
 }
 # What is reached across rooms by name, and why that is no import.

@@ -71,6 +71,8 @@ class Pages:
                 address = "/" + path.relative_to(folder).as_posix()
                 cache = FOR_EVER if address.startswith(HASHED) else ALWAYS_ASK
                 self._pages[address] = Page(path.read_bytes(), TYPES[path.suffix], cache)
+        for address in [one for one in self._pages if one.endswith(".html")]:
+            self._pages[address.removesuffix(".html")] = self._pages[address]
         if "/index.html" in self._pages:
             self._pages["/"] = self._pages["/index.html"]
 

@@ -17,6 +17,7 @@ def pages(tmp_path: Path) -> Pages:
     (folder / "assets").mkdir(parents=True)
     (tmp_path / "key").write_text("secret")
     (folder / "index.html").write_text("<html>the page</html>")
+    (folder / "candidate.html").write_text("<html>for a candidate</html>")
     (folder / "assets" / "index-1a2b.js").write_text("1")
     (folder / "assets" / "index-1a2b.css").write_text("a{}")
     (folder / "icon.svg").write_text("<svg/>")
@@ -43,6 +44,12 @@ def test_files_have_their_types(pages: Pages, path: str, content_type: str) -> N
     assert response.headers["Content-Type"] == content_type
     assert response.headers["Content-Length"] == str(len(response.body))
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_page_has_an_address_without_its_ending(pages: Pages) -> None:
+    assert pages.get("/candidate", HOST).body == b"<html>for a candidate</html>"
+    assert pages.get("/candidate", HOST).headers["Cache-Control"] == "no-cache"
+    assert pages.get("/icon", HOST).status_code == 404
 
 
 def test_only_hashed_files_are_kept_for_ever(pages: Pages) -> None:
