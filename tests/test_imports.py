@@ -59,6 +59,7 @@ MAY = {
     "streamer.addresses": set(),
     "streamer.wire": set(),
     "streamer.store": set(),
+    "streamer.records": {"database", "wire", "store"},
     "streamer.exams": {"database", "store", "records"},
     "streamer.sources": set(),
     "streamer.client": {"wire", "tasks", "addresses"},
@@ -66,11 +67,20 @@ MAY = {
     "streamer.config": {"wire", "store", "addresses", "server"},
     "streamer.config_sources": {"config", "server"},
     "streamer.session_config": {"config", "wire"},
-    "streamer.server": {"exams", "wire", "store", "config", "session_config", "tasks", "addresses"},
+    "streamer.server": {
+        "exams",
+        "records",
+        "wire",
+        "store",
+        "config",
+        "session_config",
+        "tasks",
+        "addresses",
+    },
     "streamer.local": {"config", "store"},
     "streamer.bench": {"store", "commands"},  # a measurement is given the options of its command
     "streamer.commands": {"wire", "store", "sources", "client", "server", "local", "bench"}
-    | {"config", "config_sources", "session_config", "tasks", "exams"},
+    | {"config", "config_sources", "session_config", "tasks", "exams", "records"},
     "streamer.cli": {"commands"},
 }
 # What is reached across rooms by name, and why that is no import.

@@ -1,0 +1,176 @@
+"""Reading the record, and acting on it. It blocks: call it in a thread.
+
+Whoever reads gets names and texts where references and sealed texts are stored, as far as the
+people still exist and nobody has erased the texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, Select, and_, select
+
+from streamer.records import register, tables
+from streamer.records.chain import Head
+from streamer.records.entries import Acted, AnyEntry, Started
+from streamer.records.journal import Journal, find
+from streamer.records.references import deleted, named
+from streamer.records.register import RegisterEntry
+from streamer.records.signing import Texts
+from streamer.store.seal import BrokenSeal
+
+Names = Callable[[], Mapping[str, str]]  # names by reference, of all who are there now
+ERASED = "(erased)"  # a text whose key is gone, or was changed
+
+_entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
+
+
+class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded stream. Times in seconds since 1970; ``ended_at`` is None while it goes on.
+
+    ``people`` are the names of those who were claimed or recognised. ``candidate`` is the reference
+    of a line of the roster of ``exam``. ``held_by``: who keeps it from being deleted.
+    """
+
+    stream: str
+    label: str
+    exam: str | None
+    candidate: str | None
+    started_at: float
+    ended_at: float | None
+    people: tuple[str, ...]
+    entries: int
+    held_by: str | None
+
+
+class Book:
+    """The record of all streams in a database. Any thread may use it.
+
+    Every method may raise :class:`~streamer.records.errors.RecordError`.
+    """
+
+    def __init__(self, journal: Journal, names: Names = dict) -> None:
+        self.journal, self._names = journal, names
+
+    def streams(
+        self, exam: str | None = None, person: str | None = None, since: float | None = None
+    ) -> list[StreamFacts]:
+        """Recorded streams, oldest first: of an exam, of a person's reference, begun since then."""
+        names, streams, entries = self._names(), tables.streams, tables.entries
+        first = and_(entries.c.stream == streams.c.stream, entries.c.number == 1)
+        wanted = select(streams, entries.c.body).outerjoin(entries, first)
+        wanted = _narrowed(wanted, exam, person, since).order_by(streams.c.started_at)
+        with self.journal.engine.connect() as connection:
+            rows = connection.execute(wanted).all()
+            chosen = [row.stream for row in rows]
+            people = _people(connection.execute(select(tables.people)), chosen)
+        return [self._facts(row, people.get(row.stream, ()), names) for row in rows]
+
+    def facts(self, stream: str) -> StreamFacts:
+        """One of :meth:`streams`. Raises :class:`UnknownStream`."""
+        streams, entries, people = tables.streams, tables.entries, tables.people
+        first = and_(entries.c.stream == streams.c.stream, entries.c.number == 1)
+        wanted = select(streams, entries.c.body).outerjoin(entries, first)
+        with self.journal.engine.connect() as connection:
+            find(connection, stream)
+            row = connection.execute(wanted.where(streams.c.stream == stream)).one()
+            found = connection.scalars(select(people.c.person).where(people.c.stream == stream))
+            return self._facts(row, sorted(found), self._names())
+
+    def history(self, stream: str, after: int = 0, limit: int | None = None) -> list[AnyEntry]:
+        """Entries in order, from number ``after + 1`` on: numbers have no gaps.
+
+        Raises :class:`UnknownStream`.
+        """
+        entries, names = tables.entries, self._names()
+        wanted = select(entries.c.body).where(entries.c.stream == stream, entries.c.number > after)
+        with self.journal.engine.connect() as connection:
+            row = find(connection, stream)
+            bodies = connection.scalars(wanted.order_by(entries.c.number).limit(limit)).all()
+        texts = self._texts(row)
+        return [_read(body, texts, names) for body in bodies]
+
+    def head(self, stream: str) -> Head:
+        """The end of a stream's chain, signed. Raises :class:`UnknownStream`."""
+        with self.journal.engine.connect() as connection:
+            row = find(connection, stream)
+        return Head(
+            chain=stream,
+            count=row.length,
+            hash=row.hash.hex(),
+            signature=row.signature.hex(),
+            key=self.journal.secret.public_key,
+        )
+
+    def act(self, stream: str, acted: Acted) -> int:
+        """Note what somebody did; the number of the entry. Raises :class:`UnknownStream`."""
+        return self.journal.append(stream, acted).count
+
+    def register(self, stream: str | None = None) -> list[RegisterEntry]:
+        """Who saw, exported or deleted what, oldest first; also which streams there were."""
+        with self.journal.engine.connect() as connection:
+            found = register.read(connection)
+        return [one for one in found if stream in (None, one.stream)]
+
+    def _facts(self, row: Row[Any], people: Sequence[str], names: Mapping[str, str]) -> StreamFacts:
+        first = None if row.body is None else _read(row.body, self._texts(row), names)
+        return StreamFacts(
+            stream=row.stream,
+            label=first.label if isinstance(first, Started) else "",
+            exam=row.exam,
+            candidate=row.candidate,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            people=tuple(names.get(person, deleted(person)) for person in people),
+            entries=row.length,
+            held_by=row.held_by,
+        )
+
+    def _texts(self, row: Row[Any]) -> Texts | None:
+        if row.text_key is None:
+            return None
+        try:
+            return self.journal.secret.texts(row.stream, row.text_key)
+        except BrokenSeal:
+            return None
+
+
+def _narrowed(
+    wanted: Select[Any], exam: str | None, person: str | None, since: float | None
+) -> Select[Any]:
+    streams, people = tables.streams, tables.people
+    if exam is not None:
+        wanted = wanted.where(streams.c.exam == exam)
+    if since is not None:
+        wanted = wanted.where(streams.c.started_at >= since)
+    if person is not None:
+        theirs = select(people.c.stream).where(people.c.person == person)
+        wanted = wanted.where(streams.c.stream.in_(theirs) | (streams.c.candidate == person))
+    return wanted
+
+
+def _people(rows: Any, chosen: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {stream: [] for stream in chosen}
+    for stream, person in rows:
+        if stream in found:
+            found[stream].append(person)
+    return found
+
+
+def _read(body: bytes, texts: Texts | None, names: Mapping[str, str]) -> AnyEntry:
+    """An entry with names and texts in their places."""
+    entry = _entry.decode(named(body, names))
+    if isinstance(entry, Started) and entry.label:
+        return msgspec.structs.replace(entry, label=_text(entry.label, texts))
+    if isinstance(entry, Acted) and entry.text:
+        return msgspec.structs.replace(entry, text=_text(entry.text, texts))
+    return entry
+
+
+def _text(sealed: str, texts: Texts | None) -> str:
+    try:
+        return ERASED if texts is None else texts.open(sealed)
+    except BrokenSeal:
+        return ERASED

@@ -1,0 +1,82 @@
+"""What is written into the record is read from it, with names in place of references."""
+
+from __future__ import annotations
+
+import pytest
+from recorded import ALICE, T0, decision, score, whole
+from sqlalchemy import select
+
+from streamer.records import tables
+from streamer.records.book import Book
+from streamer.records.entries import Acted, AnyEntry, Started, Told
+from streamer.records.errors import UnknownStream
+
+
+def test_what_was_written_is_read_in_order(book: Book) -> None:
+    entries = whole("one")
+    book.journal.write({"one": entries[:3]})
+    book.journal.write({"one": entries[3:]})
+    read = book.history("one")
+    assert [type(one) for one in read] == [type(one) for one in entries]
+    assert [one.at for one in read] == [one.at for one in entries]
+    assert book.history("one", after=5, limit=2) == read[5:7]
+
+
+def test_names_and_texts_stand_in_what_is_read(book: Book) -> None:
+    book.journal.write({"one": whole("one")})
+    read = book.history("one")
+    first, told, note = read[0], read[5], read[6]
+    assert isinstance(first, Started)
+    assert isinstance(told, Told)
+    assert isinstance(note, Acted)
+    assert (first.label, first.claims, first.voiceprints[0].speaker) == (
+        "desk 7",
+        ("Alice",),
+        "Alice",
+    )
+    assert told.event.reason == "Alice speaks"  # type: ignore[union-attr]
+    assert note.text == "Alice looks well"
+
+
+def test_no_name_and_no_text_lies_in_the_database(book: Book) -> None:
+    book.journal.write({"one": whole("one")})
+    with book.journal.engine.connect() as connection:
+        stored = b"".join(connection.scalars(select(tables.entries.c.body)))
+    assert b"Alice" not in stored
+    assert b"desk 7" not in stored
+
+
+def test_streams_are_found_by_exam_person_and_time(book: Book) -> None:
+    book.journal.write({"one": whole("one", exam="e", candidate="c0" * 16), "two": whole("two")})
+    book.journal.write({"late": whole("late", at=T0 + 100, claims=(), voiceprints=())[:5]})
+    assert [one.stream for one in book.streams()] == ["one", "two", "late"]
+    assert [one.stream for one in book.streams(exam="e")] == ["one"]
+    assert [one.stream for one in book.streams(person=ALICE)] == ["one", "two"]
+    assert [one.stream for one in book.streams(person="c0" * 16)] == ["one"]
+    assert [one.stream for one in book.streams(since=T0 + 50)] == ["late"]
+    facts = book.facts("one")
+    assert (facts.people, facts.ended_at, facts.entries) == (("Alice",), T0 + 8, 9)
+    assert facts.candidate == "c0" * 16
+
+
+def test_an_act_after_the_end_goes_into_the_record(book: Book) -> None:
+    book.journal.write({"one": whole("one")})
+    acted = Acted(at=T0 + 50, t=8.0, who="desk", act="verdict", verdict="cleared", text="fine")
+    assert book.act("one", acted) == 10
+    assert book.history("one")[-1] == acted
+
+
+def test_a_stream_that_there_is_none_of_is_said(book: Book) -> None:
+    for ask in (book.history, book.head, book.facts):
+        with pytest.raises(UnknownStream):
+            ask("none")
+    with pytest.raises(UnknownStream):
+        book.act("none", Acted(at=T0, t=0.0, who="desk", act="note"))
+
+
+def test_a_name_that_is_gone_is_told_by_a_number(book: Book) -> None:
+    gone: list[AnyEntry] = [*whole("one")[:1], score(1.0), decision(2.0, speaker="dd" * 16)]
+    book.journal.write({"one": gone})
+    told = book.history("one")[2]
+    assert isinstance(told, Told)
+    assert told.event.speaker == "(deleted dddddddd)"  # type: ignore[union-attr]
