@@ -17,6 +17,7 @@ from streamer.store.keys import STORE_FILE
 from streamer.wire.requests import ErrorRate, Hop, Window
 
 DAY_S = 86400.0
+POSTGRESQL = ("postgresql://", "postgres://", "postgresql+psycopg://")
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 Stall = Annotated[float, msgspec.Meta(ge=1, le=3600)]
@@ -80,7 +81,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     together is checked (``ValueError``: ``key: what is wrong``).
     """
 
-    data_dir: Path  # where key and voiceprints are kept; a place of the user's own
+    data_dir: Path  # where keys, voiceprints and records are kept; a place of the user's own
+    # where voiceprints and records are kept instead, postgresql://USER@HOST/DATABASE; none: in
+    # data_dir. The keys stay there.
+    database: Text | None = None
     host: Text = "127.0.0.1"  # address to listen on; beyond this machine it needs tokens and TLS
     port: Port = 8765  # port to listen on; 0: any free one
     bundle: Path | None = None  # model bundle; none: the one that ships
@@ -123,6 +127,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if (self.consent_text is None) != (self.consent_version is None):
             there = "consent_text" if self.consent_text else "consent_version"
             raise ValueError(f"{there}: consent_text and consent_version are set together")
+        if self.database is not None and not self.database.startswith(POSTGRESQL):
+            # It is not told, as there may be a password in it.
+            raise ValueError("database: is not like postgresql://USER@HOST/DATABASE")
         if self.hop_s > self.window_s:
             raise ValueError(f"hop_s: {self.hop_s:g} is longer than window_s {self.window_s:g}")
         for origin in self.origins:

@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 from frames_model import FIGURES, frames_files
 from numpy.typing import NDArray
+from postgresql import cluster, database_url, postgresql_url  # noqa: F401  (fixtures)
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, write_bundle

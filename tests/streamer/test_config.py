@@ -160,6 +160,7 @@ def test_the_later_source_wins(file: Path) -> None:
         ('tls_cert = "c.pem"', "tls_cert (in FILE): needs tls_key beside it"),
         ('tls_key = "c.pem"', "tls_key (in FILE): needs tls_cert beside it"),
         ("window_s = 2\nhop_s = 3", "hop_s (in FILE): 3 is longer than window_s 2"),
+        ('database = "mysql://me:secret@db/x"', "database (in FILE): is not like postgresql://"),
         ('origins = ["example.org"]', "origins (in FILE): 'example.org' is not like https"),
         ('origins = ["https://a.example/b"]', "origins (in FILE): 'https://a.example/b' is not"),
         ('consent_text = "Yes?"', "consent_text (in FILE): consent_text and consent_version"),

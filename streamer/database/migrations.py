@@ -1,0 +1,81 @@
+"""Tables are made and changed by Alembic's revisions, of which each part has a folder.
+
+A revision is a module of the program like any other (`r0001_...py`, with ``revision``,
+``down_revision`` and ``upgrade``), so that it is in an installed wheel, too. There is no way
+back: an older program says that it cannot read a newer database.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from streamer.database import postgresql, sqlite
+from streamer.database.engine import writing
+from streamer.database.errors import DatabaseError, shown
+
+# Alembic's `op` is one for the whole process.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The revisions in ``folder``, of which ``head`` is the last; ``table`` holds which one is in
+    a database.
+    """
+
+    folder: Path
+    table: str
+    head: str
+
+
+def migrate(engine: Engine, history: History) -> None:
+    """Bring the tables to the last revision: whole or not at all, by one process at a time.
+
+    Raises :class:`DatabaseError` for tables of a newer program.
+    """
+    with writing(engine) as connection:
+        upgrade(connection, history)
+
+
+def upgrade(connection: Connection, history: History) -> None:
+    """Do so within a transaction, which others who do it wait for."""
+    if connection.dialect.name == "postgresql":
+        postgresql.prepare_schema(connection)
+    there = _revision(connection, history)
+    if there != history.head:
+        with _ONE_AT_A_TIME:
+            _run(connection, history, there)
+
+
+def _revision(connection: Connection, history: History) -> str | None:
+    if not inspect(connection).has_table(history.table):
+        return None
+    found = connection.execute(text(f"SELECT version_num FROM {history.table}")).scalar()
+    return None if found is None else str(found)
+
+
+def _run(connection: Connection, history: History, there: str | None) -> None:
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from alembic.script.revision import RevisionError
+
+    revisions = ScriptDirectory(history.folder, version_locations=[history.folder])
+    try:
+        steps = list(revisions.iterate_revisions(history.head, there or "base"))
+    except RevisionError as error:
+        raise DatabaseError(
+            f"{shown(connection.engine)} was made by another version of voxwatch (revision"
+            f" {there}, this one reads up to {history.head}): use that version"
+        ) from error
+    if connection.dialect.name == "sqlite":
+        sqlite.claim(connection)
+    context = MigrationContext.configure(connection, opts={"version_table": history.table})
+    with Operations.context(context):
+        for step in reversed(steps):
+            step.module.upgrade()
+            context.stamp(revisions, step.revision)

@@ -1,0 +1,114 @@
+"""A file of SQLite: how it is made and opened.
+
+Transactions begin as ``BEGIN IMMEDIATE``, so that one which reads and then writes is never told
+in its middle that another was quicker, and as plain ``BEGIN`` where they only read.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from streamer.database.errors import DatabaseError, explained
+
+APPLICATION_ID = 0x766F7857  # "voxW"
+SETTINGS = (
+    "synchronous = FULL",  # a commit is on the disk before it returns
+    "secure_delete = ON",  # what is deleted is overwritten with zeros
+    "foreign_keys = ON",
+    "temp_store = MEMORY",
+    "trusted_schema = OFF",
+)
+BEGIN = "voxwatch_begin"  # the execution option that says how a transaction begins, None: not
+READING: dict[str, Any] = {BEGIN: "BEGIN"}
+OUTSIDE: dict[str, Any] = {BEGIN: None}  # for what SQLite does in no transaction
+BUSY_PAUSE_S = 0.01
+
+
+def make_engine(path: Path, busy_s: float) -> Engine:
+    """See :func:`streamer.database.engine.open_database`."""
+    with explained(str(path)):
+        _make_file(path)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path.absolute())),
+        connect_args={"timeout": busy_s, "check_same_thread": False},
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(database: sqlite3.Connection, _: object) -> None:
+        _prepare(database, path)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if statement := connection.get_execution_options().get(BEGIN, "BEGIN IMMEDIATE"):
+            connection.exec_driver_sql(statement)
+
+    return engine
+
+
+def claim(connection: Connection) -> None:
+    """Mark the file as this program's, within a transaction."""
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _make_file(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix" and path.parent.stat().st_mode & stat.S_IWOTH:
+        raise DatabaseError(
+            f"everybody may write to {path.parent}, and so replace the database or its keys: run"
+            f" `chmod 700 {path.parent}`"
+        )
+    existed = path.exists()
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files follow its mode
+    if not existed and os.name == "posix":
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the folder's list of names to the disk, so that the new file outlives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    database.isolation_level = None  # transactions are begun by `begin` above, and by nobody else
+    _check_ours(database, path)
+    if _keep_log(database) != "wal":
+        raise DatabaseError(f"the file system of {path} cannot hold a database: use a local folder")
+    for setting in SETTINGS:
+        database.execute(f"PRAGMA {setting}")
+
+
+def _check_ours(database: sqlite3.Connection, path: Path) -> None:
+    # In this order: who finds tables finds the mark of whoever made them in the same moment.
+    filled = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    application = database.execute("PRAGMA application_id").fetchone()[0]
+    if filled and application != APPLICATION_ID:
+        raise DatabaseError(f"{path} is the database of another program: choose another data_dir")
+
+
+def _keep_log(database: sqlite3.Connection) -> str:
+    """Change to a write-ahead log, and the mode there is then.
+
+    Where two make that change together SQLite answers one of them "busy" at once, without
+    the wait that it keeps to elsewhere (https://sqlite.org/c3ref/busy_handler.html).
+    """
+    wait_ms: int = database.execute("PRAGMA busy_timeout").fetchone()[0]
+    deadline = time.monotonic() + wait_ms / 1000
+    while True:
+        try:
+            return str(database.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_PAUSE_S)
