@@ -20,6 +20,7 @@ from websockets.server import ServerProtocol
 from engine import events
 from streamer.server.auth import Grant
 from streamer.server.caller import Caller
+from streamer.server.http.head import is_websocket
 from streamer.server.incoming import Incoming, kernel_bytes
 from streamer.server.limits.crowd import Crowd
 from streamer.server.limits.turns import SLICE_BYTES, Allowance, Turns
@@ -30,7 +31,6 @@ from streamer.wire.parsing import Target
 
 # Four seconds of 16 kHz, 16 bit each way: more would only hide that one side is behind.
 KERNEL_BYTES = 1 << 17
-POST = b"POST "  # how a request with a body begins, which is not for the WebSockets' library
 PART_S = 3.0  # for the last words to a client; one that does not read is cut off then
 REQUEST_S = 5.0  # from the connection to its whole request
 UNREAD_S = 90.0  # a client that reads nothing of what waits for it is cut off then
@@ -79,7 +79,7 @@ class Connection(ServerConnection):
         *,
         crowd: Crowd,
         turns: Turns,
-        post: TakeOver,
+        plain: TakeOver,
         of_worker: bool = False,
         **options: Any,
     ) -> None:
@@ -87,7 +87,7 @@ class Connection(ServerConnection):
         ours.outbox = Outbox(first=0)
         super().__init__(ours, server, **options)
         self._ours, self._crowd, self._turns = ours, crowd, turns
-        self._post = post
+        self._plain = plain
         self._head: bytes | None = b""  # until it is known what is asked for
         self.number = secrets.token_hex(4)  # public, for the log
         self.came_at = self.heard_at = self.loop.time()
@@ -162,10 +162,10 @@ class Connection(ServerConnection):
         self.heard_at = self.loop.time()
         if self._head is not None:
             self._head += data
-            if len(self._head) < len(POST) and POST.startswith(self._head):
+            if (ours := is_websocket(self._head)) is None:
                 return
             data, self._head = self._head, None
-            if data.startswith(POST):
+            if not ours:
                 self._hand_over(data)
                 return
         self._bytes += data
@@ -220,7 +220,7 @@ class Connection(ServerConnection):
         transport, peer = self.transport, self.peer
         self.transport = _NoTransport()
         self.connection_lost(None)
-        self._post(transport, data, peer)
+        self._plain(transport, data, peer)
 
     async def hear(self) -> str | bytes:
         """The next message. Raises ``ConnectionClosed``, and :class:`WireError` for bad UTF-8.

@@ -19,8 +19,8 @@ from streamer.server.connection import Connection
 from streamer.server.context import Context, tls_context
 from streamer.server.door import Door, Handshake
 from streamer.server.entrance import Entrance
+from streamer.server.http.service import Service
 from streamer.server.limits.turns import Turns
-from streamer.server.posted import Posts
 
 CLOSE_S = 3.0  # for a client's half of the closing handshake
 
@@ -41,7 +41,7 @@ class HandedOver(Connection):
 class Listening:
     """The server's port. Of several workers each has a Unix socket instead, for the others.
 
-    ``handle`` serves a WebSocket, ``entrance`` says who may open one, ``posts`` takes the rest.
+    ``handle`` serves a WebSocket, ``entrance`` says who may open one, ``plain`` takes the rest.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Listening:
         context: Context,
         handle: Callable[[ServerConnection], Awaitable[None]],
         entrance: Entrance,
-        posts: Posts,
+        plain: Service,
         ping_s: float,
     ) -> None:
         self._context, self._handle, self._entrance = context, handle, entrance
@@ -57,7 +57,7 @@ class Listening:
         self._log = logging.getLogger("voxwatch.websockets")
         self._log.setLevel(logging.CRITICAL)  # its lines hold addresses, and with them tokens
         self._connection = partial(
-            Connection, crowd=context.crowd, turns=Turns(), post=posts.take_over
+            Connection, crowd=context.crowd, turns=Turns(), plain=plain.take_over
         )
         self._timing: dict[str, Any] = {
             "ping_interval": ping_s,

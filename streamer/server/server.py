@@ -23,12 +23,13 @@ from streamer.server.context import assemble
 from streamer.server.control import Control
 from streamer.server.enroll import enroll
 from streamer.server.entrance import Entrance
+from streamer.server.http.pages import Pages, dashboard_folder
+from streamer.server.http.service import Service
+from streamer.server.http.table import all_routes
 from streamer.server.listening import Listening
 from streamer.server.memory import give_back
 from streamer.server.metrics import Metrics
 from streamer.server.monitor import monitor
-from streamer.server.pages import Pages, dashboard_folder
-from streamer.server.posted import Posts
 from streamer.server.streams import Streams
 from streamer.server.workers.answers import answer_peer
 from streamer.server.workers.peers import PEER, Peers
@@ -111,8 +112,10 @@ class Server:
         tasks = await enter.enter_async_context(asyncio.TaskGroup())
         self.streams = Streams(self.context, tasks)
         pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
-        self._entrance = Entrance(self.context, pages, Metrics(self.context, self.streams))
-        self._posts = Posts(self.context, self._entrance, tasks)
+        self._entrance = Entrance(self.context)
+        metrics = Metrics(self.context, self.streams)
+        routes = all_routes(self.context, self._entrance, pages, metrics)
+        self._plain = Service(self.context, self._entrance, routes, tasks)
         for work in (
             self._watch(),
             self._purge(),
@@ -124,7 +127,7 @@ class Server:
         if self._config.mqtt:
             await self._publish(self._config.mqtt, tasks)
         self._listening = Listening(
-            self.context, self._handle, self._entrance, self._posts, self._ping_s
+            self.context, self._handle, self._entrance, self._plain, self._ping_s
         )
         self._listener = await self._listening.open()
 
@@ -161,8 +164,8 @@ class Server:
             async with asyncio.timeout(self._drain_s):
                 await self.streams.retire()
                 await self.streams.empty()
-                await self._posts.empty()
-        self._posts.close()
+                await self._plain.empty()
+        self._plain.close()
         self._listener.close(code=errors.GOING_AWAY, reason="shutting-down")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):

@@ -44,13 +44,15 @@ CLOSE_CODES: dict[str, int] = {
     "store-failed": INTERNAL,
     "engine-failed": INTERNAL,
 }
-# What `/v1/verify` answers with: HTTP statuses (RFC 9110, section 15). Any other code is 400.
+# What plain HTTP is answered with: HTTP statuses (RFC 9110, section 15). Any other code is 400.
 BAD_REQUEST = 400
 HTTP_STATUS: dict[str, int] = {
     "unauthorised": 401,
     "forbidden-origin": 403,
     "forbidden-host": 403,
     "unknown-speaker": 404,
+    "not-found": 404,
+    "wrong-method": 405,
     "idle": 408,
     "unusable-voiceprint": 409,
     "message-too-big": 413,

@@ -21,13 +21,17 @@ def test_every_error_code_stands_beside_its_close_code() -> None:
     assert told == errors.CLOSE_CODES
 
 
-def test_every_refusal_of_a_recording_stands_beside_its_status() -> None:
-    section = TEXT.split("## `POST /v1/verify`")[1].split("\n## ")[0]
+def test_every_refusal_over_plain_http_stands_beside_its_status() -> None:
+    section = TEXT.split("## Plain HTTP")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\d{3}) \| (.*) \|$", section, re.MULTILINE)
     told = {
         code: int(status) for status, codes in rows for code in re.findall(r"`([a-z-]+)`", codes)
     }
     assert told == errors.HTTP_STATUS
+
+
+def test_every_parameter_of_a_recording_is_described() -> None:
+    section = TEXT.split("## `POST /v1/verify`")[1].split("\n## ")[0]
     for field in msgspec.structs.fields(requests.VerifyRecording):
         assert f"`{field.encode_name}`" in section
 

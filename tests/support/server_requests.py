@@ -22,15 +22,23 @@ def bearer(name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {name}"}
 
 
-async def get(server: Server, path: str, headers: Any = None) -> Any:
-    """The response to a GET, its body as ``text``."""
+async def ask(
+    server: Server, method: str, path: str, body: Any = None, *, headers: Any = None
+) -> Any:
+    """The response to a request, its body as ``text``; ``body`` in pieces is sent chunked."""
 
     def request() -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-        connection.request("GET", path, headers=headers or {})
+        chunked = body is not None and not isinstance(body, bytes)
+        connection.request(method, path, body, headers=headers or {}, encode_chunked=chunked)
         response: Any = connection.getresponse()
         response.text = response.read().decode()
         connection.close()
         return response
 
     return await asyncio.to_thread(request)
+
+
+async def get(server: Server, path: str, headers: Any = None) -> Any:
+    """The response to a GET, its body as ``text``."""
+    return await ask(server, "GET", path, headers=headers)

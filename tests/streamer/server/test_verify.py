@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from engine.events import Utterance
 from streamer.client import ServerError, connect, sync, verify
 from streamer.config import Config
-from streamer.server import posted
 from streamer.server.auth import Token
+from streamer.server.http import request, verification
+from streamer.server.limits.shares import Shares
 from streamer.server.server import Server
 from streamer.server.verify import one_of
 
@@ -73,6 +74,13 @@ async def post(
         writer.transport.abort()
     told, _, rest = answer.decode().partition("\r\n\r\n")
     return int(told.split()[1]), json.loads(rest) if rest[:1] == "{" else rest, told
+
+
+def places(server: Server) -> Shares:
+    """Those of recordings that are being judged."""
+    route, _ = server._plain._routes.find("POST", "/v1/verify")
+    found: Shares = route.answer.__self__.places  # type: ignore[attr-defined]
+    return found
 
 
 async def utterances(server: Server, pcm: bytes, **options: Any) -> list[Utterance]:
@@ -139,6 +147,13 @@ async def test_no_speech_in_sound_of_another_format_is_told_as_that(
     status, told, _ = await post(server, body, claim="anna", **declared)
     assert (status, told["error"]["code"]) == (415, "wrong-format")
     assert "encoding=pcm_f32le" in told["error"]["message"]
+
+
+async def test_a_form_is_told_what_to_send_before_it_is_read(server: Server) -> None:
+    form = "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 999\r\n"
+    status, told, _ = await post(server, head=form)
+    assert (status, told["error"]["code"]) == (415, "wrong-format")
+    assert "--data-binary @FILE" in told["error"]["message"]
 
 
 async def test_who_speaks_first_lets_nobody_else_in(
@@ -253,9 +268,10 @@ async def test_a_request_may_come_in_crumbs_and_wait_to_be_asked(
         (b"POST /v1/verify\r\n\r\n", 400),
         (b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nOrigin: a\r\nOrigin: b\r\n\r\n", 400),
-        (b"POST /v1/other HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
+        (b"POST /v1/other HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404),
         (b"POST / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 30_000 + b"\r\n", 400),
         (b"GET /v1/verify HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
+        (b"PUT /v1/other HTTP/1.1\r\nHost: a\r\n\r\n", 404),
         (b"PUT /v1/verify HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200),
     ],
@@ -305,16 +321,16 @@ async def test_others_wait_and_are_told_when_to_come_back(
         enrol(server, "anna")
         verdicts = await asyncio.gather(*(verify(server.url, body, claim="anna") for _ in "123"))
         assert {verdict.state for verdict in verdicts} <= {"match"}
-        monkeypatch.setattr(posted, "PLACE_S", 0.1)
+        monkeypatch.setattr(verification, "PLACE_S", 0.1)
         slow = await asyncio.open_connection("127.0.0.1", server.port)
         slow[1].write(b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
-        while not server._posts._places.full:
+        while not places(server).full:
             await asyncio.sleep(0.01)
         status, told, head = await post(server, body)
         assert (status, told["error"]["code"]) == (503, "overloaded")
         assert "Retry-After: 1" in head
         slow[1].transport.abort()
-        while server._posts._places.full:
+        while places(server).full:
             await asyncio.sleep(0.01)
         assert (await post(server, body))[0] == 200
 
@@ -332,7 +348,7 @@ async def test_who_holds_bodies_back_keeps_out_no_other(
         slow = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(8)]
         for _, writer in slow:
             writer.write(held + b"Content-Length: 9\r\n\r\n")
-        while len(server._posts._places) < 3:
+        while len(places(server)) < 3:
             await asyncio.sleep(0.01)
         head = "Authorization: Bearer two\r\n"
         assert (await post(server, file_of(command), head=head, claim="anna"))[0] == 200
@@ -343,7 +359,7 @@ async def test_who_holds_bodies_back_keeps_out_no_other(
 async def test_a_body_that_does_not_come_is_not_waited_for(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posted, "BODY_S", 0.1)
+    monkeypatch.setattr(request, "BODY_S", 0.1)
     status, told, _ = await post(server, head="Content-Length: 9\r\n")
     assert (status, told["error"]["code"]) == (408, "idle")
 
@@ -356,7 +372,7 @@ async def test_a_server_that_stops_judges_what_it_has_and_takes_no_more(
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     head = f"POST /v1/verify?claim=anna HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body[:100])
-    while not server._posts._open:
+    while not len(server._plain):
         await asyncio.sleep(0.01)
     ending = asyncio.create_task(server._drain())
     writer.write(body[100:])

@@ -1,15 +1,17 @@
-"""Plain HTTP on the server's port: the dashboard's files and the probes."""
+"""The dashboard's files."""
 
 from __future__ import annotations
 
-import email.utils
-import http
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from websockets.datastructures import Headers
 from websockets.http11 import Response
+
+from streamer.server.http.request import Request
+from streamer.server.http.responses import TEXT, respond
+from streamer.server.http.routes import Route
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -21,25 +23,13 @@ TYPES = {
     ".json": "application/json",
     ".webmanifest": "application/manifest+json",
     ".map": "application/json",
-    ".txt": "text/plain; charset=utf-8",
+    ".txt": TEXT,
     ".wasm": "application/wasm",
     ".woff2": "font/woff2",
 }
-TEXT = TYPES[".txt"]
 HASHED = "/assets/"  # the bundler names what is in there after its content
 FOR_EVER, ALWAYS_ASK = "public, max-age=31536000, immutable", "no-cache"
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
-
-PROTECTION = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",  # for browsers that do not know `frame-ancestors`
-}
-STRICT = "max-age=31536000"
 
 NOT_BUILT = """\
 <!doctype html><html lang="en"><meta charset="utf-8"><title>voxwatch</title>
@@ -60,6 +50,11 @@ class Page:
     content_type: str
     cache: str
 
+    async def answer(self, request: Request) -> Response:
+        """The page, which may connect to the name that it was asked for by."""
+        allowed = policy(request.asker.host)
+        return respond(200, self.body, self.content_type, cache=self.cache, policy=allowed)
+
 
 class Pages:
     """The dashboard, read once: what is not in the table cannot be asked for by any path."""
@@ -76,17 +71,15 @@ class Pages:
         if "/index.html" in self._pages:
             self._pages["/"] = self._pages["/index.html"]
 
-    def get(self, path: str, host: str) -> Response:
-        """The page at ``path``; ``host`` is the header, for what the page may connect to."""
-        page = self._pages.get(path)
-        if page is None:
-            return respond(404, b"not found\n")
-        return respond(200, page.body, page.content_type, cache=page.cache, policy=policy(host))
+    def routes(self) -> Iterator[Route]:
+        """One for each page, open to everybody."""
+        for address, page in self._pages.items():
+            yield Route("GET", address, page.answer, roles=None, quiet=True)
 
 
 def dashboard_folder() -> Path | None:
     """Where the built page is: in an installed package, or in a checkout. None: not built."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     for folder in (package / "dashboard", package.parent / "web" / "dist"):
         if (folder / "index.html").is_file():
             return folder
@@ -104,35 +97,3 @@ def policy(host: str) -> str:
         f" img-src 'self'; font-src 'self'; manifest-src 'self'; connect-src 'self'{sockets};"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-
-
-def respond(
-    status: int,
-    body: bytes,
-    content_type: str = TEXT,
-    *,
-    cache: str = "no-store",
-    policy: str = "default-src 'none'; frame-ancestors 'none'",
-) -> Response:
-    """A whole response, after which the connection is closed."""
-    headers = Headers(
-        {
-            "Date": email.utils.formatdate(usegmt=True),
-            "Connection": "close",
-            "Content-Length": str(len(body)),
-            "Content-Type": content_type,
-            "Cache-Control": cache,
-            "Content-Security-Policy": policy,
-        }
-    )
-    response = Response(status, http.HTTPStatus(status).phrase, headers, body)
-    protect(response, secure=False)
-    return response
-
-
-def protect(response: Response, *, secure: bool) -> None:
-    """Add the headers that every response has; ``secure``: it goes over TLS."""
-    found = PROTECTION | ({"Strict-Transport-Security": STRICT} if secure else {})
-    for name, value in found.items():
-        if name not in response.headers:
-            response.headers[name] = value

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from websockets.http11 import Response
 
-from streamer.server.pages import FOR_EVER, Pages, policy
+from streamer.server.http.pages import FOR_EVER, Pages, policy
+from streamer.server.http.routes import Routes
+from streamer.wire.errors import WireError
 
 HOST = "127.0.0.1:8765"
 
 
+def get(pages: Routes, path: str) -> Response:
+    route, _ = pages.find("GET", path)
+    request = Mock()
+    request.asker.host = HOST
+    return asyncio.run(route.answer(request))
+
+
 @pytest.fixture
-def pages(tmp_path: Path) -> Pages:
+def pages(tmp_path: Path) -> Routes:
     folder = tmp_path / "dist"
     (folder / "assets").mkdir(parents=True)
     (tmp_path / "key").write_text("secret")
@@ -24,7 +36,7 @@ def pages(tmp_path: Path) -> Pages:
     (folder / "engine.wasm").write_bytes(b"\0asm")
     (folder / ".env").write_text("secret")
     (folder / "connection.txt").symlink_to(tmp_path / "key")
-    return Pages(folder)
+    return Routes(Pages(folder).routes())
 
 
 @pytest.mark.parametrize(
@@ -38,23 +50,24 @@ def pages(tmp_path: Path) -> Pages:
         ("/engine.wasm", "application/wasm"),
     ],
 )
-def test_files_have_their_types(pages: Pages, path: str, content_type: str) -> None:
-    response = pages.get(path, HOST)
+def test_files_have_their_types(pages: Routes, path: str, content_type: str) -> None:
+    response = get(pages, path)
     assert response.status_code == 200
     assert response.headers["Content-Type"] == content_type
     assert response.headers["Content-Length"] == str(len(response.body))
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_page_has_an_address_without_its_ending(pages: Pages) -> None:
-    assert pages.get("/candidate", HOST).body == b"<html>for a candidate</html>"
-    assert pages.get("/candidate", HOST).headers["Cache-Control"] == "no-cache"
-    assert pages.get("/icon", HOST).status_code == 404
+def test_a_page_has_an_address_without_its_ending(pages: Routes) -> None:
+    assert get(pages, "/candidate").body == b"<html>for a candidate</html>"
+    assert get(pages, "/candidate").headers["Cache-Control"] == "no-cache"
+    with pytest.raises(WireError, match="nothing is at this address"):
+        pages.find("GET", "/icon")
 
 
-def test_only_hashed_files_are_kept_for_ever(pages: Pages) -> None:
-    assert pages.get("/assets/index-1a2b.js", HOST).headers["Cache-Control"] == FOR_EVER
-    assert pages.get("/", HOST).headers["Cache-Control"] == "no-cache"
+def test_only_hashed_files_are_kept_for_ever(pages: Routes) -> None:
+    assert get(pages, "/assets/index-1a2b.js").headers["Cache-Control"] == FOR_EVER
+    assert get(pages, "/").headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(
@@ -67,17 +80,19 @@ def test_only_hashed_files_are_kept_for_ever(pages: Pages) -> None:
         "/connection.txt",
         "/assets",
         "/\0",
+        "/%2e%2e/key",
+        "/assets%2F..%2F..%2Fkey",
+        "/.env%00.html",
         "index.html",
     ],
 )
-def test_nothing_else_is_served(pages: Pages, path: str) -> None:
-    response = pages.get(path, HOST)
-    assert response.status_code == 404
-    assert b"secret" not in response.body
+def test_nothing_else_is_served(pages: Routes, path: str) -> None:
+    with pytest.raises(WireError, match="nothing is at this address"):
+        pages.find("GET", path)
 
 
 def test_a_page_that_was_not_built_says_how(tmp_path: Path) -> None:
-    response = Pages(None).get("/", HOST)
+    response = get(Routes(Pages(None).routes()), "/")
     assert response.status_code == 200
     assert b"npm run build" in response.body
 

@@ -1,0 +1,22 @@
+"""All that is answered over plain HTTP. A room that adds routes is named here."""
+
+from __future__ import annotations
+
+from streamer.server.context import Context
+from streamer.server.entrance import Entrance
+from streamer.server.http.pages import Pages
+from streamer.server.http.probes import Probes
+from streamer.server.http.routes import Routes
+from streamer.server.http.verification import Verification
+from streamer.server.metrics import Metrics
+
+
+def all_routes(context: Context, entrance: Entrance, pages: Pages, metrics: Metrics) -> Routes:
+    """The table of one server."""
+    return Routes(
+        [
+            *pages.routes(),
+            *Probes(context, entrance, metrics).routes(),
+            *Verification(context).routes(),
+        ]
+    )
