@@ -59,7 +59,7 @@ MAY = {
     "streamer.addresses": set(),
     "streamer.wire": set(),
     "streamer.records": {"database", "wire", "store"},
-    "streamer.exams": {"database", "store", "records"},
+    "streamer.exams": {"database", "store"},
     "streamer.database": set(),
     "streamer.store": {"database"},
     "streamer.sources": set(),

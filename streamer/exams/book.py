@@ -1,0 +1,278 @@
+"""All exams and their rosters, in the database of records: blocking, called in a thread.
+
+What names somebody on a roster is sealed with a key of that line, which
+:class:`streamer.exams.roster_keys.RosterKeys` keeps. Where the key is destroyed the line stays,
+without a name, so that records of the exam still fit together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from streamer.database import explained, migrate, reading, writing
+from streamer.exams.consents import Consents
+from streamer.exams.errors import BadLink, BadRoster, ExamError, UnknownCandidate, UnknownExam
+from streamer.exams.exam import MAX_NAME, Candidate, Entry, Exam, Rules, Seat
+from streamer.exams.lines import opened, place, seal
+from streamer.exams.links import make_link, read_link
+from streamer.exams.roster_keys import RosterKeys
+from streamer.exams.tables import CANDIDATES, CHANGES, EXAMS, HISTORY
+from streamer.store import audit
+from streamer.store.person_keys import PersonKey, PersonKeys, new_person
+from streamer.store.store import Store
+
+WHAT = "database of exams"
+GRACE_S = 3600.0  # after the planned end of an exam, for which candidates' links still hold
+LONGEST_S = 31 * 86_400.0  # of an exam
+
+
+class Exams:
+    """Any thread may call it. ``now`` is in seconds since 1970."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self.engine, self._vault = engine, store.vault
+        self._keys = RosterKeys(store.vault)
+        self.consents = Consents(self._reading, self.writing)
+        with explained(engine, WHAT, ExamError):
+            migrate(engine, HISTORY)
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every change, by whichever process."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(CHANGES.c.count)) or 0
+
+    # Exams.
+
+    def create(self, name: str, starts_at: float, ends_at: float, rules: Rules, now: float) -> Exam:
+        """A new exam without candidates. Raises :class:`ExamError`."""
+        name = name.strip()
+        if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+            raise ExamError(f"an exam's name has 1 to {MAX_NAME} printable characters")
+        if not 0 < ends_at - starts_at <= LONGEST_S:
+            days = f"{LONGEST_S / 86_400:g} days"
+            raise ExamError(f"an exam ends after it starts, and within {days}")
+        made = Exam(
+            id=secrets.token_hex(4),
+            name=name,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            rules=rules,
+            created_at=now,
+        )
+        fields = msgspec.structs.asdict(made) | {"rules": msgspec.json.encode(rules).decode()}
+        with self.writing() as connection:
+            connection.execute(EXAMS.insert().values(**fields))
+        return made
+
+    def exams(self) -> list[Exam]:
+        """Every exam, the latest start first."""
+        query = sa.select(EXAMS).order_by(EXAMS.c.starts_at.desc(), EXAMS.c.id)
+        with self._reading() as connection:
+            return [_exam(row) for row in connection.execute(query).mappings()]
+
+    def exam(self, exam: str) -> Exam:
+        """One of them. Raises :class:`UnknownExam`."""
+        with self._reading() as connection:
+            return _found(connection, exam)
+
+    def end(self, exam: str, now: float) -> Exam:
+        """The exam is over: its links hold no more. Raises :class:`UnknownExam`."""
+        with self.writing() as connection:
+            ended = _found(connection, exam)
+            if ended.ended_at is None:
+                change = EXAMS.update().where(EXAMS.c.id == exam).values(ended_at=now)
+                connection.execute(change)
+                ended = msgspec.structs.replace(ended, ended_at=now)
+        return ended
+
+    # Rosters.
+
+    def add(self, exam: str, entries: Sequence[Entry]) -> list[Candidate]:
+        """Put people on the roster, all or none.
+
+        Somebody who is on it already gets what the line says now, and keeps their link. Raises
+        :class:`UnknownExam`, :class:`BadRoster`.
+        """
+        twice = len(entries) - len({entry.candidate for entry in entries})
+        if twice:
+            raise BadRoster("a candidate is on the roster twice")
+        with self.writing() as connection:
+            _found(connection, exam)
+            keys = self._keys.change()
+            known = {one.candidate: one for one in self._roster(connection, keys, exam)}
+            people = {
+                entry.candidate: new_person(place(exam, entry.candidate))
+                for entry in entries
+                if entry.candidate not in known
+            }
+            self._keys.add(keys, people.values())
+            number = _last_number(connection, exam)
+            for entry in entries:
+                if entry.candidate in known:
+                    self._change(connection, keys, known[entry.candidate], entry)
+                    continue
+                number += 1
+                person = people[entry.candidate]
+                values = {
+                    "reference": person.person,
+                    "exam": exam,
+                    "number": number,
+                    "sealed": seal(person.key, exam, person.person, entry),
+                    "link": 0,
+                }
+                connection.execute(CANDIDATES.insert().values(**values))
+        for person in people.values():
+            keys.confirm(person.person)
+        wanted = {entry.candidate for entry in entries}
+        return [one for one in self.roster(exam) if one.candidate in wanted]
+
+    def roster(self, exam: str) -> list[Candidate]:
+        """Everybody on it, in its order. Raises :class:`UnknownExam`."""
+        with self._reading() as connection:
+            _found(connection, exam)
+            return self._roster(connection, self._keys.read(), exam)
+
+    def everybody(self) -> list[Candidate]:
+        """Everybody on any roster."""
+        with self._reading() as connection:
+            return self._roster(connection, self._keys.read(), None)
+
+    def candidate(self, exam: str, who: str) -> Candidate:
+        """Somebody by what the examiner calls them, or by their id.
+
+        Raises :class:`UnknownExam`, :class:`UnknownCandidate`.
+        """
+        for one in self.roster(exam):
+            if who in (one.candidate, one.id) and who:
+                return one
+        raise UnknownCandidate(f"{who[:MAX_NAME]!r} is not on the roster of this exam")
+
+    # Links.
+
+    def link(self, candidate: Candidate, *, expires_at: float | None = None) -> tuple[str, float]:
+        """The token of somebody's link and when it expires: by default an hour after the exam.
+
+        Raises :class:`ExamError` where it would be of no use.
+        """
+        exam = self.exam(candidate.exam)
+        if exam.ended_at is not None or candidate.forgotten:
+            why = "the exam is over" if exam.ended_at is not None else "the candidate was deleted"
+            raise ExamError(f"{why}: there is nothing to come in for")
+        until = exam.ends_at + GRACE_S if expires_at is None else expires_at
+        key, reference = self._vault.key, bytes.fromhex(candidate.id)
+        return make_link(key, reference, candidate.link, until), float(int(until))
+
+    def renew_link(self, candidate: Candidate) -> Candidate:
+        """Make the links that somebody was given until now hold no more."""
+        with self.writing() as connection:
+            line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
+            link = CANDIDATES.c.link + 1
+            connection.execute(CANDIDATES.update().where(line).values(link=link))
+        return msgspec.structs.replace(candidate, link=candidate.link + 1)
+
+    def read(self, token: str) -> Seat:
+        """What a link says, of whichever line that is. Raises :class:`BadLink`."""
+        reference, renewed, expires_at = read_link(self._vault.key, token)
+        query = sa.select(CANDIDATES.c.exam).where(CANDIDATES.c.reference == reference)
+        with self._reading() as connection:
+            exam = connection.scalar(query)
+        if exam is None:
+            raise BadLink("nobody is on a roster for this link any more")
+        return Seat(exam=exam, candidate=reference.hex(), link=renewed, expires_at=expires_at)
+
+    # The end of what is known of somebody.
+
+    def withdraw(self, candidate: Candidate, now: float) -> None:
+        """Note that somebody has taken their consent back."""
+        with self.writing() as connection:
+            line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
+            connection.execute(CANDIDATES.update().where(line).values(withdrawn_at=now))
+
+    def agreed_again(self, candidate: Candidate) -> None:
+        """Note that somebody who had withdrawn has agreed once more."""
+        with self.writing() as connection:
+            line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
+            connection.execute(CANDIDATES.update().where(line).values(withdrawn_at=None))
+
+    def forget(self, candidate: Candidate, who: str, now: float) -> None:
+        """Destroy what names somebody on a roster; the line stays, and says nothing of them."""
+        with self.writing():
+            entry = audit.Entry(now, who, "delete", bytes.fromhex(candidate.id))
+            self._keys.destroy(bytes.fromhex(candidate.id), entry)
+
+    def forget_voiceprint(self, name: str, who: str, now: float) -> list[Candidate]:
+        """Forget everybody on a roster whose voiceprint that is; who they were."""
+        gone = [one for one in self.everybody() if one.voiceprint == name]
+        for one in gone:
+            self.forget(one, who, now)
+        return gone
+
+    def rewrap(self, key: bytes) -> None:
+        """The store is about to have another key: write the keys of rosters for it, too."""
+        with self._reading() as connection:
+            keys = self._keys.read()
+            entries = []
+            for one in self._roster(connection, keys, None):
+                reference = bytes.fromhex(one.id)
+                if not one.forgotten and (line := keys.key_of(reference)) is not None:
+                    entries.append(PersonKey(reference, place(one.exam, one.candidate), line))
+        self._keys.rewrap(entries, key)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """All of it or nothing, while nobody else writes."""
+        with (
+            explained(self.engine, WHAT, ExamError),
+            self._vault.exclusively(),
+            writing(self.engine) as connection,
+        ):
+            yield connection
+            connection.execute(CHANGES.update().values(count=CHANGES.c.count + 1))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """One moment of the tables."""
+        with explained(self.engine, WHAT, ExamError), reading(self.engine) as connection:
+            yield connection
+
+    def _roster(
+        self, connection: Connection, keys: PersonKeys, exam: str | None
+    ) -> list[Candidate]:
+        query = sa.select(CANDIDATES).order_by(CANDIDATES.c.exam, CANDIDATES.c.number)
+        if exam is not None:
+            query = query.where(CANDIDATES.c.exam == exam)
+        return [opened(row, keys) for row in connection.execute(query).mappings()]
+
+    def _change(
+        self, connection: Connection, keys: PersonKeys, known: Candidate, entry: Entry
+    ) -> None:
+        reference = bytes.fromhex(known.id)
+        key = keys.key_of(reference)
+        assert key is not None
+        sealed = seal(key, known.exam, reference, entry)
+        line = CANDIDATES.c.reference == reference
+        connection.execute(CANDIDATES.update().where(line).values(sealed=sealed))
+
+
+def _found(connection: Connection, exam: str) -> Exam:
+    row = connection.execute(sa.select(EXAMS).where(EXAMS.c.id == exam)).mappings().first()
+    if row is None:
+        raise UnknownExam(f"there is no exam {exam[:MAX_NAME]!r}: `voxwatch exam list`")
+    return _exam(row)
+
+
+def _exam(row: Any) -> Exam:
+    return Exam(**dict(row) | {"rules": msgspec.json.decode(row["rules"], type=Rules)})
+
+
+def _last_number(connection: Connection, exam: str) -> int:
+    last = sa.select(sa.func.max(CANDIDATES.c.number)).where(CANDIDATES.c.exam == exam)
+    return connection.scalar(last) or 0

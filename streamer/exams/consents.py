@@ -1,0 +1,95 @@
+"""Consents: who agreed to what, for how long, and when they took it back; and when it was used.
+
+Rows name nobody: a person is the random number that the store of voiceprints knows them by. They
+stay when the voiceprint is deleted, as the proof that it was made with consent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from streamer.exams.exam import ConsentRow
+from streamer.exams.tables import CONSENTS, TEXTS, USES
+
+NOTED_S = 3600.0  # between two notes that the same voiceprint is in use, each of which is a write
+
+
+def text_hash(text: str) -> str:
+    """By which a wording is known: its sha256 in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Consents:
+    """In the database of records. Every method may raise :class:`ExamError`."""
+
+    def __init__(
+        self,
+        reading: Callable[[], AbstractContextManager[Connection]],
+        writing: Callable[[], AbstractContextManager[Connection]],
+    ) -> None:
+        self._reading, self._writing = reading, writing
+        self._noted: dict[bytes, float] = {}
+
+    def give(self, row: ConsentRow, text: str) -> None:
+        """Somebody has agreed to ``text``, whose hash stands in the row."""
+        values = {name: getattr(row, name) for name in row.__struct_fields__}
+        values["person"] = bytes.fromhex(row.person)
+        values["candidate"] = bytes.fromhex(row.candidate) or None
+        with self._writing() as connection:
+            known = sa.select(TEXTS.c.sha256).where(TEXTS.c.sha256 == row.text_sha256)
+            if connection.scalar(known) is None:
+                connection.execute(TEXTS.insert().values(sha256=row.text_sha256, text=text))
+            connection.execute(CONSENTS.insert().values(**values))
+
+    def withdraw(self, person: bytes, now: float) -> int:
+        """Somebody takes back all that they agreed to; how many consents that were."""
+        with self._writing() as connection:
+            of_person = (CONSENTS.c.person == person) & CONSENTS.c.withdrawn_at.is_(None)
+            change = CONSENTS.update().where(of_person).values(withdrawn_at=now)
+            return connection.execute(change).rowcount
+
+    def of(self, *, person: bytes | None = None, candidate: str = "") -> list[ConsentRow]:
+        """The consents of a person, or those given on a candidate's page; oldest first."""
+        query = sa.select(CONSENTS).order_by(CONSENTS.c.number)
+        if person is not None:
+            query = query.where(CONSENTS.c.person == person)
+        if candidate:
+            query = query.where(CONSENTS.c.candidate == bytes.fromhex(candidate))
+        with self._reading() as connection:
+            return [_row(found) for found in connection.execute(query).mappings()]
+
+    def text(self, sha256: str) -> str | None:
+        """What was agreed to, by its hash."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(TEXTS.c.text).where(TEXTS.c.sha256 == sha256))
+
+    def used(self, people: Iterable[bytes], now: float) -> None:
+        """These voiceprints are compared with somebody: noted once an hour."""
+        due = [one for one in people if now - self._noted.get(one, float("-inf")) >= NOTED_S]
+        if not due:
+            return
+        with self._writing() as connection:
+            for person in due:
+                change = USES.update().where(USES.c.person == person).values(used_at=now)
+                if not connection.execute(change).rowcount:
+                    connection.execute(USES.insert().values(person=person, used_at=now))
+        self._noted.update(dict.fromkeys(due, now))
+
+    def last_used(self) -> dict[bytes, float]:
+        """When voiceprints were last in use, of those that ever were."""
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(USES.c.person, USES.c.used_at))
+            return {bytes(person): used_at for person, used_at in rows}
+
+
+def _row(found: Any) -> ConsentRow:
+    fields = {name: found[name] for name in ConsentRow.__struct_fields__}
+    fields["person"] = bytes(found["person"]).hex()
+    fields["candidate"] = bytes(found["candidate"] or b"").hex()
+    return ConsentRow(**fields)

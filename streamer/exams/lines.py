@@ -1,0 +1,47 @@
+"""The lines of rosters, sealed: each with a key of its own, for its exam and its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from streamer.exams.errors import ExamError
+from streamer.exams.exam import Candidate, Entry
+from streamer.store.person_keys import PersonKeys
+from streamer.store.seal import BrokenSeal, Seal
+
+
+def place(exam: str, candidate: str) -> str:
+    """By what the key of a line is found."""
+    return f"{exam}/{candidate}"
+
+
+def seal(key: bytes, exam: str, reference: bytes, entry: Entry) -> bytes:
+    """What a roster says of somebody, for the table."""
+    return Seal(key, exam.encode()).close(msgspec.msgpack.encode(entry), reference)
+
+
+def opened(row: Any, keys: PersonKeys) -> Candidate:
+    """A row of the table, as far as there is a key to it. Raises :class:`ExamError`."""
+    reference = bytes(row["reference"])
+    told = Candidate(
+        id=reference.hex(), exam=row["exam"], link=row["link"], withdrawn_at=row["withdrawn_at"]
+    )
+    try:
+        key = keys.key_of(reference)
+        if key is None:
+            return msgspec.structs.replace(told, forgotten=True)
+        sealed = Seal(key, row["exam"].encode()).open(bytes(row["sealed"]), reference)
+        entry = msgspec.msgpack.decode(sealed, type=Entry)
+    except BrokenSeal as error:
+        raise ExamError(
+            f"line {row['number']} of a roster was damaged or changed in the database"
+        ) from error
+    return msgspec.structs.replace(
+        told,
+        candidate=entry.candidate,
+        name=entry.name,
+        voiceprint=entry.voiceprint or entry.candidate,
+        accommodations=entry.accommodations,
+    )
