@@ -6,15 +6,18 @@ people still exist and nobody has erased the texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, and_, select
+from sqlalchemy import Connection, Row, Select, and_, select
 
+from streamer.database import explained, reading
 from streamer.records import register, tables
 from streamer.records.chain import Head
 from streamer.records.entries import Acted, AnyEntry, Started
+from streamer.records.errors import RecordError
 from streamer.records.journal import Journal, find
 from streamer.records.references import deleted, named
 from streamer.records.register import RegisterEntry
@@ -62,7 +65,7 @@ class Book:
         first = and_(entries.c.stream == streams.c.stream, entries.c.number == 1)
         wanted = select(streams, entries.c.body).outerjoin(entries, first)
         wanted = _narrowed(wanted, exam, person, since).order_by(streams.c.started_at)
-        with self.journal.engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(wanted).all()
             chosen = [row.stream for row in rows]
             people = _people(connection.execute(select(tables.people)), chosen)
@@ -73,7 +76,7 @@ class Book:
         streams, entries, people = tables.streams, tables.entries, tables.people
         first = and_(entries.c.stream == streams.c.stream, entries.c.number == 1)
         wanted = select(streams, entries.c.body).outerjoin(entries, first)
-        with self.journal.engine.connect() as connection:
+        with self._reading() as connection:
             find(connection, stream)
             row = connection.execute(wanted.where(streams.c.stream == stream)).one()
             found = connection.scalars(select(people.c.person).where(people.c.stream == stream))
@@ -86,7 +89,7 @@ class Book:
         """
         entries, names = tables.entries, self._names()
         wanted = select(entries.c.body).where(entries.c.stream == stream, entries.c.number > after)
-        with self.journal.engine.connect() as connection:
+        with self._reading() as connection:
             row = find(connection, stream)
             bodies = connection.scalars(wanted.order_by(entries.c.number).limit(limit)).all()
         texts = self._texts(row)
@@ -94,7 +97,7 @@ class Book:
 
     def head(self, stream: str) -> Head:
         """The end of a stream's chain, signed. Raises :class:`UnknownStream`."""
-        with self.journal.engine.connect() as connection:
+        with self._reading() as connection:
             row = find(connection, stream)
         return Head(
             chain=stream,
@@ -110,9 +113,15 @@ class Book:
 
     def register(self, stream: str | None = None) -> list[RegisterEntry]:
         """Who saw, exported or deleted what, oldest first; also which streams there were."""
-        with self.journal.engine.connect() as connection:
+        with self._reading() as connection:
             found = register.read(connection)
         return [one for one in found if stream in (None, one.stream)]
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        engine = self.journal.engine
+        with explained(engine, "record", RecordError), reading(engine) as connection:
+            yield connection
 
     def _facts(self, row: Row[Any], people: Sequence[str], names: Mapping[str, str]) -> StreamFacts:
         first = None if row.body is None else _read(row.body, self._texts(row), names)

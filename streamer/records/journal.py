@@ -7,17 +7,19 @@ on it from elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from engine import events
+from streamer.database import explained, writing
 from streamer.records import register, tables
 from streamer.records.chain import Head, link, start
 from streamer.records.entries import Acted, AnyEntry, Ended, Started, Terms, Told
-from streamer.records.errors import UnknownStream
+from streamer.records.errors import RecordError, UnknownStream
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Secret, Texts
 
@@ -32,7 +34,7 @@ class Journal:
 
     def write(self, batch: Batch) -> None:
         """Append all of it or nothing; it is on the disk when this returns."""
-        with self.engine.begin() as connection:
+        with self._writing() as connection:
             notes = [
                 note
                 for stream, entries in batch.items()
@@ -40,9 +42,14 @@ class Journal:
             ]
             register.note(connection, self.secret, *notes)
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with explained(self.engine, "record", RecordError), writing(self.engine) as connection:
+            yield connection
+
     def append(self, stream: str, entry: AnyEntry) -> Head:
         """One entry to a stream that there is; the head then. Raises :class:`UnknownStream`."""
-        with self.engine.begin() as connection:
+        with self._writing() as connection:
             find(connection, stream)
             register.note(connection, self.secret, *self._append(connection, stream, [entry]))
             row = find(connection, stream)
@@ -136,8 +143,10 @@ def find(connection: Connection, stream: str) -> Row[Any]:
 
 
 def _row(connection: Connection, stream: str) -> Row[Any] | None:
-    streams = tables.streams
-    found = select(streams).where(streams.c.stream == stream).with_for_update()
+    """Locked where this transaction may write: whoever goes on with a chain waits for the other."""
+    found = select(tables.streams).where(tables.streams.c.stream == stream)
+    if not connection.get_execution_options().get("postgresql_readonly"):
+        found = found.with_for_update()
     return connection.execute(found).one_or_none()
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
+from streamer.database import History, explained, open_database, upgrade, writing
 from streamer.records import tables
 from streamer.records.book import Book, Names
 from streamer.records.chain import REGISTER, start
@@ -14,32 +15,26 @@ from streamer.records.journal import Journal
 from streamer.records.signing import Secret
 from streamer.store.seal import BrokenSeal
 
-RECORDS_FILE = "records.db"
+RECORDS_FILE = "records.db"  # where no `database` is set
+HISTORY = History(Path(__file__).parent / "revisions", "record_revision", "0001")
 
 
-def open_book(engine: Engine, store_key: bytes, names: Names = dict) -> Book:
-    """The record in that database. Raises :class:`RecordError` for another store's key."""
-    tables.metadata.create_all(engine)
-    with engine.begin() as connection:
+def open_book(url: str | None, folder: Path, store_key: bytes, names: Names = dict) -> Book:
+    """The record in the database at ``url``, or in the data folder.
+
+    Raises :class:`RecordError` for another store's key and for whatever the database refuses.
+    """
+    with explained(url or str(folder / RECORDS_FILE), "record", RecordError):
+        engine = open_database(url, folder, RECORDS_FILE)
+    return book_in(engine, store_key, names)
+
+
+def book_in(engine: Engine, store_key: bytes, names: Names = dict) -> Book:
+    """The record in that database; see :func:`open_book`."""
+    with explained(engine, "record", RecordError), writing(engine) as connection:
+        upgrade(connection, HISTORY)
         secret = _secret(connection, store_key)
     return Book(Journal(engine, secret), names)
-
-
-def sqlite_engine(folder: Path) -> Engine:
-    """Records in a data folder."""
-    engine = create_engine(f"sqlite:///{folder / RECORDS_FILE}")
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: object, _: object) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]
-        for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-            connection.execute(f"PRAGMA {setting}")  # type: ignore[attr-defined]
-
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
 
 
 def _secret(connection: Connection, store_key: bytes) -> Secret:

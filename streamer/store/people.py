@@ -99,6 +99,7 @@ class Person:
             record.model_sha256,
             record.model_name,
             max(consents, key=lambda one: one.given_at, default=Consent("", record.created_at)),
+            self.number.hex(),
         )
 
     def exported(self) -> dict[str, Any]:

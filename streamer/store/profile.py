@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamer.store.errors import BadName
 
@@ -23,7 +23,8 @@ class Profile:
     """An enrolled person, without the voiceprint. Times in seconds since 1970.
 
     ``prototypes`` counts the enrolments, ``net_speech_s`` the speech behind all of them;
-    ``consent`` is the newest, given with the newest enrolment.
+    ``consent`` is the newest, given with the newest enrolment. ``reference`` is the person's random
+    number in hexadecimal, which stands for them in records and goes with them.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Profile:
     model_sha256: str
     model_name: str
     consent: Consent
+    reference: str = field(default="", compare=False)
 
 
 def clean_name(text: str) -> str:

@@ -9,11 +9,12 @@ import pytest
 from recorded import KEY, NAMES
 
 from streamer.records.book import Book
-from streamer.records.opening import open_book, sqlite_engine
+from streamer.records.opening import open_book
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    engine = sqlite_engine(tmp_path)
-    yield open_book(engine, KEY, lambda: NAMES)
-    engine.dispose()
+def book(database_url: str | None, tmp_path: Path) -> Iterator[Book]:
+    """One in SQLite, and one in PostgreSQL."""
+    opened = open_book(database_url, tmp_path, KEY, lambda: NAMES)
+    yield opened
+    opened.journal.engine.dispose()
