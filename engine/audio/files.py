@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,11 +95,12 @@ def chosen_channel(recording: Recording, channel: int | None) -> int:
     path, channels = recording.name, recording.channels
     if channels == 1:
         return 0
-    if channel is None and (same := same_sound(recording)) is not None:
-        log.warning(
-            "warning: %s: both channels hold the same sound: channel %d is read", path, same
-        )
-        return same
+    if channel is None and channels == 2:
+        same = same_sound(recording.blocks(BLOCK_FRAMES))
+        if same is not None:
+            words = "warning: %s: both channels hold the same sound: channel %d is read"
+            log.warning(words, path, same)
+            return same
     which = "0 or 1" if channels == 2 else f"0 to {channels - 1}"
     if channel is None:
         raise AudioError(
@@ -110,15 +112,14 @@ def chosen_channel(recording: Recording, channel: int | None) -> int:
     return channel
 
 
-def same_sound(recording: Recording) -> int | None:
+def same_sound(blocks: Iterable[Float32]) -> int | None:
     """The louder of two channels that hold the same sound, be one of them inverted; else None.
 
     They are two microphones of one voice, whose sum might cancel, and not the sides of a call.
+    ``blocks``: all of the sound, ``(frames, 2)`` at a time.
     """
-    if recording.channels != 2:
-        return None
     products = np.zeros((2, 2))
-    for block in recording.blocks(BLOCK_FRAMES):
+    for block in blocks:
         wide = block.astype(np.float64)
         products += wide.T @ wide
     (left, both), (_, right) = products

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.audio.files import same_sound
 from engine.audio.recording import Recording
@@ -13,6 +14,8 @@ from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, SAMPLE_BYTES
 from streamer.wire.errors import WireError
 from streamer.wire.requests import StartStream, VerifyRecording
+
+Float32 = NDArray[np.float32]
 
 MOST_S = 60.0  # of sound; what a session's spans hold without merging
 PIECE_S = 0.5  # of sound that is decoded at a time
@@ -28,12 +31,16 @@ class PostedRecording:
     """Sound for a stream of the format ``start``. Raises :class:`WireError` for what is none.
 
     A file tells its format itself; where ``asked`` names encoding, rate or channels it is raw PCM.
+    Decoding, here or in :meth:`pieces`, ends with an error soon after ``over`` says that nobody
+    waits for it any more: it runs in threads, which cannot be cancelled.
     """
 
-    def __init__(self, body: bytes, asked: VerifyRecording) -> None:
+    def __init__(
+        self, body: bytes, asked: VerifyRecording, over: Callable[[], bool] = lambda: False
+    ) -> None:
         if not body:
             raise WireError("bad-sound", "the body is empty: send the recording as it is")
-        self._body = body
+        self._body, self._over = body, over
         self._file: Recording | None = None
         if asked.is_raw:
             if body[:4] in READ:
@@ -43,10 +50,12 @@ class PostedRecording:
             _check_length(len(body) / (frame_bytes(self.start) * self.start.sample_rate))
         elif body[:4] in READ:
             self._file = _opened(body)
-            channel = same_sound(self._file) if asked.channel is None else asked.channel
+            _check_length(self._file.frames / self._file.rate_hz)
+            channel = asked.channel
+            if channel is None and self._file.channels == 2:
+                channel = same_sound(self._blocks(self._file))
             self._channel = _chosen(self._file.channels, channel)
             self.start = StartStream(encoding="pcm_f32le", sample_rate=self._file.rate_hz)
-            _check_length(self._file.frames / self._file.rate_hz)
         else:
             raise WireError(
                 "wrong-format",
@@ -59,16 +68,22 @@ class PostedRecording:
 
         Raises :class:`AudioError` for damage, :class:`WireError` where there is too much of it.
         """
-        step = round(PIECE_S * self.start.sample_rate)
         if self._file is None:
-            size = step * frame_bytes(self.start)
+            size = round(PIECE_S * self.start.sample_rate) * frame_bytes(self.start)
             yield from (self._body[at : at + size] for at in range(0, len(self._body), size))
             return
-        frames = 0
-        for block in self._file.blocks(step):
-            frames += len(block)
-            _check_length(frames / self._file.rate_hz)  # a header may state anything
+        for block in self._blocks(self._file):
             yield np.ascontiguousarray(block[:, self._channel], "<f4").tobytes()
+
+    def _blocks(self, file: Recording) -> Iterator[Float32]:
+        """The decoded sound, while it is not too long and somebody waits for it."""
+        frames = 0
+        for block in file.blocks(round(PIECE_S * file.rate_hz)):
+            frames += len(block)
+            _check_length(frames / file.rate_hz)  # a header may state anything
+            if self._over():
+                raise WireError("overloaded", "decoding took too long: try later")
+            yield block
 
 
 def frame_bytes(start: StartStream) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -54,20 +55,15 @@ async def verify(
     context: Context, question: Question, body: bytes, caller: Caller
 ) -> messages.Verdict:
     """The verdict on a recording. Raises :class:`WireError`."""
-    recording = await asyncio.to_thread(PostedRecording, body, question.asked)
-    start = structs.replace(
-        recording.start, false_accept=question.asked.false_accept, miss=question.asked.miss
-    )
-    session = new_session(context, start, question.enrolled, claimed=bool(question.claims))
-    stream = context.engine.open(session, live=False)
-    intake = Intake(context, stream, start, "recording", caller)
+    over = threading.Event()
     try:
         async with asyncio.timeout(PATIENCE_S):
-            turns, suspected = await beside(_turns(stream), _send(intake, recording))
+            decoded = asyncio.to_thread(PostedRecording, body, question.asked, over.is_set)
+            session, turns, suspected = await _hear(context, question, await decoded, caller)
     except TimeoutError as error:
         raise WireError("overloaded", "the server is busy with live streams: try later") from error
     finally:
-        await stream.close()
+        over.set()
     if not turns:
         if suspected:
             raise WireError("wrong-format", suspected)
@@ -78,6 +74,23 @@ async def verify(
     if context.tells_figures(caller):
         return verdict
     return without_figures(verdict) or verdict
+
+
+async def _hear(
+    context: Context, question: Question, recording: PostedRecording, caller: Caller
+) -> tuple[Session, list[events.Utterance], str]:
+    """The session of a recording, its turns, and what was suspected of its sound."""
+    start = structs.replace(
+        recording.start, false_accept=question.asked.false_accept, miss=question.asked.miss
+    )
+    session = new_session(context, start, question.enrolled, claimed=bool(question.claims))
+    stream = context.engine.open(session, live=False)
+    intake = Intake(context, stream, start, "recording", caller)
+    try:
+        turns, suspected = await beside(_turns(stream), _send(intake, recording))
+    finally:
+        await stream.close()
+    return session, turns, suspected
 
 
 async def _send(intake: Intake, recording: PostedRecording) -> None:

@@ -85,11 +85,13 @@ def parse_target(target: str) -> Target:
 
 def start_from_query(query: Mapping[str, str]) -> StartStream:
     """A stream's start from the parameters of its address."""
+    _check_names(query, StartStream)
     return _checked(_converted(dict(query), StartStream, strict=False))
 
 
 def verification_from_query(query: Mapping[str, str]) -> VerifyRecording:
     """What is asked of a recording, from the parameters of the address."""
+    _check_names(query, VerifyRecording)
     found: VerifyRecording = _converted(dict(query), VerifyRecording, strict=False)
     return found
 
@@ -208,6 +210,14 @@ def _converted(fields: dict[str, Any], kind: Any, *, strict: bool = True) -> Any
         code = _CODE_OF_FIELD.get(path.partition(".")[0], "bad-parameter")
         told = f"{path}: {what[:1].lower()}{what[1:]}" if what else str(error)
         raise WireError(code, told[:MAX_TOLD]) from error
+
+
+def _check_names(query: Mapping[str, str], kind: type[msgspec.Struct]) -> None:
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    if unknown := sorted(query.keys() - known):
+        names = ", ".join(repr(name[:MAX_NAME]) for name in unknown)
+        message = f"unknown in the address: {names}; known are {', '.join(sorted(known))}"
+        raise WireError("bad-parameter", message)
 
 
 def _checked(start: StartStream) -> StartStream:

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,9 +16,11 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
+from engine.audio.recording import Recording
 from engine.events import Utterance
 from streamer.client import ServerError, connect, sync, verify
 from streamer.config import Config
+from streamer.server import verify as verify_module
 from streamer.server.auth import Token
 from streamer.server.http import request, verification
 from streamer.server.limits.shares import Shares
@@ -138,6 +141,35 @@ async def test_a_channel_is_chosen(server: Server, enrol: Any, command: Float32)
     assert (status, told["error"]["code"]) == (422, "no-speech")
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+async def test_decoding_stops_when_nobody_waits_for_it(
+    server: Server,
+    command: Float32,
+    monkeypatch: pytest.MonkeyPatch,
+    channels: int,
+) -> None:
+    decoded, go_on, ended = [], threading.Event(), threading.Event()
+    blocks = Recording.blocks
+
+    def slow(self: Recording, frames: int) -> Iterator[Float32]:
+        try:
+            for block in blocks(self, frames):
+                decoded.append(len(block))
+                go_on.wait(10)
+                yield block
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Recording, "blocks", slow)
+    monkeypatch.setattr(verify_module, "PATIENCE_S", 0.2)
+    body = file_of(np.stack(channels * [command], axis=1))
+    status, told, _ = await post(server, body)
+    assert (status, told["error"]["code"]) == (503, "overloaded")
+    go_on.set()
+    assert await asyncio.to_thread(ended.wait, 10)
+    assert len(decoded) == 1
+
+
 async def test_no_speech_in_sound_of_another_format_is_told_as_that(
     server: Server, enrol: Any, command: Float32
 ) -> None:
@@ -217,7 +249,8 @@ REFUSED: list[tuple[bytes, dict[str, Any], int, str, str]] = [
     (bytes(100), {"sample_rate": 1}, 400, "bad-rate", "8000"),
     (bytes(100), {"channels": 2, "channel": 2}, 400, "bad-parameter", "from 0 to 1"),
     (bytes(100), {"false_accept": 2}, 400, "bad-parameter", "false_accept"),
-    (bytes(100), {"speaker": "anna"}, 400, "bad-parameter", "speaker"),
+    (bytes(100), {"speaker": "anna"}, 400, "bad-parameter", "unknown in the address: 'speaker'"),
+    (bytes(100), {"clam": "a", "Rate": 1}, 400, "bad-parameter", "'Rate', 'clam'; known are chan"),
     (bytes(100), {"claim": "eve"}, 404, "unknown-speaker", "eve"),
     (b"\0\0\x80\x7f" * 99, {"encoding": "pcm_f32le"}, 422, "bad-sound", "not finite"),
 ]
