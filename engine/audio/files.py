@@ -22,6 +22,8 @@ from engine.errors import AudioError
 from engine.format import CLIPPING_LEVEL, SAMPLE_RATE_HZ
 
 SILENCE_DBFS = -60.0  # A quieter 16-bit recording has an RMS under 33 steps: that is noise.
+# Sound cannot be louder than a square wave at full scale: floats that are were never divided by it.
+LOUDEST_DBFS = 0.0
 CLIPPED_RUN_SAMPLES = 3  # A lone sample at full scale is a peak, and a flat run is clipping.
 # Largest share of clipped samples in a usable recording. With more the distortion reaches the
 # mel bands.
@@ -62,8 +64,8 @@ def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
     ``channel`` counts from 0 and must be given when there are several: the two sides of a
     call are different people. A recording with a single channel needs none and ignores it.
     Raises ``AudioError`` for what cannot be verified: no such file, not audio, cut short,
-    empty, NaN or infinity, a rate outside 8-192 kHz, silence. What is wrong with a file that is
-    read all the same is logged as a warning.
+    empty, NaN or infinity, beyond full scale, a rate outside 8-192 kHz, silence. What is wrong with
+    a file that is read all the same is logged as a warning.
     """
     path = Path(path)
     samples, rate_hz = _decode(path, channel)
@@ -73,6 +75,11 @@ def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
     if level_dbfs < SILENCE_DBFS:
         level = "digital silence" if math.isinf(level_dbfs) else f"silent ({level_dbfs:.0f} dBFS)"
         raise AudioError(f"{path}: {level}: check the microphone, its mute switch and the channel")
+    if level_dbfs > LOUDEST_DBFS:
+        raise AudioError(
+            f"{path}: its samples go far beyond full scale ({level_dbfs:.0f} dBFS): divide them by"
+            " it, which is 32768 for 16 bits, and write them again"
+        )
     waveform = soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
     heard = OffsetRemoval().feed(waveform.astype(np.float32, copy=False))
     return Audio(heard, rate_hz, _clipped(samples), level_dbfs)

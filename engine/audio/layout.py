@@ -7,18 +7,19 @@ where the header says the end is, and says nothing of the rest.
 
 from __future__ import annotations
 
-import mmap
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from engine.audio.containers import Buffer, stated_sound
 from engine.audio.signatures import mp3_frame
 
-Buffer = bytes | mmap.mmap
-
 SPARE_S = 0.02  # Less sound than this may be lacking, or lie where none was stated.
-UNKNOWN_BYTES = 0x7FFF_FFFF  # programs that write to a pipe state so many, or more
+# Programs that write to a pipe state so many bytes or more: sox 0x7FFFF000, others 0x7FFFFFFF less
+# a header, or 0xFFFFFFFF.
+UNKNOWN_BYTES = 0x7FFF_0000
+WAV_START = re.compile(rb"RIFF....WAVEfmt ", re.DOTALL)
 FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 OGG_FIRST, OGG_LAST = 2, 4  # flags of a page
 MOST_PARTS = 1000  # recordings in a file: it may be made so that its parts take all the memory
@@ -57,7 +58,7 @@ def layout(data: Buffer) -> Layout:
         return _joined(_flac(data))
     if is_mp3(data):
         return _joined(_mp3(data))
-    return Layout((Part(0, len(data)),))
+    return _stated(data)
 
 
 def is_mp3(data: Buffer) -> bool:
@@ -73,6 +74,20 @@ def _joined(every: Iterator[tuple[Part, str]]) -> Layout:
     if len(parts) > 1:
         warnings.insert(0, f"holds {len(parts)} recordings, one after the other: all are read")
     return Layout(parts, tuple(warnings))
+
+
+def _stated(data: Buffer) -> Layout:
+    """A file that is read as far as it states, which has to be as far as it goes."""
+    found = stated_sound(data)
+    if found is not None and found.size is not None:
+        there, spare = len(data) - found.start, SPARE_S * found.bytes_per_s
+        stated_s = found.size / found.bytes_per_s
+        if found.size > there + spare:
+            raise NotWholeError(f"{there / found.bytes_per_s:.1f} s of {stated_s:.1f} s are there")
+        if len(data) - found.end > spare:
+            rest_s = (len(data) - found.end) / found.bytes_per_s
+            raise NotWholeError(f"it states {stated_s:.1f} s, and {rest_s:.1f} s follow them")
+    return Layout((Part(0, len(data)),))
 
 
 def _number(data: Buffer, at: int, size: int = 4) -> int:
@@ -109,13 +124,15 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
     if at < 0 or not bytes_per_s:
         return whole, ""
     rest, spare = len(data) - at, SPARE_S * bytes_per_s
-    if stated >= UNKNOWN_BYTES:
-        return _patched(whole, data, at), ""
+    if stated >= UNKNOWN_BYTES and stated > rest:
+        another = _next_wav(data, at)
+        whole = replace(whole, end=another)
+        return _patched(whole, at), ""
     if stated > rest + spare:
         there, all_of_it = rest / bytes_per_s, stated / bytes_per_s
         raise NotWholeError(f"{there:.1f} s of {all_of_it:.1f} s are there")
     if stated > rest:
-        return _patched(whole, data, at), f"states {stated - rest} bytes more than there are"
+        return _patched(whole, at), f"states {stated - rest} bytes more than there are"
     end = at + stated + stated % 2
     for _, place, size in _chunks(data, end):
         end = place + size + size % 2
@@ -124,12 +141,18 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
     if len(data) - end <= spare:
         return whole, ""
     words = f"states {stated / bytes_per_s:.1f} s, and all {rest / bytes_per_s:.1f} s were read"
-    return _patched(whole, data, at), f"{words}: the recorder did not complete it"
+    return _patched(whole, at), f"{words}: the recorder did not complete it"
 
 
-def _patched(part: Part, data: Buffer, at: int) -> Part:
-    """The sound goes from ``at`` to the end of the file, whatever was stated."""
-    riff, size = len(data) - part.start - 8, len(data) - at
+def _next_wav(data: Buffer, at: int) -> int:
+    """Where another WAV file begins, or the end."""
+    found = WAV_START.search(data, at)
+    return len(data) if found is None else found.start()
+
+
+def _patched(part: Part, at: int) -> Part:
+    """The sound goes from ``at`` to the end of the part, whatever was stated."""
+    riff, size = part.end - part.start - 8, part.end - at
     largest = 0xFFFF_FFFE
     patches = [(part.start + 4, min(riff, largest)), (at - 4, min(size, largest))]
     return replace(part, patches=tuple((n, size.to_bytes(4, "little")) for n, size in patches))

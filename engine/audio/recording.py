@@ -17,7 +17,8 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from engine.audio.layout import Buffer, Layout, NotWholeError, Part, is_mp3, layout
+from engine.audio.containers import Buffer
+from engine.audio.layout import Layout, NotWholeError, Part, is_mp3, layout
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 

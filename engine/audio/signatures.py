@@ -19,6 +19,7 @@ MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"fLaC", "a FLAC file"),
     (0, b"ID3", "an MP3 file (ID3)"),
     (0, b"\x1a\x45\xdf\xa3", "WebM or Matroska (EBML), as a browser's MediaRecorder makes it"),
+    (0, b"\x1f\x43\xb6\x75", "a later part of WebM, as a browser's MediaRecorder makes it"),
     (4, b"ftyp", "an MP4 or M4A file"),
     (0, b"FORM", "an AIFF file"),
     (0, b"caff", "a CAF file"),

@@ -32,6 +32,9 @@ MAX_TOLD = 200  # characters of a parser's complaint that are passed on
 MAX_PARAMETERS = 32  # of a query string
 INTEGERS = frozenset({"sample_rate", "channels", "channel", "resume_from"})
 WHOLE = re.compile(r"[0-9]+\.0+")
+# Text of so many characters without a space is sound in base64, as other services take it.
+BASE64 = re.compile(r"(?![0-9]+$)[A-Za-z0-9+/_-]{64,}={0,2}")
+SAY_BINARY = "decode it, and send its bytes as binary messages"
 
 _STREAM: msgspec.json.Decoder[StreamMessage] = msgspec.json.Decoder(StreamMessage)
 _ENROLL: msgspec.json.Decoder[EnrollMessage] = msgspec.json.Decoder(EnrollMessage)
@@ -121,7 +124,8 @@ def parse_control(text: str) -> StreamControl:
         raise WireError("second-start", "the stream has started already: open another connection")
     if not (isinstance(kind, str) and kind in CONTROLS):
         known = ", ".join(sorted(CONTROLS))
-        raise WireError("unknown-control", f"the type of a message is one of {known}")
+        told = f"the type of a message is one of {known}; finalize ends the sound"
+        raise _unknown(fields, "unknown-control", told)
     control: StreamControl = _converted(fields, StreamControl)
     return control
 
@@ -171,6 +175,8 @@ def _json(text: str, code: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (ValueError, RecursionError) as error:
+        if BASE64.fullmatch(text):
+            raise WireError("wrong-format", f"this seems to be base64: {SAY_BINARY}") from error
         raise WireError(code, f"the message is not JSON: {str(error)[:MAX_TOLD]}") from error
 
 
@@ -182,6 +188,13 @@ def _object(text: str, code: str) -> dict[str, Any]:
         name, advice = TWILIO
         raise WireError("wrong-format", f"this is {name}: {advice}")
     return found
+
+
+def _unknown(fields: dict[str, Any], code: str, told: str) -> WireError:
+    """What is said of a message of no known type: it may be sound, as other services take it."""
+    if any(isinstance(one, str) and BASE64.fullmatch(one) for one in fields.values()):
+        return WireError("wrong-format", f"this seems to be sound in JSON: {SAY_BINARY}")
+    return WireError(code, told)
 
 
 def _integral(value: Any) -> Any:
@@ -196,7 +209,8 @@ def _integral(value: Any) -> Any:
 def _start_fields(text: str) -> dict[str, Any]:
     fields = _object(text, "bad-start")
     if fields.pop("type", None) != "start":
-        raise WireError("bad-start", 'the first message has to be {"type": "start", ...}')
+        told = 'the first message has to be {"type": "start", ...}'
+        raise _unknown(fields, "bad-start", told)
     return fields
 
 

@@ -81,6 +81,18 @@ def test_a_channel_must_be_chosen_and_is_the_one_that_is_read(tmp_path: Path) ->
         np.testing.assert_allclose(read_audio(path, channel=channel).waveform, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [2.0**15, 2.0**31])
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_floats_that_were_never_divided_by_full_scale(
+    tmp_path: Path, scale: float, subtype: str
+) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, tone(16000) * scale, 16000, subtype=subtype)
+    assert "divide them by it" in refusal(path)
+    sf.write(path, tone(16000) * 1.5, 16000, subtype=subtype)  # its peaks would be clipped
+    assert read_audio(path).level_dbfs < 0
+
+
 def test_a_mono_file_needs_no_channel_and_ignores_one(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", tone(16000), 16000)
     np.testing.assert_array_equal(read_audio(path, channel=1).waveform, read_audio(path).waveform)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from collections.abc import Callable
@@ -100,6 +101,77 @@ def test_a_length_that_is_lacking_or_old_is_read_to_the_end(data: int, riff: int
     assert seconds == 4.0
     assert len(warnings) == (data != 0xFFFF_FFFF)  # as a program that writes to a pipe states
     assert all("all 4.0 s were read" in words for words in warnings)
+
+
+@pytest.mark.parametrize("data", [0x7FFF_F000, 0x7FFF_FFFF - 36, 0x7FFF_FFFF, 0x8000_0000])
+def test_a_length_that_stands_for_an_unknown_one_is_read_to_the_end(data: int) -> None:
+    assert read(wav(4.0, data=data, riff=data + 36)) == (4.0, ())
+
+
+def test_joined_files_of_unknown_length_are_taken_apart() -> None:
+    piece = wav(2.0, data=0xFFFF_FFFF, riff=0xFFFF_FFFF)
+    seconds, warnings = read(3 * piece)
+    assert seconds == 6.0  # the two headers inside are no sound
+    assert [words.endswith("all are read") for words in warnings] == [True]
+
+
+@pytest.mark.parametrize("chunk", [b"LIST", b"bext", b"pad "])
+@pytest.mark.parametrize("data", [None, 0, 0xFFFF_FFFF])
+def test_what_stands_before_the_sound_is_left_out(chunk: bytes, data: int | None) -> None:
+    extra = chunk + struct.pack("<I", 200_001) + bytes(200_002)
+    whole = wav(2.0, data=data)
+    assert read(whole[:36] + extra + whole[36:])[0] == 2.0
+
+
+# How each states the bytes of its sound, and what it counts with them.
+STATED = {
+    "RF64": ("<Q", 0),
+    "RIFX": (">I", 0),
+    "AIFF": (">I", 8),
+    "AU": (">I", 0),
+    "CAF": (">Q", 4),
+    "W64": ("<Q", 24),
+}
+
+
+def stating(form: str, stated_s: float | None = None) -> bytes:
+    """4 s of sound in a file that says ``stated_s``, or as many."""
+    buffer, (kind, more) = io.BytesIO(), STATED[form]
+    written, endian = ("WAV", "BIG") if form == "RIFX" else (form, None)
+    sf.write(buffer, sound(4.0), RATE, "PCM_16", endian, written)
+    if stated_s is None:
+        return buffer.getvalue()
+    right, wrong = (struct.pack(kind, round(s * 2 * RATE) + more) for s in (4.0, stated_s))
+    return buffer.getvalue().replace(right, wrong, 1)
+
+
+@pytest.mark.parametrize("form", STATED)
+def test_other_containers_are_read_whole_or_refused(form: str) -> None:
+    assert read(stating(form)) == (4.0, ())
+    for stated_s in (3.9, 2.0, 0.5):
+        with pytest.raises(AudioError, match=rf"it states {stated_s} s, and .* follow them"):
+            read(stating(form, stated_s))
+    for stated_s in (4.1, 60.0):
+        with pytest.raises(AudioError, match=rf"4.0 s of {stated_s:.1f} s are there"):
+            read(stating(form, stated_s))
+    with pytest.raises(AudioError, match=r"2\.\d s of 4.0 s are there"):
+        read(stating(form)[: len(stating(form)) - 3 * RATE])
+
+
+@pytest.mark.parametrize("form", ["RF64", "RIFX", "AIFF"])
+def test_what_follows_the_sound_is_no_sound(form: str) -> None:
+    order = "<I" if form == "RF64" else ">I"
+    assert read(stating(form) + b"ID3 " + struct.pack(order, 9000) + bytes(9000)) == (4.0, ())
+
+
+@pytest.mark.parametrize("form", STATED)
+def test_a_torn_header_is_refused_or_holds_nothing(form: str) -> None:
+    whole = stating(form)
+    for end in range(4, 120, 3):
+        seconds = 0.0
+        with contextlib.suppress(AudioError):
+            seconds, _ = read(whole[:end])
+        assert seconds == 0
 
 
 @pytest.mark.parametrize("excess", [2, 44, 500])

@@ -40,6 +40,7 @@ FILES = {
     "CAF": encoded("CAF"),
     "AU": encoded("AU"),
     "WebM": b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01" + bytes(100),
+    "later part of WebM": b"\x1f\x43\xb6\x75\x01" + bytes(100),
     "MP4": b"\x00\x00\x00\x20ftypM4A " + bytes(100),
     "AMR": b"#!AMR\n" + bytes(100),
     "AAC": (b"\xff\xf1\x60\x40\x02\x1f\xfc" + bytes(9)) * 3,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.audio.g711 import A_LAW, MU_LAW
@@ -33,6 +35,13 @@ def int24(sound: Float32) -> bytes:
     return steps.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
 
 
+def encoded(sound: Float32, form: str, subtype: str) -> bytes:
+    """A compressed recording of several times the sound, so that there is enough of it."""
+    whole = io.BytesIO()
+    sf.write(whole, np.tile(sound, 8), 48_000, format=form, subtype=subtype)
+    return whole.getvalue()
+
+
 def interleaved(left: Float32, right: Float32) -> bytes:
     return np.stack([s16(left), s16(right)], axis=1).tobytes()
 
@@ -50,10 +59,14 @@ WRONG: dict[tuple[Encoding, str], Callable[[Float32, Float32], bytes]] = {
     ("pcm_s16le", "pcm_s16be"): lambda x, y: s16(x).byteswap().tobytes(),
     ("pcm_s16le", "mulaw"): lambda x, y: law(x, MU_LAW),
     ("pcm_s16le", "alaw"): lambda x, y: law(x, A_LAW),
+    ("pcm_s16le", "float32 beyond 1"): lambda x, y: s16(x).astype("<f4").tobytes(),
+    ("pcm_s16le", "compressed"): lambda x, y: encoded(x, "OGG", "OPUS")[6000:],
     ("pcm_s16le", "channels=2"): lambda x, y: interleaved(x, x),
     ("pcm_f32le", "pcm_s16le"): lambda x, y: s16(x).tobytes(),
     ("pcm_f32le", "float64"): lambda x, y: x.astype("<f8").tobytes(),
     ("pcm_f32le", "int24"): lambda x, y: int24(x),
+    ("pcm_f32le", "float32 beyond 1"): lambda x, y: s16(x).astype("<f4").tobytes(),
+    ("pcm_f32le", "compressed"): lambda x, y: encoded(x, "OGG", "VORBIS")[6000:],
     ("mulaw", "alaw"): lambda x, y: law(x, A_LAW),
     ("alaw", "mulaw"): lambda x, y: law(x, MU_LAW),
     ("mulaw", "pcm_s16le"): lambda x, y: s16(x).tobytes(),
@@ -97,6 +110,35 @@ def test_what_was_declared_is_not_suspected(
     noise = (level * 0.1 * rng.standard_normal(len(sound))).astype(np.float32)
     for heard in (sound, sound + hum, sound + noise, 0.6 * sound + 0.3, noise, hum, 0 * sound):
         assert likely(encoding, TRUE[encoding](np.clip(heard, -1, 1).astype(np.float32))) == []
+
+
+@pytest.mark.parametrize("scale", [2.0**15, 2.0**23, 2.0**31])
+@pytest.mark.parametrize("whole", [True, False])
+def test_floats_that_nobody_scaled_stay_suspect_while_it_is_quiet(
+    scale: float, whole: bool, voice: Voice
+) -> None:
+    rng = np.random.default_rng(3)
+    quiet = 1e-4 * rng.standard_normal(3 * 16_000)
+    sound = np.concatenate([voice("anna", 3.0), quiet, voice("anna", 3.0)]) * scale
+    heard = (np.rint(sound) if whole else sound).astype("<f4")
+    assert likely("pcm_f32le", heard.tobytes()) == ["float32 beyond 1"]
+
+
+@pytest.mark.parametrize("form", [("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS"), ("FLAC", "PCM_16")])
+def test_compressed_sound_is_told_without_its_beginning(
+    form: tuple[str, str], voice: Voice
+) -> None:
+    data = encoded(voice("anna", 4.0), *form)
+    for start in (len(data) // 3, len(data) // 2 + 1):
+        assert likely("pcm_s16le", data[start:])[0] == "compressed"
+
+
+@pytest.mark.parametrize("gain", [1.0, 8.0])
+def test_loud_and_clipped_sound_is_not_taken_for_compressed(gain: float, voice: Voice) -> None:
+    rng = np.random.default_rng(4)
+    noise = 0.3 * rng.standard_normal(5 * 16_000).astype(np.float32)
+    for sound in (voice("bert", 5.0), voice("bert", 5.0) + noise):
+        assert likely("pcm_s16le", s16(np.clip(gain * sound, -1, 1)).tobytes()) == []
 
 
 def test_pieces_of_any_size_are_judged_alike(voice: Voice) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile as sf
 
 from streamer.server.server import Server
 
+SOUND = base64.b64encode(bytes(range(1, 241))).decode()
 TWILIO = {"event": "media", "streamSid": "MZ", "media": {"payload": "//7+"}}
 
 
@@ -45,6 +48,46 @@ async def test_the_messages_of_twilio_are_named(server: Server, dial: Any, start
     assert "mulaw" in client.seen[-1]["message"]
 
 
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "input_audio_buffer.append", "audio": SOUND},
+        {"message_type": "input_audio_chunk", "audio_base_64": SOUND},
+        {"audio_data": SOUND},
+    ],
+)
+async def test_sound_in_json_is_named(
+    server: Server, dial: Any, fields: dict[str, str], started: bool
+) -> None:
+    async with dial(server, **({"claim": ""} if started else {})) as client:
+        await client.say(**fields)
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "wrong-format"
+    assert "binary messages" in client.seen[-1]["message"]
+
+
+async def test_sound_as_text_is_named(server: Server, dial: Any) -> None:
+    async with dial(server, claim="") as client:
+        await client.connection.send(SOUND)
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "wrong-format"
+    assert "base64" in client.seen[-1]["message"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"eof": 1}, {"type": "CloseStream"}, {"type": "input_audio_buffer.commit"}]
+)
+async def test_another_services_end_is_told_what_ends_the_sound(
+    server: Server, dial: Any, fields: dict[str, Any]
+) -> None:
+    async with dial(server, claim="") as client:
+        await client.say(**fields)
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "unknown-control"
+    assert "finalize ends the sound" in client.seen[-1]["message"]
+
+
 @pytest.mark.parametrize("rate", [16000, 16000.0])
 async def test_whole_numbers_may_have_a_point(server: Server, dial: Any, rate: float) -> None:
     async with dial(server) as client:
@@ -70,3 +113,29 @@ async def test_a_form_that_is_suspected_is_told_to_the_client(
     assert client.of("decision")[-1]["cause"] == "format-suspect"
     assert all(turn["state"] == "insufficient" for turn in client.of("utterance"))
     assert client.of("quality")[0]["likely"] == "pcm_f32le"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_floats_beyond_full_scale_say_nothing_against_anybody(
+    server: Server, dial: Any, enrol: Any, voice: Any, whole: bool
+) -> None:
+    enrol(server, "anna")
+    sound = np.concatenate([voice("anna", 3.0), np.zeros(24_000), voice("anna", 3.0)]) * 32768
+    async with dial(server, claim="anna", encoding="pcm_f32le") as client:
+        await client.sound((np.rint(sound) if whole else sound).astype("<f4").tobytes())
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    assert {d["state"] for d in client.of("decision")} == {"insufficient"}
+    assert {turn["state"] for turn in client.of("utterance")} == {"insufficient"}
+    assert "divide them by 32768" in client.of("decision")[-1]["advice"]
+
+
+async def test_a_later_part_of_a_recording_is_told(server: Server, dial: Any, voice: Any) -> None:
+    buffer = io.BytesIO()
+    sf.write(buffer, np.tile(voice("anna", 4.0), 8), 48_000, format="OGG", subtype="OPUS")
+    async with dial(server, claim="") as client:
+        await client.sound(buffer.getvalue()[5001:])
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    assert client.of("quality")[0]["likely"] == "compressed"
+    assert client.of("utterance") == []
