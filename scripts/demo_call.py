@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
-from engine.events import Change, Decision, Refused, Score, Summary, Utterance, Vad
 from engine.format import INT16_PEAK
-from streamer.client import VerifyStream, connect, control, enroll
+from voxwatch_client import VerifyStream, connect, control, enroll
+from voxwatch_client.messages import Change, Decision, Refused, Score, Summary, Utterance, Vad
 
 ROOT = Path(__file__).resolve().parents[1]
 VOICES = Path(__file__).resolve().parent / "demo_voices"

@@ -27,7 +27,7 @@ find_python() {
 
 # installed_from: a hash of all that says what is installed, which the environment's stamp has too.
 installed_from() {
-    cat pyproject.toml requirements/*.txt | sha256sum | cut -d ' ' -f 1
+    cat pyproject.toml clients/python/pyproject.toml requirements/*.txt | sha256sum | cut -d ' ' -f 1
 }
 
 # make_environment SIZE [EXTRAS]: .venv with voxwatch, with what it needs and with the extras of
@@ -51,7 +51,8 @@ make_environment() {
         say "installing voxwatch${extras:+ with the extras $extras} into .venv ($size)"
         [ -z "$extras" ] || locked=develop
         .venv/bin/python -m pip install --require-hashes --requirement "requirements/$locked.txt"
-        .venv/bin/python -m pip install --no-deps --no-build-isolation --editable .
+        .venv/bin/python -m pip install --no-deps --no-build-isolation \
+            --editable . --editable clients/python
         printf '%s %s\n' "$project" "$extras" >.venv/voxwatch-installed
     fi
 }

@@ -145,6 +145,11 @@ def main() -> None:
     except OSError as error:
         place = error.filename or "input or output"
         _fail(f"{place}: {error.strerror or error}: check the path, its permissions and the disk")
+    except Exception as error:
+        client = sys.modules.get("voxwatch_client")  # loaded by who called a server
+        if client is None or not isinstance(error, client.ClientError):
+            raise
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:

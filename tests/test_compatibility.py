@@ -17,14 +17,14 @@ import pytest
 import soundfile as sf
 from typer.testing import CliRunner
 
-from engine.events import Change, Decision, Summary
 from engine.model.bundle import load_bundle
 from engine.model.encoder import Encoder
 from streamer.cli import app
-from streamer.client import connect
 from streamer.config import Config
 from streamer.config_sources import load
 from streamer.server.server import Server
+from voxwatch_client import connect
+from voxwatch_client.messages import Change, Decision, Summary
 
 ROOT = Path(__file__).parents[1]
 OLD = ROOT / "tests" / "compatibility" / "0.3.1"

@@ -18,15 +18,19 @@ import pytest
 from engine.model.bundle import Bundle
 
 ROOT = Path(__file__).parents[1]
-OURS = ("engine", "streamer", "models", "web", "scripts", "tests")
+CLIENT = ROOT / "clients" / "python"
+OURS = ("engine", "streamer", "models", "voxwatch_client", "web", "scripts", "tests")
 STDLIB = sys.stdlib_module_names
 ENGINE_MAY = {"engine", "numpy", "onnxruntime", "msgspec", "soxr", "soundfile"}
+CLIENT_MAY = {"voxwatch_client", "websockets", "msgspec"}  # it is installed where we are not
 NEVER_SERVED = {"torch", "torchaudio", "scipy"}
 UNREADABLE = "?"  # stands for an import whose name is no literal
 BY_NAME = {"import_module", "find_spec", "__import__", "run_module", "resolve_name"}
 # These run source of any origin, so that no name of theirs says what they load.
 RUN = {"exec", "eval", "run_path", "spec_from_file_location"}
 BUILTIN = {"exec", "eval"}  # elsewhere than in `builtins` these are methods of other things
+
+SEARCHED = ("engine", "streamer", "models", "voxwatch_client")
 
 # Modules and folders of a room from the lowest up: each imports itself and those below.
 ENGINE = (
@@ -52,7 +56,7 @@ MODELS = (
 )
 LAYERS = {"engine": ENGINE, "models": MODELS}
 # Those that have a list of their own instead. Serving runs conversations and knows nothing of
-# decisions; the server and the client stand on the wire and never on each other.
+# decisions; the server knows the wire and no client.
 MAY = {
     "engine.serving": {"errors", "events", "jobs", "format", "arrival", "audio", "speech", "model"},
     "streamer.tasks": set(),
@@ -63,7 +67,6 @@ MAY = {
     "streamer.database": set(),
     "streamer.store": {"database"},
     "streamer.sources": set(),
-    "streamer.client": {"wire", "tasks", "addresses"},
     # The configuration holds the server's tokens, and the server is given a configuration.
     "streamer.config": {"wire", "store", "addresses", "server"},
     "streamer.config_sources": {"config", "server"},
@@ -80,7 +83,7 @@ MAY = {
     },
     "streamer.local": {"config", "store"},
     "streamer.bench": {"store", "commands"},  # a measurement is given the options of its command
-    "streamer.commands": {"wire", "store", "sources", "client", "server", "local", "bench"}
+    "streamer.commands": {"wire", "store", "sources", "server", "local", "bench"}
     | {"config", "config_sources", "session_config", "tasks", "exams", "records"},
     "streamer.cli": {"commands"},
 }
@@ -91,14 +94,16 @@ ACROSS = {
     # Loads the offline commands when one of them is called.
     "streamer.cli": {"models.cli"},
 }
+CALLERS = ("streamer.commands", "streamer.bench")  # use the client, as any program would
 
 
 def modules(room: str) -> list[Path]:
-    return sorted((ROOT / room).rglob("*.py"))
+    return sorted(((CLIENT if room == "voxwatch_client" else ROOT) / room).rglob("*.py"))
 
 
 def named(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    root = CLIENT if path.is_relative_to(CLIENT) else ROOT
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imported(source: str, package: str) -> Iterator[str]:
@@ -154,11 +159,15 @@ def _may(module: str, name: str) -> bool:
     other, its_part = _place(name)
     if name == UNREADABLE:
         return False
+    if room == "voxwatch_client":
+        return other in CLIENT_MAY | STDLIB
     if other not in OURS:
         outside = ENGINE_MAY | STDLIB if room == "engine" else None
         return other in outside if outside else room != "streamer" or other not in NEVER_SERVED
     if name in ACROSS.get(module, ()):
         return True
+    if other == "voxwatch_client":
+        return f"{room}.{part}" in CALLERS
     if other != room:
         return other == "engine"
     if not part or not its_part or its_part == part:
@@ -242,15 +251,18 @@ def test_a_name_that_cannot_be_read_is_refused(source: str) -> None:
         ("engine.serving.engine", "engine.decisions.tracker"),
         ("engine.serving.engine", "engine.session"),
         ("engine.decisions.tracker", "engine.serving.engine"),
-        ("streamer.server.server", "streamer.client.stream"),
-        ("streamer.client.stream", "streamer.server.server"),
+        ("streamer.server.server", "voxwatch_client.stream"),
+        ("voxwatch_client.stream", "streamer.server.server"),
         ("streamer.wire.messages", "streamer.server.hub"),
         ("streamer.store.store", "streamer.config"),
         ("streamer.database.engine", "streamer.store.store"),
         ("streamer.sources.file", "streamer.wire.messages"),
         ("streamer.local.replay", "streamer.server.server"),
         ("streamer.local.replay", "streamer.commands.options"),
-        ("streamer.bench.streams", "streamer.client.stream"),
+        ("voxwatch_client.stream", "engine.events"),
+        ("voxwatch_client.stream", "numpy"),
+        ("engine.session", "voxwatch_client.messages"),
+        ("models.training.train", "voxwatch_client.messages"),
         ("streamer.cli", "streamer.server.server"),
         ("streamer.server.server", "models.cli"),
         ("streamer.server.server", "torch"),
@@ -276,15 +288,13 @@ def test_a_relative_import_is_read_as_what_it_means() -> None:
     assert refused("engine.model.bundle", "from . import manifest") == []
 
 
-@pytest.mark.parametrize(
-    "path", [p for room in ("engine", "streamer", "models") for p in modules(room)], ids=named
-)
+@pytest.mark.parametrize("path", [p for room in SEARCHED for p in modules(room)], ids=named)
 def test_a_module_imports_only_what_it_may(path: Path) -> None:
     assert refused(named(path), path.read_text(), package=path.name == "__init__.py") == []
 
 
 def test_every_room_is_searched() -> None:
-    assert all(len(modules(room)) > 1 for room in ("engine", "streamer", "models"))
+    assert all(len(modules(room)) > 1 for room in SEARCHED)
 
 
 def test_serving_leaves_torch_alone() -> None:

@@ -157,9 +157,9 @@ class EnrollCommand:
         self, server: str, name: str, sources: list[Source], printer: EventPrinter
     ) -> bool:
         """Into the store of a server; whether it was."""
-        from streamer.client import control, enroll
         from streamer.tasks import beside
-        from streamer.wire.messages import EnrolledAs
+        from voxwatch_client import control, enroll
+        from voxwatch_client.messages import EnrolledAs
 
         access: dict[str, Any] = {"token": self.token, "tls": trusting(self.ca)}
         async with control(server, **access) as client:
@@ -274,7 +274,7 @@ async def _feed(
     printer: EventPrinter,
 ) -> None:
     """All sound, until it ends or the enrolment is over."""
-    from streamer.client.connection import ServerError
+    from voxwatch_client import ServerError
 
     try:
         async for piece in source:

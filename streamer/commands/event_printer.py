@@ -32,22 +32,22 @@ class EventPrinter:
 
     def tell(self, event: Any) -> None:
         """One event of an enrolment."""
-        from streamer.client import as_line
+        from streamer.commands.event_lines import as_line, kind_of
 
         if self._json:
             numbered = isinstance(event.seq, int)  # by the server that heard it
             typer.echo(as_line(event, None if numbered else self._number))
             self._number += 1
             return
-        kind = type(event).__name__
-        if kind == "Progress":
+        kind = kind_of(event)
+        if kind == "progress":
             self._show_progress(event)
-        elif kind == "Refused":
+        elif kind == "refused":
             typer.echo(f"refused: {self._name}{event.message} ({event.code})", err=True)
-        elif kind in ("Enrolled", "EnrolledAs") and event.t < self._duration_s - REST_S:
+        elif kind == "enrolled" and event.t < self._duration_s - REST_S:
             used = f"{event.t:.0f} s of {self._duration_s:.0f} s were used, which is enough"
             typer.echo(f"{self._name}{used}", err=True)
-        elif kind == "Failure":
+        elif kind == "error":
             typer.echo(f"{event.message} ({event.code})", err=True)
 
     def _show_progress(self, event: Any) -> None:

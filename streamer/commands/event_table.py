@@ -7,17 +7,7 @@ from typing import Any, Protocol
 
 import typer
 
-from engine.events import (
-    Change,
-    Decision,
-    Failure,
-    Lag,
-    Quality,
-    Stalled,
-    Summary,
-    Utterance,
-)
-from streamer.client import as_line
+from streamer.commands.event_lines import as_line, kind_of
 
 WIDTHS = (8, 9, 13, 18, 7, 8)  # of all columns but the last
 HEAD = ("time", "event", "state", "who", "LLR", "speech", "")
@@ -67,32 +57,32 @@ class EventTable:
             typer.echo(_line(*cells))
 
     def _rows(self, event: Any) -> list[tuple[str, ...]]:
-        match event:
-            case Decision():
+        match kind_of(event):
+            case "decision":
                 cells = (event.state, _who(event), _llr(event.evidence), _s(event.net_speech_s))
                 return [(_at(event.since), "state", *cells, event.advice or event.reason)]
-            case Utterance():
+            case "utterance":
                 cells = (event.state, _who(event), _llr(event.llr), _s(event.speech_s))
                 problems = f" ({', '.join(event.problems)})" if event.problems else ""
                 span = f"{_at(event.start)} to {_at(event.end)}{problems}"
                 return [(_at(event.end), "turn", *cells, span)]
-            case Change():
+            case "change":
                 who = event.to_speaker or "another voice"
                 later = f"noticed {max(0.0, event.detected_at - event.at):.1f} s later"
                 return [(_at(event.at), "change", "", who, _llr(event.llr), "", later)]
-            case Quality():
+            case "quality":
                 return self._quality(event)
-            case Lag():
+            case "lag":
                 words = f"{event.reason}: {event.behind_s:.1f} s behind, {event.dropped} dropped"
                 return [_news(event.t, "lag", words)]
-            case Stalled():
+            case "stalled":
                 words = (
                     "no sound comes" if event.stalled else f"sound again after {event.gap_s:.0f} s"
                 )
                 return [_news(event.t, "stalled", words)]
-            case Failure():
+            case "error":
                 return [_news(event.t, "error", event.message)]
-            case Summary():
+            case "summary":
                 words = (
                     f"{event.received_s:.1f} s of sound, {event.speech_s:.1f} s of speech,"
                     f" {event.match_s:.1f} s of it a match"
@@ -100,7 +90,7 @@ class EventTable:
                 return [_news(event.t, "end", words)]
         return []
 
-    def _quality(self, event: Quality) -> list[tuple[str, ...]]:
+    def _quality(self, event: Any) -> list[tuple[str, ...]]:
         """Only where the problems of the sound have become others."""
         if event.problems == self._problems:
             return []
@@ -121,7 +111,7 @@ def _line(*cells: str) -> str:
     return "  ".join([*padded, *cells[len(WIDTHS) :]]).rstrip()
 
 
-def _who(event: Decision | Utterance) -> str:
+def _who(event: Any) -> str:
     """A name is the answer of a match only; elsewhere it is a question, or a voice's label."""
     if event.state == "match":
         return event.speaker or "-"

@@ -28,8 +28,8 @@ from streamer.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from streamer.client import VerifyStream
     from streamer.sources.file import FileSource, StdinSource
+    from voxwatch_client import VerifyStream
 
 UNSURE_S = 0.5  # the server counts resampled sound, which differs by less than this
 
@@ -84,8 +84,8 @@ class StreamCommand:
         asyncio.run(self._stream(source, parse_speed(self.speed)))
 
     async def _stream(self, source: FileSource | StdinSource, speed: float | None) -> None:
-        from streamer.client import connect
         from streamer.tasks import beside
+        from voxwatch_client import connect
 
         form = source.format
         async with connect(
@@ -129,8 +129,8 @@ def _cut(source: Any, heard_s: float, sent_s: float | None) -> VoxwatchError:
 
 async def _print(opened: VerifyStream, as_json: bool) -> float:
     """Print the events; the seconds of sound that the summary counts."""
-    from engine.events import Summary
     from streamer.commands.event_table import printer
+    from voxwatch_client.messages import Summary
 
     heard_s, show = 0.0, printer(as_json)
     async for event in opened:
@@ -143,8 +143,8 @@ async def _print(opened: VerifyStream, as_json: bool) -> float:
 async def _send(
     opened: VerifyStream, source: FileSource | StdinSource, speed: float | None, sent: SentSound
 ) -> None:
-    from streamer.client.connection import ServerError
     from streamer.sources.file import paced
+    from voxwatch_client import ServerError
 
     try:
         async for piece in paced(aiter(source), source.format.bytes_per_s, speed):

@@ -208,6 +208,8 @@ StreamEvent = (
     | events.Summary
 )
 StreamMessage = Ready | Configured | StreamEvent
+# On a monitor each has `stream` as well, but for the first.
+MonitorMessage = MonitorReady | Opened | Closed | Level | Configured | StreamEvent
 EnrollMessage = (
     EnrollReady | EnrolledAs | events.Progress | events.Refused | events.Failure | events.Lag
 )

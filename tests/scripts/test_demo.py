@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 
 from scripts import demo_call
-from streamer.client import control
+from voxwatch_client import control
 
 ROOT = Path(__file__).parents[2]
 VOICES = ROOT / "scripts" / "demo_voices"

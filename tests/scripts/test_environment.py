@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DEMO = 'make_environment "a little"'
 TEST = 'make_environment "a lot" train,dev'
-OURS = "-m pip install --no-deps --no-build-isolation --editable ."
+OURS = "-m pip install --no-deps --no-build-isolation --editable . --editable clients/python"
 
 
 class Checkout:
@@ -18,11 +18,18 @@ class Checkout:
 
     def __init__(self, root: Path) -> None:
         self.root, self.asked = root, root / "asked.txt"
-        for folder in ("scripts", "requirements", ".venv/bin", "engine/speech/silero"):
+        for folder in (
+            "scripts",
+            "requirements",
+            "clients/python",
+            ".venv/bin",
+            "engine/speech/silero",
+        ):
             (root / folder).mkdir(parents=True)
         source = ROOT / "scripts" / "environment.sh"
         (root / "scripts" / "environment.sh").write_text(source.read_text())
         (root / "pyproject.toml").write_text("version = 1")
+        (root / "clients" / "python" / "pyproject.toml").write_text("version = 1")
         (root / "requirements" / "serve.txt").write_text("locked 1")
         self.detector = root / "engine" / "speech" / "silero" / "silero_vad.onnx"
         self.detector.touch()

@@ -38,6 +38,7 @@ from streamer.commands.options import EncodingName, ProviderName
 from streamer.commands.token import RoleChoice
 from streamer.server.auth import Auth, Token
 from streamer.wire.requests import Hop, Role, Window
+from voxwatch_client import ClientError, ConnectionFailed, ServerError
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "streamer.cli"]
@@ -62,7 +63,7 @@ def run(settings: dict[str, str]) -> Run:
 
     def invoke(*arguments: object, input: str | bytes | None = None) -> Result:
         result = CliRunner(env=settings).invoke(app, [*map(str, arguments)], input=input)
-        if isinstance(result.exception, VoxwatchError):
+        if isinstance(result.exception, VoxwatchError | ClientError):
             raise result.exception
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -427,7 +428,7 @@ def test_streaming_and_enrolling_on_a_server(
         )
         assert lines(piped.stdout.decode())[-1]["received_s"] == 7.0
 
-        with pytest.raises(VoxwatchError, match=r"eve.*\(unknown-speaker\)"):
+        with pytest.raises(ServerError, match=r"eve.*\(unknown-speaker\)"):
             run("stream", file, "--server", url, "--claim", "eve")
         with pytest.raises(VoxwatchError, match=r"\(name-taken\)"):
             run("enroll", "anna", file, "--consent", "--server", url)
@@ -525,7 +526,7 @@ def test_a_port_in_use_and_a_place_that_needs_tokens(
     asyncio.run(taken())
     with pytest.raises(VoxwatchError, match="token"):
         run("serve", "--host", "0.0.0.0")
-    with pytest.raises(VoxwatchError, match="is `voxwatch serve` running"):
+    with pytest.raises(ConnectionFailed, match="is `voxwatch serve` running"):
         run("stream", recorded("anna", 1.0), "--server", "ws://127.0.0.1:9")
 
 

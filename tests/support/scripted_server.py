@@ -234,8 +234,17 @@ class Scripted:
     async def monitor(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         self.controls.append({"path": connection.request.path})
-        await connection.send('{"type": "ready", "seq": 0, "t": 0, "streams": []}')
-        failed = {"type": "error", "seq": 1, "t": 0, "stream": "s", "code": "window-failed"}
+        await connection.send(
+            '{"type": "ready", "seq": 0, "t": 0, "server": "test", "streams": []}'
+        )
+        failed = {
+            "type": "error",
+            "seq": 1,
+            "t": 0,
+            "stream": "s",
+            "code": "window-failed",
+            "message": "once",
+        }
         await connection.send(json.dumps(failed))
         await connection.close(1000)
 

@@ -26,14 +26,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.errors import BundleError, VoxwatchError
 from engine.model.bundle import Bundle, write_bundle
-from streamer.client import ServerError, verify
-from streamer.client.connection import ConnectionFailed
-from streamer.client.control import control
 from streamer.config import Config
 from streamer.server.server import Server
 from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.wire import parsing
 from streamer.wire.errors import WireError
+from voxwatch_client import ConnectionFailed, ServerError, verify
+from voxwatch_client.control import control
 
 CONSENT = {"given": True, "text_version": "2026-11"}
 

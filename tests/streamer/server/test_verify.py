@@ -17,8 +17,6 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.audio.recording import Recording
-from engine.events import Utterance
-from streamer.client import ServerError, connect, sync, verify
 from streamer.config import Config
 from streamer.server import verify as verify_module
 from streamer.server.auth import Token
@@ -26,6 +24,8 @@ from streamer.server.http import request, verification
 from streamer.server.limits.shares import Shares
 from streamer.server.server import Server
 from streamer.server.verify import one_of
+from voxwatch_client import ServerError, connect, sync, verify
+from voxwatch_client.messages import Utterance
 
 Float32 = NDArray[np.float32]
 RATE_HZ = 16_000

@@ -26,9 +26,9 @@ from certificates import self_signed
 from websockets.asyncio.client import connect as open_websocket
 
 from engine.model.bundle import Bundle
-from streamer.client import connect, control, enroll, verify
 from streamer.server.totals import summed
 from streamer.server.workers.peers import Peers
+from voxwatch_client import connect, control, enroll, verify
 
 TOKEN = "a long random text"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -1,4 +1,4 @@
-"""One stream of a client, over as many connections as it takes; see `streamer.client`."""
+"""One stream of a client, over as many connections as it takes; see `voxwatch_client`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from engine import events
-from engine.errors import VoxwatchError
-from engine.format import SAMPLE_BYTES
-from streamer.client.connection import (
-    ServerError,
+from voxwatch_client import messages, reading
+from voxwatch_client.connection import (
     break_off,
     hang_up,
     lost,
 )
-from streamer.client.controls import Control, Controls
-from streamer.client.inbox import Inbox, Message, number_of
-from streamer.client.liveness import Silence, watch
-from streamer.client.opening import Opener, Ready
-from streamer.client.resend import ResendBuffer
-from streamer.tasks import beside
-from streamer.wire import messages, parsing, requests
+from voxwatch_client.controls import Control, Controls
+from voxwatch_client.errors import ClientError, ServerError
+from voxwatch_client.inbox import Inbox, Message, number_of
+from voxwatch_client.liveness import Silence, watch
+from voxwatch_client.opening import Opener, Ready
+from voxwatch_client.resend import ResendBuffer
+from voxwatch_client.tasks import beside
 
 # Sound beyond what the server buffers would wait in the sockets, and our pings behind it.
 # An event is due every 2 s of media time: the least window lets it come.
@@ -34,7 +31,7 @@ LEAST_WINDOW_S = 5.0
 UNSURE_S = 0.5  # an event's time counts resampled sound, which differs by less than this
 PIECE_BYTES = 1 << 16
 KEEPALIVES = 3  # within the time after which the server takes a stream for idle
-OVER = (events.Summary, messages.EnrolledAs, events.Refused)
+OVER = (messages.Summary, messages.EnrolledAs, messages.Refused)
 ABNORMAL = 1006  # RFC 6455, 7.1.5: closed without a word
 # After these a session may live on; any other code is the server's last word (RFC 6455, 7.4).
 DROPPED = frozenset({1001, ABNORMAL, 1011, 1012, 1013, 1014})
@@ -67,9 +64,9 @@ class ClientStream(Generic[Ready, Message]):
         self._opener: Opener[Ready] = opener
         self._start, self._timing = opener.start, timing
         self.reconnections = 0
-        self._frame = SAMPLE_BYTES.get(self._start.encoding, 1) * self._start.channels
+        self._frame = messages.SAMPLE_BYTES.get(self._start.encoding, 1) * self._start.channels
         self._final = self._over = False
-        self._failure: VoxwatchError | None = None
+        self._failure: ClientError | None = None
         self._controls = Controls()
         self._work, self._room = asyncio.Event(), asyncio.Event()  # sound: to send, and room
 
@@ -123,19 +120,19 @@ class ClientStream(Generic[Ready, Message]):
         This and the methods below hold for the sound that is sent after them.
         """
         named = claim if claim is None or isinstance(claim, str) else list(claim)
-        self._ask(requests.Configure(claim=named, false_accept=false_accept, miss=miss))
+        self._ask(messages.Configure(claim=named, false_accept=false_accept, miss=miss))
 
     async def turn(self) -> None:
         """A new turn begins here: a button was pushed to talk, or a wake word said."""
-        self._ask(requests.Turn())
+        self._ask(messages.Turn())
 
     async def reset(self) -> None:
         """Forget who has spoken: from here on it may be anybody."""
-        self._ask(requests.Reset())
+        self._ask(messages.Reset())
 
     async def mute(self, on: bool) -> None:
         """What comes is our own loudspeaker, which is heard and never judged, or no longer is."""
-        self._ask(requests.Mute(on=on))
+        self._ask(messages.Mute(on=on))
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self
@@ -159,7 +156,7 @@ class ClientStream(Generic[Ready, Message]):
         try:
             while not await self._conversed(connection):
                 connection = await self._regained()
-        except VoxwatchError as error:
+        except ClientError as error:
             self._failure = error
         finally:
             self._over = True
@@ -183,7 +180,7 @@ class ClientStream(Generic[Ready, Message]):
             await break_off(connection)
             return self._ended(None)
         except asyncio.CancelledError:
-            words = (_text(requests.Close()),)  # left early: the server need not keep it
+            words = (_text(messages.Close()),)  # left early: the server need not keep it
             raise
         finally:
             await hang_up(connection, *words)
@@ -208,7 +205,7 @@ class ClientStream(Generic[Ready, Message]):
 
     def _accept(self, message: Any) -> None:
         """Take in one message."""
-        if parsing.is_last(message):
+        if reading.is_last(message):
             raise ServerError(message.code, message.message)
         if not self._inbox.add(message):
             return
@@ -235,9 +232,9 @@ class ClientStream(Generic[Ready, Message]):
                     await connection.send(piece)
                 elif self._final and self._sound.all_sent and not finalized:
                     finalized = True
-                    await connection.send(_text(requests.Finalize()))
+                    await connection.send(_text(messages.Finalize()))
                 elif not await _set_within(self._work, limits.idle_s / KEEPALIVES):
-                    await connection.send(_text(requests.Keepalive()))
+                    await connection.send(_text(messages.Keepalive()))
 
     def _piece_bytes(self, most: int) -> int:
         """How much sound may go out at once: not beyond the place of a control."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.client.resend import ResendBuffer
+from voxwatch_client.resend import ResendBuffer
 
 
 @given(

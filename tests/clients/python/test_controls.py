@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.client.controls import Control, Controls
-from streamer.client.resend import ResendBuffer
-from streamer.wire.requests import Configure, Mute, Reset, Turn
+from voxwatch_client.controls import Control, Controls
+from voxwatch_client.messages import Configure, Mute, Reset, Turn
+from voxwatch_client.resend import ResendBuffer
 
 ASKED: list[Control] = [Turn(), Reset(), Mute(on=True), Mute(on=False), Configure(miss=0.1)]
 

@@ -1,4 +1,4 @@
-"""The client of `streamer.client` for programs without asyncio.
+"""The client of `voxwatch_client` for programs without asyncio.
 
     with connect("ws://localhost:8765", claim="alice", sample_rate=48000) as stream:
         stream.send(pcm)
@@ -18,14 +18,14 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Generic, TypeVar
 
-from streamer import client
-from streamer.client.connection import ConnectionFailed, ServerError
-from streamer.client.control import ControlClient
-from streamer.client.inbox import Message
-from streamer.client.opening import Ready
-from streamer.client.stream import ClientStream
-from streamer.client.verdict import verify
-from streamer.wire import messages
+import voxwatch_client as client
+from voxwatch_client import messages
+from voxwatch_client.control import ControlClient
+from voxwatch_client.errors import ConnectionFailed, ServerError
+from voxwatch_client.inbox import Message
+from voxwatch_client.opening import Ready
+from voxwatch_client.stream import ClientStream
+from voxwatch_client.verdict import verify
 
 __all__ = [
     "ConnectionFailed",
@@ -66,7 +66,7 @@ class _Loop:
 
 
 class SyncStream(Generic[Ready, Message]):
-    """A :class:`~streamer.client.stream.ClientStream` whose methods wait."""
+    """A :class:`~voxwatch_client.stream.ClientStream` whose methods wait."""
 
     def __init__(self, stream: ClientStream[Ready, Message], loop: _Loop) -> None:
         self._stream: ClientStream[Ready, Message] = stream
@@ -123,7 +123,7 @@ class SyncStream(Generic[Ready, Message]):
 
 
 class SyncControl:
-    """A :class:`~streamer.client.control.ControlClient` whose requests wait."""
+    """A :class:`~voxwatch_client.control.ControlClient` whose requests wait."""
 
     def __init__(self, requests: ControlClient, loop: _Loop) -> None:
         self._requests, self._loop = requests, loop
@@ -137,7 +137,7 @@ class SyncControl:
 def connect(
     url: str, **options: Any
 ) -> Iterator[SyncStream[messages.Ready, messages.StreamMessage]]:
-    """:func:`streamer.client.connect`, with the same options, for ``with``."""
+    """:func:`voxwatch_client.connect`, with the same options, for ``with``."""
     with _entered(client.connect(url, **options)) as (opened, loop):
         yield SyncStream(opened, loop)
 
@@ -146,14 +146,14 @@ def connect(
 def enroll(
     url: str, name: str, **options: Any
 ) -> Iterator[SyncStream[messages.EnrollReady, messages.EnrollMessage]]:
-    """:func:`streamer.client.enroll`, with the same options, for ``with``."""
+    """:func:`voxwatch_client.enroll`, with the same options, for ``with``."""
     with _entered(client.enroll(url, name, **options)) as (opened, loop):
         yield SyncStream(opened, loop)
 
 
 @contextmanager
 def control(url: str, **options: Any) -> Iterator[SyncControl]:
-    """:func:`streamer.client.control`, with the same options, for ``with``."""
+    """:func:`voxwatch_client.control`, with the same options, for ``with``."""
     with _entered(client.control(url, **options)) as (opened, loop):
         yield SyncControl(opened, loop)
 

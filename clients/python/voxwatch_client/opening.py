@@ -11,15 +11,14 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from streamer.client.connection import (
+from voxwatch_client import messages, reading
+from voxwatch_client.connection import (
     OPEN_TIMEOUT_S,
-    ConnectionFailed,
-    ServerError,
     break_off,
     hang_up,
     lost,
 )
-from streamer.wire import messages, parsing, requests
+from voxwatch_client.errors import ConnectionFailed, ServerError
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0  # between attempts to regain a session
 
@@ -35,7 +34,7 @@ class Opener(Generic[Ready]):
     def __init__(
         self,
         call: Callable[[], Awaitable[ClientConnection]],
-        start: requests.StartStream | requests.StartEnroll,
+        start: messages.StartStream | messages.StartEnroll,
         decode: Callable[[str | bytes], Any],
         kind: type[Ready],
     ) -> None:
@@ -72,7 +71,7 @@ class Opener(Generic[Ready]):
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await connection.send(msgspec.json.encode({"type": "start", **start}), text=True)
                 first = self.decode(await connection.recv())
-            if parsing.is_last(first):
+            if reading.is_last(first):
                 raise ServerError(first.code, first.message)
             if not isinstance(first, self._kind):
                 raise ConnectionFailed("the server did not begin with `ready`: is it voxwatch?")

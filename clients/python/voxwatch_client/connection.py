@@ -1,47 +1,29 @@
-"""One WebSocket connection to a server: opening it, and saying clearly why it cannot be.
-
-VoxwatchError
-  ConnectionFailed   nobody answers, or the connection was lost for good
-  ServerError        the server said no; ``code`` is one of wire version 1
-"""
+"""One WebSocket connection to a server: opening it, and saying clearly why it cannot be."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 from contextlib import suppress
+from importlib.metadata import version
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from engine.errors import VoxwatchError
-from streamer.addresses import is_loopback
-from streamer.tasks import beside
+from voxwatch_client.addresses import is_loopback
+from voxwatch_client.errors import ConnectionFailed
+from voxwatch_client.tasks import beside
 
+FIRST_WITH_PROXIES = 15  # major version of websockets
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 MESSAGE_BYTES = 16 << 20  # an export holds every prototype of a person
 SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 # RFC 6455: a server that is restarting or overloaded, and everything that is no answer at all.
 TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
-
-
-class ConnectionFailed(VoxwatchError):
-    """No connection; ``transient`` where trying again may help."""
-
-    def __init__(self, message: str, *, transient: bool = False) -> None:
-        super().__init__(message)
-        self.transient = transient
-
-
-class ServerError(VoxwatchError):
-    """The server refused or ended the stream, and why."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{message} ({code})")
-        self.code, self.message = code, message
 
 
 def address(url: str, path: str) -> str:
@@ -77,7 +59,7 @@ async def dial(
             target,
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
             compression=None,  # sound does not shrink by it, and events are small
-            proxy=None if is_loopback(urlsplit(target).hostname or "") else True,
+            **_proxy(target),
             open_timeout=OPEN_TIMEOUT_S,
             ping_interval=ping_s,
             ping_timeout=ping_s,
@@ -103,6 +85,13 @@ async def dial(
         said = error.strerror or str(error) or "no answer"
         message = f"no server answers at {_server(target)} ({said}): is `voxwatch serve` running?"
         raise ConnectionFailed(message, transient=True) from error
+
+
+def _proxy(target: str) -> dict[str, Any]:
+    """The system's proxy, but not to this machine; websockets before 15 knows of none."""
+    if int(version("websockets").partition(".")[0]) < FIRST_WITH_PROXIES:
+        return {}
+    return {"proxy": None if is_loopback(urlsplit(target).hostname or "") else True}
 
 
 def lost(error: ConnectionClosed | None) -> ConnectionFailed:

@@ -1,14 +1,14 @@
 """What a caller asks for while the stream runs, and where in the sound. Sans-IO.
 
-Places are counted in bytes from the beginning of the stream, as in :mod:`streamer.client.resend`.
+Places are counted in bytes from the beginning of the stream, as in :mod:`voxwatch_client.resend`.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from streamer.client.opening import given
-from streamer.wire.requests import Configure, Mute, Reset, Turn
+from voxwatch_client.messages import Configure, Mute, Reset, Turn
+from voxwatch_client.opening import given
 
 Control = Configure | Turn | Reset | Mute
 

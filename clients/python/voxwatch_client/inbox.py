@@ -8,9 +8,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from engine.errors import VoxwatchError
-from engine.events import Event
-from streamer.client.connection import ConnectionFailed, ServerError
+from voxwatch_client.errors import ClientError, ConnectionFailed, ServerError
+from voxwatch_client.messages import Event
 
 UNREAD_EVENTS = 4096  # half an hour of them: then receiving stops until some are read
 UNREAD_S = 60.0
@@ -35,7 +34,7 @@ class Inbox(Generic[Message]):
     def __init__(self, last_seq: int) -> None:
         self.last_seq = last_seq
         self._unread: deque[Message] = deque()
-        self._failure: VoxwatchError | None = None
+        self._failure: ClientError | None = None
         self._ended = False
         self._arrived, self._read = asyncio.Event(), asyncio.Event()
 
@@ -56,7 +55,7 @@ class Inbox(Generic[Message]):
         self._arrived.set()
         return True
 
-    def end(self, failure: VoxwatchError | None) -> None:
+    def end(self, failure: ClientError | None) -> None:
         """Nothing more comes; after what is unread, reading raises ``failure`` if there is one."""
         self._failure, self._ended = failure, True
         self._arrived.set()

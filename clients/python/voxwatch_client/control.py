@@ -1,4 +1,4 @@
-"""Requests to a server, and watching what its streams say; see `streamer.client`."""
+"""Requests to a server, and watching what its streams say; see `voxwatch_client`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
-from streamer.client.connection import ConnectionFailed, ServerError, dial, hang_up, lost
+from voxwatch_client import messages, reading
+from voxwatch_client.connection import dial, hang_up, lost
+from voxwatch_client.errors import ConnectionFailed, ServerError
 
 
 class ControlClient:
@@ -63,8 +65,10 @@ async def monitor(
     levels: bool = False,
     token: str | None = None,
     tls: ssl.SSLContext | None = None,
-) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-    """What all streams say, or the one of that public id, as decoded JSON; `ready` is first.
+) -> AsyncIterator[AsyncIterator[messages.MonitorMessage]]:
+    """What all streams say, or the one of that public id; `MonitorReady` is first.
+
+    ``stream`` of a message is the public id of the stream that says it.
 
     Raises :class:`ConnectionFailed` when the connection is lost: a new one begins with the
     streams as they are then.
@@ -79,16 +83,16 @@ async def monitor(
         await hang_up(connection)
 
 
-async def _messages(connection: ClientConnection) -> AsyncIterator[dict[str, Any]]:
+async def _messages(connection: ClientConnection) -> AsyncIterator[messages.MonitorMessage]:
     while True:
         try:
-            message = _json(await connection.recv())
+            message = reading.monitor(await connection.recv())
         except ConnectionClosedOK:
             return
         except ConnectionClosed as error:
             raise lost(error) from error
-        if message.get("type") == "error" and "stream" not in message:
-            raise ServerError(str(message.get("code")), str(message.get("message")))
+        if isinstance(message, messages.Failure) and message.stream is msgspec.UNSET:
+            raise ServerError(message.code, message.message)
         yield message
 
 

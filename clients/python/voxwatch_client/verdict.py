@@ -1,4 +1,4 @@
-"""A whole recording to a server, one verdict back; see `streamer.client`."""
+"""A whole recording to a server, one verdict back; see `voxwatch_client`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from engine.format import Encoding
-from streamer.addresses import is_loopback
-from streamer.client.connection import ConnectionFailed, ServerError
-from streamer.wire import messages
+from voxwatch_client import messages
+from voxwatch_client.addresses import is_loopback
+from voxwatch_client.errors import ConnectionFailed, ServerError
 
 PATH = "/v1/verify"
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
@@ -28,7 +27,7 @@ def verify(
     recording: bytes,
     *,
     claim: str | Sequence[str] = (),
-    encoding: Encoding | None = None,
+    encoding: messages.Encoding | None = None,
     sample_rate: int | None = None,
     channels: int | None = None,
     channel: int | None = None,
@@ -40,7 +39,7 @@ def verify(
     """The server's verdict on a recording of at most 60 s: WAV, FLAC or Ogg as it is.
 
     Raw PCM has ``encoding``, ``sample_rate`` in Hz or ``channels``. Of several channels
-    ``channel`` is listened to, from 0. The rest is as in :func:`streamer.client.connect`. It waits:
+    ``channel`` is listened to, from 0. The rest is as in :func:`voxwatch_client.connect`. It waits:
     call :func:`verify_async` from asyncio. Raises :class:`ConnectionFailed`, :class:`ServerError`.
     """
     claims = claim if isinstance(claim, str) else msgspec.json.encode(list(claim)).decode()

@@ -20,19 +20,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-import msgspec
+from voxwatch_client import messages, reading
+from voxwatch_client.connection import dial
+from voxwatch_client.control import control, monitor
+from voxwatch_client.errors import ClientError, ConnectionFailed, ServerError
+from voxwatch_client.opening import Opener
+from voxwatch_client.stream import ClientStream, Timing
+from voxwatch_client.verdict import verify_async as verify
 
-from engine.events import Event
-from engine.format import Encoding
-from streamer.client.connection import ConnectionFailed, ServerError, dial
-from streamer.client.control import control, monitor
-from streamer.client.opening import Opener
-from streamer.client.stream import ClientStream, Timing
-from streamer.client.verdict import verify_async as verify
-from streamer.wire import messages, parsing, requests
-
-__all__ = ["ClientStream", "ConnectionFailed", "EnrollStream", "ServerError", "Timing"]
-__all__ += ["VerifyStream", "connect", "control", "enroll", "monitor", "verify"]
+__all__ = ["ClientError", "ClientStream", "ConnectionFailed", "EnrollStream", "ServerError"]
+__all__ += ["Timing", "VerifyStream", "connect", "control", "enroll", "monitor", "verify"]
 
 VerifyStream = ClientStream[messages.Ready, messages.StreamMessage]
 EnrollStream = ClientStream[messages.EnrollReady, messages.EnrollMessage]
@@ -43,7 +40,7 @@ async def connect(
     url: str,
     *,
     claim: str | Sequence[str] = (),
-    encoding: Encoding = "pcm_s16le",
+    encoding: messages.Encoding = "pcm_s16le",
     sample_rate: int = 16_000,
     channels: int = 1,
     channel: int = 0,
@@ -67,7 +64,7 @@ async def connect(
     Raises :class:`ConnectionFailed` where no connection can be made, and
     :class:`ServerError` for what the server refuses; both also from the stream, later.
     """
-    start = requests.StartStream(
+    start = messages.StartStream(
         encoding=encoding,
         sample_rate=sample_rate,
         channels=channels,
@@ -81,7 +78,7 @@ async def connect(
         label=label,
     )
     call = partial(dial, url, "/v1/stream", token=token, tls=tls, ping_s=None)
-    opener = Opener(call, start, parsing.decode, messages.Ready)
+    opener = Opener(call, start, reading.stream, messages.Ready)
     async with VerifyStream(opener, timing or Timing()) as stream:
         yield stream
 
@@ -94,7 +91,7 @@ async def enroll(
     consent: str,
     ttl_days: float | None = None,
     add: bool = False,
-    encoding: Encoding = "pcm_s16le",
+    encoding: messages.Encoding = "pcm_s16le",
     sample_rate: int = 16_000,
     channels: int = 1,
     channel: int = 0,
@@ -108,9 +105,9 @@ async def enroll(
     request `status` tells. ``add`` gives an enrolled person another prototype. An enrolment
     cannot be resumed: a lost connection is :class:`ConnectionFailed`.
     """
-    start = requests.StartEnroll(
+    start = messages.StartEnroll(
         name=name,
-        consent=requests.GivenConsent(given=True, text_version=consent),
+        consent=messages.GivenConsent(given=True, text_version=consent),
         ttl_days=ttl_days,
         add=add,
         encoding=encoding,
@@ -119,16 +116,6 @@ async def enroll(
         channel=channel,
     )
     call = partial(dial, url, "/v1/enroll", token=token, tls=tls, ping_s=None)
-    opener = Opener(call, start, parsing.decode_enrolment, messages.EnrollReady)
+    opener = Opener(call, start, reading.enrolment, messages.EnrollReady)
     async with EnrollStream(opener, timing or Timing()) as stream:
         yield stream
-
-
-def as_line(message: Event, number: int | None = None) -> str:
-    """One message as a line of JSON, as it comes over the wire; ``number`` is its ``seq``.
-
-    ``None``: as it is. A message from a server has its number already.
-    """
-    if number is not None:
-        message = msgspec.structs.replace(message, seq=number)
-    return msgspec.json.encode(message).decode()
