@@ -57,16 +57,27 @@ make_environment() {
     fi
 }
 
+# make_locked FOLDER LOCK WHAT: an environment of its own with what a lock names, said as WHAT.
+make_locked() {
+    local folder=$1 lock=$2 wanted
+    wanted=$(sha256sum <"$lock")
+    [ "$(cat "$folder/installed" 2>/dev/null || true)" != "$wanted" ] || return 0
+    say "installing $3 into $folder"
+    [ -x "$folder/bin/python" ] || "$(find_python)" -m venv "$folder" || return 1
+    "$folder/bin/python" -m pip install --quiet --require-hashes --requirement "$lock" >&2 ||
+        return 1
+    printf '%s\n' "$wanted" >"$folder/installed"
+}
+
 # make_tools: .venv-tools with what locks, audits and describes the dependencies, locked as well.
 make_tools() {
-    local wanted
-    wanted=$(sha256sum <requirements/tools.txt)
-    [ "$(cat .venv-tools/installed 2>/dev/null || true)" != "$wanted" ] || return 0
-    say "installing the tools of dependencies into .venv-tools"
-    [ -x .venv-tools/bin/python ] || "$(find_python)" -m venv .venv-tools
-    .venv-tools/bin/python -m pip install --quiet --require-hashes --requirement \
-        requirements/tools.txt >&2
-    printf '%s\n' "$wanted" >.venv-tools/installed
+    make_locked .venv-tools requirements/tools.txt "the tools of dependencies"
+}
+
+# make_peer NAME: .venv-peers/NAME with another project's program, which tests run against ours. It
+# never shares an environment with voxwatch: what it needs would bind what voxwatch may have.
+make_peer() {
+    make_locked ".venv-peers/$1" "requirements/peers/$1.txt" "$1, which tests talk to,"
 }
 
 # install_packages PACKAGE...: by apt, where this may be done.

@@ -77,3 +77,22 @@ def test_a_detector_that_was_deleted_is_fetched_again(checkout: Checkout) -> Non
     checkout.run(DEMO)
     checkout.detector.unlink()
     assert checkout.run(DEMO) == [locked("serve"), OURS]
+
+
+def test_a_peer_has_an_environment_of_its_own_which_is_there_once(checkout: Checkout) -> None:
+    lock = checkout.root / "requirements" / "peers" / "edx.txt"
+    place = checkout.root / ".venv-peers" / "edx"
+    (place / "bin").mkdir(parents=True)
+    lock.parent.mkdir()
+    lock.write_text("locked 1")
+    python = place / "bin" / "python"
+    python.write_text(f'#!/bin/sh\necho "$*" >>{checkout.asked}\n[ ! -e {checkout.root}/broken ]\n')
+    python.chmod(0o755)
+    asked = ["-m pip install --quiet --require-hashes --requirement requirements/peers/edx.txt"]
+    (checkout.root / "broken").touch()
+    assert checkout.run("make_peer edx || true") == asked
+    (checkout.root / "broken").unlink()
+    assert checkout.run("make_peer edx") == asked  # as it failed before
+    assert checkout.run("make_peer edx") == []
+    lock.write_text("locked 2")
+    assert checkout.run("make_peer edx") == asked
