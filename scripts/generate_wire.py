@@ -1,6 +1,8 @@
 """Writes what clients know of the wire from what the server says, so that the two cannot differ.
 
 - clients/python/voxwatch_client/messages.py: the records of the Python client
+- docs/wire/schema.json: JSON Schema of every message
+- docs/wire/asyncapi.json: AsyncAPI 3 of the four WebSockets, on that schema
 
 A test fails while a file is not what this writes.
 """
@@ -8,6 +10,7 @@ A test fails while a file is not what this writes.
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 import textwrap
@@ -24,6 +27,8 @@ from engine.scoring import expected_rates
 from streamer.wire import errors, messages, requests
 
 ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "docs" / "wire" / "schema.json"
+ASYNCAPI = ROOT / "docs" / "wire" / "asyncapi.json"
 PYTHON = ROOT / "clients" / "python" / "voxwatch_client" / "messages.py"
 
 PYTHON_HEAD = '''\
@@ -52,6 +57,8 @@ UNIONS = {
     "StreamControl": requests.StreamControl,
 }
 MODULES = (format, events, expected_rates, messages, requests)
+STARTS = ("StartStream", "StartEnroll")  # whose type is read before the rest
+SCHEMAS = "#/components/schemas/"
 PLAIN_BASES = ("_ClientMessage",)  # they refuse unknown fields, which is for the server to do
 OF_MONITORS = """\
     stream: str | msgspec.UnsetType = msgspec.UNSET  # on monitors: the public id of the stream
@@ -71,7 +78,14 @@ class Unknown(Event, frozen=True, kw_only=True, tag="unknown"):
 
 def main() -> None:
     """Write every file."""
-    PYTHON.write_text(python_module())
+    for path, text in written().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def written() -> dict[Path, str]:
+    """Every file and what is in it."""
+    return {PYTHON: python_module(), SCHEMA: _json(schema()), ASYNCAPI: _json(asyncapi())}
 
 
 def records() -> list[type[msgspec.Struct]]:
@@ -193,6 +207,103 @@ def _written(hint: Any, names: dict[Any, str], used: dict[Any, str]) -> str:
     if hint is Any or hint is typing.Any:
         return "object"
     return str(hint.__name__)
+
+
+class Channel(typing.NamedTuple):
+    """One WebSocket: its path, what it is for, and what either side says on it."""
+
+    path: str
+    summary: str
+    told: Any
+    said: Any
+
+
+CHANNELS = {
+    "stream": Channel(
+        "/v1/stream",
+        "Sound in, scores and decisions out. Binary messages are sound; the first message is"
+        " the start, unless the parameters of the address are.",
+        messages.StreamMessage,
+        requests.StartStream | requests.StreamControl,
+    ),
+    "enroll": Channel(
+        "/v1/enroll",
+        "Sound in, a voiceprint in the store. Binary messages are sound.",
+        messages.EnrollMessage,
+        requests.StartEnroll | requests.Finalize | requests.Close | requests.Keepalive,
+    ),
+    "monitor": Channel("/v1/monitor", "What all streams say.", messages.MonitorMessage, None),
+    "control": Channel("/v1/control", "Requests and answers.", None, requests.Request),
+}
+ANSWER = {
+    "description": "The answer to a request, with its id: a result, or an error.",
+    "type": "object",
+    "properties": {
+        "id": {},
+        "ok": {"type": "boolean"},
+        "result": {},
+        "error": {"$ref": "#/$defs/WhatIsWrong"},
+    },
+    "required": ["id", "ok"],
+}
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of every message, as definitions by name."""
+    everything = [one for channel in CHANNELS.values() for one in (channel.told, channel.said)]
+    kinds = list(dict.fromkeys([*_structs(*everything, messages.Verdict, messages.Refusal)]))
+    _, found = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    for name in STARTS:
+        found[name]["properties"]["type"] = {"const": "start"}
+        found[name]["required"] = ["type", *found[name].get("required", ())]
+    for request in _structs(requests.Request):
+        found[request.__name__]["properties"]["id"] = {}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "voxwatch, wire version 1",
+        "$defs": dict(sorted({**found, "Answer": ANSWER}.items())),
+    }
+
+
+def asyncapi() -> dict[str, Any]:
+    """The WebSockets as AsyncAPI 3; the schemas are those of :func:`schema`."""
+    schemas = json.loads(json.dumps(schema()["$defs"]).replace("#/$defs/", SCHEMAS))
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    for name, channel in CHANNELS.items():
+        told = [one.__name__ for one in _structs(channel.told)] or ["Answer"]
+        said = [one.__name__ for one in _structs(channel.said)] if channel.said else []
+        channels[name] = {
+            "address": channel.path,
+            "summary": channel.summary,
+            "messages": {
+                one: {"name": one, "payload": {"$ref": SCHEMAS + one}} for one in [*told, *said]
+            },
+        }
+        for way, names in (("send", told), ("receive", said)):  # as the server sees it
+            if names:
+                operations[f"{name}.{way}"] = {
+                    "action": way,
+                    "channel": {"$ref": f"#/channels/{name}"},
+                    "messages": [{"$ref": f"#/channels/{name}/messages/{one}"} for one in names],
+                }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "voxwatch",
+            "version": "1",
+            "description": "Whether a voice is still the person it should be, continuously."
+            " streamer/WIRE.md says what the messages mean.",
+        },
+        "servers": {"local": {"host": "localhost:8765", "protocol": "ws"}},
+        "channels": channels,
+        "operations": operations,
+        "components": {"schemas": schemas},
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def _formatted(text: str) -> str:

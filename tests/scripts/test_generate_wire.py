@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,8 +29,31 @@ def generate() -> ModuleType:
     return module
 
 
-def test_the_clients_records_are_what_the_script_writes(generate: ModuleType) -> None:
-    assert generate.PYTHON.read_text() == generate.python_module()
+def test_what_lies_here_is_what_the_script_writes(generate: ModuleType) -> None:
+    for path, text in generate.written().items():
+        assert path.read_text() == text, f"{path.name} is not what scripts/generate_wire.py writes"
+
+
+def test_every_reference_in_what_is_described_leads_somewhere(generate: ModuleType) -> None:
+    for whole in (generate.schema(), generate.asyncapi()):
+        found = list(_references(whole))
+        assert found
+        for reference in found:
+            place = whole
+            for part in reference.removeprefix("#/").split("/"):
+                place = place[part]
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "$ref":
+                yield inner
+            else:
+                yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
 
 
 UNIONS = [
