@@ -113,7 +113,7 @@ class EnrollCommand:
         if self.microphone:
             from streamer.sources.microphone import Microphone
 
-            return [Microphone(self.device)]
+            return [Microphone(self.device, channel=self.channel)]
         from streamer.sources.file import FileSource
 
         return [FileSource(file, self.channel) for file in self.files or ()]

@@ -76,7 +76,8 @@ class ListenCommand:
         from streamer.local.voices import names_of, voices
         from streamer.sources.microphone import Microphone, find_device
 
-        microphone = Microphone(find_device(self.device).index, reopen=True)
+        device = find_device(self.device).index
+        microphone = Microphone(device, channel=self.channel, reopen=True)
         files = [parse_enrolment(text) for text in self.enroll or ()]
         names = names_of(self.claim)
         models = Replay(settings.bundle, settings.provider)

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
+import numpy as np
+
+from engine.audio.channel_choice import ChannelChoice
 from engine.errors import VoxwatchError
 from streamer.sources.file import Format
 
@@ -24,6 +27,8 @@ BLOCK_S = 0.02
 HELD_S = 5.0  # sound that waits to be read; what comes beyond it is lost, and counted
 SILENT_S = 3.0  # a device that works calls every BLOCK_S, in a silent room too
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 5.0
+# A device with more channels is a sound server's, which makes as many as are asked for.
+MOST_CHANNELS, SERVERS_CHANNELS = 16, 2
 
 
 class MicrophoneError(VoxwatchError):
@@ -95,15 +100,23 @@ def find_device(wanted: int | str | None) -> Device:
 
 
 class Microphone:
-    """An open input, mono, at the device's own rate. An async context manager and iterator.
+    """One channel of an open input, at the device's own rate. A context manager and iterator.
 
-    With ``reopen`` a device that went away is waited for; without, that is an error.
+    ``channel`` counts from 0; without it the louder one is heard (:class:`ChannelChoice`). A device
+    with one channel ignores it, as a recording does. With ``reopen`` a device that went away is
+    waited for; without, that is an error.
     """
 
     def __init__(
-        self, device: int | str | None = None, *, reopen: bool = False, silent_s: float = SILENT_S
+        self,
+        device: int | str | None = None,
+        *,
+        channel: int | None = None,
+        reopen: bool = False,
+        silent_s: float = SILENT_S,
     ) -> None:
         self._wanted, self._reopen, self._silent_s = device, reopen, silent_s
+        self._channel, self._channels = channel, 1
         self._most = round(HELD_S / BLOCK_S)
         # Blocks that PortAudio's thread has posted, and that were read: each is written by one
         # thread only, and their difference bounds everything in between.
@@ -152,7 +165,13 @@ class Microphone:
             self.overflows += 1
             lost_s = lost_frames / self.format.sample_rate
             self._notices.append(InputOverflow(int(overflow), lost_s))
-        self._notices.append(data)
+        self._notices.append(data if self._channels == 1 else self._one_channel(data))
+
+    def _one_channel(self, data: bytes) -> bytes:
+        samples = np.frombuffer(data, np.int16).reshape(-1, self._channels)
+        if self._channel is not None:
+            return samples[:, self._channel].tobytes()
+        return self._choice.take(samples).tobytes()
 
     async def _gone(self) -> None:
         """Deal with a device that went away: wait until it is back, or raise."""
@@ -184,12 +203,14 @@ class Microphone:
         self._stopped = False
         self._openings += 1
         rate = self.format.sample_rate
+        self._channels = _opened_channels(self.device, self._channel)
+        self._choice = ChannelChoice(self._channels, rate)
         try:
             self._stream = sounddevice.RawInputStream(
                 samplerate=rate,
                 blocksize=round(BLOCK_S * rate),
                 device=self.device.index,
-                channels=1,
+                channels=self._channels,
                 dtype="int16",
                 callback=self._heard,
                 finished_callback=partial(self._finished, self._openings),
@@ -252,6 +273,17 @@ def _device(found: Any) -> Device:
         found["max_input_channels"],
         round(found["default_samplerate"]),
     )
+
+
+def _opened_channels(device: Device, wanted: int | None) -> int:
+    """How many channels to open. Raises :class:`MicrophoneError` for one that is not there."""
+    own = device.channels if device.channels <= MOST_CHANNELS else SERVERS_CHANNELS
+    if wanted is None or device.channels == 1:
+        return own
+    if wanted >= device.channels:
+        which = f"0 to {device.channels - 1}"
+        raise MicrophoneError(f"{device.name!r} has no channel {wanted}: choose one of {which}")
+    return max(own, wanted + 1)
 
 
 def _default(inputs: list[Device]) -> Device:

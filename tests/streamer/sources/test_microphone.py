@@ -43,24 +43,26 @@ needs_portaudio = pytest.mark.skipif(
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Callable[[str], Any]:
+def record(tmp_path: Path) -> Callable[..., Any]:
     """Runs code in a process whose only sound input is a file, which plays as fast as it is read.
 
-    ``microphone`` is open on it; what the code prints is JSON.
+    ``microphone`` is open on it, with ``options``; what the code prints is JSON. ``gains`` are
+    those of the ramp on its channels, which are as many as are asked for.
     """
-    ramp = np.arange(10_000_000) % RAMP
-    (tmp_path / "ramp.raw").write_bytes(ramp.astype("<i2").tobytes())
+    ramp = np.arange(5_000_000) % RAMP
     (tmp_path / ".asoundrc").write_text(ASOUNDRC.format(sound=tmp_path / "ramp.raw"))
 
-    def run(code: str) -> Any:
+    def run(code: str, *gains: float, options: str = "") -> Any:
+        channels = np.round(np.multiply.outer(ramp, gains or (1, 1)))
+        (tmp_path / "ramp.raw").write_bytes(channels.astype("<i2").tobytes())
         script = textwrap.dedent("""
             import asyncio, json
             from streamer.sources.microphone import *
             async def main():
-                async with Microphone("fakemic") as microphone:
+                async with Microphone("fakemic", {options}) as microphone:
             {code}
             asyncio.run(main())
-        """).format(code=textwrap.indent(textwrap.dedent(code), 8 * " "))
+        """).format(code=textwrap.indent(textwrap.dedent(code), 8 * " "), options=options)
         done = subprocess.run(
             [sys.executable, "-c", script],
             env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
@@ -75,25 +77,48 @@ def record(tmp_path: Path) -> Callable[[str], Any]:
     return run
 
 
+HEAR = """
+    sound = b""
+    async for piece in microphone:
+        if isinstance(piece, bytes):
+            sound += piece
+        if len(sound) > 40_000:
+            break
+    device = microphone.device.name, microphone.format.sample_rate
+    print(json.dumps([device, list(memoryview(sound).cast("h"))]))
+"""
+
+
 @needs_portaudio
-def test_sound_comes_through_portaudio_unchanged(record: Callable[[str], Any]) -> None:
-    told = record("""
-        sound = b""
-        async for piece in microphone:
-            if isinstance(piece, bytes):
-                sound += piece
-            if len(sound) > 40_000:
-                break
-        device = microphone.device.name, microphone.format.sample_rate
-        print(json.dumps([device, list(memoryview(sound).cast("h"))]))
-    """)
-    (name, rate), samples = told
+def test_sound_comes_through_portaudio_unchanged(record: Callable[..., Any]) -> None:
+    (name, rate), samples = record(HEAR)
     assert (name, rate) == ("fakemic", 44_100)
     assert samples == list(range(samples[0], samples[0] + len(samples)))
 
 
 @needs_portaudio
-def test_sound_that_is_not_read_is_counted_to_the_sample(record: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize(
+    ("gains", "options", "gain"),
+    [
+        ((0, 1), "", 1),  # nothing is plugged into the first
+        ((0.1, -1), "", -1),
+        ((1, -1), "", 1),  # of opposite phase: their sum would be silence
+        ((1, 0.5), "channel=1", 0.5),
+        ((1, 0, 1, -0.5), "channel=3", -0.5),
+    ],
+)
+def test_one_channel_of_several_is_heard(
+    record: Callable[..., Any], gains: tuple[float, ...], options: str, gain: float
+) -> None:
+    _, samples = record(HEAR, *gains, options=options)
+    heard = np.array(samples[len(samples) // 2 :])  # by then the louder one is known
+    ramp = np.arange(heard[0] / gain, heard[0] / gain + len(heard)) % RAMP
+    assert np.abs(heard - gain * ramp).max() <= 1
+    assert np.ptp(heard) > 1000
+
+
+@needs_portaudio
+def test_sound_that_is_not_read_is_counted_to_the_sample(record: Callable[..., Any]) -> None:
     told = record("""
         import time
         found = []
@@ -150,6 +175,7 @@ class FakePortAudio:
     PortAudioError = PortAudioError
 
     def __init__(self) -> None:
+        self.channels = 1
         self.names: list[str] = []
         self.listed: list[str] = []
         self.streams: list[FakeStream] = []
@@ -164,7 +190,7 @@ class FakePortAudio:
             {
                 "index": i,
                 "name": name,
-                "max_input_channels": 0 if name == "speaker" else 2,
+                "max_input_channels": 0 if name == "speaker" else self.channels,
                 "default_samplerate": 48_000.0,
             }
             for i, name in enumerate(self.listed)
@@ -245,6 +271,27 @@ async def test_a_device_that_another_program_has(portaudio: FakePortAudio) -> No
     portaudio.refuse = True
     with pytest.raises(MicrophoneError, match=r"'USB' cannot be opened: .*-9985\];"):
         async with Microphone():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("channels", "channel", "opened"),
+    [(1, None, 1), (1, 3, 1), (2, None, 2), (6, 0, 6), (32, None, 2), (32, 5, 6)],
+)
+async def test_the_devices_own_channels_are_opened(
+    portaudio: FakePortAudio, channels: int, channel: int | None, opened: int
+) -> None:
+    portaudio.channels = channels
+    portaudio.plug("USB")
+    async with Microphone(channel=channel):
+        assert portaudio.streams[-1].options["channels"] == opened
+
+
+async def test_a_channel_that_is_not_there(portaudio: FakePortAudio) -> None:
+    portaudio.channels = 6
+    portaudio.plug("USB")
+    with pytest.raises(MicrophoneError, match="no channel 6: choose one of 0 to 5"):
+        async with Microphone(channel=6):
             pass
 
 
