@@ -64,6 +64,7 @@ MAY = {
     "streamer.wire": set(),
     "streamer.records": {"database", "wire", "store"},
     "streamer.exams": {"database", "store"},
+    "streamer.reports": {"records", "exams", "store"},
     "streamer.database": set(),
     "streamer.store": {"database"},
     "streamer.sources": set(),

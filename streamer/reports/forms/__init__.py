@@ -1,0 +1,1 @@
+"""A report as HTML, PDF, CSV and ZIP. Nothing here reads a record: it is given a report."""

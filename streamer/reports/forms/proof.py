@@ -1,0 +1,157 @@
+"""What a report rests on: consents and voiceprints, the model and its errors, the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from streamer.reports import rates, words
+from streamer.reports.forms.markup import Child, Markup, element, isolated, joined, table
+from streamer.reports.report import Chain, Consent, Enrolment, Model, Report, Session
+
+CHAINED = (
+    "Every entry has the sha256 of the one before it, and the head is signed with a key of the"
+    " store. Whoever changes, removes or reorders an entry changes the head."
+)
+COMPARE = (
+    "It prints count and head; both must be those above, or later ones if the stream went on or"
+    " somebody acted on it since."
+)
+
+
+def about_the_people(report: Report) -> Markup:
+    """Consent and enrolment of everybody who was claimed."""
+    people = list(_enrolled(report.sessions))
+    rows = ([isolated(one.name), _enrolment(one), _consent(one.consent)] for one in people)
+    head = ("Voiceprint of", "Enrolled", "Consent")
+    own = report.consent
+    return joined(
+        [
+            element("h2", "Consent and enrolment"),
+            element("p", "The candidate's consent: ", _consent(own), ".") if own else None,
+            table(head, rows) if people else element("p", "Nobody's voiceprint was claimed."),
+            element("p", "The voiceprint itself is in no report and in no record.", class_="soft"),
+        ]
+    )
+
+
+def _enrolled(sessions: Iterable[Session]) -> Iterator[Enrolment]:
+    """Each voiceprint once; one that was enrolled anew meanwhile is another."""
+    told = set()
+    for enrolment in (e for s in sessions for claim in s.claims for e in claim.enrolments):
+        key = (enrolment.name, enrolment.enrolled_at)
+        if key not in told:
+            told.add(key)
+            yield enrolment
+
+
+def _enrolment(one: Enrolment) -> str:
+    if one.enrolled_at is None:
+        return "not known"
+    speech = "" if one.speech_s is None else f", {words.duration(one.speech_s)} of speech"
+    ends = "" if one.expires_at is None else f"; is deleted on {words.day(one.expires_at)}"
+    return f"{words.moment(one.enrolled_at)}{speech}{ends}"
+
+
+def _consent(consent: Consent | None) -> Child:
+    if consent is None:
+        return "not known"
+    said = [f"given {words.moment(consent.given_at)}", f"text {consent.text_version}"]
+    said += [f"language {consent.language}"] if consent.language else []
+    said += [f"for {consent.purpose}"] if consent.purpose else []
+    said += [f"kept {consent.term}"] if consent.term else []
+    said += [f"signed by {consent.signed_by}"] if consent.signed_by else []
+    withdrawn = consent.withdrawn_at
+    end = element("strong", f"; withdrawn {words.moment(withdrawn)}") if withdrawn else None
+    text = consent.text_sha256
+    return [
+        ", ".join(said),
+        end,
+        element("span", f" sha256 of the text {text}", class_="mono") if text else None,
+    ]
+
+
+def about_the_model(report: Report) -> Markup:
+    """The models of the sessions, and what their error rates mean."""
+    told: dict[str, tuple[Model, Session]] = {}
+    for session in report.sessions:
+        if session.model is not None:
+            told[session.model.sha256] = (session.model, session)  # the longest story is the last
+    parts = [_model(model, session) for model, session in told.values()]
+    return joined(
+        [element("h2", "How far it can be trusted"), parts or element("p", rates.NOT_MEASURED)]
+    )
+
+
+def _model(model: Model, session: Session) -> Markup:
+    said = [element("li", sentence) for sentence in rates.sentences(session)]
+    return joined(
+        [
+            element("ul", said, class_="lines"),
+            _expected(session),
+            element(
+                "p",
+                f"Model {model.name} {model.version}, sha256 ",
+                element("span", model.sha256, class_="mono"),
+                class_="soft",
+            ),
+        ]
+    )
+
+
+def _expected(session: Session) -> Markup:
+    """What one look at so much speech comes to, for the voiceprint that was claimed last."""
+    claim = session.claims[-1] if session.claims else None
+    if claim is None or claim.bounds is None or not claim.expected_rates:
+        return Markup()
+    asked = claim.bounds.false_accept
+    stated = min({row[1] for row in claim.expected_rates}, key=lambda rate: abs(rate - asked))
+    rows = [
+        (words.duration(speech_s), words.percent(accepted), words.percent(missed))
+        for speech_s, rate, accepted, missed in claim.expected_rates
+        if rate == stated
+    ]
+    head = (
+        f"After so much clean speech, at {words.percent(stated)} stated false matches",
+        "strangers matched",
+        "right speakers not matched",
+    )
+    return table(head, rows)
+
+
+def about_the_record(report: Report) -> Markup:
+    """Heads of the chains, what a check found, and how anybody else can check."""
+    rows = (_chain(session, session.chain) for session in report.sessions)
+    head = ("Stream", "Entries", "Head (sha256 of the last entry)", "When checked for this report")
+    verify = [f"voxwatch records verify {session.stream}" for session in report.sessions]
+    return joined(
+        [
+            element("h2", "The record"),
+            element(
+                "p",
+                CHAINED,
+            ),
+            table(head, rows)
+            if report.sessions
+            else element("p", "There is no stream in the record."),
+            element("p", "To check it on the server that has the record:") if verify else None,
+            element("pre", "\n".join(verify), class_="mono") if verify else None,
+            element(
+                "p",
+                COMPARE,
+                class_="soft",
+            )
+            if verify
+            else None,
+        ]
+    )
+
+
+def _chain(session: Session, chain: Chain | None) -> Iterable[Child]:
+    yield element("span", session.stream, class_="mono")
+    if chain is None:
+        yield from (words.DASH, "not known", "not checked")
+        return
+    yield str(chain.count)
+    yield element("span", chain.head, class_="mono")
+    signed = "signed" if chain.signed else "not signed"
+    yield element("strong", "; ".join(chain.problems)) if chain.problems else f"whole, {signed}"

@@ -1,0 +1,186 @@
+"""A report as CSV: a line for everything that happened, in order of time.
+
+A spreadsheet takes a cell that begins with a sign like ``=`` for a formula and would run what a
+candidate chose as a name: such a text gets an apostrophe before it, which spreadsheets do not show.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from streamer.reports.report import ExamReport, Report, Session, Span
+
+BOM = "\N{BYTE ORDER MARK}"  # without it Excel reads UTF-8 as something else
+FORMULA = tuple(
+    "=+-@\t\r\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
+    "\N{FULLWIDTH COMMERCIAL AT}"
+)
+HEAD = (
+    "candidate",
+    "stream",
+    "what",
+    "time_of_day",
+    "until_time_of_day",
+    "media_s",
+    "until_media_s",
+    "kind",
+    "who",
+    "evidence",
+    "speech_s",
+    "state",
+    "text",
+)
+EXAM_HEAD = (
+    "candidate",
+    "number",
+    "verdict",
+    "verdict_by",
+    "verdict_at",
+    "began",
+    "sound_s",
+    "speech_s",
+    "incidents",
+    "incidents_open",
+    "worst_incident",
+    "accommodations",
+)
+
+Cell = str | float | datetime | None
+
+
+def timeline_csv(report: Report) -> bytes:
+    """All sessions of a candidate."""
+    lines = [line for session in report.sessions for line in _lines(session)]
+    lines.sort(key=_began)
+    return _csv(HEAD, ([report.candidate, *line] for line in lines))
+
+
+def _began(line: Sequence[Cell]) -> datetime:
+    at = line[2]
+    assert isinstance(at, datetime)
+    return at
+
+
+def exam_csv(report: ExamReport) -> bytes:
+    """A line for each candidate."""
+    return _csv(EXAM_HEAD, (_candidate(one) for one in report.candidates))
+
+
+def _candidate(report: Report) -> Iterator[Cell]:
+    verdict, found = report.verdict, report.incidents
+    worst = max(found, key=lambda one: one.severity, default=None)
+    yield from (report.candidate, report.candidate_reference)
+    yield from (verdict.verdict, verdict.who, verdict.at) if verdict else (None, None, None)
+    yield report.began_at
+    yield round(sum(session.received_s for session in report.sessions), 2)
+    yield round(report.speech_s, 2)
+    yield from (len(found), sum(one.state == "open" for one in found))
+    yield worst.kind if worst else None
+    yield " ".join(report.accommodations)
+
+
+def _lines(session: Session) -> Iterator[list[Cell]]:
+    """Stream, what, when, and the rest of ``HEAD``."""
+    for claim in session.claims:
+        yield _line(session, "claim", claim, kind=claim.mode, text=claim.question)
+    for segment in session.segments:
+        yield _line(
+            session,
+            "state",
+            segment,
+            who=segment.speaker,
+            evidence=segment.evidence,
+            state=segment.state,
+            text=segment.reason,
+        )
+    for turn in session.turns:
+        yield _line(
+            session,
+            "turn",
+            turn,
+            who=turn.speaker,
+            evidence=turn.llr,
+            speech_s=turn.speech_s,
+            state=turn.state,
+            text=turn.reason,
+        )
+    for one in session.incidents:
+        yield _line(
+            session,
+            "incident",
+            one,
+            kind=one.kind,
+            who=one.voice,
+            evidence=one.evidence,
+            speech_s=one.speech_s,
+            state=one.state,
+            text=one.reason,
+        )
+    for poor in session.sound:
+        yield _line(session, "sound", poor, kind=" ".join(poor.problems))
+    for gap in session.gaps:
+        yield _line(session, "gap", gap, kind=gap.kind, text=gap.detail)
+    yield from _acts(session)
+
+
+def _acts(session: Session) -> Iterator[list[Cell]]:
+    """What people wrote and found, which has no place in the sound."""
+    written = [("", note) for note in session.notes]
+    written += [(one.id, note) for one in session.incidents for note in one.notes]
+    for about, note in written:
+        yield _act(session, "note", note.at, about, note.who, "", note.text)
+    for verdict in session.verdicts:
+        yield _act(session, "verdict", verdict.at, "", verdict.who, verdict.verdict, verdict.note)
+
+
+def _line(
+    session: Session,
+    what: str,
+    span: Span,
+    *,
+    kind: str = "",
+    who: str | None = None,
+    evidence: float | None = None,
+    speech_s: float | None = None,
+    state: str = "",
+    text: str = "",
+) -> list[Cell]:
+    media: list[Cell] = [_rounded(span.since), _rounded(span.until)]
+    figures: list[Cell] = [_rounded(evidence), _rounded(speech_s)]
+    times: list[Cell] = [span.since_at, span.until_at]
+    return [session.stream, what, *times, *media, kind, who, *figures, state, text]
+
+
+def _act(
+    session: Session, what: str, at: datetime, about: str, who: str, state: str, text: str
+) -> list[Cell]:
+    return [session.stream, what, at, None, None, None, about, who, None, None, state, text]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _csv(head: Iterable[str], lines: Iterable[Iterable[Cell]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
+    writer.writerow(head)
+    writer.writerows([_cell(cell) for cell in line] for line in lines)
+    return (BOM + out.getvalue()).encode()
+
+
+def _cell(cell: Cell) -> str | float | None:
+    if isinstance(cell, datetime):
+        return cell.isoformat(timespec="milliseconds")
+    if isinstance(cell, str):
+        return harmless(cell)
+    return cell
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula, on one line."""
+    line = " ".join(text.splitlines())
+    return f"'{line}" if text.startswith(FORMULA) or line.startswith(FORMULA) else line

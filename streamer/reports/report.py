@@ -1,0 +1,272 @@
+"""What a report says, whatever form it is given: HTML, PDF, JSON or CSV.
+
+Fields that end in ``_at`` are times of day with the report's zone. ``since``, ``until`` and all
+that ends in ``_s`` are seconds, of media where nothing else is said. None is what is not known.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from engine.scoring.measured_rates import MeasuredRates
+
+FORMAT = "voxwatch-report-2"
+VerdictWord = Literal["cleared", "violation", "needs-review"]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all parts of a report."""
+
+
+class Span(Part, frozen=True, kw_only=True):
+    """From when to when, by the sound and by the clock; ``until`` None: to the end."""
+
+    since: float
+    until: float | None
+    since_at: datetime
+    until_at: datetime | None
+
+
+class Verdict(Part, frozen=True, kw_only=True):
+    """What a person found, who it was, and when. A machine gives none."""
+
+    verdict: VerdictWord
+    who: str
+    at: datetime
+    note: str = ""
+
+
+class Note(Part, frozen=True, kw_only=True):
+    """What somebody at the desk wrote, about an incident or about the session."""
+
+    who: str
+    at: datetime
+    text: str
+
+
+class Consent(Part, frozen=True, kw_only=True):
+    """What a person agreed to, and whether they have withdrawn it since."""
+
+    text_version: str
+    given_at: datetime
+    text_sha256: str = ""
+    language: str = ""
+    purpose: str = ""
+    term: str = ""
+    signed_by: str = ""
+    withdrawn_at: datetime | None = None
+
+
+class Enrolment(Part, frozen=True, kw_only=True):
+    """The voiceprint that a claim was held against: facts about it, and never the template."""
+
+    name: str
+    enrolled_at: datetime | None = None
+    speech_s: float | None = None
+    expires_at: datetime | None = None
+    consent: Consent | None = None
+
+
+class Bounds(Part, frozen=True, kw_only=True):
+    """The error rates that were asked for, and the bounds on the evidence that follow from them."""
+
+    false_accept: float
+    miss: float
+    accept_llr: float
+    reject_llr: float
+    false_alarms_per_hour: float | None = None
+
+
+class Claim(Span, frozen=True, kw_only=True):
+    """Who it should have been for a while, and what they were held against.
+
+    ``question`` says it in words; ``expected_rates`` are rows of net speech in seconds, stated
+    false accepts, strangers accepted and right speakers not accepted.
+    """
+
+    question: str
+    mode: str
+    enrolments: tuple[Enrolment, ...]
+    bounds: Bounds | None
+    expected_rates: tuple[tuple[float, float, float, float], ...] = ()
+
+
+class Segment(Span, frozen=True, kw_only=True):
+    """A stretch of one state, by the claim that held at the time and no later one."""
+
+    state: str
+    speaker: str | None
+    evidence: float | None = None
+    reason: str = ""
+
+
+class Turn(Span, frozen=True, kw_only=True):
+    """Speech between two pauses, judged by itself."""
+
+    speech_s: float
+    state: str
+    speaker: str | None
+    llr: float | None
+    reason: str = ""
+
+
+class Incident(Span, frozen=True, kw_only=True):
+    """Something that needs a look, with what became of it at the desk."""
+
+    id: str
+    kind: str
+    title: str
+    severity: int
+    reason: str
+    evidence: float | None = None
+    speech_s: float | None = None
+    voice: str | None = None
+    share: float | None = None
+    note_only: bool = False
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """What became of it, in a word."""
+        if self.note_only:
+            return "noted"
+        return "acknowledged" if self.acknowledged_at else "open"
+
+
+class SoundProblem(Span, frozen=True, kw_only=True):
+    """A stretch in which the sound was poor, and how."""
+
+    problems: tuple[str, ...]
+    level_dbfs: float | None = None
+    snr_db: float | None = None
+
+
+GapKind = Literal["no-sound", "disconnected", "scores-left-out", "not-scored", "not-recorded"]
+
+
+class Gap(Span, frozen=True, kw_only=True):
+    """Something that is lacking: sound, the connection, scores, or entries of the record."""
+
+    kind: GapKind
+    detail: str
+    count: int | None = None
+
+
+class Model(Part, frozen=True, kw_only=True):
+    """What computed the scores, and how often its decisions were wrong when that was measured."""
+
+    name: str
+    version: str
+    sha256: str
+    measured: MeasuredRates = MeasuredRates()
+
+
+class Chain(Part, frozen=True, kw_only=True):
+    """The end of the chain of entries, by which anybody can tell whether the record was changed.
+
+    ``problems`` is what a check found when the report was made; none: it is whole.
+    """
+
+    count: int
+    head: str
+    signed: bool
+    problems: tuple[str, ...] = ()
+
+
+class Point(msgspec.Struct, frozen=True, array_like=True):
+    """The evidence for the claimed person at a second of media."""
+
+    t: float
+    evidence: float
+
+
+class Session(Part, frozen=True, kw_only=True):
+    """One stream, from its start to its end. ``ended_at`` None: it goes on, or its end is lost."""
+
+    stream: str
+    label: str
+    began_at: datetime
+    ended_at: datetime | None
+    ended_why: str
+    received_s: float
+    speech_s: float
+    match_s: float | None
+    model: Model | None
+    claims: tuple[Claim, ...]
+    segments: tuple[Segment, ...]
+    turns: tuple[Turn, ...]
+    incidents: tuple[Incident, ...]
+    sound: tuple[SoundProblem, ...]
+    gaps: tuple[Gap, ...]
+    notes: tuple[Note, ...]
+    verdicts: tuple[Verdict, ...]
+    evidence: tuple[Point, ...]
+    chain: Chain | None
+
+
+class Exam(Part, frozen=True, kw_only=True):
+    """The exam that the sessions belong to."""
+
+    id: str
+    name: str
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Report(Part, frozen=True, kw_only=True):
+    """All that is told of one candidate, or of one stream that belongs to no exam.
+
+    ``verdicts`` are all that were given, the last one counts. ``consent`` is the candidate's own
+    for this exam, beside those that the voiceprints rest on.
+    """
+
+    format: str = FORMAT
+    made_at: datetime
+    made_by: str
+    zone: str
+    software: str
+    candidate: str
+    candidate_reference: str = ""
+    accommodations: tuple[str, ...] = ()
+    consent: Consent | None = None
+    exam: Exam | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    sessions: tuple[Session, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The last that was given."""
+        return self.verdicts[-1] if self.verdicts else None
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """Those of all sessions, in order of time."""
+        return tuple(one for session in self.sessions for one in session.incidents)
+
+    @property
+    def began_at(self) -> datetime | None:
+        """When the first session began."""
+        return min((session.began_at for session in self.sessions), default=None)
+
+    @property
+    def speech_s(self) -> float:
+        """Net speech of all sessions."""
+        return sum(session.speech_s for session in self.sessions)
+
+
+class ExamReport(Part, frozen=True, kw_only=True):
+    """All candidates of an exam, those who never came too."""
+
+    format: str = "voxwatch-exam-report-1"
+    made_at: datetime
+    made_by: str
+    zone: str
+    software: str
+    exam: Exam
+    candidates: tuple[Report, ...]
+    register_problems: tuple[str, ...] = ()

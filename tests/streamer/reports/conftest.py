@@ -1,0 +1,83 @@
+"""Reports of a candidate who was taken over, and of one who was not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from recorded_stream import ENROLLED_AT, NOON, TAKEOVER, FakeIncident, taken_over, undisturbed
+
+from streamer.reports.report import Chain, Consent, Exam, ExamReport, Report, Session
+from streamer.reports.sessions import session
+
+ZONE = ZoneInfo("Europe/Berlin")
+EXAM = Exam(id="e-1", name="Biology: part II", began_at=datetime.fromtimestamp(NOON, ZONE))
+DROPPED = FakeIncident(
+    id="s-1/2",
+    kind="dropped",
+    since=50.0,
+    until=50.0,
+    since_at=NOON + 50,
+    until_at=NOON + 70,
+    reason="the connection was reset",
+)
+
+
+def report_of(candidate: str, *sessions: Session, **facts: Any) -> Report:
+    """A report that was made an hour later."""
+    return Report(
+        made_at=datetime.fromtimestamp(NOON + 3600, ZONE),
+        made_by="token desk (1a2b3c4d)",
+        zone="Europe/Berlin",
+        software="voxwatch 0.4.0",
+        candidate=candidate,
+        exam=EXAM,
+        sessions=sessions,
+        **facts,
+    )
+
+
+@pytest.fixture
+def taken() -> Report:
+    """Anna was taken over, the desk acknowledged it, and a person called it a violation."""
+    stream = taken_over()
+    consent = Consent(
+        text_version="2026-11",
+        given_at=datetime.fromtimestamp(ENROLLED_AT - 5, ZONE),
+        text_sha256="cd" * 32,
+        language="en",
+        purpose="exams",
+        signed_by="candidate link",
+    )
+    told = session(
+        stream.stream,
+        stream.entries,
+        [TAKEOVER, DROPPED],
+        consents={"Anna": [consent]},
+        chain=Chain(count=len(stream.entries), head="ef" * 32, signed=True),
+        zone=ZONE,
+    )
+    return report_of("Anna", told, verdicts=told.verdicts)
+
+
+@pytest.fixture
+def clean() -> Report:
+    """Anna alone."""
+    stream = undisturbed()
+    told = session(stream.stream, stream.entries, [], consents={}, chain=None, zone=ZONE)
+    return report_of("Zoë", told)
+
+
+@pytest.fixture
+def exam(taken: Report, clean: Report) -> ExamReport:
+    """Both, and one who never came."""
+    return ExamReport(
+        made_at=taken.made_at,
+        made_by=taken.made_by,
+        zone=taken.zone,
+        software=taken.software,
+        exam=EXAM,
+        candidates=(clean, report_of("Nobody"), taken),
+    )

@@ -1,0 +1,214 @@
+"""The forms of a report: golden facts in each of them, and no byte of what people typed as code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from html.parser import HTMLParser
+
+import msgspec
+import pypdfium2
+import pytest
+
+from streamer.reports.forms import files
+from streamer.reports.forms.page import page
+from streamer.reports.forms.pdf import MISSING, NoPdf, pdf
+from streamer.reports.forms.tables import harmless
+from streamer.reports.report import ExamReport, Note, Report
+
+NASTY = """<script>alert(1)</script> "&' =cmd|' /C calc'!A0"""
+
+
+class Read(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += f" {data}"
+
+
+def text_of(made: bytes) -> str:
+    document = pypdfium2.PdfDocument(made)
+    return " ".join(" ".join(p.get_textpage().get_text_range() for p in document).split())
+
+
+def rows(made: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(made.decode("utf-8-sig"))))
+
+
+FACTS = (
+    "Anna",
+    "Biology: part II",
+    "Violation",
+    "The sister admitted it.",
+    "2026-11-28 11:00:00 CET (UTC+01:00)",  # when it began, with the zone
+    "Another voice took over",
+    "11:01:20",  # the takeover by the clock, 20 s of which had no connection
+    "1:00",  # and by the sound
+    "acknowledged",
+    "Called the room: a sister answered.",
+    "The connection was lost",
+    "noisy",
+    "candidate link",
+    "tiny 7",
+    "ab" * 32,  # the model
+    "ef" * 32,  # the head of the chain
+    "voxwatch records verify s-1",
+    "Of 100 honest candidates 0 to 2.1 were flagged",
+    "A voice is corroboration, not authentication.",
+)
+
+
+def test_the_page_has_the_facts_and_no_script(taken: Report) -> None:
+    read = Read(page(taken))
+    said = " ".join(read.text.split())
+    assert [fact for fact in FACTS if fact not in said] == []
+    assert "script" not in read.tags
+    assert not any(name.startswith("on") or name == "style" for name, _ in read.attributes)
+    links = [value for name, value in read.attributes if name in ("src", "href")]
+    assert links == []
+    assert read.tags.count("svg") > 2  # two pictures, and the signs of the legend
+
+
+def test_the_pdf_has_the_facts_too(taken: Report) -> None:
+    made = pdf(page(taken))
+    said = text_of(made)
+    unbroken = said.replace(" ", "")  # a digest may be broken over two lines
+    assert [fact for fact in FACTS if fact.replace(" ", "") not in unbroken] == []
+    assert "Page 1 of " in said
+
+
+def test_a_candidate_who_was_matched_has_no_incident(clean: Report) -> None:
+    said = " ".join(Read(page(clean)).text.split())
+    assert "Zoë" in said
+    assert "No verdict yet" in said
+    assert "Incidents None." in said
+    assert "Match: Anna" in said
+    assert "Does not match" not in said
+
+
+def test_what_people_typed_is_text_in_every_form(taken: Report) -> None:
+    note = Note(who="desk", at=taken.made_at, text=NASTY)
+    told = msgspec.structs.replace(taken.sessions[0], notes=(note,), label=NASTY)
+    nasty = msgspec.structs.replace(taken, candidate=NASTY, sessions=(told,))
+    read = Read(page(nasty))
+    assert "script" not in read.tags
+    assert NASTY in read.text
+    assert "alert(1)" in text_of(pdf(page(nasty)))
+    assert json.loads(files.json(nasty))["candidate"] == NASTY
+    assert all(row["candidate"] == NASTY for row in rows(files.csv(nasty)))
+
+
+@pytest.mark.parametrize("begins", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1"])  # noqa: RUF001
+def test_no_cell_is_a_formula(taken: Report, begins: str) -> None:
+    nasty = msgspec.structs.replace(taken, candidate=begins)
+    assert {row["candidate"][0] for row in rows(files.csv(nasty))} == {"'"}
+    assert harmless("Anna") == "Anna"
+    assert harmless("two\nlines") == "two lines"
+
+
+def test_figures_stay_figures(taken: Report) -> None:
+    (takeover,) = (r for r in rows(files.csv(taken)) if r["kind"] == "takeover")
+    assert float(takeover["evidence"]) == -6.0
+    assert takeover["time_of_day"] == "2026-11-28T11:01:20.000+01:00"
+
+
+def test_the_csv_is_in_order_and_has_everything(taken: Report) -> None:
+    found = rows(files.csv(taken))
+    assert [r["time_of_day"] for r in found] == sorted(r["time_of_day"] for r in found)
+    kinds = {r["what"] for r in found}
+    assert kinds == {"claim", "state", "turn", "incident", "sound", "gap", "note", "verdict"}
+
+
+def test_characters_that_no_page_may_hold_do_not_reach_it(taken: Report) -> None:
+    odd = msgspec.structs.replace(taken, candidate="A\x00n\x0cna \u202eevil\u202c")
+    assert "\x00" not in page(odd)
+    assert "\x0c" not in page(odd)
+    assert "evil" in text_of(pdf(page(odd))) or "live" in text_of(pdf(page(odd)))
+
+
+def test_json_is_the_whole_report(taken: Report, exam: ExamReport) -> None:
+    assert msgspec.json.decode(files.json(taken), type=Report) == taken
+    assert msgspec.json.decode(files.json(exam), type=ExamReport) == exam
+    (first, *_) = json.loads(files.json(taken))["sessions"][0]["incidents"]
+    assert first["since_at"].endswith("+01:00")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        ("Anna", "voxwatch_Biology-part-II_Anna_2026-11-28"),
+        ("Łęcka, O'Neill/../x", "voxwatch_Biology-part-II_Łęcka-O-Neill-x_2026-11-28"),
+        ("../../etc/passwd", "voxwatch_Biology-part-II_etc-passwd_2026-11-28"),
+        ("///", "voxwatch_Biology-part-II_unnamed_2026-11-28"),
+    ],
+)
+def test_a_file_name_says_candidate_and_day(taken: Report, candidate: str, expected: str) -> None:
+    assert files.stem(msgspec.structs.replace(taken, candidate=candidate)) == expected
+
+
+def test_a_file_name_is_short_enough_for_every_disk(taken: Report) -> None:
+    long = msgspec.structs.replace(taken, candidate="李" * 500)
+    assert len(files.stem(long).encode()) < 200
+
+
+def test_the_zip_of_a_candidate(taken: Report) -> None:
+    stem = files.stem(taken)
+    made = {name: b"%PDF" for name in files.pages(taken)}
+    names = zipfile.ZipFile(io.BytesIO(files.archive(taken, made))).namelist()
+    assert sorted(names) == [f"{stem}.{ending}" for ending in ("csv", "html", "json", "pdf")]
+
+
+def test_a_zip_without_pdfs_says_why(taken: Report) -> None:
+    file = zipfile.ZipFile(io.BytesIO(files.archive(taken, {}, MISSING)))
+    assert file.read(files.NO_PDF).decode().startswith("a PDF needs WeasyPrint")
+
+
+def test_the_zip_of_an_exam_has_every_candidate(exam: ExamReport) -> None:
+    twice = msgspec.structs.replace(exam, candidates=(*exam.candidates, exam.candidates[0]))
+    names = zipfile.ZipFile(io.BytesIO(files.archive(twice, {}))).namelist()
+    assert len(names) == len(set(names)) == 3 * (1 + 4)
+    assert sum("Zoë" in name for name in names) == 6
+
+
+def test_an_exam_shows_first_who_needs_a_look(exam: ExamReport) -> None:
+    (first, *_) = rows(files.csv(exam))
+    assert first["candidate"] == "Zoë"  # the CSV keeps the order of the roster
+    without = msgspec.structs.replace(
+        exam,
+        candidates=tuple(msgspec.structs.replace(c, verdicts=()) for c in exam.candidates),
+    )
+    said = Read(files.html(without)).text
+    assert said.index("Anna") < said.index("Zoë")
+    assert "of whom 2 were heard" in said
+    # Who has a verdict comes after those who wait for one.
+    decided = Read(files.html(exam)).text
+    assert decided.index("Anna") > decided.index("Zoë")
+
+
+def test_without_weasyprint_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NoPdf, match=r"voxwatch\[reports\]"):
+        pdf("<p>")
+
+
+def test_a_process_of_its_own_makes_pdfs() -> None:
+    command = [sys.executable, "-m", "streamer.reports.forms.pdf"]
+    pages = msgspec.msgpack.encode(["<h1>One</h1>", "<h1>Two</h1>"])
+    done = subprocess.run(command, input=pages, capture_output=True, check=True)
+    one, two = msgspec.msgpack.decode(done.stdout, type=list[bytes])
+    assert (text_of(one), text_of(two)) == ("One", "Two")

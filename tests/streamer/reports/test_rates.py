@@ -1,0 +1,50 @@
+"""What measured error rates are said to mean."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from engine.scoring.measured_rates import MeasuredRates, TakeoverRates
+from streamer.reports import rates
+from streamer.reports.report import Report, Session
+
+
+def counted(alarms: int, hours: float) -> TakeoverRates:
+    return TakeoverRates(
+        per_hour=1.0, streams=9, delay_s_p50=2.0, missed=0.1, false_alarms=alarms, hours=hours
+    )
+
+
+@pytest.mark.parametrize(("alarms", "expected"), [(0, 2.996), (1, 4.744), (5, 10.513)])
+def test_what_may_lie_behind_a_count_is_the_exact_bound(alarms: int, expected: float) -> None:
+    """As in any table of one-sided 95 % bounds of a Poisson mean."""
+    assert rates.most_an_hour(counted(alarms, 1.0)) == pytest.approx(expected, abs=1e-3)
+    assert rates.most_an_hour(counted(alarms, 2.0)) == pytest.approx(expected / 2, abs=1e-3)
+
+
+def test_the_rates_are_those_measured_at_what_was_asked_for(taken: Report) -> None:
+    said = " ".join(rates.sentences(taken.sessions[0]))
+    assert "Of 100 honest candidates 0 to 2.1 were flagged" in said
+    assert "3.8 to 5.5 stayed undecided" in said
+    assert "1.7 to 2.0 were matched (asked for were 1 % false matches)" in said
+    assert "half were told within 2.7 s" in said
+    assert "15 were not told" in said
+
+
+def test_a_longer_session_is_flagged_more_often(taken: Report) -> None:
+    def bound(session: Session) -> float:
+        (sentence,) = (s for s in rates.sentences(session) if "up to" in s and "hours" in s)
+        return float(sentence.partition("up to ")[2].partition(" ")[0])
+
+    short = taken.sessions[0]
+    long = msgspec.structs.replace(short, speech_s=3600.0)
+    assert bound(short) < 10 < 90 < bound(long)
+
+
+def test_what_was_not_measured_is_said_to_be_unknown(taken: Report) -> None:
+    told = taken.sessions[0]
+    assert told.model is not None
+    unmeasured = msgspec.structs.replace(told.model, measured=MeasuredRates())
+    assert rates.sentences(msgspec.structs.replace(told, model=unmeasured)) == (rates.NOT_MEASURED,)
+    assert rates.sentences(msgspec.structs.replace(told, model=None)) == (rates.NOT_MEASURED,)

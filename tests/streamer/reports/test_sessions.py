@@ -1,0 +1,161 @@
+"""What is made of the entries of a stream."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from recorded_stream import ENROLLED_AT, NOON, TAKEOVER, RecordedStream, taken_over
+
+from streamer.records.entries import Missing
+from streamer.reports.report import Report, Session
+from streamer.reports.sessions import session
+
+ZONE = ZoneInfo("Europe/Berlin")
+
+
+def told_of(stream: RecordedStream) -> Session:
+    return session(stream.stream, stream.entries, [], consents={}, chain=None, zone=ZONE)
+
+
+def berlin(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, ZONE)
+
+
+def test_a_takeover_is_told_from_when_the_other_voice_began(taken: Report) -> None:
+    (told,) = taken.sessions
+    states = [(one.state, one.since, one.until) for one in told.segments if one.state != "lapsed"]
+    assert states == [
+        ("insufficient", 1.7, 2.7),
+        ("match", 2.7, 60.0),
+        ("changed", 60.0, 63.5),
+        ("mismatch", 63.5, 90.0),
+    ]
+    changed = next(one for one in told.segments if one.state == "changed")
+    assert changed.speaker == "voice-2"
+
+
+def test_times_of_day_have_a_zone_and_count_a_lost_connection(taken: Report) -> None:
+    (told,) = taken.sessions
+    mismatch = told.segments[-1]
+    assert mismatch.since_at == berlin(NOON + 63.5 + 20)
+    assert mismatch.since_at.utcoffset() == berlin(NOON).utcoffset()
+    assert told.ended_at == berlin(NOON + 90 + 20)
+
+
+def test_a_file_that_is_sent_fast_is_over_when_it_was() -> None:
+    stream = RecordedStream()
+    stream.paused_s = -55.0  # a minute of sound came in 5 s
+    stream.decide(60.0, "match", since=30.0)
+    stream.end(60.0, 50.0)
+    told = told_of(stream)
+    assert told.ended_at == berlin(NOON + 5)
+    assert all(one.since_at <= told.ended_at for one in told.segments)
+
+
+def test_an_incident_has_what_the_desk_did_with_it(taken: Report) -> None:
+    dropped, takeover = taken.incidents
+    assert (takeover.state, dropped.state) == ("acknowledged", "open")
+    assert takeover.acknowledged_at == berlin(NOON + 115)
+    assert [note.text for note in takeover.notes] == ["Called the room: a sister answered."]
+    assert [note.text for note in taken.sessions[0].notes] == ["Spoke with the candidate."]
+
+
+def test_the_last_verdict_counts_and_those_before_it_stay(taken: Report) -> None:
+    assert [one.verdict for one in taken.verdicts] == ["needs-review", "violation"]
+    assert taken.verdict is not None
+    assert (taken.verdict.who, taken.verdict.at) == ("desk", berlin(NOON + 140))
+
+
+def test_without_a_person_there_is_no_verdict(clean: Report) -> None:
+    assert clean.verdict is None
+
+
+def test_another_claim_rewrites_nothing_of_what_was_before_it() -> None:
+    stream = RecordedStream()
+    stream.decide(3.0, "match")
+    stream.claim(20.0, "Bert")
+    stream.decide(22.0, "mismatch", since=15.0, speaker="Bert")  # dated before the claim held
+    stream.claim(40.0, "Anna")
+    stream.end(50.0, 45.0)
+    told = told_of(stream)
+    asked = [(claim.question, claim.since, claim.until) for claim in told.claims]
+    assert asked == [
+        ("Is it Anna?", 0.0, 20.0),
+        ("Is it Bert?", 20.0, 40.0),
+        ("Is it Anna?", 40.0, 50.0),
+    ]
+    states = [(one.state, one.since, one.until) for one in told.segments]
+    assert ("match", 3.0, 20.0) in states
+    assert ("mismatch", 20.0, 40.0) in states
+
+
+def test_terms_that_say_the_same_again_are_no_other_claim() -> None:
+    stream = RecordedStream()
+    stream.claim(10.0, "Anna")
+    stream.end(20.0, 15.0)
+    assert [claim.until for claim in told_of(stream).claims] == [20.0]
+
+
+def test_poor_sound_and_gaps_are_spans(taken: Report) -> None:
+    (told,) = taken.sessions
+    (noisy,) = told.sound
+    assert (noisy.problems, noisy.since, noisy.until) == (("noisy",), 42.0, 46.0)
+    (lost,) = told.gaps
+    assert (lost.kind, lost.since_at, lost.until_at) == (
+        "disconnected",
+        berlin(NOON + 50),
+        berlin(NOON + 70),
+    )
+
+
+def test_a_gap_in_the_record_is_told() -> None:
+    stream = RecordedStream()
+    missing = Missing(at=NOON + 9, t=9.0, count=12, since=NOON + 4, until=NOON + 8, why="disk full")
+    stream.entries.append(missing)
+    (gap,) = told_of(stream).gaps
+    assert (gap.kind, gap.count, gap.since_at) == ("not-recorded", 12, berlin(NOON + 4))
+    assert "disk full" in gap.detail
+
+
+def test_a_stream_that_goes_on_has_no_end() -> None:
+    stream = RecordedStream()
+    stream.decide(3.0, "match")
+    told = told_of(stream)
+    assert told.ended_at is None
+    assert told.segments[-1].until is None
+    assert told.claims[-1].until is None
+
+
+def test_consent_is_told_by_the_record_and_in_full_where_it_is_kept(taken: Report) -> None:
+    (kept,) = taken.sessions[0].claims[0].enrolments
+    assert kept.consent is not None
+    assert (kept.consent.language, kept.consent.signed_by) == ("en", "candidate link")
+    (bare,) = told_of(taken_over()).claims[0].enrolments
+    assert bare.consent is not None
+    assert (bare.consent.text_version, bare.consent.language) == ("2026-11", "")
+    assert bare.consent.given_at == berlin(ENROLLED_AT - 5)
+
+
+def test_evidence_is_one_point_a_second(taken: Report) -> None:
+    seconds = [int(point.t) for point in taken.sessions[0].evidence]
+    assert len(seconds) == len(set(seconds)) == 58 + 29
+
+
+def test_an_accommodation_makes_a_note_of_an_incident() -> None:
+    noted = msgspec.structs.replace(TAKEOVER, note_only=True)
+    stream = taken_over()
+    told = session("s-1", stream.entries, [noted], consents={}, chain=None, zone=ZONE)
+    assert told.incidents[0].state == "noted"
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_entries_without_a_start_are_still_told(count: int) -> None:
+    """The start may be what could not be written."""
+    stream = taken_over()
+    entries = stream.entries[1 : 1 + count]
+    told = session("s-1", entries, [], consents={}, chain=None, zone=ZONE)
+    assert told.model is None
+    assert told.claims == ()
