@@ -113,6 +113,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     forwarded: tuple[str, ...] = ()  # addresses or networks of proxies that ask for others
     # who may do what, beyond this machine; none: on this machine everybody may do all
     tokens: tuple[Token, ...] = ()
+    records: bool = True  # keep what is decided in every stream
+    # days after which a stream's record is deleted, unless it is held; none: when asked to
+    records_days: Days | None = 30.0
+    # what becomes of the records of a person who is deleted
+    records_on_deletion: Literal["pseudonymise", "delete"] = "pseudonymise"
     # days after which voiceprints are deleted at the latest; none: when asked to
     ttl_days: Days | None = None
     consent_text: Text | None = None  # what is shown before enrolment; none: the text that ships

@@ -57,6 +57,10 @@ class Book:
     def __init__(self, journal: Journal, names: Names = dict) -> None:
         self.journal, self._names = journal, names
 
+    def close(self) -> None:
+        """Close the database."""
+        self.journal.engine.dispose()
+
     def streams(
         self, exam: str | None = None, person: str | None = None, since: float | None = None
     ) -> list[StreamFacts]:

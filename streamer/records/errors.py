@@ -11,11 +11,23 @@ class RecordError(VoxwatchError):
     RecordError
       UnknownStream    there is no record of it, or not any more
       Held             it is kept from being deleted
+      BrokenChain      its entries were changed: nothing more is written to it
     """
 
 
 class UnknownStream(RecordError):
     """There is no record of that stream, or not any more."""
+
+
+class BrokenChain(RecordError):
+    """The entries of ``stream`` are not what was written: nothing more is written to them."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(
+            f"the record of stream {stream} was changed from elsewhere and is not gone on with: see"
+            " `voxwatch records verify`"
+        )
+        self.stream = stream
 
 
 class Held(RecordError):

@@ -13,15 +13,17 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from engine import events
 from streamer.database import explained, writing
 from streamer.records import register, tables
 from streamer.records.chain import Head, link, start
 from streamer.records.entries import Acted, AnyEntry, Ended, Started, Terms, Told
-from streamer.records.errors import RecordError, UnknownStream
+from streamer.records.errors import BrokenChain, RecordError, UnknownStream
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Secret, Texts
+from streamer.store.seal import BrokenSeal
 
 Batch = Mapping[str, Sequence[AnyEntry]]  # entries by stream
 
@@ -64,14 +66,17 @@ class Journal:
             self._open(connection, stream, entries[0])
             yield RegisterEntry(at=entries[0].at, act="opened", stream=stream)
             row = find(connection, stream)
-        texts = None if row.text_key is None else self.secret.texts(stream, row.text_key)
+        texts = self._texts(row)
         count, last = row.length, row.hash
         rows = []
         for entry in entries:
             body = msgspec.json.encode(_sealed(entry, texts))
             count, last = count + 1, link(last, count + 1, body)
             rows.append({"stream": stream, "number": count, "hash": last, "body": body})
-        connection.execute(insert(tables.entries), rows)
+        try:
+            connection.execute(insert(tables.entries), rows)
+        except IntegrityError as error:  # there are more entries than the head says
+            raise BrokenChain(stream) from error
         self._note_people(connection, stream, entries)
         head = self.secret.sign(stream, count, last)
         changed: dict[str, Any] = {"length": count, "hash": last}
@@ -86,6 +91,12 @@ class Journal:
             yield RegisterEntry(
                 at=entries[-1].at, act="sealed", stream=stream, count=count, hash=head.hash
             )
+
+    def _texts(self, row: Row[Any]) -> Texts | None:
+        try:
+            return row.text_key and self.secret.texts(row.stream, row.text_key)
+        except BrokenSeal as error:
+            raise BrokenChain(row.stream) from error
 
     def _open(self, connection: Connection, stream: str, first: AnyEntry) -> None:
         """The row of a stream; ``first`` is no start where that could not be written."""

@@ -24,6 +24,9 @@ from engine.serving.engine import Engine, EngineConfig
 from engine.speech.vad import SileroVad
 from streamer.addresses import is_loopback
 from streamer.config import Config, Limits
+from streamer.records.book import Book, Names
+from streamer.records.opening import open_book
+from streamer.records.writer import Writer
 from streamer.server.auth import Auth
 from streamer.server.caller import Caller
 from streamer.server.hub import Hub
@@ -33,11 +36,13 @@ from streamer.server.limits.quota import Quota
 from streamer.server.limits.rate import Rate
 from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.server.workers.peers import Peers
+from streamer.store.keys import load_key
 from streamer.store.store import Store
 from streamer.wire import messages
 from streamer.wire.errors import WireError
 
 SHORTEST_HOP_S = 0.25  # that a stream may ask for
+RECORD_END_S = 5.0  # for what waits to be recorded when the server stops
 HELD_BYTES = 64 << 20  # of all clients' messages, beyond what the kernel holds
 ATTEMPTS_RETRY_S = 600.0
 PIECE_S = 4.0  # by which a backlog may go over its bound: a piece of G.711, a run of detection
@@ -77,6 +82,8 @@ class Context:
     peers: Peers
     attempts: Attempts
     requests: Rate  # on control connections
+    book: Book | None = None  # the record; None where none is kept
+    writer: Writer | None = None
     counts: ServerCounts = field(default_factory=ServerCounts)
     enrolments: int = 0  # under way
     draining: bool = False
@@ -149,6 +156,8 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
     engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
     model = _model(backend)
     bounds = DecisionConfig(config.false_accept, config.miss)
+    enrolled = VoiceprintCache(store, scorer, model.sha256, bounds.accept_llr)
+    book, writer = await _open_record(config, enrolled.names, stack)
     return Context(
         config=config,
         server=f"voxwatch {importlib.metadata.version('voxwatch')}",
@@ -157,7 +166,7 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
         scorer=scorer,
         engine=engine,
         store=store,
-        enrolled=VoiceprintCache(store, scorer, model.sha256, bounds.accept_llr),
+        enrolled=enrolled,
         auth=Auth(config.tokens, peers.secret, open_loopback=is_loopback(config.host)),
         hub=Hub(),
         quota=Quota(config.limits.audio_s_per_client_hour),
@@ -169,7 +178,26 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
         attempts=Attempts(config.limits.attempts_per_hour),
         requests=Rate(config.limits.requests_per_minute),
         peers=peers,
+        book=book,
+        writer=writer,
     )
+
+
+async def _open_record(
+    config: Config, names: Names, stack: contextlib.AsyncExitStack
+) -> tuple[Book | None, Writer | None]:
+    if not config.records:
+        return None, None
+    key = await asyncio.to_thread(load_key, config.data_dir, env=os.environ)
+    book = await asyncio.to_thread(open_book, config.database, config.data_dir, key, names)
+    stack.callback(book.close)
+    writer = Writer(book.journal.write)
+
+    async def end() -> None:
+        await asyncio.to_thread(writer.close, RECORD_END_S)
+
+    stack.push_async_callback(end)
+    return book, writer
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

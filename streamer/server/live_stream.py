@@ -28,6 +28,7 @@ from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.outbox import Message, Outbox
 from streamer.server.session import new_session
+from streamer.server.stream_record import NOT_RECORDED, StreamRecord
 from streamer.server.voiceprint_cache import alike
 from streamer.session_config import session_config
 from streamer.wire import messages
@@ -45,6 +46,8 @@ from streamer.wire.requests import (
 )
 
 log = logging.getLogger("voxwatch.server")
+
+ID_BYTES = 8  # of the public id: of as many streams as a record ever has, no two have the same
 
 
 class LiveStream:
@@ -67,7 +70,7 @@ class LiveStream:
         self.context, self._caller = context, caller
         rate = context.rate_of(caller, start.false_accept)
         start = msgspec.structs.replace(start, false_accept=rate)
-        self.id, self.secret = secrets.token_hex(4), context.peers.secret()
+        self.id, self.secret = secrets.token_hex(ID_BYTES), context.peers.secret()
         self.label, self.asked, self._enrolled = start.label, asked, dict(enrolled)
         settings = session_config(config, start)
         self.windows, self.decisions = settings.windows, settings.decisions
@@ -94,6 +97,8 @@ class LiveStream:
         self.stalled = False
         self.closing = (1000, "")  # close code and reason once everything has been told
         self._settling = asyncio.Lock()  # one change of claim at a time
+        self.record = StreamRecord(self, context.writer, self._tell_not_recorded)
+        self.record.start(start.live)
 
     @property
     def names(self) -> frozenset[str]:
@@ -158,6 +163,7 @@ class LiveStream:
             self._heard(event)
         elif isinstance(event, events.Stalled):
             self.stalled = event.stalled
+        self.record.tell(event)
         message = Message(event)
         self.context.counts.messages[str(event.__struct_config__.tag)] += 1
         self._tell_client(message)
@@ -194,6 +200,7 @@ class LiveStream:
         self.context.counts.errors[error.code] += 1
         self.closing = (error.close_code, error.code)
         told = failure(error, self.session.received_s)
+        self.record.tell(told)
         self.outbox.end(Message(told))
         self.context.hub.publish(self.id, Message(told))
 
@@ -207,6 +214,10 @@ class LiveStream:
         t = self.session.received_s
         lag = events.Lag(t=t, reason="overload", behind_s=behind_s, hop_s=None, dropped=0)
         self.tell(lag)
+
+    def _tell_not_recorded(self) -> None:
+        told = "what is decided here is not recorded just now: the record has a gap"
+        self.tell(events.Failure(t=self.session.received_s, code=NOT_RECORDED, message=told))
 
     async def _configure(self, asked: Configure) -> None:
         """Other bounds or another claim. Raises :class:`WireError` and then changes nothing."""
@@ -262,6 +273,7 @@ class LiveStream:
         )
 
     def _tell_configured(self) -> None:
+        self.record.claim()
         self.tell(
             messages.Configured(
                 t=self.session.received_s,

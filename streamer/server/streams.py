@@ -154,6 +154,7 @@ class Streams:
         """Serve the stream over this connection; one that held it until now has to let go."""
         for other in held.connections:
             other.displaced.set()
+            held.stream.record.dropped("the client came back over another connection")
         held.connections.append(connection)
         try:
             # The other one lets go when the message it was handing over has been taken, so
@@ -184,6 +185,7 @@ class Streams:
         if resume_from is not None:
             stream.outbox.resume(resume_from)
             self._context.counts.resumed += 1
+            stream.record.resumed()
             log.info("stream %s resumed", stream.id)
         await connection.say([msgspec.json.encode(ready(stream, resume_from=resume_from))])
         connection.outbox = stream.outbox
@@ -229,6 +231,7 @@ class Streams:
             wait_s = self._context.config.limits.resume_s
             loop = asyncio.get_running_loop()
             held.expiry = loop.call_later(wait_s, self.remove, stream, LOST)
+            stream.record.dropped(f"closed with {protocol.close_code or LOST}")
             log.info("stream %s lost its client", stream.id)
 
     def remove(self, stream: LiveStream, code: int) -> None:
@@ -242,6 +245,7 @@ class Streams:
         self._context.counts.coalesced += stream.outbox.coalesced
         self._gone.set()
         stream.outbox.end()
+        stream.record.end(code, stream.closing[1])
         self._context.hub.publish(
             stream.id, Message(Closed(t=stream.session.received_s, code=code))
         )

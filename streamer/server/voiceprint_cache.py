@@ -12,7 +12,7 @@ import numpy as np
 from engine.scoring.like_voices import like_voices
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from streamer.store.errors import BadName, OtherModel, StoreError, UnknownSpeaker
-from streamer.store.profile import clean_name
+from streamer.store.profile import Profile, clean_name
 from streamer.store.store import Store
 from streamer.wire.errors import WireError
 
@@ -30,6 +30,7 @@ class VoiceprintCache:
         self._version: int | None = None
         self.generation = 0  # grows whenever the store was read again
         self._voices: dict[str, PreparedEmbeddings] = {}
+        self.profiles: dict[str, Profile] = {}  # of all who can be found
 
     def refresh(self) -> None:
         """Read the store again if it changed. Raises ``StoreError``."""
@@ -37,7 +38,9 @@ class VoiceprintCache:
             version = self._store.version
             if version == self._version:
                 return
-            found = self._store.voiceprints(self._model, self._store.now())
+            now = self._store.now()
+            found = self._store.voiceprints(self._model, now)
+            self.profiles = {profile.name: profile for profile in self._store.profiles(now)}
             self._voices = {name: print_.prepare(self._scorer) for name, print_ in found.items()}
             self._version = version
             self.generation += 1
@@ -69,13 +72,21 @@ class VoiceprintCache:
             raise WireError("store-failed", str(error)) from error
         return dict(self._voices)
 
+    def names(self) -> dict[str, str]:
+        """Names by reference of everybody enrolled, with whichever model. Raises ``StoreError``."""
+        self.refresh()
+        return {profile.reference: name for name, profile in self.profiles.items()}
+
     def named(self, names: Sequence[str]) -> dict[str, PreparedEmbeddings]:
         """Those named, by the names they are enrolled under. Raises :class:`WireError`."""
         everybody = self.everybody()
         try:
             cleaned = [clean_name(name) for name in names]
             missing = [name for name in cleaned if name not in everybody]
-            found = self._store.voiceprints(self._model, self._store.now(), missing)
+            now = self._store.now()
+            found = self._store.voiceprints(self._model, now, missing)
+            for name in missing:  # enrolled since the store was read
+                self.profiles[name] = self._store.profile(name, now)
         except (UnknownSpeaker, BadName) as error:
             raise WireError("unknown-speaker", str(error)) from error
         except OtherModel as error:

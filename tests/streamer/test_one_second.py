@@ -18,9 +18,10 @@ from streamer.server.server import Server
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "ARCHITECTURE.md").read_text().partition("## Rooms")[0]
 MOST_FILES = 20  # on the way itself
-# What the server does every second or so, whether or not sound comes: no part of the way.
+# What the server does every second or so, whether or not sound comes, and the thread that writes
+# the record: no part of the way.
 AROUND = re.compile(
-    r"streamer/(store/|server/(server|streams|voiceprint_cache|metrics)\.py)|engine/model/m"
+    r"streamer/(store/|database/|records/(chain|journal|register|signing)\.py|server/(server|streams|voiceprint_cache|metrics)\.py)|engine/model/m"
     r"|streamer/server/limits/(admission|capacity)\.py|engine/serving/engine\.py"  # by the clock
 )
 

@@ -1,0 +1,82 @@
+"""From what a stream says to what is kept of it. Sans-IO: events in, entries out.
+
+Kept are all events that the record has an entry for, of the scores one a second, and of an outage
+one notice of lag, the first: it says when the outage began, and waits for nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from engine import events
+from streamer.records.entries import AnyEntry, Ended, RecordedEvent, Scores, Told
+from streamer.records.references import References
+
+
+class Recorder:
+    """Of one stream. ``references`` are those of whom it speaks; :meth:`renew` gives others."""
+
+    def __init__(self, references: References) -> None:
+        self._references = references
+        self._second: dict[str, int] = {}  # of the last score that was kept, by speaker
+        self._lagging: set[str] = set()  # reasons of the outages under way
+        self._summary: events.Summary | None = None
+        self.t = 0.0  # media time of the last event
+
+    def renew(self, references: References) -> None:
+        """Others are claimed from here on."""
+        self._references = references
+
+    def receive(self, event: events.Event, now: float) -> AnyEntry | None:
+        """What is kept of an event, None: nothing. ``now`` is the time of day, s since 1970."""
+        self.t = event.t
+        if isinstance(event, events.Score):
+            return self._score(event, now)
+        if isinstance(event, events.Summary):
+            self._summary = event
+        if isinstance(event, events.Lag) and not self._begins(event):
+            return None
+        if not isinstance(event, RecordedEvent):
+            return None
+        told = self._references.without_names(event)
+        told = msgspec.structs.replace(told, seq=msgspec.UNSET, at_time=msgspec.UNSET)
+        return Told(at=_time_of(event, now), t=event.t, event=told)
+
+    def end(self, code: int, why: str, now: float) -> Ended:
+        """The stream is over."""
+        summary = self._summary
+        if summary is not None:
+            summary = msgspec.structs.replace(summary, seq=msgspec.UNSET, at_time=msgspec.UNSET)
+        return Ended(at=now, t=self.t, code=code, why=why, summary=summary)
+
+    def _score(self, score: events.Score, now: float) -> Scores | None:
+        second = int(score.t)
+        if self._second.get(score.speaker) == second:
+            return None
+        self._second[score.speaker] = second
+        return Scores(
+            at=_time_of(score, now),
+            t=score.t,
+            speaker=self._references.of(score.speaker),
+            evidence=score.evidence,
+            llr=score.llr,
+        )
+
+    def _begins(self, lag: events.Lag) -> bool:
+        """Whether an outage begins with this notice. One with nothing behind ends it."""
+        if lag.behind_s <= 0 and not lag.dropped:
+            self._lagging.discard(lag.reason)
+            return False
+        if lag.reason in self._lagging:
+            return False
+        self._lagging.add(lag.reason)
+        return True
+
+
+def _time_of(event: events.Event, now: float) -> float:
+    """When its sound had come, where that is known."""
+    if event.at_time is msgspec.UNSET:
+        return round(now, 3)
+    return datetime.fromisoformat(event.at_time).timestamp()

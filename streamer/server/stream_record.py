@@ -1,0 +1,118 @@
+"""What a live stream leaves in the record, from its first second, watched or not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from engine import events
+from engine.scoring.measured_rates import measured_rates
+from streamer.records.entries import (
+    AnyEntry,
+    Claimed,
+    Connection,
+    Started,
+    VoiceprintFacts,
+)
+from streamer.records.recorder import Recorder
+from streamer.records.references import References
+from streamer.records.writer import Writer
+
+if TYPE_CHECKING:
+    from streamer.server.live_stream import LiveStream
+
+NOT_RECORDED = "not-recorded"  # the code of what a stream is told when its record has a gap
+
+
+class StreamRecord:
+    """Of one stream. ``on_lost`` is called when entries begin to be lost."""
+
+    def __init__(self, stream: LiveStream, writer: Writer | None, on_lost: Callable[[], None]):
+        self._stream, self._writer, self._on_lost = stream, writer, on_lost
+        self._recorder = Recorder(_references(stream))
+        self._losing = self._ended = False
+
+    def start(self, live: bool | None) -> None:
+        """The stream is open."""
+        stream, context = self._stream, self._stream.context
+        self._keep(
+            Started(
+                at=_now(),
+                t=0.0,
+                stream=stream.id,
+                label=stream.label,
+                server=context.server,
+                model=context.model,
+                false_alarms_per_hour=stream.decisions.false_alarms_per_hour,
+                measured=measured_rates(context.scorer.calibration),
+                live=live is not False,
+                **_terms(stream),
+            )
+        )
+
+    def claim(self) -> None:
+        """Other terms hold."""
+        self._recorder.renew(_references(self._stream))
+        t = self._stream.session.received_s
+        self._keep(Claimed(at=_now(), t=t, **_terms(self._stream)))
+
+    def tell(self, event: events.Event) -> None:
+        """An event was told."""
+        if (entry := self._recorder.receive(event, _now())) is not None:
+            self._keep(entry)
+
+    def dropped(self, why: str) -> None:
+        """The client was lost, and may come back."""
+        t = self._stream.session.received_s
+        self._keep(Connection(at=_now(), t=t, state="dropped", why=why))
+
+    def resumed(self) -> None:
+        """The client came back."""
+        self._keep(Connection(at=_now(), t=self._stream.session.received_s, state="resumed"))
+
+    def end(self, code: int, why: str) -> None:
+        """The stream is over."""
+        if not self._ended:
+            self._keep(self._recorder.end(code, why, _now()))
+        self._ended = True
+
+    def _keep(self, entry: AnyEntry) -> None:
+        if self._writer is None:
+            return
+        kept, losing = self._writer.put(self._stream.id, entry), self._losing
+        self._losing = not kept
+        if self._losing and not losing:
+            self._on_lost()
+
+
+def _now() -> float:
+    return round(time.time(), 3)
+
+
+def _references(stream: LiveStream) -> References:
+    profiles = stream.context.enrolled.profiles
+    return References({n: profiles[n].reference for n in stream.names if n in profiles})
+
+
+def _terms(stream: LiveStream) -> dict[str, Any]:
+    profiles = stream.context.enrolled.profiles
+    claimed = [profiles[name] for name in stream.claims if name in profiles]
+    return {
+        "mode": stream.mode,
+        "claims": tuple(profile.reference for profile in claimed),
+        "voiceprints": tuple(
+            VoiceprintFacts(
+                speaker=profile.reference,
+                enrolled_at=profile.created_at,
+                expires_at=profile.expires_at,
+                speech_s=profile.net_speech_s,
+                consent_version=profile.consent.text_version,
+                consent_at=profile.consent.given_at,
+            )
+            for profile in claimed
+        ),
+        "compared": len(stream.names),
+        "bounds": stream.bounds,
+        "expected_rates": stream.expected_rates,
+    }
