@@ -115,6 +115,16 @@ class Book:
         """Note what somebody did; the number of the entry. Raises :class:`UnknownStream`."""
         return self.journal.append(stream, acted).count
 
+    def view(self, stream: str, who: str, now: float) -> None:
+        """Note that somebody looks at a stream's record. Raises :class:`UnknownStream`."""
+        self.act(stream, Acted(at=now, t=self.last_t(stream), who=who, act="viewed"))
+
+    def last_t(self, stream: str) -> float:
+        """The media time of a stream's last entry. Raises :class:`UnknownStream`."""
+        length = self.head(stream).count
+        last = self.history(stream, length - 1, 1)
+        return last[0].t if last else 0.0
+
     def register(self, stream: str | None = None) -> list[RegisterEntry]:
         """Who saw, exported or deleted what, oldest first; also which streams there were."""
         with self._reading() as connection:

@@ -16,9 +16,8 @@ from engine import events
 from engine.scoring.expected_rates import ExpectedRate
 from engine.scoring.measured_rates import MeasuredRates
 from streamer.wire.messages import Bounds, Mode, Model
+from streamer.wire.requests import DeskAct, Judgement
 
-Act = Literal["acknowledge", "note", "verdict", "hold", "release", "viewed", "exported"]
-Judgement = Literal["cleared", "violation", "needs-review"]
 RecordedEvent = (
     events.Decision
     | events.Change
@@ -118,7 +117,7 @@ class Acted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="acted"):
     """
 
     who: str
-    act: Act
+    act: DeskAct | Literal["viewed", "exported"]
     incident: str | None = None
     text: str = ""
     verdict: Judgement | None = None

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import msgspec
@@ -84,6 +85,8 @@ class Context:
     requests: Rate  # on control connections
     book: Book | None = None  # the record; None where none is kept
     writer: Writer | None = None
+    # A disk that does not answer holds the threads that read the record, and no others.
+    book_threads: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "book"))
     counts: ServerCounts = field(default_factory=ServerCounts)
     enrolments: int = 0  # under way
     draining: bool = False
@@ -158,7 +161,7 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
     bounds = DecisionConfig(config.false_accept, config.miss)
     enrolled = VoiceprintCache(store, scorer, model.sha256, bounds.accept_llr)
     book, writer = await _open_record(config, enrolled.names, stack)
-    return Context(
+    context = Context(
         config=config,
         server=f"voxwatch {importlib.metadata.version('voxwatch')}",
         model=model,
@@ -181,6 +184,8 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
         book=book,
         writer=writer,
     )
+    stack.callback(context.book_threads.shutdown, wait=False)
+    return context
 
 
 async def _open_record(

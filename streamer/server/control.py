@@ -19,6 +19,7 @@ from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
 from streamer.server.enroll import CODES
+from streamer.server.record_requests import RecordRequests
 from streamer.server.streams import Streams
 from streamer.server.totals import figures, summed
 from streamer.store.errors import StoreError
@@ -26,9 +27,11 @@ from streamer.store.profile import Profile
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import parse_request
 from streamer.wire.requests import (
+    Act,
     Authenticate,
     Delete,
     Export,
+    History,
     ListProfiles,
     ListStreams,
     Request,
@@ -42,12 +45,15 @@ log = logging.getLogger("voxwatch.server")
 
 WRONG_TOKENS = 5  # of one connection; after that it is closed
 STRANGER_S = 5.0  # for a token, from the connection on
+HOLDS = frozenset({"hold", "release"})  # acts that decide how long a record is kept
 NEEDED: dict[type, frozenset[Role]] = {
     ListStreams: frozenset({"monitor", "admin"}),
     ListProfiles: frozenset({"enrol", "admin"}),
     ShowProfile: frozenset({"enrol", "admin"}),
     Export: frozenset({"admin"}),
     Delete: frozenset({"admin"}),
+    History: frozenset({"monitor", "admin"}),
+    Act: frozenset({"monitor", "admin"}),
 }
 
 
@@ -57,6 +63,7 @@ class Control:
     def __init__(self, context: Context, streams: Streams, connection: Connection) -> None:
         self._context, self._streams, self._connection = context, streams, connection
         self._grants = [connection.caller.grant]
+        self._records = RecordRequests(context)
         self._wrong = 0
 
     @property
@@ -64,10 +71,11 @@ class Control:
         auth, now = self._context.auth, time.time()
         return NOBODY.union(*(g.roles for g in self._grants if auth.still_holds(g, now)))
 
-    def _grant_of(self, role: Role) -> Grant:
-        """The first grant with that role. The caller has checked that there is one."""
+    def _grant_of(self, *roles: Role) -> Grant:
+        """The first grant with one of these. The caller has checked that there is one."""
         auth, now = self._context.auth, time.time()
-        return next(g for g in self._grants if role in g.roles and auth.still_holds(g, now))
+        wanted = frozenset(roles)
+        return next(g for g in self._grants if wanted & g.roles and auth.still_holds(g, now))
 
     async def serve(self) -> None:
         """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
@@ -144,6 +152,12 @@ class Control:
             case Delete():
                 await self._delete(request.name)
                 return {}
+            case History():
+                return await self._records.history(request, self._grant_of("monitor", "admin"))
+            case Act():
+                holds = request.act in HOLDS
+                grant = self._grant_of("admin") if holds else self._grant_of("monitor", "admin")
+                return await self._records.act(request, grant)
             case UrlToken():
                 return {"token": self._minted(request.role), "expires_in_s": URL_TOKEN_S}
 
@@ -151,6 +165,8 @@ class Control:
         needed = NEEDED.get(type(request))
         if isinstance(request, UrlToken):
             needed = frozenset({request.role})
+        if isinstance(request, Act) and request.act in HOLDS:
+            needed = frozenset({"admin"})
         if needed is not None and not needed & self._roles:
             roles = " or ".join(sorted(needed))
             raise WireError("unauthorised", f"this needs a token with the role {roles}")

@@ -37,11 +37,14 @@ CLOSE_CODES: dict[str, int] = {
     "slow-consumer": POLICY,
     "too-many-attempts": POLICY,
     "consent-missing": POLICY,
+    "unknown-stream": POLICY,
+    "no-records": POLICY,
     "name-taken": POLICY,
     "bad-name": POLICY,
     "overloaded": TRY_LATER,
     "shutting-down": GOING_AWAY,
     "store-failed": INTERNAL,
+    "record-failed": INTERNAL,
     "engine-failed": INTERNAL,
 }
 # What plain HTTP is answered with: HTTP statuses (RFC 9110, section 15). Any other code is 400.
@@ -52,6 +55,8 @@ HTTP_STATUS: dict[str, int] = {
     "forbidden-host": 403,
     "unknown-speaker": 404,
     "not-found": 404,
+    "unknown-stream": 404,
+    "no-records": 404,
     "wrong-method": 405,
     "idle": 408,
     "unusable-voiceprint": 409,
@@ -65,6 +70,7 @@ HTTP_STATUS: dict[str, int] = {
     "too-many-attempts": 429,
     "engine-failed": 500,
     "store-failed": 500,
+    "record-failed": 500,
     "overloaded": 503,
     "shutting-down": 503,
 }

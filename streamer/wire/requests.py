@@ -8,6 +8,7 @@ import msgspec
 
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, Encoding
 
+MAX_NOTE = 2000  # characters of what somebody writes about a stream
 MAX_NAME = 64  # characters of a speaker's name and of a stream's label
 
 
@@ -23,6 +24,8 @@ Window = Annotated[float, msgspec.Meta(ge=2, le=5)]  # seconds of speech in a sc
 Hop = Annotated[float, msgspec.Meta(ge=0.25, le=5)]  # seconds of speech between scores
 Claim = str | list[str]
 Role = Literal["stream", "enrol", "monitor", "admin"]  # what a caller may do
+DeskAct = Literal["acknowledge", "note", "verdict", "hold", "release"]
+Judgement = Literal["cleared", "violation", "needs-review"]
 
 
 class StartStream(_ClientMessage, frozen=True, kw_only=True):
@@ -160,6 +163,23 @@ class Delete(_ClientMessage, frozen=True, kw_only=True, tag="delete"):
     name: str
 
 
+class History(_ClientMessage, frozen=True, kw_only=True, tag="history"):
+    """What was recorded of a stream, from the entry after number ``after`` on."""
+
+    stream: str
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Act(_ClientMessage, frozen=True, kw_only=True, tag="act"):
+    """What somebody at the desk does, for the record: `verdict` needs one, `note` a ``text``."""
+
+    stream: str
+    act: DeskAct
+    incident: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)] | None = None
+    text: Annotated[str, msgspec.Meta(max_length=MAX_NOTE)] = ""
+    verdict: Judgement | None = None
+
+
 class UrlToken(_ClientMessage, frozen=True, kw_only=True, tag="url_token"):
     """A token for one address, which a browser can open: it cannot send the header."""
 
@@ -167,8 +187,18 @@ class UrlToken(_ClientMessage, frozen=True, kw_only=True, tag="url_token"):
 
 
 Request = (
-    Authenticate | Status | ListStreams | ListProfiles | ShowProfile | Export | Delete | UrlToken
+    Authenticate
+    | Status
+    | ListStreams
+    | ListProfiles
+    | ShowProfile
+    | Export
+    | Delete
+    | History
+    | Act
+    | UrlToken
 )
 REQUESTS = frozenset(
     {"authenticate", "status", "streams", "profiles", "profile", "export", "delete", "url_token"}
+    | {"history", "act"}
 )

@@ -1,0 +1,156 @@
+"""What control connections ask of the record, and who may."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from recorded import T0, whole
+
+from streamer.config import Config
+from streamer.server.auth import Token
+from streamer.server.record_requests import PAGE
+from streamer.server.server import Server
+from streamer.wire.requests import Role
+
+
+def token(name: str, *roles: Role, scores: bool = True) -> Token:
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    return Token(name=name, roles=roles, sha256=sha256, scores=scores)
+
+
+def showing(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {name}"}
+
+
+@pytest.fixture
+async def guarded(settings: Callable[..., Config]) -> AsyncIterator[Server]:
+    tokens = (
+        token("desk", "monitor"),
+        token("chief", "admin"),
+        token("client", "stream"),
+        token("strange", "monitor", scores=False),
+    )
+    async with Server(settings(tokens=tokens), drain_s=1.0) as server:
+        yield server
+
+
+async def write(server: Server, stream: str, entries: list[Any]) -> None:
+    assert server.context.book is not None
+    await asyncio.to_thread(server.context.book.journal.write, {stream: entries})
+
+
+async def test_a_long_history_comes_in_pages(server: Server, dial: Any) -> None:
+    entries = whole("one")
+    await write(server, "one", entries[:-1] * 100 + entries[-1:])
+    async with dial(server, "/v1/control") as desk:
+        first = await desk.ask(type="history", stream="one")
+        assert (len(first["entries"]), first["after"], first["more"]) == (PAGE, PAGE, True)
+        rest = await desk.ask(type="history", stream="one", after=PAGE)
+        assert (len(rest["entries"]), rest["more"]) == (302, False)  # with that it was looked at
+        nothing = await desk.ask(type="history", stream="one", after=rest["after"])
+        assert nothing == {"entries": [], "after": PAGE + 302, "more": False}
+    kinds = [entry["kind"] for entry in first["entries"]][:8]
+    assert kinds == ["started", *["scores"] * 4, "told", "acted", "told"]
+    assert rest["entries"][-1]["kind"] == "acted"
+    assert rest["entries"][-1]["act"] == "viewed"
+
+
+async def test_whoever_looks_at_a_record_is_noted_once(guarded: Server, dial: Any) -> None:
+    await write(guarded, "one", whole("one"))
+    async with dial(guarded, "/v1/control", headers=showing("desk")) as desk:
+        for _ in range(3):
+            await desk.ask(type="history", stream="one")
+    book = guarded.context.book
+    assert book is not None
+    viewed = [entry for entry in book.history("one") if getattr(entry, "act", "") == "viewed"]
+    assert len(viewed) == 1
+    assert viewed[0].who.startswith("token desk (")
+
+
+async def test_what_the_desk_does_is_written_down(guarded: Server, dial: Any) -> None:
+    await write(guarded, "one", whole("one"))
+    async with dial(guarded, "/v1/control", headers=showing("desk")) as desk:
+        acted = await desk.ask(type="act", stream="one", act="note", text="coughs")
+        assert (acted["act"], acted["text"], acted["t"]) == ("note", "coughs", 8.0)
+        assert acted["who"].startswith("token desk (")
+        verdict = await desk.ask(
+            type="act", stream="one", act="verdict", verdict="cleared", text="it was the radio"
+        )
+        assert verdict["verdict"] == "cleared"
+        await desk.ask(type="act", stream="one", act="acknowledge", incident="one-1")
+        entries = (await desk.ask(type="history", stream="one"))["entries"]
+    acts = [(e["act"], e.get("text"), e.get("incident")) for e in entries if e["kind"] == "acted"]
+    assert acts[1:] == [
+        ("note", "coughs", None),
+        ("verdict", "it was the radio", None),
+        ("acknowledge", None, "one-1"),
+        ("viewed", None, None),
+    ]
+    assert entries[-1]["at"] > T0 - 1e9
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"act": "note"}, "bad-parameter"),
+        ({"act": "acknowledge"}, "bad-parameter"),
+        ({"act": "verdict"}, "bad-parameter"),
+        ({"act": "verdict", "verdict": "guilty"}, "bad-parameter"),
+        ({"act": "viewed"}, "bad-parameter"),
+        ({"act": "note", "text": "x" * 2001}, "bad-parameter"),
+        ({"act": "note", "text": "x", "stream": "none"}, "unknown-stream"),
+        ({"act": "hold"}, "unauthorised"),
+        ({"act": "release"}, "unauthorised"),
+    ],
+)
+async def test_an_act_that_cannot_be_is_refused_and_not_written(
+    guarded: Server, dial: Any, fields: dict[str, Any], code: str
+) -> None:
+    await write(guarded, "one", whole("one"))
+    async with dial(guarded, "/v1/control", headers=showing("desk")) as desk:
+        error = await desk.ask(**({"type": "act", "stream": "one"} | fields))
+    assert error["code"] == code
+    assert guarded.context.book is not None
+    assert len(guarded.context.book.history("one")) == len(whole("one"))
+
+
+async def test_who_manages_keeps_a_record_from_being_deleted(guarded: Server, dial: Any) -> None:
+    await write(guarded, "one", whole("one"))
+    book = guarded.context.book
+    assert book is not None
+    async with dial(guarded, "/v1/control", headers=showing("chief")) as chief:
+        await chief.ask(type="act", stream="one", act="hold", text="an appeal")
+        assert (book.facts("one").held_by or "").startswith("token chief (")
+        await chief.ask(type="act", stream="one", act="release")
+    assert book.facts("one").held_by is None
+
+
+async def test_a_token_of_a_stream_reads_no_record(guarded: Server, dial: Any) -> None:
+    await write(guarded, "one", whole("one"))
+    async with dial(guarded, "/v1/control", headers=showing("client")) as client:
+        for asked in ({"type": "history"}, {"type": "act", "act": "note", "text": "me"}):
+            error = await client.ask(stream="one", **asked)
+            assert error["code"] == "unauthorised"
+
+
+async def test_a_token_that_is_told_no_figures_reads_none(guarded: Server, dial: Any) -> None:
+    entries = whole("one")
+    await write(guarded, "one", entries)
+    async with dial(guarded, "/v1/control", headers=showing("strange")) as strange:
+        page = await strange.ask(type="history", stream="one")
+    kinds = [entry["kind"] for entry in page["entries"]]
+    assert kinds == ["started", "told", "acted", "told", "ended", "acted"]
+    assert page["after"] == len(entries) + 1
+    assert all(e["event"]["llr"] is None for e in page["entries"] if e["kind"] == "told")
+
+
+async def test_without_records_there_is_nothing_to_ask_for(
+    settings: Callable[..., Config], dial: Any
+) -> None:
+    config = settings(records=False)
+    async with Server(config, drain_s=1.0) as server, dial(server, "/v1/control") as desk:
+        assert (await desk.ask(type="history", stream="one"))["code"] == "no-records"
