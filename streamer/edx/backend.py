@@ -1,0 +1,184 @@
+"""The back end itself: what each request of Open edX does, and what it is answered. No HTTP.
+
+It blocks, as the books do that it is given: call it in a thread. ``now`` is in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import html
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from streamer.edx.book import Attempt, EdxBook, EdxExam
+from streamer.edx.errors import BadRequest, NotThere
+from streamer.edx.payloads import NEXT, AttemptCreated, ExamSaved, StatusChanged, parsed
+from streamer.exams.book import LONGEST_S, Exams
+from streamer.exams.errors import ExamError, UnknownCandidate
+from streamer.exams.exam import MAX_NAME, Candidate, Entry, Exam, Rules
+
+NAME = "voxwatch"
+SETUP_S = 1800.0  # that setting up may take before an exam's own time begins
+LINK_S = 3600.0  # that a candidate's link holds beyond the time of the exam
+SPEAKING = "expect_speech"
+RULES = {
+    SPEAKING: "Learners speak all the time: long silence is noted",
+}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """``address`` makes a candidate's page out of a link's token.
+
+    ``enrolled`` says whether there is a voiceprint of that name, and ``forget`` deletes one and
+    all that is kept of whoever it is of. With ``onboarding`` a learner without a voiceprint is
+    sent to a practice exam first.
+    """
+
+    book: EdxBook
+    exams: Exams
+    address: Callable[[str], str]
+    enrolled: Callable[[str], bool]
+    forget: Callable[[str], None]
+    onboarding: bool = False
+
+    def config(self) -> dict[str, Any]:
+        """What can be chosen for an exam."""
+        return {"name": NAME, "rules": RULES, "instructions": list(_instructions("", ""))[1:]}
+
+    # Exams.
+
+    def save_exam(self, body: bytes, id: str | None) -> dict[str, Any]:
+        """An exam was made in Open edX, or changed there."""
+        saved = self.book.save(parsed(body, ExamSaved), id)
+        return {"id": saved.id} | self._rules(saved)
+
+    def exam(self, id: str) -> dict[str, Any]:
+        """What is known of one."""
+        found = self.book.exam(id)
+        return {"id": found.id, "name": found.name, "is_active": found.active} | self._rules(found)
+
+    def _rules(self, exam: EdxExam) -> dict[str, Any]:
+        return {"rules": {rule: exam.rules.get(rule, False) for rule in RULES}}
+
+    # Attempts.
+
+    def create_attempt(self, body: bytes, exam: str, now: float) -> dict[str, Any]:
+        """A learner is about to sit an exam: they get a line on the roster of one of ours."""
+        created: AttemptCreated = parsed(body, AttemptCreated)
+        found = self.book.exam(exam)
+        learner = learner_of(created.user_id)
+        practice = found.practice or created.is_sample_attempt
+        if self.onboarding and not practice and not self.enrolled(learner):
+            return {"status": "onboarding_missing"}
+        minutes = created.time_limit_mins
+        limit_s = found.limit_s if minutes is None else minutes * 60.0
+        if not 0 <= limit_s < LONGEST_S - SETUP_S:
+            raise BadRequest("time_limit_mins is longer than an exam may take")
+        ours = self._exam_for(found, limit_s, now)
+        attempt = Attempt(
+            id=secrets.token_hex(8),
+            edx_exam=found.id,
+            exam=ours.id,
+            candidate=self._enter(ours, learner, created.shown).id,
+            limit_s=limit_s,
+            status="created",
+            created_at=now,
+            next_at=now,
+        )
+        self.book.add(attempt)
+        return {"id": attempt.id, "status": attempt.status}
+
+    def attempt(self, exam: str, id: str, now: float) -> dict[str, Any]:
+        """How it stands, and what the learner has to do."""
+        attempt = self.book.attempt(exam, id)
+        told: dict[str, Any] = {"id": attempt.id, "status": attempt.status, "instructions": []}
+        if attempt.status in ("created", "started"):
+            candidate = self.exams.candidate(attempt.exam, attempt.candidate)
+            until = now + attempt.limit_s + SETUP_S + LINK_S
+            address = self.address(self.exams.link(candidate, expires_at=until)[0])
+            exam_name = self.book.exam(exam).name
+            told |= {"instructions": _instructions(address, exam_name), "download_url": address}
+        return told
+
+    def change_attempt(self, body: bytes, exam: str, id: str, now: float) -> dict[str, Any]:
+        """It was started, or submitted, or something went wrong in Open edX."""
+        status = parsed(body, StatusChanged).status
+        attempt = self.book.attempt(exam, id)
+        if status not in NEXT[attempt.status]:
+            raise BadRequest(f"an attempt that is {attempt.status} cannot be {status}")
+        if status != attempt.status:
+            times = {"started_at": now} if status == "started" else {"ended_at": now}
+            self.book.change(attempt, status=status, next_at=now, **times)
+        return {"id": attempt.id, "status": status}
+
+    def delete_attempt(self, exam: str, id: str) -> dict[str, Any]:
+        """It does not count any more; the learner's link holds no more, and the record stays."""
+        attempt = self.book.attempt(exam, id)
+        with contextlib.suppress(ExamError):  # without the exam there is no link either
+            self.exams.renew_link(self.exams.candidate(attempt.exam, attempt.candidate))
+        self.book.delete(id)
+        return {"status": "deleted"}
+
+    def retire(self, user: str) -> bool:
+        """Forget a learner: voiceprint, lines of rosters, and records as they are set to be."""
+        self.forget(learner_of(user))
+        return True
+
+    # Exams and candidates of ours.
+
+    def _exam_for(self, edx: EdxExam, limit_s: float, now: float) -> Exam:
+        """The exam of ours that is on, and goes on for long enough; else a new one."""
+        needed = now + limit_s + SETUP_S
+        if edx.exam is not None:
+            found = self.exams.exam(edx.exam)
+            if found.ended_at is None and found.ends_at >= needed:
+                return found
+        ends_at = max(needed, min(edx.due_at or now + LONGEST_S, now + LONGEST_S - SETUP_S))
+        rules = Rules(speaking=edx.rules.get(SPEAKING, False))
+        made = self.exams.create(_printable(edx.name, "Exam"), now, ends_at, rules, now)
+        self.book.sit_in(edx.id, made.id)
+        return made
+
+    def _enter(self, exam: Exam, learner: str, name: str) -> Candidate:
+        """A line on the roster; one that is there keeps its accommodations."""
+        try:
+            accommodations = self.exams.candidate(exam.id, learner).accommodations
+        except UnknownCandidate:
+            accommodations = ()
+        entry = Entry(
+            candidate=learner,
+            name=_printable(name, f"Learner {learner[:8]}"),
+            accommodations=accommodations,
+        )
+        return self.exams.add(exam.id, [entry])[0]
+
+
+def learner_of(user: str) -> str:
+    """What a learner is known by here: the number that Open edX gives, or a hash of a long one."""
+    if not user.strip():
+        raise NotThere("there is no such user")
+    if len(user) <= MAX_NAME and user.isascii() and user.isprintable() and "/" not in user:
+        return user
+    return hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _printable(text: str, otherwise: str) -> str:
+    """A name as rosters take them."""
+    shown = "".join(char for char in text if char.isprintable()).strip()[:MAX_NAME].strip()
+    return shown or otherwise
+
+
+def _instructions(address: str, exam: str) -> list[str]:
+    """What a learner does, in HTML: Open edX shows it as it is."""
+    link = f'<a href="{html.escape(address)}" target="_blank" rel="noopener">this page</a>'
+    return [
+        f"Open {link}. It is yours alone, and for {html.escape(exam) or 'this exam'} only.",
+        "Read what you are asked to agree to. If your voice is not known yet, speak for half a"
+        " minute.",
+        "Keep that page open until you have submitted the exam. It hears that you are speaking.",
+        "When the page says that you are heard, come back here and start the exam.",
+    ]

@@ -1,0 +1,1 @@
+"""How the tables of Open edX's exams came to be what they are, step by step."""
