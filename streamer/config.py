@@ -51,7 +51,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     audio_s_per_client_hour: Seconds = 64 * 3600.0
     opens_per_minute: Count = 3000  # connections of a client in a minute, of each kind
     requests_per_minute: Count = 3000  # control requests of a client in a minute; more wait
-    # streams of a token in an hour that claim somebody whom they do not match
+    # tries of a token in an hour to be somebody: turns, or streams without any, that do not match
     attempts_per_hour: Count = 60
     # seconds of sound taken in but not yet scored; beyond it the client waits
     backlog_s: Seconds = 10.0

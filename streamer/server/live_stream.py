@@ -26,6 +26,7 @@ from streamer.server.context import Context, bounds_of
 from streamer.server.figures import plain
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
+from streamer.server.limits.attempts import Tries
 from streamer.server.outbox import Message, Outbox
 from streamer.server.session import new_session
 from streamer.server.stream_record import NOT_RECORDED, StreamRecord
@@ -91,7 +92,7 @@ class LiveStream:
         self.outbox = Outbox(limit=limits.outbox, kept=limits.resume_events)
         self.opened_at = time.time()
         self.decision: events.Decision | None = None
-        self._states: set[events.State] = set()  # that the present claim has been in
+        self._tries = Tries(context.attempts, caller.client)
         self._ended_speech_s = 0.0  # of the spans that have ended
         self.speaking_since: float | None = None
         self.stalled = False
@@ -158,7 +159,6 @@ class LiveStream:
         """To the client and to whoever follows the stream."""
         if isinstance(event, events.Decision):
             self.decision = event
-            self._states.add(event.state)
         elif isinstance(event, events.Vad):
             self._heard(event)
         elif isinstance(event, events.Stalled):
@@ -169,6 +169,17 @@ class LiveStream:
         self._tell_client(message)
         if len(self.context.hub):
             self.context.hub.publish(self.id, message)
+        if self.asked and isinstance(event, events.Decision | events.Utterance):
+            self._tried(event)
+
+    def _tried(self, event: events.Decision | events.Utterance) -> None:
+        """A try at the claim may have failed: after too many of them the stream ends."""
+        self._tries.tell(event, time.monotonic())
+        if event.state == "mismatch" and not self.intake.finalized:
+            try:
+                self.context.check_attempts(self._caller, self.claims)
+            except WireError as error:
+                self.fail(error)
 
     def _tell_client(self, message: Message) -> None:
         told = message if self.context.tells_figures(self._caller) else plain(message)
@@ -259,10 +270,8 @@ class LiveStream:
         self.session.claim(enrolled, bool(asked))
 
     def count_attempt(self) -> None:
-        """A try at the claim is over: it failed if it was told a mismatch and never a match."""
-        states, self._states = self._states, set()
-        if "mismatch" in states and "match" not in states:
-            self.context.attempts.failed(self._caller.client, self.claims, time.monotonic())
+        """What was tried at the claim until now is over."""
+        self._tries.end(self.claims, time.monotonic(), self.session.received_s)
 
     def _claim_ended(self) -> events.Failure:
         return events.Failure(
