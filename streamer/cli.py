@@ -24,6 +24,7 @@ from streamer.commands.doctor import DoctorCommand
 from streamer.commands.enroll import EnrollCommand
 from streamer.commands.listen import ListenCommand
 from streamer.commands.replay import ReplayCommand
+from streamer.commands.report import ReportCommand
 from streamer.commands.serve import ServeCommand
 from streamer.commands.stream import StreamCommand
 
@@ -119,6 +120,7 @@ COMMANDS: dict[str, type[Command]] = {
     "backup": BackupCommand,
     "restore": RestoreCommand,
     "audit": AuditCommand,
+    "report": ReportCommand,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

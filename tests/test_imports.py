@@ -76,6 +76,7 @@ MAY = {
     "streamer.server": {
         "exams",
         "records",
+        "reports",
         "wire",
         "store",
         "config",
@@ -86,7 +87,7 @@ MAY = {
     "streamer.local": {"config", "store"},
     "streamer.bench": {"store", "commands"},  # a measurement is given the options of its command
     "streamer.commands": {"wire", "store", "sources", "server", "local", "bench"}
-    | {"config", "config_sources", "session_config", "tasks", "exams", "records"},
+    | {"config", "config_sources", "session_config", "tasks", "exams", "records", "reports"},
     "streamer.cli": {"commands"},
 }
 # What is reached across rooms by name, and why that is no import.

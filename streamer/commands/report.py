@@ -1,0 +1,159 @@
+"""`voxwatch report`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from streamer.commands.options import ConfigOption, DataOption, configured
+from streamer.commands.profiles import opened
+
+if TYPE_CHECKING:
+    from streamer.config import Config
+    from streamer.reports.library import Asked, Library
+    from streamer.reports.report import ExamReport, Report
+
+FormName = Literal["html", "pdf", "json", "csv", "zip"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand:
+    """Write the report of a recorded stream, of a candidate or of a whole exam.
+
+    The ending of the file says what it becomes: html, pdf, json, csv, or zip, which has all of
+    them; without a file it is a ZIP that is named after candidate and day. A PDF needs the extra
+    `reports` (pip install 'voxwatch[reports]'). Whoever makes a report is noted in the record.
+
+    \b
+    Examples:
+      voxwatch report 4f2a9c01
+      voxwatch report --exam 7c1e44b0 --candidate A-017 --output a-017.pdf
+      voxwatch report --exam 7c1e44b0 --zone Europe/Berlin --output biology.zip
+    """
+
+    stream: Annotated[
+        str | None,
+        typer.Argument(metavar="[STREAM]", help="As `records list` says.", show_default=False),
+    ] = None
+    exam: Annotated[str | None, typer.Option(metavar="ID", help="An exam, all candidates.")] = None
+    candidate: Annotated[
+        str | None, typer.Option(metavar="WHO", help="Of the exam only this one.")
+    ] = None
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where it is written.")
+    ] = None
+    zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Of times of day [this machine's].")
+    ] = None
+    config: ConfigOption = None
+    data_dir: DataOption = None
+
+    def run(self) -> None:
+        """Make it, and say where it is."""
+        from streamer.reports.forms.files import stem
+
+        self._check()
+        form = self._form()
+        with opened_library(configured(self)) as library:
+            report = self._report(library, form)
+        path = self.output or Path(f"{stem(report)}.{form}")
+        content = made(report, form)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            os.chmod(path, 0o600)  # also where the file was there before
+            file.write(content)
+        typer.echo(f"{path}: {_told(report)}")
+
+    def _check(self) -> None:
+        if (self.stream is None) == (self.exam is None):
+            raise typer.BadParameter("name a stream, or an exam by --exam")
+        if self.candidate is not None and self.exam is None:
+            raise typer.BadParameter("--candidate is of an exam: name it by --exam")
+
+    def _form(self) -> FormName:
+        if self.output is None:
+            return "zip"
+        forms: tuple[FormName, ...] = ("html", "pdf", "json", "csv", "zip")
+        for form in forms:
+            if self.output.suffix.lower() == f".{form}":
+                return form
+        raise typer.BadParameter(f"--output ends in one of {', '.join(f'.{f}' for f in forms)}")
+
+    def _report(self, library: Library, form: FormName) -> Report | ExamReport:
+        from streamer.reports.forms.pdf import check_available
+        from streamer.reports.library import Subject
+
+        if form == "pdf":
+            check_available()  # before it is noted that somebody took a report
+        asked = self._asked()
+        subject = Subject(self.stream, self.exam, self.candidate)
+        library.note_export(subject, asked, form)
+        return library.report(subject, asked)
+
+    def _asked(self) -> Asked:
+        import time
+
+        from streamer.reports.library import Asked
+        from streamer.reports.zones import local_zone, zone_named
+        from streamer.store.audit import local_user
+
+        zone = zone_named(self.zone) if self.zone else local_zone()
+        return Asked(local_user(), time.time(), zone)
+
+
+@contextmanager
+def opened_library(config: Config) -> Iterator[Library]:
+    """The record and the exams of this configuration. A server may have them open, too."""
+    from streamer.exams.opening import open_exams
+    from streamer.records.opening import open_book
+    from streamer.reports.library import Library, no_incidents
+
+    with ExitStack() as stack:
+        store = stack.enter_context(opened(config))
+
+        def names() -> dict[str, str]:
+            return {one.reference: one.name for one in store.profiles(store.now())}
+
+        book = open_book(config.database, config.data_dir, store.vault.key, names)
+        stack.callback(book.close)
+        exams = stack.enter_context(open_exams(config.database, config.data_dir, store))
+        yield Library(book, exams, names, no_incidents)
+
+
+def made(report: Report | ExamReport, form: FormName) -> bytes:
+    """The report in that form. Raises :class:`~streamer.reports.forms.pdf.NoPdf` for a PDF."""
+    from streamer.reports.forms import files
+    from streamer.reports.forms.pdf import NoPdf, pdf
+
+    match form:
+        case "html":
+            return files.html(report).encode()
+        case "pdf":
+            return pdf(files.html(report))
+        case "json":
+            return files.json(report)
+        case "csv":
+            return files.csv(report)
+    try:
+        pdfs, lacking = {name: pdf(page) for name, page in files.pages(report).items()}, ""
+    except NoPdf as error:
+        pdfs, lacking = {}, str(error)
+        typer.echo(lacking, err=True)
+    return files.archive(report, pdfs, lacking)
+
+
+def _told(report: Report | ExamReport) -> str:
+    """What is in the file, in a line."""
+    from streamer.reports import words
+    from streamer.reports.report import ExamReport
+
+    if isinstance(report, ExamReport):
+        return words.counted(len(report.candidates), "candidate")
+    incidents = words.counted(len(report.incidents), "incident")
+    return f"{words.counted(len(report.sessions), 'session')}, {incidents}"

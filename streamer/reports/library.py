@@ -1,0 +1,248 @@
+"""Reads a record, an exam and the consents, and makes reports of them. It blocks.
+
+All else in this room is given what it needs; only this module reads.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from streamer.exams.book import Exams
+from streamer.exams.errors import ExamError, UnknownExam
+from streamer.exams.exam import Candidate, ConsentRow
+from streamer.exams.exam import Exam as ExamFacts
+from streamer.records.book import Book, StreamFacts
+from streamer.records.entries import Acted, AnyEntry, Terms
+from streamer.reports import words, zones
+from streamer.reports.report import Chain, Consent, Exam, ExamReport, Report, Session, Verdict
+from streamer.reports.sessions import IncidentFacts, session
+
+Names = Callable[[], Mapping[str, str]]  # names by reference, of everybody who is enrolled
+Incidents = Callable[[str], Sequence[IncidentFacts]]  # of a stream
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for a report, when (s since 1970), and in which zone it tells times of day."""
+
+    who: str
+    at: float
+    zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Of what a report is: a stream, an exam, or one candidate of an exam."""
+
+    stream: str | None = None
+    exam: str | None = None
+    candidate: str | None = None
+
+
+class Library:
+    """Reports of what is recorded. ``exams`` is None where no exams are kept.
+
+    Methods raise :class:`~streamer.records.errors.UnknownStream`,
+    :class:`~streamer.exams.errors.UnknownExam`, and what the databases refuse.
+    """
+
+    def __init__(self, book: Book, exams: Exams | None, names: Names, incidents: Incidents) -> None:
+        self.book, self._exams = book, exams
+        self._names, self._incidents = names, incidents
+
+    def stream(self, stream: str, asked: Asked) -> Report:
+        """The report of one stream, whoever it was."""
+        facts = self.book.facts(stream)
+        exam = self._exam(facts.exam)
+        candidate = self._candidate(facts)
+        return self._report(exam, candidate, [facts], asked)
+
+    def candidate(self, exam: str, who: str, asked: Asked) -> Report:
+        """All streams of somebody on an exam's roster, in one report."""
+        exams = self._kept()
+        found, candidate = exams.exam(exam), exams.candidate(exam, who)
+        own = self._streams(Subject(exam=exam, candidate=who))
+        return self._report(found, candidate, own, asked)
+
+    def exam(self, exam: str, asked: Asked) -> ExamReport:
+        """Everybody on the roster, and whoever else was heard in the exam."""
+        exams = self._kept()
+        found, roster = exams.exam(exam), exams.roster(exam)
+        by_candidate: dict[str, list[StreamFacts]] = {}
+        others: list[StreamFacts] = []
+        for facts in self.book.streams(exam=exam):
+            known = any(facts.candidate == one.id for one in roster)
+            (by_candidate.setdefault(facts.candidate or "", []) if known else others).append(facts)
+        reports = [self._report(found, c, by_candidate.get(c.id, []), asked) for c in roster]
+        reports += [self._report(found, None, [facts], asked) for facts in others]
+        return ExamReport(
+            made_at=_at(asked.at, asked.zone),
+            made_by=asked.who,
+            zone=zones.shown(asked.zone),
+            software=software(),
+            exam=_told(found, asked.zone),
+            candidates=tuple(reports),
+        )
+
+    def note_export(self, subject: Subject, asked: Asked, form: str) -> None:
+        """Write into the record of each stream who takes a report of it, before it is made."""
+        act = Acted(at=asked.at, t=0.0, who=asked.who, act="exported", text=f"report: {form}")
+        for facts in self._streams(subject):
+            self.book.act(facts.stream, act)
+
+    def report(self, subject: Subject, asked: Asked) -> Report | ExamReport:
+        """What the subject asks for."""
+        if subject.stream is not None:
+            return self.stream(subject.stream, asked)
+        assert subject.exam is not None
+        if subject.candidate is not None:
+            return self.candidate(subject.exam, subject.candidate, asked)
+        return self.exam(subject.exam, asked)
+
+    def _streams(self, subject: Subject) -> list[StreamFacts]:
+        if subject.stream is not None:
+            return [self.book.facts(subject.stream)]
+        exams = self._kept()
+        assert subject.exam is not None
+        exams.exam(subject.exam)
+        found = self.book.streams(exam=subject.exam)
+        if subject.candidate is None:
+            return found
+        candidate = exams.candidate(subject.exam, subject.candidate)
+        return [facts for facts in found if facts.candidate == candidate.id]
+
+    def _kept(self) -> Exams:
+        if self._exams is None:
+            raise UnknownExam("no exams are kept here")
+        return self._exams
+
+    def _report(
+        self,
+        exam: ExamFacts | None,
+        candidate: Candidate | None,
+        streams: Sequence[StreamFacts],
+        asked: Asked,
+    ) -> Report:
+        zone = asked.zone
+        sessions = [self._session(facts, zone) for facts in streams]
+        told = [one for one in sessions if one is not None]
+        verdicts = sorted((v for one in told for v in one.verdicts), key=_given)
+        return Report(
+            made_at=_at(asked.at, zone),
+            made_by=asked.who,
+            zone=zones.shown(zone),
+            software=software(),
+            candidate=candidate.shown if candidate else _who(streams),
+            candidate_reference=candidate.candidate if candidate else "",
+            accommodations=candidate.accommodations if candidate else (),
+            consent=self._own_consent(candidate, zone),
+            exam=_told(exam, zone) if exam else None,
+            verdicts=tuple(verdicts),
+            sessions=tuple(told),
+        )
+
+    def _session(self, facts: StreamFacts, zone: tzinfo) -> Session | None:
+        """None where nothing of a stream could be written."""
+        head = self.book.head(facts.stream)
+        entries = self.book.history(facts.stream, limit=head.count)
+        if not entries:
+            return None
+        return session(
+            facts.stream,
+            entries,
+            self._incidents(facts.stream),
+            consents=self._consents(entries, zone),
+            chain=Chain(count=head.count, head=head.hash, signed=bool(head.signature)),
+            zone=zone,
+        )
+
+    def _consents(self, entries: Iterable[AnyEntry], zone: tzinfo) -> dict[str, Sequence[Consent]]:
+        """All consents of those who were claimed, by name."""
+        if self._exams is None:
+            return {}
+        claimed = {p.speaker for e in entries if isinstance(e, Terms) for p in e.voiceprints}
+        known = {name: reference for reference, name in self._names().items() if name in claimed}
+        return {
+            name: [
+                _consent(row, zone)
+                for row in self._exams.consents.of(person=bytes.fromhex(reference))
+            ]
+            for name, reference in known.items()
+        }
+
+    def _own_consent(self, candidate: Candidate | None, zone: tzinfo) -> Consent | None:
+        """What the candidate agreed to last on the page of their link."""
+        if self._exams is None or candidate is None:
+            return None
+        rows = self._exams.consents.of(candidate=candidate.id)
+        return _consent(rows[-1], zone) if rows else None
+
+    def _exam(self, exam: str | None) -> ExamFacts | None:
+        """The exam of a stream; None where it is not kept any more."""
+        if exam is None or self._exams is None:
+            return None
+        try:
+            return self._exams.exam(exam)
+        except ExamError:
+            return None
+
+    def _candidate(self, facts: StreamFacts) -> Candidate | None:
+        if not (facts.exam and facts.candidate and self._exams):
+            return None
+        try:
+            return self._exams.candidate(facts.exam, facts.candidate)
+        except ExamError:
+            return None
+
+
+def software() -> str:
+    """Name and version of this program."""
+    return f"voxwatch {importlib.metadata.version('voxwatch')}"
+
+
+def no_incidents(stream: str) -> Sequence[IncidentFacts]:
+    """For a record whose incidents nobody tracks."""
+    return ()
+
+
+def _given(verdict: Verdict) -> datetime:
+    return verdict.at
+
+
+def _at(seconds: float, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(round(seconds, 3), zone)
+
+
+def _told(exam: ExamFacts, zone: tzinfo) -> Exam:
+    ended = exam.ended_at if exam.ended_at is not None else exam.ends_at
+    return Exam(
+        id=exam.id, name=exam.name, began_at=_at(exam.starts_at, zone), ended_at=_at(ended, zone)
+    )
+
+
+def _who(streams: Sequence[StreamFacts]) -> str:
+    """How a stream without a candidate is called: by its label, by who was claimed, or its id."""
+    for facts in streams:
+        if facts.label or facts.people:
+            return facts.label or words.any_of(facts.people)
+    return f"stream {streams[0].stream}" if streams else "nobody"
+
+
+def _consent(row: ConsentRow, zone: tzinfo) -> Consent:
+    term = "until it is deleted"
+    if row.term_s is not None:
+        term = f"for {words.counted(round(row.term_s / DAY_S, 2), 'day')}"
+    return Consent(
+        text_version=row.text_version,
+        given_at=_at(row.given_at, zone),
+        text_sha256=row.text_sha256,
+        language=row.language,
+        purpose=row.purpose,
+        term=term,
+        signed_by=row.signer,
+        withdrawn_at=None if row.withdrawn_at is None else _at(row.withdrawn_at, zone),
+    )

@@ -1,0 +1,253 @@
+"""Reports of what really lies in a record, an exam and a store; and `voxwatch report`."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import zipfile
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+
+import msgspec
+import pytest
+from enrolled_people import enrol
+from recorded_stream import NOON, TAKEOVER, RecordedStream, taken_over, undisturbed
+from typer.testing import CliRunner, Result
+
+from streamer.cli import app
+from streamer.exams.exam import ConsentRow, Entry, Exam, Rules
+from streamer.exams.opening import open_exams
+from streamer.records.entries import Acted, AnyEntry, Started
+from streamer.records.errors import UnknownStream
+from streamer.records.opening import open_book
+from streamer.reports.forms import files
+from streamer.reports.library import Asked, Library, Subject, no_incidents
+from streamer.reports.report import ExamReport, Report
+from streamer.store.errors import StoreError
+from streamer.store.store import Store
+
+ASKED = Asked("token desk (1a2b3c4d)", NOON + 3600, UTC)
+Run = Callable[..., Result]
+
+
+def seated(stream: RecordedStream, name: str, exam: str, candidate: str) -> list[AnyEntry]:
+    """The stream of a candidate, as it is stored: ``name`` is a reference."""
+    started, *rest = stream.entries
+    assert isinstance(started, Started)
+    facts = tuple(msgspec.structs.replace(v, speaker=name) for v in started.voiceprints)
+    changed = {"exam": exam, "candidate": candidate, "claims": (name,), "voiceprints": facts}
+    return [msgspec.structs.replace(started, **changed), *rest]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def exam(folder: Path) -> Exam:
+    """Anna, who was taken over, Bert, who was not, and Carla, who never came."""
+    with Store.in_folder(folder, {}) as store, open_exams(None, folder, store) as exams:
+        made = exams.create("Biology", NOON, NOON + 7200, Rules(), NOON)
+        anna = enrol(store, "anna@x", 1, now=store.now())
+        entries = [
+            Entry(candidate="A-1", name="Anna", voiceprint="anna@x", accommodations=("illness",)),
+            Entry(candidate="A-2", name="Bert"),
+            Entry(candidate="A-3", name="=Carla"),
+        ]
+        first, second, _ = exams.add(made.id, entries)
+        consent = ConsentRow(
+            person=anna.reference,
+            candidate=first.id,
+            text_sha256="cd" * 32,
+            text_version="2026-11",
+            language="en",
+            purpose="exams",
+            term_s=86_400.0 * 30,
+            signer="candidate link",
+            given_at=NOON - 30 * 86400 - 5,
+        )
+        exams.consents.give(consent, "I agree.")
+        book = open_book(None, folder, store.vault.key, dict)
+        batch = {
+            "s-1": seated(taken_over(), anna.reference, made.id, first.id),
+            "s-2": seated(undisturbed(), anna.reference, made.id, second.id),
+        }
+        book.journal.write(batch)
+        book.close()
+    return made
+
+
+@pytest.fixture
+def library(folder: Path, exam: Exam) -> Library:
+    store = Store.in_folder(folder, {})
+
+    def names() -> dict[str, str]:
+        return {one.reference: one.name for one in store.profiles(store.now())}
+
+    book = open_book(None, folder, store.vault.key, names)
+    exams = open_exams(None, folder, store).__enter__()
+    return Library(
+        book, exams, names, lambda stream: [TAKEOVER] if stream == "s-1" else no_incidents(stream)
+    )
+
+
+def test_a_stream_is_told_with_its_candidate_and_exam(library: Library, exam: Exam) -> None:
+    found = library.stream("s-1", ASKED)
+    assert (found.candidate, found.candidate_reference) == ("Anna", "A-1")
+    assert found.accommodations == ("illness",)
+    assert found.exam is not None
+    assert found.exam.name == "Biology"
+    assert found.verdict is not None
+    assert [one.kind for one in found.incidents] == ["takeover"]
+    (claim,) = found.sessions[0].claims
+    assert claim.question == "Is it anna@x?"
+
+
+def test_the_consent_is_told_in_full(library: Library) -> None:
+    found = library.stream("s-1", ASKED)
+    kept = found.sessions[0].claims[0].enrolments[0].consent
+    assert kept is not None
+    assert (kept.text_sha256, kept.term) == ("cd" * 32, "for 30 days")
+    assert found.consent == kept
+
+
+def test_the_head_is_that_of_the_record(library: Library) -> None:
+    chain = library.stream("s-2", ASKED).sessions[0].chain
+    head = library.book.head("s-2")
+    assert chain is not None
+    assert (chain.count, chain.head, chain.signed) == (head.count, head.hash, True)
+
+
+def test_an_exam_has_everybody_on_its_roster(library: Library, exam: Exam) -> None:
+    found = library.exam(exam.id, ASKED)
+    assert [one.candidate for one in found.candidates] == ["Anna", "Bert", "=Carla"]
+    assert [len(one.sessions) for one in found.candidates] == [1, 1, 0]
+
+
+def test_a_candidate_has_all_their_streams_in_one_report(library: Library, exam: Exam) -> None:
+    second = taken_over(stream="s-3")
+    candidate = library.candidate(exam.id, "A-1", ASKED)
+    reference = library.book.facts("s-1").candidate
+    assert reference is not None
+    library.book.journal.write({"s-3": seated(second, "x", exam.id, reference)})
+    both = library.candidate(exam.id, "A-1", ASKED)
+    assert (len(candidate.sessions), len(both.sessions)) == (1, 2)
+    assert both.speech_s == 2 * candidate.speech_s
+
+
+def test_who_takes_a_report_is_noted_in_the_record(library: Library, exam: Exam) -> None:
+    library.note_export(Subject(exam=exam.id, candidate="A-2"), ASKED, "pdf")
+
+    def exports(stream: str) -> list[str]:
+        acts = [e for e in library.book.history(stream) if isinstance(e, Acted)]
+        return [act.who for act in acts if act.act == "exported"]
+
+    assert exports("s-2") == [ASKED.who]
+    assert exports("s-1") == []
+
+
+def test_somebody_who_was_deleted_is_told_by_a_number(
+    folder: Path, exam: Exam, library: Library
+) -> None:
+    with Store.in_folder(folder, {}) as store:
+        store.delete("anna@x")
+    found = library.stream("s-1", ASKED)
+    assert found.sessions[0].claims[0].question.startswith("Is it (deleted ")
+
+
+def test_a_stream_that_is_not_recorded_has_no_report(library: Library) -> None:
+    with pytest.raises(UnknownStream):
+        library.stream("nowhere", ASKED)
+
+
+@pytest.fixture
+def run(folder: Path, exam: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: str) -> Result:
+        env = {"VOXWATCH_DATA_DIR": str(folder), "VOXWATCH_CONFIG": "", "COLUMNS": "200"}
+        result = CliRunner(env=env).invoke(app, ["report", *arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+def test_the_command_writes_all_forms_into_one_zip(run: Run, tmp_path: Path) -> None:
+    done = run("s-1")
+    (path,) = tmp_path.glob("*.zip")
+    assert path.name == "voxwatch_Biology_Anna_2026-11-28.zip"
+    assert path.name in done.stdout
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    names = zipfile.ZipFile(path).namelist()
+    assert {Path(name).suffix for name in names} == {".html", ".pdf", ".json", ".csv"}
+
+
+@pytest.mark.parametrize("form", ["html", "json", "csv", "pdf"])
+def test_the_ending_of_the_file_is_the_form(run: Run, tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"r.{form}"
+    run("s-2", "--output", str(path), "--zone", "Europe/Berlin")
+    content = path.read_bytes()
+    begins = {"html": b"<!doctype", "pdf": b"%PDF", "json": b"{", "csv": "\ufeff".encode()}
+    assert content.startswith(begins[form])
+    if form == "json":
+        assert msgspec.json.decode(content, type=Report).zone == "Europe/Berlin"
+        assert json.loads(content)["sessions"][0]["began_at"] == "2026-11-28T11:00:00+01:00"
+
+
+def test_the_command_reports_an_exam_and_one_of_its_candidates(
+    run: Run, tmp_path: Path, exam: Exam
+) -> None:
+    run("--exam", exam.id, "--output", str(tmp_path / "e.json"))
+    found = msgspec.json.decode((tmp_path / "e.json").read_bytes(), type=ExamReport)
+    assert len(found.candidates) == 3
+    run("--exam", exam.id, "--candidate", "A-2", "--output", str(tmp_path / "b.json"))
+    one = msgspec.json.decode((tmp_path / "b.json").read_bytes(), type=Report)
+    assert one.candidate == "Bert"
+    run("--exam", exam.id, "--output", str(tmp_path / "e.csv"))
+    assert "'=Carla" in (tmp_path / "e.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name a stream, or an exam"),
+        (("s-1", "--exam", "x"), "name a stream, or an exam"),
+        (("s-1", "--candidate", "A-1"), "--candidate is of an exam"),
+        (("s-1", "--output", "r.docx"), "--output ends in one of .html"),
+    ],
+)
+def test_wrong_usage_is_told(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_an_unknown_zone_is_told(run: Run) -> None:
+    from streamer.reports.zones import UnknownZone
+
+    with pytest.raises(UnknownZone, match="no time zone 'Mars/Base'"):
+        run("s-1", "--zone", "Mars/Base")
+
+
+def test_without_weasyprint_a_pdf_is_refused_and_a_zip_has_the_rest(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from streamer.reports.forms.pdf import NoPdf
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NoPdf, match=r"pip install 'voxwatch\[reports\]'"):
+        run("s-1", "--output", "r.pdf")
+    done = run("s-1", "--output", "r.zip")
+    assert "voxwatch[reports]" in done.output
+    file = zipfile.ZipFile(io.BytesIO((tmp_path / "r.zip").read_bytes()))
+    assert files.NO_PDF in file.namelist()
+
+
+def test_a_stream_that_nobody_knows_is_told(run: Run) -> None:
+    with pytest.raises((UnknownStream, StoreError), match="there is no record"):
+        run("nowhere")
