@@ -16,12 +16,13 @@ from typing import Any, get_args
 
 import msgspec
 
-from streamer.config import Config, Limits, Mqtt
+from streamer.config import Config
+from streamer.config_sources import PARTS as TABLES
 from streamer.config_sources import PREFIX, RETIRED
 from streamer.server.auth import Role
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "SETTINGS.md"
-PARTS: dict[str, type[msgspec.Struct]] = {"": Config, "limits.": Limits, "mqtt.": Mqtt}
+PARTS: dict[str, type[msgspec.Struct]] = {"": Config} | {f"{k}.": v for k, v in TABLES.items()}
 OWN_FOLDER = "`$XDG_DATA_HOME/voxwatch`"
 OPEN = 1e5  # bounds beyond it only keep nonsense out
 
@@ -39,6 +40,7 @@ TITLES = {
     "": "## At the top\n",
     "limits.": "## `[limits]`: what one client, or all of them, may take\n",
     "mqtt.": "## `[mqtt]`: a broker to publish to\n",
+    "openedx.": "## `[openedx]`: an Open edX whose exams are watched over\n",
 }
 TOKENS = """\
 ## `[[tokens]]`
@@ -70,7 +72,7 @@ def page() -> str:
 
 
 def _row(prefix: str, field: Any, meanings: dict[str, str]) -> str:
-    if field.name in {"limits", "mqtt"}:
+    if field.name in TABLES:
         return ""  # a table of their own
     kind = msgspec.inspect.type_info(field.type)
     meaning = meanings[field.name]

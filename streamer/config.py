@@ -76,6 +76,30 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     scores: bool = False  # publish every score too, not only what follows from them
 
 
+class OpenEdx(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An Open edX whose exams are watched over. Secrets are in environment variables."""
+
+    client_id: Text  # as whom Open edX comes here; without it nobody comes
+    secret_env: Text  # the environment variable that holds its secret, of 32 characters or more
+    url: Text  # where learners and course teams reach this server: https://voice.example.org
+    lms_url: Text | None = None  # where Open edX is, to be told of attempts; none: it is not told
+    lms_client_id: Text | None = None  # as whom this server comes there
+    lms_secret_env: Text | None = None  # the environment variable that holds this server's secret
+    # a learner without a voiceprint has to sit a practice exam first
+    onboarding: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("url", "lms_url"):
+            address = getattr(self, name)
+            if address is not None and not address.startswith(("https://", "http://")):
+                raise ValueError(
+                    f"openedx.{name}: {address!r} is not like https://voice.example.org"
+                )
+        told = (self.lms_url, self.lms_client_id, self.lms_secret_env)
+        if None in told and told != (None, None, None):
+            raise ValueError("openedx.lms_url: needs lms_client_id and lms_secret_env beside it")
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be set. :func:`load` checks ranges; made by hand, only what belongs
     together is checked (``ValueError``: ``key: what is wrong``).
@@ -124,6 +148,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     consent_version: Text | None = None  # version of an own consent text
     limits: Limits = Limits()
     mqtt: Mqtt | None = None
+    openedx: OpenEdx | None = None
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -137,6 +162,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError("database: is not like postgresql://USER@HOST/DATABASE")
         if self.hop_s > self.window_s:
             raise ValueError(f"hop_s: {self.hop_s:g} is longer than window_s {self.window_s:g}")
+        if self.openedx is not None and not self.records:
+            raise ValueError("openedx: needs records = true, of which Open edX is told")
         for origin in self.origins:
             if not is_origin(origin):
                 raise ValueError(f"origins: {origin!r} is not like https://voice.example.org:8443")

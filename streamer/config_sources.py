@@ -8,6 +8,8 @@ A TOML file, then the environment, then the command line; the later wins:
     streams = 50                         VOXWATCH_LIMITS_STREAMS=50
     [mqtt]
     host = "broker"                      VOXWATCH_MQTT_HOST=broker
+    [openedx]
+    client_id = "campus"                 VOXWATCH_OPENEDX_CLIENT_ID=campus
     [[tokens]]                           VOXWATCH_TOKENS='[{"name": ..., "roles": [...], ...}]'
     name = "desk"                        (`streamer.server.auth` says how a token is made)
     roles = ["stream", "monitor"]
@@ -29,7 +31,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streamer.config import Config, ConfigError, Limits, Mqtt
+from streamer.config import Config, ConfigError, Limits, Mqtt, OpenEdx
 from streamer.server.auth import Token
 
 PREFIX = "VOXWATCH_"
@@ -90,7 +92,10 @@ class _Value(NamedTuple):
     folder: Path | None = None  # that paths start from
 
 
-PARTS: dict[str, type[Limits] | type[Mqtt]] = {"limits": Limits, "mqtt": Mqtt}
+Part = type[Limits] | type[Mqtt] | type[OpenEdx]
+PARTS: dict[str, Part] = {"limits": Limits, "mqtt": Mqtt, "openedx": OpenEdx}
+# What names a variable of the environment, which is no setting itself.
+NAMING = ("mqtt.password_env", "openedx.secret_env", "openedx.lms_secret_env")
 
 
 def _types(record: type[msgspec.Struct], prefix: str = "") -> dict[str, Any]:
@@ -99,7 +104,8 @@ def _types(record: type[msgspec.Struct], prefix: str = "") -> dict[str, Any]:
 
 
 TYPES = {key: kind for key, kind in _types(Config).items() if key not in PARTS}
-TYPES |= _types(Limits, "limits.") | _types(Mqtt, "mqtt.")
+for _part, _record in PARTS.items():
+    TYPES |= _types(_record, f"{_part}.")
 
 
 def _from_file(path: Path) -> Iterator[tuple[str, _Value]]:
@@ -125,8 +131,9 @@ def _from_environment(
     for name in sorted(env):
         if name in keys:
             yield keys[name], _Value(env[name], f"environment variable {name}", text=True)
-    password = values.get("mqtt.password_env", _Value(None, ""))
-    others = {*keys, *NOT_SETTINGS, env.get(f"{PREFIX}MQTT_PASSWORD_ENV"), str(password.value)}
+    named = {str(values[key].value) for key in NAMING if key in values}
+    named |= {env[name] for name, key in keys.items() if key in NAMING and name in env}
+    others = {*keys, *NOT_SETTINGS, *named}
     for name in sorted(env):
         if name.startswith(PREFIX) and name not in others:
             raise ConfigError(f"the environment variable {name} sets nothing{_like(name, keys)}")
@@ -165,19 +172,27 @@ def _path(kind: type, value: Any) -> Any:
 
 def _build(values: Mapping[str, _Value]) -> Config:
     fields: dict[str, Any] = {k: v.value for k, v in values.items() if "." not in k}
+    given: dict[str, tuple[Part, dict[str, Any]]] = {}
     for part, record in PARTS.items():
         inner = {k.removeprefix(part + "."): k for k in values if k.startswith(part + ".")}
-        if part == "mqtt" and inner and "host" not in inner:
+        lacking = [f"{part}.{name}" for name in _required(record) if name not in inner]
+        if inner and lacking:
             key = next(iter(inner.values()))
-            raise ConfigError(f"{key} (in {values[key].source}): needs mqtt.host beside it")
+            wanted = " and ".join(lacking)
+            raise ConfigError(f"{key} (in {values[key].source}): needs {wanted} beside it")
         if inner:
-            fields[part] = record(**{name: values[key].value for name, key in inner.items()})
+            given[part] = (record, {name: values[key].value for name, key in inner.items()})
     try:
-        return Config(**fields)
+        parts: dict[str, Any] = {part: record(**inner) for part, (record, inner) in given.items()}
+        return Config(**fields, **parts)
     except ValueError as error:
         key = str(error).partition(":")[0]
         source = f" (in {values[key].source})" if key in values else ""
         raise ConfigError(f"{key}{source}{str(error).removeprefix(key)}") from error
+
+
+def _required(record: Part) -> list[str]:
+    return [field.name for field in msgspec.structs.fields(record) if field.required]
 
 
 def _like(name: str, known: Mapping[str, Any]) -> str:

@@ -65,7 +65,7 @@ MAY = {
     "streamer.records": {"database", "wire", "store"},
     "streamer.exams": {"database", "store"},
     "streamer.reports": {"records", "exams", "store"},
-    "streamer.edx": {"database", "exams", "records"},
+    "streamer.edx": {"database", "exams", "records", "wire"},
     "streamer.database": set(),
     "streamer.store": {"database"},
     "streamer.sources": set(),

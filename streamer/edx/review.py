@@ -14,7 +14,8 @@ from typing import Protocol
 import msgspec
 
 from streamer.edx.payloads import Comment, Review
-from streamer.records.entries import Acted, AnyEntry, Judgement, Told
+from streamer.records.entries import Acted, AnyEntry, Told
+from streamer.wire.requests import Judgement
 
 # These say that somebody else may have spoken; the others, that it could not be heard who did.
 OTHERS = frozenset({"takeover", "mismatch", "other-voice", "overlap", "tampering"})

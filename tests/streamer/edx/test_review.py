@@ -10,7 +10,8 @@ import pytest
 from engine import events
 from streamer.edx.payloads import Review
 from streamer.edx.review import OTHERS, Heard, heard, review
-from streamer.records.entries import Acted, Judgement, Told
+from streamer.records.entries import Acted, Told
+from streamer.wire.requests import Judgement
 
 START, END = 1_700_000_000.0, 1_700_001_000.0
 WHOLE = Heard(since_at=START, until_at=END, matched=True)
