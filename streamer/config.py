@@ -26,6 +26,8 @@ Probability = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Budget = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+LANGUAGE = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"  # RFC 5646, as far as anybody writes it
+Language = Annotated[str, msgspec.Meta(pattern=LANGUAGE, max_length=35)]
 Topic = Annotated[str, msgspec.Meta(pattern=r"^[^+#\x00/]+(/[^+#\x00/]+)*$", max_length=200)]
 
 
@@ -146,6 +148,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ttl_days: Days | None = None
     consent_text: Text | None = None  # what is shown before enrolment; none: the text that ships
     consent_version: Text | None = None  # version of an own consent text
+    consent_language: Language = "en"  # language of an own consent text, like de or pt-BR
+    # days without use after which voiceprints are deleted; none: they stay
+    unused_days: Days | None = None
     limits: Limits = Limits()
     mqtt: Mqtt | None = None
     openedx: OpenEdx | None = None

@@ -17,12 +17,13 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Protocol, get_args
 
 import msgspec
 
+from streamer.exams.exam import Seat
 from streamer.wire.requests import ErrorRate, Role
 
 ROLES: frozenset[Role] = frozenset(get_args(Role))
@@ -55,7 +56,8 @@ class Grant:
     """What somebody may do who has shown a token, or who needs none.
 
     ``holder`` is the token's name, empty where none is needed. ``minted`` says that it was a URL
-    token, which opens the one connection and nothing else.
+    token, which opens the one connection and nothing else. With a ``seat`` it was a candidate's
+    link: whoever has it is that one candidate, in that one exam.
     """
 
     roles: frozenset[Role] = NOBODY
@@ -64,6 +66,7 @@ class Grant:
     scores: bool = True
     minted: bool = False
     digest: bytes = field(default=b"", repr=False)  # of the token, also of what was minted by it
+    seat: Seat | None = None
 
     def telling(self) -> dict[str, Any]:
         """For another worker, as JSON has it."""
@@ -74,14 +77,17 @@ class Grant:
     def told(cls, fields: dict[str, Any]) -> Grant:
         """What another worker told."""
         digest = bytes.fromhex(fields["digest"])
-        return cls(**fields | {"roles": frozenset(fields["roles"]), "digest": digest})
+        seat = msgspec.convert(fields["seat"], Seat | None)
+        roles = frozenset(fields["roles"])
+        return cls(**fields | {"roles": roles, "digest": digest, "seat": seat})
 
     @property
     def who(self) -> str:
         """For the audit log, and to count by: the token's name and the start of its sha256."""
         if not self.holder:
             return "somebody without a token"
-        return f"token {self.holder} ({self.digest.hex()[:8]})"
+        kind = "link of candidate" if self.seat is not None else f"token {self.holder}"
+        return f"{kind} ({self.digest.hex()[:8]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +98,22 @@ class _UrlToken:
     expires_at: float
 
 
+class Links(Protocol):
+    """Candidate links, which are tokens that no configuration has."""
+
+    def grant(self, token: str, now: float) -> Grant | None:
+        """What a link allows; None for a token that is no link."""
+
+    def holds(self, seat: Seat, now: float) -> bool:
+        """Whether what a link allowed is so still."""
+
+
 class Auth:
     """Grants of callers. For one thread: the event loop's.
 
     ``secret`` makes the tokens that it mints. ``open_loopback`` says that only this machine can
-    connect: then, as long as no token is configured, everybody has every role. ``now`` is in
-    seconds since 1970.
+    connect: then, as long as no token is configured, everybody has every role, but for who comes
+    by one of the ``links``. ``now`` is in seconds since 1970.
     """
 
     def __init__(
@@ -106,7 +122,9 @@ class Auth:
         secret: Callable[[], str] = secrets.token_urlsafe,
         *,
         open_loopback: bool,
+        links: Links | None = None,
     ) -> None:
+        self._links = links
         self._secret = secret
         self._open = open_loopback and not tokens
         self._url_tokens: list[_UrlToken] = []  # oldest first, URL_TOKENS_EACH of a holder at most
@@ -124,12 +142,17 @@ class Auth:
 
     def grant(self, bearer: str | None, now: float) -> Grant:
         """What the holder of a token may do: nothing, where it is unknown or has expired."""
+        link = self._links.grant(bearer, now) if bearer and self._links is not None else None
+        if link is not None:
+            return link
         if self._open:
             return Grant(ROLES)
-        return Grant() if bearer is None else self._known(_digest(bearer), now)
+        return Grant() if bearer is None else self._known(token_digest(bearer), now)
 
     def still_holds(self, grant: Grant, now: float) -> bool:
         """Whether what was granted is so still: tokens expire, and are taken out."""
+        if grant.seat is not None:
+            return self._links is not None and self._links.holds(grant.seat, now)
         return self._open or grant.roles <= self._known(grant.digest, now).roles
 
     def mint(self, grant: Grant, role: Role, now: float) -> str:
@@ -139,15 +162,15 @@ class Auth:
         """
         token = self._secret()
         held = [one for one in self._url_tokens if one.expires_at > now]
-        own = [one for one in held if one.of.holder == grant.holder]
+        own = [one for one in held if one.of.who == grant.who]
         for oldest in own[: max(0, len(own) - URL_TOKENS_EACH + 1)]:
             held.remove(oldest)
-        self._url_tokens = [*held, _UrlToken(_digest(token), role, grant, now + URL_TOKEN_S)]
+        self._url_tokens = [*held, _UrlToken(token_digest(token), role, grant, now + URL_TOKEN_S)]
         return token
 
     def redeem(self, token: str, now: float) -> Grant:
         """The grant of a minted token, once; of nothing when it is unknown, used or too old."""
-        digest = _digest(token)
+        digest = token_digest(token)
         found = [t for t in self._url_tokens if hmac.compare_digest(t.digest, digest)]
         if not found:
             return Grant()
@@ -155,9 +178,7 @@ class Auth:
         of = found[0].of
         if found[0].expires_at <= now:
             return Grant()
-        return Grant(
-            frozenset({found[0].role}), of.holder, of.false_accept, of.scores, True, of.digest
-        )
+        return replace(of, roles=frozenset({found[0].role}), minted=True)
 
     def _known(self, digest: bytes, now: float) -> Grant:
         found = Grant()
@@ -175,5 +196,6 @@ class Auth:
         return found
 
 
-def _digest(token: str) -> bytes:
+def token_digest(token: str) -> bytes:
+    """By which a token is known: its sha256."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

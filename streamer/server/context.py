@@ -25,6 +25,8 @@ from engine.serving.engine import Engine, EngineConfig
 from engine.speech.vad import SileroVad
 from streamer.addresses import is_loopback
 from streamer.config import Config, Limits
+from streamer.exams.book import Exams
+from streamer.exams.opening import open_exams
 from streamer.records.book import Book, Names
 from streamer.records.opening import open_book
 from streamer.records.writer import Writer
@@ -35,6 +37,7 @@ from streamer.server.limits.attempts import Attempts
 from streamer.server.limits.crowd import Crowd
 from streamer.server.limits.quota import Quota
 from streamer.server.limits.rate import Rate
+from streamer.server.seats import Seats
 from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.server.workers.peers import Peers
 from streamer.store.keys import load_key
@@ -76,6 +79,7 @@ class Context:
     engine: Engine
     store: Store
     enrolled: VoiceprintCache
+    seats: Seats
     auth: Auth
     hub: Hub
     quota: Quota
@@ -91,6 +95,12 @@ class Context:
     enrolments: int = 0  # under way
     draining: bool = False
     store_sound: bool = True  # whether the store could be read and was whole, when last tried
+    used: set[str] = field(default_factory=set)  # names that were matched, to be noted as in use
+
+    @property
+    def exams(self) -> Exams:
+        """Exams and rosters, which block."""
+        return self.seats.exams
 
     def rate_of(self, caller: Caller, asked: float | None) -> float:
         """The false accepts that a stream decides by. Raises :class:`WireError` for too many."""
@@ -129,6 +139,8 @@ class Context:
             stream_s=limits.stream_s,
             backlog_s=limits.backlog_s,
             resume_s=limits.resume_s,
+            audio_s_per_client_hour=limits.audio_s_per_client_hour,
+            attempts_per_hour=limits.attempts_per_hour,
         )
 
 
@@ -150,6 +162,9 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
     scorer, backend, vad = await asyncio.to_thread(_load, config)
     store = stack.enter_context(await asyncio.to_thread(_open_store, config))
     await asyncio.to_thread(lambda: store.purge(store.now()))
+    exams = stack.enter_context(open_exams(config.database, config.data_dir, store))
+    seats = Seats(exams, store)
+    await asyncio.to_thread(seats.refresh)
     settings = EngineConfig(
         threads=config.threads,
         backlog_s=config.limits.backlog_s,
@@ -160,7 +175,7 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
     model = _model(backend)
     bounds = DecisionConfig(config.false_accept, config.miss)
     enrolled = VoiceprintCache(store, scorer, model.sha256, bounds.accept_llr)
-    book, writer = await _open_record(config, enrolled.names, stack)
+    book, writer = await _open_record(config, lambda: {**enrolled.names(), **seats.names()}, stack)
     context = Context(
         config=config,
         server=f"voxwatch {importlib.metadata.version('voxwatch')}",
@@ -170,7 +185,8 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
         engine=engine,
         store=store,
         enrolled=enrolled,
-        auth=Auth(config.tokens, peers.secret, open_loopback=is_loopback(config.host)),
+        seats=seats,
+        auth=Auth(config.tokens, peers.secret, open_loopback=is_loopback(config.host), links=seats),
         hub=Hub(),
         quota=Quota(config.limits.audio_s_per_client_hour),
         crowd=Crowd(

@@ -14,6 +14,8 @@ import msgspec
 from engine.decisions.config import DecisionConfig
 from engine.enrolment import EnrolmentConfig
 from engine.scoring.expected_rates import expected_rates
+from streamer.exams.links import is_link
+from streamer.server import exam_requests
 from streamer.server.auth import NOBODY, URL_TOKEN_S, Grant
 from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
@@ -37,8 +39,10 @@ from streamer.wire.requests import (
     Request,
     Role,
     ShowProfile,
+    ShowSeat,
     Status,
     UrlToken,
+    Withdraw,
 )
 
 log = logging.getLogger("voxwatch.server")
@@ -47,6 +51,7 @@ WRONG_TOKENS = 5  # of one connection; after that it is closed
 STRANGER_S = 5.0  # for a token, from the connection on
 HOLDS = frozenset({"hold", "release"})  # acts that decide how long a record is kept
 NEEDED: dict[type, frozenset[Role]] = {
+    **exam_requests.NEEDED,
     ListStreams: frozenset({"monitor", "admin"}),
     ListProfiles: frozenset({"enrol", "admin"}),
     ShowProfile: frozenset({"enrol", "admin"}),
@@ -55,6 +60,7 @@ NEEDED: dict[type, frozenset[Role]] = {
     History: frozenset({"monitor", "admin"}),
     Act: frozenset({"monitor", "admin"}),
 }
+OF_CANDIDATES = (Authenticate, Status, UrlToken, ShowSeat, Withdraw)  # requests, by their link
 
 
 class Control:
@@ -76,6 +82,13 @@ class Control:
         auth, now = self._context.auth, time.time()
         wanted = frozenset(roles)
         return next(g for g in self._grants if wanted & g.roles and auth.still_holds(g, now))
+
+    def _grant_for(self, request: Request) -> Grant:
+        """The first grant by which that may be asked for; of nothing where it needs none."""
+        auth, now = self._context.auth, time.time()
+        needed = NEEDED.get(type(request), frozenset({"admin"}))
+        held = [g for g in self._grants if g.roles & needed and auth.still_holds(g, now)]
+        return held[0] if held else Grant()
 
     async def serve(self) -> None:
         """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
@@ -128,11 +141,14 @@ class Control:
 
     async def _result(self, request: Request) -> Any:
         self._check(request)
+        if exam_requests.is_about_exams(request):
+            grant = self._seat or self._grant_for(request)
+            return await exam_requests.answer(self._context, self._streams, request, grant)
         store = self._context.store
         now = await asyncio.to_thread(store.now)
         match request:
             case Authenticate():
-                return self._authenticated(request.token)
+                return await self._authenticated(request.token)
             case Status():
                 return await self._status()
             case ListStreams():
@@ -161,7 +177,14 @@ class Control:
             case UrlToken():
                 return {"token": self._minted(request.role), "expires_in_s": URL_TOKEN_S}
 
+    @property
+    def _seat(self) -> Grant | None:
+        """The grant of a candidate link, which is then the only one."""
+        return next((grant for grant in self._grants if grant.seat is not None), None)
+
     def _check(self, request: Request) -> None:
+        if self._seat is not None and not isinstance(request, OF_CANDIDATES):
+            raise WireError("unauthorised", "a candidate link opens its page and nothing else")
         needed = NEEDED.get(type(request))
         if isinstance(request, UrlToken):
             needed = frozenset({request.role})
@@ -171,7 +194,9 @@ class Control:
             roles = " or ".join(sorted(needed))
             raise WireError("unauthorised", f"this needs a token with the role {roles}")
 
-    def _authenticated(self, token: str) -> dict[str, Any]:
+    async def _authenticated(self, token: str) -> dict[str, Any]:
+        if is_link(token):  # of an exam that another process may have made just now
+            await self._context.seats.refreshed()
         grant = self._context.auth.grant(token, time.time())
         if not grant.roles:
             self._wrong += 1
@@ -180,9 +205,11 @@ class Control:
         caller = replace(connection.caller, grant=grant)
         if not self._context.crowd.joined(connection, caller.client):
             raise WireError("overloaded", "the server has all the connections it takes")
-        if not connection.caller.grant.roles:
+        if not connection.caller.grant.roles or grant.seat is not None:
             connection.caller = caller
-        if grant not in self._grants:
+        if grant.seat is not None:
+            self._grants = [grant]  # whoever comes by a link is that candidate and nobody else
+        elif self._seat is None and grant not in self._grants:
             self._grants.append(grant)
         return {"roles": sorted(self._roles)}
 
@@ -239,6 +266,8 @@ class Control:
         try:
             who = self._grant_of("admin").who
             await asyncio.to_thread(partial(self._context.store.delete, name, who=who))
+            forget = self._context.seats.exams.forget_voiceprint
+            await asyncio.to_thread(forget, name, who, time.time())
         finally:
             await self._streams.renew()
             await self._context.peers.ask("renew")

@@ -30,7 +30,8 @@ def ready(stream: LiveStream, *, resume_from: int | None) -> messages.Ready:
 
 def opened(stream: LiveStream) -> messages.Opened:
     """For monitors: a stream has begun."""
-    return messages.Opened(t=stream.session.received_s, label=stream.label, **_settings(stream))
+    t = stream.session.received_s
+    return messages.Opened(t=t, label=stream.label, **_seat(stream), **_settings(stream))
 
 
 def state(stream: LiveStream) -> messages.StreamState:
@@ -47,8 +48,21 @@ def state(stream: LiveStream) -> messages.StreamState:
         speech_s=stream.speech_s,
         received_s=stream.session.received_s,
         opened_at=stream.opened_at,
+        **_seat(stream),
         **_settings(stream),
     )
+
+
+def _seat(stream: LiveStream) -> dict[str, Any]:
+    """Whose stream it is, where it is a candidate's."""
+    if stream.sitting is None:
+        return {}
+    candidate = stream.sitting.candidate
+    return {
+        "exam": candidate.exam,
+        "candidate": candidate.id,
+        "accommodations": candidate.accommodations,
+    }
 
 
 def _settings(stream: LiveStream) -> dict[str, Any]:

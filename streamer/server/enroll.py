@@ -6,12 +6,17 @@ import asyncio
 import logging
 from functools import partial
 
+import msgspec
+
 from engine import events
 from engine.audio.pcm import PcmDecoder
 from engine.enrolment import Enrolment, EnrolmentConfig
 from engine.errors import VoxwatchError
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.engine import Stream
+from streamer.exams.errors import ExamError
+from streamer.server.agreement import Agreement
+from streamer.server.caller import Caller
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.intake import Intake, first_text
@@ -46,16 +51,36 @@ CODES = {
 async def enroll(context: Context, connection: Connection) -> None:
     """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
     start = parse_enrolment(await first_text(connection, context.config.limits.start_s))
+    start, agreement = _agreed(context, connection.caller, start)
     if context.enrolments >= context.config.limits.enrolments:
-        raise WireError("overloaded", "as many people as the server takes are being enrolled")
+        message = "as many people as the server takes are being enrolled (limits.enrolments)"
+        raise WireError("overloaded", message)
     context.enrolments += 1
     try:
-        await _enroll(context, connection, start)
+        await _enroll(context, connection, start, agreement)
     finally:
         context.enrolments -= 1
 
 
-async def _enroll(context: Context, connection: Connection, start: StartEnroll) -> None:
+def _agreed(context: Context, caller: Caller, start: StartEnroll) -> tuple[StartEnroll, Agreement]:
+    """Whose voice it is, and what they agreed to. Raises :class:`WireError`."""
+    sitting = None
+    if caller.grant.seat is not None:
+        sitting = context.seats.of(caller.grant.seat)
+        if not sitting.exam.rules.enrol:
+            message = "this exam takes those who are enrolled already: ask the examiners"
+            raise WireError("unauthorised", message)
+        name = sitting.candidate.voiceprint
+        start = msgspec.structs.replace(start, name=name, add=False, ttl_days=None)
+    agreement = Agreement.wanted(context, caller, sitting)
+    assert start.consent is not None
+    agreement.check(start.consent)
+    return start, agreement
+
+
+async def _enroll(
+    context: Context, connection: Connection, start: StartEnroll, agreement: Agreement
+) -> None:
     context.check_quota(connection.caller)
     kept = await _check(context, start)
     config = EnrolmentConfig()
@@ -65,12 +90,12 @@ async def _enroll(context: Context, connection: Connection, start: StartEnroll) 
     enrolment = Enrolment(context.scorer, decoder=decoder, config=config, kept=kept)
     stream = context.engine.open(enrolment)
     outbox = connection.outbox = Outbox(first=0, limit=context.config.limits.outbox)
-    outbox.put(Message(_ready(context, start, config)))
+    outbox.put(Message(_ready(context, start, config, agreement)))
     log.info("enrolment %s opened", connection.number)
     intake = Intake(context, stream, start, "enrolment", connection.caller)
     try:
         await beside(
-            _tell(context, connection, start, stream, enrolment),
+            _tell(context, connection, start, stream, enrolment, agreement),
             intake.receive(connection, partial(_obey, intake)),
             connection.flush(),
             outbox.overflow(),
@@ -82,11 +107,6 @@ async def _enroll(context: Context, connection: Connection, start: StartEnroll) 
 
 async def _check(context: Context, start: StartEnroll) -> Voiceprint | None:
     """What is refused before anybody has spoken for twenty seconds; what is to be added to."""
-    version = context.config.consent.version
-    assert start.consent is not None
-    if start.consent.text_version != version:
-        message = f"the text of consent is version {version}: read that and agree to it"
-        raise WireError("consent-missing", message)
     try:
         return await asyncio.to_thread(_joined, context, start)
     except StoreError as error:
@@ -105,7 +125,9 @@ def _joined(context: Context, start: StartEnroll) -> Voiceprint | None:
     raise NameTaken("somebody is enrolled under that name: choose another, or add to it")
 
 
-def _ready(context: Context, start: StartEnroll, config: EnrolmentConfig) -> messages.EnrollReady:
+def _ready(
+    context: Context, start: StartEnroll, config: EnrolmentConfig, agreement: Agreement
+) -> messages.EnrollReady:
     return messages.EnrollReady(
         t=0.0,
         server=context.server,
@@ -113,7 +135,7 @@ def _ready(context: Context, start: StartEnroll, config: EnrolmentConfig) -> mes
         name=start.name,
         needed_s=config.needed_s,
         min_s=config.min_s,
-        consent_text_version=context.config.consent.version,
+        consent_text_version=agreement.version,
         limits=context.limits,
     )
 
@@ -132,13 +154,15 @@ async def _tell(
     start: StartEnroll,
     stream: Stream,
     enrolment: Enrolment,
+    agreement: Agreement,
 ) -> None:
     """Progress until the end, and then the voiceprint into the store."""
     outbox, who = connection.outbox, connection.caller.grant.who
     try:
         async for event in stream:
             if isinstance(event, events.Enrolled):
-                outbox.end(Message(await _store(context, start, enrolment, event, who)))
+                kept = await _store(context, start, enrolment, event, who, agreement)
+                outbox.end(Message(kept))
                 return
             if isinstance(event, events.Refused):
                 outbox.end(Message(event))
@@ -152,37 +176,50 @@ async def _tell(
 
 
 async def _store(
-    context: Context, start: StartEnroll, enrolment: Enrolment, enrolled: events.Enrolled, who: str
+    context: Context,
+    start: StartEnroll,
+    enrolment: Enrolment,
+    enrolled: events.Enrolled,
+    who: str,
+    agreement: Agreement,
 ) -> messages.EnrolledAs:
     try:
-        profile = await asyncio.to_thread(_add, context, start, enrolment, who)
+        profile = await asyncio.to_thread(_add, context, start, enrolment, who, agreement)
     except StoreError as error:
         raise _refusal(error) from error
+    except ExamError as error:
+        raise WireError("store-failed", str(error)) from error
+    like = await context.enrolled.like(profile.name)
     return messages.EnrolledAs(
         t=enrolled.t,
         name=profile.name,
         net_speech_s=profile.net_speech_s,
         prototypes=profile.prototypes,
         agreement=enrolled.agreement,
-        like_voices=await context.enrolled.like(profile.name),
+        # Who else is enrolled is nothing for a candidate.
+        like_voices=like if agreement.sitting is None else (),
     )
 
 
-def _add(context: Context, start: StartEnroll, enrolment: Enrolment, who: str) -> Profile:
+def _add(
+    context: Context, start: StartEnroll, enrolment: Enrolment, who: str, agreement: Agreement
+) -> Profile:
     """The person as stored; the voiceprint is on the disk when this returns."""
     now = context.store.now()
-    assert start.consent is not None
-    return context.store.add(
+    term_s = context.config.ttl_s(start.ttl_days)
+    profile = context.store.add(
         start.name,
         enrolment.prototypes,
-        consent=Consent(start.consent.text_version, now),
+        consent=Consent(agreement.version, now),
         model_name=context.model.name,
         model_sha256=context.model.sha256,
-        ttl_s=context.config.ttl_s(start.ttl_days),
+        ttl_s=term_s,
         now=now,
         extend=start.add,
         who=who,
     )
+    agreement.keep(context, profile, term_s)
+    return profile
 
 
 def _refusal(error: StoreError) -> WireError:

@@ -93,6 +93,8 @@ class Entrance:
     async def admit_request(self, request: Request, roles: Collection[Role], route: str) -> Caller:
         """Let in whoever has one of the ``roles``, if there are any. Raises :class:`WireError`."""
         caller = await self._caller(request.target, request.headers, request.asker, roles, route)
+        if caller.grant.seat is not None and roles:
+            raise WireError("unauthorised", "a candidate link opens its page and nothing else")
         if caller.grant.roles:
             self.join(request, caller.client)
         return caller
@@ -163,7 +165,7 @@ class Entrance:
         """Of the token in the header, or of a URL token: that opens this one path if it may."""
         auth = self._context.auth
         grant = auth.grant(bearer, time.time())
-        if target.token is None or not auth.required:
+        if target.token is None:
             return grant
         peers = self._context.peers
         if (owner := peers.owner(target.token)) == peers.number:

@@ -18,6 +18,9 @@ FIGURES = ("llr", "evidence", "posterior", "attainable_llr", "reason")
 TOLD_BY_FIGURES = ("near-bound", "saturated")  # causes whose advice says how much is lacking
 BLANK = {"reason": ""}
 
+# What candidates are told: whether they are heard, and nothing of what is decided.
+FOR_CANDIDATES = (events.Vad, events.Quality, events.Stalled, events.Lag, events.Failure)
+
 E = TypeVar("E", bound=events.Event)
 
 
@@ -44,3 +47,11 @@ def plain(message: Message) -> Message | None:
         return None if event is None else message
     told = Message(event)
     return told.within(message.stream) if message.stream else told
+
+
+def for_candidate(message: Message) -> Message | None:
+    """A message as a candidate is told it; None where it is about what was decided."""
+    event = message.event
+    if isinstance(event, events.Summary):
+        return Message(msgspec.structs.replace(event, match_s=0.0, decisions={}))
+    return message if isinstance(event, FOR_CANDIDATES) else None

@@ -23,11 +23,12 @@ from engine.scoring.scorer import PreparedEmbeddings
 from streamer.server.caller import Caller
 from streamer.server.connection import failure
 from streamer.server.context import Context, bounds_of
-from streamer.server.figures import plain
+from streamer.server.figures import for_candidate, plain
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.limits.attempts import Tries
 from streamer.server.outbox import Message, Outbox
+from streamer.server.seats import Sitting
 from streamer.server.session import new_session
 from streamer.server.stream_record import NOT_RECORDED, StreamRecord
 from streamer.server.voiceprint_cache import alike
@@ -66,8 +67,10 @@ class LiveStream:
         asked: tuple[str, ...],
         enrolled: Mapping[str, PreparedEmbeddings],
         caller: Caller,
+        sitting: Sitting | None = None,
     ) -> None:
         config = context.config
+        self.sitting, self.warned = sitting, False  # an exam, and whether its end was told before
         self.context, self._caller = context, caller
         rate = context.rate_of(caller, start.false_accept)
         start = msgspec.structs.replace(start, false_accept=rate)
@@ -141,6 +144,8 @@ class LiveStream:
 
     async def obey(self, control: StreamControl) -> None:
         """Do what the client asks for. Raises :class:`WireError`."""
+        if self._caller.grant.seat is not None and not isinstance(control, Finalize | Close):
+            raise WireError("unauthorised", "a candidate's stream is listened to as it is")
         match control:
             case Finalize() | Close():
                 await self.intake.finalize()
@@ -182,7 +187,10 @@ class LiveStream:
                 self.fail(error)
 
     def _tell_client(self, message: Message) -> None:
-        told = message if self.context.tells_figures(self._caller) else plain(message)
+        if self._caller.grant.seat is not None:
+            told = for_candidate(message)
+        else:
+            told = message if self.context.tells_figures(self._caller) else plain(message)
         if told is not None:
             self.outbox.put(told)
 

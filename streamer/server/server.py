@@ -183,6 +183,8 @@ class Server:
             await asyncio.sleep(WATCH_S)
             try:
                 await asyncio.to_thread(context.enrolled.refresh)
+                await context.seats.refreshed()
+                await self.streams.follow_seats(time.time())
                 if second % CHECK_EVERY == 0 or not context.store_sound:
                     await asyncio.to_thread(context.store.check)
                 if (generation := context.enrolled.generation) != followed:

@@ -36,12 +36,16 @@ class StreamRecord:
     def start(self, live: bool | None) -> None:
         """The stream is open."""
         stream, context = self._stream, self._stream.context
+        candidate = stream.sitting.candidate if stream.sitting is not None else None
         self._keep(
             Started(
                 at=_now(),
                 t=0.0,
                 stream=stream.id,
-                label=stream.label,
+                # A candidate's name is on the roster, and goes with it.
+                label="" if candidate is not None else stream.label,
+                exam=candidate.exam if candidate is not None else None,
+                candidate=candidate.id if candidate is not None else None,
                 server=context.server,
                 model=context.model,
                 false_alarms_per_hour=stream.decisions.false_alarms_per_hour,

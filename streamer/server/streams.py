@@ -17,6 +17,8 @@ from streamer.server.limits.admission import RETRY_S, Admission
 from streamer.server.limits.shares import Client, Shares
 from streamer.server.live_stream import LiveStream
 from streamer.server.outbox import Message, Outbox
+from streamer.server.seat_watch import follow_seat
+from streamer.server.seats import Sitting
 from streamer.server.workers.relay import relay
 from streamer.tasks import beside
 from streamer.wire.errors import GOING_AWAY, INTERNAL, WireError
@@ -113,6 +115,9 @@ class Streams:
         return held
 
     async def _opened(self, start: StartStream, caller: Caller) -> ResumableStream:
+        sitting = await self._context.seats.sitting(start, caller.grant)
+        if sitting is not None:
+            start = sitting.start(start)
         names = claims_of(start.claim, self._context.config.limits.claims)
         self._context.check_quota(caller)
         self._context.check_attempts(caller, names)
@@ -120,12 +125,33 @@ class Streams:
         if self._context.draining:
             raise WireError("shutting-down", "the server stops: connect again later")
         asked = tuple(enrolled) if names else ()
-        stream = LiveStream(self._context, start, asked, enrolled, caller)
+        stream = LiveStream(self._context, start, asked, enrolled, caller, sitting)
+        if sitting is not None:
+            self._make_way(sitting)
         held = self._streams[stream.secret] = ResumableStream(stream, caller.client)
         self._context.hub.publish(stream.id, Message(opened(stream)))
         self._tasks.create_task(self._run(held), name=f"stream {stream.id}")
         log.info("stream %s opened: %s", stream.id, stream.mode)
         return held
+
+    def _make_way(self, sitting: Sitting) -> None:
+        """A candidate has one stream: the one before ends, as of a page that was loaded anew."""
+        for held in list(self._streams.values()):
+            other = held.stream.sitting
+            if other is not None and other.candidate.id == sitting.candidate.id:
+                moved = WireError("taken-over", "the candidate's link was opened anew")
+                held.stream.fail(moved)
+                if not held.connections:
+                    self.remove(held.stream, moved.close_code)
+
+    async def follow_seats(self, now: float) -> None:
+        """Streams of exams that are over end, and those of candidates who may not go on.
+
+        ``now`` is in seconds since 1970.
+        """
+        for held in list(self._streams.values()):
+            if held.stream.sitting is not None and not held.stream.intake.finalized:
+                await follow_seat(held.stream, self._context.seats, now)
 
     async def _run(self, held: ResumableStream) -> None:
         """The stream to its end. A client may still fetch what it said, but its place is free."""

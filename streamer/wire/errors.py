@@ -39,6 +39,7 @@ CLOSE_CODES: dict[str, int] = {
     "consent-missing": POLICY,
     "unknown-stream": POLICY,
     "no-records": POLICY,
+    "consent-withdrawn": POLICY,
     "name-taken": POLICY,
     "bad-name": POLICY,
     "overloaded": TRY_LATER,
@@ -75,7 +76,7 @@ HTTP_STATUS: dict[str, int] = {
     "shutting-down": 503,
 }
 # An `error` with one of these codes is the last message of its connection; any other
-# (`window-failed`, `claim-ended`, `stream-ends-soon`) is news of a stream that goes on.
+# (`window-failed`, `claim-ended`, `stream-ends-soon`, `exam-ended`) is news: more follows.
 
 
 class WireError(VoxwatchError):

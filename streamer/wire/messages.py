@@ -40,6 +40,8 @@ class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     stream_s: float
     backlog_s: float
     resume_s: float
+    audio_s_per_client_hour: float | None = None
+    attempts_per_hour: int | None = None
 
 
 Mode = Literal["verify", "identify", "changes"]
@@ -138,7 +140,8 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     """One open stream as monitors see it.
 
     ``speaking``: somebody speaks just now; ``speech_s`` is the net speech so far. ``stalled``: no
-    sound comes, and the state is not current.
+    sound comes, and the state is not current. ``candidate`` is the reference of a line of the
+    roster of ``exam``; their name is the label.
     """
 
     stream: str
@@ -159,6 +162,9 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     decide_s: float
     received_s: float
     opened_at: float
+    exam: str | None = None
+    candidate: str | None = None
+    accommodations: tuple[str, ...] = ()
 
 
 class MonitorReady(events.Event, frozen=True, kw_only=True, tag="ready"):
@@ -171,6 +177,9 @@ class MonitorReady(events.Event, frozen=True, kw_only=True, tag="ready"):
 class Opened(events.Event, frozen=True, kw_only=True, tag="opened"):
     """To monitors: a stream has opened."""
 
+    exam: str | None = None
+    candidate: str | None = None
+    accommodations: tuple[str, ...] = ()
     label: str
     mode: Mode
     claims: tuple[str, ...]

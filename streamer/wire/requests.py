@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -31,7 +31,8 @@ Judgement = Literal["cleared", "violation", "needs-review"]
 class StartStream(_ClientMessage, frozen=True, kw_only=True):
     """The format of the sound and what to say of it; with ``session`` a dropped stream goes on.
 
-    ``live`` false: it is a file, whose pace says nothing of pauses.
+    ``live`` false: it is a file, whose pace says nothing of pauses. ``candidate`` of ``exam`` is
+    whose stream it is: then their voiceprint is claimed, and their name is the label.
 
     A session that goes on keeps what it was started with: of a start that resumes only
     ``session`` and ``resume_from``, the first sequence number the client lacks, count.
@@ -48,6 +49,8 @@ class StartStream(_ClientMessage, frozen=True, kw_only=True):
     false_accept: ErrorRate | None = None
     miss: ErrorRate | None = None
     label: Annotated[str, msgspec.Meta(max_length=MAX_NAME)] = ""
+    exam: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)] | None = None
+    candidate: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)] | None = None
     session: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
     resume_from: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
@@ -70,16 +73,20 @@ class VerifyRecording(_ClientMessage, frozen=True, kw_only=True):
 
 
 class GivenConsent(_ClientMessage, frozen=True, kw_only=True):
-    """That the person agreed, and to which text."""
+    """That the person agreed, and to which text; ``text_sha256`` says to which wording of it."""
 
     given: bool
     text_version: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+    text_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 class StartEnroll(_ClientMessage, frozen=True, kw_only=True):
-    """Whose voice it is, that they agreed, and the format of the sound."""
+    """Whose voice it is, that they agreed, and the format of the sound.
 
-    name: str
+    Whoever comes by a candidate link has their name from the roster.
+    """
+
+    name: str = ""
     consent: GivenConsent | None = None
     ttl_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)] | None = None
     add: bool = False
@@ -186,6 +193,69 @@ class UrlToken(_ClientMessage, frozen=True, kw_only=True, tag="url_token"):
     role: Role
 
 
+class RosterLine(_ClientMessage, frozen=True, kw_only=True):
+    """Somebody to be put on a roster, as a line of its CSV."""
+
+    candidate: str
+    name: str = ""
+    voiceprint: str = ""
+    accommodations: tuple[str, ...] = ()
+
+
+class ExamCreate(_ClientMessage, frozen=True, kw_only=True, tag="exam-create"):
+    """A new exam, from ``starts_at`` (now) to ``ends_at``, in seconds since 1970."""
+
+    name: str
+    ends_at: float
+    starts_at: float | None = None
+    rules: dict[str, Any] = {}
+
+
+class ExamList(_ClientMessage, frozen=True, kw_only=True, tag="exam-list"):
+    """All exams."""
+
+
+class ExamShow(_ClientMessage, frozen=True, kw_only=True, tag="exam-show"):
+    """One exam with its roster."""
+
+    exam: str
+
+
+class ExamEnd(_ClientMessage, frozen=True, kw_only=True, tag="exam-end"):
+    """The exam is over: its streams end with their summaries, and its links hold no more."""
+
+    exam: str
+
+
+class Roster(_ClientMessage, frozen=True, kw_only=True, tag="roster"):
+    """Put people on the roster of an exam, or change them; all or none."""
+
+    exam: str
+    add: tuple[RosterLine, ...]
+
+
+class CandidateLink(_ClientMessage, frozen=True, kw_only=True, tag="candidate-link"):
+    """The link of a candidate; with ``renew`` those that were given before hold no more."""
+
+    exam: str
+    candidate: str
+    expires_at: float | None = None
+    renew: bool = False
+
+
+class ShowSeat(_ClientMessage, frozen=True, kw_only=True, tag="seat"):
+    """For who came by a candidate link: whose it is, the text of consent, and what is kept."""
+
+
+class Withdraw(_ClientMessage, frozen=True, kw_only=True, tag="withdraw"):
+    """Take back the consent of ``name``, or one's own by a candidate link."""
+
+    name: str | None = None
+
+
+ExamRequest = (
+    ExamCreate | ExamList | ExamShow | ExamEnd | Roster | CandidateLink | ShowSeat | Withdraw
+)
 Request = (
     Authenticate
     | Status
@@ -197,8 +267,11 @@ Request = (
     | History
     | Act
     | UrlToken
+    | ExamRequest
 )
 REQUESTS = frozenset(
     {"authenticate", "status", "streams", "profiles", "profile", "export", "delete", "url_token"}
+    | {"exam-create", "exam-list", "exam-show", "exam-end", "roster", "candidate-link"}
+    | {"seat", "withdraw"}
     | {"history", "act"}
 )

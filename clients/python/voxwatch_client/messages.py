@@ -45,6 +45,7 @@ LAST = frozenset(
         "bad-start",
         "binary-before-start",
         "consent-missing",
+        "consent-withdrawn",
         "engine-failed",
         "gap",
         "idle",
@@ -128,6 +129,8 @@ class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     stream_s: float
     backlog_s: float
     resume_s: float
+    audio_s_per_client_hour: float | None = None
+    attempts_per_hour: int | None = None
 
 
 class Ready(Event, frozen=True, kw_only=True, tag="ready"):
@@ -384,7 +387,8 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     """One open stream as monitors see it.
 
     ``speaking``: somebody speaks just now; ``speech_s`` is the net speech so far. ``stalled``: no
-    sound comes, and the state is not current.
+    sound comes, and the state is not current. ``candidate`` is the reference of a line of the
+    roster of ``exam``; their name is the label.
     """
 
     stream: str
@@ -405,6 +409,9 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     decide_s: float
     received_s: float
     opened_at: float
+    exam: str | None = None
+    candidate: str | None = None
+    accommodations: tuple[str, ...] = ()
 
 
 class MonitorReady(Event, frozen=True, kw_only=True, tag="ready"):
@@ -417,6 +424,9 @@ class MonitorReady(Event, frozen=True, kw_only=True, tag="ready"):
 class Opened(Event, frozen=True, kw_only=True, tag="opened"):
     """To monitors: a stream has opened."""
 
+    exam: str | None = None
+    candidate: str | None = None
+    accommodations: tuple[str, ...] = ()
     label: str
     mode: Mode
     claims: tuple[str, ...]
@@ -471,7 +481,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 class StartStream(msgspec.Struct, frozen=True, kw_only=True):
     """The format of the sound and what to say of it; with ``session`` a dropped stream goes on.
 
-    ``live`` false: it is a file, whose pace says nothing of pauses.
+    ``live`` false: it is a file, whose pace says nothing of pauses. ``candidate`` of ``exam`` is
+    whose stream it is: then their voiceprint is claimed, and their name is the label.
 
     A session that goes on keeps what it was started with: of a start that resumes only
     ``session`` and ``resume_from``, the first sequence number the client lacks, count.
@@ -488,21 +499,27 @@ class StartStream(msgspec.Struct, frozen=True, kw_only=True):
     false_accept: float | None = None
     miss: float | None = None
     label: str = ""
+    exam: str | None = None
+    candidate: str | None = None
     session: str | None = None
     resume_from: int | None = None
 
 
 class GivenConsent(msgspec.Struct, frozen=True, kw_only=True):
-    """That the person agreed, and to which text."""
+    """That the person agreed, and to which text; ``text_sha256`` says to which wording of it."""
 
     given: bool
     text_version: str
+    text_sha256: str | None = None
 
 
 class StartEnroll(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose voice it is, that they agreed, and the format of the sound."""
+    """Whose voice it is, that they agreed, and the format of the sound.
 
-    name: str
+    Whoever comes by a candidate link has their name from the roster.
+    """
+
+    name: str = ""
     consent: GivenConsent | None = None
     ttl_days: float | None = None
     add: bool = False

@@ -1,0 +1,221 @@
+"""Requests about exams on a control connection, and those of a candidate's own page."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, TypeGuard
+
+import msgspec
+
+from streamer.exams.errors import BadRoster, ExamError, UnknownCandidate, UnknownExam
+from streamer.exams.exam import Candidate, Exam, Rules
+from streamer.exams.roster_file import entry_of
+from streamer.server.auth import Grant
+from streamer.server.context import Context
+from streamer.server.exam_consents import consent_of
+from streamer.server.streams import Streams
+from streamer.store.errors import UnknownSpeaker
+from streamer.wire.errors import WireError
+from streamer.wire.requests import (
+    CandidateLink,
+    ExamCreate,
+    ExamEnd,
+    ExamList,
+    ExamRequest,
+    ExamShow,
+    Role,
+    Roster,
+    RosterLine,
+    ShowSeat,
+    Withdraw,
+)
+
+NEEDED: dict[type, frozenset[Role]] = {
+    ExamList: frozenset({"monitor", "admin"}),
+    ExamShow: frozenset({"monitor", "admin"}),
+    ExamCreate: frozenset({"admin"}),
+    ExamEnd: frozenset({"admin"}),
+    Roster: frozenset({"admin"}),
+    CandidateLink: frozenset({"admin"}),
+}
+CODES = {
+    UnknownExam: "unknown-exam",
+    UnknownCandidate: "unknown-candidate",
+    BadRoster: "bad-roster",
+}
+PAGE = "/candidate#"  # beside the server's own address
+
+
+def is_about_exams(request: object) -> TypeGuard[ExamRequest]:
+    """Whether this module answers the request."""
+    return isinstance(request, ExamRequest)
+
+
+async def answer(context: Context, streams: Streams, request: ExamRequest, grant: Grant) -> Any:
+    """The result; ``grant`` is that of whoever asks. Raises :class:`WireError`."""
+    try:
+        result = await _result(context, streams, request, grant)
+    except ExamError as error:
+        raise WireError(CODES.get(type(error), "exam-failed"), str(error)) from error
+    return result
+
+
+async def _result(context: Context, streams: Streams, request: ExamRequest, grant: Grant) -> Any:
+    exams = context.seats.exams
+    match request:
+        case ExamList():
+            return await asyncio.to_thread(lambda: [described(exam) for exam in exams.exams()])
+        case ExamShow():
+            return await asyncio.to_thread(_shown, context, request.exam)
+        case ExamCreate():
+            return described(await asyncio.to_thread(_created, context, request))
+        case ExamEnd():
+            ended = await asyncio.to_thread(exams.end, request.exam, time.time())
+            await _changed(context, streams)
+            return described(ended)
+        case Roster():
+            entries = [entry_of(_cells(line)) for line in request.add]
+            added = await asyncio.to_thread(exams.add, request.exam, entries)
+            await _changed(context, streams)
+            return [listed(one, ()) for one in added]
+        case CandidateLink():
+            link = await asyncio.to_thread(_link, context, request)
+            await _changed(context, streams)
+            return link
+        case ShowSeat():
+            return await asyncio.to_thread(_seat, context, grant)
+        case Withdraw():
+            await _withdraw(context, streams, request, grant)
+            return {}
+
+
+def described(exam: Exam) -> dict[str, Any]:
+    """An exam as it is told."""
+    fields: dict[str, Any] = msgspec.to_builtins(exam)
+    return fields | {"exam": exam.id}
+
+
+def listed(candidate: Candidate, enrolled: Mapping[str, bool] | tuple[()]) -> dict[str, Any]:
+    """A line of a roster as it is told; ``enrolled`` says of voiceprints whether they serve."""
+    known = dict(enrolled)
+    return {
+        "candidate": candidate.id,
+        "number": candidate.candidate,
+        "name": candidate.shown,
+        "voiceprint": candidate.voiceprint,
+        "accommodations": candidate.accommodations,
+        "enrolled": known.get(candidate.voiceprint, False),
+        "withdrawn_at": candidate.withdrawn_at,
+        "forgotten": candidate.forgotten,
+    }
+
+
+def _shown(context: Context, exam: str) -> dict[str, Any]:
+    exams, store = context.seats.exams, context.store
+    found, roster = exams.exam(exam), exams.roster(exam)
+    sha256 = context.model.sha256
+    usable = {one.name: one.model_sha256 == sha256 for one in store.profiles(store.now())}
+    return described(found) | {"roster": [listed(one, usable) for one in roster]}
+
+
+def _created(context: Context, request: ExamCreate) -> Exam:
+    now = time.time()
+    try:
+        rules = msgspec.convert(request.rules, Rules)
+    except msgspec.ValidationError as error:
+        raise WireError("bad-parameter", f"rules: {error}") from error
+    starts_at = now if request.starts_at is None else request.starts_at
+    return context.seats.exams.create(request.name, starts_at, request.ends_at, rules, now)
+
+
+def _cells(line: RosterLine) -> dict[str, str]:
+    fields = msgspec.structs.asdict(line)
+    return fields | {"accommodations": " ".join(line.accommodations)}
+
+
+def _link(context: Context, request: CandidateLink) -> dict[str, Any]:
+    exams = context.seats.exams
+    candidate = exams.candidate(request.exam, request.candidate)
+    if request.renew:
+        candidate = exams.renew_link(candidate)
+    token, expires_at = exams.link(candidate, expires_at=request.expires_at)
+    return {
+        "candidate": candidate.id,
+        "name": candidate.name,
+        "link": f"{PAGE}{token}",
+        "token": token,
+        "expires_at": expires_at,
+    }
+
+
+def _seat(context: Context, grant: Grant) -> dict[str, Any]:
+    """What a candidate's page needs to know; it holds nothing of what was decided."""
+    if grant.seat is None:
+        raise WireError("unauthorised", "this is for who came by a candidate link")
+    sitting = context.seats.of(grant.seat)
+    exam, candidate, store = sitting.exam, sitting.candidate, context.store
+    consent = consent_of(context.config, exam)
+    try:
+        profile = store.profile(candidate.voiceprint, store.now())
+        enrolled = profile.model_sha256 == context.model.sha256
+    except UnknownSpeaker:
+        enrolled = False
+    return {
+        "exam": exam.name,
+        "name": candidate.shown,
+        "starts_at": exam.starts_at,
+        "ends_at": exam.ends_at,
+        "ended_at": exam.ended_at,
+        "expires_at": grant.seat.expires_at,
+        "enrolled": enrolled,
+        "may_enrol": exam.rules.enrol,
+        "withdrawn": candidate.withdrawn_at is not None,
+        "consent": {
+            "text_version": consent.version,
+            "text": consent.text,
+            "text_sha256": consent.sha256,
+            "language": consent.language,
+            "kept": [{"what": what, "how_long": how_long} for what, how_long in consent.kept],
+        },
+    }
+
+
+async def _withdraw(context: Context, streams: Streams, request: Withdraw, grant: Grant) -> None:
+    """The voiceprint is deleted, and compared with nobody any more, when this returns."""
+    if grant.seat is not None:
+        name = context.seats.of(grant.seat).candidate.voiceprint
+    elif request.name is not None and "admin" in grant.roles:
+        name = request.name
+    else:
+        raise WireError(
+            "unauthorised", "this needs a candidate link, or a token with the role admin"
+        )
+    try:
+        await asyncio.to_thread(partial(withdraw, context, name, grant.who))
+    finally:
+        await _changed(context, streams)
+        await streams.renew()
+        await context.peers.ask("renew")
+
+
+def withdraw(context: Context, name: str, who: str) -> None:
+    """Note it wherever the person is known, and delete the voiceprint. Blocks."""
+    exams, store, now = context.seats.exams, context.store, time.time()
+    for one in exams.everybody():
+        if one.voiceprint == name:
+            exams.withdraw(one, now)
+    try:
+        profile = store.profile(name, store.now())
+    except UnknownSpeaker:
+        return  # there is none to be deleted
+    exams.consents.withdraw(bytes.fromhex(profile.reference), now)
+    store.delete(name, who=who)
+
+
+async def _changed(context: Context, streams: Streams) -> None:
+    """The exams are others: streams follow at once, and those of other workers in a second."""
+    await context.seats.refreshed()
+    await streams.follow_seats(time.time())

@@ -1,0 +1,286 @@
+"""Exams over the wire: rosters, links, and what a link opens and does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from server_requests import bearer, get, token
+
+from streamer.config import Config
+from streamer.server.server import Server
+from tests.streamer.conftest import Dial, Wire
+
+DESK = bearer("desk")
+START = {"sample_rate": 16_000}
+
+
+@dataclass
+class Room:
+    """A server with an exam, and Anna and Ben on its roster; Anna is enrolled."""
+
+    server: Server
+    dial: Dial
+    exam: str
+    links: dict[str, str]
+    ids: dict[str, str]
+
+    async def ask(self, wire: Wire, name: str) -> None:
+        await wire.ask(type="authenticate", token=self.links[name])
+
+    def stream(self, name: str, **query: Any) -> Any:
+        """A stream by somebody's link, as a program opens it."""
+        return self.dial(self.server, headers=bearer(self.links[name]), **START | query)
+
+
+@pytest.fixture
+async def room(
+    settings: Callable[..., Config], dial: Dial, enrol: Callable[..., None]
+) -> AsyncIterator[Room]:
+    tokens = [token("desk", "admin", "monitor"), token("phone", "stream")]
+    async with Server(settings(tokens=tokens), drain_s=1.0) as server:
+        enrol(server, "anna")
+        async with dial(server, "/v1/control", headers=DESK) as wire:
+            made = await wire.ask(type="exam-create", name="Algebra I", ends_at=time.time() + 3600)
+            lines = [
+                {"candidate": "4711", "name": "Anna Meier", "voiceprint": "anna"},
+                {"candidate": "4712", "name": "Ben Ode", "accommodations": ["stutter"]},
+            ]
+            added = await wire.ask(type="roster", exam=made["id"], add=lines)
+            links = {}
+            for number, name in (("4711", "anna"), ("4712", "ben")):
+                told = await wire.ask(type="candidate-link", exam=made["id"], candidate=number)
+                assert told["link"] == f"/candidate#{told['token']}"
+                links[name] = told["token"]
+        ids = {"anna": added[0]["candidate"], "ben": added[1]["candidate"]}
+        yield Room(server, dial, made["id"], links, ids)
+
+
+async def test_a_desk_sees_the_exam_and_who_is_enrolled(room: Room) -> None:
+    async with room.dial(room.server, "/v1/control", headers=DESK) as wire:
+        (listed,) = await wire.ask(type="exam-list")
+        shown = await wire.ask(type="exam-show", exam=room.exam)
+        assert (await wire.ask(type="exam-show", exam="0000"))["code"] == "unknown-exam"
+        bad = await wire.ask(type="roster", exam=room.exam, add=[{"candidate": ""}])
+        assert bad["code"] == "bad-roster"
+    assert listed["name"] == shown["name"] == "Algebra I"
+    assert [(one["name"], one["enrolled"]) for one in shown["roster"]] == [
+        ("Anna Meier", True),
+        ("Ben Ode", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"type": "profiles"},
+        {"type": "profile", "name": "anna"},
+        {"type": "streams"},
+        {"type": "exam-list"},
+        {"type": "url_token", "role": "monitor"},
+        {"type": "withdraw", "name": "anna"},
+    ],
+    ids=lambda request: request["type"],
+)
+async def test_a_link_opens_its_page_and_nothing_else(room: Room, request_: dict[str, Any]) -> None:
+    async with room.dial(room.server, "/v1/control") as wire:
+        await room.ask(wire, "ben")
+        await wire.ask(type="authenticate", token="desk")  # does not widen what the link is
+        answer = await wire.ask(**request_)
+    if request_["type"] == "withdraw":  # of oneself, whatever name is given
+        assert "anna" in {one.name for one in room.server.context.store.profiles(time.time())}
+    else:
+        assert answer["code"] == "unauthorised"
+
+
+async def test_a_link_opens_no_request_over_plain_http(room: Room) -> None:
+    assert (await get(room.server, "/metrics", bearer(room.links["anna"]))).status == 401
+
+
+async def test_a_candidate_is_told_what_is_kept_and_how_long(room: Room) -> None:
+    async with room.dial(room.server, "/v1/control") as wire:
+        await room.ask(wire, "ben")
+        seat = await wire.ask(type="seat")
+    assert (seat["name"], seat["exam"], seat["enrolled"]) == ("Ben Ode", "Algebra I", False)
+    assert "Algebra I" in seat["consent"]["text"]
+    assert [one["what"] for one in seat["consent"]["kept"]] == [
+        "Your voiceprint is kept",
+        "The record of the exam is kept",
+    ]
+
+
+async def test_a_candidate_is_who_the_roster_says_whatever_they_ask_for(
+    room: Room, pcm: Callable[..., bytes]
+) -> None:
+    async with (
+        room.dial(room.server, "/v1/monitor", headers=DESK) as desk,
+        room.stream("anna", claim="ben", label="Ben Ode", false_accept=0.09, live="false") as wire,
+    ):
+        await desk.until("ready")
+        ready = await wire.until("ready")
+        opened = await desk.until("opened")
+        assert ready["claims"] == opened["claims"] == ["anna"]
+        assert ready["bounds"]["false_accept"] == 0.01
+        assert opened["label"] == "Anna Meier"
+        assert (opened["exam"], opened["candidate"]) == (room.exam, room.ids["anna"])
+        await wire.sound(pcm("anna", 6.0))
+        await desk.until("decision", state="match")
+        await wire.say(type="finalize")
+        assert await wire.rest() == 1000
+    told = {message["type"] for message in wire.seen}
+    assert told <= {"ready", "vad", "quality", "summary", "lag"}
+    assert wire.of("summary")[0]["decisions"] == {}
+
+
+async def test_a_token_may_stream_for_a_candidate(room: Room) -> None:
+    query = {"exam": room.exam, "candidate": "4711"}
+    async with room.dial(room.server, headers=bearer("phone"), **query) as wire:
+        assert (await wire.until("ready"))["claims"] == ["anna"]
+    for wrong in ({"exam": room.exam}, query | {"candidate": "4713"}):
+        async with room.dial(room.server, headers=bearer("phone"), **wrong) as wire:
+            assert (await wire.until("error"))["code"] == "bad-parameter"
+
+
+@pytest.mark.parametrize("control", [{"type": "mute", "on": True}, {"type": "reset"},
+                                     {"type": "configure", "claim": ""}], ids=str)  # fmt: skip
+async def test_a_candidate_cannot_change_how_they_are_heard(
+    room: Room, control: dict[str, Any]
+) -> None:
+    async with room.stream("anna") as wire:
+        await wire.until("ready")
+        await wire.say(**control)
+        assert (await wire.until("error"))["code"] == "unauthorised"
+
+
+async def test_thirty_candidates_behind_one_address_are_no_crowd(
+    settings: Callable[..., Config], dial: Dial, enrol: Callable[..., None]
+) -> None:
+    few = {"audio_s_per_client_hour": 1.0, "opens_per_minute": 3, "requests_per_minute": 6}
+    config = settings(tokens=[token("desk", "admin")], limits=few)
+    async with Server(config, drain_s=1.0) as server, asyncio.timeout(60):
+        enrol(server, "anna")
+        exams = server.context.seats.exams
+        from streamer.exams.exam import Entry, Rules
+
+        made = exams.create("Algebra", time.time(), time.time() + 3600, Rules(), time.time())
+        entries = [Entry(candidate=str(n), name=f"C {n}", voiceprint="anna") for n in range(30)]
+        people = exams.add(made.id, entries)
+        server.context.seats.refresh()
+
+        async def sit(link: str) -> str:
+            async with dial(server, headers=bearer(link), **START) as wire:
+                await wire.until("ready")
+                await wire.sound(b"\0" * 64_000)
+                await wire.say(type="finalize")
+                await wire.until("summary")
+                return "heard"
+
+        told = await asyncio.gather(*(sit(exams.link(one)[0]) for one in people))
+        assert told == ["heard"] * 30
+        async with dial(server, headers=bearer(exams.link(people[0])[0]), **START) as wire:
+            assert (await wire.until("error"))["code"] == "audio-quota", "each has a quota"
+
+
+async def test_opening_the_link_anew_ends_the_stream_before(room: Room) -> None:
+    async with room.stream("anna") as first:
+        await first.until("ready")
+        async with room.stream("anna") as second:
+            await second.until("ready")
+            assert (await first.until("error"))["code"] == "taken-over"
+            assert await first.rest() == 1008
+            async with asyncio.timeout(10):
+                while len(room.server.streams) > 1:
+                    await asyncio.sleep(0.01)
+
+
+async def test_the_end_of_an_exam_is_told_and_the_summary_follows(
+    room: Room, pcm: Callable[..., bytes]
+) -> None:
+    async with (
+        room.stream("anna") as wire,
+        room.dial(room.server, "/v1/control", headers=DESK) as desk,
+    ):
+        await wire.until("ready")
+        await wire.sound(pcm("anna", 3.0))
+        await desk.ask(type="exam-end", exam=room.exam)
+        await wire.until("error", code="exam-ended")
+        await wire.until("summary")
+        assert await wire.rest() == 1000
+    async with room.dial(room.server, "/v1/control") as late:
+        answer = await late.ask(type="authenticate", token=room.links["anna"])
+        assert answer["code"] == "unauthorised"
+
+
+async def test_a_renewed_link_takes_the_place_of_the_one_before(room: Room) -> None:
+    async with (
+        room.stream("anna") as wire,
+        room.dial(room.server, "/v1/control", headers=DESK) as desk,
+    ):
+        await wire.until("ready")
+        ask = {"type": "candidate-link", "exam": room.exam, "candidate": "4711"}
+        assert (await desk.ask(**ask))["token"] == room.links["anna"]
+        fresh = (await desk.ask(**ask, renew=True))["token"]
+        assert (await wire.until("error"))["code"] == "unauthorised"
+        async with room.dial(room.server, headers=bearer(fresh), **START) as again:
+            await again.until("ready")
+
+
+async def test_withdrawing_ends_everything_at_once(room: Room) -> None:
+    context = room.server.context
+    reference = context.store.profile("anna", time.time()).reference
+    async with room.stream("anna") as wire, room.dial(room.server, "/v1/control") as page:
+        await wire.until("ready")
+        await room.ask(page, "anna")
+        assert await page.ask(type="withdraw") == {}
+        assert "anna" not in {one.name for one in context.store.profiles(time.time())}
+        assert (await wire.until("error"))["code"] == "consent-withdrawn"
+        seat = await page.ask(type="seat")
+        assert (seat["withdrawn"], seat["enrolled"]) == (True, False)
+    assert all(
+        row.withdrawn_at is not None
+        for row in context.seats.exams.consents.of(person=bytes.fromhex(reference))
+    )
+
+
+async def test_an_enrolment_by_a_link_keeps_what_was_agreed_to(
+    room: Room, pcm: Callable[..., bytes]
+) -> None:
+    async with room.dial(room.server, "/v1/control") as page:
+        await room.ask(page, "ben")
+        agreed = (await page.ask(type="seat"))["consent"]
+        old = {"given": True, "text_version": agreed["text_version"]}
+        for consent in (old, old | {"text_sha256": "0" * 64}):
+            async with room.dial(
+                room.server, "/v1/enroll", headers=bearer(room.links["ben"])
+            ) as wire:
+                await wire.say(type="start", consent=consent)
+                assert (await wire.until("error"))["code"] == "consent-missing"
+        async with room.dial(room.server, "/v1/enroll", headers=bearer(room.links["ben"])) as wire:
+            consent = old | {"text_sha256": agreed["text_sha256"]}
+            await wire.say(type="start", name="anna", add=True, consent=consent)
+            assert (await wire.until("ready"))["name"] == "4712"
+            await wire.sound(pcm("anna", 26.0))  # who is enrolled, which is nothing for Ben
+            while (enrolled := await wire.hear())["type"] not in ("enrolled", "refused"):
+                pass
+            assert enrolled["type"] == "enrolled", enrolled
+            assert (enrolled["name"], enrolled["like_voices"]) == ("4712", [])
+        assert (await page.ask(type="seat"))["enrolled"]
+    consents = room.server.context.seats.exams.consents
+    (row,) = consents.of(candidate=room.ids["ben"])
+    assert row.text_sha256 == agreed["text_sha256"]
+    assert row.signer.startswith("link of candidate (")
+    text = consents.text(row.text_sha256)
+    assert text is not None
+    assert text.startswith(agreed["text"])
+
+
+async def test_who_is_deleted_has_no_name_on_a_roster(room: Room) -> None:
+    async with room.dial(room.server, "/v1/control", headers=DESK) as desk:
+        await desk.ask(type="delete", name="anna")
+        anna, ben = (await desk.ask(type="exam-show", exam=room.exam))["roster"]
+    assert anna["forgotten"]
+    assert (anna["number"], ben["name"]) == ("", "Ben Ode")
