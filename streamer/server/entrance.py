@@ -143,8 +143,7 @@ class Entrance:
             raise WireError("forbidden-origin", "pages of this origin may not connect")
         caller = Caller(await self._grant(target, bearer_of(headers), roles), asker.address)
         if roles and caller.grant.roles.isdisjoint(roles):
-            needed = " or ".join(sorted(roles))
-            raise WireError("unauthorised", f"this needs a token with the role {needed}")
+            raise _unauthorised(caller.grant, target, headers, roles)
         key = (*caller.client[:1], route)
         if wait_s := self._rate.wait_s(key, time.monotonic()):
             limit = "too often by this client (limits.opens_per_minute)"
@@ -174,6 +173,24 @@ class Entrance:
             told = await peers.ask_one(owner, "redeem", token=target.token)
             minted = Grant.told(told) if told else Grant()
         return grant if minted.roles.isdisjoint(roles) else minted
+
+
+def _unauthorised(
+    grant: Grant, target: Target, headers: Headers, roles: Collection[Role]
+) -> WireError:
+    """What is wrong with the token that was shown, or that none was."""
+    needed = f"this needs a token with the role {' or '.join(sorted(roles))}"
+    if grant.roles:
+        told = f"{needed}, which the one that was shown does not have"
+    elif bearer_of(headers):
+        told = "the token that was shown is not known, or has expired"
+    elif target.token is not None:
+        told = "the token in the address is not known, was used before, or is older than a minute"
+    elif "Authorization" in headers:
+        told = f"{needed}, shown as `Authorization: Bearer TOKEN`"
+    else:
+        told = f"{needed}, and none was shown"
+    return WireError("unauthorised", told)
 
 
 def bearer_of(headers: Headers) -> str | None:

@@ -46,12 +46,21 @@ ONLINE, OFFLINE = "online", "offline"
 
 
 class Publisher:
-    """Follows the hub for as long as :meth:`run` runs."""
+    """Follows the hub for as long as :meth:`run` runs.
+
+    Without ``figures`` it tells none, as monitors are told none then.
+    """
 
     def __init__(
-        self, mqtt: Mqtt, hub: Hub, *, limit: int = 1024, tells_status: bool = True
+        self,
+        mqtt: Mqtt,
+        hub: Hub,
+        *,
+        limit: int = 1024,
+        tells_status: bool = True,
+        figures: bool = True,
     ) -> None:
-        self._mqtt, self._hub, self._limit = mqtt, hub, limit
+        self._mqtt, self._hub, self._limit, self._figures = mqtt, hub, limit, figures
         self._tells_status = tells_status  # of several workers the first one does
         self._password = _password(mqtt)
         self._untold: deque[Sent] = deque()  # taken from the outbox, not yet with the broker
@@ -63,7 +72,8 @@ class Publisher:
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             kinds = (*KINDS, events.Score) if self._mqtt.scores else KINDS
-            with self._hub.follow(kinds=kinds, limit=self._limit) as self._following:
+            following = self._hub.follow(kinds=kinds, limit=self._limit, figures=self._figures)
+            with following as self._following:
                 while not self._stopping.is_set() and not self._following.outbox.slow:
                     try:
                         async with self._client() as client:

@@ -142,6 +142,7 @@ class Server:
             self.context.hub,
             limit=self._config.limits.outbox,
             tells_status=self._peers.number == 1,
+            figures=self._config.scores,
         )
         publishing = tasks.create_task(publisher.run(), name="mqtt")
 

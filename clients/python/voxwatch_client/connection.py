@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from contextlib import suppress
 from importlib.metadata import version
@@ -130,13 +131,22 @@ async def break_off(connection: ClientConnection) -> None:
 
 def _refused(target: str, error: InvalidStatus) -> ConnectionFailed:
     status = error.response.status_code
-    why = {
+    why = _said(error.response.body or b"") or {
         401: "it wants a token: give one whose role allows this",
         403: "it does not allow this: give a token whose role does",
         404: "it has nothing at this address: is this voxwatch?",
     }.get(status, error.response.reason_phrase)
     message = f"{_server(target)} refused (HTTP {status}): {why}"
     return ConnectionFailed(message, transient=status in TRANSIENT_STATUS)
+
+
+def _said(body: bytes | bytearray) -> str:
+    """The server's own words, where it is voxwatch that answers."""
+    try:
+        found = json.loads(body)["error"]["message"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""
 
 
 def _server(target: str) -> str:

@@ -67,6 +67,8 @@ def refuse(error: WireError) -> Response:
     response = respond_json(HTTP_STATUS.get(error.code, BAD_REQUEST), told)
     if error.code == "overloaded" or error.retry_s is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_s or RETRY_S))
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, section 15.5.2
     return response
 
 

@@ -369,6 +369,20 @@ async def test_a_refusal_before_the_upgrade(status: int, says: str) -> None:
         assert caught.value.transient is (status == 503)
 
 
+@pytest.mark.parametrize(
+    "body", ['{"error": {"code": "x", "message": "say it so"}}', '{"error": 3}']
+)
+async def test_the_servers_own_words_are_told(body: str) -> None:
+    def refuse(connection: ServerConnection, request: Any) -> Any:
+        return connection.respond(401, body)
+
+    async with serve(Scripted(), "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with pytest.raises(ConnectionFailed, match=rf"HTTP 401\): {says}"):
+            async with connect(f"ws://127.0.0.1:{port}"):
+                pass
+
+
 async def test_a_server_of_another_kind() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from server_requests import bearer, get, token
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from streamer.config import Config, ConfigError, check_exposure
@@ -196,6 +199,32 @@ async def test_a_token_without_scores_is_told_states_and_nothing_to_climb_by(
             for message in told.of("decision") + told.of("utterance"):
                 assert message["evidence"] is message["llr"] is None
             assert [m["seq"] for m in told.seen] == list(range(len(told.seen)))
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "says"),
+    [
+        ({}, "", "role stream, and none was shown"),
+        (bearer("nobody"), "", "not known, or has expired"),
+        (bearer("old"), "", "not known, or has expired"),
+        (bearer("watch"), "", "role stream, which the one that was shown does not have"),
+        ({"Authorization": "s"}, "", "shown as `Authorization: Bearer TOKEN`"),
+        ({}, "?token=guessed", "the token in the address is not known"),
+    ],
+)
+async def test_what_is_wrong_with_a_token_is_told(
+    settings: Callable[..., Config], headers: dict[str, str], query: str, says: str
+) -> None:
+    expired = token("old", "stream", expires=datetime(2020, 1, 1, tzinfo=UTC))
+    config = settings(tokens=(token("s", "stream"), token("watch", "monitor"), expired))
+    async with Server(config, drain_s=0.2) as server:
+        url = server.url.replace("http", "ws", 1) + "/v1/stream" + query
+        with pytest.raises(InvalidStatus) as caught:
+            async with connect(url, additional_headers=headers):
+                pass
+        response = caught.value.response
+        assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert says in json.loads(response.body)["error"]["message"]
 
 
 async def test_a_claim_can_be_tried_so_often(

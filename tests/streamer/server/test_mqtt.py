@@ -167,6 +167,45 @@ async def test_a_broker_that_is_not_there_is_named_once(
 
 
 @needs_broker
+async def test_without_figures_the_broker_gets_none(broker: Broker) -> None:
+    await broker.start()
+    hub = Hub()
+    asked_for = Mqtt(host="127.0.0.1", port=broker.port, topic="vw/test", scores=True)
+    publisher = Publisher(asked_for, hub, figures=False)
+    async with broker.listening() as following, running(publisher):
+        assert await following() == ("status", "online")
+        hub.publish("s1", score(1))
+        hub.publish("s1", decision(2))
+        topic, payload = await following()
+        assert topic == "s1/decision"
+        assert (payload["state"], payload["llr"], payload["reason"]) == ("match", None, "")
+
+
+@needs_broker
+@pytest.mark.parametrize("scores", [True, False])
+async def test_a_server_without_scores_publishes_none(
+    broker: Broker, settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any, scores: bool
+) -> None:
+    await broker.start()
+    told: dict[str, Any] = {}
+    starting = Server(settings(mqtt=broker.settings, scores=scores), drain_s=0.2)
+    async with broker.listening() as following, starting as server:
+        enrol(server, "anna")
+        async with dial(server, claim="anna") as client:
+            await client.sound(pcm("anna", 4.0))
+            await client.say(type="finalize")
+            await client.rest()
+        while "utterance" not in told:
+            topic, payload = await following()
+            told[topic.rpartition("/")[2]] = payload
+    for kind in ("decision", "utterance"):
+        figures = [told[kind]["llr"], told[kind]["evidence"]]
+        assert [figure is not None for figure in figures] == [scores, scores]
+        assert bool(told[kind]["reason"]) == scores
+    assert told["utterance"]["speaker"] == "anna"
+
+
+@needs_broker
 async def test_a_connection_that_breaks_is_announced_by_the_broker(broker: Broker) -> None:
     await broker.start()
     async with broker.listening() as following, Wire(broker.port) as wire:
