@@ -370,9 +370,14 @@ async def test_a_refusal_before_the_upgrade(status: int, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ['{"error": {"code": "x", "message": "say it so"}}', '{"error": 3}']
+    ("body", "says"),
+    [
+        ('{"error": {"code": "x", "message": "say it so"}}', "say it so"),
+        ('{"error": {"message": 3}}', "it wants a token"),
+        ('{"error": 3}', "it wants a token"),
+    ],
 )
-async def test_the_servers_own_words_are_told(body: str) -> None:
+async def test_the_servers_own_words_are_told(body: str, says: str) -> None:
     def refuse(connection: ServerConnection, request: Any) -> Any:
         return connection.respond(401, body)
 
