@@ -14,14 +14,16 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, and_, select
 
 from streamer.database import explained, reading
-from streamer.records import register, tables
+from streamer.records import deletion, register, tables
 from streamer.records.chain import Head
+from streamer.records.deletion import Forgotten, Mode
 from streamer.records.entries import Acted, AnyEntry, Started
 from streamer.records.errors import RecordError
 from streamer.records.journal import Journal, find
 from streamer.records.references import deleted, named
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Texts
+from streamer.records.verification import Verification, verify
 from streamer.store.seal import BrokenSeal
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of all who are there now
@@ -124,6 +126,32 @@ class Book:
         length = self.head(stream).count
         last = self.history(stream, length - 1, 1)
         return last[0].t if last else 0.0
+
+    def verify(self, stream: str | None = None, exam: str | None = None) -> Verification:
+        """Whether anything was changed, removed or added: of a stream, of an exam, of all."""
+        chosen = None if stream is None else [stream]
+        if exam is not None:
+            chosen = [facts.stream for facts in self.streams(exam=exam)]
+        with self._reading() as connection:
+            if stream is not None:
+                find(connection, stream)
+            return verify(connection, self.journal.secret, chosen)
+
+    def delete(self, stream: str, who: str, why: str, now: float) -> None:
+        """Delete a stream's record. Raises :class:`UnknownStream`, :class:`Held`."""
+        deletion.remove(self.journal, stream, who, why, now)
+
+    def forget(self, person: str, mode: Mode, who: str, now: float) -> Forgotten:
+        """Delete or pseudonymise all records of a reference: see `streamer.records.deletion`."""
+        return deletion.forget(self.journal, person, mode, who, now)
+
+    def settle(self, mode: Mode, now: float) -> Forgotten:
+        """Forget whoever has a record and no name any more: they were deleted meanwhile."""
+        return deletion.settle(self.journal, self._names(), mode, now)
+
+    def purge(self, before: float, now: float) -> tuple[str, ...]:
+        """Delete the records of streams that ended before then, but for those that are held."""
+        return deletion.purge(self.journal, before, now)
 
     def register(self, stream: str | None = None) -> list[RegisterEntry]:
         """Who saw, exported or deleted what, oldest first; also which streams there were."""

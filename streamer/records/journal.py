@@ -36,7 +36,7 @@ class Journal:
 
     def write(self, batch: Batch) -> None:
         """Append all of it or nothing; it is on the disk when this returns."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             notes = [
                 note
                 for stream, entries in batch.items()
@@ -45,13 +45,14 @@ class Journal:
             register.note(connection, self.secret, *notes)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """A transaction, on the disk when this returns. Raises :class:`RecordError`."""
         with explained(self.engine, "record", RecordError), writing(self.engine) as connection:
             yield connection
 
     def append(self, stream: str, entry: AnyEntry) -> Head:
         """One entry to a stream that there is; the head then. Raises :class:`UnknownStream`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             find(connection, stream)
             register.note(connection, self.secret, *self._append(connection, stream, [entry]))
             row = find(connection, stream)
@@ -66,7 +67,10 @@ class Journal:
             self._open(connection, stream, entries[0])
             yield RegisterEntry(at=entries[0].at, act="opened", stream=stream)
             row = find(connection, stream)
-        texts = self._texts(row)
+        texts, fresh_key = self._texts(row), None
+        if texts is None and any(isinstance(one, Acted) and one.text for one in entries):
+            fresh_key = self.secret.new_text_key(stream)  # of what is typed after the erasure
+            texts = self.secret.texts(stream, fresh_key)
         count, last = row.length, row.hash
         rows = []
         for entry in entries:
@@ -84,6 +88,8 @@ class Journal:
         ended = [one.at for one in entries if isinstance(one, Ended)]
         if ended:
             changed["ended_at"] = ended[-1]
+        if fresh_key is not None:
+            changed["text_key"] = fresh_key
         changed |= _hold(entries)
         streams = tables.streams
         connection.execute(update(streams).where(streams.c.stream == stream).values(changed))

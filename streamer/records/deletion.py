@@ -1,0 +1,124 @@
+"""What becomes of records in time, and of the records of people who are deleted.
+
+A record that is deleted leaves an entry in the register, which says when, by whom and why, and how
+the chain ended. One that is pseudonymised stays as it is, and still verifies: names were never in
+it, and the key of what people typed is erased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
+
+from streamer.records import register, tables
+from streamer.records.errors import Held
+from streamer.records.journal import Journal, find
+from streamer.records.register import RegisterEntry
+
+Mode = Literal["pseudonymise", "delete"]
+SERVER = "the server"  # who deletes what is due
+# A stream without an end is under way if it has begun within so long; else its server was killed.
+UNDER_WAY_S = 86400.0
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """Of which streams the records were deleted, and of which pseudonymised."""
+
+    deleted: tuple[str, ...] = ()
+    pseudonymised: tuple[str, ...] = ()
+
+
+def remove(journal: Journal, stream: str, who: str, why: str, now: float) -> None:
+    """Delete the record of a stream. Raises :class:`UnknownStream`, :class:`Held`."""
+    with journal.writing() as connection:
+        row = find(connection, stream)
+        if row.held_by is not None:
+            raise Held(f"the record of stream {stream} is held by {row.held_by}: release it first")
+        register.note(connection, journal.secret, _remove(connection, row, who, why, now))
+
+
+def purge(journal: Journal, before: float, now: float) -> tuple[str, ...]:
+    """Delete the records of streams that ended before then, but for those that are held."""
+    streams = tables.streams.c
+    over = func.coalesce(streams.ended_at, streams.started_at) < before
+    with journal.writing() as connection:
+        due = select(tables.streams).where(over, streams.held_by.is_(None)).with_for_update()
+        rows = connection.execute(due).all()
+        why = "records_days"
+        notes = [_remove(connection, row, SERVER, why, now) for row in rows]
+        register.note(connection, journal.secret, *notes)
+    return tuple(row.stream for row in rows)
+
+
+def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> Forgotten:
+    """Delete or pseudonymise all records of a person, or of a line of a roster.
+
+    What is held is pseudonymised in either case. Streams that go on are pseudonymised, and deleted
+    by :func:`settle` when they have ended.
+    """
+    people, streams = tables.people.c, tables.streams
+    theirs = select(people.stream).where(people.person == person)
+    wanted = or_(streams.c.stream.in_(theirs), streams.c.candidate == person)
+    deleted, pseudonymised, notes = [], [], []
+    with journal.writing() as connection:
+        for row in connection.execute(select(streams).where(wanted).with_for_update()).all():
+            goes_on = row.ended_at is None and row.started_at > now - UNDER_WAY_S
+            if mode == "delete" and row.held_by is None and not goes_on:
+                notes.append(_remove(connection, row, who, "a person was deleted", now))
+                deleted.append(row.stream)
+                continue
+            if row.text_key is not None:
+                notes.append(_erase_texts(connection, row, who, now))
+                pseudonymised.append(row.stream)
+            if mode == "pseudonymise" or row.held_by is not None:
+                gone = delete(tables.people).where(
+                    people.stream == row.stream, people.person == person
+                )
+                connection.execute(gone)
+        register.note(connection, journal.secret, *notes)
+    return Forgotten(deleted=tuple(deleted), pseudonymised=tuple(pseudonymised))
+
+
+def settle(journal: Journal, there: Collection[str], mode: Mode, now: float) -> Forgotten:
+    """Forget whoever is in the record and not among those who are ``there`` any more.
+
+    So it does not matter by which way somebody was deleted, and by which process.
+    """
+    with journal.writing() as connection:
+        recorded = connection.scalars(select(tables.people.c.person).distinct()).all()
+    gone = sorted(set(recorded) - set(there))
+    return _together(forget(journal, person, mode, SERVER, now) for person in gone)
+
+
+def _together(several: Iterable[Forgotten]) -> Forgotten:
+    found = list(several)
+    return Forgotten(
+        deleted=tuple(stream for one in found for stream in one.deleted),
+        pseudonymised=tuple(stream for one in found for stream in one.pseudonymised),
+    )
+
+
+def _remove(connection: Connection, row: Row[Any], who: str, why: str, now: float) -> RegisterEntry:
+    for table in (tables.entries, tables.people, tables.streams):
+        connection.execute(delete(table).where(table.c.stream == row.stream))
+    return RegisterEntry(
+        at=now,
+        act="deleted",
+        stream=row.stream,
+        who=who,
+        count=row.length,
+        hash=row.hash.hex(),
+        why=why,
+    )
+
+
+def _erase_texts(connection: Connection, row: Row[Any], who: str, now: float) -> RegisterEntry:
+    streams = tables.streams
+    erased = update(streams).where(streams.c.stream == row.stream).values(text_key=None)
+    connection.execute(erased)
+    return RegisterEntry(
+        at=now, act="pseudonymised", stream=row.stream, who=who, why="a person was deleted"
+    )

@@ -1,0 +1,222 @@
+"""Whether anything in the record was changed, removed, added or put elsewhere.
+
+What an entry says is held to its chain, the chain to its signed head, the streams to the register
+and its signed head, and the columns by which streams are found to what the entries say. Whoever can
+write the database but has not the store's key can put back an older copy of all of it, and nothing
+else unseen: keep the head of the register elsewhere to tell that, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, func, select
+
+from streamer.records import tables
+from streamer.records.chain import REGISTER, Head, link, start
+from streamer.records.entries import Acted, AnyEntry, Ended, Started
+from streamer.records.journal import people_in
+from streamer.records.register import RegisterEntry
+from streamer.records.signing import Secret, is_signed
+from streamer.store.seal import BrokenSeal
+
+_entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
+_note = msgspec.json.Decoder(RegisterEntry)
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a stream or the register: at the entry with that number, or as a whole."""
+
+    chain: str
+    number: int | None
+    what: str
+
+    def __str__(self) -> str:
+        of = "the register" if self.chain == REGISTER else f"stream {self.chain}"
+        where = of if self.number is None else f"{of}, entry {self.number}"
+        return f"{where}: {self.what}"
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at, and what was found. ``head`` is that of the register."""
+
+    streams: int
+    entries: int
+    findings: tuple[Finding, ...]
+    head: Head
+
+
+def verify(
+    connection: Connection, secret: Secret, chosen: Sequence[str] | None = None
+) -> Verification:
+    """Look at the register and at the streams ``chosen``, or at all there are."""
+    about = connection.execute(select(tables.about)).one()
+    head = Head(
+        chain=REGISTER,
+        count=about.length,
+        hash=about.hash.hex(),
+        signature=about.signature.hex(),
+        key=secret.public_key,
+    )
+    findings, bodies = _chain(head, connection.execute(_ordered(tables.register)))
+    notes = _notes(bodies, findings)
+    rows = {row.stream: row for row in connection.execute(select(tables.streams))}
+    findings += _streams(rows, notes, chosen)
+    entries = 0
+    for stream in rows if chosen is None else chosen:
+        if stream in rows:
+            found = _stream(connection, secret, rows[stream], notes.get(stream, []))
+            entries += rows[stream].length
+            findings += found
+    if chosen is None:
+        findings += _strays(connection)
+    streams = len(rows) if chosen is None else len(chosen)
+    return Verification(streams=streams, entries=entries, findings=tuple(findings), head=head)
+
+
+def _ordered(table: Any) -> Select[Any]:
+    return select(table.c.number, table.c.hash, table.c.body).order_by(table.c.number)
+
+
+def _chain(head: Head, rows: Iterable[Row[Any]]) -> tuple[list[Finding], list[bytes]]:
+    """The bodies of a chain, and where it does not hold."""
+    findings: list[Finding] = []
+
+    def tell(what: str, number: int | None = None) -> None:
+        findings.append(Finding(chain=head.chain, number=number, what=what))
+
+    last, expected, bodies = start(head.chain), 1, []
+    for row in rows:
+        if row.number != expected:
+            tell(f"entries {expected} to {row.number - 1} are missing")
+        last = link(last, row.number, row.body)
+        if last != row.hash:
+            tell("it was changed, or what is before it", row.number)
+            last = row.hash  # so that what follows is judged by itself
+        expected = row.number + 1
+        bodies.append(row.body)
+    if (head.count, head.hash) != (expected - 1, last.hex()):
+        tell(f"it ends after entry {expected - 1}, and its head says {head.count}")
+    if not is_signed(head, head.key):
+        tell("its head is not signed with this store's key")
+    return findings, bodies
+
+
+def _notes(bodies: Iterable[bytes], findings: list[Finding]) -> dict[str, list[RegisterEntry]]:
+    """The register's entries by stream."""
+    found: dict[str, list[RegisterEntry]] = {}
+    for number, body in enumerate(bodies, 1):
+        try:
+            note = _note.decode(body)
+        except ValueError:
+            findings.append(Finding(chain=REGISTER, number=number, what="it cannot be read"))
+        else:
+            found.setdefault(note.stream, []).append(note)
+    return found
+
+
+def _streams(
+    rows: Mapping[str, Row[Any]],
+    notes: Mapping[str, Sequence[RegisterEntry]],
+    chosen: Sequence[str] | None,
+) -> Iterator[Finding]:
+    """Whether there are those streams of which the register says so, and no others."""
+    for stream in (rows.keys() | notes.keys()) if chosen is None else chosen:
+        acts = {note.act for note in notes.get(stream, ())}
+        if stream in rows and "opened" not in acts:
+            yield Finding(chain=stream, number=None, what="the register knows nothing of it")
+        if stream in rows and "deleted" in acts:
+            yield Finding(chain=stream, number=None, what="it was deleted, and is there again")
+        if stream not in rows and "opened" in acts and "deleted" not in acts:
+            yield Finding(chain=stream, number=None, what="its whole record was removed")
+
+
+def _stream(
+    connection: Connection, secret: Secret, row: Row[Any], notes: Sequence[RegisterEntry]
+) -> list[Finding]:
+    """Where the record of a stream does not hold."""
+    head = Head(
+        chain=row.stream,
+        count=row.length,
+        hash=row.hash.hex(),
+        signature=row.signature.hex(),
+        key=secret.public_key,
+    )
+    theirs = tables.entries.c.stream == row.stream
+    rows = connection.execute(_ordered(tables.entries).where(theirs)).all()
+    findings, bodies = _chain(head, rows)
+    hashes = {one.number: one.hash.hex() for one in rows}
+    wrong = list(_unsealed(notes, hashes))
+    entries: list[AnyEntry] = []
+    for number, body in enumerate(bodies, 1):
+        try:
+            entries.append(_entry.decode(body))
+        except ValueError:
+            findings.append(Finding(chain=row.stream, number=number, what="it cannot be read"))
+    if len(entries) == len(bodies):  # else the columns cannot be held to them
+        wrong += _columns(row, entries)
+        wrong += _people(connection, row, entries, notes)
+    wrong += _texts(secret, row, notes)
+    return findings + [Finding(chain=row.stream, number=None, what=what) for what in wrong]
+
+
+def _unsealed(notes: Sequence[RegisterEntry], hashes: Mapping[int, str]) -> Iterator[str]:
+    for note in notes:
+        if note.act == "sealed" and hashes.get(note.count) != note.hash:
+            yield f"the register says that it had {note.count} entries, and which the last was"
+
+
+def _columns(row: Row[Any], entries: Sequence[AnyEntry]) -> Iterator[str]:
+    """Whether the columns by which a stream is found repeat what its entries say."""
+    first = entries[0] if entries else None
+    started = first if isinstance(first, Started) else None
+    if started is not None and started.stream != row.stream:
+        yield "its entries are those of another stream"
+    ends = [entry.at for entry in entries if isinstance(entry, Ended)]
+    holds = [e for e in entries if isinstance(e, Acted) and e.act in ("hold", "release")]
+    said = {
+        "exam": started.exam if started else None,
+        "candidate": started.candidate if started else None,
+        "started_at": first.at if first else None,
+        "ended_at": ends[-1] if ends else None,
+        "held_by": holds[-1].who if holds and holds[-1].act == "hold" else None,
+    }
+    for name, value in said.items():
+        if getattr(row, name) != value:
+            yield f"the column {name} is not what its entries say"
+
+
+def _people(
+    connection: Connection,
+    row: Row[Any],
+    entries: Iterable[AnyEntry],
+    notes: Sequence[RegisterEntry],
+) -> Iterator[str]:
+    people = tables.people
+    there = set(connection.scalars(select(people.c.person).where(people.c.stream == row.stream)))
+    said = people_in(entries)
+    forgotten = any(note.act == "pseudonymised" for note in notes)
+    if there - said or (said - there and not forgotten):
+        yield "the people by whom it is found are not those of its entries"
+
+
+def _texts(secret: Secret, row: Row[Any], notes: Sequence[RegisterEntry]) -> Iterator[str]:
+    if row.text_key is None:
+        if not any(note.act == "pseudonymised" for note in notes):
+            yield "its texts were erased, and the register does not say so"
+        return
+    try:
+        secret.texts(row.stream, row.text_key)
+    except BrokenSeal:
+        yield "the key of its texts was changed"
+
+
+def _strays(connection: Connection) -> Iterator[Finding]:
+    """Rows of streams that there are none of."""
+    known = select(tables.streams.c.stream)
+    for table in (tables.entries, tables.people):
+        stray = select(table.c.stream, func.count()).where(table.c.stream.not_in(known))
+        for stream, _ in connection.execute(stray.group_by(table.c.stream)):
+            yield Finding(chain=stream, number=None, what="there are rows of it, and no stream")

@@ -1,0 +1,167 @@
+"""What becomes of records in time, and of the records of people who are deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from recorded import ALICE, BOB, KEY, NAMES, T0, decision, score, started, whole
+from sqlalchemy import select
+
+from streamer.records import tables
+from streamer.records.book import ERASED, Book
+from streamer.records.deletion import UNDER_WAY_S, Mode
+from streamer.records.entries import Acted, Started, Told
+from streamer.records.errors import Held, UnknownStream
+from streamer.records.opening import open_book
+
+DAY_S = 86400.0
+LATER = T0 + 40 * DAY_S
+
+
+@pytest.fixture
+def names() -> dict[str, str]:
+    return dict(NAMES)
+
+
+@pytest.fixture
+def book(database_url: str | None, tmp_path: Path, names: dict[str, str]) -> Iterator[Book]:
+    opened = open_book(database_url, tmp_path, KEY, lambda: names)
+    opened.journal.write({"one": whole("one"), "two": whole("two")})
+    opened.journal.write({"other": whole("other", claims=(), voiceprints=())[:5]})
+    yield opened
+    opened.close()
+
+
+def there(book: Book) -> set[str]:
+    return {facts.stream for facts in book.streams()}
+
+
+def hold(book: Book, stream: str) -> None:
+    book.act(stream, Acted(at=T0 + 9, t=8.0, who="chief", act="hold"))
+
+
+def test_a_deleted_record_is_gone_and_said_in_the_register(book: Book) -> None:
+    head = book.head("one")
+    book.delete("one", "chief", "asked to", T0 + 20)
+    assert there(book) == {"two", "other"}
+    with pytest.raises(UnknownStream):
+        book.history("one")
+    last = book.register("one")[-1]
+    assert (last.act, last.who, last.why, last.at) == ("deleted", "chief", "asked to", T0 + 20)
+    assert (last.count, last.hash) == (head.count, head.hash)
+    assert book.verify().findings == ()
+    with book.journal.engine.connect() as connection:
+        for table in (tables.entries, tables.people):
+            left = connection.execute(select(table).where(table.c.stream == "one")).all()
+            assert left == []
+
+
+def test_what_is_held_is_deleted_by_nobody_until_it_is_released(book: Book) -> None:
+    hold(book, "one")
+    with pytest.raises(Held, match="chief"):
+        book.delete("one", "chief", "asked to", T0 + 20)
+    assert book.purge(LATER, LATER) == ("other", "two") or there(book) == {"one"}
+    book.act("one", Acted(at=LATER, t=8.0, who="chief", act="release"))
+    assert book.purge(LATER, LATER) == ("one",)
+    assert there(book) == set()
+    assert book.verify().findings == ()
+
+
+def test_what_ended_long_ago_is_purged_and_the_rest_is_kept(book: Book) -> None:
+    book.journal.write({"new": whole("new", at=T0 + 30 * DAY_S)[:5]})
+    assert set(book.purge(T0 + 7, LATER)) == {"other"}  # it never ended, and began before
+    assert there(book) == {"one", "two", "new"}
+    assert set(book.purge(T0 + 9, LATER)) == {"one", "two"}
+    assert there(book) == {"new"}
+    assert {note.why for note in book.register() if note.act == "deleted"} == {"records_days"}
+
+
+def test_whoever_is_deleted_is_named_no_more_and_the_record_still_verifies(
+    book: Book, names: dict[str, str]
+) -> None:
+    head = book.head("one")
+    del names[ALICE]
+    forgotten = book.settle("pseudonymise", LATER)
+    assert (forgotten.deleted, sorted(forgotten.pseudonymised)) == ((), ["one", "two"])
+    entries = book.history("one")
+    first, told, note = entries[0], entries[5], entries[6]
+    assert isinstance(first, Started)
+    assert isinstance(told, Told)
+    assert isinstance(note, Acted)
+    assert (first.claims, first.label, note.text) == (("(deleted a1a1a1a1)",), ERASED, ERASED)
+    assert told.event.reason == "(deleted a1a1a1a1) speaks"  # type: ignore[union-attr]
+    assert book.head("one") == head
+    assert book.verify().findings == ()
+    assert book.register("one")[-1].act == "pseudonymised"
+    assert book.settle("pseudonymise", LATER).pseudonymised == ()  # once
+
+
+def test_where_it_is_wanted_their_records_are_deleted(book: Book, names: dict[str, str]) -> None:
+    hold(book, "two")
+    del names[ALICE]
+    forgotten = book.settle("delete", LATER)
+    assert (forgotten.deleted, forgotten.pseudonymised) == (("one",), ("two",))
+    assert there(book) == {"two", "other"}
+    assert book.verify().findings == ()
+    again = book.settle("delete", LATER)
+    assert (again.deleted, again.pseudonymised) == ((), ())
+
+
+def test_nobody_else_is_forgotten(book: Book, names: dict[str, str]) -> None:
+    del names[BOB]
+    for mode in ("pseudonymise", "delete"):
+        forgotten = book.settle(mode, LATER)  # type: ignore[arg-type]
+        assert (forgotten.deleted, forgotten.pseudonymised) == ((), ())
+    assert there(book) == {"one", "two", "other"}
+
+
+def test_a_stream_that_goes_on_is_deleted_when_it_has_ended(
+    book: Book, names: dict[str, str]
+) -> None:
+    book.journal.write({"live": [started("live"), score(1.0)]})
+    del names[ALICE]
+    now = T0 + 60
+    assert "live" in book.settle("delete", now).pseudonymised
+    book.journal.write({"live": [decision(2.0), whole("live")[-1]]})
+    assert book.settle("delete", now).deleted == ("live",)
+    assert book.verify().findings == ()
+
+
+def test_a_stream_whose_server_was_killed_does_not_go_on(book: Book, names: dict[str, str]) -> None:
+    book.journal.write({"live": [started("live"), score(1.0)]})
+    del names[ALICE]
+    assert "live" in book.settle("delete", T0 + UNDER_WAY_S + 1).deleted
+
+
+@pytest.mark.parametrize("mode", ["pseudonymise", "delete"])
+def test_the_records_of_a_line_of_a_roster_are_forgotten(book: Book, mode: Mode) -> None:
+    candidate = "c0" * 16
+    book.journal.write({"exam": whole("exam", exam="e", candidate=candidate)})
+    forgotten = book.forget(candidate, mode, "chief", LATER)
+    assert forgotten.deleted + forgotten.pseudonymised == ("exam",)
+    assert ("exam" in there(book)) == (mode == "pseudonymise")
+    assert book.verify().findings == ()
+
+
+def test_what_is_noted_after_names_were_erased_can_be_read(
+    book: Book, names: dict[str, str]
+) -> None:
+    del names[ALICE]
+    book.settle("pseudonymise", LATER)
+    book.act("one", Acted(at=LATER, t=8.0, who="desk", act="note", text="seen again"))
+    entries = book.history("one")
+    notes = [entry.text for entry in entries if isinstance(entry, Acted)]
+    assert notes == [ERASED, "seen again"]
+    assert book.verify().findings == ()
+
+
+def test_erased_texts_lie_nowhere_in_the_database(book: Book, names: dict[str, str]) -> None:
+    wrapped = select(tables.streams.c.text_key).where(tables.streams.c.stream == "one")
+    with book.journal.engine.connect() as connection:
+        assert connection.scalar(wrapped)
+    del names[ALICE]
+    book.settle("pseudonymise", LATER)
+    with book.journal.engine.connect() as connection:
+        assert connection.scalar(wrapped) is None
