@@ -59,8 +59,13 @@ class Worker:
         self.process = context.Process(
             target=run_worker, args=(settings, theirs), name=f"voxwatch worker {self.number}"
         )
-        self.process.start()
-        theirs.close()
+        try:
+            self.process.start()
+        except BaseException:
+            self.channel.close()
+            raise
+        finally:
+            theirs.close()
         self._loop.add_reader(self.channel, self._hear)
         self._loop.add_reader(self.process.sentinel, self._died)
 
@@ -182,9 +187,21 @@ class Supervisor:
             how = f"status {status}" if status >= 0 else signal.Signals(-status).name
             log.error("worker %d died (%s): it is started again, its streams are lost", number, how)
             await asyncio.sleep(0 if lived_s > STEADY_S else pause_s)
-            self._workers[number] = self._worker(number)
+            self._workers[number] = await self._started(number)
             ready = self._workers[number].ready
             ready.add_done_callback(partial(self._back, number))
+
+    async def _started(self, number: int) -> Worker:
+        """A worker in the place of one that died: the system may have nothing left for it now."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return self._worker(number)
+            except Exception as error:  # whatever it is, the others serve, and it may pass
+                why = f"{type(error).__name__}: {error}"
+                log.error("worker %d cannot be started (%s): again in %g s", number, why, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _back(self, number: int, _: asyncio.Future[None]) -> None:
         log.info("worker %d serves again", number)

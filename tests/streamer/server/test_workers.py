@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import signal
 import ssl
 import subprocess
@@ -26,8 +27,11 @@ from certificates import self_signed
 from websockets.asyncio.client import connect as open_websocket
 
 from engine.model.bundle import Bundle
+from streamer.config import Config
 from streamer.server.totals import summed
+from streamer.server.workers import supervisor
 from streamer.server.workers.peers import Peers
+from streamer.server.workers.worker import LogSettings
 from voxwatch_client import connect, control, enroll, verify
 
 TOKEN = "a long random text"
@@ -393,6 +397,61 @@ async def test_a_server_ends_well_while_it_waits_to_start_a_worker_again(
         code = served.end()
     assert code == 0
     assert "Traceback" not in served.log.read_text()
+
+
+@pytest.mark.skipif(
+    not hasattr(resource, "prlimit"), reason="limits of another process are Linux's"
+)
+async def test_a_worker_that_the_system_has_no_room_for_is_started_later(
+    tmp_path: Path, spectral_bundle: Bundle
+) -> None:
+    served = await asyncio.to_thread(Served, tmp_path, spectral_bundle.folder)
+    try:
+        process, kind = served.process.pid, resource.RLIMIT_NOFILE
+        before = resource.prlimit(process, kind)
+        resource.prlimit(process, kind, (4, before[1]))  # no descriptor is left for another
+        served.workers[1].kill()
+        async with asyncio.timeout(WAIT_S):
+            while served.log.read_text().count("cannot be started (OSError: [Errno 24]") < 2:
+                await asyncio.sleep(0.05)
+        assert len(served.workers) == 1
+        resource.prlimit(process, kind, before)
+        async with asyncio.timeout(START_S):
+            while "serves again" not in served.log.read_text():
+                await asyncio.sleep(0.05)
+        async with one_each(served) as streams:
+            assert sorted(streams) == ["1", "2"]
+    finally:
+        code = await asyncio.to_thread(served.end)
+    assert code == 0
+    assert "Traceback" not in served.log.read_text()
+
+
+@pytest.mark.parametrize("error", [OSError(12, "no memory"), RuntimeError("x"), MemoryError()])
+async def test_whatever_keeps_a_worker_from_starting_is_said_and_tried_again(
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    started: list[int] = []
+
+    def start(settings: Any) -> str:
+        started.append(settings.number)
+        if len(started) < 4:
+            raise error
+        return "a worker"
+
+    monkeypatch.setattr(supervisor, "Worker", start)
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.001)
+    parent = supervisor.Supervisor(Config(data_dir=tmp_path), LogSettings("info", False))
+    parent._folder = Path()
+    with caplog.at_level("ERROR", logger=supervisor.log.name):
+        assert await parent._started(7) == "a worker"
+    assert started == [7, 7, 7, 7]
+    said = [record.message for record in caplog.records]
+    assert len(said) == 3
+    assert all(f"worker 7 cannot be started ({type(error).__name__}" in words for words in said)
 
 
 async def test_workers_do_not_outlive_their_parent(tmp_path: Path, spectral_bundle: Bundle) -> None:
