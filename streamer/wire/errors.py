@@ -58,6 +58,8 @@ HTTP_STATUS: dict[str, int] = {
     "not-found": 404,
     "unknown-stream": 404,
     "no-records": 404,
+    "unknown-exam": 404,
+    "unknown-candidate": 404,
     "wrong-method": 405,
     "idle": 408,
     "unusable-voiceprint": 409,
@@ -72,6 +74,8 @@ HTTP_STATUS: dict[str, int] = {
     "engine-failed": 500,
     "store-failed": 500,
     "record-failed": 500,
+    "exam-failed": 500,
+    "no-pdf": 501,
     "overloaded": 503,
     "shutting-down": 503,
 }

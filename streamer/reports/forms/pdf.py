@@ -8,6 +8,7 @@ work, which is seconds of Python for each page, and gives back its memory.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from typing import Any
 
@@ -16,6 +17,7 @@ import msgspec
 from engine.errors import VoxwatchError
 
 VARIANT = "pdf/ua-1"  # tagged, so that a screen reader can read it
+NICER = 10  # than whoever starts this as a program: live streams come first
 MISSING = "a PDF needs WeasyPrint: pip install 'voxwatch[reports]'"
 LIBRARIES = (
     "WeasyPrint lacks a library of the system ({}): apt-get install libpango-1.0-0"
@@ -52,6 +54,8 @@ def _refuse(url: str, *_: Any, **__: Any) -> Any:
 
 def main() -> None:
     """Pages in, PDFs out. A failure that can be cured is a line on standard error and status 2."""
+    if hasattr(os, "nice"):
+        os.nice(NICER)
     pages = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=list[str])
     try:
         made = [pdf(page) for page in pages]

@@ -6,6 +6,7 @@ from streamer.server.context import Context
 from streamer.server.entrance import Entrance
 from streamer.server.http.pages import Pages
 from streamer.server.http.probes import Probes
+from streamer.server.http.reports import Reports
 from streamer.server.http.routes import Routes
 from streamer.server.http.verification import Verification
 from streamer.server.metrics import Metrics
@@ -18,5 +19,6 @@ def all_routes(context: Context, entrance: Entrance, pages: Pages, metrics: Metr
             *pages.routes(),
             *Probes(context, entrance, metrics).routes(),
             *Verification(context).routes(),
+            *Reports(context).routes(),
         ]
     )
