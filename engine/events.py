@@ -160,6 +160,13 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     enrolled_s: float | None = None
 
 
+class Overlap(Event, frozen=True, kw_only=True, tag="overlap"):
+    """Two voices speak at once since ``start``, and once that is over, until ``end``."""
+
+    start: float
+    end: float | None
+
+
 class Quality(Event, frozen=True, kw_only=True, tag="quality"):
     """The sound of the last period. Figures that cannot be known are ``None``.
 
@@ -249,6 +256,7 @@ AnyEvent = (
     | Decision
     | Change
     | Utterance
+    | Overlap
     | Quality
     | Lag
     | Failure

@@ -22,6 +22,7 @@ from engine.audio.suspicion import Suspicion
 from engine.decisions.change_places import LAPSE_S
 from engine.decisions.config import DecisionConfig
 from engine.decisions.known_speech import KnownSpeech
+from engine.decisions.overlap import OverlapSpans
 from engine.decisions.score_events import ScoredSpan
 from engine.decisions.tracker import Tracker
 from engine.decisions.tracker_settings import TrackerSettings
@@ -90,7 +91,7 @@ class Session:
         )
         self._scorer, self._model = scorer, model
         self._settings = TrackerSettings(EnrolledVoiceprints(enrolled), claimed, config.decisions)
-        self._tracker = Tracker(scorer, config.prior)
+        self._tracker, self._overlap = Tracker(scorer, config.prior), OverlapSpans()
         self._hop_s = config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
         self._window = round(config.windows.window_s * SAMPLE_RATE_HZ)
@@ -368,6 +369,7 @@ class Session:
         if failure is not None and seconds(mark.position - start) >= self._least_s:
             yield Failure(t=seconds(mark.at), code="window-failed", message=failure)
             known = replace(known, scored=None)
+        yield from self._overlap.add(self._speech, mark)
         yield from self._tracker.add(self._speech, known)
 
     def _summary(self) -> Summary:

@@ -238,7 +238,8 @@ def _save(
     try:
         write(report, times, output)
         write_rttm(output / "reference.rttm", {r.truth.name: r.turns for r in results})
-        told = {r.truth.name: r.unclaimed.turns for r in results if r.unclaimed is not None}
+        records = [(r.truth.name, r.unclaimed) for r in results if r.unclaimed is not None]
+        told = {name: sorted((*one.turns, *one.overlaps)) for name, one in records}
         write_rttm(output / "voxwatch.rttm", told)
     except OSError as error:
         raise BenchmarkError(f"cannot write the report to {output}: {error.strerror}") from error

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.audio.pcm import PcmDecoder
 from engine.decisions.config import DecisionConfig
 from engine.enrolment import EnrolmentConfig
-from engine.events import AnyEvent, Change, Decision, Score, State, Utterance, Vad
+from engine.events import AnyEvent, Change, Decision, Overlap, Score, State, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, FramesResult, Job, JobFailure, Result, VadJob
 from engine.model.bundle import Bundle
@@ -32,6 +32,7 @@ from models.benchmark.plans import ENROL_S
 from models.evaluation.rttm import Turn, Turns
 
 CLAIMED = "claimed"  # the name of the voiceprint: people's own names mean nothing here
+OVERLAPPED = "overlap"  # whoever speaks at the same time as the only voice that is known
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -94,7 +95,8 @@ class SessionRecord:
 
     ``spans`` ``(S, 2)`` are its speech; ``states`` decisions and alarms; ``t``, ``llr``, ``cosine``
     and ``window_s`` ``(K,)`` its scores. ``changes`` are moments of change as it dated them,
-    with the moment it told of them; ``turns`` who it heard when, ``verdicts`` those on turns.
+    with the moment it told of them; ``turns`` who it heard when, ``verdicts`` those on turns,
+    ``overlaps`` who else it takes to have spoken where two spoke at once.
     """
 
     spans: Float64
@@ -106,6 +108,7 @@ class SessionRecord:
     changes: Float64
     turns: Turns
     verdicts: tuple[TurnVerdict, ...] = ()
+    overlaps: Turns = ()
 
 
 def record_of(events: list[AnyEvent]) -> SessionRecord:
@@ -114,6 +117,7 @@ def record_of(events: list[AnyEvent]) -> SessionRecord:
     changes = [event for event in events if isinstance(event, Change)]
     edges = [event.at for event in events if isinstance(event, Vad)]
     spans = list(zip(edges[::2], edges[1::2], strict=True))
+    turns = _turns(spans, changes)
     return SessionRecord(
         spans=np.array(spans, np.float64).reshape(-1, 2),
         states=_states(events),
@@ -122,12 +126,13 @@ def record_of(events: list[AnyEvent]) -> SessionRecord:
         cosine=np.array([score.cosine for score in scores], np.float64),
         window_s=np.array([score.window_s for score in scores], np.float64),
         changes=np.array([(c.at, c.detected_at) for c in changes], np.float64).reshape(-1, 2),
-        turns=_turns(spans, changes),
+        turns=turns,
         verdicts=tuple(
             TurnVerdict(event.start, event.end, event.state)
             for event in events
             if isinstance(event, Utterance)
         ),
+        overlaps=_overlaps(events, turns),
     )
 
 
@@ -155,6 +160,17 @@ def _turns(spans: list[tuple[float, float]], changes: list[Change]) -> Turns:
             before = [name for at, name in cuts if at <= a]
             turns.append(Turn(a, b, before[-1] if before else first))
     return tuple(turns)
+
+
+def _overlaps(events: list[AnyEvent], turns: Turns) -> Turns:
+    """Where two spoke at once: the second is the one heard nearest to it, besides the first."""
+    spans = [(e.start, e.end) for e in events if isinstance(e, Overlap) and e.end is not None]
+    found = []
+    for start, end in spans:
+        near = sorted(turns, key=lambda turn: max(turn.start_s - end, start - turn.end_s))
+        others = [turn.speaker for turn in near if turn.speaker != near[0].speaker]
+        found.append(Turn(start, end, others[0] if others else OVERLAPPED))
+    return tuple(found)
 
 
 class EngineUnderTest:

@@ -70,6 +70,8 @@ class EventTable:
                 who = event.to_speaker or "another voice"
                 later = f"noticed {max(0.0, event.detected_at - event.at):.1f} s later"
                 return [(_at(event.at), "change", "", who, _llr(event.llr), "", later)]
+            case "overlap":
+                return self._overlap(event)
             case "quality":
                 return self._quality(event)
             case "lag":
@@ -89,6 +91,12 @@ class EventTable:
                 )
                 return [_news(event.t, "end", words)]
         return []
+
+    def _overlap(self, event: Any) -> list[tuple[str, ...]]:
+        if event.end is None:
+            return []
+        words = f"two voices at once, for {event.end - event.start:.1f} s"
+        return [_news(event.start, "overlap", words)]
 
     def _quality(self, event: Any) -> list[tuple[str, ...]]:
         """Only where the problems of the sound have become others."""

@@ -15,6 +15,7 @@ from engine.events import (
     Decision,
     Failure,
     Lag,
+    Overlap,
     Quality,
     Score,
     Stalled,
@@ -69,6 +70,9 @@ class LiveTable:
                 self._tell(event.t, f"{event.state} {event.speaker or ''}".strip())
             case Change():
                 self._tell(event.t, f"another voice, since {event.at:.1f} s")
+            case Overlap():
+                words = "two voices at once" if event.end is None else "one voice again"
+                self._tell(event.t, f"{words}, since {event.start:.1f} s")
             case Quality():
                 self._quality = event
             case Stalled():

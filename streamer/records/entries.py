@@ -22,6 +22,7 @@ RecordedEvent = (
     events.Decision
     | events.Change
     | events.Utterance
+    | events.Overlap
     | events.Quality
     | events.Stalled
     | events.Lag

@@ -33,6 +33,7 @@ KINDS = (
     events.Decision,
     events.Change,
     events.Utterance,
+    events.Overlap,
     events.Stalled,
     events.Lag,
     events.Failure,

@@ -211,6 +211,7 @@ StreamEvent = (
     | events.Decision
     | events.Change
     | events.Utterance
+    | events.Overlap
     | events.Quality
     | events.Lag
     | events.Failure

@@ -162,6 +162,13 @@ export interface Utterance extends Base {
   advice?: string;
 }
 
+/** Two voices at once since `start`; `end` is null until it is over. */
+export interface Overlap extends Base {
+  type: "overlap";
+  start: number;
+  end: number | null;
+}
+
 export type Problem =
   | "quiet"
   | "clipped"
@@ -274,6 +281,7 @@ export type Message =
   | Decision
   | Change
   | Utterance
+  | Overlap
   | Quality
   | Lag
   | Failure
@@ -294,6 +302,7 @@ const KNOWN: ReadonlySet<string> = new Set<Message["type"]>([
   "decision",
   "change",
   "utterance",
+  "overlap",
   "quality",
   "lag",
   "error",

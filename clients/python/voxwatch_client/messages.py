@@ -283,6 +283,13 @@ class Utterance(Event, frozen=True, kw_only=True, tag="utterance"):
     enrolled_s: float | None = None
 
 
+class Overlap(Event, frozen=True, kw_only=True, tag="overlap"):
+    """Two voices speak at once since ``start``, and once that is over, until ``end``."""
+
+    start: float
+    end: float | None
+
+
 class Quality(Event, frozen=True, kw_only=True, tag="quality"):
     """The sound of the last period. Figures that cannot be known are ``None``.
 
@@ -579,6 +586,7 @@ StreamMessage = (
     | Decision
     | Change
     | Utterance
+    | Overlap
     | Quality
     | Lag
     | Failure
@@ -598,6 +606,7 @@ MonitorMessage = (
     | Decision
     | Change
     | Utterance
+    | Overlap
     | Quality
     | Lag
     | Failure

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.decisions.config import DecisionConfig
 from engine.errors import BundleError, VoxwatchError
-from engine.events import AnyEvent, Change, Decision, Quality, Score, Vad
+from engine.events import AnyEvent, Change, Decision, Overlap, Quality, Score, Vad
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import Job, Result
 from engine.model.bundle import Bundle, write_bundle
@@ -97,6 +97,14 @@ def test_turns_are_the_speech_divided_at_the_changes() -> None:
         Turn(5.0, 9.0, "voice-1"),
     )
     assert record_of([*spoken]).turns == (Turn(0.0, 4.0, "part"), Turn(5.0, 9.0, "part"))
+
+
+def test_where_two_speak_at_once_the_second_is_the_voice_that_is_nearest() -> None:
+    spoken = [*speech(0.0, 4.0), *speech(5.0, 9.0)]
+    changes = [change(2.0, "voice-1", "voice-2"), change(8.0, "voice-2", "voice-3")]
+    both = [Overlap(t=3.0, start=2.5, end=None), Overlap(t=3.5, start=2.5, end=3.0)]
+    assert record_of([*spoken, *changes, *both]).overlaps == (Turn(2.5, 3.0, "voice-1"),)
+    assert record_of([*spoken, *both]).overlaps == (Turn(2.5, 3.0, "overlap"),)
 
 
 def test_voices_without_a_name_are_told_apart() -> None:
