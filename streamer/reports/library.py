@@ -6,16 +6,21 @@ All else in this room is given what it needs; only this module reads.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+
+import msgspec
 
 from streamer.exams.book import Exams
 from streamer.exams.errors import ExamError, UnknownExam
 from streamer.exams.exam import Candidate, ConsentRow
 from streamer.exams.exam import Exam as ExamFacts
 from streamer.records.book import Book, StreamFacts
+from streamer.records.chain import REGISTER
 from streamer.records.entries import Acted, AnyEntry, Terms
+from streamer.records.errors import RecordError
+from streamer.records.verification import Verification
 from streamer.reports import words, zones
 from streamer.reports.report import Chain, Consent, Exam, ExamReport, Report, Session, Verdict
 from streamer.reports.sessions import IncidentFacts, session
@@ -57,16 +62,16 @@ class Library:
     def stream(self, stream: str, asked: Asked) -> Report:
         """The report of one stream, whoever it was."""
         facts = self.book.facts(stream)
-        exam = self._exam(facts.exam)
-        candidate = self._candidate(facts)
-        return self._report(exam, candidate, [facts], asked)
+        exam, candidate = self._exam(facts.exam), self._candidate(facts)
+        checked = self.book.verify(stream=stream)
+        return self._report(exam, candidate, [facts], checked, asked)
 
     def candidate(self, exam: str, who: str, asked: Asked) -> Report:
         """All streams of somebody on an exam's roster, in one report."""
         exams = self._kept()
         found, candidate = exams.exam(exam), exams.candidate(exam, who)
         own = self._streams(Subject(exam=exam, candidate=who))
-        return self._report(found, candidate, own, asked)
+        return self._report(found, candidate, own, self.book.verify(exam=exam), asked)
 
     def exam(self, exam: str, asked: Asked) -> ExamReport:
         """Everybody on the roster, and whoever else was heard in the exam."""
@@ -77,8 +82,11 @@ class Library:
         for facts in self.book.streams(exam=exam):
             known = any(facts.candidate == one.id for one in roster)
             (by_candidate.setdefault(facts.candidate or "", []) if known else others).append(facts)
-        reports = [self._report(found, c, by_candidate.get(c.id, []), asked) for c in roster]
-        reports += [self._report(found, None, [facts], asked) for facts in others]
+        checked = self.book.verify(exam=exam)
+        reports = [
+            self._report(found, one, by_candidate.get(one.id, []), checked, asked) for one in roster
+        ]
+        reports += [self._report(found, None, [facts], checked, asked) for facts in others]
         return ExamReport(
             made_at=_at(asked.at, asked.zone),
             made_by=asked.who,
@@ -86,6 +94,7 @@ class Library:
             software=software(),
             exam=_told(found, asked.zone),
             candidates=tuple(reports),
+            register_problems=tuple(_problems(checked, REGISTER)),
         )
 
     def note_export(self, subject: Subject, asked: Asked, form: str) -> None:
@@ -125,10 +134,11 @@ class Library:
         exam: ExamFacts | None,
         candidate: Candidate | None,
         streams: Sequence[StreamFacts],
+        checked: Verification,
         asked: Asked,
     ) -> Report:
         zone = asked.zone
-        sessions = [self._session(facts, zone) for facts in streams]
+        sessions = [self._session(facts, checked, zone) for facts in streams]
         told = [one for one in sessions if one is not None]
         verdicts = sorted((v for one in told for v in one.verdicts), key=_given)
         return Report(
@@ -145,10 +155,14 @@ class Library:
             sessions=tuple(told),
         )
 
-    def _session(self, facts: StreamFacts, zone: tzinfo) -> Session | None:
+    def _session(self, facts: StreamFacts, checked: Verification, zone: tzinfo) -> Session | None:
         """None where nothing of a stream could be written."""
         head = self.book.head(facts.stream)
-        entries = self.book.history(facts.stream, limit=head.count)
+        try:
+            entries = self.book.history(facts.stream, limit=head.count)
+        except msgspec.MsgspecError as error:
+            why = "an entry cannot be read: `voxwatch records verify` says which"
+            raise RecordError(f"the record of stream {facts.stream}: {why}") from error
         if not entries:
             return None
         return session(
@@ -156,7 +170,13 @@ class Library:
             entries,
             self._incidents(facts.stream),
             consents=self._consents(entries, zone),
-            chain=Chain(count=head.count, head=head.hash, signed=bool(head.signature)),
+            chain=Chain(
+                count=head.count,
+                head=head.hash,
+                signature=head.signature,
+                key=head.key,
+                problems=tuple(_problems(checked, facts.stream, REGISTER)),
+            ),
             zone=zone,
         )
 
@@ -197,6 +217,10 @@ class Library:
             return self._exams.candidate(facts.exam, facts.candidate)
         except ExamError:
             return None
+
+
+def _problems(checked: Verification, *chains: str) -> Iterator[str]:
+    return (str(found) for found in checked.findings if found.chain in chains)
 
 
 def software() -> str:

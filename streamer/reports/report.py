@@ -169,12 +169,14 @@ class Model(Part, frozen=True, kw_only=True):
 class Chain(Part, frozen=True, kw_only=True):
     """The end of the chain of entries, by which anybody can tell whether the record was changed.
 
-    ``problems`` is what a check found when the report was made; none: it is whole.
+    ``signature`` is over count and head (Ed25519), ``key`` the public key of who made it, both in
+    hexadecimal. ``problems`` is what a check found when the report was made; none: it is whole.
     """
 
     count: int
     head: str
-    signed: bool
+    signature: str = ""
+    key: str = ""
     problems: tuple[str, ...] = ()
 
 

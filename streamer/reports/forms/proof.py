@@ -153,5 +153,7 @@ def _chain(session: Session, chain: Chain | None) -> Iterable[Child]:
         return
     yield str(chain.count)
     yield element("span", chain.head, class_="mono")
-    signed = "signed" if chain.signed else "not signed"
-    yield element("strong", "; ".join(chain.problems)) if chain.problems else f"whole, {signed}"
+    if chain.problems:
+        yield element("strong", "Not whole: ", "; ".join(chain.problems))
+    else:
+        yield "whole, signed" if chain.signature else "whole, not signed"

@@ -56,7 +56,7 @@ def taken() -> Report:
         stream.entries,
         [TAKEOVER, DROPPED],
         consents={"Anna": [consent]},
-        chain=Chain(count=len(stream.entries), head="ef" * 32, signed=True),
+        chain=Chain(count=len(stream.entries), head="ef" * 32, signature="01" * 64),
         zone=ZONE,
     )
     return report_of("Anna", told, verdicts=told.verdicts)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from enrolled_people import enrol
 from recorded_stream import NOON, TAKEOVER, RecordedStream, taken_over, undisturbed
 from typer.testing import CliRunner, Result
@@ -22,6 +23,7 @@ from streamer.exams.opening import open_exams
 from streamer.records.entries import Acted, AnyEntry, Started
 from streamer.records.errors import UnknownStream
 from streamer.records.opening import open_book
+from streamer.records.tables import entries
 from streamer.reports.forms import files
 from streamer.reports.library import Asked, Library, Subject, no_incidents
 from streamer.reports.report import ExamReport, Report
@@ -52,12 +54,12 @@ def exam(folder: Path) -> Exam:
     with Store.in_folder(folder, {}) as store, open_exams(None, folder, store) as exams:
         made = exams.create("Biology", NOON, NOON + 7200, Rules(), NOON)
         anna = enrol(store, "anna@x", 1, now=store.now())
-        entries = [
+        lines = [
             Entry(candidate="A-1", name="Anna", voiceprint="anna@x", accommodations=("illness",)),
             Entry(candidate="A-2", name="Bert"),
             Entry(candidate="A-3", name="=Carla"),
         ]
-        first, second, _ = exams.add(made.id, entries)
+        first, second, _ = exams.add(made.id, lines)
         consent = ConsentRow(
             person=anna.reference,
             candidate=first.id,
@@ -118,7 +120,25 @@ def test_the_head_is_that_of_the_record(library: Library) -> None:
     chain = library.stream("s-2", ASKED).sessions[0].chain
     head = library.book.head("s-2")
     assert chain is not None
-    assert (chain.count, chain.head, chain.signed) == (head.count, head.hash, True)
+    assert (chain.count, chain.head, chain.signature) == (head.count, head.hash, head.signature)
+    assert chain.problems == ()
+
+
+def test_a_record_that_was_changed_is_told(library: Library, exam: Exam) -> None:
+    entry = sa.and_(entries.c.stream == "s-2", entries.c.number == 2)
+    with library.book.journal.engine.begin() as connection:
+        body = connection.scalar(sa.select(entries.c.body).where(entry))
+        other = bytes(body).replace(b"match it is", b"match is it")
+        connection.execute(sa.update(entries).where(entry).values(body=other))
+    chain = library.stream("s-2", ASKED).sessions[0].chain
+    assert chain is not None
+    assert "entry 2: it was changed" in chain.problems[0]
+    whole = library.exam(exam.id, ASKED)
+    (anna, bert, _) = (one.sessions for one in whole.candidates)
+    assert anna[0].chain is not None
+    assert anna[0].chain.problems == ()
+    assert "Not whole: " in files.html(whole.candidates[1])
+    assert bert
 
 
 def test_an_exam_has_everybody_on_its_roster(library: Library, exam: Exam) -> None:
