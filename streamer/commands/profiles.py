@@ -109,9 +109,12 @@ class ShowCommand:
 @app.command("export")
 @dataclass(frozen=True, kw_only=True)
 class ExportCommand:
-    """Write everything that is kept of a person as JSON, the voiceprint too.
+    """Write everything that is kept of a person as JSON: a copy for them, when they ask for it.
 
-    The file can be read by you alone. Whoever has it has the voiceprint: it is not encrypted.
+    Voiceprint, consents with their texts, places on rosters, the record of every stream in which
+    they were claimed or recognised, and who saw or exported it; other people are not named in it.
+    NAME may be that on a roster, too. The file can be read by you alone. Whoever has it has the
+    voiceprint: it is not encrypted.
 
     \b
     Example:
@@ -128,8 +131,12 @@ class ExportCommand:
 
     def run(self) -> None:
         """Print it, or write the file."""
-        with opened(configured(self)) as store:
-            kept = store.export(self.name, store.now())
+        from streamer.commands.recorded import opened_records
+        from streamer.reports.subject_access import held_of
+        from streamer.store.audit import local_user
+
+        with opened_records(configured(self)) as (store, exams, book):
+            kept = held_of(self.name, store, exams, book, local_user())
         text = json.dumps(kept, ensure_ascii=False, indent=2)
         if self.output is None:
             typer.echo(text)

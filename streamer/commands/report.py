@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streamer.commands.options import ConfigOption, DataOption, configured
-from streamer.commands.profiles import opened
+from streamer.commands.recorded import opened_records
 
 if TYPE_CHECKING:
     from streamer.config import Config
@@ -110,19 +110,13 @@ class ReportCommand:
 @contextmanager
 def opened_library(config: Config) -> Iterator[Library]:
     """The record and the exams of this configuration. A server may have them open, too."""
-    from streamer.exams.opening import open_exams
-    from streamer.records.opening import open_book
     from streamer.reports.library import Library, no_incidents
 
-    with ExitStack() as stack:
-        store = stack.enter_context(opened(config))
+    with opened_records(config) as (store, exams, book):
 
         def names() -> dict[str, str]:
             return {one.reference: one.name for one in store.profiles(store.now())}
 
-        book = open_book(config.database, config.data_dir, store.vault.key, names)
-        stack.callback(book.close)
-        exams = stack.enter_context(open_exams(config.database, config.data_dir, store))
         yield Library(book, exams, names, no_incidents)
 
 

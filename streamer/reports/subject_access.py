@@ -1,0 +1,104 @@
+"""All that is held of a person: voiceprint, consents, places on rosters, records, who saw them.
+
+It is for that person (GDPR, article 15): whoever else stands in their records is told as somebody
+else. It blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from streamer.exams.book import Exams
+from streamer.exams.exam import Candidate, ConsentRow
+from streamer.records.book import Book, StreamFacts
+from streamer.records.entries import Acted
+from streamer.store.errors import UnknownSpeaker
+from streamer.store.store import Store
+
+ANOTHER = "somebody else"
+NOTED = "all that is held of a person"  # what the record says that was exported
+
+
+def held_of(name: str, store: Store, exams: Exams, book: Book, who: str) -> dict[str, Any]:
+    """Everything of who is enrolled under ``name``, or known by it on a roster; ready for JSON.
+
+    That it was exported is noted in the store and in each record. Raises
+    :class:`~streamer.store.errors.UnknownSpeaker` for somebody of whom there is nothing.
+    """
+    now = store.now()
+    lines = [one for one in exams.everybody() if name in (one.voiceprint, one.candidate)]
+    kept: dict[str, Any] = {"name": name, "prototypes": []}
+    reference = ""
+    try:
+        reference = store.profile(name, now).reference
+        kept = store.export(name, now, who=who)
+    except UnknownSpeaker:
+        if not lines:
+            raise
+    own = {reference: kept["name"]} if reference else {}
+    own |= {line.id: line.shown for line in lines}
+    streams = _streams(book, own)
+    for facts in streams:
+        act = Acted(at=now, t=book.last_t(facts.stream), who=who, act="exported", text=NOTED)
+        book.act(facts.stream, act)
+    return kept | {
+        "consents": _consents(exams, reference, lines),
+        "exams": [_place(exams, line) for line in lines],
+        "records": [_record(_told_to(book, own), facts.stream) for facts in streams],
+        "acts": [_act(act) for act in store.acts() if act.person == kept["name"]],
+    }
+
+
+def _streams(book: Book, references: Mapping[str, str]) -> list[StreamFacts]:
+    """Streams in which one of these was claimed, recognised, or sat as a candidate; each once."""
+    found = {facts.stream: facts for one in references for facts in book.streams(person=one)}
+    return sorted(found.values(), key=_began)
+
+
+def _began(facts: StreamFacts) -> float:
+    return facts.started_at
+
+
+class _Own(dict[str, str]):
+    """Names by reference for one reader: their own, and nobody else's."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key, ANOTHER)
+
+
+def _told_to(book: Book, own: Mapping[str, str]) -> Book:
+    """The same record, as the person may read it."""
+    names = _Own(own)
+    return Book(book.journal, lambda: names)
+
+
+def _record(book: Book, stream: str) -> dict[str, Any]:
+    head = book.head(stream)
+    facts: dict[str, Any] = msgspec.to_builtins(book.facts(stream))
+    return facts | {
+        "entries_held": msgspec.to_builtins(book.history(stream)),
+        "head": msgspec.to_builtins(head),
+        "register": msgspec.to_builtins(book.register(stream)),
+    }
+
+
+def _consents(exams: Exams, reference: str, lines: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Each once, with the text that was agreed to."""
+    rows: list[ConsentRow] = []
+    if reference:
+        rows += exams.consents.of(person=bytes.fromhex(reference))
+    for line in lines:
+        rows += [row for row in exams.consents.of(candidate=line.id) if row not in rows]
+    return [msgspec.to_builtins(r) | {"text": exams.consents.text(r.text_sha256)} for r in rows]
+
+
+def _place(exams: Exams, line: Candidate) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(line)
+    return told | {"exam": msgspec.to_builtins(exams.exam(line.exam))}
+
+
+def _act(act: Any) -> dict[str, Any]:
+    return {"at": act.at, "who": act.who, "act": act.act, "detail": act.detail}

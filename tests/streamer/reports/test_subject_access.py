@@ -1,0 +1,123 @@
+"""`voxwatch profiles export` gives a person all that is held of them, and nobody else's name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from enrolled_people import enrol
+from recorded_stream import NOON, RecordedStream, taken_over
+from typer.testing import CliRunner
+
+from streamer.cli import app
+from streamer.exams.exam import ConsentRow, Entry, Rules
+from streamer.exams.opening import open_exams
+from streamer.records.entries import AnyEntry, Started
+from streamer.records.opening import open_book
+from streamer.reports.subject_access import ANOTHER
+from streamer.store.errors import UnknownSpeaker
+from streamer.store.store import Store
+
+Export = Callable[[str], Any]
+
+
+def claimed(stream: RecordedStream, *references: str, **facts: Any) -> list[AnyEntry]:
+    """The stream as it is stored, in which these were claimed."""
+    started, *rest = stream.entries
+    assert isinstance(started, Started)
+    (one,) = started.voiceprints
+    held = tuple(msgspec.structs.replace(one, speaker=reference) for reference in references)
+    changed = msgspec.structs.replace(started, claims=references, voiceprints=held, **facts)
+    return [changed, *rest]
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Export:
+    """Anna and Bert are enrolled; one stream is of Anna, one of either, one of Bert."""
+    folder = tmp_path / "data"
+    with Store.in_folder(folder, {}) as store, open_exams(None, folder, store) as exams:
+        anna, bert = (enrol(store, n, i, now=store.now()) for i, n in enumerate(("Anna", "Bert")))
+        exam = exams.create("Biology", NOON, NOON + 7200, Rules(), NOON)
+        lines = [
+            Entry(candidate="A-1", name="Anna A.", voiceprint="Anna", accommodations=("stutter",)),
+            Entry(candidate="A-2", name="Cleo"),
+        ]
+        first, _ = exams.add(exam.id, lines)
+        consent = ConsentRow(
+            person=anna.reference,
+            candidate=first.id,
+            text_sha256="cd" * 32,
+            text_version="2026-11",
+            language="en",
+            purpose="exams",
+            term_s=None,
+            signer="candidate link",
+            given_at=NOON,
+        )
+        exams.consents.give(consent, "I agree to it.")
+        book = open_book(None, folder, store.vault.key, dict)
+        book.journal.write(
+            {
+                "of-anna": claimed(taken_over(), anna.reference, exam=exam.id, candidate=first.id),
+                "of-both": claimed(taken_over(), anna.reference, bert.reference),
+                "of-bert": claimed(taken_over(), bert.reference),
+            }
+        )
+        book.close()
+
+    def run(name: str) -> Any:
+        env = {"VOXWATCH_DATA_DIR": str(folder), "VOXWATCH_CONFIG": ""}
+        result = CliRunner(env=env).invoke(app, ["profiles", "export", name])
+        if result.exception:
+            raise result.exception
+        return json.loads(result.stdout)
+
+    return run
+
+
+def test_everything_of_the_person_is_there(export: Export) -> None:
+    held = export("Anna")
+    assert held["prototypes"][0]["embedding"]
+    (consent,) = held["consents"]
+    assert (consent["text"], consent["signer"]) == ("I agree to it.", "candidate link")
+    (place,) = held["exams"]
+    assert (place["name"], place["exam"]["name"]) == ("Anna A.", "Biology")
+    assert place["accommodations"] == ["stutter"]
+    records = {one["stream"]: one for one in held["records"]}
+    assert records.keys() == {"of-anna", "of-both"}
+    kinds = {entry["kind"] for entry in records["of-anna"]["entries_held"]}
+    assert {"started", "told", "scores", "acted", "ended"} <= kinds
+    assert records["of-anna"]["head"]["count"] == len(records["of-anna"]["entries_held"])
+    assert "export" in {act["act"] for act in held["acts"]}
+
+
+def test_other_people_are_not_named(export: Export) -> None:
+    held = export("Anna")
+    (both,) = (one for one in held["records"] if one["stream"] == "of-both")
+    assert both["entries_held"][0]["claims"] == ["Anna", ANOTHER]
+    assert "Bert" not in json.dumps(held)
+
+
+def test_that_it_was_exported_is_noted_in_each_record(export: Export) -> None:
+    export("Anna")
+    (anna, _) = export("Anna")["records"]
+    acts = [e for e in anna["entries_held"] if e["kind"] == "acted" and e["act"] == "exported"]
+    assert len(acts) == 2
+    (bert, _) = export("Bert")["records"]
+    first = [e for e in bert["entries_held"] if e["kind"] == "acted" and e["act"] == "exported"]
+    assert first
+
+
+def test_somebody_on_a_roster_without_a_voiceprint_can_ask_too(export: Export) -> None:
+    held = export("A-2")
+    assert held["prototypes"] == []
+    assert [one["name"] for one in held["exams"]] == ["Cleo"]
+
+
+def test_of_somebody_unknown_there_is_nothing(export: Export) -> None:
+    with pytest.raises(UnknownSpeaker):
+        export("Dora")
