@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import VoxwatchError
-from streamer.commands import bench, keys, profiles, token
+from streamer.commands import bench, keys, profiles, records, token
 from streamer.commands.audit import AuditCommand
 from streamer.commands.backup import BackupCommand, RestoreCommand
 from streamer.commands.doctor import DoctorCommand
@@ -124,7 +124,13 @@ COMMANDS: dict[str, type[Command]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
-GROUPS = {"profiles": profiles.app, "keys": keys.app, "token": token.app, "bench": bench.app}
+GROUPS = {
+    "profiles": profiles.app,
+    "records": records.app,
+    "keys": keys.app,
+    "token": token.app,
+    "bench": bench.app,
+}
 for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +42,8 @@ class RotateCommand:
     def run(self) -> None:
         """Rotate, and say what is to be done."""
         from engine.errors import VoxwatchError
+        from streamer.exams.opening import open_exams
+        from streamer.records.opening import is_recorded, open_book
         from streamer.store.audit import Entry, local_user
         from streamer.store.keys import KEY_VARIABLE, MAKE_ONE, decode
         from streamer.store.rotation import rotate
@@ -53,8 +57,17 @@ class RotateCommand:
                     f" {MAKE_ONE}"
                 )
             key = decode(given, f"the environment variable {NEW_KEY_VARIABLE}")
-        with opened(configured(self)) as store:
-            rotate(store.vault, Entry(store.now(), local_user(), "rotate"), key)
+        config = configured(self)
+        with opened(config) as store, ExitStack() as stack:
+            exams = stack.enter_context(open_exams(config.database, config.data_dir, store))
+            others: list[Callable[[bytes], None]] = [exams.rewrap]
+            if recorded := is_recorded(config.database, config.data_dir):
+                book = open_book(config.database, config.data_dir, store.vault.key)
+                stack.callback(book.close)
+                others.append(book.rewrap)
+            rotate(store.vault, Entry(store.now(), local_user(), "rotate"), key, others)
+            if recorded:  # whoever opens it next puts the new secret in the place of the old
+                open_book(config.database, config.data_dir, store.vault.key).close()
             count = len(store.profiles(store.now()))
         typer.echo(f"the store has another key: {count} enrolled, all encrypted anew")
         if key is not None:

@@ -166,6 +166,7 @@ class DeleteCommand:
 
     def run(self) -> None:
         """Ask, unless told not to, and delete."""
+        from streamer.commands.records import forget_the_deleted
         from streamer.store.errors import StoreError, UnknownSpeaker
 
         config = configured(self)
@@ -178,6 +179,8 @@ class DeleteCommand:
             raise
         except StoreError as error:
             name = self._erase(config, error)
+        else:
+            forget_the_deleted(config)
         typer.echo(f"{name} is deleted")
 
     def _confirm(self, name: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Row, Select, and_, select, update
 
 from streamer.database import explained, reading
 from streamer.records import deletion, register, tables
@@ -58,6 +58,10 @@ class Book:
 
     def __init__(self, journal: Journal, names: Names = dict) -> None:
         self.journal, self._names = journal, names
+
+    def names(self) -> Mapping[str, str]:
+        """Names by reference, of all who are there now."""
+        return self._names()
 
     def close(self) -> None:
         """Close the database."""
@@ -126,6 +130,12 @@ class Book:
         length = self.head(stream).count
         last = self.history(stream, length - 1, 1)
         return last[0].t if last else 0.0
+
+    def rewrap(self, store_key: bytes) -> None:
+        """The store is about to have that key: seal the secret with it, too."""
+        with self.journal.writing() as connection:
+            sealed = self.journal.secret.sealed(store_key)
+            connection.execute(update(tables.about).values(next_secret=sealed))
 
     def verify(self, stream: str | None = None, exam: str | None = None) -> Verification:
         """Whether anything was changed, removed or added: of a stream, of an exam, of all."""

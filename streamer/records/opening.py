@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from streamer.database import History, explained, open_database, upgrade, writing
 from streamer.records import tables
@@ -26,11 +27,19 @@ def open_book(url: str | None, folder: Path, store_key: bytes, names: Names = di
     """
     with explained(url or str(folder / RECORDS_FILE), "record", RecordError):
         engine = open_database(url, folder, RECORDS_FILE)
-    return book_in(engine, store_key, names)
+    try:
+        return _book(engine, store_key, names)
+    except BaseException:
+        engine.dispose()
+        raise
 
 
-def book_in(engine: Engine, store_key: bytes, names: Names = dict) -> Book:
-    """The record in that database; see :func:`open_book`."""
+def is_recorded(url: str | None, folder: Path) -> bool:
+    """Whether there may be a record already."""
+    return url is not None or (folder / RECORDS_FILE).exists()
+
+
+def _book(engine: Engine, store_key: bytes, names: Names) -> Book:
     with explained(engine, "record", RecordError), writing(engine) as connection:
         upgrade(connection, HISTORY)
         secret = _secret(connection, store_key)
@@ -41,12 +50,14 @@ def _secret(connection: Connection, store_key: bytes) -> Secret:
     found = connection.execute(select(tables.about)).one_or_none()
     if found is None:
         return _begin(connection, store_key)
-    for sealed in (found.secret, found.next_secret):
-        try:
-            if sealed is not None:
-                return Secret.opened(sealed, store_key)
-        except BrokenSeal:
-            continue
+    with contextlib.suppress(BrokenSeal):
+        return Secret.opened(found.secret, store_key)
+    if found.next_secret is not None:  # the store was rotated
+        with contextlib.suppress(BrokenSeal):
+            secret = Secret.opened(found.next_secret, store_key)
+            new = {"secret": found.next_secret, "next_secret": None}
+            connection.execute(update(tables.about).values(new))
+            return secret
     raise RecordError(
         "the records were made with another key than this store's: restore the key that belongs to"
         " them, or move them away"

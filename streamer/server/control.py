@@ -22,6 +22,7 @@ from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
 from streamer.server.enroll import CODES
 from streamer.server.record_requests import RecordRequests
+from streamer.server.record_upkeep import forget_the_deleted
 from streamer.server.streams import Streams
 from streamer.server.totals import figures, summed
 from streamer.store.errors import StoreError
@@ -245,6 +246,7 @@ class Control:
             "ttl_days": config.ttl_days,
             "streams": all_figures["streams"],
             "stats": all_figures["engine"],
+            "record": all_figures["record"] | {"days": config.records_days},
         }
 
     def _shown(self, profile: Profile) -> dict[str, Any]:
@@ -271,4 +273,5 @@ class Control:
         finally:
             await self._streams.renew()
             await self._context.peers.ask("renew")
+        await forget_the_deleted(self._context)
         log.info("a profile was deleted")

@@ -16,6 +16,7 @@ from streamer.exams.roster_file import entry_of
 from streamer.server.auth import Grant
 from streamer.server.context import Context
 from streamer.server.exam_consents import consent_of
+from streamer.server.record_upkeep import forget_the_deleted
 from streamer.server.streams import Streams
 from streamer.store.errors import UnknownSpeaker
 from streamer.wire.errors import WireError
@@ -199,6 +200,7 @@ async def _withdraw(context: Context, streams: Streams, request: Withdraw, grant
         await _changed(context, streams)
         await streams.renew()
         await context.peers.ask("renew")
+    await forget_the_deleted(context)
 
 
 def withdraw(context: Context, name: str, who: str) -> None:

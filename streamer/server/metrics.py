@@ -58,6 +58,17 @@ class StatsCollector(Collector):
         yield GaugeMetricFamily(
             "voxwatch_hop_seconds", "Forced on streams; 0: none.", engine["hop_s"]
         )
+        yield from _of_the_record(found["record"])
+
+
+def _of_the_record(found: Mapping[str, float]) -> Iterator[Metric]:
+    if not found:  # none is kept
+        return
+    yield _count("voxwatch_record_entries", "Entries written to the record.", found["written"])
+    yield _count("voxwatch_record_entries_lost", "Entries that found no room.", found["lost"])
+    waiting, failing = found["waiting"], found["failing"]
+    yield GaugeMetricFamily("voxwatch_record_waiting", "Entries not written yet.", waiting)
+    yield GaugeMetricFamily("voxwatch_record_failing", "Workers that cannot write.", failing)
 
 
 class Metrics:

@@ -30,6 +30,7 @@ from streamer.server.listening import Listening
 from streamer.server.memory import give_back
 from streamer.server.metrics import Metrics
 from streamer.server.monitor import monitor
+from streamer.server.record_upkeep import keep_up
 from streamer.server.streams import Streams
 from streamer.server.workers.answers import answer_peer
 from streamer.server.workers.peers import PEER, Peers
@@ -119,6 +120,7 @@ class Server:
         for work in (
             self._watch(),
             self._purge(),
+            keep_up(self.context),
             self._tidy(),
             self._follow_tokens(),
             self.streams.admission.measure(),

@@ -19,6 +19,21 @@ def figures(context: Context, streams: int) -> dict[str, Any]:
         "streams": streams,
         "monitors": len(context.hub),
         "engine": _plain(dataclasses.asdict(context.engine.stats())),
+        "record": _record(context),
+    }
+
+
+def _record(context: Context) -> dict[str, int]:
+    """Entries of the record; ``failing`` counts the workers whose disk takes none just now."""
+    if context.writer is None:
+        return {}
+    found = context.writer.figures()
+    failing = int(bool(found.trouble))
+    return {
+        "written": found.written,
+        "lost": found.lost,
+        "waiting": found.waiting,
+        "failing": failing,
     }
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
+from recorded import started, whole
 
 from engine.errors import VoxwatchError
 from streamer.config import Config
@@ -24,6 +27,7 @@ from streamer.records.entries import (
 from streamer.records.errors import RecordError
 from streamer.records.opening import RECORDS_FILE, open_book
 from streamer.records.writer import Writer
+from streamer.server.metrics import Metrics
 from streamer.server.server import Server
 from streamer.store.keys import load_key
 
@@ -239,3 +243,66 @@ async def test_a_record_of_another_key_is_said_before_the_server_serves(
     with pytest.raises(VoxwatchError, match="another key"):
         async with Server(config):
             pass
+
+
+@pytest.mark.parametrize("mode", ["pseudonymise", "delete"])
+async def test_a_person_who_is_deleted_goes_from_the_record_at_once(
+    settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any, mode: str
+) -> None:
+    async with Server(settings(records_on_deletion=mode), drain_s=1.0) as server:
+        enrol(server, "anna")
+        async with dial(server, claim="anna", label="anna's laptop") as client:
+            ready = await client.hear()
+            await client.sound(pcm("anna", 4.0))
+            await client.say(type="finalize")
+            await client.rest()
+        await history(server, ready["stream"])
+        book = server.context.book
+        assert book is not None
+        async with dial(server, "/v1/control") as desk:
+            await desk.ask(type="delete", name="anna")
+        left = [facts.stream for facts in await asyncio.to_thread(book.streams)]
+        assert left == ([] if mode == "delete" else [ready["stream"]])
+        if left:
+            first = (await asyncio.to_thread(book.history, ready["stream"]))[0]
+            assert isinstance(first, Started)
+            assert first.claims[0].startswith("(deleted ")
+            assert first.label == "(erased)"
+        assert (await asyncio.to_thread(book.verify)).findings == ()
+
+
+async def test_what_is_older_than_records_days_is_deleted(
+    settings: Callable[..., Config], tmp_path: Any
+) -> None:
+    config = settings(records_days=30.0)
+    async with Server(config):
+        pass
+    book = open_book(None, config.data_dir, load_key(config.data_dir, env={}))
+    now = time.time()
+    old, new = now - 31 * 86400.0, now - 29 * 86400.0
+    for stream, at in (("old", old), ("new", new)):
+        ended = msgspec.structs.replace(whole(stream)[-1], at=at)
+        book.journal.write({stream: [started(stream, at=at, claims=(), voiceprints=()), ended]})
+    async with Server(config), asyncio.timeout(WAIT_S):
+        while len(left := await asyncio.to_thread(book.streams)) > 1:
+            await asyncio.sleep(0.02)
+    book.close()
+    assert [facts.stream for facts in left] == ["new"]
+
+
+async def test_status_and_metrics_say_how_the_record_fares(
+    server: Server, dial: Any, pcm: Any
+) -> None:
+    async with dial(server, claim="") as client:
+        ready = await client.hear()
+        await client.sound(pcm("anna", 2.0))
+        await client.say(type="finalize")
+        await client.rest()
+    written = len(await history(server, ready["stream"]))
+    async with dial(server, "/v1/control") as desk:
+        status = await desk.ask(type="status")
+    told = {"written": written, "lost": 0, "waiting": 0, "failing": 0, "days": 30.0}
+    assert status["record"] == told
+    metrics = (await Metrics(server.context, server.streams).text()).decode()
+    assert f"voxwatch_record_entries_total {float(written)}" in metrics
+    assert "voxwatch_record_failing 0.0" in metrics

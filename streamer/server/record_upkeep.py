@@ -1,0 +1,60 @@
+"""What becomes of records in time: those of deleted people, and those whose time has run out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import NoReturn
+
+from streamer.config import DAY_S
+from streamer.records.book import Book
+from streamer.records.deletion import Forgotten
+from streamer.server.context import Context
+from streamer.server.record_requests import ask_book
+from streamer.store.errors import StoreError
+from streamer.wire.errors import WireError
+
+UPKEEP_S = 60.0  # between two looks at what must go
+
+log = logging.getLogger("voxwatch.server")
+
+
+async def forget_the_deleted(context: Context) -> None:
+    """Delete or pseudonymise the records of whoever is deleted, as `records_on_deletion` says.
+
+    Never raises: what cannot be done just now is done by :func:`keep_up`.
+    """
+    if context.book is None:
+        return
+    try:
+        now = await asyncio.to_thread(context.store.now)
+        mode = context.config.records_on_deletion
+        forgotten: Forgotten = await ask_book(context, Book.settle, mode, now)
+    except (StoreError, WireError):
+        log.warning("records of people who were deleted cannot be changed just now")
+        return
+    if forgotten.deleted or forgotten.pseudonymised:
+        deleted, others = len(forgotten.deleted), len(forgotten.pseudonymised)
+        log.info("%d records were deleted with their people, %d pseudonymised", deleted, others)
+
+
+async def keep_up(context: Context) -> NoReturn:
+    """Do so from time to time, and delete what is older than `records_days`."""
+    while True:
+        await forget_the_deleted(context)
+        await _purge(context)
+        await asyncio.sleep(UPKEEP_S)
+
+
+async def _purge(context: Context) -> None:
+    days = context.config.records_days
+    if days is None or context.book is None:
+        return
+    try:
+        now = await asyncio.to_thread(context.store.now)
+        gone: tuple[str, ...] = await ask_book(context, Book.purge, now - days * DAY_S, now)
+    except (StoreError, WireError):
+        log.warning("records whose time has run out cannot be deleted just now")
+        return
+    if gone:
+        log.info("%d records were deleted after records_days", len(gone))
