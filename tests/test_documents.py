@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from streamer.config import Config
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]
@@ -39,3 +42,15 @@ def test_every_room_inside_a_room_is_described() -> None:
         for path in (ROOT / room).glob("*/__init__.py")
     ]
     assert [str(one) for one in inside if f"`{one}/`" not in text] == []
+
+
+@pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def test_a_link_in_the_documents_for_operators_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_the_settings_that_the_law_asks_for_are_settings() -> None:
+    named_there = set(re.findall(r"`([a-z]+_[a-z_]+)`", (ROOT / "docs/LAW.md").read_text()))
+    settings = {field.name for field in msgspec.structs.fields(Config)}
+    assert {"records_days", "unused_days"} <= named_there <= settings
