@@ -24,7 +24,7 @@ INTERVAL_S = 0.1  # between two batches: what a killed process loses at most, an
 BATCH = 5_000  # entries in a transaction
 RETRY_S = 1.0  # after a write that failed
 SLOW_S = 5.0  # after which an entry that waits is trouble
-FULL = "the disk took nothing for too long"
+FULL = "more came than could be written"
 
 log = logging.getLogger("voxwatch.records")
 
