@@ -7,7 +7,7 @@ export default defineConfig({
   build: {
     target: "es2022",
     assetsInlineLimit: 0, // data: addresses would need a wider content security policy
-    rollupOptions: { input: ["index.html", "candidate.html"] },
+    rollupOptions: { input: ["index.html", "candidate.html", "monitor.html"] },
   },
   worker: { format: "es" },
   server: {

@@ -273,6 +273,7 @@ class Mock:
         if request.path.startswith("/v1/"):
             return None
         path = self.dist / (urlsplit(request.path).path.lstrip("/") or "index.html")
+        path = path if path.is_file() else path.with_suffix(".html")  # as the server's own pages
         if not path.is_file():
             return connection.respond(HTTPStatus.NOT_FOUND, "nothing here\n")
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

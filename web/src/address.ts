@@ -32,3 +32,20 @@ export function withoutToken(fragment: string): string {
   const rest = fields.toString();
   return rest ? `#${rest}` : "";
 }
+
+/** What the wall shows: an exam ("": all streams) and the candidate who is open ("": nobody). */
+export interface Place {
+  exam: string;
+  open: string;
+}
+
+/** `#exam=ID&open=CANDIDATE` */
+export function placeOf(fragment: string): Place {
+  const fields = new URLSearchParams(fragment.replace(/^#/, ""));
+  return { exam: fields.get("exam") ?? "", open: fields.get("open") ?? "" };
+}
+
+export function fragmentOf(place: Place): string {
+  const fields = new URLSearchParams(Object.entries(place).filter(([, value]) => value !== ""));
+  return fields.size > 0 ? `#${fields.toString()}` : "";
+}

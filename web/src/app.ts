@@ -1,7 +1,7 @@
 /** What the visitor does, and the source that is shown. */
 
 import { ControlError } from "./control";
-import { el, save, say, show } from "./dom";
+import { el, save } from "./dom";
 import { NO_LINK, notLetIn, type Link } from "./headline";
 import { now } from "./live";
 import { Devices } from "./microphone/devices";
@@ -16,6 +16,7 @@ import { Enrol } from "./views/enrol";
 import { print } from "./views/printout";
 import { Threshold } from "./views/threshold";
 import { toast } from "./views/toast";
+import { askToken, bindToken } from "./views/token";
 
 const DRAW_MS = 80; // between two drawings: sound comes each 100 ms
 const REDRAW_MS = 250; // countdowns and silences run while no message comes
@@ -23,7 +24,7 @@ const REDRAW_MS = 250; // countdowns and silences run while no message comes
 export class App {
   private readonly server = new Server(
     () => this.serverChanged(),
-    (why) => this.askToken(why),
+    askToken,
   );
   private readonly page = new Page(
     new Threshold(
@@ -94,7 +95,7 @@ export class App {
 
   openEnrolment(): void {
     if (this.server.status && !this.server.may("enrol")) {
-      this.askToken("This token may not enrol anybody.");
+      askToken("This token may not enrol anybody.");
     } else this.enrol.open();
   }
 
@@ -135,7 +136,7 @@ export class App {
   private async listen(): Promise<void> {
     if (this.starting) return;
     if (this.server.status && !this.server.may("stream")) {
-      this.askToken("This token may not send sound.");
+      askToken("This token may not send sound.");
       return;
     }
     this.starting = true;
@@ -265,13 +266,6 @@ export class App {
     this.redraw();
   }
 
-  private askToken(why: string): void {
-    const dialog = el<HTMLDialogElement>("token");
-    say(el("token-error"), why);
-    show(el("token-error"), why !== "");
-    if (!dialog.open) dialog.showModal();
-  }
-
   private bind(): void {
     el("microphone").onclick = () => this.toggleMicrophone();
     el("unwatch").onclick = () => this.unwatch();
@@ -286,13 +280,7 @@ export class App {
     };
     el("range").onchange = (event) =>
       this.setRange(Number((event.target as HTMLInputElement).value));
-    el("token-form").onsubmit = (event) => {
-      event.preventDefault();
-      const value = el<HTMLInputElement>("token-value");
-      el<HTMLDialogElement>("token").close();
-      void this.server.authenticate(value.value.trim());
-      value.value = "";
-    };
+    bindToken((token) => void this.server.authenticate(token));
     window.addEventListener("resize", () => this.redraw());
   }
 

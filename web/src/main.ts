@@ -1,24 +1,19 @@
 /** Start of the page. */
 
 import "./style.css";
-import { wishes, withoutToken } from "./address";
+import { wishes } from "./address";
 import { App } from "./app";
 import { el } from "./dom";
 import { drawIcons } from "./icons";
 import { bindDialogs, bindShortcuts, Theme } from "./preferences";
-import { keepToken } from "./server";
+import { takeToken } from "./server";
 
 drawIcons();
 bindDialogs();
 
-const wish = wishes(window.location.hash);
-if (wish.token) {
-  keepToken(wish.token);
-  // A secret has no place in an address that is shown, shared and remembered.
-  window.history.replaceState(null, "", `${window.location.pathname}${withoutToken(window.location.hash)}`);
-}
+takeToken();
 
-const app = new App(wish.watch);
+const app = new App(wishes(window.location.hash).watch);
 const theme = new Theme(() => app.redraw());
 const help = (): void => el<HTMLDialogElement>("help").showModal();
 el("help-open").onclick = help;

@@ -3,7 +3,7 @@
 import type { Note, Outage, View } from "./view";
 import type { Lag } from "./wire";
 
-const NOTES = 200;
+const NOTES = 2000; // hours of lively conversation
 const OUTAGES = 12; // lines about what was late or lost
 const SAME_OUTAGE_S = 30; // losses that follow each other faster are told as one
 

@@ -1,6 +1,6 @@
 /** What the page knows of the server beside the streams: who may what, who is enrolled, what is live. */
 
-import { socketAddress } from "./address";
+import { socketAddress, wishes, withoutToken } from "./address";
 import { Control, ControlError, type Profile, type Role, type Status } from "./control";
 import { keep, kept } from "./dom";
 import type { Address } from "./live";
@@ -21,10 +21,14 @@ export class Server {
   private token = kept("sessionStorage", "token");
   private readonly control: Control;
 
-  /** `onChange`: something known is another; `onToken`: a token is needed, and why. */
+  /**
+   * `onChange`: something known is another; `onToken`: a token is needed, and why. Without `lists`
+   * nobody asks who is enrolled and what is live.
+   */
   constructor(
     private readonly onChange: () => void,
     private readonly onToken: (why: string) => void,
+    private readonly lists = true,
   ) {
     this.control = new Control(
       socketAddress(document.baseURI, "v1/control"),
@@ -35,6 +39,7 @@ export class Server {
         if (refused && !this.status) void this.askWhy();
       },
     );
+    if (!lists) return;
     this.repeat(() => this.listStreams(), STREAMS_MS);
     this.repeat(() => this.refreshProfiles(), PROFILES_MS);
     document.addEventListener("visibilitychange", () => {
@@ -129,7 +134,7 @@ export class Server {
         this.onToken("");
         return;
       }
-      await Promise.all([this.listProfiles(), this.listStreams()]);
+      if (this.lists) await Promise.all([this.listProfiles(), this.listStreams()]);
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
       if (error.code !== "unauthorised") return; // gone: greeted again when it is back
@@ -141,7 +146,11 @@ export class Server {
   }
 }
 
-/** Keep a token from the address for this tab. */
-export function keepToken(token: string | null): void {
-  if (token) keep("sessionStorage", "token", token);
+/** Keep a token from the address for this tab: a secret is not to be shown, shared or remembered. */
+export function takeToken(): void {
+  const { hash, pathname, search } = window.location;
+  const { token } = wishes(hash);
+  if (!token) return;
+  keep("sessionStorage", "token", token);
+  window.history.replaceState(null, "", `${pathname}${search}${withoutToken(hash)}`);
 }

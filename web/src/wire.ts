@@ -6,6 +6,8 @@
  * lines, as each message is written out once.
  */
 
+import { type Acted, type IncidentTold } from "./incidents";
+
 export type State = "insufficient" | "match" | "mismatch" | "uncertain" | "unknown";
 export type Mode = "verify" | "identify" | "changes";
 
@@ -52,9 +54,15 @@ export interface StreamEntry {
   bounds: Bounds | null;
   expected_rates: ExpectedRate[];
   model: Model | null;
+  /** Seconds since 1970; 0 where a server does not say. */
+  opened_at: number;
+  /** The exam it is part of, and the line of its roster; null for any other stream. */
+  exam: string | null;
+  candidate: string | null;
+  accommodations: string[];
 }
 
-interface Base {
+export interface Base {
   seq: number;
   t: number;
   /** Time of day (RFC 3339) at which the sound until `t` had come; earlier servers do not say. */
@@ -232,6 +240,9 @@ export interface Opened extends Base {
   window_s?: number;
   hop_s?: number;
   decide_s?: number;
+  exam?: string | null;
+  candidate?: string | null;
+  accommodations?: string[];
 }
 
 export interface Closed extends Base {
@@ -292,7 +303,9 @@ export type Message =
   | Level
   | Progress
   | Enrolled
-  | Refused;
+  | Refused
+  | IncidentTold
+  | Acted;
 
 const KNOWN: ReadonlySet<string> = new Set<Message["type"]>([
   "ready",
@@ -314,6 +327,8 @@ const KNOWN: ReadonlySet<string> = new Set<Message["type"]>([
   "progress",
   "enrolled",
   "refused",
+  "incident",
+  "act",
 ]);
 
 type Fields = Record<string, unknown>;
@@ -376,6 +391,10 @@ export function streamEntries(value: unknown): StreamEntry[] {
     expected_rates: (Array.isArray(row.expected_rates) ? row.expected_rates : []) as ExpectedRate[],
     bounds: isFields(row.bounds) ? (row.bounds as unknown as Bounds) : null,
     model: isFields(row.model) ? (row.model as unknown as Model) : null,
+    opened_at: numberOr(row.opened_at, 0),
+    exam: typeof row.exam === "string" ? row.exam : null,
+    candidate: typeof row.candidate === "string" ? row.candidate : null,
+    accommodations: Array.isArray(row.accommodations) ? row.accommodations.map(String) : [],
   }));
 }
 

@@ -28,20 +28,20 @@ export function updateEvents(view: View): void {
       // A change is told later than it happened; each session's time begins at 0.
       .sort((a, b) => a.session - b.session || a.t - b.t)
       .reverse()
-      .map((note) => line(note, view.claims)),
+      .map((note) => eventLine(note, view.claims, clock(note.t))),
   );
   show(list, drawn.length > 0);
   show(el("events-empty"), drawn.length === 0);
 }
 
-function line(note: Note, claims: readonly string[]): HTMLElement {
+export function eventLine(note: Note, claims: readonly string[], time: string): HTMLElement {
   const { what, why } = noteWords(note, claims);
   const [tone, name] = look(note);
   const reason = why ? h("div", { class: "why" }, why) : null;
   return h(
     "li",
     { "data-tone": tone },
-    h("time", {}, clock(note.t)),
+    h("time", {}, time),
     icon(name) as unknown as HTMLElement,
     h("div", {}, h("b", {}, what), reason),
   );

@@ -8,7 +8,7 @@ import { colour, GUTTER, pen } from "./palette";
 const STATE = { top: 6, height: 24 };
 const TURNS = { top: 34, height: 20 };
 const END = TURNS.top + TURNS.height;
-const TICKS_S = [5, 10, 15, 30, 60, 120];
+const TICKS_S = [5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
 
 type Draw = CanvasRenderingContext2D;
 type Scale = (t: number) => number;
@@ -23,7 +23,14 @@ export const STATE_COLOURS: Record<Segment["state"], string> = {
   changed: "band-changed",
 };
 
-export function drawTimeline(place: HTMLCanvasElement, view: View, start: number, end: number): void {
+/** `time` says a media time in words. */
+export function drawTimeline(
+  place: HTMLCanvasElement,
+  view: View,
+  start: number,
+  end: number,
+  time: (t: number) => string = clock,
+): void {
   const canvas = pen(place);
   if (!canvas) return;
   const { draw, width, height } = canvas;
@@ -40,7 +47,7 @@ export function drawTimeline(place: HTMLCanvasElement, view: View, start: number
     block(draw, TURNS, x(turn.start), x(turn.end), width, turn.state, turnLabels(turn, view.claims));
   }
   markChanges(draw, view, x, END);
-  ticks(draw, start, end, x, height);
+  ticks(draw, start, end, x, height, time);
 }
 
 /** A block of one state, with the longest words that fit. */
@@ -125,14 +132,21 @@ export function markChanges(draw: Draw, view: View, x: Scale, height: number): v
   }
 }
 
-function ticks(draw: Draw, start: number, end: number, x: Scale, y: number): void {
+function ticks(
+  draw: Draw,
+  start: number,
+  end: number,
+  x: Scale,
+  y: number,
+  time: (t: number) => string,
+): void {
   const room = Math.max(2, Math.floor((x(end) - GUTTER) / 74));
-  const step = TICKS_S.find((s) => (end - start) / s <= room) ?? 300;
+  const step = TICKS_S.find((s) => (end - start) / s <= room) ?? 7200;
   draw.fillStyle = colour("ink-2");
   draw.textBaseline = "alphabetic";
   for (let t = Math.ceil(start / step) * step; t <= end; t += step) {
     const at = x(t);
-    const words = clock(t);
+    const words = time(t);
     const half = draw.measureText(words).width / 2;
     draw.textAlign = "center";
     draw.fillRect(at - 0.5, END + 2, 1, 5);

@@ -3,7 +3,6 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { boundLabels, columns, thresholds, type Scale } from "../columns";
-import { HISTORY_S } from "../state";
 import { sigmoid, type View } from "../view";
 import type { Utterance } from "../wire";
 import { colour, FONT, GUTTER, seriesColour } from "./palette";
@@ -18,6 +17,7 @@ export class Trace {
   private built = "";
   private scale: Scale = "llr";
   private view: View | null = null;
+  private start = 0;
   private height = 0;
 
   constructor(
@@ -31,6 +31,7 @@ export class Trace {
 
   update(view: View, start: number, end: number): void {
     this.view = view;
+    this.start = start;
     const speakers = Object.keys(view.traces).slice(0, MOST);
     this.build(speakers);
     const plot = this.plot;
@@ -208,7 +209,7 @@ export class Trace {
     const { view } = this;
     if (!view) return [];
     return view.utterances.flatMap((turn): [Utterance, number][] => {
-      if (turn.llr === null || turn.end < view.media - HISTORY_S) return [];
+      if (turn.llr === null || turn.end < this.start) return [];
       return [[turn, this.scale === "llr" ? turn.llr : sigmoid(turn.llr + view.priorLogit)]];
     });
   }

@@ -1,0 +1,134 @@
+"""A server that speaks of an exam from a script.
+
+`python wall_server.py PORT DIST [--candidates N]`. The wall sees 30 candidates: one taken over,
+one with somebody beside them, one silent, and the rest fine.
+`{"type": "mock", "do": "incident", "place": 3, "what": "takeover"}` lets something happen,
+`{"type": "mock", "do": "drop"}` cuts the monitors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mock_server import Mock
+from wall_scenes import EXAM, SECOND_EXAM, SINCE_S, Candidates, stream_of
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+Json = dict[str, Any]
+
+PAGE = 500  # entries of a record in one answer
+
+
+class WallMock(Mock):
+    """The state of the server."""
+
+    def __init__(self, dist: Path, many: int) -> None:
+        self.many = many
+        super().__init__(dist, None, ["monitor"])
+
+    def reset(self) -> None:
+        super().reset()
+        self.candidates = Candidates(self.many, time.time())
+        self.monitors: dict[ServerConnection, itertools.count[int]] = {}
+
+    async def answer(self, kind: str, request: Json, known: bool) -> Any:
+        candidates = self.candidates
+        if kind == "exam-list":
+            exams = ((EXAM, "Medicine II, oral"), (SECOND_EXAM, "Law I, oral"))
+            return [{"exam": exam, "name": name, "starts_at": 0.0} for exam, name in exams]
+        if kind == "exam-show":
+            return {"roster": candidates.roster() if request["exam"] == EXAM else []}
+        if kind == "incidents":
+            return [one for one in candidates.incidents.values() if wanted(one, request)]
+        if kind == "history":
+            entries = candidates.history(request["stream"])[request["after"] :]
+            after = request["after"] + len(entries[:PAGE])
+            return {"entries": entries[:PAGE], "after": after, "more": len(entries) > PAGE}
+        if kind == "act":
+            return await self.acted(request)
+        if kind == "mock" and request["do"] == "incident":
+            return await self.happen(request)
+        return await super().answer(kind, request, known)
+
+    async def acted(self, request: Json) -> Json:
+        """Note what somebody did, and tell the monitors."""
+        acted, incident = self.candidates.act(request)
+        await self.publish(acted | {"type": "act", "stream": request["stream"]})
+        if incident:
+            await self.publish(incident)
+        return acted
+
+    async def happen(self, request: Json) -> Json:
+        """An incident of the moment."""
+        told = {
+            "kind": request["what"], "since": SINCE_S, "until": None, "evidence": -5.0,
+            "voice": "voice-2", "speech_s": 3.0, "share": None, "reason": "another voice began",
+        }  # fmt: skip
+        incident = self.candidates.happen(request["place"], told)
+        incident["since_at"] = time.time()
+        await self.publish(incident)
+        return incident
+
+    async def trouble(self, what: str) -> None:
+        for connection in list(self.monitors):
+            connection.transport.abort()
+        await super().trouble(what)
+
+    async def publish(self, event: Json) -> None:
+        """To all monitors."""
+        for connection, numbers in list(self.monitors.items()):
+            with suppress(ConnectionClosed):
+                await connection.send(json.dumps({"seq": next(numbers), "t": SINCE_S} | event))
+
+    async def monitor(self, connection: ServerConnection, stream: str) -> None:
+        streams = self.candidates.entries()
+        ready = {"type": "ready", "seq": 0, "t": 0.0, "server": "voxwatch mock", "streams": streams}
+        await connection.send(json.dumps(ready))
+        self.monitors[connection] = itertools.count(1)
+        try:
+            await connection.wait_closed()
+        finally:
+            self.monitors.pop(connection, None)
+
+
+def wanted(incident: Json, request: Json) -> bool:
+    """Whether it is of the stream or the exam that is asked for."""
+    return all(request.get(name, incident[name]) == incident[name] for name in ("stream", "exam"))
+
+
+async def chatter(mock: WallMock) -> None:
+    """Candidates begin and end to speak, as long as the server runs."""
+    for turn in itertools.count():
+        place = 7 * turn % mock.candidates.present
+        speech = {"type": "vad", "stream": stream_of(place), "speech": turn % 2 == 0, "at": SINCE_S}
+        await mock.publish(speech)
+        await asyncio.sleep(0.4)
+
+
+async def main() -> None:
+    """Serve until killed; the first line says the port."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("dist", type=Path)
+    parser.add_argument("--candidates", type=int, default=30)
+    arguments = parser.parse_args()
+    mock = WallMock(arguments.dist, arguments.candidates)
+    async with (
+        asyncio.TaskGroup() as tasks,
+        serve(mock.serve, "127.0.0.1", arguments.port, process_request=mock.http) as server,
+    ):
+        tasks.create_task(chatter(mock))
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

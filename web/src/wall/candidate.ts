@@ -1,0 +1,301 @@
+/** The candidate beside the wall: what happened from the first second, and what people said of it. */
+
+import { el, h, say, show } from "../dom";
+import type { Act, Incident, Verdict } from "../incidents";
+import { roughly, timeOfDay } from "../times";
+import { eventLine } from "../views/events";
+import { anyOf, clock, llrWords, sentence, voiceName } from "../words";
+import { badge } from "./badge";
+import { byNeed, nameOf, statusOf, type Seat } from "./board";
+import { Course } from "./course";
+import { lookOf, titleOf } from "./kinds";
+import { Reader, type Ask } from "./reader";
+import type { StreamRecord } from "./record";
+import { allowedWords, expected, VERDICTS, whenWords } from "./words";
+
+export interface CandidateActions {
+  close(): void;
+  acknowledge(incidents: readonly Incident[]): void;
+  act(stream: string, fields: Record<string, unknown>): Promise<boolean>;
+  /** Something was read: draw soon. */
+  changed(): void;
+}
+
+export class CandidatePanel {
+  private readonly panel = el("candidate");
+  private readonly course: Course;
+  private seat: Seat | null = null;
+  private reader: Reader | null = null;
+  private drawnRecord: unknown = null;
+  private drawnIncidents = "";
+  private drawnNotes = -1;
+  private drawnEvents: unknown = null;
+
+  constructor(
+    private readonly ask: Ask,
+    private readonly actions: CandidateActions,
+  ) {
+    this.course = new Course(() => {
+      this.drawnRecord = null;
+      actions.changed();
+    });
+    el("candidate-close").onclick = () => actions.close();
+    el("acknowledge").onclick = () => this.acknowledge();
+    el<HTMLFormElement>("note").onsubmit = (event) => void this.note(event);
+    el<HTMLFormElement>("verdict").onsubmit = (event) => void this.judge(event);
+  }
+
+  get key(): string {
+    return this.seat?.key ?? "";
+  }
+
+  open(seat: Seat): void {
+    if (this.seat === seat) return;
+    this.leave();
+    this.seat = seat;
+    show(this.panel, true);
+    document.body.classList.add("opened");
+    el<HTMLFormElement>("note").reset();
+    el<HTMLFormElement>("verdict").reset();
+    this.course.reset();
+    this.panel.scrollTop = 0;
+  }
+
+  close(): void {
+    this.leave();
+    show(this.panel, false);
+    document.body.classList.remove("opened");
+  }
+
+  focus(): void {
+    el("candidate-name").focus({ preventScroll: true });
+  }
+
+  writeNote(): void {
+    el("note-text").focus();
+  }
+
+  /** An incident or an act was told: the record has more. */
+  hurry(stream: string): void {
+    if (this.reader?.record.stream === stream) this.reader.hurry();
+  }
+
+  /** The size or the theme is another. */
+  redraw(): void {
+    this.drawnRecord = null;
+  }
+
+  acknowledge(): void {
+    if (this.seat) this.actions.acknowledge(statusOf(this.seat).unseen);
+  }
+
+  /** `now` in seconds since 1970. */
+  draw(now: number): void {
+    const { seat } = this;
+    if (!seat) return;
+    this.read(seat);
+    const incidents = [...seat.incidents.values()].sort(byNeed);
+    this.drawHead(seat, now);
+    this.drawIncidents(seat, incidents, now);
+    const record = this.reader?.record;
+    if (!record) {
+      say(el("record-words"), "Nothing has been recorded yet.");
+      return;
+    }
+    this.drawRecord(record, incidents);
+    this.drawActs(record);
+  }
+
+  private leave(): void {
+    this.reader?.leave();
+    this.reader = null;
+    this.seat = null;
+    this.drawnRecord = null;
+    this.drawnIncidents = "";
+    this.drawnNotes = -1;
+    this.drawnEvents = null;
+  }
+
+  /** The newest stream of the candidate. */
+  private read(seat: Seat): void {
+    const stream = seat.streams.at(-1);
+    if (!stream || this.reader?.record.stream === stream) return;
+    this.reader?.leave();
+    this.reader = new Reader(stream, this.ask, () => this.actions.changed());
+    this.drawnRecord = null;
+    this.drawnNotes = -1;
+  }
+
+  private drawHead(seat: Seat, now: number): void {
+    const { record } = this.reader ?? {};
+    say(el("candidate-name"), nameOf(seat));
+    const began = record?.startedAt ?? null;
+    const until = record?.endedAt ?? now;
+    say(
+      el("candidate-facts"),
+      [
+        seat.number,
+        seat.claims.length > 0 ? `Should be ${anyOf(seat.claims)}` : "",
+        began === null ? "" : `Since ${timeOfDay(began)}, ${roughly(until - began)}`,
+        record && record.endedAt !== null ? `Ended ${timeOfDay(record.endedAt)}` : "",
+        allowedWords(seat.accommodations),
+      ]
+        .filter(Boolean)
+        .join(" · "),
+    );
+    const { kind, incident } = statusOf(seat);
+    const state = el("candidate-state");
+    const when = incident && whenWords(incident, now);
+    const words = incident ? titleOf(incident, expected(seat)) : lookOf(kind).word;
+    const key = [kind, words].join("\n");
+    if (state.dataset.key !== key) {
+      state.dataset.key = key;
+      state.dataset.tone = lookOf(kind).tone;
+      state.replaceChildren(badge(kind), h("div", {}, h("b", {}, words), h("span")));
+    }
+    say(state.querySelector("span:last-child")!, when ? `${when.moment} · ${when.ago}` : "");
+  }
+
+  private drawIncidents(seat: Seat, incidents: readonly Incident[], now: number): void {
+    const unseen = statusOf(seat).unseen.length;
+    show(el("acknowledge"), unseen > 1);
+    show(el("incidents-none"), incidents.length === 0);
+    const key = JSON.stringify([incidents, seat.claims, Math.floor(now / 5)]);
+    if (key === this.drawnIncidents) return;
+    this.drawnIncidents = key;
+    const list = el("incidents");
+    const focused = document.activeElement?.closest<HTMLElement>("#incidents [data-do]");
+    const [id, what] = [focused?.dataset.id, focused?.dataset.do];
+    list.replaceChildren(...incidents.map((one) => this.line(one, seat, now)));
+    if (id && what) {
+      list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"][data-do="${what}"]`)?.focus();
+    }
+  }
+
+  private line(incident: Incident, seat: Seat, now: number): HTMLElement {
+    const { moment, ago } = whenWords(incident, now);
+    const { id } = incident;
+    const look = h("button", { type: "button", class: "small", "data-do": "show", "data-id": id }, "Show");
+    look.setAttribute("aria-label", `Show ${titleOf(incident, expected(seat))} over time`);
+    look.onclick = () => this.course.show(incident);
+    const seen = h(
+      "button",
+      { type: "button", class: "small", "data-do": "acknowledge", "data-id": id },
+      "Acknowledge",
+    );
+    seen.onclick = () => this.actions.acknowledge([incident]);
+    const call = incident.acknowledged_at === null && !incident.note_only;
+    return h(
+      "li",
+      { class: call ? "unseen" : null },
+      badge(incident.kind),
+      h(
+        "div",
+        {},
+        h("b", {}, titleOf(incident, expected(seat))),
+        h("div", { class: "moment" }, `${moment} · ${ago}`),
+        h("div", { class: "quiet" }, reasonWords(incident)),
+        h("div", { class: "quiet" }, seenWords(incident)),
+      ),
+      h("div", { class: "do" }, call ? seen : null, look),
+    );
+  }
+
+  private drawRecord(record: StreamRecord, incidents: readonly Incident[]): void {
+    say(el("record-words"), recordWords(record, this.reader?.problem ?? ""));
+    const own = incidents.filter(({ stream }) => stream === record.stream);
+    const key = JSON.stringify([record.after, own.map(({ id, until }) => [id, until])]);
+    if (this.drawnRecord === key) return;
+    this.drawnRecord = key;
+    this.course.draw(record, own);
+    this.drawEvents(record);
+  }
+
+  private drawEvents(record: StreamRecord): void {
+    const { notes, claims } = record.view;
+    if (notes === this.drawnEvents) return;
+    this.drawnEvents = notes;
+    show(el("events-empty"), notes.length === 0);
+    el("events").replaceChildren(
+      ...[...notes]
+        .sort((a, b) => b.t - a.t)
+        .map((note) => {
+          const at = record.timeOf(note.t);
+          return eventLine(note, claims, at === null ? clock(note.t) : timeOfDay(at));
+        }),
+    );
+  }
+
+  private drawActs(record: StreamRecord): void {
+    const count = record.notes.length + record.verdicts.length;
+    if (count === this.drawnNotes) return;
+    this.drawnNotes = count;
+    const verdict = record.verdicts.at(-1);
+    say(el("verdict-now"), verdict ? `${VERDICTS[verdict.verdict]}, by ${byWords(verdict)}` : "None yet");
+    const said: Act[] = [...record.notes, ...record.verdicts].sort((a, b) => b.at - a.at);
+    el("notes").replaceChildren(
+      ...said.map((act) => {
+        const judged = act.verdict ? `Verdict: ${VERDICTS[act.verdict]}${act.text ? ". " : ""}` : "";
+        return h("li", {}, h("div", {}, judged + (act.text ?? "")), h("div", { class: "quiet" }, byWords(act)));
+      }),
+    );
+  }
+
+  private async note(event: SubmitEvent): Promise<void> {
+    event.preventDefault();
+    const input = el<HTMLInputElement>("note-text");
+    const text = input.value.trim();
+    const stream = this.seat?.streams.at(-1);
+    if (!stream || text === "") return;
+    if (await this.actions.act(stream, { act: "note", text })) {
+      input.value = "";
+      this.reader?.hurry();
+    }
+  }
+
+  private async judge(event: SubmitEvent): Promise<void> {
+    event.preventDefault();
+    const form = el<HTMLFormElement>("verdict");
+    const verdict = new FormData(form).get("verdict") as Verdict | null;
+    const stream = this.seat?.streams.at(-1);
+    const text = el<HTMLInputElement>("verdict-text").value.trim();
+    if (!stream || !verdict) return;
+    if (await this.actions.act(stream, { act: "verdict", verdict, text })) {
+      form.reset();
+      this.reader?.hurry();
+    }
+  }
+}
+
+function byWords({ who, at }: Act): string {
+  return `${who}, ${timeOfDay(at)}`;
+}
+
+/** Why, and on how much it rests. */
+function reasonWords(incident: Incident): string {
+  const { reason, evidence, speech_s, voice, since } = incident;
+  const facts = [
+    `${clock(since)} into the sound`,
+    evidence === null ? "" : `evidence ${llrWords(evidence)}`,
+    speech_s > 0 ? `${roughly(speech_s)} of speech` : "",
+    voice ? voiceName(voice) : "",
+  ];
+  const why = reason ? sentence(reason.replace(/\.$/, "")) : "";
+  return [why, sentence(facts.filter(Boolean).join(", "))].filter(Boolean).join(" ");
+}
+
+function seenWords({ note_only, acknowledged_by, acknowledged_at }: Incident): string {
+  if (note_only) return "A note only: this candidate is allowed it.";
+  if (acknowledged_at === null) return "";
+  return `Acknowledged by ${acknowledged_by ?? "somebody"}, ${timeOfDay(acknowledged_at)}`;
+}
+
+function recordWords(record: StreamRecord, problem: string): string {
+  if (problem) return `The record cannot be read: ${problem}`;
+  if (!record.complete) return "Reading the record…";
+  const lost = record.missing.reduce((sum, { count }) => sum + count, 0);
+  const gap = lost > 0 ? ` ${lost} entries could not be written.` : "";
+  return record.startedAt === null
+    ? "Nothing has been recorded yet."
+    : `From the record, since ${timeOfDay(record.startedAt)}. Lines: all the speech so far; bars: each turn by itself.${gap}`;
+}

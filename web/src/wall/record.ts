@@ -1,0 +1,148 @@
+/** What the record holds of a stream, as it is read page by page. No DOM, no clock. */
+
+import type { Act, Verdict } from "../incidents";
+import { reduce } from "../state";
+import { emptyView, sigmoid, type Trace, type View } from "../view";
+import type { Bounds, ExpectedRate, Message, Mode, Model } from "../wire";
+
+interface At {
+  /** Seconds since 1970, and seconds of media. */
+  at: number;
+  t: number;
+}
+
+interface Terms extends At {
+  mode: Mode;
+  claims: string[];
+  bounds: Bounds;
+  expected_rates: ExpectedRate[];
+  voiceprints: { speaker: string; enrolled_at: number }[];
+}
+
+export type Entry =
+  | (Terms & { kind: "started"; label?: string; model: Model })
+  | (Terms & { kind: "claimed" })
+  | (At & { kind: "told"; event: Message })
+  | (At & { kind: "scores"; speaker: string; evidence?: number | null; llr: number })
+  | (At & { kind: "connection"; state: "dropped" | "resumed"; why?: string })
+  | (At & Act & { kind: "acted" })
+  | (At & { kind: "missing"; count: number; since: number; until: number; why: string })
+  | (At & { kind: "ended"; code: number; why: string });
+
+/** The answer to a `history` request. */
+export interface Page {
+  entries: Entry[];
+  /** The number of the last entry that it looked at. */
+  after: number;
+  /** There is more by now. */
+  more: boolean;
+}
+
+const SCORED_EACH_S = 1; // of the scores that are kept
+
+export class StreamRecord {
+  /** The stream from its first second. */
+  view: View = { ...emptyView(), hop_s: SCORED_EACH_S };
+  /** The number of the last entry. */
+  after = 0;
+  /** Everything was read once. */
+  complete = false;
+  startedAt: number | null = null;
+  endedAt: number | null = null;
+  enrolledAt: number | null = null;
+  notes: Act[] = [];
+  verdicts: (Act & { verdict: Verdict })[] = [];
+  missing: { count: number; since: number; until: number }[] = [];
+  /** Media times with their times of day, both rising. */
+  private readonly moments: At[] = [];
+
+  constructor(readonly stream: string) {}
+
+  take(page: Page): void {
+    for (const entry of page.entries) this.read(entry);
+    this.after = page.after;
+    if (!page.more) this.complete = true;
+  }
+
+  /** Seconds since 1970 at which the sound of a media time came; null where nothing was read. */
+  timeOf(t: number): number | null {
+    const { moments } = this;
+    if (moments.length === 0) return null;
+    let [low, high] = [0, moments.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (moments[middle]!.t <= t) low = middle;
+      else high = middle;
+    }
+    const { at, t: known } = moments[low]!;
+    return at + t - known;
+  }
+
+  private read(entry: Entry): void {
+    this.note(entry);
+    switch (entry.kind) {
+      case "started":
+        this.startedAt = entry.at;
+        this.terms(entry);
+        this.view = { ...this.view, label: entry.label ?? "", model: entry.model };
+        return;
+      case "claimed":
+        this.terms(entry);
+        return;
+      case "told":
+        this.view = reduce(this.view, { ...entry.event, t: entry.event.t ?? entry.t });
+        return;
+      case "scores":
+        this.score(entry.speaker, entry.t, entry.llr, entry.evidence ?? null);
+        return;
+      case "connection":
+        this.connection(entry);
+        return;
+      case "acted":
+        this.acted(entry);
+        return;
+      case "missing":
+        this.missing.push(entry);
+        return;
+      case "ended":
+        this.endedAt = entry.at;
+    }
+  }
+
+  /** A moment of both clocks; what people do later is of no media time. */
+  private note({ kind, at, t }: Entry): void {
+    if (kind === "acted" || kind === "missing") return;
+    if (t > this.view.media) this.view = { ...this.view, media: t };
+    const last = this.moments.at(-1);
+    // While a connection was lost, the time of day went on and the sound did not.
+    const later = last && at >= last.at && (t > last.t || (t === last.t && kind === "connection"));
+    if (!last || later) this.moments.push({ at, t });
+  }
+
+  private terms({ t, mode, claims, bounds, expected_rates, voiceprints }: Terms): void {
+    const message = { type: "configured", seq: 0, t, mode, claims, bounds, expected_rates } as const;
+    this.view = reduce(this.view, message);
+    this.enrolledAt = voiceprints?.[0]?.enrolled_at ?? null;
+  }
+
+  /** In place: hours of scores are thousands. */
+  private score(speaker: string, t: number, llr: number, evidence: number | null): void {
+    const trace: Trace = (this.view.traces[speaker] ??= { t: [], llr: [], posterior: [], evidence: [] });
+    trace.t.push(t);
+    trace.llr.push(llr);
+    trace.posterior.push(sigmoid(llr));
+    trace.evidence.push(evidence);
+  }
+
+  private connection(entry: Entry & { kind: "connection" }): void {
+    const message = entry.state === "dropped" ? "The connection was lost" : "The connection is back";
+    const event = { type: "error", seq: 0, t: entry.t, code: entry.state, message } as const;
+    this.view = reduce(this.view, event);
+  }
+
+  private acted(entry: Act): void {
+    if (entry.act === "note") this.notes.push(entry);
+    const { verdict } = entry;
+    if (entry.act === "verdict" && verdict) this.verdicts.push({ ...entry, verdict });
+  }
+}

@@ -1,0 +1,328 @@
+/** The wall: what the visitor does, and what the server tells. */
+
+import { fragmentOf, placeOf } from "../address";
+import { ControlError } from "../control";
+import { el, h, say, show } from "../dom";
+import { notLetIn } from "../headline";
+import type { Act, Incident } from "../incidents";
+import { Watch } from "../live";
+import { Server } from "../server";
+import { timeOfDay } from "../times";
+import { askToken, bindToken } from "../views/token";
+import { toast } from "../views/toast";
+import type { Message } from "../wire";
+import { Alerts } from "./alerts";
+import { Board, type RosterLine } from "./board";
+import { CandidatePanel } from "./candidate";
+import { Chips } from "./chips";
+import { Tiles } from "./tiles";
+import { countWords, presentWords, told } from "./words";
+
+const DRAW_MS = 100; // between two drawings, but for an incident, which is drawn at once
+const CLOCK_MS = 1000; // how long something lasts is told by the second
+
+interface ExamLine {
+  exam: string;
+  name: string;
+  starts_at: number;
+}
+
+export class Wall {
+  private readonly server = new Server(() => this.serverChanged(), askToken, false);
+  private readonly board = new Board();
+  private readonly alerts = new Alerts((stream) => this.open(this.board.of(stream)?.key ?? ""));
+  private readonly chips = new Chips((kind) => this.filter(kind));
+  private readonly tiles = new Tiles({
+    open: (key) => this.open(key),
+    acknowledge: (key) => void this.acknowledgeSeat(key),
+  });
+  private readonly panel = new CandidatePanel((type, fields) => this.server.ask(type, fields), {
+    close: () => this.close(),
+    acknowledge: (incidents) => void this.acknowledge(incidents),
+    act: (stream, fields) => this.act(stream, fields),
+    changed: () => this.redraw(),
+  });
+  private watch: Watch | null = null;
+  private place = placeOf(window.location.hash);
+  private exams: ExamLine[] = [];
+  private search = "";
+  private kind = "";
+  /** Why incidents cannot be told; "" while they can. */
+  private refused = "";
+  /** Everything that the server has was taken in once. */
+  private known = false;
+  private heardAt: number | null = null;
+  private scheduled = false;
+  private drawn = -Infinity;
+
+  constructor() {
+    bindToken((token) => void this.server.authenticate(token));
+    el<HTMLInputElement>("search").oninput = (event) => {
+      this.search = (event.target as HTMLInputElement).value;
+      this.redraw();
+    };
+    el<HTMLSelectElement>("exam").onchange = (event) =>
+      void this.choose((event.target as HTMLSelectElement).value);
+    document.addEventListener("keydown", (event) => event.key === "Escape" && this.escape());
+    window.addEventListener("resize", () => this.resized());
+    window.setInterval(() => this.redraw(), CLOCK_MS);
+    this.server.connect();
+  }
+
+  /** Draw with a frame soon; at once where that is urgent. */
+  redraw(urgent = false): void {
+    if (this.scheduled && !urgent) return;
+    this.scheduled = true;
+    const wait = urgent ? 0 : Math.max(0, this.drawn + DRAW_MS - performance.now());
+    window.setTimeout(() => window.requestAnimationFrame(() => this.scheduled && this.draw()), wait);
+  }
+
+  /** The size of everything or its colours may be others. */
+  resized(): void {
+    this.panel.redraw();
+    this.redraw();
+  }
+
+  toggleSound(): void {
+    this.alerts.toggleSound();
+  }
+
+  toggleDesktop(): void {
+    this.alerts.toggleDesktop();
+  }
+
+  /** Go to whoever needs somebody most, or to the next of them. */
+  next(way: 1 | -1): void {
+    const { needing } = this.board.sorted({ ...this.place, search: this.search, kind: this.kind });
+    const keys = needing.map(({ seat }) => seat.key);
+    if (keys.length === 0) {
+      toast("Nobody needs attention.");
+      return;
+    }
+    const at = keys.indexOf(this.tiles.focused || this.panel.key);
+    const to = at < 0 ? 0 : (at + way + keys.length) % keys.length;
+    if (this.panel.key) this.open(keys[to]!);
+    else this.tiles.focus(keys[to]!);
+  }
+
+  /** Of the tile with the focus, or of who is open. */
+  acknowledgeShown(): void {
+    const key = this.tiles.focused || this.panel.key;
+    if (key) void this.acknowledgeSeat(key);
+    else toast("Choose a candidate first: N goes to the first.");
+  }
+
+  goToSearch(): void {
+    el("search").focus();
+  }
+
+  writeNote(): void {
+    if (this.panel.key) this.panel.writeNote();
+    else toast("Open a candidate first.");
+  }
+
+  private open(key: string): void {
+    const seat = this.board.get(key);
+    if (!seat) return;
+    this.panel.open(seat);
+    this.keepPlace({ open: key });
+    this.panel.focus();
+    this.redraw(true);
+  }
+
+  private close(): void {
+    const { key } = this.panel;
+    this.panel.close();
+    this.keepPlace({ open: "" });
+    this.tiles.focus(key);
+    this.redraw(true);
+  }
+
+  private escape(): void {
+    if (document.querySelector("dialog[open]")) return;
+    const search = el<HTMLInputElement>("search");
+    if (document.activeElement === search && this.search !== "") {
+      search.value = this.search = "";
+      this.redraw();
+    } else if (this.panel.key) this.close();
+  }
+
+  private filter(kind: string): void {
+    this.kind = kind;
+    this.redraw(true);
+  }
+
+  private keepPlace(change: Partial<typeof this.place>): void {
+    this.place = { ...this.place, ...change };
+    const { pathname, search } = window.location;
+    window.history.replaceState(null, "", `${pathname}${search}${fragmentOf(this.place)}`);
+  }
+
+  private async choose(exam: string): Promise<void> {
+    this.panel.close();
+    this.keepPlace({ exam, open: "" });
+    this.redraw(true);
+    await this.refresh();
+  }
+
+  private serverChanged(): void {
+    const { server } = this;
+    if (server.connected && server.status && server.status.roles.length > 0) {
+      if (!server.may("monitor")) askToken("This token may not watch: that takes the role monitor.");
+      else if (this.watch) this.watch.hurry();
+      else this.follow();
+    }
+    this.redraw();
+  }
+
+  private follow(): void {
+    this.watch = new Watch(this.server.address("v1/monitor", "monitor"), {
+      message: (message) => this.heard(message),
+      moved: () => this.redraw(),
+    });
+  }
+
+  private heard(message: Message): void {
+    this.heardAt = Date.now() / 1000;
+    const news = this.board.told(message);
+    if (message.type === "ready") void this.refresh();
+    if (message.type === "act" && message.stream) this.board.acknowledged(message.stream, message);
+    const urgent = message.type === "incident" || message.type === "act";
+    if (urgent && message.stream) this.panel.hurry(message.stream);
+    const seat = news && this.board.of(news.stream);
+    if (news && seat && this.watched(seat.exam)) this.alerts.raise(news, told(news, seat));
+    this.redraw(urgent);
+  }
+
+  private watched(exam: string | null): boolean {
+    return this.place.exam === "" || this.place.exam === exam;
+  }
+
+  /** What no event tells: the exams, who is on the roster, and what happened before. */
+  private async refresh(): Promise<void> {
+    const { exam } = this.place;
+    const asked = exam ? { exam } : {};
+    const [incidents] = await Promise.all([
+      this.attempt(this.server.ask<Incident[]>("incidents", asked)),
+      this.readExams(exam),
+    ]);
+    for (const incident of incidents ?? []) this.board.happened(incident);
+    this.known ||= incidents !== null || this.refused !== "";
+    const { open } = this.place;
+    if (open && !this.panel.key) {
+      const seat = this.board.get(open);
+      if (seat) this.panel.open(seat);
+    }
+    this.redraw(true);
+  }
+
+  private async readExams(exam: string): Promise<void> {
+    try {
+      this.exams = await this.server.ask<ExamLine[]>("exam-list");
+      if (!exam) return;
+      const { roster } = await this.server.ask<{ roster: RosterLine[] }>("exam-show", { exam });
+      this.board.enrol(exam, roster);
+    } catch (error) {
+      // Without exams there are still streams, which is what the wall shows then.
+      if (!(error instanceof ControlError)) throw error;
+    }
+  }
+
+  private async attempt<T>(answer: Promise<T>): Promise<T | null> {
+    try {
+      const found = await answer;
+      this.refused = "";
+      return found;
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      if (error.code !== "gone") this.refused = error.message;
+      return null;
+    }
+  }
+
+  private async acknowledgeSeat(key: string): Promise<void> {
+    const seat = this.board.get(key);
+    if (!seat) return;
+    const { needing } = this.board.sorted({ ...this.place, search: this.search, kind: this.kind });
+    const mine = needing.find((one) => one.seat === seat);
+    if (mine) await this.acknowledge(mine.status.unseen);
+  }
+
+  private async acknowledge(incidents: readonly Incident[]): Promise<void> {
+    const all = incidents.map(({ stream, id }) => this.act(stream, { act: "acknowledge", incident: id }));
+    const done = (await Promise.all(all)).every(Boolean);
+    if (done && incidents.length > 0) toast("Acknowledged.");
+  }
+
+  /** Whether the server has it in the record. */
+  private async act(stream: string, fields: Record<string, unknown>): Promise<boolean> {
+    try {
+      const act = await this.server.ask<Act>("act", { stream, ...fields });
+      this.board.acknowledged(stream, act);
+      this.panel.hurry(stream);
+      this.redraw(true);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      toast(error.message);
+      return false;
+    }
+  }
+
+  private draw(): void {
+    this.scheduled = false;
+    this.drawn = performance.now();
+    const now = Date.now() / 1000;
+    const { board, place, search, kind, panel } = this;
+    const wanted = { exam: place.exam, search, kind };
+    const { needing, others } = board.sorted(wanted);
+    const all = board.sorted({ exam: place.exam, search: "", kind: "" });
+    this.drawHeading(all.needing.length, all.needing.concat(all.others).length);
+    this.chips.draw([...all.needing, ...all.others], kind);
+    this.tiles.draw(needing, others, panel.key, now);
+    show(el("others-title"), needing.length > 0 && others.length > 0);
+    const none = this.known && needing.length + others.length === 0;
+    say(el("nobody"), search || kind ? "Nobody like that." : "Streams appear here as they start.");
+    show(el("nobody"), none);
+    panel.draw(now);
+  }
+
+  private drawHeading(needing: number, all: number): void {
+    const { server, watch } = this;
+    const live = this.board.all(this.place.exam).filter((seat) => seat.live).length;
+    const count = el("count");
+    const words = this.known ? countWords(needing, all) : "Waiting for the server";
+    say(count, words);
+    count.dataset.tone = !this.known ? "waiting" : needing > 0 ? "alert" : "match";
+    document.title = needing > 0 ? `(${needing}) voxwatch: candidates` : "voxwatch: candidates";
+    say(el("present"), this.known ? presentWords(all, live) : "");
+    const there = server.connected && watch?.phase === "live";
+    el("connection").dataset.light = there ? "good" : "bad";
+    say(el("connection-words"), there ? "Connected" : "Not connected");
+    const problem = this.problem(there);
+    say(el("problem"), problem);
+    show(el("problem"), problem !== "");
+    document.body.classList.toggle("stale", this.known && !there);
+    this.drawExams();
+  }
+
+  private problem(there: boolean): string {
+    if (this.server.setting) return notLetIn(this.server.setting);
+    if (this.refused) return `Incidents cannot be told: ${this.refused}`;
+    if (there || !this.known || this.heardAt === null) return "";
+    return `Not connected. What you see was so at ${timeOfDay(this.heardAt)}. It is tried again by itself.`;
+  }
+
+  private drawExams(): void {
+    const select = el<HTMLSelectElement>("exam");
+    const named = new Map(this.exams.map(({ exam, name }) => [exam, name]));
+    for (const exam of this.board.exams()) if (!named.has(exam)) named.set(exam, `Exam ${exam.slice(0, 8)}`);
+    const key = JSON.stringify([...named, this.place.exam]);
+    show(select, named.size > 0);
+    if (select.dataset.key === key) return;
+    select.dataset.key = key;
+    const options = [...named].map(([exam, name]) => h("option", { value: exam }, name));
+    select.replaceChildren(h("option", { value: "" }, "All streams"), ...options);
+    select.value = this.place.exam;
+  }
+}

@@ -1,0 +1,65 @@
+/** Incidents, seats and verdicts in words. */
+
+import type { Incident, Verdict } from "../incidents";
+import { roughly, timeOfDay } from "../times";
+import { anyOf } from "../words";
+import { nameOf, type Placed, type Seat } from "./board";
+import { lookOf, titleOf } from "./kinds";
+
+/** When it was, by the time of day: the exact moment, and how that stands to now. */
+export function whenWords(incident: Incident, now: number): { moment: string; ago: string } {
+  const { since_at, until_at } = incident;
+  const began = timeOfDay(since_at);
+  if (until_at !== null) {
+    const ended = timeOfDay(until_at);
+    return { moment: ended === began ? began : `${began} to ${ended}`, ago: "over" };
+  }
+  const lasts = roughly(now - since_at);
+  return incident.kind === "takeover"
+    ? { moment: `at ${began}`, ago: `${lasts} ago` }
+    : { moment: `since ${began}`, ago: `for ${lasts}` };
+}
+
+/** Whom the voice should be, for a line about an incident; "" where nobody was claimed. */
+export function expected(seat: Seat): string {
+  return seat.claims.length > 0 ? anyOf(seat.claims) : "";
+}
+
+/** For who hears the page, and for the desktop. */
+export function told(incident: Incident, seat: Seat): string {
+  return `${nameOf(seat)}: ${titleOf(incident, expected(seat))}, at ${timeOfDay(incident.since_at)}`;
+}
+
+/** What a small tile says below the name. */
+export function shortWords({ seat, status }: Placed): string {
+  return [lookOf(status.kind).word, ...seat.accommodations].join(" · ");
+}
+
+/** What a tile says below the name, of who needs attention. */
+export function tileWords({ seat, status }: Placed): string {
+  const { kind, incident } = status;
+  if (incident) return titleOf(incident, expected(seat));
+  return lookOf(kind).word;
+}
+
+export function countWords(needing: number, all: number): string {
+  if (needing > 0) return `${needing} ${needing === 1 ? "needs" : "need"} attention`;
+  return all > 0 ? "Nobody needs attention" : "Nobody is here yet";
+}
+
+/** How many there are, and how many of them are being heard. */
+export function presentWords(all: number, live: number): string {
+  const candidates = `${all} ${all === 1 ? "candidate" : "candidates"}`;
+  return all === live ? candidates : `${candidates}, ${live} of them live`;
+}
+
+export const VERDICTS: Record<Verdict, string> = {
+  cleared: "Cleared",
+  violation: "Violation",
+  "needs-review": "Needs review",
+};
+
+/** What this candidate is allowed; "" for nothing. */
+export function allowedWords(accommodations: readonly string[]): string {
+  return accommodations.length > 0 ? `Allowed: ${accommodations.join(", ")}` : "";
+}

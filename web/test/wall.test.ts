@@ -1,0 +1,261 @@
+import { describe, expect, it } from "vitest";
+import { fragmentOf, placeOf } from "../src/address";
+import type { Incident } from "../src/incidents";
+import { roughly, timeOfDay } from "../src/times";
+import { Board, byNeed, statusOf, type Placed } from "../src/wall/board";
+import { lookOf, titleOf, urgency } from "../src/wall/kinds";
+import { StreamRecord, type Entry } from "../src/wall/record";
+import { countWords, presentWords, shortWords, whenWords } from "../src/wall/words";
+import { streamEntries, type Message } from "../src/wire";
+import { change, decision, lag } from "./messages";
+
+const ANY = { exam: "", search: "", kind: "" };
+
+function incident(of: Partial<Incident> = {}): Incident {
+  return {
+    id: "s1-1",
+    stream: "s1",
+    kind: "takeover",
+    since: 60,
+    until: null,
+    since_at: 1060,
+    until_at: null,
+    evidence: -5,
+    speech_s: 4,
+    voice: "voice-2",
+    share: null,
+    reason: "another voice began",
+    note_only: false,
+    acknowledged_by: null,
+    acknowledged_at: null,
+    ...of,
+  };
+}
+
+function board(...labels: string[]): Board {
+  const found = new Board();
+  found.list(
+    streamEntries(
+      labels.map((label, i) => ({ stream: `s${i + 1}`, label, claims: [label], state: "match" })),
+    ),
+  );
+  return found;
+}
+
+const names = (placed: readonly Placed[]): string[] => placed.map(({ seat }) => seat.label);
+
+describe("the order of the wall", () => {
+  it("is that of need, then what goes on, then the newest", () => {
+    const told = [
+      incident({ id: "1", kind: "dropped" }),
+      incident({ id: "2", kind: "takeover", until: 70 }),
+      incident({ id: "3", kind: "takeover", since_at: 1000 }),
+      incident({ id: "4", kind: "takeover", since_at: 1100 }),
+      incident({ id: "5", kind: "other-voice" }),
+      incident({ id: "6", kind: "of a later server" }),
+    ];
+    expect(told.sort(byNeed).map(({ id }) => id)).toEqual(["4", "3", "2", "5", "1", "6"]);
+  });
+
+  it("is that of the names among those who are fine, with numbers as numbers", () => {
+    const { needing, others } = board("Seat 10", "Seat 9", "anna").sorted(ANY);
+    expect(needing).toEqual([]);
+    expect(names(others)).toEqual(["anna", "Seat 9", "Seat 10"]);
+  });
+
+  it("does not change with the state of a moment", () => {
+    const wall = board("Anna", "Ben");
+    const unsure = { ...decision(5, "uncertain", null), stream: "s2" };
+    expect(wall.told(unsure)).toBeNull();
+    expect(names(wall.sorted(ANY).others)).toEqual(["Anna", "Ben"]);
+    expect(statusOf(wall.of("s2")!).kind).toBe("unsure");
+  });
+
+  it("puts those who are not here, and those who have left, last", () => {
+    const wall = board("Zoe", "Anna");
+    wall.enrol("e1", [{ candidate: "c9", number: "9", name: "Ben", accommodations: [] }]);
+    wall.told({ type: "closed", seq: 1, t: 9, stream: "s2", code: 1000 });
+    expect(names(wall.sorted(ANY).others)).toEqual(["Zoe", "Ben", "Anna"]);
+  });
+});
+
+describe("an incident", () => {
+  it("is latched until somebody acknowledges it, also when it is over and the stream has ended", () => {
+    const wall = board("Anna");
+    expect(wall.happened(incident())).not.toBeNull();
+    wall.happened(incident({ until: 70, until_at: 1070 }));
+    wall.told({ type: "closed", seq: 1, t: 80, stream: "s1", code: 1000 });
+    expect(names(wall.sorted(ANY).needing)).toEqual(["Anna"]);
+    wall.acknowledged("s1", { at: 1100, who: "desk", act: "acknowledge", incident: "s1-1" });
+    expect(wall.sorted(ANY).needing).toEqual([]);
+    expect(statusOf(wall.of("s1")!).kind).toBe("left");
+  });
+
+  it("is news once", () => {
+    const wall = board("Anna");
+    const told = { type: "incident", seq: 1, t: 60, ...incident() } as const;
+    expect(wall.told(told)).toMatchObject({ id: "s1-1" });
+    expect(wall.told({ ...told, until: 64, until_at: 1064 })).toBeNull();
+  });
+
+  it("that a candidate is allowed calls nobody, and is told", () => {
+    const wall = board("Anna");
+    expect(wall.happened(incident({ note_only: true }))).toBeNull();
+    expect(statusOf(wall.of("s1")!)).toMatchObject({ kind: "fine", unseen: [] });
+    expect(wall.of("s1")!.incidents.size).toBe(1);
+  });
+
+  it("that goes on is shown after it was acknowledged", () => {
+    const wall = board("Anna");
+    wall.happened(incident({ kind: "noisy", acknowledged_by: "desk", acknowledged_at: 1 }));
+    const [placed] = wall.sorted(ANY).others;
+    expect(shortWords(placed!)).toBe("Noisy");
+  });
+
+  it("of a stream that nobody knows makes a seat by its label", () => {
+    const wall = new Board();
+    wall.happened(incident({ stream: "gone", label: "Carl", exam: "e1", candidate: "c1" }));
+    expect(names(wall.sorted({ ...ANY, exam: "e1" }).needing)).toEqual(["Carl"]);
+  });
+});
+
+describe("a candidate", () => {
+  it("who comes anew has one tile, with what happened before", () => {
+    const wall = new Board();
+    const entry = { label: "Anna", exam: "e1", candidate: "c1", state: "match" };
+    wall.list(streamEntries([{ ...entry, stream: "s1" }]));
+    wall.happened(incident());
+    wall.list(streamEntries([{ ...entry, stream: "s2" }]));
+    const [placed, ...more] = wall.sorted(ANY).needing;
+    expect(more).toEqual([]);
+    expect(placed!.seat.streams).toEqual(["s1", "s2"]);
+    wall.told({ type: "closed", seq: 1, t: 9, stream: "s1", code: 1006 });
+    expect(placed!.seat.live).not.toBeNull();
+  });
+
+  it("is found by name, number and whom they should be", () => {
+    const wall = board("Anna", "Ben");
+    wall.enrol("e1", [{ candidate: "c9", number: "A-17", name: "Zoe", accommodations: [] }]);
+    const search = (words: string): string[] => names(wall.sorted({ ...ANY, search: words }).others);
+    expect(search("a-17")).toEqual(["Zoe"]);
+    expect(search(" be ")).toEqual(["Ben"]);
+    expect(search("zoe 17")).toEqual(["Zoe"]);
+    expect(search("nobody")).toEqual([]);
+  });
+
+  it("of no exam leaves the wall in the end, when nobody has to see them", () => {
+    const wall = board(...Array.from({ length: 100 }, (_, i) => `Stream ${i}`));
+    wall.happened(incident());
+    wall.list([]);
+    wall.list(streamEntries([{ stream: "new", label: "new" }]));
+    for (let i = 1; i <= 100; i += 1) {
+      wall.told({ type: "closed", seq: 1, t: 9, stream: `s${i}`, code: 1000 });
+    }
+    const { needing, others } = wall.sorted(ANY);
+    expect(names(needing)).toEqual(["Stream 0"]);
+    expect(others.length).toBeLessThan(100);
+    expect(names(others)).toContain("new");
+  });
+});
+
+describe("words", () => {
+  it("say when it was", () => {
+    const at = timeOfDay(1060);
+    expect(whenWords(incident(), 1200)).toEqual({ moment: `at ${at}`, ago: "2 min ago" });
+    expect(whenWords(incident({ kind: "silent" }), 1065)).toEqual({ moment: `since ${at}`, ago: "for 5 s" });
+    const over = whenWords(incident({ until: 75, until_at: 1075 }), 1200);
+    expect(over).toEqual({ moment: `${at} to ${timeOfDay(1075)}`, ago: "over" });
+    expect(roughly(3900)).toBe("1 h 5 min");
+  });
+
+  it("say what happened, and never that anybody broke a rule", () => {
+    expect(titleOf(incident(), "Anna")).toBe("Another voice took over");
+    expect(titleOf(incident({ voice: "Bob" }), "Anna")).toBe("Bob took over");
+    expect(titleOf(incident({ kind: "mismatch" }), "Anna")).toBe("The voice is not Anna");
+    expect(titleOf(incident({ kind: "other-voice", share: 0.374 }), "Anna")).toBe("Somebody else (37\u00a0%)");
+    expect(titleOf(incident({ kind: "new" }), "Anna")).toBe("new");
+    expect(urgency("takeover")).toBeLessThan(urgency("mismatch"));
+    expect(lookOf("new")).toMatchObject({ word: "new", shape: "diamond" });
+  });
+
+  it("count", () => {
+    expect([countWords(1, 9), countWords(3, 9)]).toEqual(["1 needs attention", "3 need attention"]);
+    expect([countWords(0, 9), countWords(0, 0)]).toEqual(["Nobody needs attention", "Nobody is here yet"]);
+    expect([presentWords(1, 1), presentWords(30, 28)]).toEqual(["1 candidate", "30 candidates, 28 of them live"]);
+  });
+});
+
+describe("the record of a stream", () => {
+  const bounds = { false_accept: 0.01, miss: 0.05, accept_llr: 4.55, reject_llr: -2.99 };
+  const model = { name: "m", version: "1", sha256: "0", provider: "cpu" };
+  const terms = { mode: "verify", claims: ["Anna"], bounds, expected_rates: [], voiceprints: [] } as const;
+  const told = (t: number, event: Message): Entry => ({ kind: "told", at: 1000 + t, t, event });
+  const started = { kind: "started", at: 1000, t: 0, label: "Anna", model, ...terms } as unknown as Entry;
+
+  function read(...entries: Entry[]): StreamRecord {
+    const record = new StreamRecord("s1");
+    for (const [i, entry] of entries.entries()) {
+      record.take({ entries: [entry], after: i + 1, more: i + 1 < entries.length });
+    }
+    return record;
+  }
+
+  it("is the course from the first second, whoever watched", () => {
+    const score = (t: number): Entry => ({ kind: "scores", at: 1000 + t, t, speaker: "Anna", llr: 5, evidence: 6 });
+    const scores = Array.from({ length: 4000 }, (_, i) => score(i));
+    const record = read(started, told(2, decision(2, "match", "Anna")), ...scores);
+    expect(record.view.traces.Anna!.t.length).toBe(4000);
+    expect(record.view).toMatchObject({ media: 3999, claims: ["Anna"], mode: "verify", bounds });
+    expect(record.view.segments).toMatchObject([{ start: 2, state: "match" }]);
+    expect(record.complete).toBe(true);
+    expect(record.after).toBe(4002);
+  });
+
+  it("knows the time of day of each moment, over an interruption too", () => {
+    const back: Entry = { kind: "connection", at: 1160, t: 100, state: "resumed" };
+    const record = read(started, told(100, decision(100, "match", "Anna")), back, {
+      kind: "scores",
+      at: 1170,
+      t: 110,
+      speaker: "Anna",
+      llr: 5,
+    });
+    expect(record.timeOf(50)).toBe(1050);
+    expect(record.timeOf(105)).toBe(1165);
+    expect(record.timeOf(115)).toBe(1175);
+    expect(new StreamRecord("s2").timeOf(5)).toBeNull();
+  });
+
+  it("tells an outage as one line", () => {
+    const record = read(
+      started,
+      told(10, lag(10)),
+      told(11, lag(11, { behind_s: 3 })),
+      told(12, lag(12, { behind_s: 0 })),
+      told(20, change(19, 20, "Anna")),
+    );
+    expect(record.view.notes.map(({ kind }) => kind)).toEqual(["lag", "change"]);
+  });
+
+  it("has what people wrote, the newest verdict last, and what could not be written", () => {
+    const record = read(
+      started,
+      { kind: "acted", at: 2000, t: 0, who: "desk", act: "note", text: "asked" },
+      { kind: "acted", at: 2001, t: 0, who: "desk", act: "verdict", verdict: "needs-review" },
+      { kind: "acted", at: 2002, t: 0, who: "chief", act: "verdict", verdict: "cleared", text: "seen" },
+      { kind: "missing", at: 2003, t: 0, count: 7, since: 1500, until: 1600, why: "disk full" },
+      { kind: "ended", at: 2004, t: 900, code: 1000, why: "finished" },
+    );
+    expect(record.notes).toMatchObject([{ text: "asked" }]);
+    expect(record.verdicts.at(-1)).toMatchObject({ verdict: "cleared", who: "chief" });
+    expect(record.missing).toMatchObject([{ count: 7 }]);
+    expect(record.endedAt).toBe(2004);
+    expect(record.timeOf(900)).toBe(2004);
+  });
+});
+
+it("the address says what the wall shows", () => {
+  expect(placeOf("#exam=e1&open=c2&token=x")).toEqual({ exam: "e1", open: "c2" });
+  expect(fragmentOf({ exam: "e1", open: "" })).toBe("#exam=e1");
+  expect(fragmentOf({ exam: "", open: "" })).toBe("");
+});
