@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
+from streamer.commands.entry_lines import entry_line
 from streamer.commands.options import (
     EXIT_NEGATIVE,
     ConfigOption,
@@ -20,12 +20,12 @@ from streamer.commands.options import (
     JsonOption,
     configured,
 )
-from streamer.commands.profiles import opened, table, when
+from streamer.commands.profiles import table, when
+from streamer.commands.recorded import opened_records
 
 if TYPE_CHECKING:
     from streamer.config import Config
     from streamer.records.book import Book
-    from streamer.records.entries import AnyEntry
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -33,6 +33,7 @@ app = typer.Typer(
     help="Read, verify, hold and delete the record of streams.",
 )
 
+HEAD_DIGITS = 16  # of a hash, which are enough to tell it from any other
 StreamArgument = Annotated[str, typer.Argument(metavar="STREAM", help="As `records list` says.")]
 ExamOption = Annotated[str | None, typer.Option("--exam", metavar="ID", help="Of this exam only.")]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Noted beside it.")]
@@ -41,19 +42,7 @@ WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Noted bes
 @contextmanager
 def opened_book(config: Config) -> Iterator[Book]:
     """The record of this configuration. A server may have it open at the same time."""
-    from streamer.exams.opening import open_exams
-    from streamer.records.opening import open_book
-
-    with ExitStack() as stack:
-        store = stack.enter_context(opened(config))
-        exams = stack.enter_context(open_exams(config.database, config.data_dir, store))
-
-        def names() -> dict[str, str]:
-            people = {one.reference: one.name for one in store.profiles(store.now())}
-            return people | {one.id: one.name for one in exams.everybody() if one.name}
-
-        book = open_book(config.database, config.data_dir, store.vault.key, names)
-        stack.callback(book.close)
+    with opened_records(config) as (_, _, book):
         yield book
 
 
@@ -120,7 +109,7 @@ class ShowCommand:
             if self.as_json:
                 typer.echo(json.dumps({"number": number} | fields, ensure_ascii=False))
             else:
-                typer.echo(_line(number, entry, fields))
+                typer.echo(entry_line(number, entry, fields))
 
 
 @app.command("verify")
@@ -129,7 +118,8 @@ class VerifyCommand:
     """Say whether anything in the record was changed, removed, added or put elsewhere.
 
     Keep the register's head that this prints somewhere else: whoever can put back an older copy of
-    the whole database is told by it alone.
+    the whole database is told by it alone. A report has a stream's head; with --head this says
+    whether it is that of the record, which may have gone on since.
 
     Exit status: 0 all is whole; 1 something is not; 2 error.
 
@@ -137,6 +127,7 @@ class VerifyCommand:
     Examples:
       voxwatch records verify
       voxwatch records verify 4f2a9c017bd0e655
+      voxwatch records verify 4f2a9c017bd0e655 --head 107:9f86d081884c7d65
     """
 
     stream: Annotated[
@@ -144,14 +135,21 @@ class VerifyCommand:
         typer.Argument(metavar="[STREAM]", help="This one only.", show_default=False),
     ] = None
     exam: ExamOption = None
+    head: Annotated[
+        str | None,
+        typer.Option("--head", metavar="COUNT:HASH", help="Of the stream, as a report has it."),
+    ] = None
     config: ConfigOption = None
     data_dir: DataOption = None
     as_json: JsonOption = False
 
     def run(self) -> None:
         """Print what is found."""
+        count, wanted = self._told_head()
         with opened_book(configured(self)) as book:
             found = book.verify(self.stream, self.exam)
+            if self.stream is not None and wanted:
+                found = book.compare(found, self.stream, count, wanted)
         if self.as_json:
             typer.echo(msgspec.json.encode(found).decode())
         else:
@@ -163,6 +161,15 @@ class VerifyCommand:
             typer.echo(f"register: {head.count} entries, head {head.hash}, key {head.key}")
         if found.findings:
             raise typer.Exit(EXIT_NEGATIVE)
+
+    def _told_head(self) -> tuple[int, str]:
+        """Count and beginning of the hash of the head that was given; none: 0 and nothing."""
+        if self.head is None:
+            return 0, ""
+        count, _, head = self.head.partition(":")
+        if self.stream is None or not count.isdigit() or len(head) < HEAD_DIGITS:
+            raise typer.BadParameter("--head is COUNT:HASH, and of one STREAM")
+        return int(count), head.lower()
 
 
 @app.command("log")
@@ -291,20 +298,3 @@ def _reference(book: Book, name: str) -> str:
     if not found:
         raise typer.BadParameter(f"nobody is enrolled or on a roster as {name!r}")
     return found[0]
-
-
-def _line(number: int, entry: AnyEntry, fields: dict[str, Any]) -> str:
-    """An entry for people: number, time of day, media time, kind, and what it says."""
-    kind, said = fields.pop("kind"), {k: v for k, v in fields.items() if k not in ("at", "t")}
-    if "event" in said:
-        event: dict[str, Any] = said.pop("event")
-        kind, said = event.pop("type"), {k: v for k, v in event.items() if k != "t"}
-    day = datetime.fromtimestamp(entry.at, UTC).isoformat(" ", "milliseconds")[:-6]
-    told = "  ".join(f"{k}={_short(v)}" for k, v in said.items() if v not in (None, "", [], {}))
-    return f"{number:6d}  {day}  {entry.t:9.2f} s  {kind:10s}  {told}"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -23,7 +23,7 @@ from streamer.records.journal import Journal, find
 from streamer.records.references import deleted, named
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Texts
-from streamer.records.verification import Verification, verify
+from streamer.records.verification import Finding, Verification, verify
 from streamer.store.seal import BrokenSeal
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of all who are there now
@@ -146,6 +146,17 @@ class Book:
             if stream is not None:
                 find(connection, stream)
             return verify(connection, self.journal.secret, chosen)
+
+    def compare(self, found: Verification, stream: str, count: int, head: str) -> Verification:
+        """The findings, and whether a head that was told once is the stream's: its first digits."""
+        entry = and_(tables.entries.c.stream == stream, tables.entries.c.number == count)
+        with self._reading() as connection:
+            known = connection.scalar(select(tables.entries.c.hash).where(entry))
+        if known is not None and known.hex().startswith(head):
+            return found
+        what = "the head that was told of it is not its own"
+        wrong = Finding(chain=stream, number=count, what=what)
+        return msgspec.structs.replace(found, findings=(*found.findings, wrong))
 
     def delete(self, stream: str, who: str, why: str, now: float) -> None:
         """Delete a stream's record. Raises :class:`UnknownStream`, :class:`Held`."""

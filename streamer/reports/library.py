@@ -99,8 +99,9 @@ class Library:
 
     def note_export(self, subject: Subject, asked: Asked, form: str) -> None:
         """Write into the record of each stream who takes a report of it, before it is made."""
-        act = Acted(at=asked.at, t=0.0, who=asked.who, act="exported", text=f"report: {form}")
         for facts in self._streams(subject):
+            t, text = self.book.last_t(facts.stream), f"report: {form}"
+            act = Acted(at=asked.at, t=t, who=asked.who, act="exported", text=text)
             self.book.act(facts.stream, act)
 
     def report(self, subject: Subject, asked: Asked) -> Report | ExamReport:

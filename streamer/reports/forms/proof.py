@@ -13,8 +13,8 @@ CHAINED = (
     " store. Whoever changes, removes or reorders an entry changes the head."
 )
 COMPARE = (
-    "It prints count and head; both must be those above, or later ones if the stream went on or"
-    " somebody acted on it since."
+    "It says whether the record is whole and whether this report's head is its own, also after the"
+    " stream went on or somebody acted on it."
 )
 
 
@@ -122,7 +122,7 @@ def about_the_record(report: Report) -> Markup:
     """Heads of the chains, what a check found, and how anybody else can check."""
     rows = (_chain(session, session.chain) for session in report.sessions)
     head = ("Stream", "Entries", "Head (sha256 of the last entry)", "When checked for this report")
-    verify = [f"voxwatch records verify {session.stream}" for session in report.sessions]
+    verify = [_verifying(session) for session in report.sessions]
     return joined(
         [
             element("h2", "The record"),
@@ -144,6 +144,11 @@ def about_the_record(report: Report) -> Markup:
             else None,
         ]
     )
+
+
+def _verifying(session: Session) -> str:
+    head = f" --head {session.chain.count}:{session.chain.head}" if session.chain else ""
+    return f"voxwatch records verify {session.stream}{head}"
 
 
 def _chain(session: Session, chain: Chain | None) -> Iterable[Child]:

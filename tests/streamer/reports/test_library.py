@@ -124,6 +124,24 @@ def test_the_head_is_that_of_the_record(library: Library) -> None:
     assert chain.problems == ()
 
 
+def test_the_head_of_a_report_is_held_to_the_record(folder: Path, library: Library) -> None:
+    chain = library.stream("s-2", ASKED).sessions[0].chain
+    assert chain is not None
+    library.note_export(Subject(stream="s-2"), ASKED, "pdf")  # the record goes on
+
+    def verified(head: str) -> Result:
+        env = {"VOXWATCH_DATA_DIR": str(folder), "VOXWATCH_CONFIG": ""}
+        return CliRunner(env=env).invoke(app, ["records", "verify", "s-2", "--head", head])
+
+    assert verified(f"{chain.count}:{chain.head}").exit_code == 0
+    assert verified(f"{chain.count}:{chain.head[:16]}").exit_code == 0
+    for wrong in (f"{chain.count - 1}:{chain.head}", f"{chain.count}:{'0' * 64}"):
+        done = verified(wrong)
+        assert done.exit_code == 1
+        assert "the head that was told of it is not its own" in done.stdout
+    assert verified("7").exit_code == 2
+
+
 def test_a_record_that_was_changed_is_told(library: Library, exam: Exam) -> None:
     entry = sa.and_(entries.c.stream == "s-2", entries.c.number == 2)
     with library.book.journal.engine.begin() as connection:
