@@ -13,7 +13,6 @@ from streamer.server.auth import Token
 from streamer.server.origins import is_origin
 from streamer.server.proxies import is_network
 from streamer.store.consent import ConsentText, default_text
-from streamer.store.keys import STORE_FILE
 from streamer.wire.requests import ErrorRate, Hop, Window
 
 DAY_S = 86400.0
@@ -175,11 +174,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         for network in self.forwarded:
             if not is_network(network):
                 raise ValueError(f"forwarded: {network!r} is not like 127.0.0.1 or 10.0.0.0/8")
-
-    @property
-    def store_path(self) -> Path:
-        """The database of voiceprints."""
-        return self.data_dir / STORE_FILE
 
     @property
     def consent(self) -> ConsentText:

@@ -84,7 +84,7 @@ MAY = {
         "tasks",
         "addresses",
     },
-    "streamer.local": {"config", "store"},
+    "streamer.local": {"config", "database", "store"},
     "streamer.bench": {"store", "commands"},  # a measurement is given the options of its command
     "streamer.commands": {"wire", "store", "sources", "server", "local", "bench"}
     | {"config", "config_sources", "session_config", "tasks", "exams", "records", "reports"},

@@ -43,7 +43,7 @@ def by_enroll(recording: Path, folder: Path) -> Float32:
     given = ["enroll", "anna", str(recording), "--consent"]
     done = CliRunner(env=environment).invoke(app, given)
     assert done.exit_code == 0, done.output
-    with Store.open(Config(data_dir=folder).store_path, load_key(folder, env={})) as store:
+    with Store.open(folder, load_key(folder, env={})) as store:
         return store.voiceprints(MODEL, time.time())["anna"].prototypes[0].embedding
 
 

@@ -164,7 +164,7 @@ def prepare(folder: Path, options: BenchStreams) -> None:
     voiceprint = rng.standard_normal(manifest.embedding_size).astype(np.float32)
     prototype = Prototype(unit(voiceprint), 20.0)
     key = load_key(folder, env={})
-    with Store.open(folder / "voiceprints.db", key) as store:
+    with Store.open(folder, key) as store:
         store.add(
             CLAIM,
             [prototype],

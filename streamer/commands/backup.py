@@ -99,7 +99,7 @@ class RestoreCommand:
                 store = stack.enter_context(opened(config))
             except StoreError as error:
                 raise StoreError(
-                    f"{error}. To restore a backup here, first move voiceprints.db, what begins"
-                    f" like it, and people.keys out of {config.data_dir}"
+                    f"{error}. To restore a backup here, first move people.keys, voiceprints.db and"
+                    f" what begins like it out of {config.data_dir}, or name an empty database"
                 ) from error
             yield store

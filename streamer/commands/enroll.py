@@ -126,7 +126,7 @@ class EnrollCommand:
         from streamer.store.profile import Consent
         from streamer.store.store import Store
 
-        with Store.in_folder(config.data_dir, os.environ) as store:
+        with Store.in_folder(config.data_dir, config.database, os.environ) as store:
             _check_name(store, name, self.add)  # before anybody has spoken
             if not agreed(self.consent, config.consent.text):
                 return False

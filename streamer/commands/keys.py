@@ -126,7 +126,7 @@ class RepairCommand:
         config = configured(self)
         if not self.yes and not typer.confirm("Give up whatever cannot be read any more?"):
             raise typer.Exit(EXIT_NEGATIVE)
-        with Store.in_folder(config.data_dir, os.environ, repair=True) as store:
+        with Store.in_folder(config.data_dir, config.database, os.environ, repair=True) as store:
             (repaired,) = [act for act in store.acts() if act.act == "repair"][-1:]
             typer.echo(f"given up: {repaired.detail}")
             typer.echo(f"{len(store.profiles(store.now()))} enrolled")

@@ -39,7 +39,7 @@ def opened(config: Config) -> Iterator[Store]:
     """The store of this configuration. A server may have it open at the same time."""
     from streamer.store.store import Store
 
-    with Store.in_folder(config.data_dir, os.environ) as store:
+    with Store.in_folder(config.data_dir, config.database, os.environ) as store:
         store.purge(store.now())
         yield store
 
@@ -196,7 +196,7 @@ class DeleteCommand:
         name = clean_name(self.name)
         typer.echo(f"the store cannot be opened: {error}", err=True)
         self._confirm(name)
-        erase(config.store_path, load_key(config.data_dir, env=os.environ), name)
+        erase(config.data_dir, load_key(config.data_dir, env=os.environ), name)
         return name
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from streamer.database import postgresql, sqlite
+from streamer.database.errors import DatabaseError, explained, shown
 
 BUSY_S = 5.0  # another process may be writing for as long as an enrolment takes to be synced
 
@@ -16,14 +19,26 @@ BUSY_S = 5.0  # another process may be writing for as long as an enrolment takes
 def open_database(url: str | None, folder: Path, name: str, *, busy_s: float = BUSY_S) -> Engine:
     """The PostgreSQL database at ``url``, or without one the SQLite file ``folder/name``.
 
-    The file is made if there is none; PostgreSQL is not asked before the first transaction.
-    Both wait up to ``busy_s`` seconds for whoever holds a lock. Any thread may use the engine;
-    ``dispose`` closes it. Raises :class:`~streamer.database.errors.DatabaseError`. Errors of a
-    transaction are explained by :func:`~streamer.database.errors.explained`.
+    Folder and file are made if there are none; PostgreSQL is not asked before the first
+    transaction. Both wait up to ``busy_s`` seconds for whoever holds a lock. Any thread may use
+    the engine; ``dispose`` closes it. Raises :class:`~streamer.database.errors.DatabaseError`.
+    Errors of a transaction are explained by :func:`~streamer.database.errors.explained`.
     """
     if url is None:
+        with explained(str(folder)):
+            make_folder(folder)
         return sqlite.make_engine(folder / name, busy_s)
     return postgresql.make_engine(url, busy_s)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the data folder, for its owner only. Raises :class:`DatabaseError`, ``OSError``."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix" and folder.stat().st_mode & stat.S_IWOTH:
+        raise DatabaseError(
+            f"everybody may write to {folder}, and so replace databases and keys: run"
+            f" `chmod 700 {folder}`"
+        )
 
 
 @contextlib.contextmanager
@@ -39,3 +54,34 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """All of it or nothing; on the disk when this returns."""
     with engine.begin() as connection:
         yield connection
+
+
+def check_whole(engine: Engine, what: str = "database") -> None:
+    """Raise :class:`~streamer.database.errors.DatabaseError` where a file is damaged.
+
+    PostgreSQL, which looks after its own, is only asked whether it is there.
+    """
+    if engine.dialect.name == "sqlite":
+        sqlite.check_whole(engine, what)
+    else:
+        with reading(engine) as connection:
+            connection.execute(text("SELECT 1"))
+
+
+def described(engine: Engine) -> str:
+    """Which database this is, and where, without a password; it is asked."""
+    with reading(engine) as connection:
+        if engine.dialect.name == "sqlite":
+            name, query = "SQLite", "SELECT sqlite_version()"
+        else:
+            name, query = "PostgreSQL", "SHOW server_version"
+        return f"{name} {connection.execute(text(query)).scalar()} at {shown(engine)}"
+
+
+def shorten_log(engine: Engine, *, wait: bool = False) -> None:
+    """Bring SQLite's write-ahead log into its file, as far as no reader prevents it.
+
+    It waits for them only with ``wait``, and overwrites what was deleted in the log, too.
+    """
+    if engine.dialect.name == "sqlite":
+        sqlite.shorten_log(engine, "TRUNCATE" if wait else "PASSIVE")

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -39,24 +40,28 @@ def shown(engine: Engine) -> str:
 
 @contextlib.contextmanager
 def explained(
-    place: Engine | str, what: str = "database", raises: type[VoxwatchError] = DatabaseError
+    place: Engine | str,
+    what: str = "database",
+    raises: type[VoxwatchError] = DatabaseError,
+    files: Path | None = None,
 ) -> Iterator[None]:
     """Errors of the database and of the system as one line of ``raises``.
 
-    ``what`` says what lies there: a store of voiceprints, a record.
+    ``what`` says what lies there: a store of voiceprints, a record. ``files`` is what an error
+    of the system is about, where that is not the database.
     """
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, DatabaseError, OSError) as error:
         where = place if isinstance(place, str) else shown(place)
+        if isinstance(error, OSError):
+            raise raises(_of_system(error, what, str(files or where))) from error
         raise raises(_explanation(error, what, where)) from error
 
 
 def _explanation(error: Exception, what: str, where: str) -> str:
     if isinstance(error, DatabaseError):
         return str(error)
-    if isinstance(error, OSError):
-        return _of_system(error, what, where)
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return _of_sqlite(cause, what, where)

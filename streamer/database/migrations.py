@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from streamer.database import postgresql, sqlite
-from streamer.database.engine import writing
+from streamer.database.engine import reading, writing
 from streamer.database.errors import DatabaseError, shown
 
 # Alembic's `op` is one for the whole process.
@@ -37,6 +37,9 @@ def migrate(engine: Engine, history: History) -> None:
 
     Raises :class:`DatabaseError` for tables of a newer program.
     """
+    with reading(engine) as connection:
+        if _revision(connection, history) == history.head:
+            return
     with writing(engine) as connection:
         upgrade(connection, history)
 

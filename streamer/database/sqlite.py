@@ -6,16 +6,17 @@ in its middle that another was quicker, and as plain ``BEGIN`` where they only r
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
-import stat
 import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
-from streamer.database.errors import DatabaseError, explained
+from streamer.database.errors import DatabaseError, damaged, explained
 
 APPLICATION_ID = 0x766F7857  # "voxW"
 SETTINGS = (
@@ -50,6 +51,13 @@ def make_engine(path: Path, busy_s: float) -> Engine:
         if statement := connection.get_execution_options().get(BEGIN, "BEGIN IMMEDIATE"):
             connection.exec_driver_sql(statement)
 
+    @event.listens_for(engine, "handle_error")
+    def forget(context: ExceptionContext) -> None:
+        """Nothing that was read from a damaged file is kept for when it is whole again."""
+        code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            context.is_disconnect = True
+
     return engine
 
 
@@ -58,13 +66,27 @@ def claim(connection: Connection) -> None:
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
+def check_whole(engine: Engine, what: str) -> None:
+    """Raise :class:`DatabaseError` where the file is damaged.
+
+    A connection of its own looks at the file: the others go on with what they have read before.
+    """
+    path = Path(str(engine.url.database))
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise DatabaseError(damaged(what, str(path)))
+
+
+def shorten_log(engine: Engine, how: str) -> None:
+    """Bring the write-ahead log into the file."""
+    with (
+        contextlib.suppress(SQLAlchemyError),  # what is in the log is as safe as in the file
+        engine.connect().execution_options(**OUTSIDE) as connection,
+    ):
+        connection.exec_driver_sql(f"PRAGMA wal_checkpoint({how})")
+
+
 def _make_file(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name == "posix" and path.parent.stat().st_mode & stat.S_IWOTH:
-        raise DatabaseError(
-            f"everybody may write to {path.parent}, and so replace the database or its keys: run"
-            f" `chmod 700 {path.parent}`"
-        )
     existed = path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files follow its mode
     if not existed and os.name == "posix":

@@ -24,7 +24,7 @@ class RosterKeys:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._path = vault.path.with_name(ROSTER_KEYS_FILE)
+        self._path = vault.folder / ROSTER_KEYS_FILE
         self._next = self._path.with_name(ROSTER_KEYS_FILE + NEXT)
 
     def read(self) -> PersonKeys:

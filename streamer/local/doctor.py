@@ -11,6 +11,7 @@ import ctypes
 import http.client
 import os
 import socket
+import sqlite3
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -28,8 +29,9 @@ from engine.model.encoder import Encoder
 from engine.model.providers import CUDA_DRIVER, PROVIDERS, Provider, open_session
 from engine.speech.vad import SileroVad
 from streamer.config import Config, check_exposure
+from streamer.database import described, explained, open_database
 from streamer.local.runtime import Runtime, installed_runtime
-from streamer.store.keys import KEY_FILE
+from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, STORE_FILE, has_store
 from streamer.store.store import Store
 
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)  # a clock that shows less was never set
@@ -56,6 +58,7 @@ def check_all(config: Config, env: Mapping[str, str], now: float) -> Iterator[Ch
     yield microphone()
     yield runtime(installed_runtime())
     yield from model(config)
+    yield database(config)
     yield store(config, env, now)
     yield exposure(config)
     yield port(config)
@@ -142,20 +145,34 @@ def _tried(name: str, encoder: Encoder, provider: Provider) -> Check:
     return Check(name, None, f"it runs, but {encoder.provider} was chosen")
 
 
+def database(config: Config) -> Check:
+    """Where voiceprints and records lie, and whether that answers."""
+    if config.database is None:
+        return Check("database", True, f"SQLite {sqlite3.sqlite_version} in {config.data_dir}")
+    try:
+        engine = open_database(config.database, config.data_dir, STORE_FILE)
+        with explained(engine):
+            detail = described(engine)
+        engine.dispose()
+        return Check("database", True, detail)
+    except VoxwatchError as error:
+        return Check("database", False, str(error), "correct `database`, or start the server")
+
+
 def store(config: Config, env: Mapping[str, str], now: float) -> Check:
     """Whether the voiceprints can be read with the key, or could be stored."""
-    path = config.store_path
-    if not path.exists():
-        there = next(folder for folder in path.parents if folder.exists())
+    folder = config.data_dir
+    if not has_store(folder):
+        there = next(above for above in (folder, *folder.parents) if above.exists())
         if not os.access(there, os.W_OK | os.X_OK):
             return Check("store", False, f"{there} cannot be written", "set another data_dir")
-        return Check("store", None, f"none at {path} yet: it is made when it is first used")
+        return Check("store", None, f"none in {folder} yet: it is made when it is first used")
     try:
-        with Store.in_folder(config.data_dir, env) as opened:
+        with Store.in_folder(folder, config.database, env) as opened:
             count, doubted = len(opened.profiles(now)), opened.clock.doubted
     except VoxwatchError as error:
-        return Check("store", False, str(error), f"look at {path} and {KEY_FILE} beside it")
-    known = f"{count} enrolled, the key fits ({path})"
+        return Check("store", False, str(error), f"look at {KEY_FILE} and what else is in {folder}")
+    known = f"{count} enrolled, the key fits ({folder})"
     if doubted:
         advice = "it is believed when it has gone on steadily for a day: see docs/STORE.md"
         return Check("store", None, f"{known}; the clock was set, by more than it may be", advice)
@@ -260,7 +277,7 @@ def _answers(config: Config) -> bool:
 
 def _newest_s(config: Config) -> float:
     """When key or store were last written, in seconds since 1970; 0 when there are none."""
-    files = (config.store_path, config.data_dir / KEY_FILE)
+    files = [config.data_dir / name for name in (STORE_FILE, PERSON_KEYS_FILE, KEY_FILE)]
     return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
 
 

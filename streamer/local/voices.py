@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from engine.scoring.scorer import PreparedEmbeddings
 from streamer.config import Config
 from streamer.local.replay import Replay
+from streamer.store.keys import has_store
 from streamer.store.profile import clean_name
 from streamer.store.store import Store
 
@@ -31,9 +32,9 @@ def voices(
     """
     known = dict(named)
     lacking = [name for name in names if name not in known] if names else None
-    if config.store_path.exists() and lacking != []:
+    if has_store(config.data_dir) and lacking != []:
         model = replay.bundle.manifest.model_sha256
-        with Store.in_folder(config.data_dir, os.environ) as store:
+        with Store.in_folder(config.data_dir, config.database, os.environ) as store:
             found = store.voiceprints(model, store.now(), lacking)
         known = {name: found[name].prepare(replay.scorer) for name in found} | known
     return known

@@ -249,7 +249,7 @@ def _load(config: Config) -> tuple[CalibratedScorer, OnnxBackend, SileroVad]:
 
 
 def _open_store(config: Config) -> Store:
-    return Store.in_folder(config.data_dir, os.environ)
+    return Store.in_folder(config.data_dir, config.database, os.environ)
 
 
 def _model(backend: OnnxBackend) -> messages.Model:

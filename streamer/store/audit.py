@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import getpass
 import os
-import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from streamer.store.tables import AUDIT
 
 EXPIRY = "expiry"  # who deletes voiceprints whose time has run out
 FINISHED = "finished at opening"  # who removes what an interrupted deletion left
@@ -39,26 +42,16 @@ class Told:
     detail: str
 
 
-def write(database: sqlite3.Connection, entry: Entry) -> None:
+def write(database: Connection, entry: Entry) -> None:
     """Add an entry, within the transaction of the act itself."""
-    database.execute(
-        "INSERT INTO audit (at, who, act, person, detail) VALUES (?, ?, ?, ?, ?)",
-        (entry.at, entry.who, entry.act, entry.person, entry.detail),
-    )
+    database.execute(insert(AUDIT).values(asdict(entry)))
 
 
-def read(database: sqlite3.Connection, names: Mapping[bytes, str]) -> list[Told]:
+def read(database: Connection, names: Mapping[bytes, str]) -> list[Told]:
     """All entries, oldest first; ``names`` are those of the people who are enrolled."""
     return [
-        Told(
-            row["number"],
-            row["at"],
-            row["who"],
-            row["act"],
-            _named(row["person"], names),
-            row["detail"],
-        )
-        for row in database.execute("SELECT * FROM audit ORDER BY number")
+        Told(row.number, row.at, row.who, row.act, _named(row.person, names), row.detail)
+        for row in database.execute(select(AUDIT).order_by(AUDIT.c.number))
     ]
 
 

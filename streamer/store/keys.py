@@ -72,6 +72,11 @@ def decode(text: str, source: str) -> bytes:
     return key
 
 
+def has_store(data_dir: Path) -> bool:
+    """Whether there is a store whose keys lie in that folder, wherever its database is."""
+    return any((data_dir / name).exists() for name in (STORE_FILE, PERSON_KEYS_FILE))
+
+
 def _check_nothing_is_lost(data_dir: Path) -> None:
     for name in (STORE_FILE, PERSON_KEYS_FILE):
         file = data_dir / name

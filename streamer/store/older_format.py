@@ -7,17 +7,20 @@ transaction; SQLite overwrites what they held with zeros.
 from __future__ import annotations
 
 import secrets
-import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
+from sqlalchemy import Connection, RowMapping, text
 
+from streamer.database import shorten_log, upgrade
 from streamer.store import audit
-from streamer.store.database import create
 from streamer.store.errors import StoreError, WrongKey
 from streamer.store.people import Enrolment, Person, Record
 from streamer.store.person_keys import ID_BYTES
 from streamer.store.replacement import replace
 from streamer.store.seal import BrokenSeal, Seal
+from streamer.store.tables import HISTORY
 from streamer.store.vault import Vault
 
 KEY_CHECK = b"voxwatch"
@@ -27,41 +30,43 @@ def bring_over(vault: Vault, now: float) -> None:
     """All of it or nothing. The caller has the lock. Raises :class:`StoreError`."""
 
     def people() -> list[Person]:
-        found = _people(vault.database, _seal(vault))
-        vault.database.execute("DROP TABLE prototypes")
-        vault.database.execute("DROP TABLE profiles")
-        vault.database.execute("DELETE FROM about WHERE name = 'key_check'")
-        create(vault.database)
+        with vault.transaction() as database:
+            found = _people(database, _seal(vault, database))
+            database.execute(text("DROP TABLE prototypes"))
+            database.execute(text("DROP TABLE profiles"))
+            upgrade(database, HISTORY)
         return found
 
     entry = audit.Entry(now, audit.FINISHED, "upgrade", detail="from format 1 to format 2")
     replace(vault, people, vault.key, entry)
-    vault.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the zeros, over the old pages
+    shorten_log(vault.engine, wait=True)  # the zeros, over the old pages
 
 
-def _seal(vault: Vault) -> Seal:
-    seal = Seal(vault.key, vault.about("store_id"))
+def _seal(vault: Vault, database: Connection) -> Seal:
+    facts: dict[str, Any] = dict(database.execute(text("SELECT name, value FROM about")).all())
+    seal = Seal(vault.key, facts["store_id"])
     try:
-        seal.open(vault.about("key_check"), KEY_CHECK)
+        seal.open(facts["key_check"], KEY_CHECK)
     except BrokenSeal as error:
         raise WrongKey(
-            f"this key is not the one the store {vault.path} was made with: restore that key (the"
+            f"this key is not the one the store {vault.where} was made with: restore that key (the"
             " file `key` beside it, or VOXWATCH_KEY)"
         ) from error
     return seal
 
 
-def _people(database: sqlite3.Connection, seal: Seal) -> list[Person]:
-    prototypes: dict[int, list[sqlite3.Row]] = {}
-    for row in database.execute("SELECT * FROM prototypes ORDER BY profile, number"):
+def _people(database: Connection, seal: Seal) -> list[Person]:
+    prototypes: dict[int, list[RowMapping]] = {}
+    rows = database.execute(text("SELECT * FROM prototypes ORDER BY profile, number"))
+    for row in rows.mappings():
         prototypes.setdefault(row["profile"], []).append(row)
     return [
         _person(row, prototypes.get(row["id"], []), seal)
-        for row in database.execute("SELECT * FROM profiles ORDER BY name")
+        for row in database.execute(text("SELECT * FROM profiles ORDER BY name")).mappings()
     ]
 
 
-def _person(row: sqlite3.Row, prototypes: list[sqlite3.Row], seal: Seal) -> Person:
+def _person(row: RowMapping, prototypes: Sequence[RowMapping], seal: Seal) -> Person:
     record = msgspec.convert({name: row[name] for name in Record.__struct_fields__}, Record)
     enrolments = []
     for one in prototypes:

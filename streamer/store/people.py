@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from streamer.store import audit
@@ -25,6 +25,7 @@ from streamer.store.errors import NameTaken, OtherModel, StoreError, UnknownSpea
 from streamer.store.person_keys import PersonKey, PersonKeys, new_person
 from streamer.store.profile import NAME_LENGTH, Consent, Profile
 from streamer.store.seal import BrokenSeal, Seal
+from streamer.store.tables import ENROLMENTS, GONE, PEOPLE
 
 EXPORT_FORMAT = 1
 
@@ -142,24 +143,25 @@ class Person:
 
 
 class People:
-    """Sealed people in a prepared database."""
+    """Sealed people, in a transaction."""
 
-    def __init__(self, database: sqlite3.Connection, keys: PersonKeys, store_id: bytes) -> None:
+    def __init__(self, database: Connection, keys: PersonKeys, store_id: bytes) -> None:
         self.database, self.keys, self._store_id = database, keys, store_id
         self.added: list[bytes] = []  # their keys are pending until the rows are on the disk
 
     def numbers(self) -> frozenset[bytes]:
         """Everybody who has rows, with a key or without."""
-        return frozenset(row[0] for row in self.database.execute("SELECT person FROM people"))
+        return frozenset(self.database.execute(select(PEOPLE.c.person)).scalars())
 
     def all(self) -> list[Person]:
         """Everybody who has a key, by name."""
-        sealed: dict[bytes, list[sqlite3.Row]] = {}
-        for row in self.database.execute("SELECT * FROM enrolments ORDER BY person, number"):
-            sealed.setdefault(row["person"], []).append(row)
+        sealed: dict[bytes, list[Row[Any]]] = {}
+        in_order = select(ENROLMENTS).order_by(ENROLMENTS.c.person, ENROLMENTS.c.number)
+        for row in self.database.execute(in_order):
+            sealed.setdefault(row.person, []).append(row)
         people = (
-            self._opened(row, sealed.get(row["person"], ()))
-            for row in self.database.execute("SELECT * FROM people")
+            self._opened(row, sealed.get(row.person, ()))
+            for row in self.database.execute(select(PEOPLE))
         )
         return sorted((p for p in people if p is not None), key=lambda p: p.record.name)
 
@@ -168,11 +170,10 @@ class People:
         number = self.keys.find(name)
         if number is None:
             return None
-        row = self.database.execute("SELECT * FROM people WHERE person = ?", (number,)).fetchone()
-        enrolments = self.database.execute(
-            "SELECT * FROM enrolments WHERE person = ? ORDER BY number", (number,)
-        )
-        return None if row is None else self._opened(row, enrolments.fetchall())
+        row = self.database.execute(select(PEOPLE).where(PEOPLE.c.person == number)).first()
+        theirs = select(ENROLMENTS).where(ENROLMENTS.c.person == number)
+        enrolments = self.database.execute(theirs.order_by(ENROLMENTS.c.number))
+        return None if row is None else self._opened(row, enrolments.all())
 
     def enrol(self, record: Record, enrolments: Iterable[Enrolment]) -> bytes:
         """Give a new person a key and rows; their number. Raises :class:`NameTaken`."""
@@ -191,7 +192,7 @@ class People:
         """The rows of a person who has a key already."""
         seal = self._seal(entry.key)
         sealed = seal.close(msgspec.msgpack.encode(record), entry.person)
-        self.database.execute("INSERT INTO people VALUES (?, ?)", (entry.person, sealed))
+        self.database.execute(insert(PEOPLE).values(person=entry.person, sealed=sealed))
         self._insert(seal, entry.person, 1, enrolments)
 
     def extend(
@@ -211,9 +212,8 @@ class People:
         if expires_at is not None:
             record = msgspec.structs.replace(person.record, expires_at=expires_at)
             sealed = seal.close(msgspec.msgpack.encode(record), person.number)
-            self.database.execute(
-                "UPDATE people SET sealed = ? WHERE person = ?", (sealed, person.number)
-            )
+            theirs = PEOPLE.c.person == person.number
+            self.database.execute(update(PEOPLE).where(theirs).values(sealed=sealed))
         self._insert(seal, person.number, len(person.enrolments) + 1, more)
         return person.number
 
@@ -228,9 +228,18 @@ class People:
             for number in residues
         ]
         for entry in sorted(entries, key=lambda one: one.at):
-            self.database.execute("DELETE FROM people WHERE person = ?", (entry.person,))
-            self.database.execute("INSERT OR IGNORE INTO gone VALUES (?)", (entry.person,))
+            self.database.execute(delete(PEOPLE).where(PEOPLE.c.person == entry.person))
             audit.write(self.database, entry)
+        self.note_gone(residues)
+
+    def gone(self) -> frozenset[bytes]:
+        """Those who were deleted, and whom no backup brings back."""
+        return frozenset(self.database.execute(select(GONE.c.person)).scalars())
+
+    def note_gone(self, people: frozenset[bytes]) -> None:
+        """Add to them."""
+        if new := people - self.gone():
+            self.database.execute(insert(GONE), [{"person": person} for person in new])
 
     def confirm(self) -> None:
         """The rows of those who were added are on the disk: their keys are live."""
@@ -247,21 +256,26 @@ class People:
     def _insert(
         self, seal: Seal, number: bytes, first: int, enrolments: Iterable[Enrolment]
     ) -> None:
-        for index, enrolment in enumerate(enrolments, first):
-            sealed = seal.close(msgspec.msgpack.encode(enrolment), number, index)
-            self.database.execute(
-                "INSERT INTO enrolments VALUES (?, ?, ?)", (number, index, sealed)
-            )
+        rows = [
+            {
+                "person": number,
+                "number": index,
+                "sealed": seal.close(msgspec.msgpack.encode(enrolment), number, index),
+            }
+            for index, enrolment in enumerate(enrolments, first)
+        ]
+        if rows:
+            self.database.execute(insert(ENROLMENTS), rows)
 
-    def _opened(self, row: sqlite3.Row, enrolments: Iterable[sqlite3.Row]) -> Person | None:
+    def _opened(self, row: Row[Any], enrolments: Iterable[Row[Any]]) -> Person | None:
         """The person of these rows, None for a residue. Raises :class:`StoreError`."""
-        number = row["person"]
+        number: bytes = row.person
         try:
             key = self.keys.key_of(number)
             if key is None:
                 return None
             seal = self._seal(key)
-            record = msgspec.msgpack.decode(seal.open(row["sealed"], number), type=Record)
+            record = msgspec.msgpack.decode(seal.open(row.sealed, number), type=Record)
         except BrokenSeal as error:
             raise StoreError(
                 f"the store's person {number.hex()[:8]} was damaged or changed on the disk: restore"
@@ -270,7 +284,7 @@ class People:
         whole: list[Enrolment] = []
         for index, one in enumerate(enrolments, 1):
             try:
-                data = seal.open(one["sealed"], number, index if one["number"] == index else None)
+                data = seal.open(one.sealed, number, index if one.number == index else None)
             except BrokenSeal:
                 return Person(number, record, tuple(whole), damaged=True)
             whole.append(msgspec.msgpack.decode(data, type=Enrolment))

@@ -11,11 +11,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
+from sqlalchemy import delete
+
+from streamer.database import shorten_log
 from streamer.store import audit
-from streamer.store.database import shorten_log
 from streamer.store.errors import StoreError
 from streamer.store.people import People, Person
 from streamer.store.person_keys import PersonKeys, new_person
+from streamer.store.tables import PEOPLE
 from streamer.store.vault import Vault
 
 
@@ -26,23 +29,23 @@ def replace(
 
     ``source`` is called within the transaction, and may change tables. The caller has the lock.
     """
-    with vault.transaction("BEGIN IMMEDIATE"):
+    with vault.transaction() as database:
         people = source()
         _check_whole(people)
         entries = [new_person(p.record.name)._replace(person=p.number) for p in people]
         new_id = PersonKeys.create(vault.next_path, key, entries, _generation(vault) + 1)
         keys = PersonKeys.read(vault.next_path, key)
-        rows = People(vault.database, keys, vault.about("store_id"))
-        vault.database.execute("DELETE FROM people")
+        rows = People(database, keys, vault.about().store_id)
+        database.execute(delete(PEOPLE))
         for person_key, person in zip(entries, people, strict=True):
             rows.insert(person_key, person.record, person.enrolments)
-        vault.say("keys", new_id)
+        vault.say(keys=new_id)
         vault.note_change(keys)
         if entry is not None:
-            audit.write(vault.database, entry)
+            audit.write(database, entry)
     vault.key = key
     vault.finish_replacement()
-    shorten_log(vault.database)
+    shorten_log(vault.engine)
 
 
 def _generation(vault: Vault) -> int:

@@ -30,7 +30,7 @@ def rotate(
         vault.finish_replacement()
         if key is None:
             key = secrets.token_bytes(KEY_BYTES)
-            write_key(vault.path.with_name(KEY_FILE + NEXT), key)
+            write_key(vault.folder / (KEY_FILE + NEXT), key)
         for tell in others:
             tell(key)
         replace(vault, lambda: _everybody(vault), key, entry)

@@ -1,7 +1,7 @@
-"""Voiceprints on disk: SQLite, all that is kept of a person encrypted with a key of their own.
+"""Voiceprints at rest, in SQLite or PostgreSQL: each person's encrypted with a key of their own.
 
 What is durable: when :meth:`Store.add` returns, the enrolment outlives a kill -9 and a power
-cut (write-ahead log, ``synchronous=FULL``); one that did not return is not there at all.
+cut (of the server of PostgreSQL, too); one that did not return is not there at all.
 
 What is secret: names, voiceprints, dates and consents. The seal of each row covers whom it belongs
 to, so that rows cannot be exchanged, within a store or between two. Readable for whoever can read
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -24,15 +23,15 @@ from typing import Any, Self
 import numpy as np
 
 from engine.scoring.voiceprints import Prototype, Voiceprint
+from streamer.database import BUSY_S, check_whole
 from streamer.store import audit
-from streamer.store.database import check_whole, explained
 from streamer.store.errors import BadName, StoreError, WrongKey
-from streamer.store.keys import STORE_FILE, load_key
-from streamer.store.opening import BUSY_S, open_vault
+from streamer.store.keys import load_key
+from streamer.store.opening import open_vault
 from streamer.store.people import Enrolment, People, Person, Record, unknown
 from streamer.store.profile import Consent, Profile, clean_name
 from streamer.store.store_clock import StoreClock
-from streamer.store.vault import Vault
+from streamer.store.vault import WHAT, Vault
 
 log = logging.getLogger("voxwatch.store")
 
@@ -50,26 +49,37 @@ class Store:
         self.clock = StoreClock(vault)
 
     @classmethod
-    def open(cls, path: Path, key: bytes, *, busy_s: float = BUSY_S, repair: bool = False) -> Store:
-        """The store at ``path``, made if there is none; ``key`` has 32 bytes.
+    def open(
+        cls,
+        folder: Path,
+        key: bytes,
+        *,
+        database: str | None = None,
+        busy_s: float = BUSY_S,
+        repair: bool = False,
+    ) -> Store:
+        """The store of a data folder, made if there is none; ``key`` has 32 bytes.
 
-        Waits up to ``busy_s`` seconds for other processes, here and later. Raises
-        :class:`StoreError` for a wrong key, a damaged or foreign file, or a folder that cannot
-        be written; :class:`~streamer.store.errors.Inconsistent` where files are lacking or not
-        of one moment, unless ``repair`` says to give up whom that concerns.
+        ``database`` is the URL of PostgreSQL; None means SQLite in ``folder``, which holds the
+        keys in any case. Waits up to ``busy_s`` seconds for other processes, here and later.
+        Raises :class:`StoreError` for a wrong key, a damaged or foreign database, or a folder
+        that cannot be written; :class:`~streamer.store.errors.Inconsistent` where files are
+        lacking or not of one moment, unless ``repair`` says to give up whom that concerns.
         """
-        return cls(open_vault(path, key, busy_s, repair=repair))
+        return cls(open_vault(folder, database, key, busy_s, repair=repair))
 
     @classmethod
-    def in_folder(cls, folder: Path, env: Mapping[str, str], *, repair: bool = False) -> Store:
-        """The store of a data folder, with its key: see `streamer.store.keys`.
+    def in_folder(
+        cls, folder: Path, database: str | None, env: Mapping[str, str], *, repair: bool = False
+    ) -> Store:
+        """The same with the key of the folder: see `streamer.store.keys`.
 
         Raises :class:`~streamer.store.keys.KeyFileError` as well.
         """
         key = load_key(folder, env=env)
         while True:
             try:
-                return cls.open(folder / STORE_FILE, key, repair=repair)
+                return cls.open(folder, key, database=database, repair=repair)
             except WrongKey:
                 tried, key = key, load_key(folder, env=env)
                 if key == tried:
@@ -77,9 +87,8 @@ class Store:
                 # It was rotated meanwhile: try again with the new one.
 
     def close(self) -> None:
-        """Close the file; may be called again."""
-        with self.vault.lock:
-            self.vault.database.close()
+        """Close the database; may be called again."""
+        self.vault.close()
 
     def __enter__(self) -> Self:
         return self
@@ -91,17 +100,12 @@ class Store:
     def version(self) -> int:
         """A number that grows with every change of content, by whichever process."""
         with self.vault.reading() as people:
-            return int(self.vault.about("version")) + people.keys.generation
+            return int(self.vault.about().version) + people.keys.generation
 
     def check(self) -> None:
         """Raise :class:`StoreError` where the files are damaged or do not fit together."""
-        path = self.vault.path
-        with explained(path):
-            database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-            try:
-                check_whole(database, path)
-            finally:
-                database.close()
+        with self.vault.explained():
+            check_whole(self.vault.engine, WHAT)
         with self.vault.reading() as people:
             if people.keys.damaged():
                 raise StoreError(f"{self.vault.key_path} is damaged: restore a backup")
@@ -230,7 +234,7 @@ class Store:
         """Who did what to whom, oldest first."""
         with self.vault.reading() as people:
             names = {person.number: person.record.name for person in people.all()}
-            return audit.read(self.vault.database, names)
+            return audit.read(people.database, names)
 
     def _expired(self, now: float) -> list[bytes]:
         with self.vault.reading() as people:

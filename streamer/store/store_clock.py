@@ -45,14 +45,14 @@ class StoreClock:
 
     def _remembered(self) -> clock.Witness | None:
         with self._vault.reading():
-            said = self._vault.about("clock")
+            said = self._vault.about().clock
         return None if said is None else _NOTES.decode(said)
 
     def _note(self, witness: clock.Witness) -> None:
         # Where the store takes nothing just now, it is noted when it is next asked.
         with contextlib.suppress(StoreError), self._vault.exclusively():
-            with self._vault.transaction("BEGIN IMMEDIATE"):
-                self._vault.say("clock", msgspec.json.encode(witness).decode())
+            with self._vault.transaction():
+                self._vault.say(clock=msgspec.json.encode(witness).decode())
             self._noted = witness
 
 

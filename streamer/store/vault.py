@@ -1,29 +1,33 @@
 """Database, person keys and the folder's lock together: one moment to read, one change at a time.
 
 The database says by `keys` which file of person keys it belongs to, so that both are replaced
-at one moment, that of a commit: `streamer.store.replacement`.
+at one moment, that of a commit: `streamer.store.replacement`. The file lies in the data folder
+wherever the database is: what a database deletes is not overwritten in its place.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from streamer.store.database import explained, roll_back, shorten_log
-from streamer.store.errors import Inconsistent, WrongKey
+from sqlalchemy import Connection, Engine, Row, select, update
+
+from streamer.database import explained, reading, shorten_log, shown, writing
+from streamer.store.errors import Inconsistent, StoreError, WrongKey
 from streamer.store.folder_lock import FolderLock
 from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, KeyFileError, read_key
 from streamer.store.people import People
 from streamer.store.person_keys import PersonKeys, file_id, is_whole
 from streamer.store.seal import BrokenSeal
 from streamer.store.shred import replace_with, shred
+from streamer.store.tables import STORE
 
+WHAT = "store of voiceprints"
 NEXT = ".next"  # a file that takes the place of the one without it
 PAUSE_S = 0.02  # between two looks while another process replaces the keys
 TRIES = 50
@@ -32,22 +36,29 @@ TRIES = 50
 class Vault:
     """An open store. Any thread may use it; each waits for the others."""
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, key: bytes, busy_s: float
-    ) -> None:
-        self.path, self.database, self.key = path, connection, key
-        self.key_path = path.with_name(PERSON_KEYS_FILE)
-        self.next_path = path.with_name(PERSON_KEYS_FILE + NEXT)
+    def __init__(self, folder: Path, engine: Engine, key: bytes, busy_s: float) -> None:
+        self.folder, self.engine, self.key = folder, engine, key
+        self.where = shown(engine)  # the database, as people may read it
+        self.key_path = folder / PERSON_KEYS_FILE
+        self.next_path = folder / (PERSON_KEYS_FILE + NEXT)
         self._fitted = False  # the key has opened the person keys before
-        self.lock = threading.RLock()
-        self._folder = FolderLock(path.parent, busy_s)
+        self._lock = threading.RLock()
+        self._folder_lock = FolderLock(folder, busy_s)
+        self._transaction: Connection | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Close all connections; may be called again."""
+        with self._lock:
+            self._closed = True
+            self.engine.dispose()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[People]:
         """One moment of the store, whatever other processes do meanwhile."""
-        with self.lock, explained(self.path):
+        with self._lock, self.explained():
             for _ in range(TRIES):
-                with self.transaction("BEGIN"):
+                with self.transaction(changing=False):
                     if (found := self.keys()) is not None:
                         yield self.people(found)
                         return
@@ -58,56 +69,66 @@ class Vault:
     def writing(self) -> Iterator[People]:
         """All of it or nothing. Not within another."""
         with self.exclusively():
-            people = self.people(self.current_keys())
+            keys = self.current_keys()
+            people: People | None = None
             try:
-                with self.transaction("BEGIN IMMEDIATE"):
-                    before = self.database.total_changes
+                with self.transaction():
+                    if keys.generation < self.about(lock=True).generation:
+                        raise self.older()
+                    people = self.people(keys)
                     yield people
-                    if self.database.total_changes != before:
-                        self.note_change(people.keys)
+                    self.note_change(keys)
             except BaseException:
-                people.give_up()
+                if people is not None:
+                    people.give_up()
                 raise
             people.confirm()
-            shorten_log(self.database)
+            shorten_log(self.engine)
 
     @contextlib.contextmanager
     def exclusively(self) -> Iterator[None]:
         """Nobody else writes, in whichever process."""
-        with self.lock, explained(self.path), self._folder.held():
+        with self._lock, self.explained(), self._folder_lock.held():
             yield
 
     @contextlib.contextmanager
-    def transaction(self, begin: str) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Errors as one line of :class:`StoreError`."""
+        with explained(self.engine, WHAT, StoreError, files=self.folder):
+            yield
+
+    @contextlib.contextmanager
+    def transaction(self, *, changing: bool = True) -> Iterator[Connection]:
         """Several statements as one; within another one, a part of that."""
-        if self.database.in_transaction:
-            yield
+        if self._transaction is not None:
+            yield self._transaction
             return
-        self.database.execute(begin)
-        try:
-            yield
-            self.database.execute("COMMIT")
-        except BaseException:
-            roll_back(self.database)
-            raise
+        if self._closed:
+            raise StoreError(f"the {WHAT} {self.where} is closed: open it again")
+        with (writing if changing else reading)(self.engine) as self._transaction:
+            try:
+                yield self._transaction
+            finally:
+                self._transaction = None
 
-    def about(self, name: str) -> Any:
-        """What the database says of itself."""
-        row = self.database.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-        return None if row is None else row[0]
+    def about(self, *, lock: bool = False) -> Row[Any]:
+        """What the database says of itself; with ``lock`` nobody else changes it meanwhile."""
+        query = select(STORE).with_for_update() if lock else select(STORE)
+        with self.transaction(changing=False) as database:
+            return database.execute(query).one()
 
-    def say(self, name: str, value: Any) -> None:
+    def say(self, **facts: Any) -> None:
         """Have the database say so of itself, within a transaction."""
-        self.database.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+        with self.transaction() as database:
+            database.execute(update(STORE).values(facts))
 
     def note_change(self, keys: PersonKeys) -> None:
         """Count the changes, and remember up to which one of the keys the database knows."""
-        self.say("version", self.about("version") + 1)
-        self.say("generation", keys.generation)
+        self.say(version=STORE.c.version + 1, generation=keys.generation)
 
     def keys(self) -> PersonKeys | None:
         """The person keys that the database belongs to, None when they are not there."""
-        wanted = self.about("keys")
+        wanted = self.about().keys
         for path in (self.key_path, self.next_path):
             with contextlib.suppress(FileNotFoundError):
                 content = path.read_bytes()
@@ -140,8 +161,8 @@ class Vault:
                 self.key, self._fitted = key, True
                 return found
         raise WrongKey(
-            f"this key is not the one the store {self.path} was made with: restore that key (the"
-            f" file `{KEY_FILE}` beside it, or VOXWATCH_KEY)"
+            f"this key is not the one the store {self.where} was made with: restore that key (the"
+            f" file `{KEY_FILE}` beside {self.key_path}, or VOXWATCH_KEY)"
         )
 
     def _candidates(self) -> Iterator[bytes]:
@@ -152,14 +173,14 @@ class Vault:
         yield self.key
         for name in (KEY_FILE + NEXT, KEY_FILE) if self._fitted else (KEY_FILE + NEXT,):
             with contextlib.suppress(KeyFileError, OSError):
-                yield read_key(self.path.with_name(name))
+                yield read_key(self.folder / name)
 
     def finish_replacement(self) -> None:
         """Put the keys that the database belongs to in their place, and shred all others.
 
         The caller has the lock. Raises :class:`Inconsistent`.
         """
-        wanted, there = self.about("keys"), os.listdir(self.path.parent)
+        wanted, there = self.about().keys, os.listdir(self.folder)
         if self.next_path.name in there:
             content = self.next_path.read_bytes()
             if is_whole(content) and file_id(content, self.next_path) == wanted:
@@ -170,12 +191,11 @@ class Vault:
             raise self.apart()
         for name in there:
             if name.startswith((PERSON_KEYS_FILE, KEY_FILE)) and name.endswith(".old"):
-                shred(self.path.with_name(name))
+                shred(self.folder / name)
 
     def finish_rotation(self) -> None:
         """Put the store's key that opens the person keys in its place, and shred the other."""
-        path = self.path.with_name(KEY_FILE)
-        fresh = path.with_name(KEY_FILE + NEXT)
+        path, fresh = self.folder / KEY_FILE, self.folder / (KEY_FILE + NEXT)
         if not fresh.exists():
             return
         if self.keys() is not None and self._has(fresh):
@@ -193,16 +213,24 @@ class Vault:
         """The error where the file of person keys is lacking or another one."""
         if not self.key_path.exists():
             return Inconsistent(
-                f"{self.path} is there but the keys of its people, {self.key_path}, are not: copy"
+                f"{self.where} is there but the keys of its people, {self.key_path}, are not: copy"
                 " both, or restore a backup; without them no voiceprint can be read"
             )
         return Inconsistent(
-            f"{self.key_path} belongs to another copy of the store than {self.path}: copy both"
+            f"{self.key_path} belongs to another copy of the store than {self.where}: copy both"
             " together, or restore a backup"
         )
 
+    def older(self) -> Inconsistent:
+        """The error where the file of person keys lacks changes that the database knows of."""
+        return Inconsistent(
+            f"{self.key_path} is older than {self.where}: copy both of one moment, or restore a"
+            " backup; `voxwatch keys repair` gives up those whose keys it lacks"
+        )
+
     def people(self, keys: PersonKeys | None = None) -> People:
-        """The rows, with the person keys that they belong to."""
+        """The rows in the transaction, with the person keys that they belong to."""
+        assert self._transaction is not None, "rows are read and written in a transaction"
         if keys is None and (keys := self.keys()) is None:
             raise self.apart()
-        return People(self.database, keys, self.about("store_id"))
+        return People(self._transaction, keys, self.about().store_id)

@@ -42,7 +42,7 @@ def run(folder: Path) -> Run:
 
 @pytest.fixture
 def people(folder: Path) -> None:
-    with Store.in_folder(folder, {}) as store:
+    with Store.in_folder(folder, None, {}) as store:
         for number, name in enumerate(("Anna", "Bert")):
             enrol(store, name, number, now=store.now())
 
@@ -168,7 +168,7 @@ def test_a_person_of_a_spoilt_store_is_deleted(run: Run, folder: Path) -> None:
 
 def test_a_person_is_deleted_on_a_full_disk(run: Run, disk: Disk) -> None:
     env = {"VOXWATCH_DATA_DIR": str(disk.folder / "data")}
-    with Store.in_folder(disk.folder / "data", {}) as store:
+    with Store.in_folder(disk.folder / "data", None, {}) as store:
         enrol(store, "Anna", now=store.now())
         enrol(store, "Bert", now=store.now())
     disk.fill()

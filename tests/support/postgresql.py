@@ -27,6 +27,7 @@ BINARIES = Path("/usr/lib/postgresql")
 USER, PASSWORD = "voxwatch", "kept/secret@here"
 QUOTED_PASSWORD = "kept%2Fsecret%40here"  # as it stands in a URL
 START_S = 60.0
+WAL = "max_wal_size=8MB"
 
 
 class Cluster:
@@ -35,6 +36,7 @@ class Cluster:
     def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
         self._binaries, self._folder, self._user = binaries, folder, user
         self._numbers = count()
+        self._free: list[str] = []  # databases that a test has used, and are empty again
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
 
@@ -45,12 +47,13 @@ class Cluster:
         passwords.chmod(0o644)
         command = [self._binaries / "initdb", "-D", self._folder / "data", "-U", USER, "-E", "UTF8"]
         command += ["--locale=C", "--no-sync", "-A", "scram-sha-256", f"--pwfile={passwords}"]
+        command += ["--wal-segsize=1"]  # MB: so that the log can be searched
         subprocess.run(command, check=True, stdout=-3, cwd=self._folder, **self._as_user())
 
     def start(self) -> None:
         """Run it until it takes connections."""
         command = [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
-        for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"):
+        for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", WAL):
             command += ["-c", setting]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -77,18 +80,38 @@ class Cluster:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of an empty database, which goes afterwards with all its connections."""
-        name = f"test_{next(self._numbers)}"
-        self.run(f"CREATE DATABASE {name}")
+        """The URL of an empty database, whose connections are ended afterwards."""
+        name = self._free.pop() if self._free else self._make_database()
         try:
             yield self.url(name)
         finally:
-            self.run(f"DROP DATABASE {name} WITH (FORCE)")
+            others = f"datname = '{name}' AND pid <> pg_backend_pid()"
+            others = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"
+            self.run(others, "DROP SCHEMA IF EXISTS voxwatch CASCADE", database=name)
+            self.run(f"ALTER DATABASE {name} RESET ALL")
+            self._free.append(name)
 
-    def run(self, statement: str) -> None:
-        """One statement outside a transaction."""
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(statement.encode())
+    def run(self, *statements: str, database: str = "postgres") -> None:
+        """Statements outside a transaction."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def bytes(self, url: str) -> bytes:
+        """Every byte of a database's tables, and of the log of all of them."""
+        self.run("CHECKPOINT")
+        name = url.rpartition("/")[2]
+        with psycopg.connect(self.url("postgres")) as connection:
+            found = connection.execute("SELECT oid FROM pg_database WHERE datname = %s", (name,))
+            ((number,),) = found.fetchall()
+        folders = (self._folder / "data" / part for part in (f"base/{number}", "pg_wal"))
+        files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+        return b"".join(file.read_bytes() for file in files)
+
+    def _make_database(self) -> str:
+        name = f"test_{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name}")
+        return name
 
     def _as_user(self) -> dict[str, Any]:
         """It refuses to run as root."""

@@ -28,7 +28,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Streams "one" and "two"; Anna is enrolled, and the first is hers."""
-    with Store.in_folder(tmp_path, {}) as store:
+    with Store.in_folder(tmp_path, None, {}) as store:
         embedding = np.ones(4, np.float32)
         anna = store.add(
             "Anna",

@@ -12,14 +12,13 @@ from streamer.edx.backend import Backend
 from streamer.edx.book import EdxBook
 from streamer.exams.book import Exams
 from streamer.exams.opening import open_exams
-from streamer.store.keys import STORE_FILE
 from streamer.store.store import Store
 
 
 @pytest.fixture
 def exams(tmp_path: Path, database_url: str | None) -> Iterator[Exams]:
     with (
-        Store.open(tmp_path / STORE_FILE, KEY) as store,
+        Store.open(tmp_path, KEY) as store,
         open_exams(database_url, tmp_path, store) as opened,
     ):
         yield opened

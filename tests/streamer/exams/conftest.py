@@ -11,7 +11,6 @@ from enrolled_people import KEY
 from streamer.exams.book import Exams
 from streamer.exams.exam import Exam, Rules
 from streamer.exams.opening import open_exams
-from streamer.store.keys import STORE_FILE
 from streamer.store.store import Store
 
 NOW = 1_700_000_000.0
@@ -19,7 +18,7 @@ NOW = 1_700_000_000.0
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / STORE_FILE, KEY) as opened:
+    with Store.open(tmp_path, KEY) as opened:
         yield opened
 
 

@@ -133,7 +133,7 @@ def test_a_rotation_keeps_rosters_readable(
     assert exams.roster(algebra.id) == before
     exams.add(algebra.id, [Entry(candidate="3", name="Cleo")])
     with (
-        Store.open(store.vault.path, bytes(32)) as again,
+        Store.open(store.vault.folder, bytes(32)) as again,
         open_exams(None, tmp_path, again) as opened,
     ):
         assert opened.roster(algebra.id)[:2] == before
@@ -188,7 +188,7 @@ def test_the_revisions_make_the_tables_that_are_read(exams: Exams) -> None:
 
 
 def test_exams_are_kept_by_postgresql_too(database_url: str | None, store: Store) -> None:
-    folder = store.vault.path.parent
+    folder = store.vault.folder
     with open_exams(database_url, folder, store) as opened:
         made = opened.create("Algebra I", NOW, NOW + 60, Rules(), NOW)
         people = opened.add(made.id, [ANNA, BEN])

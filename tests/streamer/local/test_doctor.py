@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 import pytest
+from postgresql import QUOTED_PASSWORD
 
 from engine.errors import ProviderError
 from engine.model.bundle import Bundle, write_bundle
@@ -29,7 +30,7 @@ from streamer.local import doctor
 from streamer.local.doctor import RELEASED, Check, check_all
 from streamer.local.runtime import Runtime
 from streamer.server.server import Server
-from streamer.store.keys import KEY_FILE, load_key
+from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, STORE_FILE, load_key
 from streamer.store.profile import Consent
 from streamer.store.store import Store
 
@@ -65,6 +66,7 @@ def test_a_fresh_machine_has_nothing_wrong(config: Config, monkeypatch: Any) -> 
         "onnxruntime",
         "model",
         "provider cpu",
+        "database",
         "exposure",
         "port",
         "clock",
@@ -200,9 +202,22 @@ def test_a_provider_that_fails_to_start_says_why(config: Config, monkeypatch: An
 # The store
 
 
+def test_the_database_is_named_without_its_password(config: Config, postgresql_url: str) -> None:
+    assert doctor.database(config).detail.startswith("SQLite 3")
+    check = doctor.database(msgspec.structs.replace(config, database=postgresql_url))
+    assert check.ok
+    assert re.match(r"PostgreSQL \d+.* at postgresql://voxwatch@127.0.0.1:\d+/test_", check.detail)
+    nobodys = re.sub(r":\d+/", ":1/", postgresql_url)
+    check = doctor.database(msgspec.structs.replace(config, database=nobodys))
+    assert check.ok is False
+    assert "cannot reach the database postgresql://voxwatch@127.0.0.1:1/" in check.detail
+    assert QUOTED_PASSWORD not in check.detail
+    assert not config.data_dir.exists()
+
+
 def enrol(config: Config) -> None:
     embedding = np.eye(4, dtype=np.float32)[0]
-    with Store.open(config.store_path, load_key(config.data_dir, env={})) as store:
+    with Store.open(config.data_dir, load_key(config.data_dir, env={})) as store:
         store.add(
             "Anna",
             [Prototype(embedding, 20.0)],
@@ -305,8 +320,8 @@ def test_a_clock_that_was_never_set_is_told(config: Config) -> None:
 def test_a_clock_that_went_back_is_told(config: Config) -> None:
     assert doctor.clock(config, NOW).ok
     enrol(config)
-    os.utime(config.store_path, (NOW, NOW))
-    os.utime(config.data_dir / KEY_FILE, (NOW, NOW))
+    for name in (KEY_FILE, PERSON_KEYS_FILE, STORE_FILE):
+        os.utime(config.data_dir / name, (NOW, NOW))
     assert doctor.clock(config, NOW + 1).ok
     check = doctor.clock(config, NOW - 3600)
     assert check.ok is False

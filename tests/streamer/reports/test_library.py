@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def exam(folder: Path) -> Exam:
     """Anna, who was taken over, Bert, who was not, and Carla, who never came."""
-    with Store.in_folder(folder, {}) as store, open_exams(None, folder, store) as exams:
+    with Store.in_folder(folder, None, {}) as store, open_exams(None, folder, store) as exams:
         made = exams.create("Biology", NOON, NOON + 7200, Rules(), NOON)
         anna = enrol(store, "anna@x", 1, now=store.now())
         lines = [
@@ -84,7 +84,7 @@ def exam(folder: Path) -> Exam:
 
 @pytest.fixture
 def library(folder: Path, exam: Exam) -> Library:
-    store = Store.in_folder(folder, {})
+    store = Store.in_folder(folder, None, {})
 
     def names() -> dict[str, str]:
         return {one.reference: one.name for one in store.profiles(store.now())}
@@ -190,7 +190,7 @@ def test_who_takes_a_report_is_noted_in_the_record(library: Library, exam: Exam)
 def test_somebody_who_was_deleted_is_told_by_a_number(
     folder: Path, exam: Exam, library: Library
 ) -> None:
-    with Store.in_folder(folder, {}) as store:
+    with Store.in_folder(folder, None, {}) as store:
         store.delete("anna@x")
     found = library.stream("s-1", ASKED)
     assert found.sessions[0].claims[0].question.startswith("Is it (deleted ")

@@ -10,8 +10,10 @@ import pytest
 from enrolled_people import Disk
 
 from streamer.config import Config
+from streamer.database import shorten_log
 from streamer.server import server as server_module
 from streamer.server.server import Server
+from streamer.store.keys import STORE_FILE
 
 PAGE = 4096
 
@@ -51,11 +53,11 @@ async def test_a_spoilt_store_is_not_ready_and_claims_go_on(
     server: Server, dial: Any, enrol: Any, pcm: Any
 ) -> None:
     enrol(server, "anna")
-    path = server.context.config.store_path
+    path = server.context.config.data_dir / STORE_FILE
     async with dial(server, claim="anna") as client:
         await client.until("ready")
         assert await ready(server) == 200
-        server.context.store.vault.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shorten_log(server.context.store.vault.engine, wait=True)
         whole = path.read_bytes()
         with path.open("r+b") as file:
             file.seek(PAGE)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from enrolled_people import KEY, enrol
+from enrolled_people import enrol
 from hypothesis import given
 from hypothesis import strategies as st
+from store_place import Place
 
 from streamer.store import clock
 from streamer.store.clock import BELIEVED_S, OFF_S, STEP_S, Reading, judge
-from streamer.store.store import Store
 
 DAY = 86400.0
 T = 1.8e9
@@ -42,16 +40,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "voiceprints.db"
-
-
 @pytest.mark.parametrize("ahead_s", [400 * DAY, -400 * DAY, 40 * 365 * DAY, -T])
 def test_one_wrong_setting_deletes_and_hides_nobody(
-    path: Path, world: World, ahead_s: float
+    place: Place, world: World, ahead_s: float
 ) -> None:
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         enrol(store, "Anna", ttl_s=30 * DAY, now=store.now())
         enrol(store, "Bert", ttl_s=None, now=store.now())
         world.later(60)
@@ -60,12 +53,12 @@ def test_one_wrong_setting_deletes_and_hides_nobody(
             world.later(60)
             assert store.purge(store.now()) == 0
             assert len(store.profiles(store.now())) == 2
-    with Store.open(path, KEY) as store:  # another process of the same start
+    with place.open() as store:  # another process of the same start
         assert store.purge(store.now()) == 0
         enrol(store, "Carl", ttl_s=30 * DAY, now=store.now())
         assert store.now() == pytest.approx(world.true_s, abs=STEP_S)
     world.ahead_s = 0.0
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         world.later(20 * DAY)
         assert store.purge(store.now()) == 0
         assert len(store.profiles(store.now())) == 3
@@ -75,22 +68,24 @@ def test_one_wrong_setting_deletes_and_hides_nobody(
 
 
 @pytest.mark.parametrize("off_s", [60.0, 3 * DAY, OFF_S - 1])
-def test_time_passes_while_the_machine_is_off(path: Path, world: World, off_s: float) -> None:
-    with Store.open(path, KEY) as store:
+def test_time_passes_while_the_machine_is_off(place: Place, world: World, off_s: float) -> None:
+    with place.open() as store:
         enrol(store, "Anna", ttl_s=off_s / 2, now=store.now())
     world.restart(off_s)
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         assert store.now() == world.true_s
         assert store.purge(store.now()) == 1
 
 
 @pytest.mark.parametrize("ahead_s", [400 * DAY, -400 * DAY, -T])
-def test_a_machine_that_starts_with_a_wrong_clock(path: Path, world: World, ahead_s: float) -> None:
-    with Store.open(path, KEY) as store:
+def test_a_machine_that_starts_with_a_wrong_clock(
+    place: Place, world: World, ahead_s: float
+) -> None:
+    with place.open() as store:
         enrol(store, "Anna", ttl_s=2 * DAY, now=store.now())
     world.restart(3600)
     world.ahead_s = ahead_s
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         world.later(120)
         assert len(store.profiles(store.now())) == 1
         assert store.purge(store.now()) == 0
@@ -100,28 +95,28 @@ def test_a_machine_that_starts_with_a_wrong_clock(path: Path, world: World, ahea
         assert store.purge(store.now()) == 1
 
 
-def test_a_clock_that_goes_on_steadily_is_believed_after_a_day(path: Path, world: World) -> None:
-    with Store.open(path, KEY) as store:
+def test_a_clock_that_goes_on_steadily_is_believed_after_a_day(place: Place, world: World) -> None:
+    with place.open() as store:
         enrol(store, "Anna", ttl_s=30 * DAY, now=store.now())
         world.ahead_s = 400 * DAY
         for _ in range(23):
             assert store.purge(store.now()) == 0
             world.later(3600)
-    with Store.open(path, KEY) as store:  # it is remembered since when it has gone on
+    with place.open() as store:  # it is remembered since when it has gone on
         assert store.purge(store.now()) == 0
         world.later(3600)
         assert store.now() == world.true_s + world.ahead_s
         assert store.purge(store.now()) == 1
 
 
-def test_a_store_that_nobody_opened_for_a_year(path: Path, world: World) -> None:
-    with Store.open(path, KEY) as store:
+def test_a_store_that_nobody_opened_for_a_year(place: Place, world: World) -> None:
+    with place.open() as store:
         enrol(store, "Anna", ttl_s=30 * DAY, now=store.now())
     world.restart(365 * DAY)
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         assert store.purge(store.now()) == 0
     world.later(BELIEVED_S)
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         assert store.purge(store.now()) == 1
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import sqlite3
 import struct
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,20 @@ from typing import Any
 import pytest
 from enrolled_people import KEY, MODEL, NOW, Disk, enrol, prototype
 from killing import Killed, die, run_and_kill
+from postgresql import Cluster
+from sqlalchemy import text
+from store_place import Place
 
+from streamer.database import open_database, reading
 from streamer.store import shred
 from streamer.store.errors import StoreError, UnknownSpeaker
-from streamer.store.keys import PERSON_KEYS_FILE
+from streamer.store.keys import PERSON_KEYS_FILE, STORE_FILE
 from streamer.store.opening import erase
 from streamer.store.person_keys import PENDING, SLOT_BYTES, PersonKeys
 from streamer.store.store import Store
 
 ROOT = Path(__file__).parents[3]
 WRAPPED = slice(60, 120)  # of a slot: nonce, key and tag
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "voiceprints.db"
 
 
 def slots(folder: Path) -> set[bytes]:
@@ -37,10 +34,6 @@ def slots(folder: Path) -> set[bytes]:
     return {content[start : start + SLOT_BYTES][WRAPPED] for start in live}
 
 
-def all_bytes(folder: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
-
-
 def shows(raw: bytes, name: str, *seeds: int) -> bool:
     """Whether a name or an embedding can be read, in any of the forms that it could have."""
     texts = [name.encode(form) for form in ("utf-8", "utf-16-le")]
@@ -48,66 +41,92 @@ def shows(raw: bytes, name: str, *seeds: int) -> bool:
     return any(text in raw for text in texts + embeddings)
 
 
-def test_neither_name_nor_voice_can_be_read_in_the_files(path: Path) -> None:
-    with Store.open(path, KEY) as store:
+def test_neither_name_nor_voice_can_be_read_in_the_files(place: Place) -> None:
+    with place.open() as store:
         enrol(store, "Anna Karenina", 1, 2)
-        assert not shows(all_bytes(path.parent), "Anna Karenina", 1, 2)
-    assert not shows(all_bytes(path.parent), "Anna Karenina", 1, 2)
+        assert not shows(place.bytes(), "Anna Karenina", 1, 2)
+    assert not shows(place.bytes(), "Anna Karenina", 1, 2)
 
 
-def test_with_the_person_goes_the_key(path: Path) -> None:
-    with Store.open(path, KEY) as store:
+def test_with_the_person_goes_the_key(place: Place) -> None:
+    with place.open() as store:
         enrol(store, "Bert", 2)
-        (bert,) = slots(path.parent)
+        (bert,) = slots(place.folder)
         enrol(store, "Anna Karenina", 1)
-        (anna,) = slots(path.parent) - {bert}
+        (anna,) = slots(place.folder) - {bert}
         store.delete("Anna Karenina")
-        assert anna not in all_bytes(path.parent)
-        assert slots(path.parent) == {bert}
-        keys = PersonKeys.read(path.parent / PERSON_KEYS_FILE, KEY)
+        assert anna not in place.bytes()
+        assert slots(place.folder) == {bert}
+        keys = PersonKeys.read(place.folder / PERSON_KEYS_FILE, KEY)
         assert keys.find("Anna Karenina") is None
         assert keys.find("Bert") is not None
 
 
-def test_a_copy_of_the_rows_cannot_be_opened_with_the_keys_that_are_left(path: Path) -> None:
+def test_a_copy_of_the_rows_cannot_be_opened_with_the_keys_that_are_left(
+    sqlite_place: Place,
+) -> None:
     """Somebody kept database and log of the moment before, and has the store's key."""
-    with Store.open(path, KEY) as store:
+    place = sqlite_place
+    with place.open() as store:
         enrol(store, "Anna", 1)
         enrol(store, "Bert", 2)
-        kept = {f: f.read_bytes() for f in path.parent.glob("voiceprints.db*")}
+        kept = {f: f.read_bytes() for f in place.folder.glob("voiceprints.db*")}
         store.delete("Anna")
     for file, content in kept.items():
         file.write_bytes(content)
-    with Store.open(path, KEY) as store:
+    check_that_anna_is_gone(place)
+
+
+def test_rows_that_come_back_are_of_no_use(place: Place) -> None:
+    """As from a copy of the database alone."""
+    with place.open() as store:
+        enrol(store, "Anna", 1)
+        enrol(store, "Bert", 2)
+        people = place.rows("SELECT person, sealed FROM people")
+        enrolments = place.rows("SELECT person, sealed FROM enrolments")
+        store.delete("Anna")
+    place.rows("DELETE FROM people")
+    place.rows("DELETE FROM enrolments")
+    for person, sealed in people:
+        place.rows("INSERT INTO people VALUES (:person, :sealed)", person=person, sealed=sealed)
+    for person, sealed in enrolments:
+        new = "INSERT INTO enrolments VALUES (:person, 1, :sealed)"
+        place.rows(new, person=person, sealed=sealed)
+    check_that_anna_is_gone(place)
+
+
+def check_that_anna_is_gone(place: Place) -> None:
+    with place.open() as store:
         assert [profile.name for profile in store.profiles(NOW)] == ["Bert"]
         assert [(e.act, e.person[:8]) for e in store.acts()][-1] == ("delete", "(deleted")
 
 
-def test_a_reader_does_not_hinder_it(path: Path) -> None:
-    with Store.open(path, KEY, busy_s=3600) as store:  # to wait for it would take that long
+def test_a_reader_does_not_hinder_it(place: Place) -> None:
+    with place.open(busy_s=3600) as store:  # to wait for it would take that long
         enrol(store, "Anna", 1)
-        (anna,) = slots(path.parent)
-        with contextlib.closing(sqlite3.connect(path)) as reader:
-            reader.execute("BEGIN")
-            reader.execute("SELECT * FROM people").fetchall()
+        (anna,) = slots(place.folder)
+        engine = open_database(place.url, place.folder, STORE_FILE)
+        with reading(engine) as reader:
+            reader.execute(text("SELECT * FROM people")).all()
             store.delete("Anna")
-            assert anna not in all_bytes(path.parent)
+            assert anna not in place.bytes()
             assert not store.profiles(NOW)
+        engine.dispose()
 
 
-def test_one_who_comes_back_has_another_key(path: Path) -> None:
-    with Store.open(path, KEY) as store:
+def test_one_who_comes_back_has_another_key(place: Place) -> None:
+    with place.open() as store:
         enrol(store, "Anna", 1)
-        first = slots(path.parent)
+        first = slots(place.folder)
         store.delete("Anna")
         enrol(store, "Anna", 1)
-        assert not slots(path.parent) & first
+        assert not slots(place.folder) & first
 
 
 def test_nothing_is_left_on_the_drive(disk: Disk) -> None:
     folder = disk.folder / "data"
     gone: set[bytes] = set()
-    with Store.open(folder / "voiceprints.db", KEY) as store:
+    with Place(folder).open() as store:
         for number in range(30):
             before = slots(folder)
             enrol(store, f"Karenina-{number}", number)
@@ -126,8 +145,8 @@ def test_nothing_is_left_on_the_drive(disk: Disk) -> None:
 
 def test_it_works_on_a_full_disk(disk: Disk) -> None:
     folder = disk.folder / "data"
-    path = folder / "voiceprints.db"
-    with Store.open(path, KEY) as store:
+    place = Place(folder)
+    with place.open() as store:
         for number in range(40):
             enrol(store, f"Karenina-{number}", number)
         wrapped = slots(folder)
@@ -141,25 +160,27 @@ def test_it_works_on_a_full_disk(disk: Disk) -> None:
         raw = disk.raw()
         assert not [one for one in wrapped if one in raw]
         (disk.folder / "filler").unlink()
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         kept = {profile.name for profile in store.profiles(NOW)}
         assert kept == {name for name in there if int(name.partition("-")[2]) >= 40}
-        assert len(store.vault.database.execute("SELECT * FROM people").fetchall()) == len(kept)
+        assert len(place.rows("SELECT * FROM people")) == len(kept)
 
 
-def test_a_person_of_a_store_that_cannot_be_opened_can_be_deleted(path: Path) -> None:
-    with Store.open(path, KEY) as store:
+def test_a_person_of_a_store_that_cannot_be_opened_can_be_deleted(place: Place) -> None:
+    with place.open() as store:
         enrol(store, "Anna", 1)
         enrol(store, "Bert", 2)
-    whole = path.read_bytes()
-    path.write_bytes(b"spoilt" * 1000)
+    if place.url is None:
+        whole = place.file.read_bytes()
+        place.file.write_bytes(b"spoilt" * 1000)
     with pytest.raises(UnknownSpeaker):
-        erase(path, KEY, "Carl", busy_s=1.0)
+        erase(place.folder, KEY, "Carl", busy_s=1.0)
     with pytest.raises(StoreError, match="this key is not the one"):
-        erase(path, KEY[::-1], "Anna", busy_s=1.0)
-    erase(path, KEY, "Anna", busy_s=1.0)
-    path.write_bytes(whole)
-    with Store.open(path, KEY) as store:
+        erase(place.folder, KEY[::-1], "Anna", busy_s=1.0)
+    erase(place.folder, KEY, "Anna", busy_s=1.0)
+    if place.url is None:
+        place.file.write_bytes(whole)
+    with place.open() as store:
         assert [profile.name for profile in store.profiles(NOW)] == ["Bert"]
 
 
@@ -171,14 +192,14 @@ def test_a_person_of_a_store_that_cannot_be_opened_can_be_deleted(path: Path) ->
     ],
 )
 def test_who_deleted_is_told_though_the_database_took_nothing(
-    path: Path, who: str, told: str
+    place: Place, who: str, told: str
 ) -> None:
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         enrol(store, "Anna", 1)
         enrol(store, "Bert", 2)
-        store.vault.database.close()
-        store.delete("Anna", who=who)
-    with Store.open(path, KEY) as store:
+        with place.unreachable(store):
+            store.delete("Anna", who=who)
+    with place.open() as store:
         enrol(store, "Carl", 3)
         (entry,) = [entry for entry in store.acts() if entry.act == "delete"]
         assert entry.who.startswith("token ")
@@ -186,16 +207,39 @@ def test_who_deleted_is_told_though_the_database_took_nothing(
         assert abs(entry.at - store.now()) < 600
 
 
-def test_an_open_store_whose_database_is_spoilt_deletes(path: Path) -> None:
-    with Store.open(path, KEY) as store:
+def test_an_open_store_whose_database_is_not_to_be_reached_deletes(place: Place) -> None:
+    with place.open() as store:
         enrol(store, "Anna", 1)
-        store.vault.database.close()
-        store.delete("Anna")
-        assert not slots(path.parent)
+        with place.unreachable(store):
+            store.delete("Anna")
+            assert not slots(place.folder)
+            with pytest.raises(StoreError, match="gone"):
+                store.profiles(NOW)
+        assert not store.profiles(NOW)
+
+
+def test_a_server_of_postgresql_that_stopped_hinders_no_deletion(
+    postgresql_place: Place, cluster: Cluster
+) -> None:
+    with postgresql_place.open() as store:
+        enrol(store, "Anna", 1)
+        enrol(store, "Bert", 2)
+        cluster.stop()
+        try:
+            store.delete("Anna")
+            with pytest.raises(StoreError, match="check that the server runs"):
+                store.profiles(NOW)
+        finally:
+            cluster.start()
+        assert [profile.name for profile in store.profiles(NOW)] == ["Bert"]
+        assert [entry.act for entry in store.acts()] == ["enrol", "enrol"]
+        enrol(store, "Carl", 3)
+        assert [entry.act for entry in store.acts()] == ["enrol", "enrol", "delete", "enrol"]
+        assert len(postgresql_place.rows("SELECT * FROM people")) == 2
 
 
 def test_on_a_disk_that_is_read_only_it_is_said_and_nothing_is_gone(disk: Disk) -> None:
-    with Store.open(disk.folder / "voiceprints.db", KEY) as store:
+    with Place(disk.folder).open() as store:
         enrol(store, "Anna", 1)
         disk.remount("abort")  # as ext4 does when the drive fails
         for write in (lambda: store.delete("Anna"), lambda: enrol(store, "Bert")):
@@ -216,10 +260,10 @@ from engine.scoring.voiceprints import Prototype
 from streamer.store.profile import Consent
 from streamer.store.store import Store
 
-path, key, first = Path(sys.argv[1]), bytes.fromhex(sys.argv[2]), int(sys.argv[3])
+folder, database, first = Path(sys.argv[1]), sys.argv[2] or None, int(sys.argv[3])
 more = dict(consent=Consent("2026-11", 1.0), model_name="m", model_sha256="ab", ttl_s=None, now=1.0)
 voice = [Prototype(np.eye(192, dtype=np.float32)[0], 10.0)]
-with Store.open(path, key) as store:
+with Store.open(folder, bytes(range(32)), database=database) as store:
     for number in range(first, 100_000):
         name = f"Karenina-{number}"
         store.add(name, voice, **more)
@@ -233,25 +277,25 @@ with Store.open(path, key) as store:
 """
 
 
-def test_kills_lose_nobody_and_bring_nobody_back(path: Path) -> None:
+def test_kills_lose_nobody_and_bring_nobody_back(place: Place) -> None:
     chance = random.Random(7)
     counts: dict[str, int] = {}  # prototypes that were acknowledged
     gone, doubtful, first = set[str](), set[str](), 0
     wrapped: set[bytes] = set()
     for _ in range(8):
         lines, delay_s = chance.choice([2, 20, 40]), chance.uniform(0, 0.02)
-        told = run_and_kill(ROUNDS, path, KEY.hex(), first, lines=lines, delay_s=delay_s)
+        told = run_and_kill(ROUNDS, *place.arguments, first, lines=lines, delay_s=delay_s)
         for line in told:
             mark, _, name = line.partition(" ")
             counts[name] = counts.get(name, 0) + (mark in "+*")
             doubtful |= {name} if mark == "?" else set()
             gone |= {name} if mark == "-" else set()
         first = 1 + max(int(name.partition("-")[2]) for name in counts) + 1
-        wrapped |= slots(path.parent)
-        with Store.open(path, KEY) as store:
+        wrapped |= slots(place.folder)
+        with place.open() as store:
             there = {profile.name: profile.prototypes for profile in store.profiles(NOW)}
-        keys = PersonKeys.read(path.parent / PERSON_KEYS_FILE, KEY)
-        raw = all_bytes(path.parent)
+        keys = PersonKeys.read(place.folder / PERSON_KEYS_FILE, KEY)
+        raw = place.bytes()
         kept = counts.keys() - doubtful
         assert {name: there.get(name, 0) for name in kept} == pytest.approx(
             {name: counts[name] for name in kept}, abs=1
@@ -261,12 +305,12 @@ def test_kills_lose_nobody_and_bring_nobody_back(path: Path) -> None:
         assert not [name for name in counts if name.encode() in raw]
         assert not keys.with_state(PENDING)
         assert len(keys.people) == len(there)
-        assert not [one for one in wrapped - slots(path.parent) if one in raw]
+        assert not [one for one in wrapped - slots(place.folder) if one in raw]
     assert len(gone) > 8
 
 
 @pytest.mark.parametrize(
-    "place",
+    "where",
     [
         "streamer.store.people.People.insert",
         "streamer.store.person_keys.PersonKeys.confirm",
@@ -274,71 +318,71 @@ def test_kills_lose_nobody_and_bring_nobody_back(path: Path) -> None:
     ],
 )
 def test_an_enrolment_that_was_cut_off_is_there_or_not(
-    path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    place: Place, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         enrol(store, "Anna", 1)
-    store = Store.open(path, KEY)
+    store = place.open()
     with monkeypatch.context() as patch:
-        patch.setattr(place, die)
+        patch.setattr(where, die)
         patch.setattr("streamer.store.people.People.give_up", lambda self: None)
         with pytest.raises(Killed):
             enrol(store, "Bert", 2)
-    there = place != "streamer.store.people.People.insert"
+    there = where != "streamer.store.people.People.insert"
     store.close()
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         assert [p.name for p in store.profiles(NOW)] == (["Anna", "Bert"] if there else ["Anna"])
-        assert len(slots(path.parent)) == 1 + there
+        assert len(slots(place.folder)) == 1 + there
         enrol(store, "Bert", 3, extend=there)
 
 
 def test_an_enrolment_whose_key_could_not_be_confirmed_is_there(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    with Store.open(path, KEY) as store, monkeypatch.context() as patch:
+    with place.open() as store, monkeypatch.context() as patch:
         patch.setattr(PersonKeys, "confirm", fail)
         assert enrol(store, "Anna", 1).name == "Anna"
-    assert PersonKeys.read(path.parent / PERSON_KEYS_FILE, KEY).with_state(PENDING)
-    with Store.open(path, KEY) as store:
+    assert PersonKeys.read(place.folder / PERSON_KEYS_FILE, KEY).with_state(PENDING)
+    with place.open() as store:
         assert [profile.name for profile in store.profiles(NOW)] == ["Anna"]
-    assert not PersonKeys.read(path.parent / PERSON_KEYS_FILE, KEY).with_state(PENDING)
+    assert not PersonKeys.read(place.folder / PERSON_KEYS_FILE, KEY).with_state(PENDING)
 
 
-def test_a_deletion_that_was_cut_off_is_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store.open(path, KEY) as store:
+def test_a_deletion_that_was_cut_off_is_one(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with place.open() as store:
         enrol(store, "Anna", 1)
         with monkeypatch.context() as patch:
             patch.setattr(Store, "_remove_rows", die)
             with pytest.raises(Killed):
                 store.delete("Anna")
         assert not store.profiles(NOW)
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         assert not store.profiles(NOW)
-        assert store.vault.database.execute("SELECT * FROM people").fetchall() == []
+        assert place.rows("SELECT * FROM people") == []
         enrol(store, "Anna", 1)
 
 
 # The files themselves
 
 
-def test_more_people_than_the_file_of_keys_has_room_for(path: Path) -> None:
-    with Store.open(path, KEY) as store:
+def test_more_people_than_the_file_of_keys_has_room_for(place: Place) -> None:
+    with place.open() as store:
         for number in range(70):
             enrol(store, f"Karenina-{number}", number)
         for number in range(0, 70, 2):
             store.delete(f"Karenina-{number}")
-    with Store.open(path, KEY) as store:
-        assert len(store.profiles(NOW)) == len(slots(path.parent)) == 35
+    with place.open() as store:
+        assert len(store.profiles(NOW)) == len(slots(place.folder)) == 35
 
 
-def test_everybody_may_write_to_the_folder(path: Path) -> None:
-    path.parent.mkdir()
-    path.parent.chmod(0o777)
+def test_everybody_may_write_to_the_folder(place: Place) -> None:
+    place.folder.mkdir()
+    place.folder.chmod(0o777)
     with pytest.raises(StoreError, match=r"everybody may write to .*chmod 700"):
-        Store.open(path, KEY)
+        place.open()
 
 
 def test_a_shredded_file_is_overwritten_where_it_lay(tmp_path: Path) -> None:

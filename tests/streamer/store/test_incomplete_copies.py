@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from enrolled_people import KEY, NOW, enrol
+from store_place import Place
 
 from streamer.store.errors import StoreError
 from streamer.store.keys import PERSON_KEYS_FILE
@@ -25,12 +26,12 @@ def copied(folder: Path, target: Path, *names: str) -> Path:
     target.mkdir(mode=0o700)
     for name in names:
         (target / name).write_bytes((folder / name).read_bytes())
-    return target / "voiceprints.db"
+    return target
 
 
 def test_a_copy_without_its_log_or_its_keys_is_told(path: Path) -> None:
     folder = path.parent
-    with contextlib.closing(sqlite3.connect(":memory:")), Store.open(path, KEY) as store:
+    with contextlib.closing(sqlite3.connect(":memory:")), Store.open(path.parent, KEY) as store:
         enrol(store, "Anna", 1)
         reader = sqlite3.connect(path)
         reader.execute("BEGIN")
@@ -54,7 +55,7 @@ def test_a_copy_without_its_log_or_its_keys_is_told(path: Path) -> None:
 
 
 def test_the_database_alone_holds_everybody_while_nobody_reads(path: Path) -> None:
-    with Store.open(path, KEY) as store:
+    with Store.open(path.parent, KEY) as store:
         for number in range(32):
             enrol(store, f"Karenina-{number}", number)
         alone = copied(path.parent, path.parent.parent / "alone", "voiceprints.db", "people.keys")
@@ -62,23 +63,52 @@ def test_the_database_alone_holds_everybody_while_nobody_reads(path: Path) -> No
         assert len(store.profiles(NOW)) == 32
 
 
-def test_keys_of_an_earlier_moment_or_another_store_are_told(path: Path) -> None:
-    keys = path.parent / PERSON_KEYS_FILE
-    with Store.open(path, KEY) as store:
+def test_keys_of_an_earlier_moment_or_another_store_are_told(place: Place, tmp_path: Path) -> None:
+    keys = place.folder / PERSON_KEYS_FILE
+    with place.open() as store:
         enrol(store, "Anna", 1)
         earlier = keys.read_bytes()
         enrol(store, "Bert", 2)
     today = keys.read_bytes()
     keys.write_bytes(earlier)
     with pytest.raises(StoreError, match="is older than"):
-        Store.open(path, KEY)
-    Store.open(path.parent.parent / "other" / "voiceprints.db", KEY).close()
-    keys.write_bytes((path.parent.parent / "other" / PERSON_KEYS_FILE).read_bytes())
+        place.open()
+    Store.open(tmp_path / "other", KEY).close()
+    keys.write_bytes((tmp_path / "other" / PERSON_KEYS_FILE).read_bytes())
     with pytest.raises(StoreError, match="belongs to another copy of the store"):
-        Store.open(path, KEY)
+        place.open()
     keys.write_bytes(today)
-    with Store.open(path, KEY) as store:
+    with place.open() as store:
         assert len(store.profiles(NOW)) == 2
+
+
+def test_keys_that_are_exchanged_below_an_open_store_change_nothing(place: Place) -> None:
+    """As where two machines write to one database, each with a copy of the keys."""
+    keys = place.folder / PERSON_KEYS_FILE
+    with place.open() as store:
+        enrol(store, "Anna", 1)
+        earlier = keys.read_bytes()
+        enrol(store, "Bert", 2)
+        today = keys.read_bytes()
+        keys.write_bytes(earlier)
+        with pytest.raises(StoreError, match="is older than"):
+            enrol(store, "Carl", 3)
+        assert len(place.rows("SELECT * FROM people")) == 2
+        keys.write_bytes(today)
+        enrol(store, "Carl", 3)
+        assert [profile.name for profile in store.profiles(NOW)] == ["Anna", "Bert", "Carl"]
+
+
+def test_a_database_of_an_earlier_moment_is_told(place: Place) -> None:
+    with place.open() as store:
+        enrol(store, "Anna", 1)
+        enrol(store, "Bert", 2)
+    place.rows("DELETE FROM enrolments")
+    place.rows("DELETE FROM people")
+    with pytest.raises(StoreError, match=r"lacks 2 of the 2 people who have keys: (was|is) it"):
+        place.open()
+    with place.open(repair=True) as store:
+        assert store.profiles(NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -94,13 +124,13 @@ def test_damaged_keys_are_told_and_nobody_is_taken_for_deleted(
     path: Path, spoil: Callable[[bytes], bytes], told: str
 ) -> None:
     keys = path.parent / PERSON_KEYS_FILE
-    with Store.open(path, KEY) as store:
+    with Store.open(path.parent, KEY) as store:
         enrol(store, "Anna", 1)
         enrol(store, "Bert", 2)
     whole = keys.read_bytes()
     keys.write_bytes(spoil(whole))
     with pytest.raises(StoreError, match=told):
-        Store.open(path, KEY)
+        Store.open(path.parent, KEY)
     keys.write_bytes(whole)
-    with Store.open(path, KEY) as store:
+    with Store.open(path.parent, KEY) as store:
         assert len(store.profiles(NOW)) == 2

@@ -1,0 +1,5 @@
+"""Where the stores of these tests lie."""
+
+from __future__ import annotations
+
+from store_place import place, postgresql_place, sqlite_place  # noqa: F401  (fixtures)
