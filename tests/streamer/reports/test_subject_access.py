@@ -39,7 +39,7 @@ def claimed(stream: RecordedStream, *references: str, **facts: Any) -> list[AnyE
 def export(tmp_path: Path) -> Export:
     """Anna and Bert are enrolled; one stream is of Anna, one of either, one of Bert."""
     folder = tmp_path / "data"
-    with Store.in_folder(folder, {}) as store, open_exams(None, folder, store) as exams:
+    with Store.in_folder(folder, None, {}) as store, open_exams(None, folder, store) as exams:
         anna, bert = (enrol(store, n, i, now=store.now()) for i, n in enumerate(("Anna", "Bert")))
         exam = exams.create("Biology", NOON, NOON + 7200, Rules(), NOON)
         lines = [
