@@ -8,6 +8,15 @@ from engine.decisions.tracker_settings import TrackerSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """The stream has been heard for ``t`` seconds, and ``position`` samples of them are speech."""
+
+    t: float
+    position: int
+    settings: TrackerSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Lapse:
     """At ``t`` seconds the last decision ceases to hold, for ``reason``.
 

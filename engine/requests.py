@@ -17,8 +17,14 @@ class Requests:
         self._asked: deque[tuple[int, Request]] = deque()
 
     def add(self, at: int, request: Request) -> None:
-        """It is to be obeyed once the sound before media sample ``at`` has been heard."""
-        self._asked.append((at, request))
+        """It is to be obeyed once the sound before media sample ``at`` has been heard.
+
+        Of several at one sample the one that was asked for first comes first.
+        """
+        place = len(self._asked)
+        while place and self._asked[place - 1][0] > at:
+            place -= 1
+        self._asked.insert(place, (at, request))
 
     def obey(self, heard: int) -> None:
         """The sound before media sample ``heard`` has been heard."""

@@ -10,58 +10,36 @@ session.events()                     what can be said by now
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from engine.arrival.gaps import Gap, Gaps, Heard, Quiet, Sound, Stall
 from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
-from engine.audio.speech_levels import SpeechLevels
 from engine.audio.suspicion import Suspicion
-from engine.decisions.change_places import LAPSE_S
 from engine.decisions.config import DecisionConfig
 from engine.decisions.known_speech import KnownSpeech
 from engine.decisions.overlap import OverlapSpans
-from engine.decisions.score_events import ScoredSpan
 from engine.decisions.tracker import Tracker
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.events import AnyEvent, Failure, Lag, Stalled, Summary, Utterance, Vad
+from engine.events import AnyEvent, Failure, Lag, Stalled, Summary, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
-from engine.items import Eof, Lapse, Reset, Suspected
+from engine.hearing import Hearing, Item
+from engine.items import Begun, Eof, Lapse, Reset, Suspected
 from engine.jobs import Job, Result
 from engine.pipeline import Pipeline
 from engine.requests import Requests
 from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
-from engine.sound_quality import PERIOD_SAMPLES, SoundQuality
-from engine.spans.interface import Mark
+from engine.session_config import SessionConfig
+from engine.sound_quality import PERIOD_SAMPLES
 from engine.spans.of_bundle import spans_of
-from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
-from engine.speech.windows import WindowConfig
 from engine.suspicions import Suspicions
 
-LAPSE_SAMPLES = round(LAPSE_S * SAMPLE_RATE_HZ)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionConfig:
-    """Everything a stream is configured by.
-
-    ``prior`` is the probability of a match before anything was heard, from which the scores'
-    posteriors follow.
-    """
-
-    gate: GateConfig = field(default_factory=GateConfig)
-    windows: WindowConfig = field(default_factory=WindowConfig)
-    decisions: DecisionConfig = field(default_factory=DecisionConfig)
-    prior: float = 0.5
-    turn_pause_s: float = 0.6  # seconds of silence that end a turn
-    stall_s: float = 3.0  # seconds of the clock without sound, after which that is told
-
-
-_Item = AnyEvent | KnownSpeech | Lapse | Reset | Suspected | Eof
+# Who has heard nobody speak by then is told that nothing can be said yet.
+BEGUN_SAMPLES = 3 * SAMPLE_RATE_HZ // 2  # 1.5 s, of which detection makes some 2 s
 
 
 class Session:
@@ -86,25 +64,18 @@ class Session:
         self._gaps = Gaps(decoder.bytes_per_s, config.stall_s)
         self._suspicions = Suspicions(decoder)
         self._speech = spans_of(scorer.bundle, config.windows)
-        self._pipeline: Pipeline[_Item] = Pipeline(
+        self._pipeline: Pipeline[Item] = Pipeline(
             decoder, config.gate, self._speech, period=PERIOD_SAMPLES
         )
         self._scorer, self._model = scorer, model
-        self._settings = TrackerSettings(EnrolledVoiceprints(enrolled), claimed, config.decisions)
+        settings = TrackerSettings(EnrolledVoiceprints(enrolled), claimed, config.decisions)
+        self._hearing = Hearing(self._pipeline, self._speech, decoder.offset, config, settings)
         self._tracker, self._overlap = Tracker(scorer, config.prior), OverlapSpans()
         self._hop_s = config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
-        self._window = round(config.windows.window_s * SAMPLE_RATE_HZ)
         self._least_s = scorer.bundle.manifest.min_window_s
-        self._first = round(config.windows.first_s * SAMPLE_RATE_HZ)
-        self._turn_pause = round(config.turn_pause_s * SAMPLE_RATE_HZ)
-        self._spoke: int | None = None  # media sample of the last speech, until that has lapsed
-        self._gap_s = 0.0  # of the clock, without any sound since the last speech
-        self._turn_gap_s = 0.0  # and before the turn under way
         self._requests = Requests()
-        self._muted = False
-        self._quality = SoundQuality(decoder.offset)
-        self._levels = SpeechLevels()
+        self._requests.add(BEGUN_SAMPLES, self._begin)
         self._eof = False
 
     def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
@@ -148,14 +119,14 @@ class Session:
     @property
     def decisions(self) -> DecisionConfig:
         """The error rates that are decided by."""
-        return self._settings.decisions
+        return self._hearing.settings.decisions
 
     def verdict(self) -> Utterance:
         """The verdict on all of the speech as if it were one turn, once the summary was told.
 
         It holds for recordings of up to :data:`engine.spans.interface.KEPT_S` of speech.
         """
-        told = self._tracker.overall(self._speech, self._pipeline.received, self._settings)
+        told = self._tracker.overall(self._speech, self._pipeline.received, self._hearing.settings)
         return self._pipeline.timed(told)
 
     @property
@@ -195,7 +166,7 @@ class Session:
 
     def turn(self) -> None:
         """A new turn begins: somebody pushed a button to talk, or said a wake word."""
-        self._from_now(self._end_turn)
+        self._from_now(self._hearing.end_turn)
 
     def reset(self) -> None:
         """Whoever speaks from here on may be anybody. The last decision lapses."""
@@ -203,7 +174,7 @@ class Session:
 
     def mute(self, on: bool) -> None:
         """What comes is our own loudspeaker: it is heard, and never judged."""
-        self._from_now(lambda at: self._mute(at, on))
+        self._from_now(lambda at: self._hearing.mute(at, on))
 
     def set_overload(self, hop_s: float, late_s: float) -> None:
         """The server is ``late_s`` late and asks for fewer windows, or for the usual again.
@@ -232,9 +203,9 @@ class Session:
                 case Sound():
                     self._take(one.data, one.arrived)
                 case Gap():
-                    self._pause(partial(self._pass, one.gap_s))
+                    self._pause(partial(self._hearing.pass_gap, one.gap_s))
                 case Quiet():
-                    self._pause(self._end_turn)
+                    self._pause(self._hearing.end_turn)
                 case Stall():
                     self._pipeline.pass_time(one.now)
                     self._pause(partial(self._stall, one))
@@ -244,110 +215,52 @@ class Session:
         for place, suspicion in self._suspicions.take(self._pipeline.received):
             self._requests.add(place, partial(self._suspect, suspicion))
 
+    def _begin(self, at: int) -> None:
+        self._pipeline.put(Begun(seconds(at), self._speech.position, self._hearing.settings))
+
     def _suspect(self, suspicion: Suspicion | None, at: int) -> None:
-        self._settings = replace(self._settings, suspicion=suspicion)
-        self._pipeline.put(Suspected(seconds(at), self._speech.position, self._settings))
-        self._pipeline.put(self._quality.event(at, suspicion))
+        self._hearing.settings = replace(self._hearing.settings, suspicion=suspicion)
+        self._pipeline.put(Suspected(seconds(at), self._speech.position, self._hearing.settings))
+        self._pipeline.put(self._hearing.quality.event(at, suspicion))
 
     def _pause(self, then: Callable[[int], None]) -> None:
         """What is being said ends with the sound that is there, before ``then``."""
         self._requests.add(self._pipeline.paused, then)
         self._hear(self._pipeline.pause())
 
-    def _pass(self, gap_s: float, at: int) -> None:
-        self._gap_s += gap_s
-        self._age(at)
-
     def _stall(self, stall: Stall, at: int) -> None:
         t = self._pipeline.received_s
         self._pipeline.put(Stalled(t=t, stalled=not stall.back, gap_s=round(stall.gap_s, 3)))
         if not stall.back:
-            self._lapse(t, f"no sound for {stall.gap_s:.1f} s")
+            self._hearing.lapse(t, f"no sound for {stall.gap_s:.1f} s")
 
     def _configure(self, decisions: DecisionConfig) -> None:
-        self._settings = replace(self._settings, decisions=decisions)
+        self._hearing.settings = replace(self._hearing.settings, decisions=decisions)
 
     def _claim(self, at: int, people: EnrolledVoiceprints, claimed: bool) -> None:
-        self._settings = replace(self._settings, enrolled=people, claimed=claimed)
-        self._lapse(seconds(at), "the claim was changed")
+        self._hearing.settings = replace(self._hearing.settings, enrolled=people, claimed=claimed)
+        self._hearing.lapse(seconds(at), "the claim was changed")
 
     def _reset(self, at: int) -> None:
-        self._end_turn(at)
-        self._pipeline.put(Reset(seconds(at), self._speech.position, self._settings))
-
-    def _mute(self, at: int, on: bool) -> None:
-        self._end_turn(at)
-        self._muted = on
+        self._hearing.end_turn(at)
+        self._pipeline.put(Reset(seconds(at), self._speech.position, self._hearing.settings))
 
     def _hear(self, spans: Iterable[Span]) -> None:
         for span in self._requests.between(spans):
-            self._hear_one(span)
+            self._hearing.hear(span)
         self._requests.obey(self._pipeline.ruled)
         if self._pipeline.heard_all and not self._eof:
             self._requests.obey(self._pipeline.received)
             self._eof = True
-            self._end_turn(self._pipeline.ruled)
+            self._hearing.end_turn(self._pipeline.ruled)
             self._pipeline.put(Eof())
 
-    def _hear_one(self, span: Span) -> None:
-        if span.started:
-            self._pipeline.put(Vad(t=seconds(span.end), speech=True, at=seconds(span.start)))
-        self._quality.add(span)
-        if span.speech and not self._muted:
-            if self._gap_s:
-                self._turn_gap_s, self._gap_s = self._gap_s, 0.0
-            self._levels.push(span.samples)
-            for mark in self._speech.push(span.start, span.samples):
-                self._known(mark)
-            self._spoke = span.end
-        else:
-            self._age(span.end)
-        if span.ended:
-            end = seconds(span.end)
-            self._pipeline.put(Vad(t=end, speech=False, at=end))
-        if len(span.samples) and span.end % PERIOD_SAMPLES == 0:
-            self._pipeline.put(self._quality.event(span.end, self._settings.suspicion))
-
-    def _known(self, mark: Mark) -> None:
-        """A place in the speech that can be asked for: what was said before it is scored."""
-        scored: ScoredSpan | None = None
-        sound = self._quality.last
-        if mark.ends_turn:
-            sound = self._quality.take_turn()
-        elif mark.position - mark.turn >= self._first:
-            start = max(mark.turn, mark.position - self._window)
-            scored = ScoredSpan(start, mark.position, mark.at)
-        known = KnownSpeech(mark, self._settings, scored, sound, self._turn_gap_s, self._levels)
-        self._pipeline.put(known, mark.position)
-        if mark.ends_turn:
-            self._turn_gap_s = 0.0
-
-    def _end_turn(self, at: int) -> None:
-        for mark in self._speech.end_turn(at):
-            self._known(mark)
-
-    def _age(self, now: int) -> None:
-        """End the turn after a pause, and after a long one what was decided.
-
-        A long silence says nothing of who speaks next.
-        """
-        if self._spoke is None:
-            return
-        unheard = round(self._gap_s * SAMPLE_RATE_HZ)
-        ends, lapses = self._spoke + self._turn_pause, self._spoke + LAPSE_SAMPLES
-        if now >= ends - unheard:
-            self._end_turn(max(ends - unheard, self._spoke))
-        if now >= lapses - unheard:
-            lapsed, self._spoke = max(lapses - unheard, self._spoke), None
-            self._lapse(seconds(lapsed), f"no speech for {LAPSE_S:.0f} s")
-
-    def _lapse(self, t: float, reason: str) -> None:
-        self._pipeline.put(Lapse(t, self._speech.position, reason, self._settings))
-
-    def _tell(self, item: _Item) -> Iterable[AnyEvent]:
+    def _tell(self, item: Item) -> Iterable[AnyEvent]:
         match item:
             case KnownSpeech():
                 return self._decide(item)
+            case Begun():
+                return self._tracker.begin(item.t, item.position, item.settings)
             case Lapse():
                 return self._tracker.lapse(
                     item.t, seconds(item.position), item.reason, item.settings

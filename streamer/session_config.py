@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.decisions.config import DecisionConfig
-from engine.session import SessionConfig
+from engine.session_config import SessionConfig
 from engine.speech.windows import WindowConfig
 from streamer.config import Config
 from streamer.wire.requests import StartStream

@@ -42,7 +42,8 @@ ENGINE = (
     ("spans",),
     ("scoring",),
     ("decisions",),
-    ("pipeline", "requests", "suspicions", "sound_quality", "items"),
+    ("pipeline", "requests", "suspicions", "sound_quality", "items", "session_config"),
+    ("hearing",),
     ("session", "enrolment", "serving"),
     ("recordings",),
 )

@@ -24,6 +24,7 @@ from engine.scoring.scorer import CalibratedScorer, CalibratedScores
 MUCH_S = 60.0  # of net speech: more than this says nothing new
 FULL_ENROLMENT_S = 20.0  # of net speech, which an enrolment wants by default
 NEAR_LLR = 2.0  # Evidence that lacks no more than this is near its bound.
+GO_ON = ": go on"
 SOUND: tuple[tuple[Literal["noisy", "clipped", "quiet"], str], ...] = (
     ("noisy", "go somewhere quieter"),
     ("clipped", "move back or lower the input level"),
@@ -89,7 +90,7 @@ def open_trial(
 
 def too_little(speech_s: float, needed_s: float) -> Doubt:
     """There is less speech than is judged at all."""
-    return Doubt("little-speech", f"{speech_s:.1f} s of speech, {needed_s:g} s are needed: go on")
+    return Doubt("little-speech", f"{speech_s:.1f} s of speech, {needed_s:g} s are needed{GO_ON}")
 
 
 def why_open(

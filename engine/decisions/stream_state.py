@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import structs
 
 from engine.decisions.change_filter import Belief, ChangeFilter
+from engine.decisions.change_places import LEAST_SAMPLES
 from engine.decisions.config import DecisionConfig
-from engine.decisions.doubt import Doubt, fields_of, open_trial, too_little, why_open
+from engine.decisions.doubt import GO_ON, Doubt, fields_of, open_trial, too_little, why_open
 from engine.decisions.known_speech import KnownSpeech
 from engine.decisions.session_voices import Voice
 from engine.decisions.states import TRANSITIONS, Trigger, alike, weigh, words
@@ -38,6 +40,16 @@ class _CurrentState:
     speaker: str | None
     asked: DecisionConfig
     position: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _EnteredState:
+    """The state entered at a place, by what ``trigger``, and whom it was found to be about."""
+
+    state: State
+    speaker: str | None
+    found: Ranking
+    trigger: Trigger
 
 
 class StreamState:
@@ -92,6 +104,29 @@ class StreamState:
             false_accept=settings.decisions.false_accept,
         )
         return self._told.add(decision, 0)
+
+    def begin(self, t: float, position: int, settings: TrackerSettings) -> Sequence[Decision]:
+        """After ``t`` seconds of the stream: where nobody spoke yet, that nothing can be said."""
+        names, config = settings.enrolled.names, settings.decisions
+        if self._told.last is not None or not names or settings.suspicion is not None:
+            return []
+        if position - self._begins >= LEAST_SAMPLES:  # of which something will be said
+            return []
+        little = too_little(seconds(position - self._begins), config.decide_s)
+        decision = Decision(
+            t=t,
+            state="insufficient",
+            speaker=names[0] if settings.claimed and len(names) == 1 else None,
+            since=t,
+            llr=None,
+            net_speech_s=seconds(position),
+            reason=little.advice.removesuffix(GO_ON),
+            accept_llr=config.accept_llr,
+            reject_llr=config.reject_llr,
+            false_accept=config.false_accept,
+            **fields_of(little),
+        )
+        return self._told.add(decision, position)
 
     def suspect(self, t: float, position: int, settings: TrackerSettings) -> Sequence[Decision]:
         """The sound seems to be other than declared: nothing is said of who speaks."""
@@ -160,56 +195,48 @@ class StreamState:
 
         ``llr`` ``(N,)`` are the ratios of the span that is scored here, ``voice`` is who speaks.
         """
-        mark, settings, held = known.mark, known.settings, self._current
-        config, t = settings.decisions, seconds(mark.at)
-        state: State = "insufficient" if held is None else held.state
+        position, held = known.mark.position, self._current
         if held is not None and held.state == "match" and belief.far is None:
-            self._match += mark.position - held.position
-        if change is not None:
+            self._match += position - held.position
+        entered = self._enter(belief, known, changed=change is not None)
+        if entered.state == "match" and voice is not None:
+            voice.name = entered.speaker
+        asked = known.settings.decisions
+        self._current = _CurrentState(entered.state, entered.speaker, asked, position)
+        began = None if change is None else change.at
+        if not self._told.wants(entered.state, entered.speaker, position, began):
+            return []
+        decision = _decision(entered, known, seconds(position - followed.start), began)
+        decision = structs.replace(
+            decision,
+            llr=None if llr is None else float(llr[entered.found.speaker]),
+            voice=None if voice is None else voice.label,
+            **fields_of(self._doubt(followed, spans, belief, known, entered, held)),
+        )
+        return self._told.add(decision, position, changed=change is not None)
+
+    def _enter(self, belief: Belief, known: KnownSpeech, *, changed: bool) -> _EnteredState:
+        """The state that follows from the ``belief``, and from whether the voice ``changed``."""
+        settings, held = known.settings, self._current
+        state: State = "insufficient" if held is None else held.state
+        if changed:
             state, self._current = TRANSITIONS[state]["alarm"], None
-        elif held is not None and held.asked != config:
+        elif held is not None and held.asked != settings.decisions:
             state, self._current = TRANSITIONS[state]["revised"], None
         found = self._meant(belief, settings)
         trigger = self._trigger(belief, found, known)
         state = TRANSITIONS[state][trigger]
         is_named = settings.claimed or state == "match"
         named = settings.enrolled.names[found.speaker] if is_named else None
-        if state == "match" and voice is not None:
-            voice.name = named
-        self._current = _CurrentState(state, named, config, mark.position)
-        began = None if change is None else change.at
-        if not self._told.wants(state, named, mark.position, began):
-            return []
-        said = found.anybody if trigger in ("reject", "nobody") else found.evidence
-        speech_s = seconds(mark.position - followed.start)
-        both = alike(config, found, settings.enrolled.names)
-        reason = words(config, trigger, said, speech_s, both)
-        since = t if began is None else began
-        decision = Decision(
-            t=t,
-            state=state,
-            speaker=named,
-            since=since,
-            llr=None if llr is None else float(llr[found.speaker]),
-            net_speech_s=seconds(mark.position),
-            reason=reason if began is None else f"another voice since {since:.1f} s; {reason}",
-            evidence=said,
-            accept_llr=config.accept_llr,
-            reject_llr=config.reject_llr,
-            voice=None if voice is None else voice.label,
-            false_accept=config.false_accept,
-            **fields_of(self._doubt(followed, spans, belief, found, known, state, held)),
-        )
-        return self._told.add(decision, mark.position, changed=change is not None)
+        return _EnteredState(state, named, found, trigger)
 
     def _doubt(
         self,
         followed: ChangeFilter,
         spans: SpeechEmbeddings,
         belief: Belief,
-        found: Ranking,
         known: KnownSpeech,
-        state: State,
+        entered: _EnteredState,
         held: _CurrentState | None,
     ) -> Doubt | None:
         """Why the state is open, where it is.
@@ -217,16 +244,45 @@ class StreamState:
         What was decided and is in doubt now may mean another voice, until that has lasted.
         """
         mark, settings = known.mark, known.settings
-        if state == "insufficient":
+        if entered.state == "insufficient":
             speech_s = seconds(mark.position - self._begins)
             return too_little(speech_s, settings.decisions.decide_s)
-        if state != "uncertain":
+        if entered.state != "uncertain":
             return None
         place = followed.start, mark.position
         heard, scores = followed.heard(spans, place, settings.enrolled)
         assert scores is not None
-        trial = open_trial(settings, found, scores, float(heard.speech_s[0]))
+        trial = open_trial(settings, entered.found, scores, float(heard.speech_s[0]))
         was_settled = held is not None and held.state not in ("insufficient", "uncertain")
         change = was_settled or belief.log_odds > 0
         trial = replace(trial, sound=known.sound, change=change)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
+
+
+def _decision(
+    entered: _EnteredState, known: KnownSpeech, speech_s: float, began: float | None
+) -> Decision:
+    """The decision as it is told, but for scores, voice and doubts.
+
+    ``began`` is when another voice began, if one did, and ``speech_s`` what it has said.
+    """
+    mark, settings, found = known.mark, known.settings, entered.found
+    config, t = settings.decisions, seconds(mark.at)
+    against = entered.trigger in ("reject", "nobody")
+    said = found.anybody if against else found.evidence
+    both = alike(config, found, settings.enrolled.names)
+    reason = words(config, entered.trigger, said, speech_s, both)
+    since = t if began is None else began
+    return Decision(
+        t=t,
+        state=entered.state,
+        speaker=entered.speaker,
+        since=since,
+        llr=None,
+        net_speech_s=seconds(mark.position),
+        reason=reason if began is None else f"another voice since {since:.1f} s; {reason}",
+        evidence=said,
+        accept_llr=config.accept_llr,
+        reject_llr=config.reject_llr,
+        false_accept=config.false_accept,
+    )

@@ -70,6 +70,10 @@ class Tracker:
                 yield self._verdict(spans, known, mark.position)
             self._turn = mark.position
 
+    def begin(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
+        """The stream has been heard for ``t`` seconds: if nothing was said yet, that is told."""
+        return self._state.begin(t, position, settings)
+
     def suspect(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
         """The sound seems to be other than declared: nothing is said of who speaks."""
         return self._state.suspect(t, position, settings)

@@ -55,6 +55,15 @@ class TurnScores:
     scores: CalibratedScores
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The state of a turn, whom it is about, and why, in words."""
+
+    state: State
+    speaker: str | None
+    reason: str
+
+
 class TurnJudge:
     """Gives verdicts on turns. ``prior`` is the probability of a match before anything is heard."""
 
@@ -69,44 +78,28 @@ class TurnJudge:
         voice: str | None,
     ) -> Utterance:
         """What is told of a turn that has ended. ``voice`` is the session's label of the voice."""
-        config, names, timeline = settings.decisions, settings.enrolled.names, spans.timeline
-        # Where nobody is enrolled nobody can be known, however much is said.
-        state: State = "insufficient" if names else "unknown"
-        reason = _unscored(spans, turn, settings)
-        speaker = llr = evidence = None
         scores = self._scores(spans, turn, settings)
-        if scores is not None:
-            found = scores.evidence
-            trigger = weigh(config, found, claimed=settings.claimed)
-            state = FROM_EVERY_STATE.get(trigger, "uncertain")
-            llr, evidence = scores.llr.evidence, found.evidence
-            named = settings.claimed or state == "match"
-            speaker = names[found.speaker] if named else None
-            said = found.anybody if trigger in ("reject", "nobody") else evidence
-            reason = words(config, trigger, said, turn.speech_s, alike(config, found, names))
-        if turn.below_db is not None:
-            far = f"{turn.below_db:.0f} dB below the voice before: in the background"
-            reason = f"{far}; {reason}" if reason else far
-        doubt = self._doubt(turn, settings, scores, state)
+        judged = _judged(spans, turn, settings, scores)
+        config, llr = settings.decisions, None if scores is None else scores.llr.evidence
         return Utterance(
             t=seconds(turn.at),
-            start=seconds(timeline.begins(turn.start)),
-            end=seconds(timeline.ends(turn.end)),
+            start=seconds(spans.timeline.begins(turn.start)),
+            end=seconds(spans.timeline.ends(turn.end)),
             speech_s=turn.speech_s,
-            state=state,
-            speaker=speaker,
+            state=judged.state,
+            speaker=judged.speaker,
             llr=llr,
             voice=voice,
             posterior=None if llr is None else float(posterior(llr, self._prior)),
-            evidence=evidence,
+            evidence=None if scores is None else scores.evidence.evidence,
             accept_llr=config.accept_llr,
             reject_llr=config.reject_llr,
             problems=() if turn.sound is None else turn.sound.problems,
-            reason=reason,
+            reason=judged.reason,
             false_accept=config.false_accept,
             background=turn.below_db is not None,
             below_db=turn.below_db,
-            **fields_of(doubt),
+            **fields_of(self._doubt(turn, settings, scores, judged.state)),
         )
 
     def _scores(
@@ -141,6 +134,28 @@ class TurnJudge:
         trial = open_trial(settings, scores.evidence, scores.scores, turn.speech_s)
         trial = replace(trial, sound=turn.sound, turn=True)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
+
+
+def _judged(
+    spans: SpeechEmbeddings, turn: TurnSpeech, settings: TrackerSettings, scores: TurnScores | None
+) -> _Judged:
+    """What a turn's scores say, or that it has none."""
+    config, names = settings.decisions, settings.enrolled.names
+    # Where nobody is enrolled nobody can be known, however much is said.
+    state: State = "insufficient" if names else "unknown"
+    speaker, reason = None, _unscored(spans, turn, settings)
+    if scores is not None:
+        found = scores.evidence
+        trigger = weigh(config, found, claimed=settings.claimed)
+        state = FROM_EVERY_STATE.get(trigger, "uncertain")
+        named = settings.claimed or state == "match"
+        speaker = names[found.speaker] if named else None
+        said = found.anybody if trigger in ("reject", "nobody") else found.evidence
+        reason = words(config, trigger, said, turn.speech_s, alike(config, found, names))
+    if turn.below_db is not None:
+        far = f"{turn.below_db:.0f} dB below the voice before: in the background"
+        reason = f"{far}; {reason}" if reason else far
+    return _Judged(state, speaker, reason)
 
 
 def _unscored(spans: SpeechEmbeddings, turn: TurnSpeech, settings: TrackerSettings) -> str:

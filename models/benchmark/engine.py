@@ -26,7 +26,8 @@ from engine.recordings import EnrolmentRefused, enrol_waveform
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
-from engine.session import Session, SessionConfig
+from engine.session import Session
+from engine.session_config import SessionConfig
 from engine.speech.vad import SileroVad
 from models.benchmark.plans import ENROL_S
 from models.evaluation.rttm import Turn, Turns

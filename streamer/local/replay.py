@@ -24,7 +24,8 @@ from engine.recordings import EnrolmentRefused, enrol_recording
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.inference import answer_one, settle
-from engine.session import Session, SessionConfig
+from engine.session import Session
+from engine.session_config import SessionConfig
 from engine.speech.vad import SileroVad
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ // 10

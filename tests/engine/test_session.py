@@ -34,7 +34,8 @@ from engine.events import (
 from engine.format import SAMPLE_RATE_HZ, Encoding
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
 from engine.scoring.scorer import PreparedEmbeddings
-from engine.session import Session, SessionConfig
+from engine.session import Session
+from engine.session_config import SessionConfig
 from engine.spans.windows import WindowSpans
 
 SIZE = 8
@@ -186,10 +187,44 @@ def test_without_voiceprints_a_window_is_embedded_once_and_whole() -> None:
 
 def test_silence_is_no_evidence() -> None:
     events = run(Session(SCORER, enrolled("anna")), [pcm((0.0, 5.0))])
-    assert [type(e) for e in events] == [Quality, Quality, Summary]
+    assert [type(e) for e in events] == [Decision, Quality, Quality, Summary]
     summary = events[-1]
     assert isinstance(summary, Summary)
-    assert (summary.received_s, summary.speech_s, summary.decisions) == (5.0, 0.0, {})
+    assert (summary.received_s, summary.speech_s) == (5.0, 0.0)
+    assert summary.decisions == {"insufficient": 1}
+
+
+@pytest.mark.parametrize(
+    ("people", "claimed", "speaker"),
+    [(["anna"], True, "anna"), (["anna", "berta"], True, None), (["anna"], False, None)],
+)
+def test_who_hears_nobody_is_told_that_nothing_can_be_said_yet(
+    people: list[str], claimed: bool, speaker: str | None
+) -> None:
+    events = run(Session(SCORER, enrolled(*people), claimed=claimed), [pcm((0.0, 5.0))])
+    (told,) = (e for e in events if isinstance(e, Decision))
+    assert (told.t, told.state, told.speaker) == (1.5, "insufficient", speaker)
+    assert told.cause == "little-speech"
+    assert told.advice.startswith("0.0 s of speech")
+    assert told.accept_llr is not None
+
+
+def test_that_nobody_was_heard_is_told_once_and_only_if_it_is_so() -> None:
+    first = [
+        next(e for e in run(Session(SCORER, enrolled("anna")), [sound]) if isinstance(e, Decision))
+        for sound in (pcm((0.2, 3.0)), pcm((0.0, 0.7), (0.2, 3.0)), pcm((0.0, 1.0), (0.2, 3.0)))
+    ]
+    assert all(decision.net_speech_s >= 0.4 for decision in first)
+    later = run(Session(SCORER, enrolled("anna")), [pcm((0.0, 3.0), (0.2, 4.0))])
+    states = [e.state for e in later if isinstance(e, Decision)]
+    assert states.count("insufficient") == 1
+    assert len(states) > 1
+
+
+def test_without_anybody_enrolled_and_before_it_is_time_nothing_is_told() -> None:
+    for session, seconds in ((Session(SCORER, {}), 5.0), (Session(SCORER, enrolled("anna")), 1.4)):
+        events = run(session, [pcm((0.0, seconds))])
+        assert not [e for e in events if isinstance(e, Decision)]
 
 
 def test_a_failed_window_is_an_error_and_not_a_low_score() -> None:

@@ -177,7 +177,7 @@ def test_a_session_that_resumes_is_back_and_still_the_same_speaker() -> None:
     live.say(ANNA, 1.0)
     live.end()
     assert [s.stalled for s in live.of(Stalled)] == [True, False]
-    assert live.session._turn_gap_s == 0
+    assert live.session._hearing._turn_gap_s == 0
     assert [d.state for d in live.of(Decision)[-2:]] == ["insufficient", "match"]
     assert sum(u.speech_s for u in live.of(Utterance)) == pytest.approx(14.0, abs=0.04)
 
