@@ -1,7 +1,8 @@
 """A server that speaks of an exam from a script.
 
-`python wall_server.py PORT DIST [--candidates N]`. The wall sees 30 candidates: one taken over,
-one with somebody beside them, one silent, and the rest fine.
+`python wall_server.py PORT DIST [--candidates N] [--rate R]`. The wall sees 30 candidates: one
+taken over, one with somebody beside them, one silent, and the rest fine; R events a second tell of
+them.
 `{"type": "mock", "do": "incident", "place": 3, "what": "takeover"}` lets something happen,
 `{"type": "mock", "do": "drop"}` cuts the monitors.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mock_server import Mock
+from scenes import score
 from wall_scenes import EXAM, SECOND_EXAM, SINCE_S, Candidates, stream_of
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -25,6 +27,7 @@ from websockets.exceptions import ConnectionClosed
 Json = dict[str, Any]
 
 PAGE = 500  # entries of a record in one answer
+TICK_S = 0.05
 
 
 class WallMock(Mock):
@@ -104,13 +107,17 @@ def wanted(incident: Json, request: Json) -> bool:
     return all(request.get(name, incident[name]) == incident[name] for name in ("stream", "exam"))
 
 
-async def chatter(mock: WallMock) -> None:
-    """Candidates begin and end to speak, as long as the server runs."""
-    for turn in itertools.count():
-        place = 7 * turn % mock.candidates.present
-        speech = {"type": "vad", "stream": stream_of(place), "speech": turn % 2 == 0, "at": SINCE_S}
-        await mock.publish(speech)
-        await asyncio.sleep(0.4)
+async def chatter(mock: WallMock, rate: float) -> None:
+    """Candidates are scored, begin and end to speak, as long as the server runs."""
+    for tick in itertools.count():
+        for turn in range(int(tick * rate * TICK_S), int((tick + 1) * rate * TICK_S)):
+            event: Json = {"stream": stream_of(7 * turn % mock.candidates.present)}
+            if turn % 4:
+                event |= score(SINCE_S, "somebody", 5.0)
+            else:
+                event |= {"type": "vad", "speech": turn % 8 == 0, "at": SINCE_S}
+            await mock.publish(event)
+        await asyncio.sleep(TICK_S)
 
 
 async def main() -> None:
@@ -119,13 +126,14 @@ async def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("dist", type=Path)
     parser.add_argument("--candidates", type=int, default=30)
+    parser.add_argument("--rate", type=float, default=10.0)
     arguments = parser.parse_args()
     mock = WallMock(arguments.dist, arguments.candidates)
     async with (
         asyncio.TaskGroup() as tasks,
         serve(mock.serve, "127.0.0.1", arguments.port, process_request=mock.http) as server,
     ):
-        tasks.create_task(chatter(mock))
+        tasks.create_task(chatter(mock, arguments.rate))
         print(next(iter(server.sockets)).getsockname()[1], flush=True)
         await server.serve_forever()
 
