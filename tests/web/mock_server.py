@@ -4,7 +4,9 @@
 the media time they send: too little speech, Alice, another voice, not Alice. Its monitors see one
 stream for each state of `SCENES`, frozen there. An enrolment needs two seconds; the name "Noise" is
 refused. `{"type": "mock", "do": "drop" | "forget" | "stop"}` on the control connection drops
-the streams' connections, forgets the sessions as well, or stops answering new ones.
+the streams' connections, forgets the sessions as well, or stops answering new ones. Whoever comes
+with the token is the candidate of `mock_seat`, too: `{"do": "seat", "seat": {...}}` changes the
+seat, and `{"do": "say", "code": ..., "close": ...}` tells all streams an error.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from mock_seat import seat
 from scenes import (
     CONSENT,
     JOINED_S,
@@ -92,6 +95,7 @@ class Mock:
         self.away = False
         self.numbers = itertools.count(1)
         self.starts: list[Json] = []
+        self.seat = seat()
 
     async def serve(self, connection: ServerConnection) -> None:
         """One WebSocket."""
@@ -149,7 +153,16 @@ class Mock:
             return self.profiles[request["name"]] | {"embeddings": ["AAAA"]}
         if kind == "delete":
             del self.profiles[request["name"]]
-        if kind == "mock":
+        if kind == "seat":
+            return self.seat
+        if kind == "withdraw":
+            self.seat |= {"enrolled": False, "withdrawn": True}
+        if kind == "mock" and request["do"] == "seat":
+            self.seat = seat(**request["seat"])
+        elif kind == "mock" and request["do"] == "say":
+            for stream in list(self.open):
+                await self.fail(stream, request["code"], "as it was asked for", request["close"])
+        elif kind == "mock":
             await self.trouble(request["do"])
         return {"starts": self.starts}
 
@@ -252,16 +265,26 @@ class Mock:
             final: Json = {"type": "refused", "code": "noisy", "message": "too noisy"}
         else:
             self.profiles[name] = profile(name, NEEDED_S)
+            self.seat |= {"enrolled": True, "withdrawn": False}
             final = {"type": "enrolled", "name": name, "net_speech_s": NEEDED_S, "prototypes": 1,
                      "agreement": 0.8}  # fmt: skip
         await connection.send(json.dumps(final | {"seq": 2, "t": NEEDED_S}))
         await connection.close()
 
-    async def fail(self, connection: ServerConnection, code: str, message: str) -> None:
+    async def fail(
+        self, connection: ServerConnection, code: str, message: str, close: bool = True
+    ) -> None:
         """Say why, and close."""
-        error = {"type": "error", "seq": 0, "t": 0.0, "code": code, "message": message}
+        error = {
+            "type": "error",
+            "seq": 0 if close else 1_000_000,
+            "t": 0.0,
+            "code": code,
+            "message": message,
+        }
         await connection.send(json.dumps(error))
-        await connection.close(1008)
+        if close:
+            await connection.close(1008)
 
     def http(self, connection: ServerConnection, request: Request) -> Response | None:
         """The page; ``None`` for a WebSocket."""

@@ -68,6 +68,7 @@ const HOPELESS: ReadonlySet<string> = new Set([
   "forbidden-origin",
   "audio-quota",
   "stream-too-long",
+  "consent-withdrawn",
 ]);
 
 /** Codes that say: this session cannot be resumed, begin another at once. */

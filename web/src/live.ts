@@ -205,6 +205,8 @@ export class Watch {
 export interface EnrolmentStart {
   name: string;
   text_version: string;
+  /** Of the wording that was agreed to, where it may be another. */
+  text_sha256?: string;
   ttl_days: number | null;
   add: boolean;
   sample_rate: number;
@@ -259,8 +261,8 @@ export class EnrolmentStream {
       return;
     }
     if (this.over) return;
-    const { text_version, ttl_days, ...rest } = this.start;
-    const consent = { given: true, text_version };
+    const { text_version, text_sha256, ttl_days, ...rest } = this.start;
+    const consent = { given: true, text_version, ...(text_sha256 ? { text_sha256 } : {}) };
     const kept = ttl_days === null ? {} : { ttl_days };
     const socket = new WebSocket(url);
     this.socket = socket;

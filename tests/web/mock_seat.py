@@ -1,0 +1,44 @@
+"""A candidate's seat, for the scripted server: what a link's page is told."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+Json = dict[str, Any]
+
+TEXT = (
+    "What happens: during the exam “Algebra I” your microphone is listened to.\n"
+    "What is stored: the voiceprint, and a record. The sound itself is not stored.\n"
+    "Who decides: people. The server only marks what somebody should look at.\n"
+    "Your choice: you can say no. You can take your consent back at any time."
+)
+
+
+def seat(**changes: Any) -> Json:
+    """Anna's, who is not enrolled yet."""
+    now = time.time()
+    kept = [
+        {"what": "Your voiceprint is kept", "how_long": "30 days"},
+        {"what": "The record of the exam is kept", "how_long": "14 days"},
+    ]
+    consent = {
+        "text_version": "exam-2026-11",
+        "text": TEXT,
+        "text_sha256": "ab" * 32,
+        "language": "en",
+        "kept": kept,
+    }
+    told = {
+        "exam": "Algebra I",
+        "name": "Anna Meier",
+        "starts_at": now,
+        "ends_at": now + 7200,
+        "ended_at": None,
+        "expires_at": now + 10_800,
+        "enrolled": False,
+        "may_enrol": True,
+        "withdrawn": False,
+        "consent": consent,
+    }
+    return told | changes
