@@ -13,6 +13,14 @@ export function socketAddress(
   return url.href;
 }
 
+/** The address of a file beside the page. */
+export function fileAddress(page: string, path: string, query: Record<string, string>): string {
+  const url = new URL(path, page);
+  url.hash = "";
+  url.search = new URLSearchParams(query).toString();
+  return url.href;
+}
+
 export interface Wish {
   /** A stream to watch at once, or "first": whichever there is. */
   watch: string | null;

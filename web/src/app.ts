@@ -1,12 +1,12 @@
 /** What the visitor does, and the source that is shown. */
 
 import { ControlError } from "./control";
-import { el, save } from "./dom";
+import { el, fetchFile, save } from "./dom";
 import { NO_LINK, notLetIn, type Link } from "./headline";
 import { now } from "./live";
 import { Devices } from "./microphone/devices";
 import { Page } from "./page";
-import { report } from "./report";
+import { report, type Report } from "./report";
 import { Server } from "./server";
 import { MicrophoneSource } from "./sources/microphone";
 import { WatchSource } from "./sources/watch";
@@ -114,13 +114,26 @@ export class App {
   }
 
   saveReport(): void {
-    if (!this.source) toast("There is nothing to report yet.");
-    else save("voxwatch-report.json", report(this.source.view, new Date()));
+    void this.report("zip", (own) => save("voxwatch-report.json", own));
   }
 
   printReport(): void {
-    if (!this.source) toast("There is nothing to report yet.");
-    else print(report(this.source.view, new Date()));
+    void this.report("html", print);
+  }
+
+  /** The server's, from its record; the page's own of what it saw, where there is none. */
+  private async report(form: "zip" | "html", otherwise: (own: Report) => void): Promise<void> {
+    const { source, server } = this;
+    if (!source) toast("There is nothing to report yet.");
+    else if (!server.recorded || !source.view.stream) otherwise(report(source.view, new Date()));
+    else {
+      const of = `v1/records/${encodeURIComponent(source.view.stream)}/report.${form}`;
+      try {
+        fetchFile(await server.report(of), form === "html");
+      } catch {
+        toast("The server cannot be reached just now.");
+      }
+    }
   }
 
   private get listening(): boolean {

@@ -57,6 +57,12 @@ export function save(name: string, value: unknown): void {
   window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
+/** Let the browser keep a file of the server, or, `shown`, open it in a tab of its own. */
+export function fetchFile(address: string, shown = false): void {
+  const how = shown ? { target: "_blank", rel: "noopener" } : { download: "" };
+  h("a", { href: address, ...how }).click();
+}
+
 /** A value kept by the browser; storage may be forbidden, and then nothing is kept. */
 export function kept(storage: "localStorage" | "sessionStorage", key: string): string | null {
   try {

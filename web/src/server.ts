@@ -1,6 +1,6 @@
 /** What the page knows of the server beside the streams: who may what, who is enrolled, what is live. */
 
-import { socketAddress, wishes, withoutToken } from "./address";
+import { fileAddress, socketAddress, wishes, withoutToken } from "./address";
 import { Control, ControlError, type Profile, type Role, type Status } from "./control";
 import { keep, kept } from "./dom";
 import type { Address } from "./live";
@@ -68,11 +68,25 @@ export class Server {
 
   /** Makes a socket's address, with a single-use token where the server wants one. */
   address(path: string, role: Role, query: Record<string, string> = {}): Address {
-    return async () => {
-      if (!this.status?.auth_required) return socketAddress(document.baseURI, path, query);
-      const { token } = await this.ask<{ token: string }>("url_token", { role });
-      return socketAddress(document.baseURI, path, { ...query, token });
-    };
+    return async () => socketAddress(document.baseURI, path, { ...query, ...(await this.once(role)) });
+  }
+
+  /** Whether the server has a record that whoever looks at this page may read. */
+  get recorded(): boolean {
+    return this.status?.record?.written !== undefined && this.may("monitor");
+  }
+
+  /** The address of a report that the server makes, for one request within a minute. */
+  async report(of: string, query: Record<string, string> = {}): Promise<string> {
+    const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+    const zone: Record<string, string> = timeZone ? { zone: timeZone } : {};
+    return fileAddress(document.baseURI, of, { ...zone, ...query, ...(await this.once("monitor")) });
+  }
+
+  /** A single-use token, where the server wants one. */
+  private async once(role: Role): Promise<Record<string, string>> {
+    if (!this.status?.auth_required) return {};
+    return this.ask<{ token: string }>("url_token", { role }).then(({ token }) => ({ token }));
   }
 
   async listProfiles(): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { socketAddress, wishes, withoutToken } from "../src/address";
+import { fileAddress, socketAddress, wishes, withoutToken } from "../src/address";
 import { boundLabels, columns, thresholds } from "../src/columns";
 import { report } from "../src/report";
 import { reduce, restarted } from "../src/state";
@@ -8,6 +8,13 @@ import { emptyView } from "../src/view";
 import { peaksOf, STEP_S, Waveform } from "../src/waveform";
 import { decode } from "../src/wire";
 import { change, decision, ready, score } from "./messages";
+
+describe("fileAddress", () => {
+  it("is beside the page, whatever is below a proxy's path, and without the page's fragment", () => {
+    const address = fileAddress("https://x.org/voice/monitor#open=a", "v1/records/s/report.zip", { zone: "Europe/Berlin" });
+    expect(address).toBe("https://x.org/voice/v1/records/s/report.zip?zone=Europe%2FBerlin");
+  });
+});
 
 describe("the decoder", () => {
   it("fills in what an earlier server does not say", () => {

@@ -15,6 +15,7 @@ import { Alerts } from "./alerts";
 import { Board, type RosterLine } from "./board";
 import { CandidatePanel } from "./candidate";
 import { Chips } from "./chips";
+import { Reports } from "./reports";
 import { Tiles } from "./tiles";
 import { countWords, presentWords, told } from "./words";
 
@@ -29,6 +30,7 @@ interface ExamLine {
 
 export class Wall {
   private readonly server = new Server(() => this.serverChanged(), askToken, false);
+  private readonly reports = new Reports(this.server);
   private readonly board = new Board();
   private readonly alerts = new Alerts((stream) => this.open(this.board.of(stream)?.key ?? ""));
   private readonly chips = new Chips((kind) => this.filter(kind));
@@ -285,6 +287,7 @@ export class Wall {
     say(el("nobody"), search || kind ? "Nobody like that." : "Streams appear here as they start.");
     show(el("nobody"), none);
     panel.draw(now);
+    this.reports.draw(place.exam, board.get(panel.key));
   }
 
   private drawHeading(needing: number, all: number): void {
