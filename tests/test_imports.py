@@ -23,6 +23,7 @@ OURS = ("engine", "streamer", "models", "voxwatch_client", "web", "scripts", "te
 STDLIB = sys.stdlib_module_names
 ENGINE_MAY = {"engine", "numpy", "onnxruntime", "msgspec", "soxr", "soundfile"}
 CLIENT_MAY = {"voxwatch_client", "websockets", "msgspec"}  # it is installed where we are not
+PLUGS = {"voxwatch_client.pipecat": "pipecat", "voxwatch_client.openai_agents": "agents"}
 NEVER_SERVED = {"torch", "torchaudio", "scipy"}
 UNREADABLE = "?"  # stands for an import whose name is no literal
 BY_NAME = {"import_module", "find_spec", "__import__", "run_module", "resolve_name"}
@@ -164,7 +165,8 @@ def _may(module: str, name: str) -> bool:
     if name == UNREADABLE:
         return False
     if room == "voxwatch_client":
-        return other in CLIENT_MAY | STDLIB
+        plug = name in PLUGS or name.rpartition(".")[0] in PLUGS
+        return not plug and (other in CLIENT_MAY | STDLIB or other == PLUGS.get(module))
     if other not in OURS:
         outside = ENGINE_MAY | STDLIB if room == "engine" else None
         return other in outside if outside else room != "streamer" or other not in NEVER_SERVED
@@ -265,6 +267,9 @@ def test_a_name_that_cannot_be_read_is_refused(source: str) -> None:
         ("streamer.local.replay", "streamer.commands.options"),
         ("voxwatch_client.stream", "engine.events"),
         ("voxwatch_client.stream", "numpy"),
+        ("voxwatch_client.gate", "pipecat.frames"),
+        ("voxwatch_client.gate", "voxwatch_client.pipecat"),
+        ("voxwatch_client.openai_agents", "pipecat.frames"),
         ("engine.session", "voxwatch_client.messages"),
         ("models.training.train", "voxwatch_client.messages"),
         ("streamer.cli", "streamer.server.server"),

@@ -31,9 +31,9 @@ class ControlClient:
         Raises :class:`ServerError` where the server refuses.
         """
         number = next(self._numbers)
-        asked = msgspec.json.encode({"id": number, "type": kind, **fields})
+        asked = msgspec.json.encode({"id": number, "type": kind, **fields}).decode()
         try:
-            await self._connection.send(asked, text=True)
+            await self._connection.send(asked)
             answer = _json(await self._connection.recv())
         except ConnectionClosed as error:
             raise lost(error) from error

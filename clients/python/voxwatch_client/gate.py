@@ -34,6 +34,7 @@ from voxwatch_client.turns import Turns
 log = logging.getLogger("voxwatch_client")
 
 BACKLOG_S = 5.0  # of sound that waits for the server: with more of it the stream begins anew
+LEAD_S = 0.5  # by which a span may begin before the stream, as speech is said to begin early
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 5.0  # between two attempts to reach the server
 
 GateState = Literal["match", "mismatch", "uncertain", "unknown", "insufficient", "unavailable"]
@@ -167,7 +168,7 @@ class SpeakerGate:
         try:
             async with asyncio.timeout(self.wait_s if wait_s is None else wait_s):
                 while True:
-                    if (turns := self._turns) is None or since_s < turns.began_s:
+                    if (turns := self._turns) is None or since_s < turns.began_s - LEAD_S:
                         return self._verdict("unavailable", reason="the server cannot be reached")
                     if (found := turns.on(since_s, until_s)) is not None:
                         return self._of(found)
@@ -175,6 +176,15 @@ class SpeakerGate:
                     await self._news.wait()
         except TimeoutError:
             return self._verdict("unavailable", reason="the server has not answered in time")
+
+    async def judge_last(
+        self, *, within_s: float = 30.0, wait_s: float | None = None
+    ) -> GateVerdict:
+        """The verdict on the turn that was said last, if that is not longer ago."""
+        began_s = self._turns.began_s if self._turns else 0.0
+        found = await self.judge(max(began_s, self.heard_s - within_s), wait_s=wait_s)
+        judged = [turn for turn in found.turns if not turn.background]
+        return self._of(tuple(judged[-1:])) if judged else found
 
     def _of(self, turns: tuple[Utterance, ...]) -> GateVerdict:
         near = [turn for turn in turns if not turn.background]  # and no television far away

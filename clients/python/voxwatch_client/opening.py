@@ -69,7 +69,7 @@ class Opener(Generic[Ready]):
         connection = await self._call()
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await connection.send(msgspec.json.encode({"type": "start", **start}), text=True)
+                await connection.send(msgspec.json.encode({"type": "start", **start}).decode())
                 first = self.decode(await connection.recv())
             if reading.is_last(first):
                 raise ServerError(first.code, first.message)

@@ -1,0 +1,31 @@
+"""A tool of a real OpenAI agent is called for the claimed speaker alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from streamer.server.server import Server
+
+GATE = {"claim": "anna", "wait_s": 5.0}
+
+
+@pytest.mark.parametrize(("who", "called"), [("anna", True), ("bert", False)])
+async def test_a_tool_is_called_for_the_claimed_speaker_alone(
+    server: Server, peer: Any, said: Any, who: str, called: bool
+) -> None:
+    (told,) = await peer("openai-agents", server.url, json.dumps(GATE), said(who, 3.0))
+    assert told["called"] is called
+    assert ("it is open" in told["told"]) is called
+    assert ("not verified" in told["told"]) is not called
+
+
+@pytest.mark.parametrize(("when_unsure", "called"), [("drop", False), ("pass", True)])
+async def test_where_nobody_can_say_the_stated_default_holds(
+    peer: Any, when_unsure: str, called: bool
+) -> None:
+    options = json.dumps({"claim": "anna", "wait_s": 0.2, "when_unsure": when_unsure})
+    (told,) = await peer("openai-agents", "ws://127.0.0.1:9", options, "-")
+    assert told["called"] is called
