@@ -16,6 +16,7 @@ from streamer.store.consent import ConsentText, default_text
 from streamer.wire.requests import ErrorRate, Hop, Window
 
 DAY_S = 86400.0
+ADDRESSES = ("https://", "http://")
 POSTGRESQL = ("postgresql://", "postgres://", "postgresql+psycopg://")
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
@@ -82,7 +83,6 @@ class OpenEdx(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     client_id: Text  # as whom Open edX comes here; without it nobody comes
     secret_env: Text  # the environment variable that holds its secret, of 32 characters or more
-    url: Text  # where learners and course teams reach this server: https://voice.example.org
     lms_url: Text | None = None  # where Open edX is, to be told of attempts; none: it is not told
     lms_client_id: Text | None = None  # as whom this server comes there
     lms_secret_env: Text | None = None  # the environment variable that holds this server's secret
@@ -90,12 +90,10 @@ class OpenEdx(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     onboarding: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("url", "lms_url"):
-            address = getattr(self, name)
-            if address is not None and not address.startswith(("https://", "http://")):
-                raise ValueError(
-                    f"openedx.{name}: {address!r} is not like https://voice.example.org"
-                )
+        if self.lms_url is not None and not self.lms_url.startswith(ADDRESSES):
+            raise ValueError(
+                f"openedx.lms_url: {self.lms_url!r} is not like https://lms.example.org"
+            )
         told = (self.lms_url, self.lms_client_id, self.lms_secret_env)
         if None in told and told != (None, None, None):
             raise ValueError("openedx.lms_url: needs lms_client_id and lms_secret_env beside it")
@@ -115,6 +113,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     bundle: Path | None = None  # model bundle; none: the one that ships
     # what runs the model; auto is the fastest that works here
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    # where people reach the server, for links that are sent to them: https://voice.example.org
+    public_url: Text | None = None
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1  # processes that share the port
     threads: Count | None = None  # of the model on the CPU, in all; none: one a core
     batching: bool = True  # false: one window at a time, for comparison
@@ -166,8 +166,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError("database: is not like postgresql://USER@HOST/DATABASE")
         if self.hop_s > self.window_s:
             raise ValueError(f"hop_s: {self.hop_s:g} is longer than window_s {self.window_s:g}")
-        if self.openedx is not None and not self.records:
-            raise ValueError("openedx: needs records = true, of which Open edX is told")
+        if self.public_url is not None and not self.public_url.startswith(ADDRESSES):
+            raise ValueError(
+                f"public_url: {self.public_url!r} is not like https://voice.example.org"
+            )
+        if self.openedx is not None and not (self.records and self.public_url):
+            raise ValueError("openedx: needs public_url, and records = true")
         for origin in self.origins:
             if not is_origin(origin):
                 raise ValueError(f"origins: {origin!r} is not like https://voice.example.org:8443")

@@ -76,6 +76,7 @@ MAY = {
     "streamer.config_sources": {"config", "server"},
     "streamer.session_config": {"config", "wire"},
     "streamer.server": {
+        "edx",
         "exams",
         "records",
         "reports",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamer.edx.book import Attempt, EdxBook, EdxExam
+from streamer.edx.client import Visit
 from streamer.edx.errors import BadRequest, NotThere
 from streamer.edx.payloads import NEXT, AttemptCreated, ExamSaved, StatusChanged, parsed
 from streamer.exams.book import LONGEST_S, Exams
@@ -33,16 +34,14 @@ RULES = {
 class Backend:
     """``address`` makes a candidate's page out of a link's token.
 
-    ``enrolled`` says whether there is a voiceprint of that name, and ``forget`` deletes one and
-    all that is kept of whoever it is of. With ``onboarding`` a learner without a voiceprint is
-    sent to a practice exam first.
+    ``enrolled`` says whether there is a voiceprint of that name. With ``onboarding`` a learner
+    without one is sent to a practice exam first.
     """
 
     book: EdxBook
     exams: Exams
     address: Callable[[str], str]
     enrolled: Callable[[str], bool]
-    forget: Callable[[str], None]
     onboarding: bool = False
 
     def config(self) -> dict[str, Any]:
@@ -96,13 +95,16 @@ class Backend:
         """How it stands, and what the learner has to do."""
         attempt = self.book.attempt(exam, id)
         told: dict[str, Any] = {"id": attempt.id, "status": attempt.status, "instructions": []}
-        if attempt.status in ("created", "started"):
-            candidate = self.exams.candidate(attempt.exam, attempt.candidate)
-            until = now + attempt.limit_s + SETUP_S + LINK_S
+        if attempt.status not in ("created", "started"):
+            return told
+        candidate = self.exams.candidate(attempt.exam, attempt.candidate)
+        until = now + attempt.limit_s + SETUP_S + LINK_S
+        try:
             address = self.address(self.exams.link(candidate, expires_at=until)[0])
-            exam_name = self.book.exam(exam).name
-            told |= {"instructions": _instructions(address, exam_name), "download_url": address}
-        return told
+        except ExamError:  # somebody has ended the exam, or deleted the learner
+            return told | {"instructions": ["The exam is over for you: ask your course team."]}
+        instructions = _instructions(address, self.book.exam(exam).name)
+        return told | {"instructions": instructions, "download_url": address}
 
     def change_attempt(self, body: bytes, exam: str, id: str, now: float) -> dict[str, Any]:
         """It was started, or submitted, or something went wrong in Open edX."""
@@ -123,10 +125,21 @@ class Backend:
         self.book.delete(id)
         return {"status": "deleted"}
 
-    def retire(self, user: str) -> bool:
-        """Forget a learner: voiceprint, lines of rosters, and records as they are set to be."""
-        self.forget(learner_of(user))
-        return True
+    # For course teams.
+
+    def seen(self, visit: Visit, id: str) -> EdxExam:
+        """An exam, if a visit is for it. Raises :class:`NotThere`."""
+        found = self.book.exam(id)
+        if found.course != visit.course or visit.exam not in (None, id):
+            raise NotThere("there is no such exam")
+        return found
+
+    def name(self, attempt: Attempt) -> str:
+        """How the learner is called."""
+        try:
+            return self.exams.candidate(attempt.exam, attempt.candidate).shown
+        except ExamError:
+            return f"(deleted {attempt.candidate[:8]})"
 
     # Exams and candidates of ours.
 

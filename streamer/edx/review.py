@@ -44,8 +44,8 @@ class Incident(Protocol):
         """When it began."""
 
     @property
-    def until_at(self) -> float:
-        """When it ended, or how far it has come."""
+    def until_at(self) -> float | None:
+        """When it ended; None: it did not before its stream did."""
 
     @property
     def note_only(self) -> bool:
@@ -83,7 +83,7 @@ def review(found: Heard | None, incidents: Iterable[Incident]) -> Review:
             comment="No sound came of this attempt.", status="unknown", start=0, stop=0, duration=0
         )
         return Review(status="not_reviewed", comments=(note,))
-    theirs = [one for one in incidents if found.since_at <= one.until_at]
+    theirs = [one for one in incidents if found.since_at <= _end(one, found)]
     theirs = [one for one in theirs if one.since_at <= found.until_at]
     comments = [_comment(one, found) for one in theirs[:MOST_COMMENTS]]
     if found.verdict is not None:
@@ -113,8 +113,7 @@ def _said(verdict: Judgement, found: Heard) -> Comment:
 def _comment(incident: Incident, found: Heard) -> Comment:
     """A stretch in whole seconds, which holds all of the incident."""
     start = max(0, math.floor(incident.since_at - found.since_at))
-    end = min(incident.until_at, found.until_at) - found.since_at
-    stop = max(start, math.ceil(end))
+    stop = max(start, math.ceil(_end(incident, found) - found.since_at))
     suspicious = incident.kind in OTHERS and not incident.note_only
     return Comment(
         comment=incident.reason,
@@ -128,7 +127,7 @@ def _comment(incident: Incident, found: Heard) -> Comment:
 def _unheard(incidents: Iterable[Incident], found: Heard) -> float:
     """The share of the attempt that lies in incidents of the other kinds."""
     spans = sorted(
-        (max(one.since_at, found.since_at), min(one.until_at, found.until_at))
+        (max(one.since_at, found.since_at), _end(one, found))
         for one in incidents
         if one.kind not in OTHERS
     )
@@ -137,3 +136,8 @@ def _unheard(incidents: Iterable[Incident], found: Heard) -> float:
         total += max(0.0, until_at - max(since_at, end))
         end = max(end, until_at)
     return total / max(found.until_at - found.since_at, 1.0)
+
+
+def _end(incident: Incident, found: Heard) -> float:
+    """Where it ended, within the attempt."""
+    return min(found.until_at if incident.until_at is None else incident.until_at, found.until_at)

@@ -144,11 +144,20 @@ class Entrance:
         caller = Caller(await self._grant(target, bearer_of(headers), roles), asker.address)
         if roles and caller.grant.roles.isdisjoint(roles):
             raise _unauthorised(caller.grant, target, headers, roles)
+        self._count(caller, route)
+        return caller
+
+    def welcome(self, request: Request, grant: Grant, route: str) -> None:
+        """Let in whoever has shown a secret that is no token. Raises :class:`WireError`."""
+        request.caller = Caller(grant, request.asker.address)
+        self._count(request.caller, route)
+        self.join(request, request.caller.client)
+
+    def _count(self, caller: Caller, route: str) -> None:
         key = (*caller.client[:1], route)
         if wait_s := self._rate.wait_s(key, time.monotonic()):
             limit = "too often by this client (limits.opens_per_minute)"
             raise WireError("too-often", limit, retry_s=math.ceil(wait_s))
-        return caller
 
     def origin_allowed(self, origin: str | None, asker: Asker) -> bool:
         """Whether a page of this origin may connect to the name that was asked for."""

@@ -30,6 +30,7 @@ from streamer.server.listening import Listening
 from streamer.server.memory import give_back
 from streamer.server.metrics import Metrics
 from streamer.server.monitor import monitor
+from streamer.server.openedx import open_edx
 from streamer.server.record_upkeep import keep_up
 from streamer.server.streams import Streams
 from streamer.server.workers.answers import answer_peer
@@ -115,7 +116,8 @@ class Server:
         pages = await asyncio.to_thread(lambda: Pages(dashboard_folder()))
         self._entrance = Entrance(self.context)
         metrics = Metrics(self.context, self.streams)
-        routes = all_routes(self.context, self._entrance, pages, metrics)
+        edx = await asyncio.to_thread(open_edx, self.context, self.streams)
+        routes = all_routes(self.context, self._entrance, pages, metrics, edx)
         self._plain = Service(self.context, self._entrance, routes, tasks)
         for work in (
             self._watch(),
@@ -124,6 +126,7 @@ class Server:
             self._tidy(),
             self._follow_tokens(),
             self.streams.admission.measure(),
+            *([edx.deliver()] if edx and self._peers.number == 1 else []),
         ):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:

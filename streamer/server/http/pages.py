@@ -10,11 +10,11 @@ from pathlib import Path
 from websockets.http11 import Response
 
 from streamer.server.http.request import Request
-from streamer.server.http.responses import TEXT, respond
+from streamer.server.http.responses import HTML, TEXT, respond
 from streamer.server.http.routes import Route
 
 TYPES = {
-    ".html": "text/html; charset=utf-8",
+    ".html": HTML,
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -60,7 +60,7 @@ class Pages:
     """The dashboard, read once: what is not in the table cannot be asked for by any path."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._pages = {"/": Page(NOT_BUILT.encode(), TYPES[".html"], ALWAYS_ASK)}
+        self._pages = {"/": Page(NOT_BUILT.encode(), HTML, ALWAYS_ASK)}
         for path in sorted(folder.rglob("*")) if folder else ():
             if folder and path.is_file() and not path.is_symlink() and path.suffix in TYPES:
                 address = "/" + path.relative_to(folder).as_posix()

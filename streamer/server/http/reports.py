@@ -73,13 +73,17 @@ class Reports:
         form, query = request.fields["form"], request.target.query
         if form not in TYPES:
             raise WireError("not-found", f"a report is one of {', '.join(TYPES)}")
+        subject = Subject(
+            request.fields.get("stream"), request.fields.get("exam"), query.get("candidate")
+        )
+        return await self.answer(request, subject, form)
+
+    async def answer(self, request: Request, subject: Subject, form: str) -> Response:
+        """A report for whoever asks, who may. Raises :class:`WireError`."""
         if self._context.book is None:
             raise WireError("no-records", "this server keeps no records (records = false)")
         if self._waiting >= WAITING:
             raise WireError("overloaded", "as many reports as the server makes are asked for")
-        subject = Subject(
-            request.fields.get("stream"), request.fields.get("exam"), query.get("candidate")
-        )
         self._waiting += 1
         try:
             async with self._turn:

@@ -16,6 +16,7 @@ from streamer.wire.messages import Refusal, WhatIsWrong
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
+HTML = "text/html; charset=utf-8"
 NO_STORE = "no-store"
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 RETRY_S = 1  # after which to try again, told to whom there was no room for

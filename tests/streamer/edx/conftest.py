@@ -37,5 +37,4 @@ def backend(exams: Exams, known: set[str]) -> Backend:
         exams=exams,
         address=lambda token: f"https://voice.example/candidate#{token}",
         enrolled=known.__contains__,
-        forget=known.discard,
     )

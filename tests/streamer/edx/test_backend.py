@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from streamer.edx.backend import LINK_S, SETUP_S, Backend, learner_of
+from streamer.edx.client import Visit
 from streamer.edx.errors import BadRequest, NotThere
 from streamer.exams.book import Exams
 from streamer.exams.exam import Entry
@@ -168,12 +169,28 @@ def test_whoever_has_no_voiceprint_is_sent_to_the_practice_exam_where_that_is_se
     assert "id" in strict.create_attempt(body(CREATED), exam, NOW)
 
 
-def test_a_learner_who_is_retired_is_forgotten(
-    backend: Backend, known: set[str], exam: str
-) -> None:
-    known.add(LEARNER)
-    assert backend.retire(LEARNER) is True
-    assert not known
+def test_a_visit_sees_its_course_or_its_exam_alone(backend: Backend, exam: str) -> None:
+    other = str(backend.save_exam(body(EXAM, id=8, exam_name="Two"), None)["id"])
+    course = EXAM["course_id"]
+    for visit, seen in (
+        (Visit(course=str(course)), {exam, other}),
+        (Visit(course=str(course), exam=exam), {exam}),
+        (Visit(course="another"), set()),
+        (Visit(course="another", exam=exam), set()),
+    ):
+        for id in (exam, other):
+            if id in seen:
+                assert backend.seen(visit, id).id == id
+            else:
+                with pytest.raises(NotThere):
+                    backend.seen(visit, id)
+
+
+def test_a_learner_who_was_forgotten_has_no_name(backend: Backend, exams: Exams, exam: str) -> None:
+    found = backend.book.attempt(exam, attempt(backend, exam))
+    assert backend.name(found) == "Ada Byron"
+    exams.forget(exams.candidate(found.exam, found.candidate), "test", NOW)
+    assert backend.name(found) == f"(deleted {found.candidate[:8]})"
 
 
 @pytest.mark.parametrize(

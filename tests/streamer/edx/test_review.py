@@ -21,7 +21,7 @@ WHOLE = Heard(since_at=START, until_at=END, matched=True)
 class Flagged:
     kind: str
     since_at: float
-    until_at: float
+    until_at: float | None
     reason: str = "why"
     note_only: bool = False
 
@@ -71,6 +71,8 @@ def test_incidents_of_other_attempts_are_left_out_and_long_ones_cut() -> None:
     assert review(WHOLE, [before, after]) == Review(status="passed")
     both_ends = review(WHOLE, [flagged("takeover", -50, 2000)])
     assert spans(both_ends) == [("suspicious", 0, 1000, 1000)]
+    open_ = Flagged("takeover", START + 900, None)
+    assert spans(review(WHOLE, [open_])) == [("suspicious", 900, 1000, 100)]
 
 
 @pytest.mark.parametrize("verdict", get_args(Judgement))
