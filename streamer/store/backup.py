@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from streamer.database import explained
 from streamer.store import audit, backup_file
@@ -20,7 +20,7 @@ from streamer.store.person_keys import PersonKeys
 from streamer.store.replacement import replace
 from streamer.store.seal import BrokenSeal
 from streamer.store.shred import sync_folder
-from streamer.store.tables import AUDIT
+from streamer.store.tables import AUDIT, copy_rows
 from streamer.store.vault import Vault
 
 WHAT = "backup"
@@ -96,9 +96,5 @@ def _people(old: Connection, source: Path, key: bytes) -> People:
 
 def _continue_audit(database: Connection, old: Connection) -> None:
     """A new store goes on with the audit log of the backup."""
-    if database.execute(select(AUDIT.c.number)).first() is not None:
-        return
-    columns = [column for column in AUDIT.c if column is not AUDIT.c.number]
-    rows = old.execute(select(*columns).order_by(AUDIT.c.number)).mappings().all()
-    if rows:
-        database.execute(insert(AUDIT), [dict(row) for row in rows])
+    if database.execute(select(AUDIT.c.number)).first() is None:
+        copy_rows(AUDIT, old, database)

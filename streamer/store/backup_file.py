@@ -28,11 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError
 
 from streamer.store.errors import StoreError
-from streamer.store.tables import AUDIT, ENROLMENTS, GONE, PEOPLE
+from streamer.store.tables import AUDIT, ENROLMENTS, GONE, PEOPLE, copy_rows
 
 APPLICATION_ID = 0x766F7842  # "voxB"
 COPIED = (PEOPLE, ENROLMENTS, GONE, AUDIT)
-PIECE = 500  # rows that are copied at a time
 METADATA = MetaData()
 ABOUT = Table(
     "about", METADATA, Column("name", Text, primary_key=True), Column("value", LargeBinary)
@@ -49,9 +48,7 @@ def write(path: Path, database: Connection, store_id: bytes, keys: bytes) -> Non
         METADATA.create_all(copy)
         for table in COPIED:
             table.create(copy)
-            rows = database.execute(select(table).execution_options(yield_per=PIECE))
-            for piece in rows.mappings().partitions():
-                copy.execute(insert(table), [dict(row) for row in piece])
+            copy_rows(table, database, copy)
         copy.execute(insert(ABOUT).values(name="store_id", value=store_id))
         copy.execute(insert(PERSON_KEYS).values(content=keys))
         copy.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -24,6 +24,7 @@ from streamer.store import audit
 from streamer.store.errors import Inconsistent, StoreError
 from streamer.store.folder_lock import FolderLock
 from streamer.store.keys import PERSON_KEYS_FILE, STORE_FILE
+from streamer.store.moving import can_move, move, put_aside
 from streamer.store.older_format import bring_over
 from streamer.store.people import Person, unknown
 from streamer.store.person_keys import LIVE, PENDING, PersonKeys
@@ -41,19 +42,31 @@ def open_vault(
 
     ``repair`` gives up what cannot be read instead of raising :class:`Inconsistent`.
     """
-    with explained(str(folder), WHAT, StoreError):
-        make_folder(folder)  # for the keys, which lie there wherever the database does
-        engine = open_database(database, folder, STORE_FILE, busy_s=busy_s)
-    vault = Vault(folder, engine, key, busy_s)
+    lock = FolderLock(folder, busy_s)
+    vault = _vault(folder, database, key, lock, busy_s)
     try:
         with vault.explained(), vault.transaction(changing=False):
             pass  # whose database it is, is told before anything is made beside it
         with vault.exclusively():
+            if can_move(vault):
+                with contextlib.closing(_vault(folder, None, key, lock, busy_s)) as old:
+                    with old.explained():
+                        _settle(old, repair)
+                    move(old, vault)
             _settle(vault, repair)
         return vault
     except BaseException:
         vault.close()
         raise
+
+
+def _vault(
+    folder: Path, database: str | None, key: bytes, lock: FolderLock, busy_s: float
+) -> Vault:
+    with explained(str(folder), WHAT, StoreError):
+        make_folder(folder)  # for the keys, which lie there wherever the database does
+        engine = open_database(database, folder, STORE_FILE, busy_s=busy_s)
+    return Vault(folder, engine, key, lock)
 
 
 def _settle(vault: Vault, repair: bool) -> None:
@@ -75,6 +88,7 @@ def _settle(vault: Vault, repair: bool) -> None:
     keys = vault.keys()
     if keys is None:
         raise vault.apart()
+    put_aside(vault)
     vault.finish_rotation()
     _finish(vault, keys)
     _check(vault, keys, repair)

@@ -36,14 +36,14 @@ TRIES = 50
 class Vault:
     """An open store. Any thread may use it; each waits for the others."""
 
-    def __init__(self, folder: Path, engine: Engine, key: bytes, busy_s: float) -> None:
+    def __init__(self, folder: Path, engine: Engine, key: bytes, lock: FolderLock) -> None:
         self.folder, self.engine, self.key = folder, engine, key
         self.where = shown(engine)  # the database, as people may read it
         self.key_path = folder / PERSON_KEYS_FILE
         self.next_path = folder / (PERSON_KEYS_FILE + NEXT)
         self._fitted = False  # the key has opened the person keys before
         self._lock = threading.RLock()
-        self._folder_lock = FolderLock(folder, busy_s)
+        self._folder_lock = lock
         self._transaction: Connection | None = None
         self._closed = False
 

@@ -128,6 +128,15 @@ def _free_port() -> int:
         return port
 
 
+def _binaries() -> Path | None:
+    """Where `initdb` and `postgres` lie: the newest of Debian's, or else what the machine has."""
+    found = sorted(BINARIES.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    named = shutil.which("initdb")
+    if found:
+        return found[-1].parent
+    return Path(named).resolve().parent if named else None
+
+
 def _server_user() -> str | None:
     """As whom a server runs: whoever runs the tests, but never root."""
     if os.geteuid():
@@ -139,15 +148,15 @@ def _server_user() -> str | None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A server for all tests of this process."""
-    found = sorted(BINARIES.glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
-    if not found:
+    binaries = _binaries()
+    if binaries is None:
         pytest.skip(f"no PostgreSQL in {BINARIES}: install Debian's package `postgresql`")
     # Not below pytest's folder, into which nobody else may look.
     folder = Path(tempfile.mkdtemp(prefix="voxwatch-postgresql-"))
     user = _server_user()
     if user is not None:
         shutil.chown(folder, user)
-    cluster = Cluster(found[-1].parent, folder, user)
+    cluster = Cluster(binaries, folder, user)
     try:
         cluster.make()
         cluster.start()
