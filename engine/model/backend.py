@@ -6,19 +6,17 @@ the engine knows what a model is.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from engine.model.bindings import Bindings
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, WindowGraph
 from engine.model.frames import FramesOutput
-from engine.model.providers import LARGEST_BATCH, ProviderChoice
+from engine.model.providers import LARGEST_BATCH, SOUND, ProviderChoice
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -33,8 +31,6 @@ CPU_BATCH_SIZES = (1,)  # windows in one call
 # of 4, 3.6 of 8 and 16, 3.9 of 32 (C128B2, the same processor, by the same measure).
 CPU_FRAMES_BATCH_SIZES = (1, 2, 4, 8)
 GPU_BATCH_SIZES = (1, 2, 4, 8, 16, LARGEST_BATCH)
-# This many (batch, samples) buckets keep their buffers on the GPU, of at most 6 MB each.
-MOST_BINDINGS = 64
 
 # Largest difference between any number of a row's unit embedding in a batch and that of the row
 # alone. The bundled model on a CPU differs by 6.4e-7 at most, over windows of 1 to 5 s in batches
@@ -84,9 +80,8 @@ class OnnxBackend(Encoder):
     """Runs a bundle's graph in fixed ``(batch, samples)`` buckets.
 
     On a GPU each bucket has its buffers there, allocated at its first use and bound to the
-    graph (onnxruntime's I/O binding): a call copies the sound in and the embeddings out and
-    allocates nothing; a batch smaller than its bucket is filled up with its first row. On a
-    CPU there is nothing to bind, and a batch goes in as it is.
+    graph (:mod:`engine.model.bindings`). On a CPU that saves nothing and a batch goes in as it
+    is, unless ``binds`` is true.
 
     Raises what :class:`engine.model.encoder.Encoder` raises; ``provider`` is the one that runs.
     """
@@ -98,6 +93,7 @@ class OnnxBackend(Encoder):
         *,
         threads: int = 1,
         batch_sizes: Sequence[int] | None = None,
+        binds: bool = False,
     ) -> None:
         super().__init__(bundle, provider, threads=threads)
         windowed = isinstance(self._graph, WindowGraph)
@@ -107,60 +103,8 @@ class OnnxBackend(Encoder):
         if self.batch_sizes[0] < 1 or self.batch_sizes[-1] > LARGEST_BATCH:
             raise ValueError(f"batch sizes must be from 1 to {LARGEST_BATCH}")
         self.name = bundle.manifest.name
-        self._bindings: OrderedDict[tuple[int, int], Binding] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def _compute(self, waveforms: Float32) -> Float32:
-        if self.provider == "cpu" or not isinstance(self._graph, WindowGraph):
-            return super()._compute(waveforms)
-        largest, graph = self.batch_sizes[-1], self._graph
-        cuts = range(0, len(waveforms), largest)
-        return np.concatenate([self._bound(graph, waveforms[i : i + largest]) for i in cuts])
-
-    def _bound(self, graph: WindowGraph, waveforms: Float32) -> Float32:
-        rows, samples = waveforms.shape
-        bucket = (next(size for size in self.batch_sizes if size >= rows), samples)
-        with self._lock:
-            binding = self._bindings.get(bucket)
-            if binding is None:
-                binding = Binding(
-                    self._session, graph.input, graph.output, bucket, self.embedding_size
-                )
-                self._bindings[bucket] = binding
-            self._bindings.move_to_end(bucket)
-            if len(self._bindings) > MOST_BINDINGS:
-                self._bindings.popitem(last=False)  # its memory is freed once nobody runs it
-        return binding.run(waveforms)
-
-
-class Binding:
-    """The buffers of one bucket on the first GPU, bound to the graph. One call runs at a time."""
-
-    def __init__(
-        self,
-        session: ort.InferenceSession,
-        sound: str,
-        embedding: str,
-        bucket: tuple[int, int],
-        embedding_size: int,
-    ) -> None:
-        allocate = ort.OrtValue.ortvalue_from_shape_and_type
-        self._session, self._lock = session, threading.Lock()
-        self._filled = np.zeros(bucket, np.float32)
-        self._sound = allocate(list(bucket), np.float32, "cuda", 0)
-        self._embeddings = allocate([bucket[0], embedding_size], np.float32, "cuda", 0)
-        self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input(sound, self._sound)
-        self._binding.bind_ortvalue_output(embedding, self._embeddings)
-
-    def run(self, waveforms: Float32) -> Float32:
-        """Embeddings of at most the bucket's rows."""
-        rows = len(waveforms)
-        with self._lock:
-            self._filled[:rows] = waveforms
-            self._filled[rows:] = waveforms[0]
-            self._sound.update_inplace(self._filled)
-            self._binding.synchronize_inputs()  # the copy and the graph run on two streams
-            self._session.run_with_iobinding(self._binding)
-            self._binding.synchronize_outputs()
-            return np.array(self._embeddings.numpy()[:rows], np.float32)
+        if binds or self.provider != "cpu":
+            device: Literal["cpu", "cuda"] = "cpu" if self.provider == "cpu" else "cuda"
+            sound = self._graph.input if isinstance(self._graph, WindowGraph) else SOUND
+            made = self._graph.made
+            self._graph.call = Bindings(self._session, device, self.batch_sizes, sound, made)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -134,12 +136,18 @@ class WindowGraph:
 
     def __init__(self, session: ort.InferenceSession, bundle: Bundle) -> None:
         _check_signature(session, bundle)
-        self._session = session
         self.input, self.output = session.get_inputs()[0].name, session.get_outputs()[0].name
+        self._size = bundle.manifest.embedding_size
+        self.call: Callable[[dict[str, Any]], Sequence[Any]]
+        self.call = lambda feeds: session.run(None, feeds)
 
     def embed(self, waveforms: Float32) -> Float32:
         """Embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``."""
-        return np.asarray(self._session.run(None, {self.input: waveforms})[0], np.float32)
+        return np.asarray(self.call({self.input: waveforms})[0], np.float32)
+
+    def made(self, rows: int, samples: int) -> dict[str, tuple[int, ...]]:
+        """The shape of the output, by its name, for so many rows of so many samples."""
+        return {self.output: (rows, self._size)}
 
 
 def _check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:

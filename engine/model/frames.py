@@ -7,7 +7,9 @@ of speech is a sum of blocks. They come ``delay_blocks`` after the sound that th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -68,6 +70,7 @@ class FramesGraph:
         self._margin = self._figures.margin_blocks * self._figures.block_samples
         self._outputs = [BLOCK_SUMS, NEW_STATES, *([HEADS] if self._figures.heads else [])]
         self._session = session
+        self.call: Callable[[dict[str, Any]], Sequence[Any]] = self._call
         given = {one.name for one in session.get_inputs()}
         made = {one.name for one in session.get_outputs()}
         if given != {SOUND, FRAMES, STATES} or not made >= set(self._outputs):
@@ -82,11 +85,17 @@ class FramesGraph:
         ``frames`` ``(B,)`` counts those of 10 ms that are sound: the rest is silence that stands
         for what follows the end of speech. ``states`` ``(B, S)`` are zeros for a new stream.
         """
-        found = self._session.run(
-            self._outputs, {SOUND: sound, FRAMES: frames, STATES: np.asarray(states, np.float32)}
-        )
-        heads = found[2] if len(found) > 2 else np.zeros((*found[0].shape[:2], 0), np.float32)
-        return FramesOutput(found[0], found[1], heads)
+        return self._answer(self.call, sound, frames, states)
+
+    def made(self, rows: int, samples: int) -> dict[str, tuple[int, ...]]:
+        """The shapes of the outputs, by their names, for so many rows of so many samples."""
+        figures, blocks = self._figures, samples // self._figures.block_samples
+        shapes = {
+            BLOCK_SUMS: (rows, blocks, 3, figures.pooled_channels),
+            NEW_STATES: (rows, figures.state_size),
+            HEADS: (rows, blocks, len(figures.heads)),
+        }
+        return {name: shapes[name] for name in self._outputs}
 
     def embed(self, waveforms: Float32) -> Float32:
         """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``, each as one span."""
@@ -97,4 +106,21 @@ class FramesGraph:
         sound[:, margin : samples - margin] = waveforms
         frames = np.full(rows, samples // FRAME_SAMPLES, np.int64)
         states = np.zeros((rows, self._figures.state_size), np.float32)
-        return self.pooling.embed(self.run(sound, frames, states).sums.sum(axis=1))
+        # Not bound: there is no end of lengths that a recording may have.
+        return self.pooling.embed(self._answer(self._call, sound, frames, states).sums.sum(axis=1))
+
+    def _call(self, feeds: dict[str, Any]) -> Sequence[Any]:
+        found: Sequence[Any] = self._session.run(self._outputs, feeds)
+        return found
+
+    def _answer(
+        self,
+        call: Callable[[dict[str, Any]], Sequence[Any]],
+        sound: Float32,
+        frames: Int64,
+        states: Float32,
+    ) -> FramesOutput:
+        feeds = {SOUND: sound, FRAMES: frames, STATES: np.asarray(states, np.float32)}
+        sums, new_states, *heads = call(feeds)
+        none = np.zeros((*sums.shape[:2], 0), np.float32)
+        return FramesOutput(sums, new_states, heads[0] if heads else none)

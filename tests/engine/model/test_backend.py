@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.errors import AudioError, ProviderError
 from engine.model import backend as module
+from engine.model import bindings
 from engine.model import encoder as encoder_module
 from engine.model.backend import BATCH_TOLERANCE, OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
@@ -131,7 +132,7 @@ def on_gpu(spectral_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> OnnxBack
         return Device(opened(arguments[0], "cpu", 1)[0]), "cuda"
 
     monkeypatch.setattr(encoder_module, "open_session", open_device)
-    monkeypatch.setattr(module.ort, "OrtValue", Value)
+    monkeypatch.setattr(bindings.ort, "OrtValue", Value)
     monkeypatch.setattr(Value, "allocated", 0)
     return OnnxBackend(spectral_bundle, "cuda", batch_sizes=(1, 2, 4))
 
@@ -179,10 +180,12 @@ def test_what_is_returned_is_not_the_buffer(on_gpu: OnnxBackend) -> None:
 
 
 def test_buffers_on_a_gpu_are_bounded(on_gpu: OnnxBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BINDINGS", 2)
+    monkeypatch.setattr(bindings, "MOST_BINDINGS", 2)
     for samples in (RATE, RATE + 1, RATE, RATE + 2):
         on_gpu.embed(noise(1, samples))
-    assert sorted(on_gpu._bindings) == [(1, RATE), (1, RATE + 2)]  # the longest unused went
+    call = on_gpu._graph.call
+    assert isinstance(call, bindings.Bindings)
+    assert sorted(call._buckets) == [(1, RATE), (1, RATE + 2)]  # the longest unused went
 
 
 def test_threads_share_a_bucket_one_after_another(on_gpu: OnnxBackend) -> None:

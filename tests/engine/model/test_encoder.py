@@ -104,7 +104,7 @@ def test_a_failure_while_running_is_an_error_of_the_provider(
         def run(self, *_: object) -> None:
             raise RuntimeError("out of memory\nwith details")
 
-    monkeypatch.setattr(encoder._graph, "_session", OutOfMemory())
+    monkeypatch.setattr(encoder._graph, "call", OutOfMemory().run)
     with pytest.raises(ProviderError, match=r"'cpu' with input \(1, 16000\): out of memory$"):
         encoder.embed(np.zeros((1, 16000), np.float32))
 
