@@ -213,7 +213,7 @@ def test_an_incident_can_be_looked_at_over_time(wall: Callable[..., Visitor]) ->
     page.click(f"#needing .open:has-text('{TAKEN}')")
     visitor.sees("#record-words", "From the record")
     assert page.locator("#lane .mark").count() == 2
-    page.click("#incidents [data-do=show] >> nth=0")
+    page.click("#incidents [data-act=show] >> nth=0")
     counts(visitor, "#lane .mark", 1)
     page.check("#range input[value='0']", force=True)
     counts(visitor, "#lane .mark", 2)

@@ -6,7 +6,8 @@
  */
 
 import { Backlog } from "./backlog";
-import { decode, type Failure, type Message } from "./wire";
+import { decode } from "./decode";
+import type { Failure, Message } from "./wire";
 
 export type Phase =
   | "idle"

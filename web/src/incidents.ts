@@ -20,6 +20,8 @@ export interface Incident {
   voice: string | null;
   /** Part of the speech that another voice has. */
   share: number | null;
+  /** How often it happened within that time. */
+  count?: number;
   /** A sentence. */
   reason: string;
   /** Allowed for this candidate: told, and calls nobody. */

@@ -1,7 +1,8 @@
 /** The sockets: one's own stream, a watched one, an enrolment. Thin; the rules are elsewhere. */
 
 import { StreamConnection, waitBefore, type Action, type Start, type Why } from "./connection";
-import { decode, type Failure, type Message } from "./wire";
+import { decode } from "./decode";
+import type { Failure, Message } from "./wire";
 
 /** Makes the address of a socket; asks for a single-use token first where one is needed. */
 export type Address = () => Promise<string>;

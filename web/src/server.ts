@@ -4,7 +4,8 @@ import { fileAddress, socketAddress, wishes, withoutToken } from "./address";
 import { Control, ControlError, type Profile, type Role, type Status } from "./control";
 import { keep, kept } from "./dom";
 import type { Address } from "./live";
-import { streamEntries, type StreamEntry } from "./wire";
+import { streamEntries } from "./decode";
+import type { StreamEntry } from "./wire";
 
 const STREAMS_MS = 2000;
 const PROFILES_MS = 10_000; // who is enrolled may be changed by others

@@ -6,7 +6,7 @@ import { reduce, restarted } from "../src/state";
 import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../src/thresholds";
 import { emptyView } from "../src/view";
 import { peaksOf, STEP_S, Waveform } from "../src/waveform";
-import { decode } from "../src/wire";
+import { decode } from "../src/decode";
 import { change, decision, ready, score } from "./messages";
 
 describe("fileAddress", () => {

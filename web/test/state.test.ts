@@ -12,7 +12,7 @@ import {
   type View,
 } from "../src/view";
 import type { Message } from "../src/wire";
-import { streamEntries } from "../src/wire";
+import { streamEntries } from "../src/decode";
 import { change, decision, lag, quality, ready, score, vad } from "./messages";
 
 function after(...messages: Message[]): View {

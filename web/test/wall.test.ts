@@ -6,7 +6,8 @@ import { Board, byNeed, statusOf, type Placed } from "../src/wall/board";
 import { lookOf, titleOf, urgency } from "../src/wall/kinds";
 import { StreamRecord, type Entry } from "../src/wall/record";
 import { countWords, presentWords, shortWords, whenWords } from "../src/wall/words";
-import { streamEntries, type Message } from "../src/wire";
+import { streamEntries } from "../src/decode";
+import type { Message } from "../src/wire";
 import { change, decision, lag } from "./messages";
 
 const ANY = { exam: "", search: "", kind: "" };

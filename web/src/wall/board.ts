@@ -5,7 +5,8 @@
  */
 
 import { isUnseen, type Act, type Incident } from "../incidents";
-import { streamEntries, type Message, type State, type StreamEntry } from "../wire";
+import { streamEntries } from "../decode";
+import type { Message, State, StreamEntry } from "../wire";
 import { anyOf } from "../words";
 import { urgency, type Standing } from "./kinds";
 

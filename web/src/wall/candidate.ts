@@ -4,11 +4,12 @@ import { el, h, say, show } from "../dom";
 import type { Act, Incident, Verdict } from "../incidents";
 import { roughly, timeOfDay } from "../times";
 import { eventLine } from "../views/events";
-import { anyOf, clock, llrWords, sentence, voiceName } from "../words";
+import { anyOf, clock } from "../words";
 import { badge } from "./badge";
 import { byNeed, nameOf, statusOf, type Seat } from "./board";
 import { Course } from "./course";
 import { lookOf, titleOf } from "./kinds";
+import { IncidentList } from "./incident_list";
 import { Reader, type Ask } from "./reader";
 import type { StreamRecord } from "./record";
 import { allowedWords, expected, VERDICTS, whenWords } from "./words";
@@ -24,10 +25,10 @@ export interface CandidateActions {
 export class CandidatePanel {
   private readonly panel = el("candidate");
   private readonly course: Course;
+  private readonly incidents: IncidentList;
   private seat: Seat | null = null;
   private reader: Reader | null = null;
   private drawnRecord: unknown = null;
-  private drawnIncidents = "";
   private drawnNotes = -1;
   private drawnEvents: unknown = null;
 
@@ -40,7 +41,10 @@ export class CandidatePanel {
       actions.changed();
     });
     el("candidate-close").onclick = () => actions.close();
-    el("acknowledge").onclick = () => this.acknowledge();
+    this.incidents = new IncidentList(
+      (incident) => this.course.show(incident),
+      (incidents) => actions.acknowledge(incidents),
+    );
     el<HTMLFormElement>("note").onsubmit = (event) => void this.note(event);
     el<HTMLFormElement>("verdict").onsubmit = (event) => void this.judge(event);
   }
@@ -85,10 +89,6 @@ export class CandidatePanel {
     this.drawnRecord = null;
   }
 
-  acknowledge(): void {
-    if (this.seat) this.actions.acknowledge(statusOf(this.seat).unseen);
-  }
-
   /** `now` in seconds since 1970. */
   draw(now: number): void {
     const { seat } = this;
@@ -96,7 +96,7 @@ export class CandidatePanel {
     this.read(seat);
     const incidents = [...seat.incidents.values()].sort(byNeed);
     this.drawHead(seat, now);
-    this.drawIncidents(seat, incidents, now);
+    this.incidents.draw(seat, incidents, now);
     const record = this.reader?.record;
     if (!record) {
       say(el("record-words"), "Nothing has been recorded yet.");
@@ -111,7 +111,6 @@ export class CandidatePanel {
     this.reader = null;
     this.seat = null;
     this.drawnRecord = null;
-    this.drawnIncidents = "";
     this.drawnNotes = -1;
     this.drawnEvents = null;
   }
@@ -154,51 +153,6 @@ export class CandidatePanel {
       state.replaceChildren(badge(kind), h("div", {}, h("b", {}, words), h("span")));
     }
     say(state.querySelector("span:last-child")!, when ? `${when.moment} · ${when.ago}` : "");
-  }
-
-  private drawIncidents(seat: Seat, incidents: readonly Incident[], now: number): void {
-    const unseen = statusOf(seat).unseen.length;
-    show(el("acknowledge"), unseen > 1);
-    show(el("incidents-none"), incidents.length === 0);
-    const key = JSON.stringify([incidents, seat.claims, Math.floor(now / 5)]);
-    if (key === this.drawnIncidents) return;
-    this.drawnIncidents = key;
-    const list = el("incidents");
-    const focused = document.activeElement?.closest<HTMLElement>("#incidents [data-do]");
-    const [id, what] = [focused?.dataset.id, focused?.dataset.do];
-    list.replaceChildren(...incidents.map((one) => this.line(one, seat, now)));
-    if (id && what) {
-      list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"][data-do="${what}"]`)?.focus();
-    }
-  }
-
-  private line(incident: Incident, seat: Seat, now: number): HTMLElement {
-    const { moment, ago } = whenWords(incident, now);
-    const { id } = incident;
-    const look = h("button", { type: "button", class: "small", "data-do": "show", "data-id": id }, "Show");
-    look.setAttribute("aria-label", `Show ${titleOf(incident, expected(seat))} over time`);
-    look.onclick = () => this.course.show(incident);
-    const seen = h(
-      "button",
-      { type: "button", class: "small", "data-do": "acknowledge", "data-id": id },
-      "Acknowledge",
-    );
-    seen.onclick = () => this.actions.acknowledge([incident]);
-    const call = incident.acknowledged_at === null && !incident.note_only;
-    return h(
-      "li",
-      { class: call ? "unseen" : null },
-      badge(incident.kind),
-      h(
-        "div",
-        {},
-        h("b", {}, titleOf(incident, expected(seat))),
-        h("div", { class: "moment" }, `${moment} · ${ago}`),
-        h("div", { class: "quiet" }, reasonWords(incident)),
-        h("div", { class: "quiet" }, seenWords(incident)),
-      ),
-      h("div", { class: "do" }, call ? seen : null, look),
-    );
   }
 
   private drawRecord(record: StreamRecord, incidents: readonly Incident[]): void {
@@ -269,25 +223,6 @@ export class CandidatePanel {
 
 function byWords({ who, at }: Act): string {
   return `${who}, ${timeOfDay(at)}`;
-}
-
-/** Why, and on how much it rests. */
-function reasonWords(incident: Incident): string {
-  const { reason, evidence, speech_s, voice, since } = incident;
-  const facts = [
-    `${clock(since)} into the sound`,
-    evidence === null ? "" : `evidence ${llrWords(evidence)}`,
-    speech_s > 0 ? `${roughly(speech_s)} of speech` : "",
-    voice ? voiceName(voice) : "",
-  ];
-  const why = reason ? sentence(reason.replace(/\.$/, "")) : "";
-  return [why, sentence(facts.filter(Boolean).join(", "))].filter(Boolean).join(" ");
-}
-
-function seenWords({ note_only, acknowledged_by, acknowledged_at }: Incident): string {
-  if (note_only) return "A note only: this candidate is allowed it.";
-  if (acknowledged_at === null) return "";
-  return `Acknowledged by ${acknowledged_by ?? "somebody"}, ${timeOfDay(acknowledged_at)}`;
 }
 
 function recordWords(record: StreamRecord, problem: string): string {

@@ -2,7 +2,7 @@
 
 import { fragmentOf, placeOf } from "../address";
 import { ControlError } from "../control";
-import { el, h, say, show } from "../dom";
+import { el, say, show } from "../dom";
 import { notLetIn } from "../headline";
 import type { Act, Incident } from "../incidents";
 import { Watch } from "../live";
@@ -12,12 +12,13 @@ import { askToken, bindToken } from "../views/token";
 import { toast } from "../views/toast";
 import type { Message } from "../wire";
 import { Alerts } from "./alerts";
-import { Board, type RosterLine } from "./board";
+import { Board, statusOf, type RosterLine } from "./board";
 import { CandidatePanel } from "./candidate";
 import { Chips } from "./chips";
+import { Heading, type Headed } from "./heading";
 import { Reports } from "./reports";
 import { Tiles } from "./tiles";
-import { countWords, presentWords, told } from "./words";
+import { told } from "./words";
 
 const DRAW_MS = 100; // between two drawings, but for an incident, which is drawn at once
 const CLOCK_MS = 1000; // how long something lasts is told by the second
@@ -44,6 +45,7 @@ export class Wall {
     act: (stream, fields) => this.act(stream, fields),
     changed: () => this.redraw(),
   });
+  private readonly heading = new Heading();
   private watch: Watch | null = null;
   private place = placeOf(window.location.hash);
   private exams: ExamLine[] = [];
@@ -244,10 +246,7 @@ export class Wall {
 
   private async acknowledgeSeat(key: string): Promise<void> {
     const seat = this.board.get(key);
-    if (!seat) return;
-    const { needing } = this.board.sorted({ ...this.place, search: this.search, kind: this.kind });
-    const mine = needing.find((one) => one.seat === seat);
-    if (mine) await this.acknowledge(mine.status.unseen);
+    if (seat) await this.acknowledge(statusOf(seat).unseen);
   }
 
   private async acknowledge(incidents: readonly Incident[]): Promise<void> {
@@ -279,7 +278,7 @@ export class Wall {
     const wanted = { exam: place.exam, search, kind };
     const { needing, others } = board.sorted(wanted);
     const all = board.sorted({ exam: place.exam, search: "", kind: "" });
-    this.drawHeading(all.needing.length, all.needing.concat(all.others).length);
+    this.heading.draw(this.headed(all.needing.length, all.needing.length + all.others.length));
     this.chips.draw([...all.needing, ...all.others], kind);
     this.tiles.draw(needing, others, panel.key, now);
     show(el("others-title"), needing.length > 0 && others.length > 0);
@@ -290,23 +289,16 @@ export class Wall {
     this.reports.draw(place.exam, board.get(panel.key));
   }
 
-  private drawHeading(needing: number, all: number): void {
-    const { server, watch } = this;
-    const live = this.board.all(this.place.exam).filter((seat) => seat.live).length;
-    const count = el("count");
-    const words = this.known ? countWords(needing, all) : "Waiting for the server";
-    say(count, words);
-    count.dataset.tone = !this.known ? "waiting" : needing > 0 ? "alert" : "match";
-    document.title = needing > 0 ? `(${needing}) voxwatch: candidates` : "voxwatch: candidates";
-    say(el("present"), this.known ? presentWords(all, live) : "");
-    const there = server.connected && watch?.phase === "live";
-    el("connection").dataset.light = there ? "good" : "bad";
-    say(el("connection-words"), there ? "Connected" : "Not connected");
-    const problem = this.problem(there);
-    say(el("problem"), problem);
-    show(el("problem"), problem !== "");
-    document.body.classList.toggle("stale", this.known && !there);
-    this.drawExams();
+  private headed(needing: number, all: number): Headed {
+    const { board, place, known } = this;
+    const connected = this.server.connected && this.watch?.phase === "live";
+    const exams = new Map(this.exams.map(({ exam, name }) => [exam, name]));
+    for (const exam of board.exams()) {
+      if (!exams.has(exam)) exams.set(exam, `Exam ${exam.slice(0, 8)}`);
+    }
+    const live = board.all(place.exam).filter((seat) => seat.live).length;
+    const problem = this.problem(connected);
+    return { known, connected, needing, all, live, problem, exams, exam: place.exam };
   }
 
   private problem(there: boolean): string {
@@ -314,18 +306,5 @@ export class Wall {
     if (this.refused) return `Incidents cannot be told: ${this.refused}`;
     if (there || !this.known || this.heardAt === null) return "";
     return `Not connected. What you see was so at ${timeOfDay(this.heardAt)}. It is tried again by itself.`;
-  }
-
-  private drawExams(): void {
-    const select = el<HTMLSelectElement>("exam");
-    const named = new Map(this.exams.map(({ exam, name }) => [exam, name]));
-    for (const exam of this.board.exams()) if (!named.has(exam)) named.set(exam, `Exam ${exam.slice(0, 8)}`);
-    const key = JSON.stringify([...named, this.place.exam]);
-    show(select, named.size > 0);
-    if (select.dataset.key === key) return;
-    select.dataset.key = key;
-    const options = [...named].map(([exam, name]) => h("option", { value: exam }, name));
-    select.replaceChildren(h("option", { value: "" }, "All streams"), ...options);
-    select.value = this.place.exam;
   }
 }

@@ -1,0 +1,85 @@
+/** The incidents of the candidate who is open, most in need first. */
+
+import { el, h, show } from "../dom";
+import { isUnseen, type Incident } from "../incidents";
+import { roughly, timeOfDay } from "../times";
+import { clock, llrWords, sentence, voiceName } from "../words";
+import { badge } from "./badge";
+import type { Seat } from "./board";
+import { titleOf } from "./kinds";
+import { expected, whenWords } from "./words";
+
+const WRITTEN_EACH_S = 5; // how long something lasts is told so often
+
+export class IncidentList {
+  private drawn = "";
+
+  constructor(
+    private readonly look: (incident: Incident) => void,
+    private readonly acknowledge: (incidents: readonly Incident[]) => void,
+  ) {}
+
+  /** `now` in seconds since 1970. */
+  draw(seat: Seat, incidents: readonly Incident[], now: number): void {
+    const unseen = incidents.filter(isUnseen);
+    el("acknowledge").onclick = () => this.acknowledge(unseen);
+    show(el("acknowledge"), unseen.length > 1);
+    show(el("incidents-none"), incidents.length === 0);
+    const key = JSON.stringify([incidents, seat.claims, Math.floor(now / WRITTEN_EACH_S)]);
+    if (key === this.drawn) return;
+    this.drawn = key;
+    const list = el("incidents");
+    const { id, act } = (document.activeElement as HTMLElement | null)?.dataset ?? {};
+    list.replaceChildren(...incidents.map((one) => this.line(one, seat, now)));
+    // The list is written anew under the reader: stay where they were.
+    if (id && act) list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"][data-act="${act}"]`)?.focus();
+  }
+
+  private line(incident: Incident, seat: Seat, now: number): HTMLElement {
+    const { moment, ago } = whenWords(incident, now);
+    const title = titleOf(incident, expected(seat));
+    const look = button(incident, "show", "Show", () => this.look(incident));
+    look.setAttribute("aria-label", `Show ${title} over time`);
+    const seen = button(incident, "acknowledge", "Acknowledge", () => this.acknowledge([incident]));
+    return h(
+      "li",
+      {},
+      badge(incident.kind),
+      h(
+        "div",
+        {},
+        h("b", {}, title),
+        h("div", { class: "moment" }, `${moment} · ${ago}`),
+        h("div", { class: "quiet" }, reasonWords(incident)),
+        h("div", { class: "quiet" }, seenWords(incident)),
+      ),
+      h("div", { class: "do" }, isUnseen(incident) ? seen : null, look),
+    );
+  }
+}
+
+function button({ id }: Incident, act: string, words: string, run: () => void): HTMLElement {
+  const made = h("button", { type: "button", class: "small", "data-act": act, "data-id": id }, words);
+  made.onclick = run;
+  return made;
+}
+
+/** Why, and on how much it rests. */
+function reasonWords(incident: Incident): string {
+  const { reason, evidence, speech_s, voice, since, count = 1 } = incident;
+  const facts = [
+    `${clock(since)} into the sound`,
+    count > 1 ? `${count} times` : "",
+    evidence === null ? "" : `evidence ${llrWords(evidence)}`,
+    speech_s > 0 ? `${roughly(speech_s)} of speech` : "",
+    voice ? voiceName(voice) : "",
+  ];
+  const why = reason ? sentence(reason.replace(/\.$/, "")) : "";
+  return [why, sentence(facts.filter(Boolean).join(", "))].filter(Boolean).join(" ");
+}
+
+function seenWords({ note_only, acknowledged_by, acknowledged_at }: Incident): string {
+  if (note_only) return "A note only: this candidate is allowed it.";
+  if (acknowledged_at === null) return "";
+  return `Acknowledged by ${acknowledged_by ?? "somebody"}, ${timeOfDay(acknowledged_at)}`;
+}
