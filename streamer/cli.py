@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import VoxwatchError
-from streamer.commands import bench, keys, profiles, records, token
+from streamer.commands import bench, exam, keys, profiles, records, token
 from streamer.commands.audit import AuditCommand
 from streamer.commands.backup import BackupCommand, RestoreCommand
 from streamer.commands.doctor import DoctorCommand
@@ -127,6 +127,7 @@ for _name, _command in COMMANDS.items():
 GROUPS = {
     "profiles": profiles.app,
     "records": records.app,
+    "exam": exam.app,
     "keys": keys.app,
     "token": token.app,
     "bench": bench.app,

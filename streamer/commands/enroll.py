@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,11 +30,13 @@ from streamer.commands.options import (
 
 if TYPE_CHECKING:
     from engine.scoring.voiceprints import Voiceprint
+    from streamer.commands.bulk import Hearer
     from streamer.config import Config
     from streamer.local.replay import Replay
     from streamer.sources.file import Format
     from streamer.store.store import Store
 
+    Printer = EventPrinter | Hearer
     Source = Any  # a FileSource or a Microphone: pieces of PCM, and their `format`
 
 
@@ -47,6 +49,9 @@ class EnrollCommand:
     than in the recordings before it. Nothing of what is refused is stored; a server stores each
     recording on its own.
 
+    With --from many people are enrolled, one after the other; whoever is refused keeps out nobody
+    else, and whoever is there already stays as they are.
+
     \b
     Exit status: 0 enrolled; 1 refused, or the person does not agree; 2 error, as when nobody
     can be asked.
@@ -56,9 +61,10 @@ class EnrollCommand:
       voxwatch enroll alice alice1.wav alice2.wav
       voxwatch enroll alice --microphone --ttl-days 365
       voxwatch enroll alice alice.wav --consent --server ws://127.0.0.1:8765
+      voxwatch enroll --from recordings/ --consent --report refused.csv
     """
 
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose voice it is.")]
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Whose voice it is.")] = None
     files: Annotated[
         list[Path] | None,
         typer.Argument(metavar="FILE...", help="Recordings; each is a prototype of its own."),
@@ -66,6 +72,15 @@ class EnrollCommand:
     microphone: Annotated[
         bool, typer.Option("--microphone", help="Listen to a microphone instead.")
     ] = False
+    place: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FOLDER|CSV", help="Many people: NAME.wav, NAME/*.wav, or name,file."
+        ),
+    ] = None
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="CSV", help="What became of each of them.")
+    ] = None
     device: DeviceOption = None
     server: Annotated[
         str | None,
@@ -92,22 +107,48 @@ class EnrollCommand:
     as_json: JsonOption = False
 
     def __post_init__(self) -> None:
+        if self.place is not None:
+            if self.name is not None or self.microphone:
+                raise typer.BadParameter("--from names the people and their recordings")
+            return
+        if self.name is None:
+            raise typer.BadParameter("say whose voice it is, or --from where")
         if bool(self.files) == self.microphone:
             raise typer.BadParameter("give recordings or --microphone, one of them")
 
     def run(self) -> None:
         """Enrol here or on a server."""
         settings = configured(self)
+        if self.place is not None:
+            self._enrol_many(self.place, settings)
+            return
+        printer = EventPrinter(self.as_json, watched=sys.stderr.isatty())
+        if not asyncio.run(self._enrol(settings, printer)):
+            raise typer.Exit(EXIT_NEGATIVE)
+
+    async def _enrol(self, settings: Config, printer: Printer) -> bool:
+        """One person; whether they were."""
         from streamer.store.profile import clean_name
 
+        assert self.name is not None
         name, sources = clean_name(self.name), self._sources()
-        printer = EventPrinter(self.as_json, watched=sys.stderr.isatty())
         if self.server is None:
-            work = self._here(settings, name, sources, printer)
-        else:
-            work = self._there(self.server, name, sources, printer)
-        if not asyncio.run(work):
-            raise typer.Exit(EXIT_NEGATIVE)
+            return await self._here(settings, name, sources, printer)
+        return await self._there(self.server, name, sources, printer)
+
+    def _enrol_many(self, place: Path, settings: Config) -> None:
+        """Everybody of a folder or a list, all of whom have agreed."""
+        from streamer.commands.bulk import BulkError, Person, enrol_all, people_in, tell
+
+        if not self.consent:
+            raise BulkError("all of them have to have agreed: --consent says that they have")
+
+        async def enrol(person: Person, heard: Hearer) -> bool:
+            one = replace(self, place=None, name=person.name, files=list(person.files))
+            return await one._enrol(settings, heard)
+
+        outcomes = asyncio.run(enrol_all(people_in(place), enrol, quiet=False))
+        tell(outcomes, self.report)
 
     def _sources(self) -> list[Source]:
         if self.microphone:
@@ -119,7 +160,7 @@ class EnrollCommand:
         return [FileSource(file, self.channel) for file in self.files or ()]
 
     async def _here(
-        self, config: Config, name: str, sources: list[Source], printer: EventPrinter
+        self, config: Config, name: str, sources: list[Source], printer: Printer
     ) -> bool:
         """Into the store of this machine; whether it was."""
         from streamer.local.replay import Replay
@@ -153,9 +194,7 @@ class EnrollCommand:
         printer.done(profile.name, profile.prototypes, profile.net_speech_s, like)
         return True
 
-    async def _there(
-        self, server: str, name: str, sources: list[Source], printer: EventPrinter
-    ) -> bool:
+    async def _there(self, server: str, name: str, sources: list[Source], printer: Printer) -> bool:
         """Into the store of a server; whether it was."""
         from streamer.tasks import beside
         from voxwatch_client import control, enroll
@@ -227,7 +266,11 @@ def _like_voices(config: Config, models: Replay, store: Store, name: str) -> tup
 
 
 async def _heard(
-    models: Replay, name: str, sources: list[Source], kept: Voiceprint | None, printer: EventPrinter
+    models: Replay,
+    name: str,
+    sources: list[Source],
+    kept: Voiceprint | None,
+    printer: Printer,
 ) -> Voiceprint | None:
     """``kept`` and a prototype of each source, all of one voice; None where one is refused."""
     from engine.audio.pcm import PcmDecoder
@@ -259,7 +302,7 @@ def _open(source: Source) -> Any:
     return source if hasattr(source, "__aenter__") else nullcontext()
 
 
-async def _tell_all(events: AsyncIterator[Any], printer: EventPrinter) -> Any:
+async def _tell_all(events: AsyncIterator[Any], printer: Printer) -> Any:
     """Tell everything; the last event."""
     last = None
     async for last in events:
@@ -271,7 +314,7 @@ async def _feed(
     source: Source,
     send: Callable[[bytes], Awaitable[None]],
     finish: Callable[[], Awaitable[None]],
-    printer: EventPrinter,
+    printer: Printer,
 ) -> None:
     """All sound, until it ends or the enrolment is over."""
     from voxwatch_client import ServerError

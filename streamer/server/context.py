@@ -121,9 +121,10 @@ class Context:
     def check_attempts(self, caller: Caller, names: Sequence[str]) -> None:
         """Raise :class:`WireError` when the caller has tried to be one of them too often.
 
-        Where no token is needed whoever calls may do everything anyway.
+        Where no token is needed whoever calls may do everything anyway; candidates are not told
+        what is decided, so that there is nothing to be got by trying.
         """
-        if not self.auth.required:
+        if not self.auth.required or caller.grant.seat is not None:
             return
         if self.attempts.exhausted(caller.client, names, time.monotonic()):
             message = "this claim was tried too often without a match (limits.attempts_per_hour)"

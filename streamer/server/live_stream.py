@@ -174,7 +174,9 @@ class LiveStream:
         self._tell_client(message)
         if len(self.context.hub):
             self.context.hub.publish(self.id, message)
-        if self.asked and isinstance(event, events.Decision | events.Utterance):
+        # A takeover in an exam is no try at a claim: it is recorded to its end.
+        tries = self.asked and self.sitting is None
+        if tries and isinstance(event, events.Decision | events.Utterance):
             self._tried(event)
 
     def _tried(self, event: events.Decision | events.Utterance) -> None:
