@@ -77,8 +77,9 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole // 60 % 60} min"
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    minutes = whole // 60 % 60
+    return f"{whole // 3600} h {minutes} min" if minutes else f"{whole // 3600} h"
 
 
 def day(at: datetime) -> str:

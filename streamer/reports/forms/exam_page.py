@@ -23,11 +23,17 @@ def exam_page(report: ExamReport) -> str:
     )
 
 
-def need(report: Report) -> tuple[bool, int, int, str]:
-    """To sort by: without a verdict and with incidents first, the gravest of them first."""
+def need(report: Report) -> tuple[int, int, int]:
+    """To sort by: open incidents first, the gravest of them; then who is to be looked at again,
+    who has other incidents, who has none, and who has been judged.
+    """
+    verdict = report.verdict.verdict if report.verdict else None
     open_ = [one.severity for one in report.incidents if one.state == "open"]
-    decided = report.verdict is not None and report.verdict.verdict != "needs-review"
-    return decided, -max(open_, default=-1), -len(open_), report.candidate
+    if verdict in ("cleared", "violation"):
+        return 4, 0, 0
+    if open_:
+        return 0, -max(open_), -len(open_)
+    return 1 if verdict else 2 if report.incidents else 3, 0, 0
 
 
 def _cover(report: ExamReport) -> Markup:
@@ -50,15 +56,15 @@ def _cover(report: ExamReport) -> Markup:
             ("Candidates", f"{len(report.candidates)}, of whom {len(came)} were heard"),
             ("Verdicts", ", ".join(verdicts)),
             ("Incidents", f"{len(found)}, of which {open_} are open"),
-            ("Times", f"of day are in the zone {report.zone}"),
+            ("Times", f"Those of day are in {report.zone}"),
         ),
         class_="cover",
     )
 
 
 def _candidates(reports: Sequence[Report]) -> Markup:
-    head = ("Candidate", "Verdict", "Incidents", "Heard", "Speech")
-    return table(head, (_candidate(one) for one in reports))
+    columns = {"Candidate": 25, "Verdict": 20, "Incidents": 30, "Heard": 15, "Speech": 10}
+    return table(columns, (_candidate(one) for one in reports))
 
 
 def _candidate(report: Report) -> Iterable[Child]:

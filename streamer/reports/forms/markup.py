@@ -6,9 +6,9 @@ An element is made by :func:`element`; texts among its children are escaped, ele
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-EMPTY = frozenset({"meta", "br", "hr", "line", "rect", "path", "polyline", "circle", "use"})
+EMPTY = frozenset({"meta", "br", "hr", "line", "rect", "path", "polyline", "circle", "col"})
 # Characters that HTML does not allow at all; a name or a note may still hold them.
 FORBIDDEN = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(9), 11, 12, *range(14, 32), 127)}
 
@@ -55,20 +55,19 @@ def isolated(name: str) -> Markup:
     return element("bdi", name)
 
 
-def table(
-    head: Iterable[Child], rows: Iterable[Iterable[Child]], *, class_: str | None = None
-) -> Markup:
-    """A table whose cells know their column's name, so that narrow screens can show it as a list.
+def table(columns: Mapping[str, int], rows: Iterable[Iterable[Child]]) -> Markup:
+    """A table of columns by name, each with its width in per cent.
 
-    The first cell of a row is its head.
+    The first cell of a row is its head. Cells know their column's name, so that narrow screens can
+    show it as a list.
     """
-    names = list(head)
-    labels = [html.unescape(joined(name)) for name in names]
+    widths = (element("col", class_=f"w{width}") for width in columns.values())
+    labels = list(columns)
     return element(
         "table",
-        element("thead", element("tr", *(element("th", name, scope="col") for name in names))),
+        element("colgroup", widths),
+        element("thead", element("tr", *(element("th", name, scope="col") for name in labels))),
         element("tbody", [_row(labels, row) for row in rows]),
-        class_=class_,
     )
 
 

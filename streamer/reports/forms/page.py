@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from streamer.reports.forms.proof import about_the_model, about_the_people, abou
 from streamer.reports.forms.session_part import session_part
 from streamer.reports.report import Exam, Report, Verdict
 
+INCIDENT_STATES = {
+    "open": "open",
+    "acknowledged": "acknowledged",
+    "noted": "only noted because of an accommodation",
+}
 REMINDER = (
     "A voice is corroboration, not authentication. This report says what a program measured;"
     " whether there was a violation is for a person to say, who has heard the candidate. No"
@@ -105,10 +111,7 @@ def _cover(report: Report) -> Markup:
             ("Incidents", _incidents(report)),
             ("Accommodations", _accommodations(report)),
             ("Candidate's number", report.candidate_reference),
-            (
-                "Times",
-                f"of day are in the zone {report.zone}; others count from the session's start",
-            ),
+            ("Times", f"Those of day are in {report.zone}; others count from a session's start"),
         ),
         class_="cover",
     )
@@ -153,16 +156,14 @@ def _incidents(report: Report) -> str:
     found = report.incidents
     if not found:
         return "none"
-    open_ = sum(one.state == "open" for one in found)
-    noted = sum(one.state == "noted" for one in found)
+    states = Counter(one.state for one in found)
     kinds = {one.kind: one.title for one in sorted(found, key=lambda one: -one.severity)}
     named = ", ".join(
         f"{sum(o.kind == kind for o in found)} {words.TIMES} {title.lower()}"
         for kind, title in kinds.items()
     )
-    parts = [f"{open_} not acknowledged"] if open_ else ["all acknowledged"]
-    parts += [f"{noted} only noted because of an accommodation"] if noted else []
-    return f"{len(found)} ({'; '.join(parts)}): {named}"
+    parts = [f"{count} {INCIDENT_STATES[state]}" for state, count in sorted(states.items())]
+    return f"{named} ({', '.join(parts)})"
 
 
 def _accommodations(report: Report) -> str:

@@ -8,7 +8,7 @@ not in the style sheet, which WeasyPrint does not apply to a picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from streamer.reports import words
@@ -31,9 +31,10 @@ from streamer.reports.forms.looks import (
     weight,
 )
 from streamer.reports.forms.markup import Markup, element
-from streamer.reports.report import Bounds, Claim, Incident, Point, Session, Span
+from streamer.reports.report import Claim, Incident, Point, Session, Span
 
 WIDE, NARROW = 800, 340  # px
+GUTTER_PX = {WIDE: 58.0, NARROW: 0.0}  # beside the plot, for what its bounds mean
 STRIP_S = {WIDE: 3600.0, NARROW: 1200.0}  # of sound in a strip at most
 OVER = 0.1  # of a strip, by which it may be longer rather than begin another one
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
@@ -50,11 +51,15 @@ STRIP_PX = AXIS_Y + 32.0
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A strip: media time from ``since`` on, ``length_s`` of it over ``width`` px."""
+    """A strip: media time from ``since`` on, ``length_s`` of it over ``width`` px of its own.
+
+    ``gutter`` px are beside it.
+    """
 
     since: float
     length_s: float
     width: float
+    gutter: float
 
     def x(self, t: float) -> float:
         """Where a media time lies, within the strip."""
@@ -69,7 +74,8 @@ def timeline(session: Session, width: int, number: int) -> Markup:
     """The picture in ``WIDE`` or ``NARROW``; ``number`` tells the pictures of a page apart."""
     total = max(session.received_s, 1.0)
     count = max(1, math.ceil(total / STRIP_S[width] - OVER))
-    scales = [Scale(at * total / count, total / count, width) for at in range(count)]
+    gutter, length_s = GUTTER_PX[width], total / count
+    scales = [Scale(at * length_s, length_s, width - gutter, gutter) for at in range(count)]
     strips = [
         element("g", _strip(session, scale, number, total), transform=f"translate(0 {y:g})")
         for scale, y in ((scale, row * STRIP_PX) for row, scale in enumerate(scales))
@@ -173,29 +179,24 @@ def _trace(session: Session, scale: Scale, total: float) -> Iterator[Markup]:
     for run in _runs(points):
         steps = " ".join(f"{scale.x(p.t)},{y(p.evidence)}" for p in _thinned(run, scale))
         yield element("polyline", points=steps, stroke_linejoin="round", **TRACE)
-    for claim in session.claims:
-        until = _until(claim, total)
-        if claim.bounds is not None and scale.holds(claim.since, until):
-            yield from _bounds(claim.bounds, (scale.x(claim.since), scale.x(until)), y)
+    shown = [c for c in session.claims if c.bounds and scale.holds(c.since, _until(c, total))]
+    for claim in shown:
+        ends = scale.x(claim.since), scale.x(_until(claim, total))
+        last = claim is shown[-1] and scale.gutter > 0
+        assert claim.bounds is not None
+        for value, said in (
+            (claim.bounds.accept_llr, "match"),
+            (claim.bounds.reject_llr, "mismatch"),
+        ):
+            yield line(ends, (y(value), y(value)), stroke=SOFT, stroke_dasharray="4 3")
+            if last:
+                yield text(said, scale.width + 5, y(value) + 3.5, fill=SOFT, font_size="10")
 
 
 def _reach(session: Session) -> float:
     """The evidence at the edge of the plot: what lies beyond is drawn there."""
     bounds = [c.bounds for c in session.claims if c.bounds is not None]
     return 2.5 * max((max(b.accept_llr, -b.reject_llr) for b in bounds), default=5.0)
-
-
-def _bounds(
-    bounds: Bounds, ends: tuple[float, float], y: Callable[[float], float]
-) -> Iterator[Markup]:
-    for value, said in ((bounds.accept_llr, "match"), (bounds.reject_llr, "mismatch")):
-        height = y(value)
-        yield line(ends, (height, height), stroke=SOFT, stroke_dasharray="4 3")
-        if _fitting(ends[1] - ends[0], (said,)):
-            under = len(said) * CHARACTER_PX
-            yield box(ends[1] - under - 2, height - 6, under, 12, GROUND)
-            place = {"fill": SOFT, "font_size": "10", "text_anchor": "end"}
-            yield text(said, ends[1] - 4, height + 3.5, **place)
 
 
 def _runs(points: Sequence[Point]) -> Iterator[list[Point]]:

@@ -22,13 +22,13 @@ def about_the_people(report: Report) -> Markup:
     """Consent and enrolment of everybody who was claimed."""
     people = list(_enrolled(report.sessions))
     rows = ([isolated(one.name), _enrolment(one), _consent(one.consent)] for one in people)
-    head = ("Voiceprint of", "Enrolled", "Consent")
+    columns = {"Voiceprint of": 20, "Enrolled": 30, "Consent": 50}
     own = report.consent
     return joined(
         [
             element("h2", "Consent and enrolment"),
             element("p", "The candidate's consent: ", _consent(own), ".") if own else None,
-            table(head, rows) if people else element("p", "Nobody's voiceprint was claimed."),
+            table(columns, rows) if people else element("p", "Nobody's voiceprint was claimed."),
             element("p", "The voiceprint itself is in no report and in no record.", class_="soft"),
         ]
     )
@@ -110,18 +110,14 @@ def _expected(session: Session) -> Markup:
         for speech_s, rate, accepted, missed in claim.expected_rates
         if rate == stated
     ]
-    head = (
-        f"After so much clean speech, at {words.percent(stated)} stated false matches",
-        "strangers matched",
-        "right speakers not matched",
-    )
-    return table(head, rows)
+    after = f"After so much clean speech, at {words.percent(stated)} stated false matches"
+    return table({after: 50, "strangers matched": 25, "right speakers not matched": 25}, rows)
 
 
 def about_the_record(report: Report) -> Markup:
     """Heads of the chains, what a check found, and how anybody else can check."""
     rows = (_chain(session, session.chain) for session in report.sessions)
-    head = ("Stream", "Entries", "Head (sha256 of the last entry)", "When checked for this report")
+    columns = {"Stream": 20, "Entries": 10, "Head": 40, "When checked for this report": 30}
     verify = [_verifying(session) for session in report.sessions]
     return joined(
         [
@@ -130,7 +126,7 @@ def about_the_record(report: Report) -> Markup:
                 "p",
                 CHAINED,
             ),
-            table(head, rows)
+            table(columns, rows)
             if report.sessions
             else element("p", "There is no stream in the record."),
             element("p", "To check it on the server that has the record:") if verify else None,

@@ -11,6 +11,7 @@ from streamer.reports.forms.picture import NARROW, WIDE, timeline
 from streamer.reports.report import Claim, Gap, Incident, Note, Segment, Session, SoundProblem, Span
 
 ROWS = 150  # of a table in the page; the CSV has all
+BOUNDS = "Error rates asked for, and bounds on the evidence"
 MORE = "{} more rows are in the CSV and in the JSON."
 
 
@@ -109,8 +110,9 @@ def _incidents(found: Sequence[Incident]) -> Markup:
     if not found:
         return joined([element("h3", "Incidents"), element("p", "None.")])
     rows = (_incident(number, one) for number, one in enumerate(found, 1))
-    head = ("No.", "Time of day", "Media time", "What", "Evidence", "State and notes")
-    return joined([element("h3", "Incidents"), table(head, rows, class_="incidents")])
+    columns = {"No.": 5, "Time of day": 15, "Media time": 15, "What": 30}
+    columns |= {"Evidence": 15, "State and notes": 20}
+    return joined([element("h3", "Incidents"), table(columns, rows)])
 
 
 def _incident(number: int, one: Incident) -> Iterable[Child]:
@@ -159,13 +161,8 @@ def _claims(claims: Sequence[Claim]) -> Markup:
         else f"What was asked: {len(claims)} claims, one after the other"
     )
     rows = ((when(one), media(one), isolated(one.question), _bounds(one)) for one in claims)
-    head = (
-        "Time of day",
-        "Media time",
-        "Question",
-        "Error rates asked for, and bounds on the evidence",
-    )
-    return joined([element("h3", heading), table(head, rows)])
+    columns = {"Time of day": 20, "Media time": 20, "Question": 20, BOUNDS: 40}
+    return joined([element("h3", heading), table(columns, rows)])
 
 
 def _bounds(one: Claim) -> str:
@@ -188,8 +185,12 @@ def _notes(notes: Sequence[Note]) -> Markup:
     if not notes:
         return Markup()
     rows = ((words.time_of_day(note.at), note.who, isolated(note.text)) for note in notes)
+    columns = {"Time of day": 15, "Who": 25, "Note": 60}
     return joined(
-        [element("h3", "Notes from the desk"), table(("Time of day", "Who", "Note"), rows)]
+        [
+            element("h3", "Notes from the desk"),
+            table(columns, rows),
+        ]
     )
 
 
@@ -198,8 +199,8 @@ def _states(segments: Sequence[Segment]) -> Markup:
     if not told:
         return joined([element("h3", "Who spoke"), element("p", "Nothing was decided.")])
     rows = ((when(one), media(one), _state(one), one.reason) for one in told[:ROWS])
-    head = ("Time of day", "Media time", "State", "Why")
-    return joined([element("h3", "Who spoke"), table(head, rows), _left_out(len(told))])
+    columns = {"Time of day": 20, "Media time": 20, "State": 25, "Why": 35}
+    return joined([element("h3", "Who spoke"), table(columns, rows), _left_out(len(told))])
 
 
 def _left_out(count: int) -> Markup:
@@ -225,6 +226,11 @@ def _quality(sound: Sequence[SoundProblem], gaps: Sequence[Gap]) -> Markup:
         return joined([heading, element("p", said)])
     spans.sort(key=lambda pair: pair[0].since_at)
     rows = ((when(span), media(span), said) for span, said in spans[:ROWS])
+    columns = {"Time of day": 20, "Media time": 20, "What": 60}
     return joined(
-        [heading, table(("Time of day", "Media time", "What"), rows), _left_out(len(spans))]
+        [
+            heading,
+            table(columns, rows),
+            _left_out(len(spans)),
+        ]
     )
