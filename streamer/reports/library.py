@@ -14,7 +14,7 @@ import msgspec
 
 from streamer.exams.book import Exams
 from streamer.exams.errors import ExamError, UnknownExam
-from streamer.exams.exam import Candidate, ConsentRow
+from streamer.exams.exam import Candidate, ConsentRow, Rules
 from streamer.exams.exam import Exam as ExamFacts
 from streamer.records.book import Book, StreamFacts
 from streamer.records.chain import REGISTER
@@ -243,10 +243,22 @@ def _at(seconds: float, zone: tzinfo) -> datetime:
 
 
 def _told(exam: ExamFacts, zone: tzinfo) -> Exam:
-    ended = exam.ended_at if exam.ended_at is not None else exam.ends_at
     return Exam(
-        id=exam.id, name=exam.name, began_at=_at(exam.starts_at, zone), ended_at=_at(ended, zone)
+        id=exam.id,
+        name=exam.name,
+        began_at=_at(exam.starts_at, zone),
+        ends_at=_at(exam.ends_at, zone),
+        ended_at=None if exam.ended_at is None else _at(exam.ended_at, zone),
+        rules=tuple(_rules(exam.rules)),
     )
+
+
+def _rules(rules: Rules) -> Iterator[str]:
+    """From when on something is an incident, in words."""
+    yield f"a mismatch of {words.duration(rules.incident_s)} of speech"
+    yield f"{words.duration(rules.undecided_s)} of speech without a decision"
+    if rules.speaking:
+        yield f"{words.duration(rules.silent_s)} without speech"
 
 
 def _who(streams: Sequence[StreamFacts]) -> str:

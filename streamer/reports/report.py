@@ -188,7 +188,11 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Session(Part, frozen=True, kw_only=True):
-    """One stream, from its start to its end. ``ended_at`` None: it goes on, or its end is lost."""
+    """One stream, from its start to its end. ``ended_at`` None: it goes on, or its end is lost.
+
+    ``live`` is false for a recording that was sent as fast as it was taken, and None where that is
+    not known.
+    """
 
     stream: str
     label: str
@@ -198,6 +202,7 @@ class Session(Part, frozen=True, kw_only=True):
     received_s: float
     speech_s: float
     match_s: float | None
+    live: bool | None
     model: Model | None
     claims: tuple[Claim, ...]
     segments: tuple[Segment, ...]
@@ -212,12 +217,17 @@ class Session(Part, frozen=True, kw_only=True):
 
 
 class Exam(Part, frozen=True, kw_only=True):
-    """The exam that the sessions belong to."""
+    """The exam that the sessions belong to.
+
+    ``ends_at`` is planned, ``ended_at`` is so. ``rules`` are what counts as an incident, in words.
+    """
 
     id: str
     name: str
     began_at: datetime | None = None
+    ends_at: datetime | None = None
     ended_at: datetime | None = None
+    rules: tuple[str, ...] = ()
 
 
 class Report(Part, frozen=True, kw_only=True):

@@ -39,7 +39,8 @@ def need(report: Report) -> tuple[int, int, int]:
 def _cover(report: ExamReport) -> Markup:
     exam, came = report.exam, [one for one in report.candidates if one.sessions]
     began = words.moment(exam.began_at) if exam.began_at else ""
-    ended = words.moment(exam.ended_at) if exam.ended_at else "it goes on"
+    planned = f"not yet; planned for {words.moment(exam.ends_at)}" if exam.ends_at else "not yet"
+    ended = words.moment(exam.ended_at) if exam.ended_at else planned
     given = Counter(one.verdict.verdict for one in report.candidates if one.verdict)
     verdicts = [f"{count} {words.VERDICTS[word].lower()}" for word, count in given.items()]
     without = len(report.candidates) - given.total()
@@ -56,6 +57,7 @@ def _cover(report: ExamReport) -> Markup:
             ("Candidates", f"{len(report.candidates)}, of whom {len(came)} were heard"),
             ("Verdicts", ", ".join(verdicts)),
             ("Incidents", f"{len(found)}, of which {open_} are open"),
+            ("Becomes an incident", [", ".join(exam.rules)]),
             ("Times", f"Those of day are in {report.zone}"),
         ),
         class_="cover",

@@ -68,7 +68,10 @@ def _lengths(session: Session) -> str:
         "" if session.match_s is None else f", {words.duration(session.match_s)} of it matched"
     )
     received, speech = words.duration(session.received_s), words.duration(session.speech_s)
-    return f"{received} of sound, {speech} of speech{matched}"
+    sent = "; a recording, whose times of day are those of its arrival"
+    return (
+        f"{received} of sound, {speech} of speech{matched}{sent if session.live is False else ''}"
+    )
 
 
 def _figure(session: Session, number: int) -> Markup:

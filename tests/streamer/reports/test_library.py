@@ -163,6 +163,9 @@ def test_an_exam_has_everybody_on_its_roster(library: Library, exam: Exam) -> No
     found = library.exam(exam.id, ASKED)
     assert [one.candidate for one in found.candidates] == ["Anna", "Bert", "=Carla"]
     assert [len(one.sessions) for one in found.candidates] == [1, 1, 0]
+    said = files.html(found)
+    assert "not yet; planned for 2026-11-28 12:00:00 UTC" in said
+    assert "a mismatch of 5.0 s of speech" in said
 
 
 def test_a_candidate_has_all_their_streams_in_one_report(library: Library, exam: Exam) -> None:

@@ -120,6 +120,14 @@ def test_a_gap_in_the_record_is_told() -> None:
     assert "disk full" in gap.detail
 
 
+def test_a_recording_says_that_it_is_one() -> None:
+    stream = RecordedStream()
+    assert told_of(stream).live
+    started = stream.entries[0]
+    stream.entries[0] = msgspec.structs.replace(started, live=False)
+    assert told_of(stream).live is False
+
+
 def test_a_stream_that_goes_on_has_no_end() -> None:
     stream = RecordedStream()
     stream.decide(3.0, "match")
