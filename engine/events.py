@@ -12,7 +12,15 @@ import msgspec
 
 State = Literal["insufficient", "match", "mismatch", "uncertain", "unknown"]
 Problem = Literal[
-    "quiet", "clipped", "noisy", "no-speech", "dc-offset", "hum", "format-suspect", "rate-suspect"
+    "quiet",
+    "clipped",
+    "noisy",
+    "no-speech",
+    "dc-offset",
+    "hum",
+    "format-suspect",
+    "rate-suspect",
+    "repeated",
 ]
 # Why a state is open, in the order in which it is looked for (``engine.decisions.doubt``).
 Cause = Literal[
@@ -174,7 +182,8 @@ class Quality(Event, frozen=True, kw_only=True, tag="quality"):
     ``clipped`` the share of its samples at full scale; ``snr_db`` estimates speech over noise;
     ``speech_share`` is how much of it was speech. Where the sound is suspected of being other
     than declared, ``likely`` is what it is, as the parameter to start with, and ``advice`` says
-    so in words.
+    so in words. ``repeated_since``: from there on it is sound that has come before, sample for
+    sample.
     """
 
     level_dbfs: float | None
@@ -184,6 +193,7 @@ class Quality(Event, frozen=True, kw_only=True, tag="quality"):
     problems: tuple[Problem, ...]
     likely: str | None = None
     advice: str = ""
+    repeated_since: float | None = None
 
 
 class Lag(Event, frozen=True, kw_only=True, tag="lag"):

@@ -39,6 +39,7 @@ the file start from its folder. In variables lists are separated by commas, and 
 TITLES = {
     "": "## At the top\n",
     "limits.": "## `[limits]`: what one client, or all of them, may take\n",
+    "incidents.": "## `[incidents]`: from when on something is an incident, outside exams\n",
     "mqtt.": "## `[mqtt]`: a broker to publish to\n",
     "openedx.": "## `[openedx]`: an Open edX whose exams are watched over\n",
 }

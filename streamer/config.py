@@ -9,6 +9,7 @@ import msgspec
 
 from engine.errors import VoxwatchError
 from streamer.addresses import is_loopback
+from streamer.records.rules import IncidentRules
 from streamer.server.auth import Token
 from streamer.server.origins import is_origin
 from streamer.server.proxies import is_network
@@ -151,6 +152,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     # days without use after which voiceprints are deleted; none: they stay
     unused_days: Days | None = None
     limits: Limits = Limits()
+    incidents: IncidentRules = IncidentRules()
     mqtt: Mqtt | None = None
     openedx: OpenEdx | None = None
 

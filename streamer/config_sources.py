@@ -6,6 +6,8 @@ A TOML file, then the environment, then the command line; the later wins:
     origins = ["https://a.example"]      VOXWATCH_ORIGINS=https://a.example,https://b.example
     [limits]
     streams = 50                         VOXWATCH_LIMITS_STREAMS=50
+    [incidents]
+    silent_s = 300                       VOXWATCH_INCIDENTS_SILENT_S=300
     [mqtt]
     host = "broker"                      VOXWATCH_MQTT_HOST=broker
     [openedx]
@@ -32,6 +34,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streamer.config import Config, ConfigError, Limits, Mqtt, OpenEdx
+from streamer.records.rules import IncidentRules
 from streamer.server.auth import Token
 
 PREFIX = "VOXWATCH_"
@@ -92,8 +95,13 @@ class _Value(NamedTuple):
     folder: Path | None = None  # that paths start from
 
 
-Part = type[Limits] | type[Mqtt] | type[OpenEdx]
-PARTS: dict[str, Part] = {"limits": Limits, "mqtt": Mqtt, "openedx": OpenEdx}
+Part = type[Limits] | type[IncidentRules] | type[Mqtt] | type[OpenEdx]
+PARTS: dict[str, Part] = {
+    "limits": Limits,
+    "incidents": IncidentRules,
+    "mqtt": Mqtt,
+    "openedx": OpenEdx,
+}
 # What names a variable of the environment, which is no setting itself.
 NAMING = ("mqtt.password_env", "openedx.secret_env", "openedx.lms_secret_env")
 

@@ -72,8 +72,8 @@ MAY = {
     "streamer.store": {"database"},
     "streamer.sources": set(),
     # The configuration holds the server's tokens, and the server is given a configuration.
-    "streamer.config": {"wire", "store", "addresses", "server"},
-    "streamer.config_sources": {"config", "server"},
+    "streamer.config": {"wire", "store", "addresses", "server", "records"},
+    "streamer.config_sources": {"config", "server", "records"},
     "streamer.session_config": {"config", "wire"},
     "streamer.server": {
         "edx",

@@ -19,14 +19,17 @@ from streamer.records.chain import Head
 from streamer.records.deletion import Forgotten, Mode
 from streamer.records.entries import Acted, AnyEntry, Started
 from streamer.records.errors import RecordError
+from streamer.records.incidents.tracker import incidents_of
 from streamer.records.journal import Journal, find
 from streamer.records.references import deleted, named
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Texts
 from streamer.records.verification import Finding, Verification, verify
 from streamer.store.seal import BrokenSeal
+from streamer.wire.messages import Incident
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of all who are there now
+REMEMBERED = 1000  # streams whose incidents are remembered
 ERASED = "(erased)"  # a text whose key is gone, or was changed
 
 _entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
@@ -58,6 +61,7 @@ class Book:
 
     def __init__(self, journal: Journal, names: Names = dict) -> None:
         self.journal, self._names = journal, names
+        self._incidents: dict[str, tuple[int, list[Incident]]] = {}  # with the entries read
 
     def names(self) -> Mapping[str, str]:
         """Names by reference, of all who are there now."""
@@ -104,6 +108,21 @@ class Book:
             bodies = connection.scalars(wanted.order_by(entries.c.number).limit(limit)).all()
         texts = self._texts(row)
         return [_read(body, texts, names) for body in bodies]
+
+    def incidents(self, stream: str) -> list[Incident]:
+        """Those of a stream, as they stand. Raises :class:`UnknownStream`."""
+        entries = tables.entries
+        wanted = select(entries.c.body).where(entries.c.stream == stream)
+        with self._reading() as connection:
+            length, found = find(connection, stream).length, self._incidents.get(stream)
+            if found is not None and found[0] == length:
+                return found[1]
+            bodies = connection.scalars(wanted.order_by(entries.c.number)).all()
+        made = incidents_of(map(_entry.decode, bodies))  # in which no names stand
+        if len(self._incidents) >= REMEMBERED:
+            self._incidents.clear()
+        self._incidents[stream] = length, made
+        return made
 
     def head(self, stream: str) -> Head:
         """The end of a stream's chain, signed. Raises :class:`UnknownStream`."""

@@ -15,6 +15,7 @@ import msgspec
 from engine import events
 from engine.scoring.expected_rates import ExpectedRate
 from engine.scoring.measured_rates import MeasuredRates
+from streamer.records.rules import IncidentRules
 from streamer.wire.messages import Bounds, Mode, Model
 from streamer.wire.requests import DeskAct, Judgement
 
@@ -70,7 +71,8 @@ class Terms(Entry, frozen=True, kw_only=True, omit_defaults=True):
 class Started(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="started"):
     """A stream began. ``candidate`` is a line of the roster of ``exam``.
 
-    ``measured`` is how often the model was wrong when its figures were fitted. ``live`` is false
+    ``measured`` is how often the model was wrong when its figures were fitted, ``rules`` say what
+    is an incident; records of before have none. ``live`` is false
     for a recording that was sent as fast as it was taken.
     """
 
@@ -82,6 +84,7 @@ class Started(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="started
     model: Model
     false_alarms_per_hour: float
     measured: MeasuredRates = MeasuredRates()
+    rules: IncidentRules | None = None
     live: bool
 
 

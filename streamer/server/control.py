@@ -20,6 +20,7 @@ from streamer.server.auth import NOBODY, URL_TOKEN_S, Grant
 from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
 from streamer.server.descriptions import state
+from streamer.server.desk import Desk
 from streamer.server.enroll import CODES
 from streamer.server.record_requests import RecordRequests
 from streamer.server.record_upkeep import forget_the_deleted
@@ -35,6 +36,7 @@ from streamer.wire.requests import (
     Delete,
     Export,
     History,
+    Incidents,
     ListProfiles,
     ListStreams,
     Request,
@@ -59,6 +61,7 @@ NEEDED: dict[type, frozenset[Role]] = {
     Export: frozenset({"admin"}),
     Delete: frozenset({"admin"}),
     History: frozenset({"monitor", "admin"}),
+    Incidents: frozenset({"monitor", "admin"}),
     Act: frozenset({"monitor", "admin"}),
 }
 OF_CANDIDATES = (Authenticate, Status, UrlToken, ShowSeat, Withdraw)  # requests, by their link
@@ -70,7 +73,7 @@ class Control:
     def __init__(self, context: Context, streams: Streams, connection: Connection) -> None:
         self._context, self._streams, self._connection = context, streams, connection
         self._grants = [connection.caller.grant]
-        self._records = RecordRequests(context)
+        self._records, self._desk = RecordRequests(context), Desk(context, streams)
         self._wrong = 0
 
     @property
@@ -174,7 +177,15 @@ class Control:
             case Act():
                 holds = request.act in HOLDS
                 grant = self._grant_of("admin") if holds else self._grant_of("monitor", "admin")
-                return await self._records.act(request, grant)
+                if request.incident is not None:
+                    await self._desk.check(request.stream, request.incident)
+                acted = await self._records.act(request, grant)
+                await self._desk.tell(request.stream, acted)
+                return acted
+            case Incidents():
+                grant = self._grant_of("monitor", "admin")
+                figures = self._context.config.scores and grant.scores
+                return await self._desk.incidents(request, figures=figures)
             case UrlToken():
                 return {"token": self._minted(request.role), "expires_in_s": URL_TOKEN_S}
 

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine import events
+from streamer.records.incidents.words import without_figures as without_brackets
 from streamer.server.outbox import Message
+from streamer.wire.messages import Incident
 
 FIGURES = ("llr", "evidence", "posterior", "attainable_llr", "reason")
 TOLD_BY_FIGURES = ("near-bound", "saturated")  # causes whose advice says how much is lacking
@@ -30,6 +32,8 @@ def without_figures(event: E) -> E | None:
         return None
     if isinstance(event, events.Change):
         return msgspec.structs.replace(event, llr=0.0)
+    if isinstance(event, Incident):
+        return msgspec.structs.replace(event, evidence=None, reason=without_brackets(event.reason))
     if not isinstance(event, events.Decision | events.Utterance):
         return event
     told: dict[str, Any] = {name: BLANK.get(name) for name in FIGURES if hasattr(event, name)}

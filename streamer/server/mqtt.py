@@ -1,6 +1,6 @@
 """What streams say, to an MQTT broker.
 
-    <topic>/<stream>/<type>   JSON, as monitors get it: decisions, changes, utterances, lag, ...
+    <topic>/<stream>/<type>   JSON, as monitors get it: decisions, changes, incidents, ...
     <topic>/status            "online" or "offline", retained; the broker says the latter for us
 
 The server never waits for the broker: what it does not take waits in a bounded outbox.
@@ -38,6 +38,8 @@ KINDS = (
     events.Lag,
     events.Failure,
     events.Summary,
+    messages.Incident,
+    messages.Acted,
     messages.Opened,
     messages.Closed,
 )

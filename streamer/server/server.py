@@ -49,6 +49,7 @@ MANY = 32  # connections that are gone, or
 MUCH_BYTES = 1 << 23  # bytes of messages, after which there is some to give back
 WATCH_S = 1.0  # between two looks at whether the store has changed
 CHECK_EVERY = 10  # of these also read the whole of it
+INCIDENTS_S = 1.0  # between two looks at what has lasted too long
 PURGE_S = 60.0  # between two looks at whose time has run out
 
 
@@ -124,6 +125,7 @@ class Server:
             self._purge(),
             keep_up(self.context),
             self._tidy(),
+            self._pass_time(),
             self._follow_tokens(),
             self.streams.admission.measure(),
             *([edx.deliver()] if edx and self._peers.number == 1 else []),
@@ -201,6 +203,14 @@ class Server:
                 if context.store_sound:
                     log.warning("the store cannot be read just now: claims go on as they are")
                 context.store_sound = False
+
+    async def _pass_time(self) -> None:
+        """Tell streams how late it is: of silence and of lost connections nobody says anything."""
+        while True:
+            await asyncio.sleep(INCIDENTS_S)
+            now = round(time.time(), 3)
+            for stream in self.streams.all():
+                stream.record.pass_time(now)
 
     async def _purge(self) -> None:
         store = self.context.store

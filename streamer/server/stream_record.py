@@ -1,23 +1,33 @@
-"""What a live stream leaves in the record, from its first second, watched or not."""
+"""What a live stream leaves in the record, from its first second, watched or not.
+
+Its incidents follow from the same entries, whether or not they are written.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from engine import events
 from engine.scoring.measured_rates import measured_rates
 from streamer.records.entries import (
+    Acted,
     AnyEntry,
     Claimed,
     Connection,
     Started,
     VoiceprintFacts,
 )
+from streamer.records.incidents.tracker import IncidentTracker
 from streamer.records.recorder import Recorder
 from streamer.records.references import References
+from streamer.records.rules import IncidentRules
 from streamer.records.writer import Writer
+from streamer.server.outbox import Message
+from streamer.wire.messages import Incident
 
 if TYPE_CHECKING:
     from streamer.server.live_stream import LiveStream
@@ -31,6 +41,7 @@ class StreamRecord:
     def __init__(self, stream: LiveStream, writer: Writer | None, on_lost: Callable[[], None]):
         self._stream, self._writer, self._on_lost = stream, writer, on_lost
         self._recorder = Recorder(_references(stream))
+        self._tracker = IncidentTracker()
         self._losing = self._ended = False
 
     def start(self, live: bool | None) -> None:
@@ -50,10 +61,24 @@ class StreamRecord:
                 model=context.model,
                 false_alarms_per_hour=stream.decisions.false_alarms_per_hour,
                 measured=measured_rates(context.scorer.calibration),
+                rules=_rules(stream),
                 live=live is not False,
                 **_terms(stream),
             )
         )
+
+    @property
+    def incidents(self) -> list[Incident]:
+        """All so far, oldest first."""
+        return self._tracker.incidents
+
+    def pass_time(self, now: float) -> None:
+        """So late it is, in seconds since 1970: what nobody says anything of is told in time."""
+        self._publish(self._tracker.pass_time(now))
+
+    def act(self, acted: Acted) -> None:
+        """Somebody at a desk did something, which is in the record already."""
+        self._publish(self._tracker.receive(acted))
 
     def claim(self) -> None:
         """Other terms hold."""
@@ -81,7 +106,13 @@ class StreamRecord:
             self._keep(self._recorder.end(code, why, _now()))
         self._ended = True
 
+    def _publish(self, incidents: Iterable[Incident]) -> None:
+        hub = self._stream.context.hub
+        for incident in incidents if len(hub) else ():
+            hub.publish(self._stream.id, Message(incident))
+
     def _keep(self, entry: AnyEntry) -> None:
+        self._publish(self._tracker.receive(entry))
         if self._writer is None:
             return
         kept, losing = self._writer.put(self._stream.id, entry), self._losing
@@ -92,6 +123,22 @@ class StreamRecord:
 
 def _now() -> float:
     return round(time.time(), 3)
+
+
+def _rules(stream: LiveStream) -> IncidentRules:
+    """Those of the server, and in an exam those of the exam and of the candidate."""
+    usual = stream.context.config.incidents
+    if stream.sitting is None:
+        return usual
+    exam, candidate = stream.sitting.exam.rules, stream.sitting.candidate
+    return msgspec.structs.replace(
+        usual,
+        incident_s=exam.incident_s,
+        undecided_s=exam.undecided_s,
+        silent_s=exam.silent_s,
+        speaking=exam.speaking,
+        notes_only=usual.notes_only or bool(candidate.accommodations),
+    )
 
 
 def _references(stream: LiveStream) -> References:

@@ -19,6 +19,7 @@ from streamer.server.live_stream import LiveStream
 from streamer.server.outbox import Message, Outbox
 from streamer.server.seat_watch import follow_seat
 from streamer.server.seats import Sitting
+from streamer.server.stream_incidents import EndedStreams
 from streamer.server.workers.relay import relay
 from streamer.tasks import beside
 from streamer.wire.errors import GOING_AWAY, INTERNAL, WireError
@@ -54,6 +55,7 @@ class Streams:
         self._places = Shares(context.config.limits.streams)
         self.admission = Admission(context.engine, self._live)
         self._gone = asyncio.Event()  # a stream was removed
+        self.ended = EndedStreams()
         self._passed_on = 0  # connections whose session is another worker's
 
     def __len__(self) -> int:
@@ -272,6 +274,7 @@ class Streams:
         self._gone.set()
         stream.outbox.end()
         stream.record.end(code, stream.closing[1])
+        self.ended.keep(stream)
         self._context.hub.publish(
             stream.id, Message(Closed(t=stream.session.received_s, code=code))
         )

@@ -177,6 +177,13 @@ class History(_ClientMessage, frozen=True, kw_only=True, tag="history"):
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
+class Incidents(_ClientMessage, frozen=True, kw_only=True, tag="incidents"):
+    """Those of a stream, or of an exam, also of what is over; or of all streams that go on."""
+
+    stream: str | None = None
+    exam: str | None = None
+
+
 class Act(_ClientMessage, frozen=True, kw_only=True, tag="act"):
     """What somebody at the desk does, for the record: `verdict` needs one, `note` a ``text``."""
 
@@ -265,6 +272,7 @@ Request = (
     | Export
     | Delete
     | History
+    | Incidents
     | Act
     | UrlToken
     | ExamRequest
@@ -273,5 +281,5 @@ REQUESTS = frozenset(
     {"authenticate", "status", "streams", "profiles", "profile", "export", "delete", "url_token"}
     | {"exam-create", "exam-list", "exam-show", "exam-end", "roster", "candidate-link"}
     | {"seat", "withdraw"}
-    | {"history", "act"}
+    | {"history", "act", "incidents"}
 )

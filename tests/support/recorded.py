@@ -59,6 +59,23 @@ def decision(second: float, state: events.State = "match", speaker: str | None =
     return Told(at=T0 + second, t=second, event=told)
 
 
+def other_voice(second: float) -> Told:
+    """The verdict on a turn of somebody else: an incident."""
+    told = events.Utterance(
+        t=second,
+        start=second - 2.6,
+        end=second - 0.6,
+        speech_s=2.0,
+        state="mismatch",
+        speaker=ALICE,
+        llr=-7.0,
+        evidence=-7.0,
+        reject_llr=-3.0,
+        voice="voice-2",
+    )
+    return Told(at=T0 + second, t=second, event=told)
+
+
 def score(second: float) -> Scores:
     return Scores(at=T0 + second, t=second, speaker=ALICE, evidence=1.5, llr=2.5)
 

@@ -27,10 +27,31 @@ Cause = Literal[
     "saturated",
 ]
 Problem = Literal[
-    "quiet", "clipped", "noisy", "no-speech", "dc-offset", "hum", "format-suspect", "rate-suspect"
+    "quiet",
+    "clipped",
+    "noisy",
+    "no-speech",
+    "dc-offset",
+    "hum",
+    "format-suspect",
+    "rate-suspect",
+    "repeated",
 ]
 LagReason = Literal["overload", "slow-consumer", "input-overflow"]
 RefusalCode = Literal["too-short", "clipped", "noisy", "several-voices", "silent", "wrong-format"]
+IncidentKind = Literal[
+    "takeover",
+    "mismatch",
+    "other-voice",
+    "overlap",
+    "undecided",
+    "silent",
+    "noisy",
+    "tampering",
+    "dropped",
+]
+DeskAct = Literal["acknowledge", "note", "verdict", "hold", "release"]
+Judgement = Literal["cleared", "violation", "needs-review"]
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 SAMPLE_BYTES: dict[Encoding, int] = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 # An `error` with one of these codes is the last message of its connection.
@@ -297,7 +318,8 @@ class Quality(Event, frozen=True, kw_only=True, tag="quality"):
     ``clipped`` the share of its samples at full scale; ``snr_db`` estimates speech over noise;
     ``speech_share`` is how much of it was speech. Where the sound is suspected of being other
     than declared, ``likely`` is what it is, as the parameter to start with, and ``advice`` says
-    so in words.
+    so in words. ``repeated_since``: from there on it is sound that has come before, sample for
+    sample.
     """
 
     level_dbfs: float | None
@@ -307,6 +329,7 @@ class Quality(Event, frozen=True, kw_only=True, tag="quality"):
     problems: tuple[Problem, ...]
     likely: str | None = None
     advice: str = ""
+    repeated_since: float | None = None
 
 
 class Lag(Event, frozen=True, kw_only=True, tag="lag"):
@@ -458,6 +481,45 @@ class Level(Event, frozen=True, kw_only=True, tag="level"):
     peaks: list[int]
 
 
+class Incident(Event, frozen=True, kw_only=True, tag="incident"):
+    """To monitors: something that a person should look at, told again whenever it has changed.
+
+    It lasts from ``since`` to ``until``, in media time and in seconds since 1970; None: it goes
+    on. ``reason`` is a sentence. ``speech_s`` is the net speech that it rests on, ``voice`` the
+    session's label of whose it is, ``share`` theirs of all turns so far, ``count`` how often it
+    happened. The higher ``severity`` the more it needs a person. ``note_only``: it calls nobody.
+    It is open until somebody has acknowledged it.
+    """
+
+    id: str
+    kind: IncidentKind
+    since: float
+    until: float | None = None
+    since_at: float
+    until_at: float | None = None
+    evidence: float | None = None
+    speech_s: float = 0.0
+    voice: str | None = None
+    share: float | None = None
+    count: int = 1
+    reason: str
+    severity: int
+    note_only: bool = False
+    acknowledged_by: str | None = None
+    acknowledged_at: float | None = None
+
+
+class Acted(Event, frozen=True, kw_only=True, tag="act"):
+    """To monitors: what somebody at a desk did about a stream, ``at`` seconds since 1970."""
+
+    at: float
+    who: str
+    act: DeskAct
+    incident: str | None = None
+    text: str = ""
+    verdict: Judgement | None = None
+
+
 class Verdict(Utterance, frozen=True, kw_only=True, tag="verdict"):
     """On a whole recording, as an `utterance` is on a turn, and what it was judged by.
 
@@ -599,6 +661,8 @@ MonitorMessage = (
     | Opened
     | Closed
     | Level
+    | Incident
+    | Acted
     | Configured
     | Vad
     | Stalled

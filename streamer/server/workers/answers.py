@@ -7,20 +7,25 @@ from typing import Any, Literal
 
 import msgspec
 
+from streamer.records.entries import Acted
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.descriptions import state
+from streamer.server.desk import Desk
 from streamer.server.streams import Streams
 from streamer.server.totals import figures
 
-Kind = Literal["streams", "figures", "ready", "renew", "redeem"]
+Kind = Literal["streams", "figures", "ready", "renew", "redeem", "incidents", "acted"]
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
-    """A question; ``token`` is one to be redeemed."""
+    """A question; ``token`` is one to be redeemed, ``acted`` what somebody did about ``stream``."""
 
     type: Kind
     token: str = ""
+    stream: str | None = None
+    exam: str | None = None
+    acted: Acted | None = None
 
 
 async def answer_peer(context: Context, streams: Streams, connection: Connection) -> None:
@@ -41,5 +46,11 @@ async def _answer(context: Context, streams: Streams, asked: Asked) -> Any:
         case "renew":
             await streams.renew()
             return True
+        case "incidents":
+            return Desk(context, streams).here(asked.stream, asked.exam)
+        case "acted":
+            assert asked.stream is not None
+            assert asked.acted is not None
+            return Desk(context, streams).act_here(asked.stream, asked.acted)
         case "redeem":
             return context.auth.redeem(asked.token, time.monotonic()).telling()

@@ -20,7 +20,14 @@ AGAIN_S = 0.5  # between attempts to reach a worker that is started again
 LOST = 1006  # RFC 6455, section 7.1.5: what a stream is closed with whose worker died
 MONITOR = "/v1/monitor"
 
-Told = messages.StreamEvent | messages.Configured | messages.Opened | messages.Closed
+Told = (
+    messages.StreamEvent
+    | messages.Incident
+    | messages.Acted
+    | messages.Configured
+    | messages.Opened
+    | messages.Closed
+)
 _TOLD: msgspec.json.Decoder[Told | messages.Level] = msgspec.json.Decoder(Told | messages.Level)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from recorded import T0, whole
+from recorded import T0, other_voice, whole
 
 from streamer.config import Config
 from streamer.server.auth import Token
@@ -72,7 +72,8 @@ async def test_whoever_looks_at_a_record_is_noted_once(guarded: Server, dial: An
 
 
 async def test_what_the_desk_does_is_written_down(guarded: Server, dial: Any) -> None:
-    await write(guarded, "one", whole("one"))
+    *entries, end = whole("one")
+    await write(guarded, "one", [*entries, other_voice(7.5), end])
     async with dial(guarded, "/v1/control", headers=showing("desk")) as desk:
         acted = await desk.ask(type="act", stream="one", act="note", text="coughs")
         assert (acted["act"], acted["text"], acted["t"]) == ("note", "coughs", 8.0)
@@ -81,13 +82,13 @@ async def test_what_the_desk_does_is_written_down(guarded: Server, dial: Any) ->
             type="act", stream="one", act="verdict", verdict="cleared", text="it was the radio"
         )
         assert verdict["verdict"] == "cleared"
-        await desk.ask(type="act", stream="one", act="acknowledge", incident="one-1")
+        await desk.ask(type="act", stream="one", act="acknowledge", incident="one/1")
         entries = (await desk.ask(type="history", stream="one"))["entries"]
     acts = [(e["act"], e.get("text"), e.get("incident")) for e in entries if e["kind"] == "acted"]
     assert acts[1:] == [
         ("note", "coughs", None),
         ("verdict", "it was the radio", None),
-        ("acknowledge", None, "one-1"),
+        ("acknowledge", None, "one/1"),
         ("viewed", None, None),
     ]
     assert entries[-1]["at"] > T0 - 1e9

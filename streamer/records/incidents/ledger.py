@@ -1,0 +1,138 @@
+"""The incidents of one stream, numbered in the order in which they were opened."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streamer.records.rules import IncidentRules
+from streamer.wire.messages import Incident, IncidentKind
+
+# The order of need, gravest first.
+KINDS: tuple[IncidentKind, ...] = (
+    "takeover",
+    "mismatch",
+    "other-voice",
+    "overlap",
+    "undecided",
+    "silent",
+    "noisy",
+    "tampering",
+    "dropped",
+)
+SEVERITY = {kind: len(KINDS) - number for number, kind in enumerate(KINDS)}
+MOST = 500  # incidents of a stream that are held; beyond it the oldest that is over is forgotten
+MOMENTS = 512  # entries whose time of day is known, to date what began before it was noticed
+
+
+class Moment(NamedTuple):
+    """Media time in seconds, and the time of day in seconds since 1970."""
+
+    t: float
+    at: float
+
+
+class Ledger:
+    """Opens, changes and ends incidents. ``now`` is the moment of the newest entry."""
+
+    def __init__(self, stream: str, rules: IncidentRules, now: Moment) -> None:
+        self.rules, self.now = rules, now
+        self._stream, self._count = stream, 0
+        self._incidents: dict[str, Incident] = {}
+        self._moments: deque[Moment] = deque([now], maxlen=MOMENTS)
+        self._changed: dict[str, Incident | None] = {}  # what was told of it before
+
+    @property
+    def incidents(self) -> list[Incident]:
+        """All that are held, oldest first."""
+        return list(self._incidents.values())
+
+    def note(self, moment: Moment) -> None:
+        """An entry of that moment has come."""
+        self.now = moment
+        self._moments.append(moment)
+
+    def open(self, kind: IncidentKind, since: float, reason: str, **fields: Any) -> str:
+        """A new incident, which goes on; its id."""
+        self._count += 1
+        name = f"{self._stream}/{self._count}"
+        made = Incident(
+            t=self.now.t,
+            id=name,
+            kind=kind,
+            since=round(since, 3),
+            since_at=fields.pop("since_at", None) or self.at(since),
+            reason=reason,
+            severity=SEVERITY[kind],
+            note_only=self.rules.notes_only,
+        )
+        self._changed.setdefault(name, None)
+        self._incidents[name] = msgspec.structs.replace(made, **fields)
+        self._forget()
+        return name
+
+    def change(self, name: str, **fields: Any) -> None:
+        """What is known of an incident has become other."""
+        found = self._incidents.get(name)
+        if found is None:
+            return
+        if "kind" in fields:
+            fields["severity"] = SEVERITY[fields["kind"]]
+        made = msgspec.structs.replace(found, **fields)
+        if made != found:
+            self._changed.setdefault(name, found)
+            self._incidents[name] = msgspec.structs.replace(made, t=self.now.t)
+
+    def end(self, name: str, until: float, reason: str = "", **fields: Any) -> None:
+        """An incident is over, unless it was before."""
+        found = self._incidents.get(name)
+        if found is None or found.until is not None:
+            return
+        until = max(round(until, 3), found.since)
+        until_at = max(fields.pop("until_at", None) or self.at(until), found.since_at)
+        said = {"reason": reason} if reason else {}
+        self.change(name, until=until, until_at=until_at, **said, **fields)
+
+    def recent(self, kind: IncidentKind, within_s: float) -> Incident | None:
+        """The last of a kind, if it may go on: nobody has dealt with it, and it is not long over.
+
+        So that what comes and goes is one incident, and what comes after somebody looked another.
+        """
+        found = next((one for one in reversed(self.incidents) if one.kind == kind), None)
+        if found is None or self.dealt_with(found):
+            return None
+        if found.until is not None and self.now.t - found.until > within_s:
+            return None
+        return found
+
+    def dealt_with(self, incident: Incident) -> bool:
+        """Whether somebody had acknowledged it before now."""
+        return incident.acknowledged_at is not None and incident.acknowledged_at < self.now.at
+
+    def get(self, name: str) -> Incident | None:
+        """An incident by its id."""
+        return self._incidents.get(name)
+
+    def changed(self) -> list[Incident]:
+        """Those that are new or other than they were, since the last call."""
+        found = [
+            self._incidents[name]
+            for name, before in self._changed.items()
+            if name in self._incidents and self._incidents[name] != before
+        ]
+        self._changed.clear()
+        return found
+
+    def at(self, t: float) -> float:
+        """The time of day at a media time: by the first entry that came no earlier."""
+        for moment in self._moments:
+            if moment.t >= t:
+                return round(moment.at - (moment.t - t), 3)
+        return round(self.now.at + (t - self.now.t), 3)
+
+    def _forget(self) -> None:
+        if len(self._incidents) > MOST:
+            over = (name for name, one in self._incidents.items() if one.until is not None)
+            del self._incidents[next(over, next(iter(self._incidents)))]

@@ -1,0 +1,449 @@
+"""Incidents are spans with a reason, the same live and from the record afterwards."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded_stream import NOON, RecordedStream, taken_over, undisturbed
+
+from engine import events
+from streamer.records.entries import Acted, AnyEntry, Connection, Scores
+from streamer.records.incidents.ledger import KINDS, MOST
+from streamer.records.incidents.tracker import IncidentTracker, incidents_of
+from streamer.records.incidents.words import without_figures
+from streamer.records.rules import IncidentRules
+from streamer.wire.messages import Incident
+
+UNTOLD = ("t",)  # when something was noticed; of that the property below says nothing
+
+
+def kinds(stream: RecordedStream) -> list[str]:
+    return [one.kind for one in incidents_of(stream.entries)]
+
+
+def the_one(stream: RecordedStream) -> Incident:
+    (found,) = incidents_of(stream.entries)
+    return found
+
+
+def matched(**facts: Any) -> RecordedStream:
+    """Anna is matched, and speaks for a minute."""
+    stream = RecordedStream(**facts)
+    stream.decide(2.7, "match", evidence=7.3)
+    stream.score(3, 60, [7.0, 8.0])
+    stream.say(1.0, 58.0, "match", 9.0)
+    return stream
+
+
+def test_nothing_is_an_incident_while_the_right_one_speaks() -> None:
+    assert kinds(undisturbed()) == []
+
+
+def test_a_takeover_is_one_incident_from_its_change_to_the_end() -> None:
+    found = the_one(taken_over_quietly())
+    assert (found.kind, found.since, found.until) == ("takeover", 60.0, 90.0)
+    assert found.since_at == NOON + 60.0
+    assert (found.voice, found.evidence, found.severity) == ("voice-2", -6.0, 9)
+    assert 20 < found.speech_s < 30
+    assert found.reason.startswith(
+        "another voice (voice-2) spoke from 1:00.0 to 1:30.0 in place of the expected one, 2"
+    )
+    assert without_figures(found.reason) != found.reason
+    assert "-6" not in without_figures(found.reason)
+
+
+def taken_over_quietly() -> RecordedStream:
+    stream = matched()
+    stream.take_over(60.0, 62.0)
+    stream.decide(62.0, "uncertain", since=60.0)
+    stream.decide(63.5, "mismatch", since=60.0, evidence=-6.0, reject_llr=-3.0)
+    stream.score(64, 90, [-6.0, -7.0])
+    stream.say(60.0, 88.0, "mismatch", -12.0)
+    stream.end(90.0, 80.0)
+    return stream
+
+
+def test_a_takeover_is_told_at_its_change_and_again_when_it_is_decided() -> None:
+    tracker, told = IncidentTracker(), list[Incident]()
+    for entry in taken_over_quietly().entries:
+        told += tracker.receive(entry)
+    assert [one.t for one in told[:2]] == [62.0, 63.5]
+    assert {one.id for one in told} == {"s-1/1"}
+    assert "not decided yet" in told[0].reason
+    assert told[0].evidence is None
+    assert told[1].evidence == -6.0
+    assert [one.until for one in told][-1] == 90.0
+    assert all(one.until is None for one in told[:-1])
+
+
+def test_somebody_who_takes_over_for_a_moment_spoke_in_between() -> None:
+    stream = matched()
+    stream.take_over(60.0, 62.0)
+    stream.decide(62.0, "uncertain", since=60.0)
+    stream.score(61, 63, [-5.0])
+    stream.decide(66.0, "match", since=64.0)
+    stream.say(64.0, 70.0, "match", 8.0)
+    stream.end(75.0, 70.0)
+    found = the_one(stream)
+    assert (found.kind, found.since, found.until) == ("other-voice", 60.0, 64.0)
+    assert found.share is not None
+
+
+def test_a_voice_that_stays_another_is_a_mismatch_after_enough_speech() -> None:
+    stream = RecordedStream()
+    stream.score(2, 6, [-5.0])
+    stream.decide(4.0, "mismatch", evidence=-5.0, reject_llr=-3.0)
+    assert kinds(stream) == []
+    stream.score(6, 20, [-5.0])
+    found = the_one(stream)
+    assert (found.kind, found.since, found.until) == ("mismatch", 4.0, None)
+    stream.decide(20.0, "match", since=19.0)
+    ended = the_one(stream)
+    assert ended.until == 19.0
+    assert "(evidence -5.0, the bound is -3.0)" in ended.reason
+
+
+def test_a_mismatch_that_does_not_last_is_none() -> None:
+    stream = matched()
+    stream.decide(61.0, "mismatch")
+    stream.score(61, 63, [-4.0])
+    stream.decide(61.5, "match", since=61.4)
+    stream.score(63, 90, [6.0])
+    assert kinds(stream) == []
+
+
+def test_a_mismatch_in_which_the_stream_ends_is_told() -> None:
+    stream = matched()
+    stream.decide(61.0, "mismatch", since=60.0)
+    stream.say(60.0, 62.0, "mismatch", -7.0)
+    assert kinds(stream) == []
+    stream.end(64.0, 60.0)
+    assert (the_one(stream).kind, the_one(stream).speech_s) == ("other-voice", 2.0)
+
+
+def test_others_in_between_are_one_incident_with_share_and_number() -> None:
+    stream = matched()
+    stream.say(60.0, 62.0, "mismatch", -7.0)
+    stream.say(63.0, 70.0, "match", 8.0)
+    stream.say(71.0, 72.5, "mismatch", -6.0)
+    found = the_one(stream)
+    assert (found.kind, found.count, found.speech_s) == ("other-voice", 2, 3.5)
+    assert (found.since, found.until) == (60.0, 72.5)
+    assert found.share == pytest.approx(3.5 / 67.5, abs=1e-3)
+    assert "somebody else spoke 2 times from 1:00.0 to 1:12.5: 3.5 s of speech, 5 %" in found.reason
+
+
+def test_short_turns_of_others_count_together() -> None:
+    stream = matched()
+    stream.say(60.0, 60.6, "mismatch", -7.0)
+    assert kinds(stream) == []
+    stream.say(65.0, 65.6, "mismatch", -7.0)
+    assert the_one(stream).count == 2
+    apart = matched()
+    apart.say(60.0, 60.6, "mismatch", -7.0)
+    apart.say(200.0, 200.6, "mismatch", -7.0)
+    assert "other-voice" not in kinds(apart)
+
+
+def test_whoever_is_enrolled_is_no_takeover_where_all_may_speak() -> None:
+    stream = RecordedStream()
+    stream.decide(2.7, "match", speaker="Anna")
+    told = events.Change(
+        t=10.0, at=8.0, detected_at=10.0, llr=-4.0, from_speaker="Anna", to_speaker="Berta"
+    )
+    stream.tell(told)
+    stream.end(20.0, 18.0)
+    assert kinds(stream) == []
+
+
+def overlap(stream: RecordedStream, start: float, end: float) -> None:
+    stream.tell(events.Overlap(t=start + 0.5, start=start, end=None))
+    stream.tell(events.Overlap(t=end + 0.5, start=start, end=end))
+
+
+def test_two_voices_at_once_for_long_enough() -> None:
+    stream = matched()
+    overlap(stream, 61.0, 61.6)
+    assert kinds(stream) == []
+    overlap(stream, 65.0, 65.6)
+    overlap(stream, 70.0, 73.0)
+    found = the_one(stream)
+    assert (found.kind, found.count, found.since, found.until) == ("overlap", 3, 61.0, 73.0)
+    assert found.speech_s == pytest.approx(4.2)
+    assert found.reason == "two voices at once 3 times from 1:01.0 to 1:13.0, for 4.2 s in all"
+    overlap(stream, 140.0, 142.0)
+    assert kinds(stream) == ["overlap", "overlap"]
+
+
+def test_two_voices_at_once_are_told_while_they_go_on() -> None:
+    stream = matched()
+    stream.tell(events.Overlap(t=61.5, start=61.0, end=None))
+    stream.score(61, 64, [1.0])
+    assert the_one(stream).until is None
+    stream.tell(events.Overlap(t=70.5, start=61.0, end=70.0))
+    assert (the_one(stream).until, the_one(stream).count) == (70.0, 1)
+
+
+def test_much_speech_without_a_decision() -> None:
+    stream = RecordedStream()
+    stream.decide(3.0, "uncertain", cause="near-bound", advice="llr +2.9, needs +4.6")
+    stream.score(3, 62, [2.0])
+    assert kinds(stream) == []
+    stream.score(62, 70, [2.0])
+    found = the_one(stream)
+    assert (found.kind, found.since, found.until) == ("undecided", 3.0, None)
+    assert "60 s of speech" in found.reason
+    assert "near the bound" in found.reason
+    assert "near the bound" not in without_figures(found.reason)
+    stream.decide(71.0, "match", since=70.5)
+    assert the_one(stream).until == 70.5
+
+
+def test_silence_where_speech_is_expected() -> None:
+    stream = matched()
+    stream.hear(60.0)
+    for t in range(62, 182, 2):
+        silent(stream, float(t))
+    found = the_one(stream)
+    assert (found.kind, found.since, found.until) == ("silent", 60.0, None)
+    assert "nobody has spoken since 1:00.0, for more than 2 min 0 s" in found.reason
+    stream.hear(190.0)
+    assert the_one(stream).until == 190.0
+    allowed = IncidentRules(speaking=False)
+    quiet = matched(rules=allowed)
+    silent(quiet, 500.0)
+    assert kinds(quiet) == []
+
+
+def silent(stream: RecordedStream, t: float) -> None:
+    stream.tell(
+        events.Quality(
+            t=t, level_dbfs=-70, clipped=0.0, snr_db=None, speech_share=0.0, problems=("no-speech",)
+        )
+    )
+
+
+def test_no_sound_at_all_is_silence_too_and_is_told_in_time() -> None:
+    tracker = IncidentTracker()
+    stream = matched()
+    stream.tell(events.Stalled(t=60.0, stalled=True, gap_s=3.0))
+    for entry in stream.entries:
+        tracker.receive(entry)
+    assert tracker.pass_time(NOON + 170.0) == []
+    (found,) = tracker.pass_time(NOON + 181.0)
+    assert found.kind == "silent"
+    assert found.reason.startswith("no sound has come")
+    assert tracker.pass_time(NOON + 300.0) == []
+
+
+def test_noise_for_long_enough() -> None:
+    stream = matched()
+    stream.hear(60.0)
+    for t in range(62, 70, 2):
+        stream.hear(float(t), "noisy")
+    assert kinds(stream) == []
+    for t in range(70, 84, 2):
+        stream.hear(float(t), "noisy")
+    found = the_one(stream)
+    assert (found.kind, found.since, found.until) == ("noisy", 60.0, None)
+    assert "noisy since 1:00.0, 4 dB above the noise" in found.reason
+    for t in range(84, 100, 2):
+        stream.hear(float(t))
+    assert the_one(stream).until == 82.0
+
+
+@pytest.mark.parametrize("problem", ["format-suspect", "rate-suspect", "repeated"])
+def test_sound_in_doubt_is_told_at_once(problem: events.Problem) -> None:
+    stream = matched()
+    doubt: dict[str, Any] = {"level_dbfs": -30.0, "clipped": 0.0, "snr_db": 9.0}
+    doubt |= {"speech_share": 1.0, "problems": (problem,), "advice": "what it is"}
+    since = 61.0 if problem == "repeated" else None
+    stream.tell(events.Quality(t=63.3, repeated_since=since, **doubt))
+    stream.tell(events.Quality(t=64.0, repeated_since=since, **doubt))
+    found = the_one(stream)
+    assert (found.kind, found.reason) == ("tampering", "what it is")
+    assert found.since == (since or 63.3)
+    stream.hear(66.0)
+    assert the_one(stream).until == 66.0
+
+
+def test_a_lost_connection_is_one_incident_an_outage() -> None:
+    stream = matched()
+    stream.lose(60.0, 1.0)
+    assert kinds(stream) == []
+    stream.lose(61.0, 12.0)
+    stream.lose(62.0, 8.0)
+    found = the_one(stream)
+    assert (found.kind, found.count, found.severity) == ("dropped", 2, 1)
+    assert found.until_at is not None
+    assert found.until_at - found.since_at == pytest.approx(21.0)
+    assert found.reason == "the connection was lost 2 times from 1:01.0 to 1:02.0, for 20 s in all"
+    stream.paused_s += 100.0
+    stream.lose(70.0, 5.0)
+    assert [one for one in kinds(stream) if one == "dropped"] == ["dropped", "dropped"]
+
+
+def test_notices_of_lag_are_no_incident() -> None:
+    stream = matched()
+    for t in range(60, 90):
+        stream.tell(events.Lag(t=float(t), reason="overload", behind_s=9, hop_s=1, dropped=0))
+    assert kinds(stream) == []
+
+
+def test_for_whom_it_is_allowed_incidents_are_notes() -> None:
+    noted = matched(rules=IncidentRules(notes_only=True))
+    noted.say(60.0, 62.0, "mismatch", -7.0)
+    assert the_one(noted).note_only
+    plain = matched()
+    plain.say(60.0, 62.0, "mismatch", -7.0)
+    assert not the_one(plain).note_only
+
+
+def test_it_stays_open_until_somebody_acknowledges_it() -> None:
+    stream = matched()
+    stream.say(60.0, 62.0, "mismatch", -7.0)
+    assert the_one(stream).acknowledged_at is None
+    stream.act(70.0, "note", incident="s-1/1", text="hm")
+    assert the_one(stream).acknowledged_at is None
+    stream.act(71.0, "acknowledge", incident="s-1/1")
+    stream.act(72.0, "acknowledge", incident="s-1/1")
+    found = the_one(stream)
+    assert (found.acknowledged_by, found.acknowledged_at) == ("desk", NOON + 71.0)
+
+
+def test_what_happens_after_it_was_acknowledged_is_another_incident() -> None:
+    stream = matched()
+    stream.say(60.0, 62.0, "mismatch", -7.0)
+    stream.act(64.0, "acknowledge", incident="s-1/1")
+    stream.say(70.0, 72.0, "mismatch", -7.0)
+    first, second = incidents_of(stream.entries)
+    assert (first.count, second.count) == (1, 1)
+    assert second.acknowledged_at is None
+
+
+def test_kinds_are_in_the_order_of_need() -> None:
+    assert KINDS[0] == "takeover"
+    assert KINDS[-1] == "dropped"
+    assert sorted(KINDS) == sorted(set(KINDS))
+
+
+def test_a_stream_that_has_lost_its_start_has_incidents_all_the_same() -> None:
+    assert [one.kind for one in incidents_of(taken_over_quietly().entries[1:])] == ["takeover"]
+
+
+def test_so_many_are_held_and_no_more() -> None:
+    stream = RecordedStream(rules=IncidentRules(silent_s=1e4))
+    for number in range(MOST + 5):
+        stream.say(number * 100.0, number * 100.0 + 2, "mismatch", -7.0)
+    found = incidents_of(stream.entries)
+    assert len(found) == MOST
+    assert found[-1].id == f"s-1/{MOST + 5}"
+
+
+def test_reasons_are_sentences_with_figures() -> None:
+    for one in incidents_of(taken_over().entries):
+        assert re.search(r"\d", one.reason), one.reason
+        assert one.reason[0].islower()
+
+
+# A property: live, with looks at the clock in between and acts as they come, or from the record.
+
+STATES: tuple[events.State, ...] = ("match", "mismatch", "uncertain", "insufficient", "unknown")
+
+
+def a_stream(seed: int) -> list[AnyEntry]:
+    """A stream of anything that may happen, in the order in which it was recorded."""
+    rng, stream, t = random.Random(seed), RecordedStream(), 1.0
+    rules = IncidentRules(silent_s=30.0, undecided_s=8.0, noisy_s=4.0)
+    stream = RecordedStream(rules=rules)
+    for _ in range(rng.randrange(10, 80)):
+        t = round(t + rng.choice([0.5, 1.0, 2.0, 40.0]), 3)
+        _something(rng, stream, t)
+    if rng.random() < 0.5:
+        stream.end(t + 1, t)
+    return stream.entries
+
+
+def _something(rng: random.Random, stream: RecordedStream, t: float) -> None:
+    match rng.randrange(10):
+        case 0:
+            stream.decide(t, rng.choice(STATES), since=t - 0.5, evidence=rng.uniform(-9, 9))
+        case 1:
+            stream.take_over(t - 1.5, t)
+        case 2:
+            stream.say(max(t - 3, 0), t - 0.6, rng.choice(STATES), rng.uniform(-9, 9))
+        case 3:
+            overlap(stream, t - 2, t - 0.5 - rng.random())
+        case 4:
+            stream.hear(t, *rng.sample(["noisy", "repeated", "rate-suspect"], rng.randrange(3)))  # type: ignore[arg-type]
+        case 5:
+            silent(stream, t)
+        case 6:
+            stream.lose(t, rng.uniform(0, 50))
+        case 7:
+            stream.tell(events.Stalled(t=t, stalled=rng.random() < 0.5, gap_s=3.0))
+        case _:
+            stream.score(t, t + rng.randrange(1, 9), [rng.uniform(-9, 9)])
+
+
+def told_live(entries: Sequence[AnyEntry], rng: random.Random) -> tuple[list[Any], list[AnyEntry]]:
+    """What a desk knew at the end, and the record that is left, with what it did."""
+    tracker, desk, record = IncidentTracker(), dict[str, Incident](), list[AnyEntry]()
+    at = NOON
+
+    def tell(found: list[Incident]) -> None:
+        for one in found:
+            assert one != desk.get(one.id)
+            desk[one.id] = one
+
+    for entry in entries:
+        while at < entry.at and rng.random() < 0.3:
+            at = rng.uniform(at, entry.at)
+            tell(tracker.pass_time(at))
+            if desk and rng.random() < 0.3:
+                name = rng.choice(list(desk))
+                acted = Acted(at=at, t=0.0, who="desk", act="acknowledge", incident=name)
+                tell(tracker.receive(acted))
+                # It may be written before what had come to the server already.
+                record.insert(rng.randrange(max(len(record) - 3, 1), len(record) + 1), acted)
+        at = max(at, entry.at)
+        tell(tracker.receive(entry))
+        record.append(entry)
+    return [_timeless(one) for one in desk.values()], record
+
+
+def _timeless(one: Incident) -> dict[str, Any]:
+    names = [name for name in one.__struct_fields__ if name not in UNTOLD]
+    return {name: getattr(one, name) for name in names}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32))
+def test_the_record_gives_the_incidents_that_were_told_live(seed: int) -> None:
+    desk, record = told_live(a_stream(seed), random.Random(seed + 1))
+    afterwards = [_timeless(one) for one in incidents_of(record)]
+    assert sorted(desk, key=lambda one: one["id"]) == sorted(afterwards, key=lambda one: one["id"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32))
+def test_every_incident_is_a_span_with_a_reason(seed: int) -> None:
+    for one in incidents_of(a_stream(seed)):
+        assert one.reason
+        assert re.search(r"\d", one.reason) or one.kind == "tampering"
+        if one.until is not None:
+            assert one.until >= one.since
+            assert one.until_at is not None
+            assert one.until_at >= one.since_at
+
+
+def test_drops_and_scores_are_entries_of_the_record() -> None:
+    entries = taken_over().entries
+    assert any(isinstance(one, Connection) for one in entries)
+    assert any(isinstance(one, Scores) for one in entries)
