@@ -27,6 +27,7 @@ from streamer.commands.replay import ReplayCommand
 from streamer.commands.report import ReportCommand
 from streamer.commands.serve import ServeCommand
 from streamer.commands.stream import StreamCommand
+from streamer.commands.wyoming import WyomingCommand
 
 OFFLINE = {
     "verify": "Compare recordings: is it the same voice?",
@@ -37,12 +38,11 @@ OFFLINE = {
     "train": "Train a network.",
     "calibrate": "Fit score normalisation and calibration into a bundle.",
 }
-# What the extra `train` brings, by import name: the offline commands that train, convert
-# or plot need it, and an installation that only verifies and serves does without.
-TRAIN_EXTRA = frozenset(
-    {"torch", "torchaudio", "pyroomacoustics", "scipy", "matplotlib", "tensorboard"}
-    | {"onnx", "onnxscript"}
-)
+# By import name the extra that brings what some commands need: those that train, convert or plot,
+# and those that speak other protocols.
+TRAIN = ("torch", "torchaudio", "pyroomacoustics", "scipy", "matplotlib", "tensorboard")
+EXTRAS = dict.fromkeys((*TRAIN, "onnx", "onnxscript"), "train")
+EXTRAS |= {"wyoming": "wyoming", "zeroconf": "wyoming"}
 EXIT_ERROR = 2
 
 
@@ -115,6 +115,7 @@ COMMANDS: dict[str, type[Command]] = {
     "listen": ListenCommand,
     "enroll": EnrollCommand,
     "stream": StreamCommand,
+    "wyoming": WyomingCommand,
     "replay": ReplayCommand,
     "doctor": DoctorCommand,
     "backup": BackupCommand,
@@ -148,9 +149,9 @@ def main() -> None:
         _fail(str(error))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in TRAIN_EXTRA:
+        if package not in EXTRAS:
             raise
-        _fail(f"this command needs {package}: pip install 'voxwatch[train]'")
+        _fail(f"this command needs {package}: pip install 'voxwatch[{EXTRAS[package]}]'")
     except OSError as error:
         place = error.filename or "input or output"
         _fail(f"{place}: {error.strerror or error}: check the path, its permissions and the disk")

@@ -24,6 +24,7 @@ STDLIB = sys.stdlib_module_names
 ENGINE_MAY = {"engine", "numpy", "onnxruntime", "msgspec", "soxr", "soundfile"}
 CLIENT_MAY = {"voxwatch_client", "websockets", "msgspec"}  # it is installed where we are not
 PLUGS = {"voxwatch_client.pipecat": "pipecat", "voxwatch_client.openai_agents": "agents"}
+PLUGS |= {"voxwatch_client.wyoming": "wyoming"}
 NEVER_SERVED = {"torch", "torchaudio", "scipy"}
 UNREADABLE = "?"  # stands for an import whose name is no literal
 BY_NAME = {"import_module", "find_spec", "__import__", "run_module", "resolve_name"}

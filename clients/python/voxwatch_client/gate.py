@@ -20,50 +20,21 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Literal, Self
-
-import msgspec
+from typing import Any, Self
 
 import voxwatch_client
 from voxwatch_client.errors import ClientError, ServerError
-from voxwatch_client.messages import SAMPLE_BYTES, Encoding, Utterance
+from voxwatch_client.messages import SAMPLE_BYTES, Encoding
 from voxwatch_client.stream import ClientStream, Timing
 from voxwatch_client.tasks import beside
 from voxwatch_client.turns import Turns
+from voxwatch_client.verdicts import GateState, GateVerdict, WhenUnsure, verdict_of
 
 log = logging.getLogger("voxwatch_client")
 
 BACKLOG_S = 5.0  # of sound that waits for the server: with more of it the stream begins anew
 LEAD_S = 0.5  # by which a span may begin before the stream, as speech is said to begin early
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 5.0  # between two attempts to reach the server
-
-GateState = Literal["match", "mismatch", "uncertain", "unknown", "insufficient", "unavailable"]
-WhenUnsure = Literal["drop", "pass"]
-
-# Of several turns in a span the first of these that one of them is decides. What is too short to be
-# judged says nothing beside a turn that is not.
-DECIDING: tuple[GateState, ...] = ("mismatch", "unknown", "uncertain", "match", "insufficient")
-DENIED = ("mismatch", "unknown")
-
-
-class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a span of sound, and whether what was said in it may be acted on.
-
-    ``turns`` are the turns that the span has a part in, oldest first; the state is that of the
-    worst of them. ``unavailable``: the server has not said it in time.
-    """
-
-    state: GateState
-    allowed: bool
-    speaker: str | None = None
-    reason: str = ""
-    turns: tuple[Utterance, ...] = ()
-
-    @property
-    def llr(self) -> float | None:
-        """The evidence of the turn that decided, where the server tells figures."""
-        told = [turn.llr for turn in self.turns if turn.state == self.state]
-        return next((llr for llr in told if llr is not None), None)
 
 
 class SpeakerGate:
@@ -137,7 +108,8 @@ class SpeakerGate:
         score = self._turns.live if self._turns else None
         if score is None or self._turns is None:
             return self._verdict("insufficient" if self._turns else "unavailable")
-        return self._verdict(self._turns.state_of(score), speaker=score.speaker)
+        state = self._turns.state_of(score)
+        return self._verdict(state, speaker=None if state == "uncertain" else score.speaker)
 
     def hear(self, pcm: bytes) -> None:
         """Sound, in pieces of any size."""
@@ -171,7 +143,7 @@ class SpeakerGate:
                     if (turns := self._turns) is None or since_s < turns.began_s - LEAD_S:
                         return self._verdict("unavailable", reason="the server cannot be reached")
                     if (found := turns.on(since_s, until_s)) is not None:
-                        return self._of(found)
+                        return verdict_of(found, self.when_unsure)
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -184,25 +156,10 @@ class SpeakerGate:
         began_s = self._turns.began_s if self._turns else 0.0
         found = await self.judge(max(began_s, self.heard_s - within_s), wait_s=wait_s)
         judged = [turn for turn in found.turns if not turn.background]
-        return self._of(tuple(judged[-1:])) if judged else found
+        return verdict_of(judged[-1:], self.when_unsure) if judged else found
 
-    def _of(self, turns: tuple[Utterance, ...]) -> GateVerdict:
-        near = [turn for turn in turns if not turn.background]  # and no television far away
-        if not near:
-            return self._verdict("insufficient", reason="no speech was heard in it", turns=turns)
-        worst = min(near, key=lambda turn: DECIDING.index(turn.state))
-        return self._verdict(worst.state, worst.speaker, worst.reason, turns)
-
-    def _verdict(
-        self,
-        state: GateState,
-        speaker: str | None = None,
-        reason: str = "",
-        turns: tuple[Utterance, ...] = (),
-    ) -> GateVerdict:
-        passed = state == "match" or (state not in DENIED and self.when_unsure == "pass")
-        known = speaker if state in ("match", "mismatch") else None
-        return GateVerdict(state=state, allowed=passed, speaker=known, reason=reason, turns=turns)
+    def _verdict(self, state: GateState, **known: Any) -> GateVerdict:
+        return GateVerdict.of_state(state, self.when_unsure, **known)
 
     def _mark(self, mark: str) -> None:
         if self._turns is not None:

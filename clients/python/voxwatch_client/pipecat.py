@@ -31,8 +31,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start.base_user_turn_start_strategy import BaseUserTurnStartStrategy
 
-from voxwatch_client.gate import GateVerdict, SpeakerGate
+from voxwatch_client.gate import SpeakerGate
 from voxwatch_client.speech_spans import SpeechSpans
+from voxwatch_client.verdicts import GateVerdict
 
 BEFORE_S = 0.3  # by which speech may have begun before a detector said so
 

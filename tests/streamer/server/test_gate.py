@@ -12,7 +12,8 @@ import pytest
 from streamer.config import Config
 from streamer.server.server import Server
 from voxwatch_client import ServerError
-from voxwatch_client.gate import GateVerdict, SpeakerGate
+from voxwatch_client.gate import SpeakerGate
+from voxwatch_client.verdicts import GateVerdict
 
 PIECE = 3200  # bytes: a tenth of a second
 SILENCE = bytes(2 * PIECE)
