@@ -74,6 +74,7 @@ class Hearing:
     def mute(self, at: int, on: bool) -> None:
         """From media sample ``at`` on nothing is judged, or everything again."""
         self.end_turn(at)
+        self.quality.take_turn()  # a loudspeaker's sound is none of the next turn's
         self._muted = on
 
     def pass_gap(self, gap_s: float, at: int) -> None:

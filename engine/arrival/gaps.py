@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from engine.arrival.moments import Arrival
 
 GAP_S = 0.3  # Less than this is the jitter of a network.
-SETTLE_S = 0.25  # Sound after a gap is held until it has caught up no further for so long,
-LONGEST_SETTLE_S = 2.0  # for so long at most,
-MOST_HELD_S = 30.0  # and for so many seconds of sound: a client keeps no more for a server.
-CAUGHT_UP_S = 0.1  # It catches up while the gap still shrinks by this.
+# Sound after a gap is held until the gap has not shrunk by CAUGHT_UP_S for SETTLE_S. It is held
+# for LONGEST_SETTLE_S at most, and never more than MOST_HELD_S of it, as no client keeps more for a
+# server.
+CAUGHT_UP_S, SETTLE_S, LONGEST_SETTLE_S, MOST_HELD_S = 0.1, 0.25, 2.0, 30.0
 QUIET_S = 1.0  # Without sound for so long the turn is over, though sound may still be on its way.
 # A source that sends in bursts is waited for as long as it lately took. A wait is forgotten by
 # half in so many seconds, and no longer one than this is learned.

@@ -9,9 +9,11 @@ import numpy as np
 # Rates of common sound cards and telephones, in Hz.
 RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
 LEAST_S, MOST_S = 2.0, 8.0  # seconds of the clock that are measured at once
-STEP_S = 0.5  # between two looks
+# Between two looks: while the pace is not known or is another than before, and afterwards. A
+# headset may change its rate at any time.
+STEP_S, LATER_STEP_S = 0.5, 4.0
 LEAST_POINTS = 6  # arrivals without which there is no pace
-WATCHED_S = 60.0  # A stream's rate does not change later.
+WATCHED_S = 60.0  # after which the looks become rare
 PAUSE_S = 1.0  # An interval so much longer than those before is a pause, and says nothing.
 SURE = 0.02  # largest error of a pace, as a share of it, by which a rate is told
 NEAR = 0.03  # A pace so near the declared one is that.
@@ -56,17 +58,21 @@ class Pace:
         self._points.append((now, self._sound_s))
         while now - self._points[0][0] > MOST_S:
             self._points.popleft()
-        if now - self._looked < STEP_S:
+        if now - self._looked < self._step_s(now):
             return False
         self._looked = now
         return self._look(now)
 
-    def _look(self, now: float) -> bool:
+    def _step_s(self, now: float) -> float:
         assert self._began is not None
+        settled = now - self._began > WATCHED_S and self._last == self.likely_hz
+        return LATER_STEP_S if settled else STEP_S
+
+    def _look(self, now: float) -> bool:
         pace = self._measured()
         if pace is None:
             return False
-        if pace > FILE or (now - self._began > WATCHED_S and self.likely_hz is None):
+        if pace > FILE:
             self._over = True
             return False
         found = self._rate(pace)

@@ -15,13 +15,14 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.spans.interface import Spans
 
 LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
-BACK_SAMPLES = 5 * SAMPLE_RATE_HZ  # Inside a turn a change is looked for in the last 5 s,
-MOST_LIKELY = 3  # at so many earlier places, the likeliest ones,
-MOST_TURNS = 6  # and at the starts of so many turns, the latest ones.
-HAZARD = 1 / 120  # of another voice at each place inside a turn, every half second,
-SHORT_PAUSE_HAZARD = 0.03  # and where sound goes on after a pause that ends no turn
-PAUSE_HAZARD = 0.1  # of another voice after a pause that ends a turn, however short
-PAUSE_MEMORY_S = 50.0  # in which what is known of who speaks fades to 1/e in silence
+# A change is looked for at the places of the last 5 s inside turns, at the MOST_LIKELY earlier ones
+# that were the likeliest, and where the last MOST_TURNS turns began.
+BACK_SAMPLES, MOST_LIKELY, MOST_TURNS = 5 * SAMPLE_RATE_HZ, 3, 6
+# The probability that another voice begins at a place inside a turn, of which there is one every
+# half second; where sound goes on after a pause that ends no turn; and after the shortest pause
+# that ends one.
+HAZARD, SHORT_PAUSE_HAZARD, PAUSE_HAZARD = 1 / 120, 0.03, 0.1
+PAUSE_MEMORY_S = 50.0  # In so much silence what is known of who speaks fades to 1/e.
 # Seconds of silence after which another voice is as likely as the same one.
 LAPSE_S = PAUSE_MEMORY_S * math.log(2 * (1 - PAUSE_HAZARD))
 
@@ -88,7 +89,9 @@ class ChangePlaces:
         pauses = [start for start, _ in spans.timeline.runs(recent, position)]
         turns, inside = dict(self._turns), dict.fromkeys(self._inside, HAZARD)
         inside |= dict.fromkeys(pauses, SHORT_PAUSE_HAZARD)
-        if spans.grain > LEAST_SAMPLES:  # The end of an earlier turn is answered by what is near.
+        # A graph for windows answers a place near the end of an earlier turn by a window that lies
+        # elsewhere, so that with one only the places of the turn under way are asked for.
+        if spans.grain > LEAST_SAMPLES:
             inside = {place: hazard for place, hazard in inside.items() if place >= self._turn}
         hazards, possible = inside | turns, {}
         for place in sorted(hazards):

@@ -16,11 +16,12 @@ import numpy as np
 from engine.audio.speech_levels import SpeechLevels
 from engine.spans.interface import SpeechEmbeddings
 
-EVEN_DB = 12.0  # below the voice before: near and far are as likely
-DB_A_NAT = 1.5  # and so many more make far likelier by a factor of e
-LEAST_DB = 6.0  # A voice less far below is not asked about.
-CLARITY_EVEN_DB, CLARITY_DB_A_NAT = 4.0, 4.0  # the same of the fall in C50
-MOST_NATS = 2.0  # that clarity counts for, which the network knows to some decibels
+# A voice that is EVEN_DB below the one before is near or far with the same probability, and each
+# DB_A_NAT more multiply the odds that it is far by e. Less than LEAST_DB below nobody asks.
+EVEN_DB, DB_A_NAT, LEAST_DB = 12.0, 1.5, 6.0
+# The same holds of the fall in C50. The network knows that to some decibels only, so that it
+# counts for MOST_NATS at most.
+CLARITY_EVEN_DB, CLARITY_DB_A_NAT, MOST_NATS = 4.0, 4.0, 2.0
 CLARITY = "c50_db"
 
 Place = tuple[int, int]

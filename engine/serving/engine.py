@@ -17,15 +17,16 @@ from dataclasses import dataclass, replace
 
 from engine.errors import EngineError
 from engine.model.backend import Backend
+from engine.serving.config import EngineConfig
 from engine.serving.conversation import Conversation
 from engine.serving.line import Gathering
 from engine.serving.overload import OverloadConfig
 from engine.serving.pool import CLOSED, InferencePool
 from engine.serving.scheduler import SchedulerConfig
-from engine.serving.stream import EngineConfig, Stream
+from engine.serving.stream import Stream
 from engine.speech.vad import SileroVad
 
-__all__ = ["Conversation", "Engine", "EngineConfig", "EngineStats", "Stream"]
+__all__ = ["Conversation", "Engine", "EngineStats", "Stream"]
 
 GPU_THREADS = 2  # threads, of which one prepares a batch while the other's is on the GPU
 

@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from engine.arrival.moments import Arrival
 from engine.errors import AudioError, EngineError
 from engine.events import AnyEvent
 from engine.format import seconds
 from engine.jobs import Job, JobFailure, Result, VadJob
+from engine.serving.config import EngineConfig
 from engine.serving.conversation import Conversation
 from engine.serving.line import QueuedJob
 from engine.serving.pool import InferencePool
@@ -20,33 +20,6 @@ from engine.serving.pool import InferencePool
 # Time that the event loop or a line of clients takes is none in which a client sends nothing.
 LATE_S = 0.25
 PIECE_BYTES = 16_384  # sound is taken in pieces of this size, half a second at 16 kHz, 16 bit
-
-
-@dataclass(frozen=True, slots=True)
-class EngineConfig:
-    """``threads`` ``None`` is a thread for each core this process may use, two on a GPU.
-
-    A live window is due ``deadline_s`` after its sound arrived, or would have arrived in real time
-    if it came sooner. A file, which is a stream that sends faster than real time, has what live
-    streams leave; its windows are due after ``patience_s``. ``batching`` false runs every job by
-    itself, for comparison.
-    """
-
-    threads: int | None = None
-    backlog_s: float = 4.0  # seconds of unscored sound beyond which a sender waits
-    unread_events: int = 4096  # of one stream, at which its sender waits
-    capacity: int = 1024  # windows in the queue; more are refused
-    ahead_s: float = 2.0  # seconds ahead of real time beyond which a stream is not live
-    deadline_s: float = 0.2
-    patience_s: float = 2.0
-    batching: bool = True
-
-    def __post_init__(self) -> None:
-        if min(self.backlog_s, self.ahead_s, self.deadline_s, self.patience_s) <= 0:
-            raise ValueError("backlog, lead, deadline and patience must be positive")
-        counts = (self.unread_events, self.capacity, 1 if self.threads is None else self.threads)
-        if min(counts) < 1:
-            raise ValueError("threads, unread events and capacity must be positive")
 
 
 class Stream:

@@ -16,7 +16,8 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.model.backend import Backend
 from engine.model.bundle import Bundle
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
-from engine.serving.engine import Engine, EngineConfig, Stream
+from engine.serving.config import EngineConfig
+from engine.serving.engine import Engine, Stream
 from engine.session import Session
 from engine.speech.vad import SileroVad
 from streamer.bench.sound import loops, spoken

@@ -109,7 +109,8 @@ async def _listen(
     as_json: bool,
 ) -> None:
     from engine.audio.pcm import PcmDecoder
-    from engine.serving.engine import Engine, EngineConfig
+    from engine.serving.config import EngineConfig
+    from engine.serving.engine import Engine
     from engine.session import Session
     from streamer.session_config import session_config
     from streamer.tasks import beside

@@ -21,7 +21,8 @@ from engine.errors import VoxwatchError
 from engine.model.backend import OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
 from engine.scoring.scorer import CalibratedScorer
-from engine.serving.engine import Engine, EngineConfig
+from engine.serving.config import EngineConfig
+from engine.serving.engine import Engine
 from engine.speech.vad import SileroVad
 from streamer.addresses import is_loopback
 from streamer.config import Config, Limits

@@ -575,6 +575,20 @@ def test_after_a_reset_nothing_is_known_of_who_spoke() -> None:
     assert lapse.reason == "the speaker so far was forgotten"
 
 
+@pytest.mark.parametrize("again", [1, 3])
+def test_a_muted_loudspeaker_says_nothing_of_the_sound_of_the_next_turn(again: int) -> None:
+    """The loudspeaker clips, and the person after it does not."""
+    session = Session(SCORER, enrolled("anna"))
+    for _ in range(again):
+        session.mute(True)
+        session.receive_pcm(pcm((0.0, 0.3), (1.0, 1.5), (0.0, 1.0)))
+        session.mute(False)
+        session.receive_pcm(pcm((0.2, 2.0), (0.0, 1.0)))
+    events = run(session, [])
+    assert [turn.problems for turn in of(Utterance, events)] == [()] * again
+    assert "clipped" in of(Quality, events)[0].problems  # it is heard all the same
+
+
 def test_what_is_muted_is_heard_and_never_judged() -> None:
     session = Session(SCORER, enrolled("anna"))
     session.receive_pcm(pcm((0.2, 3.0)))

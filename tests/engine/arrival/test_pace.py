@@ -66,6 +66,27 @@ def test_the_declared_rate_is_never_suspected(piece_s: float, jitter_s: float) -
     assert pace.likely_hz is None
 
 
+@pytest.mark.parametrize("jitter_s", [0.0, 0.3])
+@pytest.mark.parametrize("piece_s", [0.02, 0.1, 1.0])
+def test_the_declared_rate_is_not_suspected_in_an_hour(piece_s: float, jitter_s: float) -> None:
+    assert send(Pace(16_000), 1.0, 3600.0, piece_s, jitter_s) is None
+
+
+@pytest.mark.parametrize("after_s", [3.0, 61.0, 300.0])
+@pytest.mark.parametrize(("true", "piece_s"), [(8000, 0.02), (44_100, 0.1), (48_000, 0.25)])
+def test_a_headset_that_changes_its_rate_is_found_at_any_time(
+    after_s: float, true: int, piece_s: float
+) -> None:
+    pace = Pace(16_000)
+    assert send(pace, 1.0, after_s, piece_s) is None
+    told = send(pace, true / 16_000, 30.0, piece_s, at=7.0 + after_s)
+    assert (told is not None, pace.likely_hz) == (True, true)
+    assert told is not None
+    assert told < 25.0
+    send(pace, 1.0, 40.0, piece_s, at=37.0 + after_s)
+    assert pace.likely_hz is None
+
+
 @pytest.mark.parametrize("drift", [0.9995, 1.0005, 0.99, 1.01])
 def test_a_clock_that_is_a_little_off_is_not_suspected(drift: float) -> None:
     assert send(Pace(44_100), drift, 60.0) is None

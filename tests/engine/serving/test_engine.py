@@ -27,7 +27,8 @@ from engine.jobs import EmbedJob, Job, JobFailure, Result
 from engine.model.backend import BATCH_TOLERANCE, Backend, OnnxBackend
 from engine.model.bundle import Bundle, load_bundle
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
-from engine.serving.engine import Engine, EngineConfig, Stream
+from engine.serving.config import EngineConfig
+from engine.serving.engine import Engine, Stream
 from engine.serving.stream import PIECE_BYTES
 from engine.session import Session
 from engine.speech.vad import SileroVad
