@@ -111,7 +111,8 @@ export class Tiles {
     show(tile.acknowledge, unseen.length > 0);
     const number = seat.number && seat.number !== name ? h("span", { class: "number" }, seat.number) : null;
     const bars = h("span", { class: "bars" }, h("i"), h("i"), h("i"));
-    const more = unseen.length > 1 ? h("span", { class: "more" }, `+${unseen.length - 1} more`) : null;
+    const rest = unseen.length - 1;
+    const more = rest > 0 ? h("span", { class: "more" }, `+${rest}`, h("span", { class: "hidden" }, " more")) : null;
     const allowed = incident ? h("span", { class: "allowed" }, allowedWords(seat.accommodations)) : null;
     tile.open.replaceChildren(
       badge(kind),
@@ -121,7 +122,8 @@ export class Tiles {
         h("span", { class: "who" }, h("b", {}, name), bars),
         h("span", { class: "word" }, unseen.length > 0 ? tileWords(placed) : shortWords(placed)),
         h("span", { class: "when", hidden: incident ? null : "" }, tile.moment, tile.ago),
-        h("span", { class: "facts" }, more, number, allowed),
+        more,
+        h("span", { class: "facts" }, number, allowed),
       ),
     );
   }
