@@ -25,7 +25,7 @@ class Voices:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._terms: Terms | None = None
-        self._matched = False  # whether the last decision is a match
+        self._matched = False  # whether the expected one was the last to be decided on
         self._run: float | None = None  # since when a mismatch has been decided
         self._turns: list[events.Utterance] = []  # in it, while it is no incident
         self._open: str | None = None  # the takeover or mismatch that goes on
@@ -67,7 +67,8 @@ class Voices:
 
     def decide(self, decision: events.Decision) -> None:
         """The state has become another, or why it is open."""
-        self._matched = decision.state == "match"
+        if decision.state != "uncertain":  # which says of nobody that it is them no more
+            self._matched = decision.state == "match"
         if decision.state == "match":
             self._return(decision.since)
         elif decision.state in ("mismatch", "unknown"):
@@ -132,7 +133,7 @@ class Voices:
     def _return(self, since: float) -> None:
         """The expected voice is back."""
         self._end_run(since)
-        self._end(since)
+        self._end(since, back=True)
 
     def _end_run(self, until: float) -> None:
         """A mismatch that did not last long enough is somebody who spoke in between."""
@@ -146,7 +147,7 @@ class Voices:
         elif run >= self._others.until and until > run:
             self._others.add(Other(run, until, self._speech_s(run, until)))
 
-    def _end(self, until: float) -> None:
+    def _end(self, until: float, *, back: bool = False) -> None:
         """The incident under way is over; a short takeover was somebody who spoke in between."""
         name, self._open = self._open, None
         found = None if name is None else self._ledger.get(name)
@@ -155,7 +156,7 @@ class Voices:
         speech_s = self._speech_s(found.since, until)
         brief = found.kind == "takeover" and speech_s < self._ledger.rules.incident_s
         ended = msgspec.structs.replace(found, until=max(until, found.since), speech_s=speech_s)
-        if brief and self._matched:
+        if brief and back:
             share = self._others.share(speech_s)
             reason = (
                 f"another voice spoke {span(ended.since, ended.until)}, about {lasted(speech_s)},"

@@ -58,6 +58,25 @@ def test_a_takeover_is_one_incident_from_its_change_to_the_end() -> None:
     assert "-6" not in without_figures(found.reason)
 
 
+def test_a_takeover_is_one_too_where_doubt_is_told_before_it() -> None:
+    """As the engine does: another voice is likely half a second before it is a change."""
+    stream = matched()
+    stream.decide(61.5, "uncertain", cause="another-voice")
+    stream.take_over(60.0, 62.0)
+    stream.decide(63.5, "mismatch", since=60.0, evidence=-6.0, reject_llr=-3.0)
+    stream.score(64, 90, [-6.0, -7.0])
+    stream.end(90.0, 80.0)
+    assert (the_one(stream).kind, the_one(stream).since) == ("takeover", 60.0)
+
+
+def test_a_stream_that_ends_in_a_takeover_ends_in_one() -> None:
+    stream = matched()
+    stream.decide(61.5, "uncertain", cause="another-voice")
+    stream.take_over(60.0, 62.0)
+    stream.end(62.5, 55.0)
+    assert the_one(stream).kind == "takeover"
+
+
 def taken_over_quietly() -> RecordedStream:
     stream = matched()
     stream.take_over(60.0, 62.0)
