@@ -14,6 +14,8 @@ from engine import events
 from streamer.records.entries import AnyEntry, Ended, RecordedEvent, Scores, Told
 from streamer.records.references import References
 
+DECIMALS = 3  # of a score: more than it tells
+
 
 class Recorder:
     """Of one stream. ``references`` are those of whom it speaks; :meth:`renew` gives others."""
@@ -60,8 +62,8 @@ class Recorder:
             at=_time_of(score, now),
             t=score.t,
             speaker=self._references.of(score.speaker),
-            evidence=score.evidence,
-            llr=score.llr,
+            evidence=None if score.evidence is None else round(score.evidence, DECIMALS),
+            llr=round(score.llr, DECIMALS),
         )
 
     def _begins(self, lag: events.Lag) -> bool:

@@ -42,6 +42,7 @@ entries = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),  # from 1 without gaps
     Column("hash", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the entry as JSON
+    sqlite_with_rowid=False,  # stream and number once, and not in an index of their own too
 )
 
 # Of whom a stream speaks, so that it is found when they are deleted.

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from streamer.records import tables
 from streamer.records.chain import REGISTER, Head, link, start
 from streamer.records.entries import Acted, AnyEntry, Ended, Started
-from streamer.records.journal import people_in
+from streamer.records.growth import people_in
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Secret, is_signed
 from streamer.store.seal import BrokenSeal

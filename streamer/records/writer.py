@@ -20,7 +20,7 @@ from streamer.records.errors import BrokenChain, RecordError
 from streamer.records.journal import Batch
 
 LIMIT = 50_000  # entries that wait, some 20 MB: 100 streams for five minutes
-INTERVAL_S = 0.1  # between two batches: what a killed process loses at most, and a write
+INTERVAL_S = 0.1  # that an entry waits for others: a killed process loses that, and a write
 BATCH = 5_000  # entries in a transaction
 RETRY_S = 1.0  # after a write that failed
 SLOW_S = 5.0  # after which an entry that waits is trouble
@@ -33,13 +33,15 @@ log = logging.getLogger("voxwatch.records")
 class WriterFigures:
     """How the writer fares. ``trouble`` says what keeps it from writing; empty: nothing.
 
-    ``written`` and ``lost`` count entries since the start, ``waiting`` those not written yet.
+    ``written`` and ``lost`` count entries since the start, ``waiting`` those not written yet,
+    ``cpu_s`` is what the thread has used.
     """
 
     written: int
     lost: int
     waiting: int
     trouble: str
+    cpu_s: float
 
 
 class Writer:
@@ -58,6 +60,7 @@ class Writer:
         self._lock = threading.Lock()
         self._stirred, self._stop = threading.Event(), threading.Event()
         self._written = self._lost = 0
+        self._cpu_s = 0.0
         self._in_hand: list[tuple[float, str, AnyEntry]] = []
         self._trouble = ""
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
@@ -85,7 +88,7 @@ class Writer:
             trouble = self._trouble
             if not trouble and oldest and (late_s := time.monotonic() - oldest[0]) > SLOW_S:
                 trouble = f"the disk has not answered for {late_s:.0f} s"
-            return WriterFigures(self._written, self._lost, waiting, trouble)
+            return WriterFigures(self._written, self._lost, waiting, trouble, self._cpu_s)
 
     def close(self, within_s: float) -> int:
         """Write what waits, for at most so long; how many entries still wait then, and are lost."""
@@ -119,14 +122,16 @@ class Writer:
     def _run(self) -> None:
         while self._left() or not self._stop.is_set():
             self._stirred.wait()
+            self._stop.wait(self._interval_s)  # what comes meanwhile is in the same batch
             self._stirred.clear()
             if not self._take():
                 continue
-            if self._try():
-                self._stop.wait(self._interval_s)  # what has come meanwhile is one batch
-            elif self._stop.wait(RETRY_S) and not self._try():
+            worked = self._try()
+            self._cpu_s = time.thread_time()
+            if not worked and self._stop.wait(RETRY_S) and not self._try():
                 return  # at the end it is tried once more, and no oftener
-            self._stirred.set()
+            if self._left():
+                self._stirred.set()
 
     def _left(self) -> bool:
         with self._lock:

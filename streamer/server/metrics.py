@@ -66,6 +66,7 @@ def _of_the_record(found: Mapping[str, float]) -> Iterator[Metric]:
         return
     yield _count("voxwatch_record_entries", "Entries written to the record.", found["written"])
     yield _count("voxwatch_record_entries_lost", "Entries that found no room.", found["lost"])
+    yield _count("voxwatch_record_cpu_seconds", "CPU of writing it.", found["cpu_s"])
     waiting, failing = found["waiting"], found["failing"]
     yield GaugeMetricFamily("voxwatch_record_waiting", "Entries not written yet.", waiting)
     yield GaugeMetricFamily("voxwatch_record_failing", "Workers that cannot write.", failing)

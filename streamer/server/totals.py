@@ -23,7 +23,7 @@ def figures(context: Context, streams: int) -> dict[str, Any]:
     }
 
 
-def _record(context: Context) -> dict[str, int]:
+def _record(context: Context) -> dict[str, float]:
     """Entries of the record; ``failing`` counts the workers whose disk takes none just now."""
     if context.writer is None:
         return {}
@@ -34,6 +34,7 @@ def _record(context: Context) -> dict[str, int]:
         "lost": found.lost,
         "waiting": found.waiting,
         "failing": failing,
+        "cpu_s": found.cpu_s,
     }
 
 

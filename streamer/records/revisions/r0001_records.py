@@ -32,6 +32,7 @@ def upgrade() -> None:
         Column("number", Integer, primary_key=True, autoincrement=False),
         Column("hash", LargeBinary, nullable=False),
         Column("body", LargeBinary, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "record_people",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from recorded import ALICE, T0, decision, score, whole
+from recorded import ALICE, T0, decision, score, started, whole
 from sqlalchemy import select
 
+from engine import events
 from streamer.records import tables
 from streamer.records.book import Book
 from streamer.records.entries import Acted, AnyEntry, Started, Told
@@ -80,3 +81,40 @@ def test_a_name_that_is_gone_is_told_by_a_number(book: Book) -> None:
     told = book.history("one")[2]
     assert isinstance(told, Told)
     assert told.event.speaker == "(deleted dddddddd)"  # type: ignore[union-attr]
+
+
+def test_an_event_is_read_as_it_was_told(book: Book) -> None:
+    said: list[AnyEntry] = [
+        Told(at=T0, t=1.0, event=event)
+        for event in (
+            events.Decision(
+                t=1.0,
+                state="uncertain",
+                speaker=None,
+                since=1.0,
+                llr=None,
+                net_speech_s=0.0,
+                reason="",
+                cause="noisy",
+                advice="go on",
+            ),
+            events.Quality(
+                t=1.0,
+                level_dbfs=None,
+                clipped=0.0,
+                snr_db=None,
+                speech_share=0.0,
+                problems=("quiet",),
+            ),
+            events.Lag(t=1.0, reason="overload", behind_s=2.0, hop_s=None, dropped=0),
+            events.Failure(t=1.0, code="not-recorded", message=""),
+            events.Change(
+                t=1.0, at=0.5, detected_at=1.0, llr=2.0, from_speaker=None, to_speaker="voice-2"
+            ),
+            events.Utterance(
+                t=1.0, start=0.0, end=1.0, speech_s=0.9, state="unknown", speaker=None, llr=None
+            ),
+        )
+    ]
+    book.journal.write({"one": [started("one"), *said]})
+    assert book.history("one")[1:] == said

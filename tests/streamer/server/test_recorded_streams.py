@@ -302,6 +302,7 @@ async def test_status_and_metrics_say_how_the_record_fares(
     async with dial(server, "/v1/control") as desk:
         status = await desk.ask(type="status")
     told = {"written": written, "lost": 0, "waiting": 0, "failing": 0, "days": 30.0}
+    assert status["record"].pop("cpu_s") > 0
     assert status["record"] == told
     metrics = (await Metrics(server.context, server.streams).text()).decode()
     assert f"voxwatch_record_entries_total {float(written)}" in metrics
