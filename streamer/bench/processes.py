@@ -69,8 +69,12 @@ def server(
     batching: bool,
     limits: Mapping[str, str] = NO_LIMITS,
     workers: int = 1,
+    others: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
-    """A server with the store in ``folder``, for as long as the context lasts."""
+    """A server with the store in ``folder``, for as long as the context lasts.
+
+    ``others`` are settings beside those that are named, by variable.
+    """
     settings = {
         "VOXWATCH_DATA_DIR": str(folder),
         "VOXWATCH_PORT": "0",
@@ -78,6 +82,7 @@ def server(
         "VOXWATCH_BATCHING": str(batching).lower(),
         "VOXWATCH_WORKERS": str(workers),
         **{f"VOXWATCH_LIMITS_{name.upper()}": value for name, value in limits.items()},
+        **(others or {}),
     }
     if bundle is not None:
         settings["VOXWATCH_BUNDLE"] = str(bundle)
