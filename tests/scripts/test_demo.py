@@ -72,7 +72,7 @@ async def test_a_visitor_who_enrolled_is_known_after_a_restart(
 def test_an_unknown_argument_is_refused_before_anything_is_installed() -> None:
     done = demo("--chekc")
     assert done.returncode == 2
-    assert done.stderr == "error: usage: scripts/demo [--check] [--port N]\n"
+    assert done.stderr == "error: usage: scripts/demo [--exam] [--check] [--port N]\n"
 
 
 def test_the_voices_are_as_long_as_the_truth_says() -> None:
