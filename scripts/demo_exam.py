@@ -38,7 +38,7 @@ BACK_S = 60.0  # until the candidate does again
 LATE_S = 8.0  # from the first word of another voice until it is told
 MATCH_S = 8.0  # from the first word of a candidate
 CHECK_S = 45.0
-NOISE_DBFS, SPEECH_PEAK, ROOM_DBFS = -24.0, 0.5, -62.0
+NOISE_DBFS, SPEECH_PEAK, ROOM_DBFS = -30.0, 0.5, -62.0
 RULES = {"silent_s": 10.0, "undecided_s": 20.0, "incident_s": 3.0}  # to be seen in a minute
 SPOKEN = {"anna": (0.5, 12.55), "ben": (13.05, 25.85)}  # seconds of call.ogg: see call.json
 
@@ -92,7 +92,7 @@ CANDIDATES = (
     Candidate("1005", "Edith Sand", Voice("anna", HIGH), noisy=True),
     Candidate("1006", "Felix Braun", Voice("ben", HIGH), silent=True),
     Candidate("1007", "Greta Holm", Voice("anna", QUICK)),
-    Candidate("1008", "Hugo Stein", Voice("ben", QUICK), stranger=Voice("anna", SLOW)),
+    Candidate("1008", "Hugo Stein", Voice("ben", QUICK), stranger=Voice("anna", LOW)),
 )
 VISITOR = {"candidate": "1009", "name": "You"}
 
@@ -146,9 +146,10 @@ async def set_up(url: str) -> tuple[str, dict[str, str]]:
             links[number] = str(told["token"])
         consent = (await requests.request("status"))["consent"]["text_version"]
         known = {one["name"]: one["usable"] for one in await requests.request("profiles")}
-    for one in CANDIDATES:
-        if not known.get(one.number):
-            await enrol(url, one, consent)
+    async with asyncio.TaskGroup() as group:
+        for one in CANDIDATES:
+            if not known.get(one.number):
+                group.create_task(enrol(url, one, consent))
     return exam, links
 
 
@@ -210,13 +211,38 @@ async def watch(url: str, seen: dict[str, Seen]) -> None:
                     stream.speech = True
 
 
-def check(found: dict[str, Seen]) -> Iterator[tuple[str, bool]]:
+async def incidents(url: str, exam: str) -> dict[str, set[str]]:
+    """What the record calls for somebody to look at: kinds, by candidate."""
+    found: dict[str, set[str]] = defaultdict(set)
+    async with control(url) as requests:
+        for one in await requests.request("incidents", exam=exam):
+            found[one["label"]].add(one["kind"])
+    return found
+
+
+def check(found: dict[str, Seen], incidents: dict[str, set[str]]) -> Iterator[tuple[str, bool]]:
     """What must have happened, and whether it did."""
     by_name = {one.label: one for one in found.values() if one.label}
     names = [one.name for one in CANDIDATES]
     yield f"{len(by_name)} candidates are there", sorted(by_name) == sorted(names)
     for candidate in CANDIDATES:
         yield from _checked(candidate, by_name.get(candidate.name, Seen()))
+        kinds = incidents.get(candidate.name, set())
+        yield (
+            f"on the wall for {candidate.name}: {sorted(kinds) or 'fine'}",
+            _fits(candidate, kinds),
+        )
+
+
+def _fits(candidate: Candidate, kinds: set[str]) -> bool:
+    """Whether the incidents are those of what happened in the room."""
+    if candidate.stranger is not None:
+        return "takeover" in kinds
+    if candidate.silent:
+        return kinds == {"silent"}
+    if candidate.noisy:  # in which it may stay open who speaks
+        return "noisy" in kinds and kinds <= {"noisy", "undecided"}
+    return not kinds
 
 
 def _checked(candidate: Candidate, seen: Seen) -> Iterator[tuple[str, bool]]:
@@ -258,10 +284,11 @@ async def run(port: int, data: Path, checking: bool) -> int:
         async with asyncio.TaskGroup() as group:
             for one in CANDIDATES:
                 group.create_task(sit(url, one, links[one.number], for_s))
+        told = await incidents(url, exam)
         desk.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await desk
-    results = list(check(seen))
+    results = list(check(seen, told))
     for line, right in results:
         print(f"    {'right' if right else 'WRONG'}  {line}")
     wrong = sum(not right for _, right in results)

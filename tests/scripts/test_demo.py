@@ -50,6 +50,17 @@ def test_the_right_events_come_at_the_right_times() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not environment_is_current(),
+    reason="the demonstration would change what is installed: run scripts/test, which did so",
+)
+def test_the_exam_shows_who_was_taken_over_and_nobody_else() -> None:
+    done = demo("--exam", "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "23 of 23 are right" in done.stdout
+
+
+@pytest.mark.slow
 async def test_a_visitor_who_enrolled_is_known_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
