@@ -7,6 +7,7 @@ pipeline until its place can be asked for.
 from __future__ import annotations
 
 from engine.audio.offset import OffsetRemoval
+from engine.audio.repeats import Repeat
 from engine.audio.speech_levels import SpeechLevels
 from engine.decisions.change_places import LAPSE_S
 from engine.decisions.known_speech import KnownSpeech
@@ -47,7 +48,8 @@ class Hearing:
         self._spoke: int | None = None  # media sample of the last speech, until that has lapsed
         self._gap_s = 0.0  # of the clock, without any sound since the last speech
         self._turn_gap_s = 0.0  # and before the turn under way
-        self._muted = False
+        self._muted, self._unmuted = False, 0  # and the media sample at which that last changed
+        self._repeat: Repeat | None = None
         self.quality = SoundQuality(offset)
         self._levels = SpeechLevels()
 
@@ -64,7 +66,19 @@ class Hearing:
             end = seconds(span.end)
             self._pipeline.put(Vad(t=end, speech=False, at=end))
         if len(span.samples) and span.end % PERIOD_SAMPLES == 0:
-            self._pipeline.put(self.quality.event(span.end, self.settings.suspicion))
+            self.tell_quality(span.end)
+
+    def tell_quality(self, at: int) -> None:
+        """How the sound is that came before media sample ``at``."""
+        self._pipeline.put(self.quality.event(at, self.settings.suspicion, self._repeat))
+
+    def repeat(self, repeat: Repeat | None, at: int) -> None:
+        """The sound is what had come before, or no longer. Our own loudspeaker may say it twice."""
+        if repeat is not None and (self._muted or repeat.since_s < seconds(self._unmuted)):
+            return
+        if repeat != self._repeat:
+            self._repeat = repeat
+            self.tell_quality(at)
 
     def end_turn(self, at: int) -> None:
         """The turn under way, if there is one, is over at media sample ``at``."""
@@ -74,8 +88,12 @@ class Hearing:
     def mute(self, at: int, on: bool) -> None:
         """From media sample ``at`` on nothing is judged, or everything again."""
         self.end_turn(at)
+<<<<<<< Updated upstream
         self.quality.take_turn()  # a loudspeaker's sound is none of the next turn's
         self._muted = on
+=======
+        self._muted, self._unmuted = on, at
+>>>>>>> Stashed changes
 
     def pass_gap(self, gap_s: float, at: int) -> None:
         """At media sample ``at`` nothing was said for ``gap_s`` seconds of the clock."""

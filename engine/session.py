@@ -214,6 +214,8 @@ class Session:
         self._pipeline.receive_pcm(data, arrived)
         for place, suspicion in self._suspicions.take(self._pipeline.received):
             self._requests.add(place, partial(self._suspect, suspicion))
+        for place, repeat in self._suspicions.take_repeats():
+            self._requests.add(place, partial(self._hearing.repeat, repeat))
 
     def _begin(self, at: int) -> None:
         self._pipeline.put(Begun(seconds(at), self._speech.position, self._hearing.settings))
@@ -221,7 +223,7 @@ class Session:
     def _suspect(self, suspicion: Suspicion | None, at: int) -> None:
         self._hearing.settings = replace(self._hearing.settings, suspicion=suspicion)
         self._pipeline.put(Suspected(seconds(at), self._speech.position, self._hearing.settings))
-        self._pipeline.put(self._hearing.quality.event(at, suspicion))
+        self._hearing.tell_quality(at)
 
     def _pause(self, then: Callable[[int], None]) -> None:
         """What is being said ends with the sound that is there, before ``then``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.audio.offset import OffsetRemoval
 from engine.audio.quality import QualityFigures, QualityMeter
+from engine.audio.repeats import Repeat
 from engine.audio.suspicion import Suspicion
 from engine.events import Quality
 from engine.format import SAMPLE_RATE_HZ, seconds
@@ -30,17 +31,24 @@ class SoundQuality:
         """The figures of the turn that ends here."""
         return self._meter.take_turn()
 
-    def event(self, at: int, suspicion: Suspicion | None) -> Quality:
-        """What is told at media sample ``at`` of the sound since the event before."""
+    def event(self, at: int, suspicion: Suspicion | None, repeat: Repeat | None) -> Quality:
+        """What is told at media sample ``at`` of the sound since the event before.
+
+        It may be suspected to be other than declared, or known to ``repeat`` what had come before.
+        """
         found = self._meter.take(self._offset.until(at))
         if found.speech_share:
             self.last = found
         problems = found.problems
         if suspicion is not None:
             problems = (*problems, suspicion.problem)
+        if repeat is not None:
+            problems = (*problems, "repeated")
+        advice = [one.advice for one in (suspicion, repeat) if one is not None]
         return Quality(
             likely=None if suspicion is None else suspicion.likely,
-            advice="" if suspicion is None else suspicion.advice,
+            advice="; ".join(advice),
+            repeated_since=None if repeat is None else repeat.since_s,
             t=seconds(at),
             level_dbfs=found.level_dbfs,
             clipped=found.clipped,

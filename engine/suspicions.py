@@ -1,11 +1,13 @@
-"""Whether a stream's sound is what was declared: by its bytes, and by the rate it comes at."""
+"""Whether a stream's sound is what was declared, by its bytes and its rate, and is new."""
 
 from __future__ import annotations
 
 from engine.arrival.moments import Arrival
 from engine.arrival.pace import Pace
 from engine.audio.pcm import PcmDecoder
+from engine.audio.repeats import Repeat
 from engine.audio.suspicion import Suspicion
+from engine.format import SAMPLE_RATE_HZ
 
 
 class Suspicions:
@@ -35,6 +37,13 @@ class Suspicions:
             self._note(min(place, now), changes)
         self._decoder.found.clear()
         self._note(now, changes)
+        return changes
+
+    def take_repeats(self) -> list[tuple[int, Repeat | None]]:
+        """From which samples on the sound is what had come before, or no longer."""
+        found, rate = self._decoder.repeats.found, self._decoder.rate_hz
+        changes = [(place * SAMPLE_RATE_HZ // rate, repeat) for place, repeat in found]
+        found.clear()
         return changes
 
     def _note(self, place: int, changes: list[tuple[int, Suspicion | None]]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.audio.g711 import TABLES
 from engine.audio.offset import OffsetRemoval
+from engine.audio.repeats import RepeatCheck
 from engine.audio.signatures import HEAD_BYTES, foreign
 from engine.audio.suspicion import FormCheck, Suspicion
 from engine.errors import AudioError, WrongFormat
@@ -37,8 +38,9 @@ class PcmDecoder:
 
     Raises :class:`AudioError` for a format that is not understood, and from :meth:`feed`
     for samples that are not finite and for what is no PCM (:class:`WrongFormat`). ``found`` gets
-    what is suspected of the form of the bytes, from which sample on, wherever that changes. A
-    constant offset is taken away (:class:`OffsetRemoval`), and ``offset`` tells it.
+    what is suspected of the form of the bytes, from which sample on, wherever that changes, and
+    ``repeats`` finds sound that has come before. A constant offset is taken away
+    (:class:`OffsetRemoval`), and ``offset`` tells it.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class PcmDecoder:
         self._head: bytes | None = b""  # while it is not known that they are samples
         self._check = FormCheck(encoding, channels)
         self.found: list[tuple[int, Suspicion | None]] = []
-        self.offset = OffsetRemoval()
+        self.offset, self.repeats = OffsetRemoval(), RepeatCheck(sample_rate_hz)
         self.rate_hz = sample_rate_hz
         self.bytes_per_s = self._frame_bytes * sample_rate_hz
         self._undecoded = b""
@@ -76,6 +78,7 @@ class PcmDecoder:
         whole = len(data) - len(data) % self._frame_bytes
         self._undecoded = data[whole:]
         samples = self._samples(data[:whole])
+        self.repeats.feed(samples)
         if self._resampler is None:
             return self.offset.feed(samples)
         self._waiting = np.concatenate([self._waiting, samples])

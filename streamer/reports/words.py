@@ -48,6 +48,7 @@ PROBLEMS = {
     "hum": "mains hum",
     "format-suspect": "format other than declared",
     "rate-suspect": "rate other than declared",
+    "repeated": "the same sound as before",
 }
 ACCOMMODATIONS = {
     "illness": "illness",

@@ -186,7 +186,8 @@ export type Problem =
   | "hum"
   | "format-suspect"
   | "repeated"
-  | "rate-suspect";
+  | "rate-suspect"
+  | "repeated";
 
 export interface Quality extends Base {
   type: "quality";
@@ -195,8 +196,10 @@ export interface Quality extends Base {
   snr_db: number | null;
   speech_share: number;
   problems: Problem[];
-  /** What to do about a wrong format or rate, in the server's words. */
+  /** What to do about a wrong format or rate, or what is repeated, in the server's words. */
   advice?: string;
+  /** From there on it is sound that had come before, sample for sample. */
+  repeated_since?: number | null;
 }
 
 export interface Lag extends Base {

@@ -56,6 +56,7 @@ const PROBLEMS: Record<Problem, { short: string; advice: string }> = {
   "format-suspect": { short: "Wrong format", advice: "The sound is not of the format that was declared." },
   repeated: { short: "Repeated", advice: "The same sound came before: it may be a recording." },
   "rate-suspect": { short: "Wrong rate", advice: "The sound comes at another rate than was declared." },
+  repeated: { short: "Heard before", advice: "The same sound came before: a loop, or a recording." },
 };
 
 /** A log-likelihood ratio: "+6.2", "−3.0". */
