@@ -88,12 +88,8 @@ class Hearing:
     def mute(self, at: int, on: bool) -> None:
         """From media sample ``at`` on nothing is judged, or everything again."""
         self.end_turn(at)
-<<<<<<< Updated upstream
         self.quality.take_turn()  # a loudspeaker's sound is none of the next turn's
-        self._muted = on
-=======
         self._muted, self._unmuted = on, at
->>>>>>> Stashed changes
 
     def pass_gap(self, gap_s: float, at: int) -> None:
         """At media sample ``at`` nothing was said for ``gap_s`` seconds of the clock."""

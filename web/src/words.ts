@@ -54,7 +54,6 @@ const PROBLEMS: Record<Problem, { short: string; advice: string }> = {
   "dc-offset": { short: "Offset", advice: "The microphone adds a constant offset, which is taken away." },
   hum: { short: "Hum", advice: "Mains hum is heard: check the cable or the power supply." },
   "format-suspect": { short: "Wrong format", advice: "The sound is not of the format that was declared." },
-  repeated: { short: "Repeated", advice: "The same sound came before: it may be a recording." },
   "rate-suspect": { short: "Wrong rate", advice: "The sound comes at another rate than was declared." },
   repeated: { short: "Heard before", advice: "The same sound came before: a loop, or a recording." },
 };
