@@ -299,10 +299,14 @@ class Connection(ServerConnection):
         assert self.ping_interval is not None
         assert self.ping_timeout is not None
         while True:
-            await asyncio.sleep(self.ping_interval)
-            asked_at = self.loop.time()
-            if asked_at - self.heard_at < self.ping_interval or self.state is not OPEN:
+            # From the last sign of life on, so that a proxy never sees a longer silence than that.
+            wait_s = self.heard_at + self.ping_interval - self.loop.time()
+            if self.state is not OPEN:
+                wait_s = self.ping_interval
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
                 continue
+            asked_at = self.loop.time()
             self.protocol.send_ping(b"")
             self.send_data()
             await asyncio.sleep(self.ping_timeout)

@@ -246,6 +246,32 @@ async def test_a_claim_can_be_tried_so_often(
             assert (await client.hear())["type"] == "ready"
 
 
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET /healthz HTTP/1.0", 200),  # HAProxy's check, without a Host
+        ("HEAD /healthz HTTP/1.1", 200),
+        ("GET /healthz HTTP/1.1", 200),
+        ("OPTIONS / HTTP/1.0", 405),  # its default
+    ],
+)
+async def test_checks_of_a_load_balancer_are_answered_and_not_logged(
+    server: Server, caplog: pytest.LogCaptureFixture, request_line: str, status: int
+) -> None:
+    caplog.set_level("INFO")
+    for line in ("", request_line):  # a check by TCP says nothing
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        if line:
+            host = "Host: 127.0.0.1\r\n" * line.endswith("1.1")
+            writer.write(f"{line}\r\n{host}\r\n".encode())
+            assert f" {status} " in (await reader.readline()).decode()
+        writer.close()
+        await writer.wait_closed()
+    await asyncio.sleep(0.05)
+    told = [one for one in caplog.records if one.levelname != "INFO" or "health" in one.message]
+    assert told == []
+
+
 async def until_decided(client: Any, state: str) -> None:
     while (await client.until("decision"))["state"] != state:
         pass

@@ -32,6 +32,11 @@ def test_what_others_say_does_not_count() -> None:
         {"X_Forwarded_For": "198.51.100.7", "X_Forwarded_Proto": "https", "X_Forwarded_Host": "v"},
         {"Forwarded": "for=198.51.100.7;proto=https;host=v"},
         {"Forwarded": 'For="198.51.100.7:4711"; Proto=HTTPS; Host="v"'},
+        # As Azure's gateway writes it: with the client's port.
+        {"X_Forwarded_For": "198.51.100.7:51008", "X_Forwarded_Proto": "https",
+         "X_Forwarded_Host": "v"},
+        {"X_Forwarded_For": "6.6.6.6:1, 198.51.100.7:17085, 10.0.0.6", "X_Forwarded_Proto": "https",
+         "X_Forwarded_Host": "v"},
         {"X_Forwarded_For": "198.51.100.7, 10.1.2.3", "X_Forwarded_Proto": "https",
          "X_Forwarded_Host": "v"},
         {"X_Forwarded_For": "6.6.6.6, 198.51.100.7", "X_Forwarded_Proto": "http, https",
@@ -47,6 +52,7 @@ def test_addresses_of_the_sixth_version() -> None:
     told = {"Forwarded": 'for="[2001:db8::7]:4711";host="[2001:db8::1]:443"'}
     assert asker("fd00::1", Host="a", **told) == Asker("2001:db8::7", "[2001:db8::1]:443", "http")
     assert asker("::ffff:10.0.0.1", X_Forwarded_For="2001:db8::7").address == "2001:db8::7"
+    assert asker("127.0.0.1", X_Forwarded_For="[2001:db8::7]:443").address == "2001:db8::7"
 
 
 def test_a_proxy_that_hides_the_client_is_the_client() -> None:
