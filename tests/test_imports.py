@@ -67,7 +67,7 @@ MAY = {
     "streamer.wire": set(),
     "streamer.records": {"database", "wire", "store"},
     "streamer.exams": {"database", "store"},
-    "streamer.reports": {"records", "exams", "store"},
+    "streamer.reports": {"records", "exams", "store", "wire"},
     "streamer.edx": {"database", "exams", "records", "wire"},
     "streamer.database": set(),
     "streamer.store": {"database"},

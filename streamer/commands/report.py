@@ -110,14 +110,14 @@ class ReportCommand:
 @contextmanager
 def opened_library(config: Config) -> Iterator[Library]:
     """The record and the exams of this configuration. A server may have them open, too."""
-    from streamer.reports.library import Library, no_incidents
+    from streamer.reports.library import Library
 
     with opened_records(config) as (store, exams, book):
 
         def names() -> dict[str, str]:
             return {one.reference: one.name for one in store.profiles(store.now())}
 
-        yield Library(book, exams, names, no_incidents)
+        yield Library(book, exams, names)
 
 
 def made(report: Report | ExamReport, form: FormName) -> bytes:

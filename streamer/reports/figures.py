@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from streamer.records.incidents import words
 from streamer.reports.report import ExamReport, Incident, Report, Segment, Session, Turn
 
 
 def without_figures(report: Report | ExamReport) -> Report | ExamReport:
-    """The report without scores, evidence, and reasons, in which they stand."""
+    """The report without scores, evidence, and the reasons of decisions, in which they stand."""
     if isinstance(report, ExamReport):
         return msgspec.structs.replace(
             report, candidates=tuple(_report(one) for one in report.candidates)
@@ -41,4 +42,6 @@ def _turn(turn: Turn) -> Turn:
 
 
 def _incident(incident: Incident) -> Incident:
-    return msgspec.structs.replace(incident, evidence=None, reason="")
+    return msgspec.structs.replace(
+        incident, evidence=None, reason=words.without_figures(incident.reason)
+    )

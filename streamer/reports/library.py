@@ -23,10 +23,9 @@ from streamer.records.errors import RecordError
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
 from streamer.reports.report import Chain, Consent, Exam, ExamReport, Report, Session, Verdict
-from streamer.reports.sessions import IncidentFacts, session
+from streamer.reports.sessions import session
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of everybody who is enrolled
-Incidents = Callable[[str], Sequence[IncidentFacts]]  # of a stream
 DAY_S = 86_400.0
 
 
@@ -55,9 +54,8 @@ class Library:
     :class:`~streamer.exams.errors.UnknownExam`, and what the databases refuse.
     """
 
-    def __init__(self, book: Book, exams: Exams | None, names: Names, incidents: Incidents) -> None:
-        self.book, self._exams = book, exams
-        self._names, self._incidents = names, incidents
+    def __init__(self, book: Book, exams: Exams | None, names: Names) -> None:
+        self.book, self._exams, self._names = book, exams, names
 
     def stream(self, stream: str, asked: Asked) -> Report:
         """The report of one stream, whoever it was."""
@@ -169,7 +167,7 @@ class Library:
         return session(
             facts.stream,
             entries,
-            self._incidents(facts.stream),
+            self.book.incidents(facts.stream),
             consents=self._consents(entries, zone),
             chain=Chain(
                 count=head.count,
@@ -227,11 +225,6 @@ def _problems(checked: Verification, *chains: str) -> Iterator[str]:
 def software() -> str:
     """Name and version of this program."""
     return f"voxwatch {importlib.metadata.version('voxwatch')}"
-
-
-def no_incidents(stream: str) -> Sequence[IncidentFacts]:
-    """For a record whose incidents nobody tracks."""
-    return ()
 
 
 def _given(verdict: Verdict) -> datetime:

@@ -125,6 +125,7 @@ class Incident(Span, frozen=True, kw_only=True):
     speech_s: float | None = None
     voice: str | None = None
     share: float | None = None
+    count: int = 1
     note_only: bool = False
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Protocol
 
 from streamer.records.entries import Acted, AnyEntry, Ended, Scores, Started, Terms, VoiceprintFacts
 from streamer.reports import words
@@ -24,49 +23,15 @@ from streamer.reports.report import (
     Verdict,
 )
 from streamer.reports.segments import Segments, turns
+from streamer.wire import messages
 
 ASKED = {"identify": "Who of all enrolled is it?", "changes": "Does the voice change?"}
-
-
-class IncidentFacts(Protocol):
-    """An incident as the record tells it: media time, and times of day in seconds since 1970."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def since(self) -> float: ...
-    @property
-    def until(self) -> float | None: ...
-    @property
-    def since_at(self) -> float: ...
-    @property
-    def until_at(self) -> float | None: ...
-    @property
-    def evidence(self) -> float | None: ...
-    @property
-    def speech_s(self) -> float | None: ...
-    @property
-    def voice(self) -> str | None: ...
-    @property
-    def share(self) -> float | None: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def severity(self) -> int: ...
-    @property
-    def note_only(self) -> bool: ...
-    @property
-    def acknowledged_by(self) -> str | None: ...
-    @property
-    def acknowledged_at(self) -> float | None: ...
 
 
 def session(
     stream: str,
     entries: Sequence[AnyEntry],
-    incidents: Sequence[IncidentFacts],
+    incidents: Sequence[messages.Incident],
     *,
     consents: Mapping[str, Sequence[Consent]],
     chain: Chain | None,
@@ -192,11 +157,11 @@ def _within(one: datetime, other: datetime, seconds: float) -> bool:
     return abs((one - other).total_seconds()) <= seconds
 
 
-def _since(one: IncidentFacts) -> float:
+def _since(one: messages.Incident) -> float:
     return one.since_at
 
 
-def _incident(one: IncidentFacts, acts: Iterable[Acted], clock: Clock) -> Incident:
+def _incident(one: messages.Incident, acts: Iterable[Acted], clock: Clock) -> Incident:
     return Incident(
         id=one.id,
         kind=one.kind,
@@ -208,9 +173,10 @@ def _incident(one: IncidentFacts, acts: Iterable[Acted], clock: Clock) -> Incide
         until_at=None if one.until_at is None else clock.of(one.until_at),
         reason=one.reason,
         evidence=one.evidence,
-        speech_s=one.speech_s,
+        speech_s=one.speech_s or None,
         voice=one.voice,
         share=one.share,
+        count=one.count,
         note_only=one.note_only,
         acknowledged_by=one.acknowledged_by,
         acknowledged_at=None if one.acknowledged_at is None else clock.of(one.acknowledged_at),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from engine import events
 from engine.scoring.expected_rates import ExpectedRate
 from engine.scoring.measured_rates import DecisionRates, MeasuredRates, TakeoverRates
@@ -188,44 +186,6 @@ class RecordedStream:
         self.entries.append(Ended(at=self.at(t), t=t, code=1000, why=why, summary=summary))
 
 
-class FakeIncident(msgspec.Struct, frozen=True, kw_only=True):
-    """An incident as the tracker tells it."""
-
-    id: str
-    kind: str
-    since: float
-    until: float | None
-    since_at: float
-    until_at: float | None
-    evidence: float | None = None
-    speech_s: float | None = None
-    voice: str | None = None
-    share: float | None = None
-    reason: str = ""
-    severity: int = 1
-    note_only: bool = False
-    acknowledged_by: str | None = None
-    acknowledged_at: float | None = None
-
-
-TAKEOVER = FakeIncident(
-    id="s-1/1",
-    kind="takeover",
-    since=60.0,
-    until=90.0,
-    since_at=NOON + 80.0,
-    until_at=NOON + 110.0,
-    evidence=-6.0,
-    speech_s=28.0,
-    voice="voice-2",
-    share=0.33,
-    reason="another voice began after 60 s",
-    severity=9,
-    acknowledged_by="desk",
-    acknowledged_at=NOON + 115.0,
-)
-
-
 def taken_over(**facts: Any) -> RecordedStream:
     """Anna for 60 s, then somebody else for 30; noise, a lost connection, and a desk that acts."""
     found = RecordedStream(**facts)
@@ -244,8 +204,8 @@ def taken_over(**facts: Any) -> RecordedStream:
     found.decide(63.5, "mismatch", evidence=-6.0)
     found.say(60.0, 88.0, "mismatch", -12.0)
     found.end(90.0, 80.0)
-    found.act(95.0, "acknowledge", incident="s-1/1")
-    found.act(96.0, "note", incident="s-1/1", text="Called the room: a sister answered.")
+    found.act(95.0, "acknowledge", incident="s-1/2")
+    found.act(96.0, "note", incident="s-1/2", text="Called the room: a sister answered.")
     found.act(97.0, "note", text="Spoke with the candidate.")
     found.act(99.0, "verdict", verdict="needs-review", text="Listen to it again.")
     found.act(120.0, "verdict", verdict="violation", text="The sister admitted it.")

@@ -140,6 +140,8 @@ def _figures(one: Incident) -> Iterable[str]:
         yield f"{words.percent(round(one.share, 2))} of the speech"
     if one.voice:
         yield words.voice(one.voice)
+    if one.count > 1:
+        yield f"{one.count} times"
 
 
 def _acknowledged(one: Incident) -> Child:

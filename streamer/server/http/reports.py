@@ -19,7 +19,7 @@ from streamer.reports.figures import without_figures
 from streamer.reports.forms import files
 from streamer.reports.forms.page import policy
 from streamer.reports.forms.pdf import NoPdf, check_available
-from streamer.reports.library import Asked, Library, Subject, no_incidents
+from streamer.reports.library import Asked, Library, Subject
 from streamer.reports.report import ExamReport, Report
 from streamer.reports.zones import UnknownZone, local_zone, zone_named
 from streamer.server.context import Context
@@ -110,7 +110,7 @@ class Reports:
     def _read(self, subject: Subject, asked: Asked, form: str) -> Report | ExamReport:
         context = self._context
         assert context.book is not None
-        library = Library(context.book, context.exams, context.enrolled.names, no_incidents)
+        library = Library(context.book, context.exams, context.enrolled.names)
         library.note_export(subject, asked, form)
         return library.report(subject, asked)
 

@@ -7,22 +7,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from recorded_stream import ENROLLED_AT, NOON, TAKEOVER, FakeIncident, taken_over, undisturbed
+from recorded_stream import ENROLLED_AT, NOON, taken_over, undisturbed
 
+from streamer.records.incidents.tracker import incidents_of
 from streamer.reports.report import Chain, Consent, Exam, ExamReport, Report, Session
 from streamer.reports.sessions import session
 
 ZONE = ZoneInfo("Europe/Berlin")
 EXAM = Exam(id="e-1", name="Biology: part II", began_at=datetime.fromtimestamp(NOON, ZONE))
-DROPPED = FakeIncident(
-    id="s-1/2",
-    kind="dropped",
-    since=50.0,
-    until=50.0,
-    since_at=NOON + 50,
-    until_at=NOON + 70,
-    reason="the connection was reset",
-)
 
 
 def report_of(candidate: str, *sessions: Session, **facts: Any) -> Report:
@@ -54,7 +46,7 @@ def taken() -> Report:
     told = session(
         stream.stream,
         stream.entries,
-        [TAKEOVER, DROPPED],
+        incidents_of(stream.entries),
         consents={"Anna": [consent]},
         chain=Chain(count=len(stream.entries), head="ef" * 32, signature="01" * 64),
         zone=ZONE,

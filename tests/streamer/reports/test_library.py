@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from enrolled_people import enrol
-from recorded_stream import NOON, TAKEOVER, RecordedStream, taken_over, undisturbed
+from recorded_stream import NOON, RecordedStream, taken_over, undisturbed
 from typer.testing import CliRunner, Result
 
 from streamer.cli import app
@@ -25,7 +25,7 @@ from streamer.records.errors import UnknownStream
 from streamer.records.opening import open_book
 from streamer.records.tables import entries
 from streamer.reports.forms import files
-from streamer.reports.library import Asked, Library, Subject, no_incidents
+from streamer.reports.library import Asked, Library, Subject
 from streamer.reports.report import ExamReport, Report
 from streamer.store.errors import StoreError
 from streamer.store.store import Store
@@ -91,9 +91,7 @@ def library(folder: Path, exam: Exam) -> Library:
 
     book = open_book(None, folder, store.vault.key, names)
     exams = open_exams(None, folder, store).__enter__()
-    return Library(
-        book, exams, names, lambda stream: [TAKEOVER] if stream == "s-1" else no_incidents(stream)
-    )
+    return Library(book, exams, names)
 
 
 def test_a_stream_is_told_with_its_candidate_and_exam(library: Library, exam: Exam) -> None:
@@ -103,7 +101,9 @@ def test_a_stream_is_told_with_its_candidate_and_exam(library: Library, exam: Ex
     assert found.exam is not None
     assert found.exam.name == "Biology"
     assert found.verdict is not None
-    assert [one.kind for one in found.incidents] == ["takeover"]
+    takeover = next(one for one in found.incidents if one.kind == "takeover")
+    assert takeover.since == 60.0
+    assert takeover.title == "Another voice took over"
     (claim,) = found.sessions[0].claims
     assert claim.question == "Is it anna@x?"
 

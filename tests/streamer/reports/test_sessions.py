@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from recorded_stream import ENROLLED_AT, NOON, TAKEOVER, RecordedStream, taken_over
+from recorded_stream import ENROLLED_AT, NOON, RecordedStream, taken_over
 
 from streamer.records.entries import Missing
+from streamer.records.incidents.tracker import incidents_of
 from streamer.reports.report import Report, Session
 from streamer.reports.sessions import session
 
@@ -153,8 +154,8 @@ def test_evidence_is_one_point_a_second(taken: Report) -> None:
 
 
 def test_an_accommodation_makes_a_note_of_an_incident() -> None:
-    noted = msgspec.structs.replace(TAKEOVER, note_only=True)
     stream = taken_over()
+    noted = msgspec.structs.replace(incidents_of(stream.entries)[1], note_only=True)
     told = session("s-1", stream.entries, [noted], consents={}, chain=None, zone=ZONE)
     assert told.incidents[0].state == "noted"
 

@@ -122,6 +122,9 @@ async def test_a_token_without_scores_gets_a_report_without_them(guarded: Server
     assert {one["evidence"] for one in session["segments"]} == {None}
     assert {one["llr"] for one in session["turns"]} == {None}
     assert not any(one["reason"] for one in session["segments"])
+    reasons = [one["reason"] for one in session["incidents"]]
+    assert any("in place of the expected one" in reason for reason in reasons)
+    assert not any("evidence" in reason for reason in reasons)
     figures = json.loads((await fetch(guarded, "/v1/records/s-1/report.json")).content)
     assert figures["sessions"][0]["evidence"]
 
