@@ -284,7 +284,9 @@ class Session:
         if failure is not None and seconds(mark.position - start) >= self._least_s:
             yield Failure(t=seconds(mark.at), code="window-failed", message=failure)
             known = replace(known, scored=None)
-        yield from self._overlap.add(self._speech, mark)
+        yield from self._overlap.add(
+            self._speech, mark, suspected=known.settings.suspicion is not None
+        )
         yield from self._tracker.add(self._speech, known)
 
     def _summary(self) -> Summary:

@@ -51,13 +51,18 @@ class OverlapSpans:
         self._start_s: float | None = None  # where the span under way began, in the media
         self._last = self._over = 0  # ends of the last block, and of the last one with two voices
 
-    def add(self, speech: Blocks, mark: Mark) -> Iterator[Overlap]:
-        """What the blocks until ``mark`` say; nothing where the bundle has no such head."""
+    def add(self, speech: Blocks, mark: Mark, *, suspected: bool = False) -> Iterator[Overlap]:
+        """What the blocks until ``mark`` say; nothing where the bundle has no such head.
+
+        Of sound that is ``suspected`` to be other than declared nothing is said.
+        """
         blocks = speech.heads(self._heard, mark.position)
-        self._heard = mark.position
-        if OVERLAP not in blocks.names:
+        self._heard, t = mark.position, seconds(mark.at)
+        if suspected:
+            yield from self._end(speech, t)
+        if suspected or OVERLAP not in blocks.names:
             return
-        column, t = blocks.names.index(OVERLAP), seconds(mark.at)
+        column = blocks.names.index(OVERLAP)
         for place in zip(blocks.starts, blocks.ends, blocks.values[:, column], strict=True):
             yield from self._take(speech, _Block(place[0], place[1], float(place[2])), t)
         if mark.ends_turn:

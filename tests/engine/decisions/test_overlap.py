@@ -93,6 +93,16 @@ def test_no_span_crosses_the_end_of_a_turn_or_what_is_not_known() -> None:
     assert spans_of(told(lost))[1::2] == [(0.0, 0.8), (1.2, 2.0)]
 
 
+def test_of_sound_that_is_suspected_to_be_another_nothing_is_said() -> None:
+    speech, spans = Speech([3.0] * 30), OverlapSpans()
+    marks = [Mark(0, place * BLOCK, place * BLOCK, ends_turn=place == 30) for place in (10, 20, 30)]
+    found = [
+        list(spans.add(speech, mark, suspected=suspected))
+        for mark, suspected in zip(marks, (False, True, True), strict=True)
+    ]
+    assert [spans_of(one) for one in found] == [[(0.0, None)], [(0.0, 1.0)], []]
+
+
 def test_less_than_half_a_second_of_a_turn_says_nothing() -> None:
     assert told(Speech([9.0] * (BLOCKS - 1))) == []
 
