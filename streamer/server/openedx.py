@@ -15,12 +15,12 @@ from streamer.edx.backend import Backend, learner_of
 from streamer.edx.book import EdxBook
 from streamer.edx.client import EdxClient
 from streamer.edx.courier import LOOK_S, Courier
-from streamer.edx.lms import Lms, LmsError
-from streamer.edx.review import Incident
+from streamer.edx.lms import Lms
 from streamer.records.book import Book
 from streamer.server.auth import Grant
 from streamer.server.context import Context
 from streamer.server.exam_requests import PAGE, withdraw
+from streamer.server.record_upkeep import forget_the_deleted
 from streamer.server.streams import Streams
 from streamer.store.errors import UnknownSpeaker
 from streamer.store.store import Store
@@ -49,7 +49,7 @@ class EdxService:
         self.grant = Grant(holder=HOLDER, digest=digest)
 
     async def retire(self, user: str) -> bool:
-        """Forget a learner: voiceprint and lines of rosters."""
+        """Forget a learner: voiceprint, lines of rosters, and records as they are set to be."""
         name = learner_of(user)
         try:
             await asyncio.to_thread(self._forget, name)
@@ -57,6 +57,7 @@ class EdxService:
             await self._context.seats.refreshed()
             await self._streams.renew()
             await self._context.peers.ask("renew")
+        await forget_the_deleted(self._context)
         return True
 
     def _forget(self, name: str) -> None:
@@ -104,7 +105,7 @@ def _courier(
     if not secret:
         raise _unset("lms_secret_env", config.lms_secret_env)
     lms = Lms(config.lms_url, config.lms_client_id, secret)
-    return Courier(book, record, getattr(record, "incidents", _unknown), lms)
+    return Courier(book, record, record.incidents, lms)
 
 
 def _secret(variable: str, key: str, env: Mapping[str, str]) -> str:
@@ -127,8 +128,3 @@ def _enrolled(store: Store, name: str) -> bool:
     except UnknownSpeaker:
         return False
     return True
-
-
-def _unknown(stream: str) -> list[Incident]:
-    """Nothing is said of an attempt whose incidents nobody has looked for."""
-    raise LmsError("this server does not find incidents yet")
