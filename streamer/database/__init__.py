@@ -4,6 +4,7 @@ from streamer.database.engine import (
     BUSY_S,
     check_whole,
     described,
+    file_before,
     make_folder,
     open_database,
     reading,
@@ -12,14 +13,17 @@ from streamer.database.engine import (
 )
 from streamer.database.errors import DatabaseError, explained, shown
 from streamer.database.migrations import History, migrate, upgrade
+from streamer.database.moving import copy_rows
 
 __all__ = [
     "BUSY_S",
     "DatabaseError",
     "History",
     "check_whole",
+    "copy_rows",
     "described",
     "explained",
+    "file_before",
     "make_folder",
     "migrate",
     "open_database",

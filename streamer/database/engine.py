@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from streamer.database import postgresql, sqlite
 from streamer.database.errors import DatabaseError, explained, shown
 
+BEFORE = "voxwatch_before"  # an option of the engine: the file that PostgreSQL takes the place of
 BUSY_S = 5.0  # another process may be writing for as long as an enrolment takes to be synced
 
 
@@ -28,7 +29,15 @@ def open_database(url: str | None, folder: Path, name: str, *, busy_s: float = B
         with explained(str(folder)):
             make_folder(folder)
         return sqlite.make_engine(folder / name, busy_s)
-    return postgresql.make_engine(url, busy_s)
+    engine = postgresql.make_engine(url, busy_s)
+    engine.update_execution_options(**{BEFORE: folder / name})
+    return engine
+
+
+def file_before(engine: Engine) -> Path | None:
+    """The file of SQLite that would be opened without the URL of this engine."""
+    found: Path | None = engine.get_execution_options().get(BEFORE)
+    return found
 
 
 def make_folder(folder: Path) -> None:

@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from engine.errors import VoxwatchError
 
@@ -27,9 +27,14 @@ class DatabaseError(VoxwatchError):
     """A database that cannot be opened, read or written; the message says why and what to do."""
 
 
-def shown(engine: Engine) -> str:
-    """Where the database lies, as people may read it: a path, or a URL without its password."""
-    url = engine.url
+def shown(place: Engine | str) -> str:
+    """Where a database lies, as people may read it: a path, or a URL without its password."""
+    if isinstance(place, str) and "://" not in place:
+        return place
+    try:
+        url = place.url if isinstance(place, Engine) else make_url(place)
+    except (ArgumentError, ValueError):
+        return "of the setting `database`"
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     user = f"{url.username}@" if url.username else ""
@@ -53,7 +58,7 @@ def explained(
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, DatabaseError, OSError) as error:
-        where = place if isinstance(place, str) else shown(place)
+        where = shown(place)
         if isinstance(error, OSError):
             raise raises(_of_system(error, what, str(files or where))) from error
         raise raises(_explanation(error, what, where)) from error

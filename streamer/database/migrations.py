@@ -7,15 +7,17 @@ back: an older program says that it cannot read a newer database.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
 from streamer.database import postgresql, sqlite
-from streamer.database.engine import reading, writing
+from streamer.database.engine import file_before, reading, writing
 from streamer.database.errors import DatabaseError, shown
+from streamer.database.moving import Source
 
 # Alembic's `op` is one for the whole process.
 _ONE_AT_A_TIME = threading.Lock()
@@ -24,24 +26,49 @@ _ONE_AT_A_TIME = threading.Lock()
 @dataclass(frozen=True, slots=True)
 class History:
     """The revisions in ``folder``, of which ``head`` is the last; ``table`` holds which one is in
-    a database.
+    a database, and ``tables`` what they make.
     """
 
     folder: Path
     table: str
     head: str
+    tables: MetaData
 
 
 def migrate(engine: Engine, history: History) -> None:
     """Bring the tables to the last revision: whole or not at all, by one process at a time.
 
-    Raises :class:`DatabaseError` for tables of a newer program.
+    What lies in the file of SQLite that PostgreSQL takes the place of goes over to it. Raises
+    :class:`DatabaseError` for tables of a newer program.
     """
+    before = file_before(engine)
+    if before is not None and before.exists():
+        _move(engine, history, before)
     with reading(engine) as connection:
         if _revision(connection, history) == history.head:
             return
     with writing(engine) as connection:
         upgrade(connection, history)
+
+
+def _move(engine: Engine, history: History, before: Path) -> None:
+    with contextlib.closing(Source(before, history.table, history.tables)) as source:
+        if not source.there:
+            return
+        with reading(engine) as connection:
+            empty = _revision(connection, history) is None
+        if not empty:
+            source.remove_moved(engine)
+            return
+        migrate(source.engine, history)
+        source.mark()
+        # The commit of PostgreSQL comes first.
+        with writing(source.engine) as old, writing(engine) as new:
+            postgresql.prepare_schema(new)
+            if source.there and _revision(new, history) is None:  # another may have been quicker
+                upgrade(new, history)
+                source.copy(old, new)
+                source.remove(old)
 
 
 def upgrade(connection: Connection, history: History) -> None:

@@ -11,9 +11,8 @@ import sqlalchemy as sa
 
 from streamer.database import History
 
-HISTORY = History(Path(__file__).parent / "revisions", "edx_revision", "0001")
-
 METADATA = sa.MetaData()
+HISTORY = History(Path(__file__).parent / "revisions", "edx_revision", "0001", METADATA)
 
 EXAMS = sa.Table(
     "edx_exams",

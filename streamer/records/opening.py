@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from streamer.database import History, explained, open_database, upgrade, writing
+from streamer.database import History, explained, migrate, open_database, writing
 from streamer.records import tables
 from streamer.records.book import Book, Names
 from streamer.records.chain import REGISTER, start
@@ -17,7 +17,7 @@ from streamer.records.signing import Secret
 from streamer.store.seal import BrokenSeal
 
 RECORDS_FILE = "records.db"  # where no `database` is set
-HISTORY = History(Path(__file__).parent / "revisions", "record_revision", "0001")
+HISTORY = History(Path(__file__).parent / "revisions", "record_revision", "0001", tables.metadata)
 
 
 def open_book(url: str | None, folder: Path, store_key: bytes, names: Names = dict) -> Book:
@@ -25,7 +25,7 @@ def open_book(url: str | None, folder: Path, store_key: bytes, names: Names = di
 
     Raises :class:`RecordError` for another store's key and for whatever the database refuses.
     """
-    with explained(url or str(folder / RECORDS_FILE), "record", RecordError):
+    with explained(str(folder / RECORDS_FILE), "record", RecordError):
         engine = open_database(url, folder, RECORDS_FILE)
     try:
         return _book(engine, store_key, names)
@@ -40,8 +40,9 @@ def is_recorded(url: str | None, folder: Path) -> bool:
 
 
 def _book(engine: Engine, store_key: bytes, names: Names) -> Book:
+    with explained(engine, "record", RecordError):
+        migrate(engine, HISTORY)
     with explained(engine, "record", RecordError), writing(engine) as connection:
-        upgrade(connection, HISTORY)
         secret = _secret(connection, store_key)
     return Book(Journal(engine, secret), names)
 

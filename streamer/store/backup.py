@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from streamer.database import explained
+from streamer.database import copy_rows, explained
 from streamer.store import audit, backup_file
 from streamer.store.errors import StoreError, WrongKey
 from streamer.store.people import People, Person
@@ -20,7 +20,7 @@ from streamer.store.person_keys import PersonKeys
 from streamer.store.replacement import replace
 from streamer.store.seal import BrokenSeal
 from streamer.store.shred import sync_folder
-from streamer.store.tables import AUDIT, copy_rows
+from streamer.store.tables import AUDIT
 from streamer.store.vault import Vault
 
 WHAT = "backup"

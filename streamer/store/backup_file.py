@@ -27,8 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError
 
+from streamer.database import copy_rows
 from streamer.store.errors import StoreError
-from streamer.store.tables import AUDIT, ENROLMENTS, GONE, PEOPLE, copy_rows
+from streamer.store.tables import AUDIT, ENROLMENTS, GONE, PEOPLE
 
 APPLICATION_ID = 0x766F7842  # "voxB"
 COPIED = (PEOPLE, ENROLMENTS, GONE, AUDIT)

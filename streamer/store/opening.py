@@ -7,16 +7,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import inspect, select
+from sqlalchemy import Engine, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from streamer.database import (
     BUSY_S,
     check_whole,
     explained,
+    file_before,
     make_folder,
     migrate,
     open_database,
+    reading,
     shorten_log,
     upgrade,
 )
@@ -24,7 +26,6 @@ from streamer.store import audit
 from streamer.store.errors import Inconsistent, StoreError
 from streamer.store.folder_lock import FolderLock
 from streamer.store.keys import PERSON_KEYS_FILE, STORE_FILE
-from streamer.store.moving import can_move, move, put_aside
 from streamer.store.older_format import bring_over
 from streamer.store.people import Person, unknown
 from streamer.store.person_keys import LIVE, PENDING, PersonKeys
@@ -48,11 +49,10 @@ def open_vault(
         with vault.explained(), vault.transaction(changing=False):
             pass  # whose database it is, is told before anything is made beside it
         with vault.exclusively():
-            if can_move(vault):
+            if _can_move(vault):
                 with contextlib.closing(_vault(folder, None, key, lock, busy_s)) as old:
-                    with old.explained():
-                        _settle(old, repair)
-                    move(old, vault)
+                    _prepare_move(old, vault, repair)
+                migrate(vault.engine, HISTORY)
             _settle(vault, repair)
         return vault
     except BaseException:
@@ -69,10 +69,33 @@ def _vault(
     return Vault(folder, engine, key, lock)
 
 
+def _can_move(vault: Vault) -> bool:
+    """Whether a store in SQLite lies beside the keys, and none in PostgreSQL, which is to have it.
+
+    Its rows are sealed with the person keys, which stay where they are.
+    """
+    before = file_before(vault.engine)
+    if before is None or not before.exists() or "people" in _tables(vault.engine):
+        return False
+    engine = open_database(None, before.parent, before.name)
+    try:
+        return bool({"people", "profiles"} & _tables(engine))
+    finally:
+        engine.dispose()
+
+
+def _prepare_move(old: Vault, vault: Vault, repair: bool) -> None:
+    """Have the store in SQLite whole and of today's form, and note where it goes."""
+    detail = f"from {old.where} to {vault.where}"
+    with old.explained():
+        _settle(old, repair)
+        with old.transaction() as database:
+            audit.write(database, audit.Entry(time.time(), audit.FINISHED, "move", detail=detail))
+
+
 def _settle(vault: Vault, repair: bool) -> None:
     check_whole(vault.engine, WHAT)
-    with vault.transaction(changing=False) as database:
-        tables = set(inspect(database).get_table_names())
+    tables = _tables(vault.engine)
     if "people" not in tables and vault.key_path.exists():
         raise Inconsistent(
             f"{vault.key_path} is there, but its database {vault.where} is not, or is an older one:"
@@ -88,11 +111,15 @@ def _settle(vault: Vault, repair: bool) -> None:
     keys = vault.keys()
     if keys is None:
         raise vault.apart()
-    put_aside(vault)
     vault.finish_rotation()
     _finish(vault, keys)
     _check(vault, keys, repair)
     shorten_log(vault.engine)
+
+
+def _tables(engine: Engine) -> set[str]:
+    with reading(engine) as database:
+        return set(inspect(database).get_table_names())
 
 
 def _nobody(vault: Vault) -> Sequence[Person]:

@@ -8,7 +8,6 @@ from sqlalchemy import (
     REAL,
     BigInteger,
     Column,
-    Connection,
     Double,
     ForeignKey,
     Integer,
@@ -16,16 +15,13 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    insert,
-    select,
 )
 from sqlalchemy.types import TypeEngine
 
 from streamer.database import History
 
-HISTORY = History(Path(__file__).parent / "revisions", "store_revision", "0001")
 METADATA = MetaData()
-PIECE = 500  # rows that are copied at a time
+HISTORY = History(Path(__file__).parent / "revisions", "store_revision", "0001", METADATA)
 _TIME: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
 _NUMBER: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -64,11 +60,3 @@ STORE = Table(
     Column("generation", _NUMBER, nullable=False),  # of the person keys that it knows of
     Column("clock", Text),  # what is known of the time, in JSON
 )
-
-
-def copy_rows(table: Table, source: Connection, target: Connection) -> None:
-    """Add all rows that ``source`` has; where the database counts them they are counted anew."""
-    columns = [column for column in table.c if column is not AUDIT.c.number]
-    query = select(*columns).order_by(*table.primary_key).execution_options(yield_per=PIECE)
-    for piece in source.execute(query).mappings().partitions():
-        target.execute(insert(table), [dict(row) for row in piece])

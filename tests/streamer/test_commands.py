@@ -638,6 +638,7 @@ from streamer.cli import OFFLINE, app
 for words in {list(commands())!r}:
     assert CliRunner().invoke(app, [*words, "--help"]).exit_code == 0, words
 heavy = {{"onnxruntime", "numpy", "websockets", "sounddevice", "rich.live", "sqlite3", "msgspec"}}
+heavy |= {{"sqlalchemy", "alembic", "psycopg"}}
 print(heavy & set(sys.modules))
 """
     done = subprocess.run(

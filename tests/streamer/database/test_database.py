@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from postgresql import PASSWORD, QUOTED_PASSWORD, USER, Cluster
-from sqlalchemy import Engine, text
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, text
 from sqlalchemy.exc import IntegrityError
 
 from streamer.database import (
@@ -24,6 +24,8 @@ from streamer.database import (
 )
 
 ROOT = Path(__file__).parents[3]
+THINGS = MetaData()
+Table("things", THINGS, Column("name", Text, primary_key=True), Column("size", Integer))
 FIRST = """
 import sqlalchemy as sa
 from alembic import op
@@ -59,12 +61,12 @@ def first(tmp_path: Path) -> History:
     folder = tmp_path / "revisions"
     folder.mkdir()
     (folder / "r0001_things.py").write_text(FIRST)
-    return History(folder, "things_revision", "0001")
+    return History(folder, "things_revision", "0001", THINGS)
 
 
 def second(first: History, content: str = SECOND) -> History:
     (first.folder / "r0002_sizes.py").write_text(content)
-    return History(first.folder, first.table, "0002")
+    return History(first.folder, first.table, "0002", first.tables)
 
 
 def names(engine: Engine) -> list[str]:
@@ -156,7 +158,7 @@ def test_two_histories_share_a_database(engine: Engine, first: History, tmp_path
     folder.mkdir()
     (folder / "r0001_others.py").write_text(FIRST.replace("things", "others"))
     migrate(engine, first)
-    migrate(engine, History(folder, "others_revision", "0001"))
+    migrate(engine, History(folder, "others_revision", "0001", MetaData()))
     migrate(engine, second(first))
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM others")).scalar() == 0
@@ -165,12 +167,13 @@ def test_two_histories_share_a_database(engine: Engine, first: History, tmp_path
 OPENING = """
 import sys
 from pathlib import Path
+from sqlalchemy import MetaData
 from streamer.database import History, migrate, open_database
 
 url, folder, revisions = sys.argv[1] or None, Path(sys.argv[2]), Path(sys.argv[3])
 engine = open_database(url, folder, "things.db", busy_s=30)
 sys.stdin.readline()
-migrate(engine, History(revisions, "things_revision", "0002"))
+migrate(engine, History(revisions, "things_revision", "0002", MetaData()))
 """
 
 
