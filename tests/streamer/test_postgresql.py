@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from enrolled_people import NOW
 from enrolled_people import enrol as enrol_somebody
 from postgresql import PASSWORD, QUOTED_PASSWORD, Cluster
 from store_place import Place, postgresql_place  # noqa: F401  (a fixture)
 
 from streamer.config import Config
+from streamer.exams.exam import Rules
 from streamer.server.server import Server
 from streamer.store.keys import load_key
 
@@ -119,3 +123,32 @@ async def test_a_server_keeps_voiceprints_there(
         assert len(place.rows("SELECT * FROM people")) == 1
     assert PASSWORD not in caplog.text
     assert QUOTED_PASSWORD not in caplog.text
+
+
+async def test_a_folder_moves_with_all_that_is_in_it(
+    settings: Callable[..., Config], place: Place, enrol: Any, dial: Any, pcm: Any
+) -> None:
+    async with Server(settings(), drain_s=1.0) as server:
+        enrol(server, "anna")
+        async with dial(server, claim="anna") as client:
+            await client.until("ready")
+            await client.sound(pcm("anna", 5.0))
+            await client.until("decision", state="match")
+            await client.say(type="finalize")
+            assert await client.rest() == 1000
+        server.context.exams.create("Algebra", NOW, NOW + 3600, Rules(), NOW)
+    async with Server(settings(database=place.url), drain_s=1.0) as server:
+        store, book = server.context.store, server.context.book
+        (profile,) = store.profiles(store.now())
+        assert profile.name == "anna"
+        (facts,) = book.streams()
+        assert len(book.history(facts.stream)) > 5
+        found = book.verify()
+        assert (found.streams, found.findings) == (1, ())
+        (exam,) = server.context.exams.exams()
+        assert exam.name == "Algebra"
+        async with dial(server, claim="anna") as client:
+            await client.until("ready")
+    for name in ("voiceprints.db", "records.db"):
+        with contextlib.closing(sqlite3.connect(place.folder / name)) as database:
+            assert database.execute("SELECT name FROM sqlite_schema").fetchall() == []
