@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from engine.errors import VoxwatchError
 
 # Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html
-FULL, CROWDED, LOCKED = "53100", "53300", ("55P03", "40001", "40P01")
+FULL, LOCKED = "53100", ("55P03", "40001", "40P01")
 DENIED, READ_ONLY = "42501", "25006"
 STOPPED, DAMAGED = ("57P01", "57P02", "57P03", "08"), ("XX001", "XX002")
 MESSAGE_CHARACTERS = 300
@@ -112,11 +112,9 @@ def _of_postgresql(error: DBAPIError, what: str, where: str) -> str:
         advice = "check that the server runs, and what the setting `database` says"
         return f"cannot reach the {what} {where}: {said}; {advice}"
     if state == DENIED:
-        return f"the user of {where} may not do that ({said}): make them the database's owner"
+        return f"the user of {where} may not do that ({said}): let them own the schema voxwatch"
     if state == FULL:
         return f"no room for the {what} {where}: the disk of the server is full; make room"
-    if state == CROWDED:
-        return f"{where} takes no more connections: raise its max_connections, or stop others"
     if state in LOCKED:
         return f"another program keeps the {what} {where} locked: wait for it or stop it"
     if state == READ_ONLY:

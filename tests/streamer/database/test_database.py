@@ -293,6 +293,57 @@ def test_commits_are_waited_for_where_the_server_would_not(
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("53100", "the disk of the server is full; make room"),
+        ("42501", "may not do that"),
+        ("25006", "can only be read: name the primary"),
+        ("XX001", "is damaged: restore it"),
+        ("40001", "another program keeps the list"),
+        ("57P01", "cannot reach the list"),
+        ("22012", "failed: said so"),
+    ],
+)
+def test_what_a_server_says_is_explained(
+    postgresql_url: str, tmp_path: Path, state: str, told: str
+) -> None:
+    engine = open_database(postgresql_url, tmp_path, "things.db")
+    say = text(f"DO $$ BEGIN RAISE EXCEPTION 'said so' USING ERRCODE = '{state}'; END $$")
+
+    def ask() -> None:
+        with explained(engine, "list"), writing(engine) as connection:
+            connection.execute(say)
+
+    with pytest.raises(DatabaseError, match=told) as failure:
+        ask()
+    assert "postgresql://voxwatch@127.0.0.1" in str(failure.value)
+    engine.dispose()
+
+
+def test_a_user_who_may_make_no_schema_is_given_one(
+    cluster: Cluster, postgresql_url: str, first: History, tmp_path: Path
+) -> None:
+    name = postgresql_url.rpartition("/")[2]
+    cluster.run("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    engine = open_database(
+        postgresql_url.replace(f"{USER}:{QUOTED_PASSWORD}", "guest:guest"), tmp_path, "things.db"
+    )
+    try:
+        with (
+            pytest.raises(DatabaseError, match=r"may not do that .*own the schema voxwatch"),
+            explained(engine),
+        ):
+            migrate(engine, first)
+        cluster.run("CREATE SCHEMA voxwatch AUTHORIZATION guest", database=name)
+        migrate(engine, first)
+        add(engine, "a")
+        assert names(engine) == ["a"]
+    finally:
+        engine.dispose()
+        cluster.run("DROP OWNED BY guest", "DROP ROLE guest", database=name)
+
+
 def test_another_programs_file_is_told_and_left(tmp_path: Path, first: History) -> None:
     path = tmp_path / "things.db"
     for content in (b"not a database, but long enough to be one" * 200, b"PK"):

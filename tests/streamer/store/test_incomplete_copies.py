@@ -99,6 +99,24 @@ def test_keys_that_are_exchanged_below_an_open_store_change_nothing(place: Place
         assert [profile.name for profile in store.profiles(NOW)] == ["Anna", "Bert", "Carl"]
 
 
+def test_a_database_that_belongs_to_another_folder_is_told(
+    postgresql_place: Place, tmp_path: Path
+) -> None:
+    with postgresql_place.open() as store:
+        enrol(store, "Anna", 1)
+    other = Place(tmp_path / "other", postgresql_place.url)
+    with pytest.raises(StoreError, match=r"the keys of its people, .*people.keys, are not"):
+        other.open()
+    Place(tmp_path / "third").open().close()
+    (other.folder / PERSON_KEYS_FILE).write_bytes(
+        (tmp_path / "third" / PERSON_KEYS_FILE).read_bytes()
+    )
+    with pytest.raises(StoreError, match="belongs to another copy of the store"):
+        other.open()
+    with postgresql_place.open() as store:
+        assert len(store.profiles(NOW)) == 1
+
+
 def test_a_database_of_an_earlier_moment_is_told(place: Place) -> None:
     with place.open() as store:
         enrol(store, "Anna", 1)
