@@ -43,7 +43,7 @@ def state(stream: LiveStream) -> messages.StreamState:
         state=decision.state if decision else None,
         speaker=decision.speaker if decision else None,
         since=decision.since if decision else None,
-        speaking=stream.speaking_since is not None,
+        speaking=stream.speaking.since is not None,
         stalled=stream.stalled,
         speech_s=stream.speech_s,
         received_s=stream.session.received_s,

@@ -30,6 +30,7 @@ from streamer.server.limits.attempts import Tries
 from streamer.server.outbox import Message, Outbox
 from streamer.server.seats import Sitting
 from streamer.server.session import new_session
+from streamer.server.speaking import Speaking
 from streamer.server.stream_record import NOT_RECORDED, StreamRecord
 from streamer.server.voiceprint_cache import alike
 from streamer.session_config import session_config
@@ -96,8 +97,7 @@ class LiveStream:
         self.opened_at = time.time()
         self.decision: events.Decision | None = None
         self._tries = Tries(context.attempts, caller.client)
-        self._ended_speech_s = 0.0  # of the spans that have ended
-        self.speaking_since: float | None = None
+        self.speaking = Speaking()
         self.stalled = False
         self.closing = (1000, "")  # close code and reason once everything has been told
         self._settling = asyncio.Lock()  # one change of claim at a time
@@ -137,10 +137,7 @@ class LiveStream:
     @property
     def speech_s(self) -> float:
         """Seconds of speech so far, with what is being said just now."""
-        if self.speaking_since is None:
-            return self._ended_speech_s
-        under_way_s = self.session.received_s - self.speaking_since
-        return self._ended_speech_s + max(0.0, under_way_s)
+        return self.speaking.speech_s(self.session.received_s)
 
     async def obey(self, control: StreamControl) -> None:
         """Do what the client asks for. Raises :class:`WireError`."""
@@ -165,7 +162,7 @@ class LiveStream:
         if isinstance(event, events.Decision):
             self.decision = event
         elif isinstance(event, events.Vad):
-            self._heard(event)
+            self.speaking.hear(event)
         elif isinstance(event, events.Stalled):
             self.stalled = event.stalled
         self.record.tell(event)
@@ -195,11 +192,6 @@ class LiveStream:
             told = message if self.context.tells_figures(self._caller) else plain(message)
         if told is not None:
             self.outbox.put(told)
-
-    def _heard(self, vad: events.Vad) -> None:
-        if self.speaking_since is not None:
-            self._ended_speech_s += max(0.0, vad.at - self.speaking_since)
-        self.speaking_since = vad.at if vad.speech else None
 
     async def pump(self) -> None:
         """Tell what the engine says until it has said all. Never raises."""
