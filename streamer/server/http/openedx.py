@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from websockets.http11 import Response
 
@@ -124,7 +125,9 @@ class EdxRoutes:
         if visit.exam is None:
             found = await self._call(self._service.backend.book.of_course, visit.course)
             return _page(pages.course_page(found))
-        place = f"exam/{visit.exam}/" + (f"attempt/{visit.attempt}/" if visit.attempt else "")
+        place = f"exam/{quote(visit.exam)}/"
+        if visit.attempt is not None:
+            place += f"attempt/{quote(visit.attempt)}/"
         return _elsewhere(f"{request.path}{place}")
 
     async def _let_in(self, request: Request, link: str) -> Response:

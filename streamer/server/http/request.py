@@ -7,6 +7,7 @@ from typing import Any
 
 import h11
 from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader
 from websockets.http11 import Response
 
 from streamer.server.auth import Grant
@@ -76,8 +77,13 @@ class Request:
             raise ConnectionError("the client left")
         self.method = event.method.decode("ascii")
         self.address = event.target.decode("ascii", "replace")
-        for name, value in event.headers:
-            self.headers[name.decode("ascii")] = value.decode("latin-1")
+        try:
+            for name, value in event.headers:
+                self.headers[name.decode("ascii")] = value.decode("latin-1")
+        except InvalidHeader as error:  # control characters, which h11 lets through
+            raise WireError(
+                "bad-message", "a header has characters that it may not have"
+            ) from error
 
     async def body(self) -> bytes:
         """Read the body, which a client may hold back until it is asked. Raises `WireError`.

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable
+from random import Random
 from typing import Any
 
 import pytest
@@ -112,6 +113,57 @@ async def test_a_body_has_a_bound_whether_or_not_it_is_said(
             assert (await ask(server, "PUT", "/t/a", bytes(size))).status == status
             pieces = iter([bytes(60), bytes(size - 60)])
             assert (await ask(server, "PUT", "/t/a", pieces)).status == status
+
+
+async def answered(server: Server, request: bytes, pieces: int) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        for at in range(0, len(request), pieces):
+            writer.write(request[at : at + pieces])
+            await asyncio.sleep(0)
+        writer.write_eof()
+        async with asyncio.timeout(20):
+            return await reader.read()
+    finally:
+        writer.transport.abort()
+
+
+async def test_whatever_is_sent_is_answered_or_closed_and_never_fails(
+    settings: Callable[..., Config], more: None
+) -> None:
+    random = Random(5)
+    whole = (
+        b"PUT /t/a?x=%41 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nOrigin: http://a\r\n\r\n1234"
+    )
+    async with Server(settings(), drain_s=0.2) as server:
+        for _ in range(300):
+            sent = bytearray(whole)
+            for _ in range(random.randint(1, 6)):
+                place = random.randrange(len(sent))
+                sent[place : place + random.randint(0, 2)] = random.randbytes(random.randint(0, 3))
+            told = await answered(server, bytes(sent), random.choice([7, 1000]))
+            if told:
+                status = int(told.split(b" ", 2)[1])
+                assert 200 <= status < 500, (bytes(sent), told)
+        assert "engine-failed" not in server.context.counts.errors
+        assert (await get(server, "/healthz")).status == 200
+        async with asyncio.timeout(20):
+            await server._plain.empty()
+        assert not server.context.crowd.members + server.context.crowd.strangers
+
+
+async def test_heads_that_never_end_keep_out_nobody(
+    settings: Callable[..., Config], more: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Server(settings(limits={"strangers": 4}), drain_s=0.2) as server:
+        slow = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(12)]
+        for number, (_, writer) in enumerate(slow):
+            writer.write((b"GET / HTTP/1.1\r\nHost: a\r\n", b"P", b"PUT /t/a HT")[number % 3])
+        for _ in range(5):
+            assert (await get(server, "/healthz")).status == 200
+        assert server.context.crowd.strangers <= 4
+        for _, writer in slow:
+            writer.transport.abort()
 
 
 async def test_a_large_answer_comes_whole(settings: Callable[..., Config], more: None) -> None:
