@@ -16,7 +16,7 @@ from engine import events
 from streamer.records.chain import link, start
 from streamer.records.entries import Acted, AnyEntry, Ended, Started, Terms, Told
 from streamer.records.errors import BrokenChain
-from streamer.records.register import RegisterEntry
+from streamer.records.register import RegisterAct, RegisterEntry
 from streamer.records.signing import Secret, Texts
 from streamer.store.seal import BrokenSeal
 
@@ -71,6 +71,15 @@ class Growth:
     notes: tuple[RegisterEntry, ...]
 
 
+# Acts that the register tells of as well, so that all of them can be read in one place.
+REGISTERED: dict[str, RegisterAct] = {
+    "viewed": "viewed",
+    "exported": "exported",
+    "hold": "held",
+    "release": "released",
+}
+
+
 def grown(row: StreamRow, entries: Sequence[AnyEntry], secret: Secret) -> Growth:
     """The stream with these entries. Raises :class:`BrokenChain` where its key was changed."""
     acts = [entry for entry in entries if isinstance(entry, Acted)]
@@ -96,8 +105,12 @@ def grown(row: StreamRow, entries: Sequence[AnyEntry], secret: Secret) -> Growth
         hash=last,
         signature=bytes.fromhex(secret.sign(row.stream, length, last).signature),
     )
-    sealed = ends or acts
-    notes = (_note(after, entries[-1].at),) if sealed else ()
+    told = [
+        RegisterEntry(at=act.at, act=REGISTERED[act.act], stream=row.stream, who=act.who)
+        for act in acts
+        if act.act in REGISTERED
+    ]
+    notes = (*told, _note(after, entries[-1].at)) if ends or acts else ()
     return Growth(after, rows, frozenset(people_in(entries)), notes)
 
 

@@ -188,6 +188,9 @@ def test_who_takes_a_report_is_noted_in_the_record(library: Library, exam: Exam)
 
     assert exports("s-2") == [ASKED.who]
     assert exports("s-1") == []
+    told = [(note.stream, note.who) for note in library.book.register() if note.act == "exported"]
+    assert told == [("s-2", ASKED.who)]
+    assert library.book.verify().findings == ()
 
 
 def test_somebody_who_was_deleted_is_told_by_a_number(
