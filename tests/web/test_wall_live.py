@@ -1,0 +1,125 @@
+"""The wall with the real server, model and record, on the demonstration's voices.
+
+Anna sits an exam, and Ben takes over from her; another Ben sits it, too, and is fine.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from scripts.demo_call import PIECE_S, VOICES, pcm, pieces
+from tests.web.conftest import WAIT_MS, Open, playwright_api
+from tests.web.test_live import free_port, serving
+from voxwatch_client.sync import connect, control, enroll
+
+pytestmark = pytest.mark.slow
+
+CALL_MS = 60_000  # a call of 26 s in real time, on a machine that may be busy
+
+
+def enrol(url: str, name: str, consent: str) -> None:
+    with enroll(url, name, consent=consent) as stream:
+        for piece in pieces(pcm(VOICES / f"{name.lower()}.ogg")):
+            stream.send(piece)
+        stream.finalize()
+        for _ in stream:
+            pass
+
+
+@contextmanager
+def speaking(url: str, link: str, sound: bytes) -> Iterator[None]:
+    """A candidate, who speaks in real time and is silent after that."""
+    done = threading.Event()
+
+    def speak() -> None:
+        with connect(url, token=link) as stream:
+            begun = time.monotonic()
+            for number, piece in enumerate(pieces(sound + bytes(120 * 32_000)), start=1):
+                if done.wait(max(0.0, begun + number * PIECE_S - time.monotonic())):
+                    return
+                stream.send(piece)
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        speaker.join()
+
+
+@pytest.fixture(scope="module")
+def exam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """A server's address, an exam's id, and the links of its candidates by their names."""
+    data: Path = tmp_path_factory.mktemp("wall") / "data"
+    with serving(free_port(), data) as url:
+        socket = url.replace("http", "ws")
+        with control(socket) as requests:
+            consent = requests.request("status")["consent"]["text_version"]
+            for name in ("Anna", "Ben"):
+                enrol(socket, name, consent)
+            made = requests.request("exam-create", name="Biology", ends_at=time.time() + 3600)
+            lines = [
+                {"candidate": f"B-{i}", "name": name, "voiceprint": name.split()[0]}
+                for i, name in enumerate(("Anna Adams", "Ben Brown"), start=1)
+            ]
+            requests.request("roster", exam=made["exam"], add=lines)
+            links = {
+                line["name"]: requests.request(
+                    "candidate-link", exam=made["exam"], candidate=line["candidate"]
+                )["token"]
+                for line in lines
+            }
+        yield url, made["exam"], links
+
+
+def test_a_takeover_is_seen_acknowledged_and_still_there_after_a_reload(
+    exam: tuple[str, str, dict[str, str]], visit: Open
+) -> None:
+    url, exam_id, links = exam
+    socket = url.replace("http", "ws")
+    expect: Callable[..., object] = playwright_api.expect
+    visitor = visit(f"{url}monitor#exam={exam_id}", viewport={"width": 1440, "height": 900})
+    page = visitor.page
+    visitor.sees("#count", "Nobody needs attention")
+    visitor.sees("#present", "2 candidates, 0 of them live")
+    with ExitStack() as calls:
+        for name, sound in (("Anna Adams", "call.ogg"), ("Ben Brown", "ben.ogg")):
+            calls.enter_context(speaking(socket, links[name], pcm(VOICES / sound)))
+        visitor.sees("#present", "2 candidates")
+        first = page.locator("#needing .tile").first
+        expect(first).to_contain_text("took over", timeout=CALL_MS)  # type: ignore[attr-defined]
+        assert "Anna Adams" in first.inner_text()
+        assert "B-1" in first.inner_text()
+        visitor.sees("#others", "Ben Brown")
+
+        page.keyboard.press("n")
+        page.keyboard.press("Enter")
+        visitor.sees("#candidate-facts", "Should be Anna")
+        visitor.sees("#record-words", "From the record, since")
+        visitor.sees("#events", "took over")
+        page.keyboard.press("a")
+        visitor.sees("#incidents", "Acknowledged by")
+        page.fill("#note-text", "Asked who speaks.")
+        page.press("#note-text", "Enter")
+        visitor.sees("#notes", "Asked who speaks.")
+
+        page.reload()
+        visitor.sees("#candidate-name", "Anna Adams")
+        visitor.sees("#incidents", "took over")
+        visitor.sees("#incidents", "Acknowledged by")
+        visitor.sees("#notes", "Asked who speaks.")
+    # Who has left keeps what happened.
+    visitor.sees("#candidate-state", "Ended")
+    page.reload()
+    visitor.sees("#incidents", "took over")
+    visitor.sees("#events", "Match")
+    visitor.sees("#candidate-facts", "Ended")
+    page.wait_for_selector("#lane .mark", timeout=WAIT_MS)
+    assert visitor.complaints == []
