@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 EXAM = "#exam=e7a1b2c3d4e5f607"
 TAKEN = "Quentin Eriksen"
+LONG = 26  # place of the candidate with the longest name in wall_scenes.py
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 
 Server = Callable[[int], str]
@@ -117,6 +118,32 @@ def test_twenty_candidates_are_seen_at_once(wall: Callable[..., Visitor], many: 
     visitor = wall(many)
     assert len(seen(visitor, ".tile")) >= 20
     assert visitor.page.locator(".tile").count() == many
+
+
+# Texts of tiles that lie over another one or reach out of their tile.
+COVERED = """() => [...document.querySelectorAll("#needing .tile")].flatMap(tile => {
+    const box = element => element.getBoundingClientRect();
+    const parts = [...tile.querySelectorAll(".who b, .word, .moment, .more, .facts, .acknowledge")]
+        .filter(part => part.checkVisibility() && box(part).width > 0);
+    const apart = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1
+        || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+    const inside = (a, b) => a.left >= b.left && a.right <= b.right && a.bottom <= b.bottom;
+    return parts.filter(part => !inside(box(part), box(tile)) || parts.some(other =>
+        other !== part && !apart(box(part), box(other)))).map(part => part.className);
+})"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_lies_over_anything_with_long_names_and_many_incidents(
+    wall: Callable[..., Visitor], size: str
+) -> None:
+    visitor = wall(size=size)
+    for place in (LONG, LONG, LONG, 16, 5, 23):
+        ask(visitor, "mock", do="incident", place=place, what="overlap")
+    visitor.sees("#count", "4 need attention")
+    counts(visitor, "#needing .more", 4)
+    assert visitor.page.evaluate(COVERED) == []
+    assert visitor.overflow() <= 0
 
 
 def test_the_order_is_that_of_need(wall: Callable[..., Visitor]) -> None:

@@ -12,6 +12,7 @@ from scenes import MODEL, bounds, wobble
 Json = dict[str, Any]
 
 EXAM, SECOND_EXAM = "e7a1b2c3d4e5f607", "0badcafe0badcafe"
+LONG = 26  # place of the candidate with the longest name
 SINCE_S = 2280.0  # that the exam has been going on
 TAKEN_S, ABSENT = 1661.0, 2  # media time of the takeover; candidates who have not come
 
@@ -32,7 +33,8 @@ HAPPENED: dict[int, list[Json]] = {
         {
             "kind": "takeover", "since": TAKEN_S, "until": None, "evidence": -6.4,
             "voice": "voice-2", "speech_s": 214.0, "share": None,
-            "reason": "another voice began, and since then it was never the one before",
+            "reason": "another voice (voice-2) has spoken since 27:41.0 in place of the"
+            " expected one, 214 s of speech (evidence -6.4, the bound is -3.0)",
         },
         {
             "kind": "overlap", "since": 402.0, "until": 409.0, "evidence": None, "voice": None,
@@ -43,7 +45,7 @@ HAPPENED: dict[int, list[Json]] = {
         {
             "kind": "other-voice", "since": 2071.0, "until": 2120.0, "evidence": -4.1,
             "voice": "voice-2", "speech_s": 18.0, "share": 0.37,
-            "reason": "a second voice had 18 s of the 49 s of speech",
+            "reason": "voice-2 had 18 s of the 49 s of speech",
         },
     ],
     23: [
@@ -73,6 +75,8 @@ STATES: dict[int, str] = {5: "uncertain", 16: "mismatch", 20: "uncertain"}
 
 def name(place: int) -> str:
     """A candidate's name."""
+    if place == LONG:
+        return "Maximiliane-Alexandra von Hohenstaufen-Schwarzenberg"
     return f"{FIRST[place % len(FIRST)]} {LAST[(5 * place + place // len(FIRST)) % len(LAST)]}"
 
 

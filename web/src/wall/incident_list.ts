@@ -2,8 +2,8 @@
 
 import { el, h, show } from "../dom";
 import { isUnseen, type Incident } from "../incidents";
-import { roughly, timeOfDay } from "../times";
-import { clock, llrWords, sentence, voiceName } from "../words";
+import { timeOfDay } from "../times";
+import { clock, sentence } from "../words";
 import { badge } from "./badge";
 import type { Seat } from "./board";
 import { titleOf } from "./kinds";
@@ -64,18 +64,10 @@ function button({ id }: Incident, act: string, words: string, run: () => void): 
   return made;
 }
 
-/** Why, and on how much it rests. */
-function reasonWords(incident: Incident): string {
-  const { reason, evidence, speech_s, voice, since, count = 1 } = incident;
-  const facts = [
-    `${clock(since)} into the sound`,
-    count > 1 ? `${count} times` : "",
-    evidence === null ? "" : `evidence ${llrWords(evidence)}`,
-    speech_s > 0 ? `${roughly(speech_s)} of speech` : "",
-    voice ? voiceName(voice) : "",
-  ];
-  const why = reason ? sentence(reason.replace(/\.$/, "")) : "";
-  return [why, sentence(facts.filter(Boolean).join(", "))].filter(Boolean).join(" ");
+/** Why, in the server's words, and where in the sound. */
+function reasonWords({ reason, since, count = 1 }: Incident): string {
+  const where = `${clock(since)} into the sound${count > 1 ? `, ${count} times` : ""}.`;
+  return reason ? `${sentence(reason.replace(/\.$/, ""))} ${where}` : where;
 }
 
 function seenWords({ note_only, acknowledged_by, acknowledged_at }: Incident): string {
