@@ -270,9 +270,11 @@ def _clock(session: Session) -> Clock:
     """By all that the report has both times of."""
     spans: list[Span] = [*session.segments, *session.turns, *session.incidents]
     moments = [(span.since, span.since_at.timestamp()) for span in spans]
+    ends = [(0.0, session.began_at), (session.received_s, session.ended_at)]
+    moments += [(t, at.timestamp()) for t, at in ends if at is not None]
     zone = session.began_at.tzinfo
     assert zone is not None
-    return Clock([(0.0, session.began_at.timestamp()), *moments], zone)
+    return Clock(moments, zone)
 
 
 def _axis(clock: Clock, scale: Scale, total: float) -> Iterator[Markup]:

@@ -213,7 +213,8 @@ def _left_out(count: int) -> Markup:
 
 
 def _state(one: Segment) -> Child:
-    evidence = "" if one.evidence is None else f" ({words.llr(one.evidence)})"
+    told = one.evidence is not None and one.state != "insufficient"
+    evidence = f" ({words.llr(one.evidence)})" if told and one.evidence is not None else ""
     return [isolated(words.state(one.state, one.speaker)), evidence]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import msgspec
@@ -17,6 +19,7 @@ import pytest
 from streamer.reports.forms import files
 from streamer.reports.forms.page import page
 from streamer.reports.forms.pdf import MISSING, NoPdf, pdf
+from streamer.reports.forms.picture import WIDE, timeline
 from streamer.reports.forms.tables import harmless
 from streamer.reports.report import ExamReport, Note, Report
 
@@ -90,6 +93,16 @@ def test_the_pdf_has_the_facts_too(taken: Report) -> None:
     unbroken = said.replace(" ", "")  # a digest may be broken over two lines
     assert [fact for fact in FACTS if fact.replace(" ", "") not in unbroken] == []
     assert "Page 1 of " in said
+
+
+def test_no_time_of_day_in_the_picture_is_after_the_end(taken: Report) -> None:
+    told = taken.sessions[0]
+    soon = told.began_at + timedelta(seconds=9)  # as of a recording that was sent fast
+    ended = msgspec.structs.replace(told, ended_at=soon, segments=(), turns=(), incidents=())
+    picture = timeline(ended, WIDE, 0)
+    times = re.findall(r">(\d\d:\d\d:\d\d)<", picture)
+    assert len(times) > 3
+    assert max(times) <= f"{soon:%H:%M:%S}"
 
 
 def test_a_candidate_who_was_matched_has_no_incident(clean: Report) -> None:
