@@ -22,11 +22,15 @@ from engine.decisions.stream_state import StreamState
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.decisions.turn_verdict import LEAST_SAMPLES, TurnJudge, TurnSpeech
 from engine.events import AnyEvent, Change, Utterance
-from engine.format import seconds
+from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Float64
 from engine.scoring.scorer import CalibratedScorer
 from engine.spans.interface import Mark, SpeechEmbeddings
+
+# The gate finds no speech shorter than 0.19 s. What is shorter than this was cut off from it by a
+# client's turn, reset or mute just before somebody spoke or just after, and is no turn.
+SLIVER_SAMPLES = SAMPLE_RATE_HZ // 10  # 0.1 s
 
 
 class Tracker:
@@ -66,7 +70,7 @@ class Tracker:
         if mark.ends_turn:
             if far is not None:
                 yield from self._leave_out(spans, known, far)
-            else:
+            elif mark.position - self._turn >= SLIVER_SAMPLES:
                 yield self._verdict(spans, known, mark.position)
             self._turn = mark.position
 

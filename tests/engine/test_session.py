@@ -575,13 +575,29 @@ def test_after_a_reset_nothing_is_known_of_who_spoke() -> None:
     assert lapse.reason == "the speaker so far was forgotten"
 
 
+@pytest.mark.parametrize("asks", ["turn", "reset", "mute"])
+@pytest.mark.parametrize("at_s", [1.99, 2.0, 2.04, 2.08, 2.9, 2.95, 3.0, 3.03])
+def test_what_is_asked_at_the_edge_of_speech_makes_no_turn_of_a_moment(
+    asks: str, at_s: float
+) -> None:
+    """The button is pressed just as somebody begins, or has ended."""
+    session, sound = Session(SCORER, enrolled("anna")), pcm((0.2, 2.0), (0.0, 1.0), (0.2, 2.0))
+    cut = 2 * round(at_s * SAMPLE_RATE_HZ)
+    session.receive_pcm(sound[:cut])
+    getattr(session, asks)(*([True] if asks == "mute" else []))
+    events = run(session, [sound[cut:] + pcm((0.0, 1.0))])
+    turns = of(Utterance, events)
+    assert len(turns) == (1 if asks == "mute" else 2)
+    assert all(turn.speech_s > 1.9 for turn in turns)
+
+
 @pytest.mark.parametrize("again", [1, 3])
 def test_a_muted_loudspeaker_says_nothing_of_the_sound_of_the_next_turn(again: int) -> None:
     """The loudspeaker clips, and the person after it does not."""
     session = Session(SCORER, enrolled("anna"))
     for _ in range(again):
         session.mute(True)
-        session.receive_pcm(pcm((0.0, 0.3), (1.0, 1.5), (0.0, 1.0)))
+        session.receive_pcm(pcm((1.0, 1.5), (0.0, 1.0)))
         session.mute(False)
         session.receive_pcm(pcm((0.2, 2.0), (0.0, 1.0)))
     events = run(session, [])
