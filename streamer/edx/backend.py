@@ -51,8 +51,15 @@ class Backend:
     # Exams.
 
     def save_exam(self, body: bytes, id: str | None) -> dict[str, Any]:
-        """An exam was made in Open edX, or changed there."""
-        saved = self.book.save(parsed(body, ExamSaved), id)
+        """An exam was made in Open edX, or changed there.
+
+        One that is not known any more is new, and Open edX takes over its new id.
+        """
+        told: ExamSaved = parsed(body, ExamSaved)
+        try:
+            saved = self.book.save(told, id)
+        except NotThere:
+            saved = self.book.save(told, None)
         return {"id": saved.id} | self._rules(saved)
 
     def exam(self, id: str) -> dict[str, Any]:

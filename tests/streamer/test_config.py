@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.config import Config, ConfigError, Limits, Mqtt, check_exposure
+from streamer.config import Config, ConfigError, Limits, Mqtt, OpenEdx, check_exposure
 from streamer.config_sources import TYPES, find_config, load
 from streamer.server.auth import Token
 from streamer.store.consent import TEXT_VERSION
@@ -283,3 +283,47 @@ def test_no_secret_shows() -> None:
     shown = repr(Config(data_dir=Path(), tokens=(TOKEN,)))
     assert "desk" in shown
     assert DIGEST not in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"lms_url": "http://lms.example"}, "wants https"),
+        ({"lms_url": "lms.example"}, "wants https"),
+        ({"lms_client_id": None}, "needs lms_client_id and lms_secret_env"),
+        ({"lms_url": None}, "needs lms_client_id and lms_secret_env"),
+    ],
+)
+def test_open_edx_is_told_by_tls_and_as_somebody(change: dict[str, Any], words: str) -> None:
+    whole = {
+        "client_id": "a",
+        "secret_env": "A",
+        "lms_url": "https://lms.example",
+        "lms_client_id": "b",
+        "lms_secret_env": "B",
+    }
+    OpenEdx(**whole)  # type: ignore[arg-type]
+    OpenEdx(**whole | {"lms_url": "http://127.0.0.1:8000"})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=words):
+        OpenEdx(**whole | change)
+
+
+def test_open_edx_needs_an_address_for_links_and_a_record(tmp_path: Path) -> None:
+    edx = OpenEdx(client_id="a", secret_env="A")
+    Config(data_dir=tmp_path, openedx=edx, public_url="https://voice.example")
+    for more in ({}, {"public_url": "https://voice.example", "records": False}):
+        with pytest.raises(ValueError, match="public_url, and records"):
+            Config(data_dir=tmp_path, openedx=edx, **more)
+    with pytest.raises(ValueError, match="public_url"):
+        Config(data_dir=tmp_path, public_url="voice.example")
+
+
+def test_what_a_table_needs_is_told_and_secrets_of_others_are_let_be(tmp_path: Path) -> None:
+    env = {"HOME": str(tmp_path), "VOXWATCH_PUBLIC_URL": "https://voice.example"}
+    env |= {"VOXWATCH_OPENEDX_CLIENT_ID": "campus"}
+    with pytest.raises(ConfigError, match=r"needs openedx\.secret_env beside it"):
+        load(None, env, {})
+    env |= {"VOXWATCH_OPENEDX_SECRET_ENV": "VOXWATCH_OF_CAMPUS", "VOXWATCH_OF_CAMPUS": "x"}
+    found = load(None, env, {}).openedx
+    assert found is not None
+    assert (found.client_id, found.secret_env) == ("campus", "VOXWATCH_OF_CAMPUS")

@@ -46,8 +46,14 @@ def test_an_exam_is_made_and_changed(backend: Backend, exam: str) -> None:
     told = backend.exam(exam)
     assert (told["name"], told["is_active"]) == ("Written", False)
     assert told["rules"] == {"expect_speech": True}
+
+
+def test_an_exam_that_is_not_known_any_more_is_new(backend: Backend, exam: str) -> None:
+    again = backend.save_exam(body(EXAM), "nothing")["id"]
+    assert again not in ("nothing", exam)
+    assert backend.exam(again)["name"] == "Oral"
     with pytest.raises(NotThere):
-        backend.save_exam(body(EXAM), "nothing")
+        backend.exam("nothing")
 
 
 def test_a_learner_is_put_on_the_roster_of_an_exam_of_ours(
