@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from streamer.config import Config
     from streamer.local.replay import Replay
     from streamer.sources.file import Format
+    from streamer.store.profile import Profile
     from streamer.store.store import Store
 
     Printer = EventPrinter | Hearer
@@ -190,6 +191,7 @@ class EnrollCommand:
                 now=now,
                 extend=self.add,
             )
+            _keep_consent(config, store, profile, config.ttl_s(self.kept_days))
             like = _like_voices(config, models, store, name)
         printer.done(profile.name, profile.prototypes, profile.net_speech_s, like)
         return True
@@ -242,6 +244,28 @@ def agreed(consent: bool, text: str) -> bool:
         raise VoxwatchError("nobody can be asked for consent here: --consent says it was given")
     typer.echo(f"{text}\n", err=True)
     return typer.confirm("Do you agree?", err=True)
+
+
+def _keep_consent(config: Config, store: Store, profile: Profile, term_s: float | None) -> None:
+    """Write down what was agreed to."""
+    from streamer.exams.consents import PURPOSE, text_hash
+    from streamer.exams.exam import ConsentRow
+    from streamer.exams.opening import open_exams
+    from streamer.store.audit import local_user
+
+    row = ConsentRow(
+        person=profile.reference,
+        candidate="",
+        text_sha256=text_hash(config.consent.text),
+        text_version=config.consent.version,
+        language=config.consent_language if config.consent_text is not None else "en",
+        purpose=PURPOSE,
+        term_s=term_s,
+        signer=local_user(),
+        given_at=profile.consent.given_at,
+    )
+    with open_exams(config.database, config.data_dir, store) as exams:
+        exams.consents.give(row, config.consent.text)
 
 
 def _check_name(store: Store, name: str, add: bool) -> None:

@@ -167,6 +167,8 @@ class DeleteCommand:
     def run(self) -> None:
         """Ask, unless told not to, and delete."""
         from streamer.commands.records import forget_the_deleted
+        from streamer.exams.opening import open_exams
+        from streamer.store.audit import local_user
         from streamer.store.errors import StoreError, UnknownSpeaker
 
         config = configured(self)
@@ -175,6 +177,8 @@ class DeleteCommand:
                 name = store.profile(self.name, store.now()).name
                 self._confirm(name)
                 store.delete(name)
+                with open_exams(config.database, config.data_dir, store) as exams:
+                    exams.forget_voiceprint(name, local_user(), store.now())
         except UnknownSpeaker:
             raise
         except StoreError as error:

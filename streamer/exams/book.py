@@ -215,6 +215,14 @@ class Exams:
             self.forget(one, who, now)
         return gone
 
+    def forget_over(self, before: float, who: str, now: float) -> int:
+        """Forget who sat exams that ended before; how many they were."""
+        over = {one.id for one in self.exams() if (one.ended_at or one.ends_at) < before}
+        gone = [one for one in self.everybody() if one.exam in over and not one.forgotten]
+        for one in gone:
+            self.forget(one, who, now)
+        return len(gone)
+
     def rewrap(self, key: bytes) -> None:
         """The store is about to have another key: write the keys of rosters for it, too."""
         with self._reading() as connection:

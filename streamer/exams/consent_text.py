@@ -9,7 +9,6 @@ from streamer.store.consent import ConsentText
 
 VERSION = "exam-2026-11"
 LANGUAGE = "en"
-PURPOSE = "to check during the exam that the voice is the candidate's"
 
 TEXT = """\
 What happens: during the exam {exam} your microphone is listened to, from the moment you begin on \

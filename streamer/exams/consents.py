@@ -17,6 +17,8 @@ from sqlalchemy.engine import Connection
 from streamer.exams.exam import ConsentRow
 from streamer.exams.tables import CONSENTS, TEXTS, USES
 
+PURPOSE = "to check, while somebody speaks, whether the voice is theirs"
+NOBODY = bytes(16)  # in place of a person: since when uses are noted at all
 NOTED_S = 3600.0  # between two notes that the same voiceprint is in use, each of which is a write
 
 
@@ -80,6 +82,15 @@ class Consents:
                 if not connection.execute(change).rowcount:
                     connection.execute(USES.insert().values(person=person, used_at=now))
         self._noted.update(dict.fromkeys(due, now))
+
+    def noted_since(self, now: float) -> float:
+        """From when on uses are noted: the first time that this was asked."""
+        with self._reading() as connection:
+            since = connection.scalar(sa.select(USES.c.used_at).where(USES.c.person == NOBODY))
+        if since is None:
+            with self._writing() as connection:
+                connection.execute(USES.insert().values(person=NOBODY, used_at=now))
+        return now if since is None else float(since)
 
     def last_used(self) -> dict[bytes, float]:
         """When voiceprints were last in use, of those that ever were."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from streamer.exams.consents import text_hash
+from streamer.exams.consents import PURPOSE, text_hash
 from streamer.exams.exam import ConsentRow
 from streamer.server.caller import Caller
 from streamer.server.context import Context
@@ -14,8 +14,6 @@ from streamer.server.seats import Sitting
 from streamer.store.profile import Profile
 from streamer.wire.errors import WireError
 from streamer.wire.requests import GivenConsent
-
-PURPOSE = "to check, while somebody speaks, whether the voice is theirs"
 
 
 @dataclass(frozen=True, slots=True)

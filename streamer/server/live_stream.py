@@ -161,6 +161,8 @@ class LiveStream:
         """To the client and to whoever follows the stream."""
         if isinstance(event, events.Decision):
             self.decision = event
+            if event.state == "match" and event.speaker is not None:
+                self.context.used.add(event.speaker)
         elif isinstance(event, events.Vad):
             self.speaking.hear(event)
         elif isinstance(event, events.Stalled):

@@ -21,6 +21,7 @@ from streamer.server.auth import Token
 from streamer.server.connection import Connection, revoked
 from streamer.server.context import assemble
 from streamer.server.control import Control
+from streamer.server.disuse import purge
 from streamer.server.enroll import enroll
 from streamer.server.entrance import Entrance
 from streamer.server.http.pages import Pages, dashboard_folder
@@ -213,11 +214,10 @@ class Server:
                 stream.record.pass_time(now)
 
     async def _purge(self) -> None:
-        store = self.context.store
         while True:
             await asyncio.sleep(PURGE_S)
             try:
-                await asyncio.to_thread(lambda: store.purge(store.now()))
+                await purge(self.context)
             except StoreError:
                 log.warning("the store cannot be written just now")
 

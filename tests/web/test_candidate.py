@@ -162,7 +162,7 @@ def test_what_is_wrong_with_a_microphone_is_said_and_it_goes_on(
     ):
         visitor.page.evaluate(begin)
         visitor.sees("#heard-title", title)
-        visitor.sees("#heard-text", "You are not heard.")
+        visitor.sees("#heard-text", "Until then you are not heard.")
         assert visitor.page.title().startswith("⚠")
         visitor.page.evaluate(end)
         visitor.sees("#heard-title", "You are being heard")

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from enrolled_people import KEY
+from enrolled_people import KEY, enrol
 
 from streamer.exams.book import GRACE_S, Exams
+from streamer.exams.disuse import delete_unused, note_uses
 from streamer.exams.errors import BadLink, BadRoster, ExamError, UnknownCandidate, UnknownExam
 from streamer.exams.exam import ConsentRow, Entry, Exam, Rules
 from streamer.exams.links import make_link
 from streamer.exams.opening import open_exams
 from streamer.exams.roster_keys import RosterKeys
 from streamer.exams.tables import METADATA
+from streamer.store.profile import Consent
 from streamer.store.store import Store
 from tests.streamer.exams.conftest import NOW
 
@@ -197,3 +199,26 @@ def test_exams_are_kept_by_postgresql_too(database_url: str | None, store: Store
         assert opened.roster(made.id) == people
         opened.consents.used([bytes(16)], NOW)
         assert opened.consents.last_used() == {bytes(16): NOW}
+
+
+def test_who_sat_an_exam_long_ago_is_forgotten(exams: Exams, algebra: Exam) -> None:
+    people = exams.add(algebra.id, [ANNA, BEN])
+    assert exams.forget_over(algebra.ends_at, "expiry", NOW) == 0
+    assert exams.forget_over(algebra.ends_at + 1, "expiry", NOW) == len(people)
+    assert [one.name for one in exams.roster(algebra.id)] == ["", ""]
+    assert exams.forget_over(algebra.ends_at + 1, "expiry", NOW) == 0
+
+
+def test_a_voiceprint_that_is_not_used_is_deleted_and_others_stay(
+    exams: Exams, store: Store
+) -> None:
+    day = 86_400.0
+    for name, seed in (("Anna", 1), ("Bert", 2)):
+        enrol(store, name, seed, now=NOW, consent=Consent("2026-11", NOW))
+    assert exams.consents.noted_since(NOW + 50 * day) == NOW + 50 * day
+    assert delete_unused(store, exams.consents, 30 * day, NOW + 79 * day) == []
+    note_uses(store, exams.consents, {"Anna", "somebody"}, NOW + 70 * day)
+    assert delete_unused(store, exams.consents, 30 * day, NOW + 81 * day) == ["Bert"]
+    assert delete_unused(store, exams.consents, 30 * day, NOW + 99 * day) == []
+    assert [one.name for one in store.profiles(NOW + 99 * day)] == ["Anna"]
+    assert {act.who for act in store.acts() if act.act == "delete"} == {"disuse"}

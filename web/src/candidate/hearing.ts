@@ -51,14 +51,14 @@ export interface Hearing {
 export function hearing(now: Situation): Hearing {
   if (now.fault) {
     const { title, advice } = faultWords(now.fault);
-    return { tone: "problem", icon: "mute", title, text: `You are not heard. ${advice}` };
+    return { tone: "problem", icon: "mute", title, text: `${advice} Until then you are not heard.` };
   }
   if (now.dead) {
     return {
       tone: "problem",
       icon: "mute",
       title: "Your microphone is silent",
-      text: "Sound comes, but nothing is in it: is it muted by a switch or at its cable? Or choose another one below.",
+      text: "Sound comes, but nothing is in it: is it muted by a switch or at its cable? Or choose another one below. Until then you are not heard.",
     };
   }
   if (now.phase === "live") return heard(now);
