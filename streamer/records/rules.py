@@ -15,7 +15,7 @@ class IncidentRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     # seconds of speech that have to stay another voice before a mismatch is an incident
     incident_s: Seconds = 5.0
     other_voice_s: Seconds = 1.0  # seconds of speech of others who speak in between
-    overlap_s: Seconds = 1.0  # seconds in which two voices speak at once
+    overlap_s: Seconds = 2.0  # seconds in which two voices speak at once
     undecided_s: Seconds = 60.0  # seconds of speech without a decision
     speaking: bool = True  # whether somebody is expected to speak
     silent_s: Seconds = 120.0  # seconds without speech, where it is expected

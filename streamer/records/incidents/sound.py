@@ -9,6 +9,8 @@ from streamer.records.incidents.ledger import Ledger, Moment
 from streamer.records.incidents.words import clock, lasted, span, times
 
 OVERLAP_JOIN_S = 30.0  # between two overlaps that are one incident
+# Of media time: so much later it is known that a span is over, as the model looks ahead.
+LATE_S = 1.0
 NOISE_JOIN_S = 60.0  # between two spells of noise, or of doubt, that are one
 DOUBTS = ("repeated", "format-suspect", "rate-suspect")  # the gravest first
 NOISE = ("noisy", "clipped")
@@ -42,7 +44,7 @@ class Overlaps:
         since, ledger = self._since, self._ledger
         if since is None or self._open is not None:
             return
-        if ledger.now.t - since < ledger.rules.overlap_s:
+        if ledger.now.t - since < ledger.rules.overlap_s + LATE_S:
             return
         before = ledger.recent("overlap", OVERLAP_JOIN_S)
         if before is None:
