@@ -170,7 +170,7 @@ class Noise:
             self._open = before.id
             self._ledger.change(before.id, until=None, until_at=None, count=before.count + 1)
             return
-        figure = f", {quality.snr_db:.0f} dB above the noise" if quality.snr_db is not None else ""
+        figure = f", {quality.snr_db:.0f} dB over the noise" if quality.snr_db is not None else ""
         if what == "clipped":
             figure = f", {100 * quality.clipped:.1f} % of it"
         reason = f"the speech has been {what} since {clock(self._since)}{figure}"

@@ -273,7 +273,7 @@ def test_noise_for_long_enough() -> None:
         stream.hear(float(t), "noisy")
     found = the_one(stream)
     assert (found.kind, found.since, found.until) == ("noisy", 60.0, None)
-    assert "noisy since 1:00.0, 4 dB above the noise" in found.reason
+    assert "noisy since 1:00.0, 4 dB over the noise" in found.reason
     for t in range(84, 100, 2):
         stream.hear(float(t))
     assert the_one(stream).until == 82.0
