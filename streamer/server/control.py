@@ -39,6 +39,7 @@ from streamer.wire.requests import (
     Incidents,
     ListProfiles,
     ListStreams,
+    Recorded,
     Request,
     Role,
     ShowProfile,
@@ -61,6 +62,7 @@ NEEDED: dict[type, frozenset[Role]] = {
     Export: frozenset({"admin"}),
     Delete: frozenset({"admin"}),
     History: frozenset({"monitor", "admin"}),
+    Recorded: frozenset({"monitor", "admin"}),
     Incidents: frozenset({"monitor", "admin"}),
     Act: frozenset({"monitor", "admin"}),
 }
@@ -174,6 +176,8 @@ class Control:
                 return {}
             case History():
                 return await self._records.history(request, self._grant_of("monitor", "admin"))
+            case Recorded():
+                return await self._records.recorded(request)
             case Act():
                 holds = request.act in HOLDS
                 grant = self._grant_of("admin") if holds else self._grant_of("monitor", "admin")

@@ -8,16 +8,17 @@ from typing import Any
 
 import msgspec
 
-from streamer.records.book import Book
+from streamer.records.book import Book, StreamFacts
 from streamer.records.entries import Acted, AnyEntry, Scores, Told
 from streamer.records.errors import RecordError, UnknownStream
 from streamer.server.auth import Grant
 from streamer.server.context import Context
 from streamer.server.figures import without_figures
 from streamer.wire.errors import WireError
-from streamer.wire.requests import Act, History
+from streamer.wire.requests import Act, History, Recorded
 
 PAGE = 500  # entries in an answer
+FACTS = ("stream", "label", "candidate", "started_at", "ended_at")
 LACKING = {"acknowledge": "incident", "note": "text", "verdict": "verdict"}
 
 
@@ -43,6 +44,11 @@ class RecordRequests:
             "after": request.after + len(page),
             "more": len(found) > PAGE,
         }
+
+    async def recorded(self, request: Recorded) -> list[dict[str, Any]]:
+        """Whose streams there were in an exam, oldest first, and from when to when."""
+        found: list[StreamFacts] = await self._ask(Book.streams, request.exam)
+        return [{name: getattr(one, name) for name in FACTS} for one in found]
 
     async def act(self, request: Act, grant: Grant) -> Acted:
         """Write down what somebody did."""

@@ -177,6 +177,12 @@ class History(_ClientMessage, frozen=True, kw_only=True, tag="history"):
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
+class Recorded(_ClientMessage, frozen=True, kw_only=True, tag="recorded"):
+    """Streams of an exam that are in the record, also what is over."""
+
+    exam: str
+
+
 class Incidents(_ClientMessage, frozen=True, kw_only=True, tag="incidents"):
     """Those of a stream, or of an exam, also of what is over; or of all streams that go on."""
 
@@ -272,6 +278,7 @@ Request = (
     | Export
     | Delete
     | History
+    | Recorded
     | Incidents
     | Act
     | UrlToken
@@ -281,5 +288,5 @@ REQUESTS = frozenset(
     {"authenticate", "status", "streams", "profiles", "profile", "export", "delete", "url_token"}
     | {"exam-create", "exam-list", "exam-show", "exam-end", "roster", "candidate-link"}
     | {"seat", "withdraw"}
-    | {"history", "act", "incidents"}
+    | {"history", "recorded", "act", "incidents"}
 )

@@ -161,6 +161,16 @@ class Candidates:
             for place in range(self.many)
         ]  # fmt: skip
 
+    def recorded(self) -> list[Json]:
+        """The streams in the record."""
+        return [
+            {
+                "stream": stream_of(place), "label": "", "candidate": candidate_of(place),
+                "started_at": self.began, "ended_at": None,
+            }
+            for place in range(self.present)
+        ]  # fmt: skip
+
     def history(self, stream: str) -> list[Json]:
         """The record of a stream, oldest first."""
         place = int(stream, 16) - 1

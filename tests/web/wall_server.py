@@ -51,6 +51,8 @@ class WallMock(Mock):
             return [{"exam": exam, "name": name, "starts_at": 0.0} for exam, name in exams]
         if kind == "exam-show":
             return {"roster": candidates.roster() if request["exam"] == EXAM else []}
+        if kind == "recorded":
+            return candidates.recorded() if request["exam"] == EXAM else []
         if kind == "incidents":
             return [one for one in candidates.incidents.values() if wanted(one, request)]
         if kind == "history":

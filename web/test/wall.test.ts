@@ -134,6 +134,21 @@ describe("a candidate", () => {
     expect(placed!.seat.live).not.toBeNull();
   });
 
+  it("who was there before a reload has left, and whoever is back goes on", () => {
+    const wall = new Board();
+    const entry = { label: "Anna", exam: "e1", candidate: "c1", state: "match" };
+    wall.list(streamEntries([{ ...entry, stream: "s2" }]));
+    const line = { number: "", accommodations: [] };
+    wall.enrol("e1", [{ candidate: "c1", name: "Anna", ...line }, { candidate: "c2", name: "Ben", ...line }]);
+    wall.remember("e1", [
+      { stream: "s1", label: "", candidate: "c1", started_at: 5 },
+      { stream: "s0", label: "", candidate: "c2", started_at: 6 },
+      { stream: "s2", label: "", candidate: "c1", started_at: 9 },
+    ]);
+    const found = wall.sorted(ANY).others.map(({ seat, status }) => [seat.label, status.kind, seat.streams]);
+    expect(found).toEqual([["Anna", "fine", ["s1", "s2"]], ["Ben", "left", ["s0"]]]);
+  });
+
   it("is found by name, number and whom they should be", () => {
     const wall = board("Anna", "Ben");
     wall.enrol("e1", [{ candidate: "c9", number: "A-17", name: "Zoe", accommodations: [] }]);

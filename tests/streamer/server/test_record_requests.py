@@ -59,6 +59,22 @@ async def test_a_long_history_comes_in_pages(server: Server, dial: Any) -> None:
     assert rest["entries"][-1]["act"] == "viewed"
 
 
+async def test_the_streams_of_an_exam_are_listed_by_candidate(guarded: Server, dial: Any) -> None:
+    for stream, exam in (("one", "e1"), ("two", "e1"), ("three", "e2")):
+        await write(guarded, stream, whole(stream, exam=exam, candidate=f"of {stream}"))
+    async with dial(guarded, "/v1/control", headers=showing("desk")) as desk:
+        found = await desk.ask(type="recorded", exam="e1")
+        assert [(row["stream"], row["candidate"]) for row in found] == [
+            ("one", "of one"),
+            ("two", "of two"),
+        ]
+        assert all(row["started_at"] < row["ended_at"] for row in found)
+        assert await desk.ask(type="recorded", exam="e3") == []
+    async with dial(guarded, "/v1/control", headers=showing("client")) as client:
+        error = await client.ask(type="recorded", exam="e1")
+        assert error["code"] == "unauthorised"
+
+
 async def test_whoever_looks_at_a_record_is_noted_once(guarded: Server, dial: Any) -> None:
     await write(guarded, "one", whole("one"))
     async with dial(guarded, "/v1/control", headers=showing("desk")) as desk:

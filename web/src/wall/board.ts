@@ -20,6 +20,14 @@ export interface RosterLine {
   accommodations: readonly string[];
 }
 
+/** A recorded stream of an exam, as the server tells it. Times in seconds since 1970. */
+export interface RecordedStream {
+  stream: string;
+  label: string;
+  candidate: string | null;
+  started_at: number;
+}
+
 export interface Seat {
   key: string;
   label: string;
@@ -78,6 +86,21 @@ export class Board {
       const seat = this.seat(line.candidate);
       const { number, accommodations } = line;
       Object.assign(seat, { exam, number, accommodations, label: line.name });
+    }
+  }
+
+  /** Who has been there before: `recorded` is oldest first. */
+  remember(exam: string, recorded: readonly RecordedStream[]): void {
+    const newest = new Map(this.all("").map((seat) => [seat, seat.streams.at(-1)]));
+    for (const { stream, candidate, label } of recorded) {
+      const seat = this.open(stream, candidate, exam);
+      if (seat.label === "") seat.label = label;
+    }
+    const began = new Map(recorded.map(({ stream, started_at }) => [stream, started_at]));
+    const time = (stream: string): number => began.get(stream) ?? Number.MAX_VALUE;
+    for (const seat of this.all(exam)) {
+      seat.streams.sort((a, b) => time(a) - time(b));
+      if (seat.streams.at(-1) !== newest.get(seat)) seat.live = null;
     }
   }
 

@@ -27,6 +27,8 @@ export class CandidatePanel {
   private readonly course: Course;
   private readonly incidents: IncidentList;
   private seat: Seat | null = null;
+  /** One of the candidate's streams; "": the newest. */
+  private chosen = "";
   private reader: Reader | null = null;
   private drawnRecord: unknown = null;
   private drawnNotes = -1;
@@ -42,9 +44,17 @@ export class CandidatePanel {
     });
     el("candidate-close").onclick = () => actions.close();
     this.incidents = new IncidentList(
-      (incident) => this.course.show(incident),
+      (incident) => {
+        this.choose(incident.stream);
+        this.course.show(incident);
+      },
       (incidents) => actions.acknowledge(incidents),
     );
+    const session = el<HTMLSelectElement>("session");
+    session.onchange = () => {
+      this.choose(session.value);
+      this.course.reset();
+    };
     el<HTMLFormElement>("note").onsubmit = (event) => void this.note(event);
     el<HTMLFormElement>("verdict").onsubmit = (event) => void this.judge(event);
   }
@@ -110,19 +120,45 @@ export class CandidatePanel {
     this.reader?.leave();
     this.reader = null;
     this.seat = null;
+    this.chosen = "";
     this.drawnRecord = null;
     this.drawnNotes = -1;
     this.drawnEvents = null;
   }
 
-  /** The newest stream of the candidate. */
+  /** The stream that is shown. */
+  private get stream(): string | undefined {
+    return this.chosen || this.seat?.streams.at(-1);
+  }
+
+  private choose(stream: string): void {
+    this.chosen = stream === this.seat?.streams.at(-1) ? "" : stream;
+    this.actions.changed();
+  }
+
   private read(seat: Seat): void {
-    const stream = seat.streams.at(-1);
+    this.drawSessions(seat);
+    const { stream } = this;
     if (!stream || this.reader?.record.stream === stream) return;
     this.reader?.leave();
     this.reader = new Reader(stream, this.ask, () => this.actions.changed());
     this.drawnRecord = null;
     this.drawnNotes = -1;
+    this.drawnEvents = null;
+  }
+
+  /** Whoever came anew has several. */
+  private drawSessions({ streams, live }: Seat): void {
+    const select = el<HTMLSelectElement>("session");
+    const last = streams.length - 1;
+    const words = streams.map((_, i) => `Session ${i + 1}${i === last && live ? ", now" : ""}`);
+    const key = [...streams, ...words].join();
+    if (select.dataset.key !== key) {
+      select.dataset.key = key;
+      show(select, streams.length > 1);
+      select.replaceChildren(...streams.map((value, i) => h("option", { value }, words[i]!)));
+    }
+    select.value = this.stream ?? "";
   }
 
   private drawHead(seat: Seat, now: number): void {
@@ -199,7 +235,7 @@ export class CandidatePanel {
     event.preventDefault();
     const input = el<HTMLInputElement>("note-text");
     const text = input.value.trim();
-    const stream = this.seat?.streams.at(-1);
+    const { stream } = this;
     if (!stream || text === "") return;
     if (await this.actions.act(stream, { act: "note", text })) {
       input.value = "";
@@ -211,7 +247,7 @@ export class CandidatePanel {
     event.preventDefault();
     const form = el<HTMLFormElement>("verdict");
     const verdict = new FormData(form).get("verdict") as Verdict | null;
-    const stream = this.seat?.streams.at(-1);
+    const { stream } = this;
     const text = el<HTMLInputElement>("verdict-text").value.trim();
     if (!stream || !verdict) return;
     if (await this.actions.act(stream, { act: "verdict", verdict, text })) {

@@ -12,7 +12,7 @@ import { askToken, bindToken } from "../views/token";
 import { toast } from "../views/toast";
 import type { Message } from "../wire";
 import { Alerts } from "./alerts";
-import { Board, statusOf, type RosterLine } from "./board";
+import { Board, statusOf, type RecordedStream, type RosterLine } from "./board";
 import { CandidatePanel } from "./candidate";
 import { Chips } from "./chips";
 import { Heading, type Headed } from "./heading";
@@ -222,10 +222,16 @@ export class Wall {
 
   private async readExams(exam: string): Promise<void> {
     try {
-      this.exams = await this.server.ask<ExamLine[]>("exam-list");
-      if (!exam) return;
-      const { roster } = await this.server.ask<{ roster: RosterLine[] }>("exam-show", { exam });
-      this.board.enrol(exam, roster);
+      const exams = this.server.ask<ExamLine[]>("exam-list");
+      if (exam) {
+        const [{ roster }, recorded] = await Promise.all([
+          this.server.ask<{ roster: RosterLine[] }>("exam-show", { exam }),
+          this.server.ask<RecordedStream[]>("recorded", { exam }),
+        ]);
+        this.board.enrol(exam, roster);
+        this.board.remember(exam, recorded);
+      }
+      this.exams = await exams;
     } catch (error) {
       // Without exams there are still streams, which is what the wall shows then.
       if (!(error instanceof ControlError)) throw error;
