@@ -72,7 +72,7 @@ def _move(engine: Engine, history: History, before: Path) -> None:
 
 
 def upgrade(connection: Connection, history: History) -> None:
-    """Do so within a transaction, which others who do it wait for."""
+    """The same within a transaction, for whose end others who do it wait; nothing moves."""
     if connection.dialect.name == "postgresql":
         postgresql.prepare_schema(connection)
     there = _revision(connection, history)

@@ -86,9 +86,10 @@ class Source:
         new.execute(insert(MOVED).values(mark=old.execute(select(self._mark)).scalar_one()))
 
     def mark(self) -> None:
-        """Give the file its mark, if it has none."""
+        """Give the tables their mark, if they have none."""
         with writing(self.engine) as database:
-            if not inspect(database).has_table(self._mark.name):
+            found = set(inspect(database).get_table_names())
+            if self._version_table in found and self._mark.name not in found:
                 self._mark.create(database)
                 database.execute(insert(self._mark).values(mark=secrets.token_bytes(16)))
 

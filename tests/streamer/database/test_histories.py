@@ -1,0 +1,51 @@
+"""Each part's revisions make the tables that its code goes by, in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.schema import SchemaItem
+
+from streamer.database import History, migrate, open_database, reading
+from streamer.edx.tables import HISTORY as EDX
+from streamer.exams.tables import HISTORY as EXAMS
+from streamer.records.opening import HISTORY as RECORDS
+from streamer.store.tables import HISTORY as STORE
+
+HISTORIES = pytest.mark.parametrize(
+    "history", [STORE, RECORDS, EXAMS, EDX], ids=lambda history: history.table
+)
+
+
+@HISTORIES
+def test_the_head_is_the_last_revision(history: History) -> None:
+    revisions = ScriptDirectory(history.folder, version_locations=[history.folder])
+    assert revisions.get_heads() == [history.head]
+
+
+def test_no_two_parts_share_a_table() -> None:
+    names = [name for history in (STORE, RECORDS, EXAMS, EDX) for name in history.tables.tables]
+    names += [history.table for history in (STORE, RECORDS, EXAMS, EDX)]
+    assert len(names) == len(set(names))
+
+
+@HISTORIES
+def test_the_revisions_make_the_tables_of_the_code(
+    history: History, database_url: str | None, tmp_path: Path
+) -> None:
+    engine = open_database(database_url, tmp_path / "data", "tables.db")
+    migrate(engine, history)
+
+    def ours(item: SchemaItem, name: str | None, kind: str, *_: object) -> bool:
+        return kind != "table" or name != history.table
+
+    with reading(engine) as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_object": ours, "compare_type": True}
+        )
+        assert compare_metadata(context, history.tables) == []
+    engine.dispose()
