@@ -10,8 +10,8 @@ export interface Status {
   roles: string[];
   auth_required: boolean;
   consent: { text_version: string; text: string };
-  /** How many entries of the record were written, where one is kept. */
-  record?: { written?: number };
+  /** Where a record is kept: entries written, waiting and lost, and workers that cannot write. */
+  record?: { written?: number; waiting?: number; lost?: number; failing?: number };
   bounds?: Bounds;
   /** With a full enrolment. */
   expected_rates?: ExpectedRate[];

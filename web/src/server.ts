@@ -137,6 +137,17 @@ export class Server {
     }
   }
 
+  /** How the server fares by now; told where that is another thing. */
+  async refreshStatus(): Promise<void> {
+    if (!this.connected || !this.may("monitor") || document.hidden) return;
+    try {
+      this.status = await this.ask<Status>("status");
+      this.onChange();
+    } catch {
+      // Asked again in a while, or when the server is back.
+    }
+  }
+
   private async greet(): Promise<void> {
     try {
       if (this.token) await this.ask("authenticate", { token: this.token });

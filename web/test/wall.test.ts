@@ -5,7 +5,7 @@ import { roughly, timeOfDay } from "../src/times";
 import { Board, byNeed, statusOf, type Placed } from "../src/wall/board";
 import { lookOf, titleOf, urgency } from "../src/wall/kinds";
 import { StreamRecord, type Entry } from "../src/wall/record";
-import { countWords, presentWords, shortWords, whenWords } from "../src/wall/words";
+import { countWords, presentWords, recordTrouble, shortWords, whenWords } from "../src/wall/words";
 import { streamEntries } from "../src/decode";
 import type { Message } from "../src/wire";
 import { change, decision, lag } from "./messages";
@@ -268,6 +268,14 @@ describe("the record of a stream", () => {
     expect(record.endedAt).toBe(2004);
     expect(record.timeOf(900)).toBe(2004);
   });
+});
+
+it("a record that cannot be written is said, and what is lost of it", () => {
+  expect(recordTrouble(undefined)).toBe("");
+  expect(recordTrouble({ written: 9, waiting: 3, lost: 7, failing: 0 })).toBe("");
+  const told = recordTrouble({ written: 9, waiting: 3, lost: 7, failing: 1 });
+  expect(told).toContain("3 entries wait, 7 are lost");
+  expect(recordTrouble({ written: 9, waiting: 3, lost: 0, failing: 1 })).not.toContain("lost");
 });
 
 it("the address says what the wall shows", () => {

@@ -18,9 +18,10 @@ import { Chips } from "./chips";
 import { Heading, type Headed } from "./heading";
 import { Reports } from "./reports";
 import { Tiles } from "./tiles";
-import { told } from "./words";
+import { recordTrouble, told } from "./words";
 
 const DRAW_MS = 100; // between two drawings, but for an incident, which is drawn at once
+const STATUS_MS = 5000; // between two looks at how the record fares
 const CLOCK_MS = 1000; // how long something lasts is told by the second
 
 interface ExamLine {
@@ -70,6 +71,7 @@ export class Wall {
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.escape());
     window.addEventListener("resize", () => this.resized());
     window.setInterval(() => this.redraw(), CLOCK_MS);
+    window.setInterval(() => void this.server.refreshStatus(), STATUS_MS);
     this.server.connect();
   }
 
@@ -310,7 +312,8 @@ export class Wall {
   private problem(there: boolean): string {
     if (this.server.setting) return notLetIn(this.server.setting);
     if (this.refused) return `Incidents cannot be told: ${this.refused}`;
-    if (there || !this.known || this.heardAt === null) return "";
+    if (there) return recordTrouble(this.server.status?.record);
+    if (!this.known || this.heardAt === null) return "";
     return `Not connected. What you see was so at ${timeOfDay(this.heardAt)}. It is tried again by itself.`;
   }
 }

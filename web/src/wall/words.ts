@@ -1,5 +1,6 @@
 /** Incidents, seats and verdicts in words. */
 
+import type { Status } from "../control";
 import type { Incident, Verdict } from "../incidents";
 import { roughly, timeOfDay } from "../times";
 import { anyOf } from "../words";
@@ -18,6 +19,13 @@ export function whenWords(incident: Incident, now: number): { moment: string; ag
   return incident.kind === "takeover"
     ? { moment: `at ${began}`, ago: `${lasts} ago` }
     : { moment: `since ${began}`, ago: `for ${lasts}` };
+}
+
+/** What keeps the record from being written, for the top of the wall; "" while nothing does. */
+export function recordTrouble(record: Status["record"]): string {
+  if (!record?.failing) return "";
+  const lost = record.lost ? `, ${record.lost} are lost` : "";
+  return `The server cannot write the record just now: ${record.waiting ?? 0} entries wait${lost}. Decisions go on.`;
 }
 
 /** Whom the voice should be, for a line about an incident; "" where nobody was claimed. */
