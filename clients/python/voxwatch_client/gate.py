@@ -109,7 +109,7 @@ class SpeakerGate:
         if score is None or self._turns is None:
             return self._verdict("insufficient" if self._turns else "unavailable")
         state = self._turns.state_of(score)
-        return self._verdict(state, speaker=None if state == "uncertain" else score.speaker)
+        return self._verdict(state, speaker=score.speaker if state == "match" else None)
 
     def hear(self, pcm: bytes) -> None:
         """Sound, in pieces of any size."""

@@ -52,7 +52,7 @@ def verdict_of(turns: Sequence[Utterance], when_unsure: WhenUnsure) -> GateVerdi
             "insufficient", when_unsure, reason="no speech was heard in it", turns=tuple(turns)
         )
     worst = min(near, key=lambda turn: DECIDING.index(turn.state))
-    known = worst.speaker if worst.state in ("match", "mismatch") else None
+    known = worst.speaker if worst.state == "match" else None  # a claim names nobody else
     return GateVerdict.of_state(
         worst.state, when_unsure, speaker=known, reason=worst.reason, turns=tuple(turns)
     )

@@ -34,7 +34,7 @@ from voxwatch_client.pipecat import (
 
 RATE_HZ = 16_000
 FRAME_BYTES = 640  # 20 ms, as transports send it
-PACE = 4  # times as fast as it was said
+PACE = 2  # times as fast as it was said
 
 
 def audio(pcm: bytes) -> list[Frame]:

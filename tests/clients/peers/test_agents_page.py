@@ -11,7 +11,7 @@ import pytest
 from peer_environments import ROOT, environment
 
 PAGE = (ROOT / "docs" / "AGENTS.md").read_text()
-SECTIONS = {"Pipecat": "pipecat", "OpenAI Agents SDK": "openai-agents"}
+SECTIONS = {"Pipecat": "pipecat", "LiveKit Agents": "livekit", "OpenAI Agents SDK": "openai-agents"}
 MOST_LINES = 10  # of a user's own code
 
 

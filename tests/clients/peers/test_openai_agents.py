@@ -9,7 +9,7 @@ import pytest
 
 from streamer.server.server import Server
 
-GATE = {"claim": "anna", "wait_s": 5.0}
+GATE = {"claim": "anna", "wait_s": 20.0}
 
 
 @pytest.mark.parametrize(("who", "called"), [("anna", True), ("bert", False)])

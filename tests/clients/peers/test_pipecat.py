@@ -14,7 +14,7 @@ from streamer.server.server import Server
 @pytest.fixture
 def run(peer: Any, tmp_path: Path) -> Any:
     async def pipeline(url: str, steps: list[Any], **gate: Any) -> list[dict[str, Any]]:
-        plan = {"url": url, "gate": {"claim": "anna", "wait_s": 5.0, **gate}, "steps": steps}
+        plan = {"url": url, "gate": {"claim": "anna", "wait_s": 20.0, **gate}, "steps": steps}
         path = tmp_path / "plan.json"
         path.write_text(json.dumps(plan))
         told: list[dict[str, Any]] = await peer("pipecat", str(path))
