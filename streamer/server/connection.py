@@ -59,7 +59,8 @@ class Protocol(ServerProtocol):
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455, section 7.1.7)."""
         if code == CloseCode.MESSAGE_TOO_BIG and self.state is OPEN:
-            message = f"a message has at most {self.max_message_size} bytes: send smaller pieces"
+            most = f"a message has at most {self.max_message_size} bytes (limits.message_bytes)"
+            message = f"{most}: send smaller pieces"
             for text in _last_texts(self.outbox, WireError("message-too-big", message)):
                 self.send_text(text)
         super().fail(code, reason)

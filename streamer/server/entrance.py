@@ -166,7 +166,7 @@ class Entrance:
     def join(self, guest: Guest, client: Client) -> None:
         """Make one a member who may do something. Raises :class:`WireError` without a place."""
         if not self._context.crowd.joined(guest, client):
-            message = "as many connections as the server, or this client, may have"
+            message = "as many as the server, or this client, may have (limits.connections)"
             raise WireError("overloaded", message, retry_s=FULL_RETRY_S)
 
     async def _grant(self, target: Target, bearer: str | None, roles: Collection[Role]) -> Grant:

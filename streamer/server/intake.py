@@ -90,7 +90,7 @@ class Intake:
                     else:
                         await obey(parse_control(message))
         except TimeoutError as error:
-            message = f"nothing came for {idle_s:g} s: send sound or keepalive"
+            message = f"nothing came for {idle_s:g} s: send sound or keepalive (limits.idle_s)"
             raise WireError("idle", message) from error
 
     def _look_behind(self, connection: Connection) -> None:
@@ -161,8 +161,8 @@ class Intake:
             self._ending = True
             self._on_ending(max(0.0, left_s))
         if self._stream.conversation.received_s > most_s:
-            message = f"{A[self._kind]} has at most {most_s:g} s of sound: start another"
-            raise WireError("stream-too-long", message)
+            most = f"{A[self._kind]} has at most {most_s:g} s of sound (limits.stream_s)"
+            raise WireError("stream-too-long", f"{most}: start another")
 
 
 async def first_text(connection: Connection, start_s: float) -> str:
@@ -171,7 +171,8 @@ async def first_text(connection: Connection, start_s: float) -> str:
         async with asyncio.timeout(start_s):
             message = await connection.hear()
     except TimeoutError as error:
-        raise WireError("idle", f"no start came within {start_s:g} s") from error
+        message = f"no start came within {start_s:g} s (limits.start_s)"
+        raise WireError("idle", message) from error
     if isinstance(message, bytes):
         raise WireError("binary-before-start", 'sound came before {"type": "start", ...}')
     return message

@@ -170,7 +170,7 @@ class Outbox:
     async def overflow(self) -> NoReturn:
         """Wait until the client is given up. Raises :class:`WireError` ``slow-consumer`` then."""
         await self.given_up.wait()
-        message = "the client does not read what it is told: messages were lost"
+        message = "the client does not read what it is told: messages were lost (limits.outbox)"
         raise WireError("slow-consumer", message)
 
     def _coalesce(self) -> None:

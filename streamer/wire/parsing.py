@@ -139,7 +139,8 @@ def claims_of(claim: Claim, most: int) -> tuple[str, ...]:
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise WireError("bad-parameter", "claim is names, separated by commas or as a JSON list")
     if len(names) > most:
-        raise WireError("too-many-claims", f"a stream may claim up to {most} names at a time")
+        message = f"a stream may claim up to {most} names at a time (limits.claims)"
+        raise WireError("too-many-claims", message)
     stripped = [name.strip() for name in names]
     if any(len(name) > MAX_NAME for name in stripped):
         raise WireError("bad-parameter", f"a name has up to {MAX_NAME} characters")

@@ -56,7 +56,7 @@ class Verification:
             async with asyncio.timeout(PLACE_S), self._given_back:
                 await self._given_back.wait_for(lambda: self.places.take(client))
         except TimeoutError as error:
-            message = "as many recordings as the server takes are being judged: try later"
+            message = "as many recordings as it takes are being judged (limits.verifications)"
             raise WireError("overloaded", message) from error
         try:
             yield
