@@ -22,25 +22,26 @@ TAKEN = "Quentin Eriksen"
 LONG = 26  # place of the candidate with the longest name in wall_scenes.py
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 
-Server = Callable[[int], str]
+Server = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Server]:
-    """Scripted servers by how many candidates they have, each started once."""
-    started: dict[int, str] = {}
+    """Scripted servers by how many candidates they have and their token, each started once."""
+    started: dict[tuple[int, str], str] = {}
     with ExitStack() as stack:
 
-        def serve(many: int) -> str:
-            if many not in started:
+        def serve(many: int, token: str = "") -> str:
+            if (many, token) not in started:
                 script = str(Path(__file__).with_name("wall_server.py"))
                 command = [sys.executable, script, "0", str(DIST), "--candidates", str(many)]
+                command += ["--token", token] if token else []
                 process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
                 stack.enter_context(process)
                 stack.callback(process.terminate)
                 assert process.stdout is not None
-                started[many] = f"http://127.0.0.1:{int(process.stdout.readline())}/"
-            return started[many]
+                started[many, token] = f"http://127.0.0.1:{int(process.stdout.readline())}/"
+            return started[many, token]
 
         yield serve
 
@@ -304,6 +305,7 @@ def test_a_lost_connection_is_said_and_mended(wall: Callable[..., Visitor]) -> N
     visitor = wall()
     ask(visitor, "mock", do="stop")
     visitor.sees("#problem", "Not connected. What you see was so at")
+    visitor.sees("#count", "Not connected: 3 needed attention")
     ask(visitor, "mock", do="return")
     visitor.sees("#connection", "Connected")
     visitor.sees_no_more("#problem")
@@ -336,6 +338,20 @@ def test_text_stands_out_from_its_ground(wall: Callable[..., Visitor], scheme: s
     visitor.page.click("#needing .open >> nth=0")
     visitor.sees("#record-words", "From the record")
     assert visitor.page.evaluate(FAINT_TEXT) == []
+
+
+def test_a_token_is_asked_for_or_taken_from_the_address(servers: Server, visit: Open) -> None:
+    address = servers(30, "s3cret")
+    visitor = visit(f"{address}monitor")
+    visitor.sees("#token", "This server needs a token")
+    visitor.page.fill("#token-value", "s3cret")
+    visitor.page.press("#token-value", "Enter")
+    visitor.sees("#count", "3 need attention")
+    other = visit(f"{address}monitor{EXAM}&token=s3cret")
+    other.sees("#count", "3 need attention")
+    assert other.page.url == f"{address}monitor{EXAM}"
+    other.page.reload()
+    other.sees("#count", "3 need attention")
 
 
 def test_the_dashboard_links_to_the_wall(servers: Server, visit: Open) -> None:

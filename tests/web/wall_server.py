@@ -1,8 +1,8 @@
 """A server that speaks of an exam from a script.
 
-`python wall_server.py PORT DIST [--candidates N] [--rate R]`. The wall sees 30 candidates: one
-taken over, one with somebody beside them, one silent, and the rest fine; R events a second tell of
-them.
+`python wall_server.py PORT DIST [--candidates N] [--rate R] [--token TOKEN]`. The wall sees 30
+candidates: one taken over, one with somebody beside them, one silent, and the rest fine; R events
+a second tell of them.
 `{"type": "mock", "do": "incident", "place": 3, "what": "takeover"}` lets something happen,
 `{"type": "mock", "do": "drop"}` cuts the monitors.
 """
@@ -33,9 +33,9 @@ TICK_S = 0.05
 class WallMock(Mock):
     """The state of the server."""
 
-    def __init__(self, dist: Path, many: int) -> None:
+    def __init__(self, dist: Path, many: int, token: str | None) -> None:
         self.many = many
-        super().__init__(dist, None, ["monitor"])
+        super().__init__(dist, token, ["monitor"])
 
     def reset(self) -> None:
         super().reset()
@@ -130,9 +130,10 @@ async def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("dist", type=Path)
     parser.add_argument("--candidates", type=int, default=30)
+    parser.add_argument("--token")
     parser.add_argument("--rate", type=float, default=10.0)
     arguments = parser.parse_args()
-    mock = WallMock(arguments.dist, arguments.candidates)
+    mock = WallMock(arguments.dist, arguments.candidates, arguments.token)
     async with (
         asyncio.TaskGroup() as tasks,
         serve(mock.serve, "127.0.0.1", arguments.port, process_request=mock.http) as server,

@@ -195,8 +195,11 @@ describe("words", () => {
   });
 
   it("count", () => {
-    expect([countWords(1, 9), countWords(3, 9)]).toEqual(["1 needs attention", "3 need attention"]);
-    expect([countWords(0, 9), countWords(0, 0)]).toEqual(["Nobody needs attention", "Nobody is here yet"]);
+    const count = (needing: number, all: number): string => countWords(needing, all, true);
+    expect([count(1, 9), count(3, 9)]).toEqual(["1 needs attention", "3 need attention"]);
+    expect([count(0, 9), count(0, 0)]).toEqual(["Nobody needs attention", "Nobody is here yet"]);
+    expect(countWords(0, 9, false)).toBe("Not connected");
+    expect(countWords(3, 9, false)).toBe("Not connected: 3 needed attention");
     expect([presentWords(1, 1), presentWords(30, 28)]).toEqual(["1 candidate", "30 candidates, 28 of them live"]);
   });
 });

@@ -25,8 +25,10 @@ export class Heading {
   draw(of: Headed): void {
     const { known, connected, needing, problem } = of;
     const count = el("count");
-    say(count, known ? countWords(needing, of.all) : "Waiting for the server");
-    count.dataset.tone = !known ? "waiting" : needing > 0 ? "alert" : "match";
+    say(count, known ? countWords(needing, of.all, connected) : "Waiting for the server");
+    // What was fine when the connection was lost need not be so now.
+    const calm = connected && known ? "match" : "waiting";
+    count.dataset.tone = known && needing > 0 ? "alert" : calm;
     document.title = needing > 0 ? `(${needing}) ${TITLE}` : TITLE;
     say(el("present"), known ? presentWords(of.all, of.live) : "");
     el("connection").dataset.light = connected ? "good" : "bad";

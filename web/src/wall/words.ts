@@ -50,7 +50,8 @@ export function tileWords({ seat, status }: Placed): string {
   return lookOf(kind).word;
 }
 
-export function countWords(needing: number, all: number): string {
+export function countWords(needing: number, all: number, connected: boolean): string {
+  if (!connected) return needing > 0 ? `Not connected: ${needing} needed attention` : "Not connected";
   if (needing > 0) return `${needing} ${needing === 1 ? "needs" : "need"} attention`;
   return all > 0 ? "Nobody needs attention" : "Nobody is here yet";
 }
