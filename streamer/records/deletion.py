@@ -32,11 +32,18 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def remove(journal: Journal, stream: str, who: str, why: str, now: float) -> None:
-    """Delete the record of a stream. Raises :class:`UnknownStream`, :class:`Held`."""
+    """Delete the record of a stream. Raises :class:`UnknownStream`, :class:`Held`.
+
+    Of a stream that goes on the rest would be taken for a record without a beginning.
+    """
     with journal.writing() as connection:
         row = find(connection, stream)
         if row.held_by is not None:
             raise Held(f"the record of stream {stream} is held by {row.held_by}: release it first")
+        if _goes_on(row, now):
+            raise Held(
+                f"stream {stream} goes on, or its server was killed within a day: end it first"
+            )
         register.note(connection, journal.secret, _remove(connection, row, who, why, now))
 
 
@@ -65,7 +72,7 @@ def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> F
     deleted, pseudonymised, notes = [], [], []
     with journal.writing() as connection:
         for row in connection.execute(select(streams).where(wanted).with_for_update()).all():
-            goes_on = row.ended_at is None and row.started_at > now - UNDER_WAY_S
+            goes_on = _goes_on(row, now)
             if mode == "delete" and row.held_by is None and not goes_on:
                 notes.append(_remove(connection, row, who, "a person was deleted", now))
                 deleted.append(row.stream)
@@ -91,6 +98,11 @@ def settle(journal: Journal, there: Collection[str], mode: Mode, now: float) -> 
         recorded = connection.scalars(select(tables.people.c.person).distinct()).all()
     gone = sorted(set(recorded) - set(there))
     return _together(forget(journal, person, mode, SERVER, now) for person in gone)
+
+
+def _goes_on(row: Row[Any], now: float) -> bool:
+    """Whether a stream is, or may be, under way."""
+    return row.ended_at is None and bool(row.started_at > now - UNDER_WAY_S)
 
 
 def _together(several: Iterable[Forgotten]) -> Forgotten:

@@ -10,7 +10,7 @@ class RecordError(VoxwatchError):
 
     RecordError
       UnknownStream    there is no record of it, or not any more
-      Held             it is kept from being deleted
+      Held             it is kept from being deleted, by somebody or as it goes on
       BrokenChain      its entries were changed: nothing more is written to it
     """
 
@@ -31,4 +31,4 @@ class BrokenChain(RecordError):
 
 
 class Held(RecordError):
-    """The record of that stream is kept from being deleted."""
+    """The record of that stream is kept from being deleted: somebody holds it, or it goes on."""

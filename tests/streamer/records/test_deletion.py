@@ -69,6 +69,15 @@ def test_what_is_held_is_deleted_by_nobody_until_it_is_released(book: Book) -> N
     assert book.verify().findings == ()
 
 
+def test_a_stream_that_goes_on_is_not_deleted(book: Book) -> None:
+    book.journal.write({"live": [started("live"), score(1.0)]})
+    with pytest.raises(Held, match="goes on"):
+        book.delete("live", "chief", "asked to", T0 + 20)
+    book.journal.write({"live": [whole("live")[-1]]})
+    book.delete("live", "chief", "asked to", T0 + 20)
+    assert "live" not in there(book)
+
+
 def test_what_ended_long_ago_is_purged_and_the_rest_is_kept(book: Book) -> None:
     book.journal.write({"new": whole("new", at=T0 + 30 * DAY_S)[:5]})
     assert set(book.purge(T0 + 7, LATER)) == {"other"}  # it never ended, and began before
