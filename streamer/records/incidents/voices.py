@@ -78,6 +78,8 @@ class Voices:
 
     def hear(self, turn: events.Utterance) -> None:
         """A turn has its verdict."""
+        if self._terms is not None and self._terms.mode == "changes":
+            return
         self._others.hear(turn)
         if turn.state not in ("mismatch", "unknown") and not turn.background:
             return

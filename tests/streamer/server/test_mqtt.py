@@ -23,6 +23,7 @@ from streamer.server.hub import Hub
 from streamer.server.mqtt import Publisher
 from streamer.server.outbox import Message
 from streamer.server.server import Server
+from streamer.wire import messages
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 WAIT_S = 20.0
@@ -164,6 +165,24 @@ async def test_a_broker_that_is_not_there_is_named_once(
                     await asyncio.sleep(0.02)
     assert all("the MQTT broker at 127.0.0.1:1 is not there" in r.message for r in told)
     assert [r.levelname for r in told][:3] == ["WARNING", "DEBUG", "DEBUG"]
+
+
+@needs_broker
+async def test_incidents_and_what_is_done_about_them_are_published(broker: Broker) -> None:
+    await broker.start()
+    hub = Hub()
+    incident = messages.Incident(
+        t=9.0, id="s1/1", kind="takeover", since=7.0, since_at=1e9, reason="so", severity=9
+    )
+    act = messages.Acted(t=9.0, at=1e9, who="desk", act="acknowledge", incident="s1/1")
+    async with broker.listening() as following, running(Publisher(broker.settings, hub)):
+        assert await following() == ("status", "online")
+        hub.publish("s1", Message(incident))
+        hub.publish("s1", Message(act))
+        topic, told = await following()
+        assert (topic, told["id"], told["severity"]) == ("s1/incident", "s1/1", 9)
+        topic, told = await following()
+        assert (topic, told["act"], told["incident"]) == ("s1/act", "acknowledge", "s1/1")
 
 
 @needs_broker

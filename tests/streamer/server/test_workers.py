@@ -229,6 +229,40 @@ async def test_monitors_see_the_streams_of_all_workers(
             assert [one["stream"] for one in (await wire.hear())["streams"]] == [only]
 
 
+async def test_incidents_and_acts_of_all_workers_reach_every_desk(
+    served: Served, pcm: Callable[..., bytes]
+) -> None:
+    async with (
+        dial(served, "/v1/monitor") as one,
+        dial(served, "/v1/monitor") as other,
+        control(served.url, token=TOKEN) as desk,
+        one_each(served, live=False) as streams,
+    ):
+        names = {ready["stream"] for _, ready in streams.values()}
+        for wire, _ in streams.values():
+            await wire.connection.send(pcm("anna", 5.0) * 3)
+        for monitor in (one, other):
+            told: dict[str, str] = {}
+            while told.keys() != names:
+                found = await monitor.until("incident")
+                told[found["stream"]] = found["id"]
+        for stream in names:
+            await desk.request("act", stream=stream, act="acknowledge", incident=told[stream])
+        for monitor in (one, other):
+            acts = [await monitor.until("act") for _ in names]
+            assert {act["stream"] for act in acts} == names
+        listed = {row["stream"]: row for row in await desk.request("incidents")}
+        assert listed.keys() == names
+        assert all(row["acknowledged_at"] for row in listed.values())
+        for wire, _ in streams.values():
+            await wire.say(type="close")
+            await wire.until("summary")
+            await wire.connection.close()
+        for stream in names:
+            (row,) = await desk.request("incidents", stream=stream)
+            assert row["acknowledged_at"] == listed[stream]["acknowledged_at"]
+
+
 async def test_a_session_is_found_wherever_its_client_comes_back(
     served: Served, anna: None, pcm: Callable[..., bytes]
 ) -> None:

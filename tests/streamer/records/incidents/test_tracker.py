@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -144,6 +145,16 @@ def test_a_mismatch_in_which_the_stream_ends_is_told() -> None:
     assert kinds(stream) == []
     stream.end(64.0, 60.0)
     assert (the_one(stream).kind, the_one(stream).speech_s) == ("other-voice", 2.0)
+
+
+def test_nobody_is_another_where_nobody_is_expected() -> None:
+    stream = RecordedStream()
+    start = stream.entries[0]
+    stream.entries[0] = msgspec.structs.replace(start, mode="changes", claims=(), voiceprints=())
+    stream.say(1.0, 16.0, "unknown", 0.0)
+    stream.say(20.0, 26.0, "unknown", 0.0)
+    stream.take_over(19.0, 21.0)
+    assert kinds(stream) == []
 
 
 def test_others_in_between_are_one_incident_with_share_and_number() -> None:
