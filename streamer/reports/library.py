@@ -159,6 +159,7 @@ class Library:
         head = self.book.head(facts.stream)
         try:
             entries = self.book.history(facts.stream, limit=head.count)
+            incidents = self.book.incidents(facts.stream)
         except msgspec.MsgspecError as error:
             why = "an entry cannot be read: `voxwatch records verify` says which"
             raise RecordError(f"the record of stream {facts.stream}: {why}") from error
@@ -167,7 +168,7 @@ class Library:
         return session(
             facts.stream,
             entries,
-            self.book.incidents(facts.stream),
+            incidents,
             consents=self._consents(entries, zone),
             chain=Chain(
                 count=head.count,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from engine import events
 from engine.scoring.expected_rates import ExpectedRate
 from engine.scoring.measured_rates import DecisionRates, MeasuredRates, TakeoverRates
@@ -220,3 +222,21 @@ def undisturbed() -> RecordedStream:
     found.say(1.0, 58.0, "match", 9.0)
     found.end(60.0, 57.0)
     return found
+
+
+def seated(
+    stream: RecordedStream, name: str, exam: str | None = None, candidate: str | None = None
+) -> list[AnyEntry]:
+    """The stream of somebody, or of a candidate, as it is stored: ``name`` is a reference."""
+    started, *rest = (_of(entry, name) for entry in stream.entries)
+    facts = tuple(msgspec.structs.replace(one, speaker=name) for one in started.voiceprints)
+    changed = {"exam": exam, "candidate": candidate, "claims": (name,), "voiceprints": facts}
+    return [msgspec.structs.replace(started, **changed), *rest]
+
+
+def _of(entry: Any, name: str) -> Any:
+    """The entry with another name for whom it speaks of."""
+    if isinstance(entry, Told):
+        return msgspec.structs.replace(entry, event=_of(entry.event, name))
+    known = getattr(entry, "speaker", None) is not None
+    return msgspec.structs.replace(entry, speaker=name) if known else entry

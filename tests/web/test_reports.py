@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded_stream import taken_over
+from recorded_stream import seated, taken_over
 
 from streamer.exams.exam import Entry, Rules
 from streamer.exams.opening import open_exams
 from streamer.records.opening import open_book
 from streamer.store.store import Store
-from tests.streamer.reports.test_library import seated
 from tests.web.conftest import Open
 from tests.web.test_live import free_port, serving
 from voxwatch_client.sync import connect

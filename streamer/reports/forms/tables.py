@@ -183,4 +183,5 @@ def _cell(cell: Cell) -> str | float | None:
 def harmless(text: str) -> str:
     """A text that no spreadsheet takes for a formula, on one line."""
     line = " ".join(text.splitlines())
-    return f"'{line}" if text.startswith(FORMULA) or line.startswith(FORMULA) else line
+    begins = (text, line, line.lstrip())
+    return f"'{line}" if any(one.startswith(FORMULA) for one in begins) else line

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -40,6 +42,7 @@ TYPES = {
     "zip": "application/zip",
 }
 WAITING = 8  # reports asked for at once; they are made one after the other
+CODE = Path(__file__).parents[3]  # in which this package lies
 PDF_S = 300.0  # for all PDFs of a report
 CODES = {
     UnknownStream: "unknown-stream",
@@ -102,16 +105,19 @@ class Reports:
             check_available()  # before it is noted that somebody took a report
         who, zone = request.caller.grant.who, request.target.query.get("zone")
         asked = Asked(who, time.time(), zone_named(zone) if zone else local_zone())
-        report = await self._in_thread(lambda: self._read(subject, asked, form))
+        taken = form if request.method != "HEAD" else None
+        report = await self._in_thread(lambda: self._read(subject, asked, taken))
         if not self._context.tells_figures(request.caller):
             report = without_figures(report)
         return report, await self._content(report, form)
 
-    def _read(self, subject: Subject, asked: Asked, form: str) -> Report | ExamReport:
+    def _read(self, subject: Subject, asked: Asked, taken: str | None) -> Report | ExamReport:
+        """The report; ``taken`` in that form, which is noted. Who asks by HEAD takes nothing."""
         context = self._context
         assert context.book is not None
         library = Library(context.book, context.exams, context.enrolled.names)
-        library.note_export(subject, asked, form)
+        if taken is not None:
+            library.note_export(subject, asked, taken)
         return library.report(subject, asked)
 
     async def _content(self, report: Report | ExamReport, form: str) -> bytes:
@@ -142,8 +148,13 @@ async def pdfs(pages: list[str]) -> list[bytes]:
     """PDFs of pages, made by a process of its own. Raises :class:`NoPdf`, :class:`WireError`."""
     check_available()
     pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-m", "streamer.reports.forms.pdf"]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    # The code that runs here, and nothing that lies in the folder of the moment.
+    command = [sys.executable, "-P", "-m", "streamer.reports.forms.pdf"]
+    paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=env
+    )
     try:
         async with asyncio.timeout(PDF_S):
             told, error = await process.communicate(msgspec.msgpack.encode(pages))

@@ -9,19 +9,25 @@ import re
 import subprocess
 import sys
 import zipfile
-from datetime import timedelta
+from datetime import UTC, timedelta
 from html.parser import HTMLParser
 
 import msgspec
 import pypdfium2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded_stream import RecordedStream
 
 from streamer.reports.forms import files
+from streamer.reports.forms.markup import element
 from streamer.reports.forms.page import page
 from streamer.reports.forms.pdf import MISSING, NoPdf, pdf
 from streamer.reports.forms.picture import WIDE, timeline
 from streamer.reports.forms.tables import harmless
 from streamer.reports.report import ExamReport, Note, Report
+from streamer.reports.sessions import session
+from tests.streamer.reports.conftest import report_of
 
 NASTY = """<script>alert(1)</script> "&' =cmd|' /C calc'!A0"""
 
@@ -132,6 +138,21 @@ def test_no_cell_is_a_formula(taken: Report, begins: str) -> None:
     assert {row["candidate"][0] for row in rows(files.csv(nasty))} == {"'"}
     assert harmless("Anna") == "Anna"
     assert harmless("two\nlines") == "two lines"
+
+
+@given(st.text())
+def test_no_text_at_all_is_a_formula_or_code(text: str) -> None:
+    cell = next(csv.reader(io.StringIO(f'"{harmless(text)}"'))) if '"' not in text else []
+    assert not any(one.strip().startswith(tuple("=+-@")) for one in cell)
+    read = Read(element("p", text, title=text))
+    assert read.tags == ["p"]
+    assert len(read.attributes) == 1
+
+
+def test_a_stream_that_has_only_begun_has_a_report() -> None:
+    told = session("s", RecordedStream().entries, [], consents={}, chain=None, zone=UTC)
+    said = Read(page(report_of("Anna", told))).text
+    assert "Nothing was decided." in said
 
 
 def test_figures_stay_figures(taken: Report) -> None:

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from enrolled_people import enrol
-from recorded_stream import NOON, RecordedStream, taken_over, undisturbed
+from recorded_stream import NOON, seated, taken_over, undisturbed
 from typer.testing import CliRunner, Result
 
 from streamer.cli import app
 from streamer.exams.exam import ConsentRow, Entry, Exam, Rules
 from streamer.exams.opening import open_exams
-from streamer.records.entries import Acted, AnyEntry, Started
+from streamer.records.entries import Acted
 from streamer.records.errors import UnknownStream
 from streamer.records.opening import open_book
 from streamer.records.tables import entries
@@ -32,15 +32,6 @@ from streamer.store.store import Store
 
 ASKED = Asked("token desk (1a2b3c4d)", NOON + 3600, UTC)
 Run = Callable[..., Result]
-
-
-def seated(stream: RecordedStream, name: str, exam: str, candidate: str) -> list[AnyEntry]:
-    """The stream of a candidate, as it is stored: ``name`` is a reference."""
-    started, *rest = stream.entries
-    assert isinstance(started, Started)
-    facts = tuple(msgspec.structs.replace(v, speaker=name) for v in started.voiceprints)
-    changed = {"exam": exam, "candidate": candidate, "claims": (name,), "voiceprints": facts}
-    return [msgspec.structs.replace(started, **changed), *rest]
 
 
 @pytest.fixture

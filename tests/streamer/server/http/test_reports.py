@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from recorded_stream import NOON, taken_over
-from server_requests import bearer, get, token
+from enrolled_people import enrol
+from recorded_stream import NOON, seated, taken_over
+from server_requests import ask, bearer, get, token
 
 from streamer.config import Config
 from streamer.exams.exam import Entry, Rules
@@ -28,10 +29,16 @@ async def guarded(settings: Callable[..., Config]) -> AsyncIterator[Server]:
         token("strange", "monitor", scores=False),
     )
     async with Server(settings(tokens=tokens), drain_s=1.0) as server:
-        book = server.context.book
-        assert book is not None
-        await asyncio.to_thread(book.journal.write, {"s-1": taken_over(label="Anna").entries})
+        await asyncio.to_thread(record, server)
         yield server
+
+
+def record(server: Server) -> None:
+    """A stream of Anna, who is enrolled: the record forgets whoever is not."""
+    store, book = server.context.store, server.context.book
+    assert book is not None
+    anna = enrol(store, "Anna", now=store.now())
+    book.journal.write({"s-1": seated(taken_over(), anna.reference)})
 
 
 async def fetch(server: Server, path: str, who: str = "desk") -> Any:
@@ -87,6 +94,14 @@ async def test_who_took_a_report_is_noted_and_the_report_says_so(guarded: Server
     (exported,) = [e for e in history if isinstance(e, Acted) and e.act == "exported"]
     assert exported.who == told["made_by"]
     assert told["sessions"][0]["chain"]["count"] == len(history)
+
+
+async def test_asking_by_head_takes_nothing(guarded: Server) -> None:
+    response = await ask(guarded, "HEAD", "/v1/records/s-1/report.json", headers=bearer("desk"))
+    assert response.status == 200
+    assert guarded.context.book is not None
+    acts = [e for e in guarded.context.book.history("s-1") if isinstance(e, Acted)]
+    assert "exported" not in {act.act for act in acts}
 
 
 @pytest.mark.parametrize(
