@@ -61,7 +61,8 @@ class Intake:
         self._bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
         self.received_bytes = 0
         self.finalized = False  # no more sound may come
-        self.retiring = False  # the server stops, which the client cannot know yet
+        self.cut_short = False  # by the server, which the client cannot know yet
+        self.why: WireError | None = None  # it was, where that is told after the summary
         self.taking = asyncio.Lock()  # held while a message is taken: a part would not be counted
 
     async def receive(
@@ -121,15 +122,15 @@ class Intake:
         self.finalized = True
         await self._stream.finalize()
 
-    async def retire(self) -> None:
-        """The server stops: as :meth:`finalize`, and sound that still comes is let go."""
-        self.retiring = True
+    async def cut(self, why: WireError | None) -> None:
+        """As :meth:`finalize`, by the server: sound that still comes is let go."""
+        self.cut_short, self.why = True, why
         await self.finalize()
 
     async def take(self, sound: bytes, messages: int = 1) -> None:
         """Hand on sound that came in so many messages; waits while the backlog is full."""
         if self.finalized:
-            if self.retiring:
+            if self.cut_short:
                 return
             kind = self._kind
             raise WireError("bad-message", f"sound after finalize: open another {kind} for it")
@@ -146,15 +147,15 @@ class Intake:
         except VoxwatchError as error:
             raise WireError("engine-failed", str(error)) from error
         except RuntimeError:
-            if not self.retiring:
+            if not self.cut_short:
                 raise
             return  # the stream ended while this message waited for room
         self.received_bytes += len(sound)
         self._context.counts.sound_s += seconds
-        self._check_length()
         self._on_sound()
+        await self._check_length()
 
-    def _check_length(self) -> None:
+    async def _check_length(self) -> None:
         most_s = self._context.config.limits.stream_s
         left_s = most_s - self._stream.conversation.received_s
         if not self._ending and left_s <= min(ENDING_S, ENDING_SHARE * most_s):
@@ -162,7 +163,10 @@ class Intake:
             self._on_ending(max(0.0, left_s))
         if self._stream.conversation.received_s > most_s:
             most = f"{A[self._kind]} has at most {most_s:g} s of sound (limits.stream_s)"
-            raise WireError("stream-too-long", f"{most}: start another")
+            too_long = WireError("stream-too-long", f"{most}: start another")
+            if self._kind != "stream":
+                raise too_long
+            await self.cut(too_long)
 
 
 async def first_text(connection: Connection, start_s: float) -> str:

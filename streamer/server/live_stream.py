@@ -204,8 +204,8 @@ class LiveStream:
             log.error("stream %s failed: %s", self.id, type(error).__name__)
             told = str(error) if isinstance(error, VoxwatchError) else "the engine failed"
             self.fail(WireError("engine-failed", told))
-        if self.intake.retiring:
-            self.fail(WireError("shutting-down", "the server stops: connect again later"))
+        if self.intake.why is not None:
+            self.fail(self.intake.why)
         self.outbox.end()
 
     def fail(self, error: WireError) -> None:

@@ -22,11 +22,11 @@ async def follow_seat(stream: LiveStream, seats: Seats, now: float) -> None:
         stream.fail(WireError("unauthorised", "the link was replaced by another one"))
     elif sitting.exam.ended_at is not None:
         _tell(stream, "exam-ended", "the exam was ended: thank you")
-        await stream.intake.finalize()
+        await stream.intake.cut(None)
     elif (until := stream.sitting.expires_at) is not None:
         if now >= until:
             _tell(stream, "exam-ended", "the link has expired")
-            await stream.intake.finalize()
+            await stream.intake.cut(None)
         elif now >= until - WARNED_S and not stream.warned:
             stream.warned = True
             _tell(stream, "stream-ends-soon", f"the link expires in {until - now:.0f} s")

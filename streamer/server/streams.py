@@ -303,6 +303,7 @@ class Streams:
         """The server stops: streams tell what they know and end; those without a client end now."""
         for held in list(self._streams.values()):
             if held.connections:
-                await held.stream.intake.retire()
+                stops = WireError("shutting-down", "the server stops: connect again later")
+                await held.stream.intake.cut(stops)
             else:
                 self.remove(held.stream, GOING_AWAY)

@@ -199,8 +199,12 @@ async def test_a_stream_may_be_too_long(
     limits = {"stream_s": 2.0}
     async with Server(settings(limits=limits)) as server, dial(server, claim="") as client:
         await client.sound(pcm("anna", 3.0))
+        await client.until("error", code="stream-ends-soon")
+        await client.sound(bytes(3200))  # which is on its way when the server ends it
         assert await client.rest() == 1008
+        assert [message["type"] for message in client.seen[-2:]] == ["summary", "error"]
         assert client.seen[-1]["code"] == "stream-too-long"
+        assert client.of("summary")[0]["speech_s"] > 0
 
 
 async def test_a_stream_is_told_before_it_is_too_long(

@@ -208,6 +208,7 @@ async def test_the_end_of_an_exam_is_told_and_the_summary_follows(
         await wire.sound(pcm("anna", 3.0))
         await desk.ask(type="exam-end", exam=room.exam)
         await wire.until("error", code="exam-ended")
+        await wire.sound(bytes(3200))  # which is on its way when the exam is ended
         await wire.until("summary")
         assert await wire.rest() == 1000
     async with room.dial(room.server, "/v1/control") as late:
