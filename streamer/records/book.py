@@ -7,7 +7,7 @@ people still exist and nobody has erased the texts.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -185,9 +185,12 @@ class Book:
         """Delete or pseudonymise all records of a reference: see `streamer.records.deletion`."""
         return deletion.forget(self.journal, person, mode, who, now)
 
-    def settle(self, mode: Mode, now: float) -> Forgotten:
-        """Forget whoever has a record and no name any more: they were deleted meanwhile."""
-        return deletion.settle(self.journal, self._names(), mode, now)
+    def settle(self, mode: Mode, now: float, lines: Collection[str] = ()) -> Forgotten:
+        """Forget whoever has a record and no name any more: they were deleted meanwhile.
+
+        ``lines`` are references of rosters that were forgotten.
+        """
+        return deletion.settle(self.journal, self._names(), lines, mode, now)
 
     def purge(self, before: float, now: float) -> tuple[str, ...]:
         """Delete the records of streams that ended before then, but for those that are held."""

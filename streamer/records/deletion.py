@@ -89,14 +89,18 @@ def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> F
     return Forgotten(deleted=tuple(deleted), pseudonymised=tuple(pseudonymised))
 
 
-def settle(journal: Journal, there: Collection[str], mode: Mode, now: float) -> Forgotten:
+def settle(
+    journal: Journal, there: Collection[str], lines: Collection[str], mode: Mode, now: float
+) -> Forgotten:
     """Forget whoever is in the record and not among those who are ``there`` any more.
 
+    ``lines`` are those of rosters that were forgotten.
     So it does not matter by which way somebody was deleted, and by which process.
     """
     with journal.writing() as connection:
         recorded = connection.scalars(select(tables.people.c.person).distinct()).all()
-    gone = sorted(set(recorded) - set(there))
+        candidates = connection.scalars(select(tables.streams.c.candidate).distinct()).all()
+    gone = sorted(set(recorded) - set(there) | set(candidates) & set(lines))
     return _together(forget(journal, person, mode, SERVER, now) for person in gone)
 
 

@@ -7,6 +7,7 @@ import logging
 from typing import NoReturn
 
 from streamer.config import DAY_S
+from streamer.exams.errors import ExamError
 from streamer.records.book import Book
 from streamer.records.deletion import Forgotten
 from streamer.server.context import Context
@@ -28,9 +29,11 @@ async def forget_the_deleted(context: Context) -> None:
         return
     try:
         now = await asyncio.to_thread(context.store.now)
+        rosters = await asyncio.to_thread(context.exams.everybody)
+        lines = frozenset(one.id for one in rosters if one.forgotten)
         mode = context.config.records_on_deletion
-        forgotten: Forgotten = await ask_book(context, Book.settle, mode, now)
-    except (StoreError, WireError):
+        forgotten: Forgotten = await ask_book(context, Book.settle, mode, now, lines)
+    except (StoreError, ExamError, WireError):
         log.warning("records of people who were deleted cannot be changed just now")
         return
     if forgotten.deleted or forgotten.pseudonymised:

@@ -154,6 +154,17 @@ def test_the_records_of_a_line_of_a_roster_are_forgotten(book: Book, mode: Mode)
     assert book.verify().findings == ()
 
 
+def test_a_line_that_was_forgotten_on_its_roster_is_forgotten_here(book: Book) -> None:
+    candidate = "c0" * 16
+    book.journal.write({"exam": whole("exam", exam="e", candidate=candidate)[:5]})
+    now = T0 + 60
+    assert book.settle("delete", now, {candidate}).pseudonymised == ("exam",)  # it goes on
+    book.journal.write({"exam": whole("exam")[-1:]})
+    assert book.settle("delete", now, {candidate, "d0" * 16}).deleted == ("exam",)
+    assert there(book) == {"one", "two", "other"}
+    assert book.verify().findings == ()
+
+
 def test_what_is_noted_after_names_were_erased_can_be_read(
     book: Book, names: dict[str, str]
 ) -> None:
