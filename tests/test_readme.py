@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from engine.format import SAMPLE_RATE_HZ
-from streamer.cli import app
+from streamer.cli import GROUPS, app
 from streamer.config import Config
 from streamer.config_sources import load
 
@@ -53,6 +53,7 @@ NOT_RUN = {
     "voxwatch calibrate": "a corpus; tests/models/calibration/test_calibrate.py has a small one",
     ".venv/bin/python scripts/fit_evidence.py": "a corpus; test_evidence_fit.py has one",
     "voxwatch report": "it needs a recorded stream; tests/streamer/reports/test_library.py has one",
+    "voxwatch exam": "it needs a roster; tests/streamer/commands/test_exam.py has one",
     "voxwatch train": "it takes hours; tests/models/training/test_loop.py runs a few steps",
 }
 
@@ -238,7 +239,7 @@ def test_the_settings_in_the_text_are_the_defaults_and_those_turned_off_are_sett
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("voxwatch")])
 def test_a_command_has_the_options_that_readme_gives_it(command: str) -> None:
     words = shlex.split(command)
-    names = words[: 3 if words[1] in ("models", "profiles", "keys", "token", "bench") else 2]
+    names = words[: 3 if words[1] in ("models", *GROUPS) else 2]
     done = CliRunner().invoke(app, [*names[1:], "--help"])
     assert done.exit_code == 0, done.output
     for option in (word for word in words if word.startswith("--")):
