@@ -28,7 +28,7 @@ async def ask(
     """The response to a request, its body as ``text``; ``body`` in pieces is sent chunked."""
 
     def request() -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         chunked = body is not None and not isinstance(body, bytes)
         connection.request(method, path, body, headers=headers or {}, encode_chunked=chunked)
         response: Any = connection.getresponse()
