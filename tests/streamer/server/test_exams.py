@@ -285,3 +285,22 @@ async def test_who_is_deleted_has_no_name_on_a_roster(room: Room) -> None:
         anna, ben = (await desk.ask(type="exam-show", exam=room.exam))["roster"]
     assert anna["forgotten"]
     assert (anna["number"], ben["name"]) == ("", "Ben Ode")
+
+
+async def test_where_no_token_is_needed_a_link_is_still_one_candidate(
+    server: Server, dial: Dial, enrol: Callable[..., None]
+) -> None:
+    """As a page on this machine opens it: by a token in the address, which works once."""
+    enrol(server, "anna")
+    async with dial(server, "/v1/control") as desk, dial(server, "/v1/control") as page:
+        made = await desk.ask(type="exam-create", name="Algebra I", ends_at=time.time() + 3600)
+        line = {"candidate": "4711", "name": "Anna Meier", "voiceprint": "anna"}
+        await desk.ask(type="roster", exam=made["id"], add=[line])
+        link = await desk.ask(type="candidate-link", exam=made["id"], candidate="4711")
+        await page.ask(type="authenticate", token=link["token"])
+        assert (await page.ask(type="profiles"))["code"] == "unauthorised"
+        once = await page.ask(type="url_token", role="stream")
+        async with dial(server, token=once["token"], claim="", **START) as wire:
+            assert (await wire.until("ready"))["claims"] == ["anna"]
+        (stream,) = server.streams.all()
+        assert stream.sitting is not None
