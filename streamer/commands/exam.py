@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
 from streamer.commands.options import ConfigOption, DataOption, JsonOption, configured
@@ -85,6 +84,8 @@ class CreateCommand:
 
     def run(self) -> None:
         """Make it, all of it or nothing."""
+        import msgspec
+
         from streamer.exams.roster_file import read_roster
 
         entries = read_roster(self.roster) if self.roster is not None else []
@@ -102,6 +103,8 @@ class CreateCommand:
             typer.echo(f"put them on it: voxwatch exam roster {made.id} FILE.csv", err=True)
 
     def _rules(self) -> Rules:
+        import msgspec
+
         from streamer.exams.errors import ExamError
         from streamer.exams.exam import Rules
 
@@ -132,6 +135,8 @@ class ListCommand:
 
     def run(self) -> None:
         """Print a line an exam."""
+        import msgspec
+
         with opened_exams(configured(self)) as (exams, _):
             found = [(exam, len(exams.roster(exam.id))) for exam in exams.exams()]
         if self.as_json:
@@ -163,6 +168,8 @@ class ShowCommand:
 
     def run(self) -> None:
         """Print it, and a line a candidate."""
+        import msgspec
+
         with opened_exams(configured(self)) as (exams, store):
             exam, roster = exams.exam(self.exam), exams.roster(self.exam)
             enrolled = {profile.name for profile in store.profiles(store.now())}

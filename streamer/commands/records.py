@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
 from streamer.commands.entry_lines import entry_line
@@ -66,6 +65,8 @@ class ListCommand:
 
     def run(self) -> None:
         """Print a line a stream."""
+        import msgspec
+
         with opened_book(configured(self)) as book:
             person = None if self.person is None else _reference(book, self.person)
             found = book.streams(exam=self.exam, person=person)
@@ -99,6 +100,8 @@ class ShowCommand:
 
     def run(self) -> None:
         """Print it."""
+        import msgspec
+
         from streamer.store.audit import local_user
 
         with opened_book(configured(self)) as book:
@@ -145,6 +148,8 @@ class VerifyCommand:
 
     def run(self) -> None:
         """Print what is found."""
+        import msgspec
+
         count, wanted = self._told_head()
         with opened_book(configured(self)) as book:
             found = book.verify(self.stream, self.exam)
@@ -192,6 +197,8 @@ class LogCommand:
 
     def run(self) -> None:
         """Print a line an entry."""
+        import msgspec
+
         with opened_book(configured(self)) as book:
             notes = book.register(self.stream)
         if self.as_json:
