@@ -75,7 +75,8 @@ class VoiceprintCache:
     def names(self) -> dict[str, str]:
         """Names by reference of everybody enrolled, with whichever model. Raises ``StoreError``."""
         self.refresh()
-        return {profile.reference: name for name, profile in self.profiles.items()}
+        known = self.profiles.copy()  # to which another thread may add somebody meanwhile
+        return {profile.reference: name for name, profile in known.items()}
 
     def named(self, names: Sequence[str]) -> dict[str, PreparedEmbeddings]:
         """Those named, by the names they are enrolled under. Raises :class:`WireError`."""
