@@ -190,7 +190,7 @@ class Book:
 
         ``lines`` are references of rosters that were forgotten.
         """
-        return deletion.settle(self.journal, self._names(), lines, mode, now)
+        return deletion.settle(self.journal, self._names, lines, mode, now)
 
     def purge(self, before: float, now: float) -> tuple[str, ...]:
         """Delete the records of streams that ended before then, but for those that are held."""

@@ -7,12 +7,14 @@ it, and the key of what people typed is erased.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import contextlib
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
+from streamer.database import shorten_log
 from streamer.records import register, tables
 from streamer.records.errors import Held
 from streamer.records.journal import Journal, find
@@ -20,8 +22,19 @@ from streamer.records.register import RegisterEntry
 
 Mode = Literal["pseudonymise", "delete"]
 SERVER = "the server"  # who deletes what is due
-# A stream without an end is under way if it has begun within so long; else its server was killed.
+# A stream without an end is under way if it said something within so long; else its server was
+# killed. What people do about it later does not count.
 UNDER_WAY_S = 86400.0
+
+
+class _When(msgspec.Struct, frozen=True, kw_only=True):
+    """What is needed of an entry here."""
+
+    kind: str
+    at: float
+
+
+_when = msgspec.json.Decoder(_When)
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,23 +53,30 @@ def remove(journal: Journal, stream: str, who: str, why: str, now: float) -> Non
         row = find(connection, stream)
         if row.held_by is not None:
             raise Held(f"the record of stream {stream} is held by {row.held_by}: release it first")
-        if _goes_on(row, now):
+        if _goes_on(connection, row, now):
             raise Held(
                 f"stream {stream} goes on, or its server was killed within a day: end it first"
             )
         register.note(connection, journal.secret, _remove(connection, row, who, why, now))
+    _wipe(journal)
 
 
 def purge(journal: Journal, before: float, now: float) -> tuple[str, ...]:
-    """Delete the records of streams that ended before then, but for those that are held."""
+    """Delete the records of streams that ended before then, but for those that are held.
+
+    A stream without an end ended with the last that it said.
+    """
     streams = tables.streams.c
     over = func.coalesce(streams.ended_at, streams.started_at) < before
     with journal.writing() as connection:
         due = select(tables.streams).where(over, streams.held_by.is_(None)).with_for_update()
-        rows = connection.execute(due).all()
+        found = connection.execute(due).all()
+        rows = [row for row in found if _last_heard(connection, row) < before]
         why = "records_days"
         notes = [_remove(connection, row, SERVER, why, now) for row in rows]
         register.note(connection, journal.secret, *notes)
+    if rows:
+        _wipe(journal)
     return tuple(row.stream for row in rows)
 
 
@@ -72,7 +92,7 @@ def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> F
     deleted, pseudonymised, notes = [], [], []
     with journal.writing() as connection:
         for row in connection.execute(select(streams).where(wanted).with_for_update()).all():
-            goes_on = _goes_on(row, now)
+            goes_on = _goes_on(connection, row, now)
             if mode == "delete" and row.held_by is None and not goes_on:
                 notes.append(_remove(connection, row, who, "a person was deleted", now))
                 deleted.append(row.stream)
@@ -86,27 +106,55 @@ def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> F
                 )
                 connection.execute(gone)
         register.note(connection, journal.secret, *notes)
+    if notes:
+        _wipe(journal)
     return Forgotten(deleted=tuple(deleted), pseudonymised=tuple(pseudonymised))
 
 
 def settle(
-    journal: Journal, there: Collection[str], lines: Collection[str], mode: Mode, now: float
+    journal: Journal,
+    there: Callable[[], Collection[str]],
+    lines: Collection[str],
+    mode: Mode,
+    now: float,
 ) -> Forgotten:
     """Forget whoever is in the record and not among those who are ``there`` any more.
 
     ``lines`` are those of rosters that were forgotten.
-    So it does not matter by which way somebody was deleted, and by which process.
+    So it does not matter by which way somebody was deleted, and by which process. Who is there is
+    asked after the record was read: somebody who enrols meanwhile is not taken for deleted.
     """
     with journal.writing() as connection:
         recorded = connection.scalars(select(tables.people.c.person).distinct()).all()
         candidates = connection.scalars(select(tables.streams.c.candidate).distinct()).all()
-    gone = sorted(set(recorded) - set(there) | set(candidates) & set(lines))
+    gone = sorted(set(recorded) - set(there()) | set(candidates) & set(lines))
     return _together(forget(journal, person, mode, SERVER, now) for person in gone)
 
 
-def _goes_on(row: Row[Any], now: float) -> bool:
+def _wipe(journal: Journal) -> None:
+    """Nothing of what was deleted stays in the write-ahead log, which is a file of its own."""
+    shorten_log(journal.engine, wait=True)
+
+
+def _goes_on(connection: Connection, row: Row[Any], now: float) -> bool:
     """Whether a stream is, or may be, under way."""
-    return row.ended_at is None and bool(row.started_at > now - UNDER_WAY_S)
+    return row.ended_at is None and _last_heard(connection, row) > now - UNDER_WAY_S
+
+
+def _last_heard(connection: Connection, row: Row[Any]) -> float:
+    """When a stream ended; of one without an end when it last said something."""
+    if row.ended_at is not None:
+        return float(row.ended_at)
+    entries = tables.entries.c
+    wanted = select(entries.body).where(entries.stream == row.stream)
+    wanted = wanted.order_by(entries.number.desc()).execution_options(yield_per=16)
+    with contextlib.closing(connection.scalars(wanted)) as bodies:
+        for body in bodies:
+            with contextlib.suppress(msgspec.MsgspecError):  # of one that was changed
+                entry = _when.decode(body)
+                if entry.kind != "acted":
+                    return entry.at
+    return float(row.started_at)
 
 
 def _together(several: Iterable[Forgotten]) -> Forgotten:

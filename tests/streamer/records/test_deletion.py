@@ -78,6 +78,18 @@ def test_a_stream_that_goes_on_is_not_deleted(book: Book) -> None:
     assert "live" not in there(book)
 
 
+def test_a_stream_that_goes_on_for_days_is_neither_deleted_nor_purged(book: Book) -> None:
+    """By when it last said something, and not by when somebody last looked at it."""
+    days = 5 * DAY_S
+    book.journal.write({"long": [started("long"), score(1.0), score(days)]})
+    book.act("long", Acted(at=T0 + 9 * DAY_S, t=days, who="desk", act="viewed"))
+    with pytest.raises(Held, match="goes on"):
+        book.delete("long", "chief", "asked to", T0 + days + 60)
+    assert "long" not in book.purge(T0 + days - 60, T0 + days + DAY_S)
+    assert "long" in book.purge(T0 + days + 60, T0 + days + 2 * DAY_S)
+    assert book.verify().findings == ()
+
+
 def test_what_ended_long_ago_is_purged_and_the_rest_is_kept(book: Book) -> None:
     book.journal.write({"new": whole("new", at=T0 + 30 * DAY_S)[:5]})
     assert set(book.purge(T0 + 7, LATER)) == {"other"}  # it never ended, and began before
@@ -116,6 +128,40 @@ def test_where_it_is_wanted_their_records_are_deleted(book: Book, names: dict[st
     assert book.verify().findings == ()
     again = book.settle("delete", LATER)
     assert (again.deleted, again.pseudonymised) == ((), ())
+
+
+def test_whoever_enrols_while_it_is_looked_at_is_not_taken_for_deleted(tmp_path: Path) -> None:
+    known = {BOB: "Bob"}
+
+    def names() -> dict[str, str]:
+        found = dict(known)
+        book.journal.write({"new": whole("new")})  # of Alice, who enrolled just now
+        known[ALICE] = "Alice"
+        return found
+
+    book = open_book(None, tmp_path, KEY, names)
+    assert book.settle("delete", LATER).deleted == ()
+    assert book.settle("delete", LATER).deleted == ()
+    book.close()
+
+
+def test_what_was_deleted_lies_in_no_file(tmp_path: Path, names: dict[str, str]) -> None:
+    book = open_book(None, tmp_path, KEY, lambda: names)
+    marks = {stream: f"{number:032x}" for number, stream in enumerate(("one", "two", "three"), 9)}
+    for stream, mark in marks.items():
+        server = {"server": f"voxwatch {mark}"}  # as it stands in the entry
+        book.journal.write({stream: whole(stream, claims=(), voiceprints=(), **server)})
+
+    def left() -> set[str]:
+        found = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+        return {stream for stream, mark in marks.items() if mark.encode() in found}
+
+    assert left() == set(marks)
+    book.delete("one", "chief", "asked to", LATER)
+    assert left() == {"two", "three"}
+    book.purge(LATER, LATER)
+    assert left() == set()
+    book.close()
 
 
 def test_nobody_else_is_forgotten(book: Book, names: dict[str, str]) -> None:
