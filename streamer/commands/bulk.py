@@ -86,13 +86,12 @@ def tell(outcomes: Sequence[Outcome], report: Path | None) -> None:
     summary = ", ".join(f"{count} {result}" for result, count in counts.most_common())
     typer.echo(f"{len(outcomes)} people: {summary}", err=True)
     if report is not None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("name", "result", "why"))
-        writer.writerows((one.name, one.result, one.why) for one in outcomes)
+        from streamer.reports.forms.tables import csv_text
+
+        rows = [(one.name, one.result, one.why) for one in outcomes]
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with os.fdopen(os.open(report, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text.getvalue())
+            file.write(csv_text([("name", "result", "why"), *rows]))
     if counts["refused"] or counts["failed"]:
         raise typer.Exit(EXIT_NEGATIVE)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streamer.commands.enrolment_sound import feed, heard, hold_open, tell_all
 from streamer.commands.event_printer import EventPrinter
 from streamer.commands.options import (
     EXIT_NEGATIVE,
@@ -29,16 +29,12 @@ from streamer.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from engine.scoring.voiceprints import Voiceprint
     from streamer.commands.bulk import Hearer
+    from streamer.commands.enrolment_sound import Printer, Source
     from streamer.config import Config
     from streamer.local.replay import Replay
-    from streamer.sources.file import Format
     from streamer.store.profile import Profile
     from streamer.store.store import Store
-
-    Printer = EventPrinter | Hearer
-    Source = Any  # a FileSource or a Microphone: pieces of PCM, and their `format`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +172,7 @@ class EnrollCommand:
             manifest = models.bundle.manifest
             sha256 = manifest.model_sha256
             before = store.voiceprints(sha256, store.now(), [name])[name] if self.add else None
-            after = await _heard(models, name, sources, before, printer)
+            after = await heard(models, name, sources, before, printer)
             if after is None:
                 return False
             new = after.prototypes[len(before.prototypes) if before else 0 :]
@@ -211,7 +207,7 @@ class EnrollCommand:
         for number, source in enumerate(sources):
             printer.begin(source)
             async with (
-                _open(source),
+                hold_open(source),
                 enroll(
                     server,
                     name,
@@ -223,8 +219,8 @@ class EnrollCommand:
                     **access,
                 ) as opened,
             ):
-                feed = _feed(source, opened.send, opened.finalize, printer)
-                last = await beside(_tell_all(opened, printer), feed)
+                feeding = feed(source, opened.send, opened.finalize, printer)
+                last = await beside(tell_all(opened, printer), feeding)
             if not isinstance(last, EnrolledAs):
                 if number:
                     typer.echo(f"the {number} before it: enrolled", err=True)
@@ -287,69 +283,3 @@ def _like_voices(config: Config, models: Replay, store: Store, name: str) -> tup
     voices = {other: voice.prepare(models.scorer) for other, voice in found.items()}
     bound = DecisionConfig(config.false_accept, config.miss).accept_llr
     return like_voices(models.scorer, voices.pop(name), voices, bound)
-
-
-async def _heard(
-    models: Replay,
-    name: str,
-    sources: list[Source],
-    kept: Voiceprint | None,
-    printer: Printer,
-) -> Voiceprint | None:
-    """``kept`` and a prototype of each source, all of one voice; None where one is refused."""
-    from engine.audio.pcm import PcmDecoder
-    from engine.enrolment import Enrolment
-    from engine.scoring.voiceprints import Voiceprint
-    from engine.serving.engine import Engine
-    from streamer.tasks import beside
-
-    async with Engine(models.backend, models.vad) as engine:
-        for source in sources:
-            printer.begin(source)
-            async with _open(source):
-                form: Format = source.format
-                decoder = PcmDecoder(form.encoding, form.sample_rate)
-                enrolment = Enrolment(models.scorer, decoder=decoder, kept=kept)
-                stream = engine.open(enrolment, live=False)
-                feed = _feed(source, stream.send, stream.finalize, printer)
-                await beside(_tell_all(stream, printer), feed)
-            if not enrolment.prototypes:
-                return None
-            kept = Voiceprint(name, (kept.prototypes if kept else ()) + enrolment.prototypes)
-    return kept
-
-
-def _open(source: Source) -> Any:
-    """A microphone is opened and closed; a file has nothing to close."""
-    from contextlib import nullcontext
-
-    return source if hasattr(source, "__aenter__") else nullcontext()
-
-
-async def _tell_all(events: AsyncIterator[Any], printer: Printer) -> Any:
-    """Tell everything; the last event."""
-    last = None
-    async for last in events:
-        printer.tell(last)
-    return last
-
-
-async def _feed(
-    source: Source,
-    send: Callable[[bytes], Awaitable[None]],
-    finish: Callable[[], Awaitable[None]],
-    printer: Printer,
-) -> None:
-    """All sound, until it ends or the enrolment is over."""
-    from voxwatch_client import ServerError
-
-    try:
-        async for piece in source:
-            if isinstance(piece, bytes):
-                await send(piece)
-            else:
-                typer.echo(f"some sound was lost: {piece}", err=True)
-        await finish()
-    except ServerError as error:
-        if error.code != "ended":  # it has heard enough; what it says is told elsewhere
-            raise

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -251,6 +248,8 @@ class LinkCommand:
 
     def run(self) -> None:
         """Print a line a candidate."""
+        from streamer.reports.forms.tables import csv_text
+
         config = configured(self)
         base = (self.url or _address(config)).rstrip("/")
         until = None if self.hours is None else time.time() + 3600 * self.hours
@@ -262,7 +261,7 @@ class LinkCommand:
         rows = [("candidate", "name", "link", "expires")]
         for one, token, expires_at in links:
             rows.append((one.candidate, one.name, f"{base}/candidate#{token}", when(expires_at)))
-        _print_csv(rows)
+        typer.echo(csv_text(rows), nl=False)
 
     def _people(self, exams: Exams) -> list[Candidate]:
         if self.candidate:
@@ -304,15 +303,7 @@ def _time(text: str) -> float:
 
 def _address(config: Config) -> str:
     """Where the server is reached, as far as its configuration says."""
-    if (told := getattr(config, "public_url", None)) is not None:
-        return str(told)
-    if config.origins:
-        return config.origins[0]
+    if told := config.public_url or next(iter(config.origins), None):
+        return told
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"{'https' if config.tls_cert else 'http'}://{host}:{config.port}"
-
-
-def _print_csv(rows: Sequence[Sequence[str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    sys.stdout.write(text.getvalue())

@@ -47,7 +47,7 @@ CODES = {
     UnknownCandidate: "unknown-candidate",
     BadRoster: "bad-roster",
 }
-PAGE = "/candidate#"  # beside the server's own address
+PAGE = "/candidate#"  # at `public_url`, or beside the server's own address
 
 
 def is_about_exams(request: object) -> TypeGuard[ExamRequest]:
@@ -146,7 +146,7 @@ def _link(context: Context, request: CandidateLink) -> dict[str, Any]:
     return {
         "candidate": candidate.id,
         "name": candidate.name,
-        "link": f"{PAGE}{token}",
+        "link": f"{(context.config.public_url or '').rstrip('/')}{PAGE}{token}",
         "token": token,
         "expires_at": expires_at,
     }

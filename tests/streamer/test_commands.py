@@ -433,7 +433,7 @@ def test_streaming_and_enrolling_on_a_server(
 
         with pytest.raises(ServerError, match=r"eve.*\(unknown-speaker\)"):
             run("stream", file, "--server", url, "--claim", "eve")
-        with pytest.raises(VoxwatchError, match=r"\(name-taken\)"):
+        with pytest.raises(ServerError, match=r"\(name-taken\)"):
             run("enroll", "anna", file, "--consent", "--server", url)
         refused = run("enroll", "bert", recorded("bert", 3.0), "--consent", "--server", url)
         assert refused.exit_code == 1

@@ -165,11 +165,14 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _csv(head: Iterable[str], lines: Iterable[Iterable[Cell]]) -> bytes:
+    return (BOM + csv_text([head, *lines], line_end="\r\n")).encode()  # RFC 4180
+
+
+def csv_text(lines: Iterable[Iterable[Cell]], *, line_end: str = "\n") -> str:
+    """Lines for a spreadsheet, which takes none of their texts for a formula."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
-    writer.writerow(head)
-    writer.writerows([_cell(cell) for cell in line] for line in lines)
-    return (BOM + out.getvalue()).encode()
+    csv.writer(out, lineterminator=line_end).writerows([_cell(c) for c in line] for line in lines)
+    return out.getvalue()
 
 
 def _cell(cell: Cell) -> str | float | None:

@@ -77,6 +77,12 @@ def test_an_exam_from_its_roster_to_its_end(run: Run, roster: Path) -> None:
         run("exam", "link", exam)
 
 
+def test_no_spreadsheet_takes_a_name_for_a_formula(run: Run, tmp_path: Path) -> None:
+    roster = tmp_path / "sums.csv"
+    roster.write_text("candidate,name\n4711,=1+1\n")
+    assert links(run, made(run, roster))["4711"]["name"] == "'=1+1"
+
+
 def test_links_are_the_same_until_they_are_renewed(run: Run, roster: Path) -> None:
     exam = made(run, roster)
     first = links(run, exam)
