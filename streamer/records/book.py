@@ -158,13 +158,10 @@ class Book:
 
     def verify(self, stream: str | None = None, exam: str | None = None) -> Verification:
         """Whether anything was changed, removed or added: of a stream, of an exam, of all."""
-        chosen = None if stream is None else [stream]
-        if exam is not None:
-            chosen = [facts.stream for facts in self.streams(exam=exam)]
         with self._reading() as connection:
             if stream is not None:
                 find(connection, stream)
-            return verify(connection, self.journal.secret, chosen)
+            return verify(connection, self.journal.secret, stream, exam)
 
     def compare(self, found: Verification, stream: str, count: int, head: str) -> Verification:
         """The findings, and whether a head that was told once is the stream's: its first digits."""

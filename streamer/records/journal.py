@@ -76,7 +76,8 @@ class Journal:
         for stream, entries in batch.items():
             if (row := there.get(stream)) is None:
                 row = StreamRow.opened(stream, entries[0], self.secret)
-                notes.append(RegisterEntry(at=entries[0].at, act="opened", stream=stream))
+                at, exam = entries[0].at, row.exam or ""
+                notes.append(RegisterEntry(at=at, act="opened", stream=stream, exam=exam))
             growth = grown(row, entries, self.secret)
             (growths if stream in there else new).append(growth)
             notes += growth.notes

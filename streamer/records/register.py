@@ -23,6 +23,7 @@ RegisterAct = Literal[
 class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was done with a stream, when (s since 1970) and by whom; nobody's name: the server.
 
+    ``opened`` says of which ``exam`` the stream is.
     ``sealed`` says that the stream's chain had ``count`` entries and ended in ``hash``: when the
     stream ended, and whenever somebody has acted on it. ``deleted`` says the same of what went.
     """
@@ -31,6 +32,7 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     act: RegisterAct
     stream: str
     who: str = ""
+    exam: str = ""
     count: int = 0
     hash: str = ""
     why: str = ""

@@ -49,9 +49,9 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    connection: Connection, secret: Secret, chosen: Sequence[str] | None = None
+    connection: Connection, secret: Secret, stream: str | None = None, exam: str | None = None
 ) -> Verification:
-    """Look at the register and at the streams ``chosen``, or at all there are."""
+    """Look at the register, and at a stream, at those of an exam, or at all there are."""
     about = connection.execute(select(tables.about)).one()
     head = Head(
         chain=REGISTER,
@@ -63,17 +63,18 @@ def verify(
     findings, bodies = _chain(head, connection.execute(_ordered(tables.register)))
     notes = _notes(bodies, findings)
     rows = {row.stream: row for row in connection.execute(select(tables.streams))}
+    chosen = None if stream is None else [stream]
+    if exam is not None:
+        chosen = sorted(_of_exam(exam, rows, notes))
     findings += _streams(rows, notes, chosen)
     entries = 0
-    for stream in rows if chosen is None else chosen:
-        if stream in rows:
-            found = _stream(connection, secret, rows[stream], notes.get(stream, []))
-            entries += rows[stream].length
-            findings += found
+    looked_at = [name for name in (rows if chosen is None else chosen) if name in rows]
+    for name in looked_at:
+        findings += _stream(connection, secret, rows[name], notes.get(name, []))
+        entries += rows[name].length
     if chosen is None:
         findings += _strays(connection)
-    streams = len(rows) if chosen is None else len(chosen)
-    return Verification(streams=streams, entries=entries, findings=tuple(findings), head=head)
+    return Verification(streams=len(looked_at), entries=entries, findings=tuple(findings), head=head)
 
 
 def _ordered(table: Any) -> Select[Any]:
@@ -115,6 +116,14 @@ def _notes(bodies: Iterable[bytes], findings: list[Finding]) -> dict[str, list[R
         else:
             found.setdefault(note.stream, []).append(note)
     return found
+
+
+def _of_exam(
+    exam: str, rows: Mapping[str, Row[Any]], notes: Mapping[str, Sequence[RegisterEntry]]
+) -> set[str]:
+    """Streams of an exam, also those of which only the register still says so."""
+    found = {stream for stream, row in rows.items() if row.exam == exam}
+    return found | {stream for stream, told in notes.items() if exam in {n.exam for n in told}}
 
 
 def _streams(

@@ -92,7 +92,7 @@ class Library:
             software=software(),
             exam=_told(found, asked.zone),
             candidates=tuple(reports),
-            register_problems=tuple(_problems(checked, REGISTER)),
+            register_problems=tuple(_without_report(checked, reports)),
         )
 
     def note_export(self, subject: Subject, asked: Asked, form: str) -> None:
@@ -221,6 +221,12 @@ class Library:
 
 def _problems(checked: Verification, *chains: str) -> Iterator[str]:
     return (str(found) for found in checked.findings if found.chain in chains)
+
+
+def _without_report(checked: Verification, reports: Iterable[Report]) -> Iterator[str]:
+    """What was found in the register, and of streams that are not there to be reported on."""
+    reported = {session.stream for report in reports for session in report.sessions}
+    return (str(found) for found in checked.findings if found.chain not in reported)
 
 
 def software() -> str:

@@ -304,6 +304,24 @@ def test_what_was_tampered_with_is_told(recorded: tuple[Book, dict[str, Any]], w
     assert book.verify().findings, way
 
 
+OF_OTHERS = {  # ways that leave the exam as it was
+    "entries of a stream that there is none of",
+    "a deleted stream is put back",
+    "a hold is taken off",
+}
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way not in OF_OTHERS])
+def test_it_is_told_to_whoever_verifies_the_exam(
+    recorded: tuple[Book, dict[str, Any]], way: str
+) -> None:
+    """Also where the stream is gone, or said to be another exam's."""
+    book, head = recorded
+    with tampering(book) as connection:
+        WAYS[way](Tamperer(connection, head))
+    assert book.verify(exam="exam").findings, way
+
+
 def test_a_record_that_goes_on_is_whole_at_every_step(tmp_path: Path) -> None:
     book = open_book(None, tmp_path, KEY, lambda: NAMES)
     entries = [started("one"), *(score(s) for s in range(1, 4)), decision(4.0), *whole("one")[-2:]]

@@ -23,7 +23,7 @@ from streamer.exams.opening import open_exams
 from streamer.records.entries import Acted
 from streamer.records.errors import UnknownStream
 from streamer.records.opening import open_book
-from streamer.records.tables import entries
+from streamer.records.tables import entries, people, streams
 from streamer.reports.forms import files
 from streamer.reports.library import Asked, Library, Subject
 from streamer.reports.report import ExamReport, Report
@@ -148,6 +148,18 @@ def test_a_record_that_was_changed_is_told(library: Library, exam: Exam) -> None
     assert anna[0].chain.problems == ()
     assert "Not whole: " in files.html(whole.candidates[1])
     assert bert
+
+
+def test_a_stream_that_was_removed_is_told_in_the_report_of_its_exam(
+    library: Library, exam: Exam
+) -> None:
+    with library.book.journal.engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        for table in (streams, people, entries):
+            connection.execute(sa.delete(table).where(table.c.stream == "s-1"))
+    found = library.exam(exam.id, ASKED)
+    assert found.register_problems == ("stream s-1: its whole record was removed",)
+    assert found.register_problems[0] in files.html(found)
 
 
 def test_an_exam_has_everybody_on_its_roster(library: Library, exam: Exam) -> None:
