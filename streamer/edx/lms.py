@@ -97,7 +97,7 @@ class Lms:
                 return response.status, response.read(ANSWER_BYTES)
             finally:
                 connection.close()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # no header, that token
             raise LmsError(f"Open edX does not answer ({type(error).__name__})") from error
 
     def _connection(self) -> http.client.HTTPConnection:

@@ -11,11 +11,22 @@ import pytest
 from engine import events
 from streamer.edx.backend import Backend
 from streamer.edx.book import Attempt
-from streamer.edx.courier import AGAIN_S, LAST_RETRY_S, REVIEWED_S, SETTLE_S, Courier
+from streamer.edx.courier import (
+    AGAIN_S,
+    AWAITED_S,
+    LAST_RETRY_S,
+    LONGEST_AGAIN_S,
+    LONGEST_LOOK_S,
+    LOOK_S,
+    REVIEWED_S,
+    SETTLE_S,
+    Courier,
+)
 from streamer.edx.lms import LmsError
 from streamer.edx.payloads import ExamSaved
 from streamer.records.book import StreamFacts
 from streamer.records.entries import Acted, AnyEntry, Told
+from streamer.records.errors import RecordError
 
 NOW = 1_700_000_000.0
 END = NOW + 600.0
@@ -110,6 +121,55 @@ def test_a_learner_who_is_heard_is_ready_once(
     for second in range(6, 60):
         courier.deliver(NOW + second)
     assert lms.told == [("ready", "a1")]
+
+
+def test_a_learner_who_does_not_come_is_looked_for_ever_more_seldom(
+    backend: Backend, record: Record, lms: Lms, courier: Courier, exam: str
+) -> None:
+    attempt(backend, exam)
+    now, looks = NOW, 0
+    while now < NOW + AWAITED_S:
+        courier.deliver(now)
+        (found,) = backend.book.attempts(exam)
+        assert now + LOOK_S <= found.next_at <= now + LONGEST_LOOK_S
+        looks, now = looks + 1, now + (LOOK_S if now < NOW + 60 else 86_400.0)
+    assert looks < 70
+    courier.deliver(now)
+    assert not backend.book.due(now + AWAITED_S)
+
+
+def test_a_judgement_is_looked_for_ever_more_seldom(
+    backend: Backend, record: Record, courier: Courier, exam: str
+) -> None:
+    attempt(backend, exam, ended_at=END)
+    record.hear(NOW + 5, END, MATCH)
+    waits = []
+    for age_s in (SETTLE_S, 3600.0, 86_400.0, 20 * 86_400.0):
+        courier.deliver(END + age_s)
+        (found,) = backend.book.attempts(exam)
+        waits.append(found.next_at - END - age_s)
+    assert waits == pytest.approx([AGAIN_S, AGAIN_S, 864.0, LONGEST_AGAIN_S])
+
+
+def test_a_record_that_cannot_be_read_keeps_no_other_attempt_waiting(
+    backend: Backend, record: Record, lms: Lms, courier: Courier, exam: str
+) -> None:
+    made = attempt(backend, exam, ended_at=END)
+    backend.book.add(msgspec.structs.replace(made, id="a2", created_at=NOW + 1))
+    record.hear(NOW + 5, END, MATCH)
+    history, broken = record.history, [True]
+
+    def damaged(stream: str) -> list[AnyEntry]:
+        if broken:
+            broken.pop()
+            raise RecordError("an entry cannot be read")
+        return history(stream)
+
+    record.history = damaged  # type: ignore[method-assign]
+    courier.deliver(END + SETTLE_S)
+    assert lms.told == [("reviewed", "passed")]
+    courier.deliver(END + SETTLE_S + 10)
+    assert lms.told == [("reviewed", "passed")] * 2
 
 
 def test_an_attempt_is_reviewed_once_when_the_record_has_settled(
