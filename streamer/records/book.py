@@ -76,14 +76,17 @@ class Book:
     ) -> list[StreamFacts]:
         """Recorded streams, oldest first: of an exam, of a person's reference, begun since then."""
         names, streams, entries = self._names(), tables.streams, tables.entries
+        people = tables.people
+        own = _narrowed(select(streams.c.stream), exam, person, since)
         first = and_(entries.c.stream == streams.c.stream, entries.c.number == 1)
         wanted = select(streams, entries.c.body).outerjoin(entries, first)
         wanted = _narrowed(wanted, exam, person, since).order_by(streams.c.started_at)
         with self._reading() as connection:
             rows = connection.execute(wanted).all()
             chosen = [row.stream for row in rows]
-            people = _people(connection.execute(select(tables.people)), chosen)
-        return [self._facts(row, people.get(row.stream, ()), names) for row in rows]
+            found = connection.execute(select(people).where(people.c.stream.in_(own)))
+            of = _people(found, chosen)
+        return [self._facts(row, of.get(row.stream, ()), names) for row in rows]
 
     def facts(self, stream: str) -> StreamFacts:
         """One of :meth:`streams`. Raises :class:`UnknownStream`."""
@@ -107,7 +110,8 @@ class Book:
             row = find(connection, stream)
             bodies = connection.scalars(wanted.order_by(entries.c.number).limit(limit)).all()
         texts = self._texts(row)
-        return [_read(body, texts, names) for body in bodies]
+        with _readable(stream):
+            return [_read(body, texts, names) for body in bodies]
 
     def incidents(self, stream: str) -> list[Incident]:
         """Those of a stream, as they stand. Raises :class:`UnknownStream`."""
@@ -118,7 +122,8 @@ class Book:
             if found is not None and found[0] == length:
                 return found[1]
             bodies = connection.scalars(wanted.order_by(entries.c.number)).all()
-        made = incidents_of(map(_entry.decode, bodies))  # in which no names stand
+        with _readable(stream):
+            made = incidents_of(map(_entry.decode, bodies))  # in which no names stand
         if len(self._incidents) >= REMEMBERED:
             self._incidents.clear()
         self._incidents[stream] = length, made
@@ -206,7 +211,9 @@ class Book:
             yield connection
 
     def _facts(self, row: Row[Any], people: Sequence[str], names: Mapping[str, str]) -> StreamFacts:
-        first = None if row.body is None else _read(row.body, self._texts(row), names)
+        first = None
+        with contextlib.suppress(msgspec.MsgspecError):  # the others are to be found all the same
+            first = None if row.body is None else _read(row.body, self._texts(row), names)
         return StreamFacts(
             stream=row.stream,
             label=first.label if isinstance(first, Started) else "",
@@ -226,6 +233,16 @@ class Book:
             return self.journal.secret.texts(row.stream, row.text_key)
         except BrokenSeal:
             return None
+
+
+@contextlib.contextmanager
+def _readable(stream: str) -> Iterator[None]:
+    """Raise :class:`RecordError` for an entry that was changed into what is none."""
+    try:
+        yield
+    except msgspec.MsgspecError as error:
+        why = "an entry cannot be read: `voxwatch records verify` says which"
+        raise RecordError(f"the record of stream {stream}: {why}") from error
 
 
 def _narrowed(

@@ -74,7 +74,9 @@ def verify(
         entries += rows[name].length
     if chosen is None:
         findings += _strays(connection)
-    return Verification(streams=len(looked_at), entries=entries, findings=tuple(findings), head=head)
+    return Verification(
+        streams=len(looked_at), entries=entries, findings=tuple(findings), head=head
+    )
 
 
 def _ordered(table: Any) -> Select[Any]:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-import msgspec
-
 from streamer.exams.book import Exams
 from streamer.exams.errors import ExamError, UnknownExam
 from streamer.exams.exam import Candidate, ConsentRow, Rules
@@ -19,7 +17,6 @@ from streamer.exams.exam import Exam as ExamFacts
 from streamer.records.book import Book, StreamFacts
 from streamer.records.chain import REGISTER
 from streamer.records.entries import Acted, AnyEntry, Terms
-from streamer.records.errors import RecordError
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
 from streamer.reports.report import Chain, Consent, Exam, ExamReport, Report, Session, Verdict
@@ -157,12 +154,8 @@ class Library:
     def _session(self, facts: StreamFacts, checked: Verification, zone: tzinfo) -> Session | None:
         """None where nothing of a stream could be written."""
         head = self.book.head(facts.stream)
-        try:
-            entries = self.book.history(facts.stream, limit=head.count)
-            incidents = self.book.incidents(facts.stream)
-        except msgspec.MsgspecError as error:
-            why = "an entry cannot be read: `voxwatch records verify` says which"
-            raise RecordError(f"the record of stream {facts.stream}: {why}") from error
+        entries = self.book.history(facts.stream, limit=head.count)
+        incidents = self.book.incidents(facts.stream)
         if not entries:
             return None
         return session(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from recorded import ALICE, T0, decision, score, started, whole
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from engine import events
 from streamer.records import tables
 from streamer.records.book import Book
 from streamer.records.entries import Acted, AnyEntry, Started, Told
-from streamer.records.errors import UnknownStream
+from streamer.records.errors import RecordError, UnknownStream
 
 
 def test_what_was_written_is_read_in_order(book: Book) -> None:
@@ -81,6 +81,18 @@ def test_a_name_that_is_gone_is_told_by_a_number(book: Book) -> None:
     told = book.history("one")[2]
     assert isinstance(told, Told)
     assert told.event.speaker == "(deleted dddddddd)"  # type: ignore[union-attr]
+
+
+def test_an_entry_that_was_changed_into_none_is_told_and_hides_no_other_stream(book: Book) -> None:
+    book.journal.write({"one": whole("one"), "two": whole("two")})
+    first = (tables.entries.c.stream == "one") & (tables.entries.c.number == 1)
+    with book.journal.engine.begin() as connection:
+        connection.execute(update(tables.entries).where(first).values(body=b'{"kind":"x"}'))
+    for read in (book.history, book.incidents):
+        with pytest.raises(RecordError, match="stream one: an entry cannot be read"):
+            read("one")
+    assert [(one.stream, one.label) for one in book.streams()] == [("one", ""), ("two", "desk 7")]
+    assert book.facts("one").entries == 9
 
 
 def test_an_event_is_read_as_it_was_told(book: Book) -> None:
