@@ -134,11 +134,13 @@ class Backend:
 
     # For course teams.
 
-    def seen(self, visit: Visit, id: str) -> EdxExam:
-        """An exam, if a visit is for it. Raises :class:`NotThere`."""
+    def seen(self, visit: Visit, id: str, attempt: str | None = None) -> EdxExam:
+        """An exam, if a visit is for it, and for that attempt or all. Raises :class:`NotThere`."""
         found = self.book.exam(id)
         if found.course != visit.course or visit.exam not in (None, id):
             raise NotThere("there is no such exam")
+        if visit.attempt not in (None, attempt):
+            raise NotThere("there is no such attempt")
         return found
 
     def name(self, attempt: Attempt) -> str:

@@ -153,7 +153,7 @@ class EdxRoutes:
 
     async def _team_report(self, request: Request) -> Response:
         visit, (_, exam, id) = await self._visit(request), request.fields.values()
-        await self._call(self._service.backend.seen, visit, exam)
+        await self._call(self._service.backend.seen, visit, exam, id)
         attempt = await self._call(self._service.backend.book.attempt, exam, id)
         self._entrance.welcome(request, self._service.grant, TEAM)
         subject = Subject(None, attempt.exam, attempt.candidate)
@@ -168,7 +168,7 @@ class EdxRoutes:
 
     def _attempt_page(self, visit: Visit, exam: str, id: str) -> str:
         backend = self._service.backend
-        found, attempt = backend.seen(visit, exam), backend.book.attempt(exam, id)
+        found, attempt = backend.seen(visit, exam, id), backend.book.attempt(exam, id)
         return pages.attempt_page(found, attempt, backend.name(attempt))
 
     async def _visit(self, request: Request) -> Visit:

@@ -192,6 +192,14 @@ def test_a_visit_sees_its_course_or_its_exam_alone(backend: Backend, exam: str) 
                     backend.seen(visit, id)
 
 
+def test_a_visit_of_one_attempt_sees_no_other(backend: Backend, exam: str) -> None:
+    visit = Visit(course=str(EXAM["course_id"]), exam=exam, attempt="one")
+    assert backend.seen(visit, exam, "one").id == exam
+    for other in ("two", None):  # another attempt, and the list of all
+        with pytest.raises(NotThere):
+            backend.seen(visit, exam, other)
+
+
 def test_a_learner_who_was_forgotten_has_no_name(backend: Backend, exams: Exams, exam: str) -> None:
     found = backend.book.attempt(exam, attempt(backend, exam))
     assert backend.name(found) == "Ada Byron"
