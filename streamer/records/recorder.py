@@ -1,7 +1,8 @@
 """From what a stream says to what is kept of it. Sans-IO: events in, entries out.
 
 Kept are all events that the record has an entry for, of the scores one a second, and of an outage
-one notice of lag, the first: it says when the outage began, and waits for nothing.
+one notice of lag, the first: it says when the outage began, and waits for nothing. Of an error
+the code is kept.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Recorder:
             return None
         if not isinstance(event, RecordedEvent):
             return None
+        if isinstance(event, events.Failure):  # its words may repeat what a client has typed
+            event = msgspec.structs.replace(event, message="")
         told = self._references.without_names(event)
         told = msgspec.structs.replace(told, seq=msgspec.UNSET, at_time=msgspec.UNSET)
         return Told(at=_time_of(event, now), t=event.t, event=told)

@@ -17,7 +17,7 @@ STORED = re.compile(rb'(?<!"candidate":")\b[0-9a-f]{32}\b')
 VOICE = re.compile(r"voice-\d+")  # a session's label of a voice that it has no name for
 SOMEBODY = "somebody"  # stands for a name that has no reference: never the name itself
 NAMED = ("speaker", "runner_up", "from_speaker", "to_speaker")  # fields that hold one name
-TEXTS = ("reason", "advice", "message")  # fields in which names may stand among other words
+TEXTS = ("reason", "advice")  # fields in which names may stand among other words
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -86,6 +86,12 @@ def test_references_stand_where_names_stood() -> None:
     assert kept.advice == f"{ALICE} and {BOB} have like voices: claim one of them"
 
 
+def test_of_an_error_the_code_is_kept_and_no_words_of_a_client() -> None:
+    failure = events.Failure(t=1.0, code="unknown-speaker", message="'Zoe' is not enrolled")
+    kept = told(recorder().receive(failure, NOW))
+    assert (kept.code, kept.message) == ("unknown-speaker", "")
+
+
 def test_a_name_within_a_word_is_no_name() -> None:
     one = recorder(Al=ALICE, And=BOB)
     kept = told(one.receive(decision(speaker="Al", reason="Also Al, And so on"), NOW))
