@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -215,10 +215,11 @@ class Exams:
             self.forget(one, who, now)
         return gone
 
-    def forget_over(self, before: float, who: str, now: float) -> int:
-        """Forget who sat exams that ended before; how many they were."""
+    def forget_over(self, before: float, who: str, now: float, held: Collection[str] = ()) -> int:
+        """Forget who sat exams that ended before, but for the ids ``held``; how many they were."""
         over = {one.id for one in self.exams() if (one.ended_at or one.ends_at) < before}
-        gone = [one for one in self.everybody() if one.exam in over and not one.forgotten]
+        known = [one for one in self.everybody() if one.exam in over and not one.forgotten]
+        gone = [one for one in known if one.id not in held]
         for one in gone:
             self.forget(one, who, now)
         return len(gone)

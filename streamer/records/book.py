@@ -198,6 +198,15 @@ class Book:
         """Delete the records of streams that ended before then, but for those that are held."""
         return deletion.purge(self.journal, before, now)
 
+    def held(self) -> set[str]:
+        """The candidates whose record somebody holds: who they are goes with it, no earlier."""
+        streams = tables.streams.c
+        wanted = select(streams.candidate).where(
+            streams.held_by.is_not(None), streams.candidate.is_not(None)
+        )
+        with self._reading() as connection:
+            return set(connection.scalars(wanted))
+
     def register(self, stream: str | None = None) -> list[RegisterEntry]:
         """Who saw, exported or deleted what, oldest first; also which streams there were."""
         with self._reading() as connection:

@@ -8,8 +8,10 @@ import logging
 from streamer.config import DAY_S
 from streamer.exams.disuse import delete_unused, note_uses
 from streamer.exams.errors import ExamError
+from streamer.records.errors import RecordError
 from streamer.server.context import Context
 from streamer.store.audit import EXPIRY
+from streamer.store.errors import StoreError
 
 log = logging.getLogger("voxwatch.server")
 
@@ -19,7 +21,10 @@ async def purge(context: Context) -> None:
     names, context.used = context.used, set()
     try:
         await asyncio.to_thread(_purge, context, names)
-    except ExamError:
+    except StoreError:
+        context.used |= names  # to be noted the next time: who is in use is not to be deleted
+        raise
+    except (ExamError, RecordError):
         context.used |= names
         log.warning("the database of exams cannot be written just now")
 
@@ -36,4 +41,5 @@ def _purge(context: Context, names: set[str]) -> None:
         if gone:
             log.info("%d voiceprints were deleted after unused_days", len(gone))
     if config.records_days is not None:
-        exams.forget_over(now - config.records_days * DAY_S, EXPIRY, now)
+        held = context.book.held() if context.book is not None else ()
+        exams.forget_over(now - config.records_days * DAY_S, EXPIRY, now, held)

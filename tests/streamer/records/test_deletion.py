@@ -69,6 +69,14 @@ def test_what_is_held_is_deleted_by_nobody_until_it_is_released(book: Book) -> N
     assert book.verify().findings == ()
 
 
+def test_it_is_known_whose_record_is_held(book: Book) -> None:
+    book.journal.write({"exam": whole("exam", exam="e", candidate="c0" * 16)})
+    hold(book, "one")  # of no candidate
+    assert book.held() == set()
+    hold(book, "exam")
+    assert book.held() == {"c0" * 16}
+
+
 def test_a_stream_that_goes_on_is_not_deleted(book: Book) -> None:
     book.journal.write({"live": [started("live"), score(1.0)]})
     with pytest.raises(Held, match="goes on"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from recorded import T0, other_voice, whole
 
 from streamer.config import Config
+from streamer.exams.exam import Entry, Rules
+from streamer.records.entries import Acted
 from streamer.server.auth import Token
+from streamer.server.disuse import purge
 from streamer.server.record_requests import PAGE
 from streamer.server.server import Server
 from streamer.wire.requests import Role
@@ -171,3 +175,17 @@ async def test_without_records_there_is_nothing_to_ask_for(
     config = settings(records=False)
     async with Server(config, drain_s=1.0) as server, dial(server, "/v1/control") as desk:
         assert (await desk.ask(type="history", stream="one"))["code"] == "no-records"
+
+
+async def test_who_it_was_stays_known_while_a_record_is_held(server: Server) -> None:
+    """Rosters are forgotten with the records of their exams, and what is held is none of these."""
+    exams, now = server.context.exams, time.time()
+    long_ago = now - 40 * 86_400.0
+    exam = await asyncio.to_thread(exams.create, "Oral", long_ago, long_ago + 60, Rules(), now)
+    lines = [Entry(candidate="1", name="Anna"), Entry(candidate="2", name="Ben")]
+    anna, _ = await asyncio.to_thread(exams.add, exam.id, lines)
+    hold = Acted(at=T0 + 9, t=8.0, who="chief", act="hold")
+    await write(server, "one", [*whole("one", exam=exam.id, candidate=anna.id), hold])
+    await purge(server.context)
+    known = await asyncio.to_thread(exams.roster, exam.id)
+    assert [one.name for one in known] == ["Anna", ""]
