@@ -44,15 +44,23 @@ class Journal:
 
     def __init__(self, engine: Engine, secret: Secret) -> None:
         self.engine, self.secret = engine, secret
+        self._ends: dict[str, tuple[int, bytes]] = {}  # of what was written here, until it ends
 
     def write(self, batch: Batch) -> None:
-        """Append all of it or nothing; it is on the disk when this returns."""
+        """Append all of it or nothing; it is on the disk when this returns.
+
+        Raises :class:`BrokenChain` for a stream that does not go on from what was written here.
+        """
         try:
             with self.writing() as connection:
-                self._append(connection, batch)
+                rows = self._append(connection, batch)
         except _Overfull:
             self._find_broken(batch)
             raise
+        for row in rows:
+            self._ends[row.stream] = row.length, row.hash
+            if row.ended_at is not None:
+                del self._ends[row.stream]
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -68,8 +76,9 @@ class Journal:
             row = find(connection, stream)
         return self.secret.sign(stream, row.length, row.hash)
 
-    def _append(self, connection: Connection, batch: Batch) -> None:
+    def _append(self, connection: Connection, batch: Batch) -> list[StreamRow]:
         there = _rows(connection, batch.keys())
+        self._check_ends(batch, there)
         notes: list[RegisterEntry] = []
         growths: list[Growth] = []
         new: list[Growth] = []
@@ -91,6 +100,14 @@ class Journal:
             connection.execute(_UPDATE, [_changed(one.row) for one in growths])
         _note_people(connection, [*new, *growths])
         register.note(connection, self.secret, *notes)
+        return [one.row for one in (*new, *growths)]
+
+    def _check_ends(self, batch: Batch, there: Mapping[str, StreamRow]) -> None:
+        """Others may have added entries. With fewer an older copy was put back, or all removed."""
+        for stream in batch.keys() & self._ends.keys():
+            (length, last), row = self._ends[stream], there.get(stream)
+            if row is None or row.length < length or (row.length == length and row.hash != last):
+                raise BrokenChain(stream)
 
     def _find_broken(self, batch: Batch) -> None:
         """Raise :class:`BrokenChain` for the stream that has more entries than its head says."""

@@ -2,8 +2,8 @@
 
 What an entry says is held to its chain, the chain to its signed head, the streams to the register
 and its signed head, and the columns by which streams are found to what the entries say. Whoever can
-write the database but has not the store's key can put back an older copy of all of it, and nothing
-else unseen: keep the head of the register elsewhere to tell that, too.
+write the database but has not the store's key can put back an older copy of all of it unseen, or of
+a stream that never ended, as its server was killed: keep the heads elsewhere to tell that, too.
 """
 
 from __future__ import annotations
@@ -135,9 +135,12 @@ def _streams(
 ) -> Iterator[Finding]:
     """Whether there are those streams of which the register says so, and no others."""
     for stream in (rows.keys() | notes.keys()) if chosen is None else chosen:
-        acts = {note.act for note in notes.get(stream, ())}
+        told = [note.act for note in notes.get(stream, ())]
+        acts = set(told)
         if stream in rows and "opened" not in acts:
             yield Finding(chain=stream, number=None, what="the register knows nothing of it")
+        if told.count("opened") > 1:
+            yield Finding(chain=stream, number=None, what="it was removed, and began anew")
         if stream in rows and "deleted" in acts:
             yield Finding(chain=stream, number=None, what="it was deleted, and is there again")
         if stream not in rows and "opened" in acts and "deleted" not in acts:

@@ -19,6 +19,7 @@ from streamer.records import tables
 from streamer.records.book import Book
 from streamer.records.chain import REGISTER, link, start
 from streamer.records.entries import Acted
+from streamer.records.errors import BrokenChain
 from streamer.records.opening import open_book
 from streamer.records.signing import Secret
 
@@ -328,6 +329,45 @@ def test_a_record_that_goes_on_is_whole_at_every_step(tmp_path: Path) -> None:
     for entry in entries:
         book.journal.write({"one": [entry]})
         assert book.verify().findings == ()
+    book.close()
+
+
+AT_WORK: dict[str, Callable[[Tamperer], object]] = {
+    "an older copy is put back": lambda t: (
+        t.remove(*range(EARLIER + 1, EARLIER + 4)),
+        t.column(**t.head),
+    ),
+    "all so far is removed": lambda t: t.drop("one"),
+}
+
+
+@pytest.mark.parametrize("way", AT_WORK)
+def test_what_is_tampered_with_while_it_is_written_is_not_gone_on_with(
+    tmp_path: Path, way: str
+) -> None:
+    """Whoever does so copies a head that was signed, and lets the server sign what follows it."""
+    book = open_book(None, tmp_path, KEY, lambda: NAMES)
+    book.journal.write({"one": whole("one")[:EARLIER]})
+    with book.journal.engine.connect() as connection:
+        row = connection.execute(select(STREAMS)).one()
+    book.journal.write({"one": [score(float(second)) for second in range(8, 11)]})
+    with tampering(book) as connection:
+        head = {name: getattr(row, name) for name in ("length", "hash", "signature")}
+        AT_WORK[way](Tamperer(connection, head))
+    with pytest.raises(BrokenChain):
+        book.journal.write({"one": [score(11.0)]})
+    book.close()
+
+
+def test_a_stream_that_was_removed_and_began_anew_is_told(tmp_path: Path) -> None:
+    book = open_book(None, tmp_path, KEY, lambda: NAMES)
+    book.journal.write({"one": whole("one")})
+    with tampering(book) as connection:
+        Tamperer(connection, {}).drop("one")
+    book.journal.write({"one": [started("one")]})  # of another process
+    assert [str(one) for one in book.verify(stream="one").findings][:1] == [
+        "stream one: it was removed, and began anew"
+    ]
     book.close()
 
 
