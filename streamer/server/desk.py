@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streamer.records.book import Book
+from streamer.records.book import ERASED, Book
 from streamer.records.entries import Acted
 from streamer.server.context import Context
 from streamer.server.figures import without_figures
@@ -91,9 +91,12 @@ class Desk:
                 if not found:
                     raise
                 facts = []
-        recorded = {one.stream for one in facts}
-        for name in [n for n, one in found.items() if one.over and n not in recorded]:
-            del found[name]
+        recorded = {one.stream: one for one in facts}
+        for name in [n for n, one in found.items() if one.over]:
+            if name not in recorded:
+                del found[name]
+            elif recorded[name].label == ERASED:
+                found[name].label = ERASED
         for one in facts:
             if one.stream not in found and exam in (None, one.exam):
                 found[one.stream] = StreamIncidents(
