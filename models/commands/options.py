@@ -24,7 +24,7 @@ ProviderOption = Annotated[
 ]
 ChannelOption = Annotated[
     int | None,
-    typer.Option("--channel", min=0, help="Channel of recordings that have several, from 0."),
+    typer.Option("--channel", min=0, help="Of several channels, counted from 0."),
 ]
 AllowPoorOption = Annotated[
     bool,

@@ -48,7 +48,7 @@ ThreadsOption = Annotated[
 ]
 ChannelOption = Annotated[
     int | None,
-    typer.Option("--channel", min=0, help="Of recordings and microphones with several, from 0."),
+    typer.Option("--channel", min=0, help="Of several channels, counted from 0."),
 ]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="Microphone, by number or part of its name.")

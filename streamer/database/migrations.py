@@ -8,6 +8,7 @@ back: an older program says that it cannot read a newer database.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def _revision(connection: Connection, history: History) -> str | None:
 
 
 def _run(connection: Connection, history: History, there: str | None) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its steps are no news to anybody
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory

@@ -25,6 +25,7 @@ DATA = (
     "*/py.typed",
     "streamer/WIRE.md",
     "streamer/dashboard/*",
+    "streamer/reports/forms/style.css",
     "voxwatch-*.dist-info/*",
 )
 

@@ -16,6 +16,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -549,7 +550,7 @@ def test_listening_says_who_speaks_until_it_is_interrupted(
     if ctypes.util.find_library("portaudio") is None or ctypes.util.find_library("asound") is None:
         pytest.skip("PortAudio with ALSA is not installed here (apt install libportaudio2)")
     sound = voice("anna", 8.0, seed=6, rate_hz=44_100)  # the rate that ALSA tells of its plugin
-    sound = np.tile(sound, 20)
+    sound = np.repeat(np.tile(sound, 20), 2)  # on both channels of the device
     (tmp_path / "voice.raw").write_bytes(np.round(32767 * sound).astype("<i2").tobytes())
     (tmp_path / ".asoundrc").write_text(
         f'pcm.fakemic {{ type file slave.pcm null file /dev/null infile "{tmp_path}/voice.raw"'
@@ -576,11 +577,14 @@ def test_listening_says_who_speaks_until_it_is_interrupted(
     ) as process:
         assert process.stdout is not None
         told = []
+        never = threading.Timer(60, process.kill)  # the sound has no end
+        never.start()
         for line in process.stdout:
             told.append(json.loads(line))
             if told[-1]["type"] == "score":
                 process.send_signal(signal.SIGINT)
                 break
+        never.cancel()
         rest, errors = process.communicate(timeout=60)
     told += lines(rest)
     assert process.returncode == 130, errors

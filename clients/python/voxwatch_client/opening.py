@@ -88,8 +88,12 @@ class Opener(Generic[Ready]):
 
 def given(asked: msgspec.Struct) -> dict[str, Any]:
     """The fields that were given: what is None is left to the server."""
-    fields = msgspec.to_builtins(asked)
-    return {name: value for name, value in fields.items() if value is not None}
+    return _without_none(msgspec.to_builtins(asked))
+
+
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    inner = {n: _without_none(v) if isinstance(v, dict) else v for n, v in fields.items()}
+    return {name: value for name, value in inner.items() if value is not None}
 
 
 def _may_pass(error: ConnectionFailed | ServerError) -> bool:
