@@ -35,7 +35,12 @@ app = typer.Typer(
 HEAD_DIGITS = 16  # of a hash, which are enough to tell it from any other
 StreamArgument = Annotated[str, typer.Argument(metavar="STREAM", help="As `records list` says.")]
 ExamOption = Annotated[str | None, typer.Option("--exam", metavar="ID", help="Of this exam only.")]
-WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Noted beside it.")]
+WhyOption = Annotated[
+    str,
+    typer.Option(
+        "--why", metavar="TEXT", help="Noted beside it, in the clear and for good: no names."
+    ),
+]
 
 
 @contextmanager
