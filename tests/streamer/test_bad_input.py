@@ -121,13 +121,17 @@ async def test_a_message_of_100_mb_is_refused_before_it_is_read(
 async def test_a_message_in_too_big_fragments_is_refused(
     settings: Callable[..., Config], dial: Any
 ) -> None:
-    async with Server(settings(limits={"message_bytes": 10_000})) as server, dial(server) as client:
-        await client.connection.send(START)
-        await client.hear()
-        with suppress(ConnectionClosed):
-            for _ in range(100):
-                await client.connection.send([bytes(4_000)] * 10)
-        assert await client.rest() == 1009
+    async with Server(settings(limits={"message_bytes": 10_000})) as server:
+        # The client, in the middle of its message, may break off a transport that is gone.
+        with suppress(AttributeError):
+            async with dial(server) as client:
+                await client.connection.send(START)
+                await client.hear()
+                with suppress(ConnectionClosed):
+                    for _ in range(100):
+                        await client.connection.send([bytes(4_000)] * 10)
+                assert await client.rest() == 1009
+        assert client.connection.close_code == 1009
 
 
 async def test_text_that_is_not_utf8(server: Server, dial: Any, beside: Any) -> None:
