@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from streamer.commands.opened import opened
 from streamer.commands.options import ConfigOption, DataOption, JsonOption, configured
-from streamer.commands.profiles import opened, table, when
+from streamer.commands.profiles import table, when
 
 
 @dataclass(frozen=True, kw_only=True)

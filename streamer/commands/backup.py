@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamer.commands.opened import opened
 from streamer.commands.options import EXIT_NEGATIVE, ConfigOption, DataOption, configured
-from streamer.commands.profiles import opened
 
 if TYPE_CHECKING:
     from streamer.store.store import Store

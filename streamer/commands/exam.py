@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streamer.commands.opened import opened_exams
 from streamer.commands.options import ConfigOption, DataOption, JsonOption, configured
-from streamer.commands.profiles import opened, table, when
+from streamer.commands.profiles import table, when
 
 if TYPE_CHECKING:
     from streamer.config import Config
     from streamer.exams.book import Exams
     from streamer.exams.exam import Candidate, Exam, Rules
-    from streamer.store.store import Store
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -28,15 +26,6 @@ app = typer.Typer(
 )
 
 ExamArgument = Annotated[str, typer.Argument(metavar="EXAM", help="Its id, as `exam list` says.")]
-
-
-@contextmanager
-def opened_exams(config: Config) -> Iterator[tuple[Exams, Store]]:
-    """The exams of this configuration. A server may have them open at the same time."""
-    from streamer.exams.opening import open_exams
-
-    with opened(config) as store, open_exams(config.database, config.data_dir, store) as exams:
-        yield exams, store
 
 
 @app.command("create")

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from streamer.commands.opened import opened
 from streamer.commands.options import EXIT_NEGATIVE, ConfigOption, DataOption, configured
-from streamer.commands.profiles import opened
 
 NEW_KEY_VARIABLE = "VOXWATCH_NEW_KEY"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamer.commands.opened import forget_the_deleted, opened, opened_records
 from streamer.commands.options import (
     EXIT_NEGATIVE,
     ConfigOption,
@@ -25,23 +25,12 @@ if TYPE_CHECKING:
     from streamer.config import Config
     from streamer.store.errors import StoreError
     from streamer.store.profile import Profile
-    from streamer.store.store import Store
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="List, show, export and delete voiceprints."
 )
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="As `profiles list` says.")]
-
-
-@contextmanager
-def opened(config: Config) -> Iterator[Store]:
-    """The store of this configuration. A server may have it open at the same time."""
-    from streamer.store.store import Store
-
-    with Store.in_folder(config.data_dir, config.database, os.environ) as store:
-        store.purge(store.now())
-        yield store
 
 
 @app.command("list")
@@ -131,7 +120,6 @@ class ExportCommand:
 
     def run(self) -> None:
         """Print it, or write the file."""
-        from streamer.commands.recorded import opened_records
         from streamer.reports.subject_access import held_of
         from streamer.store.audit import local_user
 
@@ -166,7 +154,6 @@ class DeleteCommand:
 
     def run(self) -> None:
         """Ask, unless told not to, and delete."""
-        from streamer.commands.records import forget_the_deleted
         from streamer.exams.opening import open_exams
         from streamer.store.audit import local_user
         from streamer.store.errors import StoreError, UnknownSpeaker

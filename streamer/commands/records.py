@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamer.commands.entry_lines import entry_line
+from streamer.commands.opened import opened_book
 from streamer.commands.options import (
     EXIT_NEGATIVE,
     ConfigOption,
@@ -20,10 +19,8 @@ from streamer.commands.options import (
     configured,
 )
 from streamer.commands.profiles import table, when
-from streamer.commands.recorded import opened_records
 
 if TYPE_CHECKING:
-    from streamer.config import Config
     from streamer.records.book import Book
 
 app = typer.Typer(
@@ -41,13 +38,6 @@ WhyOption = Annotated[
         "--why", metavar="TEXT", help="Noted beside it, in the clear and for good: no names."
     ),
 ]
-
-
-@contextmanager
-def opened_book(config: Config) -> Iterator[Book]:
-    """The record of this configuration. A server may have it open at the same time."""
-    with opened_records(config) as (_, _, book):
-        yield book
 
 
 @app.command("list")
@@ -293,15 +283,6 @@ class DeleteCommand:
                 raise typer.Exit(EXIT_NEGATIVE)
             book.delete(self.stream, local_user(), self.why, round(time.time(), 3))
         typer.echo(f"the record of {self.stream} is deleted")
-
-
-def forget_the_deleted(config: Config) -> None:
-    """Have the record forget whoever is deleted, if there is one."""
-    from streamer.records.opening import is_recorded
-
-    if is_recorded(config.database, config.data_dir):
-        with opened_book(config) as book:
-            book.settle(config.records_on_deletion, round(time.time(), 3))
 
 
 def _reference(book: Book, name: str) -> str:

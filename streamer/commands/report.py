@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from streamer.commands.opened import opened_records
 from streamer.commands.options import ConfigOption, DataOption, configured
-from streamer.commands.recorded import opened_records
 
 if TYPE_CHECKING:
     from streamer.config import Config
