@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import typer
 
 from engine.errors import VoxwatchError
 from streamer.commands.options import EXIT_NEGATIVE
+from streamer.commands.private_file import write_private
 
 SOUNDS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".m4a"})
 COLUMNS = ("name", "file")
@@ -89,9 +89,7 @@ def tell(outcomes: Sequence[Outcome], report: Path | None) -> None:
         from streamer.reports.forms.tables import csv_text
 
         rows = [(one.name, one.result, one.why) for one in outcomes]
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with os.fdopen(os.open(report, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(csv_text([("name", "result", "why"), *rows]))
+        write_private(report, csv_text([("name", "result", "why"), *rows]).encode())
     if counts["refused"] or counts["failed"]:
         raise typer.Exit(EXIT_NEGATIVE)
 

@@ -20,6 +20,7 @@ from streamer.commands.options import (
     JsonOption,
     configured,
 )
+from streamer.commands.private_file import write_private
 
 if TYPE_CHECKING:
     from streamer.config import Config
@@ -129,10 +130,7 @@ class ExportCommand:
         if self.output is None:
             typer.echo(text)
             return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with os.fdopen(os.open(self.output, flags, 0o600), "w", encoding="utf-8") as file:
-            os.chmod(self.output, 0o600)  # also where the file was there before
-            file.write(f"{text}\n")
+        write_private(self.output, f"{text}\n".encode())
 
 
 @app.command("delete")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import typer
 
 from streamer.commands.opened import opened_records
 from streamer.commands.options import ConfigOption, DataOption, configured
+from streamer.commands.private_file import write_private
 
 if TYPE_CHECKING:
     from streamer.config import Config
@@ -63,11 +63,7 @@ class ReportCommand:
         with opened_library(configured(self)) as library:
             report = self._report(library, form)
         path = self.output or Path(f"{stem(report)}.{form}")
-        content = made(report, form)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-            os.chmod(path, 0o600)  # also where the file was there before
-            file.write(content)
+        write_private(path, made(report, form))
         typer.echo(f"{path}: {_told(report)}")
 
     def _check(self) -> None:

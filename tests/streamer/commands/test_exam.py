@@ -157,6 +157,7 @@ def test_a_folder_is_enrolled_and_who_is_refused_is_told(
     run: Run, recordings: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.csv"
+    report.touch(0o644)
     done = run("enroll", "--from", recordings, "--consent", "--report", report)
     assert done.exit_code == 1
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(report.read_text()))}
@@ -165,6 +166,7 @@ def test_a_folder_is_enrolled_and_who_is_refused_is_told(
         "anna": "enrolled", "bert": "enrolled", "cleo": "refused", "dan": "failed",
     }  # fmt: skip
     assert "too-short" in rows["cleo"]["why"]
+    assert report.stat().st_mode & 0o777 == 0o600
     listed = [json.loads(line) for line in run("profiles", "list", "--json").stdout.splitlines()]
     assert {one["name"]: one["prototypes"] for one in listed} == {"anna": 1, "bert": 2}
     (recordings / "cleo.wav").unlink()
