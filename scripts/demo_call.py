@@ -17,13 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile as sf
+from numpy.typing import NDArray
 
 from engine.format import INT16_PEAK
 from voxwatch_client import VerifyStream, connect, control, enroll
@@ -53,6 +54,10 @@ class Told:
 def pcm(path: Path) -> bytes:
     """A sound of the demonstration as s16le."""
     samples, _ = sf.read(path, dtype="float32")
+    return s16le(samples)
+
+
+def s16le(samples: NDArray[np.float32]) -> bytes:
     return (np.clip(samples, -1, 1) * INT16_PEAK).astype("<i2").tobytes()
 
 
@@ -117,13 +122,13 @@ async def enrol_both(url: str) -> None:
                 await requests.request("delete", name=name)
     for name in (CLAIM, OTHER):
         if not known.get(name):
-            await enrol(url, name, consent)
+            await enrol(url, name, pcm(VOICES / f"{name.lower()}.ogg"), consent)
 
 
-async def enrol(url: str, name: str, consent: str) -> None:
+async def enrol(url: str, name: str, sound: bytes, consent: str) -> None:
     """Enrol a voice as any client would; the sound goes as fast as the server takes it."""
     async with enroll(url, name, consent=consent) as stream:
-        sender = asyncio.create_task(send(stream, pcm(VOICES / f"{name.lower()}.ogg")))
+        sender = asyncio.create_task(send(stream, sound))
         async for event in stream:
             if isinstance(event, Refused):
                 raise SystemExit(f"error: {name} was refused: {event.message}")
@@ -249,6 +254,11 @@ async def run(port: int, data: Path, checking: bool) -> int:
         truth = json.loads((VOICES / "call.json").read_text())
         print(f"==> one call of {truth['duration_s']:.0f} s, in real time")
         results = list(check(await once(url), truth))
+    return verdict(results)
+
+
+def verdict(results: list[tuple[str, bool]]) -> int:
+    """Print what was checked; the exit status."""
     for line, right in results:
         print(f"    {'right' if right else 'WRONG'}  {line}")
     wrong = sum(not right for _, right in results)
@@ -256,20 +266,21 @@ async def run(port: int, data: Path, checking: bool) -> int:
     return 1 if wrong else 0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/demo")
-    parser.add_argument("--check", action="store_true", help="one call; fail unless all is right")
+def main(prog: str, run: Callable[[int, Path, bool], Coroutine[Any, Any, int]], data: Path) -> None:
+    """Run a demonstration until it is called off, or once in a folder that goes afterwards."""
+    parser = argparse.ArgumentParser(prog=prog)
+    parser.add_argument("--check", action="store_true", help="once; fail unless all is right")
     parser.add_argument("--port", type=int, help="of the server [8765; any free one to check]")
     given = parser.parse_args()
     port = given.port if given.port is not None else (0 if given.check else 8765)
     try:
         if given.check:
             with tempfile.TemporaryDirectory() as folder:
-                sys.exit(asyncio.run(run(port, Path(folder), checking=True)))
-        sys.exit(asyncio.run(run(port, DATA, checking=False)))
+                sys.exit(asyncio.run(run(port, Path(folder), True)))
+        sys.exit(asyncio.run(run(port, data, False)))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 if __name__ == "__main__":
-    main()
+    main("scripts/demo", run, DATA)

@@ -8,11 +8,8 @@ in three quarters of a minute is held against that.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,10 +22,20 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
-from engine.format import INT16_PEAK
-from scripts.demo_call import PIECE_S, RATE_HZ, ROOT, VOICES, send, server
-from voxwatch_client import connect, control, enroll, monitor
-from voxwatch_client.messages import Change, Decision, Opened, Quality, Refused, Vad
+from scripts.demo_call import (
+    PIECE_S,
+    RATE_HZ,
+    ROOT,
+    VOICES,
+    enrol,
+    main,
+    s16le,
+    server,
+    swallow,
+    verdict,
+)
+from voxwatch_client import connect, control, monitor
+from voxwatch_client.messages import Change, Decision, Opened, Quality, Vad
 
 Float32 = NDArray[np.float32]
 
@@ -53,7 +60,7 @@ class Voice:
     def enrolment(self) -> bytes:
         """What is read aloud, as s16le."""
         samples, _ = sf.read(VOICES / f"{self.name}.ogg", dtype="float32")
-        return _s16le(self._at_speed(samples))
+        return s16le(self._at_speed(samples))
 
     def speech(self) -> Float32:
         """Another text than that of the enrolment."""
@@ -112,7 +119,7 @@ def sound(candidate: Candidate) -> Iterator[bytes]:
         for start in range(0, len(text) - size + 1, size):
             noise = random.normal(0, 10 ** (room_dbfs / 20), size)
             speech = 0.0 if candidate.silent else SPEECH_PEAK * text[start : start + size]
-            yield _s16le(np.asarray(speech + noise, np.float32))
+            yield s16le(np.asarray(speech + noise, np.float32))
 
 
 def _speakers(taken_over: bool) -> Iterator[tuple[str, float]]:
@@ -121,10 +128,6 @@ def _speakers(taken_over: bool) -> Iterator[tuple[str, float]]:
         yield "own", TAKEOVER_S if taken_over else 30.0
         if taken_over:
             yield "other", BACK_S - TAKEOVER_S
-
-
-def _s16le(samples: Float32) -> bytes:
-    return (np.clip(samples, -1, 1) * INT16_PEAK).astype("<i2").tobytes()
 
 
 async def set_up(url: str) -> tuple[str, dict[str, str]]:
@@ -149,24 +152,14 @@ async def set_up(url: str) -> tuple[str, dict[str, str]]:
     async with asyncio.TaskGroup() as group:
         for one in CANDIDATES:
             if not known.get(one.number):
-                group.create_task(enrol(url, one, consent))
+                group.create_task(enrol(url, one.number, one.voice.enrolment(), consent))
     return exam, links
-
-
-async def enrol(url: str, candidate: Candidate, consent: str) -> None:
-    """As an examiner does who has recordings; the sound goes as fast as the server takes it."""
-    async with enroll(url, candidate.number, consent=consent) as stream:
-        sender = asyncio.create_task(send(stream, candidate.voice.enrolment()))
-        async for event in stream:
-            if isinstance(event, Refused):
-                raise SystemExit(f"error: {candidate.name} was refused: {event.message}")
-        sender.cancel()
 
 
 async def sit(url: str, candidate: Candidate, link: str, for_s: float | None = None) -> None:
     """Somebody's microphone, in real time, by their link."""
     async with connect(url, token=link) as stream:
-        reader = asyncio.create_task(_swallow(stream))
+        reader = asyncio.create_task(swallow(stream))
         begun = time.monotonic()
         for number, piece in enumerate(sound(candidate), start=1):
             if for_s is not None and number * PIECE_S > for_s:
@@ -175,11 +168,6 @@ async def sit(url: str, candidate: Candidate, link: str, for_s: float | None = N
             await stream.send(piece)
         await stream.finalize()
         await reader
-
-
-async def _swallow(stream: Any) -> None:
-    async for _ in stream:
-        pass
 
 
 @dataclass(slots=True)
@@ -288,12 +276,7 @@ async def run(port: int, data: Path, checking: bool) -> int:
         desk.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await desk
-    results = list(check(seen, told))
-    for line, right in results:
-        print(f"    {'right' if right else 'WRONG'}  {line}")
-    wrong = sum(not right for _, right in results)
-    print(f"==> {len(results) - wrong} of {len(results)} are right")
-    return 1 if wrong else 0
+    return verdict(list(check(seen, told)))
 
 
 def _tell(url: str, exam: str, links: dict[str, str]) -> None:
@@ -307,21 +290,5 @@ def _tell(url: str, exam: str, links: dict[str, str]) -> None:
     )
 
 
-def main() -> None:
-    """`scripts/demo --exam`, with what it was given."""
-    parser = argparse.ArgumentParser(prog="scripts/demo --exam")
-    parser.add_argument("--check", action="store_true", help="once; fail unless all is right")
-    parser.add_argument("--port", type=int, help="of the server [8765; any free one to check]")
-    given = parser.parse_args()
-    port = given.port if given.port is not None else (0 if given.check else 8765)
-    try:
-        if given.check:
-            with tempfile.TemporaryDirectory() as folder:
-                sys.exit(asyncio.run(run(port, Path(folder), checking=True)))
-        sys.exit(asyncio.run(run(port, DATA, checking=False)))
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
 if __name__ == "__main__":
-    main()
+    main("scripts/demo --exam", run, DATA)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,9 +71,8 @@ async def test_a_visitor_who_enrolled_is_known_after_a_restart(
         await demo_call.enrol_both(url)
         async with control(url) as requests:
             consent = (await requests.request("status"))["consent"]["text_version"]
-        shutil.copy(VOICES / "ben.ogg", tmp_path / "visitor.ogg")
-        monkeypatch.setattr(demo_call, "VOICES", tmp_path)
-        await demo_call.enrol(url, "Visitor", consent)
+        await demo_call.enrol(url, "Visitor", demo_call.pcm(VOICES / "ben.ogg"), consent)
+    monkeypatch.setattr(demo_call, "VOICES", tmp_path)
     async with demo_call.server(0, tmp_path) as url:
         await demo_call.enrol_both(url)  # reads no recording: both are there
         assert sorted(await names(url)) == ["Anna", "Ben", "Visitor"]
