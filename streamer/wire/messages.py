@@ -205,7 +205,7 @@ class Level(events.Event, frozen=True, kw_only=True, tag="level"):
     peaks: list[int]
 
 
-IncidentKind = Literal[
+IncidentKind = Literal[  # in the order of need, gravest first
     "takeover",
     "mismatch",
     "other-voice",

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
 from streamer.records.rules import IncidentRules
 from streamer.wire.messages import Incident, IncidentKind
 
-# The order of need, gravest first.
-KINDS: tuple[IncidentKind, ...] = (
-    "takeover",
-    "mismatch",
-    "other-voice",
-    "overlap",
-    "undecided",
-    "silent",
-    "noisy",
-    "tampering",
-    "dropped",
-)
+KINDS: tuple[IncidentKind, ...] = get_args(IncidentKind)  # which stand in the order of need
 SEVERITY = {kind: len(KINDS) - number for number, kind in enumerate(KINDS)}
 MOST = 500  # incidents of a stream that are held; beyond it the oldest that is over is forgotten
 MOMENTS = 512  # entries whose time of day is known, to date what began before it was noticed
