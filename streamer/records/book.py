@@ -198,6 +198,10 @@ class Book:
         """Delete the records of streams that ended before then, but for those that are held."""
         return deletion.purge(self.journal, before, now)
 
+    def seal(self, now: float) -> int:
+        """Have the register say how far streams without an end have come; of how many it is new."""
+        return self.journal.seal(now)
+
     def held(self) -> set[str]:
         """The candidates whose record somebody holds: who they are goes with it, no earlier."""
         streams = tables.streams.c

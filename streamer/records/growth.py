@@ -110,8 +110,15 @@ def grown(row: StreamRow, entries: Sequence[AnyEntry], secret: Secret) -> Growth
         for act in acts
         if act.act in REGISTERED
     ]
-    notes = (*told, _note(after, entries[-1].at)) if ends or acts else ()
+    notes = (*told, seal(after, entries[-1].at)) if ends or acts else ()
     return Growth(after, rows, frozenset(people_in(entries)), notes)
+
+
+def seal(row: StreamRow, at: float) -> RegisterEntry:
+    """What the register says of how far a stream has come."""
+    return RegisterEntry(
+        at=at, act="sealed", stream=row.stream, count=row.length, hash=row.hash.hex()
+    )
 
 
 def people_in(entries: Iterable[AnyEntry]) -> set[str]:
@@ -151,12 +158,6 @@ def _defaults(kind: type[events.Event]) -> dict[str, Any]:
         for field in fields
         if field.default not in (msgspec.NODEFAULT, msgspec.UNSET)
     }
-
-
-def _note(row: StreamRow, at: float) -> RegisterEntry:
-    return RegisterEntry(
-        at=at, act="sealed", stream=row.stream, count=row.length, hash=row.hash.hex()
-    )
 
 
 def _holder(act: Acted) -> str | None:

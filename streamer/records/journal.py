@@ -19,7 +19,7 @@ from streamer.records import register, tables
 from streamer.records.chain import Head
 from streamer.records.entries import AnyEntry
 from streamer.records.errors import BrokenChain, RecordError, UnknownStream
-from streamer.records.growth import Growth, StreamRow, grown
+from streamer.records.growth import Growth, StreamRow, grown, seal
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Secret
 
@@ -75,6 +75,27 @@ class Journal:
             self._append(connection, {stream: [entry]})
             row = find(connection, stream)
         return self.secret.sign(stream, row.length, row.hash)
+
+    def seal(self, now: float) -> int:
+        """Say in the register how far streams without an end have come; of how many it is new.
+
+        So an earlier end, which was signed as well, is not put back unseen where a server was
+        killed. What is not signed is left to :mod:`~streamer.records.verification`.
+        """
+        streams = tables.streams
+        wanted = select(streams).where(streams.c.ended_at.is_(None)).order_by(streams.c.stream)
+        with self.writing() as connection:
+            found = connection.execute(wanted.with_for_update()).all()
+            counts = register.sealed(connection) if found else {}
+            rows = [StreamRow(*row) for row in found]
+            grown_since = [row for row in rows if row.length > counts.get(row.stream, 0)]
+            notes = [seal(row, now) for row in grown_since if self._has_signed(row)]
+            register.note(connection, self.secret, *notes)
+        return len(notes)
+
+    def _has_signed(self, row: StreamRow) -> bool:
+        head = self.secret.sign(row.stream, row.length, row.hash)
+        return head.signature == row.signature.hex()  # of one text there is one (RFC 8032)
 
     def _append(self, connection: Connection, batch: Batch) -> list[StreamRow]:
         there = _rows(connection, batch.keys())

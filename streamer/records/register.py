@@ -25,7 +25,8 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     ``opened`` says of which ``exam`` the stream is.
     ``sealed`` says that the stream's chain had ``count`` entries and ended in ``hash``: when the
-    stream ended, and whenever somebody has acted on it. ``deleted`` says the same of what went.
+    stream ended, whenever somebody has acted on it, and while it has no end from time to time
+    (:meth:`~streamer.records.journal.Journal.seal`). ``deleted`` says the same of what went.
     """
 
     at: float
@@ -63,3 +64,12 @@ def read(connection: Connection) -> list[RegisterEntry]:
     """All of it, oldest first."""
     found = connection.execute(select(tables.register.c.body).order_by(tables.register.c.number))
     return [msgspec.json.decode(body, type=RegisterEntry) for (body,) in found]
+
+
+def sealed(connection: Connection) -> dict[str, int]:
+    """Of how many entries of each stream it tells the end, at most."""
+    counts: dict[str, int] = {}
+    for one in read(connection):
+        if one.act == "sealed":
+            counts[one.stream] = max(one.count, counts.get(one.stream, 0))
+    return counts

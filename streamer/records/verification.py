@@ -2,8 +2,9 @@
 
 What an entry says is held to its chain, the chain to its signed head, the streams to the register
 and its signed head, and the columns by which streams are found to what the entries say. Whoever can
-write the database but has not the store's key can put back an older copy of all of it unseen, or of
-a stream that never ended, as its server was killed: keep the heads elsewhere to tell that, too.
+write the database but has not the store's key can put back an older copy of all of it unseen: keep
+the heads elsewhere to tell that, too. Of a stream without an end, whose server was killed, they can
+take what it said since the register was last told how far it had come.
 """
 
 from __future__ import annotations

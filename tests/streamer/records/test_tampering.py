@@ -359,6 +359,37 @@ def test_what_is_tampered_with_while_it_is_written_is_not_gone_on_with(
     book.close()
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_stream_whose_server_was_killed_is_not_put_back(tmp_path: Path, sealed: bool) -> None:
+    """From the moment on at which the register was told how far it had come: the other case."""
+    book = open_book(None, tmp_path, KEY, lambda: NAMES)
+    book.journal.write({"one": whole("one")[:EARLIER], "two": whole("two")})
+    with book.journal.engine.connect() as connection:
+        row = connection.execute(select(STREAMS).where(STREAMS.c.stream == "one")).one()
+    book.journal.write({"one": [score(float(second)) for second in range(8, 11)]})
+    if sealed:
+        assert book.seal(T0 + 20) == 1  # the other has an end
+        assert book.seal(T0 + 30) == 0  # nothing has come since
+    assert book.verify().findings == ()
+    with tampering(book) as connection:
+        head = {name: getattr(row, name) for name in ("length", "hash", "signature")}
+        AT_WORK["an older copy is put back"](Tamperer(connection, head))
+    assert bool(book.verify().findings) == sealed
+    assert bool(book.verify(stream="one").findings) == sealed
+    assert book.seal(T0 + 40) == 0  # the earlier end is no news to the register
+    assert bool(book.verify().findings) == sealed
+    book.close()
+
+
+def test_a_head_that_is_not_signed_is_not_sealed(tmp_path: Path) -> None:
+    book = open_book(None, tmp_path, KEY, lambda: NAMES)
+    book.journal.write({"one": whole("one")[:EARLIER]})
+    with tampering(book) as connection:
+        Tamperer(connection, {}).column(length=EARLIER + 1)
+    assert book.seal(T0 + 20) == 0
+    book.close()
+
+
 def test_a_stream_that_was_removed_and_began_anew_is_told(tmp_path: Path) -> None:
     book = open_book(None, tmp_path, KEY, lambda: NAMES)
     book.journal.write({"one": whole("one")})
