@@ -234,7 +234,7 @@ class Book:
             candidate=row.candidate,
             started_at=row.started_at,
             ended_at=row.ended_at,
-            people=tuple(names.get(person, deleted(person)) for person in people),
+            people=tuple(names.get(p, deleted(p)) for p in people if p != row.candidate),
             entries=row.length,
             held_by=row.held_by,
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from streamer.database import shorten_log
 from streamer.records import register, tables
@@ -87,8 +87,7 @@ def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> F
     by :func:`settle` when they have ended.
     """
     people, streams = tables.people.c, tables.streams
-    theirs = select(people.stream).where(people.person == person)
-    wanted = or_(streams.c.stream.in_(theirs), streams.c.candidate == person)
+    wanted = streams.c.stream.in_(select(people.stream).where(people.person == person))
     deleted, pseudonymised, notes = [], [], []
     with journal.writing() as connection:
         for row in connection.execute(select(streams).where(wanted).with_for_update()).all():
@@ -125,9 +124,9 @@ def settle(
     asked after the record was read: somebody who enrols meanwhile is not taken for deleted.
     """
     with journal.writing() as connection:
-        recorded = connection.scalars(select(tables.people.c.person).distinct()).all()
-        candidates = connection.scalars(select(tables.streams.c.candidate).distinct()).all()
-    gone = sorted(set(recorded) - set(there()) | set(candidates) & set(lines))
+        recorded = set(connection.scalars(select(tables.people.c.person).distinct()))
+        candidates = set(connection.scalars(select(tables.streams.c.candidate).distinct()))
+    gone = sorted(recorded - candidates - set(there()) | recorded & set(lines))
     return _together(forget(journal, person, mode, SERVER, now) for person in gone)
 
 

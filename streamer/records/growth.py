@@ -122,9 +122,11 @@ def seal(row: StreamRow, at: float) -> RegisterEntry:
 
 
 def people_in(entries: Iterable[AnyEntry]) -> set[str]:
-    """References of those whose record this is: who was claimed, and who was recognised."""
+    """References of those whose record this is: who was claimed, who was recognised, whose seat."""
     found: set[str] = set()
     for entry in entries:
+        if isinstance(entry, Started) and entry.candidate is not None:
+            found.add(entry.candidate)
         if isinstance(entry, Terms):
             found.update(one.speaker for one in entry.voiceprints)
         elif isinstance(entry, Told) and (speaker := _recognised(entry.event)):

@@ -45,7 +45,8 @@ entries = Table(
     sqlite_with_rowid=False,  # stream and number once, and not in an index of their own too
 )
 
-# Of whom a stream speaks, so that it is found when they are deleted.
+# Of whom a stream speaks, people and lines of rosters, until they were forgotten: so it is found
+# when they are deleted.
 people = Table(
     "record_people",
     metadata,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from streamer.records import tables
 from streamer.records.book import ERASED, Book
-from streamer.records.deletion import UNDER_WAY_S, Mode
+from streamer.records.deletion import UNDER_WAY_S, Forgotten, Mode
 from streamer.records.entries import Acted, Started, Told
 from streamer.records.errors import Held, UnknownStream
 from streamer.records.opening import open_book
@@ -217,6 +217,29 @@ def test_a_line_that_was_forgotten_on_its_roster_is_forgotten_here(book: Book) -
     assert book.settle("delete", now, {candidate, "d0" * 16}).deleted == ("exam",)
     assert there(book) == {"one", "two", "other"}
     assert book.verify().findings == ()
+
+
+@pytest.mark.parametrize("mode", ["pseudonymise", "delete"])
+def test_what_is_noted_after_a_line_was_forgotten_can_be_read(book: Book, mode: Mode) -> None:
+    """Where the record stays: a line is forgotten once, as a person is."""
+    candidate = "c0" * 16
+    book.journal.write({"exam": whole("exam", exam="e", candidate=candidate)})
+    hold(book, "exam")
+    assert book.settle(mode, LATER, {candidate}).pseudonymised == ("exam",)
+    book.act("exam", Acted(at=LATER, t=8.0, who="desk", act="note", text="seen again"))
+    assert book.settle(mode, LATER, {candidate}).pseudonymised == ()
+    notes = [entry.text for entry in book.history("exam") if isinstance(entry, Acted)]
+    assert (notes[0], notes[-1]) == (ERASED, "seen again")
+    facts = book.facts("exam")
+    assert (facts.candidate, facts.people) == (candidate, ("Alice",))
+    assert [one.stream for one in book.streams(person=candidate)] == ["exam"]
+    assert book.verify().findings == ()
+
+
+def test_a_line_that_nobody_forgot_is_not_taken_for_a_deleted_person(book: Book) -> None:
+    book.journal.write({"exam": whole("exam", exam="e", candidate="c0" * 16)})
+    assert book.settle("delete", LATER) == Forgotten()
+    assert "exam" in there(book)
 
 
 def test_what_is_noted_after_names_were_erased_can_be_read(
