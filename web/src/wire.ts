@@ -185,7 +185,6 @@ export type Problem =
   | "dc-offset"
   | "hum"
   | "format-suspect"
-  | "repeated"
   | "rate-suspect"
   | "repeated";
 

@@ -207,7 +207,7 @@ describe("words", () => {
 describe("the record of a stream", () => {
   const bounds = { false_accept: 0.01, miss: 0.05, accept_llr: 4.55, reject_llr: -2.99 };
   const model = { name: "m", version: "1", sha256: "0", provider: "cpu" };
-  const terms = { mode: "verify", claims: ["Anna"], bounds, expected_rates: [], voiceprints: [] } as const;
+  const terms = { mode: "verify", claims: ["Anna"], bounds, expected_rates: [] } as const;
   const told = (t: number, event: Message): Entry => ({ kind: "told", at: 1000 + t, t, event });
   const started = { kind: "started", at: 1000, t: 0, label: "Anna", model, ...terms } as unknown as Entry;
 

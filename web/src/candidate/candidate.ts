@@ -3,12 +3,12 @@
 import { el, keep, kept, say, show } from "../dom";
 import { icon } from "../icons";
 import { Devices } from "../microphone/devices";
-import type { MicrophoneProblem } from "../microphone/recording";
+import { MicrophoneError, type MicrophoneProblem } from "../microphone/recording";
 import { asked } from "../views/confirm";
 import { updateMeter } from "../views/sound";
 import { microphoneProblem } from "../words";
 import { ending, hearing, soundWords } from "./hearing";
-import { Listening, MicrophoneError } from "./listening";
+import { Listening } from "./listening";
 import { bindChoice } from "./microphones";
 import { complain, drawConsent, drawNotice, showScreen, type Notice, type Screen } from "./screens";
 import { CandidateServer, type Seat } from "./server";

@@ -3,7 +3,7 @@
 import type { StreamConnection } from "../connection";
 import { now, OwnStream, type Address } from "../live";
 import { Microphone } from "../microphone/microphone";
-import { MicrophoneError, type Fault, type MicrophoneProblem } from "../microphone/recording";
+import type { Fault, MicrophoneProblem } from "../microphone/recording";
 import { peaksOf } from "../waveform";
 import type { Message, Quality } from "../wire";
 import { Deadness, type Situation } from "./hearing";
@@ -200,5 +200,3 @@ export class Listening {
     }
   }
 }
-
-export { MicrophoneError };

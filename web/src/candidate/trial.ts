@@ -1,8 +1,8 @@
 /** The test of a microphone before an exam: first the noise of the room, then a sentence. Sans-IO. */
 
-export const QUIET_S = 3;
+const QUIET_S = 3;
 const SPOKEN_S = 2; // of sound above the noise: a sentence
-export const PATIENCE_S = 15; // for the sentence
+const PATIENCE_S = 15; // for the sentence
 const PIECE_S = 0.1;
 const ABOVE_DB = 8; // speech is so far above the noise of the room, or
 const LEAST_DBFS = -50; // at least so loud

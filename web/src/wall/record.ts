@@ -16,7 +16,6 @@ interface Terms extends At {
   claims: string[];
   bounds: Bounds;
   expected_rates: ExpectedRate[];
-  voiceprints: { speaker: string; enrolled_at: number }[];
 }
 
 export type Entry =
@@ -49,7 +48,6 @@ export class StreamRecord {
   complete = false;
   startedAt: number | null = null;
   endedAt: number | null = null;
-  enrolledAt: number | null = null;
   notes: Act[] = [];
   verdicts: (Act & { verdict: Verdict })[] = [];
   missing: { count: number; since: number; until: number }[] = [];
@@ -119,10 +117,9 @@ export class StreamRecord {
     if (!last || later) this.moments.push({ at, t });
   }
 
-  private terms({ t, mode, claims, bounds, expected_rates, voiceprints }: Terms): void {
+  private terms({ t, mode, claims, bounds, expected_rates }: Terms): void {
     const message = { type: "configured", seq: 0, t, mode, claims, bounds, expected_rates } as const;
     this.view = reduce(this.view, message);
-    this.enrolledAt = voiceprints?.[0]?.enrolled_at ?? null;
   }
 
   /** In place: hours of scores are thousands. */
