@@ -131,7 +131,8 @@ class Seats:
         """Somebody by what the examiner calls them, or by their id. Raises :class:`WireError`."""
         for sitting in self._sittings.values():
             candidate = sitting.candidate
-            if candidate.exam == exam and who in (candidate.candidate, candidate.id):
+            named = who in (candidate.candidate, candidate.id) and not candidate.forgotten
+            if candidate.exam == exam and named:
                 if sitting.exam.ended_at is not None:
                     raise WireError("bad-parameter", "exam: it is over")
                 return sitting

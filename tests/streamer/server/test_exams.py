@@ -51,6 +51,7 @@ async def room(
                 {"candidate": "4712", "name": "Ben Ode", "accommodations": ["stutter"]},
             ]
             added = await wire.ask(type="roster", exam=made["id"], add=lines)
+            assert [one["enrolled"] for one in added] == [True, False]
             links = {}
             for number, name in (("4711", "anna"), ("4712", "ben")):
                 told = await wire.ask(type="candidate-link", exam=made["id"], candidate=number)
@@ -285,6 +286,9 @@ async def test_who_is_deleted_has_no_name_on_a_roster(room: Room) -> None:
         anna, ben = (await desk.ask(type="exam-show", exam=room.exam))["roster"]
     assert anna["forgotten"]
     assert (anna["number"], ben["name"]) == ("", "Ben Ode")
+    query = {"exam": room.exam, "candidate": room.ids["anna"]}
+    async with room.dial(room.server, headers=bearer("phone"), **query) as wire:
+        assert (await wire.until("error"))["code"] == "bad-parameter"  # nobody is of that id
 
 
 async def test_where_no_token_is_needed_a_link_is_still_one_candidate(
