@@ -81,7 +81,8 @@ async def _result(context: Context, streams: Streams, request: ExamRequest, gran
             entries = [entry_of(_cells(line)) for line in request.add]
             added = await asyncio.to_thread(exams.add, request.exam, entries)
             await _changed(context, streams)
-            return [listed(one, ()) for one in added]
+            usable = await asyncio.to_thread(_usable, context)
+            return [listed(one, usable) for one in added]
         case CandidateLink():
             link = await asyncio.to_thread(_link, context, request)
             await _changed(context, streams)
@@ -99,27 +100,30 @@ def described(exam: Exam) -> dict[str, Any]:
     return fields | {"exam": exam.id}
 
 
-def listed(candidate: Candidate, enrolled: Mapping[str, bool] | tuple[()]) -> dict[str, Any]:
+def listed(candidate: Candidate, enrolled: Mapping[str, bool]) -> dict[str, Any]:
     """A line of a roster as it is told; ``enrolled`` says of voiceprints whether they serve."""
-    known = dict(enrolled)
     return {
         "candidate": candidate.id,
         "number": candidate.candidate,
         "name": candidate.shown,
         "voiceprint": candidate.voiceprint,
         "accommodations": candidate.accommodations,
-        "enrolled": known.get(candidate.voiceprint, False),
+        "enrolled": enrolled.get(candidate.voiceprint, False),
         "withdrawn_at": candidate.withdrawn_at,
         "forgotten": candidate.forgotten,
     }
 
 
 def _shown(context: Context, exam: str) -> dict[str, Any]:
-    exams, store = context.seats.exams, context.store
-    found, roster = exams.exam(exam), exams.roster(exam)
-    sha256 = context.model.sha256
-    usable = {one.name: one.model_sha256 == sha256 for one in store.profiles(store.now())}
+    exams = context.seats.exams
+    found, roster, usable = exams.exam(exam), exams.roster(exam), _usable(context)
     return described(found) | {"roster": [listed(one, usable) for one in roster]}
+
+
+def _usable(context: Context) -> dict[str, bool]:
+    """Of all enrolled, by name, whether their voiceprint is one of this model."""
+    sha256, store = context.model.sha256, context.store
+    return {one.name: one.model_sha256 == sha256 for one in store.profiles(store.now())}
 
 
 def _created(context: Context, request: ExamCreate) -> Exam:
