@@ -302,8 +302,8 @@ def test_open_edx_is_told_by_tls_and_as_somebody(change: dict[str, Any], words: 
         "lms_client_id": "b",
         "lms_secret_env": "B",
     }
-    OpenEdx(**whole)  # type: ignore[arg-type]
-    OpenEdx(**whole | {"lms_url": "http://127.0.0.1:8000"})  # type: ignore[arg-type]
+    OpenEdx(**whole)
+    OpenEdx(**whole | {"lms_url": "http://127.0.0.1:8000"})
     with pytest.raises(ValueError, match=words):
         OpenEdx(**whole | change)
 

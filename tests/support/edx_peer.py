@@ -68,7 +68,7 @@ settings.configure(
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     USE_TZ=True,
 )
-django.setup()
+django.setup()  # what is imported below has to find it set up: noqa E402
 
 from django.apps import apps  # noqa: E402
 from django.contrib.auth.models import Group, User  # noqa: E402

@@ -112,7 +112,7 @@ class RecordedStream:
 
     def tell(self, event: events.Event) -> None:
         """An event of the stream."""
-        self.entries.append(Told(at=self.at(event.t), t=event.t, event=event))  # type: ignore[arg-type]
+        self.entries.append(Told(at=self.at(event.t), t=event.t, event=event))
 
     def score(self, since: float, until: float, evidence: Sequence[float]) -> None:
         """One score a second, by turns of ``evidence``."""

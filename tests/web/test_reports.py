@@ -41,7 +41,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
 
 def kept(visitor: object, button: str) -> tuple[str, list[str]]:
     """The file that a button lets be kept, and what is in it."""
-    page = visitor.page  # type: ignore[attr-defined]
+    page = visitor.page
     with page.expect_download(timeout=60_000) as saved:
         page.click(button)
     content = Path(saved.value.path()).read_bytes()

@@ -94,7 +94,7 @@ def test_a_takeover_is_seen_acknowledged_and_still_there_after_a_reload(
             calls.enter_context(speaking(socket, links[name], pcm(VOICES / sound)))
         visitor.sees("#present", "2 candidates")
         first = page.locator("#needing .tile").first
-        expect(first).to_contain_text("took over", timeout=CALL_MS)  # type: ignore[attr-defined]
+        expect(first).to_contain_text("took over", timeout=CALL_MS)
         assert "Anna Adams" in first.inner_text()
         assert "B-1" in first.inner_text()
         visitor.sees("#others", "Ben Brown")

@@ -130,7 +130,7 @@ def test_any_chunking_gives_the_same(edges: list[int]) -> None:
 
 @pytest.mark.parametrize(("encoding", "rate_hz"), [("pcm_s16le", 48_000), ("pcm_f32le", 16_000)])
 def test_it_is_found_at_the_rate_of_the_stream(encoding: str, rate_hz: int) -> None:
-    decoder = PcmDecoder(encoding, rate_hz)  # type: ignore[arg-type]
+    decoder = PcmDecoder(encoding, rate_hz)
     loop = noise(6.0, 0.05)  # of whatever rate it is taken to be
     steps = np.tile(loop, rate_hz * 2 // S)
     data = steps.astype("<f4") if encoding == "pcm_f32le" else (steps * 32768).astype("<i2")

@@ -71,7 +71,7 @@ def test_the_bundle_that_ships_can_be_bound() -> None:
     bound = OnnxBackend(bundle, "cpu", batch_sizes=SIZES, binds=True)
     found = ask(bound, 3, 5)
     alike(found, ask(OnnxBackend(bundle, "cpu"), 3, 5))
-    assert found.heads.shape[-1] == len(bundle.manifest.frames.heads)  # type: ignore[union-attr]
+    assert found.heads.shape[-1] == len(bundle.manifest.frames.heads)
 
 
 def test_states_go_on_from_one_call_to_the_next(frames_bundle: Bundle, bound: OnnxBackend) -> None:

@@ -9,19 +9,16 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from wyoming.asr import Transcribe, Transcript, TranscriptChunk
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient
+from wyoming.event import Event
+from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
+from wyoming.server import AsyncEventHandler, AsyncServer
 
-wyoming = pytest.importorskip("wyoming", reason="the extra `wyoming` is not installed")
-
-from wyoming.asr import Transcribe, Transcript, TranscriptChunk  # noqa: E402 (after the check)
-from wyoming.audio import AudioChunk, AudioStart, AudioStop  # noqa: E402
-from wyoming.client import AsyncClient  # noqa: E402
-from wyoming.event import Event  # noqa: E402
-from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info  # noqa: E402
-from wyoming.server import AsyncEventHandler, AsyncServer  # noqa: E402
-
-from streamer.config import Config  # noqa: E402
-from streamer.server.server import Server  # noqa: E402
-from voxwatch_client.wyoming import Settings, serve  # noqa: E402
+from streamer.config import Config
+from streamer.server.server import Server
+from voxwatch_client.wyoming import Settings, serve
 
 PIECE = 2048
 WORDS = "open the door"

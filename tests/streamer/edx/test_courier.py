@@ -93,7 +93,7 @@ def lms() -> Lms:
 
 @pytest.fixture
 def courier(backend: Backend, record: Record, lms: Lms) -> Courier:
-    return Courier(backend.book, record, lambda stream: [], lms)  # type: ignore[arg-type]
+    return Courier(backend.book, record, lambda stream: [], lms)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_record_that_cannot_be_read_keeps_no_other_attempt_waiting(
             raise RecordError("an entry cannot be read")
         return history(stream)
 
-    record.history = damaged  # type: ignore[method-assign]
+    record.history = damaged
     courier.deliver(END + SETTLE_S)
     assert lms.told == [("reviewed", "passed")]
     courier.deliver(END + SETTLE_S + 10)
@@ -193,7 +193,7 @@ def test_a_verdict_is_told_when_it_is_given_and_when_it_is_another(
     for day, verdict in enumerate(("violation", "violation", "cleared"), start=1):
         now = END + day * 86_400.0
         facts, entries = record.kept[stream]
-        said: Any = Acted(at=now, t=0.0, who="desk", act="verdict", verdict=verdict)  # type: ignore[arg-type]
+        said: Any = Acted(at=now, t=0.0, who="desk", act="verdict", verdict=verdict)
         entries.append(said)
         record.kept[stream] = (_with(facts, len(entries)), entries)
         courier.deliver(now)
@@ -255,7 +255,7 @@ def test_an_attempt_that_ends_while_open_edx_answers_is_not_forgotten(
         ready(attempt, now)
         backend.book.change(made, status="submitted", ended_at=END, next_at=END)
 
-    lms.ready = slow  # type: ignore[method-assign]
+    lms.ready = slow
     courier.deliver(NOW + 6)
     courier.deliver(END + SETTLE_S)
     assert lms.told == [("ready", "a1"), ("reviewed", "passed")]

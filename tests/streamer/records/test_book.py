@@ -35,7 +35,7 @@ def test_names_and_texts_stand_in_what_is_read(book: Book) -> None:
         ("Alice",),
         "Alice",
     )
-    assert told.event.reason == "Alice speaks"  # type: ignore[union-attr]
+    assert told.event.reason == "Alice speaks"
     assert note.text == "Alice looks well"
 
 
@@ -80,7 +80,7 @@ def test_a_name_that_is_gone_is_told_by_a_number(book: Book) -> None:
     book.journal.write({"one": gone})
     told = book.history("one")[2]
     assert isinstance(told, Told)
-    assert told.event.speaker == "(deleted dddddddd)"  # type: ignore[union-attr]
+    assert told.event.speaker == "(deleted dddddddd)"
 
 
 def test_an_entry_that_was_changed_into_none_is_told_and_hides_no_other_stream(book: Book) -> None:

@@ -120,7 +120,7 @@ def test_whoever_is_deleted_is_named_no_more_and_the_record_still_verifies(
     assert isinstance(told, Told)
     assert isinstance(note, Acted)
     assert (first.claims, first.label, note.text) == (("(deleted a1a1a1a1)",), ERASED, ERASED)
-    assert told.event.reason == "(deleted a1a1a1a1) speaks"  # type: ignore[union-attr]
+    assert told.event.reason == "(deleted a1a1a1a1) speaks"
     assert book.head("one") == head
     assert book.verify().findings == ()
     assert book.register("one")[-1].act == "pseudonymised"
@@ -175,7 +175,7 @@ def test_what_was_deleted_lies_in_no_file(tmp_path: Path, names: dict[str, str])
 def test_nobody_else_is_forgotten(book: Book, names: dict[str, str]) -> None:
     del names[BOB]
     for mode in ("pseudonymise", "delete"):
-        forgotten = book.settle(mode, LATER)  # type: ignore[arg-type]
+        forgotten = book.settle(mode, LATER)
         assert (forgotten.deleted, forgotten.pseudonymised) == ((), ())
     assert there(book) == {"one", "two", "other"}
 

@@ -82,7 +82,7 @@ async def post(
 def places(server: Server) -> Shares:
     """Those of recordings that are being judged."""
     route, _ = server._plain._routes.find("POST", "/v1/verify")
-    found: Shares = route.answer.__self__.places  # type: ignore[attr-defined]
+    found: Shares = route.answer.__self__.places
     return found
 
 

@@ -413,7 +413,7 @@ def _something(rng: random.Random, stream: RecordedStream, t: float) -> None:
         case 3:
             overlap(stream, t - 2, t - 0.5 - rng.random())
         case 4:
-            stream.hear(t, *rng.sample(["noisy", "repeated", "rate-suspect"], rng.randrange(3)))  # type: ignore[arg-type]
+            stream.hear(t, *rng.sample(["noisy", "repeated", "rate-suspect"], rng.randrange(3)))
         case 5:
             silent(stream, t)
         case 6:
