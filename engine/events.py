@@ -55,7 +55,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Vad(Event, frozen=True, kw_only=True, tag="vad"):
-    """Speech started or ended at ``at``."""
+    """Speech started or ended at ``at``; or a turn was asked for there, in speech or not."""
 
     speech: bool
     at: float

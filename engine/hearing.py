@@ -48,6 +48,7 @@ class Hearing:
         self._spoke: int | None = None  # media sample of the last speech, until that has lapsed
         self._gap_s = 0.0  # of the clock, without any sound since the last speech
         self._turn_gap_s = 0.0  # and before the turn under way
+        self._speaks = False  # be it muted
         self._muted, self._unmuted = False, 0  # and the media sample at which that last changed
         self._repeat: Repeat | None = None
         self.quality = SoundQuality(offset)
@@ -56,6 +57,7 @@ class Hearing:
     def hear(self, span: Span) -> None:
         """A span of speech or silence, which follows on the one before."""
         if span.started:
+            self._speaks = True
             self._pipeline.put(Vad(t=seconds(span.end), speech=True, at=seconds(span.start)))
         self.quality.add(span)
         if span.speech and not self._muted:
@@ -63,6 +65,7 @@ class Hearing:
         else:
             self._age(span.end)
         if span.ended:
+            self._speaks = False
             end = seconds(span.end)
             self._pipeline.put(Vad(t=end, speech=False, at=end))
         if len(span.samples) and span.end % PERIOD_SAMPLES == 0:
@@ -84,6 +87,14 @@ class Hearing:
         """The turn under way, if there is one, is over at media sample ``at``."""
         for mark in self._speech.end_turn(at):
             self._known(mark)
+
+    def turn(self, at: int) -> None:
+        """A client says that a turn begins at media sample ``at``.
+
+        Whether somebody speaks there is told, so that it knows when all before it has been heard.
+        """
+        self.end_turn(at)
+        self._pipeline.put(Vad(t=seconds(at), speech=self._speaks, at=seconds(at)))
 
     def mute(self, at: int, on: bool) -> None:
         """From media sample ``at`` on nothing is judged, or everything again."""

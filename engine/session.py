@@ -166,7 +166,7 @@ class Session:
 
     def turn(self) -> None:
         """A new turn begins: somebody pushed a button to talk, or said a wake word."""
-        self._from_now(self._hearing.end_turn)
+        self._from_now(self._hearing.turn)
 
     def reset(self) -> None:
         """Whoever speaks from here on may be anybody. The last decision lapses."""

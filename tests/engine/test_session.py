@@ -536,6 +536,19 @@ def test_a_turn_begins_where_the_client_says() -> None:
     assert [u.state for u in spoken] == ["match", "mismatch"]
 
 
+@pytest.mark.parametrize(
+    ("at_s", "speech"), [(0.3, False), (2.0, True), (3.02, True), (6.0, False)]
+)
+def test_at_a_turn_it_is_told_when_all_before_it_has_been_heard(at_s: float, speech: bool) -> None:
+    session, sound = Session(SCORER, enrolled("anna")), pcm((0.0, 1.0), (0.2, 2.0), (0.0, 4.0))
+    session.receive_pcm(sound[: 2 * round(at_s * SAMPLE_RATE_HZ)])
+    session.turn()
+    events = run(session, [sound[2 * round(at_s * SAMPLE_RATE_HZ) :]])
+    asked = events.index(Vad(t=at_s, speech=speech, at=at_s))
+    late = [vad.at for vad in of(Vad, events[asked + 1 :]) if vad.speech]
+    assert all(at >= at_s for at in late)
+
+
 @settings(max_examples=15, deadline=None)
 @given(cuts=st.lists(st.integers(0, 32_000), max_size=4))
 def test_what_is_asked_for_holds_from_its_sample_on_whatever_was_heard_by_then(

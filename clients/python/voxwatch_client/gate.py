@@ -128,6 +128,8 @@ class SpeakerGate:
 
     def mute(self, on: bool) -> None:
         """What comes is our own loudspeaker, which is heard and never judged, or no longer is."""
+        if self._turns is not None:
+            self._turns.mute(self.heard_s, on)
         self._mark("mute" if on else "unmute")
 
     async def judge(

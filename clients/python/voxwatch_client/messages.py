@@ -191,7 +191,7 @@ class Configured(Event, frozen=True, kw_only=True, tag="configured"):
 
 
 class Vad(Event, frozen=True, kw_only=True, tag="vad"):
-    """Speech started or ended at ``at``."""
+    """Speech started or ended at ``at``; or a turn was asked for there, in speech or not."""
 
     speech: bool
     at: float

@@ -163,3 +163,32 @@ async def test_sound_that_the_server_does_not_take_is_not_kept_for_ever(
             heard.hear(pcm("anna", 1.0))  # all in one moment: nothing can go out meanwhile
         assert heard._waiting_bytes <= 7 * 32_000
         assert (await heard.judge(0.0, wait_s=1.0)).state == "unavailable"
+
+
+async def test_a_turn_of_some_time_ago_is_known_without_waiting_for_the_next_news(
+    settings: Callable[..., Config], enrol: Any, pcm: Any
+) -> None:
+    """In silence the server says something every two seconds only, unless it is asked."""
+    async with Server(settings(stall_s=60.0), drain_s=0.2) as server:
+        enrol(server, "anna")
+        async with gate(server) as heard:
+            await hear(heard, pcm("anna", 3.0))
+            for _ in range(4):
+                await hear(heard, 3 * SILENCE)
+                asking = asyncio.create_task(heard.judge_last())
+                await hear(heard, 3 * SILENCE)
+                assert (await asking).state == "match"
+
+
+async def test_while_our_own_loudspeaker_speaks_the_last_turn_is_known(
+    server: Server, pcm: Any
+) -> None:
+    async with gate(server) as heard:
+        await hear(heard, pcm("anna", 3.0))
+        await hear(heard, 10 * SILENCE)
+        heard.mute(True)
+        await hear(heard, pcm("bert", 2.0))
+        asking = asyncio.create_task(heard.judge_last())
+        while not asking.done():
+            await hear(heard, pcm("bert", 0.1))
+        assert asking.result().state == "match"
