@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from frames_model import FIGURES, frames_files
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from postgresql import cluster, database_url, postgresql_url  # noqa: F401  (fixtures)
 
@@ -19,6 +20,10 @@ from engine.model.manifest import MODEL_FILE, Calibration, Manifest
 from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
+
+# No test is about how long it takes: on a busy machine anything takes long.
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 
 # Formants in Hz of five vowels (Peterson and Barney 1952, men's averages, rounded).
 VOWELS_HZ = np.array(
