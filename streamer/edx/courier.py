@@ -98,7 +98,7 @@ class Courier:
             return None
         since_at = max(attempt.created_at, min(one.started_at for one in streams))
         entries = (self._record.history(one.stream) for one in streams)
-        return heard(since_at, attempt.ended_at, entries, attempt.ended_at)
+        return heard(since_at, attempt.ended_at, entries)
 
     def _of(self, streams: list[StreamFacts]) -> list[Incident]:
         return [incident for one in streams for incident in self._incidents(one.stream)]

@@ -61,18 +61,15 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Judgement | None = None  # the last of a person at the desk
 
 
-def heard(
-    since_at: float, until_at: float, streams: Iterable[Sequence[AnyEntry]], before: float
-) -> Heard:
-    """Of the entries of an attempt's streams. Decisions ``before`` then count, verdicts always."""
-    matched, verdict = False, None
-    for entries in streams:
-        for entry in entries:
-            match entry:
-                case Told(event=event) if entry.at <= before:
-                    matched = matched or getattr(event, "state", None) == "match"
-                case Acted(act="verdict", verdict=said):
-                    verdict = said
+def heard(since_at: float, until_at: float, streams: Iterable[Sequence[AnyEntry]]) -> Heard:
+    """Of the entries of an attempt's streams. Decisions until its end count, verdicts always."""
+    matched, verdict, given_at = False, None, -math.inf
+    for entry in (entry for entries in streams for entry in entries):
+        match entry:
+            case Told(event=event) if entry.at <= until_at:
+                matched = matched or getattr(event, "state", None) == "match"
+            case Acted(act="verdict", verdict=said) if entry.at >= given_at:
+                verdict, given_at = said, entry.at
     return Heard(since_at=since_at, until_at=until_at, matched=matched, verdict=verdict)
 
 

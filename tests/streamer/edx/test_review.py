@@ -99,10 +99,16 @@ def verdict(said: Judgement, at: float) -> Acted:
 
 def test_a_match_counts_within_the_attempt_and_the_last_verdict_whenever_it_was_given() -> None:
     late = [decision("match", END + 1)]
-    assert not heard(START, END, [late], END).matched
+    assert not heard(START, END, [late]).matched
     first = [decision("uncertain", START), decision("match", START + 5)]
     judged = [verdict("violation", END + 5), verdict("cleared", END + 9)]
-    found = heard(START, END, [first, judged], END)
+    found = heard(START, END, [first, judged])
     assert (found.matched, found.verdict) == (True, "cleared")
     note = Acted(at=END, t=1.0, who="desk", act="note", text="x")
-    assert heard(START, END, [first, [note]], END).verdict is None
+    assert heard(START, END, [first, [note]]).verdict is None
+
+
+def test_the_last_verdict_counts_on_whichever_stream_it_was_given() -> None:
+    before_a_drop = [decision("match", START), verdict("cleared", END + 90)]
+    after_it = [decision("match", START + 60), verdict("needs-review", END + 30)]
+    assert heard(START, END, [before_a_drop, after_it]).verdict == "cleared"
