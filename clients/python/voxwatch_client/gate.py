@@ -70,15 +70,18 @@ class SpeakerGate:
         self._waiting: deque[bytes | str] = deque()  # sound, and marks at their place in it
         self._waiting_bytes = 0
         self._work, self._news = asyncio.Event(), asyncio.Event()
-        self._tried, self._left = asyncio.Event(), False
+        self._tried, self._left, self._muted = asyncio.Event(), False, False
         self._refused: ServerError | None = None
         self._turns: Turns | None = None  # of the stream that is open, None while there is none
 
     async def __aenter__(self) -> Self:
         """Raises :class:`ServerError` where the server refuses what is asked, such as the claim.
 
-        That it cannot be reached is no reason not to begin: it is tried again.
+        That it cannot be reached is no reason not to begin: it is tried again. A gate that was left
+        may be entered again, as by an agent that comes back to a conversation.
         """
+        self._left = False
+        self._tried.clear()
         self._task = asyncio.create_task(self._keep_open(), name="voxwatch gate")
         await self._tried.wait()
         if self._refused is not None:
@@ -128,6 +131,7 @@ class SpeakerGate:
 
     def mute(self, on: bool) -> None:
         """What comes is our own loudspeaker, which is heard and never judged, or no longer is."""
+        self._muted = on
         if self._turns is not None:
             self._turns.mute(self.heard_s, on)
         self._mark("mute" if on else "unmute")
@@ -169,7 +173,7 @@ class SpeakerGate:
             self._work.set()
 
     async def _keep_open(self) -> None:
-        delay_s = FIRST_DELAY_S
+        self._refused, delay_s = None, FIRST_DELAY_S
         while not self._left:
             try:
                 async with voxwatch_client.connect(self.url, **self._options) as stream:
@@ -193,6 +197,8 @@ class SpeakerGate:
         self._tried.set()
         bounds = stream.ready.bounds
         self._turns = Turns(self.heard_s, bounds.accept_llr, bounds.reject_llr)
+        if self._muted:  # of which another stream knows nothing
+            self.mute(True)
 
     async def _receive(self, stream: ClientStream[Any, Any]) -> None:
         async for message in stream:

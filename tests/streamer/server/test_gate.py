@@ -192,3 +192,32 @@ async def test_while_our_own_loudspeaker_speaks_the_last_turn_is_known(
         while not asking.done():
             await hear(heard, pcm("bert", 0.1))
         assert asking.result().state == "match"
+
+
+async def test_a_gate_that_was_left_is_entered_again(server: Server, pcm: Any) -> None:
+    heard = gate(server)
+    for _ in range(2):
+        async with heard:
+            span = await hear(heard, pcm("anna", 3.0))
+            assert (await judged(heard, *span)).state == "match"
+
+
+async def test_after_a_restart_it_is_still_muted(
+    settings: Callable[..., Config], enrol: Any, pcm: Any
+) -> None:
+    async with Server(settings(), drain_s=0.2) as first:
+        enrol(first, "anna")
+        port = first.port
+        heard = await gate(first).__aenter__()
+        heard.mute(True)
+    try:
+        while heard.connected:
+            await asyncio.sleep(0.01)
+        async with Server(msgspec.structs.replace(settings(), port=port), drain_s=0.2):
+            while not heard.connected:
+                await asyncio.sleep(0.01)
+            span = await hear(heard, pcm("bert", 2.0))
+            verdict = await judged(heard, *span)
+            assert (verdict.state, verdict.turns) == ("insufficient", ())
+    finally:
+        await heard.__aexit__()
