@@ -2,6 +2,7 @@
 
 import { el, h, prose, say, show } from "../dom";
 import { icon, type IconName } from "../icons";
+import { untilWords } from "../times";
 import type { Seat } from "./server";
 
 export type Screen = "notice" | "agree" | "mic" | "voice" | "heard";
@@ -79,7 +80,7 @@ function drawHead(seat: Seat | null): void {
   show(el("exam-head"), seat !== null);
   if (!seat) return;
   say(el("exam-name"), seat.exam);
-  say(el("exam-who"), `${seat.name} · until ${timeOfDay(seat.ends_at)}`);
+  say(el("exam-who"), `${seat.name} · until ${untilWords(seat.ends_at)}`);
 }
 
 function drawSteps(screen: Screen, seat: Seat | null): void {
@@ -91,12 +92,4 @@ function drawSteps(screen: Screen, seat: Seat | null): void {
       h("li", { "aria-current": i === now ? "step" : null, "data-done": i < now ? "" : null }, words),
     ),
   );
-}
-
-/** "14:30", with the day where it is another one. */
-function timeOfDay(seconds: number): string {
-  const at = new Date(1000 * seconds);
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  const today = at.toDateString() === new Date().toDateString();
-  return today ? time : `${at.toLocaleDateString([], { day: "numeric", month: "long" })}, ${time}`;
 }
