@@ -10,7 +10,7 @@ import { Candidate } from "./candidate";
 const KEPT = "candidate"; // the link's token, until the tab is closed
 
 function tokenOf(): string | null {
-  const token = decodeURIComponent(window.location.hash.replace(/^#/, ""));
+  const token = window.location.hash.slice(1);
   if (!token) return kept("sessionStorage", KEPT);
   keep("sessionStorage", KEPT, token);
   // A secret has no place in an address that is shown, shared and remembered.
