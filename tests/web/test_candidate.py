@@ -37,6 +37,24 @@ ASK = """async (request) => {
     socket.close();
     return answer;
 }"""
+# The page's sockets, and how many answers each has had.
+SOCKETS = """() => {
+    window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+        constructor(...given) {
+            super(...given);
+            this.heard = 0;
+            this.addEventListener("message", () => { this.heard += 1; });
+            sockets.push(this);
+        }
+    };
+}"""
+# A microphone that waits for its permission until `open_now` is called.
+SLOW_TO_OPEN = """() => {
+    const ask = navigator.mediaDevices.getUserMedia;
+    const allowed = new Promise(allow => { window.open_now = allow; });
+    navigator.mediaDevices.getUserMedia = async (wanted) => { await allowed; return ask(wanted); };
+}"""
 
 Sound = Callable[[str], Path]
 
@@ -235,6 +253,43 @@ def test_who_has_finished_is_not_heard_and_may_come_back(
     visitor.sees("#heard-title", "You are being heard")
 
 
+def test_how_it_ended_stays_when_the_server_comes_and_goes(
+    mock: str, visit: Open, sound: Sound
+) -> None:
+    visitor = listened_to(visit, mock, sound("good"))
+    visitor.sees("#heard-title", "You are being heard")
+    visitor.page.add_init_script(f"({SOCKETS})()")
+    visitor.page.on("dialog", lambda dialog: dialog.accept())
+    visitor.page.reload()
+    visitor.sees("#heard-title", "You are being heard")
+    visitor.page.click("#leave")
+    visitor.page.click("#confirm-yes")
+    visitor.sees("#notice-title", "You have finished")
+    # It is lost, connected again, and has answered who this is and whose seat it is.
+    before = visitor.page.evaluate("sockets.length")
+    visitor.page.evaluate("sockets.filter(one => one.url.endsWith('control')).at(-1).close()")
+    visitor.page.evaluate(f"until(() => sockets.length > {before} && sockets.at(-1).heard > 1)")
+    assert visitor.text("#notice-title") == "You have finished"
+
+
+def test_who_leaves_while_the_microphone_is_opened_is_not_heard(
+    mock: str, visit: Open, sound: Sound
+) -> None:
+    visitor = arrive(visit, mock, sound("good"), enrolled=True)
+    visitor.page.click("#agree button")
+    visitor.page.click("#try")
+    visitor.page.evaluate(SLOW_TO_OPEN)
+    visitor.page.click("#mic-go")
+    visitor.sees("#heard-title", "One moment")
+    visitor.page.click("#leave")
+    visitor.page.click("#confirm-yes")
+    visitor.sees("#notice-title", "You have finished")
+    visitor.page.evaluate("open_now()")
+    visitor.page.evaluate("until(() => streams.length === 2 && live() === 0)")
+    assert visitor.text("#notice-title") == "You have finished"
+    assert ask(visitor, type="starts")["starts"] == []
+
+
 def test_consent_can_be_taken_back_while_one_is_heard(mock: str, visit: Open, sound: Sound) -> None:
     visitor = listened_to(visit, mock, sound("good"))
     visitor.sees("#heard-title", "You are being heard")
@@ -266,6 +321,8 @@ def test_who_cannot_sit_the_exam_is_told_why(
 
 def test_a_link_that_does_not_hold_is_told(mock: str, visit: Open, sound: Sound) -> None:
     wrong = arrive(visit, mock, sound("good"), token="another")
+    wrong.sees("#notice-title", "Your link holds no more")
+    wrong.page.goto(f"{mock}candidate#100%")
     wrong.sees("#notice-title", "Your link holds no more")
     cut = visit(f"{mock}candidate")
     cut.sees("#notice-title", "This link is not whole")

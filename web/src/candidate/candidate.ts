@@ -37,6 +37,8 @@ export class Candidate {
   private screen: Screen | null = null;
   private listening: Listening | null = null;
   private opening = false;
+  /** Something was done on this page: how it ended stays when the server comes and goes. */
+  private begun = false;
   private announced = "";
 
   constructor(private readonly token: string | null) {
@@ -67,14 +69,15 @@ export class Candidate {
 
   private serverChanged(): void {
     const { seat } = this;
+    const waiting = !this.begun && (this.screen === null || this.screen === "notice");
     switch (this.server?.standing) {
       case "there":
         this.listening?.hurry();
         if (seat) drawConsent(seat);
-        if (seat && (this.screen === null || this.screen === "notice") && !this.listening) this.first(seat);
+        if (seat && waiting) this.first(seat);
         return;
       case "away":
-        if (this.screen === null || this.screen === "notice") this.notice(AWAY);
+        if (waiting) this.notice(AWAY);
         return;
       case "refused": {
         const told = ending("unauthorised")!;
@@ -131,17 +134,21 @@ export class Candidate {
   private async begin(): Promise<void> {
     if (this.opening || this.listening || !this.server) return;
     this.opening = true;
+    this.begun = true;
     this.show("heard");
     try {
-      this.listening = await Listening.open(this.devices.chosen, {
+      const listening = await Listening.open(this.devices.chosen, {
         address: this.server.address("v1/stream", "stream"),
         changed: () => this.draw(),
         ended: (code) => this.ended(code),
         lostMicrophone: (problem) => this.lostMicrophone(problem),
       });
+      if (this.screen !== "heard") return listening.stop(); // left, or not agreed to, meanwhile
+      this.listening = listening;
       keep("sessionStorage", BEGUN, this.token);
       void this.devices.refresh();
     } catch (error) {
+      if (this.screen !== "heard") return;
       this.lostMicrophone(error instanceof MicrophoneError ? error.problem : "unsupported");
     } finally {
       this.opening = false;
@@ -172,8 +179,8 @@ export class Candidate {
       text: "From then on you are not heard any more. You can come back as long as the exam lasts.",
       yes: "I have finished",
     });
-    if (!sure || !this.listening) return;
-    this.listening.finish();
+    if (!sure || this.screen !== "heard") return;
+    this.listening?.finish();
     this.listening = null;
     keep("sessionStorage", BEGUN, null);
     this.title("");
@@ -193,12 +200,14 @@ export class Candidate {
       yes: "Take it back",
     });
     if (!sure || !this.server) return;
+    this.begun = true;
     this.listening?.stop();
     this.trying.stop();
     this.voice.stop();
     this.listening = null;
     keep("sessionStorage", BEGUN, null);
     this.title("");
+    this.notice({ icon: "clock", title: "One moment", text: "The server is told that you take your consent back." });
     try {
       await this.server.withdraw();
       this.withdrawn();
