@@ -1,28 +1,19 @@
-"""The server over real sockets: a stream from start to summary, enrolment, control, monitors."""
-
-# Long: a test for each path of one port, and all of them share one server and its helpers.
+"""The server over real sockets: a stream from start to summary, control, roles, the log."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import socket
-import ssl
 import threading
-import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from certificates import self_signed
 from server_requests import bearer, get, token
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from engine.errors import BundleError, VoxwatchError
 from engine.model.bundle import Bundle, write_bundle
@@ -31,10 +22,6 @@ from streamer.server.server import Server
 from streamer.server.voiceprint_cache import VoiceprintCache
 from streamer.wire import parsing
 from streamer.wire.errors import WireError
-from voxwatch_client import ConnectionFailed, ServerError, verify
-from voxwatch_client.control import control
-
-CONSENT = {"given": True, "text_version": "2026-11"}
 
 
 async def test_a_model_without_calibration_is_refused_at_the_start(
@@ -121,156 +108,6 @@ async def test_bounds_and_claim_change_while_it_runs(
         assert (await client.until("configured"))["mode"] == "identify"
 
 
-async def test_a_deleted_voiceprint_leaves_running_streams(
-    server: Server, dial: Any, enrol: Any, pcm: Any
-) -> None:
-    for name in ("anna", "bert"):
-        enrol(server, name)
-    async with (
-        dial(server, claim="anna") as claiming,
-        dial(server, claim="anna,bert") as both,
-        dial(server, encoding="pcm_s16le") as asking,
-        dial(server, "/v1/control") as control,
-    ):
-        for client in (claiming, both, asking):
-            await client.hear()
-        assert await control.ask(type="delete", name="anna") == {}
-        assert (await claiming.hear())["code"] == "claim-ended"
-        # Never on to comparing with people whom nobody asked for.
-        assert (await claiming.until("configured"))["mode"] == "changes"
-        assert (await both.until("configured"))["claims"] == ["bert"]
-        assert (await asking.until("configured"))["mode"] == "identify"
-        await claiming.sound(pcm("anna", 3.0))
-        await claiming.say(type="finalize")
-        assert await claiming.rest() == 1000
-        assert not claiming.of("score")
-
-
-async def test_somebody_enrolled_elsewhere_is_known_to_running_streams(
-    server: Server, dial: Any, enrol: Any
-) -> None:
-    async with dial(server, encoding="pcm_s16le") as client:
-        assert (await client.hear())["mode"] == "changes"
-        enrol(server, "anna")
-        assert (await client.until("configured"))["mode"] == "identify"
-
-
-async def test_running_streams_follow_the_store_though_a_new_one_noticed_first(
-    server: Server, dial: Any, enrol: Any
-) -> None:
-    async with dial(server, encoding="pcm_s16le") as early:
-        assert (await early.hear())["mode"] == "changes"
-        enrol(server, "anna")
-        async with dial(server, claim="anna") as late:  # has the store read again
-            assert (await late.hear())["mode"] == "verify"
-        assert (await early.until("configured"))["mode"] == "identify"
-
-
-async def test_a_name_that_was_given_to_another_voice_is_compared_with_that_one(
-    server: Server, dial: Any, enrol: Any, pcm: Any
-) -> None:
-    enrol(server, "anna")
-    async with dial(server, claim="anna") as client:
-        await client.hear()
-        server.context.store.delete("anna")
-        enrol(server, "anna", sounds_like="bert")
-        told = await client.until("configured")
-        assert (told["mode"], told["claims"]) == ("verify", ["anna"])
-        await client.sound(pcm("bert", 5.0))
-        await client.say(type="finalize")
-        await client.rest()
-    assert client.of("decision")[-1]["state"] == "match"
-
-
-async def test_enrolment_stores_a_voiceprint(server: Server, dial: Any, pcm: Any) -> None:
-    async with dial(server, "/v1/enroll") as client:
-        await client.say(type="start", name=" anna ", consent=CONSENT, ttl_days=1)
-        ready = await client.hear()
-        assert (ready["type"], ready["needed_s"], ready["min_s"]) == ("ready", 20.0, 10.0)
-        await client.sound(pcm("anna", 26.0))
-        assert await client.rest() == 1000
-    for message in client.seen:
-        parsing.decode_enrolment(json.dumps(message))
-    assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
-    assert client.of("progress")[-1]["percent"] > 90
-    enrolled = client.seen[-1]
-    assert (enrolled["type"], enrolled["name"]) == ("enrolled", "anna")
-    profile = server.context.store.profile("anna", time.time())
-    assert profile.expires_at is not None
-    assert profile.consent.text_version == "2026-11"
-
-    async with dial(server, claim="anna") as client:
-        await client.sound(pcm("anna", 5.0, seed=7))
-        await client.say(type="finalize")
-        await client.rest()
-        assert client.of("decision")[-1]["state"] == "match"
-
-
-async def test_enrolment_may_end_early_but_not_too_early(
-    server: Server, dial: Any, pcm: Any
-) -> None:
-    for seconds, kind in ((4.0, "refused"), (13.0, "enrolled")):
-        async with dial(server, "/v1/enroll") as client:
-            await client.say(type="start", name="anna", consent=CONSENT)
-            await client.sound(pcm("anna", seconds))
-            await client.say(type="finalize")
-            assert await client.rest() == 1000
-            assert client.seen[-1]["type"] == kind
-    assert [p.name for p in server.context.store.profiles(time.time())] == ["anna"]
-
-
-async def test_another_prototype_for_somebody_enrolled(
-    server: Server, dial: Any, enrol: Any, pcm: Any
-) -> None:
-    enrol(server, "anna")
-    async with dial(server, "/v1/enroll") as client:
-        await client.say(type="start", name="anna", consent=CONSENT, add=True)
-        await client.sound(pcm("anna", 13.0))
-        await client.say(type="finalize")
-        assert await client.rest() == 1000
-        told = client.seen[-1]
-    profile = server.context.store.profile("anna", time.time())
-    assert profile.prototypes == told["prototypes"] == 2
-    assert profile.net_speech_s == told["net_speech_s"] == 8.0 + 12.5
-
-
-async def test_another_voice_cannot_be_added_to_somebody(
-    server: Server, dial: Any, enrol: Any, pcm: Any
-) -> None:
-    enrol(server, "anna")
-    async with dial(server, "/v1/enroll") as client:
-        await client.say(type="start", name="anna", consent=CONSENT, add=True)
-        await client.sound(pcm("bert", 26.0, seed=3))
-        assert await client.rest() == 1000
-        refused = client.seen[-1]
-    assert (refused["type"], refused["code"]) == ("refused", "several-voices")
-    assert "another voice" in refused["message"]
-    assert server.context.store.profile("anna", time.time()).prototypes == 1
-
-
-@pytest.mark.parametrize(
-    ("start", "code"),
-    [
-        ({"name": "anna"}, "consent-missing"),
-        ({"name": "anna", "consent": {**CONSENT, "given": False}}, "consent-missing"),
-        ({"name": "anna", "consent": {**CONSENT, "text_version": "1"}}, "consent-missing"),
-        ({"name": "bert", "consent": CONSENT}, "name-taken"),
-        ({"name": "a,b", "consent": CONSENT}, "bad-name"),
-        ({"name": "x" * 65, "consent": CONSENT}, "bad-name"),
-        ({"name": "eve", "consent": CONSENT, "add": True}, "unknown-speaker"),
-    ],
-)
-async def test_what_an_enrolment_cannot_start_with(
-    server: Server, dial: Any, enrol: Any, start: dict[str, Any], code: str
-) -> None:
-    enrol(server, "bert")
-    async with dial(server, "/v1/enroll") as client:
-        await client.say(type="start", **start)
-        error = await client.hear()
-        assert (error["type"], error["code"]) == ("error", code)
-        assert await client.rest() == 1008
-
-
 async def test_control_answers(server: Server, dial: Any, enrol: Any) -> None:
     enrol(server, "anna")
     async with dial(server, "/v1/control") as control, dial(server, claim="anna") as stream:
@@ -294,60 +131,6 @@ async def test_control_answers(server: Server, dial: Any, enrol: Any) -> None:
         assert (await control.hear())["error"]["code"] == "bad-message"
         assert await control.ask(type="delete", name="anna") == {}
         assert await control.ask(type="profiles") == []
-
-
-async def test_a_monitor_sees_every_stream(server: Server, dial: Any, enrol: Any, pcm: Any) -> None:
-    enrol(server, "anna")
-    async with dial(server, claim="anna", label="early") as early:
-        known = await early.hear()
-        async with dial(server, "/v1/monitor", levels=1) as watching:
-            ready = await watching.hear()
-            assert [s["stream"] for s in ready["streams"]] == [known["stream"]]
-            assert ready["streams"][0]["label"] == "early"
-            async with dial(server, claim="anna", label="late") as late:
-                stream = (await late.hear())["stream"]
-                opened = await watching.until("opened")
-                assert (opened["stream"], opened["label"]) == (stream, "late")
-                assert (opened["window_s"], opened["hop_s"]) == (3.0, 0.5)
-                await late.sound(pcm("anna", 4.0), 3200)
-                await late.until("decision")
-                async with dial(server, "/v1/monitor", stream=stream) as later:
-                    (midway,) = (await later.hear())["streams"]
-                await late.say(type="finalize")
-                assert await late.rest() == 1000
-            assert (midway["window_s"], midway["hop_s"], midway["decide_s"]) == (3.0, 0.5, 1.5)
-            assert midway["speaking"] is True
-            assert 1.0 < midway["speech_s"] <= midway["received_s"]
-            closed = await watching.until("closed")
-            assert (closed["stream"], closed["code"]) == (stream, 1000)
-    assert [m["seq"] for m in watching.seen] == list(range(len(watching.seen)))
-    of_stream = [m for m in watching.seen if m.get("stream") == stream]
-    ours = [{**m, "seq": 0} for m in late.seen[1:]]
-    theirs = [
-        {**{k: v for k, v in m.items() if k != "stream"}, "seq": 0}
-        for m in of_stream
-        if m["type"] not in ("opened", "closed", "level")
-    ]
-    assert theirs == ours
-    peaks = [p for m in watching.of("level") for p in m["peaks"]]
-    assert max(peaks) > 20
-    assert known["session"] not in json.dumps(watching.seen)
-
-
-async def test_a_monitor_of_one_stream_sees_that_one(server: Server, dial: Any, pcm: Any) -> None:
-    async with dial(server, encoding="pcm_s16le") as one, dial(server, claim="") as other:
-        stream = (await one.hear())["stream"]
-        await other.hear()
-        async with dial(server, "/v1/monitor", stream=stream) as watching:
-            assert len((await watching.hear())["streams"]) == 1
-            await other.sound(pcm("anna", 3.0))
-            await other.say(type="finalize")
-            await other.rest()
-            await one.sound(pcm("bert", 3.0))
-            await one.say(type="finalize")
-            await one.rest()
-            await watching.until("closed")
-        assert {m["stream"] for m in watching.seen[1:]} == {stream}
 
 
 async def test_plain_http(server: Server) -> None:
@@ -502,105 +285,6 @@ async def test_a_stream_that_could_not_be_opened_takes_no_place(
     assert len(server.streams) == 0
 
 
-async def test_tls(
-    settings: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    certificate, key = self_signed(tmp_path)
-    context = ssl.create_default_context(cafile=str(certificate))
-    async with Server(settings(tls_cert=certificate, tls_key=key)) as server:
-        assert server.url.startswith("https://")
-        async with connect(
-            server.url.replace("http", "ws") + "/v1/control", ssl=context
-        ) as connection:
-            await connection.send('{"id":1,"type":"status"}')
-            assert json.loads(await connection.recv())["ok"]
-        await our_client_with_tls(server, context, certificate, monkeypatch)
-    broken = settings(tls_cert=key, tls_key=key)
-    with pytest.raises(VoxwatchError, match="cannot be used for TLS"):
-        async with Server(broken):
-            pass
-
-
-async def who_never_shakes_hands(
-    settings: Callable[..., Config], certificate: Path, key: Path
-) -> None:
-    config = settings(tls_cert=certificate, tls_key=key, limits={"strangers": 4})
-    context = ssl.create_default_context(cafile=str(certificate))
-    async with Server(config, drain_s=0.2) as server:
-        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
-        for _ in range(3):
-            url = server.url.replace("http", "ws") + "/v1/control"
-            async with connect(url, ssl=context) as connection:
-                await connection.send('{"id":1,"type":"status"}')
-                assert json.loads(await connection.recv())["ok"]
-        assert server.context.crowd.strangers <= 4
-        assert server.context.crowd.cut["strangers"] >= 16
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", server.port, ssl=context, server_hostname="127.0.0.1"
-        )
-        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert b"Strict-Transport-Security" in await reader.read()
-        for _, end in [*silent, (reader, writer)]:
-            end.close()
-
-
-async def test_who_never_shakes_hands_takes_no_place(
-    settings: Callable[..., Config], tmp_path: Path
-) -> None:
-    await who_never_shakes_hands(settings, *self_signed(tmp_path))
-
-
-def test_nor_on_uvloop(settings: Callable[..., Config], tmp_path: Path) -> None:
-    uvloop = pytest.importorskip("uvloop")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(who_never_shakes_hands(settings, *self_signed(tmp_path)))
-
-
-async def test_nor_where_another_process_has_accepted_it(
-    settings: Callable[..., Config], tmp_path: Path
-) -> None:
-    certificate, key = self_signed(tmp_path)
-    config = settings(tls_cert=certificate, tls_key=key, limits={"strangers": 4})
-    gone: list[int] = []
-    async with Server(config, drain_s=0.2) as server:
-        clients = []
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            for number in range(20):
-                clients.append(socket.create_connection(listener.getsockname()))
-                accepted, _ = listener.accept()
-                await server.take(accepted, partial(gone.append, number))
-        async with asyncio.timeout(20):
-            while len(gone) < 16:
-                await asyncio.sleep(0.01)
-        assert server.context.crowd.strangers == 4
-        assert gone == list(range(16))
-        for client in clients:
-            client.close()
-
-
-async def our_client_with_tls(
-    server: Server, context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = server.url.replace("http", "ws")
-    async with control(url, tls=context) as client:
-        assert await client.request("status")
-    with pytest.raises(ServerError, match="the body is empty"):
-        await verify(url, b"", tls=context)
-    with pytest.raises(ConnectionFailed, match=r"not trusted .* with --ca"):
-        async with control(url):
-            pass
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # where the system's are
-    async with control(url) as client:
-        assert await client.request("status")
-    plain = url.replace("wss:", "ws:")
-    with pytest.raises(ConnectionFailed, match="is not encrypted"):
-        async with control(plain, tls=context):
-            pass
-    with pytest.raises(ConnectionFailed, match="wants wss://"):
-        async with control(plain):
-            pass
-
-
 async def test_foreign_origins_are_refused(server: Server, dial: Any) -> None:
     own = f"http://127.0.0.1:{server.port}"
     async with dial(server, headers={"Origin": own}, claim="") as client:
@@ -610,50 +294,6 @@ async def test_foreign_origins_are_refused(server: Server, dial: Any) -> None:
             async with dial(server, headers={"Origin": origin}):
                 pass
         assert caught.value.response.status_code == 403
-
-
-async def test_drain_tells_the_summary_and_closes_with_1001(
-    settings: Callable[..., Config], dial: Any, pcm: Any
-) -> None:
-    async with AsyncExitStack() as clients:
-        async with Server(settings(), drain_s=5.0) as server:
-            client = await clients.enter_async_context(dial(server, claim=""))
-            watching = await clients.enter_async_context(dial(server, "/v1/monitor"))
-            await client.hear()
-            await watching.hear()
-            await client.sound(pcm("anna", 3.0))
-            await client.until("vad")
-            told, watched = asyncio.create_task(client.rest()), asyncio.create_task(watching.rest())
-        assert await told == 1001
-        assert await watched == 1001
-    assert [m["type"] for m in client.seen[-2:]] == ["summary", "error"]
-    assert client.seen[-1]["code"] == "shutting-down"
-    assert watching.of("summary")
-
-
-@pytest.mark.parametrize("piece", [1_600, 1 << 20])
-async def test_who_sends_while_the_server_stops_gets_the_summary_too(
-    settings: Callable[..., Config], dial: Any, pcm: Any, piece: int
-) -> None:
-    """With long messages the server is in the middle of one, waiting for room."""
-    sound = 20 * pcm("anna", 3.0)
-
-    async def go_on(client: Any) -> None:
-        with suppress(ConnectionClosed):
-            while True:
-                await client.sound(sound, piece)
-
-    async with AsyncExitStack() as clients:
-        limits = {"backlog_s": 0.5}
-        async with Server(settings(limits=limits), drain_s=5.0) as server:
-            client = await clients.enter_async_context(dial(server, claim=""))
-            sending = asyncio.create_task(go_on(client))
-            await client.until("quality")
-            told = asyncio.create_task(client.rest())
-        assert await told == 1001
-        await sending
-    assert [m["type"] for m in client.seen[-2:]] == ["summary", "error"]
-    assert client.seen[-1]["code"] == "shutting-down"
 
 
 async def test_a_port_in_use_is_a_clear_error(

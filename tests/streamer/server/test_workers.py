@@ -27,11 +27,6 @@ from certificates import self_signed
 from websockets.asyncio.client import connect as open_websocket
 
 from engine.model.bundle import Bundle
-from streamer.config import Config
-from streamer.server.totals import summed
-from streamer.server.workers import supervisor
-from streamer.server.workers.peers import Peers
-from streamer.server.workers.worker import LogSettings
 from voxwatch_client import connect, control, enroll, verify
 
 TOKEN = "a long random text"
@@ -461,33 +456,6 @@ async def test_a_worker_that_the_system_has_no_room_for_is_started_later(
     assert "Traceback" not in served.log.read_text()
 
 
-@pytest.mark.parametrize("error", [OSError(12, "no memory"), RuntimeError("x"), MemoryError()])
-async def test_whatever_keeps_a_worker_from_starting_is_said_and_tried_again(
-    error: Exception,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    started: list[int] = []
-
-    def start(settings: Any) -> str:
-        started.append(settings.number)
-        if len(started) < 4:
-            raise error
-        return "a worker"
-
-    monkeypatch.setattr(supervisor, "Worker", start)
-    monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.001)
-    parent = supervisor.Supervisor(Config(data_dir=tmp_path), LogSettings("info", False))
-    parent._folder = Path()
-    with caplog.at_level("ERROR", logger=supervisor.log.name):
-        assert await parent._started(7) == "a worker"
-    assert started == [7, 7, 7, 7]
-    said = [record.message for record in caplog.records]
-    assert len(said) == 3
-    assert all(f"worker 7 cannot be started ({type(error).__name__}" in words for words in said)
-
-
 async def test_workers_do_not_outlive_their_parent(tmp_path: Path, spectral_bundle: Bundle) -> None:
     served = await asyncio.to_thread(Served, tmp_path, spectral_bundle.folder)
     workers = served.workers
@@ -515,24 +483,3 @@ async def test_what_keeps_it_from_starting_is_one_line(
     errors = [line for line in served.log.read_text().splitlines() if line.startswith("error:")]
     assert len(errors) >= 1
     assert ("cannot listen" if fault == "port" else str(tmp_path)) in errors[0]
-
-
-def test_figures_are_added_up() -> None:
-    one = {"streams": 2, "errors": {"idle": 1}, "engine": {"hop_s": 0.0, "batch_sizes": {"1": 4}}}
-    two = {"streams": 3, "errors": {"gap": 2}, "engine": {"hop_s": 0.5, "batch_sizes": {"1": 1}}}
-    assert summed([one, two]) == {
-        "streams": 5,
-        "errors": {"idle": 1, "gap": 2},
-        "engine": {"hop_s": 0.5, "batch_sizes": {"1": 5}},
-    }
-    assert summed([one]) == one
-
-
-def test_a_secret_tells_its_worker() -> None:
-    peers = Peers(2, 3, Path("/nowhere"))
-    assert peers.owner(peers.secret()) == 2
-    assert peers.owner(Peers(3, 3, Path("/nowhere")).secret()) == 3
-    for text in ("3", "4.x", "03.x", "", "x.y", "²3.x"):
-        assert peers.owner(text) == 2
-    assert Peers().others == []
-    assert Peers().owner("2.x") == 1
