@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -16,10 +16,9 @@ from streamer.commands.private_file import write_private
 
 if TYPE_CHECKING:
     from streamer.config import Config
+    from streamer.reports.forms.files import Form
     from streamer.reports.library import Asked, Library
     from streamer.reports.report import ExamReport, Report
-
-FormName = Literal["html", "pdf", "json", "csv", "zip"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +71,18 @@ class ReportCommand:
         if self.candidate is not None and self.exam is None:
             raise typer.BadParameter("--candidate is of an exam: name it by --exam")
 
-    def _form(self) -> FormName:
+    def _form(self) -> Form:
+        from streamer.reports.forms.files import Form
+
         if self.output is None:
             return "zip"
-        forms: tuple[FormName, ...] = ("html", "pdf", "json", "csv", "zip")
+        forms: tuple[Form, ...] = get_args(Form)
         for form in forms:
             if self.output.suffix.lower() == f".{form}":
                 return form
         raise typer.BadParameter(f"--output ends in one of {', '.join(f'.{f}' for f in forms)}")
 
-    def _report(self, library: Library, form: FormName) -> Report | ExamReport:
+    def _report(self, library: Library, form: Form) -> Report | ExamReport:
         from streamer.reports.forms.pdf import check_available
         from streamer.reports.library import Subject
 
@@ -116,7 +117,7 @@ def opened_library(config: Config) -> Iterator[Library]:
         yield Library(book, exams, names)
 
 
-def made(report: Report | ExamReport, form: FormName) -> bytes:
+def made(report: Report | ExamReport, form: Form) -> bytes:
     """The report in that form. Raises :class:`~streamer.reports.forms.pdf.NoPdf` for a PDF."""
     from streamer.reports.forms import files
     from streamer.reports.forms.pdf import NoPdf, pdf

@@ -50,12 +50,6 @@ PROBLEMS = {
     "rate-suspect": "rate other than declared",
     "repeated": "the same sound as before",
 }
-ACCOMMODATIONS = {
-    "illness": "illness",
-    "stutter": "stutter",
-    "interpreter": "interpreter",
-    "whispering": "whispering",
-}
 
 
 def worded(table: dict[str, str], code: str) -> str:

@@ -86,11 +86,10 @@ def verdict_box(verdict: Verdict | None) -> Markup:
     if verdict is None:
         said = "Nobody has given a verdict on this candidate. The program gives none."
         return element("div", element("strong", words.NO_VERDICT), said, class_="verdict")
-    by = (f"Given by {verdict.who} at {words.moment(verdict.at)}.",)
     return element(
         "div",
         element("strong", words.VERDICTS[verdict.verdict]),
-        element("p", by),
+        element("p", f"Given by {verdict.who} at {words.moment(verdict.at)}."),
         element("p", "Reason: ", isolated(verdict.note)) if verdict.note else None,
         class_=f"verdict {verdict.verdict}",
     )
@@ -167,5 +166,5 @@ def _incidents(report: Report) -> str:
 
 
 def _accommodations(report: Report) -> str:
-    named = [words.worded(words.ACCOMMODATIONS, one) for one in report.accommodations]
-    return f"{', '.join(named)}: flags are notes for this candidate" if named else ""
+    named = ", ".join(report.accommodations)
+    return f"{named}: flags are notes for this candidate" if named else ""
