@@ -71,22 +71,24 @@ class SpeakerProxy(AsyncEventHandler):
 
     async def handle_event(self, event: Event) -> bool:
         """Pass an event on, and hear what it carries."""
+        try:
+            await self._handle(event)
+        except OSError as error:
+            log.warning("the recogniser cannot be reached: %s", error)
+            return False
+        return True
+
+    async def _handle(self, event: Event) -> None:
         if Describe.is_type(event.type):
             await self.write_event(await self._info())
-            return True
+            return
         if AudioStart.is_type(event.type):
-            await self._begin(AudioStart.from_event(event))
+            self._begin(AudioStart.from_event(event))
         elif AudioChunk.is_type(event.type) and self._command:
             self._command.hear(AudioChunk.from_event(event).audio)
         elif AudioStop.is_type(event.type) and self._command:
             self._command.end()
-        upstream = await self._connected()
-        try:
-            await upstream.write_event(event)
-        except OSError as error:
-            log.warning("the recogniser is gone: %s", error)
-            return False
-        return True
+        await (await self._connected()).write_event(event)
 
     async def disconnect(self) -> None:
         """The other side has gone."""
@@ -100,7 +102,7 @@ class SpeakerProxy(AsyncEventHandler):
         self._among.discard(self)
         self.gone.set()
 
-    async def _begin(self, start: AudioStart) -> None:
+    def _begin(self, start: AudioStart) -> None:
         if self._command:
             self._command.task.cancel()
         self._command = Command(self._settings, start)

@@ -206,3 +206,21 @@ async def test_samples_that_are_not_heard_count_as_not_judged(server: Server) ->
         event = await satellite.read_event()
     assert event is not None
     assert Transcript.from_event(event).text == ""
+
+
+@pytest.mark.parametrize("asked", [Describe(), AudioStart(rate=16_000, width=2, channels=1)])
+async def test_a_recogniser_that_is_away_is_told_in_one_line(
+    server: Server, caplog: pytest.LogCaptureFixture, asked: Any
+) -> None:
+    own, away = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
+    async with running(serve(own, Settings(upstream=away, server=server.url))):
+        while True:
+            with suppress(OSError):
+                async with AsyncClient.from_uri(own, read_timeout=30) as satellite:
+                    await satellite.write_event(asked.event())
+                    assert await satellite.read_event() is None
+                    break
+            await asyncio.sleep(0.01)
+    (line,) = [one for one in caplog.records if one.name == "voxwatch_client"]
+    assert line.message.startswith("the recogniser cannot be reached: ")
+    assert not [one for one in caplog.records if one.name == "asyncio"]
