@@ -26,8 +26,8 @@ Steps = NDArray[np.int16]
 ANCHORS_PER_S = 4  # at least, on average
 WINDOW_S = 0.128  # that is hashed
 BLOCK_S = 0.25  # of sound that is looked at together
-# Hashes that are held, in 128 KB. Each new one takes the place of an old one: measured with noise, of
-# those of half an hour ago 18 % are left at 8 and 16 kHz, and 28 % at 44.1 and 48 kHz.
+# Hashes that are held, in 128 KB. Each new one takes the place of an old one: measured with noise,
+# of those of half an hour ago 18 % are left at 8 and 16 kHz, and 28 % at 44.1 and 48 kHz.
 HELD = 8192
 LEAST_LAG_S = 1.0  # What comes back sooner is a tone, or what a network fills a gap with.
 AGREEING, LEAST_S = 5, 1.0  # hits equally late, in a row, over so much sound, make a repeat,
