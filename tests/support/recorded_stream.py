@@ -166,6 +166,24 @@ class RecordedStream:
             )
         )
 
+    def be_silent(self, t: float) -> None:
+        """Nobody spoke in the last two seconds."""
+        self.tell(
+            events.Quality(
+                t=t,
+                level_dbfs=-70,
+                clipped=0.0,
+                snr_db=None,
+                speech_share=0.0,
+                problems=("no-speech",),
+            )
+        )
+
+    def overlap(self, start: float, end: float) -> None:
+        """Two spoke at once; its beginning is told, and its end."""
+        self.tell(events.Overlap(t=start + 0.5, start=start, end=None))
+        self.tell(events.Overlap(t=end + 0.5, start=start, end=end))
+
     def claim(self, t: float, name: str) -> None:
         """Another claim holds from here on."""
         self.entries.append(Claimed(at=self.at(t), t=t, **self.terms(name)))

@@ -294,30 +294,6 @@ async def test_a_request_may_come_in_crumbs_and_wait_to_be_asked(
     assert told_first.startswith("HTTP/1.1 100 Continue")
 
 
-@pytest.mark.parametrize(
-    ("request_", "status"),
-    [
-        (b"POST /v1/verify HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
-        (b"POST /v1/verify\r\n\r\n", 400),
-        (b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        (b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nOrigin: a\r\nOrigin: b\r\n\r\n", 400),
-        (b"POST /v1/other HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404),
-        (b"POST / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 30_000 + b"\r\n", 400),
-        (b"GET /v1/verify HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
-        (b"PUT /v1/other HTTP/1.1\r\nHost: a\r\n\r\n", 404),
-        (b"PUT /v1/verify HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-        (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200),
-    ],
-)
-async def test_other_requests(server: Server, request_: bytes, status: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(request_)
-    async with asyncio.timeout(20):
-        answer = await reader.read()
-    writer.transport.abort()
-    assert answer.startswith(b"HTTP/1.1 %d " % status)
-
-
 async def test_it_needs_the_role_of_streams(
     settings: Callable[..., Config], enrol: Any, command: Float32, dial: Any
 ) -> None:

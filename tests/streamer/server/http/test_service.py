@@ -196,3 +196,29 @@ async def test_the_log_names_method_route_status_and_who_but_nobody_else(
     assert "GET /fail/{name}: 500 engine-failed, somebody without a token" in lines
     assert not [line for line in lines if "Anna" in line or "127.0.0.1" in line]
     assert not [line for line in lines if "healthz" in line or "404" in line]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST /v1/verify HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /v1/verify\r\n\r\n", 400),
+        (b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nOrigin: a\r\nOrigin: b\r\n\r\n", 400),
+        (b"POST /v1/other HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 30_000 + b"\r\n", 400),
+        (b"GET /v1/verify HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
+        (b"PUT /v1/other HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        (b"PUT /v1/verify HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+    ],
+)
+async def test_whatever_is_asked_has_its_status(
+    server: Server, request_: bytes, status: int
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request_)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    writer.transport.abort()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
