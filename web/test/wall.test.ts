@@ -3,7 +3,7 @@ import { fragmentOf, placeOf } from "../src/address";
 import type { Incident } from "../src/incidents";
 import { roughly, timeOfDay } from "../src/times";
 import { Board, byNeed, statusOf, type Placed } from "../src/wall/board";
-import { lookOf, titleOf, urgency } from "../src/wall/kinds";
+import { lookOf, orderOf, titleOf, urgency } from "../src/wall/kinds";
 import { StreamRecord, type Entry } from "../src/wall/record";
 import { countWords, presentWords, recordTrouble, shortWords, whenWords } from "../src/wall/words";
 import { streamEntries } from "../src/decode";
@@ -192,6 +192,12 @@ describe("words", () => {
     expect(titleOf(incident({ kind: "new" }), "Anna")).toBe("new");
     expect(urgency("takeover")).toBeLessThan(urgency("mismatch"));
     expect(lookOf("new")).toMatchObject({ word: "new", shape: "diamond" });
+  });
+
+  it("puts the incidents of a later server before those with whom nothing has happened", () => {
+    const kinds = ["left", "fine", "doubt", "shouting", "dropped", "takeover"];
+    const order = ["takeover", "dropped", "shouting", "doubt", "fine", "left"];
+    expect(kinds.sort((a, b) => orderOf(a) - orderOf(b))).toEqual(order);
   });
 
   it("count", () => {

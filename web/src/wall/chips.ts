@@ -3,9 +3,7 @@
 import { el, h, say } from "../dom";
 import { badge } from "./badge";
 import type { Placed } from "./board";
-import { lookOf, urgency } from "./kinds";
-
-const SMALL: Record<string, number> = { fine: 90, absent: 91, left: 92 }; // after what is unsure
+import { lookOf, orderOf } from "./kinds";
 
 export class Chips {
   private readonly place = el("kinds");
@@ -17,7 +15,7 @@ export class Chips {
     const counts = new Map<string, number>();
     for (const { status } of placed) counts.set(status.kind, (counts.get(status.kind) ?? 0) + 1);
     if (chosen && !counts.has(chosen)) counts.set(chosen, 0);
-    const kinds = [...counts.keys()].sort((a, b) => rank(a) - rank(b));
+    const kinds = [...counts.keys()].sort((a, b) => orderOf(a) - orderOf(b));
     const shown = [...this.chips.keys()];
     if (kinds.join() !== shown.join()) this.lay(kinds);
     for (const [kind, count] of counts) {
@@ -42,8 +40,4 @@ export class Chips {
     chip.onclick = () => this.choose(chip.getAttribute("aria-pressed") === "true" ? "" : kind);
     return chip;
   }
-}
-
-function rank(kind: string): number {
-  return SMALL[kind] ?? urgency(kind);
 }

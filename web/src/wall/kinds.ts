@@ -28,7 +28,7 @@ const INCIDENTS = {
   dropped: { word: "Connection lost", tone: "off", shape: "square", icon: "plug" },
 } as const satisfies Record<string, Look>;
 
-/** How a candidate stands while nothing has happened. */
+/** How a candidate stands while nothing has happened, in the order of their chips. */
 const STANDINGS = {
   doubt: { word: "Not matching", tone: "unsure", shape: "circle", icon: "question" },
   stalled: { word: "No sound comes", tone: "off", shape: "circle", icon: "mute" },
@@ -42,12 +42,18 @@ const STANDINGS = {
 export type Standing = keyof typeof STANDINGS;
 
 const ORDER: readonly string[] = Object.keys(INCIDENTS);
+const STANDING_ORDER: readonly string[] = Object.keys(STANDINGS);
 const UNKNOWN: Look = { word: "", tone: "unsure", shape: "diamond", icon: "alert" };
 
 /** 0 is most in need. A kind of a later server stands behind those that are known. */
 export function urgency(kind: string): number {
   const found = ORDER.indexOf(kind);
   return found < 0 ? ORDER.length : found;
+}
+
+/** The place among all kinds: incidents by their urgency, and then how one stands. */
+export function orderOf(kind: string): number {
+  return urgency(kind) + STANDING_ORDER.indexOf(kind) + 1;
 }
 
 export function lookOf(kind: string): Look {
