@@ -118,15 +118,26 @@ class Desktop {
       toast("The browser does not let this page notify you. Allow it beside the address.");
       return;
     }
-    this.on = !this.on;
-    keep("localStorage", "desktop", this.on ? "on" : null);
+    if (this.on) this.turn(false, "No notifications any more.");
+    else this.turn(true, "You are notified while this page is not in front.");
+  }
+
+  private turn(on: boolean, words: string): void {
+    this.on = on;
+    keep("localStorage", "desktop", on ? "on" : null);
     this.display();
-    toast(this.on ? "You are notified while this page is not in front." : "No notifications any more.");
+    toast(words);
   }
 
   show(incident: Incident, words: string): void {
     if (!this.on || (document.visibilityState === "visible" && document.hasFocus())) return;
-    const note = new Notification("voxwatch", { body: words, tag: incident.id });
+    let note: Notification;
+    try {
+      note = new Notification("voxwatch", { body: words, tag: incident.id });
+    } catch {
+      this.turn(false, "This browser does not let a page notify you. Notifications are off."); // as on Android
+      return;
+    }
     note.onclick = () => {
       window.focus();
       this.open(incident.stream);
