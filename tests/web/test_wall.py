@@ -332,6 +332,37 @@ def test_sound_and_notifications_are_optional(wall: Callable[..., Visitor]) -> N
     assert "Amelia Abadi: Another voice took over" in page.evaluate("window.shown[0]")
 
 
+def test_a_browser_that_lets_no_page_notify_costs_the_notification_alone(
+    wall: Callable[..., Visitor],
+) -> None:
+    visitor = wall()
+    page = visitor.page
+    page.context.grant_permissions(["notifications"])
+    page.click("#desktop")
+    page.wait_for_selector("#desktop[aria-pressed=true]", timeout=WAIT_MS)
+    # As Chrome does on Android.
+    page.evaluate("""() => {
+        window.Notification = class { constructor() { throw new TypeError("Illegal"); } };
+        document.hasFocus = () => false;
+    }""")
+    ask(visitor, "mock", do="incident", place=0, what="takeover")
+    visitor.sees("#count", "4 need attention")
+    visitor.sees("#toast", "Notifications are off.")
+    assert page.get_attribute("#desktop", "aria-pressed") == "false"
+    assert visitor.complaints == []
+
+
+def test_the_title_counts_while_the_page_is_out_of_sight(wall: Callable[..., Visitor]) -> None:
+    visitor = wall()
+    visitor.page.evaluate("""() => {
+        Object.defineProperty(document, "hidden", {get: () => true});
+        window.requestAnimationFrame = () => 0;  // as of a page in the background
+    }""")
+    ask(visitor, "mock", do="incident", place=0, what="takeover")
+    page = playwright_api.expect(visitor.page)
+    page.to_have_title("(4) voxwatch: candidates", timeout=WAIT_MS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(wall: Callable[..., Visitor], scheme: str) -> None:
     visitor = wall(color_scheme=scheme)
@@ -344,6 +375,9 @@ def test_a_token_is_asked_for_or_taken_from_the_address(servers: Server, visit: 
     address = servers(30, "s3cret")
     visitor = visit(f"{address}monitor")
     visitor.sees("#token", "This server needs a token")
+    visitor.page.keyboard.press("Escape")
+    visitor.sees("#problem", "Nothing is shown without a token")
+    visitor.page.reload()
     visitor.page.fill("#token-value", "s3cret")
     visitor.page.press("#token-value", "Enter")
     visitor.sees("#count", "3 need attention")

@@ -80,7 +80,9 @@ export class Wall {
     if (this.scheduled && !urgent) return;
     this.scheduled = true;
     const wait = urgent ? 0 : Math.max(0, this.drawn + DRAW_MS - performance.now());
-    window.setTimeout(() => window.requestAnimationFrame(() => this.scheduled && this.draw()), wait);
+    const draw = (): void => void (this.scheduled && this.draw());
+    // A page out of sight has no frames, and its title still has to tell how many need somebody.
+    window.setTimeout(() => (document.hidden ? draw() : window.requestAnimationFrame(draw)), wait);
   }
 
   /** The size of everything or its colours may be others. */
@@ -311,6 +313,9 @@ export class Wall {
 
   private problem(there: boolean): string {
     if (this.server.setting) return notLetIn(this.server.setting);
+    if (this.server.connected && !this.server.may("monitor")) {
+      return "Nothing is shown without a token of the role monitor. Load the page anew to enter one.";
+    }
     if (this.refused) return `Incidents cannot be told: ${this.refused}`;
     if (there) return recordTrouble(this.server.status?.record);
     if (!this.known || this.heardAt === null) return "";
