@@ -98,7 +98,7 @@ def test_enough_speech_of_one_voice_becomes_a_prototype() -> None:
     np.testing.assert_allclose(prototype.embedding, axis(np.full(9, 0.2)), atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, len(SPOKEN)), max_size=8), st.integers(0, 2**31))
 def test_any_chunking_and_any_order_of_results_give_the_same_events(
     cuts: list[int], seed: int

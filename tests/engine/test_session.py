@@ -104,7 +104,7 @@ def reference() -> list[AnyEvent]:
     return run(Session(SCORER, enrolled("anna", "berta"), config=ALARMED), [SOUND])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     cuts=st.lists(st.integers(0, len(SOUND)), max_size=10),
     seed=st.integers(0, 2**31),
@@ -549,7 +549,7 @@ def test_at_a_turn_it_is_told_when_all_before_it_has_been_heard(at_s: float, spe
     assert all(at >= at_s for at in late)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, 32_000), max_size=4))
 def test_what_is_asked_for_holds_from_its_sample_on_whatever_was_heard_by_then(
     cuts: list[int],

@@ -71,7 +71,7 @@ def test_who_speaks_is_decided_all_the_same() -> None:
     assert states[-1] == "match"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, len(SOUND)), max_size=30))
 def test_any_chunking_tells_the_same(edges: list[int]) -> None:
     assert told(edges) == told([])

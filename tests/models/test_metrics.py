@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from models import metrics
 
-few_examples = settings(max_examples=40, deadline=None)
+few_examples = settings(max_examples=40)
 METRICS = {*metrics.ORDER_METRICS, *metrics.LLR_METRICS}
 
 

@@ -56,7 +56,7 @@ def test_a_recording_that_is_sent_again_is_told_with_when_it_first_came() -> Non
     assert "32.0 s before" in repeat.advice
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(round(2.5 * S), 12 * S), st.integers(0, 8 * S))
 def test_a_loop_of_any_length_is_told(length: int, start: int) -> None:
     loop = speech("anna")[start : start + length]
@@ -119,7 +119,7 @@ def test_nothing_is_said_where_a_network_fills_a_gap_with_what_came_last() -> No
     assert found(np.concatenate(pieces)) == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 15 * S), max_size=40))
 def test_any_chunking_gives_the_same(edges: list[int]) -> None:
     loop = speech("anna")[: 3 * S]

@@ -86,7 +86,7 @@ def test_a_long_pause_alone_leaves_the_odds_open() -> None:
     assert at_once.best.log_prior == pytest.approx(0.0, abs=1e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(6.0, 12.0), st.sampled_from([0.0, 0.3]))
 def test_the_moment_is_found_between_the_places(before_s: float, pause_s: float) -> None:
     """To 0.1 s, and exactly where sound went on after a pause."""

@@ -112,7 +112,7 @@ def test_a_bundle_without_the_head_tells_of_none() -> None:
     assert told(Speech([3.0] * 20, names=())) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.none() | st.floats(-6, 6, width=16), min_size=1, max_size=60),
     st.lists(st.integers(1, 60), max_size=12),

@@ -105,7 +105,7 @@ def test_marks_come_with_the_look_ahead_or_with_the_turns_end(
     assert spans.ready == spans.position == marks[-1].position
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 3 * S), max_size=6))
 def test_any_chunking_gives_the_same_marks_and_embeddings(
     frames_bundle: Bundle, encoder: Encoder, cuts: list[int]

@@ -131,7 +131,7 @@ pieces = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(pieces, min_size=1, max_size=5))
 def test_turns_lie_apart_by_the_pause_whatever_is_planned(some: list[Piece]) -> None:
     made = sound_of(replace(TAKEOVER, pieces=tuple(some)))

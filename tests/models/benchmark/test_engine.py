@@ -113,7 +113,7 @@ def test_voices_without_a_name_are_told_apart() -> None:
     assert len(set(names)) == len(names) == 3
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.integers(0, 60), unique=True, max_size=8),
     st.dictionaries(st.integers(0, 60), st.sampled_from("abc"), max_size=6),

@@ -34,7 +34,7 @@ def test_a_quantile_follows_the_weights() -> None:
     assert (found.low, found.value, found.high) == (1.0, 2.0, 3.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(weighted, st.sampled_from([0.25, 0.5, 0.75]))
 def test_a_weight_is_as_good_as_so_many_copies(some: list[tuple[float, int]], q: float) -> None:
     values, copies = [value for value, _ in some], [count for _, count in some]

@@ -228,7 +228,7 @@ said = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(said, min_size=1, max_size=3))
 def test_whatever_is_said_the_shares_add_up(truth: Make, every: list[States]) -> None:
     some = [heard(truth(), ours=sorted(states)) for states in every]

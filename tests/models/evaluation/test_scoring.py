@@ -108,7 +108,7 @@ def test_recordings_that_no_trial_can_use_are_named_once_with_the_reason() -> No
     assert left_out(lists, embeddings, kept, Numbers.min_speech_s) == unusable
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(*2 * [st.sampled_from((*FILES, "gone/0"))]), max_size=12))
 def test_every_trial_is_scored_on_its_own_segments_or_counted(
     sides: list[tuple[str, str]],

@@ -123,7 +123,7 @@ def test_a_network_still_in_training_is_measured_as_it_will_serve(
     assert all(torch.equal(before[name], v) for name, v in training.state_dict().items())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=6))
 def test_windows_are_the_starts_of_the_voices_in_turn(lengths: list[int]) -> None:
     voices = [i * 1e6 + np.arange(n, dtype=np.float32) for i, n in enumerate(lengths)]

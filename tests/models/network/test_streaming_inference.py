@@ -75,7 +75,7 @@ def chunkings(draw: st.DrawFn) -> list[int]:
     return chunks
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(chunks=chunkings())
 def test_any_chunking_gives_the_sums_of_the_whole(
     network: StreamingNeXtTDNN, sound: torch.Tensor, chunks: list[int]

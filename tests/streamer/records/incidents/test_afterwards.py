@@ -88,7 +88,7 @@ def _timeless(one: Incident) -> dict[str, Any]:
     return {name: getattr(one, name) for name in names}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32))
 def test_the_record_gives_the_incidents_that_were_told_live(seed: int) -> None:
     desk, record = told_live(a_stream(seed), random.Random(seed + 1))
@@ -96,7 +96,7 @@ def test_the_record_gives_the_incidents_that_were_told_live(seed: int) -> None:
     assert sorted(desk, key=lambda one: one["id"]) == sorted(afterwards, key=lambda one: one["id"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32))
 def test_every_incident_is_a_span_with_a_reason(seed: int) -> None:
     for one in incidents_of(a_stream(seed)):
