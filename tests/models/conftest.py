@@ -145,8 +145,9 @@ class Site:
         wanted = request.headers.get("Range")
         self.ranges.append(wanted)
         if self.failures or self.status != 200:
-            request.send_error(503 if self.failures else self.status)
-            self.failures = max(0, self.failures - 1)
+            code = 503 if self.failures else self.status
+            self.failures = max(0, self.failures - 1)  # before the answer: the next request is quick
+            request.send_error(code)
             return
         start = 0
         same = request.headers.get("If-Range") == self.etag

@@ -142,8 +142,10 @@ async def test_without_asyncio_it_is_the_same(real: Server, enrol: Any, pcm: Any
 
     async with connect(real.url, claim="anna") as stream:
         await stream.send(call)
+        await stream.turn()
         await stream.mute(True)
         await stream.send(call)
+        await stream.mute(False)
         await stream.reset()
         await stream.finalize()
         expected = [event async for event in stream]
