@@ -146,7 +146,7 @@ class Site:
         self.ranges.append(wanted)
         if self.failures or self.status != 200:
             code = 503 if self.failures else self.status
-            self.failures = max(0, self.failures - 1)  # before the answer: the next request is quick
+            self.failures = max(0, self.failures - 1)  # before the answer: the next comes soon
             request.send_error(code)
             return
         start = 0
