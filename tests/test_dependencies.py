@@ -60,7 +60,7 @@ def locked(name: str) -> list[tuple[Requirement, int]]:
     return [(Requirement(line.split("--hash")[0]), line.count("--hash=sha256:")) for line in lines]
 
 
-@pytest.mark.parametrize("name", ["serve", "develop", "tools", "peers/edx"])
+@pytest.mark.parametrize("name", ["serve", "develop", "tools", "peers/edx", "peers/lti"])
 def test_every_locked_package_is_one_version_with_its_hashes(name: str) -> None:
     found = locked(name)
     assert len(found) > 20
@@ -70,7 +70,7 @@ def test_every_locked_package_is_one_version_with_its_hashes(name: str) -> None:
 
 
 @pytest.mark.parametrize("platform", GPU_PLATFORMS + CPU_PLATFORMS)
-@pytest.mark.parametrize(("name", "extras"), [("serve", ()), ("develop", ("train", "dev"))])
+@pytest.mark.parametrize(("name", "extras"), [("serve", ()), ("develop", ("train", "dev", "lti"))])
 def test_the_lock_gives_what_is_asked_for(
     platform: tuple[str, str], name: str, extras: tuple[str, ...]
 ) -> None:
