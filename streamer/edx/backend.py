@@ -18,8 +18,9 @@ from streamer.edx.client import Visit
 from streamer.edx.errors import BadRequest, NotThere
 from streamer.edx.payloads import NEXT, AttemptCreated, ExamSaved, StatusChanged, parsed
 from streamer.exams.book import LONGEST_S, Exams
-from streamer.exams.errors import ExamError, UnknownCandidate
-from streamer.exams.exam import MAX_NAME, Candidate, Entry, Exam, Rules
+from streamer.exams.errors import ExamError
+from streamer.exams.exam import MAX_NAME, Exam, Rules
+from streamer.exams.guests import enter, exam_for
 
 NAME = "voxwatch"
 SETUP_S = 1800.0  # that setting up may take before an exam's own time begins
@@ -89,7 +90,7 @@ class Backend:
             id=secrets.token_hex(8),
             edx_exam=found.id,
             exam=ours.id,
-            candidate=self._enter(ours, learner, created.shown).id,
+            candidate=enter(self.exams, ours, learner, created.shown).id,
             limit_s=limit_s,
             status="created",
             created_at=now,
@@ -150,33 +151,20 @@ class Backend:
         except ExamError:
             return f"(deleted {attempt.candidate[:8]})"
 
-    # Exams and candidates of ours.
-
     def _exam_for(self, edx: EdxExam, limit_s: float, now: float) -> Exam:
         """The exam of ours that is on, and goes on for long enough; else a new one."""
-        needed = now + limit_s + SETUP_S
-        if edx.exam is not None:
-            found = self.exams.exam(edx.exam)
-            if found.ended_at is None and found.ends_at >= needed:
-                return found
-        ends_at = max(needed, min(edx.due_at or now + LONGEST_S, now + LONGEST_S - SETUP_S))
-        rules = Rules(speaking=edx.rules.get(SPEAKING, False))
-        made = self.exams.create(_printable(edx.name, "Exam"), now, ends_at, rules, now)
-        self.book.sit_in(edx.id, made.id)
-        return made
-
-    def _enter(self, exam: Exam, learner: str, name: str) -> Candidate:
-        """A line on the roster; one that is there keeps its accommodations."""
-        try:
-            accommodations = self.exams.candidate(exam.id, learner).accommodations
-        except UnknownCandidate:
-            accommodations = ()
-        entry = Entry(
-            candidate=learner,
-            name=_printable(name, f"Learner {learner[:8]}"),
-            accommodations=accommodations,
+        found = exam_for(
+            self.exams,
+            edx.exam,
+            edx.name,
+            Rules(speaking=edx.rules.get(SPEAKING, False)),
+            until=now + limit_s + SETUP_S,
+            now=now,
+            due_at=edx.due_at,
         )
-        return self.exams.add(exam.id, [entry])[0]
+        if found.id != edx.exam:
+            self.book.sit_in(edx.id, found.id)
+        return found
 
 
 def learner_of(user: str) -> str:
@@ -186,12 +174,6 @@ def learner_of(user: str) -> str:
     if len(user) <= MAX_NAME and user.isascii() and user.isprintable() and "/" not in user:
         return user
     return hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _printable(text: str, otherwise: str) -> str:
-    """A name as rosters take them."""
-    shown = "".join(char for char in text if char.isprintable()).strip()[:MAX_NAME].strip()
-    return shown or otherwise
 
 
 def _instructions(address: str, exam: str) -> list[str]:

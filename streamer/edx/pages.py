@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from html import escape
 
 from streamer.edx.book import Attempt, EdxExam
 from streamer.edx.payloads import Review
+from streamer.exams.pages import moment, page, table
 
-STYLE = """
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { border-bottom: 1px solid #8886; padding: .4rem .6rem; text-align: left; }
-"""
-_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; frame-ancestors 'none'"
 WORDS = {"passed": "passed", "suspicious": "suspicious", "not_reviewed": "not reviewed"}
 NOTE = (
     "A machine says passed, suspicious or not reviewed, and never that a rule was broken: that is"
@@ -31,8 +22,8 @@ def course_page(exams: Iterable[EdxExam]) -> str:
         (f'<a href="exam/{escape(exam.id)}/">{escape(exam.name)}</a>', _kind(exam))
         for exam in exams
     ]
-    table = _table(("Exam", "Kind"), rows) if rows else "<p>No exam of this course is known.</p>"
-    return _page("Exams", f"<h1>Exams</h1>{table}")
+    found = table(("Exam", "Kind"), rows) if rows else "<p>No exam of this course is known.</p>"
+    return page("Exams", f"<h1>Exams</h1>{found}")
 
 
 def exam_page(exam: EdxExam, attempts: Sequence[tuple[Attempt, str]]) -> str:
@@ -40,17 +31,17 @@ def exam_page(exam: EdxExam, attempts: Sequence[tuple[Attempt, str]]) -> str:
     rows = [
         (
             f'<a href="attempt/{escape(one.id)}/">{escape(name)}</a>',
-            _time(one.started_at or one.created_at),
+            moment(one.started_at or one.created_at),
             escape(one.status),
             _word(one.review),
         )
         for one, name in attempts
     ]
     title = escape(exam.name)
-    table = _table(("Learner", "Since", "Status", "Review"), rows)
-    body = table if rows else "<p>Nobody has sat this exam yet.</p>"
+    found = table(("Learner", "Since", "Status", "Review"), rows)
+    body = found if rows else "<p>Nobody has sat this exam yet.</p>"
     rules = _rules(exam)
-    return _page(exam.name, f"<h1>{title}</h1>{rules}{body}<p>{NOTE}</p>")
+    return page(exam.name, f"<h1>{title}</h1>{rules}{body}<p>{NOTE}</p>")
 
 
 def attempt_page(exam: EdxExam, attempt: Attempt, name: str) -> str:
@@ -59,32 +50,18 @@ def attempt_page(exam: EdxExam, attempt: Attempt, name: str) -> str:
         (_seconds(one.start), _seconds(one.stop), one.status, escape(one.comment))
         for one in (attempt.review.comments if attempt.review else ())
     ]
-    table = _table(("From", "To", "", "What"), rows) if rows else ""
+    found = table(("From", "To", "", "What"), rows) if rows else ""
     times = " · ".join(
-        f"{what} {_time(at)}"
+        f"{what} {moment(at)}"
         for what, at in (("started", attempt.started_at), ("ended", attempt.ended_at))
         if at is not None
     )
-    return _page(
+    return page(
         name,
         f"<h1>{escape(name)}</h1><p>{escape(exam.name)} · {escape(attempt.status)} {times}</p>"
-        f"<p>Review: <strong>{_word(attempt.review)}</strong></p>{table}"
+        f"<p>Review: <strong>{_word(attempt.review)}</strong></p>{found}"
         f'<p><a href="report/">The report</a>, which has all that was recorded.</p><p>{NOTE}</p>',
     )
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} · voxwatch</title><style>{STYLE}</style>{body}</html>\n"
-    )
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{one}</th>' for one in heads)
-    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def _kind(exam: EdxExam) -> str:
@@ -100,10 +77,6 @@ def _rules(exam: EdxExam) -> str:
 
 def _word(review: Review | None) -> str:
     return WORDS[review.status] if review else "not yet"
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _seconds(number: int) -> str:

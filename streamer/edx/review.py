@@ -15,10 +15,9 @@ import msgspec
 
 from streamer.edx.payloads import Comment, Review
 from streamer.records.entries import Acted, AnyEntry, Told
+from streamer.records.incidents.ledger import OTHERS
 from streamer.wire.requests import Judgement
 
-# These say that somebody else may have spoken; the others, that it could not be heard who did.
-OTHERS = frozenset({"takeover", "mismatch", "other-voice", "overlap", "tampering"})
 UNHEARD = 0.25  # share of an attempt in which it could not be heard, beyond which it is no `passed`
 MOST_COMMENTS = 200
 SAID: dict[Judgement, str] = {

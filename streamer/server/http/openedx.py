@@ -15,6 +15,7 @@ from streamer.edx import pages
 from streamer.edx.client import VISIT_S, Visit
 from streamer.edx.errors import BadRequest, EdxError, NotThere, Unauthorised
 from streamer.exams.errors import ExamError, UnknownCandidate, UnknownExam
+from streamer.exams.pages import POLICY
 from streamer.reports.library import Subject
 from streamer.server.context import Context
 from streamer.server.entrance import Entrance
@@ -189,7 +190,7 @@ class EdxRoutes:
 
 
 def _page(content: str) -> Response:
-    return respond(200, content.encode(), HTML, policy=pages.POLICY)
+    return respond(200, content.encode(), HTML, policy=POLICY)
 
 
 def _elsewhere(path: str) -> Response:
