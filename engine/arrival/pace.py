@@ -89,10 +89,10 @@ class Pace:
         if len(self._points) < LEAST_POINTS or self._points[-1][0] - self._points[0][0] < LEAST_S:
             return None
         clock, sound = np.array(self._points).T
-        clock, sound = clock - clock[0], sound - sound[0]
-        pace, start = np.polyfit(clock, sound, 1)
-        off_s = float(np.max(np.abs(sound - pace * clock - start)))
-        return float(pace) if pace > 0 and off_s < SURE * pace * clock[-1] else None
+        clock, sound = clock - clock.mean(), sound - sound.mean()
+        pace = float(np.dot(clock, sound) / np.dot(clock, clock))  # of the line of least squares
+        off_s = float(np.max(np.abs(sound - pace * clock)))
+        return pace if pace > 0 and off_s < SURE * pace * (clock[-1] - clock[0]) else None
 
     def _rate(self, pace: float) -> int | None:
         """The rate that sound of this pace has, if it is another than was declared."""

@@ -20,6 +20,7 @@ from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
 from engine.model.manifest import FramesFigures
 from engine.model.providers import FRAMES, SOUND, STATES
+from engine.products import products
 
 BLOCK_SUMS, NEW_STATES, HEADS = "block_sums", "new_states", "heads"
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 100  # of 10 ms: what the graph's input ``frames`` counts
@@ -55,10 +56,7 @@ class SpanPooling:
         mean = sums[:, 1] / w
         variance = np.maximum(sums[:, 2] / w - mean * mean, self.figures.variance_floor)
         pooled = np.concatenate([mean, np.sqrt(variance)], axis=1)
-        # By dot products, as in `Scorer.table`: of a matrix product with more than a few rows
-        # BLAS gives a part to a second thread and spins until that is done, which took 2.4 ms
-        # of a busy machine's time for 20 spans, where the products themselves take 0.2.
-        return unit(np.vecdot(pooled.astype(np.float32)[:, None], self._rows) + self._bias)
+        return unit(products(pooled.astype(np.float32), self._rows) + self._bias)
 
 
 class FramesGraph:

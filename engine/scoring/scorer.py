@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.errors import BundleError
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration
+from engine.products import products
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -216,8 +217,7 @@ def cohort_stats(embeddings: Float32, cohort: Float32, top: int) -> CohortStats:
     """
     if not 1 <= top <= len(cohort):
         raise ValueError(f"top must lie between 1 and the cohort's {len(cohort)}, got {top}")
-    # No matrix product, as in `table`; row by row of the cohort, which is read once like that.
-    cosines = np.ascontiguousarray(np.vecdot(cohort[:, None], embeddings).T)
+    cosines = products(embeddings, cohort)
     cosines.partition(len(cohort) - top, axis=1)
     nearest = cosines[:, len(cohort) - top :].astype(np.float64)
     mean = nearest.sum(axis=1) / top

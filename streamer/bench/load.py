@@ -29,7 +29,8 @@ SLOTS = 20  # streams send in turns of 5 ms
 PIECE_BYTES = round(PIECE_S * SAMPLE_RATE_HZ) * 2
 LOOP_S = 20.0
 VOICES = 8
-WARM_UP_S = 4.0  # by then every stream is past its short first windows
+# By then every stream is past its short first windows, and past the judging of its form.
+WARM_UP_S = 14.0
 SCORES_PER_S = 2.0
 
 
