@@ -68,6 +68,7 @@ MAY = {
     "streamer.records": {"database", "wire", "store"},
     "streamer.exams": {"database", "store"},
     "streamer.reports": {"records", "exams", "store", "wire"},
+    "streamer.backup": {"database", "edx", "exams", "records", "store"},
     "streamer.edx": {"database", "exams", "records", "wire"},
     "streamer.database": set(),
     "streamer.store": {"database"},
@@ -91,7 +92,16 @@ MAY = {
     "streamer.local": {"config", "database", "store"},
     "streamer.bench": {"store", "commands"},  # a measurement is given the options of its command
     "streamer.commands": {"wire", "store", "sources", "server", "local", "bench"}
-    | {"config", "config_sources", "session_config", "tasks", "exams", "records", "reports"},
+    | {
+        "config",
+        "config_sources",
+        "session_config",
+        "tasks",
+        "exams",
+        "records",
+        "reports",
+        "backup",
+    },
     "streamer.cli": {"commands"},
 }
 # What is reached across rooms by name, and why that is no import.

@@ -38,7 +38,7 @@ class Exams:
 
     def __init__(self, engine: Engine, store: Store) -> None:
         self.engine, self._vault = engine, store.vault
-        self._keys = RosterKeys(store.vault)
+        self.keys = RosterKeys(store.vault)
         self.consents = Consents(self._reading, self.writing)
         with explained(engine, WHAT, ExamError):
             migrate(engine, HISTORY)
@@ -106,14 +106,14 @@ class Exams:
             raise BadRoster("a candidate is on the roster twice")
         with self.writing() as connection:
             _found(connection, exam)
-            keys = self._keys.change()
+            keys = self.keys.change()
             known = {one.candidate: one for one in self._roster(connection, keys, exam)}
             people = {
                 entry.candidate: new_person(place(exam, entry.candidate))
                 for entry in entries
                 if entry.candidate not in known
             }
-            self._keys.add(keys, people.values())
+            self.keys.add(keys, people.values())
             number = _last_number(connection, exam)
             for entry in entries:
                 if entry.candidate in known:
@@ -138,12 +138,12 @@ class Exams:
         """Everybody on it, in its order. Raises :class:`UnknownExam`."""
         with self._reading() as connection:
             _found(connection, exam)
-            return self._roster(connection, self._keys.read(), exam)
+            return self._roster(connection, self.keys.read(), exam)
 
     def everybody(self) -> list[Candidate]:
         """Everybody on any roster."""
         with self._reading() as connection:
-            return self._roster(connection, self._keys.read(), None)
+            return self._roster(connection, self.keys.read(), None)
 
     def candidate(self, exam: str, who: str) -> Candidate:
         """Somebody by what the examiner calls them, or by their id.
@@ -206,7 +206,7 @@ class Exams:
         """Destroy what names somebody on a roster; the line stays, and says nothing of them."""
         with self.writing():
             entry = audit.Entry(now, who, "delete", bytes.fromhex(candidate.id))
-            self._keys.destroy(bytes.fromhex(candidate.id), entry)
+            self.keys.destroy(bytes.fromhex(candidate.id), entry)
 
     def forget_voiceprint(self, name: str, who: str, now: float) -> list[Candidate]:
         """Forget everybody on a roster whose voiceprint that is; who they were."""
@@ -227,13 +227,13 @@ class Exams:
     def rewrap(self, key: bytes) -> None:
         """The store is about to have another key: write the keys of rosters for it, too."""
         with self._reading() as connection:
-            keys = self._keys.read()
+            keys = self.keys.read()
             entries = []
             for one in self._roster(connection, keys, None):
                 reference = bytes.fromhex(one.id)
                 if not one.forgotten and (line := keys.key_of(reference)) is not None:
                     entries.append(PersonKey(reference, place(one.exam, one.candidate), line))
-        self._keys.rewrap(entries, key)
+        self.keys.rewrap(entries, key)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:

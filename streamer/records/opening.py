@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from streamer.database import History, explained, migrate, open_database, writing
 from streamer.records import tables
@@ -47,22 +48,28 @@ def _book(engine: Engine, store_key: bytes, names: Names) -> Book:
     return Book(Journal(engine, secret), names)
 
 
-def _secret(connection: Connection, store_key: bytes) -> Secret:
-    found = connection.execute(select(tables.about)).one_or_none()
-    if found is None:
-        return _begin(connection, store_key)
-    with contextlib.suppress(BrokenSeal):
-        return Secret.opened(found.secret, store_key)
-    if found.next_secret is not None:  # the store was rotated
+def opened_secret(about: Row[Any], store_key: bytes) -> Secret:
+    """The secret in what the database says of itself. Raises :class:`RecordError`."""
+    for sealed in filter(None, (about.secret, about.next_secret)):
         with contextlib.suppress(BrokenSeal):
-            secret = Secret.opened(found.next_secret, store_key)
-            new = {"secret": found.next_secret, "next_secret": None}
-            connection.execute(update(tables.about).values(new))
-            return secret
+            return Secret.opened(sealed, store_key)
     raise RecordError(
         "the records were made with another key than this store's: restore the key that belongs to"
         " them, or move them away"
     )
+
+
+def _secret(connection: Connection, store_key: bytes) -> Secret:
+    found = connection.execute(select(tables.about)).one_or_none()
+    if found is None:
+        return _begin(connection, store_key)
+    secret = opened_secret(found, store_key)
+    if found.next_secret is not None:
+        with contextlib.suppress(BrokenSeal):  # or the store was not rotated after all
+            Secret.opened(found.next_secret, store_key)
+            new = {"secret": found.next_secret, "next_secret": None}
+            connection.execute(update(tables.about).values(new))
+    return secret
 
 
 def _begin(connection: Connection, store_key: bytes) -> Secret:

@@ -16,7 +16,15 @@ from streamer.records.chain import REGISTER, link
 from streamer.records.signing import Secret
 
 RegisterAct = Literal[
-    "opened", "sealed", "deleted", "pseudonymised", "held", "released", "viewed", "exported"
+    "opened",
+    "sealed",
+    "deleted",
+    "pseudonymised",
+    "held",
+    "released",
+    "viewed",
+    "exported",
+    "restored",
 ]
 
 
@@ -27,6 +35,7 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     ``sealed`` says that the stream's chain had ``count`` entries and ended in ``hash``: when the
     stream ended, whenever somebody has acted on it, and while it has no end from time to time
     (:meth:`~streamer.records.journal.Journal.seal`). ``deleted`` says the same of what went.
+    ``restored`` says that a stream, or with the register's own name that all, came from a backup.
     """
 
     at: float

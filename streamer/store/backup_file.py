@@ -1,8 +1,8 @@
 """The file of a backup: SQLite of its own kind, whichever database the store lies in.
 
 It holds the tables of people as the store has them, the store's number in `about`, and the
-person keys of the same moment. Those of 0.4.0, which were copies of the whole database, are read
-just so.
+person keys of the same moment; what :func:`extended` adds lies in tables of its own. Those of
+0.4.0, which were copies of the whole database, are read just so.
 """
 
 from __future__ import annotations
@@ -42,16 +42,22 @@ PERSON_KEYS = Table("person_keys", METADATA, Column("content", LargeBinary))
 
 def write(path: Path, database: Connection, store_id: bytes, keys: bytes) -> None:
     """Copy what ``database`` shows at this moment into the empty file at ``path``."""
-    engine = _engine(str(path.absolute()))
-    with engine.begin() as copy:
-        # A journal beside the file would outlive a kill, and be taken for the next file's.
-        copy.exec_driver_sql("PRAGMA journal_mode = MEMORY")
+    with extended(path) as copy:
         METADATA.create_all(copy)
         for table in COPIED:
             table.create(copy)
             copy_rows(table, database, copy)
         copy.execute(insert(ABOUT).values(name="store_id", value=store_id))
         copy.execute(insert(PERSON_KEYS).values(content=keys))
+
+
+@contextlib.contextmanager
+def extended(path: Path) -> Iterator[Connection]:
+    """A backup that is not finished, to be written to."""
+    with _engine(str(path.absolute())).begin() as copy:
+        # A journal beside the file would outlive a kill, and be taken for the next file's.
+        copy.exec_driver_sql("PRAGMA journal_mode = MEMORY")
+        yield copy
         copy.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
