@@ -125,7 +125,7 @@ def aliases() -> dict[Any, str]:
 def python_module() -> str:
     """The text of the Python client's records."""
     wanted = records()
-    names, used = aliases(), {}
+    names, used = aliases(), {format.Encoding: "Encoding"}
     bodies = [_record(one, names, used) for one in wanted]
     parts = [PYTHON_HEAD]
     for value, name in used.items():

@@ -22,6 +22,7 @@ CLIENT = ROOT / "clients" / "python"
 OURS = ("engine", "streamer", "models", "voxwatch_client", "web", "scripts", "tests")
 STDLIB = sys.stdlib_module_names
 ENGINE_MAY = {"engine", "numpy", "onnxruntime", "msgspec", "soxr", "soundfile"}
+ENGINE_MAY |= {"av"}  # of an extra: engine/audio/media/library.py says where it is lacking
 CLIENT_MAY = {"voxwatch_client", "websockets", "msgspec"}  # it is installed where we are not
 PLUGS = {"voxwatch_client.pipecat": "pipecat", "voxwatch_client.openai_agents": "agents"}
 PLUGS |= {"voxwatch_client.wyoming": "wyoming", "voxwatch_client.livekit": "livekit"}

@@ -24,6 +24,7 @@ from streamer.server.desk import Desk
 from streamer.server.enroll import CODES
 from streamer.server.record_requests import RecordRequests
 from streamer.server.record_upkeep import forget_the_deleted
+from streamer.server.sound import encodings
 from streamer.server.streams import Streams
 from streamer.server.totals import figures, summed
 from streamer.store.errors import StoreError
@@ -244,6 +245,7 @@ class Control:
             "provider": context.model.provider,
             "auth_required": context.auth.required,
             "roles": sorted(self._roles),
+            "encodings": encodings(),
             "consent": {"text_version": config.consent.version, "text": config.consent.text},
         }
         if not self._roles:

@@ -9,7 +9,6 @@ from functools import partial
 import msgspec
 
 from engine import events
-from engine.audio.pcm import PcmDecoder
 from engine.enrolment import Enrolment, EnrolmentConfig
 from engine.errors import VoxwatchError
 from engine.scoring.voiceprints import Voiceprint
@@ -21,6 +20,7 @@ from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.intake import Intake, first_text
 from streamer.server.outbox import Message, Outbox
+from streamer.server.sound import pcm_decoder
 from streamer.store.errors import BadName, NameTaken, OtherModel, StoreError, UnknownSpeaker
 from streamer.store.profile import Consent, Profile, clean_name
 from streamer.tasks import beside
@@ -84,15 +84,20 @@ async def _enroll(
     context.check_quota(connection.caller)
     kept = await _check(context, start)
     config = EnrolmentConfig()
-    decoder = PcmDecoder(
-        start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
-    )
+    decoder = pcm_decoder(start)
     enrolment = Enrolment(context.scorer, decoder=decoder, config=config, kept=kept)
     stream = context.engine.open(enrolment)
     outbox = connection.outbox = Outbox(first=0, limit=context.config.limits.outbox)
     outbox.put(Message(_ready(context, start, config, agreement)))
     log.info("enrolment %s opened", connection.number)
-    intake = Intake(context, stream, start, "enrolment", connection.caller)
+    intake = Intake(
+        context,
+        stream,
+        start,
+        "enrolment",
+        connection.caller,
+        on_received=lambda told: outbox.put(Message(told)),
+    )
     try:
         await beside(
             _tell(context, connection, start, stream, enrolment, agreement),

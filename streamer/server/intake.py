@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, NoReturn
 
 from engine.errors import AudioError, VoxwatchError, WrongFormat
-from engine.format import SAMPLE_BYTES
 from engine.serving.engine import Stream
 from streamer.server.caller import Caller
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.idle_limit import IdleLimit
 from streamer.server.limits.behind import Behind
+from streamer.server.sound import ClientSound
 from streamer.wire.errors import WireError
+from streamer.wire.messages import Received
 from streamer.wire.parsing import parse_control
 from streamer.wire.requests import StartEnroll, StartStream, StreamControl
 
@@ -32,6 +33,7 @@ ENDING_SHARE = 0.1  # or so much of a shorter one
 MESSAGE_S = 0.001  # that a message counts for at least, however little sound is in it
 AHEAD_S = 1.0  # of real time, that a stream beyond its client's quota may be
 PACE_S = 5.0  # between two looks at whether the quota still is exhausted
+TOLD_BYTES, TOLD_S = 1 << 14, 2.0  # of Opus, after which it is told how much of it was taken
 
 
 class Intake:
@@ -39,8 +41,9 @@ class Intake:
 
     ``received_bytes`` counts what the engine has taken, to the byte, over all connections.
     ``on_sound`` is called after each piece, ``on_behind`` with the seconds of live sound that wait
-    when they have become many or few, ``on_ending`` once with the seconds that are left. What is
-    refused raises :class:`WireError`.
+    when they have become many or few, ``on_ending`` once with the seconds that are left. Of Opus,
+    which is decoded here, ``on_received`` is told now and then how many bytes were taken.
+    What is refused raises :class:`WireError`.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class Intake:
         on_sound: Callable[[], None] = lambda: None,
         on_behind: Callable[[float], None] = lambda behind_s: None,
         on_ending: Callable[[float], None] = lambda left_s: None,
+        on_received: Callable[[Received], None] = lambda told: None,
     ) -> None:
         self._context, self._stream, self._kind, self._on_sound = context, stream, kind, on_sound
         self._caller = caller
         self._on_ending, self._ending = on_ending, False
         self._on_behind, self._behind, self._opened_at = on_behind, Behind(), time.monotonic()
-        self._bytes_per_s = start.sample_rate * start.channels * SAMPLE_BYTES[start.encoding]
+        self._sound = ClientSound(start)
+        self._on_received, self._told_bytes, self._told_s = on_received, 0, 0.0
         self.received_bytes = 0
         self.finalized = False  # no more sound may come
         self.cut_short = False  # by the server, which the client cannot know yet
@@ -99,7 +104,10 @@ class Intake:
         if not self._stream.live or not self._behind.due(now := time.monotonic()):
             return
         conversation = self._stream.conversation
-        waiting_s = connection.unread_bytes / self._bytes_per_s + conversation.backlog_s
+        unread_s = self._sound.seconds(
+            connection.unread_bytes, self.received_bytes, conversation.received_s
+        )
+        waiting_s = unread_s + conversation.backlog_s
         late_s = now - self._opened_at - conversation.received_s  # else it came ahead of time
         if (told_s := self._behind.look(now, min(waiting_s, late_s))) is not None:
             self._on_behind(told_s)
@@ -127,6 +135,11 @@ class Intake:
         self.cut_short, self.why = True, why
         await self.finalize()
 
+    @property
+    def torn(self) -> int:
+        """Bytes at the end that were not heard, as they are no whole page or block of Opus."""
+        return self._sound.torn
+
     async def take(self, sound: bytes, messages: int = 1) -> None:
         """Hand on sound that came in so many messages; waits while the backlog is full."""
         if self.finalized:
@@ -134,12 +147,11 @@ class Intake:
                 return
             kind = self._kind
             raise WireError("bad-message", f"sound after finalize: open another {kind} for it")
-        seconds = len(sound) / self._bytes_per_s
-        self._context.quota.spend(
-            self._caller.client[0], max(seconds, messages * MESSAGE_S), time.monotonic()
-        )
         try:
-            await self._stream.send(sound)
+            for piece in self._sound.pieces(sound):
+                if not await self._take_pcm(piece, messages * MESSAGE_S):
+                    break
+                messages = 0
         except WrongFormat as error:
             raise WireError("wrong-format", str(error)) from error
         except AudioError as error:
@@ -151,9 +163,25 @@ class Intake:
                 raise
             return  # the stream ended while this message waited for room
         self.received_bytes += len(sound)
+        self._tell_received()
+
+    async def _take_pcm(self, pcm: bytes, least_s: float) -> bool:
+        """Whether there may be more; it counts for ``least_s`` of sound at least."""
+        seconds = len(pcm) / self._sound.bytes_per_s
+        quota = self._context.quota
+        quota.spend(self._caller.client[0], max(seconds, least_s), time.monotonic())
+        await self._stream.send(pcm)
         self._context.counts.sound_s += seconds
         self._on_sound()
         await self._check_length()
+        return not self.finalized
+
+    def _tell_received(self) -> None:
+        t = self._stream.conversation.received_s
+        untold = self.received_bytes - self._told_bytes
+        if self._sound.is_opus and (untold >= TOLD_BYTES or t - self._told_s >= TOLD_S):
+            self._told_bytes, self._told_s = self.received_bytes, t
+            self._on_received(Received(t=t, received_bytes=self.received_bytes))
 
     async def _check_length(self) -> None:
         most_s = self._context.config.limits.stream_s

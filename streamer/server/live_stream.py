@@ -91,6 +91,7 @@ class LiveStream:
             levels.publish,
             self._tell_behind,
             self._tell_ending,
+            lambda told: self.outbox.put(Message(told)),
         )
         limits = config.limits
         self.outbox = Outbox(limit=limits.outbox, kept=limits.resume_events)
@@ -145,6 +146,7 @@ class LiveStream:
             raise WireError("unauthorised", "a candidate's stream is listened to as it is")
         match control:
             case Finalize() | Close():
+                self._tell_torn()
                 await self.intake.finalize()
             case Configure():
                 await self._configure(control)
@@ -229,6 +231,11 @@ class LiveStream:
         t = self.session.received_s
         lag = events.Lag(t=t, reason="overload", behind_s=behind_s, hop_s=None, dropped=0)
         self.tell(lag)
+
+    def _tell_torn(self) -> None:
+        if (count := self.intake.torn) and not self.intake.finalized:
+            told = f"the last {count} bytes are no whole page of Opus, and were not heard"
+            self.tell(events.Failure(t=self.session.received_s, code="torn-end", message=told))
 
     def _tell_not_recorded(self) -> None:
         told = "what is decided here is not recorded just now: the record has a gap"

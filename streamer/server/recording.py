@@ -88,6 +88,7 @@ class PostedRecording:
 
 def frame_bytes(start: StartStream) -> int:
     """Bytes of a sample of all channels."""
+    assert start.encoding != "opus"  # a recording of Opus is a file
     return SAMPLE_BYTES[start.encoding] * start.channels
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.audio.pcm import PcmDecoder
 from engine.scoring.scorer import PreparedEmbeddings
 from engine.session import Session
 from streamer.server.context import Context
+from streamer.server.sound import pcm_decoder
 from streamer.session_config import session_config
 from streamer.wire.requests import StartStream
 
@@ -19,14 +19,14 @@ def new_session(
     *,
     claimed: bool,
 ) -> Session:
-    """A session that compares with ``enrolled``, by what ``start`` asks for."""
-    decoder = PcmDecoder(
-        start.encoding, start.sample_rate, channels=start.channels, channel=start.channel
-    )
+    """A session that compares with ``enrolled``, by what ``start`` asks for.
+
+    Raises :class:`WireError` for sound that the server cannot decode.
+    """
     return Session(
         context.scorer,
         enrolled,
-        decoder=decoder,
+        decoder=pcm_decoder(start),
         config=session_config(context.config, start),
         claimed=claimed,
         model=f"{context.model.name} {context.model.version}",

@@ -17,6 +17,7 @@ CLOSE_CODES: dict[str, int] = {
     "message-too-big": 1009,
     "bad-start": POLICY,
     "unknown-encoding": POLICY,
+    "encoding-unsupported": POLICY,
     "bad-rate": POLICY,
     "bad-parameter": POLICY,
     "unknown-speaker": POLICY,

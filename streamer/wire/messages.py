@@ -257,6 +257,15 @@ class Acted(events.Event, frozen=True, kw_only=True, tag="act"):
     verdict: Judgement | None = None
 
 
+class Received(events.Event, frozen=True, kw_only=True, tag="received"):
+    """So many bytes of the stream were taken: none of them will be asked for again.
+
+    It is told of Opus, of whose bytes a time says nothing.
+    """
+
+    received_bytes: int
+
+
 StreamEvent = (
     events.Vad
     | events.Stalled
@@ -270,12 +279,18 @@ StreamEvent = (
     | events.Failure
     | events.Summary
 )
-StreamMessage = Ready | Configured | StreamEvent
+StreamMessage = Ready | Configured | Received | StreamEvent
 # On a monitor each has `stream` as well, but for the first.
 MonitorMessage = (
     MonitorReady | Opened | Closed | Level | Incident | Acted | Configured | StreamEvent
 )
 EnrollMessage = (
-    EnrollReady | EnrolledAs | events.Progress | events.Refused | events.Failure | events.Lag
+    EnrollReady
+    | EnrolledAs
+    | Received
+    | events.Progress
+    | events.Refused
+    | events.Failure
+    | events.Lag
 )
 ServerMessage = StreamMessage | EnrollMessage

@@ -243,7 +243,7 @@ def _checked(start: StartStream) -> StartStream:
 
 
 def _check_channel(start: StartStream | StartEnroll) -> None:
-    if start.channel >= start.channels:
+    if start.encoding != "opus" and start.channel >= start.channels:
         most = start.channels - 1
         raise WireError("bad-parameter", f"channels count from 0 to {most}")
 

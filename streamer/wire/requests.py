@@ -16,6 +16,8 @@ class _ClientMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Base of what clients send: an unknown field is an error, never ignored."""
 
 
+# What may come over a connection: PCM, or Opus in Ogg or WebM.
+SoundEncoding = Literal[Encoding, "opus"]
 Rate = Annotated[int, msgspec.Meta(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)]
 Channels = Annotated[int, msgspec.Meta(ge=1, le=MOST_CHANNELS)]
 Channel = Annotated[int, msgspec.Meta(ge=0, lt=MOST_CHANNELS)]
@@ -31,14 +33,15 @@ Judgement = Literal["cleared", "violation", "needs-review"]
 class StartStream(_ClientMessage, frozen=True, kw_only=True):
     """The format of the sound and what to say of it; with ``session`` a dropped stream goes on.
 
-    ``live`` false: it is a file, whose pace says nothing of pauses. ``candidate`` of ``exam`` is
+    Of Opus ``channel`` alone counts: the rest its container tells. ``live`` false: it is a file,
+    whose pace says nothing of pauses. ``candidate`` of ``exam`` is
     whose stream it is: then their voiceprint is claimed, and their name is the label.
 
     A session that goes on keeps what it was started with: of a start that resumes only
     ``session`` and ``resume_from``, the first sequence number the client lacks, count.
     """
 
-    encoding: Encoding = "pcm_s16le"
+    encoding: SoundEncoding = "pcm_s16le"
     sample_rate: Rate = 16_000
     channels: Channels = 1
     channel: Channel = 0
@@ -90,7 +93,7 @@ class StartEnroll(_ClientMessage, frozen=True, kw_only=True):
     consent: GivenConsent | None = None
     ttl_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)] | None = None
     add: bool = False
-    encoding: Encoding = "pcm_s16le"
+    encoding: SoundEncoding = "pcm_s16le"
     sample_rate: Rate = 16_000
     channels: Channels = 1
     channel: Channel = 0

@@ -40,7 +40,7 @@ async def connect(
     url: str,
     *,
     claim: str | Sequence[str] = (),
-    encoding: messages.Encoding = "pcm_s16le",
+    encoding: messages.SoundEncoding = "pcm_s16le",
     sample_rate: int = 16_000,
     channels: int = 1,
     channel: int = 0,
@@ -57,7 +57,8 @@ async def connect(
     """A stream on the server at ``url``, ``ws://HOST:PORT``; leaving the block ends it.
 
     ``claim`` is who it should be, several names or one; nobody asks "who is it?" among all
-    enrolled. ``sample_rate`` in Hz; ``channel`` of ``channels`` is listened to, from 0. ``live``
+    enrolled. ``sample_rate`` in Hz; ``channel`` of ``channels`` is listened to, from 0; ``"opus"``,
+    in Ogg or WebM and sent from its beginning, tells rate and channels itself. ``live``
     False: this is a file, whose pace says nothing of pauses. What is None is up to the server.
     ``label`` is shown to monitors.
 
@@ -91,7 +92,7 @@ async def enroll(
     consent: str,
     ttl_days: float | None = None,
     add: bool = False,
-    encoding: messages.Encoding = "pcm_s16le",
+    encoding: messages.SoundEncoding = "pcm_s16le",
     sample_rate: int = 16_000,
     channels: int = 1,
     channel: int = 0,

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Mode = Literal["verify", "identify", "changes"]
 State = Literal["insufficient", "match", "mismatch", "uncertain", "unknown"]
 Cause = Literal[
@@ -52,7 +53,7 @@ IncidentKind = Literal[
 ]
 DeskAct = Literal["acknowledge", "note", "verdict", "hold", "release"]
 Judgement = Literal["cleared", "violation", "needs-review"]
-Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
+SoundEncoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw", "opus"]
 SAMPLE_BYTES: dict[Encoding, int] = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 # An `error` with one of these codes is the last message of its connection.
 LAST = frozenset(
@@ -67,6 +68,7 @@ LAST = frozenset(
         "binary-before-start",
         "consent-missing",
         "consent-withdrawn",
+        "encoding-unsupported",
         "engine-failed",
         "gap",
         "idle",
@@ -188,6 +190,15 @@ class Configured(Event, frozen=True, kw_only=True, tag="configured"):
     claims: tuple[str, ...]
     bounds: Bounds
     expected_rates: tuple[ExpectedRate, ...] = ()
+
+
+class Received(Event, frozen=True, kw_only=True, tag="received"):
+    """So many bytes of the stream were taken: none of them will be asked for again.
+
+    It is told of Opus, of whose bytes a time says nothing.
+    """
+
+    received_bytes: int
 
 
 class Vad(Event, frozen=True, kw_only=True, tag="vad"):
@@ -550,14 +561,15 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 class StartStream(msgspec.Struct, frozen=True, kw_only=True):
     """The format of the sound and what to say of it; with ``session`` a dropped stream goes on.
 
-    ``live`` false: it is a file, whose pace says nothing of pauses. ``candidate`` of ``exam`` is
+    Of Opus ``channel`` alone counts: the rest its container tells. ``live`` false: it is a file,
+    whose pace says nothing of pauses. ``candidate`` of ``exam`` is
     whose stream it is: then their voiceprint is claimed, and their name is the label.
 
     A session that goes on keeps what it was started with: of a start that resumes only
     ``session`` and ``resume_from``, the first sequence number the client lacks, count.
     """
 
-    encoding: Encoding = "pcm_s16le"
+    encoding: SoundEncoding = "pcm_s16le"
     sample_rate: int = 16000
     channels: int = 1
     channel: int = 0
@@ -592,7 +604,7 @@ class StartEnroll(msgspec.Struct, frozen=True, kw_only=True):
     consent: GivenConsent | None = None
     ttl_days: float | None = None
     add: bool = False
-    encoding: Encoding = "pcm_s16le"
+    encoding: SoundEncoding = "pcm_s16le"
     sample_rate: int = 16000
     channels: int = 1
     channel: int = 0
@@ -642,6 +654,7 @@ class Unknown(Event, frozen=True, kw_only=True, tag="unknown"):
 StreamMessage = (
     Ready
     | Configured
+    | Received
     | Vad
     | Stalled
     | Score
@@ -655,7 +668,7 @@ StreamMessage = (
     | Summary
     | Unknown
 )
-EnrollMessage = EnrollReady | EnrolledAs | Progress | Refused | Failure | Lag | Unknown
+EnrollMessage = EnrollReady | EnrolledAs | Received | Progress | Refused | Failure | Lag | Unknown
 MonitorMessage = (
     MonitorReady
     | Opened

@@ -29,6 +29,7 @@ from voxwatch_client.tasks import beside
 # An event is due every 2 s of media time: the least window lets it come.
 LEAST_WINDOW_S = 5.0
 UNSURE_S = 0.5  # an event's time counts resampled sound, which differs by less than this
+OPUS_BYTES_PER_S = 16_000  # 128 kbit/s: more than a browser makes of speech
 PIECE_BYTES = 1 << 16
 KEEPALIVES = 3  # within the time after which the server takes a stream for idle
 OVER = (messages.Summary, messages.EnrolledAs, messages.Refused)
@@ -64,7 +65,10 @@ class ClientStream(Generic[Ready, Message]):
         self._opener: Opener[Ready] = opener
         self._start, self._timing = opener.start, timing
         self.reconnections = 0
-        self._frame = messages.SAMPLE_BYTES.get(self._start.encoding, 1) * self._start.channels
+        encoding = self._start.encoding
+        self._frame = (
+            1 if encoding == "opus" else messages.SAMPLE_BYTES[encoding] * self._start.channels
+        )
         self._final = self._over = False
         self._failure: ClientError | None = None
         self._controls = Controls()
@@ -72,7 +76,8 @@ class ClientStream(Generic[Ready, Message]):
 
     async def __aenter__(self) -> Self:
         connection, self.ready = await self._opener.open()
-        rate = self._frame * self._start.sample_rate
+        opus = self._start.encoding == "opus"
+        rate = OPUS_BYTES_PER_S if opus else self._frame * self._start.sample_rate
         window_s = max(self.ready.limits.backlog_s, LEAST_WINDOW_S)
         held_s = max(self._timing.buffer_s, window_s)
         self._sound = ResendBuffer(int(window_s * rate), int(held_s * rate))
@@ -209,7 +214,10 @@ class ClientStream(Generic[Ready, Message]):
             raise ServerError(message.code, message.message)
         if not self._inbox.add(message):
             return
-        self._sound.taken(int((message.t - UNSURE_S) * self._start.sample_rate) * self._frame)
+        if isinstance(message, messages.Received):
+            self._sound.taken(message.received_bytes)
+        elif self._start.encoding != "opus":
+            self._sound.taken(int((message.t - UNSURE_S) * self._start.sample_rate) * self._frame)
         self._controls.taken(self._sound.start)
         self._over = isinstance(message, OVER)
         self._room.set()

@@ -110,7 +110,7 @@ def test_the_defaults_are_plain_speech() -> None:
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"encoding": "opus"}, "unknown-encoding"),
+        ({"encoding": "mp3"}, "unknown-encoding"),
         ({"encoding": 3}, "unknown-encoding"),
         ({"sample_rate": 0}, "bad-rate"),
         ({"sample_rate": -16000}, "bad-rate"),
