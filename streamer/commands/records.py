@@ -100,7 +100,7 @@ class ShowCommand:
         from streamer.store.audit import local_user
 
         with opened_book(configured(self)) as book:
-            book.view(self.stream, local_user(), round(time.time(), 3))
+            book.view([self.stream], local_user(), round(time.time(), 3))
             entries = book.history(self.stream)
         for number, entry in enumerate(entries, 1):
             fields: dict[str, Any] = msgspec.to_builtins(entry)

@@ -145,9 +145,11 @@ class Book:
         """Note what somebody did; the number of the entry. Raises :class:`UnknownStream`."""
         return self.journal.append(stream, acted).count
 
-    def view(self, stream: str, who: str, now: float) -> None:
-        """Note that somebody looks at a stream's record. Raises :class:`UnknownStream`."""
-        self.act(stream, Acted(at=now, t=self.last_t(stream), who=who, act="viewed"))
+    def view(self, streams: Collection[str], who: str, now: float) -> set[str]:
+        """Note that somebody looks at these streams' records; those that there are."""
+        return self.journal.append_to_each(
+            streams, lambda t: Acted(at=now, t=t, who=who, act="viewed")
+        )
 
     def last_t(self, stream: str) -> float:
         """The media time of a stream's last entry. Raises :class:`UnknownStream`."""

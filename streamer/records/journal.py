@@ -8,9 +8,10 @@ on it from elsewhere. A batch is the same few statements for one stream and for 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -75,6 +76,17 @@ class Journal:
             self._append(connection, {stream: [entry]})
             row = find(connection, stream)
         return self.secret.sign(stream, row.length, row.hash)
+
+    def append_to_each(
+        self, streams: Collection[str], entry_at: Callable[[float], AnyEntry]
+    ) -> set[str]:
+        """An entry to each of these that there is, made from the media time of its last one."""
+        with self.writing() as connection:
+            there = _rows(connection, streams)
+            batch = {name: [entry_at(_last_t(connection, row))] for name, row in there.items()}
+            if batch:
+                self._append(connection, batch)
+        return set(there)
 
     def seal(self, now: float) -> int:
         """Say in the register how far streams without an end have come; of how many it is new.
@@ -163,6 +175,26 @@ def _rows(connection: Connection, streams: Collection[str]) -> dict[str, StreamR
     """The rows of those that there are, locked."""
     found = connection.execute(_ROWS, {"some": list(streams)})
     return {row.stream: StreamRow(*row) for row in found}
+
+
+class _When(msgspec.Struct):
+    """What is needed of an entry that was written."""
+
+    t: float
+
+
+_when = msgspec.json.Decoder(_When)
+
+
+def _last_t(connection: Connection, row: StreamRow) -> float:
+    """The media time of a stream's last entry."""
+    entries = tables.entries.c
+    last = (entries.stream == row.stream) & (entries.number == row.length)
+    body = connection.scalar(select(entries.body).where(last))
+    try:
+        return 0.0 if body is None else _when.decode(body).t
+    except msgspec.MsgspecError:  # of one that was changed
+        return 0.0
 
 
 def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:

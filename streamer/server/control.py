@@ -190,7 +190,10 @@ class Control:
             case Incidents():
                 grant = self._grant_of("monitor", "admin")
                 figures = self._context.config.scores and grant.scores
-                return await self._desk.incidents(request, figures=figures)
+                told = await self._desk.incidents(request, figures=figures)
+                seen = {one["stream"] for one in told} | set(filter(None, [request.stream]))
+                self._context.viewings.saw(grant.who, seen, time.monotonic())
+                return told
             case UrlToken():
                 return {"token": self._minted(request.role), "expires_in_s": URL_TOKEN_S}
 

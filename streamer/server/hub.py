@@ -27,6 +27,7 @@ class Subscription:
     ) -> None:
         self.outbox, self.stream, self.levels, self.kinds = outbox, stream, levels, kinds
         self.figures = figures
+        self.seen: set[str] = set()  # streams that it was told of
 
     def wants(self, stream: str, message: Message) -> bool:
         """Whether a message of that stream is for this follower."""
@@ -79,3 +80,4 @@ class Hub:
         for follower in wanting:
             if (told := named if follower.figures else plain(named)) is not None:
                 follower.outbox.put(told)
+                follower.seen.add(stream)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from streamer.server.connection import Connection
@@ -17,6 +20,7 @@ from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target
 
 KNOWN = frozenset({"stream", "levels"})
+NOTE_S = 1.0  # between two looks at whom it was told of since
 
 
 async def monitor(
@@ -38,8 +42,19 @@ async def monitor(
             ours = [state(s) for s in streams.all() if stream in (None, s.id)]
             told = (*ours, *others.states)
             outbox.put(Message(messages.MonitorReady(t=0.0, server=context.server, streams=told)))
+            following.seen |= {one.stream for one in told}
+
+            def note() -> None:
+                if not connection.of_worker:  # which notes it itself
+                    seen, who = following.seen | others.seen, connection.caller.grant.who
+                    context.viewings.saw(who, seen, time.monotonic())
+
             await beside(
-                connection.flush(), _listen(connection), outbox.overflow(), others.follow(outbox)
+                connection.flush(),
+                _listen(connection),
+                outbox.overflow(),
+                others.follow(outbox),
+                _note(note),
             )
 
 
@@ -49,3 +64,13 @@ async def _listen(connection: Connection) -> NoReturn:
         message = await connection.hear()
         if isinstance(message, bytes):
             raise WireError("wrong-frame", "a monitor sends no sound")
+
+
+async def _note(note: Callable[[], None]) -> NoReturn:
+    """Note whom the monitor was told of, from time to time and at its end."""
+    try:
+        while True:
+            note()
+            await asyncio.sleep(NOTE_S)
+    finally:
+        note()

@@ -65,6 +65,13 @@ class EdxService:
         withdraw(self._context, name, who)
         self._context.exams.forget_voiceprint(name, who, time.time())
 
+    def streams_of(self, exam: str, attempt: str) -> list[str]:
+        """The streams of an attempt's learner in their exam. Blocks."""
+        found = self.backend.book.attempt(exam, attempt)
+        assert self._context.book is not None
+        streams = self._context.book.streams(found.exam, found.candidate)
+        return [one.stream for one in streams]
+
     async def deliver(self) -> None:
         """Tell Open edX what is due, for ever."""
         while self._courier is not None:

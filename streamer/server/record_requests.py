@@ -27,14 +27,13 @@ class RecordRequests:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._viewed: set[str] = set()  # streams of which it was noted that they were looked at
 
     async def history(self, request: History, grant: Grant) -> dict[str, Any]:
-        """A page of a stream's record. The first one of a stream is noted in the record itself."""
-        stream = request.stream
-        if stream not in self._viewed:
-            await self._ask(Book.view, stream, grant.who, round(time.time(), 3))
-            self._viewed.add(stream)
+        """A page of a stream's record: that it is looked at is noted in the record itself."""
+        stream, viewings = request.stream, self._context.viewings
+        if viewings.is_due(grant.who, stream, time.monotonic()):
+            there = await self._ask(Book.view, (stream,), grant.who, round(time.time(), 3))
+            viewings.noted(grant.who, there, time.monotonic())
         found: list[AnyEntry] = await self._ask(Book.history, stream, request.after, PAGE + 1)
         page = found[:PAGE]
         figures = self._context.config.scores and grant.scores

@@ -34,6 +34,7 @@ from streamer.server.monitor import monitor
 from streamer.server.openedx import open_edx
 from streamer.server.record_upkeep import keep_up
 from streamer.server.streams import Streams
+from streamer.server.viewings import note_viewings
 from streamer.server.workers.answers import answer_peer
 from streamer.server.workers.peers import PEER, Peers
 from streamer.store.errors import StoreError
@@ -125,6 +126,7 @@ class Server:
             self._watch(),
             self._purge(),
             keep_up(self.context),
+            note_viewings(self.context),
             self._tidy(),
             self._pass_time(),
             self._follow_tokens(),

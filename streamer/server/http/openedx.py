@@ -150,7 +150,11 @@ class EdxRoutes:
 
     async def _team_attempt(self, request: Request) -> Response:
         visit, fields = await self._visit(request), request.fields
-        return _page(await self._call(self._attempt_page, visit, fields["exam"], fields["attempt"]))
+        exam, id = fields["exam"], fields["attempt"]
+        page = await self._call(self._attempt_page, visit, exam, id)
+        streams = await self._call(self._service.streams_of, exam, id)
+        self._context.viewings.saw(self._service.grant.who, streams, time.monotonic())
+        return _page(page)
 
     async def _team_report(self, request: Request) -> Response:
         visit, (_, exam, id) = await self._visit(request), request.fields.values()

@@ -54,6 +54,7 @@ class OtherStreams:
         asked = {"levels": "1" if levels else "0"} | ({"stream": stream} if stream else {})
         self._target = f"{MONITOR}?{urlencode(asked)}"
         self._found: dict[int, Found | None] = {}
+        self.seen: set[str] = set()  # those of which anything was told
 
     async def __aenter__(self) -> OtherStreams:
         numbers = self._peers.others
@@ -88,7 +89,7 @@ class OtherStreams:
         while True:
             if (found := self._found[number]) is not None:
                 there = {state.stream for state in found.states}
-                async for message in _messages(found.connection, there):
+                async for message in _messages(found.connection, there, self.seen):
                     if (told := message if self._figures else plain(message)) is not None:
                         outbox.put(told)
                 for stream in there:  # it died, and they with it
@@ -99,8 +100,10 @@ class OtherStreams:
                 outbox.put(Message(_opened(state)).within(state.stream))
 
 
-async def _messages(connection: ClientConnection, there: set[str]) -> AsyncIterator[Message]:
-    """What a worker says; ``there`` are its streams, and change with it."""
+async def _messages(
+    connection: ClientConnection, there: set[str], seen: set[str]
+) -> AsyncIterator[Message]:
+    """What a worker says; ``there`` are its streams, and change with it as ``seen`` does."""
     with contextlib.suppress(*GONE):
         while True:
             text = await connection.recv(decode=False)
@@ -109,6 +112,7 @@ async def _messages(connection: ClientConnection, there: set[str]) -> AsyncItera
                 there.add(stream)
             elif isinstance(event, messages.Closed):
                 there.discard(stream)
+            seen.add(stream)
             yield Message(msgspec.structs.replace(event, seq=msgspec.UNSET)).within(stream)
 
 

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 from recorded import T0, other_voice, whole
+from sqlalchemy import update
 
 from streamer.config import Config
+from streamer.database import writing
 from streamer.exams.exam import Entry, Rules
+from streamer.records import tables
 from streamer.records.entries import Acted
+from streamer.records.errors import UnknownStream
+from streamer.server import record_upkeep
 from streamer.server.auth import Token
 from streamer.server.disuse import purge
 from streamer.server.record_requests import PAGE
@@ -30,8 +35,15 @@ def showing(name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {name}"}
 
 
+async def nobody_was_deleted(_: Any) -> None:
+    """In place of the first look at who was: nobody of these records is enrolled here."""
+
+
 @pytest.fixture
-async def guarded(settings: Callable[..., Config]) -> AsyncIterator[Server]:
+async def guarded(
+    settings: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Server]:
+    monkeypatch.setattr(record_upkeep, "forget_the_deleted", nobody_was_deleted)
     tokens = (
         token("desk", "monitor"),
         token("chief", "admin"),
@@ -89,6 +101,79 @@ async def test_whoever_looks_at_a_record_is_noted_once(guarded: Server, dial: An
     viewed = [entry for entry in book.history("one") if getattr(entry, "act", "") == "viewed"]
     assert len(viewed) == 1
     assert viewed[0].who.startswith("token desk (")
+
+
+def views(server: Server, stream: str) -> list[str]:
+    """Whom the record says to have looked at a stream."""
+    assert server.context.book is not None
+    try:
+        entries = server.context.book.history(stream)
+    except UnknownStream:  # nothing of it is written yet
+        return []
+    return [e.who.split()[1] for e in entries if isinstance(e, Acted) and e.act == "viewed"]
+
+
+async def noted(server: Server, stream: str, *who: str) -> None:
+    """Wait until the record says that exactly these have looked."""
+    async with asyncio.timeout(10):
+        while sorted(await asyncio.to_thread(views, server, stream)) != sorted(who):
+            await asyncio.sleep(0.05)
+
+
+async def test_whoever_reads_incidents_is_noted_once_a_token(guarded: Server, dial: Any) -> None:
+    *entries, end = whole("one", exam="e1")
+    await write(guarded, "one", [*entries, other_voice(7.5), end])
+    await write(guarded, "two", whole("two"))
+    for holder in ("desk", "desk", "chief"):
+        async with dial(guarded, "/v1/control", headers=showing(holder)) as desk:
+            assert await desk.ask(type="incidents", exam="e1")
+            await desk.ask(type="history", stream="one")
+    await noted(guarded, "one", "chief", "desk")
+    async with dial(guarded, "/v1/control", headers=showing("chief")) as desk:
+        await desk.ask(type="incidents", stream="two")  # of which there is none
+    await noted(guarded, "two", "chief")
+    await noted(guarded, "one", "chief", "desk")
+    book = guarded.context.book
+    assert book is not None
+    log = [(one.stream, one.act) for one in book.register() if one.act == "viewed"]
+    assert sorted(log) == [("one", "viewed"), ("one", "viewed"), ("two", "viewed")]
+    assert book.verify().findings == ()
+
+
+async def test_a_monitor_is_noted_in_each_stream_that_it_is_told_of(
+    guarded: Server, dial: Any
+) -> None:
+    stream = {"type": "start", "encoding": "pcm_s16le", "sample_rate": 16000}
+    async with dial(guarded, "/v1/stream", headers=showing("client")) as before:
+        await before.say(**stream)
+        first = (await before.hear())["stream"]
+        async with dial(guarded, "/v1/monitor", headers=showing("desk")) as monitor:
+            await monitor.hear()
+            async with dial(guarded, "/v1/stream", headers=showing("client")) as later:
+                await later.say(**stream)
+                second = (await later.hear())["stream"]
+                await monitor.hear()  # that it was opened
+                await noted(guarded, first, "desk")
+        await noted(guarded, second, "desk")  # though it was over by then
+    assert guarded.context.book is not None
+    assert guarded.context.book.verify().findings == ()
+
+
+async def test_a_damaged_record_keeps_nobody_from_being_noted_in_others(
+    guarded: Server, dial: Any
+) -> None:
+    for stream in ("one", "two"):
+        *entries, end = whole(stream, exam="e1")
+        await write(guarded, stream, [*entries, other_voice(7.5), end])
+    book = guarded.context.book
+    assert book is not None
+    with writing(book.journal.engine) as connection:
+        connection.execute(
+            update(tables.streams).where(tables.streams.c.stream == "one").values(length=3)
+        )
+    async with dial(guarded, "/v1/control", headers=showing("desk")) as desk:
+        assert await desk.ask(type="incidents", exam="e1")
+    await noted(guarded, "two", "desk")
 
 
 async def test_what_the_desk_does_is_written_down(guarded: Server, dial: Any) -> None:
