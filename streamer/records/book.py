@@ -151,6 +151,13 @@ class Book:
             streams, lambda t: Acted(at=now, t=t, who=who, act="viewed")
         )
 
+    def end_lost(self, candidate: str, known: Collection[str]) -> list[str]:
+        """End what a candidate's streams lack of an end, but for those that are ``known``.
+
+        They end with the last that they said: their server was killed.
+        """
+        return self.journal.end_lost(candidate, known)
+
     def last_t(self, stream: str) -> float:
         """The media time of a stream's last entry. Raises :class:`UnknownStream`."""
         length = self.head(stream).count

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from streamer.database import explained, writing
 from streamer.records import register, tables
 from streamer.records.chain import Head
-from streamer.records.entries import AnyEntry
+from streamer.records.entries import AnyEntry, Ended
 from streamer.records.errors import BrokenChain, RecordError, UnknownStream
 from streamer.records.growth import Growth, StreamRow, grown, seal
 from streamer.records.register import RegisterEntry
@@ -38,6 +38,7 @@ _ROWS = (  # in one order, so that two processes never wait for each other
     .with_for_update()
 )
 _ENTRIES = insert(tables.entries)
+LOST, KILLED = 1006, "its server was killed"  # how a stream ended that has no end (RFC 6455, 7.1.5)
 
 
 class Journal:
@@ -83,10 +84,24 @@ class Journal:
         """An entry to each of these that there is, made from the media time of its last one."""
         with self.writing() as connection:
             there = _rows(connection, streams)
-            batch = {name: [entry_at(_last_t(connection, row))] for name, row in there.items()}
+            batch = {name: [entry_at(_last(connection, row).t)] for name, row in there.items()}
             if batch:
                 self._append(connection, batch)
         return set(there)
+
+    def end_lost(self, candidate: str, known: Collection[str]) -> list[str]:
+        """End a candidate's streams that have no end and are not known to anybody; which."""
+        streams = tables.streams.c
+        lost = select(streams.stream).where(
+            streams.candidate == candidate, streams.ended_at.is_(None), streams.stream.not_in(known)
+        )
+        with self.writing() as connection:
+            there = _rows(connection, connection.scalars(lost).all())
+            for row in there.values():
+                last = _last(connection, row)
+                end = Ended(at=last.at or row.started_at, t=last.t, code=LOST, why=KILLED)
+                self._append(connection, {row.stream: [end]})
+        return sorted(there)
 
     def seal(self, now: float) -> int:
         """Say in the register how far streams without an end have come; of how many it is new.
@@ -180,21 +195,22 @@ def _rows(connection: Connection, streams: Collection[str]) -> dict[str, StreamR
 class _When(msgspec.Struct):
     """What is needed of an entry that was written."""
 
-    t: float
+    at: float = 0.0
+    t: float = 0.0
 
 
 _when = msgspec.json.Decoder(_When)
 
 
-def _last_t(connection: Connection, row: StreamRow) -> float:
-    """The media time of a stream's last entry."""
+def _last(connection: Connection, row: StreamRow) -> _When:
+    """When a stream's last entry was."""
     entries = tables.entries.c
     last = (entries.stream == row.stream) & (entries.number == row.length)
     body = connection.scalar(select(entries.body).where(last))
     try:
-        return 0.0 if body is None else _when.decode(body).t
+        return _When() if body is None else _when.decode(body)
     except msgspec.MsgspecError:  # of one that was changed
-        return 0.0
+        return _When()
 
 
 def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:

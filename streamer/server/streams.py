@@ -16,9 +16,9 @@ from streamer.server.intake import first_text
 from streamer.server.limits.admission import RETRY_S, Admission
 from streamer.server.limits.shares import Client, Shares
 from streamer.server.live_stream import LiveStream
+from streamer.server.one_stream import make_way
 from streamer.server.outbox import Message, Outbox
 from streamer.server.seat_watch import follow_seat
-from streamer.server.seats import Sitting
 from streamer.server.stream_incidents import EndedStreams
 from streamer.server.workers.relay import relay
 from streamer.tasks import beside
@@ -128,23 +128,31 @@ class Streams:
             raise WireError("shutting-down", "the server stops: connect again later")
         asked = tuple(enrolled) if names else ()
         stream = LiveStream(self._context, start, asked, enrolled, caller, sitting)
-        if sitting is not None:
-            self._make_way(sitting)
         held = self._streams[stream.secret] = ResumableStream(stream, caller.client)
+        if sitting is not None:
+            self._tasks.create_task(make_way(self._context, self, stream), name="make way")
         self._context.hub.publish(stream.id, Message(opened(stream)))
         self._tasks.create_task(self._run(held), name=f"stream {stream.id}")
         log.info("stream %s opened: %s", stream.id, stream.mode)
         return held
 
-    def _make_way(self, sitting: Sitting) -> None:
-        """A candidate has one stream: the one before ends, as of a page that was loaded anew."""
+    def make_way(self, candidate: str, opened_at: float, stream: str) -> list[str]:
+        """End the candidate's streams before that one; those that are known, ended ones too.
+
+        All workers agree which one was last: by when it was opened, and by its id.
+        """
+        moved = WireError("taken-over", "the candidate's link was opened anew")
+        known = [one.stream for one in self.ended.all() if one.candidate == candidate]
         for held in list(self._streams.values()):
-            other = held.stream.sitting
-            if other is not None and other.candidate.id == sitting.candidate.id:
-                moved = WireError("taken-over", "the candidate's link was opened anew")
-                held.stream.fail(moved)
+            one = held.stream
+            if one.sitting is None or one.sitting.candidate.id != candidate:
+                continue
+            known.append(one.id)
+            if (one.opened_at, one.id) < (opened_at, stream):
+                one.fail(moved)
                 if not held.connections:
-                    self.remove(held.stream, moved.close_code)
+                    self.remove(one, moved.close_code)
+        return known
 
     async def follow_seats(self, now: float) -> None:
         """Streams of exams that are over end, and those of candidates who may not go on.

@@ -15,17 +15,22 @@ from streamer.server.desk import Desk
 from streamer.server.streams import Streams
 from streamer.server.totals import figures
 
-Kind = Literal["streams", "figures", "ready", "renew", "redeem", "incidents", "acted"]
+Kind = Literal["streams", "figures", "ready", "renew", "redeem", "incidents", "acted", "moved"]
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
-    """A question; ``token`` is one to be redeemed, ``acted`` what somebody did about ``stream``."""
+    """A question; ``token`` is one to be redeemed, ``acted`` what somebody did about ``stream``.
+
+    ``candidate`` has opened ``stream`` at ``opened_at`` (s since 1970).
+    """
 
     type: Kind
     token: str = ""
     stream: str | None = None
     exam: str | None = None
     acted: Acted | None = None
+    candidate: str = ""
+    opened_at: float = 0.0
 
 
 async def answer_peer(context: Context, streams: Streams, connection: Connection) -> None:
@@ -52,5 +57,8 @@ async def _answer(context: Context, streams: Streams, asked: Asked) -> Any:
             assert asked.stream is not None
             assert asked.acted is not None
             return Desk(context, streams).act_here(asked.stream, asked.acted)
+        case "moved":
+            assert asked.stream is not None
+            return streams.make_way(asked.candidate, asked.opened_at, asked.stream)
         case "redeem":
             return context.auth.redeem(asked.token, time.monotonic()).telling()

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from recorded import T0, score, started
 from server_requests import bearer, get, token
 
 from streamer.config import Config
+from streamer.records.entries import Ended
 from streamer.server.server import Server
 from tests.streamer.conftest import Dial, Wire
 
@@ -196,6 +198,34 @@ async def test_opening_the_link_anew_ends_the_stream_before(room: Room) -> None:
             async with asyncio.timeout(10):
                 while len(room.server.streams) > 1:
                     await asyncio.sleep(0.01)
+
+
+async def test_a_stream_that_a_kill_has_ended_is_over_when_the_candidate_is_back(
+    room: Room,
+) -> None:
+    book = room.server.context.book
+    assert book is not None
+    seat = room.ids["anna"]
+    lost = started("lost", exam=room.exam, candidate=seat, claims=(), voiceprints=())
+    book.journal.write({"lost": [lost, score(3.0)]})
+    async with room.stream("anna") as before:
+        await before.until("ready")
+    async with room.stream("anna") as wire:
+        await wire.until("ready")
+        async with asyncio.timeout(10):
+            while (await asyncio.to_thread(book.facts, "lost")).ended_at is None:
+                await asyncio.sleep(0.02)
+    end = book.history("lost")[-1]
+    assert isinstance(end, Ended)
+    assert (end.at, end.t, end.code, end.why) == (T0 + 3, 3.0, 1006, "its server was killed")
+    async with asyncio.timeout(10):
+        while len(await asyncio.to_thread(book.streams, room.exam)) < 3:
+            await asyncio.sleep(0.02)
+    for stream in book.streams(room.exam):
+        ends = [one for one in book.history(stream.stream) if isinstance(one, Ended)]
+        assert len(ends) <= 1
+        assert end.why not in [one.why for one in ends] or stream.stream == "lost"
+    assert book.verify().findings == ()
 
 
 async def test_the_end_of_an_exam_is_told_and_the_summary_follows(

@@ -258,6 +258,29 @@ async def test_incidents_and_acts_of_all_workers_reach_every_desk(
             assert row["acknowledged_at"] == listed[stream]["acknowledged_at"]
 
 
+async def test_a_candidate_has_one_stream_whichever_worker_has_it(
+    served: Served, anna: None
+) -> None:
+    async with control(served.url, token=TOKEN) as desk:
+        ends_at = time.time() + 3600
+        exam = (await desk.request("exam-create", name="Algebra", ends_at=ends_at))["exam"]
+        line = {"candidate": "4711", "name": "Anna K", "voiceprint": "anna"}
+        await desk.request("roster", exam=exam, add=[line])
+        sits = {"exam": exam, "candidate": "4711"}
+        async with one_each(served, **sits) as streams:
+            began = {n: r["stream"] for n, (_, r) in streams.items()}
+            over = {n: asyncio.create_task(w.until("error")) for n, (w, _) in streams.items()}
+            done, _ = await asyncio.wait(over.values(), return_when=asyncio.FIRST_COMPLETED)
+            assert [task.result()["code"] for task in done] == ["taken-over"]
+            left = [row["stream"] for row in await desk.request("streams")]
+            (stays,) = [n for n, task in over.items() if not task.done()]
+            assert left == [began[stays]]
+            for task in over.values():
+                task.cancel()
+        ended = {row["stream"] for row in await desk.request("recorded", exam=exam)}
+        assert ended == set(began.values())
+
+
 async def test_a_session_is_found_wherever_its_client_comes_back(
     served: Served, anna: None, pcm: Callable[..., bytes]
 ) -> None:
