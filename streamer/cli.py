@@ -23,6 +23,7 @@ from streamer.commands.backup import BackupCommand, RestoreCommand
 from streamer.commands.doctor import DoctorCommand
 from streamer.commands.enroll import EnrollCommand
 from streamer.commands.listen import ListenCommand
+from streamer.commands.mcp import McpCommand
 from streamer.commands.replay import ReplayCommand
 from streamer.commands.report import ReportCommand
 from streamer.commands.serve import ServeCommand
@@ -42,7 +43,7 @@ OFFLINE = {
 # and those that speak other protocols.
 TRAIN = ("torch", "torchaudio", "pyroomacoustics", "scipy", "matplotlib", "tensorboard")
 EXTRAS = dict.fromkeys((*TRAIN, "onnx", "onnxscript"), "train")
-EXTRAS |= {"wyoming": "wyoming", "zeroconf": "wyoming"}
+EXTRAS |= {"wyoming": "wyoming", "zeroconf": "wyoming", "mcp": "mcp"}
 EXIT_ERROR = 2
 
 
@@ -116,6 +117,7 @@ COMMANDS: dict[str, type[Command]] = {
     "enroll": EnrollCommand,
     "stream": StreamCommand,
     "wyoming": WyomingCommand,
+    "mcp": McpCommand,
     "replay": ReplayCommand,
     "doctor": DoctorCommand,
     "backup": BackupCommand,

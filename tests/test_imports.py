@@ -26,6 +26,8 @@ ENGINE_MAY |= {"av"}  # of an extra: engine/audio/media/library.py says where it
 CLIENT_MAY = {"voxwatch_client", "websockets", "msgspec"}  # it is installed where we are not
 PLUGS = {"voxwatch_client.pipecat": "pipecat", "voxwatch_client.openai_agents": "agents"}
 PLUGS |= {"voxwatch_client.wyoming": "wyoming", "voxwatch_client.livekit": "livekit"}
+PLUGS |= {"voxwatch_client.mcp": "mcp"}
+BROUGHT = {"voxwatch_client.mcp": {"starlette", "uvicorn"}}  # what the framework brings along
 NEVER_SERVED = {"torch", "torchaudio", "scipy"}
 UNREADABLE = "?"  # stands for an import whose name is no literal
 BY_NAME = {"import_module", "find_spec", "__import__", "run_module", "resolve_name"}
@@ -172,14 +174,20 @@ def refused(module: str, source: str, *, package: bool = False) -> list[str]:
     return sorted({name for name in found if not _may(module, name)})
 
 
+def _plug(name: str) -> str | None:
+    """The plug that a module of the client is, or is in."""
+    return next((plug for plug in PLUGS if name == plug or name.startswith(f"{plug}.")), None)
+
+
 def _may(module: str, name: str) -> bool:
     room, part = _place(module)
     other, its_part = _place(name)
     if name == UNREADABLE:
         return False
     if room == "voxwatch_client":
-        plug = name in PLUGS or name.rpartition(".")[0] in PLUGS
-        return not plug and (other in CLIENT_MAY | STDLIB or other == PLUGS.get(module))
+        ours, theirs = _plug(module), _plug(name)
+        allowed = CLIENT_MAY | STDLIB | BROUGHT.get(ours or "", set())
+        return theirs in (None, ours) and (other in allowed or other == PLUGS.get(ours or ""))
     if other not in OURS:
         outside = ENGINE_MAY | STDLIB if room == "engine" else None
         return other in outside if outside else room != "streamer" or other not in NEVER_SERVED
@@ -283,6 +291,9 @@ def test_a_name_that_cannot_be_read_is_refused(source: str) -> None:
         ("voxwatch_client.gate", "pipecat.frames"),
         ("voxwatch_client.gate", "voxwatch_client.pipecat"),
         ("voxwatch_client.openai_agents", "pipecat.frames"),
+        ("voxwatch_client.mcp.server", "livekit.agents"),
+        ("voxwatch_client.gate", "starlette.responses"),
+        ("voxwatch_client.gate", "voxwatch_client.mcp.server"),
         ("engine.session", "voxwatch_client.messages"),
         ("models.training.train", "voxwatch_client.messages"),
         ("streamer.cli", "streamer.server.server"),

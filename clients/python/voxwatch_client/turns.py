@@ -7,7 +7,7 @@ from math import inf
 
 import msgspec
 
-from voxwatch_client.messages import Event, Score, State, Utterance, Vad
+from voxwatch_client.messages import Configured, Event, Score, State, Utterance, Vad
 
 KEPT = 64  # turns: some minutes of talk
 EDGE_S = 0.1  # a turn that is in a span by less has no part in it, and a shorter one is none
@@ -30,12 +30,12 @@ class Turns:
         self._speech: Spans = deque(maxlen=KEPT)
         self._muted: Spans = deque(maxlen=KEPT)
         self._judged_s = began_s  # the end of the last turn
-        self._known_s = began_s  # until then the server has heard the sound
+        self.known_s = began_s  # until then the server has heard the sound
         self.live: Score | None = None  # the last of the present turn
 
     def receive(self, message: Event) -> None:
         """Take in one message of the server."""
-        self._known_s = max(self._known_s, self.began_s + message.t)
+        self.known_s = max(self.known_s, self.began_s + message.t)
         if isinstance(message, Vad):
             _mark(self._speech, self.began_s + message.at, begins=message.speech)
         elif isinstance(message, Score):
@@ -44,6 +44,9 @@ class Turns:
             start, end = self.began_s + message.start, self.began_s + message.end
             self.live, self._judged_s = None, end
             self._told.append(msgspec.structs.replace(message, start=start, end=end))
+        elif isinstance(message, Configured):
+            bounds = message.bounds
+            self._accept_llr, self._reject_llr = bounds.accept_llr, bounds.reject_llr
 
     def mute(self, at_s: float, on: bool) -> None:
         """From there on nothing is judged, or everything again."""
@@ -56,7 +59,7 @@ class Turns:
         )
         if found and found[-1].end >= until_s - SLACK_S:
             return found
-        unheard = self._known_s < until_s - EDGE_S
+        unheard = self.known_s < until_s - EDGE_S
         return None if unheard or self._is_to_come(until_s) else found
 
     def state_of(self, score: Score) -> State:
