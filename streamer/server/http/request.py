@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import h11
@@ -44,7 +45,9 @@ class Request:
         self.fields: dict[str, str] = {}
         self.caller = Caller(Grant(), "")
         self.body_bytes = 0
-        writer.transport.set_write_buffer_limits(0)  # a drained answer is with the kernel
+        # A drained answer is with the kernel, or under TLS with the transport below. No limit of 0:
+        # TLS would wait then, with nothing left to write, until the next thing happens.
+        writer.transport.set_write_buffer_limits(high=1, low=0)
 
     @property
     def path(self) -> str:
@@ -64,6 +67,11 @@ class Request:
             self._writer.write(told[at : at + WRITE_BYTES])
             async with asyncio.timeout(UNREAD_S):
                 await self._writer.drain()
+        if not self._writer.can_write_eof() and self._is_whole():  # TLS has no half of a close
+            async with asyncio.timeout(UNREAD_S):
+                self._writer.close()
+                await self._writer.wait_closed()
+            return
         async with asyncio.timeout(LINGER_S):
             if self._writer.can_write_eof():
                 self._writer.write_eof()
@@ -105,6 +113,13 @@ class Request:
         if not isinstance(event, h11.EndOfMessage):
             raise ConnectionError("the client left")
         return b"".join(pieces)
+
+    def _is_whole(self) -> bool:
+        """Whether the client has sent all of its request."""
+        if self._http.their_state is h11.SEND_BODY:
+            with contextlib.suppress(h11.RemoteProtocolError):
+                self._http.next_event()  # the end, of a request without a body
+        return self._http.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
     async def _event(self, within_s: float | None = None, *, until: float | None = None) -> Any:
         """The next part of the request. Raises :class:`WireError`."""

@@ -57,7 +57,7 @@ async def who_never_shakes_hands(
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", server.port, ssl=context, server_hostname="127.0.0.1"
         )
-        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert b"Strict-Transport-Security" in await reader.read()
         for _, end in [*silent, (reader, writer)]:
             end.close()
