@@ -17,6 +17,7 @@ import msgspec
 from engine.arrival.moments import Arrival, Moments
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
+from engine.audio.recent import RecentSound
 from engine.events import AnyEvent, Event
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, JobFailure, Result, VadResult
@@ -32,8 +33,8 @@ class Pipeline(Generic[Item]):
     """The sound, the jobs and the items of one stream. It does no I/O.
 
     ``speech`` is what embeds the stream's speech, which the owner pushes. Spans never cross a
-    multiple of ``period`` samples. ``meter`` may be set to take the peaks of the sound. It never
-    affects the events.
+    multiple of ``period`` samples. ``meter`` may be set to take the peaks of the sound, and
+    ``recent`` to keep its last seconds. They never affect the events.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Pipeline(Generic[Item]):
     ) -> None:
         self._segmenter = Segmenter(decoder or PcmDecoder(), gate, period=period)
         self.meter: PeakMeter | None = None
+        self.recent: RecentSound | None = None
         self._speech = speech
         self._number = 0
         self._items: deque[tuple[Item, int]] = deque()  # with the net speech that it waits for
@@ -63,6 +65,8 @@ class Pipeline(Generic[Item]):
             self.pass_time(arrived)
         if self.meter is not None:
             self.meter.add(samples)
+        if self.recent is not None:
+            self.recent.add(samples)
 
     def pass_time(self, now: Arrival) -> None:
         """So late it is, and all the sound so far has come."""

@@ -17,6 +17,7 @@ from engine.arrival.gaps import Gap, Gaps, Heard, Quiet, Sound, Stall
 from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
+from engine.audio.recent import RecentSound
 from engine.audio.suspicion import Suspicion
 from engine.decisions.config import DecisionConfig
 from engine.decisions.known_speech import KnownSpeech
@@ -152,6 +153,16 @@ class Session:
     @meter.setter
     def meter(self, meter: PeakMeter | None) -> None:
         self._pipeline.meter = meter
+
+    @property
+    def recent(self) -> RecentSound | None:
+        """The last seconds of the sound, where they are kept."""
+        return self._pipeline.recent
+
+    def keep_recent(self, samples: int) -> None:
+        """Keep so many of the last samples from here on; 0: none, and let go what was kept."""
+        start = self._pipeline.received
+        self._pipeline.recent = RecentSound(samples, start) if samples else None
 
     # What is asked for from here on holds for the sound that is taken in afterwards.
 

@@ -144,6 +144,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     records: bool = True  # keep what is decided in every stream
     # days after which a stream's record is deleted, unless it is held; none: when asked to
     records_days: Days | None = 30.0
+    # keep 10 s of sound around incidents, encrypted, of candidates who agreed to it
+    clips: bool = False
     # what becomes of the records of a person who is deleted
     records_on_deletion: Literal["pseudonymise", "delete"] = "pseudonymise"
     # days after which voiceprints are deleted at the latest; none: when asked to
@@ -176,6 +178,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
         if self.openedx is not None and not (self.records and self.public_url):
             raise ValueError("openedx: needs public_url, and records = true")
+        if self.clips and not self.records:
+            raise ValueError("clips: needs records = true")
         for origin in self.origins:
             if not is_origin(origin):
                 raise ValueError(f"origins: {origin!r} is not like https://voice.example.org:8443")

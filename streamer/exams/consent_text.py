@@ -25,7 +25,11 @@ Your choice: you can say no, and ask the examiners for another way. You can take
 back at any time, here or by asking them: the voiceprint is then deleted at once, and nothing is \
 compared any more."""
 NO_SOUND = "The sound itself is not stored."
-CLIPS = "Around what is marked some seconds of sound are stored, encrypted, as long as the record."
+CLIPS = (
+    "Around what is marked 10 seconds of sound are stored, encrypted, and those who supervise the"
+    " exam can listen to them."
+)
+CLIPS_KEPT = ("The sound around what is marked is kept", "as long as the record of the exam")
 
 
 class ExamConsent(NamedTuple):
@@ -58,10 +62,12 @@ def exam_consent(
     clips: bool,
 ) -> ExamConsent:
     """The text for an exam; ``own`` is one that the server was given in place of ours."""
-    kept = (
+    kept: tuple[tuple[str, str], ...] = (
         ("Your voiceprint is kept", _voiceprint(ttl_days, unused_days)),
         ("The record of the exam is kept", _days(records_days) or "until the examiners delete it"),
     )
+    if clips:
+        kept += (CLIPS_KEPT,)
     if own is not None:
         return ExamConsent(own.version, language, own.text, kept)
     text = TEXT.format(exam=f"“{exam}”", sound=CLIPS if clips else NO_SOUND)

@@ -66,6 +66,11 @@ class Consents:
         with self._reading() as connection:
             return [_row(found) for found in connection.execute(query).mappings()]
 
+    def allow_clips(self, person: bytes, candidate: str) -> bool:
+        """Whether somebody agreed, in that exam, that sound around incidents is kept."""
+        rows = self.of(person=person, candidate=candidate)
+        return bool(rows) and rows[-1].clips and rows[-1].withdrawn_at is None
+
     def text(self, sha256: str) -> str | None:
         """What was agreed to, by its hash."""
         with self._reading() as connection:

@@ -90,7 +90,8 @@ class ConsentRow(msgspec.Struct, frozen=True, kw_only=True):
     ``person`` is the random number of the person in the store of voiceprints, ``candidate`` that
     of a line of a roster, or empty. ``signer`` is who gave it: the link or the token that was
     shown, or the user of the machine. ``term_s`` is how long the voiceprint is kept; None: until
-    it is deleted. Times in seconds since 1970.
+    it is deleted. ``clips``: that sound around incidents is kept was agreed to as well. Times in
+    seconds since 1970.
     """
 
     person: str
@@ -103,6 +104,7 @@ class ConsentRow(msgspec.Struct, frozen=True, kw_only=True):
     signer: str
     given_at: float
     withdrawn_at: float | None = None
+    clips: bool = False
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from streamer.database import History
 
 METADATA = sa.MetaData()
-HISTORY = History(Path(__file__).parent / "revisions", "exams_revision", "0001", METADATA)
+HISTORY = History(Path(__file__).parent / "revisions", "exams_revision", "0002", METADATA)
 
 EXAMS = sa.Table(
     "exams",
@@ -49,6 +49,8 @@ CONSENTS = sa.Table(
     sa.Column("signer", sa.Text, nullable=False),
     sa.Column("given_at", sa.Double, nullable=False),
     sa.Column("withdrawn_at", sa.Double),
+    # whether they agreed that sound around incidents is kept
+    sa.Column("clips", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 # What people agreed to, once for each wording.
 TEXTS = sa.Table(

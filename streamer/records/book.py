@@ -18,7 +18,7 @@ from streamer.records import deletion, register, tables
 from streamer.records.chain import Head
 from streamer.records.deletion import Forgotten, Mode
 from streamer.records.entries import Acted, AnyEntry, Started
-from streamer.records.errors import RecordError
+from streamer.records.errors import RecordError, UnknownClip
 from streamer.records.incidents.tracker import incidents_of
 from streamer.records.journal import Journal, find
 from streamer.records.references import deleted, named
@@ -157,6 +157,29 @@ class Book:
         They end with the last that they said: their server was killed.
         """
         return self.journal.end_lost(candidate, known)
+
+    def listen(self, stream: str, incident: str, who: str, now: float) -> None:
+        """Note that somebody listens to an incident. Raises :class:`UnknownStream`."""
+        t = self.last_t(stream)
+        self.act(stream, Acted(at=now, t=t, who=who, act="viewed", incident=incident))
+
+    def clip(self, stream: str, incident: str) -> bytes:
+        """The sound of an incident, as Ogg Opus.
+
+        Raises :class:`UnknownStream`, :class:`UnknownClip`.
+        """
+        clips = tables.clips
+        wanted = and_(clips.c.stream == stream, clips.c.incident == incident)
+        with self._reading() as connection:
+            row = find(connection, stream)
+            sealed = connection.scalar(select(clips.c.sealed).where(wanted))
+        texts = self._texts(row)
+        if sealed is None or texts is None:
+            raise UnknownClip(f"there is no sound of incident {incident[:80]!r}, or not any more")
+        try:
+            return texts.open_clip(sealed, incident)
+        except BrokenSeal as error:
+            raise RecordError(f"the sound of incident {incident} was changed") from error
 
     def last_t(self, stream: str) -> float:
         """The media time of a stream's last entry. Raises :class:`UnknownStream`."""

@@ -2,7 +2,7 @@
 
 A record that is deleted leaves an entry in the register, which says when, by whom and why, and how
 the chain ended. One that is pseudonymised stays as it is, and still verifies: names were never in
-it, and the key of what people typed is erased.
+it, and the key of what people typed, and of clips of sound, is erased, and the clips with it.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _together(several: Iterable[Forgotten]) -> Forgotten:
 
 
 def _remove(connection: Connection, row: Row[Any], who: str, why: str, now: float) -> RegisterEntry:
-    for table in (tables.entries, tables.people, tables.streams):
+    for table in (tables.entries, tables.people, tables.clips, tables.streams):
         connection.execute(delete(table).where(table.c.stream == row.stream))
     return RegisterEntry(
         at=now,
@@ -179,7 +179,8 @@ def _remove(connection: Connection, row: Row[Any], who: str, why: str, now: floa
 
 
 def _erase_texts(connection: Connection, row: Row[Any], who: str, now: float) -> RegisterEntry:
-    streams = tables.streams
+    streams, clips = tables.streams, tables.clips
+    connection.execute(delete(clips).where(clips.c.stream == row.stream))
     erased = update(streams).where(streams.c.stream == row.stream).values(text_key=None)
     connection.execute(erased)
     return RegisterEntry(

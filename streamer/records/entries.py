@@ -127,6 +127,18 @@ class Acted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="acted"):
     verdict: Judgement | None = None
 
 
+class Clip(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="clip"):
+    """The sound of an incident is kept beside the record, from ``since`` to ``until`` (media time).
+
+    ``sha256``, in hexadecimal, is that of the Ogg Opus file which whoever listens gets.
+    """
+
+    incident: str
+    since: float
+    until: float
+    sha256: str
+
+
 class Missing(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="missing"):
     """``count`` entries could not be written from ``since`` to ``until`` (s since 1970)."""
 
@@ -144,4 +156,4 @@ class Ended(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="ended"):
     summary: events.Summary | None = None
 
 
-AnyEntry = Started | Claimed | Told | Scores | Connection | Acted | Missing | Ended
+AnyEntry = Started | Claimed | Told | Scores | Connection | Acted | Clip | Missing | Ended

@@ -10,6 +10,7 @@ class RecordError(VoxwatchError):
 
     RecordError
       UnknownStream    there is no record of it, or not any more
+      UnknownClip      no sound of that incident is kept, or not any more
       Held             it is kept from being deleted, by somebody or as it goes on
       BrokenChain      its entries were changed: nothing more is written to it
     """
@@ -17,6 +18,10 @@ class RecordError(VoxwatchError):
 
 class UnknownStream(RecordError):
     """There is no record of that stream, or not any more."""
+
+
+class UnknownClip(RecordError):
+    """No sound of that incident is kept, or not any more."""
 
 
 class BrokenChain(RecordError):

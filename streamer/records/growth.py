@@ -14,7 +14,7 @@ import msgspec
 
 from engine import events
 from streamer.records.chain import link, start
-from streamer.records.entries import Acted, AnyEntry, Ended, Started, Terms, Told
+from streamer.records.entries import Acted, AnyEntry, Clip, Ended, Started, Terms, Told
 from streamer.records.errors import BrokenChain
 from streamer.records.register import RegisterAct, RegisterEntry
 from streamer.records.signing import Secret, Texts
@@ -106,11 +106,15 @@ def grown(row: StreamRow, entries: Sequence[AnyEntry], secret: Secret) -> Growth
         signature=bytes.fromhex(secret.sign(row.stream, length, last).signature),
     )
     told = [
-        RegisterEntry(at=act.at, act=REGISTERED[act.act], stream=row.stream, who=act.who)
+        RegisterEntry(
+            at=act.at, act=REGISTERED[act.act], stream=row.stream, who=act.who, why=_listened(act)
+        )
         for act in acts
         if act.act in REGISTERED
     ]
-    notes = (*told, seal(after, entries[-1].at)) if ends or acts else ()
+    # What may be the last entry for long is told to the register at once.
+    last_for_long = ends or acts or any(isinstance(entry, Clip) for entry in entries)
+    notes = (*told, seal(after, entries[-1].at)) if last_for_long else ()
     return Growth(after, rows, frozenset(people_in(entries)), notes)
 
 
@@ -160,6 +164,10 @@ def _defaults(kind: type[events.Event]) -> dict[str, Any]:
         for field in fields
         if field.default not in (msgspec.NODEFAULT, msgspec.UNSET)
     }
+
+
+def _listened(act: Acted) -> str:
+    return f"sound of incident {act.incident}" if act.act == "viewed" and act.incident else ""
 
 
 def _holder(act: Acted) -> str | None:

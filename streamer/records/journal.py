@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from streamer.database import explained, writing
 from streamer.records import register, tables
 from streamer.records.chain import Head
-from streamer.records.entries import AnyEntry, Ended
+from streamer.records.entries import AnyEntry, Clip, Ended
 from streamer.records.errors import BrokenChain, RecordError, UnknownStream
 from streamer.records.growth import Growth, StreamRow, grown, seal
 from streamer.records.register import RegisterEntry
@@ -102,6 +102,24 @@ class Journal:
                 end = Ended(at=last.at or row.started_at, t=last.t, code=LOST, why=KILLED)
                 self._append(connection, {row.stream: [end]})
         return sorted(there)
+
+    def keep_clip(self, stream: str, clip: Clip, ogg: bytes, allowed: Callable[[], bool]) -> bool:
+        """Seal the sound of an incident, and note it in the chain, both or neither.
+
+        False where it is not ``allowed`` any more, which is asked in the transaction: whoever takes
+        their consent back has that written before their clips are erased, so that none comes after.
+        A clip never makes the key that was erased anew. Raises :class:`UnknownStream`, and what
+        ``allowed`` raises.
+        """
+        with self.writing() as connection:
+            row = find(connection, stream)
+            if row.text_key is None or not allowed():
+                return False
+            sealed = self.secret.texts(stream, row.text_key).close_clip(ogg, clip.incident)
+            values = {"stream": stream, "incident": clip.incident, "sealed": sealed}
+            connection.execute(insert(tables.clips).values(**values))
+            self._append(connection, {stream: [clip]})
+        return True
 
     def seal(self, now: float) -> int:
         """Say in the register how far streams without an end have come; of how many it is new.

@@ -64,7 +64,10 @@ class Secret:
 
 
 class Texts:
-    """What people typed about a stream; unreadable for good once the stream's key is gone."""
+    """What people typed about a stream, and clips of its sound.
+
+    It is unreadable for good once the stream's key is gone.
+    """
 
     def __init__(self, key: bytes, stream: str) -> None:
         self._seal = Seal(key, stream.encode())
@@ -81,6 +84,14 @@ class Texts:
             return self._seal.open(base64.b64decode(sealed, validate=True)).decode()
         except ValueError as error:
             raise BrokenSeal from error
+
+    def close_clip(self, ogg: bytes, incident: str) -> bytes:
+        """The sound of an incident as it lies in the table."""
+        return self._seal.close(ogg, "clip", incident)
+
+    def open_clip(self, sealed: bytes, incident: str) -> bytes:
+        """What :meth:`close_clip` was given. Raises :class:`BrokenSeal`."""
+        return self._seal.open(sealed, "clip", incident)
 
 
 def is_signed(head: Head, key: str) -> bool:

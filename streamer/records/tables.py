@@ -55,6 +55,15 @@ people = Table(
 )
 Index("record_people_person", people.c.person)
 
+# The sound of incidents, of which an entry has the sha256; sealed with the stream's `text_key`.
+clips = Table(
+    "record_clips",
+    metadata,
+    Column("stream", String(64), ForeignKey("record_streams.stream"), primary_key=True),
+    Column("incident", String(80), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 # A chain of its own: which streams there are, and who saw, exported or deleted them.
 register = Table(
     "record_register",

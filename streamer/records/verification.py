@@ -9,6 +9,7 @@ take what it said since the register was last told how far it had come.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,10 +18,10 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from streamer.records import tables
 from streamer.records.chain import REGISTER, Head, link, start
-from streamer.records.entries import Acted, AnyEntry, Ended, Started
+from streamer.records.entries import Acted, AnyEntry, Clip, Ended, Started
 from streamer.records.growth import people_in
 from streamer.records.register import RegisterEntry
-from streamer.records.signing import Secret, is_signed
+from streamer.records.signing import Secret, Texts, is_signed
 from streamer.store.seal import BrokenSeal
 
 _entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
@@ -173,6 +174,7 @@ def _stream(
     if len(entries) == len(bodies):  # else the columns cannot be held to them
         wrong += _columns(row, entries)
         wrong += _people(connection, row, entries, notes)
+        wrong += _clips(connection, secret, row, entries, notes)
     wrong += _texts(secret, row, notes)
     return findings + [Finding(chain=row.stream, number=None, what=what) for what in wrong]
 
@@ -228,10 +230,49 @@ def _texts(secret: Secret, row: Row[Any], notes: Sequence[RegisterEntry]) -> Ite
         yield "the key of its texts was changed"
 
 
+def _clips(
+    connection: Connection,
+    secret: Secret,
+    row: Row[Any],
+    entries: Iterable[AnyEntry],
+    notes: Sequence[RegisterEntry],
+) -> Iterator[str]:
+    """Whether there is the sound of which entries say so, as it was, and no other."""
+    clips = tables.clips
+    wanted = select(clips.c.incident, clips.c.sealed).where(clips.c.stream == row.stream)
+    there = {incident: sealed for incident, sealed in connection.execute(wanted)}
+    erased_at = max((note.at for note in notes if note.act == "pseudonymised"), default=-1.0)
+    texts = _key(secret, row)
+    for clip in (entry for entry in entries if isinstance(entry, Clip)):
+        sealed = there.pop(clip.incident, None)
+        if sealed is None and clip.at > erased_at:
+            yield f"the sound of incident {clip.incident} is lacking"
+        if sealed is not None and _sha256(texts, sealed, clip.incident) != clip.sha256:
+            yield f"the sound of incident {clip.incident} was changed"
+    for incident in there:
+        yield f"there is sound of incident {incident}, and no entry says so"
+
+
+def _sha256(texts: Texts | None, sealed: bytes, incident: str) -> str | None:
+    if texts is None:
+        return None
+    try:
+        return hashlib.sha256(texts.open_clip(sealed, incident)).hexdigest()
+    except BrokenSeal:
+        return None
+
+
+def _key(secret: Secret, row: Row[Any]) -> Texts | None:
+    try:
+        return None if row.text_key is None else secret.texts(row.stream, row.text_key)
+    except BrokenSeal:
+        return None
+
+
 def _strays(connection: Connection) -> Iterator[Finding]:
     """Rows of streams that there are none of."""
     known = select(tables.streams.c.stream)
-    for table in (tables.entries, tables.people):
+    for table in (tables.entries, tables.people, tables.clips):
         stray = select(table.c.stream, func.count()).where(table.c.stream.not_in(known))
         for stream, _ in connection.execute(stray.group_by(table.c.stream)):
             yield Finding(chain=stream, number=None, what="there are rows of it, and no stream")

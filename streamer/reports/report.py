@@ -114,7 +114,10 @@ class Turn(Span, frozen=True, kw_only=True):
 
 
 class Incident(Span, frozen=True, kw_only=True):
-    """Something that needs a look, with what became of it at the desk."""
+    """Something that needs a look, with what became of it at the desk.
+
+    ``clip_sha256``: the record has sound of it, an Ogg Opus file with that sha256.
+    """
 
     id: str
     kind: str
@@ -130,6 +133,7 @@ class Incident(Span, frozen=True, kw_only=True):
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     notes: tuple[Note, ...] = ()
+    clip_sha256: str | None = None
 
     @property
     def state(self) -> str:

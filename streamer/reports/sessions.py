@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
-from streamer.records.entries import Acted, AnyEntry, Ended, Scores, Started, Terms, VoiceprintFacts
+from streamer.records.entries import (
+    Acted,
+    AnyEntry,
+    Clip,
+    Ended,
+    Scores,
+    Started,
+    Terms,
+    VoiceprintFacts,
+)
 from streamer.reports import words
 from streamer.reports.clock import Clock
 from streamer.reports.lacking import gaps, sound_problems
@@ -49,6 +58,7 @@ def session(
     for entry in entries:
         segments.receive(entry)
     acts = [entry for entry in entries if isinstance(entry, Acted)]
+    clips = {entry.incident: entry.sha256 for entry in entries if isinstance(entry, Clip)}
     spoken = turns(entries, clock)
     return Session(
         stream=stream,
@@ -64,7 +74,9 @@ def session(
         claims=tuple(_claims(entries, clock, consents)),
         segments=segments.told(clock),
         turns=spoken,
-        incidents=tuple(_incident(one, acts, clock) for one in sorted(incidents, key=_since)),
+        incidents=tuple(
+            _incident(one, acts, clips, clock) for one in sorted(incidents, key=_since)
+        ),
         sound=sound_problems(entries, clock),
         gaps=gaps(entries, clock),
         notes=tuple(_note(act, clock) for act in acts if act.act == "note" and not act.incident),
@@ -76,7 +88,7 @@ def session(
 
 def _is_of_sound(entry: AnyEntry) -> bool:
     """Whether an entry was made as the sound came: people act later, too."""
-    return not isinstance(entry, Acted)
+    return not isinstance(entry, Acted | Clip)
 
 
 def _model(started: Started | None) -> Model | None:
@@ -161,7 +173,9 @@ def _since(one: messages.Incident) -> float:
     return one.since_at
 
 
-def _incident(one: messages.Incident, acts: Iterable[Acted], clock: Clock) -> Incident:
+def _incident(
+    one: messages.Incident, acts: Iterable[Acted], clips: Mapping[str, str], clock: Clock
+) -> Incident:
     return Incident(
         id=one.id,
         kind=one.kind,
@@ -181,6 +195,7 @@ def _incident(one: messages.Incident, acts: Iterable[Acted], clock: Clock) -> In
         acknowledged_by=one.acknowledged_by,
         acknowledged_at=None if one.acknowledged_at is None else clock.of(one.acknowledged_at),
         notes=tuple(_note(act, clock) for act in acts if act.incident == one.id and act.text),
+        clip_sha256=clips.get(one.id),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from streamer.exams.consent_text import CLIPS_KEPT
 from streamer.exams.consents import PURPOSE, text_hash
 from streamer.exams.exam import ConsentRow
 from streamer.server.caller import Caller
@@ -26,18 +27,21 @@ class Agreement:
     purpose: str
     signer: str
     sitting: Sitting | None = None
+    clips: bool = False
 
     @classmethod
     def wanted(cls, context: Context, caller: Caller, sitting: Sitting | None) -> Agreement:
-        """What somebody has to agree to who comes so."""
+        """What somebody has to agree to who comes so. Blocks."""
         config, signer = context.config, caller.grant.who
         if sitting is None:
             own = config.consent_text is not None
             language = config.consent_language if own else "en"
             return cls(config.consent.version, language, config.consent.text, PURPOSE, signer)
-        consent = consent_of(context.config, sitting.exam)
+        consent = consent_of(context, sitting)
         purpose = f"{PURPOSE}, in the exam {sitting.exam.name!r}"
-        return cls(consent.version, consent.language, consent.whole, purpose, signer, sitting)
+        clips = CLIPS_KEPT in consent.kept
+        text = consent.whole
+        return cls(consent.version, consent.language, text, purpose, signer, sitting, clips)
 
     def check(self, given: GivenConsent) -> None:
         """Raise :class:`WireError` where it was another wording that somebody agreed to."""
@@ -65,6 +69,7 @@ class Agreement:
             term_s=term_s,
             signer=self.signer,
             given_at=time.time(),
+            clips=self.clips,
         )
         exams = context.seats.exams
         exams.consents.give(row, self.text)

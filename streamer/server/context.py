@@ -29,6 +29,7 @@ from streamer.config import Config, Limits
 from streamer.exams.book import Exams
 from streamer.exams.opening import open_exams
 from streamer.records.book import Book, Names
+from streamer.records.clip_writer import ClipWriter
 from streamer.records.opening import open_book
 from streamer.records.writer import Writer
 from streamer.server.auth import Auth
@@ -91,6 +92,7 @@ class Context:
     requests: Rate  # on control connections
     book: Book | None = None  # the record; None where none is kept
     writer: Writer | None = None
+    clips: ClipWriter | None = None  # None where no sound is kept
     # A disk that does not answer holds the threads that read the record, and no others.
     book_threads: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "book"))
     counts: ServerCounts = field(default_factory=ServerCounts)
@@ -203,6 +205,7 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
         peers=peers,
         book=book,
         writer=writer,
+        clips=_clip_writer(config, book, stack),
     )
     stack.callback(context.book_threads.shutdown, wait=False)
     return context
@@ -223,6 +226,20 @@ async def _open_record(
 
     stack.push_async_callback(end)
     return book, writer
+
+
+def _clip_writer(
+    config: Config, book: Book | None, stack: contextlib.AsyncExitStack
+) -> ClipWriter | None:
+    if book is None or not config.clips:
+        return None
+    writer = ClipWriter(book.journal)
+
+    async def end() -> None:
+        await asyncio.to_thread(writer.close, RECORD_END_S)
+
+    stack.push_async_callback(end)
+    return writer
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

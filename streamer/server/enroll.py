@@ -51,7 +51,7 @@ CODES = {
 async def enroll(context: Context, connection: Connection) -> None:
     """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
     start = parse_enrolment(await first_text(connection, context.config.limits.start_s))
-    start, agreement = _agreed(context, connection.caller, start)
+    start, agreement = await asyncio.to_thread(_agreed, context, connection.caller, start)
     if context.enrolments >= context.config.limits.enrolments:
         message = "as many people as the server takes are being enrolled (limits.enrolments)"
         raise WireError("overloaded", message)
@@ -63,7 +63,7 @@ async def enroll(context: Context, connection: Connection) -> None:
 
 
 def _agreed(context: Context, caller: Caller, start: StartEnroll) -> tuple[StartEnroll, Agreement]:
-    """Whose voice it is, and what they agreed to. Raises :class:`WireError`."""
+    """Whose voice it is, and what they agreed to. Blocks. Raises :class:`WireError`."""
     sitting = None
     if caller.grant.seat is not None:
         sitting = context.seats.of(caller.grant.seat)
@@ -72,7 +72,10 @@ def _agreed(context: Context, caller: Caller, start: StartEnroll) -> tuple[Start
             raise WireError("unauthorised", message)
         name = sitting.candidate.voiceprint
         start = msgspec.structs.replace(start, name=name, add=False, ttl_days=None)
-    agreement = Agreement.wanted(context, caller, sitting)
+    try:
+        agreement = Agreement.wanted(context, caller, sitting)
+    except (StoreError, ExamError) as error:
+        raise WireError("store-failed", str(error)) from error
     assert start.consent is not None
     agreement.check(start.consent)
     return start, agreement

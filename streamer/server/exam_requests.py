@@ -162,7 +162,7 @@ def _seat(context: Context, grant: Grant) -> dict[str, Any]:
         raise WireError("unauthorised", "this is for who came by a candidate link")
     sitting = context.seats.of(grant.seat)
     exam, candidate, store = sitting.exam, sitting.candidate, context.store
-    consent = consent_of(context.config, exam)
+    consent = consent_of(context, sitting)
     try:
         profile = store.profile(candidate.voiceprint, store.now())
         enrolled = profile.model_sha256 == context.model.sha256

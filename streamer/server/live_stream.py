@@ -81,14 +81,14 @@ class LiveStream:
         self.windows, self.decisions = settings.windows, settings.decisions
         self.session = new_session(context, start, enrolled, claimed=bool(asked))
         self.stream = context.engine.open(self.session, live=start.live)
-        levels = Levels(self.id, self.session, context.hub)
+        self._levels = Levels(self.id, self.session, context.hub)
         self.intake = Intake(
             context,
             self.stream,
             start,
             "stream",
             caller,
-            levels.publish,
+            self._hear,
             self._tell_behind,
             self._tell_ending,
             lambda told: self.outbox.put(Message(told)),
@@ -220,6 +220,10 @@ class LiveStream:
         self.record.tell(told)
         self.outbox.end(Message(told))
         self.context.hub.publish(self.id, Message(told))
+
+    def _hear(self) -> None:
+        self._levels.publish()
+        self.record.hear()
 
     def _tell_ending(self, left_s: float) -> None:
         most_s = self.context.config.limits.stream_s

@@ -10,7 +10,7 @@ import msgspec
 
 from streamer.records.book import Book, StreamFacts
 from streamer.records.entries import Acted, AnyEntry, Scores, Told
-from streamer.records.errors import RecordError, UnknownStream
+from streamer.records.errors import RecordError, UnknownClip, UnknownStream
 from streamer.server.auth import Grant
 from streamer.server.context import Context
 from streamer.server.figures import without_figures
@@ -80,6 +80,8 @@ async def ask_book(context: Context, method: Any, *arguments: Any) -> Any:
     call = asyncio.get_running_loop().run_in_executor
     try:
         return await call(context.book_threads, method, context.book, *arguments)
+    except UnknownClip as error:
+        raise WireError("not-found", str(error)) from error
     except UnknownStream as error:
         raise WireError("unknown-stream", str(error)) from error
     except RecordError as error:

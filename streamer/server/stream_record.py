@@ -26,6 +26,7 @@ from streamer.records.recorder import Recorder
 from streamer.records.references import References
 from streamer.records.rules import IncidentRules
 from streamer.records.writer import Writer
+from streamer.server.clips import StreamClips
 from streamer.server.outbox import Message
 from streamer.wire.messages import Incident
 
@@ -42,7 +43,9 @@ class StreamRecord:
         self._stream, self._writer, self._on_lost = stream, writer, on_lost
         self._recorder = Recorder(_references(stream))
         self._tracker = IncidentTracker()
-        self._losing = self._ended = False
+        self._losing = self.ended = False
+        writers = stream.context.clips
+        self._clips = None if writers is None else StreamClips(stream, writers)
 
     def start(self, live: bool | None) -> None:
         """The stream is open."""
@@ -66,6 +69,13 @@ class StreamRecord:
                 **_terms(stream),
             )
         )
+        if self._clips is not None:
+            self._clips.claim()
+
+    def hear(self) -> None:
+        """Sound has come."""
+        if self._clips is not None:
+            self._clips.hear()
 
     @property
     def incidents(self) -> list[Incident]:
@@ -85,6 +95,8 @@ class StreamRecord:
         self._recorder.renew(_references(self._stream))
         t = self._stream.session.received_s
         self._keep(Claimed(at=_now(), t=t, **_terms(self._stream)))
+        if self._clips is not None:
+            self._clips.claim()
 
     def tell(self, event: events.Event) -> None:
         """An event was told."""
@@ -102,14 +114,19 @@ class StreamRecord:
 
     def end(self, code: int, why: str) -> None:
         """The stream is over."""
-        if not self._ended:
+        if not self.ended:
             self._keep(self._recorder.end(code, why, _now()))
-        self._ended = True
+            if self._clips is not None:
+                self._clips.end()
+        self.ended = True
 
     def _publish(self, incidents: Iterable[Incident]) -> None:
         hub = self._stream.context.hub
-        for incident in incidents if len(hub) else ():
-            hub.publish(self._stream.id, Message(incident))
+        for incident in incidents:
+            if self._clips is not None:
+                self._clips.receive(incident)
+            if len(hub):
+                hub.publish(self._stream.id, Message(incident))
 
     def _keep(self, entry: AnyEntry) -> None:
         self._publish(self._tracker.receive(entry))

@@ -84,6 +84,14 @@ export class Server {
     return fileAddress(document.baseURI, of, { ...zone, ...query, ...(await this.once("monitor")) });
   }
 
+  /** The sound of an incident of a recorded stream. Rejected where it cannot be had. */
+  async clip(stream: string, incident: string): Promise<Blob> {
+    const path = `v1/records/${stream}/clips/${incident.split("/").at(-1) ?? ""}.ogg`;
+    const answer = await fetch(fileAddress(document.baseURI, path, await this.once("monitor")));
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    return answer.blob();
+  }
+
   /** A single-use token, where the server wants one. */
   private async once(role: Role): Promise<Record<string, string>> {
     if (!this.status?.auth_required) return {};

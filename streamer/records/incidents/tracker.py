@@ -14,6 +14,7 @@ from streamer.records.entries import (
     Acted,
     AnyEntry,
     Claimed,
+    Clip,
     Connection,
     Ended,
     Scores,
@@ -42,6 +43,8 @@ class IncidentTracker:
 
     def receive(self, entry: AnyEntry) -> list[Incident]:
         """The next entry; the incidents that are new or other than they were."""
+        if isinstance(entry, Clip):  # it follows from an incident
+            return []
         if not self._known:
             self._start(entry)
         self._pass(entry.at)

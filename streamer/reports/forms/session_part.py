@@ -128,7 +128,16 @@ def _incident(number: int, one: Incident) -> Iterable[Child]:
         element("span", one.state, class_=f"tag {one.state}"),
         _acknowledged(one),
         _written(one.notes),
+        _sound(one),
     ]
+
+
+def _sound(one: Incident) -> Markup:
+    """That there is sound of it, and which."""
+    if one.clip_sha256 is None:
+        return joined([])
+    said = f"Sound is kept, sha256 {one.clip_sha256}"
+    return element("div", said, class_="digest")
 
 
 def _figures(one: Incident) -> Iterable[str]:

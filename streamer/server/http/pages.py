@@ -94,6 +94,7 @@ def policy(host: str) -> str:
     sockets = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
     return (
         "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self';"
-        f" img-src 'self'; font-src 'self'; manifest-src 'self'; connect-src 'self'{sockets};"
+        " img-src 'self'; media-src blob:; font-src 'self'; manifest-src 'self';"
+        f" connect-src 'self'{sockets};"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streamer.server.context import Context
 from streamer.server.entrance import Entrance
+from streamer.server.http.clips import Clips
 from streamer.server.http.openedx import EdxRoutes
 from streamer.server.http.pages import Pages
 from streamer.server.http.probes import Probes
@@ -29,6 +30,7 @@ def all_routes(
             *Probes(context, entrance, metrics).routes(),
             *Verification(context).routes(),
             *reports.routes(),
+            *Clips(context).routes(),
             *(EdxRoutes(context, entrance, edx, reports).routes() if edx is not None else ()),
         ]
     )

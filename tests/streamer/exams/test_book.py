@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from enrolled_people import KEY, enrol
 
+from streamer.database import History, migrate, open_database, writing
 from streamer.exams.book import GRACE_S, Exams
 from streamer.exams.disuse import delete_unused, note_uses
 from streamer.exams.errors import BadLink, BadRoster, ExamError, UnknownCandidate, UnknownExam
 from streamer.exams.exam import ConsentRow, Entry, Exam, Rules
 from streamer.exams.links import make_link
-from streamer.exams.opening import open_exams
+from streamer.exams.opening import RECORDS_FILE, open_exams
 from streamer.exams.roster_keys import RosterKeys
-from streamer.exams.tables import METADATA
+from streamer.exams.tables import HISTORY, METADATA
 from streamer.store.profile import Consent
 from streamer.store.store import Store
 from tests.streamer.exams.conftest import NOW
@@ -224,3 +226,33 @@ def test_a_voiceprint_that_is_not_used_is_deleted_and_others_stay(
     assert delete_unused(store, exams.consents, 30 * day, NOW + 99 * day) == []
     assert [one.name for one in store.profiles(NOW + 99 * day)] == ["Anna"]
     assert {act.who for act in store.acts() if act.act == "delete"} == {"disuse"}
+
+
+def test_consents_of_before_are_none_to_clips(
+    database_url: str | None, tmp_path: Path, store: Store
+) -> None:
+    engine = open_database(database_url, tmp_path, RECORDS_FILE)
+    migrate(engine, History(HISTORY.folder, HISTORY.table, "0001", HISTORY.tables))
+    person, candidate = bytes.fromhex("ab" * 16), bytes.fromhex("cd" * 16)
+    row = {
+        "person": person,
+        "candidate": candidate,
+        "text_sha256": "ef" * 32,
+        "text_version": "1",
+        "language": "en",
+        "purpose": "exam",
+        "signer": "candidate link",
+        "given_at": NOW,
+    }
+    with writing(engine) as connection:
+        before = sa.table("exam_consents", *map(sa.column, row))
+        connection.execute(before.insert().values(row))
+    engine.dispose()
+    with open_exams(database_url, tmp_path, store) as exams:
+        (kept,) = exams.consents.of(person=person)
+        assert (kept.text_sha256, kept.clips) == ("ef" * 32, False)
+        assert not exams.consents.allow_clips(person, kept.candidate)
+        exams.consents.give(msgspec.structs.replace(kept, clips=True), "the text")
+        assert exams.consents.allow_clips(person, kept.candidate)
+        exams.consents.withdraw(person, NOW + 5)
+        assert not exams.consents.allow_clips(person, kept.candidate)

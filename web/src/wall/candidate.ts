@@ -10,13 +10,18 @@ import { byNeed, nameOf, statusOf, type Seat } from "./board";
 import { Course } from "./course";
 import { lookOf, titleOf } from "./kinds";
 import { IncidentList } from "./incident_list";
+import { Player } from "./listen";
 import { Reader, type Ask } from "./reader";
 import type { StreamRecord } from "./record";
 import { allowedWords, expected, VERDICTS, whenWords } from "./words";
 
+const NO_CLIPS: ReadonlySet<string> = new Set();
+
 export interface CandidateActions {
   close(): void;
   acknowledge(incidents: readonly Incident[]): void;
+  /** The sound of an incident; rejected where it cannot be had. */
+  clip(incident: Incident): Promise<Blob>;
   act(stream: string, fields: Record<string, unknown>): Promise<boolean>;
   /** Something was read: draw soon. */
   changed(): void;
@@ -26,6 +31,7 @@ export class CandidatePanel {
   private readonly panel = el("candidate");
   private readonly course: Course;
   private readonly incidents: IncidentList;
+  private readonly player: Player;
   private seat: Seat | null = null;
   /** One of the candidate's streams; "": the newest. */
   private chosen = "";
@@ -42,6 +48,7 @@ export class CandidatePanel {
       this.drawnRecord = null;
       actions.changed();
     });
+    this.player = new Player((incident) => actions.clip(incident));
     el("candidate-close").onclick = () => actions.close();
     this.incidents = new IncidentList(
       (incident) => {
@@ -49,6 +56,7 @@ export class CandidatePanel {
         this.course.show(incident);
       },
       (incidents) => actions.acknowledge(incidents),
+      (incident) => void this.player.play(incident),
     );
     const session = el<HTMLSelectElement>("session");
     session.onchange = () => {
@@ -106,8 +114,8 @@ export class CandidatePanel {
     this.read(seat);
     const incidents = [...seat.incidents.values()].sort(byNeed);
     this.drawHead(seat, now);
-    this.incidents.draw(seat, incidents, now);
     const record = this.reader?.record;
+    this.incidents.draw(seat, incidents, record?.clips ?? NO_CLIPS, now);
     if (!record) {
       say(el("record-words"), "Nothing has been recorded yet.");
       return;
@@ -117,6 +125,7 @@ export class CandidatePanel {
   }
 
   private leave(): void {
+    this.player.stop();
     this.reader?.leave();
     this.reader = null;
     this.seat = null;

@@ -17,29 +17,32 @@ export class IncidentList {
   constructor(
     private readonly look: (incident: Incident) => void,
     private readonly acknowledge: (incidents: readonly Incident[]) => void,
+    private readonly listen: (incident: Incident) => void,
   ) {}
 
-  /** `now` in seconds since 1970. */
-  draw(seat: Seat, incidents: readonly Incident[], now: number): void {
+  /** `clips`: incidents of which there is sound. `now` in seconds since 1970. */
+  draw(seat: Seat, incidents: readonly Incident[], clips: ReadonlySet<string>, now: number): void {
     const unseen = incidents.filter(isUnseen);
     el("acknowledge").onclick = () => this.acknowledge(unseen);
     show(el("acknowledge"), unseen.length > 1);
     show(el("incidents-none"), incidents.length === 0);
-    const key = JSON.stringify([incidents, seat.claims, Math.floor(now / WRITTEN_EACH_S)]);
+    const key = JSON.stringify([incidents, seat.claims, [...clips], Math.floor(now / WRITTEN_EACH_S)]);
     if (key === this.drawn) return;
     this.drawn = key;
     const list = el("incidents");
     const { id, act } = (document.activeElement as HTMLElement | null)?.dataset ?? {};
-    list.replaceChildren(...incidents.map((one) => this.line(one, seat, now)));
+    list.replaceChildren(...incidents.map((one) => this.line(one, seat, clips.has(one.id), now)));
     // The list is written anew under the reader: stay where they were.
     if (id && act) list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"][data-act="${act}"]`)?.focus();
   }
 
-  private line(incident: Incident, seat: Seat, now: number): HTMLElement {
+  private line(incident: Incident, seat: Seat, sound: boolean, now: number): HTMLElement {
     const { moment, ago } = whenWords(incident, now);
     const title = titleOf(incident, expected(seat));
     const look = button(incident, "show", "Show", () => this.look(incident));
     look.setAttribute("aria-label", `Show ${title} over time`);
+    const listen = button(incident, "listen", "Listen", () => this.listen(incident));
+    listen.setAttribute("aria-label", `Listen to ${title}`);
     const seen = button(incident, "acknowledge", "Acknowledge", () => this.acknowledge([incident]));
     return h(
       "li",
@@ -53,7 +56,7 @@ export class IncidentList {
         h("div", { class: "quiet" }, reasonWords(incident)),
         h("div", { class: "quiet" }, seenWords(incident)),
       ),
-      h("div", { class: "do" }, isUnseen(incident) ? seen : null, look),
+      h("div", { class: "do" }, isUnseen(incident) ? seen : null, sound ? listen : null, look),
     );
   }
 }

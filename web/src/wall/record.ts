@@ -25,6 +25,7 @@ export type Entry =
   | (At & { kind: "scores"; speaker: string; evidence?: number | null; llr: number })
   | (At & { kind: "connection"; state: "dropped" | "resumed"; why?: string })
   | (At & Act & { kind: "acted" })
+  | (At & { kind: "clip"; incident: string })
   | (At & { kind: "missing"; count: number; since: number; until: number; why: string })
   | (At & { kind: "ended"; code: number; why: string });
 
@@ -50,6 +51,8 @@ export class StreamRecord {
   endedAt: number | null = null;
   notes: Act[] = [];
   verdicts: (Act & { verdict: Verdict })[] = [];
+  /** Incidents of which there is sound. */
+  readonly clips = new Set<string>();
   missing: { count: number; since: number; until: number }[] = [];
   /** Media times with their times of day, both rising. */
   private readonly moments: At[] = [];
@@ -99,6 +102,9 @@ export class StreamRecord {
       case "acted":
         this.acted(entry);
         return;
+      case "clip":
+        this.clips.add(entry.incident);
+        return;
       case "missing":
         this.missing.push(entry);
         return;
@@ -107,9 +113,9 @@ export class StreamRecord {
     }
   }
 
-  /** A moment of both clocks; what people do later is of no media time. */
+  /** A moment of both clocks; what is done later is of no media time. */
   private note({ kind, at, t }: Entry): void {
-    if (kind === "acted" || kind === "missing") return;
+    if (kind === "acted" || kind === "clip" || kind === "missing") return;
     if (t > this.view.media) this.view = { ...this.view, media: t };
     const last = this.moments.at(-1);
     // While a connection was lost, the time of day went on and the sound did not.

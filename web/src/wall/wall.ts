@@ -43,6 +43,7 @@ export class Wall {
   private readonly panel = new CandidatePanel((type, fields) => this.server.ask(type, fields), {
     close: () => this.close(),
     acknowledge: (incidents) => void this.acknowledge(incidents),
+    clip: (incident) => this.server.clip(incident.stream, incident.id),
     act: (stream, fields) => this.act(stream, fields),
     changed: () => this.redraw(),
   });

@@ -1,0 +1,46 @@
+/** Plays the sound of an incident, where the record has any. */
+
+import { el, h, say, show } from "../dom";
+import type { Incident } from "../incidents";
+import { timeOfDay } from "../times";
+import { toast } from "../views/toast";
+
+export class Player {
+  private readonly place = el("clip");
+  private address = "";
+  /** The incident that is played or asked for; "": none. */
+  private id = "";
+
+  constructor(private readonly fetchClip: (incident: Incident) => Promise<Blob>) {}
+
+  async play(incident: Incident): Promise<void> {
+    this.stop();
+    this.id = incident.id;
+    let sound: Blob;
+    try {
+      sound = await this.fetchClip(incident);
+    } catch {
+      if (this.id === incident.id) toast("The sound cannot be had just now.");
+      return;
+    }
+    if (this.id !== incident.id) return; // another was asked for, or the candidate was closed
+    this.address = URL.createObjectURL(sound);
+    const audio = h("audio", { controls: "", src: this.address, "aria-labelledby": "clip-words" });
+    say(el("clip-words"), `Sound around ${timeOfDay(incident.since_at)}`);
+    el("clip-player").replaceChildren(audio);
+    show(this.place, true);
+    audio.focus({ preventScroll: true });
+    void audio.play().catch(() => undefined); // a browser may want another click, on its own button
+  }
+
+  /** Let it go: nothing of the sound stays in the page. */
+  stop(): void {
+    this.id = "";
+    show(this.place, false);
+    const audio = this.place.querySelector("audio");
+    audio?.pause();
+    audio?.remove();
+    if (this.address) URL.revokeObjectURL(this.address);
+    this.address = "";
+  }
+}
