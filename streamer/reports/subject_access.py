@@ -1,4 +1,4 @@
-"""All that is held of a person: voiceprint, consents, places on rosters, records, who saw them.
+"""All that is held of a person: voiceprint, consents, rosters, records with sound, who saw them.
 
 It is for that person (GDPR, article 15): whoever else stands in their records is told as somebody
 else. It blocks.
@@ -6,7 +6,9 @@ else. It blocks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +16,8 @@ import msgspec
 from streamer.exams.book import Exams
 from streamer.exams.exam import Candidate, ConsentRow
 from streamer.records.book import Book, StreamFacts
-from streamer.records.entries import Acted
+from streamer.records.entries import Acted, AnyEntry, Clip
+from streamer.records.errors import UnknownClip
 from streamer.store.errors import UnknownSpeaker
 from streamer.store.store import Store
 
@@ -76,13 +79,23 @@ def _told_to(book: Book, own: Mapping[str, str]) -> Book:
 
 
 def _record(book: Book, stream: str) -> dict[str, Any]:
-    head = book.head(stream)
+    head, entries = book.head(stream), book.history(stream)
     facts: dict[str, Any] = msgspec.to_builtins(book.facts(stream))
     return facts | {
-        "entries_held": msgspec.to_builtins(book.history(stream)),
+        "entries_held": msgspec.to_builtins(entries),
+        "sound": dict(_sound(book, stream, entries)),
         "head": msgspec.to_builtins(head),
         "register": msgspec.to_builtins(book.register(stream)),
     }
+
+
+def _sound(book: Book, stream: str, entries: Iterable[AnyEntry]) -> Iterator[tuple[str, str]]:
+    """The sound of incidents, Ogg Opus in base64, by the incident."""
+    for entry in entries:
+        if isinstance(entry, Clip):
+            with contextlib.suppress(UnknownClip):  # erased
+                ogg = book.clip(stream, entry.incident)
+                yield entry.incident, base64.b64encode(ogg).decode()
 
 
 def _consents(exams: Exams, reference: str, lines: Sequence[Candidate]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from streamer.cli import app
 from streamer.exams.exam import ConsentRow, Entry, Rules
 from streamer.exams.opening import open_exams
-from streamer.records.entries import AnyEntry, Started
+from streamer.records.entries import AnyEntry, Clip, Started
 from streamer.records.opening import open_book
 from streamer.reports.subject_access import ANOTHER
 from streamer.store.errors import UnknownSpeaker
@@ -67,6 +68,9 @@ def export(tmp_path: Path) -> Export:
                 "of-bert": claimed(taken_over(), bert.reference),
             }
         )
+        for number, stream in enumerate(("of-anna", "of-bert"), start=1):
+            clip = Clip(at=NOON, t=9.0, incident=f"{stream}/1", since=0.0, until=9.0, sha256="ab")
+            book.journal.keep_clip(stream, clip, b"sound %d" % number, lambda: True)
         book.close()
 
     def run(name: str) -> Any:
@@ -93,6 +97,14 @@ def test_everything_of_the_person_is_there(export: Export) -> None:
     assert {"started", "told", "scores", "acted", "ended"} <= kinds
     assert records["of-anna"]["head"]["count"] == len(records["of-anna"]["entries_held"])
     assert "export" in {act["act"] for act in held["acts"]}
+
+
+def test_the_sound_of_their_incidents_is_there_and_nobody_elses(export: Export) -> None:
+    sound = {one["stream"]: one["sound"] for one in export("Anna")["records"]}
+    assert sound == {
+        "of-anna": {"of-anna/1": base64.b64encode(b"sound 1").decode()},
+        "of-both": {},
+    }
 
 
 def test_other_people_are_not_named(export: Export) -> None:
