@@ -46,7 +46,7 @@ Json = dict[str, Any]
 
 LIMITS = {"message_bytes": 1 << 20, "idle_s": 60, "stream_s": 14400, "resume_s": 60}
 RATES = [[t, rate, rate, 0.1 / t / rate**0.3] for t in (1.0, 3.0, 9.0) for rate in (0.002, 0.05)]
-POLICY = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+POLICY = "default-src 'self'; media-src blob:; base-uri 'none'; frame-ancestors 'none'"
 
 
 def profile(name: str, speech_s: float, prototypes: int = 1) -> Json:

@@ -8,6 +8,7 @@ and awb takes over from her.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -92,11 +93,14 @@ def call(folder: Path, say: Speak) -> Path:
 
 
 @contextmanager
-def serving(port: int, data: Path) -> Iterator[str]:
-    """The real server, ready."""
+def serving(port: int, data: Path, **settings: str) -> Iterator[str]:
+    """The real server, ready; ``settings`` by the names of their variables."""
     command = [sys.executable, "-m", "streamer.cli", "serve", "--log", "error"]
     command += ["--port", str(port), "--data", str(data), "--provider", "cpu"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | settings
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline(), "the server ended before it was ready"

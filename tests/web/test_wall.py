@@ -247,6 +247,55 @@ def test_an_incident_can_be_looked_at_over_time(wall: Callable[..., Visitor]) ->
     counts(visitor, "#lane .mark", 2)
 
 
+# Whether the sound is as long as it should be, and goes on.
+PLAYS = """() => {
+    const audio = document.querySelector("#clip audio");
+    return audio && Math.abs(audio.duration - 10) < 0.1 && audio.currentTime > 0.2;
+}"""
+
+
+def test_the_sound_of_an_incident_is_listened_to(wall: Callable[..., Visitor]) -> None:
+    visitor = wall()
+    page = visitor.page
+    page.click(f"#needing .open:has-text('{TAKEN}')")
+    visitor.sees("#incidents", "Two people spoke at once")  # of which there is no sound
+    listen = page.get_by_role("button", name="Listen to Another voice took over")
+    listen.click()
+    page.wait_for_function(PLAYS, timeout=WAIT_MS)
+    visitor.sees("#clip", "Sound around ")
+    assert page.locator("#incidents [data-act=listen]").count() == 1
+    assert page.evaluate("document.activeElement.tagName") == "AUDIO"
+    address = page.get_attribute("#clip audio", "src")
+    page.keyboard.press("Escape")
+    visitor.sees_no_more("#candidate")
+    # Nothing of it is left in the page.
+    assert page.locator("#clip audio").count() == 0
+    gone = "address => fetch(address).then(() => false, () => true)"
+    assert page.evaluate(gone, address)
+
+
+def test_sound_that_was_erased_is_said_to_be_gone(wall: Callable[..., Visitor]) -> None:
+    visitor = wall()
+    page = visitor.page
+    page.click(f"#needing .open:has-text('{TAKEN}')")
+    page.wait_for_selector("#incidents [data-act=listen]", timeout=WAIT_MS)
+    ask(visitor, "mock", do="erase")
+    page.click("#incidents [data-act=listen]")
+    visitor.sees("#toast", "The sound cannot be had just now.")
+    assert page.locator("#clip audio").count() == 0
+
+
+def test_the_sound_ends_where_another_candidate_is_opened(wall: Callable[..., Visitor]) -> None:
+    visitor = wall()
+    page = visitor.page
+    page.click(f"#needing .open:has-text('{TAKEN}')")
+    page.click("#incidents [data-act=listen]")
+    page.wait_for_function(PLAYS, timeout=WAIT_MS)
+    page.click("#needing .open:has-text('Fatou Garcia')")
+    visitor.sees("#candidate-name", "Fatou Garcia")
+    assert page.locator("#clip audio").count() == 0
+
+
 def test_filter_and_search(wall: Callable[..., Visitor]) -> None:
     visitor = wall()
     page = visitor.page

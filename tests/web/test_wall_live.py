@@ -16,6 +16,8 @@ import pytest
 from scripts.demo_call import PIECE_S, VOICES, pcm, pieces
 from tests.web.conftest import WAIT_MS, Open, playwright_api
 from tests.web.test_live import free_port, serving
+from tests.web.test_wall import PLAYS
+from voxwatch_client.messages import GivenConsent
 from voxwatch_client.sync import connect, control, enroll
 
 pytestmark = pytest.mark.slow
@@ -23,8 +25,14 @@ pytestmark = pytest.mark.slow
 CALL_MS = 60_000  # a call of 26 s in real time, on a machine that may be busy
 
 
-def enrol(url: str, name: str, consent: str) -> None:
-    with enroll(url, name, consent=consent) as stream:
+def enrol(url: str, name: str, link: str) -> None:
+    """By a candidate's link, with all that its page asks to agree to."""
+    with control(url, token=link) as page:
+        told = page.request("seat")["consent"]
+    consent = GivenConsent(
+        given=True, text_version=told["text_version"], text_sha256=told["text_sha256"]
+    )
+    with enroll(url, name, consent=consent, token=link) as stream:
         for piece in pieces(pcm(VOICES / f"{name.lower()}.ogg")):
             stream.send(piece)
         stream.finalize()
@@ -58,12 +66,9 @@ def speaking(url: str, link: str, sound: bytes) -> Iterator[None]:
 def exam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, dict[str, str]]]:
     """A server's address, an exam's id, and the links of its candidates by their names."""
     data: Path = tmp_path_factory.mktemp("wall") / "data"
-    with serving(free_port(), data) as url:
+    with serving(free_port(), data, VOXWATCH_CLIPS="true") as url:
         socket = url.replace("http", "ws")
         with control(socket) as requests:
-            consent = requests.request("status")["consent"]["text_version"]
-            for name in ("Anna", "Ben"):
-                enrol(socket, name, consent)
             made = requests.request("exam-create", name="Biology", ends_at=time.time() + 3600)
             lines = [
                 {"candidate": f"B-{i}", "name": name, "voiceprint": name.split()[0]}
@@ -76,6 +81,8 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, d
                 )["token"]
                 for line in lines
             }
+            for name, link in links.items():
+                enrol(socket, name.split()[0], link)
         yield url, made["exam"], links
 
 
@@ -109,6 +116,15 @@ def test_a_takeover_is_seen_acknowledged_and_still_there_after_a_reload(
         page.fill("#note-text", "Asked who speaks.")
         page.press("#note-text", "Enter")
         visitor.sees("#notes", "Asked who speaks.")
+
+        page.click("#incidents [data-act=listen]")
+        page.wait_for_function(PLAYS, timeout=WAIT_MS)
+        with control(socket) as requests:
+            told = requests.request("incidents", exam=exam_id)
+            taken = next(one for one in told if one["kind"] == "takeover")
+            entries = requests.request("history", stream=taken["stream"])["entries"]
+        viewed = [one.get("incident") for one in entries if one.get("act") == "viewed"]
+        assert viewed.count(taken["id"]) == 1
 
         page.reload()
         visitor.sees("#candidate-name", "Anna Adams")

@@ -15,6 +15,7 @@ EXAM, SECOND_EXAM = "e7a1b2c3d4e5f607", "0badcafe0badcafe"
 LONG = 26  # place of the candidate with the longest name
 SINCE_S = 2280.0  # that the exam has been going on
 TAKEN_S, ABSENT = 1661.0, 2  # media time of the takeover; candidates who have not come
+CLIP_OF = "takeover"  # of what there is sound
 
 FIRST = [
     "Amelia", "Benedikt", "Chiara", "Dmitri", "Esra", "Fatou", "Goran", "Hanna", "Ingrid",
@@ -176,7 +177,17 @@ class Candidates:
         place = int(stream, 16) - 1
         told = sorted(record(place), key=lambda entry: entry["t"])
         dated = [entry | {"at": self.began + entry["t"]} for entry in told]
-        return dated + self.acts.get(stream, [])
+        return dated + list(self.clips(stream)) + self.acts.get(stream, [])
+
+    def clips(self, stream: str) -> Iterator[Json]:
+        """Of which incidents there is sound."""
+        for one in self.incidents.values():
+            if (one["stream"], one["kind"]) == (stream, CLIP_OF):
+                since, until = one["since"] - 5.0, one["since"] + 5.0
+                yield {
+                    "kind": "clip", "at": self.began + until, "t": until, "incident": one["id"],
+                    "since": since, "until": until, "sha256": "ab" * 32,
+                }  # fmt: skip
 
 
 def record(place: int) -> Iterator[Json]:

@@ -4,7 +4,8 @@
 candidates: one taken over, one with somebody beside them, one silent, and the rest fine; R events
 a second tell of them.
 `{"type": "mock", "do": "incident", "place": 3, "what": "takeover"}` lets something happen,
-`{"type": "mock", "do": "drop"}` cuts the monitors.
+`{"type": "mock", "do": "drop"}` cuts the monitors, `{"type": "mock", "do": "erase"}` erases
+what the record has of sound.
 """
 
 from __future__ import annotations
@@ -13,21 +14,30 @@ import argparse
 import asyncio
 import itertools
 import json
+import re
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mock_server import Mock
 from scenes import score
 from wall_scenes import EXAM, SECOND_EXAM, SINCE_S, Candidates, stream_of
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from streamer.records.sound import CLIP_SAMPLES, ogg_of
 
 Json = dict[str, Any]
 
 PAGE = 500  # entries of a record in one answer
 TICK_S = 0.05
+CLIP = re.compile(r"/v1/records/[0-9a-f]{8}/clips/\d+\.ogg")
+TONE = ogg_of((8000 * np.sin(np.arange(CLIP_SAMPLES) * 0.17)).astype(np.int16))
 
 
 class WallMock(Mock):
@@ -41,6 +51,7 @@ class WallMock(Mock):
         super().reset()
         self.candidates = Candidates(self.many, time.time())
         self.monitors: dict[ServerConnection, itertools.count[int]] = {}
+        self.erased = False
 
     async def answer(self, kind: str, request: Json, known: bool) -> Any:
         candidates = self.candidates
@@ -63,6 +74,9 @@ class WallMock(Mock):
             return await self.acted(request)
         if kind == "mock" and request["do"] == "incident":
             return await self.happen(request)
+        if kind == "mock" and request["do"] == "erase":
+            self.erased = True
+            return {}
         return await super().answer(kind, request, known)
 
     async def acted(self, request: Json) -> Json:
@@ -94,6 +108,15 @@ class WallMock(Mock):
         for connection, numbers in list(self.monitors.items()):
             with suppress(ConnectionClosed):
                 await connection.send(json.dumps({"seq": next(numbers), "t": SINCE_S} | event))
+
+    def http(self, connection: ServerConnection, request: Request) -> Response | None:
+        """The page, and the sound of incidents."""
+        if not CLIP.fullmatch(request.path):
+            return super().http(connection, request)
+        if self.erased:
+            return connection.respond(HTTPStatus.NOT_FOUND, "no sound\n")
+        headers = Headers({"Content-Type": "audio/ogg", "Content-Length": str(len(TONE))})
+        return Response(200, "OK", headers, TONE)
 
     async def monitor(self, connection: ServerConnection, stream: str) -> None:
         streams = self.candidates.entries()

@@ -89,7 +89,7 @@ async def enroll(
     url: str,
     name: str,
     *,
-    consent: str,
+    consent: str | messages.GivenConsent,
     ttl_days: float | None = None,
     add: bool = False,
     encoding: messages.SoundEncoding = "pcm_s16le",
@@ -103,12 +103,15 @@ async def enroll(
     """Enrol ``name`` on the server: send sound, read `progress` until `enrolled` or `refused`.
 
     ``consent`` is the version of the text that the person agreed to, which the control
-    request `status` tells. ``add`` gives an enrolled person another prototype. An enrolment
+    request `status` tells; by a candidate's link, what they agreed to of the text that `seat`
+    tells. ``add`` gives an enrolled person another prototype. An enrolment
     cannot be resumed: a lost connection is :class:`ConnectionFailed`.
     """
+    if isinstance(consent, str):
+        consent = messages.GivenConsent(given=True, text_version=consent)
     start = messages.StartEnroll(
         name=name,
-        consent=messages.GivenConsent(given=True, text_version=consent),
+        consent=consent,
         ttl_days=ttl_days,
         add=add,
         encoding=encoding,

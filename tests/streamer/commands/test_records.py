@@ -82,7 +82,7 @@ def test_what_is_shown_is_noted(run: Run) -> None:
 
 def test_who_listened_to_what_is_in_the_log(run: Run, folder: Path) -> None:
     book = open_book(None, folder, load_key(folder, env={}))
-    book.view("one", "token desk", T0 + 9, "one/1")
+    book.listen("one", "one/1", "token desk", T0 + 9)
     book.close()
     (line,) = (line for line in run("records", "log").stdout.splitlines() if "viewed" in line)
     assert line.split()[-6:] == ["token", "desk", "sound", "of", "incident", "one/1"]

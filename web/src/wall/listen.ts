@@ -26,6 +26,7 @@ export class Player {
     if (this.id !== incident.id) return; // another was asked for, or the candidate was closed
     this.address = URL.createObjectURL(sound);
     const audio = h("audio", { controls: "", src: this.address, "aria-labelledby": "clip-words" });
+    audio.onerror = () => toast("This browser cannot play the sound.");
     say(el("clip-words"), `Sound around ${timeOfDay(incident.since_at)}`);
     el("clip-player").replaceChildren(audio);
     show(this.place, true);
