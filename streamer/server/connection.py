@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, TooManyFragments
 from websockets.frames import PONG, CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from engine import events
 from streamer.server.auth import Grant
@@ -25,6 +26,7 @@ from streamer.server.incoming import Incoming, kernel_bytes
 from streamer.server.limits.crowd import Crowd
 from streamer.server.limits.turns import SLICE_BYTES, Allowance, Turns
 from streamer.server.outbox import Message, Outbox
+from streamer.server.telephony.leading import SUBPROTOCOLS
 from streamer.tasks import beside
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target
@@ -55,6 +57,10 @@ class Protocol(ServerProtocol):
         """A frame to the client."""
         if not (self.unread and frame.opcode is PONG):
             super().send_frame(frame)
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """One of those that the client offers; whoever offers others goes on without."""
+        return next((one for one in subprotocols if one in SUBPROTOCOLS), None)
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455, section 7.1.7)."""

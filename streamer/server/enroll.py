@@ -18,7 +18,7 @@ from streamer.server.agreement import Agreement
 from streamer.server.caller import Caller
 from streamer.server.connection import Connection
 from streamer.server.context import Context
-from streamer.server.intake import Intake, first_text
+from streamer.server.intake import Intake, first_text, read_wire
 from streamer.server.outbox import Message, Outbox
 from streamer.server.sound import pcm_decoder
 from streamer.store.errors import BadName, NameTaken, OtherModel, StoreError, UnknownSpeaker
@@ -104,7 +104,7 @@ async def _enroll(
     try:
         await beside(
             _tell(context, connection, start, stream, enrolment, agreement),
-            intake.receive(connection, partial(_obey, intake)),
+            intake.receive(connection, partial(read_wire, connection), partial(_obey, intake)),
             connection.flush(),
             outbox.overflow(),
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import time
+from base64 import b64decode
 from collections.abc import Collection
 
 from websockets.asyncio.server import ServerConnection
@@ -24,6 +26,7 @@ from streamer.server.limits.rate import Rate
 from streamer.server.limits.shares import Client
 from streamer.server.origins import host_allowed, hosts_of, origin_allowed
 from streamer.server.proxies import Asker, Proxies, is_about_a_client
+from streamer.server.telephony.media_streams import TELNYX_TOKEN
 from streamer.server.workers.peers import CLIENT
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target, parse_target
@@ -32,8 +35,12 @@ from streamer.wire.requests import Role
 log = logging.getLogger("voxwatch.server")
 
 STREAM, ENROLL, MONITOR, CONTROL = "/v1/stream", "/v1/enroll", "/v1/monitor", "/v1/control"
+# Of telephone systems, which may show a token only in the message that starts a call.
+CALLS = ("/v1/twilio", "/v1/telnyx", "/v1/plivo")
+STREAMS: frozenset[Role] = frozenset({"stream"})
 WEBSOCKETS: dict[str, frozenset[Role]] = {  # paths, and the roles of which a caller needs one
-    STREAM: frozenset({"stream"}),
+    STREAM: STREAMS,
+    **dict.fromkeys(CALLS, STREAMS),
     ENROLL: frozenset({"enrol"}),
     MONITOR: frozenset({"monitor"}),
     CONTROL: frozenset(),  # each request needs its own
@@ -69,6 +76,8 @@ class Entrance:
             if target.path not in WEBSOCKETS:
                 raise WireError("not-found", "no WebSocket is at this address")
             roles = WEBSOCKETS[target.path]
+            if target.path in CALLS and not _shown(target, request.headers):
+                roles = frozenset()
             caller = await self._caller(target, request.headers, asker, roles, target.path)
             if caller.grant.roles:
                 self.join(connection, caller.client)
@@ -76,7 +85,7 @@ class Entrance:
             self._context.counts.errors[error.code] += 1
             log.info("a WebSocket was refused: %s", error.code)
             return refuse(error)
-        if target.path in (MONITOR, CONTROL):  # where no sound is due
+        if target.path in (MONITOR, CONTROL, *CALLS):  # where no sound is due yet
             most = self._context.config.limits.message_bytes
             connection.protocol.max_message_size = min(REQUEST_BYTES, most)
         connection.target, connection.caller = target, caller
@@ -89,6 +98,18 @@ class Entrance:
         connection.target = parse_target(request.path)
         connection.caller = Caller(Grant(ROLES), address)
         self._context.crowd.joined(connection, ("worker", address))
+
+    async def recognise(self, connection: Connection, token: str) -> None:
+        """Let in who shows a token when a call starts. Raises :class:`WireError`."""
+        target = Target(connection.target.path, {}, token)
+        caller = Caller(await self._grant(target, token, STREAMS), connection.caller.address)
+        if caller.grant.roles.isdisjoint(STREAMS):
+            raise WireError(
+                "unauthorised", "the token of the call is not known, or serves no stream"
+            )
+        self._count(caller, target.path)
+        self.join(connection, caller.client)
+        connection.caller = caller
 
     async def admit_request(self, request: Request, roles: Collection[Role], route: str) -> Caller:
         """Let in whoever has one of the ``roles``, if there are any. Raises :class:`WireError`."""
@@ -141,7 +162,8 @@ class Entrance:
     ) -> Caller:
         if not self.origin_allowed(headers.get("Origin"), asker):
             raise WireError("forbidden-origin", "pages of this origin may not connect")
-        caller = Caller(await self._grant(target, bearer_of(headers), roles), asker.address)
+        shown = token_of(headers) if route in (STREAM, *CALLS) else bearer_of(headers)
+        caller = Caller(await self._grant(target, shown, roles), asker.address)
         if roles and caller.grant.roles.isdisjoint(roles):
             raise _unauthorised(caller.grant, target, headers, roles)
         self._count(caller, route)
@@ -200,6 +222,24 @@ def _unauthorised(
     else:
         told = f"{needed}, and none was shown"
     return WireError("unauthorised", told)
+
+
+def _shown(target: Target, headers: Headers) -> bool:
+    """Whether a token was shown before a call starts."""
+    return target.token is not None or "Authorization" in headers or TELNYX_TOKEN in headers
+
+
+def token_of(headers: Headers) -> str | None:
+    """The token in a header, as telephone systems can send it too.
+
+    Asterisk and jambonz know Basic: the password is the token then. Only where streams begin: a
+    browser would send it by itself, for whichever page asks.
+    """
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):  # also what is no UTF-8
+            return b64decode(credentials, validate=True).decode().partition(":")[2]
+    return bearer_of(headers) or headers.get(TELNYX_TOKEN)
 
 
 def bearer_of(headers: Headers) -> str | None:

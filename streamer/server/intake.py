@@ -21,6 +21,7 @@ from streamer.wire.parsing import parse_control
 from streamer.wire.requests import StartEnroll, StartStream, StreamControl
 
 Kind = Literal["stream", "enrolment", "recording"]
+Said = bytes | StreamControl  # sound, or what is to be done with it
 A: dict[Kind, str] = {
     "stream": "a stream",
     "enrolment": "an enrolment",
@@ -71,9 +72,12 @@ class Intake:
         self.taking = asyncio.Lock()  # held while a message is taken: a part would not be counted
 
     async def receive(
-        self, connection: Connection, obey: Callable[[StreamControl], Awaitable[None]]
+        self,
+        connection: Connection,
+        read: Callable[[], Awaitable[Said]],
+        obey: Callable[[StreamControl], Awaitable[None]],
     ) -> NoReturn:
-        """Take what the client sends. Raises :class:`WireError`, ``ConnectionClosed``.
+        """Take what ``read`` reads of the connection. Raises ``WireError``, ``ConnectionClosed``.
 
         One message at a time, and the next only when the engine has room for its sound: the
         socket's own flow control makes the client wait.
@@ -85,16 +89,16 @@ class Intake:
                 while True:
                     if not self.finalized:
                         idle.begins()
-                    message = await connection.hear()
+                    said = await read()
                     idle.ends()
-                    if isinstance(message, bytes):
+                    if isinstance(said, bytes):
                         async with self.taking:
-                            messages, incoming.messages = incoming.messages, 0
-                            await self.take(message, messages)
+                            messages, incoming.messages = max(1, incoming.messages), 0
+                            await self.take(said, messages)
                         self._look_behind(connection)
                         await self._keep_pace()
                     else:
-                        await obey(parse_control(message))
+                        await obey(said)
         except TimeoutError as error:
             message = f"nothing came for {idle_s:g} s: send sound or keepalive (limits.idle_s)"
             raise WireError("idle", message) from error
@@ -195,6 +199,12 @@ class Intake:
             if self._kind != "stream":
                 raise too_long
             await self.cut(too_long)
+
+
+async def read_wire(connection: Connection) -> Said:
+    """What a client of our own wire says next. Raises ``WireError``, ``ConnectionClosed``."""
+    message = await connection.hear()
+    return message if isinstance(message, bytes) else parse_control(message)
 
 
 async def first_text(connection: Connection, start_s: float) -> str:

@@ -167,6 +167,12 @@ class Outbox:
         if not (len(self) or self.ended):
             await self._stirred.wait()
 
+    async def drain(self) -> None:
+        """Let everything go until the end, where nobody is told."""
+        while not self.ended or len(self):
+            await self.wait()
+            self.texts()
+
     async def overflow(self) -> NoReturn:
         """Wait until the client is given up. Raises :class:`WireError` ``slow-consumer`` then."""
         await self.given_up.wait()

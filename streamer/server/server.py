@@ -23,7 +23,7 @@ from streamer.server.context import assemble
 from streamer.server.control import Control
 from streamer.server.disuse import purge
 from streamer.server.enroll import enroll
-from streamer.server.entrance import Entrance
+from streamer.server.entrance import CALLS, Entrance
 from streamer.server.http.pages import Pages, dashboard_folder
 from streamer.server.http.service import Service
 from streamer.server.http.table import all_routes
@@ -32,6 +32,7 @@ from streamer.server.memory import give_back
 from streamer.server.metrics import Metrics
 from streamer.server.monitor import monitor
 from streamer.server.openedx import open_edx
+from streamer.server.reading import begin, begin_call
 from streamer.server.record_upkeep import keep_up
 from streamer.server.streams import Streams
 from streamer.server.viewings import note_viewings
@@ -282,7 +283,12 @@ class Server:
     async def _converse(self, connection: Connection, target: Target) -> None:
         match target.path:
             case "/v1/stream":
-                await self.streams.serve(connection, target)
+                beginning = await begin(connection, target, self._config.limits)
+                await self.streams.serve(connection, beginning)
+            case _ if target.path in CALLS:
+                recognise = self._entrance.recognise
+                beginning = await begin_call(connection, target, self._config.limits, recognise)
+                await self.streams.serve(connection, beginning)
             case "/v1/enroll":
                 await beside(enroll(self.context, connection), connection.revocation())
             case _ if target.path == PEER:

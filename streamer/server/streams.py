@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -12,19 +11,20 @@ from streamer.server.caller import Caller
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.descriptions import opened, ready
-from streamer.server.intake import first_text
 from streamer.server.limits.admission import RETRY_S, Admission
-from streamer.server.limits.shares import Client, Shares
+from streamer.server.limits.shares import Shares
 from streamer.server.live_stream import LiveStream
 from streamer.server.one_stream import make_way
 from streamer.server.outbox import Message, Outbox
+from streamer.server.reading import Beginning, Reader
+from streamer.server.resumable import ResumableStream, begun_already, call_of
 from streamer.server.seat_watch import follow_seat
 from streamer.server.stream_incidents import EndedStreams
 from streamer.server.workers.relay import relay
 from streamer.tasks import beside
 from streamer.wire.errors import GOING_AWAY, INTERNAL, WireError
 from streamer.wire.messages import Closed
-from streamer.wire.parsing import Target, claims_of, parse_start, start_from_query
+from streamer.wire.parsing import claims_of
 from streamer.wire.requests import StartStream
 
 log = logging.getLogger("voxwatch.server")
@@ -33,17 +33,6 @@ log = logging.getLogger("voxwatch.server")
 LOST, TOO_BIG = 1006, 1009
 MANY = "the server has all the streams that it takes (limits.streams)"
 YOURS = "this client has its share of the streams that the server takes (limits.streams)"
-
-
-@dataclass(slots=True, eq=False)
-class ResumableStream:
-    """A stream, and the connections that attend it or wait to: only the newest will stay."""
-
-    stream: LiveStream
-    place: Client | None  # that it takes until it is over
-    connections: list[Connection] = field(default_factory=list)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    expiry: asyncio.TimerHandle | None = None
 
 
 class Streams:
@@ -69,21 +58,21 @@ class Streams:
         """Every stream, in the order they were opened."""
         return [held.stream for held in self._streams.values()]
 
-    async def serve(self, connection: Connection, target: Target) -> None:
-        """One connection, from its start on. Raises :class:`WireError`, ``ConnectionClosed``."""
-        if target.query:
-            start = start_from_query(target.query)
-        else:
-            start = parse_start(await first_text(connection, self._context.config.limits.start_s))
+    async def serve(self, connection: Connection, beginning: Beginning) -> None:
+        """One connection, after its start. Raises :class:`WireError`, ``ConnectionClosed``."""
+        start, call = beginning.start, call_of(connection.caller, beginning)
         peers, session = self._context.peers, start.session
         if session is not None and (owner := peers.owner(session)) != peers.number:
             await self._pass_on(connection, owner, start)
             return
-        if session is None:
-            held = await self._open(start, connection.caller)
+        if session is not None:
+            held, resume_from = self._resumable(session), start.resume_from
+        elif (begun := begun_already(self._streams.values(), call)) is not None:
+            held, resume_from = begun, begun.stream.outbox.next_number
         else:
-            held = self._resumable(session)
-        await self._attend(held, connection, start.resume_from)
+            held, resume_from = await self._open(start, connection.caller), None
+            held.call = call
+        await self._attend(held, connection, beginning.reader, resume_from)
 
     async def _pass_on(self, connection: Connection, owner: int, start: StartStream) -> None:
         """The session is another worker's: what is said on this connection is for that one."""
@@ -185,7 +174,11 @@ class Streams:
         return held
 
     async def _attend(
-        self, held: ResumableStream, connection: Connection, resume_from: int | None
+        self,
+        held: ResumableStream,
+        connection: Connection,
+        reader: Reader,
+        resume_from: int | None,
     ) -> None:
         """Serve the stream over this connection; one that held it until now has to let go."""
         for other in held.connections:
@@ -200,7 +193,7 @@ class Streams:
                 if held.expiry:
                     held.expiry.cancel()
                 if not connection.displaced.is_set():
-                    await self._converse(held.stream, connection, resume_from)
+                    await self._converse(held.stream, connection, reader, resume_from)
             if connection.displaced.is_set():
                 connection.outbox = Outbox(
                     first=held.stream.outbox.next_number
@@ -211,7 +204,11 @@ class Streams:
             self._leave(held, connection)
 
     async def _converse(
-        self, stream: LiveStream, connection: Connection, resume_from: int | None
+        self,
+        stream: LiveStream,
+        connection: Connection,
+        reader: Reader,
+        resume_from: int | None,
     ) -> None:
         """Until everything is told and the connection closed, or the client is gone.
 
@@ -223,10 +220,12 @@ class Streams:
             self._context.counts.resumed += 1
             stream.record.resumed()
             log.info("stream %s resumed", stream.id)
-        await connection.say([msgspec.json.encode(ready(stream, resume_from=resume_from))])
-        connection.outbox = stream.outbox
-        reading = asyncio.create_task(stream.intake.receive(connection, stream.obey))
-        writing = asyncio.create_task(connection.flush())
+        if reader.told:
+            await connection.say([msgspec.json.encode(ready(stream, resume_from=resume_from))])
+            connection.outbox = stream.outbox
+        receiving = stream.intake.receive(connection, reader.read, stream.obey)
+        reading = asyncio.create_task(receiving)
+        writing = asyncio.create_task(connection.flush() if reader.told else stream.outbox.drain())
         overflow = asyncio.create_task(stream.outbox.overflow())
         displaced = asyncio.create_task(connection.displaced.wait())
         tasks = [reading, writing, overflow, displaced]
@@ -252,23 +251,37 @@ class Streams:
     def _leave(self, held: ResumableStream, connection: Connection) -> None:
         """A connection is gone: the stream is over, goes on with another, or waits for one."""
         stream, protocol = held.stream, connection.protocol
-        told = stream.outbox.ended and not len(stream.outbox)
+        told = stream.outbox.ended and not len(stream.outbox) and protocol.close_rcvd is not None
+        told = told or (stream.outbox.ended and held.call is not None)  # who is told nothing
         refused = protocol.close_sent is not None and protocol.close_sent.code == TOO_BIG
         if stream.secret not in self._streams or held.connections:
             return
         if refused:
             stream.closing = (TOO_BIG, "message-too-big")
             self._context.counts.errors["message-too-big"] += 1
-        if refused or (told and protocol.close_rcvd is not None):
+        if refused or told:
             self.remove(stream, stream.closing[0])
         elif connection.left or self._context.draining:
             self.remove(stream, protocol.close_code or LOST)
         else:
             wait_s = self._context.config.limits.resume_s
             loop = asyncio.get_running_loop()
-            held.expiry = loop.call_later(wait_s, self.remove, stream, LOST)
+            held.expiry = loop.call_later(wait_s, self._expire, held)
             stream.record.dropped(f"closed with {protocol.close_code or LOST}")
             log.info("stream %s lost its client", stream.id)
+
+    def _expire(self, held: ResumableStream) -> None:
+        """Nobody came back. Of a call what was said is judged to its end."""
+        if held.call is None:
+            self.remove(held.stream, LOST)
+        else:
+            ending = self._end_call(held)
+            self._tasks.create_task(ending, name=f"end of call {held.stream.id}")
+
+    async def _end_call(self, held: ResumableStream) -> None:
+        await held.stream.intake.finalize()
+        await held.stream.outbox.drain()
+        self.remove(held.stream, LOST)
 
     def remove(self, stream: LiveStream, code: int) -> None:
         """The stream is over; its session can no longer be resumed."""

@@ -1,0 +1,50 @@
+"""A stream that may lose its connection and go on over another one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from streamer.server.caller import Caller
+from streamer.server.connection import Connection
+from streamer.server.limits.shares import Client
+from streamer.server.live_stream import LiveStream
+from streamer.server.reading import Beginning
+from streamer.wire.requests import StartStream
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A telephone call, which knows no session: by this its stream is found when it comes back."""
+
+    caller: str
+    name: str
+    start: StartStream
+
+
+@dataclass(slots=True, eq=False)
+class ResumableStream:
+    """A stream, and the connections that attend it or wait to: only the newest will stay."""
+
+    stream: LiveStream
+    place: Client | None  # that it takes until it is over
+    call: Call | None = None
+    connections: list[Connection] = field(default_factory=list)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    expiry: asyncio.TimerHandle | None = None
+
+
+def call_of(caller: Caller, beginning: Beginning) -> Call | None:
+    """The call that begins so; None where it is no telephone's."""
+    if not beginning.call:
+        return None
+    return Call(caller.client[0], beginning.call, beginning.start)
+
+
+def begun_already(streams: Iterable[ResumableStream], call: Call | None) -> ResumableStream | None:
+    """The stream of the same call: it goes on over another connection, as that of a session."""
+    for held in streams if call is not None else ():
+        if held.call == call and not held.stream.intake.finalized:
+            return held
+    return None

@@ -1,0 +1,1 @@
+"""What telephone systems say on a WebSocket, in the words of our own wire."""

@@ -1,0 +1,341 @@
+"""Telephone calls on a real server: judged, told to monitors, and refused where they must be."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from phone_line import CALLER, Followed, dialled, heard, of, send, verdicts
+from server_requests import bearer
+from telephone import CALL, Plivo, Telnyx, Twilio, encoded, frames
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from streamer.config import Config
+from streamer.server.server import Server
+
+WRONG = "wrong-secret"
+SYSTEMS = {
+    "twilio": (Twilio, {}, "mulaw", 8000),
+    "telnyx": (Telnyx, {}, "mulaw", 8000),
+    "telnyx-pcma": (Telnyx, {"encoding": "PCMA"}, "alaw", 8000),
+    "telnyx-l16": (Telnyx, {"encoding": "L16"}, "s16be", 16_000),
+    "plivo": (Plivo, {}, "mulaw", 8000),
+    "plivo-l16": (Plivo, {"encoding": "l16"}, "pcm_s16le", 8000),
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+async def test_a_call_is_judged_to_its_end_and_told_to_monitors(
+    guarded: Server, desk: Followed, enrolled: None, said: Any, name: str
+) -> None:
+    kind, options, encoding, rate_hz = SYSTEMS[name]
+    call = kind(claim="anna", token="phone-secret", **options)
+    sound = said("anna", 4.0)
+    async with dialled(guarded, f"/v1/{name.partition('-')[0]}") as phone:
+        await send(phone, call.whole(encoded(sound, encoding, rate_hz)))
+        assert await heard(phone) == ([], 1000, "")
+    told = await desk.closed()
+    assert of(told, "opened")[0]["label"] == call.call
+    assert of(told, "opened")[0]["claims"] == ["anna"]
+    assert verdicts(told) == ["match"]
+    assert of(told, "summary")[0]["received_s"] == pytest.approx(4.0, abs=0.05)
+
+
+async def test_only_the_inbound_party_is_judged(
+    guarded: Server, desk: Followed, enrolled: None, said: Any
+) -> None:
+    call = Twilio(claim="anna", token="phone-secret", label="line 7")
+    theirs, ours = encoded(said("anna", 4.0)), encoded(said("bert", 4.0))
+    media = []
+    for (at_ms, inbound), (_, outbound) in zip(frames(theirs), frames(ours), strict=True):
+        media += [call.media(at_ms, outbound, "outbound"), call.media(at_ms, inbound)]
+    both = ["inbound", "outbound"]
+    start = call.start(tracks=both)
+    async with dialled(guarded) as phone:
+        noise = [call.mark("greeting"), call.dtmf("1")]
+        await send(phone, [call.connected, start, *media, *noise, call.stop()])
+        await heard(phone)
+    told = await desk.closed()
+    assert of(told, "opened")[0]["label"] == "line 7"
+    assert verdicts(told) == ["match"]
+    assert not of(told, "change")
+    assert of(told, "summary")[0]["received_s"] == pytest.approx(4.0, abs=0.05)
+
+
+# Who may call.
+
+
+async def test_a_wrong_token_is_refused_and_nothing_is_judged(
+    guarded: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    call = Twilio(token=WRONG)
+    async with dialled(guarded) as phone:
+        await send(phone, [call.connected, call.start()])
+        told, code, reason = await heard(phone)
+    assert (code, reason) == (1008, "unauthorised")
+    assert [one["code"] for one in told] == ["unauthorised"]
+    assert len(guarded.streams) == 0
+    assert WRONG not in caplog.text + json.dumps(told)
+
+
+async def test_a_call_without_any_token_is_refused(guarded: Server) -> None:
+    call = Twilio(claim="anna")
+    async with dialled(guarded) as phone:
+        await send(phone, [call.connected, call.start()])
+        assert (await heard(phone))[1:] == (1008, "unauthorised")
+
+
+async def test_a_token_of_another_role_is_refused(guarded: Server) -> None:
+    call = Twilio(token="desk")
+    async with dialled(guarded) as phone:
+        await send(phone, [call.start()])
+        assert (await heard(phone))[1:] == (1008, "unauthorised")
+
+
+async def test_the_token_of_a_call_that_is_taken_is_in_no_log(
+    guarded: Server, desk: Followed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    call = Twilio(token="phone-secret", claim="nobody-of-that-name")
+    async with dialled(guarded) as phone:
+        await send(phone, [call.start()])
+        told, code, reason = await heard(phone)
+    assert (code, reason) == (1008, "unknown-speaker")
+    assert "phone-secret" not in caplog.text + json.dumps(told)
+
+
+async def test_a_token_for_one_call_serves_one_call(guarded: Server, dial: Any) -> None:
+    async with dial(guarded, "/v1/control", headers=bearer("phone-secret")) as control:
+        minted = (await control.ask(type="url_token", role="stream"))["token"]
+    for code in (1000, 1008):
+        async with dialled(guarded) as phone:
+            await send(phone, Twilio(token=minted).whole(encoded(bytes(3200))))
+            assert (await heard(phone))[1] == code
+
+
+@pytest.mark.parametrize("place", ["bearer", "basic", "telnyx", "query", "connected"])
+async def test_a_token_may_be_shown_before_the_start(
+    guarded: Server, dial: Any, place: str
+) -> None:
+    headers, query = {}, ""
+    call = Telnyx()
+    connected: dict[str, Any] = {**call.connected}
+    if place == "bearer":
+        headers = bearer("phone-secret")
+    elif place == "basic":
+        basic = base64.b64encode(b"anybody:phone-secret").decode()
+        headers = {"Authorization": f"Basic {basic}"}
+    elif place == "telnyx":
+        headers = {"x-telnyx-streaming-auth-token": "phone-secret"}
+    elif place == "query":
+        async with dial(guarded, "/v1/control", headers=bearer("phone-secret")) as control:
+            query = "?token=" + (await control.ask(type="url_token", role="stream"))["token"]
+    else:
+        connected["connected"] = {"x-telnyx-streaming-auth-token": "phone-secret"}
+    async with dialled(guarded, "/v1/telnyx" + query, additional_headers=headers) as phone:
+        await send(phone, [connected, *call.whole(encoded(bytes(3200)))[1:]])
+        assert await heard(phone) == ([], 1000, "")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        bearer(WRONG),
+        {"Authorization": "Basic " + base64.b64encode(b"a:" + WRONG.encode()).decode()},
+        {"Authorization": "Basic ????"},
+        {"x-telnyx-streaming-auth-token": WRONG},
+    ],
+)
+async def test_a_wrong_token_before_the_start_is_refused_at_once(
+    guarded: Server, headers: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with dialled(guarded, additional_headers=headers):
+            pass
+    assert refused.value.response.status_code == 401
+
+
+async def test_a_password_opens_no_page(guarded: Server) -> None:
+    """A browser sends it by itself, for whichever page asks."""
+    basic = "Basic " + base64.b64encode(b"a:desk").decode()
+    with pytest.raises(InvalidStatus) as refused:
+        async with dialled(guarded, "/v1/monitor", additional_headers={"Authorization": basic}):
+            pass
+    assert refused.value.response.status_code == 401
+
+
+async def test_calls_that_have_not_started_are_strangers(settings: Callable[..., Config]) -> None:
+    config = settings(tokens=(CALLER,), limits={"strangers": 2})
+    async with (
+        Server(config, drain_s=0.2) as server,
+        dialled(server) as first,
+        dialled(server),
+        dialled(server),
+    ):
+        assert (await heard(first))[1] == 1006
+        assert server.context.crowd.strangers == 2
+
+
+# What is no call.
+
+
+def wrong(name: str) -> list[Any]:
+    """Messages of a call that is refused."""
+    call = Twilio(token="phone-secret")
+    begun = [call.connected, call.start()]
+    sound = encoded(bytes(640))
+    not_base64 = call.media(0, sound)
+    not_base64["media"]["payload"] = "this is not base64!"
+    opus = {"encoding": "OPUS", "sample_rate": 48_000, "channels": 1}
+    return {
+        "no-start": [call.connected],
+        "connected-only": [call.connected] * 9,
+        "media-first": [call.connected, call.media(0, sound)],
+        "stop-first": [call.connected, call.stop()],
+        "not-base64": [*begun, not_base64],
+        "wrong-encoding": [Telnyx(token="phone-secret").start(media_format=opus)],
+        "no-format": [Telnyx(token="phone-secret").start(media_format=None)],
+        "outbound-only": [call.start(tracks=["outbound"])],
+        "odd-rate": [call.start(mediaFormat={"encoding": "audio/x-mulaw", "sampleRate": "fast"})],
+        "low-rate": [call.start(mediaFormat={"encoding": "audio/x-mulaw", "sampleRate": 4000})],
+        "misspelt": [Twilio(token="phone-secret", clam="anna").start()],
+        "parameter": [Twilio(token="phone-secret", false_accept="often").start()],
+        "second-start": [*begun, call.start()],
+        "binary": [*begun, sound],
+        "binary-first": [sound],
+        "no-json": ["hello"],
+        "no-event": ['{"type": "start"}'],
+        "nobody's": ['{"event": "start", "start": {}}'],
+        "big-before": [json.dumps({"event": "connected", "more": "x" * (1 << 15)})],
+        "big": [*begun, call.media(0, bytes(1 << 17))],
+        "deep": ["[" * 5000],
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "reason"),
+    [
+        ("no-start", 1008, "idle"),
+        ("connected-only", 1008, "bad-start"),
+        ("media-first", 1008, "bad-start"),
+        ("stop-first", 1008, "bad-start"),
+        ("not-base64", 1008, "bad-sound"),
+        ("wrong-encoding", 1008, "unknown-encoding"),
+        ("no-format", 1008, "bad-start"),
+        ("outbound-only", 1008, "bad-start"),
+        ("odd-rate", 1008, "bad-start"),
+        ("low-rate", 1008, "bad-rate"),
+        ("misspelt", 1008, "bad-parameter"),
+        ("parameter", 1008, "bad-parameter"),
+        ("second-start", 1008, "second-start"),
+        ("binary", 1003, "wrong-frame"),
+        ("binary-first", 1003, "wrong-frame"),
+        ("no-json", 1008, "bad-message"),
+        ("no-event", 1008, "bad-message"),
+        ("nobody's", 1008, "bad-start"),
+        ("big-before", 1009, None),
+        ("big", 1009, None),
+        ("deep", 1008, "bad-message"),
+    ],
+)
+async def test_what_is_no_call_is_refused_with_a_reason(
+    guarded: Server, name: str, code: int, reason: str | None
+) -> None:
+    async with dialled(guarded) as phone:
+        with contextlib.suppress(ConnectionClosed):
+            await send(phone, wrong(name))
+        told, closed, why = await heard(phone)
+    assert closed == code
+    assert reason is None or why == reason
+    async with asyncio.timeout(20):
+        await guarded.streams.empty()
+    assert "phone-secret" not in json.dumps(told)
+
+
+async def test_stop_twice_and_what_follows_it_is_let_go(guarded: Server, desk: Followed) -> None:
+    call = Twilio(token="phone-secret")
+    *before, stop = call.whole(encoded(bytes(32_000)))
+    async with dialled(guarded) as phone:
+        await send(phone, [*before, stop, call.stop(), call.media(1000, encoded(bytes(640)))])
+        assert (await heard(phone))[1] == 1000
+    told = await desk.closed()
+    assert [one["received_s"] for one in of(told, "summary")] == [pytest.approx(1.0, abs=0.05)]
+
+
+# A call that loses its connection.
+
+
+async def test_a_call_that_comes_back_goes_on_where_it_was(
+    guarded: Server, desk: Followed, enrolled: None, said: Any
+) -> None:
+    sound = encoded(said("anna", 6.0))
+    call = Twilio(token="phone-secret", claim="anna")
+    begun = [call.connected, call.start()]
+    media = [call.media(at_ms, piece) for at_ms, piece in frames(sound)]
+    async with dialled(guarded) as phone:
+        await send(phone, [*begun, *media[:200]])
+        await desk.wire.until("decision", state="match")
+        phone.transport.abort()
+    again = Twilio(token="phone-secret", claim="anna")
+    again.stream = "MZ00000000000000000000000000000000"
+    async with dialled(guarded) as phone:
+        rest = [again.media(at_ms, piece) for at_ms, piece in frames(sound[32_000:])]
+        await send(phone, [again.connected, again.start(), *rest, again.stop()])
+        assert (await heard(phone))[1] == 1000
+    told = await desk.closed()
+    assert len(of(told, "opened")) == 1
+    assert of(told, "summary")[0]["received_s"] > 2.5  # the second half alone is two seconds
+    assert "mismatch" not in {one["state"] for one in of(told, "decision")}
+
+
+async def test_another_call_takes_over_nothing(guarded: Server, desk: Followed) -> None:
+    first, second = Twilio(token="phone-secret"), Twilio(call="CA9", token="phone-secret")
+    async with dialled(guarded) as phone:
+        await send(phone, [first.connected, first.start()])
+        await desk.wire.until("opened")
+        phone.transport.abort()
+    async with dialled(guarded) as phone:
+        await send(phone, second.whole(encoded(bytes(3200))))
+        await heard(phone)
+    assert of(await desk.closed(), "opened")[-1]["label"] == "CA9"
+
+
+async def test_a_call_that_does_not_come_back_is_judged_to_its_end(
+    settings: Callable[..., Config], dial: Any
+) -> None:
+    config = settings(limits={"resume_s": 0.1})
+    async with Server(config, drain_s=1.0) as server, dial(server, "/v1/monitor") as wire:
+        await wire.until("ready")
+        async with dialled(server) as phone:
+            await send(phone, Twilio().whole(encoded(bytes(64_000)))[:-1])
+            await phone.ping()
+            phone.transport.abort()
+        told = await Followed(wire).closed()
+    assert of(told, "summary")
+    assert of(told, "closed")[0]["code"] == 1006
+
+
+async def test_after_a_restart_the_call_begins_anew_under_its_label(
+    settings: Callable[..., Config], dial: Any, said: Any
+) -> None:
+    labels = []
+    for _ in range(2):
+        restart = contextlib.AsyncExitStack()
+        server = await restart.enter_async_context(Server(settings(), drain_s=1.0))
+        async with dial(server, "/v1/monitor") as wire, dialled(server) as phone:
+            await wire.until("ready")
+            await send(phone, Twilio().whole(encoded(said("anna", 3.0)))[:-1])
+            labels.append((await wire.until("opened"))["label"])
+            await wire.until("vad")
+            ending = asyncio.create_task(restart.aclose())
+            assert await heard(phone) == ([], 1001, "shutting-down")
+            assert of(await Followed(wire).closed(), "summary")
+            await ending
+    assert labels == [CALL, CALL]
