@@ -16,7 +16,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 LOCKS = ("serve", "develop", "tools")
 PIP_AUDIT = ".venv-tools/bin/pip-audit --require-hashes --disable-pip --format json"
-NPM_AUDIT = "npm audit --json --prefix web"
+NPM_AUDIT = "npm audit --json --prefix"
+NPM_FOLDERS = ("web", "clients/js")
 LIMIT_S = 600
 CLEAN, KNOWN, NOT_AUDITED = 0, 1, 3
 
@@ -82,7 +83,8 @@ def main() -> int:
     for lock in LOCKS:
         path = f"requirements/{lock}.txt"
         findings[path] = of_pip(*_run([*PIP_AUDIT.split(), "--requirement", path]))
-    findings["web/package-lock.json"] = of_npm(*_run(NPM_AUDIT.split()))
+    for folder in NPM_FOLDERS:
+        findings[f"{folder}/package-lock.json"] = of_npm(*_run([*NPM_AUDIT.split(), folder]))
     for name, finding in findings.items():
         print(told(name, finding))
     statuses = {finding.status for finding in findings.values()}

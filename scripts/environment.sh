@@ -103,16 +103,23 @@ want_library() {
     ldconfig -p | grep -q "$1"
 }
 
-# Builds the dashboard into web/dist, with what npm fetches by web/package-lock.json; quick
-# when neither has changed.
+# build_with_npm WHAT FOLDER...: builds the first folder into its dist, with what npm fetches by its
+# lock file; quick when none of the folders, which it is made from, has changed.
+build_with_npm() {
+    local what=$1 folder=$2 wanted
+    shift
+    wanted=$(find "$@" \( -name node_modules -o -name dist \) -prune -o -type f -print0 |
+        sort -z | xargs -0 sha256sum | sha256sum)
+    [ "$(cat "$folder/dist/.built" 2>/dev/null || true)" != "$wanted" ] || return 0
+    say "building $what into $folder/dist"
+    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) >&2
+    printf '%s\n' "$wanted" >"$folder/dist/.built"
+}
+
+# Builds the JavaScript client, and the dashboard, which is made with it.
 build_dashboard() {
     want_program node nodejs npm && want_program npm npm ||
-        fail "Node.js 18 or newer with npm is needed: apt-get install nodejs npm"
-    local wanted
-    wanted=$(find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print0 |
-        sort -z | xargs -0 sha256sum | sha256sum)
-    [ "$(cat web/dist/.built 2>/dev/null || true)" != "$wanted" ] || return 0
-    say "building the dashboard into web/dist"
-    (cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) >&2
-    printf '%s\n' "$wanted" >web/dist/.built
+        fail "Node.js 20 or newer with npm is needed: apt-get install nodejs npm"
+    build_with_npm "the JavaScript client" clients/js
+    build_with_npm "the dashboard" web clients/js
 }

@@ -1,6 +1,7 @@
 """Writes what clients know of the wire from what the server says, so that the two cannot differ.
 
 - clients/python/voxwatch_client/messages.py: the records of the Python client
+- clients/js/src/messages.ts: the types of the JavaScript client
 - docs/wire/schema.json: JSON Schema of every message
 - docs/wire/asyncapi.json: AsyncAPI 3 of the four WebSockets, on that schema
 
@@ -22,14 +23,18 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from engine import events, format
-from engine.scoring import expected_rates
-from streamer.wire import errors, messages, requests
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from engine import events, format  # noqa: E402 - found by the path above
+from engine.scoring import expected_rates  # noqa: E402
+from scripts import typescript  # noqa: E402
+from streamer.wire import errors, messages, requests  # noqa: E402
+
 SCHEMA = ROOT / "docs" / "wire" / "schema.json"
 ASYNCAPI = ROOT / "docs" / "wire" / "asyncapi.json"
 PYTHON = ROOT / "clients" / "python" / "voxwatch_client" / "messages.py"
+JAVASCRIPT = ROOT / "clients" / "js" / "src" / "messages.ts"
 
 PYTHON_HEAD = '''\
 """What goes over the wire of version 1, as records: messages of the server and of clients.
@@ -85,7 +90,12 @@ def main() -> None:
 
 def written() -> dict[Path, str]:
     """Every file and what is in it."""
-    return {PYTHON: python_module(), SCHEMA: _json(schema()), ASYNCAPI: _json(asyncapi())}
+    return {
+        PYTHON: python_module(),
+        JAVASCRIPT: javascript_module(),
+        SCHEMA: _json(schema()),
+        ASYNCAPI: _json(asyncapi()),
+    }
 
 
 def records() -> list[type[msgspec.Struct]]:
@@ -141,6 +151,12 @@ def python_module() -> str:
         said = () if union is requests.StreamControl else ("Unknown",)
         parts.append(f"{name} = {' | '.join([*members, *said])}\n")
     return _formatted("".join(parts))
+
+
+def javascript_module() -> str:
+    """The text of the JavaScript client's types."""
+    told = [one for one in records() if one not in SAID]
+    return typescript.module(told, SAID, aliases(), UNIONS, errors.CLOSE_CODES, format.SAMPLE_BYTES)
 
 
 def _record(one: type[msgspec.Struct], names: dict[Any, str], used: dict[Any, str]) -> str:

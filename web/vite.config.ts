@@ -9,9 +9,9 @@ export default defineConfig({
     assetsInlineLimit: 0, // data: addresses would need a wider content security policy
     rollupOptions: { input: ["index.html", "candidate.html", "monitor.html"] },
   },
-  worker: { format: "es" },
   server: {
     // `npm run dev` beside `voxwatch serve`. The Origin must be the server's own.
+    fs: { allow: [".", "../clients/js"] }, // the client, which is a package of its own
     proxy: { "/v1": { target: server, ws: true, changeOrigin: true, headers: { origin: server } } },
   },
   test: { include: ["test/**/*.test.ts"] },

@@ -1,16 +1,8 @@
-/** Addresses: of the server's sockets, and what the page's own fragment asks for. */
+/** Addresses: of the server, and what the page's own fragment asks for. */
 
-/** A WebSocket address beside the page, whatever path a proxy put it under. */
-export function socketAddress(
-  page: string,
-  path: string,
-  query: Record<string, string> = {},
-): string {
-  const url = new URL(path, page);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  url.hash = "";
-  url.search = new URLSearchParams(query).toString();
-  return url.href;
+/** The server of a page, whatever path a proxy put it under. */
+export function serverOf(page: string): string {
+  return new URL(".", page).href;
 }
 
 /** The address of a file beside the page. */

@@ -1,9 +1,8 @@
 /** What the visitor does, and the source that is shown. */
 
-import { ControlError } from "./control";
+import { now, VoxwatchError } from "voxwatch-client";
 import { el, fetchFile, save } from "./dom";
 import { NO_LINK, notLetIn, type Link } from "./headline";
-import { now } from "./live";
 import { Devices } from "./microphone/devices";
 import { Page } from "./page";
 import { report, type Report } from "./report";
@@ -59,7 +58,7 @@ export class App {
     this.following = wished === "first";
     this.enrol = new Enrol(
       {
-        address: this.server.address("v1/enroll", "enrol"),
+        voxwatch: this.server.voxwatch,
         status: () => this.server.status,
         profiles: () => this.server.profiles,
         begin: () => {
@@ -158,7 +157,7 @@ export class App {
     this.chooser.stop();
     this.redraw();
     const result = await MicrophoneSource.open({
-      address: this.server.address("v1/stream", "stream"),
+      voxwatch: this.server.voxwatch,
       device: this.devices.chosen,
       claim: this.claim ? [this.claim] : [],
       falseAccept: this.target,
@@ -176,12 +175,8 @@ export class App {
   }
 
   private watch(stream: string): void {
-    const { server } = this;
-    const query = { stream, levels: "1" };
     this.problem = "";
-    this.change(
-      new WatchSource(stream, server.address("v1/monitor", "monitor", query), () => this.moved()),
-    );
+    this.change(new WatchSource(stream, this.server.voxwatch, () => this.moved()));
   }
 
   private unwatch(): void {
@@ -268,7 +263,7 @@ export class App {
     try {
       return await outcome;
     } catch (error) {
-      if (!(error instanceof ControlError)) throw error;
+      if (!(error instanceof VoxwatchError)) throw error;
       toast(error.message);
       return null;
     }

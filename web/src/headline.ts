@@ -8,7 +8,7 @@ import {
   spoken_s,
   type View,
 } from "./view";
-import type { Change, Decision } from "./wire";
+import type { Change, Decision } from "voxwatch-client";
 import { anyOf, clock, duration, probability, sentence, voiceName } from "./words";
 
 export type Tone = "match" | "alert" | "unsure" | "unknown" | "waiting" | "off";

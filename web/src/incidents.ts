@@ -1,45 +1,18 @@
 /** Incidents and what people did about them, as the server tells them. Times: `t`, `since` and
  * `until` in seconds of media, those with `_at` in seconds since 1970. */
 
-import type { Base } from "./wire";
+import type { Base, Incident as Told, Judgement } from "voxwatch-client";
 
-export interface Incident {
-  id: string;
+/** As it is told, or answered by the request for those of a stream or an exam. */
+export interface Incident extends Omit<Told, "type" | keyof Base | "kind" | "severity"> {
   stream: string;
   /** Of `KINDS` in wall/kinds.ts; a later server may know more. */
   kind: string;
-  since: number;
-  /** null: it goes on. */
-  until: number | null;
-  since_at: number;
-  until_at: number | null;
-  evidence: number | null;
-  /** Net speech that it rests on. */
-  speech_s: number;
-  /** Who speaks: a name, or the session's label of a voice. */
-  voice: string | null;
-  /** Part of the speech that another voice has. */
-  share: number | null;
-  /** How often it happened within that time. */
-  count?: number;
-  /** A sentence. */
-  reason: string;
-  /** Allowed for this candidate: told, and calls nobody. */
-  note_only: boolean;
-  acknowledged_by: string | null;
-  acknowledged_at: number | null;
   /** Of the stream, where it may be over and is in no other list. */
   label?: string;
   exam?: string | null;
   candidate?: string | null;
 }
-
-export interface IncidentTold extends Base, Incident {
-  type: "incident";
-  stream: string;
-}
-
-export type Verdict = "cleared" | "violation" | "needs-review";
 
 export interface Act {
   at: number;
@@ -47,11 +20,7 @@ export interface Act {
   act: string;
   incident?: string | null;
   text?: string;
-  verdict?: Verdict | null;
-}
-
-export interface Acted extends Base, Act {
-  type: "act";
+  verdict?: Judgement | null;
 }
 
 /** Nobody has acknowledged it, and it is nothing that this candidate is allowed. */

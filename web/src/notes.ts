@@ -1,7 +1,7 @@
 /** The list of what happened, as it grows by a line or a line changes. */
 
 import type { Note, Outage, View } from "./view";
-import type { Lag } from "./wire";
+import type { Lag } from "voxwatch-client";
 
 const NOTES = 2000; // hours of lively conversation
 const OUTAGES = 12; // lines about what was late or lost

@@ -1,11 +1,18 @@
 /** What the page knows of the server beside the streams: who may what, who is enrolled, what is live. */
 
-import { fileAddress, socketAddress, wishes, withoutToken } from "./address";
-import { Control, ControlError, type Profile, type Role, type Status } from "./control";
+import { fileAddress, serverOf, wishes, withoutToken } from "./address";
 import { keep, kept } from "./dom";
-import type { Address } from "./live";
-import { streamEntries } from "./decode";
-import type { StreamEntry } from "./wire";
+import {
+  Control,
+  socketAddress,
+  streamStates,
+  Voxwatch,
+  VoxwatchError,
+  type Profile,
+  type Role,
+  type Status,
+  type StreamState,
+} from "voxwatch-client";
 
 const STREAMS_MS = 2000;
 const PROFILES_MS = 10_000; // who is enrolled may be changed by others
@@ -15,10 +22,12 @@ export class Server {
   profiles: Profile[] = [];
   /** Who was enrolled when the list was last asked for and is no more. */
   deleted: string[] = [];
-  streams: StreamEntry[] = [];
+  streams: StreamState[] = [];
   connected = false;
   /** What is to be set for pages of this address to be let in; empty where they are. */
   setting = "";
+  /** Streams, enrolments and monitors, each with a single-use token where the server wants one. */
+  readonly voxwatch: Voxwatch;
   private token = kept("sessionStorage", "token");
   private readonly control: Control;
 
@@ -31,15 +40,16 @@ export class Server {
     private readonly onToken: (why: string) => void,
     private readonly lists = true,
   ) {
-    this.control = new Control(
-      socketAddress(document.baseURI, "v1/control"),
-      () => void this.greet(),
-      (refused) => {
+    const url = serverOf(document.baseURI);
+    this.voxwatch = new Voxwatch({ url, token: (role) => this.once(role) });
+    this.control = new Control(socketAddress(url, "v1/control"), WebSocket, {
+      opened: () => void this.greet(),
+      closed: (refused) => {
         this.connected = false;
         this.onChange();
         if (refused && !this.status) void this.askWhy();
       },
-    );
+    });
     if (!lists) return;
     this.repeat(() => this.listStreams(), STREAMS_MS);
     this.repeat(() => this.refreshProfiles(), PROFILES_MS);
@@ -64,12 +74,7 @@ export class Server {
   }
 
   ask<T>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
-    return this.control.ask<T>(type, fields);
-  }
-
-  /** Makes a socket's address, with a single-use token where the server wants one. */
-  address(path: string, role: Role, query: Record<string, string> = {}): Address {
-    return async () => socketAddress(document.baseURI, path, { ...query, ...(await this.once(role)) });
+    return this.control.request<T>(type, fields);
   }
 
   /** Whether the server has a record that whoever looks at this page may read. */
@@ -81,21 +86,27 @@ export class Server {
   async report(of: string, query: Record<string, string> = {}): Promise<string> {
     const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
     const zone: Record<string, string> = timeZone ? { zone: timeZone } : {};
-    return fileAddress(document.baseURI, of, { ...zone, ...query, ...(await this.once("monitor")) });
+    return fileAddress(document.baseURI, of, { ...zone, ...query, ...(await this.shown()) });
   }
 
   /** The sound of an incident of a recorded stream. Rejected where it cannot be had. */
   async clip(stream: string, incident: string): Promise<Blob> {
     const path = `v1/records/${stream}/clips/${incident.split("/").at(-1) ?? ""}.ogg`;
-    const answer = await fetch(fileAddress(document.baseURI, path, await this.once("monitor")));
+    const answer = await fetch(fileAddress(document.baseURI, path, await this.shown()));
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     return answer.blob();
   }
 
-  /** A single-use token, where the server wants one. */
-  private async once(role: Role): Promise<Record<string, string>> {
-    if (!this.status?.auth_required) return {};
-    return this.ask<{ token: string }>("url_token", { role }).then(({ token }) => ({ token }));
+  /** What a file's address needs, where the server wants a token. */
+  private async shown(): Promise<Record<string, string>> {
+    const token = await this.once("monitor");
+    return token ? { token } : {};
+  }
+
+  /** A single-use token; "" where the server wants none. */
+  private async once(role: Role): Promise<string> {
+    if (!this.status?.auth_required) return "";
+    return (await this.ask<{ token: string }>("url_token", { role })).token;
   }
 
   async listProfiles(): Promise<void> {
@@ -126,7 +137,7 @@ export class Server {
   async listStreams(): Promise<void> {
     if (!this.may("monitor")) return;
     try {
-      this.streams = streamEntries(await this.ask("streams"));
+      this.streams = streamStates(await this.ask("streams"));
       this.onChange();
     } catch {
       // Asked again in two seconds, or when the server is back.
@@ -170,7 +181,7 @@ export class Server {
       }
       if (this.lists) await Promise.all([this.listProfiles(), this.listStreams()]);
     } catch (error) {
-      if (!(error instanceof ControlError)) throw error;
+      if (!(error instanceof VoxwatchError)) throw error;
       if (error.code !== "unauthorised") return; // gone: greeted again when it is back
       const wrong = this.token !== null;
       this.token = null;

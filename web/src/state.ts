@@ -19,17 +19,17 @@ import type {
   Configured,
   Decision,
   ExpectedRate,
+  Fault,
   Lag,
   Message,
   Mode,
   Model,
   Ready,
   Score,
-  StreamEntry,
+  StreamState,
   Vad,
-} from "./wire";
-import type { Why } from "./connection";
-import type { Fault } from "./microphone/recording";
+  Why,
+} from "voxwatch-client";
 import { interruptionWords, isLabel } from "./words";
 
 export const HISTORY_S = 300;
@@ -44,7 +44,7 @@ export function reduce(view: View, message: Message): View {
   const next = advance(view, message.t);
   switch (message.type) {
     case "ready":
-      return ready(next, message);
+      return "session" in message ? ready(next, message) : next;
     case "opened":
       return { ...next, ...described(message), ...cut(message) };
     case "configured":
@@ -80,7 +80,7 @@ export function advance(view: View, media: number): View {
 }
 
 /** A stream watched from its middle: as far as the list of streams tells. */
-export function joined(entry: StreamEntry): View {
+export function joined(entry: StreamState): View {
   const { received_s: media, speech_s } = entry;
   const facts = { stream: entry.stream, ...described(entry), ...cut(entry) };
   const speech = entry.speaking ? [{ start: media, end: null }] : [];
@@ -100,13 +100,22 @@ export function joined(entry: StreamEntry): View {
       llr: null,
       net_speech_s: speech_s,
       reason: "",
+      evidence: null,
+      accept_llr: null,
+      reject_llr: null,
+      voice: null,
+      false_accept: null,
+      cause: null,
+      advice: "",
+      attainable_llr: null,
+      enrolled_s: null,
     },
     segments: [{ start: since, end: null, state, speaker }],
   };
 }
 
 /** A stream watched on after a broken connection: what was known stays, what is now holds. */
-export function rejoined(view: View, entry: StreamEntry): View {
+export function rejoined(view: View, entry: StreamState): View {
   const quiet = closeSpeech(view, view.media); // what was said since then was not heard
   const { decision, segments, speech } = joined(entry);
   const old = view.decision;
@@ -171,7 +180,8 @@ function ready(view: View, message: Ready): View {
 }
 
 function configured(view: View, message: Configured): View {
-  const { mode, claims, bounds, expected_rates: expectedRates = view.expectedRates } = message;
+  const { mode, claims, bounds, expected_rates } = message;
+  const expectedRates = expected_rates.length > 0 ? expected_rates : view.expectedRates;
   const asked = claims.join("\n") + mode;
   const before = view.claims.join("\n") + view.mode;
   const next = { ...view, mode, claims, bounds, expectedRates };

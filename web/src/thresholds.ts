@@ -1,6 +1,6 @@
 /** The threshold control's arithmetic: a target, the bound it means, and what the model does there. */
 
-import type { ExpectedRate } from "./wire";
+import type { ExpectedRate } from "voxwatch-client";
 
 export const LOWEST_TARGET = 0.0005;
 export const HIGHEST_TARGET = 0.2;

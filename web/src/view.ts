@@ -13,7 +13,7 @@ import type {
   State,
   Summary,
   Utterance,
-} from "./wire";
+} from "voxwatch-client";
 
 /** Speech from `start`; `end` is null while somebody speaks. */
 export interface Span {

@@ -1,8 +1,15 @@
 /** Figures, problems and events, in words. */
 
-import type { Fault, MicrophoneProblem } from "./microphone/recording";
+import type {
+  Change,
+  Decision,
+  Fault,
+  MicrophoneProblem,
+  Problem,
+  Quality,
+  Utterance,
+} from "voxwatch-client";
 import type { Note, Outage } from "./view";
-import type { Change, Decision, Problem, Quality, Utterance } from "./wire";
 
 /** "0:42", "12:05", "1:02:05". */
 export function clock(seconds: number): string {

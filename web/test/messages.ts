@@ -1,6 +1,6 @@
 /** Messages for the tests, with what does not matter filled in. */
 
-import type { Change, Decision, Lag, Quality, Ready, Score, State, Vad } from "../src/wire";
+import type { Change, Decision, Lag, Quality, Ready, Score, State, Vad } from "voxwatch-client";
 
 export function ready(of: Partial<Ready> = {}): Ready {
   return {
@@ -10,7 +10,7 @@ export function ready(of: Partial<Ready> = {}): Ready {
     session: "secret",
     stream: "5eed",
     server: "test",
-    model: null,
+    model: { name: "none", version: "1", sha256: "", provider: "cpu" },
     mode: "verify",
     claims: ["Alice"],
     window_s: 3,
@@ -19,11 +19,18 @@ export function ready(of: Partial<Ready> = {}): Ready {
     decide_s: 1.5,
     bounds: { false_accept: 0.01, miss: 0.05, accept_llr: 4.55, reject_llr: -2.99 },
     expected_rates: [],
+    operating_points: null,
+    limits: {
+      message_bytes: 1 << 20,
+      idle_s: 60,
+      stream_s: 3600,
+      backlog_s: 10,
+      resume_s: 60,
+      audio_s_per_client_hour: null,
+      attempts_per_hour: null,
+    },
     received_bytes: 0,
     resumed: false,
-    streams: [],
-    needed_s: 20,
-    min_s: 10,
     ...of,
   };
 }
@@ -40,6 +47,7 @@ export function score(t: number, speaker: string, llr: number): Score {
     t,
     speaker,
     cosine: 0.5,
+    norm: 1,
     llr,
     posterior,
     runner_up: null,
@@ -60,6 +68,15 @@ export function decision(t: number, state: State, speaker: string | null): Decis
     llr: 1,
     net_speech_s: t,
     reason: "because",
+    evidence: null,
+    accept_llr: null,
+    reject_llr: null,
+    voice: null,
+    false_accept: null,
+    cause: null,
+    advice: "",
+    attainable_llr: null,
+    enrolled_s: null,
   };
 }
 
@@ -77,6 +94,9 @@ export function quality(t: number, of: Partial<Quality> = {}): Quality {
     snr_db: 25,
     speech_share: 0.9,
     problems: [],
+    likely: null,
+    advice: "",
+    repeated_since: null,
     ...of,
   };
 }

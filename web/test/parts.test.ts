@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { fileAddress, socketAddress, wishes, withoutToken } from "../src/address";
+import { fileAddress, serverOf, wishes, withoutToken } from "../src/address";
 import { boundLabels, columns, thresholds } from "../src/columns";
 import { report } from "../src/report";
 import { reduce, restarted } from "../src/state";
 import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../src/thresholds";
 import { emptyView } from "../src/view";
 import { peaksOf, STEP_S, Waveform } from "../src/waveform";
-import { decode } from "../src/decode";
+import { levelWords } from "../src/levels";
+import { choices } from "../src/microphone/devices";
 import { change, decision, ready, score } from "./messages";
 
 describe("fileAddress", () => {
@@ -16,27 +17,10 @@ describe("fileAddress", () => {
   });
 });
 
-describe("the decoder", () => {
-  it("fills in what an earlier server does not say", () => {
-    const message = decode('{"type":"ready","seq":0,"t":0,"session":"x"}');
-    expect(message).toMatchObject({ session: "x", decide_s: 1.5, streams: [], bounds: null });
-  });
-
-  it("passes over what a later server says", () => {
-    expect(decode('{"type":"weather","seq":1,"t":0}')).toBeNull();
-  });
-
-  it.each(["[]", "null", "3", '{"seq":1}', "no"])("refuses %s", (text) => {
-    expect(() => decode(text)).toThrow();
-  });
-});
-
 describe("addresses", () => {
-  it("lie beside the page, with the scheme that fits", () => {
-    expect(socketAddress("http://h:8765/", "v1/stream")).toBe("ws://h:8765/v1/stream");
-    expect(socketAddress("https://h/vox/#watch=a", "v1/monitor", { stream: "a b" })).toBe(
-      "wss://h/vox/v1/monitor?stream=a+b",
-    );
+  it("are of the server that has the page, whatever path a proxy put it under", () => {
+    expect(serverOf("http://h:8765/")).toBe("http://h:8765/");
+    expect(serverOf("https://h/vox/monitor#watch=a")).toBe("https://h/vox/");
   });
 
   it("say what to watch, and lose their secret", () => {
@@ -218,4 +202,29 @@ describe("the report", () => {
     expect(made.timeline.map((line) => line.state)).toEqual(["mismatch"]);
     expect(made.earlier.map((part) => part.timeline.map((line) => line.state))).toEqual([["match"]]);
   });
+});
+
+it("the microphones of a browser are each told once, the default first", () => {
+  const input = (deviceId: string, groupId = deviceId, label = deviceId) => ({
+    kind: "audioinput" as const,
+    deviceId,
+    groupId,
+    label,
+  });
+  const devices = [
+    input("default", "a"),
+    input("communications", "b"),
+    input("a"),
+    input("b"),
+    input("c", "c", ""),
+    { ...input("d"), kind: "audiooutput" as const },
+  ];
+  expect(choices(devices).map(({ id }) => id)).toEqual([null, "a", "b"]);
+});
+
+it("a level is called good only where speech would be", () => {
+  expect(levelWords(0)).toContain("Say a sentence");
+  expect(levelWords(3)).toContain("Quiet");
+  expect(levelWords(60)).toBe("Good.");
+  expect(levelWords(127)).toContain("Too loud");
 });

@@ -11,8 +11,7 @@ import {
   spoken_s,
   type View,
 } from "../src/view";
-import type { Message } from "../src/wire";
-import { streamEntries } from "../src/decode";
+import { streamStates, type Message } from "voxwatch-client";
 import { change, decision, lag, quality, ready, score, vad } from "./messages";
 
 function after(...messages: Message[]): View {
@@ -170,13 +169,13 @@ describe("another question", () => {
 
   it("ends what was decided about the last", () => {
     const view = after(ready(), decision(2, "match", "Alice"));
-    const configured = { type: "configured", seq: 2, t: 3, mode: "verify", claims: ["Bob"] } as const;
-    expect(reduce(view, { ...configured, claims: ["Bob"], bounds: bounds! }).decision).toBeNull();
+    const configured = { type: "configured", seq: 2, t: 3, mode: "verify" } as const;
+    expect(reduce(view, { ...configured, expected_rates: [], claims: ["Bob"], bounds }).decision).toBeNull();
   });
 
   it("is not asked by other bounds", () => {
     const view = after(ready(), decision(2, "match", "Alice"));
-    const stricter = { ...bounds!, accept_llr: 7 };
+    const stricter = { ...bounds, accept_llr: 7 };
     const message: Message = {
       type: "configured",
       seq: 2,
@@ -184,6 +183,7 @@ describe("another question", () => {
       mode: "verify",
       claims: ["Alice"],
       bounds: stricter,
+      expected_rates: [],
     };
     const next = reduce(view, message);
     expect(next.decision?.state).toBe("match");
@@ -211,7 +211,7 @@ describe("a session that the server lost", () => {
 });
 
 describe("a stream joined in its middle", () => {
-  const [entry] = streamEntries([
+  const [entry] = streamStates([
     { stream: "a1", label: "Call", claims: ["Alice"], state: "match", speaker: "Alice", since: 12, received_s: 40 },
   ]);
 
@@ -257,7 +257,7 @@ describe("sound that stops", () => {
   });
 
   it("is known of a stream that is watched from its middle", () => {
-    const [entry] = streamEntries([{ stream: "s", state: "match", speaker: "Alice", stalled: true }]);
+    const [entry] = streamStates([{ stream: "s", state: "match", speaker: "Alice", stalled: true }]);
     expect(joined(entry!).stalled).toBe(true);
     expect(rejoined(emptyView(), entry!).stalled).toBe(true);
   });

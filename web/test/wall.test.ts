@@ -6,8 +6,7 @@ import { Board, byNeed, statusOf, type Placed } from "../src/wall/board";
 import { lookOf, orderOf, titleOf, urgency } from "../src/wall/kinds";
 import { StreamRecord, type Entry } from "../src/wall/record";
 import { countWords, presentWords, recordTrouble, shortWords, whenWords } from "../src/wall/words";
-import { streamEntries } from "../src/decode";
-import type { Message } from "../src/wire";
+import { streamStates, type Message } from "voxwatch-client";
 import { change, decision, lag } from "./messages";
 
 const ANY = { exam: "", search: "", kind: "" };
@@ -25,6 +24,7 @@ function incident(of: Partial<Incident> = {}): Incident {
     speech_s: 4,
     voice: "voice-2",
     share: null,
+    count: 1,
     reason: "another voice began",
     note_only: false,
     acknowledged_by: null,
@@ -36,7 +36,7 @@ function incident(of: Partial<Incident> = {}): Incident {
 function board(...labels: string[]): Board {
   const found = new Board();
   found.list(
-    streamEntries(
+    streamStates(
       labels.map((label, i) => ({ stream: `s${i + 1}`, label, claims: [label], state: "match" })),
     ),
   );
@@ -94,7 +94,8 @@ describe("an incident", () => {
 
   it("is news once", () => {
     const wall = board("Anna");
-    const told = { type: "incident", seq: 1, t: 60, ...incident() } as const;
+    const severe = { kind: "takeover", severity: 9 } as const;
+    const told = { type: "incident", seq: 1, t: 60, ...incident(), ...severe } as const;
     expect(wall.told(told)).toMatchObject({ id: "s1-1" });
     expect(wall.told({ ...told, until: 64, until_at: 1064 })).toBeNull();
   });
@@ -124,9 +125,9 @@ describe("a candidate", () => {
   it("who comes anew has one tile, with what happened before", () => {
     const wall = new Board();
     const entry = { label: "Anna", exam: "e1", candidate: "c1", state: "match" };
-    wall.list(streamEntries([{ ...entry, stream: "s1" }]));
+    wall.list(streamStates([{ ...entry, stream: "s1" }]));
     wall.happened(incident());
-    wall.list(streamEntries([{ ...entry, stream: "s2" }]));
+    wall.list(streamStates([{ ...entry, stream: "s2" }]));
     const [placed, ...more] = wall.sorted(ANY).needing;
     expect(more).toEqual([]);
     expect(placed!.seat.streams).toEqual(["s1", "s2"]);
@@ -137,7 +138,7 @@ describe("a candidate", () => {
   it("who was there before a reload has left, and whoever is back goes on", () => {
     const wall = new Board();
     const entry = { label: "Anna", exam: "e1", candidate: "c1", state: "match" };
-    wall.list(streamEntries([{ ...entry, stream: "s2" }]));
+    wall.list(streamStates([{ ...entry, stream: "s2" }]));
     const line = { number: "", accommodations: [] };
     wall.enrol("e1", [{ candidate: "c1", name: "Anna", ...line }, { candidate: "c2", name: "Ben", ...line }]);
     wall.remember("e1", [
@@ -163,7 +164,7 @@ describe("a candidate", () => {
     const wall = board(...Array.from({ length: 100 }, (_, i) => `Stream ${i}`));
     wall.happened(incident());
     wall.list([]);
-    wall.list(streamEntries([{ stream: "new", label: "new" }]));
+    wall.list(streamStates([{ stream: "new", label: "new" }]));
     for (let i = 1; i <= 100; i += 1) {
       wall.told({ type: "closed", seq: 1, t: 9, stream: `s${i}`, code: 1000 });
     }

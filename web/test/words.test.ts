@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { headline, NO_LINK, notLetIn, spoken, type Link } from "../src/headline";
 import { interrupted, reduce } from "../src/state";
 import { emptyView, type View } from "../src/view";
-import type { Message, State, Utterance } from "../src/wire";
+import type { Message, State, Utterance } from "voxwatch-client";
 import {
   anyOf,
   clock,
@@ -34,6 +34,11 @@ it("a page that is not let in says what to set", () => {
 
 it("a turn is told by its own verdict and evidence", () => {
   const turn: Utterance = {
+    ...decision(6, "match", "Alice"),
+    posterior: null,
+    problems: [],
+    background: false,
+    below_db: null,
     type: "utterance",
     seq: 1,
     t: 6,

@@ -3,7 +3,7 @@
 import { el, keep, kept, say, show } from "../dom";
 import { icon } from "../icons";
 import { Devices } from "../microphone/devices";
-import { MicrophoneError, type MicrophoneProblem } from "../microphone/recording";
+import { MicrophoneError, type MicrophoneProblem } from "voxwatch-client";
 import { asked } from "../views/confirm";
 import { updateMeter } from "../views/sound";
 import { microphoneProblem } from "../words";
@@ -45,7 +45,7 @@ export class Candidate {
     this.trying = new TryMicrophone(this.devices, () => this.afterMicrophone());
     this.voice = new Voice(
       {
-        address: () => this.server!.address("v1/enroll", "enrol")(),
+        voxwatch: () => this.server!.voxwatch,
         consent: () => this.server!.seat!.consent,
         done: () => void this.enrolled(),
       },
@@ -138,7 +138,7 @@ export class Candidate {
     this.show("heard");
     try {
       const listening = await Listening.open(this.devices.chosen, {
-        address: this.server.address("v1/stream", "stream"),
+        voxwatch: this.server.voxwatch,
         changed: () => this.draw(),
         ended: (code) => this.ended(code),
         lostMicrophone: (problem) => this.lostMicrophone(problem),

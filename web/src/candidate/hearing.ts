@@ -1,8 +1,6 @@
 /** Whether a candidate is heard, and if not, what is wrong, in words. No I/O. */
 
-import type { Phase } from "../connection";
-import type { Fault } from "../microphone/recording";
-import type { Quality } from "../wire";
+import type { Fault, Phase, Quality } from "voxwatch-client";
 import { duration, faultWords, problemWords } from "../words";
 
 // Nothing but zeros for so long is no pause: a room is never so quiet.

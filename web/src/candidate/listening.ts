@@ -1,17 +1,22 @@
 /** The exam itself: the microphone goes to the server, through sleep, network loss and new devices. */
 
-import type { StreamConnection } from "../connection";
-import { now, OwnStream, type Address } from "../live";
-import { Microphone } from "../microphone/microphone";
-import type { Fault, MicrophoneProblem } from "../microphone/recording";
+import {
+  Microphone,
+  now,
+  RateCheck,
+  type Fault,
+  type MicrophoneProblem,
+  type Quality,
+  type Stream,
+  type StreamConnection,
+  type StreamMessage,
+  type Voxwatch,
+} from "voxwatch-client";
 import { peaksOf } from "../waveform";
-import type { Message, Quality } from "../wire";
 import { Deadness, type Situation } from "./hearing";
 
-const REOPEN_S = 60; // where opening a microphone anew did not help it is not tried again at once
-
 export interface ListeningActions {
-  address: Address;
+  voxwatch: Voxwatch;
   /** Something is another. */
   changed(): void;
   /** The stream is over: the server ended it, with the code of an error or without. */
@@ -28,8 +33,8 @@ export class Listening {
   private fault: Fault | null = null;
   private readonly deadness = new Deadness();
   private quality: Quality | null = null;
-  private stream: OwnStream;
-  private reopened = -Infinity;
+  private stream: Stream;
+  private readonly rates = new RateCheck();
   private over = false;
   private lock: WakeLockSentinel | null = null;
   private readonly seen = (): void => this.awoke();
@@ -88,13 +93,13 @@ export class Listening {
   /** The candidate has finished: what was said is still judged. */
   finish(): void {
     this.release();
-    this.stream.finish();
+    void this.stream.finalize();
   }
 
   /** At once. */
   stop(): void {
     this.release();
-    this.stream.abandon();
+    this.stream.close();
   }
 
   private release(): void {
@@ -108,15 +113,15 @@ export class Listening {
     this.lock = null;
   }
 
-  private begin(): OwnStream {
-    const { sampleRate } = this.microphone;
-    const start = { sample_rate: sampleRate, claim: [] };
-    return new OwnStream(start, this.actions.address, {
-      message: (message) => this.told(message),
-      begin: () => undefined,
-      lost: () => undefined,
-      moved: () => queueMicrotask(() => this.moved()),
+  private begin(): Stream {
+    const stream = this.actions.voxwatch.stream({
+      sample_rate: this.microphone.sampleRate,
+      overflow: "drop",
+      patience_s: Infinity,
     });
+    stream.on("message", (message) => this.told(message));
+    stream.on("moved", () => queueMicrotask(() => this.moved()));
+    return stream;
   }
 
   private moved(): void {
@@ -129,7 +134,7 @@ export class Listening {
 
   private closed(connection: StreamConnection): void {
     const code = connection.error?.code ?? "";
-    this.stream.abandon();
+    this.stream.close();
     if (code === "stream-too-long") {
       this.warning = "";
       this.stream = this.begin(); // the exam is longer than one stream may be: another follows
@@ -142,7 +147,7 @@ export class Listening {
   private heard(samples: Int16Array<ArrayBuffer>): void {
     this.deadness.hear(samples);
     this.peak = peaksOf(samples, samples.length)[0] ?? 0;
-    this.stream.sound(samples);
+    void this.stream.send(samples);
   }
 
   private faulted(fault: Fault | null): void {
@@ -152,11 +157,13 @@ export class Listening {
     this.actions.changed();
   }
 
-  private told(message: Message): void {
+  private told(message: StreamMessage): void {
     switch (message.type) {
       case "quality":
         this.quality = message;
-        return this.checkRate(message);
+        // A headset that changes its rate in mid-stream sounds wrong until it is opened anew.
+        if (this.rates.isWrong(message, now())) this.microphone.reopen();
+        return;
       case "error":
         if (message.code === "stream-ends-soon") this.warning = message.message;
         if (message.code === "exam-ended") this.end(message.code);
@@ -169,15 +176,8 @@ export class Listening {
   private end(code: string): void {
     if (this.over) return;
     this.release();
-    this.stream.finish();
+    void this.stream.finalize();
     this.actions.ended(code);
-  }
-
-  /** A headset that changes its rate in mid-stream sounds wrong until it is opened anew. */
-  private checkRate({ problems }: Quality): void {
-    if (!problems.includes("rate-suspect") || now() - this.reopened < REOPEN_S) return;
-    this.reopened = now();
-    this.microphone.reopen();
   }
 
   private awoke(): void {

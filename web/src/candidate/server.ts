@@ -1,8 +1,7 @@
 /** What a candidate's page asks of the server: whose link it is, and addresses of sockets. */
 
-import { socketAddress } from "../address";
-import { Control, ControlError, type Role } from "../control";
-import type { Address } from "../live";
+import { serverOf } from "../address";
+import { Control, socketAddress, Voxwatch, VoxwatchError, type Role } from "voxwatch-client";
 
 export interface Kept {
   what: string;
@@ -36,6 +35,8 @@ export type Standing = "connecting" | "there" | "away" | "refused";
 export class CandidateServer {
   seat: Seat | null = null;
   standing: Standing = "connecting";
+  /** Streams and enrolments, each with a token that opens it once. */
+  readonly voxwatch: Voxwatch;
   private readonly control: Control;
 
   /** `onChange`: the seat, or how the server stands, is another. */
@@ -43,40 +44,37 @@ export class CandidateServer {
     private readonly token: string,
     private readonly onChange: () => void,
   ) {
-    this.control = new Control(
-      socketAddress(document.baseURI, "v1/control"),
-      () => void this.greet(),
-      () => this.stand("away"),
-    );
+    const url = serverOf(document.baseURI);
+    this.voxwatch = new Voxwatch({ url, token: (role) => this.once(role) });
+    this.control = new Control(socketAddress(url, "v1/control"), WebSocket, {
+      opened: () => void this.greet(),
+      closed: () => this.stand("away"),
+    });
     this.control.connect();
   }
 
-  /** Makes a socket's address, with a token that opens it once. */
-  address(path: string, role: Role): Address {
-    return async () => {
-      const { token } = await this.control.ask<{ token: string }>("url_token", { role });
-      return socketAddress(document.baseURI, path, { token });
-    };
+  private async once(role: Role): Promise<string> {
+    return (await this.control.request<{ token: string }>("url_token", { role })).token;
   }
 
   /** Ask anew how it stands. */
   async refresh(): Promise<Seat> {
-    this.seat = await this.control.ask<Seat>("seat");
+    this.seat = await this.control.request<Seat>("seat");
     this.stand("there");
     return this.seat;
   }
 
   async withdraw(): Promise<void> {
-    await this.control.ask("withdraw");
+    await this.control.request("withdraw");
     await this.refresh();
   }
 
   private async greet(): Promise<void> {
     try {
-      await this.control.ask("authenticate", { token: this.token });
+      await this.control.request("authenticate", { token: this.token });
       await this.refresh();
     } catch (error) {
-      if (!(error instanceof ControlError)) throw error;
+      if (!(error instanceof VoxwatchError)) throw error;
       // Else it went away in the middle, and is greeted again when it is back.
       if (error.code === "unauthorised") this.stand("refused");
     }

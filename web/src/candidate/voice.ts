@@ -2,20 +2,26 @@
 
 import { el, say, show } from "../dom";
 import { Ring } from "../icons";
-import { EnrolmentStream, type Address } from "../live";
+import {
+  Microphone,
+  MicrophoneError,
+  ServerError,
+  type EnrollMessage,
+  type Enrolment,
+  type Fault,
+  type Progress,
+  type Voxwatch,
+} from "voxwatch-client";
 import type { Devices } from "../microphone/devices";
-import { Microphone } from "../microphone/microphone";
-import { MicrophoneError, type Fault } from "../microphone/recording";
 import { updateMeter } from "../views/sound";
 import { PROMPT } from "../views/prompt";
 import { peaksOf } from "../waveform";
-import type { Failure, Message, Progress } from "../wire";
 import { duration, faultWords, microphoneProblem, problemWords, refusal, serverProblem } from "../words";
 import { complain } from "./screens";
 import type { Consent } from "./server";
 
 export interface VoiceActions {
-  address: Address;
+  voxwatch(): Voxwatch;
   consent(): Consent;
   done(): void;
 }
@@ -23,7 +29,7 @@ export interface VoiceActions {
 export class Voice {
   private readonly ring = new Ring();
   private microphone: Microphone | null = null;
-  private stream: EnrolmentStream | null = null;
+  private stream: Enrolment | null = null;
   private attempt = 0;
 
   constructor(
@@ -46,7 +52,7 @@ export class Voice {
 
   stop(): void {
     this.attempt += 1;
-    this.stream?.abandon();
+    this.stream?.close();
     this.stream = null;
     this.microphone?.stop();
     this.microphone = null;
@@ -78,21 +84,22 @@ export class Voice {
 
   private open(sample_rate: number): void {
     const { text_version, text_sha256 } = this.actions.consent();
-    const start = { name: "", text_version, text_sha256, ttl_days: null, add: false, sample_rate };
-    this.stream = new EnrolmentStream(start, this.actions.address, {
-      message: (message) => this.told(message),
-      broken: (error: Failure | null) =>
-        this.failed(
-          error
-            ? serverProblem(error)
-            : "The connection was lost, and half a reading is not kept. Read once more.",
-        ),
-    });
+    const consent = { text_version, text_sha256 };
+    const stream = this.actions.voxwatch().enroll({ name: "", consent, add: false, sample_rate });
+    stream.on("message", (message) => this.told(message));
+    stream.on("failed", (error) =>
+      this.failed(
+        error instanceof ServerError
+          ? serverProblem(error)
+          : "The connection was lost, and half a reading is not kept. Read once more.",
+      ),
+    );
+    this.stream = stream;
   }
 
   private heard(samples: Int16Array<ArrayBuffer>): void {
     updateMeter(el("voice-level"), peaksOf(samples, samples.length)[0] ?? 0);
-    this.stream?.sound(samples);
+    void this.stream?.send(samples);
   }
 
   private interrupted(fault: Fault | null): void {
@@ -100,7 +107,7 @@ export class Voice {
     say(el("voice-advice"), fault ? `${faultWords(fault).title}. ${faultWords(fault).advice}` : "");
   }
 
-  private told(message: Message): void {
+  private told(message: EnrollMessage): void {
     switch (message.type) {
       case "progress":
         return this.progress(message);

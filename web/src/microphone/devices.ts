@@ -53,17 +53,3 @@ export function choices(devices: readonly Device[]): Choice[] {
 
 // Names under which Chromium lists some device a second time.
 const ALIASES = new Set(["default", "communications"]);
-
-/** Whether another microphone than the present one is now the one to use. */
-export function better(
-  devices: readonly Device[],
-  chosen: string | null,
-  present: { deviceId: string; groupId: string },
-): boolean {
-  const inputs = devices.filter(({ kind }) => kind === "audioinput");
-  if (chosen !== null) {
-    return present.deviceId !== chosen && inputs.some(({ deviceId }) => deviceId === chosen);
-  }
-  const standard = inputs.find(({ deviceId }) => deviceId === "default");
-  return standard !== undefined && standard.groupId !== present.groupId;
-}

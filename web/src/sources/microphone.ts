@@ -2,20 +2,24 @@
 
 import type { Link } from "../headline";
 import type { Source, Transport } from "../source";
-import { now, OwnStream, type Address } from "../live";
-import type { Why } from "../connection";
-import { Microphone } from "../microphone/microphone";
-import { MicrophoneError, type Fault } from "../microphone/recording";
+import {
+  Microphone,
+  MicrophoneError,
+  now,
+  RateCheck,
+  type Fault,
+  type Stream,
+  type StreamMessage,
+  type Voxwatch,
+  type Why,
+} from "voxwatch-client";
 import { advance, interrupted, reduce, restarted } from "../state";
 import { emptyView, type View } from "../view";
 import { peaksOf, STEP_S, Waveform } from "../waveform";
-import type { Message, Quality } from "../wire";
 import { faultWords, microphoneProblem, serverProblem } from "../words";
 
-const REOPEN_S = 60; // where that did not help it is not tried again at once
-
 export interface MicrophoneOptions {
-  address: Address;
+  voxwatch: Voxwatch;
   /** Null: the browser's default. */
   device: string | null;
   claim: string[];
@@ -30,11 +34,11 @@ export class MicrophoneSource implements Source {
   readonly waveform = new Waveform();
   view: View = emptyView();
   peak = 0;
-  private readonly stream: OwnStream;
+  private readonly stream: Stream;
   private step: number;
   private fault: { fault: Fault; since: number } | null = null;
   private latency_s: number | null = null;
-  private reopened = -Infinity;
+  private readonly rates = new RateCheck();
   private readonly changed: () => void;
 
   /** The source, or why there is none, in words. */
@@ -66,24 +70,21 @@ export class MicrophoneSource implements Source {
     this.step = Math.round(sampleRate * STEP_S);
     this.changed = () => options.changed();
     const target = options.falseAccept;
-    this.stream = new OwnStream(
-      {
-        sample_rate: sampleRate,
-        claim: options.claim,
-        label: "Browser microphone",
-        ...(target === null ? {} : { false_accept: target }),
-      },
-      options.address,
-      {
-        message: (message) => this.told(message),
-        begin: (kept_s, why) => this.begin(kept_s, why),
-        lost: (lost_s, ago_s) => {
-          this.waveform.cut(ago_s, lost_s);
-          this.view = { ...this.view, media: this.waveform.end_s };
-        },
-        moved: () => this.changed(),
-      },
-    );
+    this.stream = options.voxwatch.stream({
+      sample_rate: sampleRate,
+      claim: options.claim,
+      label: "Browser microphone",
+      ...(target === null ? {} : { false_accept: target }),
+      overflow: "drop",
+      patience_s: Infinity,
+    });
+    this.stream.on("message", (message) => this.told(message));
+    this.stream.on("begin", ({ kept_s, why }) => this.begin(kept_s, why));
+    this.stream.on("lost", ({ lost_s, ago_s }) => {
+      this.waveform.cut(ago_s, lost_s);
+      this.view = { ...this.view, media: this.waveform.end_s };
+    });
+    this.stream.on("moved", () => this.changed());
   }
 
   get label(): string {
@@ -130,19 +131,19 @@ export class MicrophoneSource implements Source {
   stop(): void {
     this.microphone.stop();
     this.peak = 0;
-    this.stream.finish();
+    void this.stream.finalize();
   }
 
   leave(): void {
     this.microphone.stop();
-    this.stream.abandon();
+    this.stream.close();
   }
 
   private heard(samples: Int16Array<ArrayBuffer>): void {
     const peaks = peaksOf(samples, this.step);
     this.waveform.push(peaks);
     this.peak = Math.max(...peaks);
-    this.stream.sound(samples);
+    void this.stream.send(samples);
     this.view = advance(this.view, this.stream.connection.made_s);
     if (this.stream.connection.phase === "failed") this.microphone.stop();
   }
@@ -167,18 +168,12 @@ export class MicrophoneSource implements Source {
     this.view = again ? restarted(this.view, kept_s, why) : { ...emptyView(), media: kept_s };
   }
 
-  /** A headset that changes its rate in mid-stream sounds wrong until it is opened anew. */
-  private checkRate({ problems }: Quality): void {
-    if (!problems.includes("rate-suspect") || now() - this.reopened < REOPEN_S) return;
-    this.reopened = now();
-    this.microphone.reopen();
-  }
-
-  private told(message: Message): void {
+  private told(message: StreamMessage): void {
     if (message.type === "score") {
       this.latency_s = Math.max(0, this.stream.connection.made_s - message.t);
     }
-    if (message.type === "quality") this.checkRate(message);
+    // A headset that changes its rate in mid-stream sounds wrong until it is opened anew.
+    if (message.type === "quality" && this.rates.isWrong(message, now())) this.microphone.reopen();
     this.view = reduce(this.view, message);
   }
 }

@@ -2,11 +2,10 @@
 
 import type { Link } from "../headline";
 import type { Source, Transport } from "../source";
-import { Watch, type Address } from "../live";
 import { joined, reduce, rejoined } from "../state";
 import { emptyView, type View } from "../view";
 import { Waveform } from "../waveform";
-import type { Message, Ready } from "../wire";
+import type { Monitor, MonitorMessage, MonitorReady, Voxwatch } from "voxwatch-client";
 
 export class WatchSource implements Source {
   readonly kind = "watch";
@@ -15,31 +14,30 @@ export class WatchSource implements Source {
   peak = 0;
   private over = false;
   private latency_s: number | null = null;
-  private readonly watch: Watch;
+  private readonly monitor: Monitor;
 
   constructor(
     readonly stream: string,
-    address: Address,
+    voxwatch: Voxwatch,
     changed: () => void,
   ) {
-    this.watch = new Watch(address, {
-      message: (message) => this.told(message),
-      moved: changed,
-    });
+    this.monitor = voxwatch.monitor({ stream, levels: true, patience_s: Infinity });
+    this.monitor.on("message", (message) => this.told(message));
+    this.monitor.on("moved", changed);
   }
 
   get transport(): Transport {
     const { latency_s } = this;
-    const { reconnects } = this.watch;
+    const { reconnects } = this.monitor;
     return { latency_s, unsent_s: 0, lost_s: 0, reconnects, restarts: 0, sampleRate: null };
   }
 
   link(at: number): Link {
     return {
       source: "watch",
-      phase: this.over ? "ended" : this.watch.phase,
-      retryIn_s: Math.max(0, this.watch.retryAt - at),
-      tries: this.watch.tries,
+      phase: this.over ? "ended" : this.monitor.phase,
+      retryIn_s: Math.max(0, this.monitor.retryAt - at),
+      tries: this.monitor.tries,
       kept_s: 0,
       problem: "",
       interruption: null,
@@ -47,7 +45,7 @@ export class WatchSource implements Source {
   }
 
   hurry(): void {
-    this.watch.hurry();
+    this.monitor.hurry();
   }
 
   stop(): void {
@@ -57,10 +55,10 @@ export class WatchSource implements Source {
   leave(): void {
     this.over = true;
     this.peak = 0;
-    this.watch.leave();
+    this.monitor.close();
   }
 
-  private told(message: Message): void {
+  private told(message: MonitorMessage): void {
     switch (message.type) {
       case "ready":
         this.ready(message);
@@ -78,7 +76,7 @@ export class WatchSource implements Source {
     this.view = reduce(this.view, message);
   }
 
-  private ready(message: Ready): void {
+  private ready(message: MonitorReady): void {
     const entry = message.streams.find(({ stream }) => stream === this.stream);
     if (!entry) {
       this.leave();

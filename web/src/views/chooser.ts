@@ -3,8 +3,7 @@
 import { el, h, say, show } from "../dom";
 import { icon } from "../icons";
 import type { Devices } from "../microphone/devices";
-import { Microphone } from "../microphone/microphone";
-import { MicrophoneError } from "../microphone/recording";
+import { Microphone, MicrophoneError } from "voxwatch-client";
 import { levelWords } from "../levels";
 import { peaksOf } from "../waveform";
 import { faultWords, microphoneProblem } from "../words";

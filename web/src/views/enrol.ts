@@ -1,21 +1,30 @@
 /** Guided enrolment: who and with what consent, reading aloud, the result. */
 
-import type { Profile, Status } from "../control";
+import {
+  Microphone,
+  MicrophoneError,
+  ServerError,
+  type EnrollMessage,
+  type EnrolledAs,
+  type Enrolment,
+  type Fault,
+  type Profile,
+  type Progress,
+  type Refused,
+  type Status,
+  type Voxwatch,
+} from "voxwatch-client";
 import { el, prose, say, show } from "../dom";
 import { icon, Ring } from "../icons";
-import { EnrolmentStream, type Address } from "../live";
 import type { Devices } from "../microphone/devices";
-import { Microphone } from "../microphone/microphone";
-import { MicrophoneError, type Fault } from "../microphone/recording";
 import { peaksOf } from "../waveform";
-import type { Enrolled, Failure, Message, Progress, Refused } from "../wire";
 import { duration, faultWords, likeWords, microphoneProblem, problemWords, refusal, serverProblem } from "../words";
 import { Chooser } from "./chooser";
 import { PROMPT } from "./prompt";
 import { updateMeter } from "./sound";
 
 export interface EnrolActions {
-  address: Address;
+  voxwatch: Voxwatch;
   status(): Status | null;
   profiles(): readonly Profile[];
   /** The microphone is needed here. */
@@ -32,7 +41,7 @@ export class Enrol {
   private readonly consent = el<HTMLInputElement>("enrol-consent");
   private readonly ring = new Ring();
   private microphone: Microphone | null = null;
-  private stream: EnrolmentStream | null = null;
+  private stream: Enrolment | null = null;
   private attempt = 0; // of opening the microphone: what a closed dialog asked for is dropped
   private least_s = 10;
   private added = false; // to what is enrolled under the name
@@ -52,7 +61,7 @@ export class Enrol {
       void this.start();
     };
     this.name.oninput = () => this.noteName();
-    el("enrol-finish").onclick = () => this.stream?.finish();
+    el("enrol-finish").onclick = () => void this.stream?.finalize();
     el("enrol-again").onclick = () => this.pane("form");
     el("enrol-verify").onclick = () => {
       this.dialog.close();
@@ -124,30 +133,27 @@ export class Enrol {
     el<HTMLButtonElement>("enrol-finish").disabled = true;
     this.pane("recording");
     this.added = this.known;
-    this.stream = new EnrolmentStream(
-      {
-        name,
-        text_version: status.consent.text_version,
-        ttl_days: days ? Number(days) : null,
-        add: this.added,
-        sample_rate,
-      },
-      this.actions.address,
-      {
-        message: (message) => this.told(message),
-        broken: (error: Failure | null) =>
-          this.broken(
-            error
-              ? serverProblem(error)
-              : "The connection was lost, and half a recording is not kept. Try again.",
-          ),
-      },
+    const stream = this.actions.voxwatch.enroll({
+      name,
+      consent: status.consent.text_version,
+      ...(days ? { ttl_days: Number(days) } : {}),
+      add: this.added,
+      sample_rate,
+    });
+    stream.on("message", (message) => this.told(message));
+    stream.on("failed", (error) =>
+      this.broken(
+        error instanceof ServerError
+          ? serverProblem(error)
+          : "The connection was lost, and half a recording is not kept. Try again.",
+      ),
     );
+    this.stream = stream;
   }
 
   private heard(samples: Int16Array<ArrayBuffer>): void {
     updateMeter(el("enrol-meter"), peaksOf(samples, samples.length)[0] ?? 0);
-    this.stream?.sound(samples);
+    void this.stream?.send(samples);
   }
 
   private interrupted(fault: Fault | null): void {
@@ -157,7 +163,7 @@ export class Enrol {
     this.advise(`${title}. ${advice}`, true);
   }
 
-  private told(message: Message): void {
+  private told(message: EnrollMessage): void {
     switch (message.type) {
       case "ready":
         this.least_s = message.min_s;
@@ -191,7 +197,7 @@ export class Enrol {
     say(place, words);
   }
 
-  private finished(message: Enrolled): void {
+  private finished(message: EnrolledAs): void {
     this.enrolled = message.name;
     const made = `The voiceprint was made of ${duration(message.net_speech_s)} of speech.`;
     const words = [made, likeWords(message.like_voices ?? [])].join(" ").trim();
@@ -223,7 +229,7 @@ export class Enrol {
   private stop(): void {
     this.attempt += 1;
     this.chooser.stop();
-    this.stream?.abandon();
+    this.stream?.close();
     this.stream = null;
     this.microphone?.stop();
     this.microphone = null;

@@ -3,7 +3,7 @@
 import { el, h, show } from "../dom";
 import { icon, type IconName } from "../icons";
 import type { Note, View } from "../view";
-import type { Decision } from "../wire";
+import type { Decision } from "voxwatch-client";
 import { clock, noteWords } from "../words";
 
 const SHOWN = 60;

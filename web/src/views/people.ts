@@ -1,6 +1,6 @@
 /** Who is enrolled, with export and deletion; and the choice of who is expected. */
 
-import type { Profile } from "../control";
+import type { Profile } from "voxwatch-client";
 import { el, h, say, show } from "../dom";
 import { icon } from "../icons";
 import { duration } from "../words";

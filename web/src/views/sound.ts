@@ -3,7 +3,7 @@
 import { el, h, say } from "../dom";
 import { icon, type IconName } from "../icons";
 import { decibels } from "../levels";
-import type { Quality } from "../wire";
+import type { Quality } from "voxwatch-client";
 import { readings, soundAdvice, type Light } from "../words";
 
 const ICONS: Record<Light, IconName> = { good: "check", bad: "alert", none: "clock" };

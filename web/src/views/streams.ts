@@ -2,13 +2,13 @@
 
 import { el, h, show } from "../dom";
 import { icon } from "../icons";
-import type { StreamEntry } from "../wire";
+import type { StreamState } from "voxwatch-client";
 import { anyOf, clock } from "../words";
 
 let drawn = "";
 
 export function updateStreams(
-  streams: readonly StreamEntry[],
+  streams: readonly StreamState[],
   watched: string | null,
   own: string | null,
   watch: (stream: string) => void,
@@ -25,7 +25,7 @@ export function updateStreams(
 }
 
 function row(
-  entry: StreamEntry,
+  entry: StreamState,
   watched: string | null,
   own: string | null,
   watch: (stream: string) => void,
@@ -50,11 +50,11 @@ export function nameOf(entry: { label: string; stream: string }): string {
   return entry.label || `Stream ${entry.stream.slice(0, 8)}`;
 }
 
-function facts(entry: StreamEntry): string {
+function facts(entry: StreamState): string {
   return `${stateWords(entry)} · ${clock(entry.received_s)}`;
 }
 
-function stateWords(entry: StreamEntry): string {
+function stateWords(entry: StreamState): string {
   if (entry.stalled) return "no sound comes";
   switch (entry.state) {
     case "match":

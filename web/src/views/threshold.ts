@@ -2,7 +2,7 @@
 
 import { el, rows, say } from "../dom";
 import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../thresholds";
-import type { ExpectedRate } from "../wire";
+import type { ExpectedRate } from "voxwatch-client";
 import { duration } from "../words";
 
 export class Threshold {

@@ -1,7 +1,7 @@
 /** What was decided over time: the stream's state, and below it each turn by itself. */
 
 import type { Segment, View } from "../view";
-import type { Utterance } from "../wire";
+import type { Utterance } from "voxwatch-client";
 import { anyOf, clock, llrWords } from "../words";
 import { colour, GUTTER, pen } from "./palette";
 

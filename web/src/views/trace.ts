@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { boundLabels, columns, thresholds, type Scale } from "../columns";
 import { sigmoid, type View } from "../view";
-import type { Utterance } from "../wire";
+import type { Utterance } from "voxwatch-client";
 import { colour, FONT, GUTTER, seriesColour } from "./palette";
 import { STATE_COLOURS } from "./timeline";
 

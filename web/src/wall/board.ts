@@ -5,8 +5,7 @@
  */
 
 import { isUnseen, type Act, type Incident } from "../incidents";
-import { streamEntries } from "../decode";
-import type { Message, State, StreamEntry } from "../wire";
+import { streamStates, type MonitorMessage, type State, type StreamState } from "voxwatch-client";
 import { anyOf } from "../words";
 import { urgency, type Standing } from "./kinds";
 
@@ -72,7 +71,7 @@ export class Board {
   private readonly names = new Intl.Collator(undefined, { numeric: true });
 
   /** All streams that are live, as they stand. */
-  list(entries: readonly StreamEntry[]): void {
+  list(entries: readonly StreamState[]): void {
     const live = new Set(entries.map(({ stream }) => stream));
     for (const [stream, seat] of this.byStream) {
       if (!live.has(stream) && seat.streams.at(-1) === stream) seat.live = null;
@@ -105,12 +104,12 @@ export class Board {
   }
 
   /** Whether the message is a new incident that calls for somebody; then it is that. */
-  told(message: Message): Incident | null {
+  told(message: MonitorMessage): Incident | null {
     if (message.type === "ready") this.list(message.streams);
-    if (message.type === "incident") return this.happened(message);
     const { stream } = message;
     if (!stream) return null;
-    if (message.type === "opened") this.opened(streamEntries([message])[0]!);
+    if (message.type === "incident") return this.happened({ ...message, stream });
+    if (message.type === "opened") this.opened(streamStates([message])[0]!);
     const seat = this.byStream.get(stream);
     const live = seat?.streams.at(-1) === stream ? seat.live : null;
     if (!seat || !live) return null;
@@ -197,7 +196,7 @@ export class Board {
     return this.names.compare(nameOf(a.seat), nameOf(b.seat)) || (a.seat.key < b.seat.key ? -1 : 1);
   }
 
-  private opened(entry: StreamEntry): void {
+  private opened(entry: StreamState): void {
     const { stream, label, claims, exam, candidate, accommodations } = entry;
     const seat = this.open(stream, candidate, exam);
     if (seat.streams.at(-1) !== stream) return; // an older one of a candidate who came anew

@@ -1,7 +1,8 @@
 /** The candidate beside the wall: what happened from the first second, and what people said of it. */
 
 import { el, h, say, show } from "../dom";
-import type { Act, Incident, Verdict } from "../incidents";
+import type { Judgement } from "voxwatch-client";
+import type { Act, Incident } from "../incidents";
 import { roughly, timeOfDay } from "../times";
 import { eventLine } from "../views/events";
 import { anyOf, clock } from "../words";
@@ -255,7 +256,7 @@ export class CandidatePanel {
   private async judge(event: SubmitEvent): Promise<void> {
     event.preventDefault();
     const form = el<HTMLFormElement>("verdict");
-    const verdict = new FormData(form).get("verdict") as Verdict | null;
+    const verdict = new FormData(form).get("verdict") as Judgement | null;
     const { stream } = this;
     const text = el<HTMLInputElement>("verdict-text").value.trim();
     if (!stream || !verdict) return;

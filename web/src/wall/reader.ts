@@ -1,6 +1,6 @@
 /** Reads the record of one stream from its first second, and goes on while it is open. */
 
-import { ControlError } from "../control";
+import { VoxwatchError } from "voxwatch-client";
 import { StreamRecord, type Page } from "./record";
 
 const AGAIN_MS = 1500; // between two looks at a stream that goes on
@@ -61,8 +61,8 @@ export class Reader {
         if (page.entries.length > 0 || !more) this.changed();
       }
     } catch (error) {
-      if (!(error instanceof ControlError)) throw error;
-      this.problem = error.code === "gone" ? "" : error.message; // gone: read on when it is back
+      if (!(error instanceof VoxwatchError)) throw error;
+      this.problem = error.code === "connection-failed" ? "" : error.message; // gone: read on when it is back
       this.changed();
     }
   }

@@ -1,9 +1,9 @@
 /** What the record holds of a stream, as it is read page by page. No DOM, no clock. */
 
-import type { Act, Verdict } from "../incidents";
+import type { Act } from "../incidents";
 import { reduce } from "../state";
 import { emptyView, sigmoid, type Trace, type View } from "../view";
-import type { Bounds, ExpectedRate, Message, Mode, Model } from "../wire";
+import type { Bounds, ExpectedRate, Judgement, Message, Mode, Model } from "voxwatch-client";
 
 interface At {
   /** Seconds since 1970, and seconds of media. */
@@ -50,7 +50,7 @@ export class StreamRecord {
   startedAt: number | null = null;
   endedAt: number | null = null;
   notes: Act[] = [];
-  verdicts: (Act & { verdict: Verdict })[] = [];
+  verdicts: (Act & { verdict: Judgement })[] = [];
   /** Incidents of which there is sound. */
   readonly clips = new Set<string>();
   missing: { count: number; since: number; until: number }[] = [];

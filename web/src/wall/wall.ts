@@ -1,16 +1,14 @@
 /** The wall: what the visitor does, and what the server tells. */
 
 import { fragmentOf, placeOf } from "../address";
-import { ControlError } from "../control";
+import { VoxwatchError, type Monitor, type MonitorMessage } from "voxwatch-client";
 import { el, say, show } from "../dom";
 import { notLetIn } from "../headline";
 import type { Act, Incident } from "../incidents";
-import { Watch } from "../live";
 import { Server } from "../server";
 import { timeOfDay } from "../times";
 import { askToken, bindToken } from "../views/token";
 import { toast } from "../views/toast";
-import type { Message } from "../wire";
 import { Alerts } from "./alerts";
 import { Board, statusOf, type RecordedStream, type RosterLine } from "./board";
 import { CandidatePanel } from "./candidate";
@@ -48,7 +46,7 @@ export class Wall {
     changed: () => this.redraw(),
   });
   private readonly heading = new Heading();
-  private watch: Watch | null = null;
+  private monitor: Monitor | null = null;
   private place = placeOf(window.location.hash);
   private exams: ExamLine[] = [];
   private search = "";
@@ -178,20 +176,19 @@ export class Wall {
     const { server } = this;
     if (server.connected && server.status && server.status.roles.length > 0) {
       if (!server.may("monitor")) askToken("This token may not watch: that takes the role monitor.");
-      else if (this.watch) this.watch.hurry();
+      else if (this.monitor) this.monitor.hurry();
       else this.follow();
     }
     this.redraw();
   }
 
   private follow(): void {
-    this.watch = new Watch(this.server.address("v1/monitor", "monitor"), {
-      message: (message) => this.heard(message),
-      moved: () => this.redraw(),
-    });
+    this.monitor = this.server.voxwatch.monitor({ patience_s: Infinity });
+    this.monitor.on("message", (message) => this.heard(message));
+    this.monitor.on("moved", () => this.redraw());
   }
 
-  private heard(message: Message): void {
+  private heard(message: MonitorMessage): void {
     this.heardAt = Date.now() / 1000;
     const news = this.board.told(message);
     if (message.type === "ready") void this.refresh();
@@ -239,7 +236,7 @@ export class Wall {
       this.exams = await exams;
     } catch (error) {
       // Without exams there are still streams, which is what the wall shows then.
-      if (!(error instanceof ControlError)) throw error;
+      if (!(error instanceof VoxwatchError)) throw error;
     }
   }
 
@@ -249,8 +246,8 @@ export class Wall {
       this.refused = "";
       return found;
     } catch (error) {
-      if (!(error instanceof ControlError)) throw error;
-      if (error.code !== "gone") this.refused = error.message;
+      if (!(error instanceof VoxwatchError)) throw error;
+      if (error.code !== "connection-failed") this.refused = error.message;
       return null;
     }
   }
@@ -275,7 +272,7 @@ export class Wall {
       this.redraw(true);
       return true;
     } catch (error) {
-      if (!(error instanceof ControlError)) throw error;
+      if (!(error instanceof VoxwatchError)) throw error;
       toast(error.message);
       return false;
     }
@@ -302,7 +299,7 @@ export class Wall {
 
   private headed(needing: number, all: number): Headed {
     const { board, place, known } = this;
-    const connected = this.server.connected && this.watch?.phase === "live";
+    const connected = this.server.connected && this.monitor?.phase === "live";
     const exams = new Map(this.exams.map(({ exam, name }) => [exam, name]));
     for (const exam of board.exams()) {
       if (!exams.has(exam)) exams.set(exam, `Exam ${exam.slice(0, 8)}`);

@@ -1,7 +1,7 @@
 /** Incidents, seats and verdicts in words. */
 
-import type { Status } from "../control";
-import type { Incident, Verdict } from "../incidents";
+import type { Judgement, Status } from "voxwatch-client";
+import type { Incident } from "../incidents";
 import { roughly, timeOfDay } from "../times";
 import { anyOf } from "../words";
 import { nameOf, type Placed, type Seat } from "./board";
@@ -62,7 +62,7 @@ export function presentWords(all: number, live: number): string {
   return all === live ? candidates : `${candidates}, ${live} of them live`;
 }
 
-export const VERDICTS: Record<Verdict, string> = {
+export const VERDICTS: Record<Judgement, string> = {
   cleared: "Cleared",
   violation: "Violation",
   "needs-review": "Needs review",

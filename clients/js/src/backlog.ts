@@ -29,13 +29,13 @@ export class Backlog {
     this.held = this.made = this.sent = 0;
   }
 
-  /** A new session, which begins with what no session was given yet: so many bytes. */
-  restart(): number {
-    const unsent = Math.min(this.unsent, this.held);
-    this.dropUntil(this.made - unsent);
-    this.made = unsent;
+  /** A new session, which begins with what is held from the position on: so many bytes. */
+  restart(from: number): number {
+    const kept = Math.min(this.made - from, this.held);
+    this.dropUntil(this.made - kept);
+    this.made = kept;
     this.sent = 0;
-    return unsent;
+    return kept;
   }
 
   /**
@@ -49,16 +49,18 @@ export class Backlog {
     return { lost, ago: this.held };
   }
 
-  /** What was not sent, which now counts as sent. */
-  take(): Bytes[] {
+  /** What was not sent before the position, which now counts as sent. */
+  take(until: number): Bytes[] {
+    const end = Math.min(until, this.made);
     const taken: Bytes[] = [];
     let start = this.made - this.held;
     for (const piece of this.pieces) {
       const from = Math.max(0, this.sent - start);
-      if (from < piece.length) taken.push(piece.subarray(from));
+      const to = Math.min(piece.length, end - start);
+      if (from < to) taken.push(piece.subarray(from, to));
       start += piece.length;
     }
-    this.sent = this.made;
+    this.sent = Math.max(this.sent, end);
     return taken;
   }
 

@@ -1,16 +1,22 @@
 import { describe, expect, it } from "vitest";
-import { KEEP_S, StreamConnection, waitBefore, type Action } from "../src/connection";
-import { ready } from "./messages";
+import { KEEP_S, StreamConnection, type Action, type Rules } from "../src/connection.js";
+import { waitBefore } from "../src/hope.js";
+import { ready } from "./messages.js";
 
 const RATE = 1000; // samples a second: 2000 bytes
 
 /** The server's side of a connection: what reached it. */
 class Wire {
-  readonly connection = new StreamConnection({ sample_rate: RATE, claim: ["Alice"] }, () => 0);
+  readonly connection: StreamConnection;
   texts: Record<string, unknown>[] = [];
   bytes: number[] = [];
   others: Action[] = [];
   made = 0;
+
+  constructor(rules: Partial<Rules> = {}) {
+    const start = { sample_rate: RATE, claim: ["Alice"] };
+    this.connection = new StreamConnection(start, { random: () => 0, ...rules });
+  }
 
   do(actions: Action[]): void {
     for (const action of actions) {
@@ -29,8 +35,8 @@ class Wire {
     this.do(this.connection.received(JSON.stringify(ready(of)), now));
   }
 
-  event(seq: number, now = 0): void {
-    const event = { type: "vad", seq, t: 0, speech: true, at: 0 };
+  event(seq: number, now = 0, t = 0): void {
+    const event = { type: "vad", seq, t, speech: true, at: 0 };
     this.do(this.connection.received(JSON.stringify(event), now));
   }
 
@@ -255,7 +261,7 @@ describe("a stream", () => {
     const wire = new Wire();
     wire.open(0);
     wire.ready(0);
-    wire.do(wire.connection.configure({ claim: ["Bob"], false_accept: 0.02 }));
+    wire.do(wire.connection.configure({ claim: ["Bob"], false_accept: 0.02 }, true));
     expect(wire.texts.at(-1)).toEqual({ type: "configure", claim: ["Bob"], false_accept: 0.02 });
     wire.do(wire.connection.closed(1));
     wire.open(2);
@@ -269,6 +275,179 @@ describe("a stream", () => {
     wire.do(wire.connection.hurry(1.1));
     expect(wire.connection.phase).toBe("connecting");
   });
+});
+
+describe("what is asked for in a stream", () => {
+  const type = ({ type }: Record<string, unknown>): unknown => type;
+
+  it("is sent at its place in the sound, and not before", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.sound(200);
+    wire.do(wire.connection.ask({ type: "turn" }, true));
+    wire.sound(200);
+    expect(wire.texts.map(type)).toEqual(["start"]);
+    const sent: (string | number)[] = [];
+    for (const action of wire.connection.received(JSON.stringify(ready()), 0)) {
+      if (action.do !== "send") continue;
+      sent.push(typeof action.data === "string" ? JSON.parse(action.data).type : action.data.length);
+    }
+    expect(sent).toEqual([200, "turn", 200]);
+  });
+
+  it("is said again where the server may not have had it, and not where it has", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.do(wire.connection.ask({ type: "mute", on: true }, true));
+    wire.sound(4000);
+    wire.do(wire.connection.ask({ type: "turn" }, true));
+    wire.do(wire.connection.closed(1));
+    wire.texts = [];
+    wire.open(2);
+    wire.ready(2, { resumed: true, received_bytes: 3000 });
+    expect(wire.texts.map(type)).toEqual(["start", "turn"]);
+    expect(wire.bytes).toEqual([...counted(0, 4000), ...counted(3000, 4000)]);
+  });
+
+  it("holds in a session that follows: it is still muted", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.do(wire.connection.ask({ type: "mute", on: true }, true));
+    wire.sound(4000);
+    wire.event(1, 0, 2);
+    wire.do(wire.connection.ask({ type: "turn" }, true));
+    wire.sound(2000);
+    wire.do(wire.connection.closed(1));
+    wire.open(2);
+    wire.error("unknown-session", 2);
+    wire.do(wire.connection.opened(2));
+    wire.texts = [];
+    wire.ready(2, { session: "other" });
+    expect(wire.texts).toEqual([{ type: "mute", on: true }]);
+  });
+
+  it("keeps its place when sound before it was let go", () => {
+    const wire = new Wire();
+    wire.open(0);
+    for (let i = 0; i < KEEP_S; i += 1) wire.sound(2000);
+    wire.do(wire.connection.ask({ type: "turn" }, true));
+    for (let i = 0; i < 2; i += 1) wire.sound(2000);
+    let before = 0;
+    for (const action of wire.connection.received(JSON.stringify(ready()), 0)) {
+      if (action.do !== "send") continue;
+      if (typeof action.data === "string") break;
+      before += action.data.length;
+    }
+    expect(before).toBe(2000 * (KEEP_S - 2));
+  });
+});
+
+describe("a stream that may lose no sound", () => {
+  function opened(): Wire {
+    const wire = new Wire({ lossless: true });
+    wire.open(0);
+    wire.ready(0);
+    return wire;
+  }
+
+  it("has so much under way as it can send again, and goes on as the server takes it", () => {
+    const wire = opened();
+    for (let i = 0; i < KEEP_S; i += 1) wire.sound(2000);
+    expect(wire.bytes).toHaveLength(20_000);
+    expect(wire.connection.room).toBe(0);
+    wire.event(1, 1, 8.5);
+    expect(wire.bytes).toHaveLength(36_000);
+    expect(wire.connection.room).toBe(16_000);
+  });
+
+  it("sends again what the server did not take, up to its end", () => {
+    const wire = opened();
+    for (let i = 0; i < KEEP_S; i += 1) wire.sound(2000);
+    wire.event(1, 1, 8.5);
+    wire.do(wire.connection.finish(1));
+    expect(wire.texts.map(({ type }) => type)).toEqual(["start"]); // there is more to send first
+    wire.do(wire.connection.closed(2));
+    expect(wire.connection.phase).toBe("waiting");
+    wire.bytes = [];
+    wire.open(3);
+    wire.ready(3, { resumed: true, seq: 1, received_bytes: 17_000 });
+    wire.event(2, 3, 26);
+    wire.event(3, 3, 30);
+    expect(wire.bytes).toEqual(counted(17_000, 60_000));
+    expect(wire.texts.at(-1)).toEqual({ type: "finalize" });
+    const summary = { type: "summary", seq: 4, t: 30, received_s: 30 };
+    wire.do(wire.connection.received(JSON.stringify(summary), 4));
+    wire.do(wire.connection.closed(4));
+    expect(wire.connection.phase).toBe("ended");
+  });
+
+  it("begins anew with what the old server may not have judged", () => {
+    const wire = opened();
+    for (let i = 0; i < 5; i += 1) wire.sound(2000);
+    wire.event(1, 1, 2.5);
+    wire.do(wire.connection.closed(2));
+    wire.open(3);
+    wire.error("unknown-session", 3);
+    wire.bytes = [];
+    wire.do(wire.connection.opened(3));
+    wire.ready(3, { session: "other" });
+    expect(wire.bytes).toEqual(counted(4000, 10_000));
+    expect(wire.others.findLast((a) => a.do === "begin")).toEqual({ do: "begin", kept_s: 3, why: "gone" });
+  });
+
+  it("leaves a server that says nothing to what it was sent", () => {
+    const wire = opened();
+    for (let i = 0; i < 5; i += 1) wire.sound(2000);
+    wire.do(wire.connection.tick(15));
+    expect(wire.kinds()).not.toContain("close");
+    wire.do(wire.connection.tick(16));
+    expect(wire.kinds()).toContain("close");
+  });
+});
+
+it("goes on with a container only in its own session, by the bytes that are told to be taken", () => {
+  const start = { sample_rate: RATE, encoding: "opus" } as const;
+  const connection = new StreamConnection(start, { lossless: true, random: () => 0 });
+  connection.connect(0);
+  connection.opened(0);
+  connection.received(JSON.stringify(ready()), 0);
+  connection.sound(new Uint8Array(4000), true);
+  const { room } = connection;
+  connection.received('{"type":"quality","seq":1,"t":2}', 0);
+  expect(connection.room).toBe(room);
+  connection.received('{"type":"received","seq":2,"t":2,"received_bytes":4000}', 0);
+  expect(connection.room).toBe(room + 4000);
+  connection.closed(1);
+  expect(connection.phase).toBe("waiting");
+  connection.connect(2);
+  connection.opened(2);
+  connection.received('{"type":"error","seq":0,"t":0,"code":"unknown-session","message":""}', 2);
+  connection.closed(2);
+  expect(connection.phase).toBe("failed");
+  expect(connection.error?.message).toContain("begin another recording");
+});
+
+it("fails once it had no connection for too long", () => {
+  const wire = new Wire({ patience_s: 3 });
+  wire.open(0);
+  for (const now of [0, 2.9]) {
+    wire.do(wire.connection.closed(now));
+    expect(wire.connection.phase).toBe("waiting");
+    wire.do(wire.connection.connect(now));
+  }
+  wire.do(wire.connection.closed(3));
+  expect(wire.connection.phase).toBe("failed");
+});
+
+it("tries again when the server said that it may help", () => {
+  const wire = new Wire();
+  wire.open(0);
+  const error = { type: "error", seq: 0, t: 0, code: "overloaded", message: "", retry_s: 20 };
+  wire.do(wire.connection.received(JSON.stringify(error), 1));
+  wire.do(wire.connection.closed(1));
+  expect(wire.connection.retryAt).toBe(21);
 });
 
 it("waits longer each time, within bounds, and never all at once", () => {

@@ -3,21 +3,7 @@
  * the voice.
  */
 
-import captureUrl from "./capture?worker&url";
-
-export type MicrophoneProblem =
-  | "insecure"
-  | "denied"
-  | "missing"
-  | "busy"
-  | "unsupported"
-  | "suspended";
-
-export class MicrophoneError extends Error {
-  constructor(readonly problem: MicrophoneProblem) {
-    super(problem);
-  }
-}
+import { MicrophoneError, type MicrophoneProblem } from "../errors.js";
 
 /** Why an open microphone gives no sound, as far as the browser says. */
 export type Fault =
@@ -42,15 +28,20 @@ export interface Recording {
   close(): void;
 }
 
-export interface RecordingOptions {
-  /** Null: the browser's default. One that is not there gives way to another. */
-  device: string | null;
-  /** The rate wished for; null: the browser's own. */
-  sampleRate: number | null;
+export interface StreamRecordingOptions {
+  /** Where the worklet lies; null: beside this module. */
+  worklet: string | URL | null;
   /** Pieces of 100 ms. */
   onSound(samples: Int16Array<ArrayBuffer>): void;
   /** What `fault` says may be another. */
   onMoved(): void;
+}
+
+export interface RecordingOptions extends StreamRecordingOptions {
+  /** Null: the browser's default. One that is not there gives way to another. */
+  device: string | null;
+  /** The rate wished for; null: the browser's own. */
+  sampleRate: number | null;
 }
 
 export type OpenRecording = (options: RecordingOptions) => Promise<Recording>;
@@ -58,9 +49,11 @@ export type OpenRecording = (options: RecordingOptions) => Promise<Recording>;
 // Where a browser runs a microphone only at its own rate and does not say which.
 const USUAL_RATES_HZ = [48000, 44100, 16000, 8000];
 const WAKE_MS = 500;
+const KINDS = ["ended", "mute", "unmute"]; // of what a track tells
 
 /** Open a microphone. Rejects with a `MicrophoneError`. */
 export async function openRecording(options: RecordingOptions): Promise<Recording> {
+  if (typeof window === "undefined") throw new MicrophoneError("unsupported");
   if (!window.isSecureContext) throw new MicrophoneError("insecure");
   if (!navigator.mediaDevices?.getUserMedia || !("AudioWorkletNode" in window)) {
     throw new MicrophoneError("unsupported");
@@ -74,11 +67,21 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     throw error;
   }
   try {
-    return await record(stream, first, options);
+    return await record(stream, first, true, options);
   } catch (error) {
     stream.getTracks().forEach((track) => track.stop());
     throw error;
   }
+}
+
+/** Listen to a stream that the page has, and goes on to have. Rejects with a `MicrophoneError`. */
+export async function openStream(
+  stream: MediaStream,
+  options: StreamRecordingOptions,
+): Promise<Recording> {
+  if (!window.isSecureContext) throw new MicrophoneError("insecure");
+  if (stream.getAudioTracks().length === 0) throw new MicrophoneError("missing");
+  return record(stream, contextOf(null), false, options);
 }
 
 /**
@@ -88,15 +91,16 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
 async function record(
   stream: MediaStream,
   first: AudioContext,
-  options: RecordingOptions,
+  own: boolean,
+  options: StreamRecordingOptions,
 ): Promise<Recording> {
-  const own = stream.getAudioTracks()[0]?.getSettings().sampleRate ?? null;
-  const others = [null, own, ...USUAL_RATES_HZ];
+  const native = stream.getAudioTracks()[0]?.getSettings().sampleRate ?? null;
+  const others = [null, native, ...USUAL_RATES_HZ];
   let context = first;
   for (const rate of others) {
     try {
       const source = context.createMediaStreamSource(stream);
-      return await started(stream, context, source, options);
+      return await started(stream, context, source, own, options);
     } catch (error) {
       void context.close();
       if (!(error instanceof DOMException && error.name === "NotSupportedError")) throw error;
@@ -111,9 +115,10 @@ async function started(
   stream: MediaStream,
   context: AudioContext,
   source: MediaStreamAudioSourceNode,
-  options: RecordingOptions,
+  own: boolean,
+  options: StreamRecordingOptions,
 ): Promise<Recording> {
-  await context.audioWorklet.addModule(captureUrl);
+  await context.audioWorklet.addModule(options.worklet ?? new URL("./capture.js", import.meta.url));
   if (!(await awake(context))) throw new MicrophoneError("suspended");
   const capture = new AudioWorkletNode(context, "capture", {
     numberOfOutputs: 0,
@@ -123,7 +128,7 @@ async function started(
     options.onSound(new Int16Array(event.data));
   };
   source.connect(capture);
-  return recordingOf(stream, context, source, capture, options);
+  return recordingOf(stream, context, source, capture, own, options);
 }
 
 function recordingOf(
@@ -131,16 +136,18 @@ function recordingOf(
   context: AudioContext,
   source: MediaStreamAudioSourceNode,
   capture: AudioWorkletNode,
-  { onMoved }: RecordingOptions,
+  own: boolean,
+  { onMoved }: StreamRecordingOptions,
 ): Recording {
   const track = stream.getAudioTracks()[0]!;
   const { deviceId = "", groupId = "" } = track.getSettings();
-  for (const kind of ["ended", "mute", "unmute"]) track.addEventListener(kind, onMoved);
+  for (const kind of KINDS) track.addEventListener(kind, onMoved);
   context.onstatechange = onMoved;
   const free = (): void => {
     capture.port.onmessage = null;
     source.disconnect();
-    stream.getTracks().forEach((t) => t.stop());
+    for (const kind of KINDS) track.removeEventListener(kind, onMoved);
+    if (own) stream.getTracks().forEach((t) => t.stop());
   };
   return {
     sampleRate: context.sampleRate,
@@ -169,7 +176,7 @@ export function faultOf(
 
 /** During a call `resume` neither succeeds nor fails: it is not waited for. */
 async function awake(context: AudioContext): Promise<boolean> {
-  const late = new Promise((resolve) => window.setTimeout(resolve, WAKE_MS));
+  const late = new Promise((resolve) => setTimeout(resolve, WAKE_MS));
   await Promise.race([context.resume().catch(() => undefined), late]);
   return context.state === "running";
 }

@@ -3,15 +3,8 @@
  * as soon as the browser gives it.
  */
 
-import { better } from "./devices";
-import {
-  MicrophoneError,
-  openRecording,
-  type Fault,
-  type MicrophoneProblem,
-  type OpenRecording,
-  type Recording,
-} from "./recording";
+import { MicrophoneError, type MicrophoneProblem } from "../errors.js";
+import { openRecording, type Fault, type OpenRecording, type Recording } from "./recording.js";
 
 const LOOK_MS = 250;
 const LOOKS_BETWEEN_TRIES = 3;
@@ -21,7 +14,10 @@ const STOPPED_LOOKS = 8;
 const STARTING_LOOKS = 20; // a Bluetooth headset takes seconds to begin
 
 export interface MicrophoneOptions {
+  /** Null: the browser's default. */
   device: string | null;
+  /** Where the worklet lies; null or left out: beside this package's modules. */
+  worklet?: string | URL | null;
   onSound(samples: Int16Array<ArrayBuffer>): void;
   /** Why no sound comes; null: it comes again. */
   onFault(fault: Fault | null): void;
@@ -58,6 +54,7 @@ export class Microphone {
     let microphone: Microphone | null = null;
     const recording = await open({
       device: options.device,
+      worklet: options.worklet ?? null,
       sampleRate: null,
       onSound: (samples) => microphone?.heard(samples),
       onMoved: () => microphone?.moved(),
@@ -142,6 +139,7 @@ export class Microphone {
       const { device } = this.options;
       const recording = await this.open({
         device,
+        worklet: this.options.worklet ?? null,
         sampleRate: this.sampleRate,
         onSound: (samples) => this.heard(samples),
         onMoved: () => this.moved(),
@@ -233,4 +231,18 @@ function browserOccasions(
     window.clearInterval(timer);
     over.abort();
   };
+}
+
+/** Whether another microphone than the present one is now the one to use. */
+export function better(
+  devices: readonly Pick<MediaDeviceInfo, "kind" | "deviceId" | "groupId">[],
+  chosen: string | null,
+  present: { deviceId: string; groupId: string },
+): boolean {
+  const inputs = devices.filter(({ kind }) => kind === "audioinput");
+  if (chosen !== null) {
+    return present.deviceId !== chosen && inputs.some(({ deviceId }) => deviceId === chosen);
+  }
+  const standard = inputs.find(({ deviceId }) => deviceId === "default");
+  return standard !== undefined && standard.groupId !== present.groupId;
 }

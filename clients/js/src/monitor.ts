@@ -1,0 +1,122 @@
+/** What all streams of a server say, or one of them: a connection that is made again. */
+
+import { Channel } from "./channel.js";
+import { decode } from "./decode.js";
+import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
+import { waitBefore } from "./hope.js";
+import type { MonitorMessage } from "./messages.js";
+import { dial, now, serverOf, told, type Address, type Socket, type SocketConstructor } from "./network.js";
+
+const PATIENCE_S = 60;
+
+export interface MonitorOptions {
+  /** The public id of the one to follow; left out: all. */
+  stream?: string;
+  /** Levels are told, too. */
+  levels?: boolean;
+  /** After so long without a connection it has failed. */
+  patience_s?: number;
+}
+
+/** `ready` comes first, and again after each break, with the streams as they are then. */
+export class Monitor extends Channel<MonitorMessage> {
+  phase: "connecting" | "live" | "waiting" | "ended" | "failed" = "connecting";
+  /** Time of the next try, while waiting. */
+  retryAt = 0;
+  reconnects = 0;
+  /** Tries since the last `ready`. */
+  tries = 0;
+  private readonly patience_s: number;
+  private socket: Socket | null = null;
+  private ever = false;
+  private last: ServerError | null = null; // what the server said as it closed
+  private awaySince: number | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    options: MonitorOptions,
+    private readonly address: Address,
+    private readonly sockets: SocketConstructor,
+  ) {
+    super();
+    this.patience_s = options.patience_s ?? PATIENCE_S;
+    void this.open();
+  }
+
+  /** The server is known to be back: do not wait for the next try. */
+  hurry(): void {
+    if (this.phase !== "waiting") return;
+    clearTimeout(this.timer);
+    void this.open();
+  }
+
+  protected leave(failure: VoxwatchError | null): void {
+    this.phase = failure ? "failed" : "ended";
+    this.release();
+    this.end(failure);
+    if (failure) this.emit("moved", undefined); // whoever leaves knows it
+  }
+
+  private async open(): Promise<void> {
+    this.phase = "connecting";
+    try {
+      const url = await this.address();
+      if (this.over) return;
+      const socket = dial(this.sockets, url);
+      this.socket = socket;
+      const why = new ConnectionFailed(
+        `no server answers at ${serverOf(url)}, or it refuses: is it running, does it let this page in, and does the token hold?`,
+      );
+      socket.onmessage = ({ data }) => !this.over && this.heard(String(data));
+      this.last = null;
+      socket.onclose = () => this.closed(this.last ?? why);
+      this.emit("moved", undefined);
+    } catch (error) {
+      if (error instanceof ServerError && error.code === "unauthorised") this.leave(error);
+      else this.closed(error);
+    }
+  }
+
+  private heard(text: string): void {
+    let message: MonitorMessage;
+    try {
+      message = decode<MonitorMessage>(text);
+    } catch (error) {
+      if (!(error instanceof VoxwatchError)) throw error;
+      return this.leave(error);
+    }
+    if (message.type === "error" && message.stream === undefined) {
+      this.last = new ServerError(message.code, message.message, message.retry_s ?? null);
+    }
+    if (message.type === "ready") {
+      this.phase = "live";
+      this.tries = 0;
+      this.awaySince = null;
+      if (this.ever) this.reconnects += 1;
+      this.ever = true;
+    }
+    this.tell(message);
+    this.emit("moved", undefined);
+  }
+
+  private closed(why: unknown): void {
+    if (this.over || this.phase === "waiting") return;
+    this.awaySince ??= now();
+    if (now() - this.awaySince >= this.patience_s) {
+      const failure = why instanceof VoxwatchError ? why : new ConnectionFailed(told(why), { cause: why });
+      return this.leave(failure);
+    }
+    this.phase = "waiting";
+    const wait = waitBefore(this.tries, Math.random());
+    this.tries += 1;
+    this.retryAt = now() + wait;
+    this.timer = setTimeout(() => void this.open(), 1000 * wait);
+    this.emit("moved", undefined);
+  }
+
+  private release(): void {
+    clearTimeout(this.timer);
+    this.socket?.close();
+    this.socket = null;
+  }
+}

@@ -1,0 +1,360 @@
+/** What a stream does with its sockets, tokens and readers. The rules are in connection.test.ts. */
+
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
+import { ConnectionFailed, ServerError, VoxwatchError, Voxwatch } from "../src/index.js";
+import type { Decision, Stream, StreamMessage, Unknown } from "../src/index.js";
+import { ready } from "./messages.js";
+
+/** A socket as the test wants it, and what was sent on it. */
+class FakeSocket {
+  static all: FakeSocket[] = [];
+  readyState = 0;
+  bufferedAmount = 0;
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { reason: string }) => void) | null = null;
+  onerror: (() => void) | null = null;
+  sent: (string | Uint8Array)[] = [];
+
+  constructor(readonly url: string) {
+    FakeSocket.all.push(this);
+  }
+
+  static get last(): FakeSocket {
+    return FakeSocket.all.at(-1)!;
+  }
+
+  send(data: string | Uint8Array): void {
+    this.sent.push(data);
+  }
+
+  close(): void {
+    this.readyState = 3;
+  }
+
+  open(): void {
+    this.readyState = 1;
+    this.onopen?.();
+  }
+
+  say(message: object): void {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+
+  break(): void {
+    this.readyState = 3;
+    this.onclose?.({ reason: "" });
+  }
+
+  get types(): unknown[] {
+    return this.sent.map((one) => (typeof one === "string" ? JSON.parse(one).type : one.length));
+  }
+}
+
+const vad = (seq: number): object => ({ type: "vad", seq, t: seq, speech: true, at: seq });
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSocket.all = [];
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function voxwatch(token?: ConstructorParameters<typeof Voxwatch>[0]["token"]): Voxwatch {
+  const options = { url: "https://h.example/voice", WebSocket: FakeSocket };
+  return new Voxwatch(token === undefined ? options : { ...options, token });
+}
+
+async function settled(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(0);
+}
+
+/** A stream that is live. */
+async function live(options: Parameters<Voxwatch["stream"]>[0] = {}): Promise<Stream> {
+  const stream = voxwatch().stream(options);
+  await settled();
+  FakeSocket.last.open();
+  FakeSocket.last.say(ready());
+  return stream;
+}
+
+async function all(stream: AsyncIterable<StreamMessage>): Promise<StreamMessage[]> {
+  const found: StreamMessage[] = [];
+  for await (const message of stream) found.push(message);
+  return found;
+}
+
+describe("a stream", () => {
+  it("tells listeners by type, and readers all of it, from the first on", async () => {
+    const stream = await live();
+    const heard: unknown[] = [];
+    const off = stream.on("vad", ({ at }) => heard.push(at));
+    stream.on("unknown", ({ kind, fields }) => heard.push([kind, fields.mood]));
+    FakeSocket.last.say(vad(1));
+    off();
+    FakeSocket.last.say(vad(2));
+    FakeSocket.last.say({ type: "mood", seq: 3, t: 3, mood: "grave" });
+    stream.close();
+    expect(heard).toEqual([1, ["mood", "grave"]]);
+    const told = await all(stream);
+    expect(told.map(({ type, seq }) => [type, seq])).toEqual([
+      ["ready", 0],
+      ["vad", 1],
+      ["vad", 2],
+      ["unknown", 3],
+    ]);
+  });
+
+  it("has its types narrowed by the type of a message", () => {
+    const narrowed = (message: StreamMessage): void => {
+      if (message.type === "decision") expectTypeOf(message).toEqualTypeOf<Decision>();
+      if (message.type === "unknown") expectTypeOf(message).toEqualTypeOf<Unknown>();
+    };
+    expectTypeOf(narrowed).parameter(0).toEqualTypeOf<StreamMessage>();
+    expectTypeOf<Decision["state"]>().toEqualTypeOf<
+      "insufficient" | "match" | "mismatch" | "uncertain" | "unknown"
+    >();
+  });
+
+  it("goes on when a listener throws, which is told as an error of the program", async () => {
+    const stream = await live();
+    const heard: number[] = [];
+    stream.on("vad", () => {
+      throw new Error("in the page");
+    });
+    stream.on("vad", ({ seq }) => heard.push(seq));
+    const thrown: (() => void)[] = [];
+    vi.stubGlobal("queueMicrotask", (run: () => void) => thrown.push(run));
+    FakeSocket.last.say(vad(1));
+    vi.unstubAllGlobals();
+    expect(thrown[0]).toThrow("in the page");
+    expect(heard).toEqual([1]);
+    stream.close();
+  });
+
+  it("keeps the newest 4,096 messages for nobody, and ends who reads and falls behind", async () => {
+    const idle = await live();
+    for (let seq = 1; seq <= 5000; seq += 1) FakeSocket.last.say(vad(seq));
+    idle.close();
+    const kept = await all(idle);
+    expect([kept.length, kept[0]!.seq]).toEqual([4096, 5000 - 4095]);
+
+    const slow = await live();
+    const reader = slow[Symbol.asyncIterator]();
+    for (let seq = 1; seq <= 5000; seq += 1) FakeSocket.last.say(vad(seq));
+    expect(slow.failure).toMatchObject({ code: "slow-reader" });
+    await expect(slow.send(new Uint8Array(2))).rejects.toBe(slow.failure);
+    for (let i = 0; i < 4096; i += 1) expect((await reader.next()).done).toBe(false);
+    await expect(reader.next()).rejects.toBe(slow.failure);
+    await expect(slow.finalize()).rejects.toBe(slow.failure);
+  });
+
+  it("has whoever pushes wait for room, in order, and sends nothing of it twice", async () => {
+    const stream = await live({ sample_rate: 8000 });
+    const done: number[] = [];
+    // 16,000 bytes a second: 30 s are held, 10 s are under way.
+    for (const n of [1, 2]) void stream.send(new Uint8Array(320_000).fill(n)).then(() => done.push(n));
+    stream.turn();
+    await settled();
+    expect(done).toEqual([1]);
+    for (let t = 10.5, seq = 1; t <= 40.5; t += 10, seq += 1) {
+      FakeSocket.last.say({ ...vad(seq), t });
+      await settled();
+    }
+    expect(done).toEqual([1, 2]);
+    const sound = FakeSocket.last.sent.filter((one) => typeof one !== "string");
+    const values = sound.map((one) => (one as Uint8Array)[0]!);
+    expect(sound.reduce((sum, one) => sum + one.length, 0)).toBe(640_000);
+    expect(values).toEqual([...values].sort());
+    stream.close();
+  });
+
+  it("lets the oldest go instead, and waits for nobody, where it cannot wait", async () => {
+    const stream = voxwatch().stream({ sample_rate: 8000, overflow: "drop" });
+    const lost: number[] = [];
+    stream.on("lost", ({ lost_s }) => lost.push(lost_s));
+    for (let s = 0; s < 32; s += 1) await stream.send(new Uint8Array(16_000));
+    expect(lost).toEqual([1, 1]);
+    await expect(stream.send(new Uint8Array(1))).rejects.toMatchObject({ code: "bad-sound" });
+    stream.close();
+  });
+
+  it("copies what is pushed, and refuses samples that are not what was declared", async () => {
+    const stream = await live();
+    const samples = Int16Array.of(1, 2);
+    const sent = stream.send(samples);
+    samples.fill(9);
+    await sent;
+    expect(FakeSocket.last.sent.at(-1)).toEqual(Uint8Array.of(1, 0, 2, 0));
+    await expect(stream.send(new Float32Array(2))).rejects.toThrow('open with encoding "pcm_f32le"');
+    stream.close();
+  });
+
+  it("ends by the summary, which whoever finalizes is given", async () => {
+    const stream = await live();
+    const summary = stream.finalize();
+    FakeSocket.last.say({ type: "summary", seq: 1, t: 1, received_s: 1 });
+    FakeSocket.last.break();
+    expect(await summary).toMatchObject({ type: "summary", received_s: 1 });
+    await expect(stream.send(new Uint8Array(2))).rejects.toMatchObject({ code: "ended" });
+    expect((await all(stream)).map(({ type }) => type)).toEqual(["ready", "summary"]);
+  });
+
+  it("says that it leaves, so that its session is not kept", async () => {
+    const stream = await live();
+    const socket = FakeSocket.last;
+    stream.close();
+    expect(socket.types).toEqual(["start", "close"]);
+    expect(socket.readyState).toBe(3);
+    expect(await stream.finalize()).toBeNull();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSocket.all).toHaveLength(1);
+  });
+
+  it("fails with what the server said", async () => {
+    const stream = await live({ claim: "bob" });
+    FakeSocket.last.say({ type: "error", seq: 0, t: 0, code: "unknown-speaker", message: "enrol bob" });
+    FakeSocket.last.break();
+    expect(stream.failure).toBeInstanceOf(ServerError);
+    expect(stream.failure).toMatchObject({ code: "unknown-speaker", message: "enrol bob" });
+  });
+
+  it("fails when nobody answers for as long as it was to be patient", async () => {
+    const stream = voxwatch().stream({ patience_s: 0 });
+    await settled();
+    FakeSocket.last.break();
+    expect(stream.failure).toBeInstanceOf(ConnectionFailed);
+    expect(stream.failure!.message).toContain("no server answers at wss://h.example");
+  });
+
+  it("fails when another program answers", async () => {
+    const stream = voxwatch().stream();
+    await settled();
+    FakeSocket.last.open();
+    FakeSocket.last.onmessage?.({ data: "hello" });
+    expect(stream.failure).toMatchObject({ code: "bad-message" });
+  });
+});
+
+describe("a token", () => {
+  it("of a function is fetched anew for each connection", async () => {
+    let calls = 0;
+    const stream = voxwatch((role) => `${role}-${(calls += 1)}`).stream();
+    await settled();
+    expect(FakeSocket.last.url).toBe("wss://h.example/voice/v1/stream?token=stream-1");
+    FakeSocket.last.break();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(FakeSocket.last.url).toBe("wss://h.example/voice/v1/stream?token=stream-2");
+    stream.close();
+  });
+
+  it("that cannot be had is tried again, and told in the end", async () => {
+    const failing = voxwatch(() => Promise.reject(new Error("signed out")));
+    const stream = failing.stream({ patience_s: 2 });
+    await settled();
+    expect(stream.phase).toBe("waiting");
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(stream.failure).toBeInstanceOf(ConnectionFailed);
+    expect(stream.failure!.message).toContain("signed out");
+  });
+
+  it("of the configuration is shown on a control connection, and never in an address", async () => {
+    const stream = voxwatch("long secret").stream();
+    await settled();
+    const control = FakeSocket.last;
+    control.open();
+    await settled();
+    expect(JSON.parse(control.sent[0] as string)).toEqual({ id: 1, type: "authenticate", token: "long secret" });
+    control.say({ id: 1, ok: true, result: {} });
+    await settled();
+    expect(JSON.parse(control.sent[1] as string)).toEqual({ id: 2, type: "url_token", role: "stream" });
+    control.say({ id: 2, ok: true, result: { token: "once" } });
+    await settled();
+    expect(control.readyState).toBe(3);
+    expect(FakeSocket.all.map(({ url }) => url)).toEqual([
+      "wss://h.example/voice/v1/control",
+      "wss://h.example/voice/v1/stream?token=once",
+    ]);
+    stream.close();
+  });
+
+  it("that the server does not know ends it at once", async () => {
+    const stream = voxwatch("wrong").stream();
+    await settled();
+    FakeSocket.last.open();
+    await settled();
+    FakeSocket.last.say({ id: 1, ok: false, error: { code: "unauthorised", message: "not known" } });
+    await settled();
+    expect(stream.failure).toMatchObject({ code: "unauthorised", message: "not known" });
+  });
+});
+
+describe("a server", () => {
+  it.each(["", "h.example", "ftp://h.example"])("is not at %j, which is told at once", (url) => {
+    expect(() => new Voxwatch({ url, WebSocket: FakeSocket })).toThrow("is no address of a server");
+  });
+
+  it("needs WebSockets, which are to be passed in where there are none", () => {
+    vi.stubGlobal("WebSocket", undefined);
+    expect(() => new Voxwatch({ url: "http://h" })).toThrow("npm install ws");
+    vi.unstubAllGlobals();
+  });
+});
+
+describe("an enrolment", () => {
+  it("keeps what was pushed before it was ready, and is kept with who was enrolled", async () => {
+    const enrolment = voxwatch().enroll({ name: "Anna", consent: "2026-11" });
+    await enrolment.send(Uint8Array.of(1, 0));
+    await settled();
+    FakeSocket.last.open();
+    const done = enrolment.finalize();
+    FakeSocket.last.say({ type: "ready", seq: 0, t: 0, needed_s: 20, min_s: 10 });
+    expect(FakeSocket.last.types).toEqual(["start", 2, "finalize"]);
+    FakeSocket.last.say({ type: "enrolled", seq: 1, t: 1, name: "Anna", prototypes: 1 });
+    expect(await done).toMatchObject({ name: "Anna", like_voices: [] });
+    expect(enrolment.over).toBe(true);
+  });
+
+  it("that was refused says why, and one whose connection was lost to begin again", async () => {
+    const refused = voxwatch().enroll({ name: "Anna", consent: "2026-11" });
+    await settled();
+    FakeSocket.last.open();
+    FakeSocket.last.say({ type: "refused", seq: 1, t: 1, code: "noisy", message: "close the window" });
+    await expect(refused.finalize()).rejects.toMatchObject({ code: "noisy", message: "close the window" });
+    expect(refused.failure).toBeNull();
+
+    const lost = voxwatch().enroll({ name: "Anna", consent: "2026-11" });
+    await settled();
+    FakeSocket.last.break();
+    expect(lost.failure).toBeInstanceOf(VoxwatchError);
+    await expect(lost.finalize()).rejects.toThrow("begin again");
+  });
+});
+
+describe("a monitor", () => {
+  it("is connected again, and begins with the streams as they are then", async () => {
+    const monitor = voxwatch().monitor({ stream: "5eed", levels: true });
+    await settled();
+    expect(FakeSocket.last.url).toBe("wss://h.example/voice/v1/monitor?stream=5eed&levels=1");
+    FakeSocket.last.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [{ stream: "5eed" }] });
+    expect(monitor.phase).toBe("live");
+    FakeSocket.last.break();
+    expect(monitor.phase).toBe("waiting");
+    await vi.advanceTimersByTimeAsync(1000);
+    FakeSocket.last.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [] });
+    monitor.close();
+    const counts: number[] = [];
+    for await (const message of monitor) if (message.type === "ready") counts.push(message.streams.length);
+    expect(counts).toEqual([1, 0]);
+  });
+
+  it("fails with the server's last word, where that stays the last", async () => {
+    const monitor = voxwatch().monitor({ patience_s: 0 });
+    await settled();
+    FakeSocket.last.say({ type: "error", seq: 0, t: 0, code: "idle", message: "say something" });
+    FakeSocket.last.break();
+    expect(monitor.failure).toMatchObject({ code: "idle", message: "say something" });
+  });
+});
