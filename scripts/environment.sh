@@ -13,16 +13,33 @@ fail() {
     exit 2
 }
 
+# is_python PROGRAM MAJOR MINOR: true where it is that Python or a newer one, with venv.
+is_python() {
+    "$1" -c "import sys, ensurepip, venv; sys.exit(sys.version_info < ($2, $3))" 2>/dev/null
+}
+
 find_python() {
     local candidate
     for candidate in python3.11 python3.12 python3.13 python3; do
-        if "$candidate" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' \
-            2>/dev/null; then
+        if is_python "$candidate" 3 11; then
             command -v "$candidate"
             return
         fi
     done
     fail "Python 3.11 or newer with venv is needed: apt-get install python3.11 python3.11-venv"
+}
+
+# find_newer_python: Python 3.13 or newer, also one of pyenv that is not the one in use; or nothing.
+find_newer_python() {
+    local candidate
+    for candidate in python3.13 python3.14 python3 \
+        "$(pyenv root 2>/dev/null || true)"/versions/3.1[3-9].*/bin/python; do
+        if is_python "$candidate" 3 13; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
 }
 
 # installed_from: a hash of all that says what is installed, which the environment's stamp has too.
@@ -57,15 +74,16 @@ make_environment() {
     fi
 }
 
-# make_locked FOLDER LOCK WHAT: an environment of its own with what a lock names, said as WHAT.
+# make_locked FOLDER LOCK WHAT [PYTHON]: an environment of its own with what a lock names, said as
+# WHAT. A lock names all that is installed.
 make_locked() {
     local folder=$1 lock=$2 wanted
     wanted=$(sha256sum <"$lock")
     [ "$(cat "$folder/installed" 2>/dev/null || true)" != "$wanted" ] || return 0
     say "installing $3 into $folder"
-    [ -x "$folder/bin/python" ] || "$(find_python)" -m venv "$folder" || return 1
-    "$folder/bin/python" -m pip install --quiet --require-hashes --requirement "$lock" >&2 ||
-        return 1
+    [ -x "$folder/bin/python" ] || "${4:-$(find_python)}" -m venv "$folder" || return 1
+    "$folder/bin/python" -m pip install --quiet --require-hashes --no-deps --requirement "$lock" \
+        >&2 || return 1
     printf '%s\n' "$wanted" >"$folder/installed"
 }
 
@@ -74,10 +92,10 @@ make_tools() {
     make_locked .venv-tools requirements/tools.txt "the tools of dependencies"
 }
 
-# make_peer NAME: .venv-peers/NAME with another project's program, which tests run against ours. It
+# make_peer NAME [PYTHON]: .venv-peers/NAME with another project's program, which tests run against ours. It
 # never shares an environment with voxwatch: what it needs would bind what voxwatch may have.
 make_peer() {
-    make_locked ".venv-peers/$1" "requirements/peers/$1.txt" "$1, which tests talk to,"
+    make_locked ".venv-peers/$1" "requirements/peers/$1.txt" "$1, which tests talk to," "${@:2}"
 }
 
 # install_packages PACKAGE...: by apt, where this may be done.

@@ -78,6 +78,8 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     topic: Topic = "voxwatch"
     qos: Literal[0, 1, 2] = 1  # quality of service of what is published
     scores: bool = False  # publish every score too, not only what follows from them
+    # what Home Assistant looks for devices under, `homeassistant`; none: it is told nothing
+    discovery: Topic | None = None
 
 
 class OpenEdx(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

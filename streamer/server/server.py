@@ -16,7 +16,7 @@ from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from streamer.config import Config, Mqtt, check_exposure
+from streamer.config import Config, check_exposure
 from streamer.server.auth import Token
 from streamer.server.connection import Connection, revoked
 from streamer.server.context import assemble
@@ -136,33 +136,13 @@ class Server:
         ):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:
-            await self._publish(self._config.mqtt, tasks)
+            from streamer.server.mqtt.beginning import publish  # only who has a broker loads it
+
+            publish(self._config.mqtt, self.context, tasks, self._stack)
         self._listening = Listening(
             self.context, self._handle, self._entrance, self._plain, self._ping_s
         )
         self._listener = await self._listening.open()
-
-    async def _publish(self, mqtt: Mqtt, tasks: asyncio.TaskGroup) -> None:
-        from streamer.server.mqtt import (  # only who has a broker loads the client
-            LAST_WORDS_S,
-            Publisher,
-        )
-
-        publisher = Publisher(
-            mqtt,
-            self.context.hub,
-            limit=self._config.limits.outbox,
-            tells_status=self._peers.number == 1,
-            figures=self._config.scores,
-        )
-        publishing = tasks.create_task(publisher.run(), name="mqtt")
-
-        async def end() -> None:
-            publisher.stop()
-            await asyncio.wait([publishing], timeout=LAST_WORDS_S)
-            publishing.cancel()
-
-        self._stack.push_async_callback(end)
 
     async def take(self, accepted: socket.socket, gone: Callable[[], None]) -> None:
         """Serve a connection that another process has accepted; ``gone`` is called at its end."""

@@ -97,7 +97,7 @@ class OtherStreams:
             await asyncio.sleep(AGAIN_S)
             found = self._found[number] = await self._open(number)
             for state in found.states if found else ():
-                outbox.put(Message(_opened(state)).within(state.stream))
+                outbox.put(Message(opened_of(state)).within(state.stream))
 
 
 async def _messages(
@@ -116,6 +116,7 @@ async def _messages(
             yield Message(msgspec.structs.replace(event, seq=msgspec.UNSET)).within(stream)
 
 
-def _opened(state: messages.StreamState) -> messages.Opened:
+def opened_of(state: messages.StreamState) -> messages.Opened:
+    """The event by which a follower that comes later learns of a stream."""
     names = set(messages.Opened.__struct_fields__) & set(messages.StreamState.__struct_fields__)
     return messages.Opened(t=state.received_s, **{name: getattr(state, name) for name in names})

@@ -11,7 +11,7 @@ import pytest
 
 from engine import events
 from streamer.config import Config
-from streamer.server import mqtt
+from streamer.server.mqtt import publisher as mqtt
 from streamer.server.server import Server
 
 

@@ -3,6 +3,7 @@
     <topic>/<stream>/<type>   JSON, as monitors get it: decisions, changes, incidents, ...
     <topic>/status            "online" or "offline", retained; the broker says the latter for us
 
+What Home Assistant is told beside is in :mod:`streamer.server.mqtt.devices`.
 The server never waits for the broker: what it does not take waits in a bounded outbox.
 """
 
@@ -22,6 +23,8 @@ from engine import events
 from engine.errors import VoxwatchError
 from streamer.config import Mqtt
 from streamer.server.hub import Hub, Subscription
+from streamer.server.mqtt.discovery import OFFLINE, ONLINE
+from streamer.server.mqtt.home_assistant import HomeAssistant
 from streamer.server.outbox import Sent
 from streamer.tasks import beside
 from streamer.wire import messages
@@ -44,14 +47,13 @@ KINDS = (
     messages.Closed,
 )
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
-LAST_WORDS_S = 2.0  # for what still waits when the server stops
-ONLINE, OFFLINE = "online", "offline"
 
 
 class Publisher:
     """Follows the hub for as long as :meth:`run` runs.
 
-    Without ``figures`` it tells none, as monitors are told none then.
+    Without ``figures`` it tells none, as monitors are told none then. With ``home`` it tells Home
+    Assistant too.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Publisher:
         limit: int = 1024,
         tells_status: bool = True,
         figures: bool = True,
+        home: HomeAssistant | None = None,
     ) -> None:
+        self._home = home
         self._mqtt, self._hub, self._limit, self._figures = mqtt, hub, limit, figures
         self._tells_status = tells_status  # of several workers the first one does
         self._password = _password(mqtt)
@@ -122,8 +126,12 @@ class Publisher:
         log.info("the MQTT broker is there")
         with contextlib.suppress(WireError):  # the broker is too slow: see run
             overflow = following.outbox.overflow()
-            await beside(self._publish(client, following), _listen(client), overflow)
+            home = [self._home.publish(client)] if self._home else []
+            listening = _listen(client, self._home)
+            await beside(self._publish(client, following), listening, overflow, *home)
         if self._stopping.is_set():
+            if self._home:
+                await self._home.last_words(client)
             await self._tell_status(client, OFFLINE)
 
     def _will(self) -> Will | None:
@@ -154,10 +162,11 @@ class Publisher:
         return "/".join(part for part in (self._mqtt.topic, stream, str(kind)) if part)
 
 
-async def _listen(client: Client) -> None:
+async def _listen(client: Client, home: HomeAssistant | None) -> None:
     """Notice that the broker is gone, though nothing is to be told. Raises ``MqttError``."""
-    async for _ in client.messages:
-        pass
+    async for message in client.messages:
+        if home:
+            home.receive(message)
 
 
 def _password(mqtt: Mqtt) -> str | None:

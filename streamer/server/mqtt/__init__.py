@@ -1,0 +1,1 @@
+"""This package publishes what streams say to an MQTT broker, and tells Home Assistant of them."""
