@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from streamer.exams.consent_text import CLIPS_KEPT
 from streamer.exams.consents import PURPOSE, text_hash
 from streamer.exams.exam import ConsentRow
 from streamer.server.caller import Caller
@@ -30,17 +29,21 @@ class Agreement:
     clips: bool = False
 
     @classmethod
-    def wanted(cls, context: Context, caller: Caller, sitting: Sitting | None) -> Agreement:
-        """What somebody has to agree to who comes so. Blocks."""
+    def wanted(
+        cls, context: Context, caller: Caller, sitting: Sitting | None, given: GivenConsent
+    ) -> Agreement:
+        """What somebody has to agree to who comes so. Blocks.
+
+        Of what was ``given`` the language alone counts: the text is the server's own in it.
+        """
         config, signer = context.config, caller.grant.who
         if sitting is None:
             own = config.consent_text is not None
             language = config.consent_language if own else "en"
             return cls(config.consent.version, language, config.consent.text, PURPOSE, signer)
-        consent = consent_of(context, sitting)
+        consent = consent_of(context, sitting, [given.language or ""])
         purpose = f"{PURPOSE}, in the exam {sitting.exam.name!r}"
-        clips = CLIPS_KEPT in consent.kept
-        text = consent.whole
+        text, clips = consent.whole, consent.clips
         return cls(consent.version, consent.language, text, purpose, signer, sitting, clips)
 
     def check(self, given: GivenConsent) -> None:

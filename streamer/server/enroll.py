@@ -72,11 +72,11 @@ def _agreed(context: Context, caller: Caller, start: StartEnroll) -> tuple[Start
             raise WireError("unauthorised", message)
         name = sitting.candidate.voiceprint
         start = msgspec.structs.replace(start, name=name, add=False, ttl_days=None)
+    assert start.consent is not None
     try:
-        agreement = Agreement.wanted(context, caller, sitting)
+        agreement = Agreement.wanted(context, caller, sitting, start.consent)
     except (StoreError, ExamError) as error:
         raise WireError("store-failed", str(error)) from error
-    assert start.consent is not None
     agreement.check(start.consent)
     return start, agreement
 

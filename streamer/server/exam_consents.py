@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
-from streamer.exams.consent_text import ExamConsent, exam_consent
+from streamer.exams.consent_text import ExamConsent, Terms, exam_consent, own_consent
+from streamer.exams.wordings.languages import best_of
 from streamer.server.context import Context
 from streamer.server.seats import Sitting
 from streamer.store.errors import UnknownSpeaker
 
 
-def consent_of(context: Context, sitting: Sitting) -> ExamConsent:
-    """What somebody who enrols for this exam agrees to, or has agreed to. Blocks."""
+def consent_of(context: Context, sitting: Sitting, languages: Iterable[str]) -> ExamConsent:
+    """What somebody who enrols for this exam agrees to, or has agreed to. Blocks.
+
+    ``languages``: those that they read, best first. A text that the server was given in place of
+    ours is there in its own language only.
+    """
     config = context.config
-    own = config.consent if config.consent_text is not None else None
-    return exam_consent(
-        sitting.exam.name,
-        own,
-        config.consent_language,
-        ttl_days=config.ttl_days,
-        unused_days=config.unused_days,
-        records_days=config.records_days,
-        clips=config.clips and _will_allow(context, sitting),
-    )
+    clips = config.clips and _will_allow(context, sitting)
+    terms = Terms(config.ttl_days, config.unused_days, config.records_days, clips)
+    if config.consent_text is not None:
+        return own_consent(config.consent, config.consent_language, terms)
+    return exam_consent(sitting.exam.name, best_of(languages), terms)
 
 
 def who_allows_clips(context: Context, sitting: Sitting) -> str | None:

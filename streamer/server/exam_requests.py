@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeGuard
 
@@ -88,7 +88,7 @@ async def _result(context: Context, streams: Streams, request: ExamRequest, gran
             await _changed(context, streams)
             return link
         case ShowSeat():
-            return await asyncio.to_thread(_seat, context, grant)
+            return await asyncio.to_thread(_seat, context, grant, request.languages)
         case Withdraw():
             await _withdraw(context, streams, request, grant)
             return {}
@@ -156,13 +156,13 @@ def _link(context: Context, request: CandidateLink) -> dict[str, Any]:
     }
 
 
-def _seat(context: Context, grant: Grant) -> dict[str, Any]:
+def _seat(context: Context, grant: Grant, languages: Sequence[str]) -> dict[str, Any]:
     """What a candidate's page needs to know; it holds nothing of what was decided."""
     if grant.seat is None:
         raise WireError("unauthorised", "this is for who came by a candidate link")
     sitting = context.seats.of(grant.seat)
     exam, candidate, store = sitting.exam, sitting.candidate, context.store
-    consent = consent_of(context, sitting)
+    consent = consent_of(context, sitting, languages)
     try:
         profile = store.profile(candidate.voiceprint, store.now())
         enrolled = profile.model_sha256 == context.model.sha256
@@ -183,6 +183,7 @@ def _seat(context: Context, grant: Grant) -> dict[str, Any]:
             "text": consent.text,
             "text_sha256": consent.sha256,
             "language": consent.language,
+            "languages": consent.languages,
             "kept": [{"what": what, "how_long": how_long} for what, how_long in consent.kept],
         },
     }

@@ -10,6 +10,7 @@ from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, Encodi
 
 MAX_NOTE = 2000  # characters of what somebody writes about a stream
 MAX_NAME = 64  # characters of a speaker's name and of a stream's label
+MAX_LANGUAGES = 16  # that somebody reads
 
 
 class _ClientMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,6 +19,9 @@ class _ClientMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 # What may come over a connection: PCM, or Opus in Ogg or WebM.
 SoundEncoding = Literal[Encoding, "opus"]
+LanguageTag = Annotated[  # RFC 5646, like de or pt-BR
+    str, msgspec.Meta(pattern="^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)
+]
 Rate = Annotated[int, msgspec.Meta(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)]
 Channels = Annotated[int, msgspec.Meta(ge=1, le=MOST_CHANNELS)]
 Channel = Annotated[int, msgspec.Meta(ge=0, lt=MOST_CHANNELS)]
@@ -76,11 +80,16 @@ class VerifyRecording(_ClientMessage, frozen=True, kw_only=True):
 
 
 class GivenConsent(_ClientMessage, frozen=True, kw_only=True):
-    """That the person agreed, and to which text; ``text_sha256`` says to which wording of it."""
+    """That the person agreed, and to which text.
+
+    ``text_sha256`` says to which wording of it, ``language`` in which of the languages of `seat` it
+    was shown.
+    """
 
     given: bool
     text_version: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
     text_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    language: LanguageTag | None = None
 
 
 class StartEnroll(_ClientMessage, frozen=True, kw_only=True):
@@ -260,7 +269,12 @@ class CandidateLink(_ClientMessage, frozen=True, kw_only=True, tag="candidate-li
 
 
 class ShowSeat(_ClientMessage, frozen=True, kw_only=True, tag="seat"):
-    """For who came by a candidate link: whose it is, the text of consent, and what is kept."""
+    """For who came by a candidate link: whose it is, the text of consent, and what is kept.
+
+    ``languages`` are those that they read, best first, as a browser lists them.
+    """
+
+    languages: Annotated[tuple[LanguageTag, ...], msgspec.Meta(max_length=MAX_LANGUAGES)] = ()
 
 
 class Withdraw(_ClientMessage, frozen=True, kw_only=True, tag="withdraw"):

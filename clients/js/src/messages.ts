@@ -575,11 +575,17 @@ export interface StartEnroll {
   channel?: number;
 }
 
-/** That the person agreed, and to which text; `text_sha256` says to which wording of it. */
+/**
+ * That the person agreed, and to which text.
+ *
+ * `text_sha256` says to which wording of it, `language` in which of the languages of `seat` it
+ * was shown.
+ */
 export interface GivenConsent {
   given: boolean;
   text_version: string;
   text_sha256?: string | null;
+  language?: string | null;
 }
 
 /** Other bounds or another claim from here on; what is `null` stays. */

@@ -587,11 +587,16 @@ class StartStream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenConsent(msgspec.Struct, frozen=True, kw_only=True):
-    """That the person agreed, and to which text; ``text_sha256`` says to which wording of it."""
+    """That the person agreed, and to which text.
+
+    ``text_sha256`` says to which wording of it, ``language`` in which of the languages of `seat` it
+    was shown.
+    """
 
     given: bool
     text_version: str
     text_sha256: str | None = None
+    language: str | None = None
 
 
 class StartEnroll(msgspec.Struct, frozen=True, kw_only=True):

@@ -310,6 +310,40 @@ async def test_an_enrolment_by_a_link_keeps_what_was_agreed_to(
     assert text.startswith(agreed["text"])
 
 
+async def test_the_text_counts_in_the_language_in_which_it_was_shown(
+    room: Room, pcm: Callable[..., bytes]
+) -> None:
+    async with room.dial(room.server, "/v1/control") as page:
+        await room.ask(page, "ben")
+        english = (await page.ask(type="seat"))["consent"]
+        shown = (await page.ask(type="seat", languages=["nl-BE", "tr-TR", "de"]))["consent"]
+        assert (english["language"], shown["language"]) == ("en", "tr")
+        assert {"de", "en", "es", "fr", "it", "ko", "pt", "tr"} <= set(shown["languages"])
+        assert english["text_sha256"] != shown["text_sha256"]
+        bad = await page.ask(type="seat", languages=["../en"])
+        assert bad["code"] == "bad-parameter"
+    given = {"given": True, "text_version": shown["text_version"]}
+    link = bearer(room.links["ben"])
+    for language, sha256 in (("tr", english), ("en", shown), (None, shown), ("xx", shown)):
+        consent = given | {"text_sha256": sha256["text_sha256"], "language": language}
+        async with room.dial(room.server, "/v1/enroll", headers=link) as wire:
+            await wire.say(type="start", consent=consent)
+            assert (await wire.until("error"))["code"] == "consent-missing"
+    async with room.dial(room.server, "/v1/enroll", headers=link) as wire:
+        consent = given | {"text_sha256": shown["text_sha256"], "language": "tr"}
+        await wire.say(type="start", consent=consent)
+        await wire.until("ready")
+        await wire.sound(pcm("anna", 26.0))
+        await wire.until("enrolled")
+    consents = room.server.context.seats.exams.consents
+    (row,) = consents.of(candidate=room.ids["ben"])
+    assert (row.language, row.text_sha256) == ("tr", shown["text_sha256"])
+    text = consents.text(row.text_sha256)
+    assert text is not None
+    assert text.startswith(shown["text"])
+    assert "Ne oluyor: “Algebra I” " in text
+
+
 async def test_who_is_deleted_has_no_name_on_a_roster(room: Room) -> None:
     async with room.dial(room.server, "/v1/control", headers=DESK) as desk:
         await desk.ask(type="delete", name="anna")

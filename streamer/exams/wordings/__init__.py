@@ -1,0 +1,1 @@
+"""What candidates agree to, a language a module."""

@@ -1,0 +1,97 @@
+"""The text of consent in every language: whole, and told apart."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import fields
+
+import pytest
+
+from streamer.exams.consent_text import ExamConsent, Terms, exam_consent, own_consent
+from streamer.exams.wordings.languages import WORDINGS, best_of
+from streamer.exams.wordings.wording import Wording
+from streamer.store.consent import ConsentText
+
+PLACE = re.compile(r"\{\w*\}")
+ABOUT = re.compile(r"[^:.]{2,40}: .+")  # as the page sets off what a paragraph is about
+PARTS = [field.name for field in fields(Wording)]
+LANGUAGES = pytest.mark.parametrize("language", WORDINGS)
+
+
+@LANGUAGES
+def test_every_language_has_every_part_with_its_places(language: str) -> None:
+    english, other = WORDINGS["en"], WORDINGS[language]
+    for part in PARTS:
+        told = getattr(other, part)
+        assert told.strip(), part
+        assert sorted(PLACE.findall(told)) == sorted(PLACE.findall(getattr(english, part))), part
+
+
+@LANGUAGES
+def test_no_part_was_left_in_english(language: str) -> None:
+    english, other = WORDINGS["en"], WORDINGS[language]
+    same = {part for part in PARTS if getattr(other, part) == getattr(english, part)}
+    assert language == "en" or same <= {"quoted", "point"}
+
+
+@LANGUAGES
+def test_every_paragraph_says_what_it_is_about(language: str) -> None:
+    paragraphs = exam_consent("A", language, Terms(None, None, None, clips=True)).text.split("\n")
+    assert len(paragraphs) == 5
+    for paragraph in paragraphs:
+        assert ABOUT.fullmatch(paragraph), paragraph
+
+
+def every_consent(language: str) -> list[ExamConsent]:
+    days = (None, 1.0, 90.5)
+    found = itertools.product(days, days, days, (False, True))
+    return [exam_consent("Algebra I", language, Terms(*one)) for one in found]
+
+
+def test_every_term_and_language_is_a_text_of_its_own() -> None:
+    hashes: list[str] = []
+    for language in WORDINGS:
+        for consent in every_consent(language):
+            assert "{" not in consent.whole
+            assert "  " not in consent.whole
+            assert "Algebra I" in consent.text
+            assert consent.language == language
+            hashes.append(consent.sha256)
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_how_long_is_told_as_the_language_tells_it() -> None:
+    terms = Terms(ttl_days=30, unused_days=1, records_days=0.5, clips=True)
+    assert dict(exam_consent("A", "de", terms).kept) == {
+        "Ihr Stimmabdruck wird aufbewahrt": "30 Tage, längstens bis er 1 Tag lang nicht benutzt"
+        " wurde",
+        "Das Protokoll der Prüfung wird aufbewahrt": "0,5 Tage",
+        "Der Ton rund um markierte Stellen wird aufbewahrt": "so lange wie das Protokoll der"
+        " Prüfung, längstens bis Sie Ihre Einwilligung zurücknehmen",
+    }
+
+
+@pytest.mark.parametrize(
+    ("read", "language"),
+    [
+        ([], "en"),
+        (["de-CH", "fr"], "de"),
+        (["pt-BR"], "pt"),
+        (["gsw", "nl-BE", "fr-BE", "en"], "fr"),
+        (["KO"], "ko"),
+        (["trv"], "en"),  # Taroko is not Turkish
+    ],
+)
+def test_the_best_of_those_that_are_read_is_chosen(read: list[str], language: str) -> None:
+    assert best_of(read) == language
+
+
+def test_an_own_text_is_shown_as_it_is() -> None:
+    terms = Terms(30, None, None, clips=False)
+    consent = own_consent(ConsentText("7", "Einverstanden?"), "de-AT", terms)
+    assert (consent.version, consent.language, consent.text) == ("7", "de-AT", "Einverstanden?")
+    assert consent.kept[0] == ("Ihr Stimmabdruck wird aufbewahrt", "30 Tage")
+    assert consent.languages == ("de-AT",)
+    other = own_consent(ConsentText("7", "Akkoord?"), "nl", terms)
+    assert other.kept[0] == ("Your voiceprint is kept", "30 days")
