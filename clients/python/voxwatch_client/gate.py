@@ -108,11 +108,13 @@ class SpeakerGate:
     @property
     def live(self) -> GateVerdict:
         """Who speaks in the present turn, by its own speech so far."""
-        score = self._turns.live if self._turns else None
-        if score is None or self._turns is None:
-            return self._verdict("insufficient" if self._turns else "unavailable")
-        state = self._turns.state_of(score)
-        return self._verdict(state, speaker=score.speaker if state == "match" else None)
+        if (turns := self._turns) is None:
+            return self._verdict("unavailable")
+        if (score := turns.live) is None:
+            return self._verdict("insufficient")
+        state = turns.state_of(score)
+        speaker = score.speaker if state == "match" else None
+        return self._verdict(state, speaker=speaker, heard_s=turns.began_s + score.t)
 
     def hear(self, pcm: bytes) -> None:
         """Sound, in pieces of any size."""

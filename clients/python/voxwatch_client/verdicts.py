@@ -22,7 +22,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of some speech, and whether what was said in it may be acted on.
 
     ``turns`` are its turns, oldest first; the state is that of the worst of them. ``unavailable``:
-    the server has not said it in time.
+    the server has not said it in time. Of a turn that goes on ``heard_s`` is how far it was heard.
     """
 
     state: GateState
@@ -30,6 +30,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     speaker: str | None = None
     reason: str = ""
     turns: tuple[Utterance, ...] = ()
+    heard_s: float | None = None
 
     @property
     def llr(self) -> float | None:

@@ -1,7 +1,9 @@
 """Runs in LiveKit Agents' environment: a session with the gated agent, and no network.
 
 Arguments: the server's URL, options of the gate as JSON, and files of raw PCM (16 kHz), one a turn.
-The stand-in of a recogniser says `turn N` of the Nth. Prints what the agent answered, and to whom.
+In the middle of a turn behind `restart:` it says so to the test, and goes on while the server stops
+and comes back. The stand-in of a recogniser says `turn N` of the Nth. Prints what the agent
+answered, and to whom.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,9 @@ KINDS = stt.SpeechEventType
 
 
 class Recogniser(stt.STT):
-    """Knows where the turns lie, and says their numbers."""
+    """Is told where the turns lie, and says their numbers."""
 
-    def __init__(self, turns: list[tuple[float, float]]) -> None:
+    def __init__(self, turns: list[list[float]]) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=False))
         self.turns = turns
 
@@ -70,15 +73,38 @@ class Model(llm.LLM):
 
 
 class Microphone(AudioInput):
-    def __init__(self, pcm: bytes) -> None:
-        super().__init__(label="file")
-        self._pcm, self._place = pcm, 0
+    """Plays the files, and notes in ``turns`` where each begins and ends."""
+
+    def __init__(self, files: tuple[str, ...], gate: SpeakerGate) -> None:
+        super().__init__(label="files")
+        self.turns: list[list[float]] = []
+        self._gate, self._heard_s = gate, 0.0
+        self._pieces = self._play(files)
 
     async def __anext__(self) -> rtc.AudioFrame:
         await asyncio.sleep(FRAME / RATE_HZ / PACE)
-        piece = self._pcm[self._place : self._place + 2 * FRAME].ljust(2 * FRAME, b"\0")
-        self._place += 2 * FRAME
-        return rtc.AudioFrame(piece, RATE_HZ, 1, FRAME)
+        self._heard_s += FRAME / RATE_HZ
+        return rtc.AudioFrame(next(self._pieces).ljust(2 * FRAME, b"\0"), RATE_HZ, 1, FRAME)
+
+    def _play(self, files: tuple[str, ...]) -> Iterator[bytes]:
+        for name in files:
+            pcm = Path(name.removeprefix("restart:")).read_bytes()
+            self.turns.append([self._heard_s, inf])
+            yield from pieces(pcm)
+            if name.startswith("restart:"):
+                for place, connected in (("middle", False), ("away", True)):
+                    print(json.dumps({"at": place}), flush=True)
+                    while self._gate.connected is not connected:
+                        yield from pieces(pcm[: 20 * FRAME])
+            self.turns[-1][1] = self._heard_s
+            yield from pieces(bytes(2 * int(PAUSE_S * RATE_HZ)))
+        while True:
+            yield b""
+
+
+def pieces(pcm: bytes) -> Iterator[bytes]:
+    for start in range(0, len(pcm), 2 * FRAME):
+        yield pcm[start : start + 2 * FRAME]
 
 
 class Assistant(SpeakerGated, Agent):
@@ -112,16 +138,11 @@ class Assistant(SpeakerGated, Agent):
 
 
 async def main(url: str, options: str, *files: str) -> None:
-    pcm, turns = b"", []
-    for name in files:
-        sound = Path(name).read_bytes()
-        begin_s = len(pcm) / 2 / RATE_HZ
-        turns.append((begin_s, begin_s + len(sound) / 2 / RATE_HZ))
-        pcm += sound + bytes(2 * int(PAUSE_S * RATE_HZ))
     gate = SpeakerGate(url, sample_rate=RATE_HZ, **json.loads(options))
     agent = Assistant(gate=gate)
-    session: Any = AgentSession(stt=Recogniser(turns), llm=Model(), turn_detection="stt")
-    microphone = Microphone(pcm)
+    microphone = Microphone(files, gate)
+    recogniser = Recogniser(microphone.turns)
+    session: Any = AgentSession(stt=recogniser, llm=Model(), turn_detection="stt")
     session.input.audio = microphone
     await session.start(agent)
     while len(agent.speakers) < len(files):

@@ -1,7 +1,9 @@
 """Runs in the OpenAI Agents SDK's environment: an agent with one guarded tool, and no network.
 
-Arguments: the server's URL, options of the gate as JSON, a file of raw PCM (16 kHz) or `-`. The
-model of the stand-in always calls the tool and repeats what it is told. Prints what came of it.
+Arguments: the server's URL, options of the gate as JSON, and files of raw PCM (16 kHz), each of
+which is heard before the agent is asked once, or `-`. In the middle of a file behind `restart:` it
+says so to the test, and goes on while the server stops and comes back. The model of the stand-in
+always calls the tool and repeats what it is told. Prints what came of each.
 """
 
 from __future__ import annotations
@@ -47,25 +49,40 @@ class CallsTheTool(Model):
         raise NotImplementedError
 
 
-async def main(url: str, options: str, sound: str) -> None:
-    called = False
+async def main(url: str, options: str, *sounds: str) -> None:
     async with SpeakerGate(url, **json.loads(options)) as gate:
+        for sound in sounds:
+            print(json.dumps(await ask(gate, sound)), flush=True)
 
-        @function_tool(tool_input_guardrails=[speaker_guardrail(gate)])
-        def open_door() -> str:
-            nonlocal called
-            called = True
-            return "it is open"
 
-        pcm = b"" if sound == "-" else Path(sound).read_bytes()
-        for start in range(0, len(pcm), PIECE):
-            gate.hear(pcm[start : start + PIECE])
-            await asyncio.sleep(0.01)
-        listening = asyncio.create_task(microphone(gate))
-        agent = Agent(name="porter", model=CallsTheTool(), tools=[open_door])
-        run = await Runner.run(agent, "open the door", run_config=RunConfig(tracing_disabled=True))
-        listening.cancel()
-    print(json.dumps({"called": called, "told": run.final_output}))
+async def ask(gate: SpeakerGate, sound: str) -> dict[str, Any]:
+    called = False
+
+    @function_tool(tool_input_guardrails=[speaker_guardrail(gate)])
+    def open_door() -> str:
+        nonlocal called
+        called = True
+        return "it is open"
+
+    restarts = sound.startswith("restart:")
+    pcm = b"" if sound == "-" else Path(sound.removeprefix("restart:")).read_bytes()
+    await hear(gate, pcm)
+    if restarts:
+        for place, connected in (("middle", False), ("away", True)):
+            print(json.dumps({"at": place}), flush=True)
+            while gate.connected is not connected:
+                await hear(gate, pcm[: 3 * PIECE])
+    listening = asyncio.create_task(microphone(gate))
+    agent = Agent(name="porter", model=CallsTheTool(), tools=[open_door])
+    run = await Runner.run(agent, "open the door", run_config=RunConfig(tracing_disabled=True))
+    listening.cancel()
+    return {"called": called, "told": run.final_output}
+
+
+async def hear(gate: SpeakerGate, pcm: bytes) -> None:
+    for start in range(0, len(pcm), PIECE):
+        gate.hear(pcm[start : start + PIECE])
+        await asyncio.sleep(0.01)
 
 
 async def microphone(gate: SpeakerGate) -> None:

@@ -2,7 +2,9 @@
 
 Its one argument is a file of JSON: the server's URL, the options of the gate, and steps, each
 `["sound", FILE]` (raw PCM, 16 kHz), `["silence", SECONDS]`, `["began"]`, `["stopped"]`, `["text",
-WORDS]`. It prints what came out, a JSON line each.
+WORDS]`, `["at", PLACE]` (which it says to the test) or `["sound until", FILE, WHAT]` (again and
+again, until the gate is connected or not, or in a state). It prints what came out, a JSON line
+each.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,9 @@ from pipecat.turns.types import ProcessFrameResult
 
 from voxwatch_client.gate import SpeakerGate
 from voxwatch_client.pipecat import (
-    SpeakerFrame,
     SpeakerGateProcessor,
     SpeakerUserTurnStartStrategy,
+    VoxwatchDecisionFrame,
 )
 
 RATE_HZ = 16_000
@@ -37,27 +40,31 @@ FRAME_BYTES = 640  # 20 ms, as transports send it
 PACE = 2  # times as fast as it was said
 
 
-def audio(pcm: bytes) -> list[Frame]:
-    frames: list[Frame] = []
+def audio(pcm: bytes) -> Iterator[Frame]:
     for start in range(0, len(pcm), FRAME_BYTES):
-        frames.append(InputAudioRawFrame(pcm[start : start + FRAME_BYTES], RATE_HZ, 1))
-        frames.append(SleepFrame(0.02 / PACE))
-    return frames
+        yield InputAudioRawFrame(pcm[start : start + FRAME_BYTES], RATE_HZ, 1)
+        yield SleepFrame(0.02 / PACE)
 
 
-def frames_of(step: list[Any]) -> list[Frame]:
+def frames_of(step: list[Any], gate: SpeakerGate) -> Iterator[Frame]:
     match step:
         case ["sound", name]:
-            return audio(Path(name).read_bytes())
+            yield from audio(Path(name).read_bytes())
+        case ["sound until", name, wanted]:
+            while wanted not in (gate.connected, gate.live.state):
+                yield from audio(Path(name).read_bytes()[: 10 * FRAME_BYTES])
         case ["silence", seconds]:
-            return audio(bytes(2 * int(RATE_HZ * seconds)))
+            yield from audio(bytes(2 * int(RATE_HZ * seconds)))
         case ["began"]:
-            return [VADUserStartedSpeakingFrame(start_secs=0.2)]
+            yield VADUserStartedSpeakingFrame(start_secs=0.2)
         case ["stopped"]:
-            return [VADUserStoppedSpeakingFrame(stop_secs=0.0)]
+            yield VADUserStoppedSpeakingFrame(stop_secs=0.0)
         case ["text", words]:
-            return [TranscriptionFrame(words, "somebody", "now", finalized=True)]
-    raise ValueError(step)
+            yield TranscriptionFrame(words, "somebody", "now", finalized=True)
+        case ["at", place]:
+            print(json.dumps({"at": place}), flush=True)
+        case _:
+            raise ValueError(step)
 
 
 class Held(BaseObserver):
@@ -80,18 +87,26 @@ class Held(BaseObserver):
 async def main() -> None:
     plan = json.loads(Path(sys.argv[1]).read_text())
     gate = SpeakerGate(plan["url"], **plan["gate"])
-    steps = [frame for step in plan["steps"] for frame in frames_of(step)]
+    steps: Any = (frame for step in plan["steps"] for frame in frames_of(step, gate))
     held = Held()
     down, _ = await run_test(
         SpeakerGateProcessor(gate), frames_to_send=steps, observers=[held], start_timeout=20
     )
     strategy = SpeakerUserTurnStartStrategy()
+    turns: list[bool] = []  # of each that it began, whether it interrupts
+
+    @strategy.event_handler("on_user_turn_started")
+    async def began(_: Any, params: Any) -> None:
+        turns.append(params.enable_interruptions)
+
     for frame in down:
         if isinstance(frame, TranscriptionFrame):
             print(json.dumps({"text": frame.text, "user": frame.user_id}))
-        elif isinstance(frame, SpeakerFrame) and frame.verdict:
-            began = await strategy.process_frame(frame) == ProcessFrameResult.STOP
-            told = {"state": frame.verdict.state, "final": frame.final, "begins": began}
+        elif isinstance(frame, VoxwatchDecisionFrame) and frame.verdict:
+            turns.clear()
+            begins = await strategy.process_frame(frame) == ProcessFrameResult.STOP
+            told = {"state": frame.verdict.state, "final": frame.final, "begins": begins}
+            told |= {"interrupts": any(turns), "present": frame.present}
             print(json.dumps(told))
     print(json.dumps({"held_s": held.seconds}))
 

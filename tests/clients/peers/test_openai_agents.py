@@ -29,3 +29,22 @@ async def test_where_nobody_can_say_the_stated_default_holds(
     options = json.dumps({"claim": "anna", "wait_s": 0.2, "when_unsure": when_unsure})
     (told,) = await peer("openai-agents", "ws://127.0.0.1:9", options, "-")
     assert told["called"] is called
+
+
+@pytest.mark.parametrize(("when_unsure", "called"), [("drop", False), ("pass", True)])
+async def test_a_verdict_that_does_not_come_in_time_gets_the_stated_default(
+    silent: str, peer: Any, said: Any, when_unsure: str, called: bool
+) -> None:
+    options = json.dumps({"claim": "anna", "wait_s": 0.3, "when_unsure": when_unsure})
+    (told,) = await peer("openai-agents", silent, options, said("anna", 1.0))
+    assert told["called"] is called
+
+
+async def test_a_restart_in_the_middle_of_a_turn_is_survived(
+    place: Any, peer: Any, said: Any, restart: Any
+) -> None:
+    await place.start()
+    hers = said("anna", 3.0)
+    files = [f"restart:{hers}", hers, said("bert", 3.0), hers]
+    told = await peer("openai-agents", place.url, json.dumps(GATE), *files, at=restart)
+    assert [one["called"] for one in told[1:]] == [True, False, True]
