@@ -165,7 +165,7 @@ class Entrance:
         shown = token_of(headers) if route in (STREAM, *CALLS) else bearer_of(headers)
         caller = Caller(await self._grant(target, shown, roles), asker.address)
         if roles and caller.grant.roles.isdisjoint(roles):
-            raise _unauthorised(caller.grant, target, headers, roles)
+            raise _unauthorised(caller.grant, target, shown, headers, roles)
         self._count(caller, route)
         return caller
 
@@ -207,13 +207,13 @@ class Entrance:
 
 
 def _unauthorised(
-    grant: Grant, target: Target, headers: Headers, roles: Collection[Role]
+    grant: Grant, target: Target, shown: str | None, headers: Headers, roles: Collection[Role]
 ) -> WireError:
     """What is wrong with the token that was shown, or that none was."""
     needed = f"this needs a token with the role {' or '.join(sorted(roles))}"
     if grant.roles:
         told = f"{needed}, which the one that was shown does not have"
-    elif bearer_of(headers):
+    elif shown:
         told = "the token that was shown is not known, or has expired"
     elif target.token is not None:
         told = "the token in the address is not known, was used before, or is older than a minute"

@@ -84,7 +84,7 @@ def whole(value: Any, what: str) -> int:
     """A number that may be written as text. Raises :class:`WireError`."""
     try:
         return int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise WireError("bad-start", f"{what} is no whole number") from error
 
 

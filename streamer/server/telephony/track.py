@@ -14,7 +14,7 @@ MOST_HELD = 5  # messages that wait for one before them: a tenth of a second
 # A jump of the timestamps counts from here on where no message is lacking: less is the jitter of
 # a clock. Beyond MOST_MS the server's own clock tells the pause.
 JUMP_MS, MOST_MS = 300.0, 5000.0
-REGULAR_MS = 10.0  # Timestamps that are off by more than that after a piece are not trusted yet.
+REGULAR_MS = 10.0  # Only after a piece that came when it was expected, to this, a jump counts.
 
 
 class Track:
@@ -61,13 +61,16 @@ class Track:
         lacking, self._lacking = self._lacking, False
         if at_ms is None:
             return sound
-        length_ms = len(sound) / self._bytes_per_ms
-        jump_ms = 0.0 if self._expected_ms is None else at_ms - self._expected_ms
-        least_ms = min(length_ms, REGULAR_MS) if lacking else JUMP_MS
-        fills = self._regular and least_ms <= jump_ms <= MOST_MS
-        self._regular = fills or abs(jump_ms) <= REGULAR_MS
+        length_ms, expected_ms = len(sound) / self._bytes_per_ms, self._expected_ms
         self._expected_ms = at_ms + length_ms
-        return (self._silent(jump_ms) if fills else b"") + sound
+        if expected_ms is None:
+            return sound
+        jump_ms, regular = at_ms - expected_ms, self._regular
+        self._regular = abs(jump_ms) <= REGULAR_MS
+        least_ms = min(length_ms, REGULAR_MS) if lacking else JUMP_MS
+        if regular and least_ms <= jump_ms <= MOST_MS:
+            return self._silent(jump_ms) + sound
+        return sound
 
     def _silent(self, ms: float) -> bytes:
         frames = round(ms * self._bytes_per_ms / self._frame_bytes)
