@@ -176,12 +176,16 @@ def _whole(source: Connection, target: Connection, secret: Secret, sealed: bytes
     for table in ordered:
         copy_rows(table, source, target)
     target.execute(tables.about.update().values(secret=sealed, next_secret=None))
+    register.begin(target, secret)
     _note(target, secret, who, REGISTER)
     return len(source.scalars(select(tables.streams.c.stream)).all())
 
 
 def _lacking(source: Connection, target: Connection, secret: Secret, who: str) -> int:
-    """Streams that are not here, though nobody has deleted them; how many they are."""
+    """Streams that are not here, though nobody has deleted them; how many they are.
+
+    In the sum over all streams' ends they count still.
+    """
     named = select(tables.streams.c.stream)
     lacking = set(source.scalars(named)) - set(target.scalars(named))
     gone = {one.stream for one in register.read(target) if one.act == "deleted"}

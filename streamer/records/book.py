@@ -24,7 +24,7 @@ from streamer.records.journal import Journal, find
 from streamer.records.references import deleted, named
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Texts
-from streamer.records.verification import Finding, Verification, verify
+from streamer.records.verification import Finding, Verification, signed_head, verify
 from streamer.store.seal import BrokenSeal
 from streamer.wire.messages import Incident
 
@@ -132,14 +132,7 @@ class Book:
     def head(self, stream: str) -> Head:
         """The end of a stream's chain, signed. Raises :class:`UnknownStream`."""
         with self._reading() as connection:
-            row = find(connection, stream)
-        return Head(
-            chain=stream,
-            count=row.length,
-            hash=row.hash.hex(),
-            signature=row.signature.hex(),
-            key=self.journal.secret.public_key,
-        )
+            return signed_head(connection, self.journal.secret, find(connection, stream))
 
     def act(self, stream: str, acted: Acted) -> int:
         """Note what somebody did; the number of the entry. Raises :class:`UnknownStream`."""
@@ -183,8 +176,7 @@ class Book:
 
     def last_t(self, stream: str) -> float:
         """The media time of a stream's last entry. Raises :class:`UnknownStream`."""
-        length = self.head(stream).count
-        last = self.history(stream, length - 1, 1)
+        last = self.history(stream, self.facts(stream).entries - 1, 1)
         return last[0].t if last else 0.0
 
     def rewrap(self, store_key: bytes) -> None:
@@ -230,10 +222,6 @@ class Book:
         """Delete the records of streams that ended before then, but for those that are held."""
         return deletion.purge(self.journal, before, now)
 
-    def seal(self, now: float) -> int:
-        """Have the register say how far streams without an end have come; of how many it is new."""
-        return self.journal.seal(now)
-
     def held(self) -> set[str]:
         """The candidates whose record somebody holds: who they are goes with it, no earlier."""
         streams = tables.streams.c
@@ -246,8 +234,7 @@ class Book:
     def register(self, stream: str | None = None) -> list[RegisterEntry]:
         """Who saw, exported or deleted what, oldest first; also which streams there were."""
         with self._reading() as connection:
-            found = register.read(connection)
-        return [one for one in found if stream in (None, one.stream)]
+            return [one for one in register.read(connection) if stream in (None, one.stream)]
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -18,7 +18,8 @@ REGISTER = "register"  # the name of the chain of the register; no stream is cal
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a chain: how many entries it has, and the last link. Bytes are in hexadecimal.
 
-    ``key`` is the public key (Ed25519) that ``signature`` is made with.
+    ``key`` is the public key (Ed25519) that ``signature`` is made with. ``heads`` is the sum of
+    :mod:`~streamer.records.heads` that is signed with the head of the register.
     """
 
     chain: str
@@ -26,10 +27,12 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
     signature: str = ""
     key: str = ""
+    heads: str = ""
 
     def signed(self) -> bytes:
         """The bytes that the signature is over."""
-        return msgspec.json.encode(["voxwatch record", self.chain, self.count, self.hash])
+        also = [self.heads] if self.heads else []
+        return msgspec.json.encode(["voxwatch record", self.chain, self.count, self.hash, *also])
 
 
 def start(chain: str) -> bytes:

@@ -71,6 +71,9 @@ class Growth:
     notes: tuple[RegisterEntry, ...]
 
 
+# After these nothing may come for long: where the chain ends is signed, and told to the register.
+# While a stream goes on the sum over all streams' ends (`streamer.records.heads`) is signed alone.
+PINNED = (Acted, Clip, Ended)
 # Acts that the register tells of as well, so that all of them can be read in one place.
 REGISTERED: dict[str, RegisterAct] = {
     "viewed": "viewed",
@@ -94,6 +97,8 @@ def grown(row: StreamRow, entries: Sequence[AnyEntry], secret: Secret) -> Growth
         last = link(last, number, body)
         rows.append({"stream": row.stream, "number": number, "hash": last, "body": body})
     length = row.length + len(rows)
+    pinned = any(isinstance(entry, PINNED) for entry in entries)
+    signature = secret.sign(row.stream, length, last).signature if pinned else ""
     ends = [entry.at for entry in entries if isinstance(entry, Ended)]
     holds = [act for act in acts if act.act in ("hold", "release")]
     after = replace(
@@ -103,7 +108,7 @@ def grown(row: StreamRow, entries: Sequence[AnyEntry], secret: Secret) -> Growth
         text_key=text_key,
         length=length,
         hash=last,
-        signature=bytes.fromhex(secret.sign(row.stream, length, last).signature),
+        signature=bytes.fromhex(signature),
     )
     told = [
         RegisterEntry(
@@ -112,9 +117,7 @@ def grown(row: StreamRow, entries: Sequence[AnyEntry], secret: Secret) -> Growth
         for act in acts
         if act.act in REGISTERED
     ]
-    # What may be the last entry for long is told to the register at once.
-    last_for_long = ends or acts or any(isinstance(entry, Clip) for entry in entries)
-    notes = (*told, seal(after, entries[-1].at)) if last_for_long else ()
+    notes = (*told, seal(after, entries[-1].at)) if pinned else ()
     return Growth(after, rows, frozenset(people_in(entries)), notes)
 
 

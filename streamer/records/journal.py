@@ -1,14 +1,16 @@
 """Entries on their way into the database: a batch of many streams in one transaction.
 
-Every writer reads where a chain ends within the transaction that goes on with it, so that several
-processes may write to one database, also to one stream: the server that hears it, and whoever acts
-on it from elsewhere. A batch is the same few statements for one stream and for a hundred.
+Every writer goes on with a chain only from where it ends: as it reads that in the same transaction,
+or as it has left it itself. So several processes may write to one database, also to one stream: the
+server that hears it, and whoever acts on it from elsewhere. A batch is the same few statements for
+one stream and for a hundred.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -18,17 +20,21 @@ from sqlalchemy.exc import IntegrityError
 from streamer.database import explained, writing
 from streamer.records import register, tables
 from streamer.records.chain import Head
-from streamer.records.entries import AnyEntry, Clip, Ended
+from streamer.records.entries import Acted, AnyEntry, Clip, Ended
 from streamer.records.errors import BrokenChain, RecordError, UnknownStream
-from streamer.records.growth import Growth, StreamRow, grown, seal
-from streamer.records.register import RegisterEntry
+from streamer.records.growth import Growth, StreamRow, grown
+from streamer.records.heads import counted
+from streamer.records.register import Moved, RegisterEnd, RegisterEntry
 from streamer.records.signing import Secret
 
 Batch = Mapping[str, Sequence[AnyEntry]]  # entries by stream
-CHANGING = ("ended_at", "held_by", "text_key", "length", "hash", "signature")
+CHANGING = ("ended_at", "held_by", "length", "hash", "signature")
 _UPDATE = (
     update(tables.streams)
-    .where(tables.streams.c.stream == bindparam("of_stream"))
+    .where(
+        tables.streams.c.stream == bindparam("of_stream"),
+        tables.streams.c.hash == bindparam("before"),
+    )
     .values({name: bindparam(name) for name in CHANGING})
 )
 _ROWS = (  # in one order, so that two processes never wait for each other
@@ -46,23 +52,37 @@ class Journal:
 
     def __init__(self, engine: Engine, secret: Secret) -> None:
         self.engine, self.secret = engine, secret
-        self._ends: dict[str, tuple[int, bytes]] = {}  # of what was written here, until it ends
+        self._rows: dict[str, StreamRow] = {}  # as they were written here, of streams without end
+        self._end: RegisterEnd | None = None  # where the register ended when it was written here
 
     def write(self, batch: Batch) -> None:
         """Append all of it or nothing; it is on the disk when this returns.
 
-        Raises :class:`BrokenChain` for a stream that does not go on from what was written here.
+        What was written here is taken to be so still: where it is not, all is read anew. Raises
+        :class:`BrokenChain` for a stream that does not go on from what was written here.
         """
+        known = {
+            name: self._rows[name] for name, entries in batch.items() if self._knows(name, entries)
+        }
         try:
-            with self.writing() as connection:
-                rows = self._append(connection, batch)
+            try:
+                with self.writing() as connection:
+                    rows, end = self._append(connection, batch, known, self._end)
+            except Moved:
+                with self.writing() as connection:
+                    rows, end = self._append(connection, batch)
         except _Overfull:
             self._find_broken(batch)
             raise
+        self._end = end
         for row in rows:
-            self._ends[row.stream] = row.length, row.hash
+            self._rows[row.stream] = row
             if row.ended_at is not None:
-                del self._ends[row.stream]
+                del self._rows[row.stream]
+
+    def _knows(self, stream: str, entries: Sequence[AnyEntry]) -> bool:
+        """Whether a stream's row need not be read; the key of what people type may be erased."""
+        return stream in self._rows and not any(isinstance(one, Acted) for one in entries)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -121,58 +141,57 @@ class Journal:
             self._append(connection, {stream: [clip]})
         return True
 
-    def seal(self, now: float) -> int:
-        """Say in the register how far streams without an end have come; of how many it is new.
+    def _append(
+        self,
+        connection: Connection,
+        batch: Batch,
+        known: Mapping[str, StreamRow] = MappingProxyType({}),
+        end: RegisterEnd | None = None,
+    ) -> tuple[list[StreamRow], RegisterEnd | None]:
+        """What became of the streams, and of the register.
 
-        So an earlier end, which was signed as well, is not put back unseen where a server was
-        killed. What is not signed is left to :mod:`~streamer.records.verification`.
+        Raises :class:`Moved` where what is ``known`` is not so.
         """
-        streams = tables.streams
-        wanted = select(streams).where(streams.c.ended_at.is_(None)).order_by(streams.c.stream)
-        with self.writing() as connection:
-            found = connection.execute(wanted.with_for_update()).all()
-            counts = register.sealed(connection) if found else {}
-            rows = [StreamRow(*row) for row in found]
-            grown_since = [row for row in rows if row.length > counts.get(row.stream, 0)]
-            notes = [seal(row, now) for row in grown_since if self._has_signed(row)]
-            register.note(connection, self.secret, *notes)
-        return len(notes)
-
-    def _has_signed(self, row: StreamRow) -> bool:
-        head = self.secret.sign(row.stream, row.length, row.hash)
-        return head.signature == row.signature.hex()  # of one text there is one (RFC 8032)
-
-    def _append(self, connection: Connection, batch: Batch) -> list[StreamRow]:
-        there = _rows(connection, batch.keys())
-        self._check_ends(batch, there)
+        read = _rows(connection, batch.keys() - known.keys())
+        self._check_ends(batch.keys() - known.keys(), read)
+        there = {**known, **read}
         notes: list[RegisterEntry] = []
         growths: list[Growth] = []
         new: list[Growth] = []
-        for stream, entries in batch.items():
-            if (row := there.get(stream)) is None:
+        change = 0
+        for stream, entries in sorted(batch.items()):  # so that two processes never wait for each
+            if (row := there.get(stream)) is None:  # other
                 row = StreamRow.opened(stream, entries[0], self.secret)
-                at, exam = entries[0].at, row.exam or ""
-                notes.append(RegisterEntry(at=at, act="opened", stream=stream, exam=exam))
+                notes.append(_opened(row))
             growth = grown(row, entries, self.secret)
             (growths if stream in there else new).append(growth)
             notes += growth.notes
+            change += self._counted(growth.row) - self._counted(row)
         _insert(connection, tables.streams, [one.row.columns() for one in new])
+        if growths:
+            changed = [_changed(one.row, there[one.row.stream]) for one in growths]
+            if connection.execute(_UPDATE, changed).rowcount != len(growths):
+                raise Moved("another process has written to a stream")
+            _set_keys(connection, growths, there)
         rows = [row for one in (*new, *growths) for row in one.entries]
         try:
             connection.execute(_ENTRIES, rows)
         except IntegrityError as error:  # of a stream there are more entries than its head says
             raise _Overfull("a chain was changed from elsewhere") from error
-        if growths:
-            connection.execute(_UPDATE, [_changed(one.row) for one in growths])
         _note_people(connection, [*new, *growths])
-        register.note(connection, self.secret, *notes)
-        return [one.row for one in (*new, *growths)]
+        end = register.note(connection, self.secret, *notes, change=change, known=end)
+        return [one.row for one in (*new, *growths)], end
 
-    def _check_ends(self, batch: Batch, there: Mapping[str, StreamRow]) -> None:
+    def _counted(self, row: StreamRow) -> int:
+        return counted(self.secret.heads_key, row)
+
+    def _check_ends(self, streams: Collection[str], there: Mapping[str, StreamRow]) -> None:
         """Others may have added entries. With fewer an older copy was put back, or all removed."""
-        for stream in batch.keys() & self._ends.keys():
-            (length, last), row = self._ends[stream], there.get(stream)
-            if row is None or row.length < length or (row.length == length and row.hash != last):
+        for stream in self._rows.keys() & set(streams):
+            ours, row = self._rows[stream], there.get(stream)
+            if row is None or row.length < ours.length:
+                raise BrokenChain(stream)
+            if row.length == ours.length and row.hash != ours.hash:
                 raise BrokenChain(stream)
 
     def _find_broken(self, batch: Batch) -> None:
@@ -206,6 +225,8 @@ def find(connection: Connection, stream: str) -> Row[Any]:
 
 def _rows(connection: Connection, streams: Collection[str]) -> dict[str, StreamRow]:
     """The rows of those that there are, locked."""
+    if not streams:
+        return {}
     found = connection.execute(_ROWS, {"some": list(streams)})
     return {row.stream: StreamRow(*row) for row in found}
 
@@ -236,8 +257,29 @@ def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> N
         connection.execute(insert(table), rows)
 
 
-def _changed(row: StreamRow) -> dict[str, Any]:
-    return {"of_stream": row.stream} | {name: getattr(row, name) for name in CHANGING}
+def _opened(row: StreamRow) -> RegisterEntry:
+    return RegisterEntry(
+        at=row.started_at,
+        act="opened",
+        stream=row.stream,
+        exam=row.exam or "",
+        candidate=row.candidate or "",
+    )
+
+
+def _changed(row: StreamRow, before: StreamRow) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in CHANGING}
+    return {"of_stream": row.stream, "before": before.hash} | values
+
+
+def _set_keys(
+    connection: Connection, growths: Sequence[Growth], before: Mapping[str, StreamRow]
+) -> None:
+    """Keys of texts that were made anew; none is written that another process has erased."""
+    for row in (one.row for one in growths):
+        if row.text_key != before[row.stream].text_key:
+            theirs = tables.streams.c.stream == row.stream
+            connection.execute(update(tables.streams).where(theirs).values(text_key=row.text_key))
 
 
 def _note_people(connection: Connection, growths: Sequence[Growth]) -> None:

@@ -9,16 +9,17 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from streamer.database import History, explained, migrate, open_database, writing
-from streamer.records import tables
+from streamer.records import register, tables
 from streamer.records.book import Book, Names
 from streamer.records.chain import REGISTER, start
 from streamer.records.errors import RecordError
+from streamer.records.heads import NONE
 from streamer.records.journal import Journal
 from streamer.records.signing import Secret
 from streamer.store.seal import BrokenSeal
 
 RECORDS_FILE = "records.db"  # where no `database` is set
-HISTORY = History(Path(__file__).parent / "revisions", "record_revision", "0002", tables.metadata)
+HISTORY = History(Path(__file__).parent / "revisions", "record_revision", "0003", tables.metadata)
 
 
 def open_book(url: str | None, folder: Path, store_key: bytes, names: Names = dict) -> Book:
@@ -45,6 +46,7 @@ def _book(engine: Engine, store_key: bytes, names: Names) -> Book:
         migrate(engine, HISTORY)
     with explained(engine, "record", RecordError), writing(engine) as connection:
         secret = _secret(connection, store_key)
+        register.begin(connection, secret)
     return Book(Journal(engine, secret), names)
 
 
@@ -80,7 +82,8 @@ def _begin(connection: Connection, store_key: bytes) -> Secret:
             secret=secret.sealed(store_key),
             length=0,
             hash=first,
-            signature=bytes.fromhex(secret.sign(REGISTER, 0, first).signature),
+            heads=NONE,
+            signature=bytes.fromhex(secret.sign(REGISTER, 0, first, NONE).signature),
         )
     )
     return secret

@@ -6,14 +6,19 @@ is told, and so that nobody looks at a record without a trace.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from streamer.records import tables
 from streamer.records.chain import REGISTER, link
+from streamer.records.errors import RecordError
+from streamer.records.heads import NONE, counted, moved, total
 from streamer.records.signing import Secret
+
+PIECE = 1000  # entries that are read at a time
 
 RegisterAct = Literal[
     "opened",
@@ -31,10 +36,9 @@ RegisterAct = Literal[
 class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was done with a stream, when (s since 1970) and by whom; nobody's name: the server.
 
-    ``opened`` says of which ``exam`` the stream is.
+    ``opened`` says of which ``exam`` the stream is, and of which ``candidate``.
     ``sealed`` says that the stream's chain had ``count`` entries and ended in ``hash``: when the
-    stream ended, whenever somebody has acted on it, and while it has no end from time to time
-    (:meth:`~streamer.records.journal.Journal.seal`). ``deleted`` says the same of what went.
+    stream ended, and whenever somebody has acted on it. ``deleted`` says the same of what went.
     ``restored`` says that a stream, or with the register's own name that all, came from a backup.
     """
 
@@ -43,42 +47,97 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     stream: str
     who: str = ""
     exam: str = ""
+    candidate: str = ""  # a line of the exam's roster
     count: int = 0
     hash: str = ""
     why: str = ""
 
 
-def note(connection: Connection, secret: Secret, *notes: RegisterEntry) -> None:
-    """Add entries, within the transaction of what they say."""
-    if not notes:
-        return
-    about = tables.about.c
-    end = connection.execute(select(about.length, about.hash).with_for_update()).one()
+class RegisterEnd(NamedTuple):
+    """Where the register ends, and the sum over the ends of all streams."""
+
+    length: int
+    hash: bytes
+    heads: bytes
+
+
+class Moved(RecordError):
+    """Another process has written since: what was remembered is not so any more."""
+
+
+_entry = msgspec.json.Decoder(RegisterEntry)
+
+
+def note(
+    connection: Connection,
+    secret: Secret,
+    *notes: RegisterEntry,
+    change: int = 0,
+    known: RegisterEnd | None = None,
+) -> RegisterEnd | None:
+    """Add entries, within the transaction of what they say; where the register ends then.
+
+    ``change`` is by how much the sum over streams' ends is another one, but for streams that the
+    entries tell to be deleted. ``known`` spares to look where the register ends; raises
+    :class:`Moved` where that is elsewhere. What is not signed, as somebody has changed it, is not
+    signed by going on with it either, and nothing is returned then.
+    """
+    if not notes and not change:
+        return known
+    end, genuine = (known, True) if known is not None else _read_end(connection, secret)
     last, rows = end.hash, []
     for number, one in enumerate(notes, end.length + 1):
         body = msgspec.json.encode(one)
         last = link(last, number, body)
         rows.append({"number": number, "hash": last, "body": body})
-    connection.execute(insert(tables.register), rows)
-    length = end.length + len(rows)
-    head = secret.sign(REGISTER, length, last)
-    connection.execute(
-        update(tables.about).values(
-            length=length, hash=last, signature=bytes.fromhex(head.signature)
-        )
-    )
+    change -= sum(counted(secret.heads_key, _Gone(one)) for one in notes if one.act == "deleted")
+    after = RegisterEnd(end.length + len(rows), last, moved(end.heads, change))
+    values: dict[str, Any] = {"length": after.length, "hash": last, "heads": after.heads}
+    if genuine:
+        head = secret.sign(REGISTER, *after)
+        values["signature"] = bytes.fromhex(head.signature)
+    about = tables.about
+    same = (about.c.hash == end.hash) & (about.c.heads == end.heads)
+    if connection.execute(update(about).where(same).values(values)).rowcount != 1:
+        raise Moved("another process has written to the register")
+    if rows:
+        connection.execute(insert(tables.register), rows)
+    return after if genuine else None
 
 
-def read(connection: Connection) -> list[RegisterEntry]:
-    """All of it, oldest first."""
-    found = connection.execute(select(tables.register.c.body).order_by(tables.register.c.number))
-    return [msgspec.json.decode(body, type=RegisterEntry) for (body,) in found]
+class _Gone:
+    """The end of a stream that was deleted, as the register tells it."""
+
+    def __init__(self, one: RegisterEntry) -> None:
+        self.stream, self.length, self.hash = one.stream, one.count, bytes.fromhex(one.hash)
 
 
-def sealed(connection: Connection) -> dict[str, int]:
-    """Of how many entries of each stream it tells the end, at most."""
-    counts: dict[str, int] = {}
-    for one in read(connection):
-        if one.act == "sealed":
-            counts[one.stream] = max(one.count, counts.get(one.stream, 0))
-    return counts
+def _read_end(connection: Connection, secret: Secret) -> tuple[RegisterEnd, bool]:
+    """Where the register ends, and whether that was signed."""
+    row = connection.execute(select(tables.about).with_for_update()).one()
+    end = RegisterEnd(row.length, bytes(row.hash), bytes(row.heads or NONE))
+    signature = secret.sign(REGISTER, *end).signature  # of one text there is one (RFC 8032)
+    return end, bytes(row.signature).hex() == signature
+
+
+def begin(connection: Connection, secret: Secret) -> None:
+    """Sum up the ends of all streams, in a record of before there was a sum."""
+    row = connection.execute(select(tables.about).with_for_update()).one()
+    if row.heads is not None:
+        return
+    ends = connection.execute(
+        select(tables.streams.c.stream, tables.streams.c.length, tables.streams.c.hash)
+    ).all()
+    values = {"heads": total(secret.heads_key, ends), "signature": bytes(row.signature)}
+    if secret.sign(REGISTER, row.length, row.hash).signature == row.signature.hex():
+        head = secret.sign(REGISTER, row.length, row.hash, values["heads"])
+        values["signature"] = bytes.fromhex(head.signature)
+    connection.execute(update(tables.about).values(values))
+
+
+def read(connection: Connection) -> Iterator[RegisterEntry]:
+    """All of it, oldest first, a piece at a time."""
+    listed = tables.register.c
+    wanted = select(listed.body).order_by(listed.number).execution_options(yield_per=PIECE)
+    for body in connection.scalars(wanted):
+        yield _entry.decode(body)

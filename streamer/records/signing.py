@@ -7,8 +7,10 @@ rotation of the store's key seals it anew, and what was signed before still veri
 from __future__ import annotations
 
 import base64
+import functools
 import secrets
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -25,6 +27,7 @@ class Secret:
     def __init__(self, secret: bytes) -> None:
         self._private = Ed25519PrivateKey.from_private_bytes(derive(secret, SALT, b"signature"))
         self._texts = Seal(derive(secret, SALT, b"texts"), SALT)
+        self.heads_key = derive(secret, SALT, b"heads")
         self._secret = secret
 
     @classmethod
@@ -41,18 +44,16 @@ class Secret:
         """As it lies in the database."""
         return _by(store_key).close(self._secret, SECRET)
 
-    @property
+    @functools.cached_property
     def public_key(self) -> str:
         """By which anybody can verify what was signed, in hexadecimal."""
         return self._private.public_key().public_bytes_raw().hex()
 
-    def sign(self, chain: str, count: int, link: bytes) -> Head:
-        """The head of a chain, signed."""
-        head = Head(chain=chain, count=count, hash=link.hex())
+    def sign(self, chain: str, count: int, link: bytes, heads: bytes = b"") -> Head:
+        """The head of a chain, signed; that of the register with the sum over all streams' ends."""
+        head = Head(chain=chain, count=count, hash=link.hex(), heads=heads.hex())
         signature = self._private.sign(head.signed()).hex()
-        return Head(
-            chain=chain, count=count, hash=head.hash, signature=signature, key=self.public_key
-        )
+        return msgspec.structs.replace(head, signature=signature, key=self.public_key)
 
     def new_text_key(self, stream: str) -> bytes:
         """A key for the texts of a stream, wrapped: it is kept beside the stream's head."""

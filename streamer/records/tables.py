@@ -30,6 +30,7 @@ streams = Table(
     Column("text_key", LargeBinary),  # wrapped; none: the texts were erased
     Column("length", Integer, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    # None but where the last entry may be the last for long: see `streamer.records.growth`.
     Column("signature", LargeBinary, nullable=False),
 )
 Index("record_streams_exam", streams.c.exam)
@@ -83,4 +84,5 @@ about = Table(
     Column("length", Integer, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("signature", LargeBinary, nullable=False),
+    Column("heads", LargeBinary),  # the sum over all streams' ends, which `signature` covers, too
 )

@@ -1,16 +1,16 @@
 """Whether anything in the record was changed, removed, added or put elsewhere.
 
 What an entry says is held to its chain, the chain to its signed head, the streams to the register
-and its signed head, and the columns by which streams are found to what the entries say. Whoever can
-write the database but has not the store's key can put back an older copy of all of it unseen: keep
-the heads elsewhere to tell that, too. Of a stream without an end, whose server was killed, they can
-take what it said since the register was last told how far it had come.
+and its signed head, which covers where all streams end, and the columns by which streams are found
+to what the entries say. Whoever can write the database but has not the store's key can put back an
+older copy of all of it unseen, as it was at one moment: keep the register's head elsewhere to tell
+that, too.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,21 +19,29 @@ from sqlalchemy import Connection, Row, Select, func, select
 from streamer.records import tables
 from streamer.records.chain import REGISTER, Head, link, start
 from streamer.records.entries import Acted, AnyEntry, Clip, Ended, Started
-from streamer.records.growth import people_in
+from streamer.records.growth import PINNED, people_in
+from streamer.records.heads import StreamEnd, total
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Secret, Texts, is_signed
 from streamer.store.seal import BrokenSeal
+
+PIECE = 1000  # entries that are read at a time
+NEEDED = frozenset({"opened", "sealed", "deleted", "pseudonymised"})  # acts, of the register
 
 _entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 _note = msgspec.json.Decoder(RegisterEntry)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with a stream or the register: at the entry with that number, or as a whole."""
+    """What is wrong with a stream or the register: at the entry with that number, or as a whole.
+
+    ``candidate`` is whose stream it was, where only the register knows that still.
+    """
 
     chain: str
     number: int | None
     what: str
+    candidate: str = ""
 
     def __str__(self) -> str:
         of = "the register" if self.chain == REGISTER else f"stream {self.chain}"
@@ -54,20 +62,15 @@ def verify(
     connection: Connection, secret: Secret, stream: str | None = None, exam: str | None = None
 ) -> Verification:
     """Look at the register, and at a stream, at those of an exam, or at all there are."""
-    about = connection.execute(select(tables.about)).one()
-    head = Head(
-        chain=REGISTER,
-        count=about.length,
-        hash=about.hash.hex(),
-        signature=about.signature.hex(),
-        key=secret.public_key,
-    )
-    findings, bodies = _chain(head, connection.execute(_ordered(tables.register)))
-    notes = _notes(bodies, findings)
     rows = {row.stream: row for row in connection.execute(select(tables.streams))}
+    head = _register_head(connection, secret)
+    register = _Register(stream, exam, {name for name, row in rows.items() if row.exam == exam})
+    findings = _chain(head, connection.execute(_ordered(tables.register)), register.take)
+    findings += register.findings
+    notes = register.notes
     chosen = None if stream is None else [stream]
     if exam is not None:
-        chosen = sorted(_of_exam(exam, rows, notes))
+        chosen = sorted(register.of_exam)
     findings += _streams(rows, notes, chosen)
     entries = 0
     looked_at = [name for name in (rows if chosen is None else chosen) if name in rows]
@@ -76,24 +79,93 @@ def verify(
         entries += rows[name].length
     if chosen is None:
         findings += _strays(connection)
+    if not heads_hold(head, secret, rows.values()):
+        what = "the ends of streams are not those that it was told: one was put back, or exchanged"
+        findings.append(Finding(chain=REGISTER, number=None, what=what))
     return Verification(
         streams=len(looked_at), entries=entries, findings=tuple(findings), head=head
     )
 
 
+def _register_head(connection: Connection, secret: Secret) -> Head:
+    about = connection.execute(select(tables.about)).one()
+    return Head(
+        chain=REGISTER,
+        count=about.length,
+        hash=about.hash.hex(),
+        signature=about.signature.hex(),
+        key=secret.public_key,
+        heads=(about.heads or b"").hex(),
+    )
+
+
+def heads_hold(head: Head, secret: Secret, ends: Iterable[StreamEnd]) -> bool:
+    """Whether streams end where the register's head says so, all of them."""
+    return total(secret.heads_key, ends).hex() == head.heads
+
+
+def signed_head(connection: Connection, secret: Secret, row: Row[Any]) -> Head:
+    """The end of a stream's chain; of one that goes on it is signed now, if it can be believed."""
+    signature = row.signature.hex()
+    if not signature:
+        ends = connection.execute(select(tables.streams)).all()
+        register = _register_head(connection, secret)
+        if is_signed(register, register.key) and heads_hold(register, secret, ends):
+            signature = secret.sign(row.stream, row.length, row.hash).signature
+    return Head(
+        chain=row.stream,
+        count=row.length,
+        hash=row.hash.hex(),
+        signature=signature,
+        key=secret.public_key,
+    )
+
+
+class _Register:
+    """What is needed of the register's entries, as they pass: those of the streams looked at."""
+
+    def __init__(self, stream: str | None, exam: str | None, of_exam: set[str]) -> None:
+        self._stream, self._exam = stream, exam
+        self.of_exam = of_exam  # streams, also those of which only the register still says so
+        self.notes: dict[str, list[RegisterEntry]] = {}
+        self.findings: list[Finding] = []
+
+    def take(self, number: int, body: bytes) -> None:
+        """The next entry."""
+        try:
+            note = _note.decode(body)
+        except ValueError:
+            what = "it cannot be read"
+            self.findings.append(Finding(chain=REGISTER, number=number, what=what))
+            return
+        if self._exam is not None and note.exam == self._exam:
+            self.of_exam.add(note.stream)
+        if note.act in NEEDED and self._is_of(note.stream):
+            self.notes.setdefault(note.stream, []).append(note)
+
+    def _is_of(self, stream: str) -> bool:
+        if self._stream is not None:
+            return stream == self._stream
+        return self._exam is None or stream in self.of_exam
+
+
 def _ordered(table: Any) -> Select[Any]:
-    return select(table.c.number, table.c.hash, table.c.body).order_by(table.c.number)
+    """A piece at a time."""
+    wanted = select(table.c.number, table.c.hash, table.c.body).order_by(table.c.number)
+    return wanted.execution_options(yield_per=PIECE)
 
 
-def _chain(head: Head, rows: Iterable[Row[Any]]) -> tuple[list[Finding], list[bytes]]:
-    """The bodies of a chain, and where it does not hold."""
+def _chain(
+    head: Head, rows: Iterable[Row[Any]], take: Callable[[int, bytes], None]
+) -> list[Finding]:
+    """Where a chain does not hold. ``take`` is given each entry, counted from 1."""
     findings: list[Finding] = []
 
     def tell(what: str, number: int | None = None) -> None:
         findings.append(Finding(chain=head.chain, number=number, what=what))
 
-    last, expected, bodies = start(head.chain), 1, []
-    for row in rows:
+    last, expected = start(head.chain), 1
+    for place, row in enumerate(rows, 1):
         if row.number != expected:
             tell(f"entries {expected} to {row.number - 1} are missing")
         last = link(last, row.number, row.body)
@@ -101,33 +173,12 @@ def _chain(head: Head, rows: Iterable[Row[Any]]) -> tuple[list[Finding], list[by
             tell("it was changed, or what is before it", row.number)
             last = row.hash  # so that what follows is judged by itself
         expected = row.number + 1
-        bodies.append(row.body)
+        take(place, row.body)
     if (head.count, head.hash) != (expected - 1, last.hex()):
         tell(f"it ends after entry {expected - 1}, and its head says {head.count}")
-    if not is_signed(head, head.key):
+    if (head.signature or head.chain == REGISTER) and not is_signed(head, head.key):
         tell("its head is not signed with this store's key")
-    return findings, bodies
-
-
-def _notes(bodies: Iterable[bytes], findings: list[Finding]) -> dict[str, list[RegisterEntry]]:
-    """The register's entries by stream."""
-    found: dict[str, list[RegisterEntry]] = {}
-    for number, body in enumerate(bodies, 1):
-        try:
-            note = _note.decode(body)
-        except ValueError:
-            findings.append(Finding(chain=REGISTER, number=number, what="it cannot be read"))
-        else:
-            found.setdefault(note.stream, []).append(note)
-    return found
-
-
-def _of_exam(
-    exam: str, rows: Mapping[str, Row[Any]], notes: Mapping[str, Sequence[RegisterEntry]]
-) -> set[str]:
-    """Streams of an exam, also those of which only the register still says so."""
-    found = {stream for stream, row in rows.items() if row.exam == exam}
-    return found | {stream for stream, told in notes.items() if exam in {n.exam for n in told}}
+    return findings
 
 
 def _streams(
@@ -138,15 +189,18 @@ def _streams(
     """Whether there are those streams of which the register says so, and no others."""
     for stream in (rows.keys() | notes.keys()) if chosen is None else chosen:
         told = [note.act for note in notes.get(stream, ())]
-        acts = set(told)
-        if stream in rows and "opened" not in acts:
-            yield Finding(chain=stream, number=None, what="the register knows nothing of it")
+        what = ""
+        if stream in rows and "opened" not in told:
+            what = "the register knows nothing of it"
         if told.count("opened") > 1:
-            yield Finding(chain=stream, number=None, what="it was removed, and began anew")
-        if stream in rows and "deleted" in acts:
-            yield Finding(chain=stream, number=None, what="it was deleted, and is there again")
-        if stream not in rows and "opened" in acts and "deleted" not in acts:
-            yield Finding(chain=stream, number=None, what="its whole record was removed")
+            what = "it was removed, and began anew"
+        if stream in rows and "deleted" in told:
+            what = "it was deleted, and is there again"
+        if stream not in rows and "opened" in told and "deleted" not in told:
+            what = "its whole record was removed"
+        if what:
+            candidate = next((n.candidate for n in notes.get(stream, ()) if n.candidate), "")
+            yield Finding(chain=stream, number=None, what=what, candidate=candidate)
 
 
 def _stream(
@@ -162,7 +216,8 @@ def _stream(
     )
     theirs = tables.entries.c.stream == row.stream
     rows = connection.execute(_ordered(tables.entries).where(theirs)).all()
-    findings, bodies = _chain(head, rows)
+    bodies: list[bytes] = []
+    findings = _chain(head, rows, lambda _, body: bodies.append(body))
     hashes = {one.number: one.hash.hex() for one in rows}
     wrong = list(_unsealed(notes, hashes))
     entries: list[AnyEntry] = []
@@ -173,10 +228,18 @@ def _stream(
             findings.append(Finding(chain=row.stream, number=number, what="it cannot be read"))
     if len(entries) == len(bodies):  # else the columns cannot be held to them
         wrong += _columns(row, entries)
+        wrong += _unsigned(row, entries)
         wrong += _people(connection, row, entries, notes)
         wrong += _clips(connection, secret, row, entries, notes)
     wrong += _texts(secret, row, notes)
     return findings + [Finding(chain=row.stream, number=None, what=what) for what in wrong]
+
+
+def _unsigned(row: Row[Any], entries: Sequence[AnyEntry]) -> Iterator[str]:
+    """A stream that goes on has no signature of its own, but in the sum of all."""
+    over = row.ended_at is not None or (entries and isinstance(entries[-1], PINNED))
+    if not row.signature and over:
+        yield "its head is not signed"
 
 
 def _unsealed(notes: Sequence[RegisterEntry], hashes: Mapping[int, str]) -> Iterator[str]:

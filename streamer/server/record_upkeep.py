@@ -1,4 +1,4 @@
-"""What becomes of records in time: who is deleted, whose time has run out, and what has no end."""
+"""What becomes of records in time: who is deleted, and whose time has run out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from streamer.store.errors import StoreError
 from streamer.wire.errors import WireError
 
 UPKEEP_S = 60.0  # between two looks at what must go
-SEAL_EVERY = 60  # looks, after which the register is told how far streams have come
 
 log = logging.getLogger("voxwatch.server")
 
@@ -43,13 +42,11 @@ async def forget_the_deleted(context: Context) -> None:
 
 
 async def keep_up(context: Context) -> NoReturn:
-    """Do so from time to time, delete what is older than `records_days`, and seal the rest."""
+    """Do so from time to time, and delete what is older than `records_days`."""
     while True:
-        await _seal(context)
-        for _ in range(SEAL_EVERY):
-            await forget_the_deleted(context)
-            await _purge(context)
-            await asyncio.sleep(UPKEEP_S)
+        await forget_the_deleted(context)
+        await _purge(context)
+        await asyncio.sleep(UPKEEP_S)
 
 
 async def _purge(context: Context) -> None:
@@ -64,13 +61,3 @@ async def _purge(context: Context) -> None:
         return
     if gone:
         log.info("%d records were deleted after records_days", len(gone))
-
-
-async def _seal(context: Context) -> None:
-    if context.book is None or context.peers.number != 1:  # once for all workers
-        return
-    try:
-        now = await asyncio.to_thread(context.store.now)
-        await ask_book(context, Book.seal, now)
-    except (StoreError, WireError):
-        log.warning("how far streams have come cannot be told to the register just now")

@@ -21,7 +21,6 @@ from streamer.records.chain import REGISTER, start
 from streamer.records.clip_writer import ClipWriter
 from streamer.records.entries import Acted, Clip
 from streamer.records.errors import Held, UnknownClip
-from streamer.records.journal import Journal
 from streamer.records.opening import HISTORY, RECORDS_FILE, open_book
 from streamer.records.signing import Secret
 from streamer.records.sound import clip_of, span_of
@@ -203,11 +202,10 @@ def test_records_of_before_get_the_table(database_url: str | None, tmp_path: Pat
         about = {"id": 1, "secret": secret.sealed(KEY), "length": 0, "hash": start(REGISTER)}
         signature = bytes.fromhex(secret.sign(REGISTER, 0, start(REGISTER)).signature)
         connection.execute(insert(tables.about).values(about | {"signature": signature}))
-    Journal(engine, secret).write({"one": whole("one")})
     assert not inspect(engine).has_table("record_clips")
     engine.dispose()
     book = open_book(database_url, tmp_path, KEY, lambda: NAMES)
-    assert len(book.history("one")) == len(whole("one"))
+    book.journal.write({"one": whole("one")})
     assert book.journal.keep_clip("one", *clip_of(ID, 0, TONE, T0 + 9), yes)
     assert book.clip("one", ID)
     assert found(book) == []

@@ -294,24 +294,6 @@ async def test_what_is_older_than_records_days_is_deleted(
     assert [facts.stream for facts in left] == ["new"]
 
 
-async def test_how_far_a_killed_server_had_come_is_told_to_the_register(
-    settings: Callable[..., Config],
-) -> None:
-    config = settings()
-    async with Server(config):
-        pass
-    book = open_book(None, config.data_dir, load_key(config.data_dir, env={}))
-    entries = [started("killed", at=time.time(), claims=(), voiceprints=()), whole("killed")[1]]
-    book.journal.write({"killed": entries})
-    async with Server(config), asyncio.timeout(WAIT_S):
-        while len(notes := await asyncio.to_thread(book.register, "killed")) < 2:
-            await asyncio.sleep(0.02)
-    head = book.head("killed")
-    book.close()
-    assert [note.act for note in notes] == ["opened", "sealed"]
-    assert (notes[1].count, notes[1].hash) == (2, head.hash)
-
-
 async def test_status_and_metrics_say_how_the_record_fares(
     server: Server, dial: Any, pcm: Any
 ) -> None:
