@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 
 from engine.audio.containers import Buffer, stated_sound
+from engine.audio.media.forms import form_of, is_mp3
+from engine.audio.media.layouts import media_layout
+from engine.audio.parts import Layout, NotWholeError, Part, joined
 from engine.audio.signatures import mp3_frame
 
 SPARE_S = 0.02  # Less sound than this may be lacking, or lie where none was stated.
@@ -22,58 +24,23 @@ UNKNOWN_BYTES = 0x7FFF_0000
 WAV_START = re.compile(rb"RIFF....WAVEfmt ", re.DOTALL)
 FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 OGG_FIRST, OGG_LAST = 2, 4  # flags of a page
-MOST_PARTS = 1000  # recordings in a file: it may be made so that its parts take all the memory
 MP3_SHARE = 0.99  # An MP3 counts as whole with this share of the frames that it states.
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A recording in a file, ``[start, end)``; ``patches`` are bytes to be read for its own."""
-
-    start: int
-    end: int
-    patches: tuple[tuple[int, bytes], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The recordings in a file, and in words what is wrong with it but can be read all the same."""
-
-    parts: tuple[Part, ...]
-    warnings: tuple[str, ...] = ()
-
-
-class NotWholeError(ValueError):
-    """Sound is lacking, or cannot be told apart; in words, how."""
 
 
 def layout(data: Buffer) -> Layout:
     """Where the sound lies. Raises :class:`NotWholeError` where some of it is lacking."""
     head = data[:12]
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        return _joined(_wav(data))
+        return joined(_wav(data))
     if head[:4] == b"OggS":
-        return _joined(_ogg(data))
+        return joined(_ogg(data))
     if head[:4] == b"fLaC":
-        return _joined(_flac(data))
+        return joined(_flac(data))
     if is_mp3(data):
-        return _joined(_mp3(data))
-    return _stated(data)
-
-
-def is_mp3(data: Buffer) -> bool:
-    """Whether it begins as an MP3 does."""
-    return data[:3] == b"ID3" or mp3_frame(data[:4]) is not None
-
-
-def _joined(every: Iterator[tuple[Part, str]]) -> Layout:
-    found = list(islice(every, MOST_PARTS + 1))
-    if len(found) > MOST_PARTS:
-        raise NotWholeError(f"it seems to hold more than {MOST_PARTS} recordings")
-    parts, warnings = tuple(part for part, _ in found), [words for _, words in found if words]
-    if len(parts) > 1:
-        warnings.insert(0, f"holds {len(parts)} recordings, one after the other: all are read")
-    return Layout(parts, tuple(warnings))
+        return joined(_mp3(data))
+    form = form_of(data)
+    found = None if form is None else media_layout(data, form)
+    return _stated(data) if found is None else found
 
 
 def _stated(data: Buffer) -> Layout:

@@ -18,7 +18,11 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.audio.containers import Buffer
-from engine.audio.layout import Layout, NotWholeError, Part, is_mp3, layout
+from engine.audio.layout import layout
+from engine.audio.media.forms import MP3, Form, form_of
+from engine.audio.media.library import MediaMissing, available
+from engine.audio.media.sound import MediaSound
+from engine.audio.parts import Layout, NotWholeError, Part
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
@@ -28,22 +32,31 @@ Float32 = NDArray[np.float32]
 class Recording:
     """A sound file, or its bytes, called ``name`` in what is said of it.
 
+    libsndfile reads it, or PyAV what libsndfile does not read or reads badly; with ``media`` false
+    only libsndfile may.
+
     ``rate_hz``, ``channels``, ``subtype`` and ``frames`` (0: it does not say) are those of its
     header, ``warnings`` what is wrong with it though all of it is read. A context manager. Raises
     :class:`AudioError` for what is no recording, and for one that is cut short or damaged, here
     or while it is read.
     """
 
-    def __init__(self, source: Path | bytes, name: str = "the recording") -> None:
+    def __init__(
+        self, source: Path | bytes, name: str = "the recording", *, media: bool = True
+    ) -> None:
         self.name = str(source) if isinstance(source, Path) else name
-        self._stack = contextlib.ExitStack()
+        self._media, self._stack = media, contextlib.ExitStack()
         try:
             self._data = self._opened(source)
+            self._form = form_of(self._data)
             self._layout = self._laid_out()
             with self._part(self._layout.parts[0]) as sound:
                 self.rate_hz, self.channels = sound.samplerate, sound.channels
                 self.format, self.subtype = sound.format, sound.subtype
                 self.frames = 0 if self.format == "MP3" else sound.frames
+        except NotWholeError as error:
+            self._stack.close()
+            raise self._damaged(str(error)) from error
         except BaseException:
             self._stack.close()
             raise
@@ -70,7 +83,7 @@ class Recording:
                     )
                 yield from self._blocks_of(sound, frames)
 
-    def _blocks_of(self, sound: sf.SoundFile, frames: int) -> Iterator[Float32]:
+    def _blocks_of(self, sound: sf.SoundFile | MediaSound, frames: int) -> Iterator[Float32]:
         read = 0
         while True:
             try:
@@ -78,12 +91,16 @@ class Recording:
                     block = sound.read(frames, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
                 raise self._damaged(error.error_string.rstrip(".")) from error
+            except NotWholeError as error:
+                raise self._damaged(str(error)) from error
             if not len(block):
                 break
             read += len(block)
             yield block
-        # An MP3's length is an estimate from its bit rate; every other header counts its frames.
-        if read < sound.frames and self.format != "MP3":
+        # libsndfile's length of an MP3 is an estimate from its bit rate; every other header of what
+        # it reads counts the frames. MediaSound sees to it by itself.
+        exact = isinstance(sound, sf.SoundFile) and self.format != "MP3"
+        if exact and read < sound.frames:
             there, stated = read / sound.samplerate, sound.frames / sound.samplerate
             raise self._damaged(f"{there:.1f} s of {stated:.1f} s are there")
 
@@ -99,28 +116,38 @@ class Recording:
             raise AudioError(f"{source}: cannot be read: {error.strerror}") from error
 
     def _laid_out(self) -> Layout:
-        try:
-            return layout(self._data)
-        except NotWholeError as error:
-            raise self._damaged(str(error)) from error
+        return layout(self._data)
 
     def _damaged(self, how: str) -> AudioError:
         return AudioError(f"{self.name}: damaged or cut short ({how}): copy it again")
 
     @contextlib.contextmanager
-    def _part(self, part: Part) -> Iterator[sf.SoundFile]:
+    def _part(self, part: Part) -> Iterator[sf.SoundFile | MediaSound]:
         with self._open_part(part) as sound:
             yield sound
 
-    def _open_part(self, part: Part) -> sf.SoundFile:
+    def _open_part(self, part: Part) -> sf.SoundFile | MediaSound:
+        form, can = self._form, self._media and available()
+        if form is not None and form.first and (can or form is not MP3):
+            return self._by_media(part, form)
         try:
-            with _hushed("MP3" if is_mp3(self._data) else ""):
+            with _hushed("MP3" if form is MP3 else ""):
                 return sf.SoundFile(_PartIO(self._data, part))
         except sf.LibsndfileError as error:
+            if form is not None and can:
+                return self._by_media(part, form)
             raise AudioError(
                 f"{self.name}: not a sound file that can be read"
                 f" ({error.error_string.rstrip('.')}): convert it to WAV, FLAC, Ogg or MP3"
             ) from error
+
+    def _by_media(self, part: Part, form: Form) -> MediaSound:
+        try:
+            return MediaSound(io.BufferedReader(_PartIO(self._data, part)), form)
+        except MediaMissing as error:
+            raise MediaMissing(f"{self.name}: {error}, or convert it to WAV or FLAC") from error
+        except AudioError as error:
+            raise AudioError(f"{self.name}: {error}") from error
 
     def check_rate(self) -> None:
         """Raises :class:`AudioError` for a rate that is not understood."""

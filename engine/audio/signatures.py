@@ -70,11 +70,12 @@ def mp3_frame(header: bytes) -> int | None:
 
 
 def _is_aac(head: bytes) -> bool:
-    length = _aac_frame(head[:6])
-    return length is not None and _aac_frame(head[length : length + 6]) is not None
+    length = aac_frame(head[:6])
+    return length is not None and aac_frame(head[length : length + 6]) is not None
 
 
-def _aac_frame(header: bytes) -> int | None:
+def aac_frame(header: bytes) -> int | None:
+    """The length in bytes of a frame of AAC with its head (ADTS)."""
     if len(header) < 6 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0:
         return None
     length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5

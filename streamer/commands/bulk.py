@@ -17,6 +17,7 @@ from streamer.commands.options import EXIT_NEGATIVE
 from streamer.commands.private_file import write_private
 
 SOUNDS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".m4a"})
+SOUNDS |= {".webm", ".mka", ".mkv", ".mp4", ".mov", ".3gp", ".aac", ".amr", ".wma"}
 COLUMNS = ("name", "file")
 Result = Literal["enrolled", "refused", "there already", "failed"]
 

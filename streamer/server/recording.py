@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.files import same_sound
+from engine.audio.media.forms import form_of
+from engine.audio.media.library import INSTALL, available
 from engine.audio.recording import Recording
 from engine.audio.signatures import HEAD_BYTES, foreign
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, SAMPLE_BYTES
+from streamer.server.apart import Decoded, decode_apart
 from streamer.wire.errors import WireError
 from streamer.wire.requests import StartStream, VerifyRecording
 
@@ -19,12 +22,14 @@ Float32 = NDArray[np.float32]
 
 MOST_S = 60.0  # of sound; what a session's spans hold without merging
 PIECE_S = 0.5  # of sound that is decoded at a time
-READ = (b"RIFF", b"fLaC", b"OggS")  # what is read, by its first bytes
+READ = (b"RIFF", b"fLaC", b"OggS")  # what libsndfile reads here, by its first bytes
 # Encodings inside WAV, FLAC and Ogg that are decoded. What else libsndfile knows is rare, and its
 # decoders were never meant for what a stranger sends.
 SUBTYPES = frozenset(
     ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 ) | {"VORBIS", "OPUS"}
+# And in what PyAV reads: WebM, MP4, AMR, MP3, AAC.
+MEDIA_SUBTYPES = frozenset(("OPUS", "VORBIS", "AAC", "MP3", "AMR_NB", "AMR_WB"))
 
 
 class PostedRecording:
@@ -32,24 +37,34 @@ class PostedRecording:
 
     A file tells its format itself; where ``asked`` names encoding, rate or channels it is raw PCM.
     Decoding, here or in :meth:`pieces`, ends with an error soon after ``over`` says that nobody
-    waits for it any more: it runs in threads, which cannot be cancelled.
+    waits for it any more: it runs in threads, which cannot be cancelled. What PyAV reads is decoded
+    in a process of its own, which ``apart`` says that this is.
     """
 
     def __init__(
-        self, body: bytes, asked: VerifyRecording, over: Callable[[], bool] = lambda: False
+        self,
+        body: bytes,
+        asked: VerifyRecording,
+        over: Callable[[], bool] = lambda: False,
+        *,
+        apart: bool = False,
     ) -> None:
         if not body:
             raise WireError("bad-sound", "the body is empty: send the recording as it is")
         self._body, self._over = body, over
         self._file: Recording | None = None
         if asked.is_raw:
-            if body[:4] in READ:
+            if body[:4] in READ or _is_media(body):
                 message = f"the body is {_name(body)}: leave out encoding, sample_rate, channels"
                 raise WireError("wrong-format", message)
             self.start = _raw(asked)
             _check_length(len(body) / (frame_bytes(self.start) * self.start.sample_rate))
-        elif body[:4] in READ:
-            self._file = _opened(body)
+        elif _is_media(body) and not apart:
+            decoded = _decoded_apart(body, asked, over)
+            self._body = decoded.pcm
+            self.start = StartStream(encoding="pcm_f32le", sample_rate=decoded.rate_hz)
+        elif body[:4] in READ or apart:
+            self._file = _opened(body, media=apart)
             _check_length(self._file.frames / self._file.rate_hz)
             channel = asked.channel
             if channel is None and self._file.channels == 2:
@@ -59,8 +74,8 @@ class PostedRecording:
         else:
             raise WireError(
                 "wrong-format",
-                f"the body is {_name(body)}: send WAV, FLAC or Ogg, or raw PCM with encoding and"
-                " sample_rate",
+                f"the body is {_name(body)}: send WAV, FLAC, Ogg, MP3, M4A or WebM, or raw PCM with"
+                " encoding and sample_rate",
             )
 
     def pieces(self) -> Iterator[bytes]:
@@ -106,12 +121,25 @@ def _raw(asked: VerifyRecording) -> StartStream:
     return StartStream(encoding=encoding, sample_rate=rate, channels=channels, channel=channel)
 
 
-def _opened(body: bytes) -> Recording:
+def _is_media(body: bytes) -> bool:
+    """Whether it is what only PyAV reads, or what libsndfile reads badly."""
+    form = form_of(body)
+    return form is not None and form.first
+
+
+def _decoded_apart(body: bytes, asked: VerifyRecording, over: Callable[[], bool]) -> Decoded:
+    if not available():
+        message = f"the body is {_name(body)}: the server needs the extra media for it ({INSTALL})"
+        raise WireError("wrong-format", f"{message}; or send WAV, FLAC or Ogg")
+    return decode_apart(body, asked, over)
+
+
+def _opened(body: bytes, *, media: bool) -> Recording:
     try:
-        recording = Recording(body)
+        recording = Recording(body, media=media)
     except AudioError as error:
         raise WireError("bad-sound", str(error)) from error
-    if recording.subtype not in SUBTYPES:
+    if recording.subtype not in (MEDIA_SUBTYPES if media else SUBTYPES):
         message = f"the file is encoded as {recording.subtype}: convert it to 16-bit PCM"
         raise WireError("wrong-format", message)
     if not LOWEST_RATE_HZ <= recording.rate_hz <= HIGHEST_RATE_HZ:

@@ -29,7 +29,7 @@ def encoded(
             layout = LAYOUTS[sound.shape[1] if sound.ndim == 2 else 1]
             streams.append(container.add_stream(codec, rate=rate_hz, layout=layout))
         for stream, sound in zip(streams, tracks, strict=True):
-            for frame in (_frame(av, sound, rate_hz, stream.layout.name), None):
+            for frame in (frame_of(sound, rate_hz, stream.layout.name), None):
                 for packet in stream.encode(frame):
                     container.mux(packet)
     return buffer.getvalue()
@@ -56,8 +56,9 @@ def opus_packets(data: bytes) -> tuple[bytes, list[bytes]]:
         return bytes(stream.codec_context.extradata), packets
 
 
-def _frame(av: Any, sound: Float32, rate_hz: int, layout: str) -> Any:
+def frame_of(sound: Float32, rate_hz: int, layout: str) -> Any:
+    """All of a sound as one frame, to be encoded."""
     steps = np.round(sound * 32767).astype(np.int16).reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(steps, format="s16", layout=layout)
+    frame = library().AudioFrame.from_ndarray(steps, format="s16", layout=layout)
     frame.sample_rate, frame.pts = rate_hz, 0
     return frame

@@ -36,7 +36,8 @@ def verify(
     token: str | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> messages.Verdict:
-    """The server's verdict on a recording of at most 60 s: WAV, FLAC or Ogg as it is.
+    """The server's verdict on a recording of at most 60 s, as it is: WAV, FLAC, Ogg,
+    and MP3, M4A, WebM, AAC or AMR where the server has the extra ``media``.
 
     Raw PCM has ``encoding``, ``sample_rate`` in Hz or ``channels``. Of several channels
     ``channel`` is listened to, from 0. The rest is as in :func:`voxwatch_client.connect`. It waits:

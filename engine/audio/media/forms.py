@@ -1,0 +1,55 @@
+"""Forms of files that PyAV reads, told by their first bytes and never by a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.audio import ebml
+from engine.audio.containers import Buffer
+from engine.audio.signatures import aac_frame, mp3_frame
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What people call it, and the one demuxer that may read it.
+
+    ``first``: libsndfile does not read it, or badly. ``states``: its header says how long it is.
+    """
+
+    name: str
+    demuxer: str
+    first: bool = True
+    states: bool = True
+
+
+WEBM, MP4 = Form("WebM or Matroska", "matroska"), Form("MP4", "mov")
+MP3, AAC = Form("MP3", "mp3", states=False), Form("AAC", "aac", states=False)
+AMR, WMA = Form("AMR", "amr", states=False), Form("WMA", "asf")
+# In these libsndfile reads most of what there is, but not all.
+WAV, CAF = Form("WAV", "wav", first=False), Form("CAF", "caf", first=False)
+OGG = Form("Ogg", "ogg", first=False, states=False)
+MARKS = (
+    (0, ebml.EBML.to_bytes(4, "big"), WEBM),
+    (4, b"ftyp", MP4),
+    (0, b"#!AMR", AMR),
+    (0, bytes.fromhex("3026b2758e66cf11"), WMA),
+    (0, b"RIFF", WAV),
+    (0, b"caff", CAF),
+    (0, b"OggS", OGG),
+)
+
+
+def form_of(data: Buffer) -> Form | None:
+    """The form of a file. ``None``: it is none that PyAV is to read."""
+    head = data[:16]
+    for place, mark, form in MARKS:
+        if head[place : place + len(mark)] == mark:
+            return form
+    if is_mp3(data):
+        return MP3
+    return AAC if aac_frame(head[:6]) is not None else None
+
+
+def is_mp3(data: Buffer) -> bool:
+    """Whether it begins as an MP3 does."""
+    return data[:3] == b"ID3" or mp3_frame(data[:4]) is not None

@@ -1,0 +1,184 @@
+"""Recordings by PyAV: all of the sound, or what is lacking; one track, and nothing else."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from encoded import encoded, film, frame_of, library
+from numpy.typing import NDArray
+
+from engine.audio.files import read_audio
+from engine.audio.media.library import MediaMissing
+from engine.audio.recording import Recording
+from engine.errors import AudioError
+from streamer.sources.file import FileSource
+
+library()
+
+Float32 = NDArray[np.float32]
+# What people have: container, codec and rate, and how much sound an encoder may add.
+FORMS = {
+    "browser.webm": ("webm", "libopus", 48_000, 0.03),
+    "phone.m4a": ("ipod", "aac", 44_100, 0.05),
+    "call.3gp": ("3gp", "aac", 16_000, 0.07),
+    "film.mp4": ("mp4", "aac", 48_000, 0.05),
+    "note.amr": ("amr", "libopencore_amrnb", 8_000, 0.03),
+    "old.mp3": ("mp3", "libmp3lame", 44_100, 0.001),
+    "raw.aac": ("adts", "aac", 16_000, 0.2),
+    "lossless.mka": ("matroska", "flac", 16_000, 0.0),
+}
+
+
+def tone(seconds: float, rate_hz: int, channels: int = 1, pitch_hz: float = 440.0) -> Float32:
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    pitches = pitch_hz * (1 + np.arange(channels))
+    return np.asarray(0.4 * np.sin(2 * np.pi * t[:, None] * pitches), np.float32)
+
+
+@functools.cache
+def recording(name: str, seconds: float = 2.0, pitch_hz: float = 440.0) -> bytes:
+    form, codec, rate_hz, _ = FORMS[name]
+    return encoded(form, codec, tone(seconds, rate_hz, pitch_hz=pitch_hz), rate_hz=rate_hz)
+
+
+def read(data: bytes) -> tuple[Float32, int, tuple[str, ...]]:
+    with Recording(data) as found:
+        blocks = list(found.blocks(1000))
+        return np.concatenate(blocks), found.rate_hz, found.warnings
+
+
+def pitch_of(samples: Float32, rate_hz: int) -> float:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum) * rate_hz / len(samples))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_all_of_the_sound_is_read(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    _, _, rate_hz, more_s = FORMS[name]
+    samples, found_hz, warnings = read(recording(name))
+    assert (found_hz, samples.shape[1], warnings) == (rate_hz, 1, ())
+    assert len(samples) / rate_hz == pytest.approx(2.0 + more_s / 2, abs=more_s / 2 + 0.001)
+    middle = samples[rate_hz // 2 : 3 * rate_hz // 2, 0]
+    assert pitch_of(middle, rate_hz) == pytest.approx(440, abs=1.5)
+    assert float(np.abs(middle).max()) == pytest.approx(0.4, abs=0.05)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_command_reads_it_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "called.wav"
+    path.write_bytes(recording(name))
+    more_s = FORMS[name][3]
+    assert read_audio(path).duration_s == pytest.approx(2.0, abs=more_s + 0.01)
+    assert sum(map(len, FileSource(path)._pieces())) > 2 * 4 * FORMS[name][2] - 8
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_joined_recordings_are_all_heard(name: str) -> None:
+    samples, rate_hz, warnings = read(recording(name) + recording(name, 1.0, 880.0))
+    assert len(samples) / rate_hz == pytest.approx(3.0, abs=2 * FORMS[name][3] + 0.06)
+    assert pitch_of(samples[-rate_hz // 2 :, 0], rate_hz) == pytest.approx(880, abs=3)
+    if name != "raw.aac":  # frames that follow frames: nothing says that another begins
+        assert "holds 2 recordings, one after the other: all are read" in warnings[0]
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("keep", [0.35, 0.8])
+def test_a_recording_that_is_cut_short_is_refused(name: str, keep: float, tmp_path: Path) -> None:
+    whole = recording(name)
+    path = tmp_path / name
+    path.write_bytes(whole[: round(keep * len(whole)) + 1])
+    for reader in (read_audio, FileSource):
+        with pytest.raises(AudioError, match="damaged or cut short"):
+            reader(path)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_spoilt_recordings_end_in_sound_or_in_an_error(name: str) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        spoilt = bytearray(recording(name, 0.5))
+        for place in rng.integers(0, len(spoilt), 6):
+            spoilt[place] = rng.integers(256)
+        try:
+            samples, rate_hz, _ = read(bytes(spoilt))
+        except AudioError:
+            continue
+        assert len(samples) / rate_hz < 200
+
+
+def test_a_header_that_says_nothing_follows_is_refused() -> None:
+    for name in FORMS:
+        with pytest.raises(AudioError):
+            read(recording(name)[:60])
+    with pytest.raises(AudioError):
+        read(b"#!AMR\n")
+
+
+def test_a_film_without_sound_is_told() -> None:
+    for data in (film(), film("webm", "libvpx"), film("matroska")):
+        with pytest.raises(AudioError, match="holds no sound"):
+            read(data)
+
+
+@pytest.mark.parametrize("form", ["mp4", "matroska"])
+def test_two_tracks_are_two_people(form: str) -> None:
+    both = encoded(form, "aac", tone(1.0, 16_000), tone(1.0, 16_000), rate_hz=16_000)
+    with pytest.raises(AudioError, match=r"2 tracks of sound.*different people: keep one"):
+        read(both)
+
+
+def test_a_channel_of_several_is_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "cinema.m4a"
+    path.write_bytes(encoded("ipod", "aac", tone(2.0, 48_000, 6, 100.0)))
+    with pytest.raises(AudioError, match=r"has 6 channels.*choose one with --channel 0 to 5"):
+        read_audio(path)
+    for channel in (0, 1, 2):
+        found = read_audio(path, channel=channel)
+        assert pitch_of(found.waveform[8000:24_000], 16_000) == pytest.approx(
+            100 * (channel + 1), abs=2
+        )
+
+
+def test_pictures_beside_the_sound_are_passed_over(tmp_path: Path) -> None:
+    av = library()
+    path = tmp_path / "call.mp4"
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("mpeg4", rate=10), container.add_stream("aac", 16_000)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for stream, frames in (
+            (video, [av.VideoFrame(64, 48, "yuv420p") for _ in range(20)]),
+            (audio, [frame_of(tone(2.0, 16_000), 16_000, "mono")]),
+        ):
+            for frame in (*frames, None):
+                for packet in stream.encode(frame):
+                    container.mux(packet)
+    assert read_audio(path).duration_s == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_playlist_or_a_list_of_files_is_no_recording(tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(recording("old.mp3"))
+    for text in (
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nsecret.wav\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile secret.wav\n",
+        "<MPD><BaseURL>http://127.0.0.1:9/</BaseURL></MPD>",
+    ):
+        (tmp_path / "list.mp4").write_text(text)
+        with pytest.raises(AudioError, match="not a sound file"):
+            read_audio(tmp_path / "list.mp4")
+
+
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr("engine.audio.recording.available", lambda: False)
+    (tmp_path / "note.m4a").write_bytes(recording("phone.m4a"))
+    with pytest.raises(
+        MediaMissing, match=r'note\.m4a: MP4 needs .* pip install "voxwatch\[media\]"'
+    ):
+        read_audio(tmp_path / "note.m4a")
+    samples, rate_hz, _ = read(recording("old.mp3"))  # as far as libsndfile reads it
+    assert len(samples) / rate_hz == pytest.approx(2.0, abs=0.1)
