@@ -12,7 +12,7 @@ from models.network.campplus import CAMPPlus, features, load_campplus
 from models.network.checkpoint import CheckpointError
 
 REFERENCE = "campplus_reference.npz"
-# Where a training run keeps the package's weights; the network's parity needs them.
+# scripts/setup puts the package's weights there, and a training run keeps its own.
 WEIGHTS = sorted(
     (Path(__file__).parents[3] / "runs" / "teacher").glob("**/campplus_cn_en_common.pt")
 )
@@ -33,7 +33,7 @@ def test_features_are_those_of_the_published_front_end(reference: dict[str, np.n
         np.testing.assert_allclose(features(sound).numpy(), expected, atol=1e-3)
 
 
-@pytest.mark.skipif(not WEIGHTS, reason="the teacher's weights are not at runs/teacher")
+@pytest.mark.skipif(not WEIGHTS, reason="no CAM++ in runs/teacher: scripts/setup fetches it")
 def test_embeddings_are_those_of_the_published_network(reference: dict[str, np.ndarray]) -> None:
     network = load_campplus(WEIGHTS[0])
     for key in (k for k in reference if k.startswith("features")):
