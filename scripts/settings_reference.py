@@ -19,6 +19,7 @@ import msgspec
 from streamer.config import Config
 from streamer.config_sources import PARTS as TABLES
 from streamer.config_sources import PREFIX, RETIRED
+from streamer.lti.platform import Platform
 from streamer.server.auth import Role
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "SETTINGS.md"
@@ -52,6 +53,13 @@ One table a token, as `voxwatch token new` prints it: `name` (for people), `role
 states and no figures). What is changed here holds within seconds, without a restart: a token that
 is taken out, or has expired, ends its connections.
 """
+PLATFORMS = """\
+## `[[lti]]`
+
+One table a platform that sends its learners by LTI 1.3 ([LTI.md](LTI.md)). As a variable
+`VOXWATCH_LTI` they are JSON.
+
+"""
 LAST = "\nSettings of earlier versions that are still read, and do nothing: {retired}.\n"
 ROW = "| `{key}` | {kind} | {default} | {meaning} |"
 COLUMNS = "| key | type | default | meaning |\n|---|---|---|---|"
@@ -68,6 +76,9 @@ def page() -> str:
         variable = f"As a variable `{name}` is `{example}{name.upper()}`, and so on.\n"
         parts.append(f"{TITLES[prefix]}\n{variable}\n{table}\n")
     parts.append(TOKENS.format(roles=", ".join(f"`{role}`" for role in get_args(Role))))
+    of_platforms = msgspec.structs.fields(Platform)
+    rows = [_row("lti[].", field, _meanings(Platform)) for field in of_platforms]
+    parts.append(PLATFORMS + "\n".join([COLUMNS, *rows]) + "\n")
     parts.append(LAST.format(retired=", ".join(f"`{key}`" for key in sorted(RETIRED))).lstrip())
     return "\n".join(parts)
 

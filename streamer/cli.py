@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import VoxwatchError
-from streamer.commands import bench, exam, keys, profiles, records, token
+from streamer.commands import bench, exam, keys, lti, profiles, records, token
 from streamer.commands.audit import AuditCommand
 from streamer.commands.backup import BackupCommand, RestoreCommand
 from streamer.commands.doctor import DoctorCommand
@@ -44,6 +44,7 @@ OFFLINE = {
 TRAIN = ("torch", "torchaudio", "pyroomacoustics", "scipy", "matplotlib", "tensorboard")
 EXTRAS = dict.fromkeys((*TRAIN, "onnx", "onnxscript"), "train")
 EXTRAS |= {"wyoming": "wyoming", "zeroconf": "wyoming", "mcp": "mcp"}
+EXTRAS |= dict.fromkeys(("pylti1p3", "jwt", "jwcrypto", "requests"), "lti")
 EXIT_ERROR = 2
 
 
@@ -132,6 +133,7 @@ GROUPS = {
     "records": records.app,
     "exam": exam.app,
     "keys": keys.app,
+    "lti": lti.app,
     "token": token.app,
     "bench": bench.app,
 }

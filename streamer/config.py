@@ -10,6 +10,7 @@ import msgspec
 
 from engine.errors import VoxwatchError
 from streamer.addresses import is_loopback
+from streamer.lti.platform import Platform
 from streamer.records.rules import IncidentRules
 from streamer.server.auth import Token
 from streamer.server.origins import is_origin
@@ -161,6 +162,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     incidents: IncidentRules = IncidentRules()
     mqtt: Mqtt | None = None
     openedx: OpenEdx | None = None
+    # platforms that send their learners by LTI 1.3; none: nobody comes so
+    lti: tuple[Platform, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -182,6 +185,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError("openedx: needs public_url, and records = true")
         if self.clips and not self.records:
             raise ValueError("clips: needs records = true")
+        if self.lti and not (self.records and self.public_url):
+            raise ValueError("lti: needs public_url, and records = true")
+        if len({(one.issuer, one.client_id) for one in self.lti}) < len(self.lti):
+            raise ValueError("lti: a platform has the same issuer and client_id twice")
         for origin in self.origins:
             if not is_origin(origin):
                 raise ValueError(f"origins: {origin!r} is not like https://voice.example.org:8443")

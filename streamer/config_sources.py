@@ -16,6 +16,8 @@ A TOML file, then the environment, then the command line; the later wins:
     name = "desk"                        (`streamer.server.auth` says how a token is made)
     roles = ["stream", "monitor"]
     sha256 = "..."
+    [[lti]]                              VOXWATCH_LTI='[{"issuer": ..., "client_id": ..., ...}]'
+    issuer = "https://lms.example"
 
 Paths in the file are relative to its folder. An unknown key is an error wherever it stands.
 """
@@ -34,6 +36,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streamer.config import Config, ConfigError, Limits, Mqtt, OpenEdx
+from streamer.lti.platform import Platform
 from streamer.records.rules import IncidentRules
 from streamer.server.auth import Token
 
@@ -164,7 +167,7 @@ def _convert(key: str, value: _Value) -> Any:
 
 def _parse(text: str, kind: Any) -> Any:
     """Text of the environment, as far as it is no single value."""
-    if kind == tuple[Token, ...]:
+    if kind in (tuple[Token, ...], tuple[Platform, ...]):
         return json.loads(text)
     if kind == tuple[str, ...]:
         return [part.strip() for part in text.split(",") if part.strip()]

@@ -49,6 +49,10 @@ class Secret:
         """By which anybody can verify what was signed, in hexadecimal."""
         return self._private.public_key().public_bytes_raw().hex()
 
+    def key_for(self, purpose: bytes) -> bytes:
+        """A key for something else that lies in the same database; no rotation changes it."""
+        return derive(self._secret, SALT, purpose)
+
     def sign(self, chain: str, count: int, link: bytes, heads: bytes = b"") -> Head:
         """The head of a chain, signed; that of the register with the sum over all streams' ends."""
         head = Head(chain=chain, count=count, hash=link.hex(), heads=heads.hex())

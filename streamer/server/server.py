@@ -10,7 +10,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection
@@ -43,6 +43,9 @@ from streamer.tasks import beside
 from streamer.wire import errors
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target
+
+if TYPE_CHECKING:
+    from streamer.server.lti import LtiService
 
 log = logging.getLogger("voxwatch.server")
 
@@ -121,7 +124,8 @@ class Server:
         self._entrance = Entrance(self.context)
         metrics = Metrics(self.context, self.streams)
         edx = await asyncio.to_thread(open_edx, self.context, self.streams)
-        routes = all_routes(self.context, self._entrance, pages, metrics, edx)
+        lti = await self._lti() if self._config.lti else None
+        routes = all_routes(self.context, self._entrance, pages, metrics, edx, lti)
         self._plain = Service(self.context, self._entrance, routes, tasks)
         for work in (
             self._watch(),
@@ -133,6 +137,8 @@ class Server:
             self._follow_tokens(),
             self.streams.admission.measure(),
             *([edx.deliver()] if edx and self._peers.number == 1 else []),
+            *([lti.deliver()] if lti and self._peers.number == 1 else []),
+            *([lti.follow()] if lti else []),
         ):
             enter.callback(tasks.create_task(work).cancel)  # before the group is waited for
         if self._config.mqtt:
@@ -143,6 +149,11 @@ class Server:
             self.context, self._handle, self._entrance, self._plain, self._ping_s
         )
         self._listener = await self._listening.open()
+
+    async def _lti(self) -> LtiService | None:
+        from streamer.server.lti import open_lti  # only who has platforms loads the library
+
+        return await asyncio.to_thread(open_lti, self.context)
 
     async def take(self, accepted: socket.socket, gone: Callable[[], None]) -> None:
         """Serve a connection that another process has accepted; ``gone`` is called at its end."""

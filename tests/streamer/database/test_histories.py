@@ -13,12 +13,12 @@ from sqlalchemy.schema import SchemaItem
 from streamer.database import History, migrate, open_database, reading
 from streamer.edx.tables import HISTORY as EDX
 from streamer.exams.tables import HISTORY as EXAMS
+from streamer.lti.tables import HISTORY as LTI
 from streamer.records.opening import HISTORY as RECORDS
 from streamer.store.tables import HISTORY as STORE
 
-HISTORIES = pytest.mark.parametrize(
-    "history", [STORE, RECORDS, EXAMS, EDX], ids=lambda history: history.table
-)
+ALL = (STORE, RECORDS, EXAMS, EDX, LTI)
+HISTORIES = pytest.mark.parametrize("history", ALL, ids=lambda history: history.table)
 
 
 @HISTORIES
@@ -28,8 +28,8 @@ def test_the_head_is_the_last_revision(history: History) -> None:
 
 
 def test_no_two_parts_share_a_table() -> None:
-    names = [name for history in (STORE, RECORDS, EXAMS, EDX) for name in history.tables.tables]
-    names += [history.table for history in (STORE, RECORDS, EXAMS, EDX)]
+    names = [name for history in ALL for name in history.tables.tables]
+    names += [history.table for history in ALL]
     assert len(names) == len(set(names))
 
 
