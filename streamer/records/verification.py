@@ -35,13 +35,14 @@ _note = msgspec.json.Decoder(RegisterEntry)
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with a stream or the register: at the entry with that number, or as a whole.
 
-    ``candidate`` is whose stream it was, where only the register knows that still.
+    ``candidate`` is whose stream it is by the register. ``removed``: it is not there any more.
     """
 
     chain: str
     number: int | None
     what: str
     candidate: str = ""
+    removed: bool = False
 
     def __str__(self) -> str:
         of = "the register" if self.chain == REGISTER else f"stream {self.chain}"
@@ -200,7 +201,10 @@ def _streams(
             what = "its whole record was removed"
         if what:
             candidate = next((n.candidate for n in notes.get(stream, ()) if n.candidate), "")
-            yield Finding(chain=stream, number=None, what=what, candidate=candidate)
+            removed = stream not in rows
+            yield Finding(
+                chain=stream, number=None, what=what, candidate=candidate, removed=removed
+            )
 
 
 def _stream(

@@ -149,6 +149,7 @@ class Library:
             exam=_told(exam, zone) if exam else None,
             verdicts=tuple(verdicts),
             sessions=tuple(told),
+            record_problems=tuple(_removed(checked, candidate, told)),
         )
 
     def _session(self, facts: StreamFacts, checked: Verification, zone: tzinfo) -> Session | None:
@@ -214,6 +215,25 @@ class Library:
 
 def _problems(checked: Verification, *chains: str) -> Iterator[str]:
     return (str(found) for found in checked.findings if found.chain in chains)
+
+
+def _removed(
+    checked: Verification, candidate: Candidate | None, told: Sequence[Session]
+) -> Iterator[str]:
+    """What was found of streams that were removed, where they were or may be the candidate's.
+
+    A register of before does not say whose a stream was: all candidates are told of it then. A
+    register that was changed itself is told by each session, or here where there is none.
+    """
+    if candidate is None:
+        return
+    for found in checked.findings:
+        if found.chain == REGISTER:
+            if not told:
+                yield str(found)
+        elif found.removed and found.candidate in ("", candidate.id):
+            whose = "" if found.candidate else " (whose it was is not known)"
+            yield f"{found}{whose}"
 
 
 def _without_report(checked: Verification, reports: Iterable[Report]) -> Iterator[str]:

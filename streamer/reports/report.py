@@ -239,7 +239,8 @@ class Report(Part, frozen=True, kw_only=True):
     """All that is told of one candidate, or of one stream that belongs to no exam.
 
     ``verdicts`` are all that were given, the last one counts. ``consent`` is the candidate's own
-    for this exam, beside those that the voiceprints rest on.
+    for this exam, beside those that the voiceprints rest on. ``record_problems`` is what a check
+    found of streams that are not there to be told of: none, and nothing was removed.
     """
 
     format: str = FORMAT
@@ -254,6 +255,7 @@ class Report(Part, frozen=True, kw_only=True):
     exam: Exam | None = None
     verdicts: tuple[Verdict, ...] = ()
     sessions: tuple[Session, ...] = ()
+    record_problems: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:

@@ -108,12 +108,21 @@ def _cover(report: Report) -> Markup:
             ("When", _when(report)),
             ("How long", _how_long(report)),
             ("Incidents", _incidents(report)),
+            ("Record", _record(report)),
             ("Accommodations", _accommodations(report)),
             ("Candidate's number", report.candidate_reference),
             ("Times", f"Those of day are in {report.zone}; others count from a session's start"),
         ),
         class_="cover",
     )
+
+
+def _record(report: Report) -> Child:
+    """Whether something was removed from it or changed; nothing where all is whole."""
+    changed = [problem for one in report.sessions if one.chain for problem in one.chain.problems]
+    if not (changed or report.record_problems):
+        return ""
+    return element("strong", "Not whole: see “The record”")
 
 
 def _earlier(report: Report) -> Markup:

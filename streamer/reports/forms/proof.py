@@ -129,6 +129,7 @@ def about_the_record(report: Report) -> Markup:
             table(columns, rows)
             if report.sessions
             else element("p", "There is no stream in the record."),
+            [element("p", element("strong", "Not whole: ", one)) for one in report.record_problems],
             element("p", "To check it on the server that has the record:") if verify else None,
             element("pre", "\n".join(verify), class_="mono") if verify else None,
             element(

@@ -158,8 +158,22 @@ def test_a_stream_that_was_removed_is_told_in_the_report_of_its_exam(
         for table in (streams, people, entries):
             connection.execute(sa.delete(table).where(table.c.stream == "s-1"))
     found = library.exam(exam.id, ASKED)
-    assert found.register_problems == ("stream s-1: its whole record was removed",)
-    assert found.register_problems[0] in files.html(found)
+    removed = "stream s-1: its whole record was removed"
+    assert removed in found.register_problems
+    assert removed in files.html(found)
+    anna, bert, carla = (library.candidate(exam.id, f"A-{n}", ASKED) for n in (1, 2, 3))
+    assert removed in anna.record_problems
+    assert f"Not whole: {removed}" in files.html(anna)
+    assert "Not whole: see" in files.html(anna)
+    assert not any(removed in problem for problem in bert.record_problems)
+    assert [one for one in found.candidates if removed in one.record_problems] == [
+        msgspec.structs.replace(anna, made_at=found.made_at)
+    ]
+    assert not any(removed in problem for problem in carla.record_problems)
+    # The sum of ends is told to all: by each session, and where there is none by the report.
+    assert carla.record_problems
+    assert bert.sessions[0].chain is not None
+    assert any("the register: the ends" in one for one in bert.sessions[0].chain.problems)
 
 
 def test_an_exam_has_everybody_on_its_roster(library: Library, exam: Exam) -> None:
