@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from phone_line import dialled, heard, send
 from recorded import T0, score, started
 from server_requests import bearer, get, token
+from telephone import Twilio
 
 from streamer.config import Config
 from streamer.records.entries import Ended
@@ -157,6 +159,27 @@ async def test_a_candidate_cannot_change_how_they_are_heard(
         await wire.until("ready")
         await wire.say(**control)
         assert (await wire.until("error"))["code"] == "unauthorised"
+
+
+async def test_a_candidate_may_say_that_they_are_still_there(room: Room) -> None:
+    async with room.stream("anna") as wire:
+        await wire.until("ready")
+        await wire.say(type="keepalive")
+        await wire.say(type="finalize")
+        assert await wire.rest() == 1000
+
+
+async def test_a_candidate_may_come_by_telephone(room: Room) -> None:
+    call = Twilio(token=room.links["anna"], claim="ben", label="somebody else")
+    async with room.dial(room.server, "/v1/monitor", headers=DESK) as desk:
+        await desk.until("ready")
+        async with dialled(room.server) as phone:
+            messages = [call.connected, call.start(), call.mark("welcome"), call.stop()]
+            await send(phone, messages)
+            assert await heard(phone) == ([], 1000, "")
+        opened = await desk.until("opened")
+    assert (opened["label"], opened["claims"]) == ("Anna Meier", ["anna"])
+    assert (opened["exam"], opened["candidate"]) == (room.exam, room.ids["anna"])
 
 
 async def test_thirty_candidates_behind_one_address_are_no_crowd(

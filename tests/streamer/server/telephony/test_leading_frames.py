@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -63,15 +64,14 @@ async def test_asterisk_is_judged_until_it_hangs_up(
 
 
 @pytest.mark.parametrize(
-    "more",
+    ("mix", "more"),
     [
-        {"customerData": {"claim": "anna", "label": "line 7", "order": 5}},
-        {"metadata": {"claim": "anna", "label": "line 7"}},
-        {"claim": "anna", "label": "line 7"},
-        {"customerData": {"claim": "bert"}, "metadata": {"claim": ["anna"], "label": "line 7"}},
+        ("mono", {"customerData": {"claim": "anna", "label": "line 7", "order": 5}}),
+        ("stereo", {"metadata": {"claim": "anna", "label": "line 7"}}),
+        ("mono", {"claim": "anna", "label": "line 7"}),
+        ("mono", {"customerData": {"claim": "bert"}, "metadata": {"claim": ["anna"]}}),
     ],
 )
-@pytest.mark.parametrize("mix", ["mono", "stereo"])
 async def test_jambonz_is_judged_until_it_hangs_up(
     guarded: Server, desk: Followed, enrolled: None, said: Any, more: Any, mix: str
 ) -> None:
@@ -92,33 +92,35 @@ async def test_jambonz_is_judged_until_it_hangs_up(
     told = await told_until_hung_up(guarded, messages, protocol="audio.jambonz.org")
     assert told == ([], 1000, "")
     told = await desk.closed()
-    assert of(told, "opened")[0]["label"] == "line 7"
+    label = "line 7" if "line 7" in str(more) else jambonz()["callSid"]
+    assert of(told, "opened")[0]["label"] == label
     assert verdicts(told) == ["match"]
 
 
-@pytest.mark.parametrize(
-    ("first", "query", "reason"),
-    [
-        (media_start("g722"), "", "unknown-encoding"),
-        (media_start("opus"), "", "unknown-encoding"),
-        (media_start("ulaw"), "?encoding=alaw", "wrong-format"),
-        (media_start("ulaw"), "?sample_rate=16000", "wrong-format"),
-        (media_start("ulaw"), "?clam=anna", "bad-parameter"),
-        ("MEDIA_XOFF", "", "bad-start"),
-        ('{"type": "start"}', "", "bad-start"),
-        (json.dumps(jambonz(8000, "mixed")), "", "bad-start"),
-        (json.dumps(jambonz(4000)), "", "bad-rate"),
-        (bytes(320), "", "binary-before-start"),
-    ],
-)
-async def test_a_first_frame_that_will_not_do_is_refused(
-    guarded: Server, first: Any, query: str, reason: str
-) -> None:
-    options: dict[str, Any] = {"subprotocols": ["media"], "additional_headers": PBX}
-    async with dialled(guarded, "/v1/stream" + query, **options) as system:
-        with contextlib.suppress(ConnectionClosed):  # by what the address asks for, before it
-            await send(system, [first])
-        assert (await heard(system))[2] == reason
+REFUSED: list[tuple[str | bytes, str, str]] = [
+    (media_start("g722"), "", "unknown-encoding"),
+    (media_start("opus"), "", "unknown-encoding"),
+    (media_start("ulaw"), "?encoding=alaw", "wrong-format"),
+    (media_start("ulaw"), "?sample_rate=16000", "wrong-format"),
+    (media_start("ulaw"), "?clam=anna", "bad-parameter"),
+    ("MEDIA_XOFF", "", "bad-start"),
+    ('{"type": "start"}', "", "bad-start"),
+    (json.dumps(jambonz(8000, "mixed")), "", "bad-start"),
+    (json.dumps(jambonz(4000)), "", "bad-rate"),
+    (bytes(320), "", "binary-before-start"),
+]
+
+
+async def test_a_first_frame_that_will_not_do_is_refused(guarded: Server) -> None:
+    async def refused(first: str | bytes, query: str) -> tuple[str | bytes, str, str | None]:
+        options: dict[str, Any] = {"subprotocols": ["media"], "additional_headers": PBX}
+        async with dialled(guarded, "/v1/stream" + query, **options) as system:
+            with contextlib.suppress(ConnectionClosed):  # by what the address asks for, before it
+                await send(system, [first])
+            return first, query, (await heard(system))[2]
+
+    found = await asyncio.gather(*(refused(first, query) for first, query, _ in REFUSED))
+    assert found == REFUSED
 
 
 @pytest.mark.parametrize("query", ["", "?encoding=mulaw&sample_rate=8000"])
