@@ -5,6 +5,8 @@ import type { SoundEncoding } from "./messages.js";
 import { Microphone } from "./microphone/microphone.js";
 import { openStream, type Fault, type Recording } from "./microphone/recording.js";
 
+const LOOK_MS = 250;
+
 export interface MicrophoneSource {
   /** Of `navigator.mediaDevices.enumerateDevices()`; null or left out: the browser's default. */
   device?: string | null;
@@ -69,10 +71,12 @@ async function fromStream(
   listener: SourceListener,
 ): Promise<Opened> {
   let recording: Recording | null = null;
+  let before: Fault | null = null;
   const moved = (): void => {
     const fault = recording?.fault() ?? null;
-    if (fault === "unplugged") listener.end(null);
-    else listener.fault(fault);
+    if (fault === "unplugged") return listener.end(null);
+    if (fault !== before) listener.fault(fault);
+    before = fault;
   };
   recording = await openStream(stream, {
     worklet,
@@ -80,7 +84,12 @@ async function fromStream(
     onMoved: moved,
   });
   listener.begin(recording.sampleRate);
-  return { stop: () => recording.close(), reopen: () => undefined };
+  const timer = setInterval(moved, LOOK_MS); // a track that the page itself stops does not tell
+  const stop = (): void => {
+    clearInterval(timer);
+    recording.close();
+  };
+  return { stop, reopen: () => undefined };
 }
 
 /** The bytes of sound that was pushed. Throws where they can not be what was declared. */

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import json
 import shutil
+import subprocess
+import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -106,15 +108,27 @@ def run() -> Run:
     return start
 
 
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `npm pack` makes, unpacked."""
+    folder = tmp_path_factory.mktemp("package")
+    pack = ["npm", "pack", "--silent", "--pack-destination", str(folder)]
+    subprocess.run(pack, cwd=CLIENT, check=True, capture_output=True)
+    (packed,) = folder.iterdir()
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "package"
+
+
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
 
 
 @pytest.fixture
 def serve(tmp_path: Path, spectral_bundle: Bundle, voice: Callable[..., Any]) -> Serve:
-    """``async with serve(port=0, ...)``: a server that knows Anna, with these settings."""
+    """``async with serve(port=0, ...)``: a server that knows Anna, by that name, with settings."""
 
     @asynccontextmanager
-    async def start(port: int = 0, **settings: Any) -> AsyncIterator[Server]:
+    async def start(port: int = 0, name: str = "anna", **settings: Any) -> AsyncIterator[Server]:
         config = Config(
             data_dir=tmp_path / "data",
             port=port,
@@ -128,7 +142,7 @@ def serve(tmp_path: Path, spectral_bundle: Bundle, voice: Callable[..., Any]) ->
             if not context.store.profiles(context.store.now()):
                 embedding = context.engine.backend.embed(voice("anna", 8.0, seed=100)[None])[0]
                 context.store.add(
-                    "anna",
+                    name,
                     [Prototype(embedding, 8.0)],
                     consent=Consent("2026-11", context.store.now()),
                     model_name=context.model.name,
