@@ -273,6 +273,10 @@ class Line:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def leads_to(self, port: int) -> None:
+        """From here on connections that are made lead to another server."""
+        self._port = port
+
     def cut(self) -> None:
         for writer in self._open:
             writer.transport.abort()

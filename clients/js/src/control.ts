@@ -3,7 +3,15 @@
 import { ConnectionFailed, ServerError, type VoxwatchError } from "./errors.js";
 import { waitBefore } from "./hope.js";
 import type { Bounds, ExpectedRate, Model } from "./messages.js";
-import { dial, OPEN, serverOf, whenOnline, type Socket, type SocketConstructor } from "./network.js";
+import {
+  dial,
+  OPEN,
+  serverOf,
+  unreachable,
+  whenOnline,
+  type Socket,
+  type SocketConstructor,
+} from "./network.js";
 
 /** The result of `status`. */
 export interface Status {
@@ -151,7 +159,7 @@ export function openControl(url: string, sockets: SocketConstructor): Promise<Co
       opened: () => resolve(control),
       closed: () => {
         control.close();
-        reject(new ConnectionFailed(`no server answers at ${serverOf(url)}, or it refuses: is it running, and does it let this page in?`));
+        reject(unreachable(url));
       },
     });
     try {

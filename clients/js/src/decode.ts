@@ -48,7 +48,8 @@ const STREAM: Omit<StreamState, "stream" | "bounds" | "model"> = {
 export function decode<M extends { type: string }>(text: string): M | Unknown {
   const fields = parsed(text);
   if (!isFields(fields) || typeof fields.type !== "string") {
-    throw new ServerError("bad-message", "the server's message is no object with a type: is it voxwatch?");
+    const message = "the server's message is no object with a type: is it voxwatch?";
+    throw new ServerError("bad-message", message);
   }
   const { type } = fields;
   if (!KINDS.has(type)) return unknown(type, fields);

@@ -77,7 +77,8 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
   }
 
   private get isFull(): boolean {
-    return this.ready ? (this.socket?.bufferedAmount ?? 0) > FULL_BYTES : this.early.length >= EARLY;
+    if (!this.ready) return this.early.length >= EARLY;
+    return (this.socket?.bufferedAmount ?? 0) > FULL_BYTES;
   }
 
   /**
@@ -96,7 +97,8 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
 
   protected leave(failure: VoxwatchError | null): void {
     this.release();
-    this.unsettle(failure ?? new VoxwatchError("closed", "the enrolment was left: nothing was stored"));
+    const left = new VoxwatchError("closed", "the enrolment was left: nothing was stored");
+    this.unsettle(failure ?? left);
     this.end(failure);
   }
 
@@ -110,7 +112,9 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
         sound: (samples) => this.heard(samples),
         fault: (fault) => this.emit("fault", fault),
         rate: () =>
-          this.failed(new VoxwatchError("bad-rate", "the microphone has another rate now: begin again")),
+          this.failed(
+            new VoxwatchError("bad-rate", "the microphone has another rate now: begin again"),
+          ),
         end: (error) => (error ? this.failed(error) : void this.finalize()),
       });
       if (this.over) opened.stop();
@@ -157,7 +161,9 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
       if (!(error instanceof VoxwatchError)) throw error;
       return this.failed(error);
     }
-    if (message.type === "error") this.error = new ServerError(message.code, message.message, message.retry_s ?? null);
+    if (message.type === "error") {
+      this.error = new ServerError(message.code, message.message, message.retry_s ?? null);
+    }
     if (message.type === "ready") this.begin();
     this.tell(message);
     if (message.type === "enrolled") this.done(message);
@@ -200,5 +206,7 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
 }
 
 function lost(server: string): ConnectionFailed {
-  return new ConnectionFailed(`the connection to ${server} was lost, and half an enrolment is not kept: begin again`);
+  return new ConnectionFailed(
+    `the connection to ${server} was lost, and half an enrolment is not kept: begin again`,
+  );
 }

@@ -5,7 +5,15 @@ import { decode } from "./decode.js";
 import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
 import { waitBefore } from "./hope.js";
 import type { MonitorMessage } from "./messages.js";
-import { dial, now, serverOf, told, type Address, type Socket, type SocketConstructor } from "./network.js";
+import {
+  dial,
+  now,
+  told,
+  unreachable,
+  type Address,
+  type Socket,
+  type SocketConstructor,
+} from "./network.js";
 
 const PATIENCE_S = 60;
 
@@ -64,12 +72,9 @@ export class Monitor extends Channel<MonitorMessage> {
       if (this.over) return;
       const socket = dial(this.sockets, url);
       this.socket = socket;
-      const why = new ConnectionFailed(
-        `no server answers at ${serverOf(url)}, or it refuses: is it running, does it let this page in, and does the token hold?`,
-      );
       socket.onmessage = ({ data }) => !this.over && this.heard(String(data));
       this.last = null;
-      socket.onclose = () => this.closed(this.last ?? why);
+      socket.onclose = () => this.closed(this.last ?? unreachable(url));
       this.emit("moved", undefined);
     } catch (error) {
       if (error instanceof ServerError && error.code === "unauthorised") this.leave(error);
@@ -103,8 +108,8 @@ export class Monitor extends Channel<MonitorMessage> {
     if (this.over || this.phase === "waiting") return;
     this.awaySince ??= now();
     if (now() - this.awaySince >= this.patience_s) {
-      const failure = why instanceof VoxwatchError ? why : new ConnectionFailed(told(why), { cause: why });
-      return this.leave(failure);
+      const known = why instanceof VoxwatchError;
+      return this.leave(known ? why : new ConnectionFailed(told(why), { cause: why }));
     }
     this.phase = "waiting";
     const wait = waitBefore(this.tries, Math.random());

@@ -45,9 +45,8 @@ export function dial(sockets: SocketConstructor, url: string): Socket {
     socket.onerror = () => undefined; // its end is told as well; `ws` throws what nobody hears
     return socket;
   } catch (cause) {
-    throw new ConnectionFailed(`${serverOf(url)} may not be connected to from here: ${told(cause)}`, {
-      cause,
-    });
+    const message = `${serverOf(url)} may not be connected to from here: ${told(cause)}`;
+    throw new ConnectionFailed(message, { cause });
   }
 }
 
@@ -71,6 +70,14 @@ export function serverOf(url: string): string {
   return `${protocol}//${host}`;
 }
 
+/** That nobody answers at a socket's address: a browser does not say why. */
+export function unreachable(url: string): ConnectionFailed {
+  return new ConnectionFailed(
+    `no server answers at ${serverOf(url)}, or it refuses: ` +
+      "is it running, does it let this page in, and does the token hold?",
+  );
+}
+
 /** Seconds of a clock that no one sets. */
 export function now(): number {
   return performance.now() / 1000;
@@ -88,15 +95,10 @@ export function told(error: unknown): string {
 }
 
 function addressOf(url: string, path: string, query: Record<string, string>): URL {
-  let address: URL;
-  try {
-    address = new URL(url);
-  } catch (cause) {
-    throw new ConnectionFailed(`"${url}" is no address of a server: write https://HOST:PORT`, { cause });
-  }
-  if (!SCHEMES[address.protocol]) {
+  if (!URL.canParse(url) || !SCHEMES[new URL(url).protocol]) {
     throw new ConnectionFailed(`"${url}" is no address of a server: write https://HOST:PORT`);
   }
+  const address = new URL(url);
   address.pathname = `${address.pathname.replace(/\/+$/, "")}/${path}`;
   address.hash = "";
   address.search = new URLSearchParams(query).toString();

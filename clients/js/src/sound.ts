@@ -45,7 +45,8 @@ export function openSource(
   if (typeof MediaStream !== "undefined" && source instanceof MediaStream) {
     return fromStream(source, worklet, listener);
   }
-  return fromMicrophone(source === "microphone" ? {} : (source as MicrophoneSource), worklet, listener);
+  const microphone = source === "microphone" ? {} : (source as MicrophoneSource);
+  return fromMicrophone(microphone, worklet, listener);
 }
 
 async function fromMicrophone(
@@ -95,10 +96,12 @@ async function fromStream(
 /** The bytes of sound that was pushed. Throws where they can not be what was declared. */
 export function bytesOf(pcm: Pcm, encoding: SoundEncoding): Uint8Array<ArrayBuffer> {
   if (pcm instanceof Float32Array && encoding !== "pcm_f32le") {
-    throw new VoxwatchError("bad-sound", `Float32Array is not ${encoding}: open with encoding "pcm_f32le"`);
+    const message = `Float32Array is not ${encoding}: open with encoding "pcm_f32le"`;
+    throw new VoxwatchError("bad-sound", message);
   }
   if (pcm instanceof Int16Array && encoding !== "pcm_s16le") {
-    throw new VoxwatchError("bad-sound", `Int16Array is not ${encoding}: open with encoding "pcm_s16le"`);
+    const message = `Int16Array is not ${encoding}: open with encoding "pcm_s16le"`;
+    throw new VoxwatchError("bad-sound", message);
   }
   // Copied: whoever pushes it may use its memory again.
   if (pcm instanceof ArrayBuffer) return new Uint8Array(pcm.slice(0));

@@ -1,15 +1,25 @@
 /** One's own stream, over as many connections as it takes. The rules are in `connection.ts`. */
 
+import type { Action, Phase } from "./actions.js";
 import { Channel } from "./channel.js";
-import { StreamConnection, type Action, type Phase, type Why } from "./connection.js";
+import { StreamConnection } from "./connection.js";
 import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
 import { SAMPLE_BYTES } from "./messages.js";
-import type { Configure, StreamMessage, StartStream, Summary } from "./messages.js";
+import type { Configure, StreamMessage, Summary } from "./messages.js";
 import { RateCheck } from "./microphone/rate_check.js";
-import type { Fault } from "./microphone/recording.js";
-import { dial, now, OPEN, serverOf, told, whenOnline, type Address, type Socket } from "./network.js";
-import type { SocketConstructor } from "./network.js";
+import {
+  dial,
+  now,
+  OPEN,
+  told,
+  unreachable,
+  whenOnline,
+  type Address,
+  type Socket,
+  type SocketConstructor,
+} from "./network.js";
 import { bytesOf, openSource, type Opened, type Pcm, type Source } from "./sound.js";
+import type { StreamEvents, StreamOptions } from "./stream_options.js";
 
 const TICK_MS = 250;
 // More than this waits in the browser: the network is slower than the sound.
@@ -17,30 +27,6 @@ const FULL_BYTES = 1 << 18;
 const PIECE_BYTES = 1 << 16; // a multiple of every sample's size
 const PATIENCE_S = 60; // a server keeps a dropped session for so long
 const USUAL_RATE_HZ = 16_000;
-
-export interface StreamOptions extends Omit<StartStream, "session" | "resume_from"> {
-  /** Left out: PCM is pushed by `send`. */
-  source?: Source;
-  /**
-   * What becomes of sound that cannot be sent: `send` waits, and none is lost, or the oldest past
-   * 30 s is let go, as with a microphone, which does not wait. */
-  overflow?: "wait" | "drop";
-  /** After so long without a connection it has failed. */
-  patience_s?: number;
-  /** Where the worklet of the package (`voxwatch-client/capture.js`) lies, if not beside it. */
-  worklet?: string | URL;
-}
-
-export interface StreamEvents {
-  /** A session begins, whose media time 0 is `kept_s` before now; `why` it does. */
-  begin: { kept_s: number; why: Why };
-  /** Sound was let go that had not been sent; it ended `ago_s` before now. */
-  lost: { lost_s: number; ago_s: number };
-  /** What the source hears: 16 bit, each 0.1 s. */
-  sound: Int16Array<ArrayBuffer>;
-  /** Why the source gives no sound; null: it does again. */
-  fault: Fault | null;
-}
 
 export class Stream extends Channel<StreamMessage, StreamEvents> {
   /** How the connection stands. */
@@ -250,7 +236,7 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
       socket.onopen = () => current() && this.run(this.connection.opened(now()));
       socket.onmessage = ({ data }) => current() && this.received(String(data));
       socket.onclose = () => current() && this.drop();
-      this.why = `no server answers at ${serverOf(url)}, or it refuses: is it running, does it let this page in, and does the token hold?`;
+      this.why = unreachable(url);
     } catch (error) {
       if (!current()) return;
       this.why = error;

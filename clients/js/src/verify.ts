@@ -45,7 +45,8 @@ export async function verifyAt(
       },
     });
   } catch (cause) {
-    const message = `no verdict from ${serverOf(url)} (${told(cause)}): is it running, and is this page one of its own?`;
+    const advice = "is it running, and is this page one of its own?";
+    const message = `no verdict from ${serverOf(url)} (${told(cause)}): ${advice}`;
     throw new ConnectionFailed(message, { cause });
   }
   const said: unknown = await answer.json().catch(() => null);
@@ -57,7 +58,10 @@ export async function verifyAt(
 
 function refusalOf(answer: Response, said: unknown): ServerError {
   const error = (said as Partial<Refusal> | null)?.error;
-  if (!error) return new ServerError(`http-${answer.status}`, "the server does not answer as voxwatch does: is this its address?");
+  if (!error) {
+    const message = "the server does not answer as voxwatch does: is this its address?";
+    return new ServerError(`http-${answer.status}`, message);
+  }
   const retry = Number(answer.headers.get("Retry-After") ?? NaN);
   return new ServerError(error.code, error.message, Number.isNaN(retry) ? null : retry);
 }

@@ -15,7 +15,8 @@ import {
   type Role,
   type SocketConstructor,
 } from "./network.js";
-import { Stream, type StreamOptions } from "./stream.js";
+import { Stream } from "./stream.js";
+import type { StreamOptions } from "./stream_options.js";
 import { verifyAt, verifyQuery, type VerifyOptions, type WholeRecording } from "./verify.js";
 
 /**
@@ -68,9 +69,10 @@ export class Voxwatch {
   /** The verdict on a recording of at most 60 s. Rejects with a `VoxwatchError`. */
   async verify(recording: WholeRecording, options: VerifyOptions = {}): Promise<Verdict> {
     const { token, fetch: fetcher = fetch } = this.options;
-    const query = { ...verifyQuery(options), ...(typeof token === "string" ? {} : await this.once("stream")) };
+    const header = typeof token === "string" ? token : null;
+    const query = { ...verifyQuery(options), ...(header ? {} : await this.once("stream")) };
     const url = requestAddress(this.options.url, "v1/verify", query);
-    return verifyAt(url, typeof token === "string" ? token : null, recording, fetcher);
+    return verifyAt(url, header, recording, fetcher);
   }
 
   /** The result of one request of wire version 1. Rejects with a `VoxwatchError`. */
@@ -113,7 +115,8 @@ export class Voxwatch {
       const given = await token(role);
       return given ? { token: given } : {};
     } catch (cause) {
-      throw new ConnectionFailed(`no token for ${serverOf(url)}: its function says: ${told(cause)}`, { cause });
+      const message = `no token for ${serverOf(url)}: its function says: ${told(cause)}`;
+      throw new ConnectionFailed(message, { cause });
     }
   }
 

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { KEEP_S, StreamConnection, type Action, type Rules } from "../src/connection.js";
+import type { Action, Rules } from "../src/actions.js";
+import { StreamConnection } from "../src/connection.js";
+import { KEEP_S } from "../src/outgoing.js";
 import { waitBefore } from "../src/hope.js";
 import { ready } from "./messages.js";
 

@@ -125,13 +125,15 @@ Serve = Callable[..., AbstractAsyncContextManager[Server]]
 
 @pytest.fixture
 def serve(tmp_path: Path, spectral_bundle: Bundle, voice: Callable[..., Any]) -> Serve:
-    """``async with serve(port=0, ...)``: a server that knows Anna, by that name, with settings."""
+    """``async with serve(name="alice", ...)``: a server that knows Anna by that name; settings."""
 
     @asynccontextmanager
-    async def start(port: int = 0, name: str = "anna", **settings: Any) -> AsyncIterator[Server]:
+    async def start(
+        name: str = "anna", data: str = "data", **settings: Any
+    ) -> AsyncIterator[Server]:
         config = Config(
-            data_dir=tmp_path / "data",
-            port=port,
+            data_dir=tmp_path / data,
+            port=0,
             bundle=spectral_bundle.folder,
             provider="cpu",
             threads=1,
