@@ -86,6 +86,11 @@ class Stream:
                 raise self._failure
         self._wind()
 
+    def decoded(self, seconds: float) -> None:
+        """The event loop's time that decoding took before sound was sent: files wait for it."""
+        if seconds and not self.live:
+            self._pool.leisure.spent(seconds)
+
     def ask(self, call: Callable[[], None]) -> None:
         """Ask the conversation for something, and hand on what follows from it."""
         if not self._over:

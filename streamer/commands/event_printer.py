@@ -27,7 +27,7 @@ class EventPrinter:
         self._number = 0
         path = getattr(source, "path", None)
         self._name = f"{path}: " if path else ""
-        self._duration_s = getattr(source, "duration_s", 0.0)
+        self._duration_s = getattr(source, "duration_s", None) or 0.0
         self._percent = 0
 
     def tell(self, event: Any) -> None:

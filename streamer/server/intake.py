@@ -153,6 +153,7 @@ class Intake:
             raise WireError("bad-message", f"sound after finalize: open another {kind} for it")
         try:
             for piece in self._sound.pieces(sound):
+                self._stream.decoded(self._sound.take_cost_s())
                 if not await self._take_pcm(piece, messages * MESSAGE_S):
                     break
                 messages = 0

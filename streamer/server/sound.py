@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import get_args
 
@@ -41,6 +42,7 @@ class ClientSound:
 
     def __init__(self, start: StartStream | StartEnroll) -> None:
         self._opus: OpusStream | None = None
+        self._cost_s = 0.0  # of the event loop's time, for decoding
         if start.encoding == "opus":
             self._opus = OpusStream(start.channel)
             self.bytes_per_s = 2 * RATE_HZ
@@ -64,7 +66,19 @@ class ClientSound:
             yield data
         else:
             yield b""  # a message counts, though no sound may be complete with it
-            yield from self._opus.feed(data)
+            pieces = self._opus.feed(data)
+            while True:
+                began_s = time.thread_time()
+                piece = next(pieces, None)
+                self._cost_s += time.thread_time() - began_s
+                if piece is None:
+                    return
+                yield piece
+
+    def take_cost_s(self) -> float:
+        """What decoding has cost since this was last asked."""
+        cost_s, self._cost_s = self._cost_s, 0.0
+        return cost_s
 
     def seconds(self, count: int, received_bytes: int, received_s: float) -> float:
         """About how long so many bytes as they are sent are, by those received so far."""

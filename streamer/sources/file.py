@@ -47,7 +47,7 @@ class FileSource:
 
     It is read as it is sent, whatever its length. Raises :class:`AudioError` here and while
     reading, for a file that is none, has several channels and none chosen, or is damaged.
-    ``duration_s`` is what its header says, ``warnings`` what is wrong with it though all is read.
+    ``duration_s`` is what its header says, None: nothing.
     """
 
     def __init__(self, path: Path, channel: int | None = None) -> None:
@@ -56,7 +56,7 @@ class FileSource:
             recording.check_rate()
             self._channel = chosen_channel(recording, channel)
             self.format = Format("pcm_f32le", recording.rate_hz)
-            self.duration_s = recording.frames / recording.rate_hz
+            self.duration_s = recording.frames / recording.rate_hz if recording.frames else None
             for words in recording.warnings:
                 log.warning("warning: %s", words)
 
