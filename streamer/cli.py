@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import VoxwatchError
-from streamer.commands import bench, exam, keys, lti, profiles, records, token
+from streamer.commands import bench, exam, keys, lti, profiles, records, token, wyoming
 from streamer.commands.audit import AuditCommand
 from streamer.commands.backup import BackupCommand, RestoreCommand
 from streamer.commands.doctor import DoctorCommand
@@ -28,7 +28,6 @@ from streamer.commands.replay import ReplayCommand
 from streamer.commands.report import ReportCommand
 from streamer.commands.serve import ServeCommand
 from streamer.commands.stream import StreamCommand
-from streamer.commands.wyoming import WyomingCommand
 
 OFFLINE = {
     "verify": "Compare recordings: is it the same voice?",
@@ -117,7 +116,6 @@ COMMANDS: dict[str, type[Command]] = {
     "listen": ListenCommand,
     "enroll": EnrollCommand,
     "stream": StreamCommand,
-    "wyoming": WyomingCommand,
     "mcp": McpCommand,
     "replay": ReplayCommand,
     "doctor": DoctorCommand,
@@ -129,6 +127,7 @@ COMMANDS: dict[str, type[Command]] = {
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 GROUPS = {
+    "wyoming": wyoming.app,
     "profiles": profiles.app,
     "records": records.app,
     "exam": exam.app,

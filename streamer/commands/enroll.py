@@ -7,11 +7,12 @@ import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamer.commands.enrolment_sound import feed, heard, hold_open, tell_all
+from streamer.commands.enrolment_sound import heard
+from streamer.commands.enrolment_there import agreed, enrol_there
 from streamer.commands.event_printer import EventPrinter
 from streamer.commands.options import (
     EXIT_NEGATIVE,
@@ -131,7 +132,16 @@ class EnrollCommand:
         name, sources = clean_name(self.name), self._sources()
         if self.server is None:
             return await self._here(settings, name, sources, printer)
-        return await self._there(self.server, name, sources, printer)
+        return await enrol_there(
+            self.server,
+            name,
+            sources,
+            printer,
+            consent=self.consent,
+            kept_days=self.kept_days,
+            add=self.add,
+            access={"token": self.token, "tls": trusting(self.ca)},
+        )
 
     def _enrol_many(self, place: Path, settings: Config) -> None:
         """Everybody of a folder or a list, all of whom have agreed."""
@@ -191,55 +201,6 @@ class EnrollCommand:
             like = _like_voices(config, models, store, name)
         printer.done(profile.name, profile.prototypes, profile.net_speech_s, like)
         return True
-
-    async def _there(self, server: str, name: str, sources: list[Source], printer: Printer) -> bool:
-        """Into the store of a server; whether it was."""
-        from streamer.tasks import beside
-        from voxwatch_client import control, enroll
-        from voxwatch_client.messages import EnrolledAs
-
-        access: dict[str, Any] = {"token": self.token, "tls": trusting(self.ca)}
-        async with control(server, **access) as client:
-            text = (await client.request("status"))["consent"]
-        if not agreed(self.consent, text["text"]):
-            return False
-        last = None
-        for number, source in enumerate(sources):
-            printer.begin(source)
-            async with (
-                hold_open(source),
-                enroll(
-                    server,
-                    name,
-                    consent=text["text_version"],
-                    ttl_days=self.kept_days,
-                    add=self.add or number > 0,
-                    encoding=source.format.encoding,
-                    sample_rate=source.format.sample_rate,
-                    **access,
-                ) as opened,
-            ):
-                feeding = feed(source, opened.send, opened.finalize, printer)
-                last = await beside(tell_all(opened, printer), feeding)
-            if not isinstance(last, EnrolledAs):
-                if number:
-                    typer.echo(f"the {number} before it: enrolled", err=True)
-                return False
-        assert isinstance(last, EnrolledAs)  # there is at least one source
-        printer.done(name, last.prototypes, last.net_speech_s, last.like_voices)
-        return True
-
-
-def agreed(consent: bool, text: str) -> bool:
-    """Whether the person agrees to ``text``. Raises where nobody can be asked."""
-    if consent:
-        return True
-    if not sys.stdin.isatty():
-        from engine.errors import VoxwatchError
-
-        raise VoxwatchError("nobody can be asked for consent here: --consent says it was given")
-    typer.echo(f"{text}\n", err=True)
-    return typer.confirm("Do you agree?", err=True)
 
 
 def _keep_consent(config: Config, store: Store, profile: Profile, term_s: float | None) -> None:

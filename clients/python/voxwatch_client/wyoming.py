@@ -9,13 +9,11 @@ own command. A command of nobody who may gets an empty transcript. Words on the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Sequence
+import time
+from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
 
-import msgspec
 from wyoming.asr import Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
@@ -23,32 +21,23 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.server import AsyncEventHandler, AsyncServer
 
-import voxwatch_client
 from voxwatch_client.errors import ClientError
-from voxwatch_client.messages import Utterance
-from voxwatch_client.verdicts import GateVerdict, WhenUnsure, verdict_of
+from voxwatch_client.past_commands import KEPT, PastCommand, PastCommands, offer, places
+from voxwatch_client.spoken_command import Command, Settings, unheard
 
 log = logging.getLogger("voxwatch_client")
 
 UPSTREAM_S = 10.0  # to connect to the recogniser
 INFO_S = 5.0  # for it to say what it is
-CHUNKS = 500  # of sound that wait for the server, some ten seconds: then it is given up
-WIDTH = 2  # bytes of a sample that we can hear
 ON_THE_WAY = ("transcript-start", "transcript-chunk", "transcript-stop")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a proxy does. ``claim``: names who may command; empty: anybody enrolled."""
+class ProxySettings(Settings, frozen=True, kw_only=True):
+    """What a proxy does: ``upstream`` is the recogniser, ``keep`` how many commands are kept."""
 
     upstream: str
-    server: str
-    claim: str | Sequence[str] = ()
-    token: str | None = None
-    when_unsure: WhenUnsure = "drop"
-    wait_s: float = 2.0
     prefix: bool = False
-    label: str = "wyoming"
-    options: dict[str, Any] = {}
+    keep: int = KEPT
 
 
 class SpeakerProxy(AsyncEventHandler):
@@ -58,10 +47,12 @@ class SpeakerProxy(AsyncEventHandler):
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        settings: Settings,
+        settings: ProxySettings,
         among: set[SpeakerProxy],
+        past: PastCommands,
     ) -> None:
         super().__init__(reader, writer)
+        self._past = past
         self._among, self.gone = among, asyncio.Event()
         among.add(self)
         self._settings = settings
@@ -105,7 +96,7 @@ class SpeakerProxy(AsyncEventHandler):
     def _begin(self, start: AudioStart) -> None:
         if self._command:
             self._command.task.cancel()
-        self._command = Command(self._settings, start)
+        self._command = Command(self._settings, start.rate, start.width, start.channels)
 
     async def _connected(self) -> AsyncClient:
         if self._upstream is None:
@@ -128,6 +119,16 @@ class SpeakerProxy(AsyncEventHandler):
         command, settings = self._command, self._settings
         verdict = await command.verdict() if command else unheard(settings)
         log.info("a command: %s", verdict.state)
+        if command and (sound := command.sound):
+            self._past.add(
+                PastCommand(
+                    at=time.time(),
+                    rate=command.rate,
+                    channels=command.channels,
+                    speaker=verdict.speaker,
+                    pcm=sound,
+                )
+            )
         text = transcript.text if verdict.allowed else ""
         if text and settings.prefix and verdict.speaker:
             text = f"[{verdict.speaker}] {text}"
@@ -145,63 +146,6 @@ class SpeakerProxy(AsyncEventHandler):
         raise ConnectionError("the recogniser does not say what it is")
 
 
-class Command:
-    """One command on its way to the server, from the start of its sound to the verdict."""
-
-    def __init__(self, settings: Settings, start: AudioStart) -> None:
-        self._settings, self._start = settings, start
-        self._sound: asyncio.Queue[bytes | None] = asyncio.Queue(CHUNKS)
-        self._heard = start.width == WIDTH
-        self.task = asyncio.create_task(self._judge(), name="voxwatch")
-
-    def hear(self, pcm: bytes) -> None:
-        """Sound of the command; more of it than the server takes makes it unheard."""
-        try:
-            self._sound.put_nowait(pcm)
-        except asyncio.QueueFull:
-            self._heard = False
-            self.task.cancel()
-
-    def end(self) -> None:
-        """All of the sound has come."""
-        with contextlib.suppress(asyncio.QueueFull):
-            self._sound.put_nowait(None)
-
-    async def verdict(self) -> GateVerdict:
-        """The verdict on the whole command; it has ended, whether that was said or not."""
-        self.end()
-        settings = self._settings
-        done, _ = await asyncio.wait({self.task}, timeout=settings.wait_s)
-        if not (done and self._heard) or self.task.cancelled() or self.task.exception():
-            return unheard(settings)
-        return verdict_of(self.task.result(), settings.when_unsure)
-
-    async def _judge(self) -> tuple[Utterance, ...]:
-        """The turns of the command."""
-        settings, start = self._settings, self._start
-        if not self._heard:
-            raise ClientError(f"samples of {start.width} bytes are not heard: send 16 bit")
-        async with voxwatch_client.connect(
-            settings.server,
-            claim=settings.claim,
-            sample_rate=start.rate,
-            channels=start.channels,
-            label=settings.label,
-            token=settings.token,
-            **settings.options,
-        ) as stream:
-            while (piece := await self._sound.get()) is not None:
-                await stream.send(piece)
-            await stream.finalize()
-            told = [message async for message in stream]
-        return tuple(message for message in told if isinstance(message, Utterance))
-
-
-def unheard(settings: Settings) -> GateVerdict:
-    """The verdict on what the server has not judged."""
-    return GateVerdict.of_state("unavailable", settings.when_unsure)
-
-
 def _renamed(info: Info) -> Info:
     for program in info.asr:
         program.name = f"{program.name}-voxwatch"
@@ -211,10 +155,11 @@ def _renamed(info: Info) -> Info:
     return info
 
 
-async def serve(uri: str, settings: Settings, *, discoverable: bool = False) -> None:
+async def serve(uri: str, settings: ProxySettings, *, discoverable: bool = False) -> None:
     """Listen at ``uri`` (``tcp://HOST:PORT``) until cancelled.
 
-    ``discoverable`` announces it by zeroconf, where Home Assistant finds it by itself.
+    ``discoverable`` announces it by zeroconf, where Home Assistant finds it by itself. Where the
+    last commands cannot be offered to this user alone, none are kept.
     """
     server = AsyncServer.from_uri(uri)
     if discoverable:
@@ -223,8 +168,23 @@ async def serve(uri: str, settings: Settings, *, discoverable: bool = False) -> 
         port = int(uri.rpartition(":")[2])
         await HomeAssistantZeroconf(port, name=f"voxwatch-{port}").register_server()
     proxies: set[SpeakerProxy] = set()
+    async with AsyncExitStack() as stack:
+        past = await _kept(uri, settings.keep, stack)
+        try:
+            await server.run(partial(SpeakerProxy, settings=settings, among=proxies, past=past))
+        finally:
+            await server.stop()
+            await asyncio.gather(*(proxy.gone.wait() for proxy in proxies))
+
+
+async def _kept(uri: str, most: int, stack: AsyncExitStack) -> PastCommands:
+    """The past commands of this proxy, which are offered until ``stack`` is closed."""
+    if not most:
+        return PastCommands(0)
+    past = PastCommands(most)
     try:
-        await server.run(partial(SpeakerProxy, settings=settings, among=proxies))
-    finally:
-        await server.stop()
-        await asyncio.gather(*(proxy.gone.wait() for proxy in proxies))
+        await stack.enter_async_context(offer(past, places(uri)[0]))
+    except (ClientError, OSError) as error:
+        log.warning("no commands are kept for enrolments: %s", error)
+        return PastCommands(0)
+    return past

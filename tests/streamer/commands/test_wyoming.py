@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import stat
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from typer.testing import CliRunner
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
@@ -16,9 +21,13 @@ from wyoming.event import Event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 from wyoming.server import AsyncEventHandler, AsyncServer
 
+from streamer.cli import app
 from streamer.config import Config
 from streamer.server.server import Server
-from voxwatch_client.wyoming import Settings, serve
+from voxwatch_client import past_commands
+from voxwatch_client.errors import ClientError
+from voxwatch_client.past_commands import PastCommand, PastCommands, ask, places
+from voxwatch_client.wyoming import ProxySettings, serve
 
 PIECE = 2048
 WORDS = "open the door"
@@ -89,12 +98,19 @@ async def recognise(uri: str) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the proxy may be asked for its past commands."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path / f"voxwatch-{os.getuid()}"
+
+
 @asynccontextmanager
 async def proxied(server: str, **settings: Any) -> AsyncIterator[str]:
     """The address of a proxy before a recogniser; both listen when this is entered."""
     Recogniser.heard, Recogniser.languages = 0, []
     upstream, own = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
-    given = Settings(upstream=upstream, server=server, **{"wait_s": 10.0, **settings})
+    given = ProxySettings(upstream=upstream, server=server, **{"wait_s": 10.0, **settings})
     async with running(recognise(upstream)), running(serve(own, given)):
         for uri in (upstream, own):
             while True:
@@ -213,7 +229,7 @@ async def test_a_recogniser_that_is_away_is_told_in_one_line(
     server: Server, caplog: pytest.LogCaptureFixture, asked: Any
 ) -> None:
     own, away = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
-    async with running(serve(own, Settings(upstream=away, server=server.url))):
+    async with running(serve(own, ProxySettings(upstream=away, server=server.url))):
         while True:
             with suppress(OSError):
                 async with AsyncClient.from_uri(own, read_timeout=30) as satellite:
@@ -224,3 +240,140 @@ async def test_a_recogniser_that_is_away_is_told_in_one_line(
     (line,) = [one for one in caplog.records if one.name == "voxwatch_client"]
     assert line.message.startswith("the recogniser cannot be reached: ")
     assert not [one for one in caplog.records if one.name == "asyncio"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_server_that_restarts_in_the_middle_of_a_command_still_judges_it(
+    settings: Callable[..., Config], enrol: Any, pcm: Any, killed: bool
+) -> None:
+    """Of the whole command, sent again, and of the next one."""
+    config = msgspec.structs.replace(settings(), port=free_port())
+    sound = pcm("anna", 3.0)
+    half = len(sound) // 2
+    async with AsyncExitStack() as stack:
+        async with Server(config, drain_s=0.2) as server:
+            enrol(server, "anna")
+            uri = await stack.enter_async_context(proxied(server.url, claim="anna"))
+            satellite = await stack.enter_async_context(AsyncClient.from_uri(uri, read_timeout=30))
+            await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+            await satellite.write_event(chunk(sound[:half]))
+            while not any(stream.intake.received_bytes >= half for stream in server.streams.all()):
+                await asyncio.sleep(0.01)
+            if killed:
+                for connection in server._listener.all_connections:
+                    connection.transport.abort()
+        async with Server(config, drain_s=0.2):
+            await satellite.write_event(chunk(sound[half:]))
+            await satellite.write_event(AudioStop().event())
+            event = await satellite.read_event()
+            assert event is not None
+            assert Transcript.from_event(event).text == WORDS
+            (told,) = await transcribed(uri, pcm("bert", 3.0))
+            assert Transcript.from_event(told).text == ""
+
+
+def chunk(pcm: bytes) -> Event:
+    return AudioChunk(rate=16_000, width=2, channels=1, audio=pcm).event()
+
+
+async def test_a_command_too_long_to_be_held_is_still_heard_and_judged(
+    server: Server, pcm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxwatch_client.spoken_command.HELD_S", 1.0)
+    sound = pcm("anna", 3.0)
+    async with (
+        proxied(server.url, claim="anna") as uri,
+        AsyncClient.from_uri(uri, read_timeout=30) as satellite,
+    ):
+        await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+        for start in range(0, len(sound), PIECE):
+            await satellite.write_event(chunk(sound[start : start + PIECE]))
+            await asyncio.sleep(0.01)
+        await satellite.write_event(AudioStop().event())
+        event = await satellite.read_event()
+        assert event is not None
+        assert Transcript.from_event(event).text == WORDS
+        assert await ask(uri, 1) == []  # not all of it is there any more
+
+
+async def enrolled_by_command(uri: str, server: Server, *more: str) -> Any:
+    given = ["wyoming", "enroll", "bert", "--uri", uri, "--server", server.url, *more]
+    return await asyncio.to_thread(CliRunner().invoke, app, given)
+
+
+async def test_a_person_is_enrolled_by_what_they_said_before(server: Server, pcm: Any) -> None:
+    async with proxied(server.url, when_unsure="drop") as uri:
+        for seed in range(4):
+            quiet = bytes(16_000)
+            (told,) = await transcribed(uri, quiet + pcm("bert", 5.0, seed=seed) + quiet)
+            assert Transcript.from_event(told).text == ""
+        await transcribed(uri, pcm("anna", 3.0))
+        done = await enrolled_by_command(uri, server, "--last", "5", "--consent")
+        assert done.exit_code == 0, done.output
+        assert done.output.count("used: ") == 4
+        assert done.output.count("by anna") == 1
+        assert "bert is enrolled" in done.output
+        while True:  # the server follows its store within a second
+            (told,) = await transcribed(uri, pcm("bert", 4.0, seed=7))
+            if Transcript.from_event(told).text == WORDS:
+                break
+
+
+async def test_what_the_server_refuses_is_told_and_nobody_is_enrolled(
+    server: Server, pcm: Any
+) -> None:
+    async with proxied(server.url) as uri:
+        await transcribed(uri, pcm("bert", 3.0))
+        done = await enrolled_by_command(uri, server, "--consent")
+        assert done.exit_code == 1
+        assert "too-short" in done.output
+        done = await enrolled_by_command(uri, server)
+        assert "nobody can be asked for consent here" in str(done.exception)
+    assert [one.name for one in server.context.store.profiles(0.0)] == ["anna"]
+
+
+async def test_only_this_user_can_ask_and_nothing_is_left_behind(
+    server: Server, own_folder: Path
+) -> None:
+    async with proxied(server.url) as uri:
+        (socket_there,) = own_folder.iterdir()
+        assert stat.S_ISSOCK(socket_there.stat().st_mode)
+        assert stat.S_IMODE(own_folder.stat().st_mode) == 0o700
+        assert await ask(uri, 5) == []
+    assert list(own_folder.iterdir()) == []
+    with pytest.raises(ClientError, match="no proxy of this user"):
+        await ask(uri, 5)
+
+
+async def test_nothing_is_kept_where_that_is_asked_or_the_folder_is_open_to_others(
+    server: Server, pcm: Any, own_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with proxied(server.url, keep=0) as uri:
+        await transcribed(uri, pcm("bert", 1.0))
+        with pytest.raises(ClientError, match="no proxy of this user"):
+            await ask(uri, 5)
+    own_folder.mkdir(exist_ok=True)
+    own_folder.chmod(0o755)
+    async with proxied(server.url) as uri:
+        await transcribed(uri, pcm("bert", 1.0))
+        with pytest.raises(ClientError, match="not a folder of this user alone"):
+            places(uri)
+    assert any("no commands are kept" in record.getMessage() for record in caplog.records)
+
+
+async def test_commands_are_forgotten_by_number_and_by_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past_commands, "KEPT_S", 0.05)
+    past = PastCommands(2)
+    for number in range(3):
+        past.add(PastCommand(at=number, rate=16_000, channels=1, speaker=None, pcm=b""))
+    assert [command.at for command in past.last(5)] == [1, 2]
+    assert [command.at for command in past.last(1)] == [2]
+    async with asyncio.timeout(10):
+        while past.last(5):
+            await asyncio.sleep(0.01)
+
+
+def test_the_first_channel_is_the_one_that_counts() -> None:
+    stereo = PastCommand(at=0, rate=2, channels=2, speaker=None, pcm=b"aaAAbbBBcc")
+    assert stereo.mono == b"aabb"
+    assert stereo.seconds == 1.25

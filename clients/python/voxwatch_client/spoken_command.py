@@ -1,0 +1,132 @@
+"""One spoken command on its way to a server, from the start of its sound to the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+
+import voxwatch_client
+from voxwatch_client.errors import ClientError, ConnectionFailed, ServerError
+from voxwatch_client.messages import Utterance
+from voxwatch_client.verdicts import GateVerdict, WhenUnsure, verdict_of
+
+WIDTH = 2  # bytes of a sample that we can hear
+HELD_S = 30.0  # of a command's sound: so far the server may be behind, and as much is sent again
+AGAIN_S = 0.1  # between attempts to reach a server that has gone in the middle of a command
+# What a stream ends with whose server stops, or comes back without it.
+RESTARTED = ("ended", "shutting-down", "unknown-session")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How commands are judged. ``claim``: names who may command; empty: anybody enrolled."""
+
+    server: str
+    claim: str | Sequence[str] = ()
+    token: str | None = None
+    when_unsure: WhenUnsure = "drop"
+    wait_s: float = 2.0
+    label: str = "wyoming"
+    options: dict[str, Any] = {}
+
+
+class Command:
+    """Its sound goes to the server as it comes; a server that restarts gets it from its start."""
+
+    def __init__(self, settings: Settings, rate: int, width: int, channels: int) -> None:
+        self._settings, self.rate, self.channels = settings, rate, channels
+        self._pieces: deque[bytes] = deque()  # sound, but for the first that is no longer held
+        self._bytes = self._let_go = self._sent = 0
+        self._most_bytes = int(HELD_S * rate * width * channels)
+        self._news, self._ended, self._begun = asyncio.Event(), False, False
+        self._heard = width == WIDTH
+        self.task = asyncio.create_task(self._judge(), name="voxwatch")
+
+    def hear(self, pcm: bytes) -> None:
+        """Sound of the command; more of it than the server takes in time makes it unheard."""
+        if not self._heard:
+            return
+        self._pieces.append(pcm)
+        self._bytes += len(pcm)
+        while self._bytes > self._most_bytes:
+            if self._sent <= self._let_go:
+                self._heard = False
+                self.task.cancel()
+                return
+            self._bytes -= len(self._pieces.popleft())
+            self._let_go += 1
+        self._news.set()
+
+    def end(self) -> None:
+        """All of the sound has come."""
+        self._ended = True
+        self._news.set()
+
+    @property
+    def sound(self) -> bytes | None:
+        """All of its sound, 16 bit; None where it is not all held."""
+        return b"".join(self._pieces) if self._heard and not self._let_go else None
+
+    async def verdict(self) -> GateVerdict:
+        """The verdict on the whole command; it has ended, whether that was said or not."""
+        self.end()
+        settings = self._settings
+        done, _ = await asyncio.wait({self.task}, timeout=settings.wait_s)
+        self.task.cancel()
+        if not (done and self._heard) or self.task.cancelled() or self.task.exception():
+            return unheard(settings)
+        return verdict_of(self.task.result(), settings.when_unsure)
+
+    async def _judge(self) -> tuple[Utterance, ...]:
+        """The turns of the command. Who calls bounds the time of it."""
+        if not self._heard:
+            raise ClientError("samples that are not of 16 bit are not heard")
+        while True:
+            try:
+                return await self._told()
+            except ServerError as error:
+                if error.code not in RESTARTED or self._let_go:
+                    raise
+            except ConnectionFailed:
+                if not self._begun or self._let_go:
+                    raise
+            await asyncio.sleep(AGAIN_S)
+
+    async def _told(self) -> tuple[Utterance, ...]:
+        """What a server says of it, from its start."""
+        settings = self._settings
+        async with voxwatch_client.connect(
+            settings.server,
+            claim=settings.claim,
+            sample_rate=self.rate,
+            channels=self.channels,
+            label=settings.label,
+            token=settings.token,
+            **settings.options,
+        ) as stream:
+            self._begun = True
+            async for piece in self._from_its_start():
+                await stream.send(piece)
+            await stream.finalize()
+            told = [message async for message in stream]
+        return tuple(message for message in told if isinstance(message, Utterance))
+
+    async def _from_its_start(self) -> AsyncIterator[bytes]:
+        self._sent = 0
+        while True:
+            self._news.clear()
+            while self._sent < self._let_go + len(self._pieces):
+                piece = self._pieces[self._sent - self._let_go]
+                self._sent += 1
+                yield piece
+            if self._ended:
+                return
+            await self._news.wait()
+
+
+def unheard(settings: Settings) -> GateVerdict:
+    """The verdict on what the server has not judged."""
+    return GateVerdict.of_state("unavailable", settings.when_unsure)

@@ -1,0 +1,76 @@
+"""An enrolment on a server, by somebody who has agreed to its text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from streamer.commands.enrolment_sound import feed, hold_open, tell_all
+
+if TYPE_CHECKING:
+    from streamer.commands.enrolment_sound import Printer, Source
+
+
+async def enrol_there(
+    server: str,
+    name: str,
+    sources: Sequence[Source],
+    printer: Printer,
+    *,
+    consent: bool,
+    kept_days: float | None,
+    add: bool,
+    access: Mapping[str, Any],
+) -> bool:
+    """Into the store of a server, each source a prototype; whether it was.
+
+    ``consent``: it was given already; otherwise it is asked for.
+    """
+    from streamer.tasks import beside
+    from voxwatch_client import control, enroll
+    from voxwatch_client.messages import EnrolledAs
+
+    async with control(server, **access) as client:
+        text = (await client.request("status"))["consent"]
+    if not agreed(consent, text["text"]):
+        return False
+    last = None
+    for number, source in enumerate(sources):
+        printer.begin(source)
+        async with (
+            hold_open(source),
+            enroll(
+                server,
+                name,
+                consent=text["text_version"],
+                ttl_days=kept_days,
+                add=add or number > 0,
+                encoding=source.format.encoding,
+                sample_rate=source.format.sample_rate,
+                **access,
+            ) as opened,
+        ):
+            feeding = feed(source, opened.send, opened.finalize, printer)
+            last = await beside(tell_all(opened, printer), feeding)
+        if not isinstance(last, EnrolledAs):
+            if number:
+                typer.echo(f"the {number} before it: enrolled", err=True)
+            return False
+    assert isinstance(last, EnrolledAs)  # there is at least one source
+    printer.done(name, last.prototypes, last.net_speech_s, last.like_voices)
+    return True
+
+
+def agreed(consent: bool, text: str) -> bool:
+    """Whether the person agrees to ``text``. Raises where nobody can be asked."""
+    if consent:
+        return True
+    if not sys.stdin.isatty():
+        from engine.errors import VoxwatchError
+
+        raise VoxwatchError("nobody can be asked for consent here: --consent says it was given")
+    typer.echo(f"{text}\n", err=True)
+    return typer.confirm("Do you agree?", err=True)
