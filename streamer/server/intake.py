@@ -157,6 +157,8 @@ class Intake:
                 if not await self._take_pcm(piece, messages * MESSAGE_S):
                     break
                 messages = 0
+        except WireError:  # too long: no fault of the engine
+            raise
         except WrongFormat as error:
             raise WireError("wrong-format", str(error)) from error
         except AudioError as error:
