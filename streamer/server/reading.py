@@ -35,7 +35,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Of a stream, and how its connection is read; ``call`` names a telephone call."""
+    """How a stream begins, and how its connection is read; ``call`` names a telephone call."""
 
     start: StartStream
     reader: Reader
@@ -72,7 +72,7 @@ class WireReader:
 
 
 async def begin(connection: Connection, target: Target, limits: Limits) -> Beginning:
-    """On `/v1/stream`. Raises :class:`WireError`, ``ConnectionClosed``."""
+    """Hear how a stream begins on `/v1/stream`. Raises :class:`WireError`, ``ConnectionClosed``."""
     telephone = connection.subprotocol is not None
     if target.query:
         start = start_from_query(target.query)
@@ -82,9 +82,8 @@ async def begin(connection: Connection, target: Target, limits: Limits) -> Begin
     if (begun := leading(text, target.query)) is not None:
         return Beginning(begun.start, CallReader(connection, after, told=not telephone), begun.call)
     if telephone:
-        raise WireError(
-            "bad-start", f"{connection.subprotocol} begins with a text frame of its own"
-        )
+        told = f"{connection.subprotocol} begins with a text frame of its own"
+        raise WireError("bad-start", told)
     start = parse_start(text)
     return Beginning(start, WireReader(connection, start))
 
@@ -92,7 +91,10 @@ async def begin(connection: Connection, target: Target, limits: Limits) -> Begin
 async def begin_call(
     connection: Connection, target: Target, limits: Limits, recognise: Recognise
 ) -> Beginning:
-    """On the address of a telephone system. Raises :class:`WireError`, ``ConnectionClosed``."""
+    """Hear how a call begins on the address of a telephone system, and let it in.
+
+    Raises :class:`WireError`, ``ConnectionClosed``.
+    """
     check_parameters(target.query)
     streams = MediaStreams(target.query)
     try:

@@ -64,7 +64,7 @@ class Opening:
 def opening(
     call: str, sound: Format, given: Mapping[str, Any], token: str | None = None
 ) -> Opening:
-    """Of a call with the parameters ``given``. Raises :class:`WireError`."""
+    """How a call with the parameters ``given`` begins. Raises :class:`WireError`."""
     parameters = {name: _text(value) for name, value in given.items() if name in PARAMETERS}
     parameters.setdefault("label", call[:MAX_NAME])
     start = start_from_query(parameters | sound.fields())
