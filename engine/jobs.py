@@ -35,13 +35,15 @@ class VadState:
 class VadJob:
     """Consecutive frames ``(N, 512)`` and the state before the first. Not to be written to.
 
-    ``quiet`` says that nobody was speaking before them, so that the answer may wait a little.
+    ``quiet`` says that nobody was speaking before them, so that the answer may wait a little,
+    ``urgent`` that somebody waits for it.
     """
 
     number: int
     frames: Float32
     state: VadState
     quiet: bool = False
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -76,6 +76,10 @@ class Pipeline(Generic[Item]):
         """The sound that follows was said later. Gives the spans that are known now."""
         yield from self._segmenter.pause()
 
+    def settle(self) -> Iterator[Span]:
+        """Somebody waits for what is known of the sound so far. Gives the spans known now."""
+        yield from self._segmenter.settle()
+
     def receive_eof(self) -> Iterator[Span]:
         """No more sound follows. Gives the spans that are known now."""
         yield from self._segmenter.receive_eof()

@@ -176,8 +176,12 @@ class Session:
         self._from_now(lambda at: self._claim(at, people, claimed))
 
     def turn(self) -> None:
-        """A new turn begins: somebody pushed a button to talk, or said a wake word."""
+        """A new turn begins: somebody pushed a button to talk, or said a wake word.
+
+        The verdict on the turn before is waited for.
+        """
         self._from_now(self._hearing.turn)
+        self._hear(self._pipeline.settle())
 
     def reset(self) -> None:
         """Whoever speaks from here on may be anybody. The last decision lapses."""

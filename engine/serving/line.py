@@ -69,6 +69,11 @@ class Line:
         )
         self.queued += 1
 
+    def hurry(self, stream: int, now: float) -> None:
+        """Somebody waits for a detection of that stream, if one gathers: it is to run now."""
+        if any(entry.stream == stream for _, _, entry in self._frames):
+            self.wake_s = now
+
     def take(self, now: float, rows: int, frames: int) -> list[tuple[int, QueuedJob]]:
         """What is to run now, with the numbers; nothing while detections still gather.
 
@@ -88,9 +93,11 @@ class Line:
 
     def _ripens(self, entry: QueuedJob) -> float:
         """When a detection has waited long enough for others to go with it."""
-        quiet = isinstance(entry.job, VadJob) and entry.job.quiet
-        gathering = self._gathering
-        return entry.arrived_s + (gathering.quiet_wait_s if quiet else gathering.wait_s)
+        job, gathering = entry.job, self._gathering
+        assert isinstance(job, VadJob)
+        if job.urgent:
+            return entry.arrived_s
+        return entry.arrived_s + (gathering.quiet_wait_s if job.quiet else gathering.wait_s)
 
     def _ripe(self, now: float) -> bool:
         if self.wake_s is None:

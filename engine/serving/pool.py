@@ -164,16 +164,24 @@ class InferencePool:
         except EngineError as error:
             self.counts.failures += 1
             return JobFailure(entry.job.number, str(error))
-        if not self._dispatching and self._loop is not None:
-            self._dispatching = True  # once for all the jobs of this iteration of the loop
-            self._loop.call_soon(self._dispatch)
+        self._dispatch_soon()
         return None
+
+    def hurry(self, stream: int) -> None:
+        """Somebody waits for what that stream has asked for by now."""
+        self._scheduler.hurry(stream, self.now())
+        self._dispatch_soon()
 
     def discard(self, stream: int) -> None:
         """A stream has gone: take its jobs out of the queue."""
         self._scheduler.discard(stream)
 
     # These run on the event loop.
+
+    def _dispatch_soon(self) -> None:
+        if not self._dispatching and self._loop is not None:
+            self._dispatching = True  # once for all the jobs of this iteration of the loop
+            self._loop.call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
         self._dispatching = False

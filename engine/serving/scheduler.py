@@ -111,6 +111,11 @@ class Scheduler:
         if window:
             self._due[self._count] = entry.due_s
 
+    def hurry(self, stream: int, now: float) -> None:
+        """Somebody waits for a detection of that stream, if one gathers."""
+        for line in (self._live_line, self._file_line):
+            line.hurry(stream, now)
+
     def next_batch(self, now: float, files: bool = True) -> Batch | None:
         """What to run now, or ``None`` if there is nothing or detections are still gathering.
 

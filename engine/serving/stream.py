@@ -96,6 +96,7 @@ class Stream:
         if not self._over:
             self._guard(call)
             self._advance(self._pool.now())
+            self._pool.hurry(self.number)
 
     async def finalize(self) -> None:
         """No more sound follows. It returns at once, and the events end when all is answered."""

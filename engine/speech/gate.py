@@ -66,7 +66,7 @@ class Gate:
             yield from self._step(float(probability))
 
     def flush(self) -> Iterator[FrameSpan]:
-        """Spans of the frames that were still undecided when the stream ended."""
+        """Spans of the frames that are still undecided, as at the end of the stream."""
         if self.open:
             speech_end = max(self._frame - self._run + self._config.padding_frames, self._told)
             yield self._tell("speech", min(speech_end, self._frame), ended=True)
@@ -74,6 +74,14 @@ class Gate:
         if self._told < self._frame:
             yield self._tell("silence", self._frame)
         self._run = 0
+
+    def settle(self) -> Iterator[FrameSpan]:
+        """Spans of the frames that are held back, where these are silence.
+
+        For whoever waits: the hangover ends here, and an onset is padded with none of them.
+        """
+        if self._run > self._config.padding_frames if self.open else not self._run:
+            yield from self.flush()
 
     def _step(self, probability: float) -> Iterator[FrameSpan]:
         config = self._config

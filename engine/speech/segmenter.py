@@ -62,6 +62,8 @@ class Segmenter:
         self._framed = 0  # samples given out for detection
         self._vad_state = VadState.initial(1)
         self._detecting: int | None = None  # number of the job under way
+        self._heard = 0  # frames of which it is known how likely they are speech
+        self._settling: deque[int] = deque()  # as many frames, after which somebody waits
         self._pauses: deque[int] = deque()  # samples at which what is said ends
         self._eof = self.finished = False
 
@@ -104,6 +106,16 @@ class Segmenter:
         if self._detecting is None:
             yield from self._pause()
 
+    def settle(self) -> Iterator[Span]:
+        """Somebody waits for what is known of the sound so far: it is held back no longer.
+
+        Gives what is known now. The frame in which that sound ends is the last that it takes.
+        """
+        frame = -(-self.received // FRAME_SAMPLES)
+        if not self._settling or self._settling[-1] < frame:
+            self._settling.append(frame)
+        yield from self._spans(self._feed([]))
+
     @property
     def paused(self) -> int:
         """The sample at which a pause would be now."""
@@ -120,7 +132,8 @@ class Segmenter:
             frames = np.concatenate([frames, np.zeros(count * FRAME_SAMPLES - len(frames), "f4")])
         self._framed, self._detecting = start + count * FRAME_SAMPLES, number
         quiet = self._gate.quiet and not self._eof
-        return VadJob(number, frames.reshape(count, FRAME_SAMPLES), self._vad_state, quiet)
+        frames = frames.reshape(count, FRAME_SAMPLES)
+        return VadJob(number, frames, self._vad_state, quiet, urgent=bool(self._settling))
 
     def detecting(self, number: int) -> bool:
         """Whether this job is the one under way."""
@@ -129,7 +142,7 @@ class Segmenter:
     def receive_result(self, result: VadResult) -> Iterator[Span]:
         """The answer to the job, and the spans that are known with it."""
         self._detecting, self._vad_state = None, result.state
-        yield from self._spans(self._gate.feed(result.probabilities.tolist()))
+        yield from self._spans(self._feed(result.probabilities.tolist()))
         yield from self._pause()
         if self._eof:
             yield from self._close()
@@ -142,7 +155,17 @@ class Segmenter:
         if self._eof:
             return -(-rest // FRAME_SAMPLES)
         ready = rest // FRAME_SAMPLES
-        return ready if ready >= FRAMES_IN_SILENCE or not self._gate.quiet else 0
+        gathers = self._gate.quiet and not self._settling
+        return ready if ready >= FRAMES_IN_SILENCE or not gathers else 0
+
+    def _feed(self, probabilities: list[float]) -> Iterator[FrameSpan]:
+        while self._settling and self._settling[0] <= self._heard + len(probabilities):
+            count = self._settling.popleft() - self._heard
+            yield from self._gate.feed(probabilities[:count])
+            yield from self._gate.settle()
+            self._heard, probabilities = self._heard + count, probabilities[count:]
+        yield from self._gate.feed(probabilities)
+        self._heard += len(probabilities)
 
     def _pause(self) -> Iterator[Span]:
         while self._pauses and self._framed == self._pauses[0]:

@@ -33,9 +33,11 @@ def frames(
     arrived_s: float = 0.0,
     due_s: float = 1.0,
     quiet: bool = False,
+    urgent: bool = False,
     live: bool = True,
 ) -> QueuedJob:
-    job = VadJob(stream, np.zeros((count, FRAME_SAMPLES), np.float32), VadState.initial(1), quiet)
+    sound, state = np.zeros((count, FRAME_SAMPLES), np.float32), VadState.initial(1)
+    job = VadJob(stream, sound, state, quiet, urgent)
     return QueuedJob(stream, job, arrived_s, due_s, live, answered=ignored)
 
 
@@ -145,6 +147,19 @@ def test_detections_of_quiet_streams_wait_longer_or_go_along() -> None:
     line.add(frames(2, arrived_s=5.05))
     assert line.wake_s() == pytest.approx(5.07)
     assert streams(line.next_batch(5.07)) == [1, 2]
+
+
+def test_detections_that_somebody_waits_for_run_at_once_with_what_is_there() -> None:
+    line = batcher(1)
+    line.add(frames(1, arrived_s=5.0, quiet=True))
+    line.add(frames(2, arrived_s=5.01, quiet=True, urgent=True))
+    assert line.wake_s() == pytest.approx(5.01)
+    assert streams(line.next_batch(5.01)) == [1, 2]
+    line.add(frames(1, arrived_s=6.0, quiet=True))
+    line.hurry(2, 6.01)  # it has none in the line
+    assert line.next_batch(6.01) is None
+    line.hurry(1, 6.01)
+    assert streams(line.next_batch(6.01)) == [1]
 
 
 def test_a_timer_that_rings_a_little_early_is_good_enough() -> None:

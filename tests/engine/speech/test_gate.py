@@ -102,3 +102,19 @@ def test_the_end_of_the_stream_closes_the_gate() -> None:
 def test_a_gate_that_cannot_work_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="the gate needs"):
         GateConfig(**bad)
+
+
+def test_silence_that_is_held_back_is_told_to_who_waits() -> None:
+    gate = Gate(GateConfig(close_frames=8, padding_frames=2))
+    assert [one.end for one in gate.feed([0.0] * 5)] == [1, 2, 3]
+    assert [(one.kind, one.end) for one in gate.settle()] == [("silence", 5)]
+    (opened,) = gate.feed([1.0] * 2)
+    assert (opened.start, opened.started) == (5, True)
+    list(gate.feed([1.0] * 2))
+    assert list(gate.settle()) == []  # somebody speaks
+    list(gate.feed([0.0] * 2))
+    assert list(gate.settle()) == []  # as yet it is the padding
+    list(gate.feed([0.0] * 2))
+    told = [(one.kind, one.end, one.ended) for one in gate.settle()]
+    assert told == [("speech", 11, True), ("silence", 13, False)]
+    assert gate.quiet

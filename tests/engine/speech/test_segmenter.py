@@ -95,3 +95,46 @@ def test_sound_after_the_end_is_refused() -> None:
     list(segmenter.receive_eof())
     with pytest.raises(RuntimeError, match="has ended"):
         segmenter.receive_pcm(b"\0\0")
+
+
+def answer(segmenter: Segmenter) -> list[Span]:
+    spans: list[Span] = []
+    while (job := segmenter.job(1)) is not None:
+        loud = (np.abs(job.frames).max(axis=1) > 0.1).astype(np.float32)
+        spans += segmenter.receive_result(VadResult(1, loud, job.state))
+    return spans
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["answered at once", "answered at the end"])
+@pytest.mark.parametrize("silent_frames", [4, 20])  # within the hangover and after it
+def test_who_waits_is_told_by_the_end_of_the_frame(silent_frames: int, late: bool) -> None:
+    segmenter = Segmenter(PcmDecoder(), GateConfig(), period=100 * FRAME_SAMPLES)
+    loud = np.resize([9000, -9000], 20 * FRAME_SAMPLES).astype("<i2")
+    silent = np.zeros(silent_frames * FRAME_SAMPLES + 100, "<i2")
+    spans: list[Span] = []
+    for sound in (loud, silent):
+        segmenter.receive_pcm(sound.tobytes())
+        spans += [] if late else answer(segmenter)
+    asked = segmenter.received
+    spans += segmenter.settle()
+    segmenter.receive_pcm(bytes(2 * (FRAME_SAMPLES - 100)))
+    spans += answer(segmenter)
+    assert segmenter.ruled >= asked
+    ends = [span.end // FRAME_SAMPLES for span in spans if span.ended]
+    assert ends == [20 + GateConfig().padding_frames]
+
+
+def test_a_detection_that_somebody_waits_for_is_urgent_and_gathers_nothing() -> None:
+    segmenter = Segmenter(PcmDecoder(), GateConfig(), period=PERIOD)
+    segmenter.receive_pcm(bytes(2 * FRAME_SAMPLES))
+    assert segmenter.job(1) is None
+    list(segmenter.settle())
+    job = segmenter.job(1)
+    assert job is not None
+    assert job.urgent
+    list(segmenter.receive_result(VadResult(1, np.zeros(1, np.float32), job.state)))
+    assert segmenter.ruled == segmenter.received
+    segmenter.receive_pcm(bytes(2 * FRAME_SAMPLES * FRAMES_IN_SILENCE))
+    job = segmenter.job(2)
+    assert job is not None
+    assert not job.urgent
