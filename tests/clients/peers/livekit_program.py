@@ -1,9 +1,10 @@
 """Runs in LiveKit Agents' environment: a session with the gated agent, and no network.
 
-Arguments: the server's URL, options of the gate as JSON, and files of raw PCM (16 kHz), one a turn.
-In the middle of a turn behind `restart:` it says so to the test, and goes on while the server stops
-and comes back. The stand-in of a recogniser says `turn N` of the Nth. Prints what the agent
-answered, and to whom.
+Arguments: the server's URL, options of the gate as JSON (and `pace`, how many times as fast as it
+was said sound is heard, 2 unless given), and files of raw PCM (16 kHz), one a turn. In the middle
+of a turn behind `restart:` it says so to the test, and goes on while the server stops and comes
+back. The stand-in of a recogniser says `turn N` of the Nth. Prints what the agent answered, and to
+whom, and how long words were held.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from math import inf
 from pathlib import Path
@@ -24,16 +26,16 @@ from voxwatch_client.gate import SpeakerGate
 from voxwatch_client.livekit import SpeakerGated
 
 RATE_HZ, FRAME = 16_000, 320  # samples: 20 ms
-PACE = 2  # times as fast as it was said
 PAUSE_S = 1.5
 STILL = 30  # tenths of a second without news, after which there is none
 KINDS = stt.SpeechEventType
 
 
 class Recogniser(stt.STT):
-    """Is told where the turns lie, and says their numbers."""
+    """Is told where the turns lie, and says their numbers; ``said`` is when it did."""
 
     def __init__(self, turns: list[list[float]]) -> None:
+        self.said: dict[str, float] = {}
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=False))
         self.turns = turns
 
@@ -61,6 +63,7 @@ class Recognising(stt.RecognizeStream):
                 open_turn, number = False, number + 1
                 said = stt.SpeechData(language="en", text=f"turn {number}")
                 final = stt.SpeechEvent(type=KINDS.FINAL_TRANSCRIPT, alternatives=[said])
+                self._stt.said[said.text] = time.monotonic()
                 self._event_ch.send_nowait(final)
                 self._event_ch.send_nowait(stt.SpeechEvent(type=KINDS.END_OF_SPEECH))
 
@@ -75,14 +78,14 @@ class Model(llm.LLM):
 class Microphone(AudioInput):
     """Plays the files, and notes in ``turns`` where each begins and ends."""
 
-    def __init__(self, files: tuple[str, ...], gate: SpeakerGate) -> None:
+    def __init__(self, files: tuple[str, ...], gate: SpeakerGate, pace: float) -> None:
         super().__init__(label="files")
         self.turns: list[list[float]] = []
-        self._gate, self._heard_s = gate, 0.0
+        self._gate, self._heard_s, self._pace = gate, 0.0, pace
         self._pieces = self._play(files)
 
     async def __anext__(self) -> rtc.AudioFrame:
-        await asyncio.sleep(FRAME / RATE_HZ / PACE)
+        await asyncio.sleep(FRAME / RATE_HZ / self._pace)
         self._heard_s += FRAME / RATE_HZ
         return rtc.AudioFrame(next(self._pieces).ljust(2 * FRAME, b"\0"), RATE_HZ, 1, FRAME)
 
@@ -114,12 +117,14 @@ class Assistant(SpeakerGated, Agent):
         super().__init__(instructions="answer", **options)
         self.asked: list[str] = []
         self.speakers: list[Any] = []
+        self.came: dict[str, float] = {}  # when the words came through the gate
         self.completed: list[bool] = []  # of each turn, whether it is answered
 
     async def stt_node(self, audio: Any, model_settings: Any) -> AsyncIterator[Any]:
         async for event in super().stt_node(audio, model_settings):
             if isinstance(event, stt.SpeechEvent) and event.type == KINDS.FINAL_TRANSCRIPT:
                 said = event.alternatives[0]
+                self.came[said.text] = time.monotonic()
                 self.speakers.append([said.text, said.speaker_id, said.is_primary_speaker])
             yield event
 
@@ -138,9 +143,11 @@ class Assistant(SpeakerGated, Agent):
 
 
 async def main(url: str, options: str, *files: str) -> None:
-    gate = SpeakerGate(url, sample_rate=RATE_HZ, **json.loads(options))
+    given = json.loads(options)
+    pace = given.pop("pace", 2)
+    gate = SpeakerGate(url, sample_rate=RATE_HZ, **given)
     agent = Assistant(gate=gate)
-    microphone = Microphone(files, gate)
+    microphone = Microphone(files, gate, pace)
     recogniser = Recogniser(microphone.turns)
     session: Any = AgentSession(stt=recogniser, llm=Model(), turn_detection="stt")
     session.input.audio = microphone
@@ -153,7 +160,8 @@ async def main(url: str, options: str, *files: str) -> None:
         news = (len(agent.completed), len(agent.asked))
         known, still = news, still + 1 if news == known else 0
     await session.aclose()
-    print(json.dumps({"asked": agent.asked, "speakers": agent.speakers}))
+    held_s = [round(at - recogniser.said[text], 4) for text, at in agent.came.items()]
+    print(json.dumps({"asked": agent.asked, "speakers": agent.speakers, "held_s": held_s}))
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -1,6 +1,7 @@
 """Runs in Pipecat's environment: a pipeline with the gate, told by a file what to send.
 
-Its one argument is a file of JSON: the server's URL, the options of the gate, and steps, each
+Its one argument is a file of JSON: the server's URL, the options of the gate, how many times as
+fast as it was said sound is sent (`pace`), and steps, each
 `["sound", FILE]` (raw PCM, 16 kHz), `["silence", SECONDS]`, `["began"]`, `["stopped"]`, `["text",
 WORDS]`, `["at", PLACE]` (which it says to the test) or `["sound until", FILE, WHAT]` (again and
 again, until the gate is connected or not, or in a state). It prints what came out, a JSON line
@@ -37,13 +38,13 @@ from voxwatch_client.pipecat import (
 
 RATE_HZ = 16_000
 FRAME_BYTES = 640  # 20 ms, as transports send it
-PACE = 2  # times as fast as it was said
+PLAN = json.loads(Path(sys.argv[1]).read_text())
 
 
 def audio(pcm: bytes) -> Iterator[Frame]:
     for start in range(0, len(pcm), FRAME_BYTES):
         yield InputAudioRawFrame(pcm[start : start + FRAME_BYTES], RATE_HZ, 1)
-        yield SleepFrame(0.02 / PACE)
+        yield SleepFrame(0.02 / PLAN["pace"])
 
 
 def frames_of(step: list[Any], gate: SpeakerGate) -> Iterator[Frame]:
@@ -85,9 +86,8 @@ class Held(BaseObserver):
 
 
 async def main() -> None:
-    plan = json.loads(Path(sys.argv[1]).read_text())
-    gate = SpeakerGate(plan["url"], **plan["gate"])
-    steps: Any = (frame for step in plan["steps"] for frame in frames_of(step, gate))
+    gate = SpeakerGate(PLAN["url"], **PLAN["gate"])
+    steps: Any = (frame for step in PLAN["steps"] for frame in frames_of(step, gate))
     held = Held()
     down, _ = await run_test(
         SpeakerGateProcessor(gate), frames_to_send=steps, observers=[held], start_timeout=20

@@ -16,7 +16,8 @@ def run(peer: Any, tmp_path: Path) -> Any:
     async def pipeline(
         url: str, steps: list[Any], *, at: Any = None, **gate: Any
     ) -> list[dict[str, Any]]:
-        plan = {"url": url, "gate": {"claim": "anna", "wait_s": 20.0, **gate}, "steps": steps}
+        options = {"claim": "anna", "wait_s": 20.0, **gate}
+        plan = {"url": url, "gate": options, "pace": 2, "steps": steps}
         path = tmp_path / "plan.json"
         path.write_text(json.dumps(plan))
         told: list[dict[str, Any]] = await peer("pipecat", str(path), at=at)
