@@ -26,6 +26,8 @@ from streamer.wire.messages import IncidentKind
 
 SCOPE = "https://purl.imsglobal.org/spec/lti-ap/scope/control.all"
 CONTENT = "application/vnd.ims.lti-ap.v1.control+json"
+JSON = "application/json"
+WRONG_TYPE = 415  # of whoever knows JSON, and not the type of the service: Open edX's exams
 FLAG = "flag"
 # From 0 to 1, as the service wants it: how much each kind needs a person, and no probability.
 SEVERITY: Mapping[IncidentKind, str] = {
@@ -87,18 +89,22 @@ class ControlService:
         known = registration(platform)
         known.set_tool_private_key(key.private).set_tool_public_key(key.public)
         connector = ServiceConnector(known, self._session)
+        told = message(launch, incident).decode()
         try:
-            connector.make_service_request(
-                [SCOPE],
-                launch.control.url,
-                is_post=True,
-                data=message(launch, incident).decode(),
-                content_type=CONTENT,
-                accept=CONTENT,
-            )
+            try:
+                self._send(connector, launch.control.url, told, CONTENT)
+            except LtiServiceException as error:
+                if error.response.status_code != WRONG_TYPE:
+                    raise
+                self._send(connector, launch.control.url, told, JSON)
         except LtiServiceException as error:
             status = error.response.status_code
             final = status in FINAL and error.response.url == launch.control.url
             raise PlatformError(f"the platform answered {status} to a flag", final=final) from error
         except (requests.RequestException, KeyError, TypeError, ValueError) as error:
             raise PlatformError(f"the platform takes no flag ({type(error).__name__})") from error
+
+    def _send(self, connector: ServiceConnector, url: str, told: str, kind: str) -> None:
+        connector.make_service_request(
+            [SCOPE], url, is_post=True, data=told, content_type=kind, accept=f"{CONTENT}, {JSON}"
+        )

@@ -287,6 +287,21 @@ def test_what_was_written_last_is_flagged_after_the_end(
     assert [one["reason_code"] for one in there.flags] == ["tampering"]
 
 
+def test_who_knows_no_type_but_json_is_sent_json(
+    heard: Tool, comes: Come, courier: Courier, record: Record, there: FakePlatform
+) -> None:
+    there.flags.clear()
+    now = time.time()
+    attempt = heard.sit(comes(), now)
+    record.hear(attempt, now + 1)
+    record.found = [incident("takeover", now + 2)]
+    heard.book.look_at(attempt.candidate, now + 3)
+    there.answers[:] = [415]
+    courier.deliver(now + 3)
+    assert len(there.flags) == 1
+    assert there.headers[-1]["Content-Type"] == "application/json"
+
+
 @pytest.mark.parametrize("status", [400, 401, 500])
 def test_a_flag_is_told_again_until_it_is_taken(
     heard: Tool, comes: Come, courier: Courier, record: Record, there: FakePlatform, status: int

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import jwt
 import msgspec
 import pytest
+from lti_browser import WAIT_S, Browser, of_form, until
 from lti_platform import CORE, PROCTORING, TEACHER, FakePlatform, platform
 from server_requests import ask
 
@@ -24,7 +25,6 @@ from streamer.server import lti
 from streamer.server.server import Server
 from voxwatch_client import ClientError, connect
 
-WAIT_S = 120.0  # for what has to come; nothing takes as long
 BASE = "https://voice.example"
 
 
@@ -46,19 +46,12 @@ async def tool(
         yield server
 
 
-class Browser:
-    """Keeps cookies by their path, and posts what a platform has it post."""
+class Visitor(Browser):
+    """A browser in which the platform of these tests opens the tool."""
 
     def __init__(self, server: Server, there: FakePlatform) -> None:
-        self.server, self.there = server, there
-        self.cookies: dict[str, tuple[str, str]] = {}
-
-    async def get(self, path: str) -> Any:
-        return await self._ask("GET", path)
-
-    async def post(self, path: str, form: dict[str, str]) -> Any:
-        body = urlencode(form).encode()
-        return await self._ask("POST", path, body, {"Origin": self.there.url})
+        super().__init__(server, there.url)
+        self.there = there
 
     async def launch(self, kind: str = "LtiStartProctoring", **changes: Any) -> Any:
         """From the platform's login to what the launch is answered."""
@@ -69,41 +62,13 @@ class Browser:
         form = {"state": asked["state"], "id_token": self.there.keys[-1].sign(claims)}
         return await self.post("/lti/launch", form)
 
-    async def _ask(self, method: str, path: str, body: Any = None, headers: Any = None) -> Any:
-        own = [
-            f"{name}={value}" for name, (value, place) in self.cookies.items()
-            if path.partition("?")[0].startswith(place)
-        ]  # fmt: skip
-        given = (headers or {}) | ({"Cookie": "; ".join(own)} if own else {})
-        response = await ask(self.server, method, path, body, headers=given)
-        if cookie := response.headers["Set-Cookie"]:
-            name, value, place = re.match(r"([^=]+)=([^;]*); Path=([^;]+)", cookie).groups()  # type: ignore[union-attr]
-            self.cookies[name] = (value, place)
-        return response
-
-
-async def until(look: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(WAIT_S):
-        while not (found := await look()):
-            await asyncio.sleep(0.1)
-    return found
-
-
-def of_form(page: str) -> tuple[str, str]:
-    """Where the form of a page goes, and the token in it."""
-    action = re.search(r'<form method="post" action="([^"]+)"', page)
-    told = re.search(r'name="JWT" value="([^"]+)"', page)
-    assert action is not None
-    assert told is not None
-    return html.unescape(action[1]), html.unescape(told[1])
-
 
 async def test_an_assessment_from_its_launch_to_its_end(
     tool: Server, there: FakePlatform, enrol: Any, pcm: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     there.flags.clear()
-    browser = Browser(tool, there)
+    browser = Visitor(tool, there)
     came = await browser.launch()
     assert came.status == 303
     place = came.headers["Location"]
@@ -129,7 +94,8 @@ async def test_an_assessment_from_its_launch_to_its_end(
             text = str((await browser.get(place)).text)
             return text if "You are heard." in text else ""
 
-        action, told = of_form(await until(heard))
+        action, fields = of_form(await until(heard))
+        told = fields["JWT"]
         assert action == f"{there.url}/start"
         keys = json.loads((await ask(tool, "GET", "/lti/jwks")).text)["keys"]
         claims = jwt.decode(told, jwt.PyJWK(keys[0]), ["RS256"], audience=there.url)
@@ -161,7 +127,7 @@ async def test_an_assessment_from_its_launch_to_its_end(
 async def test_pages_may_post_to_the_platform_and_do_nothing_else(
     tool: Server, there: FakePlatform, enrol: Any, pcm: Any
 ) -> None:
-    browser = Browser(tool, there)
+    browser = Visitor(tool, there)
     place = (await browser.launch(sub="user-20")).headers["Location"]
     policy = (await browser.get(place)).headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -175,13 +141,13 @@ async def test_cookies_hold_for_their_page_alone(tool: Server, there: FakePlatfo
     cookie = login.headers["Set-Cookie"]
     assert login.status == 302
     assert {"Path=/lti/launch", "HttpOnly", "Secure", "SameSite=None"} <= set(cookie.split("; "))
-    browser = Browser(tool, there)
+    browser = Visitor(tool, there)
     came = await browser.launch()
     place = came.headers["Location"]
     kept = came.headers["Set-Cookie"]
     assert {f"Path={place}", "HttpOnly", "Secure", "SameSite=Lax"} <= set(kept.split("; "))
     assert (await ask(tool, "GET", place)).status == 401
-    other = Browser(tool, there)
+    other = Visitor(tool, there)
     theirs = (await other.launch(sub="user-18")).headers["Location"]
     value = other.cookies["voxwatch-lti"][0]
     for cookie in (value, value[:-4] + "AAAA", "", "a.b.c"):
@@ -194,7 +160,7 @@ async def test_a_launch_that_does_not_hold_is_a_page_that_says_why(
     tool: Server, there: FakePlatform, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    refused = await Browser(tool, there).launch(aud="another-tool")
+    refused = await Visitor(tool, there).launch(aud="another-tool")
     assert refused.status == 401
     assert "You cannot come in like this" in refused.text
     assert "Location" not in refused.headers
@@ -216,7 +182,7 @@ async def test_a_launch_that_does_not_hold_is_a_page_that_says_why(
 async def test_teachers_come_to_the_attempts_and_their_reports(
     tool: Server, there: FakePlatform, enrol: Any, pcm: Any
 ) -> None:
-    learner = Browser(tool, there)
+    learner = Visitor(tool, there)
     address = (await learner.get((await learner.launch()).headers["Location"])).text
     link = html.unescape(re.search(r'href="([^"]+)"', address)[1]).partition("#")[2]  # type: ignore[index]
     (exam,) = await asyncio.to_thread(tool.context.exams.exams)
@@ -231,7 +197,7 @@ async def test_teachers_come_to_the_attempts_and_their_reports(
 
     refused = await learner.launch("LtiResourceLinkRequest")
     assert (refused.status, "teachers come in here" in refused.text) == (401, True)
-    teacher = Browser(tool, there)
+    teacher = Visitor(tool, there)
     as_teacher = {CORE + "roles": [TEACHER], "sub": "teacher-1"}
     came = await teacher.launch("LtiResourceLinkRequest", **as_teacher)
     assert (came.status, came.headers["Location"]) == (303, "/lti/team/")
@@ -246,7 +212,7 @@ async def test_teachers_come_to_the_attempts_and_their_reports(
     assert "Ada Byron" in shown.text
     for path in ("/lti/team/", place, report):
         assert (await ask(tool, "GET", path)).status == 401
-    elsewhere = Browser(tool, there)
+    elsewhere = Visitor(tool, there)
     await elsewhere.launch(
         "LtiResourceLinkRequest", **as_teacher | {CORE + "context": {"id": "course-2"}}
     )
