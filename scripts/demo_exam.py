@@ -133,7 +133,12 @@ def _speakers(taken_over: bool) -> Iterator[tuple[str, float]]:
 async def set_up(url: str) -> tuple[str, dict[str, str]]:
     """An exam with everybody on its roster; its id, and links by number."""
     lines: list[dict[str, Any]] = [
-        {"candidate": one.number, "name": one.name, "accommodations": one.accommodations}
+        {
+            "candidate": one.number,
+            "name": one.name,
+            "voiceprint": one.number,
+            "accommodations": one.accommodations,
+        }
         for one in CANDIDATES
     ]
     async with control(url) as requests:

@@ -14,13 +14,14 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.engine import Connection, Engine
 
 from streamer.database import explained, migrate, reading, writing
 from streamer.exams.consents import Consents
 from streamer.exams.errors import BadLink, BadRoster, ExamError, UnknownCandidate, UnknownExam
 from streamer.exams.exam import MAX_NAME, Candidate, Entry, Exam, Rules, Seat
-from streamer.exams.lines import opened, place, seal
+from streamer.exams.lines import opened, own_voiceprint, place, seal
 from streamer.exams.links import make_link, read_link
 from streamer.exams.roster_keys import RosterKeys
 from streamer.exams.tables import CANDIDATES, CHANGES, EXAMS, HISTORY
@@ -98,7 +99,8 @@ class Exams:
     def add(self, exam: str, entries: Sequence[Entry]) -> list[Candidate]:
         """Put people on the roster, all or none.
 
-        Somebody who is on it already gets what the line says now, and keeps their link. Raises
+        Somebody who is on it already gets what the line says now, and keeps their link. Where no
+        voiceprint is named they have one for this exam alone, or keep the one they had. Raises
         :class:`UnknownExam`, :class:`BadRoster`.
         """
         twice = len(entries) - len({entry.candidate for entry in entries})
@@ -115,9 +117,12 @@ class Exams:
             }
             self.keys.add(keys, people.values())
             number = _last_number(connection, exam)
-            for entry in entries:
-                if entry.candidate in known:
-                    self._change(connection, keys, known[entry.candidate], entry)
+            for given in entries:
+                line = known.get(given.candidate)
+                voiceprint = line.voiceprint if line else own_voiceprint(exam, given.candidate)
+                entry = replace(given, voiceprint=given.voiceprint or voiceprint)
+                if line is not None:
+                    self._change(connection, keys, line, entry)
                     continue
                 number += 1
                 person = people[entry.candidate]

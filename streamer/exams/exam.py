@@ -50,7 +50,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A line of a roster as it is given.
 
     ``candidate`` is what the examiner knows somebody by, unique in the exam. ``voiceprint`` is
-    the name they are enrolled under; empty: the same as ``candidate``.
+    the name they are enrolled under; empty: one of their own for this exam.
     """
 
     candidate: Text

@@ -31,14 +31,18 @@ def exam_for(
 
 
 def enter(exams: Exams, exam: Exam, learner: str, name: str) -> Candidate:
-    """A line on the roster; one that is there keeps its accommodations. Raises `ExamError`."""
+    """A line on the roster; one that is there keeps its accommodations. Raises `ExamError`.
+
+    ``learner`` is nobody else's, so that their voiceprint serves in all exams of the platform.
+    """
     try:
         accommodations = exams.candidate(exam.id, learner).accommodations
     except UnknownCandidate:
         accommodations = ()
     entry = Entry(
         candidate=learner,
-        name=printable(name, f"Learner {learner[:8]}"),
+        name=printable(name, f"Learner {learner[-8:]}"),
+        voiceprint=learner,
         accommodations=accommodations,
     )
     return exams.add(exam.id, [entry])[0]

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
 
 from streamer.exams.errors import ExamError
-from streamer.exams.exam import Candidate, Entry
+from streamer.exams.exam import MAX_NAME, Candidate, Entry
 from streamer.store.person_keys import PersonKeys
 from streamer.store.seal import BrokenSeal, Seal
+
+DIGITS = 12  # of a hash, which tell names apart that were cut
 
 
 def place(exam: str, candidate: str) -> str:
     """By what the key of a line is found."""
     return f"{exam}/{candidate}"
+
+
+def own_voiceprint(exam: str, candidate: str) -> str:
+    """The name of a voiceprint that serves in this exam alone: numbers begin anew elsewhere."""
+    name = f"{candidate}@{exam}"
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(candidate.encode()).hexdigest()[:DIGITS]
+    return f"{candidate[: MAX_NAME - DIGITS - len(exam) - 2]}~{digest}@{exam}"
 
 
 def seal(key: bytes, exam: str, reference: bytes, entry: Entry) -> bytes:

@@ -65,13 +65,13 @@ def entry_of(cells: Mapping[str, str]) -> Entry:
         if flag not in ACCOMMODATIONS:
             known = ", ".join(ACCOMMODATIONS)
             raise BadRoster(f"{flag!r} is no accommodation: there are {known}")
-    voiceprint = cells.get("voiceprint", "").strip() or candidate
+    voiceprint = cells.get("voiceprint", "").strip()
     try:
-        named = [clean_name(one) for one in (candidate, name, voiceprint)]
+        named = [clean_name(one) if one else "" for one in (candidate, name, voiceprint)]
     except BadName as error:
-        if not candidate:
-            raise BadRoster("the candidate is lacking") from error
         raise BadRoster(str(error)) from error
+    if not candidate:
+        raise BadRoster("the candidate is lacking")
     fields = {"candidate": named[0], "name": named[1], "voiceprint": named[2]}
     return msgspec.convert(fields | {"accommodations": tuple(dict.fromkeys(flags))}, Entry)
 

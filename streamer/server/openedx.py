@@ -50,7 +50,7 @@ class EdxService:
 
     async def retire(self, user: str) -> bool:
         """Forget a learner: voiceprint, lines of rosters, and records as they are set to be."""
-        name = learner_of(user)
+        name = learner_of(self.client.id, user)
         try:
             await asyncio.to_thread(self._forget, name)
         finally:
@@ -97,6 +97,7 @@ def open_edx(
         exams=context.exams,
         address=lambda token: f"{base}{PAGE}{token}",
         enrolled=lambda name: _enrolled(context.store, name),
+        client=config.client_id,
         onboarding=config.onboarding,
     )
     courier = _courier(config, book, record, env)

@@ -37,4 +37,5 @@ def backend(exams: Exams, known: set[str]) -> Backend:
         exams=exams,
         address=lambda token: f"https://voice.example/candidate#{token}",
         enrolled=known.__contains__,
+        client="campus",
     )

@@ -19,7 +19,7 @@ from streamer.exams.links import make_link
 from streamer.exams.opening import RECORDS_FILE, open_exams
 from streamer.exams.roster_keys import RosterKeys
 from streamer.exams.tables import HISTORY, METADATA
-from streamer.store.profile import Consent
+from streamer.store.profile import Consent, clean_name
 from streamer.store.store import Store
 from tests.streamer.exams.conftest import NOW
 
@@ -46,7 +46,7 @@ def test_a_roster_keeps_its_order_and_its_flags(exams: Exams, algebra: Exam) -> 
     ben, anna = exams.roster(algebra.id)
     assert (anna.candidate, anna.name, anna.voiceprint) == ("4711", "Anna Meier", "anna")
     assert anna.accommodations == ("illness",)
-    assert ben.voiceprint == "4712", "the examiner's number is the voiceprint's name by default"
+    assert ben.voiceprint == f"4712@{algebra.id}", "the number is nobody else's in this exam alone"
     assert exams.candidate(algebra.id, "4711") == exams.candidate(algebra.id, anna.id) == anna
 
 
@@ -59,6 +59,21 @@ def test_a_line_that_is_given_again_is_changed_and_keeps_its_link(
     assert (after.id, after.name, after.accommodations) == (before.id, "Anna Ode", ())
     assert exams.link(after) == exams.link(before)
     assert len(exams.roster(algebra.id)) == 1
+
+
+def test_numbers_begin_anew_in_every_exam_and_voiceprints_do_too(
+    exams: Exams, algebra: Exam
+) -> None:
+    other = exams.create("Physics", NOW, NOW + 7200, Rules(), NOW)
+    numbers = ["1", "x" * 64, "x" * 63 + "y"]
+    lines = [Entry(candidate=number, name="N") for number in numbers]
+    named = [one.voiceprint for exam in (algebra, other) for one in exams.add(exam.id, lines)]
+    assert len(set(named)) == len(named)
+    assert all(clean_name(name) == name for name in named)
+    (shared,) = exams.add(other.id, [Entry(candidate="2", name="N", voiceprint="anna")])
+    assert shared.voiceprint == "anna"
+    (renamed,) = exams.add(other.id, [Entry(candidate="2", name="M")])
+    assert (renamed.name, renamed.voiceprint) == ("M", "anna"), "it is kept where none is named"
 
 
 def test_a_roster_is_taken_whole_or_not_at_all(exams: Exams, algebra: Exam) -> None:

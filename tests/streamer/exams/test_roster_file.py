@@ -11,7 +11,7 @@ from streamer.exams.exam import Entry
 from streamer.exams.roster_file import parse_roster, read_roster
 
 ANNA = Entry(candidate="4711", name="Anna Meier", voiceprint="anna")
-BEN = Entry(candidate="4712", name="Ben Ode", voiceprint="4712", accommodations=("stutter",))
+BEN = Entry(candidate="4712", name="Ben Ode", accommodations=("stutter",))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_roster_is_read_as_spreadsheets_write_it(text: str) -> None:
 def test_the_encodings_of_spreadsheets_are_known(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "roster.csv"
     path.write_bytes("candidate,name\n1,Zoë Łukasz\n".encode(encoding))
-    assert read_roster(path) == [Entry(candidate="1", name="Zoë Łukasz", voiceprint="1")]
+    assert read_roster(path) == [Entry(candidate="1", name="Zoë Łukasz")]
 
 
 def test_without_a_name_a_candidate_is_shown_by_number() -> None:

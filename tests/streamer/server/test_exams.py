@@ -317,12 +317,12 @@ async def test_an_enrolment_by_a_link_keeps_what_was_agreed_to(
         async with room.dial(room.server, "/v1/enroll", headers=bearer(room.links["ben"])) as wire:
             consent = old | {"text_sha256": agreed["text_sha256"]}
             await wire.say(type="start", name="anna", add=True, consent=consent)
-            assert (await wire.until("ready"))["name"] == "4712"
+            assert (await wire.until("ready"))["name"] == f"4712@{room.exam}"
             await wire.sound(pcm("anna", 26.0))  # who is enrolled, which is nothing for Ben
             while (enrolled := await wire.hear())["type"] not in ("enrolled", "refused"):
                 pass
             assert enrolled["type"] == "enrolled", enrolled
-            assert (enrolled["name"], enrolled["like_voices"]) == ("4712", [])
+            assert (enrolled["name"], enrolled["like_voices"]) == (f"4712@{room.exam}", [])
         assert (await page.ask(type="seat"))["enrolled"]
     consents = room.server.context.seats.exams.consents
     (row,) = consents.of(candidate=room.ids["ben"])
