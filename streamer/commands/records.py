@@ -34,9 +34,7 @@ StreamArgument = Annotated[str, typer.Argument(metavar="STREAM", help="As `recor
 ExamOption = Annotated[str | None, typer.Option("--exam", metavar="ID", help="Of this exam only.")]
 WhyOption = Annotated[
     str,
-    typer.Option(
-        "--why", metavar="TEXT", help="Noted beside it, in the clear and for good: no names."
-    ),
+    typer.Option("--why", metavar="TEXT", help="Noted beside it, encrypted."),
 ]
 
 

@@ -9,6 +9,7 @@ from streamer.database.engine import (
     open_database,
     reading,
     shorten_log,
+    wipe,
     writing,
 )
 from streamer.database.errors import DatabaseError, explained, shown
@@ -31,5 +32,6 @@ __all__ = [
     "shorten_log",
     "shown",
     "upgrade",
+    "wipe",
     "writing",
 ]

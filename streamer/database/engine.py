@@ -8,7 +8,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from streamer.database import postgresql, sqlite
 from streamer.database.errors import DatabaseError, explained, shown
@@ -94,3 +95,20 @@ def shorten_log(engine: Engine, *, wait: bool = False) -> None:
     """
     if engine.dialect.name == "sqlite":
         sqlite.shorten_log(engine, "TRUNCATE" if wait else "PASSIVE")
+
+
+def wipe(engine: Engine, table: Table) -> None:
+    """Have nothing of what was removed from a table in the database's files, where that can be.
+
+    SQLite overwrites it, but for its log, which is brought into the file. PostgreSQL leaves it in
+    place until something else needs the room: there the table is written anew. It must be small,
+    as others wait meanwhile. What cannot be done just now is done with the next removal.
+    """
+    if engine.dialect.name == "sqlite":
+        shorten_log(engine, wait=True)
+        return
+    with (
+        contextlib.suppress(SQLAlchemyError),  # somebody reads it for long
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
+        connection.execute(text(f"VACUUM FULL {table.name}"))

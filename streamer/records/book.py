@@ -234,7 +234,14 @@ class Book:
     def register(self, stream: str | None = None) -> list[RegisterEntry]:
         """Who saw, exported or deleted what, oldest first; also which streams there were."""
         with self._reading() as connection:
-            return [one for one in register.read(connection) if stream in (None, one.stream)]
+            listed = register.read(connection)
+            return [self._with_why(one) for one in listed if stream in (None, one.stream)]
+
+    def _with_why(self, note: RegisterEntry) -> RegisterEntry:
+        if not note.sealed_why:
+            return note
+        why = _text(note.sealed_why, self.journal.secret.reasons(note.stream))
+        return msgspec.structs.replace(note, why=why, sealed_why="")
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from streamer.database import shorten_log
+from streamer.database import wipe
 from streamer.records import register, tables
 from streamer.records.errors import Held
 from streamer.records.journal import Journal, find
@@ -57,7 +57,10 @@ def remove(journal: Journal, stream: str, who: str, why: str, now: float) -> Non
             raise Held(
                 f"stream {stream} goes on, or its server was killed within a day: end it first"
             )
-        register.note(connection, journal.secret, _remove(connection, row, who, why, now))
+        note = _remove(connection, row, who, "", now)
+        sealed = journal.secret.reasons(stream).close(why)
+        note = msgspec.structs.replace(note, sealed_why=sealed)
+        register.note(connection, journal.secret, note)
     _wipe(journal)
 
 
@@ -131,8 +134,11 @@ def settle(
 
 
 def _wipe(journal: Journal) -> None:
-    """Nothing of what was deleted stays in the write-ahead log, which is a file of its own."""
-    shorten_log(journal.engine, wait=True)
+    """Keys of texts that were erased are in the files of the database no more.
+
+    They lie in one table alone. Without them nothing that people typed can be read.
+    """
+    wipe(journal.engine, tables.streams)
 
 
 def _goes_on(connection: Connection, row: Row[Any], now: float) -> bool:

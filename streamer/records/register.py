@@ -51,6 +51,7 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     count: int = 0
     hash: str = ""
     why: str = ""
+    sealed_why: str = ""  # what a person typed, which only the record's secret opens
 
 
 class RegisterEnd(NamedTuple):

@@ -63,6 +63,10 @@ class Secret:
         """A key for the texts of a stream, wrapped: it is kept beside the stream's head."""
         return self._texts.close(secrets.token_bytes(KEY_BYTES), stream)
 
+    def reasons(self, stream: str) -> Texts:
+        """What people typed about a stream whose own key went with its record."""
+        return Texts(derive(self._secret, SALT, b"reasons"), stream)
+
     def texts(self, stream: str, wrapped: bytes) -> Texts:
         """Raises :class:`BrokenSeal` where the key is another stream's, or was changed."""
         return Texts(self._texts.open(wrapped, stream), stream)

@@ -97,6 +97,11 @@ class Cluster:
             for statement in statements:
                 connection.execute(statement.encode())
 
+    @property
+    def data(self) -> Path:
+        """The folder of all its files."""
+        return self._folder / "data"
+
     def bytes(self, url: str) -> bytes:
         """Every byte of a database's tables, and of the log of all of them."""
         self.run("CHECKPOINT")
@@ -104,7 +109,7 @@ class Cluster:
         with psycopg.connect(self.url("postgres")) as connection:
             found = connection.execute("SELECT oid FROM pg_database WHERE datname = %s", (name,))
             ((number,),) = found.fetchall()
-        folders = (self._folder / "data" / part for part in (f"base/{number}", "pg_wal"))
+        folders = (self.data / part for part in (f"base/{number}", "pg_wal"))
         files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
         return b"".join(file.read_bytes() for file in files)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgresql import Cluster
 from recorded import ALICE, BOB, KEY, NAMES, T0, decision, score, started, whole
 from sqlalchemy import select
 
@@ -262,3 +263,41 @@ def test_erased_texts_lie_nowhere_in_the_database(book: Book, names: dict[str, s
     book.settle("pseudonymise", LATER)
     with book.journal.engine.connect() as connection:
         assert connection.scalar(wrapped) is None
+
+
+def test_why_somebody_deleted_it_stands_nowhere_in_the_clear(book: Book) -> None:
+    book.delete("one", "chief", "Alice Meier asked to", LATER)
+    (note,) = [one for one in book.register("one") if one.act == "deleted"]
+    assert (note.why, note.sealed_why) == ("Alice Meier asked to", "")
+    with book.journal.engine.connect() as connection:
+        bodies = connection.scalars(select(tables.register.c.body)).all()
+    assert not any(b"Meier" in body for body in bodies)
+    assert book.verify().findings == ()
+
+
+def test_erased_keys_lie_in_no_file_of_the_table(
+    book: Book, names: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Its own file: PostgreSQL's log and what the drive has freed are out of reach."""
+    streams = tables.streams.c
+    with book.journal.engine.connect() as connection:
+        keys = connection.scalars(select(streams.text_key).where(streams.stream == "one")).all()
+        assert keys[0]
+    assert keys[0] in files_of(book, tmp_path, request)
+    del names[ALICE]
+    book.settle("pseudonymise", LATER)
+    assert keys[0] not in files_of(book, tmp_path, request)
+    with book.journal.engine.connect() as connection:
+        assert "one" in connection.scalars(select(streams.stream)).all()
+
+
+def files_of(book: Book, folder: Path, request: pytest.FixtureRequest) -> bytes:
+    """All of SQLite's, and that of the table in PostgreSQL."""
+    engine = book.journal.engine
+    if engine.dialect.name == "sqlite":
+        return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
+    cluster: Cluster = request.getfixturevalue("cluster")
+    cluster.run("CHECKPOINT")
+    with engine.connect() as connection:
+        name = connection.exec_driver_sql("SELECT pg_relation_filepath('record_streams')").scalar()
+    return (cluster.data / str(name)).read_bytes()
