@@ -99,7 +99,7 @@ export class Control {
       refused = false;
       this.listener.opened?.();
     };
-    socket.onmessage = ({ data }) => this.answered(JSON.parse(String(data)) as Answer);
+    socket.onmessage = ({ data }) => this.heard(String(data));
     socket.onclose = ({ reason }) => this.closed(refused, String(reason));
   }
 
@@ -135,6 +135,16 @@ export class Control {
     this.listener.closed?.(refused);
     this.timer = setTimeout(() => this.connect(), 1000 * waitBefore(this.tries, Math.random()));
     this.tries += 1;
+  }
+
+  private heard(text: string): void {
+    try {
+      this.answered(JSON.parse(text) as Answer);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      this.last = new ServerError("bad-message", "the server does not speak JSON: is it voxwatch?");
+      this.socket?.close();
+    }
   }
 
   private answered(answer: Answer): void {

@@ -6,6 +6,7 @@ import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
 import type { EnrolledAs, EnrollMessage, GivenConsent, Refused, StartEnroll } from "./messages.js";
 import type { Fault } from "./microphone/recording.js";
 import { dial, OPEN, serverOf, type Address, type Socket, type SocketConstructor } from "./network.js";
+import { Queue } from "./queue.js";
 import { bytesOf, openSource, type Opened, type Pcm, type Source } from "./sound.js";
 
 const FULL_BYTES = 1 << 18; // more than this waits in the socket
@@ -34,8 +35,7 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
   private finished = false;
   private readonly early: Uint8Array<ArrayBuffer>[] = []; // heard before the server was ready
   private error: ServerError | null = null;
-  private senders = 0; // who waits for room
-  private sending: Promise<void> = Promise.resolve();
+  private readonly pushed = new Queue();
   private start: StartEnroll;
   private readonly settled: Promise<EnrolledAs>;
   private settle: (done: EnrolledAs) => void = () => undefined;
@@ -63,16 +63,12 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
   /** Push sound. Waits while the network is slower. Rejects with the `failure`. */
   async send(pcm: Pcm): Promise<void> {
     const bytes = bytesOf(pcm, this.start.encoding ?? "pcm_s16le");
-    if (this.senders === 0 && !this.isFull) return this.take(bytes);
-    this.senders += 1;
-    const sent = this.sending.then(() => this.sendLater(bytes));
-    this.sending = sent.catch(() => undefined); // whoever sent it is told
-    return sent;
+    if (!this.pushed.busy && !this.isFull) return this.take(bytes);
+    return this.pushed.add(() => this.sendLater(bytes));
   }
 
   private async sendLater(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     while (!this.over && this.isFull) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    this.senders -= 1;
     this.take(bytes);
   }
 
@@ -88,10 +84,8 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
    */
   finalize(): Promise<EnrolledAs> {
     this.source?.stop();
-    if (!this.over && !this.finished) {
-      this.finished = true;
-      if (this.ready) this.say({ type: "finalize" });
-    }
+    if (this.pushed.busy) void this.pushed.add(() => this.finish());
+    else this.finish();
     return this.settled;
   }
 
@@ -100,6 +94,12 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
     const left = new VoxwatchError("closed", "the enrolment was left: nothing was stored");
     this.unsettle(failure ?? left);
     this.end(failure);
+  }
+
+  private finish(): void {
+    if (this.over || this.finished) return;
+    this.finished = true;
+    if (this.ready) this.say({ type: "finalize" });
   }
 
   private async listen(source: Source): Promise<void> {

@@ -3,6 +3,7 @@
 import type { Action, Phase } from "./actions.js";
 import { Channel } from "./channel.js";
 import { StreamConnection } from "./connection.js";
+import type { Control } from "./controls.js";
 import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
 import { SAMPLE_BYTES } from "./messages.js";
 import type { Configure, StreamMessage, Summary } from "./messages.js";
@@ -18,6 +19,7 @@ import {
   type Socket,
   type SocketConstructor,
 } from "./network.js";
+import { Queue } from "./queue.js";
 import { bytesOf, openSource, type Opened, type Pcm, type Source } from "./sound.js";
 import type { StreamEvents, StreamOptions } from "./stream_options.js";
 
@@ -27,6 +29,7 @@ const FULL_BYTES = 1 << 18;
 const PIECE_BYTES = 1 << 16; // a multiple of every sample's size
 const PATIENCE_S = 60; // a server keeps a dropped session for so long
 const USUAL_RATE_HZ = 16_000;
+const CAPTURED = { encoding: "pcm_s16le", channels: 1, channel: 0 } as const;
 
 export class Stream extends Channel<StreamMessage, StreamEvents> {
   /** How the connection stands. */
@@ -40,7 +43,7 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   private readonly offline: () => void;
   private source: Opened | null = null;
   private readonly rates = new RateCheck();
-  private sending: Promise<void> = Promise.resolve();
+  private readonly pushed = new Queue();
   private readonly senders: (() => void)[] = []; // who waits for room
   private summary: Summary | null = null;
   private readonly settled: Promise<Summary | null>;
@@ -53,7 +56,8 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
     private readonly sockets: SocketConstructor,
   ) {
     super();
-    const { source, overflow, patience_s = PATIENCE_S, worklet: _, ...start } = options;
+    const { source, overflow, patience_s = PATIENCE_S, worklet: _, ...asked } = options;
+    const start = source ? { ...asked, ...CAPTURED } : asked;
     const { encoding = "pcm_s16le", sample_rate = USUAL_RATE_HZ } = start;
     // Of a container nothing can be left out.
     this.lossless = encoding === "opus" || (overflow ?? (source ? "drop" : "wait")) === "wait";
@@ -81,37 +85,35 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   async send(pcm: Pcm): Promise<void> {
     const bytes = bytesOf(pcm, this.options.encoding ?? "pcm_s16le");
     this.check();
-    if (this.lossless) {
-      const sent = this.sending.then(() => this.sendAll(bytes));
-      this.sending = sent.catch(() => undefined); // whoever sent it is told
-      return sent;
-    }
+    if (this.lossless) return this.pushed.add(() => this.sendAll(bytes));
     if (bytes.length % this.frame !== 0) {
       throw new VoxwatchError("bad-sound", 'with overflow "drop" push whole samples');
     }
     this.run(this.connection.sound(bytes, this.hasRoom));
   }
 
-  /** Other names or bounds from here on; a `configured` among the messages confirms it.
+  /**
+   * Other names or bounds from here on; a `configured` among the messages confirms it.
    *
-   * This and the next three hold for the sound that follows them. */
+   * This and the next three hold for the sound that is sent after them.
+   */
   configure(change: Omit<Configure, "type">): void {
-    this.run(this.connection.configure(change, this.hasRoom));
+    this.afterSound(() => this.connection.configure(change, this.hasRoom));
   }
 
   /** A new turn begins here: a button was pushed to talk, or a wake word said. */
   turn(): void {
-    this.run(this.connection.ask({ type: "turn" }, this.hasRoom));
+    this.ask({ type: "turn" });
   }
 
   /** Forget who has spoken: from here on it may be anybody. */
   reset(): void {
-    this.run(this.connection.ask({ type: "reset" }, this.hasRoom));
+    this.ask({ type: "reset" });
   }
 
   /** What comes is our own loudspeaker, which is heard and never judged, or no longer is. */
   mute(on: boolean): void {
-    this.run(this.connection.ask({ type: "mute", on }, this.hasRoom));
+    this.ask({ type: "mute", on });
   }
 
   /**
@@ -121,7 +123,7 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
    */
   finalize(): Promise<Summary | null> {
     this.source?.stop();
-    if (!this.over) this.run(this.connection.finish(now()));
+    this.afterSound(() => this.connection.finish(now()));
     return this.settled;
   }
 
@@ -133,6 +135,17 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   /** The sound goes on at another rate, which takes another session. */
   retune(sample_rate: number): void {
     this.run(this.connection.retune(sample_rate));
+  }
+
+  private ask(control: Control): void {
+    this.afterSound(() => this.connection.ask(control, this.hasRoom));
+  }
+
+  /** Do it after the sound that was pushed before, some of which may wait for room. */
+  private afterSound(act: () => Action[]): void {
+    const run = (): void => void (this.over || this.run(act()));
+    if (this.pushed.busy) void this.pushed.add(run);
+    else run();
   }
 
   /** One piece after the other, as there is room. */

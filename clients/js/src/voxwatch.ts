@@ -75,7 +75,11 @@ export class Voxwatch {
     return verifyAt(url, header, recording, fetcher);
   }
 
-  /** The result of one request of wire version 1. Rejects with a `VoxwatchError`. */
+  /**
+   * The result of one request of wire version 1. What a function gives opens no control connection:
+   * with it only what needs no role can be asked for, such as `status`. Rejects with a
+   * `VoxwatchError`.
+   */
   async request<T = unknown>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
     const control = await this.control();
     try {
@@ -85,12 +89,10 @@ export class Voxwatch {
     }
   }
 
-  /** A connection for many requests, until it is closed or lost. Its roles are the token's; of a
-   * function's token it is `role`. */
-  async control(role: Role = "monitor"): Promise<Control> {
+  /** A connection for many requests, until it is closed or lost. */
+  async control(): Promise<Control> {
     const { url, token } = this.options;
-    const query = typeof token === "string" ? {} : await this.once(role);
-    const control = await openControl(socketAddress(url, "v1/control", query), this.sockets);
+    const control = await openControl(socketAddress(url, "v1/control"), this.sockets);
     if (typeof token !== "string") return control;
     try {
       await control.request("authenticate", { token });

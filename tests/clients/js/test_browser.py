@@ -52,6 +52,22 @@ CALL = """
   window.finalized = () => stream.finalize();
 </script>
 """
+# The same sound as a MediaRecorder makes Opus of it.
+RECORDED = CALL.replace(
+    'source: call.stream, label: "call"', 'encoding: "opus", label: "recorded"'
+).replace(
+    "player.onended = () => setTimeout(() => call.stream.getTracks()[0].stop(), 1500);",
+    """
+  const recorder = new MediaRecorder(call.stream, { mimeType: "audio/webm;codecs=opus" });
+  let sent = Promise.resolve();
+  recorder.ondataavailable = async ({ data }) => {
+    sent = sent.then(async () => stream.send(await data.arrayBuffer()));
+  };
+  recorder.onstop = async () => { await sent; await stream.finalize(); };
+  recorder.start(200);
+  player.onended = () => setTimeout(() => recorder.stop(), 1500);
+""",
+)
 
 
 @dataclass
@@ -161,3 +177,17 @@ async def test_a_media_stream_is_heard_until_it_is_over(
     assert ["utterance", "match"] in said
     assert said[-1][0] == "summary"
     assert summary["received_s"] > 6
+
+
+async def test_what_a_media_recorder_makes_is_taken_as_it_is(
+    serve: Serve, site: Site, sound: Path
+) -> None:
+    pytest.importorskip("av", reason="needs the extra media")
+    site.pages["/call.wav"] = sound.read_bytes()
+    async with guarded(serve, site) as server, opened(site, server, RECORDED, sound) as tab:
+        await tab.wait_for_function("window.stream?.over", timeout=WAIT_MS)
+        said = await tab.evaluate("told.map(({ type, state }) => [type, state ?? null])")
+        failure = await tab.evaluate("stream.failure?.message ?? null")
+    assert failure is None
+    assert ["utterance", "match"] in said
+    assert said[-1][0] == "summary"

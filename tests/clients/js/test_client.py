@@ -10,7 +10,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from encoded import encoded
 from scripted_server import Line, Scripted, serving
 
 from streamer.server.server import Server
@@ -107,6 +109,25 @@ async def test_a_server_that_restarts_in_the_middle_of_a_turn_judges_it_after_th
     assert told[-1]["lost_s"] == 0
 
 
+@pytest.mark.parametrize("cut", [False, True])
+async def test_opus_goes_on_over_a_lost_connection(
+    server: Server, run: Run, voice: Callable[..., Any], tmp_path: Path, cut: bool
+) -> None:
+    sound = np.concatenate([voice("anna", 8.0, rate_hz=48_000), np.zeros(48_000, np.float32)])
+    path = tmp_path / "sound.ogg"
+    path.write_bytes(encoded("ogg", "libopus", sound))
+    asked: dict[str, Any] = {"file": str(path), "claim": "anna", "encoding": "opus"}
+    asked |= {"live": False, "piece_s": 0.05, "pace_ms": 10}
+    async with Line(server.port).laid() as line, run("stream", line.url, **asked) as program:
+        if cut:
+            await program.until("received")
+            line.cut()
+        told = await program.rest()
+    assert told[-1]["reconnects"] == cut
+    assert told[-1]["summary"]["received_s"] == pytest.approx(9.0, abs=0.05)
+    assert [turn["state"] for turn in of("utterance", told)] == ["match"]
+
+
 async def test_a_token_of_the_configuration_opens_what_its_roles_allow(
     serve: Serve, run: Run, said: Said
 ) -> None:
@@ -136,6 +157,8 @@ async def test_a_function_gives_each_connection_a_token_of_its_own(
             await program.until("vad")
             line.cut()
             told = await program.rest()
+        async with run("request", server.url, admin="all", type="status") as one:
+            assert (await one.until("result"))["result"]["auth_required"] is True
     assert [line["role"] for line in of("token", told)] == ["stream", "stream"]
     assert told[-1]["reconnects"] == 1
     assert told[-1]["restarts"] == 0

@@ -147,7 +147,7 @@ export class Listening {
   private heard(samples: Int16Array<ArrayBuffer>): void {
     this.deadness.hear(samples);
     this.peak = peaksOf(samples, samples.length)[0] ?? 0;
-    void this.stream.send(samples);
+    if (!this.stream.over) void this.stream.send(samples);
   }
 
   private faulted(fault: Fault | null): void {

@@ -140,12 +140,12 @@ export class MicrophoneSource implements Source {
   }
 
   private heard(samples: Int16Array<ArrayBuffer>): void {
+    if (this.stream.over) return this.microphone.stop();
     const peaks = peaksOf(samples, this.step);
     this.waveform.push(peaks);
     this.peak = Math.max(...peaks);
     void this.stream.send(samples);
     this.view = advance(this.view, this.stream.connection.made_s);
-    if (this.stream.connection.phase === "failed") this.microphone.stop();
   }
 
   private interrupted(fault: Fault | null): void {
