@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 from lti_platform import CORE, PROCTORING
 
-from streamer.lti.errors import NotThere
+from streamer.lti.book import LtiBook
+from streamer.lti.errors import LtiError, NotThere
 from streamer.lti.keys import KEPT_S, PUBLISHED_S, OwnKeys
 from streamer.lti.messages import Launch
 from streamer.lti.tool import Tool, learner_of
+from streamer.records.signing import Secret
 
 Come = Callable[..., Launch]
 
@@ -87,3 +89,13 @@ def test_teachers_see_their_own_course(fresh: Tool, comes: Come) -> None:
     # Without a course, it is the link alone.
     link = comes("LtiResourceLinkRequest", **{CORE + "context": None}).place
     assert [one.id for one in fresh.book.seen_from(link)] == [exam.id]
+
+
+def test_another_key_of_the_store_opens_what_was_sealed_before(fresh: Tool) -> None:
+    secret, new = fresh.record.journal.secret, bytes(32)
+    key = fresh.keys.signing(time.time())
+    again = Secret.opened(secret.sealed(new), new)
+    assert OwnKeys(LtiBook(fresh.book.engine, again)).signing(time.time()) == key
+    stranger = OwnKeys(LtiBook(fresh.book.engine, Secret.new()))
+    with pytest.raises(LtiError, match="rotate"):
+        stranger.signing(time.time())
