@@ -28,7 +28,6 @@ COMMANDS = re.findall(r"^\$ (.*voxwatch mcp .*)$", (DOCS / "MCP.md").read_text()
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(sys.path)}
 PORT = ":8770"
 SERVER = "ws://127.0.0.1:8765"
-MOST_LINES = 10  # of a user's own
 
 
 def settings(page: str) -> str:
@@ -37,9 +36,8 @@ def settings(page: str) -> str:
     return found[1]
 
 
-def test_it_takes_at_most_ten_lines_of_ones_own() -> None:
+def test_both_pages_show_the_same_settings() -> None:
     assert settings("AGENTS.md") == settings("MCP.md")
-    assert 0 < len(settings("AGENTS.md").splitlines()) <= MOST_LINES
 
 
 async def test_a_program_starts_it_by_the_settings_that_are_shown(server: Server) -> None:
