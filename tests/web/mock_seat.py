@@ -13,6 +13,11 @@ TEXT = (
     "Who decides: people. The server only marks what somebody should look at.\n"
     "Your choice: you can say no. You can take your consent back at any time."
 )
+GERMAN = (
+    "Was geschieht: Während der Prüfung „Algebra I“ hört der Server Ihr Mikrofon.\n"
+    "Was gespeichert wird: der Stimmabdruck und ein Protokoll.\n"
+    "Ihre Wahl: Sie können ablehnen. Ihre Einwilligung können Sie jederzeit zurücknehmen."
+)
 
 
 def seat(**changes: Any) -> Json:
@@ -27,6 +32,7 @@ def seat(**changes: Any) -> Json:
         "text": TEXT,
         "text_sha256": "ab" * 32,
         "language": "en",
+        "languages": ["de", "en"],
         "kept": kept,
     }
     told = {
@@ -42,3 +48,15 @@ def seat(**changes: Any) -> Json:
         "consent": consent,
     }
     return told | changes
+
+
+def shown_in(told: Json, languages: list[str]) -> Json:
+    """The same with the text in German, where that is read best."""
+    if not languages or languages[0] != "de":
+        return told
+    kept = [
+        {"what": "Ihr Stimmabdruck wird aufbewahrt", "how_long": "30 Tage"},
+        {"what": "Das Protokoll der Prüfung wird aufbewahrt", "how_long": "14 Tage"},
+    ]
+    german = {"text": GERMAN, "text_sha256": "de" * 32, "language": "de", "kept": kept}
+    return told | {"consent": told["consent"] | german}

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mock_seat import seat
+from mock_seat import seat, shown_in
 from scenes import (
     CONSENT,
     JOINED_S,
@@ -154,7 +154,7 @@ class Mock:
         if kind == "delete":
             del self.profiles[request["name"]]
         if kind == "seat":
-            return self.seat
+            return shown_in(self.seat, request.get("languages", []))
         if kind == "withdraw":
             self.seat |= {"enrolled": False, "withdrawn": True}
         if kind == "mock" and request["do"] == "seat":

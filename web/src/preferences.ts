@@ -4,13 +4,18 @@ import { el, h, keep, kept, say } from "./dom";
 import { forgetColours } from "./views/palette";
 
 type Choice = "auto" | "light" | "dark";
+type ChoiceWords = Readonly<Record<Choice, string>>;
 const NEXT: Record<Choice, Choice> = { auto: "light", light: "dark", dark: "auto" };
+const WORDS: ChoiceWords = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
 
 export class Theme {
   private choice: Choice = (kept("localStorage", "theme") as Choice | null) ?? "auto";
   private readonly dark = window.matchMedia("(prefers-color-scheme: dark)");
 
-  constructor(private readonly onChange: () => void) {
+  constructor(
+    private readonly onChange: () => void,
+    private readonly words = (): ChoiceWords => WORDS,
+  ) {
     this.dark.addEventListener("change", () => this.apply());
     el("theme").onclick = () => this.next();
     this.apply();
@@ -25,11 +30,16 @@ export class Theme {
   private apply(): void {
     const system = this.dark.matches ? "dark" : "light";
     document.documentElement.dataset.theme = this.choice === "auto" ? system : this.choice;
-    const words = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" }[this.choice];
-    say(el("theme-words"), words);
-    el("theme").setAttribute("aria-label", words);
+    this.draw();
     forgetColours();
     this.onChange();
+  }
+
+  /** Its words, which may be in another language now. */
+  draw(): void {
+    const words = this.words()[this.choice];
+    say(el("theme-words"), words);
+    el("theme").setAttribute("aria-label", words);
   }
 }
 

@@ -5,14 +5,6 @@ export function timeOfDay(at: number): string {
   return new Date(1000 * at).toTimeString().slice(0, 8);
 }
 
-/** "14:30", with the day where it is another than today. */
-export function untilWords(at: number): string {
-  const date = new Date(1000 * at);
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  const today = date.toDateString() === new Date().toDateString();
-  return today ? time : `${date.toLocaleDateString([], { day: "numeric", month: "long" })}, ${time}`;
-}
-
 /** "12 s", "4 min", "1 h 5 min": without the seconds that would make a page restless. */
 export function roughly(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));

@@ -53,7 +53,7 @@ export function probability(posterior: number): string {
   return `${value > 99 || value < 1 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
 
-const PROBLEMS: Record<Problem, { short: string; advice: string }> = {
+export const PROBLEMS: Record<Problem, { short: string; advice: string }> = {
   quiet: { short: "Too quiet", advice: "Speak up or move closer to the microphone." },
   clipped: { short: "Too loud", advice: "The sound is cut off: move back or lower the input level." },
   noisy: { short: "Noisy", advice: "There is much noise: go somewhere quieter." },
@@ -136,7 +136,7 @@ function unit(value: number | null, name: string): string | null {
   return value === null ? null : `${Math.round(value)} ${name}`.replace("-", "−");
 }
 
-const MICROPHONE: Record<MicrophoneProblem, string> = {
+export const MICROPHONE: Record<MicrophoneProblem, string> = {
   insecure:
     "Browsers allow the microphone only on a secure page. Open this page as https:// or on the server's own machine as http://localhost.",
   denied:
@@ -147,7 +147,7 @@ const MICROPHONE: Record<MicrophoneProblem, string> = {
   suspended: "The browser has not started its sound. Click the button once more.",
 };
 
-const FAULTS: Record<Fault, { title: string; advice: string; was: string }> = {
+export const FAULTS: Record<Fault, { title: string; advice: string; was: string }> = {
   paused: {
     title: "Sound interrupted",
     advice: "A call, another program or sleep has stopped this browser's sound. It goes on by itself.",
@@ -211,7 +211,9 @@ export function serverProblem(error: { code: string; message: string } | null): 
   return SERVER[error.code] ?? error.message ?? error.code;
 }
 
-const REFUSALS: Record<string, { title: string; advice: string }> = {
+type Refusal = { title: string; advice: string };
+
+export const REFUSALS: Record<"too-short" | "clipped" | "noisy" | "silent", Refusal> = {
   "too-short": { title: "Too little speech", advice: "Read on to the end, without long pauses." },
   clipped: { title: "Too loud", advice: "Move back from the microphone or lower its level." },
   noisy: { title: "Too much noise", advice: "Go somewhere quieter, or use a headset." },
@@ -229,7 +231,8 @@ export function refusal(
     const title = added ? "Not one voice" : "More than one voice";
     return { title, advice: sentence(message) };
   }
-  return REFUSALS[code] ?? { title: "Not usable", advice: message };
+  const known: Record<string, Refusal> = REFUSALS;
+  return known[code] ?? { title: "Not usable", advice: message };
 }
 
 /** A line of the event list: what happened, and why. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,12 @@ def test_how_long_is_told_as_the_language_tells_it() -> None:
 )
 def test_the_best_of_those_that_are_read_is_chosen(read: list[str], language: str) -> None:
     assert best_of(read) == language
+
+
+def test_the_page_speaks_the_languages_of_the_text() -> None:
+    page = Path(__file__).parents[3] / "web" / "src" / "candidate" / "language.ts"
+    listed = re.findall(r'^  (\w\w): \{ name: "(.+)", words', page.read_text("utf-8"), re.MULTILINE)
+    assert dict(listed) == {tag: wording.name for tag, wording in WORDINGS.items()}
 
 
 def test_an_own_text_is_shown_as_it_is() -> None:

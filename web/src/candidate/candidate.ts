@@ -6,27 +6,28 @@ import { Devices } from "../microphone/devices";
 import { MicrophoneError, type MicrophoneProblem } from "voxwatch-client";
 import { asked } from "../views/confirm";
 import { updateMeter } from "../views/sound";
-import { microphoneProblem } from "../words";
 import { ending, hearing, soundWords } from "./hearing";
+import { fill, onLanguage, until, words } from "./language";
 import { Listening } from "./listening";
 import { bindChoice } from "./microphones";
 import { complain, drawConsent, drawNotice, showScreen, type Notice, type Screen } from "./screens";
-import { CandidateServer, type Seat } from "./server";
+import { CandidateServer, type Consent, type Seat } from "./server";
 import { TryMicrophone } from "./try";
 import { Voice } from "./voice";
 
 const DRAW_MS = 100;
+const SOON_S = 300; // the server says it a minute before
 const BEGUN = "candidate-begun"; // kept while the exam is on: a page that is loaded anew goes on
 
 const AWAY: Notice = {
   icon: "plug",
-  title: "The server cannot be reached",
-  text: "Trying again. Check your network; if it lasts, tell your examiners.",
+  title: (w) => w.notice.awayTitle,
+  text: (w) => w.notice.awayText,
 };
 const NO_LINK: Notice = {
   icon: "alert",
-  title: "This link is not whole",
-  text: "Open it once more as it was sent to you, to its end.",
+  title: (w) => w.notice.noLinkTitle,
+  text: (w) => w.notice.noLinkText,
 };
 
 export class Candidate {
@@ -40,13 +41,15 @@ export class Candidate {
   /** Something was done on this page: how it ended stays when the server comes and goes. */
   private begun = false;
   private announced = "";
+  /** The text as it was shown to who agreed to it. */
+  private agreed: Consent | null = null;
 
   constructor(private readonly token: string | null) {
     this.trying = new TryMicrophone(this.devices, () => this.afterMicrophone());
     this.voice = new Voice(
       {
         voxwatch: () => this.server!.voxwatch,
-        consent: () => this.server!.seat!.consent,
+        consent: () => this.agreed!,
         done: () => void this.enrolled(),
       },
       this.devices,
@@ -55,6 +58,7 @@ export class Candidate {
     el("agree").onsubmit = (event) => this.agree(event);
     el("leave").onclick = () => void this.leave();
     el("withdraw").onclick = () => void this.withdraw();
+    onLanguage(() => this.languageChanged());
     window.setInterval(() => this.draw(), DRAW_MS);
     window.addEventListener("beforeunload", (event) => {
       if (this.listening) event.preventDefault(); // closed by mistake, nobody would be heard
@@ -65,6 +69,13 @@ export class Candidate {
 
   private get seat(): Seat | null {
     return this.server?.seat ?? null;
+  }
+
+  private languageChanged(): void {
+    this.title("");
+    this.draw();
+    // The text of consent follows when the server has told it; until then the old one stands.
+    this.server?.refresh().catch(() => undefined);
   }
 
   private serverChanged(): void {
@@ -94,8 +105,8 @@ export class Candidate {
     if (!seat.enrolled && !seat.may_enrol) {
       return this.notice({
         icon: "person",
-        title: "Your voice is not known here",
-        text: "This exam takes those who are enrolled already. Please ask your examiners.",
+        title: (w) => w.notice.unknownTitle,
+        text: (w) => w.notice.unknownText,
       });
     }
     if (seat.enrolled && kept("sessionStorage", BEGUN) === this.token) return void this.begin();
@@ -112,10 +123,11 @@ export class Candidate {
     event.preventDefault();
     const given = el<HTMLInputElement>("agree-given");
     if (!this.seat?.enrolled && !given.checked) {
-      complain("Nothing is recorded without your consent: tick the box, or ask your examiners.");
+      complain((w) => w.agree.tick);
       given.focus();
       return;
     }
+    this.agreed = this.seat?.consent ?? null;
     this.trying.reset();
     this.show("mic");
   }
@@ -159,7 +171,7 @@ export class Candidate {
     this.listening = null;
     this.trying.reset();
     this.show("mic");
-    complain(`You are not heard. ${microphoneProblem(problem)}`);
+    complain((w) => `${w.heard.lost} ${w.microphone[problem]}`);
   }
 
   private ended(code: string): void {
@@ -168,17 +180,18 @@ export class Candidate {
     keep("sessionStorage", BEGUN, null);
     if (code === "exam-ended" || code === "") return this.done();
     if (code === "consent-withdrawn") return this.withdrawn();
-    const told = ending(code) ?? { title: "That did not go on", text: `The server says: ${code}.` };
-    const again = code === "unauthorised" ? {} : { button: "Go on here", run: () => void this.begin() };
-    this.notice({ icon: "alert", ...told, ...again });
+    const told: Pick<Notice, "title" | "text"> = ending(code) ?? {
+      title: (w) => w.notice.failedTitle,
+      text: (w) => fill(w.notice.failedText, { code }),
+    };
+    if (code === "unauthorised") return this.notice({ icon: "alert", ...told });
+    const run = (): void => void this.begin();
+    this.notice({ icon: "alert", ...told, button: (w) => w.notice.goOnHere, run });
   }
 
   private async leave(): Promise<void> {
-    const sure = await asked({
-      title: "Have you finished?",
-      text: "From then on you are not heard any more. You can come back as long as the exam lasts.",
-      yes: "I have finished",
-    });
+    const { notice } = words();
+    const sure = await asked({ title: notice.leaveTitle, text: notice.leaveText, yes: notice.leaveYes });
     if (!sure || this.screen !== "heard") return;
     this.listening?.finish();
     this.listening = null;
@@ -186,19 +199,16 @@ export class Candidate {
     this.title("");
     this.notice({
       icon: "flag",
-      title: "You have finished",
-      text: "The microphone is off, and you can close this page.",
-      button: "Come back to the exam",
+      title: (w) => w.notice.finishedTitle,
+      text: (w) => w.notice.finishedText,
+      button: (w) => w.notice.comeBack,
       run: () => void this.begin(),
     });
   }
 
   private async withdraw(): Promise<void> {
-    const sure = await asked({
-      title: "Take your consent back?",
-      text: "Your voiceprint is deleted at once and you are not heard any more. Tell your examiners, so that they can offer you another way.",
-      yes: "Take it back",
-    });
+    const { withdrawTitle: title, withdrawText: text, withdrawYes: yes } = words().notice;
+    const sure = await asked({ title, text, yes });
     if (!sure || !this.server) return;
     this.begun = true;
     this.listening?.stop();
@@ -207,16 +217,20 @@ export class Candidate {
     this.listening = null;
     keep("sessionStorage", BEGUN, null);
     this.title("");
-    this.notice({ icon: "clock", title: "One moment", text: "The server is told that you take your consent back." });
+    this.notice({
+      icon: "clock",
+      title: (w) => w.notice.tellingTitle,
+      text: (w) => w.notice.tellingText,
+    });
     try {
       await this.server.withdraw();
       this.withdrawn();
     } catch {
       this.notice({
         icon: "alert",
-        title: "That did not reach the server",
-        text: "You are not heard any more, but your voiceprint is still there. Try again.",
-        button: "Take my consent back",
+        title: (w) => w.notice.unreachedTitle,
+        text: (w) => w.notice.unreachedText,
+        button: (w) => w.agree.withdraw,
         run: () => void this.withdraw(),
       });
     }
@@ -224,11 +238,15 @@ export class Candidate {
 
   private withdrawn(): void {
     const { seat } = this;
+    const again: Pick<Notice, "button" | "run"> = {
+      button: (w) => w.notice.changedMind,
+      run: () => this.anew(),
+    };
     this.notice({
       icon: "flag",
-      title: "You took your consent back",
-      text: "Your voiceprint is deleted, and nothing is compared any more. Please tell your examiners.",
-      ...(seat?.may_enrol ? { button: "I have changed my mind", run: () => this.anew() } : {}),
+      title: (w) => w.notice.withdrawnTitle,
+      text: (w) => w.notice.withdrawnText,
+      ...(seat?.may_enrol ? again : {}),
     });
   }
 
@@ -238,7 +256,7 @@ export class Candidate {
   }
 
   private done(): void {
-    this.notice({ icon: "flag", title: "The exam is over", text: "Thank you. You can close this page." });
+    this.notice({ icon: "flag", title: (w) => w.notice.overTitle, text: (w) => w.notice.overText });
   }
 
   private notice(notice: Notice): void {
@@ -257,14 +275,24 @@ export class Candidate {
   private draw(): void {
     const { listening } = this;
     if (this.screen !== "heard") return;
+    const w = words();
     if (!listening) {
-      this.say({ tone: "waiting", icon: "clock", title: "One moment", text: "The microphone is opened." });
+      const { openingTitle: title, openingText: text } = w.heard;
+      this.say({ tone: "waiting", icon: "clock", title, text });
       return;
     }
     const situation = listening.situation();
-    this.say(hearing(situation));
-    say(el("heard-advice"), [listening.warning, soundWords(situation.quality)].filter(Boolean).join(" "));
+    this.say(hearing(situation, w));
+    const advice = [this.endsSoon(listening), soundWords(situation.quality, w)];
+    say(el("heard-advice"), advice.filter(Boolean).join(" "));
     updateMeter(el("heard-level"), listening.peak);
+  }
+
+  /** A stream that may be no longer is followed by another; a link is not. */
+  private endsSoon(listening: Listening): string {
+    const at = this.seat?.expires_at ?? Infinity;
+    if (!listening.endsSoon || at - Date.now() / 1000 > SOON_S) return "";
+    return fill(words().heard.linkEnds, { time: until(at) });
   }
 
   private say({ tone, icon: name, title, text }: ReturnType<typeof hearing>): void {
@@ -280,8 +308,8 @@ export class Candidate {
     this.announced = title;
   }
 
-  private title(words: string): void {
-    const exam = this.seat?.exam ?? "Exam";
-    document.title = words ? `${words} – ${exam}` : `${exam} – voxwatch`;
+  private title(now: string): void {
+    const exam = this.seat?.exam ?? words().page.title;
+    document.title = now ? `${now} – ${exam}` : `${exam} – voxwatch`;
   }
 }

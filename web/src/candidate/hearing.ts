@@ -1,7 +1,8 @@
 /** Whether a candidate is heard, and if not, what is wrong, in words. No I/O. */
 
 import type { Fault, Phase, Quality } from "voxwatch-client";
-import { duration, faultWords, problemWords } from "../words";
+import { amount, fill, type Say } from "./language";
+import type { Words } from "./words/en";
 
 // Nothing but zeros for so long is no pause: a room is never so quiet.
 const DEAD_S = 5;
@@ -46,70 +47,56 @@ export interface Hearing {
 }
 
 /** The one thing that is to be said: a microphone that is off comes before a network that is away. */
-export function hearing(now: Situation): Hearing {
+export function hearing(now: Situation, w: Words): Hearing {
+  const { heard } = w;
   if (now.fault) {
-    const { title, advice } = faultWords(now.fault);
-    return { tone: "problem", icon: "mute", title, text: `${advice} Until then you are not heard.` };
+    const text = `${w.faultAdvice[now.fault]} ${heard.untilThen}`;
+    return { tone: "problem", icon: "mute", title: w.faultTitle[now.fault], text };
   }
   if (now.dead) {
-    return {
-      tone: "problem",
-      icon: "mute",
-      title: "Your microphone is silent",
-      text: "Sound comes, but nothing is in it: is it muted by a switch or at its cable? Or choose another one below. Until then you are not heard.",
-    };
+    const text = `${heard.deadText} ${heard.untilThen}`;
+    return { tone: "problem", icon: "mute", title: heard.deadTitle, text };
   }
-  if (now.phase === "live") return heard(now);
+  if (now.phase === "live") return live(now, w);
   if (now.phase === "connecting" && now.online && now.unsent_s < 3) {
-    return { tone: "waiting", icon: "clock", title: "Connecting", text: "One moment." };
+    return { tone: "waiting", icon: "clock", title: heard.connectingTitle, text: heard.connectingText };
   }
-  return away(now);
+  return away(now, w);
 }
 
-function heard(now: Situation): Hearing {
+function live(now: Situation, { heard }: Words): Hearing {
   if (now.unsent_s > 3) {
-    const text = `Your network is slow: ${duration(now.unsent_s)} of sound are still to be sent. Stay here.`;
-    return { tone: "heard", icon: "ear", title: "You are being heard, a little late", text };
+    const text = fill(heard.lateText, { time: amount(now.unsent_s) });
+    return { tone: "heard", icon: "ear", title: heard.lateTitle, text };
   }
-  return {
-    tone: "heard",
-    icon: "ear",
-    title: "You are being heard",
-    text: "Nothing more is to be done here. Good luck.",
-  };
+  return { tone: "heard", icon: "ear", title: heard.title, text: heard.text };
 }
 
-function away(now: Situation): Hearing {
-  const kept =
-    now.unsent_s >= 1
-      ? `${duration(now.unsent_s)} of your sound are kept and sent when it is back.`
-      : "It goes on by itself.";
-  const title = now.online ? "The server cannot be reached" : "You are offline";
-  const text = `Trying again. ${kept} Stay on this page; if it lasts, tell your examiners.`;
-  return { tone: "problem", icon: "plug", title, text };
+function away(now: Situation, { heard }: Words): Hearing {
+  const unsent = now.unsent_s >= 1;
+  const kept = unsent ? fill(heard.kept, { time: amount(now.unsent_s) }) : heard.byItself;
+  const title = now.online ? heard.awayTitle : heard.offlineTitle;
+  return { tone: "problem", icon: "plug", title, text: fill(heard.awayText, { kept }) };
+}
+
+/** What would help the sound, as far as there are words: a later server may know more problems. */
+export function problemsWords(w: Words, problems: readonly string[]): string {
+  const advice: Record<string, string> = w.problem;
+  return problems.map((problem) => advice[problem] ?? "").filter(Boolean).join(" ");
 }
 
 /** What would help the sound; empty while it is good. Silence is no fault of somebody who writes. */
-export function soundWords(quality: Quality | null): string {
-  const known = (quality?.problems ?? []).filter((problem) => problem !== "no-speech");
-  return known.map((problem) => problemWords(problem).advice).join(" ");
+export function soundWords(quality: Quality | null, w: Words): string {
+  return problemsWords(w, (quality?.problems ?? []).filter((problem) => problem !== "no-speech"));
 }
 
 /** Why it cannot go on; null where trying again may help. */
-export function ending(code: string): { title: string; text: string } | null {
+export function ending(code: string): { title: Say; text: Say } | null {
   switch (code) {
     case "taken-over":
-      return {
-        title: "This exam was opened elsewhere",
-        text: "Your link was opened in another tab or on another device, which is heard instead of this one. You may go on here: the other then ends.",
-      };
-    case "consent-withdrawn":
-      return { title: "You took your consent back", text: "Nothing is heard or compared any more." };
+      return { title: (w) => w.notice.takenTitle, text: (w) => w.notice.takenText };
     case "unauthorised":
-      return {
-        title: "Your link holds no more",
-        text: "It has expired or was replaced by another. Ask your examiners for a new one.",
-      };
+      return { title: (w) => w.notice.expiredTitle, text: (w) => w.notice.expiredText };
     default:
       return null;
   }

@@ -28,8 +28,8 @@ export interface ListeningActions {
 export class Listening {
   /** 0..127, of the last piece. */
   peak = 0;
-  /** The server says that it ends soon, in its words. */
-  warning = "";
+  /** The server says that it ends soon. */
+  endsSoon = false;
   private fault: Fault | null = null;
   private readonly deadness = new Deadness();
   private quality: Quality | null = null;
@@ -136,7 +136,7 @@ export class Listening {
     const code = connection.error?.code ?? "";
     this.stream.close();
     if (code === "stream-too-long") {
-      this.warning = "";
+      this.endsSoon = false;
       this.stream = this.begin(); // the exam is longer than one stream may be: another follows
       return;
     }
@@ -165,7 +165,7 @@ export class Listening {
         if (this.rates.isWrong(message, now())) this.microphone.reopen();
         return;
       case "error":
-        if (message.code === "stream-ends-soon") this.warning = message.message;
+        if (message.code === "stream-ends-soon") this.endsSoon = true;
         if (message.code === "exam-ended") this.end(message.code);
         return;
       case "summary":

@@ -6,6 +6,7 @@ import { keep, kept } from "../dom";
 import { drawIcons } from "../icons";
 import { bindDialogs, Theme } from "../preferences";
 import { Candidate } from "./candidate";
+import { bindLanguage, onLanguage, words } from "./language";
 
 const KEPT = "candidate"; // the link's token, until the tab is closed
 
@@ -20,7 +21,9 @@ function tokenOf(): string | null {
 
 drawIcons();
 bindDialogs();
-new Theme(() => undefined);
+bindLanguage();
+const theme = new Theme(() => undefined, () => words().theme);
+onLanguage(() => theme.draw());
 new Candidate(tokenOf());
 // A link that is opened in the same tab again changes the fragment only.
 window.addEventListener("hashchange", () => window.location.reload());

@@ -2,15 +2,17 @@
 
 import { el, h } from "../dom";
 import type { Devices } from "../microphone/devices";
+import { onLanguage, words } from "./language";
 
 export function bindChoice(id: string, devices: Devices, chosen: (device: string | null) => void): void {
   const select = el<HTMLSelectElement>(id);
   let drawn = "";
   const update = (): void => {
-    const key = JSON.stringify(devices.choices);
+    const { standard } = words().mic;
+    const key = JSON.stringify([devices.choices, standard]);
     if (key !== drawn) {
       drawn = key;
-      const options = devices.choices.map((one) => h("option", { value: one.id ?? "" }, one.label));
+      const options = devices.choices.map((one) => h("option", { value: one.id ?? "" }, one.id === null ? standard : one.label));
       select.replaceChildren(...options);
     }
     const there = devices.choices.some(({ id: one }) => one === devices.chosen);
@@ -21,5 +23,6 @@ export function bindChoice(id: string, devices: Devices, chosen: (device: string
     chosen(devices.chosen);
   };
   devices.onChange(update);
+  onLanguage(update);
   update();
 }

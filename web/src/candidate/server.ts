@@ -2,6 +2,7 @@
 
 import { serverOf } from "../address";
 import { Control, socketAddress, Voxwatch, VoxwatchError, type Role } from "voxwatch-client";
+import { readHere } from "./language";
 
 export interface Kept {
   what: string;
@@ -12,6 +13,7 @@ export interface Consent {
   text_version: string;
   text: string;
   text_sha256: string;
+  /** In which the server shows it. */
   language: string;
   kept: Kept[];
 }
@@ -59,7 +61,7 @@ export class CandidateServer {
 
   /** Ask anew how it stands. */
   async refresh(): Promise<Seat> {
-    this.seat = await this.control.request<Seat>("seat");
+    this.seat = await this.control.request<Seat>("seat", { languages: readHere() });
     this.stand("there");
     return this.seat;
   }

@@ -1,5 +1,7 @@
 /** The test of a microphone before an exam: first the noise of the room, then a sentence. Sans-IO. */
 
+import type { Words } from "./words/en";
+
 const QUIET_S = 3;
 const SPOKEN_S = 2; // of sound above the noise: a sentence
 const PATIENCE_S = 15; // for the sentence
@@ -16,7 +18,7 @@ export type Phase = "quiet" | "speak" | "done";
 
 export interface Finding {
   good: boolean;
-  words: string;
+  what: keyof Words["trial"];
 }
 
 export class MicrophoneTrial {
@@ -71,26 +73,18 @@ export class MicrophoneTrial {
   }
 
   private nothing(): Finding {
-    const dead = this.floor < DEAD_DBFS;
-    const words = dead
-      ? "No sound at all comes from this microphone. Is it switched off, or muted at its cable?"
-      : "No voice was heard. Come closer, or choose another microphone.";
-    return { good: false, words };
+    return { good: false, what: this.floor < DEAD_DBFS ? "dead" : "nothing" };
   }
 
   private loudness(level: number): Finding {
-    if (this.clipped > this.speech.length / 10) {
-      return { good: false, words: "Too loud: the sound is cut off. Move back, or lower its level." };
-    }
-    if (level < FAINT_DBFS) return { good: false, words: "Quiet: come closer, or raise its level." };
-    return { good: true, words: "Your voice is loud enough." };
+    if (this.clipped > this.speech.length / 10) return { good: false, what: "loud" };
+    if (level < FAINT_DBFS) return { good: false, what: "faint" };
+    return { good: true, what: "loudEnough" };
   }
 
   private quietness(level: number): Finding {
-    if (this.floor > NOISY_DBFS || level - this.floor < CLEAR_DB) {
-      return { good: false, words: "There is much noise: close windows, or use a headset." };
-    }
-    return { good: true, words: "The room is quiet enough." };
+    const noisy = this.floor > NOISY_DBFS || level - this.floor < CLEAR_DB;
+    return noisy ? { good: false, what: "noisy" } : { good: true, what: "quietEnough" };
   }
 }
 

@@ -1,12 +1,12 @@
 /** The step of the microphone: chosen, and tried, before it is used. */
 
-import { el, h, say, show } from "../dom";
+import { el, h, show } from "../dom";
 import { icon } from "../icons";
 import type { Devices } from "../microphone/devices";
 import { Microphone, MicrophoneError } from "voxwatch-client";
 import { updateMeter } from "../views/sound";
 import { peaksOf } from "../waveform";
-import { faultWords, microphoneProblem } from "../words";
+import { fill, tell, type Say } from "./language";
 import { bindChoice } from "./microphones";
 import { complain } from "./screens";
 import { MicrophoneTrial } from "./trial";
@@ -34,8 +34,8 @@ export class TryMicrophone {
 
   reset(): void {
     this.stop();
-    say(el("try-words"), "The test takes ten seconds: first silence, then a sentence of yours.");
-    say(el("try-name"), "Test the microphone");
+    tell(el("try-words"), (w) => w.mic.intro);
+    tell(el("try-name"), (w) => w.mic.test);
     el("try-found").replaceChildren();
     show(el("mic-go"), false);
     this.emphasise(false);
@@ -51,21 +51,22 @@ export class TryMicrophone {
 
   private async start(): Promise<void> {
     this.stop();
-    complain("");
+    complain(null);
     const { attempt } = this;
     try {
       const microphone = await Microphone.open({
         device: this.devices.chosen,
         onSound: (samples) => this.heard(samples),
-        onFault: (fault) => fault && say(el("try-words"), faultWords(fault).title),
-        onEnd: (problem) => this.refused(microphoneProblem(problem)),
+        onFault: (fault) => fault && tell(el("try-words"), (w) => w.faultTitle[fault]),
+        onEnd: (problem) => this.refused((w) => w.microphone[problem]),
       });
       if (attempt !== this.attempt) return microphone.stop();
       this.microphone = microphone;
       this.begin();
       await this.devices.refresh(); // which tells their names from now on
     } catch (error) {
-      this.refused(microphoneProblem(error instanceof MicrophoneError ? error.problem : "unsupported"));
+      const problem = error instanceof MicrophoneError ? error.problem : "unsupported";
+      this.refused((w) => w.microphone[problem]);
     }
   }
 
@@ -73,7 +74,7 @@ export class TryMicrophone {
     this.trial = new MicrophoneTrial();
     el("try-found").replaceChildren();
     show(el("mic-go"), false);
-    say(el("try-name"), "Begin the test anew");
+    tell(el("try-name"), (w) => w.mic.anew);
     this.emphasise(true);
   }
 
@@ -82,24 +83,29 @@ export class TryMicrophone {
     const { trial } = this;
     if (!trial || trial.phase === "done") return;
     switch (trial.hear(samples)) {
-      case "quiet":
-        return say(el("try-words"), `Be quiet, please: ${trial.left_s}`);
+      case "quiet": {
+        const seconds = String(trial.left_s);
+        return tell(el("try-words"), (w) => fill(w.mic.quiet, { seconds }));
+      }
       case "speak":
-        return say(el("try-words"), "Now say a sentence, as you would in the exam.");
+        return tell(el("try-words"), (w) => w.mic.speak);
       case "done":
         return this.finish(trial);
     }
   }
 
   private finish(trial: MicrophoneTrial): void {
-    const findings = trial.findings().map(({ good, words }) => {
+    const { good: allGood } = trial;
+    const findings = trial.findings().map(({ good, what }) => {
       const mark = icon(good ? "check" : "alert") as unknown as HTMLElement;
+      const words = h("span");
+      tell(words, (w) => w.trial[what]);
       return h("li", { "data-light": good ? "good" : "bad" }, mark, words);
     });
     el("try-found").replaceChildren(...findings);
-    say(el("try-words"), trial.good ? "Your microphone is good." : "This can be better:");
-    say(el("try-name"), "Test again");
-    say(el("mic-go"), trial.good ? "Go on" : "Go on as it is");
+    tell(el("try-words"), (w) => (allGood ? w.mic.good : w.mic.better));
+    tell(el("try-name"), (w) => w.mic.again);
+    tell(el("mic-go"), (w) => (allGood ? w.mic.go : w.mic.asItIs));
     show(el("mic-go"), true);
     this.emphasise(trial.good);
     if (trial.good) el("mic-go").focus();
@@ -111,8 +117,8 @@ export class TryMicrophone {
     el("mic-go").classList.toggle("primary", onward);
   }
 
-  private refused(words: string): void {
+  private refused(why: Say): void {
     this.reset();
-    complain(words);
+    complain(why);
   }
 }

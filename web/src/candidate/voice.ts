@@ -1,6 +1,6 @@
 /** The step of enrolment: a candidate reads aloud, once. */
 
-import { el, say, show } from "../dom";
+import { el, show } from "../dom";
 import { Ring } from "../icons";
 import {
   Microphone,
@@ -14,14 +14,15 @@ import {
 } from "voxwatch-client";
 import type { Devices } from "../microphone/devices";
 import { updateMeter } from "../views/sound";
-import { PROMPT } from "../views/prompt";
 import { peaksOf } from "../waveform";
-import { duration, faultWords, microphoneProblem, problemWords, refusal, serverProblem } from "../words";
+import { problemsWords } from "./hearing";
+import { amount, fill, tell, type Say } from "./language";
 import { complain } from "./screens";
 import type { Consent } from "./server";
 
 export interface VoiceActions {
   voxwatch(): Voxwatch;
+  /** What was agreed to, as it was shown. */
   consent(): Consent;
   done(): void;
 }
@@ -37,7 +38,6 @@ export class Voice {
     private readonly devices: Devices,
   ) {
     el("voice-ring").append(this.ring.element);
-    say(el("voice-prompt"), PROMPT);
     el("voice-go").onclick = () => void this.start();
     this.reset();
   }
@@ -45,8 +45,8 @@ export class Voice {
   reset(): void {
     this.stop();
     this.ring.update(0, "0 %");
-    say(el("voice-progress"), "It takes some twenty seconds.");
-    say(el("voice-advice"), "");
+    tell(el("voice-progress"), (w) => w.voice.takes);
+    tell(el("voice-advice"), null);
     show(el("voice-go"), true);
   }
 
@@ -61,38 +61,34 @@ export class Voice {
 
   private async start(): Promise<void> {
     this.stop();
-    complain("");
+    complain(null);
     const { attempt } = this;
     try {
       const microphone = await Microphone.open({
         device: this.devices.chosen,
         onSound: (samples) => this.heard(samples),
         onFault: (fault) => this.interrupted(fault),
-        onRate: () => this.failed("The microphone has another rate now. Read once more."),
-        onEnd: (problem) => this.failed(microphoneProblem(problem)),
+        onRate: () => this.failed((w) => w.voice.rate),
+        onEnd: (problem) => this.failed((w) => w.microphone[problem]),
       });
       if (attempt !== this.attempt) return microphone.stop();
       this.microphone = microphone;
     } catch (error) {
       const problem = error instanceof MicrophoneError ? error.problem : "unsupported";
-      return this.failed(microphoneProblem(problem));
+      return this.failed((w) => w.microphone[problem]);
     }
     show(el("voice-go"), false);
-    say(el("voice-progress"), "Listening. Start to read.");
+    tell(el("voice-progress"), (w) => w.voice.listening);
     this.open(this.microphone.sampleRate);
   }
 
   private open(sample_rate: number): void {
-    const { text_version, text_sha256 } = this.actions.consent();
-    const consent = { text_version, text_sha256 };
+    const { text_version, text_sha256, language } = this.actions.consent();
+    const consent = { text_version, text_sha256, language };
     const stream = this.actions.voxwatch().enroll({ name: "", consent, add: false, sample_rate });
     stream.on("message", (message) => this.told(message));
     stream.on("failed", (error) =>
-      this.failed(
-        error instanceof ServerError
-          ? serverProblem(error)
-          : "The connection was lost, and half a reading is not kept. Read once more.",
-      ),
+      this.failed(error instanceof ServerError ? serverWords(error.code) : (w) => w.voice.lost),
     );
     this.stream = stream;
   }
@@ -104,7 +100,7 @@ export class Voice {
 
   private interrupted(fault: Fault | null): void {
     updateMeter(el("voice-level"), 0);
-    say(el("voice-advice"), fault ? `${faultWords(fault).title}. ${faultWords(fault).advice}` : "");
+    tell(el("voice-advice"), fault && ((w) => `${w.faultTitle[fault]}. ${w.faultAdvice[fault]}`));
   }
 
   private told(message: EnrollMessage): void {
@@ -114,25 +110,42 @@ export class Voice {
       case "enrolled":
         this.stop();
         return this.actions.done();
-      case "refused": {
-        const { title, advice } = refusal(message.code, message.message, false);
-        return this.failed(`${title}. Nothing was stored. ${advice}`);
-      }
+      case "refused":
+        return this.failed(refusalWords(message.code));
     }
   }
 
   private progress(message: Progress): void {
     this.ring.update(message.percent / 100, `${message.percent} %`);
     // A few steps only: a screen reader is not to talk over the one who reads aloud.
-    const steps = ["Start to read.", "Keep on reading.", "Half of it is done.", "Almost there."];
-    say(el("voice-progress"), steps[Math.min(3, Math.floor(message.percent / 25))] ?? "");
-    const missing = Math.max(0, message.needed_s - message.net_speech_s);
-    const advice = message.problems.map((problem) => problemWords(problem).advice).join(" ");
-    say(el("voice-advice"), advice || `${duration(missing)} more of speech`);
+    const step = STEPS[Math.min(3, Math.floor(message.percent / 25))]!;
+    tell(el("voice-progress"), (w) => w.voice[step]);
+    const missing = message.needed_s - message.net_speech_s;
+    tell(el("voice-advice"), (w) => {
+      return problemsWords(w, message.problems) || fill(w.voice.more, { time: amount(missing) });
+    });
   }
 
-  private failed(words: string): void {
+  private failed(why: Say): void {
     this.reset();
-    complain(words);
+    complain(why);
   }
+}
+
+const STEPS = ["begin", "onward", "half", "almost"] as const;
+
+function serverWords(code: string): Say {
+  return (w) => {
+    const known: Record<string, string> = w.server;
+    return known[code] ?? fill(w.server.other, { code });
+  };
+}
+
+function refusalWords(code: string): Say {
+  return (w) => {
+    const titles: Record<string, string> = w.refusalTitle;
+    const advice: Record<string, string> = w.refusalAdvice;
+    const known = code in titles ? code : "other";
+    return `${titles[known]}. ${w.voice.nothing} ${advice[known]}`;
+  };
 }
