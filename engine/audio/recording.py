@@ -135,7 +135,8 @@ class Recording:
                 return sf.SoundFile(_PartIO(self._data, part))
         except sf.LibsndfileError as error:
             if form is not None and can:
-                return self._by_media(part, form)
+                with contextlib.suppress(AudioError):
+                    return self._by_media(part, form)
             raise AudioError(
                 f"{self.name}: not a sound file that can be read"
                 f" ({error.error_string.rstrip('.')}): convert it to WAV, FLAC, Ogg or MP3"

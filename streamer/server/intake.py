@@ -151,12 +151,14 @@ class Intake:
                 return
             kind = self._kind
             raise WireError("bad-message", f"sound after finalize: open another {kind} for it")
+        least_s = max(messages * MESSAGE_S, self._sound.least_s(len(sound)))
         try:
             for piece in self._sound.pieces(sound):
                 self._stream.decoded(self._sound.take_cost_s())
-                if not await self._take_pcm(piece, messages * MESSAGE_S):
+                least_s -= self._spend(len(piece) / self._sound.bytes_per_s)
+                if not await self._take_pcm(piece):
                     break
-                messages = 0
+            self._spend(max(0.0, least_s))
         except WireError:  # too long: no fault of the engine
             raise
         except WrongFormat as error:
@@ -172,13 +174,16 @@ class Intake:
         self.received_bytes += len(sound)
         self._tell_received()
 
-    async def _take_pcm(self, pcm: bytes, least_s: float) -> bool:
-        """Whether there may be more; it counts for ``least_s`` of sound at least."""
-        seconds = len(pcm) / self._sound.bytes_per_s
-        quota = self._context.quota
-        quota.spend(self._caller.client[0], max(seconds, least_s), time.monotonic())
+    def _spend(self, seconds: float) -> float:
+        self._context.quota.spend(self._caller.client[0], seconds, time.monotonic())
+        return seconds
+
+    async def _take_pcm(self, pcm: bytes) -> bool:
+        """Whether there may be more."""
+        if not pcm:
+            await asyncio.sleep(0)  # much of Opus may be no sound, and take long to be found so
         await self._stream.send(pcm)
-        self._context.counts.sound_s += seconds
+        self._context.counts.sound_s += len(pcm) / self._sound.bytes_per_s
         self._on_sound()
         await self._check_length()
         return not self.finalized

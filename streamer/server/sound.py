@@ -15,6 +15,8 @@ from streamer.wire.errors import WireError
 from streamer.wire.requests import SoundEncoding, StartEnroll, StartStream
 
 OPUS_BYTES_PER_S = 4_000  # 32 kbit/s, a usual rate for speech: until it is known
+OPUS_MOST_BYTES_PER_S = 64_000  # 510 kbit/s is the most that encoders make (RFC 6716, 2.1.1)
+SLICE_BYTES = 1 << 12  # of Opus, that are taken apart at once: 3 ms where it is made to take long
 
 
 def pcm_decoder(start: StartStream | StartEnroll) -> PcmDecoder:
@@ -61,19 +63,29 @@ class ClientSound:
         return 0 if self._opus is None else self._opus.torn
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """The PCM in what has come, at least one piece. Raises :class:`AudioError`."""
+        """The PCM in what has come. Raises :class:`AudioError`.
+
+        Of Opus there are empty pieces in between, so that others get their turn.
+        """
         if self._opus is None:
             yield data
-        else:
-            yield b""  # a message counts, though no sound may be complete with it
-            pieces = self._opus.feed(data)
-            while True:
-                began_s = time.thread_time()
-                piece = next(pieces, None)
-                self._cost_s += time.thread_time() - began_s
-                if piece is None:
-                    return
-                yield piece
+            return
+        for start in range(0, len(data), SLICE_BYTES):
+            yield from self._timed(self._opus.feed(data[start : start + SLICE_BYTES]))
+            yield b""
+
+    def _timed(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        while True:
+            began_s = time.thread_time()
+            piece = next(pieces, None)
+            self._cost_s += time.thread_time() - began_s
+            if piece is None:
+                return
+            yield piece
+
+    def least_s(self, count: int) -> float:
+        """Seconds that so many bytes count for at least, whatever is in them."""
+        return 0.0 if self._opus is None else count / OPUS_MOST_BYTES_PER_S
 
     def take_cost_s(self) -> float:
         """What decoding has cost since this was last asked."""

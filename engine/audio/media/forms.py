@@ -33,7 +33,7 @@ MARKS = (
     (4, b"ftyp", MP4),
     (0, b"#!AMR", AMR),
     (0, bytes.fromhex("3026b2758e66cf11"), WMA),
-    (0, b"RIFF", WAV),
+    (8, b"WAVE", WAV),
     (0, b"caff", CAF),
     (0, b"OggS", OGG),
 )

@@ -15,6 +15,7 @@ from encoded import encoded
 from streamer.config import Config
 from streamer.server import sound
 from streamer.server.server import Server
+from streamer.wire.requests import StartStream
 from voxwatch_client import ServerError, connect, enroll, messages
 
 CONTAINERS = ["ogg", "webm"]
@@ -124,9 +125,9 @@ async def test_one_channel_of_two_is_heard_and_marks_hold_where_they_were_sent(
     data = encoded("ogg", "libopus", soxr.resample(both, 16_000, 48_000), page_duration="20000")
     half = data.index(b"OggS", len(data) // 2)  # a page ends there
     async with dial(server, claim="anna", encoding="opus", channel=1, live="false") as client:
-        await client.sound(data[:half], 700)
+        await client.sound(data[:half], 4000)
         await client.say(type="mute", on=True)
-        await client.sound(data[half:], 700)
+        await client.sound(data[half:], 4000)
         await client.say(type="finalize")
         assert await client.rest() == 1000
     (turn,) = client.of("utterance")
@@ -195,6 +196,14 @@ def silence_of(hours: int) -> bytes:
     quiet = [b"\x1b\x02"] * 255  # SILK, 60 ms, two frames that were not sent
     pages += [paged(quiet, 255 * 5760 * (n + 1)) for n in range(hours * 3600 * 10 // 306)]
     return b"".join(pages)
+
+
+def test_what_is_taken_apart_at_once_is_bounded_whatever_it_is() -> None:
+    heard = sound.ClientSound(StartStream(encoding="opus"))
+    voids = encoded("webm", "libopus", np.zeros(4800, np.float32)) + b"\xec\x80" * 100_000
+    pieces = list(heard.pieces(voids))
+    assert pieces.count(b"") == -(-len(voids) // sound.SLICE_BYTES)
+    assert heard.least_s(len(voids)) > 3
 
 
 async def test_hours_in_a_few_bytes_count_as_hours(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +160,34 @@ def test_pictures_beside_the_sound_are_passed_over(tmp_path: Path) -> None:
                 for packet in stream.encode(frame):
                     container.mux(packet)
     assert read_audio(path).duration_s == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_recording_in_fragments_is_read(tmp_path: Path) -> None:
+    """As Safari's MediaRecorder makes it, which states no length."""
+    moves = "frag_keyframe+empty_moov+default_base_moof"
+    data = encoded("mp4", "aac", tone(3.0, 48_000), movflags=moves)
+    samples, rate_hz, warnings = read(data)
+    assert len(samples) / rate_hz == pytest.approx(3.0, abs=0.05)
+    assert warnings == ()
+    with pytest.raises(AudioError, match="are there"):
+        read(data[:-900])
+
+
+def test_pauses_in_the_times_are_silence() -> None:
+    """A call in which the microphone was off for a while: the container says when it was on."""
+    av, buffer = library(), io.BytesIO()
+    with av.open(buffer, "w", format="webm") as container:
+        stream = container.add_stream("libopus", rate=48_000, layout="mono")
+        for start_s in (0.0, 6.0):
+            encoder = av.CodecContext.create("libopus", "w")
+            encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "s16"
+            for packet in encoder.encode(frame_of(tone(1.0, 48_000), 48_000, "mono")):
+                packet.stream, packet.time_base = stream, Fraction(1, 48_000)
+                packet.pts = packet.dts = (packet.pts or 0) + round(start_s * 48_000)
+                container.mux(packet)
+    samples, rate_hz, _ = read(buffer.getvalue())
+    assert len(samples) / rate_hz == pytest.approx(7.0, abs=0.1)
+    assert not samples[2 * rate_hz : 5 * rate_hz].any()
 
 
 def test_a_playlist_or_a_list_of_files_is_no_recording(tmp_path: Path) -> None:
