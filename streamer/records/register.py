@@ -7,10 +7,10 @@ is told, and so that nobody looks at a record without a trace.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from streamer.records import tables
 from streamer.records.chain import REGISTER, link
@@ -66,6 +66,14 @@ class Moved(RecordError):
     """Another process has written since: what was remembered is not so any more."""
 
 
+_MOVE = (  # made once, as it is a part of every write
+    update(tables.about)
+    .where(
+        tables.about.c.hash == bindparam("before"),
+        tables.about.c.heads == bindparam("heads_before"),
+    )
+    .values({name: bindparam(f"new_{name}") for name in ("length", "hash", "heads", "signature")})
+)
 _entry = msgspec.json.Decoder(RegisterEntry)
 
 
@@ -85,7 +93,7 @@ def note(
     """
     if not notes and not change:
         return known
-    end, genuine = (known, True) if known is not None else _read_end(connection, secret)
+    end, forged = (known, None) if known is not None else _read_end(connection, secret)
     last, rows = end.hash, []
     for number, one in enumerate(notes, end.length + 1):
         body = msgspec.json.encode(one)
@@ -93,17 +101,14 @@ def note(
         rows.append({"number": number, "hash": last, "body": body})
     change -= sum(counted(secret.heads_key, _Gone(one)) for one in notes if one.act == "deleted")
     after = RegisterEnd(end.length + len(rows), last, moved(end.heads, change))
-    values: dict[str, Any] = {"length": after.length, "hash": last, "heads": after.heads}
-    if genuine:
-        head = secret.sign(REGISTER, *after)
-        values["signature"] = bytes.fromhex(head.signature)
-    about = tables.about
-    same = (about.c.hash == end.hash) & (about.c.heads == end.heads)
-    if connection.execute(update(about).where(same).values(values)).rowcount != 1:
+    signature = forged or bytes.fromhex(secret.sign(REGISTER, *after).signature)
+    values = after._asdict() | {"signature": signature}
+    told = {"before": end.hash, "heads_before": end.heads} | {f"new_{n}": values[n] for n in values}
+    if connection.execute(_MOVE, told).rowcount != 1:
         raise Moved("another process has written to the register")
     if rows:
         connection.execute(insert(tables.register), rows)
-    return after if genuine else None
+    return after if forged is None else None
 
 
 class _Gone:
@@ -113,12 +118,12 @@ class _Gone:
         self.stream, self.length, self.hash = one.stream, one.count, bytes.fromhex(one.hash)
 
 
-def _read_end(connection: Connection, secret: Secret) -> tuple[RegisterEnd, bool]:
-    """Where the register ends, and whether that was signed."""
+def _read_end(connection: Connection, secret: Secret) -> tuple[RegisterEnd, bytes | None]:
+    """Where the register ends, and what stands there in place of a signature, if it is none."""
     row = connection.execute(select(tables.about).with_for_update()).one()
     end = RegisterEnd(row.length, bytes(row.hash), bytes(row.heads or NONE))
     signature = secret.sign(REGISTER, *end).signature  # of one text there is one (RFC 8032)
-    return end, bytes(row.signature).hex() == signature
+    return end, None if row.signature.hex() == signature else bytes(row.signature) or b"?"
 
 
 def begin(connection: Connection, secret: Secret) -> None:
