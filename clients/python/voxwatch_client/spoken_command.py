@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -43,6 +44,7 @@ class Command:
         self._most_bytes = int(HELD_S * rate * width * channels)
         self._news, self._ended, self._begun = asyncio.Event(), False, False
         self._heard = width == WIDTH
+        self._turns: asyncio.Future[tuple[Utterance, ...]] = asyncio.Future()
         self.task = asyncio.create_task(self._judge(), name="voxwatch")
 
     def hear(self, pcm: bytes) -> None:
@@ -55,6 +57,7 @@ class Command:
             if self._sent <= self._let_go:
                 self._heard = False
                 self.task.cancel()
+                self._turns.cancel()
                 return
             self._bytes -= len(self._pieces.popleft())
             self._let_go += 1
@@ -74,31 +77,47 @@ class Command:
         """The verdict on the whole command; it has ended, whether that was said or not."""
         self.end()
         settings = self._settings
-        done, _ = await asyncio.wait({self.task}, timeout=settings.wait_s)
-        self.task.cancel()
-        if not (done and self._heard) or self.task.cancelled() or self.task.exception():
+        done, _ = await asyncio.wait({self._turns}, timeout=settings.wait_s)
+        if not done:
+            self.task.cancel()
+        if not (done and self._heard) or self._turns.exception():
             return unheard(settings)
-        return verdict_of(self.task.result(), settings.when_unsure)
+        return verdict_of(self._turns.result(), settings.when_unsure)
 
-    async def _judge(self) -> tuple[Utterance, ...]:
-        """The turns of the command. Who calls bounds the time of it."""
+    async def _judge(self) -> None:
+        """Learn the turns of the command. Who waits for them bounds the time of it."""
+        try:
+            while not await self._told():
+                await asyncio.sleep(AGAIN_S)
+        except ClientError as error:
+            if not self._turns.done():
+                self._turns.set_exception(error)
+                self._turns.exception()  # nobody may ask: the satellite may have gone
+
+    async def _told(self) -> bool:
+        """Send it from its start, until a server has told all of it; or else that has restarted."""
         if not self._heard:
             raise ClientError("samples that are not of 16 bit are not heard")
-        while True:
-            try:
-                return await self._told()
-            except ServerError as error:
-                if error.code not in RESTARTED or self._let_go:
-                    raise
-            except ConnectionFailed:
-                if not self._begun or self._let_go:
-                    raise
-            await asyncio.sleep(AGAIN_S)
+        try:
+            async with self._connect() as stream:
+                self._begun = True
+                async for piece in self._from_its_start():
+                    await stream.send(piece)
+                await stream.finalize()
+                told = [message async for message in stream]
+                # Whoever waits is told before the connection is closed.
+                self._turns.set_result(tuple(one for one in told if isinstance(one, Utterance)))
+        except ServerError as error:
+            if error.code not in RESTARTED or self._let_go:
+                raise
+        except ConnectionFailed:
+            if not self._begun or self._let_go:
+                raise
+        return self._turns.done()
 
-    async def _told(self) -> tuple[Utterance, ...]:
-        """What a server says of it, from its start."""
+    def _connect(self) -> AbstractAsyncContextManager[voxwatch_client.VerifyStream]:
         settings = self._settings
-        async with voxwatch_client.connect(
+        return voxwatch_client.connect(
             settings.server,
             claim=settings.claim,
             sample_rate=self.rate,
@@ -106,13 +125,7 @@ class Command:
             label=settings.label,
             token=settings.token,
             **settings.options,
-        ) as stream:
-            self._begun = True
-            async for piece in self._from_its_start():
-                await stream.send(piece)
-            await stream.finalize()
-            told = [message async for message in stream]
-        return tuple(message for message in told if isinstance(message, Utterance))
+        )
 
     async def _from_its_start(self) -> AsyncIterator[bytes]:
         self._sent = 0
