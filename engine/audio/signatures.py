@@ -6,6 +6,7 @@ HEAD_BYTES = 4096  # of a stream, by which it is told
 LEAST_TEXT, LEAST_LETTERS = 512, 12  # bytes that are all text, and several: no sound is
 
 FILE = "decode it first, or send the file with `voxwatch stream FILE` or POST /v1/verify"
+OPUS = f"start with encoding=opus if it is Opus, or {FILE}"
 TWILIO = (
     "Twilio Media Streams",
     "connect it to /v1/twilio, or decode media.payload (base64) and send its bytes as binary"
@@ -26,6 +27,7 @@ MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b".snd", "an AU file"),
     (0, b"#!AMR", "an AMR file"),
 )
+OF_OPUS = (b"OggS", b"\x1a\x45\xdf\xa3", b"\x1f\x43\xb6\x75")
 # MPEG-1 layer III and MPEG-2 layer III: bit rates in kbit/s by their index, rates in Hz.
 MP3_KBPS = {
     3: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -38,7 +40,7 @@ def foreign(head: bytes) -> tuple[str, str] | None:
     """What begins with ``head`` and is no PCM, and what to do; None: nothing is known."""
     for place, mark, name in MARKS:
         if len(head) >= place + len(mark) and head[place : place + len(mark)] == mark:
-            return name, FILE
+            return name, OPUS if mark in OF_OPUS else FILE
     if b'"event"' in head[:64] and head.lstrip()[:1] == b"{":
         return TWILIO
     if _is_mp3(head):

@@ -52,7 +52,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("piece", [1, 7, 1 << 20])
 def test_a_file_or_another_protocol_is_named_and_refused(name: str, piece: int) -> None:
-    with pytest.raises(WrongFormat, match=rf"{name}.*: decode"):
+    with pytest.raises(WrongFormat, match=rf"{name}.*: .*decode"):
         feed(FILES[name], piece)
 
 
