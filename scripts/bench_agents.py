@@ -4,7 +4,8 @@ A real server with the built-in model, and in each framework's own environment (
 program of its test with the gate: the demonstration's two voices speak in turns, in real time. A
 stand-in of a recogniser says the words of each turn when it has heard 0.3 s of silence behind it.
 The clock is stopped twice for each transcript in the same run: when the recogniser says it, which
-is when it would be there without a gate, and when it has come through the gate.
+is when it would be there without a gate, and when it has come through the gate. A run is added to
+those that the file has.
 """
 
 from __future__ import annotations
@@ -145,4 +146,6 @@ if __name__ == "__main__":
     parser.add_argument("--turns", type=int, default=12)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    tell(asyncio.run(run(arguments)), arguments.json)
+    file: Path | None = arguments.json
+    earlier = json.loads(file.read_text())["runs"] if file and file.exists() else []
+    tell({"runs": [*earlier, asyncio.run(run(arguments))]}, file)
