@@ -60,7 +60,9 @@ def locked(name: str) -> list[tuple[Requirement, int]]:
     return [(Requirement(line.split("--hash")[0]), line.count("--hash=sha256:")) for line in lines]
 
 
-@pytest.mark.parametrize("name", ["serve", "develop", "tools", "peers/edx", "peers/lti"])
+@pytest.mark.parametrize(
+    "name", ["serve", "develop", "tools", "peers/edx", "peers/lti", "peers/home-assistant"]
+)
 def test_every_locked_package_is_one_version_with_its_hashes(name: str) -> None:
     found = locked(name)
     assert len(found) > 20
