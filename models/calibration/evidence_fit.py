@@ -170,8 +170,10 @@ def traces(
         scorer = scorers[stream.talk.source]
         people = {"claimed": stream.talk.enrolled} if claimed else {}
         enrolled, followed = EnrolledVoiceprints(people), ChangeFilter(scorer, figures)
-        log_odds, after_s, matched = [], [], []
+        log_odds, after_s, matched, turns = [], [], [], stream.turns
         for mark in stream.marks:
+            while turns and turns[0][0] < mark.position:
+                followed.places.begin_turn(*turns.pop(0))
             belief = followed.step(stream.spans, mark.position, enrolled)
             if belief is not None:
                 log_odds.append(belief.log_odds)

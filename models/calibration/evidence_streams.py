@@ -2,8 +2,10 @@
 
 Each speaker's utterances are divided: some enrol, the rest are the stream, at whose end another
 speaker of the same source, of about the same pitch where there is one, goes on at the same
-level. One half of the streams is clean, the other goes through the noise, rooms, telephone and
-codec of training.
+level. Between utterances there are pauses, half of which end a turn, as where people talk: after
+a pause a change is likelier beforehand, so that speech without any would raise fewer alarms. One
+half of the streams is clean, the other goes through the noise, rooms, telephone and codec of
+training.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.format import SAMPLE_RATE_HZ
+from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.encoder import Encoder, embed_speech
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
+from engine.session_config import SessionConfig
 from engine.spans.interface import Mark, Spans
-from models.calibration.stream_spans import spoken
+from models.calibration.stream_spans import Pause, spoken
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 from models.sound.pitch import median_f0
@@ -32,6 +35,7 @@ SPLITS = 2  # the first is clean, the second degraded
 SIMILAR_PITCH = 1.2  # ratio of two median F0, the higher over the lower
 PITCH_S = 6.0  # of speech: enough for its median
 UNVOICED_HZ = 150.0
+SHORT_PAUSE_S, LONG_PAUSE_S = (0.1, 0.5), (0.7, 10.0)  # that go on with a turn, and that end one
 
 Float32 = NDArray[np.float32]
 Scorers = Mapping[str, CalibratedScorer]  # by source: nobody is normalised by their own
@@ -39,7 +43,10 @@ Scorers = Mapping[str, CalibratedScorer]  # by source: nobody is normalised by t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Talk:
-    """One speaker's part: who, of which split, the voiceprint, and what is said afterwards."""
+    """One speaker's part: who, of which split, the voiceprint, and what is said afterwards.
+
+    ``begins`` are the samples of ``speech`` at which utterances after the first begin.
+    """
 
     speaker: int
     split: int
@@ -48,6 +55,7 @@ class Talk:
     enrolled: PreparedEmbeddings
     speech: Float32
     pitch_hz: float
+    begins: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +75,16 @@ class TakeoverStream:
         """Places before the stranger."""
         return tuple(mark for mark in self.marks if mark.position <= self.taken)
 
+    @property
+    def turns(self) -> list[Pause]:
+        """Where turns after the first begin, with the seconds of the pause before each."""
+        timeline, found = self.spans.timeline, []
+        for place, media in timeline.all_runs()[1:]:
+            pause_s = seconds(media - timeline.ends(place))
+            if pause_s >= SessionConfig().turn_pause_s:
+                found.append((place, pause_s))
+        return found
+
 
 def talks(
     corpus: Corpus, speakers: Sequence[str], encoder: Encoder, scorers: Scorers, seed: int
@@ -82,16 +100,17 @@ def talks(
             count = min(int(np.searchsorted(lengths, wanted)) + 1, len(order) - 1)
             enrol = np.concatenate([corpus.waveform(u) for u in order[:count]])
             enrol = enrol[: round(ENROL_S * SAMPLE_RATE_HZ)]
-            speech = np.concatenate([corpus.waveform(u) for u in order[count:]])
+            said = [corpus.waveform(u) for u in order[count:]]
+            speech, ends = np.concatenate(said), np.cumsum([len(one) for one in said])
             prepared = scorers[own[0].source].prepare(
                 embed_speech(encoder, enrol)[None], len(enrol) / SAMPLE_RATE_HZ
             )
             speech = speech[: round(STREAM_S * SAMPLE_RATE_HZ)]
             first = own[0]
             pitch_hz = median_f0(speech[: round(PITCH_S * SAMPLE_RATE_HZ)]) or UNVOICED_HZ
-            found.append(
-                Talk(number, split, first.source, first.language, prepared, speech, pitch_hz)
-            )
+            begins = tuple(int(end) for end in ends if end < len(speech))
+            about = first.source, first.language, prepared, speech, pitch_hz, begins
+            found.append(Talk(number, split, *about))
     return found
 
 
@@ -105,6 +124,7 @@ def streams(
 ) -> list[TakeoverStream]:
     """Every talk that is long enough, with a takeover at its end."""
     rng, found = np.random.default_rng(seed), []
+    pausing = np.random.default_rng((seed, 1))
     for talk in tqdm(talks, unit="stream", disable=None if progress else True):
         strangers = _strangers(talk, talks)
         if len(talk.speech) < LEAST_STREAM_S * SAMPLE_RATE_HZ or not strangers:
@@ -115,9 +135,16 @@ def streams(
         sound = np.concatenate([talk.speech, other * level]).clip(-1, 1).astype(np.float32)
         if talk.split:
             sound = degrade(sound, int(rng.integers(TrainingConditions.KINDS)), rng)
-        spans, marks = spoken(sound, encoder)
+        begins = (*talk.begins, len(talk.speech))
+        spans, marks = spoken(sound, encoder, [(at, _pause_s(pausing)) for at in begins])
         found.append(TakeoverStream(talk, len(talk.speech), spans, tuple(marks)))
     return found
+
+
+def _pause_s(rng: np.random.Generator) -> float:
+    """Seconds, of which short ones are as likely as long ones."""
+    low, high = SHORT_PAUSE_S if rng.random() < 0.5 else LONG_PAUSE_S
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def rivals(talk: Talk, talks: Sequence[Talk]) -> list[Talk]:

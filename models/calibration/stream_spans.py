@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,19 @@ BATCH = 16  # windows that are embedded at once
 
 Float32 = NDArray[np.float32]
 Place = tuple[int, int]
+Pause = tuple[int, float]  # the sample of net speech that follows it, and its seconds
 
 
 class PooledStream:
-    """The spans of a turn that went through a frames graph in one pass."""
+    """The spans of speech that went through a frames graph in one pass."""
 
-    def __init__(self, sound: Float32, encoder: Encoder) -> None:
+    def __init__(self, sound: Float32, encoder: Encoder, pauses: Sequence[Pause] = ()) -> None:
         self._pooling = SpanPooling(encoder.bundle)
         figures = self._pooling.figures
         self.grain, delay = figures.block_samples, figures.delay_blocks
         self.timeline = Timeline()
-        self.timeline.push(0, len(sound))
+        for start, piece in _apart(sound, pauses):
+            self.timeline.push(start, len(piece))
         blocks = -(-len(sound) // self.grain) + delay
         padded = np.zeros((1, blocks * self.grain), np.float32)
         padded[0, : len(sound)] = sound
@@ -57,14 +59,19 @@ class PooledStream:
         return [*(Mark(0, p, min(p + ahead, end)) for p in places), Mark(0, end, end, True)]
 
 
-def spoken(sound: Float32, encoder: Encoder) -> tuple[Spans, list[Mark]]:
-    """One turn, ``sound`` ``(samples,)``, and its places."""
+def spoken(
+    sound: Float32, encoder: Encoder, pauses: Sequence[Pause] = ()
+) -> tuple[Spans, list[Mark]]:
+    """Net speech, ``sound`` ``(samples,)``, said with these pauses, in order, and its places."""
     config = WindowConfig()
     if encoder.bundle.manifest.frames is not None:
-        stream = PooledStream(sound, encoder)
+        stream = PooledStream(sound, encoder, pauses)
         return stream, stream.marks(round(config.hop_s * SAMPLE_RATE_HZ))
     spans = WindowSpans(encoder.bundle.manifest, config)
-    marks = [*spans.push(0, sound), *spans.end_turn(len(sound))]
+    marks: list[Mark] = []
+    for start, piece in _apart(sound, pauses):
+        marks += spans.push(start, piece)
+    marks += spans.end_turn(spans.timeline.media)
     by_length: dict[int, list[EmbedJob]] = defaultdict(list)
     for job in spans.jobs(1):
         if isinstance(job, EmbedJob):
@@ -75,3 +82,12 @@ def spoken(sound: Float32, encoder: Encoder) -> tuple[Spans, list[Mark]]:
             for job, embedding in zip(some, embeddings, strict=True):
                 spans.receive_result(EmbedResult(job.number, embedding))
     return spans, marks
+
+
+def _apart(sound: Float32, pauses: Sequence[Pause]) -> Iterator[tuple[int, Float32]]:
+    """The pieces of the sound between pauses, each with the media sample of its start."""
+    start = silence = 0
+    for place, pause_s in pauses:
+        yield start + silence, sound[start:place]
+        start, silence = place, silence + round(pause_s * SAMPLE_RATE_HZ)
+    yield start + silence, sound[start:]

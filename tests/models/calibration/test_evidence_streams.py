@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
+from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import CalibratedScorer
-from models.calibration import evidence_streams
+from models.calibration import evidence_fit, evidence_streams
 from models.calibration.evidence_streams import (
     STRANGER_S,
     UNVOICED_HZ,
@@ -281,3 +282,70 @@ def test_a_frames_graph_gives_every_span_in_one_pass(frames_bundle: Bundle) -> N
     spans = [(0, RATE), (2 * RATE, 5 * RATE), (RATE // 2, 7 * RATE)]
     expected = [encoder.embed(sound[None, a:b])[0] for a, b in spans]
     np.testing.assert_allclose(stream.embeddings(spans), np.stack(expected), atol=1e-4)
+
+
+def test_between_utterances_there_are_pauses_of_which_half_end_turns(
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
+) -> None:
+    begins = tuple(range(RATE // 2, 6 * RATE, RATE // 2))
+    said = [replace(talk, begins=begins), other(talk, 1)]
+    stream, sound = followed(said[0], said, encoder, scorer)
+    runs = stream.spans.timeline.all_runs()
+    assert [place for place, _ in runs] == [0, *begins, 6 * RATE]
+    pauses = np.diff([media - place for place, media in runs]) / RATE
+    short = [0.1 <= pause <= 0.5 for pause in pauses]
+    assert all(
+        0.7 <= pause <= 10 for pause, is_short in zip(pauses, short, strict=True) if not is_short
+    )
+    assert 0 < sum(short) < len(short)
+    places = [place for place, _ in runs[1:]]
+    assert stream.turns == [
+        (place, pytest.approx(pause, abs=1e-3))
+        for place, pause, is_short in zip(places, pauses, short, strict=True)
+        if not is_short
+    ]
+    without, same = followed(talk, [talk, other(talk, 1)], encoder, scorer)
+    np.testing.assert_array_equal(sound, same)  # pauses are no part of net speech
+    assert [mark.position for mark in stream.marks] == [mark.position for mark in without.marks]
+
+
+@pytest.mark.parametrize("kind", ["frames", "windows"])
+def test_speech_with_pauses_lies_where_it_was_said(
+    kind: str, frames_bundle: Bundle, encoder: Ends
+) -> None:
+    heard = Encoder(frames_bundle, "cpu") if kind == "frames" else encoder
+    pauses = [(RATE, 0.25), (3 * RATE, 2.0)]
+    stream, marks = spoken(noise(0, 5.0), heard, pauses)  # type: ignore[arg-type]
+    assert stream.timeline.begins(RATE) == 1.25 * RATE
+    assert stream.timeline.ends(3 * RATE) == 3.25 * RATE
+    assert stream.timeline.begins(3 * RATE) == 5.25 * RATE
+    assert marks[-1].position == stream.timeline.position == 5 * RATE
+
+
+def test_alarms_are_measured_where_turns_begin_as_they_do_live(
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int]] = []
+
+    class Told:
+        def __init__(self, *arguments: Any) -> None:
+            self.places = self
+
+        def begin_turn(self, position: int, pause_s: float) -> None:
+            assert pause_s >= 0.7
+            told.append(("turn", position))
+
+        def step(self, spans: Any, position: int, enrolled: Any) -> None:
+            told.append(("step", position))
+
+    monkeypatch.setattr(evidence_fit, "ChangeFilter", Told)
+    said = [replace(talk, begins=tuple(range(RATE, 6 * RATE, RATE))), other(talk, 1)]
+    stream, _ = followed(said[0], said, encoder, scorer)
+    evidence_fit.traces(any_source(scorer), [stream], DecisionFigures(), claimed=True)
+    turns = [place for what, place in told if what == "turn"]
+    assert turns == [place for place, _ in stream.turns]
+    assert len(turns) > 1
+    for turn in turns:
+        at = told.index(("turn", turn))
+        assert all(place <= turn for what, place in told[:at] if what == "step")
+        assert all(place > turn for what, place in told[at:] if what == "step")
