@@ -253,7 +253,7 @@ class Line:
     """A TCP line to a server that can be cut, and that can swallow everything in silence."""
 
     def __init__(self, port: int) -> None:
-        self.port = port  # where it leads
+        self._port = port
         self._open: set[asyncio.StreamWriter] = set()
         self._silent: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -292,7 +292,7 @@ class Line:
         self._tasks.add(task)
         pair = {writer}
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", self.port)
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
             pair.add(back)
             self._open |= pair
             await asyncio.gather(self._pass(reader, back), self._pass(there, writer))

@@ -189,13 +189,13 @@ async def test_a_connection_that_breaks_is_told_and_opened_again(server: Server,
     ):
         await say(stream, pcm("anna", 3.0))
         await until(client, "who_is_speaking", heard("anna"))
-        there, line.port = line.port, 9
+        line.leads_to(9)  # where nobody is
         line.cut()
         told = await until(client, "who_is_speaking", lambda told: not told["connected"])
         assert (told["state"], told["speaker"], told["stale"]) == ("unavailable", None, True)
         assert told["age_s"] > 0
         assert "has not been heard" in told["reason"]
-        line.port = there
+        line.leads_to(server.port)
         told = await until(client, "who_is_speaking", lambda told: told["connected"])
         assert (told["label"], told["state"], told["speaker"]) == ("kitchen", "match", "anna")
 
