@@ -21,7 +21,8 @@ from streamer.records.book import Book
 from streamer.records.opening import HISTORY as RECORDS
 from streamer.store.errors import StoreError
 
-HISTORIES: tuple[History, ...] = (RECORDS, EXAMS, EDX)  # whatever lies in the database of records
+# What LTI keeps is sealed with the store's key, which another machine has not: it is left out.
+HISTORIES: tuple[History, ...] = (RECORDS, EXAMS, EDX)
 WHAT = "record"
 ROSTER_KEYS = Table("roster_keys", MetaData(), Column("content", LargeBinary, nullable=False))
 
