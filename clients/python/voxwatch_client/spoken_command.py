@@ -39,13 +39,17 @@ class Command:
 
     def __init__(self, settings: Settings, rate: int, width: int, channels: int) -> None:
         self._settings, self.rate, self.channels = settings, rate, channels
+        self._format = rate, width, channels
+        self.trouble = ""  # why there is no verdict, where the server gave none
         self._pieces: deque[bytes] = deque()  # sound, but for the first that is no longer held
         self._bytes = self._let_go = self._sent = 0
         self._most_bytes = int(HELD_S * rate * width * channels)
         self._news, self._ended, self._begun = asyncio.Event(), False, False
-        self._heard = width == WIDTH
+        self._heard = True
         self._turns: asyncio.Future[tuple[Utterance, ...]] = asyncio.Future()
         self.task = asyncio.create_task(self._judge(), name="voxwatch")
+        if width != WIDTH:
+            self.refuse("its samples are not of 16 bit")
 
     def hear(self, pcm: bytes) -> None:
         """Sound of the command; more of it than the server takes in time makes it unheard."""
@@ -55,13 +59,21 @@ class Command:
         self._bytes += len(pcm)
         while self._bytes > self._most_bytes:
             if self._sent <= self._let_go:
-                self._heard = False
-                self.task.cancel()
-                self._turns.cancel()
+                self.refuse(f"the server is {HELD_S:g} s behind")
                 return
             self._bytes -= len(self._pieces.popleft())
             self._let_go += 1
         self._news.set()
+
+    def is_of(self, rate: int, width: int, channels: int) -> bool:
+        """Whether its sound has that format."""
+        return self._format == (rate, width, channels)
+
+    def refuse(self, why: str) -> None:
+        """It is not judged, and that is ``why``."""
+        self._heard, self.trouble = False, why
+        self.task.cancel()
+        self._turns.cancel()
 
     def end(self) -> None:
         """All of the sound has come."""
@@ -80,7 +92,10 @@ class Command:
         done, _ = await asyncio.wait({self._turns}, timeout=settings.wait_s)
         if not done:
             self.task.cancel()
-        if not (done and self._heard) or self._turns.exception():
+            self.trouble = f"no verdict came within {settings.wait_s:g} s (--wait)"
+        elif self._heard and (error := self._turns.exception()):
+            self.trouble = str(error)
+        if self.trouble:
             return unheard(settings)
         return verdict_of(self._turns.result(), settings.when_unsure)
 
@@ -96,8 +111,6 @@ class Command:
 
     async def _told(self) -> bool:
         """Send it from its start, until a server has told all of it; or else that has restarted."""
-        if not self._heard:
-            raise ClientError("samples that are not of 16 bit are not heard")
         try:
             async with self._connect() as stream:
                 self._begun = True

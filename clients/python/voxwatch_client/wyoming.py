@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 from wyoming.asr import Transcript
@@ -29,6 +29,7 @@ log = logging.getLogger("voxwatch_client")
 
 UPSTREAM_S = 10.0  # to connect to the recogniser
 INFO_S = 5.0  # for it to say what it is
+ANSWER_S = 30.0  # for a transcript, while another command waits to begin
 ON_THE_WAY = ("transcript-start", "transcript-chunk", "transcript-stop")
 
 
@@ -59,6 +60,9 @@ class SpeakerProxy(AsyncEventHandler):
         self._upstream: AsyncClient | None = None
         self._answering: asyncio.Task[None] | None = None
         self._command: Command | None = None
+        self._early = False  # its transcript came before its end
+        self._answered = asyncio.Event()  # no transcript is due
+        self._answered.set()
 
     async def handle_event(self, event: Event) -> bool:
         """Pass an event on, and hear what it carries."""
@@ -74,12 +78,35 @@ class SpeakerProxy(AsyncEventHandler):
             await self.write_event(await self._info())
             return
         if AudioStart.is_type(event.type):
+            await self._wait_for_answer()
             self._begin(AudioStart.from_event(event))
         elif AudioChunk.is_type(event.type) and self._command:
             self._command.hear(AudioChunk.from_event(event).audio)
-        elif AudioStop.is_type(event.type) and self._command:
-            self._command.end()
+        elif AudioStop.is_type(event.type):
+            await self._wait_for_answer()
+            self._end()
         await (await self._connected()).write_event(event)
+
+    async def _wait_for_answer(self) -> None:
+        """Until the recogniser has answered what came before: a transcript names no command.
+
+        Raises ``ConnectionError``.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._answered.wait()
+        except TimeoutError as error:
+            raise ConnectionError("it has not answered the command before this one") from error
+
+    async def run(self) -> None:
+        """Until the other side leaves, which it may do without a word."""
+        with suppress(ConnectionError):
+            await super().run()
+
+    async def stop(self) -> None:
+        """Let go of the connection; nothing that is due comes any more."""
+        self._answered.set()
+        await super().stop()
 
     async def disconnect(self) -> None:
         """The other side has gone."""
@@ -94,9 +121,19 @@ class SpeakerProxy(AsyncEventHandler):
         self.gone.set()
 
     def _begin(self, start: AudioStart) -> None:
+        """A command begins; one that had no end goes on, as its sound does for the recogniser."""
+        self._early = False
+        if self._command is None:
+            self._command = Command(self._settings, start.rate, start.width, start.channels)
+        elif not self._command.is_of(start.rate, start.width, start.channels):
+            self._command.refuse("its sound changes its format")
+
+    def _end(self) -> None:
         if self._command:
-            self._command.task.cancel()
-        self._command = Command(self._settings, start.rate, start.width, start.channels)
+            self._command.end()
+        if not self._early:
+            self._answered.clear()
+        self._early = False
 
     async def _connected(self) -> AsyncClient:
         if self._upstream is None:
@@ -117,8 +154,13 @@ class SpeakerProxy(AsyncEventHandler):
 
     async def _gated(self, transcript: Transcript) -> Event:
         command, settings = self._command, self._settings
+        self._early = self._answered.is_set()
         verdict = await command.verdict() if command else unheard(settings)
+        self._command = None
+        self._answered.set()
         log.info("a command: %s", verdict.state)
+        if command and command.trouble:
+            log.warning("a command could not be judged: %s", command.trouble)
         if command and (sound := command.sound):
             self._past.add(
                 PastCommand(

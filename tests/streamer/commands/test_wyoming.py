@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import stat
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -17,7 +19,7 @@ from typer.testing import CliRunner
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
-from wyoming.event import Event
+from wyoming.event import Event, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 from wyoming.server import AsyncEventHandler, AsyncServer
 
@@ -198,6 +200,59 @@ async def test_several_commands_on_one_connection_are_judged_each(server: Server
     assert texts == ["", WORDS, ""]
 
 
+@pytest.mark.parametrize("stray", [False, True])
+async def test_commands_sent_before_their_answers_are_judged_by_their_own_sound(
+    server: Server, pcm: Any, stray: bool
+) -> None:
+    """Also where an end without a command comes before them, which is answered too."""
+    async with (
+        proxied(server.url, claim="anna") as uri,
+        AsyncClient.from_uri(uri, read_timeout=30) as satellite,
+    ):
+        if stray:
+            await satellite.write_event(AudioStop().event())
+        for who in ("anna", "bert", "anna"):
+            await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+            await satellite.write_event(chunk(pcm(who, 3.0)))
+            await satellite.write_event(AudioStop().event())
+        texts = []
+        for _ in range(3 + stray):
+            event = await satellite.read_event()
+            assert event is not None
+            texts.append(Transcript.from_event(event).text)
+    assert texts == [""] * stray + [WORDS, "", WORDS]
+
+
+async def test_a_command_that_begins_again_without_an_end_is_judged_by_all_of_its_sound(
+    server: Server, pcm: Any
+) -> None:
+    """The recogniser has heard all of it, too."""
+    async with (
+        proxied(server.url, claim="anna") as uri,
+        AsyncClient.from_uri(uri, read_timeout=30) as satellite,
+    ):
+        for who in ("bert", "anna"):
+            await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+            await satellite.write_event(chunk(pcm(who, 3.0)))
+        await satellite.write_event(AudioStop().event())
+        event = await satellite.read_event()
+    assert event is not None
+    assert Transcript.from_event(event).text == ""
+
+
+async def test_why_a_command_could_not_be_judged_is_in_the_log(
+    server: Server, pcm: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for settings, why in (
+        ({"claim": "nobody"}, "'nobody' is not enrolled"),
+        ({"claim": "anna", "wait_s": 0.0}, "no verdict came within 0 s"),
+    ):
+        async with proxied(server.url, **settings) as uri:
+            (told,) = await transcribed(uri, pcm("anna", 3.0))
+        assert Transcript.from_event(told).text == ""
+        assert why in caplog.text
+
+
 async def test_it_says_what_the_recogniser_is_under_a_name_of_its_own(server: Server) -> None:
     async with (
         proxied(server.url) as uri,
@@ -212,7 +267,9 @@ async def test_it_says_what_the_recogniser_is_under_a_name_of_its_own(server: Se
     assert not program.supports_transcript_streaming
 
 
-async def test_samples_that_are_not_heard_count_as_not_judged(server: Server) -> None:
+async def test_samples_that_are_not_heard_count_as_not_judged(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     async with (
         proxied(server.url, claim="anna") as uri,
         AsyncClient.from_uri(uri, read_timeout=30) as satellite,
@@ -222,6 +279,26 @@ async def test_samples_that_are_not_heard_count_as_not_judged(server: Server) ->
         event = await satellite.read_event()
     assert event is not None
     assert Transcript.from_event(event).text == ""
+    assert "not of 16 bit" in caplog.text
+
+
+async def test_a_satellite_that_is_cut_off_leaves_no_traceback(
+    server: Server, pcm: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with proxied(server.url, claim="anna") as uri:
+        port = int(uri.rpartition(":")[2])
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        await async_write_event(AudioStart(rate=16_000, width=2, channels=1).event(), writer)
+        while not server.streams.all():
+            await asyncio.sleep(0.01)
+        writer.transport.abort()  # a reset, by the time of lingering
+        while server.streams.all():
+            await asyncio.sleep(0.01)
+        gc.collect()
+    assert not [one for one in caplog.records if one.name == "asyncio"]
 
 
 @pytest.mark.parametrize("asked", [Describe(), AudioStart(rate=16_000, width=2, channels=1)])
