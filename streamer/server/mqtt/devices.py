@@ -30,6 +30,7 @@ log = logging.getLogger("voxwatch.mqtt")
 
 MOST = 64  # devices: after that the one that is longest without a stream makes way
 FORGOTTEN_S = 30 * 86400.0  # without a stream, after which a device is taken back
+DIGITS = (4, 8, 16, 64)  # that tell apart labels which look alike: as few as do
 TURNS = 64  # that wait for a broker; of more the oldest are lost
 HEARD = (
     messages.Opened,
@@ -114,7 +115,7 @@ class Devices:
             told = msgspec.json.decode(payload, type=Told)
         except msgspec.MsgspecError:
             return  # it is not ours
-        ours = name in (_name(told.label), _longer(told.label)) and len(told.label) <= MAX_NAME
+        ours = len(told.label) <= MAX_NAME and name in _names(told.label)
         names = {device.name for device in self._devices.values()}
         if not ours or told.label in self._devices or name in names or not self._make_room():
             return
@@ -183,12 +184,12 @@ class Devices:
         self._tell_device(device)
 
     def _free_name(self, label: str) -> str:
-        name = _name(label)
-        if name not in {device.name for device in self._devices.values()}:
-            return name
-        longer = _longer(label)
-        log.warning("two labels look alike in topics: the later one is %s there", longer)
-        return longer
+        taken = {device.name for device in self._devices.values()}
+        names = _names(label)
+        name = next(one for one in names if one not in taken)
+        if name != names[0]:
+            log.warning("two labels look alike in topics: the later one is %s there", name)
+        return name
 
     def _make_room(self) -> bool:
         if len(self._devices) < MOST:
@@ -238,12 +239,10 @@ class Devices:
             self._last.pop(topic, None)
 
 
-def _name(label: str) -> str:
+def _names(label: str) -> list[str]:
+    """What it may be called in topics, the best first; the last of them is no other label's."""
     if not label:
-        return UNLABELLED
+        return [UNLABELLED]
     name = slug(label)
-    return _longer(label) if name == UNLABELLED else name
-
-
-def _longer(label: str) -> str:
-    return f"{slug(label)}_{digest(label, 4)}"
+    longer = [f"{name}_{digest(label, digits)}" for digits in DIGITS]
+    return longer if name == UNLABELLED else [name, *longer]

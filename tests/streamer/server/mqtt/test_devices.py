@@ -9,7 +9,7 @@ import pytest
 
 from engine import events
 from streamer.server.mqtt.devices import FORGOTTEN_S, MOST, TURNS, Devices
-from streamer.server.mqtt.discovery import DECISIONS, Topics, slug
+from streamer.server.mqtt.discovery import DECISIONS, Topics, digest, slug
 from streamer.wire import messages
 
 NOW = 1_800_000_000.0
@@ -263,6 +263,24 @@ def test_labels_that_look_alike_are_told_apart_and_the_log_says_so(
     assert first == "voxwatch/kitchen_1/state"
     assert second.startswith("voxwatch/kitchen_1_")
     assert [r.getMessage() for r in caplog.records if "look alike" in r.getMessage()]
+
+
+@pytest.mark.parametrize(("like", "other"), [("Küche", "Kuche"), ("unlabelled", "")])
+def test_a_label_that_reads_as_the_longer_name_of_another_takes_none_of_its_topics(
+    devices: Devices, broker: Broker, like: str, other: str
+) -> None:
+    labels = [f"{slug(like)} {digest(like, 4)}", other, like]
+    for number, label in enumerate(labels):
+        devices.hear(f"s{number}", opened(label), NOW)
+    broker.take()
+    states = {t: s["label"] for t, s in broker.retained.items() if t.endswith("/state")}
+    assert sorted(states.values()) == sorted(labels)
+    again = Devices(TOPICS, "1")
+    for topic, state in broker.retained.items():
+        again.learn(topic, json.dumps(state).encode(), NOW)
+    learnt = Broker(again)
+    learnt.take()
+    assert learnt.retained.keys() == broker.retained.keys()
 
 
 def test_of_two_streams_with_one_label_the_newer_is_shown_while_it_is_open(
