@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import voxwatch_client
+from voxwatch_client.connection import address
 from voxwatch_client.errors import ClientError, ServerError
 from voxwatch_client.messages import SAMPLE_BYTES, Encoding
 from voxwatch_client.stream import ClientStream, Timing
@@ -56,6 +57,7 @@ class SpeakerGate:
         when_unsure: WhenUnsure = "drop",
         **options: Any,
     ) -> None:
+        address(url, "/")  # raises ConnectionFailed for one that no server can ever have
         self.url, self.wait_s, self.when_unsure = url, wait_s, when_unsure
         self._options: dict[str, Any] = {
             "claim": claim,

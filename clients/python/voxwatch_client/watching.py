@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import msgspec
 
+from voxwatch_client.connection import address
 from voxwatch_client.control import monitor
 from voxwatch_client.errors import ClientError
 from voxwatch_client.messages import (
@@ -141,6 +142,7 @@ class Watch:
         changed: Changed = lambda stream: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        address(url, "/")  # raises ConnectionFailed for one that no server can ever have
         self.url, self.changed = url, changed
         self.now = clock
         self.streams: dict[str, WatchedStream] = {}

@@ -21,6 +21,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.server import AsyncEventHandler, AsyncServer
 
+from voxwatch_client.connection import address
 from voxwatch_client.errors import ClientError
 from voxwatch_client.past_commands import KEPT, PastCommand, PastCommands, offer, places
 from voxwatch_client.spoken_command import Command, Settings, unheard
@@ -201,8 +202,10 @@ async def serve(uri: str, settings: ProxySettings, *, discoverable: bool = False
     """Listen at ``uri`` (``tcp://HOST:PORT``) until cancelled.
 
     ``discoverable`` announces it by zeroconf, where Home Assistant finds it by itself. Where the
-    last commands cannot be offered to this user alone, none are kept.
+    last commands cannot be offered to this user alone, none are kept. Raises
+    :class:`ConnectionFailed` for an address that no server can ever have.
     """
+    address(settings.server, "/")
     server = AsyncServer.from_uri(uri)
     if discoverable:
         from wyoming.zeroconf import HomeAssistantZeroconf

@@ -8,12 +8,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from streamer.cli import app
 from streamer.config import Config
 from streamer.server.server import Server
-from voxwatch_client import ServerError
+from voxwatch_client import ConnectionFailed, ServerError
 from voxwatch_client.gate import SpeakerGate
 from voxwatch_client.verdicts import GateVerdict
+from voxwatch_client.watching import Watch
 
 PIECE = 3200  # bytes: a tenth of a second
 SILENCE = bytes(2 * PIECE)
@@ -46,6 +49,17 @@ async def judged(gate: SpeakerGate, since_s: float, until_s: float, **options: A
         gate.hear(SILENCE)
         await asyncio.sleep(0.02)
     return asking.result()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "tcp://127.0.0.1:8765", "ws://", "127.0.0.1:8765"])
+def test_an_address_that_no_server_can_have_is_an_error_and_not_tried_again(url: str) -> None:
+    with pytest.raises(ConnectionFailed, match="no address of a server"):
+        SpeakerGate(url, claim="anna")
+    with pytest.raises(ConnectionFailed, match="no address of a server"):
+        Watch(url)
+    for command in (["mcp"], ["wyoming", "--upstream", "tcp://127.0.0.1:9"]):
+        done = CliRunner().invoke(app, [*command, "--server", url])
+        assert isinstance(done.exception, ConnectionFailed)
 
 
 async def test_each_span_is_judged_by_its_own_speech(server: Server, pcm: Any) -> None:
