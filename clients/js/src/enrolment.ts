@@ -63,8 +63,8 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
   /** Push sound. Waits while the network is slower. Rejects with the `failure`. */
   async send(pcm: Pcm): Promise<void> {
     const bytes = bytesOf(pcm, this.start.encoding ?? "pcm_s16le");
-    if (!this.pushed.busy && !this.isFull) return this.take(bytes);
-    return this.pushed.add(() => this.sendLater(bytes));
+    if (bytes instanceof Uint8Array && !this.pushed.busy && !this.isFull) return this.take(bytes);
+    return this.pushed.add(async () => this.sendLater(await bytes));
   }
 
   private async sendLater(bytes: Uint8Array<ArrayBuffer>): Promise<void> {

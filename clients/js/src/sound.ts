@@ -15,8 +15,10 @@ export interface MicrophoneSource {
 /** A microphone of the browser, a stream that the page has, or neither: PCM is pushed by `send`. */
 export type Source = "microphone" | MicrophoneSource | MediaStream;
 
-/** Bytes as they are, or the samples of a typed array. */
-export type Pcm = ArrayBuffer | ArrayBufferView<ArrayBuffer>;
+/** Bytes as they are, the samples of a typed array, or a `Blob`, as a MediaRecorder gives them. */
+export type Pcm = ArrayBuffer | ArrayBufferView<ArrayBuffer> | Blob;
+
+type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface SourceListener {
   /** The sound begins, in 16 bit, one channel and at this rate. */
@@ -93,8 +95,12 @@ async function fromStream(
   return { stop, reopen: () => undefined };
 }
 
-/** The bytes of sound that was pushed. Throws where they can not be what was declared. */
-export function bytesOf(pcm: Pcm, encoding: SoundEncoding): Uint8Array<ArrayBuffer> {
+/**
+ * The bytes of sound that was pushed; of a `Blob` they come later. Throws where they can not be
+ * what was declared.
+ */
+export function bytesOf(pcm: Pcm, encoding: SoundEncoding): Bytes | Promise<Bytes> {
+  if (pcm instanceof Blob) return pcm.arrayBuffer().then((bytes) => new Uint8Array(bytes));
   if (pcm instanceof Float32Array && encoding !== "pcm_f32le") {
     const message = `Float32Array is not ${encoding}: open with encoding "pcm_f32le"`;
     throw new VoxwatchError("bad-sound", message);
@@ -105,5 +111,8 @@ export function bytesOf(pcm: Pcm, encoding: SoundEncoding): Uint8Array<ArrayBuff
   }
   // Copied: whoever pushes it may use its memory again.
   if (pcm instanceof ArrayBuffer) return new Uint8Array(pcm.slice(0));
+  if (!ArrayBuffer.isView(pcm)) {
+    throw new VoxwatchError("bad-sound", "push an ArrayBuffer, a typed array or a Blob");
+  }
   return new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength).slice();
 }

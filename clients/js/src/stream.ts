@@ -85,7 +85,12 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   async send(pcm: Pcm): Promise<void> {
     const bytes = bytesOf(pcm, this.options.encoding ?? "pcm_s16le");
     this.check();
-    if (this.lossless) return this.pushed.add(() => this.sendAll(bytes));
+    if (this.lossless) return this.pushed.add(async () => this.sendAll(await bytes));
+    if (bytes instanceof Uint8Array && !this.pushed.busy) return this.sendNow(bytes);
+    return this.pushed.add(async () => this.sendNow(await bytes));
+  }
+
+  private sendNow(bytes: Uint8Array<ArrayBuffer>): void {
     if (bytes.length % this.frame !== 0) {
       throw new VoxwatchError("bad-sound", 'with overflow "drop" push whole samples');
     }

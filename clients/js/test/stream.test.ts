@@ -197,6 +197,29 @@ describe("a stream", () => {
     stream.close();
   });
 
+  it("takes blobs, as a MediaRecorder gives them, in their order and before the end", async () => {
+    for (const overflow of ["wait", "drop"] as const) {
+      const stream = await live({ overflow });
+      void stream.send(new Blob([Uint8Array.of(1, 2)]));
+      void stream.send(Uint8Array.of(3, 4));
+      void stream.send(new Blob([Uint8Array.of(5, 6)]));
+      void stream.finalize();
+      await vi.waitFor(() => expect(FakeSocket.last.types.at(-1)).toBe("finalize"));
+      const sound = FakeSocket.last.sent.filter((one) => typeof one !== "string");
+      expect(sound.flatMap((one) => [...one])).toEqual([1, 2, 3, 4, 5, 6]);
+      stream.close();
+    }
+  });
+
+  it("refuses what is no sound at all", async () => {
+    const stream = await live();
+    for (const wrong of ["text", null, [1, 2], {}]) {
+      const sent = stream.send(wrong as unknown as ArrayBuffer);
+      await expect(sent).rejects.toMatchObject({ code: "bad-sound" });
+    }
+    stream.close();
+  });
+
   it("ends by the summary, which whoever finalizes is given", async () => {
     const stream = await live();
     const summary = stream.finalize();

@@ -59,11 +59,8 @@ RECORDED = CALL.replace(
     "player.onended = () => setTimeout(() => call.stream.getTracks()[0].stop(), 1500);",
     """
   const recorder = new MediaRecorder(call.stream, { mimeType: "audio/webm;codecs=opus" });
-  let sent = Promise.resolve();
-  recorder.ondataavailable = async ({ data }) => {
-    sent = sent.then(async () => stream.send(await data.arrayBuffer()));
-  };
-  recorder.onstop = async () => { await sent; await stream.finalize(); };
+  recorder.ondataavailable = ({ data }) => void stream.send(data);
+  recorder.onstop = () => void stream.finalize();
   recorder.start(200);
   player.onended = () => setTimeout(() => recorder.stop(), 1500);
 """,
