@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 import typer
 
@@ -90,9 +91,10 @@ class WyomingCommand:
 
         if not self.upstream:
             raise typer.BadParameter("say where the recogniser is: --upstream tcp://HOST:PORT")
-        for uri in (self.uri, self.upstream):
-            if not uri.startswith(("tcp://", "unix://")):
-                raise typer.BadParameter(f"{uri!r} is not tcp://HOST:PORT or unix://PATH")
+        _check_uri(self.uri, "--uri")
+        _check_uri(self.upstream, "--upstream")
+        if self.discoverable and not self.uri.startswith("tcp://"):
+            raise typer.BadParameter("--discoverable announces a port: --uri tcp://HOST:PORT")
         settings = ProxySettings(
             upstream=self.upstream,
             server=self.server,
@@ -111,6 +113,19 @@ class WyomingCommand:
         )
         typer.echo(f"listening at {self.uri}, before {self.upstream}", err=True)
         asyncio.run(serve(self.uri, settings, discoverable=self.discoverable))
+
+
+def _check_uri(uri: str, option: str) -> None:
+    try:
+        parts = urlsplit(uri)
+        if parts.scheme == "tcp" and parts.hostname and parts.port is not None:
+            return
+        if parts.scheme == "unix" and parts.path:
+            return
+    except ValueError:  # of the port
+        pass
+    told = f"{uri!r} is not tcp://HOST:PORT or unix://PATH"
+    raise typer.BadParameter(told, param_hint=option)
 
 
 @app.command("enroll")

@@ -31,6 +31,7 @@ log = logging.getLogger("voxwatch_client")
 UPSTREAM_S = 10.0  # to connect to the recogniser
 INFO_S = 5.0  # for it to say what it is
 ANSWER_S = 30.0  # for a transcript, while another command waits to begin
+OTHER_FORMAT = "its sound changes its format"
 ON_THE_WAY = ("transcript-start", "transcript-chunk", "transcript-stop")
 
 
@@ -82,7 +83,7 @@ class SpeakerProxy(AsyncEventHandler):
             await self._wait_for_answer()
             self._begin(AudioStart.from_event(event))
         elif AudioChunk.is_type(event.type) and self._command:
-            self._command.hear(AudioChunk.from_event(event).audio)
+            self._hear(AudioChunk.from_event(event), self._command)
         elif AudioStop.is_type(event.type):
             await self._wait_for_answer()
             self._end()
@@ -127,7 +128,14 @@ class SpeakerProxy(AsyncEventHandler):
         if self._command is None:
             self._command = Command(self._settings, start.rate, start.width, start.channels)
         elif not self._command.is_of(start.rate, start.width, start.channels):
-            self._command.refuse("its sound changes its format")
+            self._command.refuse(OTHER_FORMAT)
+
+    def _hear(self, piece: AudioChunk, command: Command) -> None:
+        """Each piece says its format, by which the recogniser may read it."""
+        if command.is_of(piece.rate, piece.width, piece.channels):
+            command.hear(piece.audio)
+        else:
+            command.refuse(OTHER_FORMAT)
 
     def _end(self) -> None:
         if self._command:

@@ -282,6 +282,44 @@ async def test_samples_that_are_not_heard_count_as_not_judged(
     assert "not of 16 bit" in caplog.text
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_sound_that_changes_its_format_is_not_judged(
+    server: Server, pcm: Any, caplog: pytest.LogCaptureFixture, again: bool
+) -> None:
+    other = AudioStart(rate=8_000, width=2, channels=1)
+    late = AudioChunk(rate=8_000, width=2, channels=1, audio=pcm("bert", 1.0))
+    async with (
+        proxied(server.url, claim="anna") as uri,
+        AsyncClient.from_uri(uri, read_timeout=30) as satellite,
+    ):
+        await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+        await satellite.write_event(chunk(pcm("anna", 3.0)))
+        await satellite.write_event((other if again else late).event())
+        await satellite.write_event(AudioStop().event())
+        event = await satellite.read_event()
+    assert event is not None
+    assert Transcript.from_event(event).text == ""
+    assert "its sound changes its format" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("--upstream tcp://nobody", "'tcp://nobody' is not tcp://HOST:PORT"),
+        ("--upstream tcp://127.0.0.1:99999", "'tcp://127.0.0.1:99999' is not"),
+        ("--upstream tcp://127.0.0.1:9 --uri tcp://127.0.0.1:asr", "'tcp://127.0.0.1:asr' is not"),
+        ("--upstream tcp://127.0.0.1:9 --uri tcp://0.0.0.0", "'tcp://0.0.0.0' is not"),
+        ("--upstream tcp://127.0.0.1:9 --uri unix://", "'unix://' is not"),
+        ("--upstream tcp://127.0.0.1:9 --uri unix:///p --discoverable", "announces a port"),
+        ("", "say where the recogniser is"),
+    ],
+)
+def test_a_wrong_address_is_told_before_anything_is_opened(given: str, told: str) -> None:
+    done = CliRunner().invoke(app, ["wyoming", *given.split()])
+    assert done.exit_code == 2
+    assert told in done.output
+
+
 async def test_a_satellite_that_is_cut_off_leaves_no_traceback(
     server: Server, pcm: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
