@@ -35,6 +35,7 @@ from engine.model.bundle import Bundle
 from engine.model.providers import ProviderChoice
 from streamer.cli import OFFLINE, app, load_offline
 from streamer.commands import enroll as enroll_command
+from streamer.commands import enrolment_there
 from streamer.commands.options import EncodingName, ProviderName
 from streamer.commands.token import RoleChoice
 from streamer.server.auth import Auth, Token
@@ -191,7 +192,7 @@ def test_nobody_is_enrolled_without_their_consent(
     file = recorded("anna")
     with pytest.raises(VoxwatchError, match="--consent says it was given"):
         run("enroll", "anna", file)
-    monkeypatch.setattr(enroll_command, "sys", SimpleNamespace(stdin=TERMINAL, stderr=TERMINAL))
+    monkeypatch.setattr(enrolment_there, "sys", SimpleNamespace(stdin=TERMINAL, stderr=TERMINAL))
     declined = run("enroll", "anna", file, input="n\n")
     assert declined.exit_code == 1
     assert "voiceprint" in declined.stderr
