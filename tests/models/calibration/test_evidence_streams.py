@@ -315,7 +315,7 @@ def test_speech_with_pauses_lies_where_it_was_said(
 ) -> None:
     heard = Encoder(frames_bundle, "cpu") if kind == "frames" else encoder
     pauses = [(RATE, 0.25), (3 * RATE, 2.0)]
-    stream, marks = spoken(noise(0, 5.0), heard, pauses)  # type: ignore[arg-type]
+    stream, marks = spoken(noise(0, 5.0), heard, pauses)
     assert stream.timeline.begins(RATE) == 1.25 * RATE
     assert stream.timeline.ends(3 * RATE) == 3.25 * RATE
     assert stream.timeline.begins(3 * RATE) == 5.25 * RATE
