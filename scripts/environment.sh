@@ -137,7 +137,7 @@ build_with_npm() {
 # Builds the JavaScript client, and the dashboard, which is made with it.
 build_dashboard() {
     want_program node nodejs npm && want_program npm npm ||
-        fail "Node.js 20 or newer with npm is needed: apt-get install nodejs npm"
+        fail "Node.js 18 or newer with npm is needed: apt-get install nodejs npm"
     build_with_npm "the JavaScript client" clients/js
     build_with_npm "the dashboard" web clients/js
 }
