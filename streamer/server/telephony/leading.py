@@ -29,7 +29,7 @@ from streamer.wire.requests import CONTROLS, Keepalive, StreamControl
 MEDIA, JAMBONZ = "media", "audio.jambonz.org"
 SUBPROTOCOLS = (MEDIA, JAMBONZ)
 MEDIA_START = "MEDIA_START"
-SLIN = re.compile(r"slin(\d+)?")
+SLIN = re.compile(r"slin([0-9]{1,3})?")
 SLIN_HZ = {None: 8000, "44": 44_100}  # else the number is of kHz
 # By mixType, the channels; the first is the caller's. In `mixed` both are in one, for good.
 CHANNELS = {"mono": 1, "stereo": 2}

@@ -30,6 +30,7 @@ from streamer.wire.requests import Finalize, Keepalive, StreamControl
 INBOUND = ("", "inbound", "inbound_track")  # names of the caller's track; without one it is theirs
 TELNYX_TOKEN = "x-telnyx-streaming-auth-token"  # in `connected`, and as a header
 RATE = re.compile(r"rate=(\d+)")
+MOST_NUMBER = 1 << 53  # of messages or milliseconds: a float still tells it from the next
 PLIVO_PREFIX = re.compile(r"^x-ph-", re.IGNORECASE)
 NOT_STARTED = "the call has not started: connected and start come before anything else"
 G722 = "take PCMU or PCMA (stream_codec), or L16, at the telephone system"
@@ -133,10 +134,12 @@ def _sound(read: _Message) -> tuple[float | None, bytes]:
 
 
 def _number(value: float | str | None) -> int | None:
+    """A count as it is written; None: there is none, or it is more than any call comes to."""
     try:
-        return None if value is None else int(value)
+        number = None if value is None else int(value)
     except (ValueError, OverflowError):
         return None
+    return number if number is None or abs(number) <= MOST_NUMBER else None
 
 
 # How a call starts, by the one whose it is.

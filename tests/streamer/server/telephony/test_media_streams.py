@@ -132,6 +132,16 @@ def test_what_is_no_sound_of_the_caller_keeps_the_call_alive() -> None:
     assert streams.receive(json.dumps({"event": "news-of-next-year"})) == [Keepalive()]
 
 
+@pytest.mark.parametrize("written", ["1" + "0" * 400, "-1" + "0" * 400, "9" * 5000, "soon"])
+@pytest.mark.parametrize("field", ["timestamp", "sequenceNumber"])
+def test_a_number_that_no_call_comes_to_is_none(field: str, written: str) -> None:
+    call = Twilio()
+    streams, _ = begun(call)
+    message = call.media(0, b"ab")
+    (message["media"] if field == "timestamp" else message)[field] = written
+    assert streams.receive(json.dumps(message)) == [b"ab"]
+
+
 def test_stop_hands_out_what_still_waits_and_ends_the_sound() -> None:
     call = Twilio()
     streams, _ = begun(call)
