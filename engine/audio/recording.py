@@ -22,7 +22,7 @@ from engine.audio.layout import layout
 from engine.audio.media.forms import MP3, Form, form_of
 from engine.audio.media.library import MediaMissing, available
 from engine.audio.media.sound import MediaSound
-from engine.audio.parts import Layout, NotWholeError, Part
+from engine.audio.parts import NotWholeError, Part
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
@@ -49,7 +49,7 @@ class Recording:
         try:
             self._data = self._opened(source)
             self._form = form_of(self._data)
-            self._layout = self._laid_out()
+            self._layout = layout(self._data)
             with self._part(self._layout.parts[0]) as sound:
                 self.rate_hz, self.channels = sound.samplerate, sound.channels
                 self.format, self.subtype = sound.format, sound.subtype
@@ -115,18 +115,10 @@ class Recording:
         except OSError as error:
             raise AudioError(f"{source}: cannot be read: {error.strerror}") from error
 
-    def _laid_out(self) -> Layout:
-        return layout(self._data)
-
     def _damaged(self, how: str) -> AudioError:
         return AudioError(f"{self.name}: damaged or cut short ({how}): copy it again")
 
-    @contextlib.contextmanager
-    def _part(self, part: Part) -> Iterator[sf.SoundFile | MediaSound]:
-        with self._open_part(part) as sound:
-            yield sound
-
-    def _open_part(self, part: Part) -> sf.SoundFile | MediaSound:
+    def _part(self, part: Part) -> sf.SoundFile | MediaSound:
         form, can = self._form, self._media and available()
         if form is not None and form.first and (can or form is not MP3):
             return self._by_media(part, form)
