@@ -1,23 +1,31 @@
 """The session: same sound, same events, whatever the chunking and the order of results."""
 
-# Long: one file for one class, whose tests share the answers to its jobs that stand below.
-
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import msgspec
 import numpy as np
 import pytest
-from fake_scorers import fake_scorer
+from fake_voices import (
+    ALARMED,
+    SCORER,
+    SOUND,
+    VOICES,
+    answer,
+    enrolled,
+    of,
+    pcm,
+    run,
+    run_open,
+    voice,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.audio.pcm import PcmDecoder
 from engine.audio.quality import PeakMeter
 from engine.decisions.change_places import LAPSE_S
-from engine.decisions.config import DecisionConfig
 from engine.errors import AudioError
 from engine.events import (
     AnyEvent,
@@ -32,72 +40,9 @@ from engine.events import (
     Vad,
 )
 from engine.format import SAMPLE_RATE_HZ, Encoding
-from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult
-from engine.scoring.scorer import PreparedEmbeddings
+from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob
 from engine.session import Session
-from engine.session_config import SessionConfig
 from engine.spans.windows import WindowSpans
-
-SIZE = 8
-SCORER = fake_scorer(SIZE)
-VOICES = {"anna": 0.2, "berta": 0.5}  # a voice is the level of its samples
-
-
-def voice(level: float) -> np.ndarray:
-    """Embedding of a level: one axis for each tenth."""
-    embedding = np.zeros((1, SIZE), np.float32)
-    embedding[0, round(level * 10) % SIZE] = 1.0
-    return embedding
-
-
-def enrolled(*names: str) -> dict[str, PreparedEmbeddings]:
-    return {name: SCORER.prepare(voice(VOICES[name]), 10.0) for name in names}
-
-
-def answer(job: Job) -> Result:
-    """A detector of loudness and an encoder of level: deterministic, and right."""
-    if isinstance(job, VadJob):
-        return VadResult(job.number, (np.abs(job.frames).mean(axis=1) > 0.05) * 1.0, job.state)
-    levels = np.round(np.abs(job.samples) * 10).astype(int) % SIZE
-    shares = np.bincount(levels, minlength=SIZE).astype(np.float32)  # two voices: in between
-    return EmbedResult(job.number, shares / np.linalg.norm(shares))
-
-
-def pcm(*parts: tuple[float, float]) -> bytes:
-    """Parts of (level, seconds) as s16le."""
-    levels = [np.resize([level, -level], round(s * SAMPLE_RATE_HZ)) for level, s in parts]
-    return (np.concatenate(levels) * 32767).astype("<i2").tobytes()
-
-
-def run(
-    session: Session,
-    pieces: list[bytes],
-    order: Callable[[list[Job]], list[Job]] = lambda jobs: jobs,
-    reply: Callable[[Job], Result] = answer,
-) -> list[AnyEvent]:
-    events: list[AnyEvent] = []
-    pending: list[Job] = []
-    for piece in [*pieces, None]:
-        if piece is None:
-            session.receive_eof()
-        else:
-            session.receive_pcm(piece)
-        pending += session.jobs_to_run()
-        while pending:
-            pending = order(pending)
-            session.receive_result(reply(pending.pop(0)))
-            pending += session.jobs_to_run()
-            events += session.events()
-    events += session.events()
-    assert not session.waiting
-    return events
-
-
-SOUND = pcm((0.0, 0.7), (0.2, 4.0), (0.0, 1.0), (0.2, 2.0), (0.5, 5.0), (0.0, 0.5))
-
-
-# Voices that are told apart as little as these need a budget that allows an alarm.
-ALARMED = SessionConfig(decisions=DecisionConfig(false_alarms_per_hour=20.0))
 
 
 def reference() -> list[AnyEvent]:
@@ -253,10 +198,6 @@ def test_an_answer_nobody_asked_for_is_refused() -> None:
         Session(SCORER, {}).receive_result(EmbedResult(7, voice(0.1)[0]))
 
 
-def of(kind: type, events: list[AnyEvent]) -> list:
-    return [event for event in events if isinstance(event, kind)]
-
-
 SHORT = pcm((0.0, 0.3), (0.2, 1.7), (0.0, 0.5))
 
 
@@ -309,62 +250,6 @@ def test_of_several_prototypes_the_nearest_speaks() -> None:
     assert {s.speaker: s.cosine for s in scores} == {"anna": 1.0, "berta": 0.0}
 
 
-def test_an_utterance_says_who_was_heard() -> None:
-    events = run(Session(SCORER, enrolled("anna"), config=ALARMED), [SOUND])
-    spoken = of(Utterance, events)
-    assert [(u.state, u.speaker) for u in spoken] == [
-        ("match", "anna"),
-        ("match", "anna"),
-        ("mismatch", "anna"),
-    ]
-    for utterance in spoken:
-        assert utterance.speech_s == pytest.approx(utterance.end - utterance.start)
-    assert spoken[0].t == pytest.approx(spoken[0].end + 0.6)
-    assert spoken[0].llr == pytest.approx(5.0, abs=0.1)
-    assert spoken[0].posterior == pytest.approx(1 / (1 + np.exp(-spoken[0].llr)))
-
-
-@pytest.mark.parametrize("pause_s", [0.8, 3.0, 20.0])
-def test_a_turn_is_judged_by_its_own_speech_whatever_was_said_before(pause_s: float) -> None:
-    sound = [pcm((0.2, 5.0), (0.0, pause_s), (0.5, 2.0), (0.0, pause_s), (0.2, 1.0))]
-    owner, stranger, again = of(Utterance, run(Session(SCORER, enrolled("anna")), sound))
-    assert (owner.state, stranger.state, again.state) == ("match", "mismatch", "match")
-    assert (owner.llr, stranger.llr, again.llr) == pytest.approx((5.0, -5.0, 5.0), abs=0.5)
-
-
-def test_speech_is_one_turn_across_a_pause_that_is_shorter_than_the_configured_one() -> None:
-    sound = [pcm((0.2, 2.0), (0.0, 0.4), (0.2, 2.0), (0.0, 0.8), (0.2, 2.0))]
-    spoken = of(Utterance, run(Session(SCORER, enrolled("anna")), sound))
-    assert [u.start for u in spoken] == pytest.approx([0.0, 5.2], abs=0.1)
-    assert spoken[0].speech_s < spoken[0].end - spoken[0].start - 0.2
-    config = SessionConfig(turn_pause_s=0.2)
-    assert len(of(Utterance, run(Session(SCORER, enrolled("anna"), config=config), sound))) == 3
-
-
-def test_a_turn_of_half_a_second_is_judged_and_a_shorter_one_is_insufficient() -> None:
-    sound = [pcm((0.2, 0.6), (0.0, 1.0), (0.5, 0.6), (0.0, 1.0), (0.2, 0.1))]
-    short, other, shortest = of(Utterance, run(Session(SCORER, enrolled("anna")), sound))
-    assert (short.state, other.state) == ("match", "mismatch")
-    assert (shortest.state, shortest.speaker, shortest.llr) == ("insufficient", None, None)
-    assert shortest.reason.endswith("s of speech, 0.4 s are needed")
-
-
-def test_a_turn_whose_embedding_failed_is_an_error_and_no_verdict() -> None:
-    def reply(job: Job) -> Result:
-        return JobFailure(job.number, "out of memory") if isinstance(job, EmbedJob) else answer(job)
-
-    events = run(Session(SCORER, enrolled("anna")), [pcm((0.2, 0.8))], reply=reply)
-    assert [e.message for e in of(Failure, events)] == ["out of memory"]
-    (utterance,) = of(Utterance, events)
-    assert (utterance.state, utterance.reason) == ("insufficient", "out of memory")
-
-
-def test_a_turn_has_the_problems_of_its_own_sound() -> None:
-    sound = [pcm((0.2, 2.0), (0.0, 1.0), (0.99, 2.0), (0.0, 1.0), (0.2, 2.0))]
-    spoken = of(Utterance, run(Session(SCORER, enrolled("anna")), sound))
-    assert [u.problems for u in spoken] == [(), ("clipped",), ()]
-
-
 def test_quality_comes_every_two_seconds_and_tells_speech_from_noise() -> None:
     noise, speech = (0.01, 3.0), (0.2, 3.0)
     found = of(Quality, run(Session(SCORER, {}), [pcm(noise, speech)]))
@@ -402,36 +287,6 @@ def test_a_decision_lapses_when_another_voice_is_as_likely_as_the_same() -> None
 def test_silence_that_is_not_long_changes_nothing() -> None:
     events = run(Session(SCORER, enrolled("anna")), [pcm((0.2, 3.0), (0.0, 29.0))])
     assert of(Decision, events)[-1].state == "match"
-
-
-def test_new_bounds_hold_from_where_they_were_asked_for() -> None:
-    session = Session(SCORER, enrolled("anna"))
-    before = run_open(session, pcm((0.2, 3.0)))
-    assert of(Decision, before)[-1].state == "match"
-    session.configure(DecisionConfig(false_accept=0.001))  # wants an LLR of 6.9, has 5
-    after = run(session, [pcm((0.2, 1.0))])
-    assert [d.state for d in of(Decision, after)] == ["uncertain"]
-
-
-def test_another_claim_starts_without_a_decision() -> None:
-    session = Session(SCORER, enrolled("anna"))
-    run_open(session, pcm((0.2, 3.0)))
-    session.claim(enrolled("berta"), True)
-    decided = of(Decision, run(session, [pcm((0.2, 1.0))]))
-    assert [(d.state, d.speaker) for d in decided] == [
-        ("insufficient", None),
-        ("mismatch", "berta"),
-    ]
-    assert decided[0].reason == "the claim was changed"
-
-
-def run_open(session: Session, piece: bytes) -> list[AnyEvent]:
-    """Sound that is not the last."""
-    session.receive_pcm(piece)
-    while jobs := session.jobs_to_run():
-        for job in jobs:
-            session.receive_result(answer(job))
-    return list(session.events())
 
 
 def test_a_server_that_is_behind_widens_the_hop_and_says_so() -> None:
@@ -525,111 +380,3 @@ def test_the_end_is_known() -> None:
     assert [type(e) for e in session.events()] == [Summary]
     assert not session.waiting
     assert not list(session.events())
-
-
-def test_a_turn_begins_where_the_client_says() -> None:
-    session = Session(SCORER, enrolled("anna"))
-    session.receive_pcm(pcm((0.2, 3.0)))
-    session.turn()
-    spoken = of(Utterance, run(session, [pcm((0.5, 2.0))]))
-    assert [(u.start, u.end) for u in spoken] == [(0.0, 3.0), (3.0, 5.0)]
-    assert [u.state for u in spoken] == ["match", "mismatch"]
-
-
-@pytest.mark.parametrize(
-    ("at_s", "speech"), [(0.3, False), (2.0, True), (3.02, True), (6.0, False)]
-)
-def test_at_a_turn_it_is_told_when_all_before_it_has_been_heard(at_s: float, speech: bool) -> None:
-    session, sound = Session(SCORER, enrolled("anna")), pcm((0.0, 1.0), (0.2, 2.0), (0.0, 4.0))
-    session.receive_pcm(sound[: 2 * round(at_s * SAMPLE_RATE_HZ)])
-    session.turn()
-    events = run(session, [sound[2 * round(at_s * SAMPLE_RATE_HZ) :]])
-    asked = events.index(Vad(t=at_s, speech=speech, at=at_s))
-    late = [vad.at for vad in of(Vad, events[asked + 1 :]) if vad.speech]
-    assert all(at >= at_s for at in late)
-
-
-@settings(max_examples=15)
-@given(cuts=st.lists(st.integers(0, 32_000), max_size=4))
-def test_what_is_asked_for_holds_from_its_sample_on_whatever_was_heard_by_then(
-    cuts: list[int],
-) -> None:
-    """The same sound before the request and after it, in whatever pieces, is told the same of."""
-    before, after = pcm((0.2, 2.0)), pcm((0.2, 1.0), (0.5, 2.0))
-
-    def told(edges: list[int], *, at_once: bool) -> list[AnyEvent]:
-        session = Session(SCORER, enrolled("anna"))
-        for a, b in pairwise(edges):
-            session.receive_pcm(before[2 * a : 2 * b])
-            while not at_once and (jobs := session.jobs_to_run()):
-                for job in jobs:
-                    session.receive_result(answer(job))
-        session.turn()
-        session.configure(DecisionConfig(false_accept=0.001))
-        session.claim(enrolled("berta"), True)
-        return run(session, [after])
-
-    whole = told([0, 32_000], at_once=True)
-    pieces = told(sorted({0, 32_000, *cuts}), at_once=False)
-    assert msgspec.to_builtins(pieces) == msgspec.to_builtins(whole)
-    first, *rest = of(Utterance, whole)
-    assert (first.speaker, first.state) == ("anna", "match")
-    assert {utterance.speaker for utterance in rest} == {"berta"}
-
-
-def test_after_a_reset_nothing_is_known_of_who_spoke() -> None:
-    session = Session(SCORER, enrolled("anna"))
-    before = run_open(session, pcm((0.2, 4.0)))
-    assert of(Decision, before)[-1].state == "match"
-    session.reset()
-    events = run(session, [pcm((0.2, 1.0))])
-    (lapse,) = of(Decision, events)
-    assert (lapse.t, lapse.state) == (4.0, "insufficient")
-    assert lapse.reason == "the speaker so far was forgotten"
-
-
-@pytest.mark.parametrize("asks", ["turn", "reset", "mute"])
-@pytest.mark.parametrize("at_s", [1.99, 2.0, 2.04, 2.08, 2.9, 2.95, 3.0, 3.03])
-def test_what_is_asked_at_the_edge_of_speech_makes_no_turn_of_a_moment(
-    asks: str, at_s: float
-) -> None:
-    """The button is pressed just as somebody begins, or has ended."""
-    session, sound = Session(SCORER, enrolled("anna")), pcm((0.2, 2.0), (0.0, 1.0), (0.2, 2.0))
-    cut = 2 * round(at_s * SAMPLE_RATE_HZ)
-    session.receive_pcm(sound[:cut])
-    getattr(session, asks)(*([True] if asks == "mute" else []))
-    events = run(session, [sound[cut:] + pcm((0.0, 1.0))])
-    turns = of(Utterance, events)
-    assert len(turns) == (1 if asks == "mute" else 2)
-    assert all(turn.speech_s > 1.9 for turn in turns)
-
-
-@pytest.mark.parametrize("again", [1, 3])
-def test_a_muted_loudspeaker_says_nothing_of_the_sound_of_the_next_turn(again: int) -> None:
-    """The loudspeaker clips, and the person after it does not."""
-    session = Session(SCORER, enrolled("anna"))
-    for _ in range(again):
-        session.mute(True)
-        session.receive_pcm(pcm((1.0, 1.5), (0.0, 1.0)))
-        session.mute(False)
-        session.receive_pcm(pcm((0.2, 2.0), (0.0, 1.0)))
-    events = run(session, [])
-    assert [turn.problems for turn in of(Utterance, events)] == [()] * again
-    assert "clipped" in of(Quality, events)[0].problems  # it is heard all the same
-
-
-def test_what_is_muted_is_heard_and_never_judged() -> None:
-    session = Session(SCORER, enrolled("anna"))
-    session.receive_pcm(pcm((0.2, 3.0)))
-    session.mute(True)
-    session.receive_pcm(pcm((0.5, 6.0)))
-    session.mute(False)
-    events = run(session, [pcm((0.2, 3.0))])
-    assert [(u.start, u.end, u.state) for u in of(Utterance, events)] == [
-        (0.0, 3.0, "match"),
-        (9.0, 12.0, "match"),
-    ]
-    assert not [e for e in of(Score, events) if 3.1 < e.t < 9.9]
-    assert of(Change, events) == []
-    assert of(Summary, events)[0].speech_s == pytest.approx(6.0)
-    assert [e.speech for e in of(Vad, events)] == [True, False]

@@ -7,40 +7,23 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from fake_scorers import fake_scorer
+from fake_voices import SCORER, answer, voice
 
 from engine.arrival.moments import Arrival
 from engine.events import AnyEvent, Decision, Event, Stalled, Summary, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ
-from engine.jobs import EmbedResult, Job, Result, VadJob, VadResult
 from engine.scoring.scorer import PreparedEmbeddings
 from engine.session import Session
 
 E = TypeVar("E", bound=Event)
 
-SIZE = 8
-SCORER = fake_scorer(SIZE)
 ANNA, BERTA = 0.2, 0.5  # a voice is the level of its samples
 PIECE_S = 0.02
 UNIX_S = 1_795_867_200.0  # noon
 
 
-def voice(level: float) -> np.ndarray:
-    embedding = np.zeros((1, SIZE), np.float32)
-    embedding[0, round(level * 10)] = 1.0
-    return embedding
-
-
 def anna() -> dict[str, PreparedEmbeddings]:
     return {"anna": SCORER.prepare(voice(ANNA), 10.0)}
-
-
-def answer(job: Job) -> Result:
-    if isinstance(job, VadJob):
-        return VadResult(job.number, (np.abs(job.frames).mean(axis=1) > 0.05) * 1.0, job.state)
-    levels = np.round(np.abs(job.samples) * 10).astype(int) % SIZE
-    shares = np.bincount(levels, minlength=SIZE).astype(np.float32)
-    return EmbedResult(job.number, shares / np.linalg.norm(shares))
 
 
 class Live:
