@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import subprocess
 import sys
 from typing import Any
 
@@ -113,6 +114,27 @@ def test_a_few_bytes_that_claim_many_frames_are_refused_within_the_bounds() -> N
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     assert after <= max(before * 1024, ours, apart.MOST_BYTES)
+
+
+def test_the_process_is_started_without_the_name_of_the_claim(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+
+    class Noting(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            started.extend([*command, *options["env"].values()])
+            super().__init__(command, **options)
+
+    monkeypatch.setattr(apart.subprocess, "Popen", Noting)
+    sides = np.zeros((4800, 2), np.float32)
+    sides[:, 1] = 0.5
+    body = encoded("webm", "libopus", sides)
+    asked = VerifyRecording(claim="anna-of-the-claim", channel=1)
+    heard = np.frombuffer(apart.decode_apart(body, asked, lambda: False).pcm, np.float32)
+    assert np.abs(heard).max() > 0.1  # and the channel is told
+    assert started
+    assert not [word for word in started if "anna" in word]
 
 
 async def test_decoding_stops_when_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
