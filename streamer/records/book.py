@@ -21,16 +21,16 @@ from streamer.records.entries import Acted, AnyEntry, Started
 from streamer.records.errors import RecordError, UnknownClip
 from streamer.records.incidents.tracker import incidents_of
 from streamer.records.journal import Journal, find
-from streamer.records.references import deleted, named
+from streamer.records.references import deleted
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Texts
+from streamer.records.texts import read_entry, read_text, readable
 from streamer.records.verification import Finding, Verification, signed_head, verify
 from streamer.store.seal import BrokenSeal
 from streamer.wire.messages import Incident
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of all who are there now
 REMEMBERED = 1000  # streams whose incidents are remembered
-ERASED = "(erased)"  # a text whose key is gone, or was changed
 
 _entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 
@@ -110,8 +110,8 @@ class Book:
             row = find(connection, stream)
             bodies = connection.scalars(wanted.order_by(entries.c.number).limit(limit)).all()
         texts = self._texts(row)
-        with _readable(stream):
-            return [_read(body, texts, names) for body in bodies]
+        with readable(stream):
+            return [read_entry(body, texts, names) for body in bodies]
 
     def incidents(self, stream: str) -> list[Incident]:
         """Those of a stream, as they stand. Raises :class:`UnknownStream`."""
@@ -122,7 +122,7 @@ class Book:
             if found is not None and found[0] == length:
                 return found[1]
             bodies = connection.scalars(wanted.order_by(entries.c.number)).all()
-        with _readable(stream):
+        with readable(stream):
             made = incidents_of(map(_entry.decode, bodies))  # in which no names stand
         if len(self._incidents) >= REMEMBERED:
             self._incidents.clear()
@@ -240,7 +240,7 @@ class Book:
     def _with_why(self, note: RegisterEntry) -> RegisterEntry:
         if not note.sealed_why:
             return note
-        why = _text(note.sealed_why, self.journal.secret.reasons(note.stream))
+        why = read_text(note.sealed_why, self.journal.secret.reasons(note.stream))
         return msgspec.structs.replace(note, why=why, sealed_why="")
 
     @contextlib.contextmanager
@@ -252,7 +252,7 @@ class Book:
     def _facts(self, row: Row[Any], people: Sequence[str], names: Mapping[str, str]) -> StreamFacts:
         first = None
         with contextlib.suppress(msgspec.MsgspecError):  # the others are to be found all the same
-            first = None if row.body is None else _read(row.body, self._texts(row), names)
+            first = None if row.body is None else read_entry(row.body, self._texts(row), names)
         return StreamFacts(
             stream=row.stream,
             label=first.label if isinstance(first, Started) else "",
@@ -272,16 +272,6 @@ class Book:
             return self.journal.secret.texts(row.stream, row.text_key)
         except BrokenSeal:
             return None
-
-
-@contextlib.contextmanager
-def _readable(stream: str) -> Iterator[None]:
-    """Raise :class:`RecordError` for an entry that was changed into what is none."""
-    try:
-        yield
-    except msgspec.MsgspecError as error:
-        why = "an entry cannot be read: `voxwatch records verify` says which"
-        raise RecordError(f"the record of stream {stream}: {why}") from error
 
 
 def _narrowed(
@@ -304,20 +294,3 @@ def _people(rows: Any, chosen: Sequence[str]) -> dict[str, list[str]]:
         if stream in found:
             found[stream].append(person)
     return found
-
-
-def _read(body: bytes, texts: Texts | None, names: Mapping[str, str]) -> AnyEntry:
-    """An entry with names and texts in their places."""
-    entry = _entry.decode(named(body, names))
-    if isinstance(entry, Started) and entry.label:
-        return msgspec.structs.replace(entry, label=_text(entry.label, texts))
-    if isinstance(entry, Acted) and entry.text:
-        return msgspec.structs.replace(entry, text=_text(entry.text, texts))
-    return entry
-
-
-def _text(sealed: str, texts: Texts | None) -> str:
-    try:
-        return ERASED if texts is None else texts.open(sealed)
-    except BrokenSeal:
-        return ERASED

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from streamer.records.book import ERASED, Book
+from streamer.records.book import Book
 from streamer.records.entries import Acted
+from streamer.records.texts import ERASED
 from streamer.server.context import Context
 from streamer.server.figures import without_figures
 from streamer.server.outbox import Message

@@ -11,11 +11,12 @@ from recorded import ALICE, BOB, KEY, NAMES, T0, decision, score, started, whole
 from sqlalchemy import select
 
 from streamer.records import tables
-from streamer.records.book import ERASED, Book
+from streamer.records.book import Book
 from streamer.records.deletion import UNDER_WAY_S, Forgotten, Mode
 from streamer.records.entries import Acted, Started, Told
 from streamer.records.errors import Held, UnknownStream
 from streamer.records.opening import open_book
+from streamer.records.texts import ERASED
 
 DAY_S = 86400.0
 LATER = T0 + 40 * DAY_S

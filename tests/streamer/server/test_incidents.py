@@ -14,10 +14,10 @@ from sqlalchemy import update
 
 from engine import events
 from streamer.config import Config
-from streamer.records.book import ERASED
 from streamer.records.entries import AnyEntry, Ended, Told
 from streamer.records.rules import IncidentRules
 from streamer.records.tables import streams
+from streamer.records.texts import ERASED
 from streamer.server.server import Server
 from streamer.server.stream_incidents import EndedStreams
 
