@@ -84,7 +84,8 @@ class Book:
         with self._reading() as connection:
             rows = connection.execute(wanted).all()
             chosen = [row.stream for row in rows]
-            found = connection.execute(select(people).where(people.c.stream.in_(own)))
+            spoken_of = select(people.c.stream, people.c.person).where(people.c.stream.in_(own))
+            found = connection.execute(spoken_of)
             of = _people(found, chosen)
         return [self._facts(row, of.get(row.stream, ()), names) for row in rows]
 

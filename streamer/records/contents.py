@@ -59,11 +59,14 @@ def people(
     notes: Sequence[RegisterEntry],
 ) -> Iterator[str]:
     index = tables.people.c
-    there = set(connection.scalars(select(index.person).where(index.stream == row.stream)))
+    wanted = select(index.person, index.forgotten_at).where(index.stream == row.stream)
+    there = {person: at for person, at in connection.execute(wanted)}
     said = people_in(entries)
     forgotten = any(note.act == "pseudonymised" for note in notes)
-    if there - said or (said - there and not forgotten):
+    if there.keys() - said or (said - there.keys() and not forgotten):
         yield "the people by whom it is found are not those of its entries"
+    if any(at is not None for at in there.values()) and not forgotten:
+        yield "somebody is marked as forgotten, and the register does not say so"
 
 
 def texts(secret: Secret, row: Row[Any], notes: Sequence[RegisterEntry]) -> Iterator[str]:

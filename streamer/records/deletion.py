@@ -87,26 +87,27 @@ def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> F
     """Delete or pseudonymise all records of a person, or of a line of a roster.
 
     What is held is pseudonymised in either case. Streams that go on are pseudonymised, and deleted
-    by :func:`settle` when they have ended.
+    by :func:`settle` when they have ended: what is noted until then can be read.
     """
     people, streams = tables.people.c, tables.streams
-    wanted = streams.c.stream.in_(select(people.stream).where(people.person == person))
+    theirs = select(streams, people.forgotten_at).join(tables.people)
+    wanted = theirs.where(people.person == person).with_for_update(of=streams)
     deleted, pseudonymised, notes = [], [], []
     with journal.writing() as connection:
-        for row in connection.execute(select(streams).where(wanted).with_for_update()).all():
+        for row in connection.execute(wanted).all():
             goes_on = _goes_on(connection, row, now)
             if mode == "delete" and row.held_by is None and not goes_on:
                 notes.append(_remove(connection, row, who, "a person was deleted", now))
                 deleted.append(row.stream)
                 continue
-            if row.text_key is not None:
+            if row.text_key is not None and row.forgotten_at is None:
                 notes.append(_erase_texts(connection, row, who, now))
                 pseudonymised.append(row.stream)
+            of = (people.stream == row.stream, people.person == person)
             if mode == "pseudonymise" or row.held_by is not None:
-                gone = delete(tables.people).where(
-                    people.stream == row.stream, people.person == person
-                )
-                connection.execute(gone)
+                connection.execute(delete(tables.people).where(*of))
+            elif row.forgotten_at is None:
+                connection.execute(update(tables.people).where(*of).values(forgotten_at=now))
         register.note(connection, journal.secret, *notes)
     if notes:
         _wipe(journal)

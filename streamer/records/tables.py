@@ -53,6 +53,8 @@ people = Table(
     metadata,
     Column("stream", String(64), ForeignKey("record_streams.stream"), primary_key=True),
     Column("person", String(64), primary_key=True),
+    # s since 1970, of one whose record is deleted as soon as the stream has ended.
+    Column("forgotten_at", Double),
 )
 Index("record_people_person", people.c.person)
 

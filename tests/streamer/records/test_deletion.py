@@ -238,6 +238,37 @@ def test_what_is_noted_after_a_line_was_forgotten_can_be_read(book: Book, mode: 
     assert book.verify().findings == ()
 
 
+def test_what_is_noted_while_a_stream_goes_on_stays_until_it_ends(
+    book: Book, names: dict[str, str]
+) -> None:
+    """Everybody in it is forgotten once; what was noted before somebody else's turn goes then."""
+    now = T0 + 60
+    book.journal.write({"live": whole("live", exam="e", candidate="c0" * 16)[:-1]})
+
+    def noted() -> list[str]:
+        return [one.text for one in book.history("live") if isinstance(one, Acted)][1:]
+
+    def note(text: str) -> None:
+        book.act("live", Acted(at=now, t=8.0, who="desk", act="note", text=text))
+
+    note("before")
+    assert "live" in book.settle("delete", now, {"c0" * 16}).pseudonymised
+    note("after")
+    for later in (now + 60, now + 120):
+        assert book.settle("delete", later, {"c0" * 16}) == Forgotten()
+        assert noted() == [ERASED, "after"]
+    del names[ALICE]
+    assert "live" in book.settle("delete", now + 180, {"c0" * 16}).pseudonymised
+    assert noted() == [ERASED, ERASED]
+    note("last")
+    assert book.settle("delete", now + 240, {"c0" * 16}) == Forgotten()
+    assert noted() == [ERASED, ERASED, "last"]
+    assert book.verify().findings == ()
+    book.journal.write({"live": whole("live")[-1:]})
+    assert book.settle("delete", now + 300, {"c0" * 16}).deleted == ("live",)
+    assert book.verify().findings == ()
+
+
 def test_a_line_that_nobody_forgot_is_not_taken_for_a_deleted_person(book: Book) -> None:
     book.journal.write({"exam": whole("exam", exam="e", candidate="c0" * 16)})
     assert book.settle("delete", LATER) == Forgotten()

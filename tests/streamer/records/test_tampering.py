@@ -130,6 +130,9 @@ WAYS: dict[str, Callable[[Tamperer], object]] = {
     "a person is put into the index": lambda t: t.connection.execute(
         insert(PEOPLE).values(stream="one", person=BOB)
     ),
+    "a person is marked as forgotten, so that their texts stay": lambda t: t.connection.execute(
+        update(PEOPLE).where(PEOPLE.c.stream == "one").values(forgotten_at=T0)
+    ),
     # The register.
     "the register's first entry is removed": lambda t: t.connection.execute(
         delete(LIST).where(LIST.c.number == 1)
