@@ -35,7 +35,7 @@ def upgrade() -> None:
     if "about" in names:
         facts |= dict(op.get_bind().execute(sa.text("SELECT name, value FROM about")).all())
         op.drop_table("about")
-    op.bulk_insert(store, [{name: facts.get(name) for name in store.c.keys()}])  # noqa: SIM118 (columns without it)
+    op.bulk_insert(store, [{one.name: facts.get(one.name) for one in store.columns}])
     if op.get_bind().dialect.name == "sqlite":
         op.execute(f"PRAGMA user_version = {SQLITE_USER_VERSION}")
 
