@@ -22,6 +22,7 @@ from streamer.config import Config
 from streamer.server.auth import Token
 from streamer.server.server import Server
 from streamer.store.profile import Consent
+from streamer.wire.requests import Role
 
 CLIENT = Path(__file__).parents[3] / "clients" / "js"
 NODE = shutil.which("node")
@@ -163,9 +164,9 @@ async def server(serve: Serve) -> AsyncIterator[Server]:
         yield running
 
 
-def token_of(text: str, *roles: str) -> Token:
+def token_of(text: str, *roles: Role) -> Token:
     """As the configuration has it."""
-    return Token(name=text, roles=roles, sha256=hashlib.sha256(text.encode()).hexdigest())  # type: ignore[arg-type]
+    return Token(name=text, roles=roles, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
 @pytest.fixture
