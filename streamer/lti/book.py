@@ -180,14 +180,21 @@ class LtiBook:
         with self.writing() as connection:
             connection.execute(ATTEMPTS.update().where(of & later).values(next_at=at))
 
-    def change(self, id: str, **values: Any) -> None:
-        """Other values of an attempt, if it is still there."""
+    def change(self, id: str, *, was_due_at: float | None = None, **values: Any) -> None:
+        """Other values of an attempt, if it is still there.
+
+        ``was_due_at``: only if it is still to be looked at then, so that what came in meanwhile
+        (an incident, its end) is not overwritten.
+        """
         if "launch" in values:
             values["sealed"] = self._closed(values.pop("launch"), id)
         if "flagged" in values:
             values["flagged"] = msgspec.json.encode(values["flagged"]).decode()
+        same = ATTEMPTS.c.id == id
+        if was_due_at is not None:
+            same &= ATTEMPTS.c.next_at == was_due_at
         with self.writing() as connection:
-            connection.execute(ATTEMPTS.update().where(ATTEMPTS.c.id == id).values(**values))
+            connection.execute(ATTEMPTS.update().where(same).values(**values))
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:

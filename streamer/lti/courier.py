@@ -20,6 +20,7 @@ from streamer.wire.messages import Incident
 log = logging.getLogger("voxwatch.server")
 
 RECORDED_S = 2.0  # from an incident until the record of it can be read
+KILLED_S = 60.0  # from a look that a kill broke off until the next
 FIRST_RETRY_S, LAST_RETRY_S = 4.0, 3600.0
 GIVEN_UP_S = 86_400.0  # after the end of an attempt, when a platform takes no flags of it
 NEVER = 1e18  # when an attempt is looked at of which nothing is to be told any more
@@ -35,12 +36,14 @@ class Courier:
 
     def deliver(self, now: float) -> None:
         """Tell what is due at ``now`` (s since 1970). Raises for a database that fails."""
-        for attempt in self._tool.book.due(now):
+        book, again_at = self._tool.book, now + KILLED_S
+        for attempt in book.due(now):
+            book.change(attempt.id, was_due_at=attempt.next_at, next_at=again_at)
             try:
                 changes = self._look(attempt, now)
             except (PlatformError, RecordError, Refused) as error:
                 changes = self._failed(attempt, error, now)
-            self._tool.book.change(attempt.id, **changes)
+            book.change(attempt.id, was_due_at=again_at, **changes)
 
     def _look(self, attempt: Attempt, now: float) -> dict[str, object]:
         """What changes with an attempt by what was told of it. Raises :class:`PlatformError`."""

@@ -275,6 +275,54 @@ def test_incidents_are_flagged_once_and_nothing_else_is_asked(
     assert [one["reason_code"] for one in there.flags] == ["takeover", "overlap"]
 
 
+def test_an_incident_during_a_look_is_flagged_by_the_next(
+    heard: Tool, comes: Come, record: Record, there: FakePlatform
+) -> None:
+    there.flags.clear()
+    now = time.time()
+    attempt = heard.sit(comes(), now)
+    record.hear(attempt, now + 1)
+
+    def read_while_another_comes(stream: str) -> list[Incident]:
+        known = list(record.found)
+        if len(known) == 1:
+            record.found.append(incident("overlap", now + 30, 2))
+            heard.book.look_at(attempt.candidate, now + 34)
+        return known
+
+    record.found = [incident("takeover", now + 29, 1)]
+    courier = Courier(heard, ControlService(Session()), read_while_another_comes)
+    heard.book.look_at(attempt.candidate, now + 32)
+    courier.deliver(now + 32)
+    courier.deliver(now + 34)
+    assert [one["reason_code"] for one in there.flags] == ["takeover", "overlap"]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_end_during_a_look_holds(
+    heard: Tool, comes: Come, record: Record, there: FakePlatform, status: int
+) -> None:
+    there.flags.clear()
+    now = time.time()
+    attempt = heard.sit(comes(), now)
+    record.hear(attempt, now + 1)
+    end = comes("LtiEndAssessment")
+
+    def read_while_it_ends(stream: str) -> list[Incident]:
+        heard.end(end, now + 33)
+        return [incident("takeover", now + 29)]
+
+    courier = Courier(heard, ControlService(Session()), read_while_it_ends)
+    heard.book.look_at(attempt.candidate, now + 32)
+    if status != 200:
+        there.answers[:] = [status]
+    courier.deliver(now + 32)
+    assert heard.book.attempt(attempt.id).next_at == now + 33 + SETTLE_S
+    courier.deliver(now + 33 + SETTLE_S)
+    assert [one["reason_code"] for one in there.flags] == ["takeover"]
+    assert heard.book.attempt(attempt.id).launch is None
+
+
 def test_what_was_written_last_is_flagged_after_the_end(
     heard: Tool, comes: Come, courier: Courier, record: Record, there: FakePlatform
 ) -> None:
