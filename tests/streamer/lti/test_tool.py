@@ -227,6 +227,19 @@ def test_what_was_told_of_a_learner_is_sealed_and_goes(
     assert (over.launch, over.next_at) == (None, NEVER)
 
 
+def test_nothing_is_kept_again_of_a_learner_who_was_deleted(
+    heard: Tool, comes: Come, courier: Courier
+) -> None:
+    now = time.time()
+    attempt = heard.sit(comes(), now)
+    heard.exams.forget(heard.exams.candidate(attempt.exam, attempt.candidate), "desk", now)
+    heard.book.look_at(attempt.candidate, now + 1)
+    courier.deliver(now + 1)
+    with pytest.raises(Refused, match="over"):
+        heard.sit(comes(), now + 2)
+    assert heard.book.attempt(attempt.id).launch is None
+
+
 # Flags.
 
 
