@@ -151,11 +151,12 @@ def candidates(count: int, broken: int) -> list[Candidate]:
 
 async def load(
     served: Served, people: Sequence[Candidate], options: argparse.Namespace, most_s: float
-) -> None:
-    """All of them at once, for at most so long."""
+) -> int:
+    """All of them at once, for at most so long; how many ended with an error."""
     until = time.monotonic() + most_s
     runs = [one.run(served.url, options.seconds, options.speed, until) for one in people]
-    await asyncio.gather(*runs, return_exceptions=True)
+    ended = await asyncio.gather(*runs, return_exceptions=True)
+    return sum(isinstance(one, BaseException) for one in ended)
 
 
 def whole(folder: Path, people: Sequence[Candidate], options: argparse.Namespace) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def whole(folder: Path, people: Sequence[Candidate], options: argparse.Namespace
     with server(folder, None, "cpu", batching=True) as served:
         before = served.figures()
         began = time.monotonic()
-        asyncio.run(load(served, people, options, options.most_s))
+        failed = asyncio.run(load(served, people, options, options.most_s))
         took_s = time.monotonic() - began
         while served.figures()["voxwatch_record_waiting"]:
             time.sleep(0.1)
@@ -180,6 +181,7 @@ def whole(folder: Path, people: Sequence[Candidate], options: argparse.Namespace
     record_s = spent["voxwatch_record_cpu_seconds_total"] + live_s
     return {
         "streams": options.streams,
+        "of_these_failed": failed,
         "sound_s_each": round(sound_s / options.streams, 1),
         "wall_s": round(took_s, 1),
         "times_real_time_each": round(sound_s / options.streams / took_s, 2),
