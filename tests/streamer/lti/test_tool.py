@@ -67,6 +67,15 @@ def incident(kind: Any, at: float, number: int = 1, **more: Any) -> Incident:
     )  # fmt: skip
 
 
+def taken_over(tool: Tool, record: Record, launch: Launch, now: float) -> Attempt:
+    """An attempt in which somebody else speaks 2 s after ``now``; it is looked at 1 s later."""
+    attempt = tool.sit(launch, now)
+    record.hear(attempt, now + 1)
+    record.found = [incident("takeover", now + 2)]
+    tool.book.look_at(attempt.candidate, now + 3)
+    return attempt
+
+
 @pytest.fixture
 def record() -> Record:
     return Record()
@@ -354,10 +363,7 @@ def test_who_knows_no_type_but_json_is_sent_json(
 ) -> None:
     there.flags.clear()
     now = time.time()
-    attempt = heard.sit(comes(), now)
-    record.hear(attempt, now + 1)
-    record.found = [incident("takeover", now + 2)]
-    heard.book.look_at(attempt.candidate, now + 3)
+    taken_over(heard, record, comes(), now)
     there.answers[:] = [415]
     courier.deliver(now + 3)
     assert len(there.flags) == 1
@@ -370,10 +376,7 @@ def test_a_flag_is_told_again_until_it_is_taken(
 ) -> None:
     there.flags.clear()
     now = time.time()
-    attempt = heard.sit(comes(), now)
-    record.hear(attempt, now + 1)
-    record.found = [incident("takeover", now + 2)]
-    heard.book.look_at(attempt.candidate, now + 3)
+    attempt = taken_over(heard, record, comes(), now)
     there.answers[:] = [status]
     courier.deliver(now + 3)
     assert heard.book.attempt(attempt.id).next_at == now + 3 + FIRST_RETRY_S
@@ -414,10 +417,7 @@ def test_a_platform_that_wants_no_flags_gets_none(
     now = time.time()
     if acs is not None:
         acs = acs | {"assessment_control_url": f"{there.url}/acs"}
-    attempt = heard.sit(comes(**{PROCTORING + "acs": acs}), now)
-    record.hear(attempt, now + 1)
-    record.found = [incident("takeover", now + 2)]
-    heard.book.look_at(attempt.candidate, now + 3)
+    attempt = taken_over(heard, record, comes(**{PROCTORING + "acs": acs}), now)
     courier.deliver(now + 3)
     assert not there.flags
     heard.exams.forget(heard.exams.candidate(attempt.exam, attempt.candidate), "desk", now)
