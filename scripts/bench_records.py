@@ -56,6 +56,11 @@ PIECE_S = 0.5  # of sound in a message
 KEPT = {str(kind.__struct_config__.tag) for kind in RecordedEvent.__args__} - {"lag"}
 
 
+# Candidates come one after another: of more than `limits.strangers` connections that are not let in
+# yet the server cuts off those that came first.
+APART_S = 0.02
+
+
 @dataclass
 class Candidate:
     """A client: what it sends, what it was told, and when (s since 1970)."""
@@ -70,6 +75,7 @@ class Candidate:
     async def run(self, url: str, seconds: float, speed: float, until: float) -> None:
         """Send ``seconds`` of sound, or what can be sent until that monotonic time."""
         address, query, broken = url.replace("http", "ws", 1), "claim=Anna&live=false", False
+        await asyncio.sleep(self.number * APART_S)
         began = time.monotonic()
         while True:
             async with connect(f"{address}/v1/stream?{query}", compression=None) as client:
