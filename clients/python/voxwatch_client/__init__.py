@@ -39,7 +39,7 @@ EnrollStream = ClientStream[messages.EnrollReady, messages.EnrollMessage]
 async def connect(
     url: str,
     *,
-    claim: str | Sequence[str] = (),
+    claim: str | Sequence[str] | None = None,
     encoding: messages.SoundEncoding = "pcm_s16le",
     sample_rate: int = 16_000,
     channels: int = 1,
@@ -56,7 +56,7 @@ async def connect(
 ) -> AsyncIterator[VerifyStream]:
     """A stream on the server at ``url``, ``ws://HOST:PORT``; leaving the block ends it.
 
-    ``claim`` is who it should be, several names or one; nobody asks "who is it?" among all
+    ``claim`` is who it should be, several names or one; None asks "who is it?" among all
     enrolled. ``sample_rate`` in Hz; ``channel`` of ``channels`` is listened to, from 0; ``"opus"``,
     in Ogg or WebM and sent from its beginning, tells rate and channels itself. ``live``
     False: this is a file, whose pace says nothing of pauses. What is None is up to the server.
@@ -71,7 +71,7 @@ async def connect(
         channels=channels,
         channel=channel,
         live=live,
-        claim=claim if isinstance(claim, str) else list(claim),
+        claim=claim if isinstance(claim, str) else list(claim or ()),
         window_s=window_s,
         hop_s=hop_s,
         false_accept=false_accept,

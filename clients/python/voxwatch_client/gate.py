@@ -57,6 +57,8 @@ class SpeakerGate:
         when_unsure: WhenUnsure = "drop",
         **options: Any,
     ) -> None:
+        if claim is None:  # a name that is missing is not to open the gate to all enrolled
+            raise ValueError("claim: say who may be heard, or () for anybody enrolled")
         address(url, "/")  # raises ConnectionFailed for one that no server can ever have
         self.url, self.wait_s, self.when_unsure = url, wait_s, when_unsure
         self._options: dict[str, Any] = {

@@ -26,7 +26,7 @@ def verify(
     url: str,
     recording: bytes,
     *,
-    claim: str | Sequence[str] = (),
+    claim: str | Sequence[str] | None = None,
     encoding: messages.Encoding | None = None,
     sample_rate: int | None = None,
     channels: int | None = None,
@@ -43,7 +43,7 @@ def verify(
     ``channel`` is listened to, from 0. The rest is as in :func:`voxwatch_client.connect`. It waits:
     call :func:`verify_async` from asyncio. Raises :class:`ConnectionFailed`, :class:`ServerError`.
     """
-    claims = claim if isinstance(claim, str) else msgspec.json.encode(list(claim)).decode()
+    claims = claim if isinstance(claim, str) else msgspec.json.encode(list(claim or ())).decode()
     asked = {
         "claim": claims if claim else None,
         "encoding": encoding,

@@ -32,6 +32,7 @@ from voxwatch_client import (
     opening,
     sync,
 )
+from voxwatch_client.gate import SpeakerGate
 from voxwatch_client.messages import (
     Failure,
     Progress,
@@ -93,6 +94,20 @@ async def test_the_start_says_what_was_asked_and_nothing_else(server: Scripted) 
         **options,
     }
     assert server.headers == ["Bearer secret"]  # not in the address, which logs keep
+
+
+@pytest.mark.parametrize("claim", [None, (), []])
+async def test_no_claim_asks_who_it_is(server: Scripted, claim: Any) -> None:
+    async with connect(server.url, claim=claim) as stream:
+        await stream.finalize()
+    assert server.starts[0]["claim"] == []
+
+
+def test_a_recording_without_a_claim_is_sent_and_a_gate_without_one_is_refused() -> None:
+    with pytest.raises(ConnectionFailed, match="no verdict"):
+        sync.verify("ws://127.0.0.1:1", b"", claim=None)
+    with pytest.raises(ValueError, match="say who may be heard"):
+        SpeakerGate("ws://127.0.0.1:1", claim=None)  # type: ignore[arg-type]
 
 
 async def test_all_can_be_sent_before_the_first_event_is_read(server: Scripted) -> None:
