@@ -5,7 +5,15 @@ import { decode } from "./decode.js";
 import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
 import type { EnrolledAs, EnrollMessage, GivenConsent, Refused, StartEnroll } from "./messages.js";
 import type { Fault } from "./microphone/recording.js";
-import { dial, OPEN, serverOf, type Address, type Socket, type SocketConstructor } from "./network.js";
+import {
+  dial,
+  OPEN,
+  serverOf,
+  unreachable,
+  type Entrance,
+  type Socket,
+  type SocketConstructor,
+} from "./network.js";
 import { Queue } from "./queue.js";
 import { bytesOf, openSource, type Opened, type Pcm, type Source } from "./sound.js";
 
@@ -43,7 +51,7 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
 
   constructor(
     private readonly options: EnrollOptions,
-    private readonly address: Address,
+    private readonly entrance: Entrance,
     private readonly sockets: SocketConstructor,
   ) {
     super();
@@ -141,16 +149,27 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
   private async open(): Promise<void> {
     if (this.over) return;
     try {
-      const url = await this.address();
+      const url = await this.entrance.address();
       if (this.over) return;
       const socket = dial(this.sockets, url);
       this.socket = socket;
-      socket.onopen = () => this.say({ type: "start", ...this.start });
+      let opened = false;
+      socket.onopen = () => {
+        opened = true;
+        this.say({ type: "start", ...this.start });
+      };
       socket.onmessage = ({ data }) => !this.over && this.told(String(data));
-      socket.onclose = () => this.failed(this.error ?? lost(serverOf(url)));
+      socket.onclose = () => {
+        if (opened) this.failed(this.error ?? lost(serverOf(url)));
+        else void this.unopened(url);
+      };
     } catch (error) {
       this.failed(error instanceof VoxwatchError ? error : lost("the server"));
     }
+  }
+
+  private async unopened(url: string): Promise<void> {
+    this.failed((await this.entrance.refusal(url)) ?? unreachable(url));
   }
 
   private told(text: string): void {

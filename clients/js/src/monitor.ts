@@ -10,7 +10,7 @@ import {
   now,
   told,
   unreachable,
-  type Address,
+  type Entrance,
   type Socket,
   type SocketConstructor,
 } from "./network.js";
@@ -43,7 +43,7 @@ export class Monitor extends Channel<MonitorMessage> {
 
   constructor(
     options: MonitorOptions,
-    private readonly address: Address,
+    private readonly entrance: Entrance,
     private readonly sockets: SocketConstructor,
   ) {
     super();
@@ -68,18 +68,29 @@ export class Monitor extends Channel<MonitorMessage> {
   private async open(): Promise<void> {
     this.phase = "connecting";
     try {
-      const url = await this.address();
+      const url = await this.entrance.address();
       if (this.over) return;
       const socket = dial(this.sockets, url);
       this.socket = socket;
+      let opened = false;
+      socket.onopen = () => (opened = true);
       socket.onmessage = ({ data }) => !this.over && this.heard(String(data));
       this.last = null;
-      socket.onclose = () => this.closed(this.last ?? unreachable(url));
+      socket.onclose = () => {
+        if (opened) this.closed(this.last ?? unreachable(url));
+        else void this.unopened(url);
+      };
       this.emit("moved", undefined);
     } catch (error) {
       if (error instanceof ServerError && error.code === "unauthorised") this.leave(error);
       else this.closed(error);
     }
+  }
+
+  private async unopened(url: string): Promise<void> {
+    const refusal = await this.entrance.refusal(url);
+    if (refusal && !this.over) this.leave(refusal);
+    else this.closed(unreachable(url));
   }
 
   private heard(text: string): void {

@@ -1,6 +1,6 @@
 /** What the client takes of its surroundings: sockets, requests, a clock; and addresses. */
 
-import { ConnectionFailed } from "./errors.js";
+import { ConnectionFailed, type ServerError } from "./errors.js";
 
 /** As much of a WebSocket as is used; that of browsers, of Node from 22 on, and of `ws` has it. */
 export interface Socket {
@@ -16,8 +16,16 @@ export interface Socket {
 
 export type SocketConstructor = new (url: string) => Socket;
 
-/** Makes the address of a socket; asks for a token that opens it once, where one is needed. */
-export type Address = () => Promise<string>;
+/** One of the server's addresses for sockets. */
+export interface Entrance {
+  /** The address; asks for a token that opens it once, where one is given. */
+  address(): Promise<string>;
+  /**
+   * Why a socket to that address never opened, which a browser does not say: the server's words
+   * where it wants a token and none was given; null: that it cannot be known.
+   */
+  refusal(address: string): Promise<ServerError | null>;
+}
 
 /** What may be done with a token. */
 export type Role = "stream" | "enrol" | "monitor" | "admin";

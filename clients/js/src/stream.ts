@@ -15,7 +15,7 @@ import {
   told,
   unreachable,
   whenOnline,
-  type Address,
+  type Entrance,
   type Socket,
   type SocketConstructor,
 } from "./network.js";
@@ -52,7 +52,7 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
 
   constructor(
     private readonly options: StreamOptions,
-    private readonly address: Address,
+    private readonly entrance: Entrance,
     private readonly sockets: SocketConstructor,
   ) {
     super();
@@ -247,13 +247,17 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
     const attempt = this.attempt;
     const current = (): boolean => attempt === this.attempt && !this.over;
     try {
-      const url = await this.address();
+      const url = await this.entrance.address();
       if (!current()) return;
       const socket = dial(this.sockets, url);
       this.socket = socket;
-      socket.onopen = () => current() && this.run(this.connection.opened(now()));
+      let opened = false;
+      socket.onopen = () => {
+        opened = true;
+        if (current()) this.run(this.connection.opened(now()));
+      };
       socket.onmessage = ({ data }) => current() && this.received(String(data));
-      socket.onclose = () => current() && this.drop();
+      socket.onclose = () => current() && (opened ? this.drop() : void this.unopened(url));
       this.why = unreachable(url);
     } catch (error) {
       if (!current()) return;
@@ -261,6 +265,15 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
       if (error instanceof ServerError && error.code === "unauthorised") this.failed(error);
       else this.run(this.connection.closed(now()));
     }
+  }
+
+  /** The server is not there, or let nobody in: it is tried again unless it says so. */
+  private async unopened(url: string): Promise<void> {
+    const { attempt } = this;
+    const refusal = await this.entrance.refusal(url);
+    if (attempt !== this.attempt || this.over) return;
+    if (refusal) this.failed(refusal);
+    else this.drop();
   }
 
   private received(text: string): void {

@@ -2,7 +2,7 @@
 
 import { openControl, type Control } from "./control.js";
 import { Enrolment, type EnrollOptions } from "./enrolment.js";
-import { ConnectionFailed } from "./errors.js";
+import { ConnectionFailed, ServerError } from "./errors.js";
 import type { Verdict } from "./messages.js";
 import { Monitor, type MonitorOptions } from "./monitor.js";
 import {
@@ -11,7 +11,7 @@ import {
   socketAddress,
   socketsOf,
   told,
-  type Address,
+  type Entrance,
   type Role,
   type SocketConstructor,
 } from "./network.js";
@@ -51,19 +51,19 @@ export class Voxwatch {
    * is it?" among all enrolled.
    */
   stream(options: StreamOptions = {}): Stream {
-    return new Stream(options, this.address("v1/stream", "stream"), this.sockets);
+    return new Stream(options, this.entrance("v1/stream", "stream"), this.sockets);
   }
 
   /** Enrol somebody: until `enrolled` or `refused`. */
   enroll(options: EnrollOptions): Enrolment {
-    return new Enrolment(options, this.address("v1/enroll", "enrol"), this.sockets);
+    return new Enrolment(options, this.entrance("v1/enroll", "enrol"), this.sockets);
   }
 
   /** What all streams say. */
   monitor(options: MonitorOptions = {}): Monitor {
     const { stream, levels } = options;
     const query = { ...(stream ? { stream } : {}), ...(levels ? { levels: "1" } : {}) };
-    return new Monitor(options, this.address("v1/monitor", "monitor", query), this.sockets);
+    return new Monitor(options, this.entrance("v1/monitor", "monitor", query), this.sockets);
   }
 
   /** The verdict on a recording of at most 60 s. Rejects with a `VoxwatchError`. */
@@ -103,9 +103,23 @@ export class Voxwatch {
     }
   }
 
-  private address(path: string, role: Role, query: Record<string, string> = {}): Address {
-    return async () =>
-      socketAddress(this.options.url, path, { ...query, ...(await this.once(role)) });
+  private entrance(path: string, role: Role, query: Record<string, string> = {}): Entrance {
+    return {
+      address: async () =>
+        socketAddress(this.options.url, path, { ...query, ...(await this.once(role)) }),
+      refusal: async (address) =>
+        new URL(address).searchParams.has("token") ? null : this.refusal(role),
+    };
+  }
+
+  /** What the server says to whoever asks for that role without a token. */
+  private async refusal(role: Role): Promise<ServerError | null> {
+    try {
+      await this.exchanged(role);
+      return null;
+    } catch (error) {
+      return error instanceof ServerError && error.code === "unauthorised" ? error : null;
+    }
   }
 
   /** A token that opens one connection, as a part of its address. */

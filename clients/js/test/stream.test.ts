@@ -252,7 +252,10 @@ describe("a stream", () => {
   it("fails when nobody answers for as long as it was to be patient", async () => {
     const stream = voxwatch().stream({ patience_s: 0 });
     await settled();
-    FakeSocket.last.break();
+    FakeSocket.last.break(); // the stream's
+    await settled();
+    FakeSocket.last.break(); // that on which it asks why
+    await settled();
     expect(stream.failure).toBeInstanceOf(ConnectionFailed);
     expect(stream.failure!.message).toContain("no server answers at wss://h.example");
   });
@@ -276,6 +279,61 @@ describe("a token", () => {
     await vi.advanceTimersByTimeAsync(1000);
     expect(FakeSocket.last.url).toBe("wss://h.example/voice/v1/stream?token=stream-2");
     stream.close();
+  });
+
+  /** The socket is refused, and the server answers whoever asks for a token in its place. */
+  async function refused(role: string, answer: object): Promise<void> {
+    FakeSocket.last.break();
+    await settled();
+    const control = FakeSocket.last;
+    expect(control.url).toBe("wss://h.example/voice/v1/control");
+    control.open();
+    await settled();
+    expect(JSON.parse(control.sent[0] as string)).toEqual({ id: 1, type: "url_token", role });
+    control.say({ id: 1, ...answer });
+    await settled();
+  }
+  const message = "this needs a token with the role";
+  const no = { ok: false, error: { code: "unauthorised", message } };
+
+  it.each([undefined, () => ""])("that is lacking ends a stream by the server's words", async (token) => {
+    const stream = voxwatch(token).stream();
+    await settled();
+    await refused("stream", no);
+    expect(stream.failure).toBeInstanceOf(ServerError);
+    expect(stream.failure).toMatchObject({ code: "unauthorised", message });
+    expect(FakeSocket.last.readyState).toBe(3);
+  });
+
+  it("that is lacking ends a monitor and an enrolment likewise", async () => {
+    const monitor = voxwatch().monitor();
+    await settled();
+    await refused("monitor", no);
+    expect(monitor.failure).toMatchObject({ code: "unauthorised", message });
+    const enrolment = voxwatch().enroll({ name: "Anna", consent: "2026-11" });
+    await settled();
+    await refused("enrol", no);
+    expect(enrolment.failure).toMatchObject({ code: "unauthorised", message });
+  });
+
+  it("that nobody asks for was not why: it is tried again", async () => {
+    const stream = voxwatch().stream();
+    await settled();
+    await refused("stream", { ok: true, result: { token: "once" } });
+    expect(stream.phase).toBe("waiting");
+    stream.close();
+  });
+
+  it("that is lacking is no longer of interest to who has left meanwhile", async () => {
+    const stream = voxwatch().stream();
+    await settled();
+    FakeSocket.last.break();
+    await settled();
+    stream.close();
+    FakeSocket.last.break();
+    await settled();
+    expect(stream.failure).toBeNull();
+    expect(stream.phase).toBe("ended");
   });
 
   it("that cannot be had is tried again, and told in the end", async () => {
@@ -355,6 +413,7 @@ describe("an enrolment", () => {
 
     const lost = voxwatch().enroll({ name: "Anna", consent: "2026-11" });
     await settled();
+    FakeSocket.last.open();
     FakeSocket.last.break();
     expect(lost.failure).toBeInstanceOf(VoxwatchError);
     await expect(lost.finalize()).rejects.toThrow("begin again");
@@ -366,6 +425,7 @@ describe("a monitor", () => {
     const monitor = voxwatch().monitor({ stream: "5eed", levels: true });
     await settled();
     expect(FakeSocket.last.url).toBe("wss://h.example/voice/v1/monitor?stream=5eed&levels=1");
+    FakeSocket.last.open();
     FakeSocket.last.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [{ stream: "5eed" }] });
     expect(monitor.phase).toBe("live");
     FakeSocket.last.break();
@@ -381,6 +441,7 @@ describe("a monitor", () => {
   it("fails with the server's last word, where that stays the last", async () => {
     const monitor = voxwatch().monitor({ patience_s: 0 });
     await settled();
+    FakeSocket.last.open();
     FakeSocket.last.say({ type: "error", seq: 0, t: 0, code: "idle", message: "say something" });
     FakeSocket.last.break();
     expect(monitor.failure).toMatchObject({ code: "idle", message: "say something" });

@@ -147,6 +147,23 @@ async def test_a_token_of_the_configuration_opens_what_its_roles_allow(
         assert [one["name"] for one in told["result"]] == ["anna"]
 
 
+async def test_without_a_token_it_fails_at_once_by_the_words_of_a_server_that_wants_one(
+    serve: Serve, run: Run, said: Said
+) -> None:
+    async with serve(tokens=(token_of("speaks", "stream", "monitor", "enrol"),)) as server:
+        person = {"name": "bert", "consent": "2026-11"}
+        asking: list[tuple[str, str, dict[str, str]]] = [
+            ("stream", "stream", {}),
+            ("monitor", "monitor", {}),
+            ("enroll", "enrol", person),
+        ]
+        for command, role, asked in asking:
+            async with run(command, server.url, file=said(("anna", 1.0)), **asked) as program:
+                (failed,) = await program.rest()
+            assert (failed["kind"], failed["code"]) == ("ServerError", "unauthorised")
+            assert failed["message"] == f"this needs a token with the role {role}"
+
+
 async def test_a_function_gives_each_connection_a_token_of_its_own(
     serve: Serve, run: Run, said: Said
 ) -> None:
