@@ -111,8 +111,11 @@ class WyomingCommand:
                 "miss": self.miss,
             },
         )
-        typer.echo(f"listening at {self.uri}, before {self.upstream}", err=True)
-        asyncio.run(serve(self.uri, settings, discoverable=self.discoverable))
+
+        def listening() -> None:
+            typer.echo(f"listening at {self.uri}, before {self.upstream}", err=True)
+
+        asyncio.run(serve(self.uri, settings, discoverable=self.discoverable, listening=listening))
 
 
 def _check_uri(uri: str, option: str) -> None:

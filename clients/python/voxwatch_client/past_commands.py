@@ -58,9 +58,18 @@ class PastCommands:
     def __init__(self, most: int) -> None:
         self._kept: deque[PastCommand] = deque(maxlen=most)
 
+    @property
+    def most(self) -> int:
+        """How many are kept."""
+        return self._kept.maxlen or 0
+
+    def keep_none(self) -> None:
+        """Forget them, and keep none from now on."""
+        self._kept = deque(maxlen=0)
+
     def add(self, command: PastCommand) -> None:
         """Keep it for its time."""
-        if self._kept.maxlen:
+        if self.most:
             self._kept.append(command)
             asyncio.get_running_loop().call_later(KEPT_S, self._forget, command)
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
@@ -206,38 +208,68 @@ def _renamed(info: Info) -> Info:
     return info
 
 
-async def serve(uri: str, settings: ProxySettings, *, discoverable: bool = False) -> None:
-    """Listen at ``uri`` (``tcp://HOST:PORT``) until cancelled.
+async def serve(
+    uri: str,
+    settings: ProxySettings,
+    *,
+    discoverable: bool = False,
+    listening: Callable[[], object] = lambda: None,
+) -> None:
+    """Listen at ``uri`` (``tcp://HOST:PORT``) until cancelled or ended by SIGTERM.
 
-    ``discoverable`` announces it by zeroconf, where Home Assistant finds it by itself. Where the
-    last commands cannot be offered to this user alone, none are kept. Raises
-    :class:`ConnectionFailed` for an address that no server can ever have.
+    ``listening`` is called once satellites can connect. ``discoverable`` announces it by zeroconf,
+    where Home Assistant finds it by itself. Where the last commands cannot be offered to this user
+    alone, none are kept. Raises :class:`ClientError` for an address that cannot be listened at and
+    for one that no server can ever have.
     """
     address(settings.server, "/")
-    server = AsyncServer.from_uri(uri)
-    if discoverable:
-        from wyoming.zeroconf import HomeAssistantZeroconf
-
-        port = int(uri.rpartition(":")[2])
-        await HomeAssistantZeroconf(port, name=f"voxwatch-{port}").register_server()
+    server, past = AsyncServer.from_uri(uri), PastCommands(settings.keep)
     proxies: set[SpeakerProxy] = set()
+    try:
+        await server.start(partial(SpeakerProxy, settings=settings, among=proxies, past=past))
+    except OSError as error:
+        why = (error.strerror or str(error)).rpartition(": ")[2]
+        raise ClientError(f"{uri} cannot be listened at: {why}") from error
     async with AsyncExitStack() as stack:
-        past = await _kept(uri, settings.keep, stack)
-        try:
-            await server.run(partial(SpeakerProxy, settings=settings, among=proxies, past=past))
-        finally:
-            await server.stop()
-            await asyncio.gather(*(proxy.gone.wait() for proxy in proxies))
+        stack.push_async_callback(_leave, server, proxies)
+        # After the port: another proxy that has it also has the place for its past commands.
+        await _offer(past, uri, stack)
+        if discoverable:
+            await _announce(uri)
+        listening()
+        await _until_ended()
 
 
-async def _kept(uri: str, most: int, stack: AsyncExitStack) -> PastCommands:
-    """The past commands of this proxy, which are offered until ``stack`` is closed."""
-    if not most:
-        return PastCommands(0)
-    past = PastCommands(most)
+async def _leave(server: AsyncServer, proxies: set[SpeakerProxy]) -> None:
+    await server.stop()
+    await asyncio.gather(*(proxy.gone.wait() for proxy in proxies))
+
+
+async def _offer(past: PastCommands, uri: str, stack: AsyncExitStack) -> None:
+    """Offer the past commands until ``stack`` is closed, or else keep none."""
+    if not past.most:
+        return
     try:
         await stack.enter_async_context(offer(past, places(uri)[0]))
     except (ClientError, OSError) as error:
         log.warning("no commands are kept for enrolments: %s", error)
-        return PastCommands(0)
-    return past
+        past.keep_none()
+
+
+async def _announce(uri: str) -> None:
+    from wyoming.zeroconf import HomeAssistantZeroconf
+
+    port = int(uri.rpartition(":")[2])
+    await HomeAssistantZeroconf(port, name=f"voxwatch-{port}").register_server()
+
+
+async def _until_ended() -> None:
+    """Wait for SIGTERM, where the system has it and this is the main thread."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGTERM, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.remove_signal_handler(signal.SIGTERM)

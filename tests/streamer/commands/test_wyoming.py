@@ -8,6 +8,8 @@ import os
 import socket
 import stat
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -113,13 +115,17 @@ async def proxied(server: str, **settings: Any) -> AsyncIterator[str]:
     Recogniser.heard, Recogniser.languages = 0, []
     upstream, own = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
     given = ProxySettings(upstream=upstream, server=server, **{"wait_s": 10.0, **settings})
-    async with running(recognise(upstream)), running(serve(own, given)):
-        for uri in (upstream, own):
-            while True:
-                with suppress(OSError):
-                    async with AsyncClient.from_uri(uri):
-                        break
-                await asyncio.sleep(0.01)
+    listening = asyncio.Event()
+    async with (
+        running(recognise(upstream)),
+        running(serve(own, given, listening=listening.set)),
+    ):
+        while True:
+            with suppress(OSError):
+                async with AsyncClient.from_uri(upstream):
+                    break
+            await asyncio.sleep(0.01)
+        await listening.wait()
         yield own
 
 
@@ -318,6 +324,47 @@ def test_a_wrong_address_is_told_before_anything_is_opened(given: str, told: str
     done = CliRunner().invoke(app, ["wyoming", *given.split()])
     assert done.exit_code == 2
     assert told in done.output
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("tcp://127.0.0.1:{port}", "address already in use"),
+        ("unix:///nowhere/proxy.sock", "No such file or directory"),
+    ],
+)
+def test_it_says_that_it_listens_when_it_does_and_not_before(uri: str, why: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        uri = uri.format(port=taken.getsockname()[1])
+        given = ["wyoming", "--upstream", "tcp://127.0.0.1:9", "--uri", uri]
+        done = CliRunner().invoke(app, given)
+    assert isinstance(done.exception, ClientError)
+    assert str(done.exception) == f"{uri} cannot be listened at: {why}"
+    assert "listening" not in done.output
+
+
+async def test_a_port_that_another_proxy_has_leaves_that_its_past_commands(
+    server: Server, pcm: Any
+) -> None:
+    async with proxied(server.url) as uri:
+        with pytest.raises(ClientError, match="already in use"):
+            await serve(uri, ProxySettings(upstream="tcp://127.0.0.1:9", server=server.url))
+        await transcribed(uri, pcm("anna", 1.0))
+        assert len(await ask(uri, 5)) == 1
+
+
+def test_the_program_says_where_it_listens_and_ends_well_by_sigterm() -> None:
+    uri = f"tcp://127.0.0.1:{free_port()}"
+    given = ["wyoming", "--upstream", "tcp://127.0.0.1:9", "--uri", uri]
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamer.cli", *given], stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stderr is not None
+        line = program.stderr.readline()
+        program.terminate()
+        rest = program.stderr.read()
+    assert (line, rest) == (f"listening at {uri}, before tcp://127.0.0.1:9\n", "")
+    assert program.returncode == 0
 
 
 async def test_a_satellite_that_is_cut_off_leaves_no_traceback(
