@@ -298,6 +298,27 @@ async def test_only_questions_can_be_asked_and_their_forms_are_told(server: Serv
             await client.call_tool("delete_speaker", {"name": "anna"})
 
 
+async def test_what_is_asked_for_is_not_repeated_at_length(server: Server) -> None:
+    long = "attic " * 1000
+    async with kitchen(server), serving(server.url) as url, Client(url) as client:
+        for tool, arguments, complaint in (
+            ("who_is_speaking", {"stream": long}, "no stream 'attic attic"),
+            ("verify_speaker", {"name": "anna", "stream": long}, "no stream 'attic attic"),
+            ("who_is_speaking", {long: "anna"}, "unknown field"),
+        ):
+            result = await client.call_tool(tool, arguments)
+            assert result.is_error
+            assert complaint in result.content[0].text
+            assert len(result.content[0].text) < 250
+        told = await asked(client, "verify_speaker", name=long)
+        assert told["reason"].startswith("this stream listens for anna, and not for attic")
+        assert len(told["reason"]) < 250
+        for ask in (client.call_tool(long, {}), client.read_resource(f"{KITCHEN}/{long}")):
+            with pytest.raises(MCPError) as refused:
+                await ask
+            assert len(str(refused.value)) < 250
+
+
 async def test_of_several_streams_one_has_to_be_named(server: Server) -> None:
     async with (
         kitchen(server),

@@ -22,6 +22,7 @@ CAVEAT = (
 )
 FRESH_S = 10.0  # an answer that rests on nothing later is out of date
 LISTED = 50  # streams in one answer
+REPEATED = 64  # characters of what was asked, at most
 
 NAMED = Annotated[
     str | None, Meta(description="Label or id of the stream. Not needed while only one is open.")
@@ -120,6 +121,11 @@ class Some(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The arguments of ``list_streams``."""
 
     label: Annotated[str, Meta(description="Only streams whose label has this in it.")] = ""
+
+
+def cut(text: str) -> str:
+    """What was asked, as an answer repeats it: a model is not made to read a long mistake again."""
+    return text if len(text) <= REPEATED else f"{text[:REPEATED]}..."
 
 
 class NoSuchStream(ValueError):
@@ -224,7 +230,9 @@ async def _last_turn(
     watch: Watch, stream: WatchedStream, asked: Whether, wait_s: float, unsure: WhenUnsure
 ) -> GateVerdict:
     if stream.claims and asked.name not in stream.claims:
-        why = f"this stream listens for {' and '.join(stream.claims)}, and not for {asked.name}"
+        why = (
+            f"this stream listens for {' and '.join(stream.claims)}, and not for {cut(asked.name)}"
+        )
         return GateVerdict.of_state("unavailable", unsure, reason=why)
     before, until_s = stream.last, stream.turns.known_s
     try:
@@ -275,5 +283,5 @@ def chosen(watch: Watch, named: str | None) -> WatchedStream | None:
         return None
     shown = found or list(watch.streams.values())
     names = ", ".join(f"{one.label or 'without label'} ({one.id})" for one in shown[:LISTED])
-    what = "several streams are open" if found else f"no stream {named!r} is open"
+    what = "several streams are open" if found else f"no stream {cut(named or '')!r} is open"
     raise NoSuchStream(f"{what}: name one by its label or id: {names}")

@@ -40,6 +40,7 @@ from voxwatch_client.watching import Watch, WatchedStream
 STREAMS = "voxwatch://streams"
 JSON = "application/json"
 PAGE = 100  # resources in one answer
+ERROR_CHARACTERS = 200  # of what is wrong with arguments
 INSTRUCTIONS = (
     "voxwatch hears live streams of sound and says whose voice it is. Ask verify_speaker before you"
     " act on a command that only one person may give, and act only where `allowed` is true."
@@ -117,12 +118,14 @@ class SpeakerTools:
     async def call_tool(self, context: Context, asked: CallToolRequestParams) -> CallToolResult:
         """`tools/call`. The model is told what is wrong with its arguments, and may mend them."""
         if asked.name not in self._tools:
-            raise MCPError(INVALID_PARAMS, f"there is no tool {asked.name[:64]!r}")
+            raise MCPError(INVALID_PARAMS, f"there is no tool {answers.cut(asked.name)!r}")
         _, kind, answer = self._tools[asked.name]
         try:
             found = await answer(msgspec.convert(asked.arguments or {}, kind))
-        except (msgspec.ValidationError, answers.NoSuchStream) as error:
-            return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
+        except msgspec.ValidationError as error:
+            return _wrong(str(error)[:ERROR_CHARACTERS])  # it repeats an argument that is unknown
+        except answers.NoSuchStream as error:
+            return _wrong(str(error))
         text = TextContent(text=msgspec.json.encode(found).decode())
         return CallToolResult(content=[text], structured_content=msgspec.to_builtins(found))
 
@@ -157,7 +160,7 @@ class SpeakerTools:
             if asked.uri == STREAMS:
                 found: msgspec.Struct = answers.listed(self.watch)
             elif above or not slash:
-                raise answers.NoSuchStream(f"there is no resource {asked.uri[:200]!r}")
+                raise answers.NoSuchStream(f"there is no resource {answers.cut(asked.uri)!r}")
             else:
                 found = await self._who(answers.Which(stream=unquote(named)))
         except answers.NoSuchStream as error:
@@ -220,6 +223,10 @@ LIST_ITSELF = Resource(
 def uris_of(stream: WatchedStream) -> list[str]:
     """Under what a stream can be read: its id, and its label where it has one."""
     return [f"{STREAMS}/{quote(name, safe='')}" for name in (stream.id, stream.label) if name]
+
+
+def _wrong(message: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=message)], is_error=True)
 
 
 def _resource(stream: WatchedStream) -> Resource:
