@@ -16,13 +16,16 @@ from streamer.commands.enrolment_there import agreed, enrol_there
 from streamer.commands.event_printer import EventPrinter
 from streamer.commands.options import (
     EXIT_NEGATIVE,
+    AddOption,
     BundleOption,
     CaOption,
     ChannelOption,
     ConfigOption,
+    ConsentOption,
     DataOption,
     DeviceOption,
     JsonOption,
+    KeptDaysOption,
     ProviderOption,
     TokenOption,
     configured,
@@ -86,17 +89,9 @@ class EnrollCommand:
     ] = None
     token: TokenOption = None
     ca: CaOption = None
-    consent: Annotated[
-        bool, typer.Option("--consent", help="The person has read the text and agreed.")
-    ] = False
-    add: Annotated[
-        bool, typer.Option("--add", help="Another prototype of somebody who is enrolled.")
-    ] = False
-    # Not named like the setting ttl_days, which bounds it and must not be overridden by it.
-    kept_days: Annotated[
-        float | None,
-        typer.Option("--ttl-days", min=0, help="Days until the voiceprint is deleted."),
-    ] = None
+    consent: ConsentOption = False
+    add: AddOption = False
+    kept_days: KeptDaysOption = None
     channel: ChannelOption = None
     config: ConfigOption = None
     data_dir: DataOption = None

@@ -97,6 +97,17 @@ CaOption = Annotated[
     Path | None,
     typer.Option("--ca", metavar="FILE", help="Who vouches for a server with TLS [the system's]."),
 ]
+ConsentOption = Annotated[
+    bool, typer.Option("--consent", help="The person has read the text and agreed.")
+]
+AddOption = Annotated[
+    bool, typer.Option("--add", help="Another prototype of somebody who is enrolled.")
+]
+# Not named like the setting ttl_days, which bounds it and must not be overridden by it.
+KeptDaysOption = Annotated[
+    float | None,
+    typer.Option("--ttl-days", min=0, help="Days until the voiceprint is deleted."),
+]
 FalseAcceptOption = Annotated[
     float | None,
     typer.Option("--false-accept", help="Tolerated chance that a match is wrong, 0 to 0.5."),

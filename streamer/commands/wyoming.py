@@ -16,9 +16,12 @@ from streamer.commands.enrolment_there import enrol_there
 from streamer.commands.event_printer import EventPrinter
 from streamer.commands.options import (
     EXIT_NEGATIVE,
+    AddOption,
     CaOption,
+    ConsentOption,
     FalseAcceptOption,
     JsonOption,
+    KeptDaysOption,
     MissOption,
     ServerOption,
     TokenOption,
@@ -156,16 +159,9 @@ class EnrollCommandsCommand:
     server: ServerOption = "ws://127.0.0.1:8765"
     token: TokenOption = None
     ca: CaOption = None
-    consent: Annotated[
-        bool, typer.Option("--consent", help="The person has read the text and agreed.")
-    ] = False
-    add: Annotated[
-        bool, typer.Option("--add", help="Another prototype of somebody who is enrolled.")
-    ] = False
-    kept_days: Annotated[
-        float | None,
-        typer.Option("--ttl-days", min=0, help="Days until the voiceprint is deleted."),
-    ] = None
+    consent: ConsentOption = False
+    add: AddOption = False
+    kept_days: KeptDaysOption = None
     as_json: JsonOption = False
 
     def run(self) -> None:
