@@ -1,5 +1,7 @@
 """Writes what clients know of the wire from what the server says, so that the two cannot differ.
 
+    python -m scripts.generate_wire
+
 - clients/python/voxwatch_client/messages.py: the records of the Python client
 - clients/js/src/messages.ts: the types of the JavaScript client
 - docs/wire/schema.json: JSON Schema of every message
@@ -23,24 +25,22 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from engine import events, format
+from engine.scoring import expected_rates
+from scripts import typescript
+from streamer.wire import errors, messages, requests
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from engine import events, format  # noqa: E402 - found by the path above
-from engine.scoring import expected_rates  # noqa: E402
-from scripts import typescript  # noqa: E402
-from streamer.wire import errors, messages, requests  # noqa: E402
-
 SCHEMA = ROOT / "docs" / "wire" / "schema.json"
 ASYNCAPI = ROOT / "docs" / "wire" / "asyncapi.json"
 PYTHON = ROOT / "clients" / "python" / "voxwatch_client" / "messages.py"
 JAVASCRIPT = ROOT / "clients" / "js" / "src" / "messages.ts"
 
-PYTHON_HEAD = '''\
+PYTHON_HEAD = f'''\
+# {typescript.GENERATED}
 """What goes over the wire of version 1, as records: messages of the server and of clients.
 
-Written by scripts/generate_wire.py from the server's own records. ``t`` and every ``_s`` are
-seconds of media time; an ``llr`` is a natural-log likelihood ratio.
+``t`` and every ``_s`` are seconds of media time; an ``llr`` is a natural-log likelihood ratio.
 """
 
 from __future__ import annotations
