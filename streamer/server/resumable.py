@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from streamer.server.caller import Caller
 from streamer.server.connection import Connection
@@ -42,9 +43,23 @@ def call_of(caller: Caller, beginning: Beginning) -> Call | None:
     return Call(caller.client[0], beginning.call, beginning.start)
 
 
-def begun_already(streams: Iterable[ResumableStream], call: Call | None) -> ResumableStream | None:
+class Turns:
+    """One connection of a call after the other: while the first opens its stream the others wait.
+
+    Two that come at the same moment would otherwise each find that the call has no stream.
+    """
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, call: Call) -> asyncio.Lock:
+        """What a connection of that call holds until the call has its stream."""
+        return self._locks.setdefault((call.caller, call.name), asyncio.Lock())
+
+
+def begun_already(streams: Iterable[ResumableStream], call: Call) -> ResumableStream | None:
     """The stream of the same call: it goes on over another connection, as that of a session."""
-    for held in streams if call is not None else ():
+    for held in streams:
         if held.call == call and not held.stream.intake.finalized:
             return held
     return None

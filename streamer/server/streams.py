@@ -17,7 +17,7 @@ from streamer.server.live_stream import LiveStream
 from streamer.server.one_stream import make_way
 from streamer.server.outbox import Message, Outbox
 from streamer.server.reading import Beginning, Reader
-from streamer.server.resumable import ResumableStream, begun_already, call_of
+from streamer.server.resumable import Call, ResumableStream, Turns, begun_already, call_of
 from streamer.server.seat_watch import follow_seat
 from streamer.server.stream_incidents import EndedStreams
 from streamer.server.workers.relay import relay
@@ -41,6 +41,7 @@ class Streams:
     def __init__(self, context: Context, tasks: asyncio.TaskGroup) -> None:
         self._context, self._tasks = context, tasks
         self._streams: dict[str, ResumableStream] = {}  # by the session's secret
+        self._turns = Turns()  # of calls
         self._places = Shares(context.config.limits.streams)
         self.admission = Admission(context.engine, self._live)
         self._gone = asyncio.Event()  # a stream was removed
@@ -67,12 +68,21 @@ class Streams:
             return
         if session is not None:
             held, resume_from = self._resumable(session), start.resume_from
-        elif (begun := begun_already(self._streams.values(), call)) is not None:
-            held, resume_from = begun, begun.stream.outbox.next_number
+        elif call is not None:
+            held, resume_from = await self._called(call, connection.caller)
         else:
             held, resume_from = await self._open(start, connection.caller), None
-            held.call = call
         await self._attend(held, connection, beginning.reader, resume_from)
+
+    async def _called(self, call: Call, caller: Caller) -> tuple[ResumableStream, int | None]:
+        """The stream of a call, another one unless it has begun, and from where it is told on."""
+        async with self._turns.of(call):
+            begun = begun_already(self._streams.values(), call)
+            if begun is not None:
+                return begun, begun.stream.outbox.next_number
+            held = await self._open(call.start, caller)
+            held.call = call
+            return held, None
 
     async def _pass_on(self, connection: Connection, owner: int, start: StartStream) -> None:
         """The session is another worker's: what is said on this connection is for that one."""

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from streamer.config import Config
 from streamer.server.server import Server
+from streamer.wire.errors import WireError
 
 WRONG = "wrong-secret"
 SYSTEMS = {
@@ -204,8 +205,11 @@ async def test_calls_that_have_not_started_are_strangers(settings: Callable[...,
 def refusals() -> dict[str, tuple[list[Any], int, str]]:
     """Messages of calls that are refused, and how."""
     call = Twilio(token="phone-secret")
-    begun = [call.connected, call.start()]
     sound = encoded(bytes(640))
+
+    def begun(name: str) -> list[Any]:  # calls of one name would take over from each other
+        return [call.connected, call.start(callSid=name)]
+
     not_base64 = call.media(0, sound)
     not_base64["media"]["payload"] = "this is not base64!"
     telnyx, g711 = Telnyx(token="phone-secret"), {"encoding": "audio/x-mulaw"}
@@ -216,7 +220,7 @@ def refusals() -> dict[str, tuple[list[Any], int, str]]:
         "no start, again and again": ([call.connected] * 9, 1008, "bad-start"),
         "media first": ([call.connected, call.media(0, sound)], 1008, "bad-start"),
         "stop first": ([call.connected, call.stop()], 1008, "bad-start"),
-        "not base64": ([*begun, not_base64], 1008, "bad-sound"),
+        "not base64": ([*begun("CA0"), not_base64], 1008, "bad-sound"),
         "encoding": ([telnyx.start(media_format=opus)], 1008, "unknown-encoding"),
         "no format": ([telnyx.start(media_format=None)], 1008, "bad-start"),
         "outbound only": ([call.start(tracks=["outbound"])], 1008, "bad-start"),
@@ -224,15 +228,15 @@ def refusals() -> dict[str, tuple[list[Any], int, str]]:
         "low rate": ([call.start(mediaFormat=g711 | {"sampleRate": 4000})], 1008, "bad-rate"),
         "misspelt": ([Twilio(token="phone-secret", clam="anna").start()], 1008, "bad-parameter"),
         "rate": ([Twilio(token="phone-secret", miss="often").start()], 1008, "bad-parameter"),
-        "second start": ([*begun, call.start()], 1008, "second-start"),
-        "binary": ([*begun, sound], 1003, "wrong-frame"),
+        "second start": ([*begun("CA1"), call.start()], 1008, "second-start"),
+        "binary": ([*begun("CA2"), sound], 1003, "wrong-frame"),
         "binary first": ([sound], 1003, "wrong-frame"),
         "no JSON": (["hello"], 1008, "bad-message"),
         "no event": (['{"type": "start"}'], 1008, "bad-message"),
         "nobody's": (['{"event": "start", "start": {}}'], 1008, "bad-start"),
         "deep": (["[" * 5000], 1008, "bad-message"),
         "long before": ([long], 1009, ""),
-        "long": ([*begun, call.media(0, bytes(1 << 17))], 1009, ""),
+        "long": ([*begun("CA3"), call.media(0, bytes(1 << 17))], 1009, ""),
     }
 
 
@@ -287,6 +291,57 @@ async def test_a_call_that_comes_back_goes_on_where_it_was(
     assert len(of(told, "opened")) == 1
     assert of(told, "summary")[0]["received_s"] > 2.5  # the second half alone is two seconds
     assert "mismatch" not in {one["state"] for one in of(told, "decision")}
+
+
+async def test_two_connections_of_one_call_at_the_same_moment_are_one_stream(
+    guarded: Server, desk: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a telephone system tries again while the server is still opening the stream."""
+    enter = guarded.streams.admission.enter
+
+    async def slowly() -> None:
+        await asyncio.sleep(0.3)
+        await enter()
+
+    monkeypatch.setattr(guarded.streams.admission, "enter", slowly)
+    call, other = Twilio(token="phone-secret"), Twilio(call="CA9", token="phone-secret")
+    async with (
+        dialled(guarded) as first,
+        dialled(guarded) as second,
+        dialled(guarded) as another,
+    ):
+        for phone, one in ((first, call), (second, call), (another, other)):
+            await send(phone, [one.connected, one.start()])
+        assert (await heard(first))[1:] == (1008, "taken-over")
+        assert len(guarded.streams) == 2
+        await send(second, [call.stop()])
+        await send(another, [other.stop()])
+        assert (await heard(second))[1] == (await heard(another))[1] == 1000
+    told = [*await desk.closed(), *await desk.closed()]
+    assert sorted(one["label"] for one in of(told, "opened")) == sorted(["CA9", call.call])
+
+
+async def test_a_call_whose_first_connection_cannot_open_it_is_opened_by_the_second(
+    guarded: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter, tried = guarded.streams.admission.enter, [0]
+
+    async def full_at_first() -> None:
+        tried[0] += 1
+        await asyncio.sleep(0.3)
+        if tried[0] == 1:
+            raise WireError("overloaded", "the server has all the streams that it takes")
+        await enter()
+
+    monkeypatch.setattr(guarded.streams.admission, "enter", full_at_first)
+    call = Twilio(token="phone-secret")
+    async with dialled(guarded) as first, dialled(guarded) as second:
+        for phone in (first, second):
+            await send(phone, [call.connected, call.start()])
+        assert (await heard(first))[2] == "overloaded"
+        await send(second, [call.stop()])
+        assert (await heard(second))[1] == 1000
+    assert tried == [2]
 
 
 async def test_another_call_takes_over_nothing(guarded: Server, desk: Followed) -> None:
