@@ -7,6 +7,7 @@ import contextlib
 
 from streamer.config import Mqtt
 from streamer.server.context import Context
+from streamer.server.mqtt.former import FormerDevices
 from streamer.server.mqtt.home_assistant import HomeAssistant
 from streamer.server.mqtt.publisher import Publisher
 
@@ -18,8 +19,10 @@ def publish(
 ) -> None:
     """Publish until ``stack`` is closed. Of several workers the first tells of the server."""
     figures, first = context.config.scores, context.peers.number == 1
-    home = None
-    if mqtt.discovery is not None and first:
+    home: HomeAssistant | FormerDevices | None = None
+    if first and mqtt.discovery is None:
+        home = FormerDevices(mqtt.topic)
+    elif first:
         home = HomeAssistant(mqtt, context.hub, context.peers, figures=figures)
         stack.callback(tasks.create_task(home.follow(), name="home assistant").cancel)
     publisher = Publisher(

@@ -110,14 +110,11 @@ class Devices:
 
     def learn(self, topic: str, payload: bytes, now: float) -> None:
         """A retained state of an earlier run, whose streams are gone by now."""
-        name = topic.removeprefix(f"{self.topics.base}/").removesuffix("/state")
-        try:
-            told = msgspec.json.decode(payload, type=Told)
-        except msgspec.MsgspecError:
-            return  # it is not ours
-        ours = len(told.label) <= MAX_NAME and name in _names(told.label)
+        if (found := state_of(self.topics, topic, payload)) is None:
+            return
+        name, told = found
         names = {device.name for device in self._devices.values()}
-        if not ours or told.label in self._devices or name in names or not self._make_room():
+        if told.label in self._devices or name in names or not self._make_room():
             return
         device = self._devices[told.label] = Device(told.label, name, min(told.at, now))
         self._last[self.topics.state(name)] = payload
@@ -237,6 +234,17 @@ class Devices:
             self._last[topic] = payload
         else:
             self._last.pop(topic, None)
+
+
+def state_of(topics: Topics, topic: str, payload: bytes) -> tuple[str, Told] | None:
+    """A retained state of ours, and the name of its label in topics; None: it is not ours."""
+    name = topic.removeprefix(f"{topics.base}/").removesuffix("/state")
+    try:
+        told = msgspec.json.decode(payload, type=Told)
+    except msgspec.MsgspecError:
+        return None
+    ours = len(told.label) <= MAX_NAME and name in _names(told.label)
+    return (name, told) if ours else None
 
 
 def _names(label: str) -> list[str]:

@@ -24,6 +24,7 @@ from engine.errors import VoxwatchError
 from streamer.config import Mqtt
 from streamer.server.hub import Hub, Subscription
 from streamer.server.mqtt.discovery import OFFLINE, ONLINE
+from streamer.server.mqtt.former import FormerDevices
 from streamer.server.mqtt.home_assistant import HomeAssistant
 from streamer.server.outbox import Sent
 from streamer.tasks import beside
@@ -53,7 +54,7 @@ class Publisher:
     """Follows the hub for as long as :meth:`run` runs.
 
     Without ``figures`` it tells none, as monitors are told none then. With ``home`` it tells Home
-    Assistant too.
+    Assistant too, or takes back what that was told.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Publisher:
         limit: int = 1024,
         tells_status: bool = True,
         figures: bool = True,
-        home: HomeAssistant | None = None,
+        home: HomeAssistant | FormerDevices | None = None,
     ) -> None:
         self._home = home
         self._mqtt, self._hub, self._limit, self._figures = mqtt, hub, limit, figures
@@ -162,7 +163,7 @@ class Publisher:
         return "/".join(part for part in (self._mqtt.topic, stream, str(kind)) if part)
 
 
-async def _listen(client: Client, home: HomeAssistant | None) -> None:
+async def _listen(client: Client, home: HomeAssistant | FormerDevices | None) -> None:
     """Notice that the broker is gone, though nothing is to be told. Raises ``MqttError``."""
     async for message in client.messages:
         if home:

@@ -176,6 +176,41 @@ async def test_what_an_earlier_run_left_is_closed_and_stays_a_device(
             await heard.until(lambda: f"{OWN}-kitchen/config" in heard.last)
 
 
+@needs_broker
+@pytest.mark.parametrize("prefix", ["homeassistant", "my/home"])
+async def test_discovery_that_is_turned_off_takes_back_its_devices_and_states(
+    broker: Broker, settings: Callable[..., Config], dial: Any, prefix: str
+) -> None:
+    def server(discovery: str | None) -> Server:
+        mqtt = msgspec.structs.replace(broker.settings, discovery=discovery)
+        return Server(settings(mqtt=mqtt), drain_s=1.0)
+
+    await broker.start()
+    device = f"{prefix}/device/voxwatch_vw_test"
+    ours = {f"{device}/config", f"{device}-kitchen/config", "vw/test/kitchen/state"}
+    others = {  # devices of another program, of a server with topics that look alike, a state
+        "homeassistant/device/voxwatch_vw_testbed/config": {"components": {}},
+        "homeassistant/device/voxwatch_vw_test-hall/config": {
+            "components": {"speaker": {"state_topic": "vw-test/hall/state"}}
+        },
+        "homeassistant/device/voxwatch_vw_test-attic/config": ["no", "device"],
+        "vw/test/lamp/state": {"on": True},
+    }
+    async with subscribed(broker) as heard:
+        for topic, told in others.items():
+            await heard.client.publish(topic, json.dumps(told), retain=True)
+        async with server(prefix) as running, dial(running, label="Kitchen"):
+            await heard.until(lambda: ours <= heard.last.keys())
+        await heard.until(lambda: heard.last.get("vw/test/status") == "offline")
+        async with server(None):
+            await heard.until(lambda: not any(heard.last[topic] for topic in ours))
+    async with subscribed(broker) as heard:
+        await heard.client.publish("the/end", "said")
+        while await heard.hear() != "the/end":
+            pass
+    assert heard.last.keys() - {"the/end"} == {*others, "vw/test/status"}
+
+
 def test_a_stream_of_another_worker_is_shown_as_it_stands() -> None:
     mqtt = Mqtt(host="localhost", discovery="homeassistant")
     home = home_assistant_module.HomeAssistant(mqtt, Hub(), Peers(), figures=True)
