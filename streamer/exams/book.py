@@ -197,15 +197,15 @@ class Exams:
 
     def withdraw(self, candidate: Candidate, now: float) -> None:
         """Note that somebody has taken their consent back."""
-        with self.writing() as connection:
-            line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
-            connection.execute(CANDIDATES.update().where(line).values(withdrawn_at=now))
+        self._note(candidate, withdrawn_at=now)
 
     def agreed_again(self, candidate: Candidate) -> None:
         """Note that somebody who had withdrawn has agreed once more."""
-        with self.writing() as connection:
-            line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
-            connection.execute(CANDIDATES.update().where(line).values(withdrawn_at=None))
+        self._note(candidate, withdrawn_at=None)
+
+    def note_clips(self, candidate: Candidate, refused_at: float | None) -> None:
+        """Note when somebody refused that sound is kept; None: they agreed."""
+        self._note(candidate, clips_refused_at=refused_at)
 
     def forget(self, candidate: Candidate, who: str, now: float) -> None:
         """Destroy what names somebody on a roster; the line stays, and says nothing of them."""
@@ -264,6 +264,11 @@ class Exams:
         if exam is not None:
             query = query.where(CANDIDATES.c.exam == exam)
         return [opened(row, keys) for row in connection.execute(query).mappings()]
+
+    def _note(self, candidate: Candidate, **columns: float | None) -> None:
+        with self.writing() as connection:
+            line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
+            connection.execute(CANDIDATES.update().where(line).values(**columns))
 
     def _change(
         self, connection: Connection, keys: PersonKeys, known: Candidate, entry: Entry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from streamer.exams.consents import text_hash
 from streamer.exams.wordings.languages import WORDINGS
@@ -10,10 +10,14 @@ from streamer.exams.wordings.wording import Wording
 from streamer.store.consent import ConsentText
 
 VERSION = "exam-2026-11"
+CLIPS_VERSION = "clips-2026-11"  # of what is agreed to by itself, that sound is kept
+
+# Whether sound around what is marked is kept: of nobody here, of who allows it, or of this person.
+Sound = Literal["none", "if-allowed", "kept"]
 
 
 class ExamConsent(NamedTuple):
-    """What is shown before a candidate enrols; ``sha256`` is of all of it, how long included.
+    """What is shown to a candidate before they agree; ``sha256`` is of all of it.
 
     ``clips``: it says that sound around what is marked is kept. ``languages``: in which it can be
     shown.
@@ -43,16 +47,23 @@ class Terms(NamedTuple):
     ttl_days: float | None
     unused_days: float | None
     records_days: float | None
-    clips: bool
+    sound: Sound
 
 
 def exam_consent(exam: str, language: str, terms: Terms) -> ExamConsent:
     """The text that ships, for an exam; ``language`` is one of :data:`WORDINGS`."""
     wording = WORDINGS[language]
-    sound = wording.clips if terms.clips else wording.no_sound
-    text = wording.text.format(exam=wording.quoted.format(exam), sound=sound)
-    kept = _kept(wording, terms)
-    return ExamConsent(VERSION, language, text, kept, terms.clips, tuple(WORDINGS))
+    said = {"none": wording.no_sound, "if-allowed": wording.if_allowed, "kept": wording.clips}
+    text = wording.text.format(exam=wording.quoted.format(exam), sound=said[terms.sound])
+    kept, clips = _kept(wording, terms), terms.sound == "kept"
+    return ExamConsent(VERSION, language, text, kept, clips, tuple(WORDINGS))
+
+
+def clips_consent(language: str) -> ExamConsent:
+    """What is asked by itself of who may allow sound; ``language`` is one of :data:`WORDINGS`."""
+    wording = WORDINGS[language]
+    kept = ((wording.sound, wording.with_record),)
+    return ExamConsent(CLIPS_VERSION, language, wording.clips, kept, True, tuple(WORDINGS))
 
 
 def own_consent(own: ConsentText, language: str, terms: Terms) -> ExamConsent:
@@ -61,14 +72,14 @@ def own_consent(own: ConsentText, language: str, terms: Terms) -> ExamConsent:
     How long everything is kept is said in that language, or in English where we lack it.
     """
     wording = WORDINGS.get(language.partition("-")[0].lower(), WORDINGS["en"])
-    kept = _kept(wording, terms)
-    return ExamConsent(own.version, language, own.text, kept, terms.clips, (language,))
+    kept, clips = _kept(wording, terms), terms.sound == "kept"
+    return ExamConsent(own.version, language, own.text, kept, clips, (language,))
 
 
 def _kept(wording: Wording, terms: Terms) -> tuple[tuple[str, str], ...]:
     record = _days(wording, terms.records_days) or wording.until_deleted
     kept = [(wording.voiceprint, _voiceprint(wording, terms)), (wording.record, record)]
-    if terms.clips:
+    if terms.sound == "kept":
         kept.append((wording.sound, wording.with_record))
     return tuple(kept)
 

@@ -18,6 +18,7 @@ from streamer.exams.exam import ConsentRow
 from streamer.exams.tables import CONSENTS, TEXTS, USES
 
 PURPOSE = "to check, while somebody speaks, whether the voice is theirs"
+CLIPS_PURPOSE = "to keep sound around what is marked"
 NOBODY = bytes(16)  # in place of a person: since when uses are noted at all
 NOTED_S = 3600.0  # between two notes that the same voiceprint is in use, each of which is a write
 
@@ -70,6 +71,18 @@ class Consents:
         """Whether somebody agreed, in that exam, that sound around incidents is kept."""
         rows = self.of(person=person, candidate=candidate)
         return bool(rows) and rows[-1].clips and rows[-1].withdrawn_at is None
+
+    def allowing_clips(self) -> set[str]:
+        """The candidates who last agreed to that, and have not taken it back."""
+        newest = sa.select(sa.func.max(CONSENTS.c.number)).group_by(CONSENTS.c.candidate)
+        query = sa.select(CONSENTS.c.candidate).where(
+            CONSENTS.c.number.in_(newest),
+            CONSENTS.c.candidate.is_not(None),
+            CONSENTS.c.withdrawn_at.is_(None),
+            CONSENTS.c.clips,
+        )
+        with self._reading() as connection:
+            return {bytes(candidate).hex() for candidate in connection.scalars(query)}
 
     def text(self, sha256: str) -> str | None:
         """What was agreed to, by its hash."""

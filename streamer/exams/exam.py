@@ -65,7 +65,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     ``id`` is a random number in hexadecimal digits, and all that a record says of them. The rest
     is sealed with a key of their own: once that is destroyed ``forgotten`` is true, and ``name``
     and ``candidate`` are empty. ``link`` counts the links that were made anew for them.
-    ``withdrawn_at`` is when they took their consent back, in seconds since 1970.
+    ``withdrawn_at`` is when they took their consent back, and ``clips_refused_at`` when they last
+    said that no sound may be kept, both in seconds since 1970.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     accommodations: tuple[Accommodation, ...] = ()
     link: int = 0
     withdrawn_at: float | None = None
+    clips_refused_at: float | None = None
     forgotten: bool = False
 
     @property
@@ -89,9 +91,9 @@ class ConsentRow(msgspec.Struct, frozen=True, kw_only=True):
 
     ``person`` is the random number of the person in the store of voiceprints, ``candidate`` that
     of a line of a roster, or empty. ``signer`` is who gave it: the link or the token that was
-    shown, or the user of the machine. ``term_s`` is how long the voiceprint is kept; None: until
-    it is deleted. ``clips``: that sound around incidents is kept was agreed to as well. Times in
-    seconds since 1970.
+    shown, or the user of the machine. ``term_s`` is how long that is kept which was agreed to;
+    None: until it is deleted. ``clips``: that sound around incidents is kept was agreed to. Times
+    in seconds since 1970.
     """
 
     person: str

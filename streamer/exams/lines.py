@@ -38,7 +38,11 @@ def opened(row: Any, keys: PersonKeys) -> Candidate:
     """A row of the table, as far as there is a key to it. Raises :class:`ExamError`."""
     reference = bytes(row["reference"])
     told = Candidate(
-        id=reference.hex(), exam=row["exam"], link=row["link"], withdrawn_at=row["withdrawn_at"]
+        id=reference.hex(),
+        exam=row["exam"],
+        link=row["link"],
+        withdrawn_at=row["withdrawn_at"],
+        clips_refused_at=row["clips_refused_at"],
     )
     try:
         key = keys.key_of(reference)

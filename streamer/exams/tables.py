@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from streamer.database import History
 
 METADATA = sa.MetaData()
-HISTORY = History(Path(__file__).parent / "revisions", "exams_revision", "0002", METADATA)
+HISTORY = History(Path(__file__).parent / "revisions", "exams_revision", "0003", METADATA)
 
 EXAMS = sa.Table(
     "exams",
@@ -34,6 +34,7 @@ CANDIDATES = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),  # with the key of the line
     sa.Column("link", sa.Integer, nullable=False),
     sa.Column("withdrawn_at", sa.Double),
+    sa.Column("clips_refused_at", sa.Double),  # none: did not say, or agreed since
 )
 CONSENTS = sa.Table(
     "exam_consents",

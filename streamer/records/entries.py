@@ -19,6 +19,7 @@ from streamer.records.rules import IncidentRules
 from streamer.wire.messages import Bounds, Mode, Model
 from streamer.wire.requests import DeskAct, Judgement
 
+ClipsAnswer = Literal["agreed", "refused", "unanswered"]  # to whether sound may be kept
 RecordedEvent = (
     events.Decision
     | events.Change
@@ -72,8 +73,9 @@ class Started(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="started
     """A stream began. ``candidate`` is a line of the roster of ``exam``.
 
     ``measured`` is how often the model was wrong when its figures were fitted, ``rules`` say what
-    is an incident; records of before have none. ``live`` is false
-    for a recording that was sent as fast as it was taken.
+    is an incident; records of before have none. ``live`` is false for a recording that was sent
+    as fast as it was taken. ``clips`` is what the candidate had said of whether sound may be kept,
+    and none where none is kept.
     """
 
     stream: str
@@ -86,6 +88,7 @@ class Started(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="started
     measured: MeasuredRates = MeasuredRates()
     rules: IncidentRules | None = None
     live: bool
+    clips: ClipsAnswer | None = None
 
 
 class Claimed(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="claimed"):

@@ -12,18 +12,18 @@ from datetime import datetime, tzinfo
 
 from streamer.exams.book import Exams
 from streamer.exams.errors import ExamError, UnknownExam
-from streamer.exams.exam import Candidate, ConsentRow, Rules
+from streamer.exams.exam import Candidate, Rules
 from streamer.exams.exam import Exam as ExamFacts
 from streamer.records.book import Book, StreamFacts
 from streamer.records.chain import REGISTER
-from streamer.records.entries import Acted, AnyEntry, Terms
+from streamer.records.entries import Acted
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
-from streamer.reports.report import Chain, Consent, Exam, ExamReport, Report, Session, Verdict
+from streamer.reports.consents import consents_of_claimed, own_consents
+from streamer.reports.report import Chain, Exam, ExamReport, Report, Session, Verdict
 from streamer.reports.sessions import session
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of everybody who is enrolled
-DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,7 @@ class Library:
         zone = asked.zone
         sessions = [self._session(facts, checked, zone) for facts in streams]
         told = [one for one in sessions if one is not None]
+        own, clips = own_consents(self._exams, candidate, zone)
         verdicts = sorted((v for one in told for v in one.verdicts), key=_given)
         return Report(
             made_at=_at(asked.at, zone),
@@ -145,7 +146,8 @@ class Library:
             candidate=candidate.shown if candidate else _who(streams),
             candidate_reference=candidate.candidate if candidate else "",
             accommodations=candidate.accommodations if candidate else (),
-            consent=self._own_consent(candidate, zone),
+            consent=own,
+            clips_consent=clips,
             exam=_told(exam, zone) if exam else None,
             verdicts=tuple(verdicts),
             sessions=tuple(told),
@@ -163,7 +165,7 @@ class Library:
             facts.stream,
             entries,
             incidents,
-            consents=self._consents(entries, zone),
+            consents=consents_of_claimed(self._exams, self._names(), entries, zone),
             chain=Chain(
                 count=head.count,
                 head=head.hash,
@@ -173,27 +175,6 @@ class Library:
             ),
             zone=zone,
         )
-
-    def _consents(self, entries: Iterable[AnyEntry], zone: tzinfo) -> dict[str, Sequence[Consent]]:
-        """All consents of those who were claimed, by name."""
-        if self._exams is None:
-            return {}
-        claimed = {p.speaker for e in entries if isinstance(e, Terms) for p in e.voiceprints}
-        known = {name: reference for reference, name in self._names().items() if name in claimed}
-        return {
-            name: [
-                _consent(row, zone)
-                for row in self._exams.consents.of(person=bytes.fromhex(reference))
-            ]
-            for name, reference in known.items()
-        }
-
-    def _own_consent(self, candidate: Candidate | None, zone: tzinfo) -> Consent | None:
-        """What the candidate agreed to last on the page of their link."""
-        if self._exams is None or candidate is None:
-            return None
-        rows = self._exams.consents.of(candidate=candidate.id)
-        return _consent(rows[-1], zone) if rows else None
 
     def _exam(self, exam: str | None) -> ExamFacts | None:
         """The exam of a stream; None where it is not kept any more."""
@@ -280,19 +261,3 @@ def _who(streams: Sequence[StreamFacts]) -> str:
         if facts.label or facts.people:
             return facts.label or words.any_of(facts.people)
     return f"stream {streams[0].stream}" if streams else "nobody"
-
-
-def _consent(row: ConsentRow, zone: tzinfo) -> Consent:
-    term = "until it is deleted"
-    if row.term_s is not None:
-        term = f"for {words.counted(round(row.term_s / DAY_S, 2), 'day')}"
-    return Consent(
-        text_version=row.text_version,
-        given_at=_at(row.given_at, zone),
-        text_sha256=row.text_sha256,
-        language=row.language,
-        purpose=row.purpose,
-        term=term,
-        signed_by=row.signer,
-        withdrawn_at=None if row.withdrawn_at is None else _at(row.withdrawn_at, zone),
-    )

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from engine.scoring.measured_rates import MeasuredRates
+from streamer.records.entries import ClipsAnswer
 
 FORMAT = "voxwatch-report-2"
 VerdictWord = Literal["cleared", "violation", "needs-review"]
@@ -196,7 +197,7 @@ class Session(Part, frozen=True, kw_only=True):
     """One stream, from its start to its end. ``ended_at`` None: it goes on, or its end is lost.
 
     ``live`` is false for a recording that was sent as fast as it was taken, and None where that is
-    not known.
+    not known. ``clips`` is what the candidate had said of whether sound may be kept.
     """
 
     stream: str
@@ -208,6 +209,7 @@ class Session(Part, frozen=True, kw_only=True):
     speech_s: float
     match_s: float | None
     live: bool | None
+    clips: ClipsAnswer | None = None
     model: Model | None
     claims: tuple[Claim, ...]
     segments: tuple[Segment, ...]
@@ -239,8 +241,9 @@ class Report(Part, frozen=True, kw_only=True):
     """All that is told of one candidate, or of one stream that belongs to no exam.
 
     ``verdicts`` are all that were given, the last one counts. ``consent`` is the candidate's own
-    for this exam, beside those that the voiceprints rest on. ``record_problems`` is what a check
-    found of streams that are not there to be told of: none, and nothing was removed.
+    for this exam, beside those that the voiceprints rest on, and ``clips_consent`` that to clips
+    alone. ``record_problems`` is what a check found of streams that are not there to be told of:
+    none, and nothing was removed.
     """
 
     format: str = FORMAT
@@ -252,6 +255,7 @@ class Report(Part, frozen=True, kw_only=True):
     candidate_reference: str = ""
     accommodations: tuple[str, ...] = ()
     consent: Consent | None = None
+    clips_consent: Consent | None = None
     exam: Exam | None = None
     verdicts: tuple[Verdict, ...] = ()
     sessions: tuple[Session, ...] = ()

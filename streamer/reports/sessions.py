@@ -70,6 +70,7 @@ def session(
         speech_s=summary.speech_s if summary else sum(turn.speech_s for turn in spoken),
         match_s=summary.match_s if summary else None,
         live=started.live if started else None,
+        clips=started.clips if started else None,
         model=_model(started),
         claims=tuple(_claims(entries, clock, consents)),
         segments=segments.told(clock),

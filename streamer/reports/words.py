@@ -22,6 +22,11 @@ VERDICTS = {
     "violation": "Violation",
     "needs-review": "Needs review",
 }
+CLIPS = {
+    "agreed": "the candidate agreed that sound around incidents is kept",
+    "refused": "the candidate refused it: no sound is kept",
+    "unanswered": "the candidate did not say whether it may be kept: no sound is",
+}
 NO_VERDICT = "No verdict yet"
 STATES = {
     "match": "Match",

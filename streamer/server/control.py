@@ -33,6 +33,7 @@ from streamer.wire.errors import WireError
 from streamer.wire.parsing import parse_request
 from streamer.wire.requests import (
     Act,
+    AnswerClips,
     Authenticate,
     Delete,
     Export,
@@ -67,7 +68,8 @@ NEEDED: dict[type, frozenset[Role]] = {
     Incidents: frozenset({"monitor", "admin"}),
     Act: frozenset({"monitor", "admin"}),
 }
-OF_CANDIDATES = (Authenticate, Status, UrlToken, ShowSeat, Withdraw)  # requests, by their link
+# Requests, by their link.
+OF_CANDIDATES = (Authenticate, Status, UrlToken, ShowSeat, AnswerClips, Withdraw)
 
 
 class Control:

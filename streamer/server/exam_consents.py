@@ -1,15 +1,29 @@
-"""The text of consent of an exam on this server, with how long it keeps what."""
+"""What candidates agree to on this server: to their exam, and by itself to clips of sound."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable
 
-from streamer.exams.consent_text import ExamConsent, Terms, exam_consent, own_consent
+from streamer.exams.consent_text import (
+    ExamConsent,
+    Sound,
+    Terms,
+    clips_consent,
+    exam_consent,
+    own_consent,
+)
+from streamer.exams.consents import CLIPS_PURPOSE
+from streamer.exams.exam import ConsentRow
 from streamer.exams.wordings.languages import best_of
 from streamer.server.context import Context
 from streamer.server.seats import Sitting
 from streamer.store.errors import UnknownSpeaker
+from streamer.wire.errors import WireError
+from streamer.wire.requests import AnswerClips
+
+DAY_S = 86_400.0
 
 
 def consent_of(context: Context, sitting: Sitting, languages: Iterable[str]) -> ExamConsent:
@@ -19,8 +33,9 @@ def consent_of(context: Context, sitting: Sitting, languages: Iterable[str]) -> 
     ours is there in its own language only.
     """
     config = context.config
-    clips = config.clips and _will_allow(context, sitting)
-    terms = Terms(config.ttl_days, config.unused_days, config.records_days, clips)
+    terms = Terms(
+        config.ttl_days, config.unused_days, config.records_days, _sound(context, sitting)
+    )
     if config.consent_text is not None:
         return own_consent(config.consent, config.consent_language, terms)
     return exam_consent(sitting.exam.name, best_of(languages), terms)
@@ -39,15 +54,44 @@ def who_allows_clips(context: Context, sitting: Sitting) -> str | None:
     return None
 
 
-def _will_allow(context: Context, sitting: Sitting) -> bool:
-    """Whether the text says that sound is kept.
+def answer_clips(context: Context, sitting: Sitting, answer: AnswerClips, signer: str) -> None:
+    """Keep what somebody says who was asked by themselves whether sound may be kept. Blocks.
 
-    Who is enrolled already is not asked to agree once more: it says what they agreed to.
+    Who has agreed already takes that back with all that they agreed to. Raises
+    :class:`WireError`, :class:`ExamError`, ``StoreError``.
     """
-    store = context.store
-    try:
-        profile = store.profile(sitting.candidate.voiceprint, store.now())
-    except UnknownSpeaker:
-        return True
-    anew = profile.model_sha256 != context.model.sha256
-    return anew or who_allows_clips(context, sitting) is not None
+    config, exams, candidate = context.config, context.seats.exams, sitting.candidate
+    if not config.clips:
+        raise WireError("bad-parameter", "this server keeps no sound: there is nothing to answer")
+    asked = clips_consent(best_of([answer.language or ""]))
+    if answer.text_sha256 != asked.sha256:
+        raise WireError("consent-missing", "the question has changed: read it and answer it")
+    if who_allows_clips(context, sitting) is not None:
+        if not answer.agreed:
+            message = "it was agreed to that sound is kept: `withdraw` takes back all consent"
+            raise WireError("bad-parameter", message)
+        return
+    if not answer.agreed:
+        exams.note_clips(candidate, time.time())
+        return
+    person = context.store.profile(candidate.voiceprint, context.store.now()).reference
+    row = ConsentRow(
+        person=person,
+        candidate=candidate.id,
+        text_sha256=asked.sha256,
+        text_version=asked.version,
+        language=asked.language,
+        purpose=f"{CLIPS_PURPOSE}, in the exam {sitting.exam.name!r}",
+        term_s=None if config.records_days is None else config.records_days * DAY_S,
+        signer=signer,
+        given_at=time.time(),
+        clips=True,
+    )
+    exams.consents.give(row, asked.whole)
+    exams.note_clips(candidate, None)
+
+
+def _sound(context: Context, sitting: Sitting) -> Sound:
+    if not context.config.clips:
+        return "none"
+    return "if-allowed" if who_allows_clips(context, sitting) is None else "kept"

@@ -10,17 +10,21 @@ from typing import Any, TypeGuard
 
 import msgspec
 
+from streamer.exams.consent_text import ExamConsent, clips_consent
 from streamer.exams.errors import BadRoster, ExamError, UnknownCandidate, UnknownExam
 from streamer.exams.exam import Candidate, Exam, Rules
 from streamer.exams.roster_file import entry_of
+from streamer.exams.wordings.languages import best_of
 from streamer.server.auth import Grant
 from streamer.server.context import Context
-from streamer.server.exam_consents import consent_of
+from streamer.server.exam_consents import answer_clips, consent_of, who_allows_clips
 from streamer.server.record_upkeep import forget_the_deleted
+from streamer.server.seats import Sitting
 from streamer.server.streams import Streams
 from streamer.store.errors import UnknownSpeaker
 from streamer.wire.errors import WireError
 from streamer.wire.requests import (
+    AnswerClips,
     CandidateLink,
     ExamCreate,
     ExamEnd,
@@ -89,6 +93,11 @@ async def _result(context: Context, streams: Streams, request: ExamRequest, gran
             return link
         case ShowSeat():
             return await asyncio.to_thread(_seat, context, grant, request.languages)
+        case AnswerClips():
+            await asyncio.to_thread(_answer_clips, context, grant, request)
+            await _changed(context, streams)
+            await context.peers.ask("renew")
+            return {}
         case Withdraw():
             await _withdraw(context, streams, request, grant)
             return {}
@@ -110,6 +119,7 @@ def listed(candidate: Candidate, enrolled: Mapping[str, bool]) -> dict[str, Any]
         "accommodations": candidate.accommodations,
         "enrolled": enrolled.get(candidate.voiceprint, False),
         "withdrawn_at": candidate.withdrawn_at,
+        "clips_refused_at": candidate.clips_refused_at,
         "forgotten": candidate.forgotten,
     }
 
@@ -158,9 +168,7 @@ def _link(context: Context, request: CandidateLink) -> dict[str, Any]:
 
 def _seat(context: Context, grant: Grant, languages: Sequence[str]) -> dict[str, Any]:
     """What a candidate's page needs to know; it holds nothing of what was decided."""
-    if grant.seat is None:
-        raise WireError("unauthorised", "this is for who came by a candidate link")
-    sitting = context.seats.of(grant.seat)
+    sitting = _sitting(context, grant)
     exam, candidate, store = sitting.exam, sitting.candidate, context.store
     consent = consent_of(context, sitting, languages)
     try:
@@ -174,19 +182,49 @@ def _seat(context: Context, grant: Grant, languages: Sequence[str]) -> dict[str,
         "starts_at": exam.starts_at,
         "ends_at": exam.ends_at,
         "ended_at": exam.ended_at,
-        "expires_at": grant.seat.expires_at,
+        "expires_at": sitting.expires_at,
         "enrolled": enrolled,
         "may_enrol": exam.rules.enrol,
         "withdrawn": candidate.withdrawn_at is not None,
-        "consent": {
-            "text_version": consent.version,
-            "text": consent.text,
-            "text_sha256": consent.sha256,
-            "language": consent.language,
-            "languages": consent.languages,
-            "kept": [{"what": what, "how_long": how_long} for what, how_long in consent.kept],
-        },
+        "consent": _told(consent),
+        "clips": _question(context, sitting, languages),
     }
+
+
+def _sitting(context: Context, grant: Grant) -> Sitting:
+    if grant.seat is None:
+        raise WireError("unauthorised", "this is for who came by a candidate link")
+    return context.seats.of(grant.seat)
+
+
+def _told(consent: ExamConsent) -> dict[str, Any]:
+    return {
+        "text_version": consent.version,
+        "text": consent.text,
+        "text_sha256": consent.sha256,
+        "language": consent.language,
+        "languages": consent.languages,
+        "kept": [{"what": what, "how_long": how_long} for what, how_long in consent.kept],
+    }
+
+
+def _question(
+    context: Context, sitting: Sitting, languages: Sequence[str]
+) -> dict[str, Any] | None:
+    """Whether sound may be kept, with the answer so far; None where none is kept."""
+    if not context.config.clips:
+        return None
+    agreed = who_allows_clips(context, sitting) is not None
+    refused = sitting.candidate.clips_refused_at is not None
+    answer = "agreed" if agreed else "refused" if refused else "unanswered"
+    return _told(clips_consent(best_of(languages))) | {"answer": answer}
+
+
+def _answer_clips(context: Context, grant: Grant, request: AnswerClips) -> None:
+    try:
+        answer_clips(context, _sitting(context, grant), request, grant.who)
+    except UnknownSpeaker as error:
+        raise WireError("unknown-speaker", "there is no voiceprint yet: enrol first") from error
 
 
 async def _withdraw(context: Context, streams: Streams, request: Withdraw, grant: Grant) -> None:

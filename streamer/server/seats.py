@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from streamer.exams.book import Exams
 from streamer.exams.errors import BadLink, ExamError
 from streamer.exams.exam import Candidate, Exam, Seat
 from streamer.exams.links import is_link, read_link
+from streamer.records.entries import ClipsAnswer
 from streamer.server.auth import Grant, token_digest
 from streamer.store.store import Store
 from streamer.wire.errors import WireError
@@ -26,10 +28,14 @@ HOLDER = "candidate link"
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """A candidate in an exam, until ``expires_at`` (seconds since 1970) where a link says so."""
+    """A candidate in an exam, until ``expires_at`` (seconds since 1970) where a link says so.
+
+    ``clips`` is what they last said of whether sound may be kept.
+    """
 
     exam: Exam
     candidate: Candidate
+    clips: ClipsAnswer = "unanswered"
     expires_at: float | None = None
 
     def start(self, asked: StartStream) -> StartStream:
@@ -67,8 +73,10 @@ class Seats:
             if (version := self.exams.version) == self._version:
                 return
             exams = {exam.id: exam for exam in self.exams.exams()}
+            allowing = self.exams.consents.allowing_clips()
             self._sittings = {
-                one.id: Sitting(exams[one.exam], one) for one in self.exams.everybody()
+                one.id: Sitting(exams[one.exam], one, _clips(one, allowing))
+                for one in self.exams.everybody()
             }
             self._version = version
 
@@ -145,3 +153,9 @@ class Seats:
     def now(self, candidate: str) -> Sitting | None:
         """How it stands with somebody, by their id; None where there is no such line."""
         return self._sittings.get(candidate)
+
+
+def _clips(candidate: Candidate, allowing: Collection[str]) -> ClipsAnswer:
+    if candidate.id in allowing:
+        return "agreed"
+    return "unanswered" if candidate.clips_refused_at is None else "refused"

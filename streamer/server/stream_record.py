@@ -17,6 +17,7 @@ from streamer.records.entries import (
     Acted,
     AnyEntry,
     Claimed,
+    ClipsAnswer,
     Connection,
     Started,
     VoiceprintFacts,
@@ -66,6 +67,7 @@ class StreamRecord:
                 measured=measured_rates(context.scorer.calibration),
                 rules=_rules(stream),
                 live=live is not False,
+                clips=_clips(stream),
                 **_terms(stream),
             )
         )
@@ -140,6 +142,13 @@ class StreamRecord:
 
 def _now() -> float:
     return round(time.time(), 3)
+
+
+def _clips(stream: LiveStream) -> ClipsAnswer | None:
+    """What the candidate has said of clips; None where the server keeps none."""
+    if stream.context.clips is None or stream.sitting is None:
+        return None
+    return stream.sitting.clips
 
 
 def _rules(stream: LiveStream) -> IncidentRules:

@@ -277,6 +277,17 @@ class ShowSeat(_ClientMessage, frozen=True, kw_only=True, tag="seat"):
     languages: Annotated[tuple[LanguageTag, ...], msgspec.Meta(max_length=MAX_LANGUAGES)] = ()
 
 
+class AnswerClips(_ClientMessage, frozen=True, kw_only=True, tag="clips"):
+    """For who came by a candidate link: whether sound around incidents may be kept.
+
+    ``text_sha256`` and ``language`` are those of the question that `seat` told.
+    """
+
+    agreed: bool
+    text_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    language: LanguageTag | None = None
+
+
 class Withdraw(_ClientMessage, frozen=True, kw_only=True, tag="withdraw"):
     """Take back the consent of ``name``, or one's own by a candidate link."""
 
@@ -284,7 +295,15 @@ class Withdraw(_ClientMessage, frozen=True, kw_only=True, tag="withdraw"):
 
 
 ExamRequest = (
-    ExamCreate | ExamList | ExamShow | ExamEnd | Roster | CandidateLink | ShowSeat | Withdraw
+    ExamCreate
+    | ExamList
+    | ExamShow
+    | ExamEnd
+    | Roster
+    | CandidateLink
+    | ShowSeat
+    | AnswerClips
+    | Withdraw
 )
 Request = (
     Authenticate
@@ -304,6 +323,6 @@ Request = (
 REQUESTS = frozenset(
     {"authenticate", "status", "streams", "profiles", "profile", "export", "delete", "url_token"}
     | {"exam-create", "exam-list", "exam-show", "exam-end", "roster", "candidate-link"}
-    | {"seat", "withdraw"}
+    | {"seat", "clips", "withdraw"}
     | {"history", "recorded", "act", "incidents"}
 )

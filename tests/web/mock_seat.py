@@ -46,8 +46,23 @@ def seat(**changes: Any) -> Json:
         "may_enrol": True,
         "withdrawn": False,
         "consent": consent,
+        "clips": None,
     }
     return told | changes
+
+
+def question(answer: str) -> Json:
+    """Whether sound may be kept, and what was answered."""
+    kept = [{"what": "The sound is kept", "how_long": "as long as the record"}]
+    return {
+        "text_version": "clips-2026-11",
+        "text": "Around what is marked 10 seconds of sound are stored.",
+        "text_sha256": "c1" * 32,
+        "language": "en",
+        "languages": ["de", "en"],
+        "kept": kept,
+        "answer": answer,
+    }
 
 
 def shown_in(told: Json, languages: list[str]) -> Json:
@@ -59,4 +74,8 @@ def shown_in(told: Json, languages: list[str]) -> Json:
         {"what": "Das Protokoll der Prüfung wird aufbewahrt", "how_long": "14 Tage"},
     ]
     german = {"text": GERMAN, "text_sha256": "de" * 32, "language": "de", "kept": kept}
-    return told | {"consent": told["consent"] | german}
+    shown = told | {"consent": told["consent"] | german}
+    if told["clips"] is not None:
+        asked = {"text": "10 Sekunden Ton werden gespeichert.", "text_sha256": "c2" * 32}
+        shown["clips"] = told["clips"] | asked | {"language": "de"}
+    return shown

@@ -155,6 +155,9 @@ class Mock:
             del self.profiles[request["name"]]
         if kind == "seat":
             return shown_in(self.seat, request.get("languages", []))
+        if kind == "clips":
+            given = {"answer": "agreed" if request["agreed"] else "refused", "to": request}
+            self.seat |= {"clips": self.seat["clips"] | given}
         if kind == "withdraw":
             self.seat |= {"enrolled": False, "withdrawn": True}
         if kind == "mock" and request["do"] == "seat":

@@ -12,6 +12,7 @@ import pytest
 import soundfile as sf
 
 from tests.web.conftest import Open, Visitor
+from tests.web.mock_seat import question
 from tests.web.test_microphone import BROWSER
 
 pytestmark = [
@@ -304,6 +305,62 @@ def test_consent_can_be_taken_back_while_one_is_heard(mock: str, visit: Open, so
     visitor.sees("#problem", "tick the box")
 
 
+def asked_about_sound(visitor: Visitor, choice: str) -> None:
+    visitor.sees("#agree-clips", "10 seconds of sound are stored")
+    visitor.sees("#clips-kept", "as long as the record")
+    visitor.page.click("#agree button")
+    visitor.sees("#problem", "Say whether sound may be kept")
+    visitor.page.check(f"#agree-clips input[value={choice}]")
+    visitor.page.click("#agree button")
+
+
+@pytest.mark.parametrize(("choice", "answer"), [("yes", "agreed"), ("no", "refused")])
+def test_who_is_enrolled_already_is_asked_whether_sound_may_be_kept(
+    mock: str, visit: Open, sound: Sound, choice: str, answer: str
+) -> None:
+    clips = question("unanswered")
+    visitor = arrive(visit, mock, sound("good"), enrolled=True, clips=clips)
+    asked_about_sound(visitor, choice)
+    visitor.page.click("#try")
+    visitor.page.click("#mic-go")
+    visitor.sees("#heard-title", "You are being heard")
+    told = ask(visitor, type="seat")["clips"]
+    assert told["answer"] == answer
+    assert told["to"]["text_sha256"] == "c1" * 32
+    assert told["to"]["language"] == "en"
+
+
+def test_who_enrols_answers_about_sound_once_their_voice_is_known(
+    mock: str, visit: Open, sound: Sound
+) -> None:
+    visitor = arrive(visit, mock, sound("good"), clips=question("unanswered"))
+    visitor.page.check("#agree-given")
+    asked_about_sound(visitor, "no")
+    visitor.sees("#mic-title", "Your microphone")
+    assert ask(visitor, type="seat")["clips"]["answer"] == "unanswered"
+    visitor.page.click("#try")
+    visitor.page.click("#mic-go")
+    visitor.page.click("#voice-go")
+    visitor.sees("#heard-title", "You are being heard")
+    assert ask(visitor, type="seat")["clips"]["answer"] == "refused"
+
+
+def test_who_has_answered_is_not_asked_again_but_may_think_better_of_a_no(
+    mock: str, visit: Open, sound: Sound
+) -> None:
+    visitor = arrive(visit, mock, sound("good"), enrolled=True, clips=question("agreed"))
+    visitor.sees("#agree-title", "Before you begin")
+    assert not visitor.page.is_visible("#agree-clips")
+    again = arrive(visit, mock, sound("good"), enrolled=True, clips=question("refused"))
+    again.sees("#agree-clips", "10 seconds of sound are stored")
+    assert again.page.is_checked("#agree-clips input[value=no]")
+    again.page.select_option("#language", label="Deutsch")
+    again.sees("#agree-clips", "10 Sekunden Ton werden gespeichert.")
+    assert not again.page.is_checked("#agree-clips input[value=no]"), "that was another text"
+    again.page.click("#agree button")
+    again.sees("#problem", "Sagen Sie, ob Ton aufbewahrt werden darf")
+
+
 @pytest.mark.parametrize(
     ("seat", "title"),
     [
@@ -418,9 +475,9 @@ def test_what_was_agreed_to_is_what_was_shown_then(mock: str, visit: Open, sound
 def test_every_language_fits(
     mock: str, visit: Open, sound: Sound, viewport: dict[str, int]
 ) -> None:
-    visitor = visit("about:blank", sound=sound("good"), viewport=viewport)
+    visitor = arrive(visit, mock, sound("good"), clips=question("unanswered"))
     page = visitor.page
-    page.goto(f"{mock}candidate#link")
+    page.set_viewport_size(viewport)
     visitor.sees("#agree-title", "Before you begin")
 
     def fits(screen: str) -> None:
@@ -431,6 +488,7 @@ def test_every_language_fits(
 
     fits("agree")
     page.check("#agree-given")
+    page.check("#agree-clips input[value=no]")
     page.click("#agree button")
     fits("mic")
     page.click("#try")
@@ -444,7 +502,7 @@ def test_every_language_fits(
 
 
 # Texts that do not fit into their element.
-CUT = """() => [...document.querySelectorAll("h2, p, li, button, label, summary, select")]
+CUT = """() => [...document.querySelectorAll("h2, p, li, button, label, legend, summary, select")]
     .filter(one => one.checkVisibility() && !one.matches(".hidden"))
     .filter(one => getComputedStyle(one).display !== "inline")
     .filter(one => one.scrollWidth > one.clientWidth + 1)

@@ -22,6 +22,7 @@ können Sie jederzeit zurücknehmen, hier oder bei den Prüfenden: Der Stimmabdr
 gelöscht, und nichts wird mehr verglichen.""",
     quoted="„{}“",
     no_sound="Der Ton selbst wird nicht gespeichert.",
+    if_allowed="Der Ton selbst wird nicht gespeichert, es sei denn, Sie erlauben es gesondert.",
     clips="Rund um markierte Stellen werden 10 Sekunden Ton verschlüsselt gespeichert, und wer die"
     " Prüfung beaufsichtigt, kann sie anhören.",
     voiceprint="Ihr Stimmabdruck wird aufbewahrt",

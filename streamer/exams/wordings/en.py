@@ -22,6 +22,7 @@ back at any time, here or by asking them: the voiceprint is then deleted at once
 compared any more.""",
     quoted="“{}”",
     no_sound="The sound itself is not stored.",
+    if_allowed="The sound itself is not stored, unless you allow it separately.",
     clips="Around what is marked 10 seconds of sound are stored, encrypted, and those who supervise"
     " the exam can listen to them.",
     voiceprint="Your voiceprint is kept",

@@ -22,6 +22,7 @@ su consentimiento en cualquier momento, aquí o pidiéndoselo a ellos: la huella
 entonces de inmediato y ya no se compara nada.""",
     quoted="«{}»",
     no_sound="El sonido en sí no se guarda.",
+    if_allowed="El sonido en sí no se guarda, a menos que usted lo permita por separado.",
     clips="Alrededor de lo que se señala se guardan, cifrados, 10 segundos de sonido, y quienes"
     " supervisan el examen pueden escucharlos.",
     voiceprint="Su huella de voz se conserva",

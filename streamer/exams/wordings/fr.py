@@ -22,6 +22,7 @@ retirer votre consentement à tout moment, ici ou auprès d’eux : l’empreint
 supprimée aussitôt, et plus rien n’est comparé.""",
     quoted="« {} »",
     no_sound="Le son lui-même n’est pas enregistré.",
+    if_allowed="Le son lui-même n’est pas enregistré, sauf si vous l’autorisez séparément.",
     clips="Autour de ce qui est signalé, 10 secondes de son sont enregistrées, chiffrées, et les"
     " personnes qui surveillent l’examen peuvent les écouter.",
     voiceprint="Votre empreinte vocale est conservée",

@@ -22,6 +22,8 @@ consenso in qualsiasi momento, qui o chiedendolo a loro: l’impronta vocale vie
 subito e non si confronta più nulla.""",
     quoted="«{}»",
     no_sound="Il suono stesso non viene conservato.",
+    if_allowed="Il suono stesso non viene conservato, a meno che Lei non lo permetta"
+    " separatamente.",
     clips="Attorno a ciò che viene segnalato si conservano, cifrati, 10 secondi di suono, e chi"
     " sorveglia l’esame può ascoltarli.",
     voiceprint="La Sua impronta vocale viene conservata",

@@ -22,6 +22,7 @@ retirar o seu consentimento a qualquer momento, aqui ou pedindo a eles: a impres
 apagada imediatamente, e nada mais é comparado.""",
     quoted="“{}”",
     no_sound="O som em si não é guardado.",
+    if_allowed="O som em si não é guardado, a menos que você o permita separadamente.",
     clips="Em torno do que é assinalado são guardados, criptografados, 10 segundos de som, e quem"
     " supervisiona o exame pode ouvi-los.",
     voiceprint="Sua impressão vocal é guardada",

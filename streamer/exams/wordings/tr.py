@@ -21,6 +21,7 @@ istediğiniz zaman, buradan ya da onlara başvurarak geri alabilirsiniz: ses izi
 ve artık hiçbir şey karşılaştırılmaz.""",
     quoted="“{}”",
     no_sound="Sesin kendisi saklanmaz.",
+    if_allowed="Ayrıca izin vermediğiniz sürece sesin kendisi saklanmaz.",
     clips="İşaretlenen yerlerin çevresinde 10 saniyelik ses şifreli olarak saklanır ve sınavı"
     " denetleyenler bunu dinleyebilir.",
     voiceprint="Ses izinizin saklanma süresi",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """Templates: ``{exam}`` is its name, ``{sound}`` one of the two below, ``{days}`` a number.
+    """Templates: ``{exam}`` is its name, ``{sound}`` one of the three below, ``{days}`` a number.
 
     In ``text`` a paragraph a line, each with what it is about before a colon. What is kept and how
     long is read as one sentence.
@@ -17,6 +17,7 @@ class Wording:
     text: str
     quoted: str  # the exam's name, ``{}``
     no_sound: str
+    if_allowed: str  # sound is kept of who allows it, which is asked beside this text
     clips: str
     voiceprint: str  # is kept
     record: str

@@ -23,11 +23,12 @@ def about_the_people(report: Report) -> Markup:
     people = list(_enrolled(report.sessions))
     rows = ([isolated(one.name), _enrolment(one), _consent(one.consent)] for one in people)
     columns = {"Voiceprint of": 20, "Enrolled": 30, "Consent": 50}
-    own = report.consent
+    own, clips = report.consent, report.clips_consent
     return joined(
         [
             element("h2", "Consent and enrolment"),
             element("p", "The candidate's consent: ", _consent(own), ".") if own else None,
+            element("p", "To clips of sound: ", _consent(clips), ".") if clips else None,
             table(columns, rows) if people else element("p", "Nobody's voiceprint was claimed."),
             element("p", "The voiceprint itself is in no report and in no record.", class_="soft"),
         ]

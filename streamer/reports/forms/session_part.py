@@ -25,6 +25,7 @@ def session_part(session: Session, number: int, of: int) -> Markup:
             ("Began", words.moment(session.began_at) if of > 1 else ""),
             ("Ended", _ended(session)),
             ("Sound and speech", _lengths(session)),
+            ("Clips of sound", words.CLIPS[session.clips] if session.clips else ""),
             ("Stream", [session.stream, f" ({session.label})" if session.label else ""]),
         ),
         element("h3", "Timeline"),

@@ -49,6 +49,7 @@ async def _answer(context: Context, streams: Streams, asked: Asked) -> Any:
         case "ready":
             return not context.draining and context.store_sound
         case "renew":
+            await context.seats.refreshed()
             await streams.renew()
             return True
         case "incidents":

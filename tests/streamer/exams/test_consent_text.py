@@ -6,14 +6,23 @@ import itertools
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from streamer.exams.consent_text import ExamConsent, Terms, exam_consent, own_consent
+from streamer.exams.consent_text import (
+    ExamConsent,
+    Sound,
+    Terms,
+    clips_consent,
+    exam_consent,
+    own_consent,
+)
 from streamer.exams.wordings.languages import WORDINGS, best_of
 from streamer.exams.wordings.wording import Wording
 from streamer.store.consent import ConsentText
 
+SOUND: tuple[Sound, ...] = get_args(Sound)
 PLACE = re.compile(r"\{\w*\}")
 ABOUT = re.compile(r"[^:.]{2,40}: .+")  # as the page sets off what a paragraph is about
 PARTS = [field.name for field in fields(Wording)]
@@ -38,7 +47,7 @@ def test_no_part_was_left_in_english(language: str) -> None:
 
 @LANGUAGES
 def test_every_paragraph_says_what_it_is_about(language: str) -> None:
-    paragraphs = exam_consent("A", language, Terms(None, None, None, clips=True)).text.split("\n")
+    paragraphs = exam_consent("A", language, Terms(None, None, None, "kept")).text.split("\n")
     assert len(paragraphs) == 5
     for paragraph in paragraphs:
         assert ABOUT.fullmatch(paragraph), paragraph
@@ -46,7 +55,7 @@ def test_every_paragraph_says_what_it_is_about(language: str) -> None:
 
 def every_consent(language: str) -> list[ExamConsent]:
     days = (None, 1.0, 90.5)
-    found = itertools.product(days, days, days, (False, True))
+    found = itertools.product(days, days, days, SOUND)
     return [exam_consent("Algebra I", language, Terms(*one)) for one in found]
 
 
@@ -59,11 +68,14 @@ def test_every_term_and_language_is_a_text_of_its_own() -> None:
             assert "Algebra I" in consent.text
             assert consent.language == language
             hashes.append(consent.sha256)
+        question = clips_consent(language)
+        assert question.text in exam_consent("A", language, Terms(None, None, None, "kept")).text
+        hashes.append(question.sha256)
     assert len(set(hashes)) == len(hashes)
 
 
 def test_how_long_is_told_as_the_language_tells_it() -> None:
-    terms = Terms(ttl_days=30, unused_days=1, records_days=0.5, clips=True)
+    terms = Terms(ttl_days=30, unused_days=1, records_days=0.5, sound="kept")
     assert dict(exam_consent("A", "de", terms).kept) == {
         "Ihr Stimmabdruck wird aufbewahrt": "30 Tage, längstens bis er 1 Tag lang nicht benutzt"
         " wurde",
@@ -95,7 +107,7 @@ def test_the_page_speaks_the_languages_of_the_text() -> None:
 
 
 def test_an_own_text_is_shown_as_it_is() -> None:
-    terms = Terms(30, None, None, clips=False)
+    terms = Terms(30, None, None, "none")
     consent = own_consent(ConsentText("7", "Einverstanden?"), "de-AT", terms)
     assert (consent.version, consent.language, consent.text) == ("7", "de-AT", "Einverstanden?")
     assert consent.kept[0] == ("Ihr Stimmabdruck wird aufbewahrt", "30 Tage")

@@ -20,7 +20,7 @@ from streamer.config import Config
 from streamer.exams.consents import text_hash
 from streamer.exams.exam import ConsentRow, Entry, Rules
 from streamer.records import tables
-from streamer.records.entries import Clip
+from streamer.records.entries import Clip, Started
 from streamer.server.server import Server
 from tests.streamer.conftest import Dial
 
@@ -218,31 +218,142 @@ async def test_only_a_desk_may_listen(server: Server, dial: Dial, pcm: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("agreed", "enrolled", "told"),
-    [(None, False, True), (True, True, True), (False, True, False), (None, True, False)],
+    ("agreed", "enrolled", "answer"),
+    [
+        (None, False, "unanswered"),
+        (True, True, "agreed"),
+        (False, True, "unanswered"),
+        (None, True, "unanswered"),
+    ],
 )
 async def test_the_page_says_beforehand_whether_sound_is_kept(
-    server: Server, dial: Dial, agreed: bool | None, enrolled: bool, told: bool
+    server: Server, dial: Dial, agreed: bool | None, enrolled: bool, answer: str
 ) -> None:
     link = seat(server, agreed)
     if not enrolled:
         server.context.store.delete("anna")
+    shown = await seat_of(server, dial, link)
+    kept = [one["what"] for one in shown["consent"]["kept"]]
+    allowed = answer == "agreed"
+    assert ("The sound around what is marked is kept" in kept) is allowed
+    assert ("unless you allow it separately" in shown["consent"]["text"]) is not allowed
+    assert shown["clips"]["answer"] == answer
+    assert shown["clips"]["text"].startswith("Around what is marked 10 seconds of sound")
+
+
+async def test_a_server_that_keeps_no_sound_does_not_ask(
+    settings: Callable[..., Config], enrol: Callable[..., None], dial: Dial
+) -> None:
+    async with Server(settings(), drain_s=1.0) as server:
+        enrol(server, "anna")
+        link = seat(server, None)
+        shown = await seat_of(server, dial, link)
+        assert shown["clips"] is None
+        assert "The sound itself is not stored." in shown["consent"]["text"]
+        refused = await answered(server, dial, link, agreed=True, text_sha256="0" * 64)
+        assert refused["code"] == "bad-parameter"
+
+
+async def seat_of(server: Server, dial: Dial, link: str, *languages: str) -> Any:
+    """What the candidate's page is told."""
     async with dial(server, "/v1/control") as wire:
         await wire.ask(type="authenticate", token=link)
-        shown = await wire.ask(type="seat")
-    kept = [one["what"] for one in shown["consent"]["kept"]]
-    assert ("The sound around what is marked is kept" in kept) is told
-    assert ("The sound itself is not stored." in shown["consent"]["text"]) is not told
+        return await wire.ask(type="seat", languages=languages)
 
 
-async def test_whoever_enrols_by_the_page_agrees_to_it(
+async def answered(server: Server, dial: Dial, link: str, **answer: Any) -> Any:
+    """What comes of an answer to the question, in German where nothing else is said."""
+    question = (await seat_of(server, dial, link, "de"))["clips"] or {}
+    asked = {name: question.get(name) for name in ("text_sha256", "language")}
+    async with dial(server, "/v1/control") as wire:
+        await wire.ask(type="authenticate", token=link)
+        return await wire.ask(type="clips", **(asked | answer))
+
+
+def started(server: Server, stream: str) -> Started:
+    assert server.context.book is not None
+    first = server.context.book.history(stream)[0]
+    assert isinstance(first, Started)
+    return first
+
+
+async def test_who_was_enrolled_before_is_asked_and_agrees(
+    server: Server, dial: Dial, pcm: Any
+) -> None:
+    link = seat(server, None)
+    assert await answered(server, dial, link, agreed=True) == {}
+    assert (await seat_of(server, dial, link))["clips"]["answer"] == "agreed"
+    stream = await taken_over(server, dial, link, pcm, held=True)
+    assert await clips(server, stream)
+    assert started(server, stream).clips == "agreed"
+    (row,) = server.context.exams.consents.of()
+    assert (row.clips, row.language) == (True, "de")
+    assert row.signer.startswith("link of candidate")
+    text = server.context.exams.consents.text(row.text_sha256)
+    assert text is not None
+    assert text.startswith("Rund um markierte Stellen werden 10 Sekunden Ton")
+    report = (await get(server, f"/v1/records/{stream}/report.html", bearer("desk"))).text
+    assert "the candidate agreed that sound around incidents is kept" in report
+    assert row.text_sha256 in report
+    assert await answered(server, dial, link, agreed=True) == {}
+    assert len(server.context.exams.consents.of()) == 1, "agreeing twice is one consent"
+    late = await answered(server, dial, link, agreed=False)
+    assert late["code"] == "bad-parameter", "it is taken back with everything"
+
+
+async def test_who_refuses_goes_on_without_clips_and_may_agree_later(
+    server: Server, dial: Dial, pcm: Any
+) -> None:
+    link = seat(server, None)
+    assert await answered(server, dial, link, agreed=False) == {}
+    assert (await seat_of(server, dial, link))["clips"]["answer"] == "refused"
+    stream = await taken_over(server, dial, link, pcm, held=False)
+    assert await clips(server, stream, 0) == []
+    assert started(server, stream).clips == "refused"
+    report = (await get(server, f"/v1/records/{stream}/report.html", bearer("desk"))).text
+    assert "the candidate refused it: no sound is kept" in report
+    exams = server.context.exams
+    (line,) = exams.everybody()
+    async with dial(server, "/v1/control", headers=bearer("desk")) as wire:
+        (shown,) = (await wire.ask(type="exam-show", exam=line.exam))["roster"]
+    assert shown["clips_refused_at"] == line.clips_refused_at is not None
+    assert await answered(server, dial, link, agreed=True) == {}
+    assert (await seat_of(server, dial, link))["clips"]["answer"] == "agreed"
+    assert exams.everybody()[0].clips_refused_at is None
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "answer", "code"),
+    [
+        (True, {"text_sha256": "0" * 64}, "consent-missing"),
+        (True, {"language": "fr"}, "consent-missing"),  # the hash is that of another language
+        (False, {}, "unknown-speaker"),
+    ],
+)
+async def test_an_answer_to_another_question_or_of_nobody_is_not_kept(
+    server: Server, dial: Dial, enrolled: bool, answer: dict[str, Any], code: str
+) -> None:
+    link = seat(server, None)
+    if not enrolled:
+        server.context.store.delete("anna")
+    told = await answered(server, dial, link, agreed=True, **answer)
+    assert told["code"] == code
+    assert server.context.exams.consents.of() == []
+
+
+async def test_only_the_candidate_answers(server: Server, dial: Dial) -> None:
+    seat(server, None)
+    async with dial(server, "/v1/control", headers=bearer("root")) as wire:
+        told = await wire.ask(type="clips", agreed=True, text_sha256="0" * 64)
+    assert told["code"] == "unauthorised"
+
+
+async def test_whoever_enrols_by_the_page_is_asked_by_itself(
     server: Server, dial: Dial, pcm: Any
 ) -> None:
     link = seat(server, None)
     server.context.store.delete("anna")
-    async with dial(server, "/v1/control") as wire:
-        await wire.ask(type="authenticate", token=link)
-        consent = (await wire.ask(type="seat"))["consent"]
+    consent = (await seat_of(server, dial, link))["consent"]
     given = {"given": True} | {k: consent[k] for k in ("text_version", "text_sha256")}
     async with dial(server, "/v1/enroll", headers=bearer(link)) as wire:
         await wire.say(type="start", name="anna", sample_rate=16_000, consent=given)
@@ -250,8 +361,13 @@ async def test_whoever_enrols_by_the_page_agrees_to_it(
         await wire.sound(pcm("anna", 12.0))
         await wire.say(type="finalize")
         await wire.until("enrolled")
-    context = server.context
-    person = context.store.profile("anna", context.store.now()).reference
-    (row,) = context.exams.consents.of(person=bytes.fromhex(person))
-    assert row.clips
-    assert context.exams.consents.allow_clips(bytes.fromhex(person), row.candidate)
+    consents = server.context.exams.consents
+    (row,) = consents.of()
+    assert not row.clips, "who agrees to be compared has not agreed to that"
+    assert await answered(server, dial, link, agreed=True) == {}
+    assert consents.allow_clips(bytes.fromhex(row.person), row.candidate)
+    async with dial(server, "/v1/control") as page:
+        await page.ask(type="authenticate", token=link)
+        await page.ask(type="withdraw")
+    assert not consents.allow_clips(bytes.fromhex(row.person), row.candidate)
+    assert consents.allowing_clips() == set()

@@ -5,13 +5,14 @@ import { icon } from "../icons";
 import { Devices } from "../microphone/devices";
 import { MicrophoneError, type MicrophoneProblem } from "voxwatch-client";
 import { asked } from "../views/confirm";
+import { askClips, chosenClips, focusClips } from "./clips";
 import { updateMeter } from "../views/sound";
 import { ending, hearing, soundWords } from "./hearing";
 import { fill, onLanguage, until, words } from "./language";
 import { Listening } from "./listening";
 import { bindChoice } from "./microphones";
 import { complain, drawConsent, drawNotice, showScreen, type Notice, type Screen } from "./screens";
-import { CandidateServer, type Consent, type Seat } from "./server";
+import { CandidateServer, type ClipsAnswer, type Consent, type Seat } from "./server";
 import { TryMicrophone } from "./try";
 import { Voice } from "./voice";
 
@@ -43,6 +44,8 @@ export class Candidate {
   private announced = "";
   /** The text as it was shown to who agreed to it. */
   private agreed: Consent | null = null;
+  /** Whether sound may be kept, until the server knows. */
+  private answer: ClipsAnswer | null = null;
 
   constructor(private readonly token: string | null) {
     this.trying = new TryMicrophone(this.devices, () => this.afterMicrophone());
@@ -55,7 +58,7 @@ export class Candidate {
       this.devices,
     );
     bindChoice("heard-device", this.devices, (device) => this.listening?.choose(device));
-    el("agree").onsubmit = (event) => this.agree(event);
+    el("agree").onsubmit = (event) => void this.agree(event);
     el("leave").onclick = () => void this.leave();
     el("withdraw").onclick = () => void this.withdraw();
     onLanguage(() => this.languageChanged());
@@ -117,9 +120,10 @@ export class Candidate {
   private askToAgree(seat: Seat): void {
     show(el("agree-check"), !seat.enrolled);
     el<HTMLInputElement>("agree-given").checked = false;
+    askClips(seat);
   }
 
-  private agree(event: Event): void {
+  private async agree(event: Event): Promise<void> {
     event.preventDefault();
     const given = el<HTMLInputElement>("agree-given");
     if (!this.seat?.enrolled && !given.checked) {
@@ -127,9 +131,35 @@ export class Candidate {
       given.focus();
       return;
     }
+    const answer = chosenClips();
+    if (answer === undefined) {
+      complain((w) => w.agree.clipsChoose);
+      focusClips();
+      return;
+    }
     this.agreed = this.seat?.consent ?? null;
+    this.answer = answer;
+    if (!(await this.tellAnswer())) {
+      complain((w) => w.agree.clipsLost);
+      return;
+    }
     this.trying.reset();
     this.show("mic");
+  }
+
+  /** Of who is enrolled; whoever enrols now is known only after that. */
+  private async tellAnswer(): Promise<boolean> {
+    const { answer } = this;
+    if (!answer || !this.server || !this.seat?.enrolled) return true;
+    this.answer = null;
+    try {
+      await this.server.answerClips(answer);
+      return true;
+    } catch {
+      // What was asked may be another question by now.
+      await this.server.refresh().catch(() => undefined);
+      return false;
+    }
   }
 
   private afterMicrophone(): void {
@@ -140,6 +170,7 @@ export class Candidate {
 
   private async enrolled(): Promise<void> {
     await this.server?.refresh();
+    await this.tellAnswer(); // what does not arrive is no consent: no sound is kept
     await this.begin();
   }
 

@@ -18,6 +18,13 @@ export interface Consent {
   kept: Kept[];
 }
 
+/** Whether sound around what is marked may be kept, with the answer so far. */
+export interface ClipsQuestion extends Consent {
+  answer: "agreed" | "refused" | "unanswered";
+}
+
+export type ClipsAnswer = Pick<Consent, "text_sha256" | "language"> & { agreed: boolean };
+
 /** A candidate's place in an exam. Times in seconds since 1970. */
 export interface Seat {
   exam: string;
@@ -30,6 +37,8 @@ export interface Seat {
   may_enrol: boolean;
   withdrawn: boolean;
   consent: Consent;
+  /** Null where no sound is kept. */
+  clips: ClipsQuestion | null;
 }
 
 export type Standing = "connecting" | "there" | "away" | "refused";
@@ -64,6 +73,11 @@ export class CandidateServer {
     this.seat = await this.control.request<Seat>("seat", { languages: readHere() });
     this.stand("there");
     return this.seat;
+  }
+
+  async answerClips(answer: ClipsAnswer): Promise<void> {
+    await this.control.request("clips", { ...answer });
+    await this.refresh();
   }
 
   async withdraw(): Promise<void> {

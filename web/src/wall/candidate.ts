@@ -14,7 +14,7 @@ import { IncidentList } from "./incident_list";
 import { Player } from "./listen";
 import { Reader, type Ask } from "./reader";
 import type { StreamRecord } from "./record";
-import { allowedWords, expected, VERDICTS, whenWords } from "./words";
+import { allowedWords, CLIPS, expected, VERDICTS, whenWords } from "./words";
 
 const NO_CLIPS: ReadonlySet<string> = new Set();
 
@@ -184,6 +184,7 @@ export class CandidatePanel {
         began === null ? "" : `Since ${timeOfDay(began)}, ${roughly(until - began)}`,
         record && record.endedAt !== null ? `Ended ${timeOfDay(record.endedAt)}` : "",
         allowedWords(seat.accommodations),
+        record?.clipsAnswer ? CLIPS[record.clipsAnswer] : "",
       ]
         .filter(Boolean)
         .join(" · "),

@@ -18,8 +18,11 @@ interface Terms extends At {
   expected_rates: ExpectedRate[];
 }
 
+/** What the candidate had said of whether sound may be kept. */
+export type ClipsAnswer = "agreed" | "refused" | "unanswered";
+
 export type Entry =
-  | (Terms & { kind: "started"; label?: string; model: Model })
+  | (Terms & { kind: "started"; label?: string; model: Model; clips?: ClipsAnswer | null })
   | (Terms & { kind: "claimed" })
   | (At & { kind: "told"; event: Message })
   | (At & { kind: "scores"; speaker: string; evidence?: number | null; llr: number })
@@ -49,6 +52,8 @@ export class StreamRecord {
   complete = false;
   startedAt: number | null = null;
   endedAt: number | null = null;
+  /** Null where no sound is kept. */
+  clipsAnswer: ClipsAnswer | null = null;
   notes: Act[] = [];
   verdicts: (Act & { verdict: Judgement })[] = [];
   /** Incidents of which there is sound. */
@@ -84,6 +89,7 @@ export class StreamRecord {
     switch (entry.kind) {
       case "started":
         this.startedAt = entry.at;
+        this.clipsAnswer = entry.clips ?? null;
         this.terms(entry);
         this.view = { ...this.view, label: entry.label ?? "", model: entry.model };
         return;

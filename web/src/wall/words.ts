@@ -6,6 +6,7 @@ import { roughly, timeOfDay } from "../times";
 import { anyOf } from "../words";
 import { nameOf, type Placed, type Seat } from "./board";
 import { lookOf, titleOf } from "./kinds";
+import type { ClipsAnswer } from "./record";
 
 /** When it was, by the time of day: the exact moment, and how that stands to now. */
 export function whenWords(incident: Incident, now: number): { moment: string; ago: string } {
@@ -66,6 +67,13 @@ export const VERDICTS: Record<Judgement, string> = {
   cleared: "Cleared",
   violation: "Violation",
   "needs-review": "Needs review",
+};
+
+/** Whether there may be sound to listen to. */
+export const CLIPS: Record<ClipsAnswer, string> = {
+  agreed: "Agreed to clips of sound",
+  refused: "Refused clips of sound",
+  unanswered: "Did not say whether sound may be kept",
 };
 
 /** What this candidate is allowed; "" for nothing. */
