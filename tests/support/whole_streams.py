@@ -1,4 +1,4 @@
-"""A client that sends all of a sound and notes all that it is told."""
+"""A client that sends all of a sound and notes all that it is told, and whether that is whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from scripted_server import STEP_BYTES, STEP_S, Scripted
+
 from voxwatch_client import Timing, connect
+from voxwatch_client.messages import Quality, Summary
 
 SWIFT = Timing(ping_interval_s=0.05, ping_timeout_s=0.2)
 
@@ -39,3 +43,16 @@ async def stream_all(
                 told.append(event)
                 disturb(len(told))
         return told, stream.reconnections
+
+
+def sound(seconds: float, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(int(seconds * 32_000))
+
+
+def check_complete(server: Scripted, pcm: bytes, told: list[Any]) -> None:
+    """Not a byte and not an event too few or too many."""
+    assert server.only.received == pcm
+    assert [event.seq for event in told] == list(range(1, len(server.only.said) + 1))
+    steps = [e.t for e in told if isinstance(e, Quality)]
+    assert steps == pytest.approx([STEP_S * (i + 1) for i in range(len(pcm) // STEP_BYTES)])
+    assert isinstance(told[-1], Summary)
