@@ -4,154 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import socket
-import stat
 import struct
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
-from wyoming.asr import Transcribe, Transcript, TranscriptChunk
+from satellite import PIECE, WORDS, Recogniser, chunk, free_port, proxied, running, transcribed
+from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
-from wyoming.event import Event, async_write_event
-from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
-from wyoming.server import AsyncEventHandler, AsyncServer
+from wyoming.event import async_write_event
+from wyoming.info import Describe, Info
 
-from streamer.cli import app
 from streamer.config import Config
 from streamer.server.server import Server
-from voxwatch_client import past_commands
-from voxwatch_client.errors import ClientError
-from voxwatch_client.past_commands import PastCommand, PastCommands, ask, places
+from voxwatch_client.past_commands import ask
 from voxwatch_client.wyoming import ProxySettings, serve
-
-PIECE = 2048
-WORDS = "open the door"
-
-
-class Recogniser(AsyncEventHandler):
-    """Says the same words of everything, and counts what it hears."""
-
-    heard: int
-    languages: list[str | None]
-
-    async def handle_event(self, event: Event) -> bool:
-        whose = type(self)
-        if Describe.is_type(event.type):
-            owner = Attribution("nobody", "http://localhost")
-            model = AsrModel(
-                name="m",
-                attribution=owner,
-                installed=True,
-                description="",
-                version="1",
-                languages=["en"],
-            )
-            program = AsrProgram(
-                name="whisper",
-                attribution=owner,
-                installed=True,
-                description="It hears",
-                version="1",
-                models=[model],
-                supports_transcript_streaming=True,
-            )
-            await self.write_event(Info(asr=[program]).event())
-        elif Transcribe.is_type(event.type):
-            whose.languages.append(Transcribe.from_event(event).language)
-        elif AudioChunk.is_type(event.type):
-            whose.heard += len(AudioChunk.from_event(event).audio)
-        elif AudioStop.is_type(event.type):
-            await self.write_event(TranscriptChunk(text=WORDS).event())
-            await self.write_event(Transcript(text=WORDS).event())
-        return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def running(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def recognise(uri: str) -> None:
-    server = AsyncServer.from_uri(uri)
-    try:
-        await server.run(Recogniser)
-    finally:
-        await server.stop()
-        while server._handlers:
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the proxy may be asked for its past commands."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return tmp_path / f"voxwatch-{os.getuid()}"
-
-
-@asynccontextmanager
-async def proxied(server: str, **settings: Any) -> AsyncIterator[str]:
-    """The address of a proxy before a recogniser; both listen when this is entered."""
-    Recogniser.heard, Recogniser.languages = 0, []
-    upstream, own = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
-    given = ProxySettings(upstream=upstream, server=server, **{"wait_s": 10.0, **settings})
-    listening = asyncio.Event()
-    async with (
-        running(recognise(upstream)),
-        running(serve(own, given, listening=listening.set)),
-    ):
-        while True:
-            with suppress(OSError):
-                async with AsyncClient.from_uri(upstream):
-                    break
-            await asyncio.sleep(0.01)
-        await listening.wait()
-        yield own
-
-
-async def transcribed(uri: str, pcm: bytes) -> list[Event]:
-    """What a satellite is told of a command."""
-    told = []
-    async with AsyncClient.from_uri(uri, read_timeout=30) as satellite:
-        await satellite.write_event(Transcribe(language="en").event())
-        await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
-        for start in range(0, len(pcm), PIECE):
-            piece = pcm[start : start + PIECE]
-            chunk = AudioChunk(rate=16_000, width=2, channels=1, audio=piece)
-            await satellite.write_event(chunk.event())
-        await satellite.write_event(AudioStop().event())
-        while (event := await satellite.read_event()) is not None:
-            told.append(event)
-            if Transcript.is_type(event.type):
-                break
-    return told
-
-
-@pytest.fixture
-async def server(settings: Callable[..., Config], enrol: Any) -> AsyncIterator[Server]:
-    async with Server(settings(), drain_s=0.2) as running_server:
-        enrol(running_server, "anna")
-        yield running_server
 
 
 @pytest.mark.parametrize(
@@ -308,65 +179,6 @@ async def test_sound_that_changes_its_format_is_not_judged(
     assert "its sound changes its format" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ("--upstream tcp://nobody", "'tcp://nobody' is not tcp://HOST:PORT"),
-        ("--upstream tcp://127.0.0.1:99999", "'tcp://127.0.0.1:99999' is not"),
-        ("--upstream tcp://127.0.0.1:9 --uri tcp://127.0.0.1:asr", "'tcp://127.0.0.1:asr' is not"),
-        ("--upstream tcp://127.0.0.1:9 --uri tcp://0.0.0.0", "'tcp://0.0.0.0' is not"),
-        ("--upstream tcp://127.0.0.1:9 --uri unix://", "'unix://' is not"),
-        ("--upstream tcp://127.0.0.1:9 --uri unix:///p --discoverable", "announces a port"),
-        ("", "say where the recogniser is"),
-    ],
-)
-def test_a_wrong_address_is_told_before_anything_is_opened(given: str, told: str) -> None:
-    done = CliRunner().invoke(app, ["wyoming", *given.split()])
-    assert done.exit_code == 2
-    assert told in done.output
-
-
-@pytest.mark.parametrize(
-    ("uri", "why"),
-    [
-        ("tcp://127.0.0.1:{port}", "address already in use"),
-        ("unix:///nowhere/proxy.sock", "No such file or directory"),
-    ],
-)
-def test_it_says_that_it_listens_when_it_does_and_not_before(uri: str, why: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        uri = uri.format(port=taken.getsockname()[1])
-        given = ["wyoming", "--upstream", "tcp://127.0.0.1:9", "--uri", uri]
-        done = CliRunner().invoke(app, given)
-    assert isinstance(done.exception, ClientError)
-    assert str(done.exception) == f"{uri} cannot be listened at: {why}"
-    assert "listening" not in done.output
-
-
-async def test_a_port_that_another_proxy_has_leaves_that_its_past_commands(
-    server: Server, pcm: Any
-) -> None:
-    async with proxied(server.url) as uri:
-        with pytest.raises(ClientError, match="already in use"):
-            await serve(uri, ProxySettings(upstream="tcp://127.0.0.1:9", server=server.url))
-        await transcribed(uri, pcm("anna", 1.0))
-        assert len(await ask(uri, 5)) == 1
-
-
-def test_the_program_says_where_it_listens_and_ends_well_by_sigterm() -> None:
-    uri = f"tcp://127.0.0.1:{free_port()}"
-    given = ["wyoming", "--upstream", "tcp://127.0.0.1:9", "--uri", uri]
-    with subprocess.Popen(
-        [sys.executable, "-m", "streamer.cli", *given], stderr=subprocess.PIPE, text=True
-    ) as program:
-        assert program.stderr is not None
-        line = program.stderr.readline()
-        program.terminate()
-        rest = program.stderr.read()
-    assert (line, rest) == (f"listening at {uri}, before tcp://127.0.0.1:9\n", "")
-    assert program.returncode == 0
-
-
 async def test_a_satellite_that_is_cut_off_leaves_no_traceback(
     server: Server, pcm: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -434,10 +246,6 @@ async def test_a_server_that_restarts_in_the_middle_of_a_command_still_judges_it
             assert Transcript.from_event(told).text == ""
 
 
-def chunk(pcm: bytes) -> Event:
-    return AudioChunk(rate=16_000, width=2, channels=1, audio=pcm).event()
-
-
 async def test_a_command_too_long_to_be_held_is_still_heard_and_judged(
     server: Server, pcm: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,84 +264,3 @@ async def test_a_command_too_long_to_be_held_is_still_heard_and_judged(
         assert event is not None
         assert Transcript.from_event(event).text == WORDS
         assert await ask(uri, 1) == []  # not all of it is there any more
-
-
-async def enrolled_by_command(uri: str, server: Server, *more: str) -> Any:
-    given = ["wyoming", "enroll", "bert", "--uri", uri, "--server", server.url, *more]
-    return await asyncio.to_thread(CliRunner().invoke, app, given)
-
-
-async def test_a_person_is_enrolled_by_what_they_said_before(server: Server, pcm: Any) -> None:
-    async with proxied(server.url, when_unsure="drop") as uri:
-        for seed in range(4):
-            quiet = bytes(16_000)
-            (told,) = await transcribed(uri, quiet + pcm("bert", 5.0, seed=seed) + quiet)
-            assert Transcript.from_event(told).text == ""
-        await transcribed(uri, pcm("anna", 3.0))
-        done = await enrolled_by_command(uri, server, "--last", "5", "--consent")
-        assert done.exit_code == 0, done.output
-        assert done.output.count("used: ") == 4
-        assert done.output.count("by anna") == 1
-        assert "bert is enrolled" in done.output
-    enrolled = server.context.store.profiles(0.0)
-    assert {profile.name: profile.prototypes for profile in enrolled} == {"anna": 1, "bert": 1}
-
-
-async def test_what_the_server_refuses_is_told_and_nobody_is_enrolled(
-    server: Server, pcm: Any
-) -> None:
-    async with proxied(server.url) as uri:
-        await transcribed(uri, pcm("bert", 3.0))
-        done = await enrolled_by_command(uri, server, "--consent")
-        assert done.exit_code == 1
-        assert "too-short" in done.output
-        done = await enrolled_by_command(uri, server)
-        assert "nobody can be asked for consent here" in str(done.exception)
-    assert [one.name for one in server.context.store.profiles(0.0)] == ["anna"]
-
-
-async def test_only_this_user_can_ask_and_nothing_is_left_behind(
-    server: Server, own_folder: Path
-) -> None:
-    async with proxied(server.url) as uri:
-        (socket_there,) = own_folder.iterdir()
-        assert stat.S_ISSOCK(socket_there.stat().st_mode)
-        assert stat.S_IMODE(own_folder.stat().st_mode) == 0o700
-        assert await ask(uri, 5) == []
-    assert list(own_folder.iterdir()) == []
-    with pytest.raises(ClientError, match="no proxy of this user"):
-        await ask(uri, 5)
-
-
-async def test_nothing_is_kept_where_that_is_asked_or_the_folder_is_open_to_others(
-    server: Server, pcm: Any, own_folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with proxied(server.url, keep=0) as uri:
-        await transcribed(uri, pcm("bert", 1.0))
-        with pytest.raises(ClientError, match="no proxy of this user"):
-            await ask(uri, 5)
-    own_folder.mkdir(exist_ok=True)
-    own_folder.chmod(0o755)
-    async with proxied(server.url) as uri:
-        await transcribed(uri, pcm("bert", 1.0))
-        with pytest.raises(ClientError, match="not a folder of this user alone"):
-            places(uri)
-    assert any("no commands are kept" in record.getMessage() for record in caplog.records)
-
-
-async def test_commands_are_forgotten_by_number_and_by_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past_commands, "KEPT_S", 0.05)
-    past = PastCommands(2)
-    for number in range(3):
-        past.add(PastCommand(at=number, rate=16_000, channels=1, speaker=None, pcm=b""))
-    assert [command.at for command in past.last(5)] == [1, 2]
-    assert [command.at for command in past.last(1)] == [2]
-    async with asyncio.timeout(10):
-        while past.last(5):
-            await asyncio.sleep(0.01)
-
-
-def test_the_first_channel_is_the_one_that_counts() -> None:
-    stereo = PastCommand(at=0, rate=2, channels=2, speaker=None, pcm=b"aaAAbbBBcc")
-    assert stereo.mono == b"aabb"
-    assert stereo.seconds == 1.25

@@ -1,0 +1,128 @@
+"""A recogniser, the proxy before it, and a satellite that talks to the two."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from wyoming.asr import Transcribe, Transcript, TranscriptChunk
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient
+from wyoming.event import Event
+from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
+from wyoming.server import AsyncEventHandler, AsyncServer
+
+from voxwatch_client.wyoming import ProxySettings, serve
+
+PIECE = 2048
+WORDS = "open the door"
+
+
+class Recogniser(AsyncEventHandler):
+    """Says the same words of everything, and counts what it hears."""
+
+    heard: int
+    languages: list[str | None]
+
+    async def handle_event(self, event: Event) -> bool:
+        whose = type(self)
+        if Describe.is_type(event.type):
+            owner = Attribution("nobody", "http://localhost")
+            model = AsrModel(
+                name="m",
+                attribution=owner,
+                installed=True,
+                description="",
+                version="1",
+                languages=["en"],
+            )
+            program = AsrProgram(
+                name="whisper",
+                attribution=owner,
+                installed=True,
+                description="It hears",
+                version="1",
+                models=[model],
+                supports_transcript_streaming=True,
+            )
+            await self.write_event(Info(asr=[program]).event())
+        elif Transcribe.is_type(event.type):
+            whose.languages.append(Transcribe.from_event(event).language)
+        elif AudioChunk.is_type(event.type):
+            whose.heard += len(AudioChunk.from_event(event).audio)
+        elif AudioStop.is_type(event.type):
+            await self.write_event(TranscriptChunk(text=WORDS).event())
+            await self.write_event(Transcript(text=WORDS).event())
+        return True
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def recognise(uri: str) -> None:
+    server = AsyncServer.from_uri(uri)
+    try:
+        await server.run(Recogniser)
+    finally:
+        await server.stop()
+        while server._handlers:
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def proxied(server: str, **settings: Any) -> AsyncIterator[str]:
+    """The address of a proxy before a recogniser; both listen when this is entered."""
+    Recogniser.heard, Recogniser.languages = 0, []
+    upstream, own = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
+    given = ProxySettings(upstream=upstream, server=server, **{"wait_s": 10.0, **settings})
+    listening = asyncio.Event()
+    async with (
+        running(recognise(upstream)),
+        running(serve(own, given, listening=listening.set)),
+    ):
+        while True:
+            with suppress(OSError):
+                async with AsyncClient.from_uri(upstream):
+                    break
+            await asyncio.sleep(0.01)
+        await listening.wait()
+        yield own
+
+
+async def transcribed(uri: str, pcm: bytes) -> list[Event]:
+    """What a satellite is told of a command."""
+    told = []
+    async with AsyncClient.from_uri(uri, read_timeout=30) as satellite:
+        await satellite.write_event(Transcribe(language="en").event())
+        await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+        for start in range(0, len(pcm), PIECE):
+            piece = pcm[start : start + PIECE]
+            chunk = AudioChunk(rate=16_000, width=2, channels=1, audio=piece)
+            await satellite.write_event(chunk.event())
+        await satellite.write_event(AudioStop().event())
+        while (event := await satellite.read_event()) is not None:
+            told.append(event)
+            if Transcript.is_type(event.type):
+                break
+    return told
+
+
+def chunk(pcm: bytes) -> Event:
+    return AudioChunk(rate=16_000, width=2, channels=1, audio=pcm).event()
