@@ -71,7 +71,7 @@ MAY = {
     "streamer.records": {"database", "wire", "store"},
     "streamer.exams": {"database", "store"},
     "streamer.reports": {"records", "exams", "store", "wire"},
-    "streamer.backup": {"database", "edx", "exams", "records", "store"},
+    "streamer.backup": {"database", "edx", "exams", "lti", "records", "store"},
     "streamer.edx": {"database", "exams", "records", "wire"},
     "streamer.lti": {"database", "exams", "records", "store", "wire", "addresses"},
     "streamer.database": set(),

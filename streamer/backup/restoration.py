@@ -5,8 +5,8 @@ empty one, or an earlier state of the same, is replaced by the backup's. Into a 
 what it lacks, as its file was damaged, but nothing that its register says was deleted since. Two
 records that went on apart are not brought together: that is refused before anything is changed.
 
-Of exams and rosters whatever is there stays as it is, and what is lacking comes back; a line that
-was forgotten here stays so.
+Of exams, rosters and attempts whatever is there stays as it is, and what is lacking comes back; a
+line that was forgotten here stays so.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Table, create_engine, delete, insert, inspect, select, text
 
+from streamer.backup.lti import LtiRows, forget_unreadable
 from streamer.backup.snapshot import HISTORIES, ROSTER_KEYS, WHAT
 from streamer.database import copy_rows, explained, migrate, reading, upgrade
 from streamer.exams.book import Exams
@@ -81,6 +82,8 @@ class Restoration:
     ) -> None:
         with exams.writing() as target:
             how = _how(source, target, book, secret)
+            if secret.public_key != book.journal.secret.public_key:
+                forget_unreadable(target)
             added = self._rosters(source, target, keys, exams)
             if how == "whole":
                 sealed = secret.sealed(self._store.vault.key)
@@ -96,8 +99,10 @@ class Restoration:
     ) -> list[bytes]:
         """Whatever is lacking but records; the lines that got a key, which is not live yet."""
         added: list[bytes] = []
+        ours = exams.keys.read()
+        lti = LtiRows(target, lambda line: line in added or ours.key_of(line) is not None)
         for table in _beside_records(source):
-            rows = list(_rows_lacking(table, source, target))
+            rows = lti.kept(table, list(_rows_lacking(table, source, target)))
             if table is CANDIDATES:
                 added = _add_keys(rows, target, theirs, exams)
                 self.candidates = len(rows)

@@ -16,13 +16,17 @@ from streamer.edx.tables import HISTORY as EDX
 from streamer.exams.book import Exams
 from streamer.exams.tables import CANDIDATES, CHANGES
 from streamer.exams.tables import HISTORY as EXAMS
+from streamer.lti.tables import HISTORY as LTI
+from streamer.lti.tables import LOGINS
 from streamer.records import tables
 from streamer.records.book import Book
 from streamer.records.opening import HISTORY as RECORDS
 from streamer.store.errors import StoreError
 
-# What LTI keeps is sealed with the store's key, which another machine has not: it is left out.
-HISTORIES: tuple[History, ...] = (RECORDS, EXAMS, EDX)
+# What LTI seals is sealed with the record's secret, which comes back with the record.
+HISTORIES: tuple[History, ...] = (RECORDS, EXAMS, EDX, LTI)
+# The count of the changes of this database alone, and logins, which hold for ten minutes.
+LEFT_OUT = (CHANGES, LOGINS)
 WHAT = "record"
 ROSTER_KEYS = Table("roster_keys", MetaData(), Column("content", LargeBinary, nullable=False))
 
@@ -58,7 +62,7 @@ def _copy(source: Connection, copy: Connection, keys: bytes) -> None:
             continue
         upgrade(copy, history)
         for table in history.tables.sorted_tables:
-            if table is not CHANGES:  # which counts the changes of this database alone
+            if table not in LEFT_OUT:
                 copy_rows(table, source, copy)
     ROSTER_KEYS.create(copy)
     copy.execute(ROSTER_KEYS.insert().values(content=keys))

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class BackupCommand:
     """Write a copy of all that is kept, of one moment, while a server may run.
 
-    Voiceprints, consents, exams and rosters, and the record of streams. The store's key is not in
-    it: keep that apart, see `voxwatch keys save`. Whoever is deleted later is still in the backup:
-    keep backups for no longer than you may keep a person.
+    Voiceprints, consents, exams, rosters, attempts of Open edX and LTI, and the record of streams.
+    The store's key is not in it: keep that apart, see `voxwatch keys save`. Whoever is deleted
+    later is still in the backup: keep backups for no longer than you may keep a person.
 
     \b
     Example:

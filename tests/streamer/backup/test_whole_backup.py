@@ -21,6 +21,11 @@ from streamer.database import writing
 from streamer.exams.book import Exams
 from streamer.exams.exam import ConsentRow, Entry, Rules
 from streamer.exams.opening import open_exams
+from streamer.lti.book import Attempt, LtiBook
+from streamer.lti.keys import OwnKeys
+from streamer.lti.messages import Launch
+from streamer.lti.messages import Place as Platform
+from streamer.lti.tables import ATTEMPTS
 from streamer.records import tables
 from streamer.records.book import Book
 from streamer.records.entries import Acted
@@ -35,6 +40,23 @@ BACKUP, RESTORE = (audit.Entry(NOW, "somebody", act) for act in ("backup", "rest
 ROSTER = [Entry(candidate="4711", name="Ada"), Entry(candidate="4712", name="Bea")]
 
 
+LAUNCH = Launch(
+    kind="LtiStartProctoring",
+    place=Platform(issuer="https://lms", client="c", deployment="1", context="", link="link-1"),
+    user="user-17",
+    name="Ada",
+    title="Algebra I",
+    teacher=False,
+    speaking=False,
+    attempt=1,
+    session="session",
+    start_url="https://lms/start",
+    return_url="https://lms/back",
+    control=None,
+    error="",
+)
+
+
 class Place:
     """A data folder with all that is kept, open."""
 
@@ -47,6 +69,7 @@ class Place:
         self.store: Store = enter(Store.open(self.folder, self.key, database=self.url))
         self.exams: Exams = enter(open_exams(self.url, self.folder, self.store))
         self.book: Book = enter(contextlib.closing(open_book(self.url, self.folder, self.key)))
+        self.lti = LtiBook(self.book.journal.engine, self.book.journal.secret)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,14 +113,26 @@ def here(tmp_path: Path, database_url: str | None) -> Iterator[Place]:
         place.book.journal.write({"one": one, "two": whole("two"), "gone": whole("gone")})
         place.book.act("two", Acted(at=T0 + 9, t=8.0, who="chief", act="hold", text="appeal"))
         place.book.delete("gone", "chief", "asked to", T0 + 10)
+        attempt_of(place, exam.id, ada.id)
+        OwnKeys(place.lti).signing(NOW)
         yield place
+
+
+def attempt_of(place: Place, exam: str, candidate: str) -> Attempt:
+    """Ada's, sent by a platform."""
+    found = place.lti.save(LAUNCH)
+    place.lti.sit_in(found.id, exam)
+    made = Attempt(
+        id="a1", lti_exam=found.id, exam=exam, candidate=candidate, created_at=NOW, launch=LAUNCH
+    )
+    return place.lti.add(made)
 
 
 def test_everything_comes_to_another_machine_and_verifies(here: Place, tmp_path: Path) -> None:
     snapshot = here.back_up(tmp_path / "monday")
     assert (snapshot.streams, snapshot.candidates) == (2, 2)
     content = (tmp_path / "monday").read_bytes()
-    for secret in (KEY, b"Ada", b"Bea", b"looks well", b"appeal"):
+    for secret in (KEY, b"Ada", b"Bea", b"looks well", b"appeal", b"user-17", b"PRIVATE KEY"):
         assert secret not in content
     restored, rest = brought_back(tmp_path / "new", tmp_path / "monday")
     assert (restored.people, rest.streams, rest.candidates) == (1, 2, 2)
@@ -120,6 +155,52 @@ def test_everything_comes_to_another_machine_and_verifies(here: Place, tmp_path:
     with Place(tmp_path / "new", key=OTHER) as new:
         assert new.book.verify().findings == ()
         assert [one.name for one in new.exams.roster(exam.id)] == ["Ada", "", "Cleo"]
+
+
+def same_lti(new: Place, here: Place) -> None:
+    """The platform's exam, the attempt with its launch, and the key that signs."""
+    found = new.lti.find(LAUNCH)
+    assert found is not None
+    assert found == here.lti.find(LAUNCH)
+    assert found.launch == LAUNCH
+    assert new.lti.exam(found.lti_exam) == here.lti.exam(found.lti_exam)
+    assert OwnKeys(new.lti).signing(NOW + 1) == OwnKeys(here.lti).signing(NOW + 1)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_lti_comes_to_another_machine_whether_it_was_used_there_or_not(
+    here: Place, tmp_path: Path, used: bool
+) -> None:
+    here.back_up(tmp_path / "monday")
+    if used:  # platforms have fetched a key and sent somebody, but nobody was heard
+        with Place(tmp_path / "new", key=OTHER) as new:
+            OwnKeys(new.lti).signing(NOW)
+            attempt_of(new, "0" * 8, "0" * 32)
+    brought_back(tmp_path / "new", tmp_path / "monday")
+    with Place(tmp_path / "new", key=OTHER) as new:
+        assert OwnKeys(new.lti).signing(NOW + 1) == OwnKeys(here.lti).signing(NOW + 1)
+        found = new.lti.find(LAUNCH)
+        assert found is not None
+        assert found.launch == LAUNCH
+        (exam,) = new.lti.seen_from(LAUNCH.place)
+        assert found.lti_exam == exam.id
+        if not used:
+            same_lti(new, here)
+
+
+def test_keys_that_were_given_up_and_launches_of_the_deleted_do_not_come_back(
+    here: Place, tmp_path: Path
+) -> None:
+    here.back_up(tmp_path / "monday")
+    newer = OwnKeys(here.lti).rotate(NOW, at_once=True)
+    attempt = here.lti.find(LAUNCH)
+    assert attempt is not None
+    here.exams.forget(here.exams.candidate(attempt.exam, attempt.candidate), "somebody", NOW)
+    with here.lti.writing() as connection:
+        connection.execute(delete(ATTEMPTS))
+    brought_back(here.folder, tmp_path / "monday", here.url, KEY)
+    assert [one.id for one in OwnKeys(here.lti).all()] == [newer.id]
+    assert here.lti.attempt(attempt.id).launch is None
 
 
 def test_what_is_newer_stays_and_what_was_deleted_does_not_come_back(
@@ -248,3 +329,4 @@ def test_kills_leave_whole_backups_and_restore_again(
             assert [one.stream for one in new.book.streams()] == ["one", "two"]
             (exam,) = new.exams.exams()
             assert [one.name for one in new.exams.roster(exam.id)] == ["Ada", ""]
+            same_lti(new, here)
