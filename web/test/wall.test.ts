@@ -5,7 +5,7 @@ import { roughly, timeOfDay } from "../src/times";
 import { Board, byNeed, statusOf, type Placed } from "../src/wall/board";
 import { lookOf, orderOf, titleOf, urgency } from "../src/wall/kinds";
 import { StreamRecord, type Entry } from "../src/wall/record";
-import { countWords, presentWords, recordTrouble, shortWords, whenWords } from "../src/wall/words";
+import { CLIPS, countWords, presentWords, recordTrouble, shortWords, whenWords } from "../src/wall/words";
 import { streamStates, type Message } from "voxwatch-client";
 import { change, decision, lag } from "./messages";
 
@@ -217,6 +217,17 @@ describe("the record of a stream", () => {
   const terms = { mode: "verify", claims: ["Anna"], bounds, expected_rates: [] } as const;
   const told = (t: number, event: Message): Entry => ({ kind: "told", at: 1000 + t, t, event });
   const started = { kind: "started", at: 1000, t: 0, label: "Anna", model, ...terms } as unknown as Entry;
+
+  it("says what the candidate had said of clips of sound, where any are kept", () => {
+    const told = (clips: object): string | null => {
+      const record = new StreamRecord("s1");
+      record.take({ entries: [{ ...started, ...clips } as Entry], after: 1, more: false });
+      return record.clipsAnswer && CLIPS[record.clipsAnswer];
+    };
+    expect(told({})).toBeNull();
+    expect(told({ clips: "refused" })).toBe("Refused clips of sound");
+    expect(told({ clips: "agreed" })).toBe("Agreed to clips of sound");
+  });
 
   function read(...entries: Entry[]): StreamRecord {
     const record = new StreamRecord("s1");
