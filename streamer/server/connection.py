@@ -10,23 +10,19 @@ from collections.abc import Callable, Sequence
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any, NoReturn
 
-import msgspec
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed, TooManyFragments
-from websockets.frames import PONG, CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
-from engine import events
 from streamer.server.auth import Grant
 from streamer.server.caller import Caller
 from streamer.server.http.head import is_websocket
 from streamer.server.incoming import Incoming, kernel_bytes
 from streamer.server.limits.crowd import Crowd
 from streamer.server.limits.turns import SLICE_BYTES, Allowance, Turns
-from streamer.server.outbox import Message, Outbox
-from streamer.server.telephony.leading import SUBPROTOCOLS
+from streamer.server.outbox import Outbox
+from streamer.server.protocol import Protocol, last_texts
 from streamer.tasks import beside
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target
@@ -41,35 +37,6 @@ TEXT_S = 5e-5  # of the loop's time that a text message costs once it has been t
 
 # Goes on with a connection that has sent so many bytes, from that address.
 TakeOver = Callable[[asyncio.Transport, bytes, str], None]
-
-
-class Protocol(ServerProtocol):
-    """Says why before it refuses a message for its size; the library itself only closes.
-
-    It answers no ping while the client leaves unread what it was sent (RFC 6455, section 5.5.3,
-    leaves out all answers but the last): the answers would wait in memory, without a bound.
-    """
-
-    outbox: Outbox
-    unread = False  # the client does not read what it is sent
-
-    def send_frame(self, frame: Frame) -> None:
-        """A frame to the client."""
-        if not (self.unread and frame.opcode is PONG):
-            super().send_frame(frame)
-
-    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        """One of those that the client offers; whoever offers others goes on without."""
-        return next((one for one in subprotocols if one in SUBPROTOCOLS), None)
-
-    def fail(self, code: CloseCode | int, reason: str = "") -> None:
-        """Fail the connection (RFC 6455, section 7.1.7)."""
-        if code == CloseCode.MESSAGE_TOO_BIG and self.state is OPEN:
-            most = f"a message has at most {self.max_message_size} bytes (limits.message_bytes)"
-            message = f"{most}: send smaller pieces"
-            for text in _last_texts(self.outbox, WireError("message-too-big", message)):
-                self.send_text(text)
-        super().fail(code, reason)
 
 
 class Connection(ServerConnection):
@@ -282,7 +249,7 @@ class Connection(ServerConnection):
         self, code: int = 1000, reason: str = "", error: WireError | None = None
     ) -> None:
         """Close, after what waits in the outbox and the error, if there is one. Never raises."""
-        texts = _last_texts(self.outbox, error)
+        texts = last_texts(self.outbox, error)
         try:
             async with asyncio.timeout(PART_S):
                 if texts:
@@ -342,17 +309,3 @@ class _NoTransport(asyncio.Transport):
 def revoked() -> WireError:
     """What is told to whom a token no longer serves."""
     return WireError("unauthorised", "the token has expired or was taken back")
-
-
-def failure(error: WireError, t: float) -> events.Failure:
-    """The error as it is told, at media time ``t``."""
-    retry_s = msgspec.UNSET if error.retry_s is None else error.retry_s
-    return events.Failure(t=t, code=error.code, message=str(error), retry_s=retry_s)
-
-
-def _last_texts(outbox: Outbox, error: WireError | None) -> list[bytes]:
-    last = None
-    if error is not None and not outbox.ended:
-        last = Message(failure(error, outbox.t))
-    outbox.end(last)
-    return outbox.texts()

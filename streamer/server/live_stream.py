@@ -21,13 +21,13 @@ from engine.errors import VoxwatchError
 from engine.scoring.expected_rates import ExpectedRate, expected_rates
 from engine.scoring.scorer import PreparedEmbeddings
 from streamer.server.caller import Caller
-from streamer.server.connection import failure
 from streamer.server.context import Context, bounds_of
 from streamer.server.figures import for_candidate, plain
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.limits.attempts import Tries
 from streamer.server.outbox import Message, Outbox
+from streamer.server.protocol import failure
 from streamer.server.seats import Sitting
 from streamer.server.session import new_session
 from streamer.server.speaking import Speaking
