@@ -16,6 +16,8 @@ TWILIO = (
 MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"RIFF", "a WAV file (RIFF)"),
     (0, b"RF64", "a WAV file (RF64)"),
+    (0, b"RIFX", "a WAV file (RIFX)"),
+    (0, b"riff\x2e\x91\xcf\x11", "a Wave64 file"),
     (0, b"OggS", "an Ogg file (Opus or Vorbis)"),
     (0, b"fLaC", "a FLAC file"),
     (0, b"ID3", "an MP3 file (ID3)"),
@@ -26,6 +28,14 @@ MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"caff", "a CAF file"),
     (0, b".snd", "an AU file"),
     (0, b"#!AMR", "an AMR file"),
+    (0, b"wvpk", "a WavPack file"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a WMA file (ASF)"),
+    (0, b"NIST_1A\n", "a NIST SPHERE file"),
+    (0, b"Creative Voice File\x1a", "a VOC file"),
+    (0, b"FLV\x01", "Flash video"),
+    (0, b"\x00\x00\x01\xba", "an MPEG program stream"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"\x1f\x8b\x08", "data compressed by gzip"),
 )
 OF_OPUS = (b"OggS", b"\x1a\x45\xdf\xa3", b"\x1f\x43\xb6\x75")
 # MPEG-1 layer III and MPEG-2 layer III: bit rates in kbit/s by their index, rates in Hz.
