@@ -43,6 +43,7 @@ NEAR_SAMPLES = SAMPLE_RATE_HZ // 2  # A moment is looked for within 0.5 s of the
 STEP_SAMPLES = SAMPLE_RATE_HZ // 10  # every 0.1 s.
 RECENT_SAMPLES = SAMPLE_RATE_HZ  # 1 s, by whose level it is seen whether a voice may be far.
 RAREST = 1e-12  # a probability that stands for none
+NEAR_LOG_ODDS = 2.0  # that another voice is at the microphone and not far from it: no question
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -279,7 +280,8 @@ def _belief(
 ) -> Belief:
     """Of no change, which has the weight 1, of takeovers, and of voices in the background.
 
-    While one of those speaks, whoever spoke before is still there.
+    While one of those speaks, whoever spoke before is still there. Where it is hardly one of those,
+    how far a voice is limits not how sure it is that it is another one.
     """
     takeover = log_weight - np.logaddexp(0.0, far)
     background = log_weight - np.logaddexp(0.0, -far)
@@ -287,10 +289,14 @@ def _belief(
     whose = np.concatenate([speaks, [one.matched for one in hypotheses]])
     weight = np.exp(every - every.max())
     best, begun_far = int(takeover.argmax()), np.logaddexp.reduce(background)
-    is_far = begun_far > np.logaddexp(0.0, np.logaddexp.reduce(takeover))
+    taken = np.logaddexp.reduce(takeover)
+    is_far = begun_far > np.logaddexp(0.0, taken)
+    log_odds = taken - np.logaddexp(0.0, begun_far)
+    if taken - begun_far >= NEAR_LOG_ODDS:
+        log_odds = np.logaddexp(taken, begun_far)
     return Belief(
         np.asarray(weight @ whose / weight.sum(), np.float64),
-        float(np.logaddexp.reduce(takeover) - np.logaddexp(0.0, begun_far)),
+        float(log_odds),
         hypotheses[best],
         float(voice[best]),
         hypotheses[int(background.argmax())] if is_far else None,

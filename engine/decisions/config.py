@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-LOST_AT_EVEN_ODDS = 7.0  # matches lost an hour where one is doubted at even odds
-
 
 @dataclass(frozen=True, slots=True)
 class DecisionConfig:
@@ -14,9 +12,10 @@ class DecisionConfig:
 
     By Wald's bounds a claim is accepted when its odds say ``(1 - miss) / false_accept``
     and rejected when they say ``miss / (1 - false_accept)``: the rates asked for, whenever
-    the evidence is calibrated. ``false_alarms_per_hour`` is the budget of takeovers seen where
-    a matched speaker goes on; ``false_changes_per_hour`` that of changes of voice where nobody
-    is matched, of whom less is known. Both count hours of speech.
+    the evidence is calibrated. ``false_alarms_per_hour`` is the budget of matches given up where
+    the matched speaker goes on, by a takeover that is told or by doubt;
+    ``false_changes_per_hour`` that of changes of voice where nobody is matched, of whom less is
+    known. Both count hours of speech.
     """
 
     false_accept: float = 0.01
@@ -40,12 +39,3 @@ class DecisionConfig:
     def reject_llr(self) -> float:
         """Bound below which a claim is rejected."""
         return math.log(self.miss / (1 - self.false_accept))
-
-    @property
-    def holding_log_odds(self) -> float:
-        """Log odds of the matched speaker speaking under which that is in doubt.
-
-        On conversations of held-out speakers a match was lost 23, 7, 1 and 0 times an hour at
-        odds of 1.1, 0, -1.5 and -3 (1.1 hours of speech): about as ``exp`` of them.
-        """
-        return max(self.reject_llr, math.log(self.false_alarms_per_hour / LOST_AT_EVEN_ODDS))

@@ -44,7 +44,8 @@ FROM_EVERY_STATE: Mapping[Trigger, State] = {
 }
 
 # A decision holds until the other bound is crossed, it is in doubt, another voice begins or it
-# lapses: evidence that wavers about a bound does not make it flicker. An alarm leaves `uncertain`
+# lapses: evidence that wavers about a bound does not make it flicker. A match is given up only
+# where the odds are beyond what the budget of false alarms allows. An alarm leaves `uncertain`
 # of a decision and not `insufficient`: that the voice is another one is known already.
 TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
     "insufficient": {

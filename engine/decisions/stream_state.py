@@ -173,13 +173,19 @@ class StreamState:
         if seconds(known.mark.position - self._begins) < config.decide_s:
             return "little"
         trigger = weigh(config, found, claimed=known.settings.claimed)
-        if trigger != "between" or held is None:
+        if held is None or trigger == "accept":
             return trigger
-        if held.state == "match":
-            holds = float(belief.odds[found.speaker]) >= config.holding_log_odds
-        else:
-            holds = -belief.anybody >= HOLDING_LOG_ODDS
-        return "between" if holds else "doubt"
+        matched = held.state == "match"
+        # A match is given up as seldom as the user asks, and not at the bound of a first decision.
+        if matched and -belief.odds[found.speaker] <= self._alarm_height(config):
+            return "between"
+        if trigger != "between":
+            return trigger
+        return "between" if not matched and -belief.anybody >= HOLDING_LOG_ODDS else "doubt"
+
+    def _alarm_height(self, config: DecisionConfig) -> float:
+        """The log odds, of a change or against who is matched, at which a match is given up."""
+        return self._figures.takeover.height(config.false_alarms_per_hour)
 
     def decide(
         self,

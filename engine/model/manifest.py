@@ -27,8 +27,9 @@ class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ``voice`` times that against the speech before it, and ``speech``, all times the gain of the
     speech on both sides (``engine.scoring.scorer``), and ``offset``: a log-likelihood ratio of
     going on to another voice having begun. A bundle fitted before the gain counted has no
-    ``speech``. While nobody takes over, the log odds of a change exceed a height ``h``
-    ``exp(log_rate - decay h)`` times an hour of speech.
+    ``speech``. While nobody takes over, the log odds of a change, or where somebody is matched
+    those against him if they are higher, come to exceed a height ``h`` ``exp(log_rate - decay h)``
+    times an hour of speech.
     """
 
     claim: float

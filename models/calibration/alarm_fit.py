@@ -2,9 +2,9 @@
 
 The weights are those of a logistic regression that tells spans of a voice going on from spans of
 somebody who took over, by how they go with the voice before and with the voiceprint. How often the
-log odds of a change, which :mod:`engine.decisions.change_filter` makes of them, exceed a height
-where nobody takes over falls exponentially with the height: fitted to the heights where alarms
-are frequent enough to count, the line tells the others.
+log odds of a change, which :mod:`engine.decisions.change_filter` makes of them, or those against
+who is matched, come to exceed a height where nobody takes over falls exponentially with the height:
+fitted to the heights where alarms are frequent enough to count, the line tells the others.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ HIGHEST_RATE = 150.0  # an hour: beyond it alarms crowd and the line bends
 HEIGHTS = np.arange(-4.0, 15.0, 0.1)
 RIDGE = 1e-4  # penalty on the weights: keeps collinear terms from running off
 LEAST_DECAY = 0.05
+LEAST_HOURS = 1e-9  # of speech, so that nothing is divided by 0
 
 Float64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,30 @@ class Continuation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """The log odds ``(N,)`` of a change at each place of a stream.
+    """What speaks against a match at each place of a stream, ``(N,)`` each.
 
-    ``after_s`` ``(N,)`` is when a place was known less the time of the takeover, ``matched``
-    ``(N,)`` whether the evidence was for the speaker by then.
+    ``against`` are the log odds of a change or, where they are higher, those against the person
+    claimed. ``after_s`` is when a place was known less the time of the takeover, ``accepted``
+    whether the evidence is enough for a match to begin. Where nobody is claimed that is anywhere.
     """
 
     source: str
-    log_odds: Float64
+    against: Float64
     after_s: Float64
-    matched: NDArray[np.bool_]
+    accepted: Bools
+
+    def followed(self, heights: Float64) -> tuple[Bools, Bools]:
+        """``(N, H)``: where a match is given up at each of ``heights``, and whether one stood.
+
+        As a live stream does: it gives a match up at the place whose odds exceed the height, and
+        matches again where they do not and the evidence is enough.
+        """
+        above = self.against[:, None] > heights
+        stood, matched = np.zeros_like(above), np.zeros(len(heights), bool)
+        for row, (over, accepted) in enumerate(zip(above, self.accepted, strict=True)):
+            stood[row] = matched
+            matched = (matched | accepted) & ~over
+        return stood & above, stood
 
 
 def fit_weights(spans: Sequence[Continuation], terms: Sequence[str]) -> AlarmFigures:
@@ -94,32 +110,28 @@ def fit_weights(spans: Sequence[Continuation], terms: Sequence[str]) -> AlarmFig
 def fit_rate(alarm: AlarmFigures, traces: Sequence[Trace]) -> AlarmFigures:
     """The alarm with the rate at which these traces, made by its weights, exceed a height."""
     hours, counts = false_alarms(traces)
-    rates = counts / hours
+    rates = counts / np.maximum(hours, LEAST_HOURS)
     usable = (counts >= FEWEST_ALARMS) & (rates <= HIGHEST_RATE)
     if np.count_nonzero(usable) < 3:  # hardly ever an alarm: as if just too few were seen
-        return msgspec.structs.replace(alarm, log_rate=math.log(FEWEST_ALARMS / hours), decay=1.0)
+        return msgspec.structs.replace(
+            alarm, log_rate=math.log(FEWEST_ALARMS / hours.max()), decay=1.0
+        )
     fall, level = np.polyfit(HEIGHTS[usable], np.log(rates[usable]), 1, w=np.sqrt(counts[usable]))
     return msgspec.structs.replace(
         alarm, log_rate=float(level), decay=max(-float(fall), LEAST_DECAY)
     )
 
 
-def _own(trace: Trace) -> NDArray[np.bool_]:
-    return np.asarray((trace.after_s <= 0) & trace.matched, np.bool_)
-
-
-def false_alarms(traces: Sequence[Trace]) -> tuple[float, Float64]:
-    """Hours of matched speech before any takeover, and the alarms there at each of ``HEIGHTS``.
-
-    An alarm is a place where the log odds come to exceed the height: it lasts until they do not.
-    """
-    seconds, counts = 0.0, np.zeros(len(HEIGHTS))
+def false_alarms(traces: Sequence[Trace], heights: Float64 = HEIGHTS) -> tuple[Float64, Float64]:
+    """Hours ``(H,)`` of speech before any takeover and since the first match, and alarms there."""
+    seconds, counts = np.zeros(len(heights)), np.zeros(len(heights))
     for trace in traces:
-        own = _own(trace)
-        above = trace.log_odds[own][:, None] > HEIGHTS
-        began = above & ~np.concatenate([np.zeros_like(above[:1]), above[:-1]])
-        counts += began.sum(axis=0)
-        seconds += float(np.diff(trace.after_s, prepend=trace.after_s[:1])[own].sum())
+        alarms, stood = trace.followed(heights)
+        own = trace.after_s <= 0
+        lasted_s = np.diff(trace.after_s, prepend=trace.after_s[:1])
+        known = np.logical_or.accumulate(stood, axis=0)
+        seconds += lasted_s[own] @ known[own]
+        counts += alarms[own].sum(axis=0)
     return seconds / 3600, counts
 
 
@@ -142,23 +154,24 @@ def delays(
     Streams that end without one count as later than any: ``p95`` is ``None`` where they are
     that many. ``false_alarms`` are those before, in ``hours`` of matched speech.
     """
-    found, early, seconds = [], 0, 0.0
+    found, early, hours = [], 0, 0.0
     for trace, alarm in zip(traces, alarms, strict=True):
-        own, height = _own(trace), alarm.height(per_hour)
-        if not own.any():
+        heights = np.array([alarm.height(per_hour)])
+        (heard,), (counted,) = false_alarms([trace], heights)
+        hours, early = hours + float(heard), early + int(counted)
+        told, stood = (column[:, 0] for column in trace.followed(heights))
+        after = trace.after_s > 0
+        if not stood[after][:1].any():
             continue
-        seconds += float(np.diff(trace.after_s, prepend=trace.after_s[:1])[own].sum())
-        above = trace.log_odds[own] > height
-        early += int(above[0]) + int(np.count_nonzero(above[1:] & ~above[:-1]))
-        late = trace.after_s[(trace.after_s > 0) & (trace.log_odds > height)]
+        late = trace.after_s[after & told]
         found.append(float(late[0]) if len(late) else math.inf)
-    middle, last = (np.percentile(found, q, method="higher") for q in (50, 95))
+    middle, last = (np.percentile(found or [math.inf], q, method="higher") for q in (50, 95))
     return {
         "per_hour": per_hour,
         "streams": len(found),
         "delay_s_p50": float(middle) if math.isfinite(middle) else None,
         "delay_s_p95": float(last) if math.isfinite(last) else None,
-        "missed": round(float(np.mean(np.isinf(found))), 3),
+        "missed": round(float(np.mean(np.isinf(found))), 3) if found else 0.0,
         "false_alarms": early,
-        "hours": round(seconds / 3600, 2),
+        "hours": round(hours, 2),
     }

@@ -3,9 +3,12 @@
 Each speaker's utterances are divided: some enrol, the rest are the stream, at whose end another
 speaker of the same source, of about the same pitch where there is one, goes on at the same
 level. Between utterances there are pauses, half of which end a turn, as where people talk: after
-a pause a change is likelier beforehand, so that speech without any would raise fewer alarms. One
-half of the streams is clean, the other goes through the noise, rooms, telephone and codec of
-training.
+a pause a change is likelier beforehand, so that speech without any would raise fewer alarms.
+
+Streams are of four kinds, alike in number: clean; all of it through the noise, rooms, telephone and
+codec of training; through one of these from some utterance on; and each utterance as if it were a
+recording of its own. Most speakers that can be held out were recorded once, so that in their own
+streams a voice hardly ever varies as voices do: the last two kinds say what alarms cost elsewhere.
 """
 
 from __future__ import annotations
@@ -25,13 +28,15 @@ from engine.spans.interface import Mark, Spans
 from models.calibration.stream_spans import Pause, spoken
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
+from models.sound.degradations import another_recording
 from models.sound.pitch import median_f0
 
 ENROL_S = 20.0
 STREAM_S = 25.0
 STRANGER_S = 8.0
 LEAST_STREAM_S = 5.0  # with less there is nothing to compare with
-SPLITS = 2  # the first is clean, the second degraded
+CLEAN, DEGRADED, CHANGING, RECORDED_ANEW = SPLITS = range(4)
+ONE_SOUND = (CLEAN, DEGRADED)  # splits in which the sound stays as it is
 SIMILAR_PITCH = 1.2  # ratio of two median F0, the higher over the lower
 PITCH_S = 6.0  # of speech: enough for its median
 UNVOICED_HZ = 150.0
@@ -91,7 +96,8 @@ def talks(
 ) -> list[Talk]:
     """What each of ``speakers`` says, enrolled from other utterances, once for every split."""
     rng, found = np.random.default_rng(seed), []
-    for split in range(SPLITS):
+    pitches_hz: dict[int, float] = {}
+    for split in SPLITS:
         for number, name in enumerate(speakers):
             own = corpus.by_speaker[name]
             order = [own[i] for i in rng.permutation(len(own))]
@@ -107,9 +113,11 @@ def talks(
             )
             speech = speech[: round(STREAM_S * SAMPLE_RATE_HZ)]
             first = own[0]
-            pitch_hz = median_f0(speech[: round(PITCH_S * SAMPLE_RATE_HZ)]) or UNVOICED_HZ
+            if number not in pitches_hz:
+                pitch_hz = median_f0(speech[: round(PITCH_S * SAMPLE_RATE_HZ)])
+                pitches_hz[number] = pitch_hz or UNVOICED_HZ
             begins = tuple(int(end) for end in ends if end < len(speech))
-            about = first.source, first.language, prepared, speech, pitch_hz, begins
+            about = first.source, first.language, prepared, speech, pitches_hz[number], begins
             found.append(Talk(number, split, *about))
     return found
 
@@ -133,12 +141,32 @@ def streams(
         other = other[: round(STRANGER_S * SAMPLE_RATE_HZ)]
         level = np.sqrt(np.mean(np.square(talk.speech)) / np.mean(np.square(other)))
         sound = np.concatenate([talk.speech, other * level]).clip(-1, 1).astype(np.float32)
-        if talk.split:
-            sound = degrade(sound, int(rng.integers(TrainingConditions.KINDS)), rng)
         begins = (*talk.begins, len(talk.speech))
+        sound = _heard_as(talk.split, sound, begins, degrade, rng)
         spans, marks = spoken(sound, encoder, [(at, _pause_s(pausing)) for at in begins])
         found.append(TakeoverStream(talk, len(talk.speech), spans, tuple(marks)))
     return found
+
+
+def _heard_as(
+    split: int, sound: Float32, begins: Sequence[int], degrade: Degrade, rng: np.random.Generator
+) -> Float32:
+    """The sound of a stream, whose utterances after the first begin at ``begins``, of a split.
+
+    What changes from one utterance on does so at one that is not the stranger's, where there is
+    any: that the sound changes says nothing of who speaks.
+    """
+    if split == CLEAN:
+        return sound
+    if split == RECORDED_ANEW:
+        anew = [another_recording(said, rng) for said in np.split(sound, begins) if len(said)]
+        return np.concatenate(anew).clip(-1, 1).astype(np.float32)
+    degraded = degrade(sound, int(rng.integers(TrainingConditions.KINDS)), rng)
+    if split == DEGRADED:
+        return degraded
+    own = begins[:-1] or [begins[-1] // 2]
+    at = own[int(rng.integers(len(own)))]
+    return np.concatenate([sound[:at], degraded[at:]])
 
 
 def _pause_s(rng: np.random.Generator) -> float:

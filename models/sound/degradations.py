@@ -15,7 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import butter, fftconvolve, sosfiltfilt
+from scipy.signal import butter, fftconvolve, lfilter, sosfiltfilt
 
 from engine.format import SAMPLE_RATE_HZ
 
@@ -37,6 +37,9 @@ TELEPHONE_BAND_HZ = (300.0, 3400.0)
 # Measured on the net speech of one file: 7.2 kbit/s of Opus packets, narrow band.
 OPUS_LEVEL = 0.992
 
+MOST_TILT, MOST_LEVEL_DB, FAINT_SNR_DB = 0.4, 6.0, (15.0, 30.0)  # of another recording
+SILENT = 1e-12  # power, so that nothing is divided by 0
+
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
@@ -47,6 +50,19 @@ def pink_noise(samples: int, rng: np.random.Generator) -> Float32:
     frequency = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE_HZ)
     shaped = np.fft.irfft(spectrum / np.sqrt(np.maximum(frequency, 20.0)), n=samples)
     return np.asarray(shaped / np.sqrt(np.mean(shaped**2)), np.float32)
+
+
+def another_recording(speech: Float32, rng: np.random.Generator) -> Float32:
+    """The same speech as if it were recorded elsewhere on another day.
+
+    Its level, its colour (a tilt of some 7 dB at most over the whole band, either way) and a faint
+    noise differ; nothing that a listener would call degraded.
+    """
+    tilted = lfilter([1.0, rng.uniform(-MOST_TILT, MOST_TILT)], [1.0], speech)
+    gain = 10 ** (rng.uniform(-MOST_LEVEL_DB, MOST_LEVEL_DB) / 20)
+    gain *= math.sqrt(power(speech) / max(power(tilted), SILENT))
+    coloured = np.asarray(gain * tilted, np.float32)
+    return add_noise(coloured, pink_noise(len(speech), rng), rng.uniform(*FAINT_SNR_DB))
 
 
 def add_noise(speech: Float32, noise: Float32, snr_db: float) -> Float32:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -16,7 +17,7 @@ from engine.decisions.tracker import Tracker
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import AnyEvent, Change, Decision, Score, Utterance
 from engine.format import SAMPLE_RATE_HZ, unit
-from engine.model.manifest import Calibration
+from engine.model.manifest import Calibration, DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import PreparedEmbeddings
 
@@ -213,6 +214,28 @@ def test_a_match_is_in_doubt_by_odds_that_follow_from_the_budget(
     assert (found[-1].state, found[-1].speaker) == (state, "anna")
     doubted = [one.cause for one in found if one.state == "uncertain"]
     assert doubted[:1] == (["another-voice"] if state == "uncertain" else [])
+
+
+def test_a_match_is_not_given_up_at_the_bound_of_a_first_decision() -> None:
+    """One of the budget holds while the evidence is below what rejects a claim at first."""
+    budget = ASKED.false_alarms_per_hour
+    assert DecisionFigures().takeover.height(budget) > -ASKED.reject_llr
+
+    def last(said: list[Said], asked: DecisionConfig) -> str:
+        other = unit(0.25 * AXES[0] + np.float32(0.968) * AXES[5])  # an LLR of -3
+        voices = np.stack([AXES[0], other])
+        tracker = Tracker(PLAIN, 0.5)
+        events = told(tracker, FakeSpeech(voices, *said), plain_settings("anna", decisions=asked))
+        return of(Decision, events)[-1].state
+
+    strict = replace(ASKED, miss=0.2)  # rejects at -1.6
+    assert last([Said(1, 3.0)], strict) == "mismatch"
+    assert last([Said(0, 6.0), Said(1, 1.0, 2.0)], replace(strict, false_alarms_per_hour=60)) != (
+        "match"
+    )
+    assert last([Said(0, 6.0), Said(1, 1.0, 2.0)], replace(strict, false_alarms_per_hour=0.01)) == (
+        "match"
+    )
 
 
 def test_the_budget_of_false_alarms_decides_how_soon_a_change_is_told() -> None:

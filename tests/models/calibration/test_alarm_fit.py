@@ -25,8 +25,8 @@ def traces(count: int, gap: float, seed: int, own: int = 120) -> list[Trace]:
     found = []
     for _ in range(count):
         after_s = 0.5 * np.arange(-own + 1, 17)
-        log_odds = np.where(after_s <= 0, -gap, gap) + rng.standard_normal(len(after_s))
-        found.append(Trace("source", log_odds, after_s, np.ones(len(after_s), bool)))
+        against = np.where(after_s <= 0, -gap, gap) + rng.standard_normal(len(after_s))
+        found.append(Trace("source", against, after_s, np.ones(len(after_s), bool)))
     return found
 
 
@@ -85,11 +85,14 @@ def test_fewer_false_alarms_cost_delay() -> None:
 def test_streams_that_were_never_matched_are_left_out() -> None:
     known = traces(30, 2.0, seed=6)
     lost = [
-        Trace(t.source, t.log_odds, t.after_s, np.zeros(len(t.matched), bool))
+        Trace(t.source, t.against, t.after_s, np.zeros(len(t.accepted), bool))
         for t in traces(30, 0.0, seed=7)
     ]
-    assert false_alarms([*known, *lost])[0] == false_alarms(known)[0]
-    assert delays([*known, *lost], [ALARM] * 60, 1.0)["streams"] == 30
+    for both, alone in zip(false_alarms([*known, *lost]), false_alarms(known), strict=True):
+        np.testing.assert_array_equal(both, alone)
+    both, alone = (delays(some, [ALARM] * len(some), 1.0) for some in ([*known, *lost], known))
+    assert both == alone
+    assert alone["streams"] > 25
     assert fit_rate(ALARM, [*known, *lost]) == fit_rate(ALARM, known)
 
 
@@ -98,3 +101,38 @@ def test_a_takeover_that_raises_no_alarm_is_later_than_any() -> None:
     told = delays(traces(30, 2.0, seed=9), [never] * 30, 1.0)
     assert told["missed"] == 1.0
     assert told["delay_s_p50"] is told["delay_s_p95"] is None
+
+
+def one_trace(against: list[float], accepted: list[bool], after_s: list[float]) -> Trace:
+    return Trace("source", np.array(against), np.array(after_s), np.array(accepted))
+
+
+BEFORE = [-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0]
+
+
+def test_a_match_that_is_given_up_counts_though_the_evidence_has_turned_by_then() -> None:
+    """The place that gives it up is one where the evidence is against the speaker."""
+    accepted = [False, True, True, False, False, True, True]
+    found = one_trace([-9, -4, -3, 5, 4, -2, -3], accepted, BEFORE)
+    alarms, stood = found.followed(np.array([3.0, 6.0]))
+    assert alarms[:, 0].tolist() == [False, False, False, True, False, False, False]
+    assert stood[:, 0].tolist() == [False, False, True, True, False, False, True]
+    assert not alarms[:, 1].any()
+    hours, counts = false_alarms([found], np.array([3.0, 6.0]))
+    assert counts.tolist() == [1, 0]
+    assert hours == pytest.approx(5 * 0.5 / 3600)  # since the first match
+
+
+def test_what_never_was_a_match_is_not_given_up() -> None:
+    found = one_trace([5.0] * 7, [True] * 7, BEFORE)
+    assert false_alarms([found], np.array([3.0]))[1].tolist() == [0]
+
+
+def test_a_takeover_counts_where_the_match_stood_when_it_began() -> None:
+    after_s = [-1.0, -0.5, 0.0, 0.5, 1.0]
+    stood = one_trace([-5, -5, -5, 2, 6], [True, True, True, False, False], after_s)
+    lost = one_trace([-5, -5, 6, 6, 6], [True, True, False, False, False], after_s)
+    alarm = AlarmFigures(claim=1.0, voice=1.0, offset=0.0, log_rate=3.0, decay=1.0)
+    told = delays([stood, lost], [alarm] * 2, 1.0)
+    assert (told["streams"], told["delay_s_p50"], told["false_alarms"]) == (1, 1.0, 1)
+    assert delays([lost], [alarm], 1.0)["streams"] == 0

@@ -125,7 +125,7 @@ def test_what_enrols_is_not_in_the_stream(
     corpus: Corpus, spectral_bundle: Bundle, scorer: CalibratedScorer
 ) -> None:
     said = talks(corpus, NAMES, Encoder(spectral_bundle, "cpu"), any_source(scorer), seed=0)
-    assert [(t.speaker, t.split) for t in said] == [(i, s) for s in (0, 1) for i in range(4)]
+    assert [(t.speaker, t.split) for t in said] == [(i, s) for s in range(4) for i in range(4)]
     for talk in said:
         own = corpus.by_speaker[NAMES[talk.speaker]]
         enrolled = round(float(talk.enrolled.speech_s[0]) * RATE)
@@ -133,7 +133,7 @@ def test_what_enrols_is_not_in_the_stream(
         assert enrolled >= 0.4 * (enrolled + len(talk.speech))
         assert (talk.source, talk.language) == (own[0].source, own[0].language)
         assert talk.pitch_hz == UNVOICED_HZ  # noise has none of its own
-    for one, again in zip(said[:4], said[4:], strict=True):  # drawn anew for either split
+    for one, again in zip(said[:4], said[4:8], strict=True):  # drawn anew for every split
         assert not np.array_equal(one.speech, again.speech)
 
 
@@ -190,6 +190,43 @@ def test_a_stream_goes_on_with_somebody_else_at_the_same_level(
     assert len(after) == STRANGER_S * RATE
     assert after.std() == pytest.approx(talk.speech.std(), rel=1e-3)
     assert np.corrcoef(after, loud.speech[: len(after)])[0, 1] > 0.99
+
+
+def test_sound_changes_at_the_start_of_an_utterance_and_not_with_the_stranger(
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds: list[Float32] = []
+
+    def kept(sound: Float32, *rest: Any) -> Any:
+        sounds.append(sound)
+        return spoken(sound, *rest)
+
+    monkeypatch.setattr(evidence_streams, "spoken", kept)
+    begins = (2 * RATE, 4 * RATE)
+    changing = replace(talk, split=evidence_streams.CHANGING, begins=begins)
+    for seed in range(4):
+        streams([changing, other(talk, 1)], encoder, lambda s, k, r: -s, seed, progress=False)
+        (turned,) = np.flatnonzero(np.diff(np.sign(sounds[-2][: len(talk.speech)] * talk.speech)))
+        assert turned + 1 in begins
+    whole = replace(changing, begins=())
+    streams([whole, other(talk, 1)], encoder, lambda s, k, r: -s, 0, progress=False)
+    (turned,) = np.flatnonzero(np.diff(np.sign(sounds[-2][: len(talk.speech)] * talk.speech)))
+    assert turned + 1 == len(talk.speech) // 2
+
+
+def test_each_utterance_is_a_recording_of_its_own(
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut: list[int] = []
+
+    def loud(speech: Float32, rng: np.random.Generator) -> Float32:
+        cut.append(len(speech))
+        return speech * np.float32(len(cut))
+
+    monkeypatch.setattr(evidence_streams, "another_recording", loud)
+    anew = replace(talk, split=evidence_streams.RECORDED_ANEW, begins=(2 * RATE, 5 * RATE))
+    streams([anew, other(talk, 1)], encoder, Listening(), 0, progress=False)
+    assert cut[:4] == [2 * RATE, 3 * RATE, RATE, 6 * RATE]  # the last is the stranger's
 
 
 def test_what_a_level_would_drive_too_far_is_clipped(

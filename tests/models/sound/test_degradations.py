@@ -99,3 +99,17 @@ def test_clarity_is_early_over_late_energy() -> None:
     expected = 10 * np.log10((1 + 0.25) / 0.0625)
     assert degradations.clarity_db(response) == pytest.approx(expected)
     assert degradations.clarity_db(response[:700]) == np.inf
+
+
+def test_another_recording_differs_in_level_and_colour_and_little_noise(speech) -> None:
+    levels_db, signal_to_noise_db = [], []
+    for seed in range(12):
+        made = degradations.another_recording(speech, np.random.default_rng(seed))
+        assert (made.shape, made.dtype) == (speech.shape, np.float32)
+        ratio = degradations.power(made) / degradations.power(speech)
+        levels_db.append(10 * np.log10(ratio))
+        near = np.corrcoef(made, speech)[0, 1] ** 2  # colour and noise are what is left
+        signal_to_noise_db.append(10 * np.log10(near / (1 - near)))
+    assert -6.5 < min(levels_db) < -1
+    assert 1 < max(levels_db) < 6.5
+    assert min(signal_to_noise_db) > 5
