@@ -26,7 +26,7 @@ CALL_MS = 60_000  # a call of 26 s in real time, on a machine that may be busy
 
 
 def enrol(url: str, name: str, link: str) -> None:
-    """By a candidate's link, with all that its page asks to agree to."""
+    """By a candidate's link, with all that its page asks to agree to, clips of sound too."""
     with control(url, token=link) as page:
         told = page.request("seat")["consent"]
     consent = GivenConsent(
@@ -38,6 +38,10 @@ def enrol(url: str, name: str, link: str) -> None:
         stream.finalize()
         for _ in stream:
             pass
+    with control(url, token=link) as page:
+        asked = page.request("seat")["clips"]
+        answer = {name: asked[name] for name in ("text_sha256", "language")}
+        page.request("clips", agreed=True, **answer)
 
 
 @contextmanager
