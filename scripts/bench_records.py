@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,7 +79,9 @@ class Candidate:
         await asyncio.sleep(self.number * APART_S)
         began = time.monotonic()
         while True:
-            async with connect(f"{address}/v1/stream?{query}", compression=None) as client:
+            # Its own pings would lie behind the sound that the server has not come to yet.
+            there = f"{address}/v1/stream?{query}"
+            async with connect(there, compression=None, ping_interval=None) as client:
                 ready = json.loads(await client.recv())
                 self.stream, self.sent_s = ready["stream"], ready["received_bytes"] / BYTES_PER_S
                 hearing = asyncio.create_task(self._hear(client))
@@ -157,12 +160,12 @@ def candidates(count: int, broken: int) -> list[Candidate]:
 
 async def load(
     served: Served, people: Sequence[Candidate], options: argparse.Namespace, most_s: float
-) -> int:
-    """All of them at once, for at most so long; how many ended with an error."""
+) -> Counter[str]:
+    """All of them at once, for at most so long; how many ended with which error."""
     until = time.monotonic() + most_s
     runs = [one.run(served.url, options.seconds, options.speed, until) for one in people]
     ended = await asyncio.gather(*runs, return_exceptions=True)
-    return sum(isinstance(one, BaseException) for one in ended)
+    return Counter(repr(one) for one in ended if isinstance(one, BaseException))
 
 
 def whole(folder: Path, people: Sequence[Candidate], options: argparse.Namespace) -> dict[str, Any]:
