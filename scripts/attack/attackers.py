@@ -23,6 +23,7 @@ from streamer.store.consent import TEXT_VERSION
 TEXT, BINARY, PING = 0x81, 0x82, 0x89
 START = b'{"type":"start"}'
 CONSENT = {"given": True, "text_version": TEXT_VERSION}
+PIECE_S = 0.1  # of sound in a message of a live stream
 SPEECH = Path(__file__).parents[1] / "demo_voices" / "anna.ogg"
 
 Attack = Callable[[str, float], Awaitable[None]]
@@ -184,6 +185,29 @@ async def held(url: str, seconds: float) -> None:
         writer.transport.abort()
 
 
+async def crowd(url: str, seconds: float) -> None:
+    """200 live streams that begin at once, more than the machine carries."""
+    sound, size = speech(), round(PIECE_S * 32_000)
+    spoken = [frame(BINARY, sound[i : i + size]) for i in range(0, len(sound), size)]
+
+    async def talk(number: int) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # refused, or cut off
+            reader, writer = await opened(url, "/v1/stream")
+            refused = asyncio.create_task(drained(reader))
+            writer.write(frame(TEXT, START))
+            for piece in (spoken[number % len(spoken) :] + spoken) * (1 + int(seconds // 60)):
+                await asyncio.wait([refused], timeout=PIECE_S)
+                if refused.done():
+                    break
+                writer.write(piece)
+                await writer.drain()
+            writer.transport.abort()
+            refused.cancel()
+
+    async with asyncio.timeout(seconds):
+        await many(200, talk)
+
+
 ATTACKS: dict[str, Attack] = {
     "long-requests": long_requests,
     "pings": pings,
@@ -193,6 +217,7 @@ ATTACKS: dict[str, Attack] = {
     "enrolments": enrolments,
     "first-messages": first_messages,
     "held": held,
+    "crowd": crowd,
 }
 
 
