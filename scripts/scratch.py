@@ -24,16 +24,13 @@ def scratch_python(folder: Path, what: str, steps: Sequence[Sequence[str]]) -> P
     python = folder / "bin" / "python"
     done = folder / f"{what}.installed"
     if done.exists() and python.exists():
+        _borrow(python)  # from where we are now, which may be elsewhere than when it was made
         return python
     if importlib.util.find_spec("torch") is None:
         raise ScratchError("torch is not installed here: install voxwatch with its train extra")
     print(f"installing {what} into {folder}", file=sys.stderr)
     venv.create(folder, with_pip=True, clear=True)
-    # Its own packages come first on the path.
-    packages = subprocess.check_output(
-        [python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], text=True
-    ).strip()
-    (Path(packages) / "host.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    _borrow(python)
     for step in steps:
         command = [str(python), "-m", "pip", "install", "--quiet", *step]
         if subprocess.run(command, check=False).returncode:
@@ -42,3 +39,11 @@ def scratch_python(folder: Path, what: str, steps: Sequence[Sequence[str]]) -> P
             )
     done.touch()
     return python
+
+
+def _borrow(python: Path) -> None:
+    """Let the environment see the packages of this one, after its own."""
+    packages = subprocess.check_output(
+        [python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], text=True
+    ).strip()
+    (Path(packages) / "host.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")

@@ -19,6 +19,11 @@ def test_an_environment_is_made_once_and_says_what_failed(
     (folder / "nothing.installed").touch()
     python = scratch.scratch_python(folder, "nothing", [["--no-index", "nothing-at-all"]])
     assert python.exists()
+    # An environment may be used from another clone than it was made in, which may be gone.
+    (borrowed,) = folder.rglob("host.pth")
+    borrowed.write_text("/no/such/place\n")
+    scratch.scratch_python(folder, "nothing", [])
+    assert Path(borrowed.read_text().strip()).is_dir()
 
 
 def test_without_torch_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
