@@ -43,6 +43,7 @@ NEAR_SAMPLES = SAMPLE_RATE_HZ // 2  # A moment is looked for within 0.5 s of the
 STEP_SAMPLES = SAMPLE_RATE_HZ // 10  # every 0.1 s.
 RECENT_SAMPLES = SAMPLE_RATE_HZ  # 1 s, by whose level it is seen whether a voice may be far.
 RAREST = 1e-12  # a probability that stands for none
+EVEN = 0.5  # the probability at which a voice is as likely an enrolled person's as a stranger's
 NEAR_LOG_ODDS = 2.0  # that another voice is at the microphone and not far from it: no question
 
 
@@ -161,7 +162,7 @@ class ChangeFilter:
             return Belief(speaks[0])
         voice, log_weight = self._weighed(hypotheses, heard.prepared, speaks)
         self.places.keep(hypotheses[i].position for i in np.argsort(log_weight))
-        far = self._far(hypotheses, position, distances)
+        far = self._far(hypotheses, speaks[1:, -1], position, distances)
         return _belief(hypotheses, speaks, voice, log_weight, far)
 
     def moment(self, spans: Spans, position: int, near: int) -> int:
@@ -227,13 +228,23 @@ class ChangeFilter:
         return begun, None if distances is None else distances.levels.median_dbfs(begun, place)
 
     def _far(
-        self, hypotheses: Sequence[Hypothesis], position: int, distances: Distances | None
+        self,
+        hypotheses: Sequence[Hypothesis],
+        stranger: Float64,
+        position: int,
+        distances: Distances | None,
     ) -> Float64:
-        """Log odds ``(H,)`` that a voice that began then is far from the microphone."""
+        """Log odds ``(H,)`` that a voice that began then is far from the microphone.
+
+        It is a ``stranger``'s with these probabilities ``(H,)``. Somebody enrolled is meant however
+        low he speaks: beside an assistant's loudspeaker everybody is far.
+        """
         far = np.full(len(hypotheses), -np.inf)
         if distances is None:
             return far
         for row, one in enumerate(hypotheses):
+            if stranger[row] < EVEN:
+                continue
             recent = max(one.position, position - RECENT_SAMPLES)
             now = distances.levels.median_dbfs(recent, position)
             if now is not None and one.dbfs is not None and one.dbfs - now >= LEAST_DB:

@@ -93,6 +93,17 @@ def test_the_owner_far_from_the_microphone_is_still_the_owner() -> None:
     assert of(Decision, events)[-1].state == "match"
 
 
+@pytest.mark.parametrize("below_db", [12.0, 16.0, 22.0])
+def test_the_owner_is_back_after_a_loudspeaker_that_is_far_louder(below_db: float) -> None:
+    """The assistant's loudspeaker is beside the microphone, and its owner across the room."""
+    said = [Said(OWNER, 6.0), *([Said(OTHER, 3.0, 1.0), Said(OWNER, 3.0, 1.0)] * 2)]
+    events, _ = told(said, [below_db, *([0.0, below_db] * 2)])
+    verdicts = [(one.state, one.background) for one in of(Utterance, events)]
+    assert verdicts == [("match", False), *([("mismatch", False), ("match", False)] * 2)]
+    assert [one.to_speaker for one in of(Change, events)] == ["voice-2", "anna"] * 2
+    assert of(Decision, events)[-1].state == "match"
+
+
 def test_the_owner_is_known_again_after_a_long_film() -> None:
     film = [Said(OTHER, 9.0, 0.8) for _ in range(12)]
     said = [Said(OWNER, 6.0), *film, Said(OWNER, 4.0, 1.0)]
