@@ -71,6 +71,15 @@ class SessionVoices:
         self._voices = [*self._voices[1 - MOST_VOICES :], found]
         return found
 
+    def named(self, name: str | None) -> Voice | None:
+        """The voice that was matched as this person, if one was: that of the most speech."""
+        matched = [voice for voice in self._voices if name and voice.name == name]
+        return max(matched, key=lambda voice: voice.speech_s, default=None)
+
+    def forget(self) -> None:
+        """Whoever speaks from here on is new, by a label that nobody had."""
+        self._voices = []
+
     def _nearest(self, known: list[Voice], embedding: Float32, speech_s: float) -> Voice | None:
         heard = [voice for voice in known if voice.speech_s > 0]
         if not heard:

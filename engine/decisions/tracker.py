@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from engine.decisions.change_filter import Belief, ChangeFilter, Hypothesis
 from engine.decisions.config import DecisionConfig
 from engine.decisions.distance import Distances
@@ -106,6 +108,7 @@ class Tracker:
         """Whoever speaks after so much net speech, in samples, may be anybody."""
         self._filter.begin_segment(position)
         self._voice = None
+        self._voices.forget()
         self._state.forget(position)
         return self.lapse(t, seconds(position), "the speaker so far was forgotten", settings)
 
@@ -117,7 +120,7 @@ class Tracker:
 
     def overall(self, spans: SpeechEmbeddings, at: int, settings: TrackerSettings) -> Utterance:
         """The verdict on all the speech so far, as if it were one turn."""
-        return self._judge.verdict(spans, TurnSpeech(0, spans.position, at), settings, None)
+        return self._judge.verdict(spans, TurnSpeech(0, spans.position, at), settings)
 
     def _go_on(self, spans: SpeechEmbeddings, known: KnownSpeech) -> None:
         """Another turn, or other people, since the place before."""
@@ -204,7 +207,7 @@ class Tracker:
         assert known.levels is not None
         below_db = Distances(known.levels, spans).below_db(far.dbfs, (self._turn, end))
         turn = TurnSpeech(self._turn, end, known.mark.at, known.sound, round(below_db, 1))
-        yield self._judge.verdict(spans, turn, known.settings, None)
+        yield self._judge.verdict(spans, turn, known.settings)
         self._filter.leave_out(spans, far, self._turn, end)
 
     def _verdict(
@@ -212,5 +215,17 @@ class Tracker:
     ) -> Utterance:
         turn = TurnSpeech(self._turn, end, known.mark.at, known.sound)
         voice = voice or (self._voice if end > self._filter.start else None)
-        label = None if voice is None else voice.label
-        return self._judge.verdict(spans, turn, known.settings, label)
+        said = self._judge.verdict(spans, turn, known.settings)
+        return msgspec.structs.replace(said, voice=self._label(said, voice))
+
+    def _label(self, said: Utterance, voice: Voice | None) -> str | None:
+        """The label of who spoke a turn, of ``voice``'s segment unless the verdict denies that.
+
+        A turn may be too short to be told as a change, and the end of one may be told late.
+        """
+        if said.state == "match":
+            voice = self._voices.named(said.speaker) or voice
+        if voice is None:
+            return None
+        denied = said.state in ("mismatch", "unknown") or said.speaker not in (None, voice.name)
+        return None if denied and voice.name is not None else voice.label

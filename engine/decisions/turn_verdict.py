@@ -75,9 +75,8 @@ class TurnJudge:
         spans: SpeechEmbeddings,
         turn: TurnSpeech,
         settings: TrackerSettings,
-        voice: str | None,
     ) -> Utterance:
-        """What is told of a turn that has ended. ``voice`` is the session's label of the voice."""
+        """What is told of a turn that has ended, but for the session's label of the voice."""
         scores = self._scores(spans, turn, settings)
         judged = _judged(spans, turn, settings, scores)
         config, llr = settings.decisions, None if scores is None else scores.llr.evidence
@@ -89,7 +88,6 @@ class TurnJudge:
             state=judged.state,
             speaker=judged.speaker,
             llr=llr,
-            voice=voice,
             posterior=None if llr is None else float(posterior(llr, self._prior)),
             evidence=None if scores is None else scores.evidence.evidence,
             accept_llr=config.accept_llr,

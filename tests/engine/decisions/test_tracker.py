@@ -317,3 +317,24 @@ def test_two_like_voices_are_the_cause() -> None:
     events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), people)
     assert {one.cause for one in of(Decision, events)} == {"little-speech", "like-voices"}
     assert all(one.cause == "like-voices" for one in of(Utterance, events))
+
+
+@pytest.mark.parametrize("spoken_s", [0.4, 0.5, 0.7])
+def test_a_short_turn_of_somebody_else_has_not_the_label_of_who_spoke_before(
+    spoken_s: float,
+) -> None:
+    speech = talk(Said(0, 8.0), Said(2, spoken_s, 1.0), Said(0, 3.0, 1.0))
+    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna"))
+    first, second, third = of(Utterance, events)
+    assert (first.state, first.voice) == ("match", "voice-1")
+    assert second.state == "mismatch"
+    assert second.voice != "voice-1"
+    assert (third.state, third.voice) == ("match", "voice-1")
+
+
+def test_after_a_reset_every_label_is_new() -> None:
+    tracker, asked = Tracker(PLAIN, 0.5), plain_settings("anna")
+    speech = talk(Said(0, 8.0), Said(2, 8.0), Said(0, 8.0))
+    told(tracker, speech, asked)
+    tracker.reset(24.0, 24 * SAMPLE_RATE_HZ, asked)
+    assert tracker._voices.enter(AXES[2], 5.0).label == "voice-3"
