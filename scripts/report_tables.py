@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.replay import KINDS
 from models.evaluation.report import duration_name
 
 Row = dict[str, Any]
@@ -159,6 +160,19 @@ def spoofing(rows: list[Row]) -> list[str]:
     return table(heads, shown)
 
 
+def replay(rows: list[Row]) -> list[str]:
+    """The share of each kind of sound that is accepted, by list and stated rates."""
+    cells: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for x in rows:
+        rates = f"{100 * x['stated_false_accept']:g} % / {100 * x['stated_miss']:g} %"
+        of = f"{x['trials']} of {x['speakers']}"
+        cells.setdefault((x["list"], of, rates), {})[x["kind"]] = x["accepted"]
+    heads = ["list", "trials of speakers", "stated false accepts / misses", *KINDS.values()]
+    return table(
+        heads, [[*key, *(percent(own[kind], 0) for kind in KINDS)] for key, own in cells.items()]
+    )
+
+
 def speed(figures: Row) -> list[str]:
     """CPU time for a second of one stream, as ratios to the first network."""
     named = figures["figures"]
@@ -210,6 +224,8 @@ def main() -> None:
         ),
         "Spoofing": spoofing(read(folder, "spoofing.json")),
     }
+    if (folder / "replay.json").exists():
+        parts["Replay"] = replay(read(folder, "replay.json"))
     if (given.report / "speed.json").exists():
         parts["Speed"] = speed(read(given.report, "speed.json"))
     if given.into is None:

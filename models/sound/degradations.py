@@ -37,6 +37,9 @@ TELEPHONE_BAND_HZ = (300.0, 3400.0)
 # Measured on the net speech of one file: 7.2 kbit/s of Opus packets, narrow band.
 OPUS_LEVEL = 0.992
 
+LOUDSPEAKER_BAND_HZ = (200.0, 7000.0)  # of a phone's or a small computer's loudspeaker
+LOUDSPEAKER_DRIVE = 1.5  # peaks reach this point of a tanh: a full-scale sine has 12 % distortion
+
 MOST_TILT, MOST_LEVEL_DB, FAINT_SNR_DB = 0.4, 6.0, (15.0, 30.0)  # of another recording
 SILENT = 1e-12  # power, so that nothing is divided by 0
 
@@ -158,6 +161,17 @@ def clarity_db(response: Float32) -> float:
     early = int(np.abs(response).argmax()) + EARLY_SAMPLES
     late = float(energy[early:].sum())
     return 10 * math.log10(energy[:early].sum() / late) if late > 0 else math.inf
+
+
+def loudspeaker(speech: Float32) -> Float32:
+    """A small loudspeaker: its band, and peaks that are pressed flat; as loud as before."""
+    peak = max(float(np.max(np.abs(speech))), math.sqrt(SILENT))
+    pressed = np.tanh(LOUDSPEAKER_DRIVE / peak * speech)
+    band = butter(2, LOUDSPEAKER_BAND_HZ, "bandpass", fs=SAMPLE_RATE_HZ, output="sos")
+    # Forwards and backwards, so that no frequency is late: the alignment stays.
+    heard = sosfiltfilt(band, pressed, padlen=min(600, len(speech) - 1))
+    gain = math.sqrt(power(speech) / max(power(heard), SILENT))
+    return np.asarray(gain * heard, np.float32)
 
 
 def telephone(speech: Float32) -> Float32:

@@ -1,6 +1,7 @@
 import pytest
 
-from scripts.report_tables import error_rates, filled, floors, stated
+from models.evaluation.replay import KINDS
+from scripts.report_tables import error_rates, filled, floors, replay, stated
 
 
 def estimate(value):
@@ -72,3 +73,21 @@ def test_tables_are_replaced_where_they_belong_and_nothing_else():
     )
     with pytest.raises(KeyError):
         filled(page, {})
+
+
+def test_replayed_sound_stands_beside_genuine_and_a_stranger():
+    rows = [
+        {
+            "list": "a",
+            "kind": kind,
+            "trials": 12,
+            "speakers": 3,
+            "stated_false_accept": 0.01,
+            "stated_miss": 0.05,
+            "accepted": estimate(value),
+        }
+        for kind, value in zip(KINDS, (0.7, 1.0, 0.9, 0.4, 0.5, 0.0), strict=True)
+    ]
+    (row,) = replay(rows)[2:]
+    assert row.startswith("| a | 12 of 3 | 1 % / 5 % | 70 (63-77) | 100 (90-110) |")
+    assert row.endswith("| 0 (0-0) |")

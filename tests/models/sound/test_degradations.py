@@ -113,3 +113,23 @@ def test_another_recording_differs_in_level_and_colour_and_little_noise(speech) 
     assert -6.5 < min(levels_db) < -1
     assert 1 < max(levels_db) < 6.5
     assert min(signal_to_noise_db) > 5
+
+
+def test_a_loudspeaker_keeps_place_and_level_has_a_band_and_distorts():
+    seconds = np.arange(RATE_HZ) / RATE_HZ
+    tone = (0.3 * np.sin(2 * np.pi * 500 * seconds)).astype(np.float32)
+    heard = degradations.loudspeaker(tone)
+    assert len(heard) == len(tone)
+    assert degradations.power(heard) == pytest.approx(degradations.power(tone), rel=1e-3)
+    assert np.corrcoef(heard, tone)[0, 1] > 0.98
+    found = np.abs(np.fft.rfft(heard))
+    harmonics = np.sqrt((found[1000::500] ** 2).sum()) / found[500]
+    assert 0.08 < harmonics < 0.15
+    low = (0.3 * np.sin(2 * np.pi * 60 * seconds)).astype(np.float32)
+    both = np.abs(np.fft.rfft(degradations.loudspeaker(tone + low)))
+    assert both[60] < 0.1 * both[500]
+
+
+def test_a_loudspeaker_takes_silence_and_short_pieces():
+    assert not degradations.loudspeaker(np.zeros(1600, np.float32)).any()
+    assert len(degradations.loudspeaker(np.ones(10, np.float32))) == 10
