@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Rates of common sound cards and telephones, in Hz.
 RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
-LEAST_S, MOST_S = 2.0, 8.0  # seconds of the clock that are measured at once
+LEAST_S = 2.0  # seconds of the clock without which there is no pace
+# Seconds of the clock that are measured at once: the longer one where the shorter is not sure, as
+# over a network whose delay swings by more than 0.3 s.
+SHORT_S, MOST_S = 8.0, 32.0
 # Between two looks: while the pace is not known or is another than before, and afterwards. A
 # headset may change its rate at any time.
 STEP_S, LATER_STEP_S = 0.5, 4.0
@@ -17,7 +21,8 @@ WATCHED_S = 60.0  # after which the looks become rare
 PAUSE_S = 1.0  # An interval so much longer than those before is a pause, and says nothing.
 SURE = 0.02  # largest error of a pace, as a share of it, by which a rate is told
 NEAR = 0.03  # A pace so near the declared one is that.
-FILE = 6.0  # A pace so many times the declared one is that of a file.
+# A pace so many times the declared one is that of a file. 48 kHz sent as 8 kHz has 6.0.
+FILE = 6.5
 AGREEING = 2  # looks in a row that say the same
 
 
@@ -65,7 +70,8 @@ class Pace:
 
     def _step_s(self, now: float) -> float:
         assert self._began is not None
-        settled = now - self._began > WATCHED_S and self._last == self.likely_hz
+        known_hz = self._rate_hz if self.likely_hz is None else self.likely_hz
+        settled = now - self._began > WATCHED_S and self._last in (None, known_hz)
         return LATER_STEP_S if settled else STEP_S
 
     def _look(self, now: float) -> bool:
@@ -78,25 +84,35 @@ class Pace:
         found = self._rate(pace)
         self._alike = self._alike + 1 if found == self._last else 1
         self._last = found
-        if self._alike < AGREEING or found == self.likely_hz:
+        likely_hz = None if found == self._rate_hz else found
+        if found is None or self._alike < AGREEING or likely_hz == self.likely_hz:
             return False
-        self.likely_hz = found
+        self.likely_hz = likely_hz
         self._points.clear()
         return True
 
     def _measured(self) -> float | None:
         """Seconds of sound a second of the clock, where that is sure."""
-        if len(self._points) < LEAST_POINTS or self._points[-1][0] - self._points[0][0] < LEAST_S:
-            return None
-        clock, sound = np.array(self._points).T
-        clock, sound = clock - clock.mean(), sound - sound.mean()
-        pace = float(np.dot(clock, sound) / np.dot(clock, clock))  # of the line of least squares
-        off_s = float(np.max(np.abs(sound - pace * clock)))
-        return pace if pace > 0 and off_s < SURE * pace * (clock[-1] - clock[0]) else None
+        points = np.array(self._points)
+        short = points[points[:, 0] >= points[-1, 0] - SHORT_S]
+        pace = _slope(short)
+        return _slope(points) if pace is None and len(short) < len(points) else pace
 
     def _rate(self, pace: float) -> int | None:
-        """The rate that sound of this pace has, if it is another than was declared."""
+        """The rate that sound of this pace has, if any: a suspicion stands until one is known."""
         if abs(pace - 1) < NEAR:
-            return None
+            return self._rate_hz
         nearest = min(RATES_HZ, key=lambda rate: abs(rate / self._rate_hz / pace - 1))
         return nearest if abs(nearest / self._rate_hz / pace - 1) < SURE else None
+
+
+def _slope(points: NDArray[np.float64]) -> float | None:
+    """The slope of the line of least squares through ``points`` ``(N, 2)``, if they lie on it."""
+    clock, sound = points.T
+    lasted_s = clock[-1] - clock[0]
+    if len(points) < LEAST_POINTS or lasted_s < LEAST_S:
+        return None
+    clock, sound = clock - clock.mean(), sound - sound.mean()
+    pace = float(np.dot(clock, sound) / np.dot(clock, clock))
+    off_s = float(np.max(np.abs(sound - pace * clock)))
+    return pace if pace > 0 and off_s < SURE * pace * lasted_s else None

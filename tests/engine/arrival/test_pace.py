@@ -38,6 +38,8 @@ def send(
         (16_000, 32_000),
         (48_000, 16_000),
         (16_000, 48_000),
+        (8000, 48_000),
+        (16_000, 96_000),
     ],
 )
 @pytest.mark.parametrize("piece_s", [0.02, 0.1, 0.25])
@@ -58,7 +60,21 @@ def test_another_rate_is_named_through_a_network_that_jitters(jitter_s: float) -
     assert pace.likely_hz == 8000
 
 
-@pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize(("piece_s", "jitter_s"), [(0.1, 0.5), (0.25, 0.5), (0.25, 0.8)])
+@pytest.mark.parametrize(
+    ("declared", "true"), [(16_000, 8000), (48_000, 44_100), (44_100, 48_000), (8000, 48_000)]
+)
+def test_another_rate_is_named_through_a_network_that_jitters_much(
+    declared: int, true: int, piece_s: float, jitter_s: float
+) -> None:
+    pace = Pace(declared)
+    told = send(pace, true / declared, 60.0, piece_s, jitter_s)
+    assert told is not None
+    assert told < 40.0
+    assert pace.likely_hz == true
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.3, 0.8, 1.0])
 @pytest.mark.parametrize("piece_s", [0.02, 0.1, 1.0, 2.0])
 def test_the_declared_rate_is_never_suspected(piece_s: float, jitter_s: float) -> None:
     pace = Pace(16_000)
@@ -99,7 +115,7 @@ def test_a_client_that_sends_speech_only_is_not_suspected() -> None:
         now += speech_s + pause_s
 
 
-@pytest.mark.parametrize("speed", [1.0, 20.0, 300.0])
+@pytest.mark.parametrize("speed", [1.0, 8.0, 20.0, 300.0])
 def test_a_file_is_not_suspected(speed: float) -> None:
     assert send(Pace(16_000), speed, 20.0) is None
 
@@ -117,4 +133,17 @@ def test_a_suspicion_ends_when_the_pace_is_right() -> None:
     send(pace, 0.5, 6.0, at=0.0)
     assert pace.likely_hz == 8000
     send(pace, 1.0, 20.0, at=6.0)
+    assert pace.likely_hz is None
+
+
+@pytest.mark.parametrize(("declared", "true"), [(16_000, 8000), (48_000, 44_100), (8000, 48_000)])
+def test_a_suspicion_stands_while_the_pace_is_of_no_rate(declared: int, true: int) -> None:
+    pace = Pace(declared)
+    send(pace, true / declared, 10.0, at=0.0)
+    assert pace.likely_hz == true
+    send(pace, 1.045 * true / declared, 12.0, at=10.0)  # the network's delay shrinks
+    assert pace.likely_hz == true
+    send(pace, true / declared, 12.0, at=22.0)
+    assert pace.likely_hz == true
+    send(pace, 1.0, 20.0, at=34.0)
     assert pace.likely_hz is None
