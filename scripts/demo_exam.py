@@ -45,7 +45,7 @@ BACK_S = 60.0  # until the candidate does again
 LATE_S = 8.0  # from the first word of another voice until it is told
 MATCH_S = 8.0  # from the first word of a candidate
 CHECK_S = 45.0
-NOISE_DBFS, SPEECH_PEAK, ROOM_DBFS = -30.0, 0.5, -62.0
+NOISE_DBFS, SPEECH_PEAK, ROOM_DBFS = -33.0, 0.5, -62.0
 RULES = {"silent_s": 10.0, "undecided_s": 20.0, "incident_s": 3.0}  # to be seen in a minute
 SPOKEN = {"anna": (0.5, 12.55), "ben": (13.05, 25.85)}  # seconds of call.ogg: see call.json
 
