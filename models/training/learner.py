@@ -140,7 +140,9 @@ class Learner:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "speakers": self.speakers_sha256,
-            "config": msgspec.json.encode(self.config, enc_hook=str).decode(),
+            # Names of files and folders alone: where they lay is this machine's, and bundles
+            # carry it on.
+            "config": msgspec.json.encode(self.config, enc_hook=lambda path: path.name).decode(),
         }
         partial = path.with_suffix(".part")
         torch.save(state, partial)

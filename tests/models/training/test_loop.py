@@ -54,6 +54,9 @@ def test_a_run_is_reproducible_and_resumes_where_it_was(
     assert torch.load(halved / "last.pt", weights_only=True)["step"] == 5
     run(config, halved, resume=True, threads=1)
     assert_same(whole, halved)
+    told = json.loads(torch.load(whole / "last.pt", weights_only=True)["config"])
+    assert str(tmp_path) not in json.dumps(told)  # bundles carry it on, and are given away
+    assert told["data"]["cache"] == "cache"
     assert [entry["step"] for entry in log(whole)] == [4, 8]
     assert 0 <= log(whole)[-1]["eer_1s"] <= 100
     assert {"distillation", "relational", "aam", "eer_1s_degraded"} <= log(whole)[-1].keys()
