@@ -170,7 +170,7 @@ def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
             if frames and at < len(data):
                 words = "some of it is damaged: the rest was read"
             continue
-        count = _stated_frames(data[at : at + 192])
+        count = _stated_frames(data[at : at + min(length, 192)])
         if count is not None:
             if frames:
                 yield _whole_mp3(Part(start, at), frames, stated), ""

@@ -74,6 +74,16 @@ def test_joined_files_of_several_rates_are_refused() -> None:
         read(encoded("FLAC", 1.0) + encoded("FLAC", 1.0, rate=44_100))
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
+@pytest.mark.parametrize("lengths", [(2.0, 3.0), (0.5, 0.6), (2.17, 2.2), (1.0, 1.0, 1.0)])
+def test_joined_mp3s_are_exactly_as_long_as_they_were(
+    rate: int, lengths: tuple[float, ...]
+) -> None:
+    each = [encoded("MP3", s * rate / RATE, seed, rate) for seed, s in enumerate(lengths)]
+    alone = sum(read(one)[0] for one in each)
+    assert read(b"".join(each))[0] == pytest.approx(alone, abs=0.002)
+
+
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
 def test_a_file_made_of_beginnings_is_refused(form: str) -> None:
     # 1 MB of them would else be tens of thousands of recordings, each of which is opened.
