@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, pairwise
 
-from engine.audio.containers import Buffer, stated_sound
-from engine.audio.media.forms import form_of, is_mp3
+from engine.audio.beginnings import check_alike, check_frames, check_frames_at, tag_bytes
+from engine.audio.containers import MOST_CHUNKS, Buffer, stated_sound
+from engine.audio.media.forms import WMA, form_of, is_mp3
 from engine.audio.media.layouts import media_layout
 from engine.audio.parts import Layout, NotWholeError, Part, joined
 from engine.audio.signatures import mp3_frame
@@ -39,6 +41,8 @@ def layout(data: Buffer) -> Layout:
     if is_mp3(data):
         return joined(_mp3(data))
     form = form_of(data)
+    if form is WMA:
+        check_frames(data, 16, len(data))
     found = None if form is None else media_layout(data, form)
     return _stated(data) if found is None else found
 
@@ -46,6 +50,7 @@ def layout(data: Buffer) -> Layout:
 def _stated(data: Buffer) -> Layout:
     """A file that is read as far as it states, which has to be as far as it goes."""
     found = stated_sound(data)
+    check_alike(data, 16 if found is None else found.start, len(data), "")
     if found is not None and found.size is not None:
         there, spare = len(data) - found.start, SPARE_S * found.bytes_per_s
         stated_s = found.size / found.bytes_per_s
@@ -75,6 +80,7 @@ def _wav(data: Buffer) -> Iterator[tuple[Part, str]]:
     start = 0
     while start < len(data):
         part, words = _one_wav(data, start)
+        check_alike(data, start + 12, part.end, "")
         yield part, words
         start = part.end
 
@@ -101,13 +107,16 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
     if stated > rest:
         return _patched(whole, at), f"states {stated - rest} bytes more than there are"
     end = at + stated + stated % 2
+    check_frames_at(data, end)
     for _, place, size in _chunks(data, end):
         end = place + size + size % 2
     if data[end : end + 4] == b"RIFF" and data[end + 8 : end + 12] == b"WAVE":
         return replace(whole, end=end), ""
     if len(data) - end <= spare:
         return whole, ""
-    words = f"states {stated / bytes_per_s:.1f} s, and all {rest / bytes_per_s:.1f} s were read"
+    whole = replace(whole, end=_next_wav(data, end))
+    there, all_of_it = (whole.end - at) / bytes_per_s, stated / bytes_per_s
+    words = f"states {all_of_it:.1f} s, and all {there:.1f} s were read"
     return _patched(whole, at), f"{words}: the recorder did not complete it"
 
 
@@ -131,6 +140,8 @@ def _ogg(data: Buffer) -> Iterator[tuple[Part, str]]:
     while at < len(data):
         head = data[at : at + 27]
         if head[:4] != b"OggS":
+            check_alike(data, at, len(data), "Ogg")
+            check_frames(data, at, len(data))
             if data.find(b"OggS", at) >= 0:
                 raise NotWholeError("some of it is damaged")
             break  # something was appended
@@ -146,23 +157,35 @@ def _ogg(data: Buffer) -> Iterator[tuple[Part, str]]:
 
 
 def _flac(data: Buffer) -> Iterator[tuple[Part, str]]:
-    start = 0
-    for mark in FLAC_START.finditer(data, 4):
-        yield Part(start, mark.start()), ""
-        start = mark.start()
-    yield Part(start, len(data)), ""
+    marks = (mark.start() for mark in FLAC_START.finditer(data, 4))
+    for start, end in pairwise(chain((0,), marks, (len(data),))):
+        sound = _flac_sound(data, start)
+        check_alike(data, sound, end, "FLAC")
+        check_frames(data, sound, end)
+        yield Part(start, end), ""
+
+
+def _flac_sound(data: Buffer, start: int) -> int:
+    """Where the sound begins, after blocks that may hold the heads of other files and pictures."""
+    at = start + 4
+    for _ in range(MOST_CHUNKS):
+        head = data[at : at + 4]
+        at += 4 + int.from_bytes(head[1:], "big")
+        if not head or head[0] & 0x80:  # the last one
+            break
+    return at
 
 
 def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
     start = at = 0
     frames = stated = 0
-    words = ""
+    first, words = len(data), ""
     while at < len(data):
         if data[at : at + 3] == b"ID3":
             if frames:
                 yield _whole_mp3(Part(start, at), frames, stated), ""
                 start, frames, stated = at, 0, 0
-            at += 10 + _tag_bytes(data[at + 6 : at + 10])
+            at += 10 + tag_bytes(data[at + 6 : at + 10])
             continue
         length = mp3_frame(data[at : at + 4])
         if length is None:
@@ -170,6 +193,7 @@ def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
             if frames and at < len(data):
                 words = "some of it is damaged: the rest was read"
             continue
+        first = min(first, at)
         count = _stated_frames(data[at : at + min(length, 192)])
         if count is not None:
             if frames:
@@ -179,11 +203,9 @@ def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
         else:
             frames += 1
         at += length
+    check_alike(data, first, len(data), "MP3")
+    check_frames(data, first, len(data), "MP3")
     yield _whole_mp3(Part(start, len(data)), frames, stated), words
-
-
-def _tag_bytes(size: bytes) -> int:
-    return sum(code << shift for code, shift in zip(size, (21, 14, 7, 0), strict=False))
 
 
 def _next_frame(data: Buffer, at: int) -> int:

@@ -30,6 +30,13 @@ class NotWholeError(ValueError):
     """Sound is lacking, or cannot be told apart; in words, how."""
 
 
+class UnlikeError(ValueError):
+    """A recording of another ``form`` begins at byte ``at``, and the two are not read as one."""
+
+    def __init__(self, form: str, at: int) -> None:
+        super().__init__(f"holds recordings of several forms ({form} begins at byte {at})")
+
+
 def joined(every: Iterator[tuple[Part, str]]) -> Layout:
     """The layout of recordings one after the other, each with what is wrong with it."""
     found = list(islice(every, MOST_PARTS + 1))

@@ -22,7 +22,7 @@ from engine.audio.layout import layout
 from engine.audio.media.forms import MP3, Form, form_of
 from engine.audio.media.library import MediaMissing, available
 from engine.audio.media.sound import MediaSound
-from engine.audio.parts import NotWholeError, Part
+from engine.audio.parts import NotWholeError, Part, UnlikeError
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
@@ -57,6 +57,9 @@ class Recording:
         except NotWholeError as error:
             self._stack.close()
             raise self._damaged(str(error)) from error
+        except UnlikeError as error:
+            self._stack.close()
+            raise AudioError(f"{self.name}: {error}: take them apart") from error
         except BaseException:
             self._stack.close()
             raise

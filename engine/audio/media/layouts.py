@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.audio import ebml
+from engine.audio.beginnings import check_alike, check_frames
 from engine.audio.containers import Buffer
 from engine.audio.media.forms import AAC, AMR, MP4, WEBM, Form
 from engine.audio.parts import Layout, NotWholeError, Part, joined
@@ -59,6 +60,8 @@ def _mp4(data: Buffer) -> Iterator[tuple[Part, str]]:
         if size == 0:
             size = len(data) - at
         if size < 8 or not all(32 <= code < 127 for code in name):
+            check_alike(data, at, len(data), "MP4")
+            check_frames(data, at, len(data))
             break  # something was appended
         if name == b"ftyp" and at > start:
             yield _indexed(Part(start, at), indexed), ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.audio.files import read_audio
 from engine.audio.recording import Recording
+from engine.audio.signatures import mp3_frame
 from engine.errors import AudioError
 
 Float32 = NDArray[np.float32]
@@ -74,6 +76,48 @@ def test_joined_files_of_several_rates_are_refused() -> None:
         read(encoded("FLAC", 1.0) + encoded("FLAC", 1.0, rate=44_100))
 
 
+UNLIKE = ("OPUS", "FLAC", "MP3", "WAV", "AIFF", "CAF", "AU", "RF64", "W64")
+
+
+@pytest.mark.parametrize(("first", "second"), [*itertools.permutations(UNLIKE, 2)])
+def test_joined_files_of_unlike_forms_are_refused(first: str, second: str) -> None:
+    for seconds in (1.0, 4.0):
+        with pytest.raises(AudioError, match=r"several forms .* take them apart|follow them"):
+            read(encoded(first, seconds) + encoded(second, 2.0, 1))
+
+
+@pytest.mark.parametrize("first", ["OPUS", "FLAC", "WAV"])
+def test_an_mp3_with_a_tag_after_another_form_is_refused(first: str) -> None:
+    tag = b"ID3\x04\x00\x00\x00\x00\x00\x10TXXX" + bytes(12)
+    with pytest.raises(AudioError, match="MP3 begins at byte"):
+        read(encoded(first, 2.0) + tag + encoded("MP3", 2.0))
+
+
+@pytest.mark.parametrize("after", [b"TAG" + bytes(125), bytes(300), b"APETAGEX" + bytes(200)])
+@pytest.mark.parametrize("form", ["OPUS", "FLAC", "MP3"])
+def test_what_is_appended_and_no_recording_is_left_out(form: str, after: bytes) -> None:
+    assert read(encoded(form, 2.0) + after) == (pytest.approx(2.0, abs=0.02), ())
+
+
+def test_the_head_of_a_wav_that_a_flac_keeps_is_no_recording() -> None:
+    # As `flac --keep-foreign-metadata` does.
+    whole, kept = encoded("FLAC", 2.0), b"riff" + encoded("WAV", 2.0)[:44]
+    block = b"\x02" + len(kept).to_bytes(3, "big") + kept
+    first = 4 + 4 + 34  # the mark, and the one block that has to come first
+    assert whole[4] == 0  # which is not the last
+    assert read(whole[:first] + block + whole[first:]) == (2.0, ())
+
+
+def test_a_tone_that_repeats_the_head_of_an_mp3_is_sound() -> None:
+    for data in (None, 0, 32_000):
+        whole = bytearray(wav(4.0, data=data))
+        frame = mp3_frame(b"\xff\xfb\x90\x00")
+        assert frame is not None
+        for at in range(46 + frame, len(whole) - 4, frame):
+            whole[at : at + 4] = b"\xff\xfb\x90\x00"
+        assert read(bytes(whole))[0] == 4.0
+
+
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
 @pytest.mark.parametrize("lengths", [(2.0, 3.0), (0.5, 0.6), (2.17, 2.2), (1.0, 1.0, 1.0)])
 def test_joined_mp3s_are_exactly_as_long_as_they_were(
@@ -82,6 +126,13 @@ def test_joined_mp3s_are_exactly_as_long_as_they_were(
     each = [encoded("MP3", s * rate / RATE, seed, rate) for seed, s in enumerate(lengths)]
     alone = sum(read(one)[0] for one in each)
     assert read(b"".join(each))[0] == pytest.approx(alone, abs=0.002)
+
+
+def test_a_dead_recorders_file_and_another_are_taken_apart() -> None:
+    seconds, warnings = read(wav(2.0, data=0) + wav(1.0))
+    assert seconds == 3.0
+    assert "holds 2 recordings" in warnings[0]
+    assert "states 0.0 s, and all 2.0 s were read" in warnings[1]
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])

@@ -88,6 +88,24 @@ def test_joined_recordings_are_all_heard(name: str) -> None:
         assert "holds 2 recordings, one after the other: all are read" in warnings[0]
 
 
+def wma() -> bytes:
+    return encoded("asf", "aac", tone(2.0, 44_100), rate_hz=44_100)
+
+
+def flac() -> bytes:
+    return encoded("flac", "flac", tone(2.0, 16_000), rate_hz=16_000)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_joined_recordings_of_unlike_forms_are_refused(name: str) -> None:
+    own, mp3 = recording(name), recording("old.mp3")
+    pairs = [own + flac(), flac() + own, own + wma(), wma() + own]
+    pairs += [] if name == "old.mp3" else [own + mp3, mp3 + own]
+    for joined in pairs:
+        with pytest.raises(AudioError, match=r"several forms|damaged|torn|are there"):
+            read(joined)
+
+
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("keep", [0.35, 0.8])
 def test_a_recording_that_is_cut_short_is_refused(name: str, keep: float, tmp_path: Path) -> None:
