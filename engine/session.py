@@ -35,6 +35,7 @@ from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.session_config import SessionConfig
 from engine.sound_quality import PERIOD_SAMPLES
+from engine.spans.interface import LEAST_SAMPLES
 from engine.spans.of_bundle import spans_of
 from engine.speech.segmenter import Span
 from engine.suspicions import Suspicions
@@ -74,7 +75,6 @@ class Session:
         self._tracker, self._overlap = Tracker(scorer, config.prior), OverlapSpans()
         self._hop_s = config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
-        self._least_s = scorer.bundle.manifest.min_window_s
         self._requests = Requests()
         self._requests.add(BEGUN_SAMPLES, self._begin)
         self._eof = False
@@ -296,7 +296,7 @@ class Session:
         mark, scored = known.mark, known.scored
         start = mark.turn if scored is None else scored.start
         failure = self._speech.failure(start, mark.position)
-        if failure is not None and seconds(mark.position - start) >= self._least_s:
+        if failure is not None and mark.position - start >= LEAST_SAMPLES:
             yield Failure(t=seconds(mark.at), code="window-failed", message=failure)
             known = replace(known, scored=None)
         yield from self._overlap.add(

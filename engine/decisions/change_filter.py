@@ -27,14 +27,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.change_places import LEAST_SAMPLES, ChangePlaces
+from engine.decisions.change_places import ChangePlaces
 from engine.decisions.distance import LEAST_DB, Distances
 from engine.decisions.heard_spans import HeardSpans, NearVoice, Place
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints, shares
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
-from engine.spans.interface import Spans
+from engine.spans.interface import LEAST_SAMPLES, Spans
 
 Float64 = NDArray[np.float64]
 NOBODY = EnrolledVoiceprints({})

@@ -12,9 +12,8 @@ from collections.abc import Iterable
 
 from engine.decisions.heard_spans import NearVoice
 from engine.format import SAMPLE_RATE_HZ
-from engine.spans.interface import Spans
+from engine.spans.interface import LEAST_SAMPLES, Spans
 
-LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
 # A change is looked for at the places of the last 5 s inside turns, at the MOST_LIKELY earlier ones
 # that were the likeliest, and where the last MOST_TURNS turns began.
 BACK_SAMPLES, MOST_LIKELY, MOST_TURNS = 5 * SAMPLE_RATE_HZ, 3, 6

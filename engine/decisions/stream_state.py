@@ -14,7 +14,6 @@ import numpy as np
 from msgspec import structs
 
 from engine.decisions.change_filter import Belief, ChangeFilter
-from engine.decisions.change_places import LEAST_SAMPLES
 from engine.decisions.config import DecisionConfig
 from engine.decisions.doubt import GO_ON, Doubt, fields_of, open_trial, too_little, why_open
 from engine.decisions.known_speech import KnownSpeech
@@ -27,7 +26,7 @@ from engine.format import seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Float64, Ranking, rank
 from engine.scoring.scorer import CalibratedScorer
-from engine.spans.interface import SpeechEmbeddings
+from engine.spans.interface import LEAST_SAMPLES, SpeechEmbeddings
 
 HOLDING_LOG_ODDS = math.log(3)  # That it is nobody holds while the odds for it are three to one.
 

@@ -22,13 +22,13 @@ from engine.decisions.score_events import score_events
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.decisions.stream_state import StreamState
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.decisions.turn_verdict import LEAST_SAMPLES, TurnJudge, TurnSpeech
+from engine.decisions.turn_verdict import TurnJudge, TurnSpeech
 from engine.events import AnyEvent, Change, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Float64
 from engine.scoring.scorer import CalibratedScorer
-from engine.spans.interface import Mark, SpeechEmbeddings
+from engine.spans.interface import LEAST_SAMPLES, Mark, SpeechEmbeddings
 
 # The gate finds no speech shorter than 0.19 s. What is shorter than this was cut off from it by a
 # client's turn, reset or mute just before somebody spoke or just after, and is no turn.

@@ -14,13 +14,11 @@ from engine.decisions.doubt import Doubt, fields_of, open_trial, too_little, why
 from engine.decisions.states import FROM_EVERY_STATE, alike, weigh, words
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import State, Utterance
-from engine.format import SAMPLE_RATE_HZ, seconds
+from engine.format import seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Ranking, rank
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, posterior
-from engine.spans.interface import SpeechEmbeddings
-
-LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
+from engine.spans.interface import LEAST_SAMPLES, SpeechEmbeddings
 
 
 @dataclass(frozen=True, slots=True)

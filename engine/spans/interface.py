@@ -15,11 +15,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import Job, Result
 from engine.spans.timeline import Timeline
 
 Float32 = NDArray[np.float32]
 
+LEAST_SAMPLES = round(0.4 * SAMPLE_RATE_HZ)  # Less speech than 0.4 s says nothing of a voice.
 KEPT_S = 60.0  # of net speech before the newest place asked for; what is older is merged
 
 

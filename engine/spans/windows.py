@@ -1,8 +1,9 @@
 """Spans of a stream by a graph for windows: what is asked for is answered by windows.
 
 Windows of a turn are embedded as its speech grows, and once it is over all of it, or its last
-window where it is long. A span that was not itself embedded is answered by windows side by side,
-each by the part of the span that it holds.
+window where it is long; a turn that is shorter than the graph takes is repeated until it is not. A
+span that was not itself embedded is answered by windows side by side, each by the part of the span
+that it holds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from engine.audio.buffer import AudioBuffer
 from engine.format import SAMPLE_RATE_HZ, seconds, unit
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result
 from engine.model.manifest import Manifest
-from engine.spans.interface import KEPT_S, BlockHeads, Mark
+from engine.spans.interface import KEPT_S, LEAST_SAMPLES, BlockHeads, Mark
 from engine.spans.timeline import Timeline
 from engine.speech.windows import WindowConfig, Windows
 
@@ -158,8 +159,10 @@ class WindowSpans:
 
     def _plan(self, start: int, end: int, at: int, samples: Float32) -> None:
         stretch = Stretch(start, end, at, samples)
-        if len(samples) < self._least:
-            needed_s = seconds(self._least)
+        if LEAST_SAMPLES <= len(samples) < self._least:
+            stretch.samples = np.resize(samples, self._least)
+        elif len(samples) < LEAST_SAMPLES:
+            needed_s = seconds(LEAST_SAMPLES)
             stretch.samples = None
             stretch.answer = f"only {seconds(end - start):.2f} s of speech, {needed_s:g} s needed"
         self._planned.append(stretch)

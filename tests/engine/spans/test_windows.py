@@ -87,9 +87,25 @@ def test_a_turn_too_short_to_embed_has_none_and_counts_for_nothing(spans: Window
     (mark,) = spans.end_turn(5 * S)
     settle(spans)
     assert spans.ready == mark.position
-    assert spans.failure(mark.turn, mark.position) == "only 0.30 s of speech, 0.5 s needed"
+    assert spans.failure(mark.turn, mark.position) == "only 0.30 s of speech, 0.4 s needed"
     assert spans.failure(0, mark.position) is None
     np.testing.assert_allclose(spans.embeddings([(0, mark.position)])[0], axes(1))
+
+
+@pytest.mark.parametrize("length_s", [0.4, 0.45, 0.49])
+def test_a_turn_shorter_than_the_graph_takes_is_repeated(
+    spans: WindowSpans, length_s: float
+) -> None:
+    sound = np.concatenate([voice(1, 0.2), voice(2, length_s - 0.2)])
+    list(spans.push(0, sound))
+    (mark,) = spans.end_turn(S)
+    (job,) = settle(spans)
+    assert len(job.samples) == S // 2
+    np.testing.assert_array_equal(job.samples[: len(sound)], sound)
+    np.testing.assert_array_equal(job.samples[len(sound) :], voice(1, 0.5 - length_s))
+    assert spans.failure(0, mark.position) is None
+    shares = np.bincount(np.round(job.samples * 10).astype(int))[1:]
+    np.testing.assert_allclose(spans.embeddings([(0, mark.position)])[0], axes(*shares), atol=1e-6)
 
 
 def test_a_window_that_failed_is_answered_by_nothing_else(spans: WindowSpans) -> None:
