@@ -52,14 +52,13 @@ def test_a_turn_of_half_a_second_is_judged_and_a_shorter_one_is_insufficient() -
     assert shortest.reason.endswith("s of speech, 0.4 s are needed")
 
 
-@pytest.mark.parametrize("spoken_s", [0.36, 0.38, 0.4])
+@pytest.mark.parametrize("spoken_s", [0.26, 0.28, 0.3])
 def test_a_turn_shorter_than_windows_may_be_has_a_verdict(spoken_s: float) -> None:
-    sound = [pcm((0.2, 1.0), (0.0, 1.0), (0.5, spoken_s), (0.0, 1.0), (0.2, spoken_s))]
+    sound = [pcm((0.2, 1.0), (0.0, 1.0), (0.5, spoken_s), (0.0, 1.0))]
     events = run(Session(SCORER, enrolled("anna")), sound)
-    _, other, own = of(Utterance, events)
-    assert 0.4 <= other.speech_s < SCORER.bundle.manifest.min_window_s
-    assert (other.state, own.state) == ("mismatch", "match")
-    assert (other.llr, own.llr) == pytest.approx((-5.0, 5.0), abs=0.1)
+    _, short = of(Utterance, events)
+    assert 0.4 <= short.speech_s < SCORER.bundle.manifest.min_window_s
+    assert (short.state, short.llr) == ("mismatch", pytest.approx(-5.0, abs=0.1))
     assert not of(Failure, events)
 
 
