@@ -85,11 +85,7 @@ async def test_the_bundled_model_gives_streams_together_what_it_gives_alone(
     bundle = load_bundle()
     backend = OnnxBackend(bundle, "cpu", batch_sizes=(1, 2, 4))
     alone, together = await alone_and_together(backend, vad, bundle, voice, 4)
-    assert any(isinstance(event, Score) for event in alone[0])
-    for one, other in zip(alone, together, strict=True):
-        assert [type(e) for e in one] == [type(e) for e in other]
-        for before, after in zip(one, other, strict=True):
-            same(msgspec.to_builtins(before), msgspec.to_builtins(after))
+    check_alike(alone, together)
 
 
 async def test_streams_of_a_frames_graph_have_together_the_events_each_has_alone(
@@ -97,6 +93,11 @@ async def test_streams_of_a_frames_graph_have_together_the_events_each_has_alone
 ) -> None:
     backend = OnnxBackend(frames_bundle, "cpu")
     alone, together = await alone_and_together(backend, vad, frames_bundle, voice, 12)
+    check_alike(alone, together)
+
+
+def check_alike(alone: list[list[AnyEvent]], together: list[list[AnyEvent]]) -> None:
+    """The same events of every stream, and scores among them."""
     assert any(isinstance(event, Score) for event in alone[0])
     for one, other in zip(alone, together, strict=True):
         assert [type(e) for e in one] == [type(e) for e in other]
