@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from loudness import Loudness
 
-from engine.scoring.scorer import CalibratedScores
 from models.evaluation import replay
 from models.evaluation.replay import KINDS, Case, choose, copy_synthesis, evidence_by_kind
 from models.evaluation.trials import Trial, TrialList
@@ -46,20 +46,6 @@ def test_copy_synthesis_keeps_the_spectrum_and_not_the_wave(voice):
     bands = [np.add.reduceat(one**2, np.arange(0, len(one), 200)) for one in spectra]
     assert np.corrcoef(np.log(bands[0]), np.log(bands[1]))[0, 1] > 0.9
     assert abs(np.corrcoef(built[:n], speech[:n])[0, 1]) < 0.5
-
-
-class Loudness:
-    """Embeds how loud a sound is; two sounds go together as far as that is alike."""
-
-    name = "loudness"
-    min_speech_s = 0.1
-
-    def embed(self, waveforms):
-        return np.abs(waveforms).max(axis=1, keepdims=True).astype(np.float32)
-
-    def score(self, enrol, enrol_s, test, test_s, pairs):
-        llr = 9.0 - 100 * np.abs(enrol[pairs[:, 0], 0] - test[pairs[:, 1], 0]).astype(float)
-        return CalibratedScores(llr, llr, llr)
 
 
 class Identity:

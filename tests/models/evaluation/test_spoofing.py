@@ -1,26 +1,12 @@
 import numpy as np
 import pytest
 import soundfile as sf
+from loudness import Loudness
 
 from engine.model.manifest import DecisionFigures
-from engine.scoring.scorer import CalibratedScores
 from models.evaluation import embeddings
 from models.evaluation.spoofing import read_spoof_list, spoof_acceptance
 from models.evaluation.trials import TrialError
-
-
-class Loudness:
-    """Says of a clip how loud it is; two clips go together as far as that is alike."""
-
-    name = "loudness"
-    min_speech_s = 0.1
-
-    def embed(self, waveforms):
-        return np.abs(waveforms).max(axis=1, keepdims=True).astype(np.float32)
-
-    def score(self, enrol, enrol_s, test, test_s, pairs):
-        llr = 9.0 - 100 * np.abs(enrol[pairs[:, 0], 0] - test[pairs[:, 1], 0]).astype(float)
-        return CalibratedScores(llr, llr, llr)
 
 
 @pytest.fixture
