@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.decisions.belief import Belief, Hypothesis, belief_of, log
 from engine.decisions.change_places import ChangePlaces
 from engine.decisions.distance import LEAST_DB, Distances
 from engine.decisions.heard_spans import HeardSpans, NearVoice, Place
@@ -42,55 +42,7 @@ NOBODY = EnrolledVoiceprints({})
 NEAR_SAMPLES = SAMPLE_RATE_HZ // 2  # A moment is looked for within 0.5 s of the best place,
 STEP_SAMPLES = SAMPLE_RATE_HZ // 10  # every 0.1 s.
 RECENT_SAMPLES = SAMPLE_RATE_HZ  # 1 s, by whose level it is seen whether a voice may be far.
-RAREST = 1e-12  # a probability that stands for none
 EVEN = 0.5  # the probability at which a voice is as likely an enrolled person's as a stranger's
-NEAR_LOG_ODDS = 2.0  # that another voice is at the microphone and not far from it: no question
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Hypothesis:
-    """Another voice began at net sample ``position``.
-
-    ``before`` is the speech of the segment until then, and ``matched`` ``(N + 1,)`` the
-    probabilities that it is that of each person enrolled or, last, a stranger's. It was heard from
-    ``begun`` on, or before, and was as loud as ``dbfs``, where that is known.
-    """
-
-    position: int
-    log_prior: float
-    before: PreparedEmbeddings
-    matched: Float64
-    begun: int
-    dbfs: float | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Belief:
-    """What the filter holds to be true at one place.
-
-    ``speaks`` ``(N + 1,)`` are the probabilities that each person enrolled speaks now or, last, a
-    stranger. ``log_odds`` are those of a change within the segment, ``best`` is the likeliest
-    moment of one, if there is any, and ``llr`` how the speech since then goes with the voice
-    before it. ``far`` is when a voice far from the microphone began, where it is likelier than
-    not that one speaks now.
-    """
-
-    speaks: Float64
-    log_odds: float = -math.inf
-    best: Hypothesis | None = None
-    llr: float = 0.0
-    far: Hypothesis | None = None
-
-    @property
-    def odds(self) -> Float64:
-        """Log odds ``(N,)`` that each person speaks now."""
-        return np.asarray(_log(self.speaks) - _log(1 - self.speaks), np.float64)[:-1]
-
-    @property
-    def anybody(self) -> float:
-        """The log ratio of any of the people speaking now to a stranger doing so."""
-        stranger, people = self.speaks[-1:], len(self.speaks) - 1
-        return float((_log(1 - stranger) - _log(stranger))[0]) - math.log(max(people, 1))
 
 
 class ChangeFilter:
@@ -163,7 +115,7 @@ class ChangeFilter:
         voice, log_weight = self._weighed(hypotheses, heard.prepared, speaks)
         self.places.keep(hypotheses[i].position for i in np.argsort(log_weight))
         far = self._far(hypotheses, speaks[1:, -1], position, distances)
-        return _belief(hypotheses, speaks, voice, log_weight, far)
+        return belief_of(hypotheses, speaks, voice, log_weight, far)
 
     def moment(self, spans: Spans, position: int, near: int) -> int:
         """Where about ``near`` the voice changed, of the speech up to ``position``.
@@ -268,47 +220,11 @@ class ChangeFilter:
         prior = np.array([one.log_prior for one in hypotheses])
         matched = np.stack([one.matched for one in hypotheses])
         # A stranger before, who is known by his speech alone.
-        other = _log(matched[:, -1]) - self._figures.change.goes_on(voice, 0.0, gain)
+        other = log(matched[:, -1]) - self._figures.change.goes_on(voice, 0.0, gain)
         if matched.shape[1] > 1:
             person = matched[:, :-1].argmax(axis=1)[:, None]
             own = np.take_along_axis(speaks[1:, :-1], person, axis=1)[:, 0]
-            claim = np.asarray(_log(own) - _log(speaks[1:, -1]), np.float64)
+            claim = np.asarray(log(own) - log(speaks[1:, -1]), np.float64)
             goes_on = self._figures.takeover.goes_on(voice, claim, gain)
-            other = np.logaddexp(other, _log(1 - matched[:, -1]) - goes_on)
+            other = np.logaddexp(other, log(1 - matched[:, -1]) - goes_on)
         return voice, np.asarray(prior + other, np.float64)
-
-
-def _log(probability: Float64) -> Float64:
-    return np.asarray(np.log(np.maximum(probability, RAREST)), np.float64)
-
-
-def _belief(
-    hypotheses: Sequence[Hypothesis],
-    speaks: Float64,
-    voice: Float64,
-    log_weight: Float64,
-    far: Float64,
-) -> Belief:
-    """Of no change, which has the weight 1, of takeovers, and of voices in the background.
-
-    While one of those speaks, whoever spoke before is still there. Where it is hardly one of those,
-    how far a voice is limits not how sure it is that it is another one.
-    """
-    takeover = log_weight - np.logaddexp(0.0, far)
-    background = log_weight - np.logaddexp(0.0, -far)
-    every = np.concatenate([[0.0], takeover, background])
-    whose = np.concatenate([speaks, [one.matched for one in hypotheses]])
-    weight = np.exp(every - every.max())
-    best, begun_far = int(takeover.argmax()), np.logaddexp.reduce(background)
-    taken = np.logaddexp.reduce(takeover)
-    is_far = begun_far > np.logaddexp(0.0, taken)
-    log_odds = taken - np.logaddexp(0.0, begun_far)
-    if taken - begun_far >= NEAR_LOG_ODDS:
-        log_odds = np.logaddexp(taken, begun_far)
-    return Belief(
-        np.asarray(weight @ whose / weight.sum(), np.float64),
-        float(log_odds),
-        hypotheses[best],
-        float(voice[best]),
-        hypotheses[int(background.argmax())] if is_far else None,
-    )

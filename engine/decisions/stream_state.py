@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from msgspec import structs
 
-from engine.decisions.change_filter import Belief, ChangeFilter
+from engine.decisions.belief import Belief
+from engine.decisions.change_filter import ChangeFilter
 from engine.decisions.config import DecisionConfig
 from engine.decisions.doubt import GO_ON, Doubt, fields_of, open_trial, too_little, why_open
 from engine.decisions.known_speech import KnownSpeech

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import msgspec
 
-from engine.decisions.change_filter import Belief, ChangeFilter, Hypothesis
+from engine.decisions.belief import Belief, Hypothesis
+from engine.decisions.change_filter import ChangeFilter
 from engine.decisions.config import DecisionConfig
 from engine.decisions.distance import Distances
 from engine.decisions.known_speech import KnownSpeech

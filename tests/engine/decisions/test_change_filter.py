@@ -11,7 +11,8 @@ from fake_speech import FakeSpeech, Said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.decisions.change_filter import Belief, ChangeFilter
+from engine.decisions.belief import Belief
+from engine.decisions.change_filter import ChangeFilter
 from engine.decisions.change_places import (
     BACK_SAMPLES,
     LAPSE_S,
