@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -31,6 +33,7 @@ from streamer.commands.options import (
 if TYPE_CHECKING:
     from streamer.sources.file import Format
     from voxwatch_client.past_commands import PastCommand
+    from voxwatch_client.wyoming import ProxySettings
 
 UnsureChoice = Literal["drop", "pass"]
 UriOption = Annotated[str, typer.Option("--uri", metavar="URI", help="Where the proxy listens.")]
@@ -89,8 +92,8 @@ class WyomingCommand:
     ] = KEPT
 
     def run(self) -> None:
-        """Serve until interrupted."""
-        from voxwatch_client.wyoming import ProxySettings, serve
+        """Serve until interrupted or ended by SIGTERM."""
+        from voxwatch_client.wyoming import ProxySettings
 
         if not self.upstream:
             raise typer.BadParameter("say where the recogniser is: --upstream tcp://HOST:PORT")
@@ -114,11 +117,20 @@ class WyomingCommand:
                 "miss": self.miss,
             },
         )
+        asyncio.run(self._serve(settings))
+
+    async def _serve(self, settings: ProxySettings) -> None:
+        from streamer.tasks import beside
+        from voxwatch_client.wyoming import serve
 
         def listening() -> None:
             typer.echo(f"listening at {self.uri}, before {self.upstream}", err=True)
 
-        asyncio.run(serve(self.uri, settings, discoverable=self.discoverable, listening=listening))
+        ended = asyncio.Event()
+        with contextlib.suppress(NotImplementedError):  # Windows has no such signal
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+        proxy = serve(self.uri, settings, discoverable=self.discoverable, listening=listening)
+        await beside(ended.wait(), proxy)
 
 
 def _check_uri(uri: str, option: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
@@ -215,7 +214,7 @@ async def serve(
     discoverable: bool = False,
     listening: Callable[[], object] = lambda: None,
 ) -> None:
-    """Listen at ``uri`` (``tcp://HOST:PORT``) until cancelled or ended by SIGTERM.
+    """Listen at ``uri`` (``tcp://HOST:PORT``) until cancelled.
 
     ``listening`` is called once satellites can connect. ``discoverable`` announces it by zeroconf,
     where Home Assistant finds it by itself. Where the last commands cannot be offered to this user
@@ -237,7 +236,7 @@ async def serve(
         if discoverable:
             await _announce(uri)
         listening()
-        await _until_ended()
+        await asyncio.Event().wait()
 
 
 async def _leave(server: AsyncServer, proxies: set[SpeakerProxy]) -> None:
@@ -261,15 +260,3 @@ async def _announce(uri: str) -> None:
 
     port = int(uri.rpartition(":")[2])
     await HomeAssistantZeroconf(port, name=f"voxwatch-{port}").register_server()
-
-
-async def _until_ended() -> None:
-    """Wait for SIGTERM, where the system has it and this is the main thread."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(signal.SIGTERM, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGTERM)

@@ -75,3 +75,23 @@ def test_the_program_says_where_it_listens_and_ends_well_by_sigterm() -> None:
         rest = program.stderr.read()
     assert (line, rest) == (f"listening at {uri}, before tcp://127.0.0.1:9\n", "")
     assert program.returncode == 0
+
+
+def test_a_sigterm_at_the_moment_that_it_says_so_ends_it_well_too() -> None:
+    early = """
+import os, signal, typer
+from streamer.cli import main
+
+def echo(line, **options):
+    print(line, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+typer.echo = echo
+main()
+"""
+    uri = f"tcp://127.0.0.1:{free_port()}"
+    given = ["wyoming", "--upstream", "tcp://127.0.0.1:9", "--uri", uri]
+    program = [sys.executable, "-c", early, *given]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    told = (f"listening at {uri}, before tcp://127.0.0.1:9\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, *told)
