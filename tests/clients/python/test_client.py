@@ -73,7 +73,7 @@ def test_a_recording_without_a_claim_is_sent_and_a_gate_without_one_is_refused()
     with pytest.raises(ConnectionFailed, match="no verdict"):
         sync.verify("ws://127.0.0.1:1", b"", claim=None)
     with pytest.raises(ValueError, match="say who may be heard"):
-        SpeakerGate("ws://127.0.0.1:1", claim=None)  # type: ignore[arg-type]
+        SpeakerGate("ws://127.0.0.1:1", claim=None)
 
 
 async def test_all_can_be_sent_before_the_first_event_is_read(server: Scripted) -> None:
