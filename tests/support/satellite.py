@@ -19,6 +19,18 @@ from voxwatch_client.wyoming import ProxySettings, serve
 
 PIECE = 2048
 WORDS = "open the door"
+INSTALLED: dict[str, Any] = {
+    "attribution": Attribution("nobody", "http://localhost"),
+    "installed": True,
+    "version": "1",
+}
+PROGRAM = AsrProgram(
+    name="whisper",
+    description="It hears",
+    models=[AsrModel(name="m", description="", languages=["en"], **INSTALLED)],
+    supports_transcript_streaming=True,
+    **INSTALLED,
+)
 
 
 class Recogniser(AsyncEventHandler):
@@ -30,25 +42,7 @@ class Recogniser(AsyncEventHandler):
     async def handle_event(self, event: Event) -> bool:
         whose = type(self)
         if Describe.is_type(event.type):
-            owner = Attribution("nobody", "http://localhost")
-            model = AsrModel(
-                name="m",
-                attribution=owner,
-                installed=True,
-                description="",
-                version="1",
-                languages=["en"],
-            )
-            program = AsrProgram(
-                name="whisper",
-                attribution=owner,
-                installed=True,
-                description="It hears",
-                version="1",
-                models=[model],
-                supports_transcript_streaming=True,
-            )
-            await self.write_event(Info(asr=[program]).event())
+            await self.write_event(Info(asr=[PROGRAM]).event())
         elif Transcribe.is_type(event.type):
             whose.languages.append(Transcribe.from_event(event).language)
         elif AudioChunk.is_type(event.type):
