@@ -38,6 +38,7 @@ JAVASCRIPT = ROOT / "clients" / "js" / "src" / "messages.ts"
 
 PYTHON_HEAD = f'''\
 # {typescript.GENERATED}
+# {typescript.WHY_LONG}
 """What goes over the wire of version 1, as records: messages of the server and of clients.
 
 ``t`` and every ``_s`` are seconds of media time; an ``llr`` is a natural-log likelihood ratio.
