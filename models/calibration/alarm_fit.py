@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from engine.model.manifest import AlarmFigures
+from models.calibration.calibrate import CalibrationError
 
 BUDGETS = (1.0, 5.0, 20.0, 60.0)  # false alarms an hour, for the record
 FEWEST_ALARMS = 3  # at a height that the rate is fitted at
@@ -108,8 +109,15 @@ def fit_weights(spans: Sequence[Continuation], terms: Sequence[str]) -> AlarmFig
 
 
 def fit_rate(alarm: AlarmFigures, traces: Sequence[Trace]) -> AlarmFigures:
-    """The alarm with the rate at which these traces, made by its weights, exceed a height."""
+    """The alarm with the rate at which these traces, made by its weights, exceed a height.
+
+    Raises :class:`CalibrationError` where nobody was matched in any of them.
+    """
     hours, counts = false_alarms(traces)
+    if not hours.any():
+        raise CalibrationError(
+            f"in none of {len(traces)} streams the speaker was matched: hold out more speakers"
+        )
     rates = counts / np.maximum(hours, LEAST_HOURS)
     usable = (counts >= FEWEST_ALARMS) & (rates <= HIGHEST_RATE)
     if np.count_nonzero(usable) < 3:  # hardly ever an alarm: as if just too few were seen

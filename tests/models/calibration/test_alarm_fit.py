@@ -15,6 +15,7 @@ from models.calibration.alarm_fit import (
     fit_rate,
     fit_weights,
 )
+from models.calibration.calibrate import CalibrationError
 
 ALARM = AlarmFigures(claim=1.0, voice=1.0, offset=0.0, log_rate=0.0, decay=1.0)
 
@@ -126,6 +127,11 @@ def test_a_match_that_is_given_up_counts_though_the_evidence_has_turned_by_then(
 def test_what_never_was_a_match_is_not_given_up() -> None:
     found = one_trace([5.0] * 7, [True] * 7, BEFORE)
     assert false_alarms([found], np.array([3.0]))[1].tolist() == [0]
+
+
+def test_where_nobody_is_ever_matched_there_is_no_rate() -> None:
+    with pytest.raises(CalibrationError, match="in none of 2 streams the speaker was matched"):
+        fit_rate(ALARM, [one_trace([5.0] * 7, [False] * 7, BEFORE)] * 2)
 
 
 def test_a_takeover_counts_where_the_match_stood_when_it_began() -> None:
