@@ -43,7 +43,7 @@ def call_of(caller: Caller, beginning: Beginning) -> Call | None:
     return Call(caller.client[0], beginning.call, beginning.start)
 
 
-class Turns:
+class CallLocks:
     """One connection of a call after the other: while the first opens its stream the others wait.
 
     Two that come at the same moment would otherwise each find that the call has no stream.

@@ -17,7 +17,7 @@ from streamer.server.live_stream import LiveStream
 from streamer.server.one_stream import make_way
 from streamer.server.outbox import Message, Outbox
 from streamer.server.reading import Beginning, Reader
-from streamer.server.resumable import Call, ResumableStream, Turns, begun_already, call_of
+from streamer.server.resumable import Call, CallLocks, ResumableStream, begun_already, call_of
 from streamer.server.seat_watch import follow_seat
 from streamer.server.stream_incidents import EndedStreams
 from streamer.server.workers.relay import relay
@@ -41,7 +41,7 @@ class Streams:
     def __init__(self, context: Context, tasks: asyncio.TaskGroup) -> None:
         self._context, self._tasks = context, tasks
         self._streams: dict[str, ResumableStream] = {}  # by the session's secret
-        self._turns = Turns()  # of calls
+        self._call_locks = CallLocks()
         self._places = Shares(context.config.limits.streams)
         self.admission = Admission(context.engine, self._live)
         self._gone = asyncio.Event()  # a stream was removed
@@ -76,7 +76,7 @@ class Streams:
 
     async def _called(self, call: Call, caller: Caller) -> tuple[ResumableStream, int | None]:
         """The stream of a call, another one unless it has begun, and from where it is told on."""
-        async with self._turns.of(call):
+        async with self._call_locks.of(call):
             begun = begun_already(self._streams.values(), call)
             if begun is not None:
                 return begun, begun.stream.outbox.next_number
