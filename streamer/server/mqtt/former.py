@@ -70,4 +70,5 @@ class FormerDevices:
             components = msgspec.json.decode(payload, type=_Device).components.values()
         except msgspec.MsgspecError:
             return False
-        return all(one.state_topic.startswith(f"{self._topics.base}/") for one in components)
+        ours = [one.state_topic.startswith(f"{self._topics.base}/") for one in components]
+        return bool(ours) and all(ours)

@@ -194,6 +194,7 @@ async def test_discovery_that_is_turned_off_takes_back_its_devices_and_states(
             "components": {"speaker": {"state_topic": "vw-test/hall/state"}}
         },
         "homeassistant/device/voxwatch_vw_test-attic/config": ["no", "device"],
+        "homeassistant/device/voxwatch_vw_test-porch/config": {"components": {}},
         "vw/test/lamp/state": {"on": True},
     }
     async with subscribed(broker) as heard:
