@@ -29,7 +29,8 @@ CONTENT = "application/vnd.ims.lti-ap.v1.control+json"
 JSON = "application/json"
 WRONG_TYPE = 415  # of whoever knows JSON, and not the type of the service: Open edX's exams
 FLAG = "flag"
-# From 0 to 1, as the service wants it: how much each kind needs a person, and no probability.
+# From 0 to 1, as the service wants it: how much each kind needs a person, and no probability. Those
+# kinds are here that are in `OTHERS` of the incidents' ledger: the rest is no reason for a flag.
 SEVERITY: Mapping[IncidentKind, str] = {
     "takeover": "0.9",
     "mismatch": "0.8",

@@ -11,8 +11,11 @@ from streamer.records.rules import IncidentRules
 from streamer.wire.messages import Incident, IncidentKind
 
 KINDS: tuple[IncidentKind, ...] = get_args(IncidentKind)  # which stand in the order of need
-# These say that somebody else may have spoken; the others, that it could not be heard who did.
-OTHERS = frozenset({"takeover", "mismatch", "other-voice", "overlap", "tampering"})
+# These say that somebody else may have spoken; the others, that it could not be heard who did. They
+# are what Open edX is told to be suspicious, and what platforms of LTI are sent a flag of.
+OTHERS: frozenset[IncidentKind] = frozenset(
+    {"takeover", "mismatch", "other-voice", "overlap", "tampering"}
+)
 SEVERITY = {kind: len(KINDS) - number for number, kind in enumerate(KINDS)}
 MOST = 500  # incidents of a stream that are held; beyond it the oldest that is over is forgotten
 MOMENTS = 512  # entries whose time of day is known, to date what began before it was noticed
