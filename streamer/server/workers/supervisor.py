@@ -4,7 +4,9 @@ A stream lasts for hours, so that what counts is how many each worker has, and n
 come: by SO_REUSEPORT the kernel would choose by a hash, which of sixteen workers gives one half as
 much again as its share, and of several processes that accept on one socket whoever wakes first
 takes all of a burst. So the parent accepts, and the worker with the fewest connections gets the
-next one, as a file descriptor (``SCM_RIGHTS``). The parent reads no byte of any of them.
+next one, as a file descriptor (``SCM_RIGHTS``). Of several with as few, it is the one whose last
+connection came longest ago: that one may be over, and the worker has not said so yet. The parent
+reads no byte of any of them.
 """
 
 from __future__ import annotations
@@ -44,10 +46,13 @@ class WorkerFailed(VoxwatchError):
 
 
 class Worker:
-    """A process and the channel to it. ``busy`` counts the connections that it has."""
+    """A process and the channel to it. ``busy`` counts the connections that it has.
+
+    ``latest`` is the number, among those of all workers, of the last one that it was given.
+    """
 
     def __init__(self, settings: WorkerSettings) -> None:
-        self.number, self.busy, self.model = settings.number, 0, ""
+        self.number, self.busy, self.latest, self.model = settings.number, 0, 0, ""
         self.channel, theirs = socket.socketpair()
         self.channel.setblocking(False)
         self._loop = asyncio.get_running_loop()
@@ -74,13 +79,14 @@ class Worker:
         """Whether it takes connections."""
         return self.ready.done() and not self.ended.done()
 
-    def give(self, connection: socket.socket) -> bool:
+    def give(self, connection: socket.socket, number: int) -> bool:
         """Hand a connection over. False where the worker takes none just now."""
         try:
             socket.send_fds(self.channel, [HAND_OVER], [connection.fileno()])
         except OSError:
             return False
         self.busy += 1
+        self.latest = number
         return True
 
     def stop(self, number: int = signal.SIGTERM) -> None:
@@ -124,6 +130,7 @@ class Supervisor:
         self._stack = contextlib.AsyncExitStack()
         self._keeping: list[asyncio.Task[None]] = []
         self._accepting = False
+        self._accepted = 0  # connections so far
         self.model = ""
 
     async def __aenter__(self) -> Supervisor:
@@ -229,9 +236,10 @@ class Supervisor:
                 connection, _ = listener.accept()
             except OSError:  # none is left, or it is gone already
                 return
+            self._accepted += 1
             with connection:
-                for worker in sorted(serving, key=lambda worker: worker.busy):
-                    if worker.give(connection):
+                for worker in sorted(serving, key=lambda worker: (worker.busy, worker.latest)):
+                    if worker.give(connection, self._accepted):
                         break
 
     async def _stop(self) -> None:

@@ -72,6 +72,30 @@ class Served:
         children = psutil.Process(self.process.pid).children()
         return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
+    def worker_of(self, wire: Wire) -> psutil.Process:
+        """The process that a connection came to."""
+        _, port = wire.connection.local_address
+        (found,) = (
+            worker
+            for worker in self.workers
+            if any(there.raddr[1:] == (port,) for there in worker.net_connections("tcp"))
+        )
+        return found
+
+    async def settle(self) -> None:
+        """Wait until the workers have no connection: how many they have decides who gets the next.
+
+        A client that has closed is counted until its worker has noticed.
+        """
+        port = int(self.url.rpartition(":")[2].rstrip("/"))
+        async with asyncio.timeout(WAIT_S):
+            while any(
+                there.laddr.port == port
+                for worker in self.workers
+                for there in worker.net_connections("tcp")
+            ):
+                await asyncio.sleep(0.02)
+
     def get(self, path: str) -> tuple[int, str]:
         request = urllib.request.Request(self.url + path, headers=BEARER)
         try:
@@ -89,13 +113,20 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, spectral_bundle: Bundle) -> Iterator[Served]:
+def started(tmp_path_factory: pytest.TempPathFactory, spectral_bundle: Bundle) -> Iterator[Served]:
     server = Served(tmp_path_factory.mktemp("workers"), spectral_bundle.folder)
     try:
         assert "is ready: spectral 1 on cpu, 2 workers" in server.first, server.log.read_text()
         yield server
     finally:
         server.end()
+
+
+@pytest.fixture
+async def served(started: Served) -> Served:
+    """The same for every test, without the connections of the one before."""
+    await started.settle()
+    return started
 
 
 class Wire:
@@ -184,6 +215,15 @@ async def test_long_connections_are_shared_evenly(served: Served) -> None:
         assert "voxwatch_streams 6.0" in figures[1]
         assert await asyncio.to_thread(served.get, "/readyz") == (200, "ready\n")
         assert (await asyncio.to_thread(served.get, "/peer"))[0] == 404  # for workers alone
+
+
+async def test_those_that_follow_each_other_go_to_each_worker_in_turn(served: Served) -> None:
+    reached = []
+    for _ in range(4):
+        async with streaming(served) as (_, ready):
+            reached.append(worker_of(ready))
+        await served.settle()
+    assert reached in (["1", "2", "1", "2"], ["2", "1", "2", "1"])
 
 
 async def test_monitors_see_the_streams_of_all_workers(
@@ -378,7 +418,8 @@ async def test_a_worker_that_dies_is_started_again_and_the_others_go_on(
 ) -> None:
     async with one_each(served) as streams, dial(served, "/v1/monitor") as monitor:
         await monitor.until("ready")
-        victim, survivor = served.workers[1], served.workers[0]
+        survivor = served.worker_of(monitor)
+        (victim,) = (worker for worker in served.workers if worker != survivor)
         victim.kill()
         lost = await monitor.until("closed")
         assert lost["code"] == 1006
