@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -14,15 +15,45 @@ from enrolled_people import KEY
 from lti_platform import FakePlatform, platform
 
 from streamer.exams.opening import open_exams
-from streamer.lti.book import LtiBook
+from streamer.lti.book import Attempt, LtiBook
+from streamer.lti.control import ControlService
+from streamer.lti.courier import Courier
 from streamer.lti.http import PublicKeys, Session
 from streamer.lti.keys import OwnKeys
 from streamer.lti.messages import Launch
 from streamer.lti.tool import Tool
+from streamer.records.book import Book, StreamFacts
+from streamer.records.entries import AnyEntry
 from streamer.records.opening import open_book
 from streamer.store.store import Store
+from streamer.wire.messages import Incident
 
 Come = Callable[..., Launch]
+
+
+@dataclass
+class Record:
+    """What is recorded, as the tool reads it."""
+
+    kept: list[StreamFacts] = field(default_factory=list)
+    entries: list[AnyEntry] = field(default_factory=list)
+    found: list[Incident] = field(default_factory=list)
+
+    def hear(self, attempt: Attempt, since: float, until: float | None = None) -> None:
+        made = StreamFacts(
+            stream="s", label="", exam=attempt.exam, candidate=attempt.candidate, started_at=since,
+            ended_at=until, people=(), entries=1, held_by=None,
+        )  # fmt: skip
+        self.kept.append(made)
+
+    def streams(self, exam: str, person: str) -> list[StreamFacts]:
+        return [one for one in self.kept if (one.exam, one.candidate) == (exam, person)]
+
+    def history(self, stream: str) -> list[AnyEntry]:
+        return self.entries
+
+    def incidents(self, stream: str) -> list[Incident]:
+        return self.found
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +131,19 @@ def come(tool: Tool, there: FakePlatform) -> Come:
 def comes(fresh: Tool, there: FakePlatform) -> Come:
     """The same to a fresh tool."""
     return lambda kind="LtiStartProctoring", **changes: launched(fresh, there, kind, **changes)
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record()
+
+
+@pytest.fixture
+def heard(fresh: Tool, record: Record) -> Tool:
+    """The tool, with a record that tests write."""
+    return replace(fresh, record=cast("Book", record))
+
+
+@pytest.fixture
+def courier(heard: Tool, record: Record) -> Courier:
+    return Courier(heard, ControlService(Session()), record.incidents)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 from lti_platform import CORE, PROCTORING
@@ -11,11 +10,9 @@ from lti_platform import CORE, PROCTORING
 from streamer.lti.book import LtiBook
 from streamer.lti.errors import LtiError, NotThere
 from streamer.lti.keys import KEPT_S, PUBLISHED_S, OwnKeys
-from streamer.lti.messages import Launch
 from streamer.lti.tool import Tool, learner_of
 from streamer.records.signing import Secret
-
-Come = Callable[..., Launch]
+from tests.streamer.lti.conftest import Come
 
 
 @pytest.fixture

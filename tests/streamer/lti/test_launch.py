@@ -20,8 +20,8 @@ from streamer.lti.http import AGAIN_S, KEPT_S, PublicKeys, Session
 from streamer.lti.library import LONGEST_S
 from streamer.lti.messages import Launch
 from streamer.lti.tool import Tool
+from tests.streamer.lti.conftest import Come
 
-Come = Callable[..., Launch]
 ELSEWHERE = "https://elsewhere.example"
 
 
