@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from scripts.figures import tell
+from streamer.bench.load import SCORES_KEPT
 from streamer.bench.processes import burden, server
 from streamer.bench.streams import SETTLE_S, machine, prepare
 from streamer.commands.bench import BenchStreams
 
 DELAY_S = 0.25  # a score in time, at the 99th percentile
-SCORES_PER_S = 1.8  # of a stream, of 2 that it should have
 
 
-def in_time(told: dict[str, Any], streams: int, seconds: float) -> bool:
-    """Whether every stream had its scores, and soon."""
-    enough = told["scores"] >= SCORES_PER_S * streams * seconds
+def in_time(told: dict[str, Any], streams: int, alone: int) -> bool:
+    """Whether every stream had the scores that one has ``alone``, and soon."""
+    enough = 0 < SCORES_KEPT * streams * alone <= told["scores"]
     return bool(enough and not told["lost"] and told["delay_p99_s"] <= DELAY_S)
 
 
@@ -41,10 +41,12 @@ def measure(workers: int, options: BenchStreams, step: int, most: int) -> dict[s
             ) as served,
             burden(served, folder / "speech.raw", options.seconds, SETTLE_S) as clients,
         ):
+            clients.ask(1)
+            alone = clients.answer()["scores"]
             for streams in range(step, most + 1, step):
                 clients.ask(streams)
                 told = clients.answer()
-                kept = in_time(told, streams, options.seconds)
+                kept = in_time(told, streams, alone)
                 steps.append({"streams": streams, "in_time": kept, **told})
                 delay = f"99 % of the scores within {told['delay_p99_s']:.3f} s"
                 print(f"{workers} workers, {streams} streams: {delay}", flush=True)

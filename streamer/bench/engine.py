@@ -102,6 +102,8 @@ def run(options: BenchEngine, progress: Callable[[str], None] = lambda line: Non
     bench = EngineBench(bundle, backend, vad, options.threads, options.seconds, options.speech)
     progress(f"{IDLE_STREAMS} silent streams")
     idle = asyncio.run(bench.trial(IDLE_STREAMS, batching=True, silent=True))
+    progress("one stream alone")
+    asyncio.run(bench.listen_alone())
     trials: list[EngineTrial] = []
     found: list[EngineTrial | None] = []
     for batching in (True, False):

@@ -24,7 +24,7 @@ from engine.format import SAMPLE_BYTES, SAMPLE_RATE_HZ, unit
 from engine.model.bundle import load_bundle
 from engine.scoring.voiceprints import Prototype
 from streamer.bench import engine
-from streamer.bench.load import search
+from streamer.bench.load import SCORES_KEPT, search
 from streamer.bench.processes import CLAIM, Clients, burden, server
 from streamer.bench.sound import loops
 from streamer.store.keys import load_key
@@ -46,13 +46,15 @@ class ServerTrial:
 
     CPU is in milliseconds per second of one stream. ``memory_mb`` is the server's resident
     memory, ``memory_mb_per_stream`` what it has grown by since it was ready. Delays hold the
-    way through both sockets and the clients' own lateness.
+    way through both sockets and the clients' own lateness. ``alone_per_s`` are the scores that a
+    stream has alone, with the same speech.
     """
 
     streams: int
     batching: bool
     silent: bool
     scores_per_s: float
+    alone_per_s: float
     p50_ms: float
     p99_ms: float
     clients_behind_ms: float
@@ -69,7 +71,7 @@ class ServerTrial:
 
     def kept(self) -> bool:
         """Whether every stream had its scores, and in time."""
-        enough = self.scores_per_s >= 0.9 * 2
+        enough = 0 < SCORES_KEPT * self.alone_per_s <= self.scores_per_s
         return enough and not self.lags and not self.lost and self.p99_ms <= 1000 * DELAY_S
 
 
@@ -126,6 +128,9 @@ def run(options: BenchStreams, progress: Callable[[str], None] = lambda line: No
             progress(f"{IDLE_STREAMS} silent streams")
             with burden(served, folder / "silence.raw", options.seconds, SETTLE_S) as clients:
                 idle = measured(clients, IDLE_STREAMS, silent=True)
+            progress("one stream alone")
+            with burden(served, folder / "speech.raw", options.seconds, SETTLE_S) as clients:
+                alone_per_s = measured(clients, 1).scores_per_s
         for batching in (True, False):
 
             def attempt(streams: int, batching: bool = batching) -> ServerTrial:
@@ -134,7 +139,7 @@ def run(options: BenchStreams, progress: Callable[[str], None] = lambda line: No
                     server(folder, options.bundle, options.provider, batching=batching) as served,
                     burden(served, folder / "speech.raw", options.seconds, SETTLE_S) as clients,
                 ):
-                    trials.append(measured(clients, streams))
+                    trials.append(measured(clients, streams, alone_per_s=alone_per_s))
                 return trials[-1]
 
             found.append(_largest(attempt, options.streams))
@@ -178,7 +183,9 @@ def prepare(folder: Path, options: BenchStreams) -> None:
     (folder / "silence.raw").write_bytes(bytes(2 * SAMPLE_RATE_HZ * SAMPLE_BYTES["pcm_s16le"]))
 
 
-def measured(clients: Clients, streams: int, *, silent: bool = False) -> ServerTrial:
+def measured(
+    clients: Clients, streams: int, *, silent: bool = False, alone_per_s: float = 0.0
+) -> ServerTrial:
     """Grow to ``streams``, and measure them and the server for a while."""
     clients.ask(streams)
     before = clients.served.figures()
@@ -195,6 +202,7 @@ def measured(clients: Clients, streams: int, *, silent: bool = False) -> ServerT
         batching=clients.served.batching,
         silent=silent,
         scores_per_s=told["scores"] / told["seconds"] / streams,
+        alone_per_s=alone_per_s,
         p50_ms=1000 * told["delay_p50_s"],
         p99_ms=1000 * told["delay_p99_s"],
         clients_behind_ms=1000 * told["behind_s"],

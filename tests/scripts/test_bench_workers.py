@@ -11,10 +11,12 @@ from streamer.commands.bench import BenchStreams
 
 def test_scores_are_in_time_when_all_of_them_came_soon() -> None:
     told = {"scores": 400, "lost": 0, "delay_p99_s": 0.2}
-    assert in_time(told, streams=10, seconds=20)
-    assert not in_time(told, streams=12, seconds=20)
-    assert not in_time({**told, "lost": 1}, streams=10, seconds=20)
-    assert not in_time({**told, "delay_p99_s": 0.3}, streams=10, seconds=20)
+    assert in_time(told, streams=10, alone=40)
+    assert not in_time(told, streams=12, alone=40)
+    assert in_time(told, streams=12, alone=34)  # of speech with pauses
+    assert not in_time({**told, "scores": 0}, streams=10, alone=0)
+    assert not in_time({**told, "lost": 1}, streams=10, alone=40)
+    assert not in_time({**told, "delay_p99_s": 0.3}, streams=10, alone=40)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 def trial(**different: Any) -> ServerTrial:
     figures: dict[str, Any] = {
-        "streams": 8, "batching": True, "silent": False, "scores_per_s": 2.0,
+        "streams": 8, "batching": True, "silent": False, "scores_per_s": 2.0, "alone_per_s": 2.0,
         "p50_ms": 50.0, "p99_ms": 200.0, "clients_behind_ms": 0.0, "lags": 0, "lost": 0,
         "model_ms": 15.0, "vad_ms": 1.5, "rest_ms": 2.5, "rest_share": 0.13, "cpu_cores": 1.0,
         "per_batch": 1.0, "memory_mb": 150.0, "memory_mb_per_stream": 0.9,
@@ -38,6 +38,8 @@ def trial(**different: Any) -> ServerTrial:
         ({"p99_ms": 250.1}, False),
         ({"scores_per_s": 1.8}, True),
         ({"scores_per_s": 1.79}, False),
+        ({"scores_per_s": 1.6, "alone_per_s": 1.7}, True),
+        ({"scores_per_s": 0.0, "alone_per_s": 0.0}, False),
         ({"lags": 1}, False),
         ({"lost": 1}, False),
     ],
@@ -77,7 +79,8 @@ def test_real_servers_are_measured_speaking_and_silent(
     measured: tuple[ServerReport, list[str]],
 ) -> None:
     report, said = measured
-    assert said == ["3 silent streams", "2 streams, batched", "2 streams, one job at a time"]
+    live = ["2 streams, batched", "2 streams, one job at a time"]
+    assert said == ["3 silent streams", "one stream alone", *live]
     assert [(t.streams, t.batching, t.silent) for t in report.trials] == [
         *((2, True, False), (2, False, False))
     ]
