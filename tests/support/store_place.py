@@ -89,3 +89,10 @@ def sqlite_place(tmp_path: Path) -> Place:
 def postgresql_place(tmp_path: Path, postgresql_url: str, cluster: Cluster) -> Place:
     """One in PostgreSQL."""
     return Place(tmp_path / "data", postgresql_url, cluster)
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[Store]:
+    """A store there, which does not wait long for others."""
+    with place.open(busy_s=0.05) as opened:
+        yield opened

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from store_place import place, postgresql_place, sqlite_place  # noqa: F401  (fixtures)
+from store_place import place, postgresql_place, sqlite_place, store  # noqa: F401  (fixtures)
