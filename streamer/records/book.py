@@ -17,7 +17,7 @@ from streamer.database import explained, reading
 from streamer.records import deletion, register, tables
 from streamer.records.chain import Head
 from streamer.records.deletion import Forgotten, Mode
-from streamer.records.entries import Acted, AnyEntry, Started
+from streamer.records.entries import Acted, AnyEntry, Started, entry_from
 from streamer.records.errors import RecordError, UnknownClip
 from streamer.records.incidents.tracker import incidents_of
 from streamer.records.journal import Journal, find
@@ -31,8 +31,6 @@ from streamer.wire.messages import Incident
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of all who are there now
 REMEMBERED = 1000  # streams whose incidents are remembered
-
-_entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 
 
 class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +122,7 @@ class Book:
                 return found[1]
             bodies = connection.scalars(wanted.order_by(entries.c.number)).all()
         with readable(stream):
-            made = incidents_of(map(_entry.decode, bodies))  # in which no names stand
+            made = incidents_of(map(entry_from, bodies))  # in which no names stand
         if len(self._incidents) >= REMEMBERED:
             self._incidents.clear()
         self._incidents[stream] = length, made

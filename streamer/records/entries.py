@@ -160,3 +160,10 @@ class Ended(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="ended"):
 
 
 AnyEntry = Started | Claimed | Told | Scores | Connection | Acted | Clip | Missing | Ended
+
+_decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
+
+
+def entry_from(body: bytes) -> AnyEntry:
+    """An entry from the JSON in which it is kept. Raises :class:`msgspec.MsgspecError`."""
+    return _decoder.decode(body)

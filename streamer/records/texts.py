@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from streamer.records.entries import Acted, AnyEntry, Started
+from streamer.records.entries import Acted, AnyEntry, Started, entry_from
 from streamer.records.errors import RecordError
 from streamer.records.references import named
 from streamer.records.signing import Texts
 from streamer.store.seal import BrokenSeal
 
 ERASED = "(erased)"  # a text whose key is gone, or was changed
-
-_entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 
 
 @contextlib.contextmanager
@@ -30,7 +28,7 @@ def readable(stream: str) -> Iterator[None]:
 
 def read_entry(body: bytes, texts: Texts | None, names: Mapping[str, str]) -> AnyEntry:
     """An entry with names and texts in their places."""
-    entry = _entry.decode(named(body, names))
+    entry = entry_from(named(body, names))
     if isinstance(entry, Started) and entry.label:
         return msgspec.structs.replace(entry, label=read_text(entry.label, texts))
     if isinstance(entry, Acted) and entry.text:

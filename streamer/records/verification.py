@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from streamer.records import contents, tables
 from streamer.records.chain import REGISTER, Head, link, start
-from streamer.records.entries import AnyEntry
+from streamer.records.entries import AnyEntry, entry_from
 from streamer.records.heads import StreamEnd, total
 from streamer.records.register import RegisterEntry
 from streamer.records.signing import Secret, is_signed
@@ -25,7 +25,6 @@ from streamer.records.signing import Secret, is_signed
 PIECE = 1000  # entries that are read at a time
 NEEDED = frozenset({"opened", "sealed", "deleted", "pseudonymised"})  # acts, of the register
 
-_entry: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 _note = msgspec.json.Decoder(RegisterEntry)
 
 
@@ -224,7 +223,7 @@ def _stream(
     entries: list[AnyEntry] = []
     for number, body in enumerate(bodies, 1):
         try:
-            entries.append(_entry.decode(body))
+            entries.append(entry_from(body))
         except ValueError:
             findings.append(Finding(chain=row.stream, number=number, what="it cannot be read"))
     if len(entries) == len(bodies):  # else the columns cannot be held to them
