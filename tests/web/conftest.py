@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "web" / "dist"
 CHROMIUM = shutil.which("chromium")
+RATE_HZ = 48_000  # of the sound of a microphone
 WAIT_MS = 30_000  # for what takes a moment on a busy machine
 
 if not CHROMIUM:
@@ -58,6 +61,7 @@ class Visitor:
 
 
 Open = Callable[..., Visitor]
+Sound = Callable[[str], Path]
 
 
 # Not of the session: while Playwright's loop is there, no asynchronous test can run.
@@ -110,6 +114,28 @@ def visit(browsers: Callable[[tuple[str, ...]], Any]) -> Iterator[Open]:
     yield open_page
     for opened in contexts:
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
+    """What a microphone hears: three seconds of the room, and then a voice, over and over."""
+    folder = tmp_path_factory.mktemp("sounds")
+    random = np.random.default_rng(1)
+
+    def make(name: str) -> Path:
+        path = folder / f"{name}.wav"
+        if path.exists():
+            return path
+        room_db, voice_db = {
+            "good": (-65, -20), "noisy": (-28, -20), "faint": (-75, -46), "dead": (-200, -200),
+        }[name]  # fmt: skip
+        samples = random.standard_normal(15 * RATE_HZ)
+        gains = np.full(len(samples), 10 ** (voice_db / 20))
+        gains[: round(3.6 * RATE_HZ)] = 10 ** (room_db / 20)
+        sf.write(path, np.clip(samples * gains, -1, 1), RATE_HZ, subtype="PCM_16")
+        return path
+
+    return make
 
 
 @pytest.fixture(scope="module")

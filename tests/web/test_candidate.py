@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile as sf
 
-from tests.web.conftest import Open, Visitor
-from tests.web.mock_seat import question
-from tests.web.test_microphone import BROWSER
+from tests.web.candidate_page import DESK, MARKS, PHONE, arrive, ask, listened_to
+from tests.web.conftest import Open, Sound
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.parametrize(
-        "mock", [("--token", "link", "--roles", "stream,enrol")], indirect=True
-    ),
-]
+pytestmark = MARKS
 
-RATE_HZ = 48_000
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1440, "height": 900}
-# A request on a control connection of our own, beside the page's.
-ASK = """async (request) => {
-    const socket = new WebSocket(new URL("/v1/control", location.href.replace("http", "ws")));
-    await new Promise(resolve => { socket.onopen = resolve; });
-    const ask = (fields) => new Promise(resolve => {
-        socket.onmessage = event => resolve(JSON.parse(event.data).result);
-        socket.send(JSON.stringify({id: 1, ...fields}));
-    });
-    await ask({type: "authenticate", token: "link"});
-    const answer = await ask(request);
-    socket.close();
-    return answer;
-}"""
 # The page's sockets, and how many answers each has had.
 SOCKETS = """() => {
     window.sockets = [];
@@ -56,57 +30,6 @@ SLOW_TO_OPEN = """() => {
     const allowed = new Promise(allow => { window.open_now = allow; });
     navigator.mediaDevices.getUserMedia = async (wanted) => { await allowed; return ask(wanted); };
 }"""
-
-Sound = Callable[[str], Path]
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
-    """What a microphone hears: three seconds of the room, and then a voice, over and over."""
-    folder = tmp_path_factory.mktemp("sounds")
-    random = np.random.default_rng(1)
-
-    def make(name: str) -> Path:
-        path = folder / f"{name}.wav"
-        if path.exists():
-            return path
-        room_db, voice_db = {
-            "good": (-65, -20), "noisy": (-28, -20), "faint": (-75, -46), "dead": (-200, -200),
-            "mute-room": (-200, -200),
-        }[name]  # fmt: skip
-        samples = random.standard_normal(15 * RATE_HZ)
-        gains = np.full(len(samples), 10 ** (voice_db / 20))
-        gains[: round(3.6 * RATE_HZ)] = 10 ** (room_db / 20)
-        sf.write(path, np.clip(samples * gains, -1, 1), RATE_HZ, subtype="PCM_16")
-        return path
-
-    return make
-
-
-def arrive(visit: Open, mock: str, sound: Path, *, token: str = "link", **seat: Any) -> Visitor:
-    """Open the link; the seat is as the test wants it."""
-    visitor = visit("about:blank", sound=sound)
-    visitor.page.add_init_script(f"({BROWSER})()")
-    if seat:
-        visitor.page.goto(f"{mock}mock/nothing")
-        ask(visitor, type="mock", do="seat", seat=seat)
-        visitor.complaints.clear()  # that page is a 404
-    visitor.page.goto(f"{mock}candidate#{token}")
-    return visitor
-
-
-def ask(visitor: Visitor, **request: Any) -> Any:
-    """Ask the scripted server, from within the page."""
-    return visitor.page.evaluate(ASK, request)
-
-
-def listened_to(visit: Open, mock: str, sound: Path, **seat: Any) -> Visitor:
-    """A candidate who is enrolled, and is being heard."""
-    visitor = arrive(visit, mock, sound, enrolled=True, **seat)
-    visitor.page.click("#agree button")
-    visitor.page.click("#try")
-    visitor.page.click("#mic-go")
-    return visitor
 
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
@@ -305,62 +228,6 @@ def test_consent_can_be_taken_back_while_one_is_heard(mock: str, visit: Open, so
     visitor.sees("#problem", "tick the box")
 
 
-def asked_about_sound(visitor: Visitor, choice: str) -> None:
-    visitor.sees("#agree-clips", "10 seconds of sound are stored")
-    visitor.sees("#clips-kept", "as long as the record")
-    visitor.page.click("#agree button")
-    visitor.sees("#problem", "Say whether sound may be kept")
-    visitor.page.check(f"#agree-clips input[value={choice}]")
-    visitor.page.click("#agree button")
-
-
-@pytest.mark.parametrize(("choice", "answer"), [("yes", "agreed"), ("no", "refused")])
-def test_who_is_enrolled_already_is_asked_whether_sound_may_be_kept(
-    mock: str, visit: Open, sound: Sound, choice: str, answer: str
-) -> None:
-    clips = question("unanswered")
-    visitor = arrive(visit, mock, sound("good"), enrolled=True, clips=clips)
-    asked_about_sound(visitor, choice)
-    visitor.page.click("#try")
-    visitor.page.click("#mic-go")
-    visitor.sees("#heard-title", "You are being heard")
-    told = ask(visitor, type="seat")["clips"]
-    assert told["answer"] == answer
-    assert told["to"]["text_sha256"] == "c1" * 32
-    assert told["to"]["language"] == "en"
-
-
-def test_who_enrols_answers_about_sound_once_their_voice_is_known(
-    mock: str, visit: Open, sound: Sound
-) -> None:
-    visitor = arrive(visit, mock, sound("good"), clips=question("unanswered"))
-    visitor.page.check("#agree-given")
-    asked_about_sound(visitor, "no")
-    visitor.sees("#mic-title", "Your microphone")
-    assert ask(visitor, type="seat")["clips"]["answer"] == "unanswered"
-    visitor.page.click("#try")
-    visitor.page.click("#mic-go")
-    visitor.page.click("#voice-go")
-    visitor.sees("#heard-title", "You are being heard")
-    assert ask(visitor, type="seat")["clips"]["answer"] == "refused"
-
-
-def test_who_has_answered_is_not_asked_again_but_may_think_better_of_a_no(
-    mock: str, visit: Open, sound: Sound
-) -> None:
-    visitor = arrive(visit, mock, sound("good"), enrolled=True, clips=question("agreed"))
-    visitor.sees("#agree-title", "Before you begin")
-    assert not visitor.page.is_visible("#agree-clips")
-    again = arrive(visit, mock, sound("good"), enrolled=True, clips=question("refused"))
-    again.sees("#agree-clips", "10 seconds of sound are stored")
-    assert again.page.is_checked("#agree-clips input[value=no]")
-    again.page.select_option("#language", label="Deutsch")
-    again.sees("#agree-clips", "10 Sekunden Ton werden gespeichert.")
-    assert not again.page.is_checked("#agree-clips input[value=no]"), "that was another text"
-    again.page.click("#agree button")
-    again.sees("#problem", "Sagen Sie, ob Ton aufbewahrt werden darf")
-
-
 @pytest.mark.parametrize(
     ("seat", "title"),
     [
@@ -383,127 +250,3 @@ def test_a_link_that_does_not_hold_is_told(mock: str, visit: Open, sound: Sound)
     wrong.sees("#notice-title", "Your link holds no more")
     cut = visit(f"{mock}candidate")
     cut.sees("#notice-title", "This link is not whole")
-
-
-LANGUAGES = ("de", "en", "es", "fr", "it", "ko", "pt", "tr")
-AGREED_IN_GERMAN = {
-    "given": True, "text_version": "exam-2026-11", "text_sha256": "de" * 32, "language": "de",
-}  # fmt: skip
-
-
-def test_the_page_and_the_text_are_in_the_browsers_language(
-    mock: str, visit: Open, sound: Sound
-) -> None:
-    visitor = visit("about:blank", sound=sound("good"), locale="de-CH", viewport=PHONE)
-    page = visitor.page
-    page.goto(f"{mock}candidate#link")
-    visitor.sees("#agree-title", "Bevor Sie beginnen")
-    visitor.sees("#agree-kept", "Ihr Stimmabdruck wird aufbewahrt")
-    assert page.get_attribute("html", "lang") == page.get_attribute("#agree-text", "lang") == "de"
-    page.click("#agree button")
-    visitor.sees("#problem", "Setzen Sie das Häkchen")
-    page.check("#agree-given")
-    page.click("#agree button")
-    page.click("#try")
-    visitor.sees("#try-words", "Bitte still sein")
-    visitor.sees("#try-found", "Der Raum ist ruhig genug.")
-    page.click("#mic-go")
-    visitor.sees("#voice-prompt", "Der Nordwind und die Sonne")
-    page.click("#voice-go")
-    visitor.sees("#heard-title", "Sie werden gehört")
-    (enrolment, _) = ask(visitor, type="starts")["starts"]
-    assert enrolment["consent"] == AGREED_IN_GERMAN
-    assert visitor.overflow() <= 0
-    assert visitor.complaints == []
-
-
-def test_a_language_that_is_chosen_is_spoken_at_once_and_kept(
-    mock: str, visit: Open, sound: Sound
-) -> None:
-    visitor = listened_to(visit, mock, sound("good"))
-    page = visitor.page
-    visitor.sees("#heard-title", "You are being heard")
-    page.select_option("#language", label="한국어")
-    visitor.sees("#heard-title", "목소리가 들리고 있습니다")
-    visitor.sees("#steps [aria-current]", "시험")
-    visitor.sees("#heard-device", "브라우저 기본값")
-    assert page.get_attribute("#language", "aria-label") == "언어"
-    assert page.get_attribute("html", "lang") == "ko"
-    page.evaluate("mute(true)")
-    visitor.sees("#heard-title", "마이크가 음소거됨")
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.reload()
-    visitor.sees("#heard-title", "목소리가 들리고 있습니다")
-    assert len(ask(visitor, type="starts")["starts"]) == 2, "choosing begins no other session"
-
-
-def test_who_has_ticked_another_text_ticks_anew(mock: str, visit: Open, sound: Sound) -> None:
-    visitor = arrive(visit, mock, sound("good"))
-    page = visitor.page
-    page.check("#agree-given")
-    page.select_option("#language", label="Deutsch")
-    visitor.sees("#agree-text", "Was geschieht:")
-    assert not page.is_checked("#agree-given")
-    page.check("#agree-given")
-    page.select_option("#language", label="Français")  # in which the server has no text here
-    visitor.sees("#agree-text", "What happens:")
-    visitor.sees("#agree-title", "Avant de commencer")
-    assert page.get_attribute("#agree-text", "lang") == "en"
-    assert not page.is_checked("#agree-given")
-
-
-def test_what_was_agreed_to_is_what_was_shown_then(mock: str, visit: Open, sound: Sound) -> None:
-    visitor = arrive(visit, mock, sound("good"))
-    page = visitor.page
-    page.select_option("#language", label="Deutsch")
-    visitor.sees("#agree-text", "Was geschieht:")
-    page.check("#agree-given")
-    page.click("#agree button")
-    page.click("#try")
-    page.select_option("#language", label="English")
-    visitor.sees("#try-found", "The room is quiet enough.")
-    page.select_option("#language", label="Türkçe")
-    visitor.sees("#try-found", "Oda yeterince sessiz.")
-    page.click("#mic-go")
-    page.click("#voice-go")
-    visitor.sees("#heard-title", "Sesiniz duyuluyor")
-    (enrolment, _) = ask(visitor, type="starts")["starts"]
-    assert enrolment["consent"] == AGREED_IN_GERMAN
-
-
-@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-def test_every_language_fits(
-    mock: str, visit: Open, sound: Sound, viewport: dict[str, int]
-) -> None:
-    visitor = arrive(visit, mock, sound("good"), clips=question("unanswered"))
-    page = visitor.page
-    page.set_viewport_size(viewport)
-    visitor.sees("#agree-title", "Before you begin")
-
-    def fits(screen: str) -> None:
-        for language in LANGUAGES:
-            page.select_option("#language", language)
-            assert visitor.overflow() <= 0, (screen, language)
-            assert page.evaluate(CUT) == [], (screen, language)
-
-    fits("agree")
-    page.check("#agree-given")
-    page.check("#agree-clips input[value=no]")
-    page.click("#agree button")
-    fits("mic")
-    page.click("#try")
-    page.click("#mic-go")
-    fits("voice")
-    page.click("#voice-go")
-    page.wait_for_selector("#heard:not([hidden])")
-    fits("heard")
-    page.click("#leave")
-    assert visitor.overflow() <= 0
-
-
-# Texts that do not fit into their element.
-CUT = """() => [...document.querySelectorAll("h2, p, li, button, label, legend, summary, select")]
-    .filter(one => one.checkVisibility() && !one.matches(".hidden"))
-    .filter(one => getComputedStyle(one).display !== "inline")
-    .filter(one => one.scrollWidth > one.clientWidth + 1)
-    .map(one => one.innerText)"""
