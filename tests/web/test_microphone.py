@@ -18,13 +18,21 @@ from tests.web.conftest import Open, Visitor
 pytestmark = pytest.mark.slow
 
 # Everything that the page opens, and what a browser would do with it. `only`: the one rate at
-# which a microphone can be connected, as in Firefox; `stereo`: its channels of opposite phase.
+# which a microphone can be connected, as in Firefox; `stereo`: its channels of opposite phase;
+# `slow`: the milliseconds after which its sound begins to run.
 BROWSER = """() => {
     if (!navigator.mediaDevices) return;  // about:blank
-    Object.assign(window, {contexts: [], streams: [], only: null, stereo: false});
+    Object.assign(window, {contexts: [], streams: [], only: null, stereo: false, slow: 0});
     const Own = window.AudioContext;
     window.AudioContext = class extends Own {
-        constructor(options) { super(options); contexts.push(this); }
+        constructor(options) { super(options); contexts.push(this); if (slow) this.dawdle(slow); }
+        dawdle(ms) {
+            const [begun, run] = [performance.now(), this.resume.bind(this)];
+            const late = () => performance.now() - begun < ms;
+            Object.defineProperty(this, "state", {configurable: true,
+                get: () => late() ? "suspended" : super.state});
+            this.resume = async () => { await Promise.all([until(() => !late()), run()]); };
+        }
         createMediaStreamSource(stream) {
             if (window.only && this.sampleRate !== window.only) {
                 throw new DOMException("other rate", "NotSupportedError");
@@ -167,6 +175,18 @@ def test_an_interruption_is_told_and_the_session_goes_on(mock: str, tab: Tab) ->
     tab.sees("#hero-title", "Ended")
     assert tab.evaluate("live()") == 0
     assert tab.complaints == []
+
+
+def test_a_browser_whose_sound_begins_slowly_is_waited_for(mock: str, chromium: Tab) -> None:
+    chromium.goto(mock)
+    chromium.evaluate("window.slow = 1500")
+    chromium.sees("#people", "Alice")
+    chromium.click("#microphone")
+    chromium.sees("#hero-title", "Match \N{EN DASH} Alice")
+    chromium.evaluate("interrupt()")
+    chromium.evaluate("ended()")
+    chromium.sees("#hero-title", "Another voice took over at 0:04")
+    assert len(chromium.evaluate("contexts.map(context => context.state)")) == 2
 
 
 def test_a_muted_microphone_is_told_and_heard_again(mock: str, tab: Tab) -> None:

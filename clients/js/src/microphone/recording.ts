@@ -48,7 +48,10 @@ export type OpenRecording = (options: RecordingOptions) => Promise<Recording>;
 
 // Where a browser runs a microphone only at its own rate and does not say which.
 const USUAL_RATES_HZ = [48000, 44100, 16000, 8000];
-const WAKE_MS = 500;
+const WAKE_MS = 500; // that one which stood still is waited for before the next look
+// A new one is given this long: on a busy machine it begins after a second, and to let go of it
+// before that and open another would go on for ever.
+const START_MS = 5000;
 const KINDS = ["ended", "mute", "unmute"]; // of what a track tells
 
 /** Open a microphone. Rejects with a `MicrophoneError`. */
@@ -119,7 +122,7 @@ async function started(
   options: StreamRecordingOptions,
 ): Promise<Recording> {
   await context.audioWorklet.addModule(options.worklet ?? new URL("./capture.js", import.meta.url));
-  if (!(await awake(context))) throw new MicrophoneError("suspended");
+  if (!(await awake(context, START_MS))) throw new MicrophoneError("suspended");
   const capture = new AudioWorkletNode(context, "capture", {
     numberOfOutputs: 0,
     channelCountMode: "max", // all channels: the capture chooses one
@@ -156,7 +159,7 @@ function recordingOf(
     groupId,
     fault: () => faultOf(context.state, track),
     free,
-    wake: () => awake(context),
+    wake: () => awake(context, WAKE_MS),
     close() {
       context.onstatechange = null;
       free();
@@ -175,8 +178,8 @@ export function faultOf(
 }
 
 /** During a call `resume` neither succeeds nor fails: it is not waited for. */
-async function awake(context: AudioContext): Promise<boolean> {
-  const late = new Promise((resolve) => setTimeout(resolve, WAKE_MS));
+async function awake(context: AudioContext, patienceMs: number): Promise<boolean> {
+  const late = new Promise((resolve) => setTimeout(resolve, patienceMs));
   await Promise.race([context.resume().catch(() => undefined), late]);
   return context.state === "running";
 }
