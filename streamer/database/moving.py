@@ -54,19 +54,25 @@ class Source:
 
     def __init__(self, path: Path, version_table: str, tables: MetaData) -> None:
         self.engine = sqlite.make_engine(path, BUSY_S)
-        self._removed = False
         self._version_table, self._tables = version_table, tables
         mark = Column("mark", LargeBinary, nullable=False)
         self._mark = Table(f"{version_table}_moving", MetaData(), mark)
 
     def close(self) -> None:
-        """Close the file, and make it small. It stays: another program may have it open."""
-        if self._removed:
-            with (
-                contextlib.suppress(SQLAlchemyError),  # of that program, which reads
-                self.engine.connect().execution_options(**sqlite.OUTSIDE) as database,
-            ):
+        """Close the file, and make it small. It stays: another program may have it open.
+
+        Whether there is room to give back is asked of the file: who removed the tables may have
+        been killed before this.
+        """
+        emptied = False
+        with (
+            contextlib.suppress(SQLAlchemyError),  # of that program, which reads
+            self.engine.connect().execution_options(**sqlite.OUTSIDE) as database,
+        ):
+            emptied = bool(database.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+            if emptied:
                 database.exec_driver_sql("VACUUM")
+        if emptied:
             shorten_log(self.engine, wait=True)
         self.engine.dispose()
 
@@ -98,7 +104,6 @@ class Source:
         self._tables.drop_all(old)
         self._mark.drop(old)
         old.execute(text(f"DROP TABLE {self._version_table}"))
-        self._removed = True
 
     def remove_moved(self, engine: Engine) -> None:
         """Remove the tables where they were copied already, and nobody came to do so."""

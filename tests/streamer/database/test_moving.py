@@ -206,6 +206,16 @@ def test_a_kill_loses_nothing(
     check(engine, file, things)
 
 
+def test_a_file_that_was_emptied_before_a_kill_is_made_small_afterwards(
+    engine: Engine, file: Path, things: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Source, "close", lambda source: source.engine.dispose())
+    migrate(engine, things)
+    monkeypatch.undo()
+    assert file.stat().st_size > 2 * 4096
+    check(engine, file, things)
+
+
 def test_processes_that_move_it_at_once_agree(
     engine: Engine, file: Path, things: History, postgresql_url: str, tmp_path: Path
 ) -> None:
