@@ -313,6 +313,8 @@ async def test_two_connections_of_one_call_at_the_same_moment_are_one_stream(
         for phone, one in ((first, call), (second, call), (another, other)):
             await send(phone, [one.connected, one.start()])
         assert (await heard(first))[1:] == (1008, "taken-over")
+        while len(guarded.streams) < 2:  # the other call's may still be opening
+            await asyncio.sleep(0.01)
         assert len(guarded.streams) == 2
         await send(second, [call.stop()])
         await send(another, [other.stop()])
