@@ -103,6 +103,11 @@ class Engine:
         return self._pool.counts.live_s
 
     @property
+    def live_windows(self) -> tuple[int, int]:
+        """How many windows of live streams were answered, and how many of those too late."""
+        return self._pool.counts.live_windows, self._pool.counts.late
+
+    @property
     def files_s(self) -> float:
         """Seconds of the event loop's time that the sound of files has taken."""
         return self._pool.leisure.spent_s

@@ -1,10 +1,11 @@
 """Decides how far live streams are slowed when the machine cannot keep up.
 
 An overloaded server scores every stream less often rather than some streams late. It widens
-the hop step by step while live windows start after their deadline. It goes back a step once no
-window has been late for a while and the work of the shorter hop would fit in as well: without
-the second condition a server just past its limit would swing for ever. Times are passed in;
-nothing here reads a clock.
+the hop step by step while live windows start after their deadline. It goes back once no window
+has been late for a while, at once as far as the work of the shorter hop would fit in easily:
+whoever stays when a crowd has left has its own hop again within seconds. What would only just
+fit is tried after a longer while, as a server at its limit would swing otherwise. Times are
+passed in; nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ class OverloadConfig:
     hops_s: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
     review_s: float = 0.25  # between reviews; only two late ones in a row widen the hop
     settle_s: float = 1.0  # before the next change: the queue must run before one shows
-    calm_s: float = 5.0  # without a late window before the hop goes back a step
-    fill: float = 0.8  # largest share of the threads' time to be used after a step back
+    calm_s: float = 1.25  # without a late window before the hop goes back, and between looks
+    easy: float = 0.5  # largest share of the threads' time to be used after that
+    patient_s: float = 8.0  # without a late window before what just fits is tried
+    fill: float = 0.8  # largest share of the threads' time to be used after that
     threads: int = 1
 
     def __post_init__(self) -> None:
         if list(self.hops_s) != sorted(set(self.hops_s)) or self.hops_s[0] <= 0:
             raise ValueError("the hops must ascend from above 0")
-        if min(self.review_s, self.settle_s, self.calm_s, self.fill) <= 0 or self.threads < 1:
-            raise ValueError("times, share and threads must be positive")
+        if min(self.review_s, self.settle_s, self.calm_s, self.easy) <= 0 or self.threads < 1:
+            raise ValueError("times, shares and threads must be positive")
+        if self.easy > self.fill or self.calm_s > self.patient_s:
+            raise ValueError("what fits easily must be less than what just fits, and sooner")
 
 
 class Overload:
@@ -38,9 +43,9 @@ class Overload:
         self._level = 0
         self._late_reviews = 0
         self._worst = 0.0  # greatest lateness since the last review, in seconds
-        self._busy = 0.0  # seconds that the threads have worked since `_calm_from`
+        self._busy = 0.0  # seconds that the threads have worked since `_busy_from`
         self._next_review: float | None = None
-        self._changed = self._calm_from = 0.0
+        self._changed = self._calm_from = self._busy_from = 0.0
         self.late_s = 0.0  # greatest lateness at the last review
 
     @property
@@ -65,6 +70,7 @@ class Overload:
             return None
         if self._next_review is None:
             self._changed, self._calm_from = now - self._config.settle_s, now
+            self._busy_from = now
         self._next_review = now + self._config.review_s
         self.late_s, self._worst = max(self._worst, oldest_late_s, 0.0), 0.0
         before = self._level
@@ -77,22 +83,20 @@ class Overload:
 
     def _late(self, now: float) -> None:
         self._late_reviews += 1
-        self._calm_from, self._busy = now, 0.0
+        self._calm_from = self._busy_from = now
+        self._busy = 0.0
         settled = now >= self._changed + self._config.settle_s
         if self._late_reviews > 1 and settled and self._level + 1 < len(self._config.hops_s):
             self._level, self._changed, self._late_reviews = self._level + 1, now, 0
 
     def _calm(self, now: float) -> None:
-        """Go a step back for each ``calm_s``, as far as the work at the shorter hop would fit.
-
-        It may be several steps at once, as nothing is reviewed while nobody streams.
-        """
-        calm_s = now - self._calm_from
-        steps = int(calm_s / self._config.calm_s)
-        if not self._level or not steps:
+        """Go back as far as the work at the shorter hop would fit, by that since the last look."""
+        config, hops_s = self._config, self._config.hops_s
+        passed_s = now - self._busy_from
+        if passed_s < config.calm_s:
             return
-        hops_s = self._config.hops_s
-        work = self._busy / (self._config.threads * calm_s) * hops_s[self._level]
-        while steps and self._level and work / hops_s[self._level - 1] < self._config.fill:
-            self._level, self._changed, steps = self._level - 1, now, steps - 1
-        self._calm_from, self._busy = now, 0.0
+        work = self._busy / (config.threads * passed_s) * hops_s[self._level]
+        self._busy, self._busy_from = 0.0, now
+        fill = config.fill if now >= self._calm_from + config.patient_s else config.easy
+        while self._level and work / hops_s[self._level - 1] < fill:
+            self._level, self._changed, self._calm_from = self._level - 1, now, now

@@ -33,10 +33,10 @@ class PoolCounts:
     """What a pool has done since its start.
 
     ``batch_sizes`` counts batches of windows by their rows; ``vad_calls`` the detector's
-    network calls, each over one frame of many streams; ``late`` the live windows answered
-    after their deadline; ``live_s`` how long threads have worked for live streams. The CPU seconds
-    are those of the inference threads themselves: a backend that has threads of its own
-    (``threads`` above 1) works outside them.
+    network calls, each over one frame of many streams; ``late`` those of the ``live_windows`` that
+    were answered after their deadline; ``live_s`` how long threads have worked for live streams.
+    The CPU seconds are those of the inference threads themselves: a backend that has threads of its
+    own (``threads`` above 1) works outside them.
     """
 
     windows: int = 0
@@ -45,6 +45,7 @@ class PoolCounts:
     vad_calls: int = 0
     longest_wait_s: float = 0.0
     late: int = 0
+    live_windows: int = 0
     model_cpu_s: float = 0.0
     vad_cpu_s: float = 0.0
     live_s: float = 0.0
@@ -62,6 +63,7 @@ class PoolCounts:
         self.windows += len(batch.entries)
         oldest_s = min(entry.arrived_s for entry in batch.entries)
         self.longest_wait_s = max(self.longest_wait_s, now - oldest_s)
+        self.live_windows += len(batch.entries) if batch.live else 0
         self.late += sum(entry.live and now > entry.due_s for entry in batch.entries)
         self.model_cpu_s += answers.cpu_s
 

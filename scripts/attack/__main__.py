@@ -4,9 +4,10 @@
     python -m scripts.attack pings files
 
 Server, live stream and attackers are processes of their own. The server has its default limits.
-Of each attack: the delays of the live stream's scores, its scores and lag events, and the server's
-resident memory before, at most, and after it has been left alone for a while. ``alone`` is the
-same without an attack.
+Of each attack: the delays of the live stream's scores, its scores and lag events, how soon after
+the attack it has two scores a second again (null: not within as long as the attack took), and the
+server's resident memory before, at most, and after it has been left alone for a while. ``alone``
+is the same without an attack.
 """
 
 from __future__ import annotations
@@ -61,13 +62,16 @@ def attacked(served: Served, folder: Path, name: str | None, seconds: float) -> 
         told = clients.answer()
         if attackers:
             end(attackers)
-    most_mb = watch.stop()
-    time.sleep(LEFT_ALONE_S if name else 0.0)
+        most_mb = watch.stop()
+        clients.ask(1)
+        recovered_s = clients.answer()["served_after_s"]
+    time.sleep(max(0.0, LEFT_ALONE_S - seconds) if name else 0.0)
     return {
         "p50_ms": round(1000 * told["delay_p50_s"], 1),
         "p99_ms": round(1000 * told["delay_p99_s"], 1),
         "scores": told["scores"],
         "lag_events": told["lag_events"],
+        "recovered_after_s": None if recovered_s is None else round(recovered_s, 2),
         "lost": told["lost"],
         "clients_behind_ms": round(1000 * told["behind_s"], 1),
         "memory_before_mb": round(before_mb, 1),

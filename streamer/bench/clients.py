@@ -4,12 +4,14 @@
 
 A process of its own, so that what the clients cost is not counted as the server's. Reads how
 many streams there shall be, one number a line, and answers with two JSON lines: one when that
-many are running and measuring begins, one with what was measured. Ends at the end of input.
+many are running and measuring begins, one with what was measured. As many as there are already
+are measured at once. Ends at the end of input.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import math
 import sys
@@ -22,6 +24,8 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
 PIECE_S = 0.1
+OWN_HOP_S = 0.55  # between two scores of a stream that keeps its hop, at most
+IN_TIME_S = 1.0
 RAMP_S = 0.04  # between two streams that start: they shall not beat in time
 
 
@@ -45,6 +49,8 @@ class Measured:
 
     It contains the way through both sockets and the clients' own scheduling, so it is never
     less than what the server took. ``behind_s``: how late the clients themselves were.
+    ``served_after_s``: from the beginning of the measuring until every stream has had two scores at
+    its own hop within a second each, after which no hop was widened; ``None`` where one has not.
     """
 
     streams: int
@@ -55,6 +61,7 @@ class Measured:
     behind_s: float
     lag_events: int
     lost: int
+    served_after_s: float | None = None
 
 
 class Paced:
@@ -63,9 +70,17 @@ class Paced:
     def __init__(self, sound: bytes, offset: int) -> None:
         self._sound, self._offset = sound, offset
         self._sent: list[float] = []
-        self.delays: list[tuple[float, float]] = []  # when, how long
+        self.scores: list[tuple[float, float, float]] = []  # when, how late, and of which second
         self.behind_s = 0.0
         self.lags = 0
+        self.widened_at = 0.0
+
+    def served_at(self) -> float:
+        """When it first had its scores, with no wider hop after that; infinite: never."""
+        for (_, _, before), (now, delay, t) in itertools.pairwise(self.scores):
+            if t - before <= OWN_HOP_S and delay <= IN_TIME_S and now > self.widened_at:
+                return now
+        return math.inf
 
     async def run(self, url: str) -> None:
         """Send until cancelled, or until the server ends the stream."""
@@ -97,10 +112,13 @@ class Paced:
         async for message in connection:
             now = time.monotonic()
             if '"type":"score"' in str(message)[:40]:
-                last = math.ceil(json.loads(message)["t"] / PIECE_S - 1e-9) - 1
-                self.delays.append((now, now - self._sent[last]))
+                t = json.loads(message)["t"]
+                last = math.ceil(t / PIECE_S - 1e-9) - 1
+                self.scores.append((now, now - self._sent[last], t))
             elif '"type":"lag"' in str(message)[:40]:
                 self.lags += 1
+                if json.loads(message).get("behind_s"):
+                    self.widened_at = now
 
 
 class Crowd:
@@ -112,7 +130,9 @@ class Crowd:
         self._streams: list[tuple[Paced, asyncio.Task[None]]] = []
 
     async def grow(self, streams: int) -> None:
-        """Start streams until there are so many, and let them settle."""
+        """Start streams until there are so many, and let them settle if any are new."""
+        if len(self._streams) >= streams:
+            return
         while len(self._streams) < streams:
             paced = Paced(self._sound, 7 * len(self._streams))
             task = asyncio.create_task(paced.run(self._load.url))
@@ -123,10 +143,12 @@ class Crowd:
     async def measure(self) -> Measured:
         """Wait for the next seconds, and give the delays of all scores in them."""
         for paced, _ in self._streams:
-            paced.delays.clear()
+            paced.scores.clear()
             paced.behind_s, paced.lags = 0.0, 0
+        began = time.monotonic()
         await asyncio.sleep(self._load.seconds)
-        delays = np.array([d for paced, _ in self._streams for _, d in paced.delays])
+        delays = np.array([d for paced, _ in self._streams for _, d, _ in paced.scores])
+        served_s = max(paced.served_at() for paced, _ in self._streams) - began
         return Measured(
             streams=len(self._streams),
             seconds=self._load.seconds,
@@ -136,6 +158,7 @@ class Crowd:
             behind_s=max(paced.behind_s for paced, _ in self._streams),
             lag_events=sum(paced.lags for paced, _ in self._streams),
             lost=sum(task.done() for _, task in self._streams),
+            served_after_s=served_s if math.isfinite(served_s) else None,
         )
 
     async def leave(self) -> None:

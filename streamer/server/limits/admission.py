@@ -12,7 +12,7 @@ from streamer.server.limits.capacity import Capacity, Work
 from streamer.wire.errors import WireError
 
 MEASURE_S = 0.5
-WAIT_S = 3.0  # for room, before a client is told to come back
+WAIT_S = 4.0  # for room, longer than a newcomer counts as one, before a client is told to come back
 WAITING = 64  # clients at a time
 RETRY_S = 5.0
 
@@ -51,14 +51,25 @@ class Admission:
             due_s = max(due_s + MEASURE_S, self._loop.time())
             await asyncio.sleep(due_s - self._loop.time())
             now = self._loop.time()
-            late_s = max(now - due_s, self._engine.late_s)
-            loop_s = time.thread_time() - self._engine.files_s
-            live_s = self._engine.live_s
-            self._capacity.measured(Work(now, loop_s, live_s, late_s, self._streams()))
+            self._capacity.measured(self._work(now, now - due_s))
             while self._waiting and (self._waiting[0].done() or self._let_one_in()):
                 turn = self._waiting.popleft()
                 if not turn.done():
                     turn.set_result(None)
+
+    def _work(self, now: float, loop_late_s: float) -> Work:
+        engine = self._engine
+        windows, late = engine.live_windows
+        return Work(
+            at_s=now,
+            loop_s=time.thread_time() - engine.files_s,
+            threads_s=engine.live_s,
+            streams=self._streams(),
+            windows=windows,
+            late=late,
+            behind_s=max(loop_late_s, engine.late_s),
+            widened=engine.hop_s > 0,
+        )
 
     def _let_one_in(self) -> bool:
         now = self._loop.time()

@@ -54,14 +54,35 @@ def test_one_late_window_is_a_hiccup() -> None:
     assert overload.hop_s == 0.0
 
 
-def test_it_goes_back_step_by_step_when_there_is_room() -> None:
+def test_what_fits_easily_is_gone_back_to_at_once() -> None:
+    overload = Overload(CONFIG)
+    now = reviews(overload, 0.0, 30.0, 0.3, 1.0)
+    assert overload.hop_s == CONFIG.hops_s[-1]
+    now = reviews(overload, now, CONFIG.calm_s - STEP_S, 0.0, 0.05)
+    assert overload.hop_s == CONFIG.hops_s[-1]  # calm, but not for long enough
+    reviews(overload, now, 3 * STEP_S, 0.0, 0.05)
+    assert overload.hop_s == 0.0
+
+
+def test_what_the_threads_did_before_a_crowd_left_does_not_hold_anybody_back() -> None:
+    """On time at the widest hop, with all the threads' time, and then almost none of it."""
+    overload = Overload(CONFIG)
+    now = reviews(overload, 0.0, 30.0, 0.3, 1.0)
+    now = reviews(overload, now, 30.0, -0.1, 1.0)
+    assert overload.hop_s == CONFIG.hops_s[-1]
+    reviews(overload, now, 5.0, -0.1, 0.02)
+    assert overload.hop_s == 0.0
+
+
+def test_what_only_just_fits_is_tried_after_longer_and_by_a_step() -> None:
     overload = Overload(CONFIG)
     now = reviews(overload, 0.0, 2.0, 0.3, 1.0)
-    widened = overload.hop_s
-    assert widened > 0.5
-    now = reviews(overload, now, CONFIG.calm_s - 0.5, 0.0, 0.1)
-    assert overload.hop_s == widened  # calm, but not for long enough
-    reviews(overload, now, 60.0, 0.0, 0.1)
+    assert overload.hop_s == 1.0
+    now = reviews(overload, now, CONFIG.patient_s - 1.0, 0.0, 0.5)
+    assert overload.hop_s == 1.0
+    now = reviews(overload, now, 2.0, 0.0, 0.5)
+    assert overload.hop_s == 0.75
+    reviews(overload, now, 60.0, 0.0, 0.5)
     assert overload.hop_s == 0.0
 
 
@@ -84,7 +105,8 @@ def test_it_does_not_go_back_to_what_would_not_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"hops_s": (1.0, 0.5)}, {"hops_s": (0.0, 1.0)}, {"fill": 0.0}, {"threads": 0}]
+    "settings",
+    [{"hops_s": (1.0, 0.5)}, {"hops_s": (0.0, 1.0)}, {"easy": 0.0}, {"easy": 0.9}, {"threads": 0}],
 )
 def test_an_impossible_configuration_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -77,9 +78,27 @@ async def test_a_delay_is_counted_from_the_piece_in_which_a_window_ends() -> Non
     sent = [1000.0, 2000.0, 4000.0]  # when each piece was sent
     paced._sent = sent
     await paced._receive(cast("ClientConnection", scores_of(0.1, 0.15, 0.2, 0.3)))
-    assert len(paced.delays) == 4
-    for (at, delay), begun in zip(paced.delays, [1000.0, 2000.0, 2000.0, 4000.0], strict=True):
+    assert len(paced.scores) == 4
+    for (at, delay, _), begun in zip(paced.scores, [1000.0, 2000.0, 2000.0, 4000.0], strict=True):
         assert at - delay == pytest.approx(begun, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scores", "widened_at", "served_at"),
+    [
+        ([(1.0, 0.1, 0.5), (1.5, 0.1, 1.0)], 0.0, 1.5),
+        ([(1.0, 0.1, 0.5), (2.5, 0.1, 2.0), (3.0, 0.1, 2.5)], 0.0, 3.0),  # a wider hop before
+        ([(1.0, 1.5, 0.5), (1.5, 1.5, 1.0), (1.6, 0.9, 1.5)], 0.0, 1.6),  # late before
+        ([(1.0, 0.1, 0.5), (1.5, 0.1, 1.0), (2.6, 0.1, 1.5)], 2.0, 2.6),  # widened in between
+        ([(1.0, 0.1, 0.5)], 0.0, math.inf),
+    ],
+)
+def test_when_a_stream_has_its_scores(
+    scores: list[tuple[float, float, float]], widened_at: float, served_at: float
+) -> None:
+    paced = Paced(b"", 0)
+    paced.scores, paced.widened_at = scores, widened_at
+    assert paced.served_at() == served_at
 
 
 async def test_delays_have_the_servers_time_in_them(sound: Path) -> None:
