@@ -14,6 +14,7 @@ from engine.audio.containers import Buffer
 from engine.audio.parts import UnlikeError
 from engine.audio.signatures import aac_frame, mp3_frame
 
+HEAD_BYTES = 16  # of a file, in which no other begins
 # What stands in a beginning after so many bytes, by which it is looked for (one pattern for all of
 # them took ten times as long), then all of the beginning, and the form.
 MARKS = tuple(
@@ -25,7 +26,12 @@ MARKS = tuple(
         (0, b"riff\x2e\x91\xcf\x11", rb"riff", "Wave64"),
         (0, b"fLaC", rb"fLaC[\x00\x80]\x00\x00\x22", "FLAC"),
         (0, b"OggS", rb"OggS\x00[\x02\x06]\x00{8}", "Ogg"),
-        (0, b"\x1a\x45\xdf\xa3", rb"....[^\x42]{1,8}\x42[\x82\x86\xf2\xf3\xf7]", "WebM"),
+        (
+            0,
+            b"\x1a\x45\xdf\xa3",
+            rb"....[^\x42]{1,8}\x42[\x82\x86\xf2\xf3\xf7]",
+            "WebM or Matroska",
+        ),
         (4, b"ftyp", rb"\x00\x00\x00.ftyp", "MP4"),
         (0, b"FORM", rb"FORM....AIF[FC]", "AIFF"),
         (0, b"caff", rb"caff\x00\x01\x00\x00", "CAF"),
@@ -46,12 +52,26 @@ FRAME_FORMS: tuple[tuple[str, Callable[[bytes], int | None]], ...] = (
 
 def check_alike(data: Buffer, start: int, end: int, own: str) -> None:
     """Raises :class:`UnlikeError` where a recording that is not of the form ``own`` begins."""
-    for place, mark, whole, form in MARKS:
-        at = start if form != own else end
-        while (found := data.find(mark, at, end)) >= 0:
-            if found - place >= start and whole.match(data, found - place):
-                raise UnlikeError(form, found - place)
-            at = found + 1
+    found = [
+        (place, form)
+        for first, mark, whole, form in MARKS
+        if form != own and (place := _first(data, start, end, first, mark, whole)) is not None
+    ]
+    if found:
+        place, form = min(found)
+        raise UnlikeError(form, place)
+
+
+def _first(
+    data: Buffer, start: int, end: int, first: int, mark: bytes, whole: re.Pattern[bytes]
+) -> int | None:
+    """The first place at which such a file begins."""
+    at = start
+    while (found := data.find(mark, at, end)) >= 0:
+        if found - first >= start and whole.match(data, found - first):
+            return found - first
+        at = found + 1
+    return None
 
 
 def check_frames(data: Buffer, start: int, end: int, own: str = "") -> None:

@@ -6,6 +6,10 @@ import mmap
 from typing import NamedTuple
 
 EBML, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+# What stands in a file, in its segment and in a cluster, Void and CRC-32 included (RFC 9559).
+KNOWN = frozenset({EBML, SEGMENT, CLUSTER, 0xEC, 0xBF, 0x114D9B74, 0x1549A966, 0x1654AE6B})
+KNOWN |= {0x1C53BB6B, 0x1043A770, 0x1254C367, 0x1941A469}
+KNOWN |= {0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF}
 LONGEST_HEAD = 12  # bytes: four of the name and eight of the size
 
 

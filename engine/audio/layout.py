@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
 
-from engine.audio.beginnings import check_alike, check_frames, check_frames_at, tag_bytes
+from engine.audio.beginnings import (
+    HEAD_BYTES,
+    check_alike,
+    check_frames,
+    check_frames_at,
+    tag_bytes,
+)
 from engine.audio.containers import MOST_CHUNKS, Buffer, stated_sound
 from engine.audio.media.forms import WMA, form_of, is_mp3
 from engine.audio.media.layouts import media_layout
@@ -30,7 +36,22 @@ MP3_SHARE = 0.99  # An MP3 counts as whole with this share of the frames that it
 
 
 def layout(data: Buffer) -> Layout:
-    """Where the sound lies. Raises :class:`NotWholeError` where some of it is lacking."""
+    """Where the sound lies.
+
+    Raises :class:`NotWholeError` where some of it is lacking, and :class:`UnlikeError` where a
+    recording of another form follows: to a reader of the first that looks like damage.
+    """
+    try:
+        return _layout(data)
+    except NotWholeError as error:
+        form = form_of(data)
+        if error.after is not None and form is not None:
+            check_alike(data, error.after, len(data), form.name)
+            check_frames(data, error.after, len(data), form.name)
+        raise
+
+
+def _layout(data: Buffer) -> Layout:
     head = data[:12]
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
         return joined(_wav(data))
@@ -42,7 +63,7 @@ def layout(data: Buffer) -> Layout:
         return joined(_mp3(data))
     form = form_of(data)
     if form is WMA:
-        check_frames(data, 16, len(data))
+        check_frames(data, HEAD_BYTES, len(data))
     found = None if form is None else media_layout(data, form)
     return _stated(data) if found is None else found
 
@@ -50,13 +71,14 @@ def layout(data: Buffer) -> Layout:
 def _stated(data: Buffer) -> Layout:
     """A file that is read as far as it states, which has to be as far as it goes."""
     found = stated_sound(data)
-    check_alike(data, 16 if found is None else found.start, len(data), "")
+    check_alike(data, HEAD_BYTES if found is None else found.start, len(data), "")
     if found is not None and found.size is not None:
         there, spare = len(data) - found.start, SPARE_S * found.bytes_per_s
         stated_s = found.size / found.bytes_per_s
         if found.size > there + spare:
             raise NotWholeError(f"{there / found.bytes_per_s:.1f} s of {stated_s:.1f} s are there")
         if len(data) - found.end > spare:
+            check_frames_at(data, found.end)
             rest_s = (len(data) - found.end) / found.bytes_per_s
             raise NotWholeError(f"it states {stated_s:.1f} s, and {rest_s:.1f} s follow them")
     return Layout((Part(0, len(data)),))

@@ -27,7 +27,14 @@ class Layout:
 
 
 class NotWholeError(ValueError):
-    """Sound is lacking, or cannot be told apart; in words, how."""
+    """Sound is lacking, or cannot be told apart; in words, how.
+
+    ``after``: from that byte on another recording may follow, to which the words do not apply.
+    """
+
+    def __init__(self, words: str, after: int | None = None) -> None:
+        super().__init__(words)
+        self.after = after
 
 
 class UnlikeError(ValueError):

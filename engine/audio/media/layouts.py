@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.audio import ebml
-from engine.audio.beginnings import check_alike, check_frames
+from engine.audio.beginnings import HEAD_BYTES, check_alike, check_frames
 from engine.audio.containers import Buffer
 from engine.audio.media.forms import AAC, AMR, MP4, WEBM, Form
 from engine.audio.parts import Layout, NotWholeError, Part, joined
@@ -29,13 +29,16 @@ def media_layout(data: Buffer, form: Form) -> Layout | None:
 
 def _webm(data: Buffer) -> Iterator[tuple[Part, str]]:
     start = at = 0
+    after: int | None = None  # an element that no Matroska has: another recording may begin there
     while at < len(data):
         try:
             head = ebml.head(data, at)
         except ValueError as error:
-            raise NotWholeError("some of it is damaged") from error
+            raise NotWholeError("some of it is damaged", after or at) from error
         if head is None:
-            raise NotWholeError("its last block is torn")
+            raise NotWholeError("its last block is torn", after or at)
+        if after is None and head.name not in ebml.KNOWN:
+            after = at
         if head.name == ebml.EBML and at > start:
             yield Part(start, at), ""
             start = at
@@ -45,8 +48,10 @@ def _webm(data: Buffer) -> Iterator[tuple[Part, str]]:
         if head.name in (ebml.SEGMENT, ebml.CLUSTER):
             continue
         if head.size is None or at + head.size > len(data):
-            raise NotWholeError("its last block is torn")
+            raise NotWholeError("its last block is torn", after)
         at += head.size
+    if after is not None:
+        check_alike(data, after, len(data), WEBM.name)
     yield Part(start, len(data)), ""
 
 
@@ -69,7 +74,7 @@ def _mp4(data: Buffer) -> Iterator[tuple[Part, str]]:
         indexed = indexed or name == b"moov"
         if at + size > len(data):
             there = len(data) - at
-            raise NotWholeError(f"{there} bytes of {size} of its {name.decode()!r} are there")
+            raise NotWholeError(f"{there} bytes of {size} of its {name.decode()!r} are there", at)
         at += size
     yield _indexed(Part(start, len(data)), indexed), ""
 
@@ -81,6 +86,7 @@ def _indexed(part: Part, indexed: bool) -> Part:
 
 
 def _amr(data: Buffer) -> Iterator[tuple[Part, str]]:
+    check_alike(data, HEAD_BYTES, len(data), AMR.name)
     start = at = 0
     sizes = AMR_NB
     while at < len(data):
@@ -93,20 +99,21 @@ def _amr(data: Buffer) -> Iterator[tuple[Part, str]]:
             continue
         size = sizes[data[at] >> 3 & 0x0F]
         if not size:
-            raise NotWholeError("some of it is damaged, or it has several channels")
+            raise NotWholeError("some of it is damaged, or it has several channels", HEAD_BYTES)
         at += size
         if at > len(data):
-            raise NotWholeError("its last frame is torn")
+            raise NotWholeError("its last frame is torn", HEAD_BYTES)
     yield Part(start, len(data)), ""
 
 
 def _aac(data: Buffer) -> Iterator[tuple[Part, str]]:
+    check_alike(data, HEAD_BYTES, len(data), AAC.name)
     at = 0
     while at < len(data):
         size = aac_frame(data[at : at + 6])
         if size is None:
-            raise NotWholeError("some of it is damaged")
+            raise NotWholeError("some of it is damaged", HEAD_BYTES)
         at += size
         if at > len(data):
-            raise NotWholeError("its last frame is torn")
+            raise NotWholeError("its last frame is torn", HEAD_BYTES)
     yield Part(0, len(data)), ""

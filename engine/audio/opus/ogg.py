@@ -14,9 +14,11 @@ from engine.audio.opus.packets import (
     Header,
     Packet,
     samples,
+    what_follows,
 )
 
 PAGE = struct.Struct("<4sBBqIIIB")
+LOST = "no page of Ogg begins where one should: send all bytes in order"
 FIRST, LAST = 2, 4  # flags of a page
 NOWHERE = -1  # the position of a page on which no packet ends
 GAP_SAMPLES = 960  # Less than 20 ms is no gap: some encoders round.
@@ -53,9 +55,7 @@ class OggPackets:
         self._held += data
         while len(self._held) >= PAGE.size:
             if self._held[:4] != b"OggS":
-                raise BadContainer(
-                    "no page of Ogg begins where one should: send all bytes in order"
-                )
+                raise what_follows(self._held, "Ogg", LOST)
             count = self._held[26]
             table = self._held[PAGE.size : PAGE.size + count]
             length = PAGE.size + count + sum(table)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.audio.signatures import HEAD_BYTES as SEEN_BYTES
+from engine.audio.signatures import foreign
+
 RATE_HZ = 48_000  # at which Opus counts, whatever was encoded
 HEAD = b"OpusHead"  # begins the header, in both containers (RFC 7845, section 5.1)
 HEAD_BYTES = 19  # of the least header
@@ -50,3 +53,13 @@ def samples(packet: bytes) -> int:
 
 class BadContainer(ValueError):
     """Bytes that are no Ogg or WebM, or that hold no Opus; says what is wrong and what to do."""
+
+
+def what_follows(held: bytes | bytearray, container: str, lost: str) -> BadContainer:
+    """What is wrong where neither a page nor an element begins: another file, or bytes lack."""
+    found = foreign(bytes(held[:SEEN_BYTES]))
+    if found is None:
+        return BadContainer(lost)
+    return BadContainer(
+        f"{found[0]} follows the recording in {container}: send each recording in its own stream"
+    )

@@ -15,6 +15,7 @@ from engine.audio.opus.packets import (
     Header,
     Packet,
     samples,
+    what_follows,
 )
 
 INFO, TRACKS, TRACK, GROUP = 0x1549A966, 0x1654AE6B, 0xAE, 0xA0
@@ -79,7 +80,7 @@ class WebmPackets:
             try:
                 head = ebml.head(self._held)
             except ValueError as error:
-                raise BadContainer(LOST) from error
+                raise what_follows(self._held, "WebM", LOST) from error
             if head is None:
                 return
             if head.name in ENTERED:
@@ -125,7 +126,7 @@ class WebmPackets:
         if head.name in BLOCKS and self._chosen is not None:
             known = any(self._held[head.length] & 0x7F == track.number for track in self._tracks)
         if self._chosen is not None and not known:
-            raise BadContainer(LOST)
+            raise what_follows(self._held, "WebM", LOST)
 
     def _choose(self) -> Header:
         for track in self._tracks:

@@ -82,7 +82,7 @@ UNLIKE = ("OPUS", "FLAC", "MP3", "WAV", "AIFF", "CAF", "AU", "RF64", "W64")
 @pytest.mark.parametrize(("first", "second"), [*itertools.permutations(UNLIKE, 2)])
 def test_joined_files_of_unlike_forms_are_refused(first: str, second: str) -> None:
     for seconds in (1.0, 4.0):
-        with pytest.raises(AudioError, match=r"several forms .* take them apart|follow them"):
+        with pytest.raises(AudioError, match=r"several forms .* take them apart"):
             read(encoded(first, seconds) + encoded(second, 2.0, 1))
 
 

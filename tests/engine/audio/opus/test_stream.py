@@ -234,6 +234,32 @@ def test_bytes_that_are_left_out_are_told(form: str) -> None:
         heard(data[:9000] + data[9500:] + data[:9000])
 
 
+@pytest.mark.parametrize("form", CONTAINERS)
+@pytest.mark.parametrize(
+    ("behind", "name"),
+    [
+        (b"RIFF" + bytes(60), "a WAV file"),
+        (b"fLaC" + bytes(60), "a FLAC file"),
+        (b"#!AMR\n" + bytes(60), "an AMR file"),
+        (b"ID3\x04" + bytes(60), "an MP3 file"),
+        (b"FORM" + bytes(60), "an AIFF file"),
+        (b"\x00\x00\x00\x20ftypM4A " + bytes(60), "an MP4 or M4A file"),
+    ],
+)
+def test_a_file_of_another_form_behind_a_recording_is_named(
+    form: str, behind: bytes, name: str
+) -> None:
+    words = f"{name}.* follows the recording in {form}: send each recording in its own stream"
+    with pytest.raises(WrongFormat, match=f"(?i){words}"):
+        heard(recording(form, 1.0), behind)
+
+
+def test_the_other_container_behind_a_recording_is_named() -> None:
+    for form, other, name in (("ogg", "webm", "WebM or Matroska"), ("webm", "ogg", "an Ogg file")):
+        with pytest.raises(WrongFormat, match=f"{name}.* follows the recording"):
+            heard(recording(form, 1.0), recording(other, 1.0))
+
+
 def test_a_channel_that_is_not_there_is_told() -> None:
     assert heard(recording("ogg", 0.5, channels=2), channel=1)
     with pytest.raises(WrongFormat, match="no channel 1: it has 1"):
