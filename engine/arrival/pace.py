@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,28 @@ NEAR = 0.03  # A pace so near the declared one is that.
 # A pace so many times the declared one is that of a file. 48 kHz sent as 8 kHz has 6.0.
 FILE = 6.5
 AGREEING = 2  # looks in a row that say the same
+# A delay that swings by so much to either side looks like another pace for as long as it swings one
+# way. The line through what it does deviates from the true one by at most three times that.
+SWING_S = 0.33
+# Nearer to a line than that, over so long, no swing of ten or twenty seconds lies: a clean link.
+CLEAN_S, CLEAN_LASTS_S = 0.002, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Sound over the clock: how steep, over how long, and how far a point is from it at most."""
+
+    pace: float
+    lasted_s: float
+    off_s: float
 
 
 class Pace:
     """Measures one stream. ``likely_hz`` is another rate that it comes at, if it does.
 
     Sound may come in bursts: what counts is how much of it had come at each time, and that this
-    lies on a line.
+    lies on a line. Another rate than the one known is believed where it comes to more sound, or to
+    less, than a delay that swings explains.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -94,9 +110,19 @@ class Pace:
     def _measured(self) -> float | None:
         """Seconds of sound a second of the clock, where that is sure."""
         points = np.array(self._points)
-        short = points[points[:, 0] >= points[-1, 0] - SHORT_S]
-        pace = _slope(short)
-        return _slope(points) if pace is None and len(short) < len(points) else pace
+        for window in (points[points[:, 0] >= points[-1, 0] - SHORT_S], points):
+            line = _line(window)
+            if line is not None and self._sure(line):
+                return line.pace
+        return None
+
+    def _sure(self, line: _Line) -> bool:
+        """Whether it is the pace that is known, or no swing of the delay makes it another."""
+        known = (self.likely_hz or self._rate_hz) / self._rate_hz
+        another = abs(line.pace - known)
+        if another < NEAR * known or another * line.lasted_s > 3 * SWING_S * known:
+            return True
+        return line.off_s < CLEAN_S and line.lasted_s >= CLEAN_LASTS_S
 
     def _rate(self, pace: float) -> int | None:
         """The rate that sound of this pace has, if any: a suspicion stands until one is known."""
@@ -106,8 +132,8 @@ class Pace:
         return nearest if abs(nearest / self._rate_hz / pace - 1) < SURE else None
 
 
-def _slope(points: NDArray[np.float64]) -> float | None:
-    """The slope of the line of least squares through ``points`` ``(N, 2)``, if they lie on it."""
+def _line(points: NDArray[np.float64]) -> _Line | None:
+    """The line of least squares through ``points`` ``(N, 2)``, if they lie on it."""
     clock, sound = points.T
     lasted_s = clock[-1] - clock[0]
     if len(points) < LEAST_POINTS or lasted_s < LEAST_S:
@@ -115,4 +141,5 @@ def _slope(points: NDArray[np.float64]) -> float | None:
     clock, sound = clock - clock.mean(), sound - sound.mean()
     pace = float(np.dot(clock, sound) / np.dot(clock, clock))
     off_s = float(np.max(np.abs(sound - pace * clock)))
-    return pace if pace > 0 and off_s < SURE * pace * lasted_s else None
+    sure = pace > 0 and off_s < SURE * pace * lasted_s
+    return _Line(pace, float(lasted_s), off_s) if sure else None

@@ -103,6 +103,99 @@ def test_a_headset_that_changes_its_rate_is_found_at_any_time(
     assert pace.likely_hz is None
 
 
+def swinging(
+    pace: Pace,
+    ratio: float,
+    seconds: float,
+    *,
+    swing_s: float,
+    period_s: float,
+    seed: int,
+    piece_s: float = 0.1,
+    jitter_s: float = 0.01,
+) -> tuple[float | None, int]:
+    """Over a link whose delay swings slowly: when it was first suspected, and how many changes."""
+    rng = np.random.default_rng(seed)
+    phase, told, changes, last = rng.uniform(0, 2 * np.pi), None, 0, 0.0
+    for number in range(1, round(seconds / piece_s) + 1):
+        sent = number * piece_s
+        swing = swing_s * (1 + np.sin(2 * np.pi * sent / period_s + phase))
+        last = max(last, sent + float(swing) + jitter_s * float(rng.random()))
+        if pace.receive(piece_s * ratio, last):
+            changes += 1
+            told = last if told is None else told
+    return told, changes
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("period_s", [8.0, 10.0, 14.0, 20.0, 40.0])
+@pytest.mark.parametrize("declared", [44_100, 48_000])
+def test_a_delay_that_swings_slowly_is_no_other_rate(
+    declared: int, period_s: float, seed: int
+) -> None:
+    for jitter_s in (0.0, 0.005, 0.05):
+        pace = Pace(declared)
+        found = swinging(
+            pace, 1.0, 300.0, swing_s=0.3, period_s=period_s, seed=seed, jitter_s=jitter_s
+        )
+        assert found == (None, 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_delay_that_wanders_is_no_other_rate(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for declared in (44_100, 48_000):
+        pace, delay_s, to_s, last = Pace(declared), 0.3, 0.3, 0.0
+        for number in range(1, 3000):
+            if not number % 50:
+                to_s = float(rng.uniform(0.0, 0.6))
+            delay_s += (to_s - delay_s) / 20
+            last = max(last, number * 0.1 + delay_s)
+            assert not pace.receive(0.1, last)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("declared", "true"), [(48_000, 44_100), (44_100, 48_000)])
+@pytest.mark.parametrize("jitter_s", [0.01, 0.05, 0.1])
+def test_a_near_rate_is_told_through_usual_jitter(
+    declared: int, true: int, jitter_s: float, seed: int
+) -> None:
+    pace = Pace(declared)
+    told, changes = swinging(
+        pace, true / declared, 120.0, swing_s=0.0, period_s=10.0, seed=seed, jitter_s=jitter_s
+    )
+    assert (pace.likely_hz, changes) == (true, 1)
+    assert told is not None
+    assert told < 15.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("period_s", [10.0, 20.0])
+@pytest.mark.parametrize(("declared", "true"), [(48_000, 44_100), (44_100, 48_000)])
+def test_a_near_rate_is_told_where_the_delay_swings_and_stays_told(
+    declared: int, true: int, period_s: float, seed: int
+) -> None:
+    pace = Pace(declared)
+    told, changes = swinging(
+        pace, true / declared, 300.0, swing_s=0.3, period_s=period_s, seed=seed
+    )
+    assert (pace.likely_hz, changes) == (true, 1)
+    assert told is not None
+    assert told < 60.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("declared", "true"), [(16_000, 8000), (8000, 16_000), (16_000, 44_100)])
+def test_a_far_rate_is_told_soon_where_the_delay_swings(
+    declared: int, true: int, seed: int
+) -> None:
+    pace = Pace(declared)
+    told, _ = swinging(pace, true / declared, 60.0, swing_s=0.3, period_s=15.0, seed=seed)
+    assert pace.likely_hz == true
+    assert told is not None
+    assert told < 30.0
+
+
 @pytest.mark.parametrize("drift", [0.9995, 1.0005, 0.99, 1.01])
 def test_a_clock_that_is_a_little_off_is_not_suspected(drift: float) -> None:
     assert send(Pace(44_100), drift, 60.0) is None
