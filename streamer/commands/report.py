@@ -12,13 +12,14 @@ import typer
 
 from streamer.commands.opened import opened_records
 from streamer.commands.options import ConfigOption, DataOption, configured
-from streamer.commands.private_file import write_private
+from streamer.commands.private_file import private_file
 
 if TYPE_CHECKING:
     from streamer.config import Config
+    from streamer.reports.exam_report import ExamReading
     from streamer.reports.forms.files import Form
     from streamer.reports.library import Asked, Library
-    from streamer.reports.report import ExamReport, Report
+    from streamer.reports.report import Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +55,15 @@ class ReportCommand:
     data_dir: DataOption = None
 
     def run(self) -> None:
-        """Make it, and say where it is."""
+        """Make it, a candidate at a time, and say where it is."""
         from streamer.reports.forms.files import stem
 
         self._check()
-        form = self._form()
-        with opened_library(configured(self)) as library:
+        form, config = self._form(), configured(self)
+        with opened_library(config) as library:
             report = self._report(library, form)
-        path = self.output or Path(f"{stem(report)}.{form}")
-        write_private(path, made(report, form))
+            path = self.output or Path(f"{stem(report)}.{form}")
+            _write(report, form, path, config.data_dir)
         typer.echo(f"{path}: {_told(report)}")
 
     def _check(self) -> None:
@@ -82,7 +83,7 @@ class ReportCommand:
                 return form
         raise typer.BadParameter(f"--output ends in one of {', '.join(f'.{f}' for f in forms)}")
 
-    def _report(self, library: Library, form: Form) -> Report | ExamReport:
+    def _report(self, library: Library, form: Form) -> Report | ExamReading:
         from streamer.reports.forms.pdf import check_available
         from streamer.reports.library import Subject
 
@@ -117,34 +118,30 @@ def opened_library(config: Config) -> Iterator[Library]:
         yield Library(book, exams, names)
 
 
-def made(report: Report | ExamReport, form: Form) -> bytes:
-    """The report in that form. Raises :class:`~streamer.reports.forms.pdf.NoPdf` for a PDF."""
-    from streamer.reports.forms import files
-    from streamer.reports.forms.pdf import NoPdf, pdf
+def _write(report: Report | ExamReading, form: Form, path: Path, folder: Path) -> None:
+    """Make the file. Raises :class:`~streamer.reports.forms.pdf.NoPdf` for a PDF."""
+    from streamer.reports.forms.pdf import NoPdf, Printer
+    from streamer.reports.forms.writing import write
+    from streamer.reports.spool import Spool
 
-    match form:
-        case "html":
-            return files.html(report).encode()
-        case "pdf":
-            return pdf(files.html(report))
-        case "json":
-            return files.json(report)
-        case "csv":
-            return files.csv(report)
-    try:
-        pdfs, lacking = {name: pdf(page) for name, page in files.pages(report).items()}, ""
-    except NoPdf as error:
-        pdfs, lacking = {}, str(error)
-        typer.echo(lacking, err=True)
-    return files.archive(report, pdfs, lacking)
+    with Printer() as printer, private_file(path) as file:
+
+        def pdf(page: str) -> bytes:
+            try:
+                return printer(page)
+            except NoPdf as error:  # which a ZIP goes on without
+                typer.echo(error, err=True)
+                raise
+
+        write(report, form, file, pdf, lambda: Spool(folder))
 
 
-def _told(report: Report | ExamReport) -> str:
+def _told(report: Report | ExamReading) -> str:
     """What is in the file, in a line."""
     from streamer.reports import words
-    from streamer.reports.report import ExamReport
+    from streamer.reports.exam_report import ExamReading
 
-    if isinstance(report, ExamReport):
-        return words.counted(len(report.candidates), "candidate")
+    if isinstance(report, ExamReading):
+        return words.counted(report.made, "candidate")
     incidents = words.counted(len(report.incidents), "incident")
     return f"{words.counted(len(report.sessions), 'session')}, {incidents}"

@@ -5,19 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from streamer.records.incidents import words
-from streamer.reports.report import ExamReport, Incident, Report, Segment, Session, Turn
+from streamer.reports.report import Incident, Report, Segment, Session, Turn
 
 
-def without_figures(report: Report | ExamReport) -> Report | ExamReport:
+def without_figures(report: Report) -> Report:
     """The report without scores, evidence, and the reasons of decisions, in which they stand."""
-    if isinstance(report, ExamReport):
-        return msgspec.structs.replace(
-            report, candidates=tuple(_report(one) for one in report.candidates)
-        )
-    return _report(report)
-
-
-def _report(report: Report) -> Report:
     return msgspec.structs.replace(
         report, sessions=tuple(_session(session) for session in report.sessions)
     )

@@ -6,7 +6,7 @@ All else in this room is given what it needs; only this module reads.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -20,7 +20,8 @@ from streamer.records.entries import Acted
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
 from streamer.reports.consents import consents_of_claimed, own_consents
-from streamer.reports.report import Chain, Exam, ExamReport, Report, Session, Verdict
+from streamer.reports.exam_report import ExamCover, ExamReading
+from streamer.reports.report import Chain, Exam, Report, Session, Verdict
 from streamer.reports.sessions import session
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of everybody who is enrolled
@@ -47,12 +48,20 @@ class Subject:
 class Library:
     """Reports of what is recorded. ``exams`` is None where no exams are kept.
 
+    ``told`` is what becomes of each candidate's report before it is given out.
+
     Methods raise :class:`~streamer.records.errors.UnknownStream`,
     :class:`~streamer.exams.errors.UnknownExam`, and what the databases refuse.
     """
 
-    def __init__(self, book: Book, exams: Exams | None, names: Names) -> None:
-        self.book, self._exams, self._names = book, exams, names
+    def __init__(
+        self,
+        book: Book,
+        exams: Exams | None,
+        names: Names,
+        told: Callable[[Report], Report] = lambda report: report,
+    ) -> None:
+        self.book, self._exams, self._names, self._told = book, exams, names, told
 
     def stream(self, stream: str, asked: Asked) -> Report:
         """The report of one stream, whoever it was."""
@@ -68,29 +77,40 @@ class Library:
         own = self._streams(Subject(exam=exam, candidate=who))
         return self._report(found, candidate, own, self.book.verify(exam=exam), asked)
 
-    def exam(self, exam: str, asked: Asked) -> ExamReport:
+    def exam(self, exam: str, asked: Asked) -> ExamReading:
         """Everybody on the roster, and whoever else was heard in the exam."""
         exams = self._kept()
         found, roster = exams.exam(exam), exams.roster(exam)
-        by_candidate: dict[str, list[StreamFacts]] = {}
-        others: list[StreamFacts] = []
-        for facts in self.book.streams(exam=exam):
-            known = any(facts.candidate == one.id for one in roster)
-            (by_candidate.setdefault(facts.candidate or "", []) if known else others).append(facts)
         checked = self.book.verify(exam=exam)
-        reports = [
-            self._report(found, one, by_candidate.get(one.id, []), checked, asked) for one in roster
-        ]
-        reports += [self._report(found, None, [facts], checked, asked) for facts in others]
-        return ExamReport(
+        cover = ExamCover(
             made_at=_at(asked.at, asked.zone),
             made_by=asked.who,
             zone=zones.shown(asked.zone),
             software=software(),
             exam=_told(found, asked.zone),
-            candidates=tuple(reports),
-            register_problems=tuple(_without_report(checked, reports)),
         )
+        reports = self._reports(found, roster, checked, asked)
+        return ExamReading(cover, reports, lambda told: _without_report(checked, told))
+
+    def _reports(
+        self,
+        exam: ExamFacts,
+        roster: Sequence[Candidate],
+        checked: Verification,
+        asked: Asked,
+    ) -> Iterator[Report]:
+        """A report at a time: those on the roster first."""
+        known = {one.id for one in roster}
+        by_candidate: dict[str, list[StreamFacts]] = {}
+        others: list[StreamFacts] = []
+        for facts in self.book.streams(exam=exam.id):
+            candidate = facts.candidate or ""
+            theirs = by_candidate.setdefault(candidate, []) if candidate in known else others
+            theirs.append(facts)
+        for one in roster:
+            yield self._report(exam, one, by_candidate.get(one.id, []), checked, asked)
+        for facts in others:
+            yield self._report(exam, None, [facts], checked, asked)
 
     def note_export(self, subject: Subject, asked: Asked, form: str) -> None:
         """Write into the record of each stream who takes a report of it, before it is made."""
@@ -99,7 +119,7 @@ class Library:
             act = Acted(at=asked.at, t=t, who=asked.who, act="exported", text=text)
             self.book.act(facts.stream, act)
 
-    def report(self, subject: Subject, asked: Asked) -> Report | ExamReport:
+    def report(self, subject: Subject, asked: Asked) -> Report | ExamReading:
         """What the subject asks for."""
         if subject.stream is not None:
             return self.stream(subject.stream, asked)
@@ -138,7 +158,7 @@ class Library:
         told = [one for one in sessions if one is not None]
         own, clips = own_consents(self._exams, candidate, zone)
         verdicts = sorted((v for one in told for v in one.verdicts), key=_given)
-        return Report(
+        report = Report(
             made_at=_at(asked.at, zone),
             made_by=asked.who,
             zone=zones.shown(zone),
@@ -153,6 +173,7 @@ class Library:
             sessions=tuple(told),
             record_problems=tuple(_removed(checked, candidate, told)),
         )
+        return self._told(report)
 
     def _session(self, facts: StreamFacts, checked: Verification, zone: tzinfo) -> Session | None:
         """None where nothing of a stream could be written."""
@@ -217,10 +238,9 @@ def _removed(
             yield f"{found}{whose}"
 
 
-def _without_report(checked: Verification, reports: Iterable[Report]) -> Iterator[str]:
+def _without_report(checked: Verification, reported: set[str]) -> list[str]:
     """What was found in the register, and of streams that are not there to be reported on."""
-    reported = {session.stream for report in reports for session in report.sessions}
-    return (str(found) for found in checked.findings if found.chain not in reported)
+    return [str(found) for found in checked.findings if found.chain not in reported]
 
 
 def software() -> str:

@@ -280,16 +280,3 @@ class Report(Part, frozen=True, kw_only=True):
     def speech_s(self) -> float:
         """Net speech of all sessions."""
         return sum(session.speech_s for session in self.sessions)
-
-
-class ExamReport(Part, frozen=True, kw_only=True):
-    """All candidates of an exam, those who never came too."""
-
-    format: str = "voxwatch-exam-report-1"
-    made_at: datetime
-    made_by: str
-    zone: str
-    software: str
-    exam: Exam
-    candidates: tuple[Report, ...]
-    register_problems: tuple[str, ...] = ()

@@ -6,47 +6,48 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from streamer.reports import words
+from streamer.reports.exam_report import CandidateLine, ExamCover
 from streamer.reports.forms.markup import Child, Markup, element, facts, isolated, joined, table
 from streamer.reports.forms.page import closing, document
-from streamer.reports.report import ExamReport, Incident, Report
 
 
-def exam_page(report: ExamReport) -> str:
+def exam_page(
+    cover: ExamCover, lines: Sequence[CandidateLine], register_problems: Sequence[str]
+) -> str:
     """One HTML file; what is told of each candidate at length is in files of their own."""
     return document(
-        report.exam.name,
-        _cover(report),
+        cover.exam.name,
+        _cover(cover, lines),
         element("h2", "Candidates, who needs a look first"),
-        _candidates(sorted(report.candidates, key=need)),
-        _register(report.register_problems),
-        closing(report.software, words.moment(report.made_at), report.made_by),
+        _candidates(sorted(lines, key=need)),
+        _register(register_problems),
+        closing(cover.software, words.moment(cover.made_at), cover.made_by),
     )
 
 
-def need(report: Report) -> tuple[int, int, int]:
+def need(line: CandidateLine) -> tuple[int, int, int]:
     """To sort by: open incidents first, the gravest of them; then who is to be looked at again,
     who has other incidents, who has none, and who has been judged.
     """
-    verdict = report.verdict.verdict if report.verdict else None
-    open_ = [one.severity for one in report.incidents if one.state == "open"]
+    verdict = line.verdict.verdict if line.verdict else None
     if verdict in ("cleared", "violation"):
         return 4, 0, 0
-    if open_:
-        return 0, -max(open_), -len(open_)
-    return 1 if verdict else 2 if report.incidents else 3, 0, 0
+    if line.open_incidents and line.gravest:
+        return 0, -line.gravest.severity, -line.open_incidents
+    return 1 if verdict else 2 if line.incidents else 3, 0, 0
 
 
-def _cover(report: ExamReport) -> Markup:
-    exam, came = report.exam, [one for one in report.candidates if one.sessions]
+def _cover(cover: ExamCover, lines: Sequence[CandidateLine]) -> Markup:
+    exam, came = cover.exam, sum(one.sessions > 0 for one in lines)
     began = words.moment(exam.began_at) if exam.began_at else ""
     planned = f"not yet; planned for {words.moment(exam.ends_at)}" if exam.ends_at else "not yet"
     ended = words.moment(exam.ended_at) if exam.ended_at else planned
-    given = Counter(one.verdict.verdict for one in report.candidates if one.verdict)
+    given = Counter(one.verdict.verdict for one in lines if one.verdict)
     verdicts = [f"{count} {words.VERDICTS[word].lower()}" for word, count in given.items()]
-    without = len(report.candidates) - given.total()
+    without = len(lines) - given.total()
     verdicts += [f"{without} without a verdict"] if without else []
-    found = [one for candidate in report.candidates for one in candidate.incidents]
-    open_ = sum(one.state == "open" for one in found)
+    found = sum(one.incidents for one in lines)
+    open_ = sum(one.open_incidents for one in lines)
     return element(
         "header",
         element("p", "Exam report", class_="kind"),
@@ -54,39 +55,38 @@ def _cover(report: ExamReport) -> Markup:
         facts(
             ("Began", began),
             ("Ended", ended),
-            ("Candidates", f"{len(report.candidates)}, of whom {len(came)} were heard"),
+            ("Candidates", f"{len(lines)}, of whom {came} were heard"),
             ("Verdicts", ", ".join(verdicts)),
-            ("Incidents", f"{len(found)}, of which {open_} are open"),
+            ("Incidents", f"{found}, of which {open_} are open"),
             ("Becomes an incident", [", ".join(exam.rules)]),
-            ("Times", f"Those of day are in {report.zone}"),
+            ("Times", f"Those of day are in {cover.zone}"),
         ),
         class_="cover",
     )
 
 
-def _candidates(reports: Sequence[Report]) -> Markup:
+def _candidates(lines: Sequence[CandidateLine]) -> Markup:
     columns = {"Candidate": 25, "Verdict": 20, "Incidents": 30, "Heard": 15, "Speech": 10}
-    return table(columns, (_candidate(one) for one in reports))
+    return table(columns, (_candidate(one) for one in lines))
 
 
-def _candidate(report: Report) -> Iterable[Child]:
-    number = f" ({report.candidate_reference})" if report.candidate_reference else ""
-    yield [element("span", isolated(report.candidate), class_="what"), number.strip()]
-    verdict = report.verdict
+def _candidate(line: CandidateLine) -> Iterable[Child]:
+    number = f" ({line.candidate_reference})" if line.candidate_reference else ""
+    yield [element("span", isolated(line.candidate), class_="what"), number.strip()]
+    verdict, began = line.verdict, line.began_at
     yield f"{words.VERDICTS[verdict.verdict]}, by {verdict.who}" if verdict else words.NO_VERDICT
-    yield _incidents(report.incidents)
-    began = report.began_at
-    received_s = sum(session.received_s for session in report.sessions)
-    yield f"from {words.time_of_day(began)}, {words.duration(received_s)}" if began else "never"
-    yield words.duration(report.speech_s)
+    yield _incidents(line)
+    heard = words.duration(line.received_s)
+    yield f"from {words.time_of_day(began)}, {heard}" if began else "never"
+    yield words.duration(line.speech_s)
 
 
-def _incidents(found: Sequence[Incident]) -> Child:
-    if not found:
+def _incidents(line: CandidateLine) -> Child:
+    worst = line.gravest
+    if worst is None:
         return "none"
-    worst = max(found, key=lambda one: (one.state == "open", one.severity))
     since = words.time_of_day(worst.since_at)
-    count = words.counted(len(found), "incident")
+    count = words.counted(line.incidents, "incident")
     tag = element("span", worst.state, class_=f"tag {worst.state}")
     return [f"{count}; the gravest: {worst.title}, {since} ", tag]
 

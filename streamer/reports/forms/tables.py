@@ -11,7 +11,8 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from streamer.reports.report import ExamReport, Report, Session, Span
+from streamer.reports.exam_report import CandidateLine
+from streamer.reports.report import Report, Session, Span
 
 BOM = "\N{BYTE ORDER MARK}"  # without it Excel reads UTF-8 as something else
 FORMULA = tuple(
@@ -64,22 +65,19 @@ def _began(line: Sequence[Cell]) -> datetime:
     return at
 
 
-def exam_csv(report: ExamReport) -> bytes:
+def exam_csv(lines: Iterable[CandidateLine]) -> bytes:
     """A line for each candidate."""
-    return _csv(EXAM_HEAD, (_candidate(one) for one in report.candidates))
+    return _csv(EXAM_HEAD, (_candidate(one) for one in lines))
 
 
-def _candidate(report: Report) -> Iterator[Cell]:
-    verdict, found = report.verdict, report.incidents
-    worst = max(found, key=lambda one: one.severity, default=None)
-    yield from (report.candidate, report.candidate_reference)
+def _candidate(line: CandidateLine) -> Iterator[Cell]:
+    verdict = line.verdict
+    yield from (line.candidate, line.candidate_reference)
     yield from (verdict.verdict, verdict.who, verdict.at) if verdict else (None, None, None)
-    yield report.began_at
-    yield round(sum(session.received_s for session in report.sessions), 2)
-    yield round(report.speech_s, 2)
-    yield from (len(found), sum(one.state == "open" for one in found))
-    yield worst.kind if worst else None
-    yield " ".join(report.accommodations)
+    yield line.began_at
+    yield from (round(line.received_s, 2), round(line.speech_s, 2))
+    yield from (line.incidents, line.open_incidents, line.worst_kind)
+    yield " ".join(line.accommodations)
 
 
 def _lines(session: Session) -> Iterator[list[Cell]]:

@@ -14,6 +14,7 @@ from websockets.http11 import Response
 from streamer.server.auth import Grant
 from streamer.server.caller import Caller
 from streamer.server.http.head import MOST_BYTES
+from streamer.server.http.responses import FileResponse
 from streamer.server.proxies import Asker
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import Target
@@ -45,6 +46,7 @@ class Request:
         self.fields: dict[str, str] = {}
         self.caller = Caller(Grant(), "")
         self.body_bytes = 0
+        self.held = contextlib.ExitStack()  # what is let go when the client has its answer, or left
         # A drained answer is with the kernel, or under TLS with the transport below. No limit of 0:
         # TLS would wait then, with nothing left to write, until the next thing happens.
         writer.transport.set_write_buffer_limits(high=1, low=0)
@@ -58,15 +60,23 @@ class Request:
         """Close its connection at once, without a word."""
         self._writer.transport.abort()
 
+    async def gone(self) -> None:
+        """Wait until the client has left, for who makes an answer that takes long.
+
+        Whoever ends their half of the connection has left, too. Raises ``ConnectionError``.
+        """
+        while await self._reader.read(READ_BYTES):
+            pass
+        raise ConnectionError("the client left")
+
     async def send(self, response: Response) -> None:
         """Answer, and wait until the client has it: it may be sending still what nobody reads."""
         if self.method == "HEAD":
             response.body = b""
-        told = response.serialize()
-        for at in range(0, len(told), WRITE_BYTES):
-            self._writer.write(told[at : at + WRITE_BYTES])
-            async with asyncio.timeout(UNREAD_S):
-                await self._writer.drain()
+        await self._write(response.serialize())
+        if isinstance(response, FileResponse) and self.method != "HEAD":
+            while piece := await asyncio.to_thread(response.file.read, WRITE_BYTES):
+                await self._write(piece)
         if not self._writer.can_write_eof() and self._is_whole():  # TLS has no half of a close
             async with asyncio.timeout(UNREAD_S):
                 self._writer.close()
@@ -77,6 +87,13 @@ class Request:
                 self._writer.write_eof()
             while await self._reader.read(READ_BYTES):
                 pass
+
+    async def _write(self, content: bytes) -> None:
+        """Pass it on, and hold no more of it than a piece."""
+        for at in range(0, len(content), WRITE_BYTES):
+            self._writer.write(content[at : at + WRITE_BYTES])
+            async with asyncio.timeout(UNREAD_S):
+                await self._writer.drain()
 
     async def read_head(self) -> None:
         """Read all but the body. Raises :class:`WireError`."""

@@ -11,6 +11,7 @@ import msgspec
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from streamer.reports.spool import Spool
 from streamer.wire.errors import BAD_REQUEST, HTTP_STATUS, WireError
 from streamer.wire.messages import Refusal, WhatIsWrong
 
@@ -31,6 +32,17 @@ PROTECTION = {
     "X-Frame-Options": "DENY",  # for browsers that do not know `frame-ancestors`
 }
 STRICT = "max-age=31536000"
+
+
+class FileResponse(Response):
+    """A response whose body is in a file, which whoever sends it closes."""
+
+    def __init__(self, file: Spool, content_type: str, *, policy: str) -> None:
+        told = respond(200, b"", content_type, policy=policy)
+        del told.headers["Content-Length"]
+        told.headers["Content-Length"] = str(file.size)
+        super().__init__(told.status_code, told.reason_phrase, told.headers)
+        self.file = file
 
 
 def respond(

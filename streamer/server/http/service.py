@@ -70,6 +70,7 @@ class Service:
         finally:
             self._context.crowd.left(request)
             request.cut_off()
+            request.held.close()
 
     async def _response(self, request: Request) -> Response:
         route: Route | None = None

@@ -10,7 +10,8 @@ import pytest
 from recorded_stream import ENROLLED_AT, NOON, taken_over, undisturbed
 
 from streamer.records.incidents.tracker import incidents_of
-from streamer.reports.report import Chain, Consent, Exam, ExamReport, Report, Session
+from streamer.reports.exam_report import ExamReport
+from streamer.reports.report import Chain, Consent, Exam, Report, Session
 from streamer.reports.sessions import session
 
 ZONE = ZoneInfo("Europe/Berlin")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
-import subprocess
-import sys
-import zipfile
 from datetime import UTC, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import msgspec
 import pypdfium2
@@ -19,13 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded_stream import RecordedStream
 
+from streamer.reports.exam_report import ExamReport, line_of
 from streamer.reports.forms import files
+from streamer.reports.forms.exam_page import exam_page
 from streamer.reports.forms.markup import element
 from streamer.reports.forms.page import page
-from streamer.reports.forms.pdf import MISSING, NoPdf, pdf
+from streamer.reports.forms.pdf import NoPdf, PdfFailed, Printer, pdf
 from streamer.reports.forms.picture import WIDE, timeline
-from streamer.reports.forms.tables import harmless
-from streamer.reports.report import ExamReport, Note, Report
+from streamer.reports.forms.tables import exam_csv, harmless, timeline_csv
+from streamer.reports.report import Note, Report
 from streamer.reports.sessions import session
 from tests.streamer.reports.conftest import report_of
 
@@ -129,13 +130,13 @@ def test_what_people_typed_is_text_in_every_form(taken: Report) -> None:
     assert NASTY in read.text
     assert "alert(1)" in text_of(pdf(page(nasty)))
     assert json.loads(files.json(nasty))["candidate"] == NASTY
-    assert all(row["candidate"] == NASTY for row in rows(files.csv(nasty)))
+    assert all(row["candidate"] == NASTY for row in rows(timeline_csv(nasty)))
 
 
 @pytest.mark.parametrize("begins", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1"])  # noqa: RUF001
 def test_no_cell_is_a_formula(taken: Report, begins: str) -> None:
     nasty = msgspec.structs.replace(taken, candidate=begins)
-    assert {row["candidate"][0] for row in rows(files.csv(nasty))} == {"'"}
+    assert {row["candidate"][0] for row in rows(timeline_csv(nasty))} == {"'"}
     assert harmless("Anna") == "Anna"
     assert harmless("two\nlines") == "two lines"
 
@@ -156,13 +157,13 @@ def test_a_stream_that_has_only_begun_has_a_report() -> None:
 
 
 def test_figures_stay_figures(taken: Report) -> None:
-    (takeover,) = (r for r in rows(files.csv(taken)) if r["kind"] == "takeover")
+    (takeover,) = (r for r in rows(timeline_csv(taken)) if r["kind"] == "takeover")
     assert float(takeover["evidence"]) == -6.0
     assert takeover["time_of_day"] == "2026-11-28T11:01:20.000+01:00"
 
 
 def test_the_csv_is_in_order_and_has_everything(taken: Report) -> None:
-    found = rows(files.csv(taken))
+    found = rows(timeline_csv(taken))
     assert [r["time_of_day"] for r in found] == sorted(r["time_of_day"] for r in found)
     kinds = {r["what"] for r in found}
     assert kinds == {"claim", "state", "turn", "incident", "sound", "gap", "note", "verdict"}
@@ -200,37 +201,16 @@ def test_a_file_name_is_short_enough_for_every_disk(taken: Report) -> None:
     assert len(files.stem(long).encode()) < 200
 
 
-def test_the_zip_of_a_candidate(taken: Report) -> None:
-    stem = files.stem(taken)
-    made = {name: b"%PDF" for name in files.pages(taken)}
-    names = zipfile.ZipFile(io.BytesIO(files.archive(taken, made))).namelist()
-    assert sorted(names) == [f"{stem}.{ending}" for ending in ("csv", "html", "json", "pdf")]
-
-
-def test_a_zip_without_pdfs_says_why(taken: Report) -> None:
-    file = zipfile.ZipFile(io.BytesIO(files.archive(taken, {}, MISSING)))
-    assert file.read(files.NO_PDF).decode().startswith("a PDF needs WeasyPrint")
-
-
-def test_the_zip_of_an_exam_has_every_candidate(exam: ExamReport) -> None:
-    twice = msgspec.structs.replace(exam, candidates=(*exam.candidates, exam.candidates[0]))
-    names = zipfile.ZipFile(io.BytesIO(files.archive(twice, {}))).namelist()
-    assert len(names) == len(set(names)) == 3 * (1 + 4)
-    assert sum("Zoë" in name for name in names) == 6
-
-
 def test_an_exam_shows_first_who_needs_a_look(exam: ExamReport) -> None:
-    (first, *_) = rows(files.csv(exam))
+    lines = [line_of(one) for one in exam.candidates]
+    (first, *_) = rows(exam_csv(lines))
     assert first["candidate"] == "Zoë"  # the CSV keeps the order of the roster
-    without = msgspec.structs.replace(
-        exam,
-        candidates=tuple(msgspec.structs.replace(c, verdicts=()) for c in exam.candidates),
-    )
-    said = Read(files.html(without)).text
+    without = [msgspec.structs.replace(one, verdict=None) for one in lines]
+    said = Read(exam_page(exam, without, ())).text
     assert said.index("Anna") < said.index("Zoë")
     assert "of whom 2 were heard" in said
     # Who has a verdict comes after those who wait for one.
-    decided = Read(files.html(exam)).text
+    decided = Read(exam_page(exam, lines, ())).text
     assert decided.index("Anna") > decided.index("Zoë")
 
 
@@ -240,9 +220,31 @@ def test_without_weasyprint_the_error_says_what_to_install(monkeypatch: pytest.M
         pdf("<p>")
 
 
-def test_a_process_of_its_own_makes_pdfs() -> None:
-    command = [sys.executable, "-m", "streamer.reports.forms.pdf"]
-    pages = msgspec.msgpack.encode(["<h1>One</h1>", "<h1>Two</h1>"])
-    done = subprocess.run(command, input=pages, capture_output=True, check=True)
-    one, two = msgspec.msgpack.decode(done.stdout, type=list[bytes])
-    assert (text_of(one), text_of(two)) == ("One", "Two")
+def test_a_process_of_its_own_makes_pdfs_one_after_the_other() -> None:
+    with Printer() as printer:
+        assert [text_of(printer(f"<h1>{said}</h1>")) for said in ("One", "Two")] == ["One", "Two"]
+
+
+def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_is_made() -> None:
+    with Printer(page_s=0.0) as printer:
+        with pytest.raises(PdfFailed, match="could not be made, or not in time"):
+            printer("<h1>One</h1>")
+        printer._page_s = 60.0
+        assert text_of(printer("<h1>Two</h1>")) == "Two"
+
+
+def test_a_printer_that_was_stopped_prints_nothing_more() -> None:
+    with Printer() as printer:
+        printer.stop()
+        with pytest.raises(PdfFailed):
+            printer("<h1>One</h1>")
+
+
+def test_what_a_process_of_its_own_lacks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weasyprint.py").write_text("raise OSError('cannot load library libpango')")
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    with Printer() as printer, pytest.raises(NoPdf, match=r"libpango.*apt-get install"):
+        printer("<h1>One</h1>")

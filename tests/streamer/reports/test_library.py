@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import stat
@@ -24,9 +25,12 @@ from streamer.records.entries import Acted
 from streamer.records.errors import UnknownStream
 from streamer.records.opening import open_book
 from streamer.records.tables import entries, people, streams
-from streamer.reports.forms import files
+from streamer.reports.exam_report import ExamReport, line_of
+from streamer.reports.forms.exam_page import exam_page
+from streamer.reports.forms.page import page
+from streamer.reports.forms.writing import NO_PDF
 from streamer.reports.library import Asked, Library, Subject
-from streamer.reports.report import ExamReport, Report
+from streamer.reports.report import Report
 from streamer.store.errors import StoreError
 from streamer.store.store import Store
 
@@ -83,6 +87,15 @@ def library(folder: Path, exam: Exam) -> Library:
     book = open_book(None, folder, store.vault.key, names)
     exams = open_exams(None, folder, store).__enter__()
     return Library(book, exams, names)
+
+
+def whole(library: Library, exam: Exam) -> ExamReport:
+    """The exam with all reports at once, as its JSON has it."""
+    found = library.exam(exam.id, ASKED)
+    candidates = tuple(found.candidates())
+    cover = msgspec.structs.asdict(found.cover)
+    problems = found.register_problems()
+    return ExamReport(**cover, candidates=candidates, register_problems=problems)
 
 
 def test_a_stream_is_told_with_its_candidate_and_exam(library: Library, exam: Exam) -> None:
@@ -142,12 +155,11 @@ def test_a_record_that_was_changed_is_told(library: Library, exam: Exam) -> None
     chain = library.stream("s-2", ASKED).sessions[0].chain
     assert chain is not None
     assert "entry 2: it was changed" in chain.problems[0]
-    whole = library.exam(exam.id, ASKED)
-    (anna, bert, _) = (one.sessions for one in whole.candidates)
-    assert anna[0].chain is not None
-    assert anna[0].chain.problems == ()
-    assert "Not whole: " in files.html(whole.candidates[1])
-    assert bert
+    (anna, bert, _) = whole(library, exam).candidates
+    assert anna.sessions[0].chain is not None
+    assert anna.sessions[0].chain.problems == ()
+    assert "Not whole: " in page(bert)
+    assert bert.sessions
 
 
 def test_a_stream_that_was_removed_is_told_in_the_report_of_its_exam(
@@ -157,14 +169,14 @@ def test_a_stream_that_was_removed_is_told_in_the_report_of_its_exam(
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         for table in (streams, people, entries):
             connection.execute(sa.delete(table).where(table.c.stream == "s-1"))
-    found = library.exam(exam.id, ASKED)
+    found = whole(library, exam)
     removed = "stream s-1: its whole record was removed"
     assert removed in found.register_problems
-    assert removed in files.html(found)
+    assert removed in exam_page(found, [], found.register_problems)
     anna, bert, carla = (library.candidate(exam.id, f"A-{n}", ASKED) for n in (1, 2, 3))
     assert removed in anna.record_problems
-    assert f"Not whole: {removed}" in files.html(anna)
-    assert "Not whole: see" in files.html(anna)
+    assert f"Not whole: {removed}" in page(anna)
+    assert "Not whole: see" in page(anna)
     assert not any(removed in problem for problem in bert.record_problems)
     assert [one for one in found.candidates if removed in one.record_problems] == [
         msgspec.structs.replace(anna, made_at=found.made_at)
@@ -177,10 +189,10 @@ def test_a_stream_that_was_removed_is_told_in_the_report_of_its_exam(
 
 
 def test_an_exam_has_everybody_on_its_roster(library: Library, exam: Exam) -> None:
-    found = library.exam(exam.id, ASKED)
+    found = whole(library, exam)
     assert [one.candidate for one in found.candidates] == ["Anna", "Bert", "=Carla"]
     assert [len(one.sessions) for one in found.candidates] == [1, 1, 0]
-    said = files.html(found)
+    said = exam_page(found, [line_of(one) for one in found.candidates], ())
     assert "not yet; planned for 2026-11-28 12:00:00 UTC" in said
     assert "a mismatch of 5.0 s of speech" in said
 
@@ -306,7 +318,36 @@ def test_without_weasyprint_a_pdf_is_refused_and_a_zip_has_the_rest(
     done = run("s-1", "--output", "r.zip")
     assert "voxwatch[reports]" in done.output
     file = zipfile.ZipFile(io.BytesIO((tmp_path / "r.zip").read_bytes()))
-    assert files.NO_PDF in file.namelist()
+    assert NO_PDF in file.namelist()
+
+
+def test_the_json_of_an_exam_is_what_all_of_it_at_once_would_be(
+    run: Run, tmp_path: Path, exam: Exam, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.commands.report.ReportCommand._asked", lambda _: ASKED)
+    path = tmp_path / "e.json"
+    run("--exam", exam.id, "--output", str(path))
+    assert path.read_bytes() == json_of(whole(library, exam))
+    run("--exam", exam.id, "--output", str(tmp_path / "e.zip"))
+    file = zipfile.ZipFile(tmp_path / "e.zip")
+    assert file.read("voxwatch_Biology_2026-11-28.json") == json_of(whole(library, exam))
+
+
+def json_of(report: ExamReport) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(report), indent=1)
+
+
+@pytest.mark.parametrize("form", ["json", "zip"])
+def test_a_full_disk_is_told_and_leaves_no_half_a_file(
+    run: Run, tmp_path: Path, exam: Exam, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("streamer.reports.forms.exam_json.ExamJson.add", full)
+    with pytest.raises(OSError, match="No space left"):
+        run("--exam", exam.id, "--output", str(tmp_path / f"e.{form}"))
+    assert not (tmp_path / f"e.{form}").exists()
 
 
 def test_a_stream_that_nobody_knows_is_told(run: Run) -> None:

@@ -180,7 +180,7 @@ async def test_without_weasyprint_a_pdf_is_refused_and_nothing_is_noted(
 async def test_more_reports_than_can_wait_are_refused(
     guarded: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "WAITING", 0)
+    monkeypatch.setattr(reports, "PLACES", 0)
     response = await fetch(guarded, "/v1/records/s-1/report.json")
     assert response.status == 503
     assert response.headers["Retry-After"]

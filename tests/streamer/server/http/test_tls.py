@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,11 @@ from certificates import self_signed
 from websockets.http11 import Response
 
 from streamer.config import Config
+from streamer.reports.spool import Spool
 from streamer.server import server as server_module
 from streamer.server.http import request as request_module
 from streamer.server.http.request import Request
-from streamer.server.http.responses import respond
+from streamer.server.http.responses import FileResponse, respond
 from streamer.server.http.routes import Route, Routes
 from streamer.server.server import Server
 
@@ -29,6 +31,14 @@ LARGE = bytes(range(256)) * 4000  # many times what is written at once
 
 async def large(request: Request) -> Response:
     return respond(200, LARGE)
+
+
+async def large_file(request: Request) -> Response:
+    file = Spool(Path(tempfile.gettempdir()))
+    file.write(LARGE)
+    file.end()
+    request.held.callback(file.close)
+    return FileResponse(file, "text/plain", policy="")
 
 
 async def take(request: Request) -> Response:
@@ -49,6 +59,7 @@ def talk(
     def with_ours(*arguments: Any) -> Routes:
         routes = made(*arguments)
         routes._add(Route("GET", "/large", large, None))
+        routes._add(Route("GET", "/large-file", large_file, None))
         routes._add(Route("PUT", "/take", take, None, body_bytes=100))
         return routes
 
@@ -83,8 +94,10 @@ def talk(
     return run
 
 
-def test_a_long_answer_arrives_whole(talk: Callable[[bytes], bytes]) -> None:
-    head, _, body = talk(b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").partition(b"\r\n\r\n")
+@pytest.mark.parametrize("path", [b"/large", b"/large-file"])
+def test_a_long_answer_arrives_whole(talk: Callable[[bytes], bytes], path: bytes) -> None:
+    told = talk(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path)
+    head, _, body = told.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
     assert body == LARGE
 

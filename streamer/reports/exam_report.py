@@ -1,0 +1,109 @@
+"""The report of an exam: its cover, a report of each candidate, and what is kept of them all.
+
+A candidate's report has megabytes, and an exam hundreds of candidates: they are made one after the
+other, and of each only a line is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+
+from streamer.reports.report import Exam, Incident, Part, Report, Verdict
+
+
+class ExamCover(Part, frozen=True, kw_only=True):
+    """What is known of an exam before anybody's report is made."""
+
+    format: str = "voxwatch-exam-report-1"
+    made_at: datetime
+    made_by: str
+    zone: str
+    software: str
+    exam: Exam
+
+
+class ExamReport(ExamCover, frozen=True, kw_only=True):
+    """The whole as JSON has it: all candidates, those who never came too."""
+
+    candidates: tuple[Report, ...] = ()
+    register_problems: tuple[str, ...] = ()
+
+
+class CandidateLine(Part, frozen=True, kw_only=True):
+    """A candidate as the exam's own page and table tell of them.
+
+    ``gravest`` is the incident that needs a look first, an open one if there is any, and
+    ``worst_kind`` the kind of the worst of all.
+    """
+
+    candidate: str
+    candidate_reference: str
+    accommodations: tuple[str, ...]
+    verdict: Verdict | None
+    sessions: int
+    began_at: datetime | None
+    received_s: float
+    speech_s: float
+    incidents: int
+    open_incidents: int
+    gravest: Incident | None
+    worst_kind: str | None
+
+
+def line_of(report: Report) -> CandidateLine:
+    """What is kept of a candidate's report."""
+    found = report.incidents
+    worst = max(found, key=_severity, default=None)
+    return CandidateLine(
+        candidate=report.candidate,
+        candidate_reference=report.candidate_reference,
+        accommodations=report.accommodations,
+        verdict=report.verdict,
+        sessions=len(report.sessions),
+        began_at=report.began_at,
+        received_s=sum(session.received_s for session in report.sessions),
+        speech_s=report.speech_s,
+        incidents=len(found),
+        open_incidents=sum(one.state == "open" for one in found),
+        gravest=max(found, key=_needs_a_look, default=None),
+        worst_kind=worst.kind if worst else None,
+    )
+
+
+class ExamReading:
+    """The report of an exam as it is read, a candidate at a time.
+
+    ``unreported`` gives what a check found in the register, and of streams other than those that
+    the reports tell of.
+    """
+
+    def __init__(
+        self,
+        cover: ExamCover,
+        reports: Iterable[Report],
+        unreported: Callable[[set[str]], Sequence[str]],
+    ) -> None:
+        self.cover = cover
+        self._reports, self._unreported = reports, unreported
+        self._streams: set[str] = set()
+        self.made = 0  # reports so far
+
+    def candidates(self) -> Iterator[Report]:
+        """Everybody's report, each made when it is asked for, once."""
+        for report in self._reports:
+            self._streams |= {session.stream for session in report.sessions}
+            self.made += 1
+            yield report
+
+    def register_problems(self) -> tuple[str, ...]:
+        """What no report told, once all of them were made."""
+        return tuple(self._unreported(self._streams))
+
+
+def _severity(one: Incident) -> int:
+    return one.severity
+
+
+def _needs_a_look(one: Incident) -> tuple[bool, int]:
+    return one.state == "open", one.severity

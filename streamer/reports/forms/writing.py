@@ -1,0 +1,145 @@
+"""A report written in a form, piece by piece: of an exam one candidate is in memory at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from streamer.reports.exam_report import CandidateLine, ExamReading, line_of
+from streamer.reports.forms.exam_json import ExamJson
+from streamer.reports.forms.exam_page import exam_page
+from streamer.reports.forms.files import Form, Names, json, stem
+from streamer.reports.forms.page import page
+from streamer.reports.forms.pdf import NoPdf, PdfFailed
+from streamer.reports.forms.tables import exam_csv, timeline_csv
+from streamer.reports.report import Report
+from streamer.reports.spool import Out, Spool
+
+Pdf = Callable[[str], bytes]  # a page as PDF
+NO_PDF = "no-pdf.txt"
+
+
+def write(
+    report: Report | ExamReading,
+    form: Form,
+    out: Out,
+    pdf: Pdf,
+    spool: Callable[[], Spool],
+) -> None:
+    """Write a report; ``spool`` gives a temporary file. ``out`` may be of a kind that only goes on.
+
+    Raises what ``pdf`` raises, and what the record does; in a ZIP pages that cannot become PDFs are
+    named.
+    """
+    match report, form:
+        case Report(), "zip":
+            with Archive(out, report.made_at, pdf) as archive:
+                archive.add_report(stem(report), report)
+        case Report(), _:
+            out.write(_of_candidate(report, form, pdf))
+        case ExamReading(), "zip":
+            with Archive(out, report.cover.made_at, pdf) as archive, spool() as whole:
+                _archive_exam(report, archive, whole)
+        case ExamReading(), "json":
+            told = ExamJson(report.cover, out)
+            for one in report.candidates():
+                told.add(json(one))
+            told.end(report.register_problems())
+        case ExamReading(), _:
+            lines = [line_of(one) for one in report.candidates()]
+            out.write(_of_exam(report, lines, form, pdf))
+
+
+def _of_candidate(report: Report, form: Form, pdf: Pdf) -> bytes:
+    match form:
+        case "json":
+            return json(report)
+        case "csv":
+            return timeline_csv(report)
+    return _as_page(page(report), form, pdf)
+
+
+def _of_exam(report: ExamReading, lines: list[CandidateLine], form: Form, pdf: Pdf) -> bytes:
+    if form == "csv":
+        return exam_csv(lines)
+    return _as_page(exam_page(report.cover, lines, report.register_problems()), form, pdf)
+
+
+def _as_page(html: str, form: Form, pdf: Pdf) -> bytes:
+    return pdf(html) if form == "pdf" else html.encode()
+
+
+def _archive_exam(report: ExamReading, archive: Archive, whole: Spool) -> None:
+    """Everybody's files as they are made, then the exam's; ``whole`` holds its JSON meanwhile."""
+    names, told, lines = Names(), ExamJson(report.cover, whole), list[CandidateLine]()
+    for one in report.candidates():
+        told.add(archive.add_report(names.of(one), one))
+        lines.append(line_of(one))
+    told.end(report.register_problems())
+    name = stem(report)
+    archive.add_pieces(f"{name}.json", whole.pieces())
+    archive.add(f"{name}.csv", exam_csv(lines))
+    archive.add_page(name, exam_page(report.cover, lines, report.register_problems()))
+
+
+class Archive:
+    """A ZIP with the files of reports, for their owner only. A context manager.
+
+    At its end it says which pages are no PDFs, and why.
+    """
+
+    def __init__(self, out: Out, made_at: datetime, pdf: Pdf) -> None:
+        self._zip = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
+        self._made = max(made_at.timetuple()[:6], (1980, 1, 1, 0, 0, 0))  # what a ZIP can say
+        self._pdf, self._none = pdf, ""
+        self._lacking: list[str] = []
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        if failed is not None:
+            with contextlib.suppress(OSError):  # what is there is thrown away
+                self._zip.close()
+            return
+        if lacking := [self._none] if self._none else self._lacking:
+            self.add(NO_PDF, "".join(f"{line}\n" for line in lacking).encode())
+        self._zip.close()
+
+    def add_report(self, name: str, report: Report) -> bytes:
+        """A candidate in all forms; the JSON, which is needed again."""
+        content = json(report)
+        self.add(f"{name}.json", content)
+        self.add(f"{name}.csv", timeline_csv(report))
+        self.add_page(name, page(report))
+        return content
+
+    def add_page(self, name: str, html: str) -> None:
+        """A page and, where that can be, its PDF."""
+        self.add(f"{name}.html", html.encode())
+        if self._none:
+            return
+        try:
+            self.add(f"{name}.pdf", self._pdf(html))
+        except NoPdf as error:
+            self._none = str(error)
+        except PdfFailed as error:
+            self._lacking.append(f"{name}.pdf: {error}")
+
+    def add(self, name: str, content: bytes) -> None:
+        """A file."""
+        self._zip.writestr(self._info(name), content)
+
+    def add_pieces(self, name: str, pieces: Iterator[bytes]) -> None:
+        """A file of any size."""
+        with self._zip.open(self._info(name), "w", force_zip64=True) as file:
+            for piece in pieces:
+                file.write(piece)
+
+    def _info(self, name: str) -> zipfile.ZipInfo:
+        info = zipfile.ZipInfo(name, self._made)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.external_attr = 0o600 << 16
+        return info
