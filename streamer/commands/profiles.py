@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ from streamer.commands.options import (
     JsonOption,
     configured,
 )
-from streamer.commands.private_file import write_private
+from streamer.commands.private_file import private_file
 
 if TYPE_CHECKING:
     from streamer.config import Config
@@ -125,12 +126,14 @@ class ExportCommand:
         from streamer.store.audit import local_user
 
         with opened_records(configured(self)) as (store, exams, book):
-            kept = held_of(self.name, store, exams, book, local_user())
-        text = json.dumps(kept, ensure_ascii=False, indent=2)
-        if self.output is None:
-            typer.echo(text)
-            return
-        write_private(self.output, f"{text}\n".encode())
+            kept = chain(held_of(self.name, store, exams, book, local_user()), ["\n"])
+            if self.output is None:
+                for piece in kept:
+                    typer.echo(piece, nl=False)
+                return
+            with private_file(self.output) as file:
+                for piece in kept:
+                    file.write(piece.encode())
 
 
 @app.command("delete")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,14 +22,16 @@ from streamer.records.errors import UnknownClip
 from streamer.store.errors import UnknownSpeaker
 from streamer.store.store import Store
 
+RECORDS = '\n  "records": []'  # a line's end stands in no text, so that this is found once
 ANOTHER = "somebody else"
 NOTED = "all that is held of a person"  # what the record says that was exported
 
 
-def held_of(name: str, store: Store, exams: Exams, book: Book, who: str) -> dict[str, Any]:
-    """Everything of who is enrolled under ``name``, or known by it on a roster; ready for JSON.
+def held_of(name: str, store: Store, exams: Exams, book: Book, who: str) -> Iterator[str]:
+    """Everything of who is enrolled under ``name``, or known by it on a roster; JSON in pieces.
 
-    That it was exported is noted in the store and in each record. Raises
+    Of the records one is in memory at a time. That it was exported is noted in the store and in
+    each record, before this returns. Raises
     :class:`~streamer.store.errors.UnknownSpeaker` for somebody of whom there is nothing.
     """
     now = store.now()
@@ -47,12 +50,26 @@ def held_of(name: str, store: Store, exams: Exams, book: Book, who: str) -> dict
     for facts in streams:
         act = Acted(at=now, t=book.last_t(facts.stream), who=who, act="exported", text=NOTED)
         book.act(facts.stream, act)
-    return kept | {
+    around = kept | {
         "consents": _consents(exams, reference, lines),
         "exams": [_place(exams, line) for line in lines],
-        "records": [_record(_told_to(book, own), facts.stream) for facts in streams],
+        "records": [],
         "acts": [_act(act) for act in store.acts() if act.person == kept["name"]],
     }
+    return _pieces(around, _told_to(book, own), streams)
+
+
+def _pieces(around: Any, book: Book, streams: Sequence[StreamFacts]) -> Iterator[str]:
+    before, _, after = _json(around).partition(RECORDS)
+    yield before + RECORDS.removesuffix("]")
+    for number, facts in enumerate(streams):
+        record = _json(_record(book, facts.stream)).replace("\n", "\n    ")
+        yield f"{',' if number else ''}\n    {record}"
+    yield ("\n  ]" if streams else "]") + after
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=2)
 
 
 def _streams(book: Book, references: Mapping[str, str]) -> list[StreamFacts]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from streamer.exams.exam import ConsentRow, Entry, Rules
 from streamer.exams.opening import open_exams
 from streamer.records.entries import AnyEntry, Clip, Started
 from streamer.records.opening import open_book
+from streamer.reports import subject_access
 from streamer.reports.subject_access import ANOTHER
 from streamer.store.errors import UnknownSpeaker
 from streamer.store.store import Store
 
-Export = Callable[[str], Any]
+Export = Callable[..., Any]
 
 
 def claimed(stream: RecordedStream, *references: str, **facts: Any) -> list[AnyEntry]:
@@ -73,12 +75,12 @@ def export(tmp_path: Path) -> Export:
             book.journal.keep_clip(stream, clip, b"sound %d" % number, lambda: True)
         book.close()
 
-    def run(name: str) -> Any:
+    def run(name: str, *options: str) -> Any:
         env = {"VOXWATCH_DATA_DIR": str(folder), "VOXWATCH_CONFIG": ""}
-        result = CliRunner(env=env).invoke(app, ["profiles", "export", name])
+        result = CliRunner(env=env).invoke(app, ["profiles", "export", name, *options])
         if result.exception:
             raise result.exception
-        return json.loads(result.stdout)
+        return None if options else json.loads(result.stdout)
 
     return run
 
@@ -105,6 +107,28 @@ def test_the_sound_of_their_incidents_is_there_and_nobody_elses(export: Export) 
         "of-anna": {"of-anna/1": base64.b64encode(b"sound 1").decode()},
         "of-both": {},
     }
+
+
+def test_it_is_written_as_the_whole_would_be_and_by_one_record_at_a_time(
+    export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, made = tmp_path / "anna.json", subject_access._record
+
+    def nothing_written_yet(book: Any, stream: str) -> Any:
+        written = path.read_text()
+        assert ("Biology" in written) == (stream != "of-anna")
+        return made(book, stream) | {"padding": "x" * 100_000}  # more than any buffer
+
+    monkeypatch.setattr(subject_access, "_record", nothing_written_yet)
+    export("Anna", "--output", str(path))
+    text = path.read_text()
+    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2) + "\n"
+    assert list(json.loads(text))[-4:] == ["consents", "exams", "records", "acts"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_has_no_record_is_written_as_json_too(export: Export) -> None:
+    assert export("A-2")["records"] == []
 
 
 def test_other_people_are_not_named(export: Export) -> None:
