@@ -49,7 +49,10 @@ class Stream:
         self._room.set()
         self._waited_s = 0.0  # by senders, for room
         self._sender_waits = False
-        self._timer: asyncio.TimerHandle | None = None  # for what follows from time without sound
+        # For what follows from time without sound, and when that is by the loop's clock: uvloop's
+        # handle for a time that has passed does not know it.
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
         # Whether sound may be there already, which whoever sends it has not come to send.
         self.made_to_wait: Callable[[], bool] = lambda: False
         self._eof = self._over = False
@@ -178,15 +181,15 @@ class Stream:
             return
         due += self._waited_s
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._due_s <= due:
                 return
             self._timer.cancel()
+        self._due_s = due
         self._timer = asyncio.get_running_loop().call_at(due, self._pass_time)
 
     def _pass_time(self) -> None:
         # A timer is not moved whenever sound comes: it may be early, and is then set anew.
-        assert self._timer is not None
-        late_s, self._timer = self._pool.now() - self._timer.when(), None
+        late_s, self._timer = self._pool.now() - self._due_s, None
         due = self.conversation.next_s
         if self._over or self._sender_waits or due is None:  # a sender that waited winds it
             return

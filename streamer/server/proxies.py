@@ -62,9 +62,10 @@ class Proxies:
         while hops and self.trusts(found.address):
             hop = hops.pop()
             address = _address(hop.address)
-            if address is None:
-                break
-            found = Asker(address, hop.host or found.host, hop.scheme or found.scheme)
+            host, scheme = hop.host or found.host, hop.scheme or found.scheme
+            if address is None:  # hidden, which is no reason not to believe the rest
+                return Asker(found.address, host, scheme)
+            found = Asker(address, host, scheme)
         return found
 
 
@@ -134,6 +135,7 @@ def _address(text: str) -> str | None:
     elif bare.count(":") == 1:
         bare = bare.partition(":")[0]
     try:
-        return str(ip_address(bare))
+        found = ip_address(bare)
     except ValueError:
         return None
+    return str(getattr(found, "ipv4_mapped", None) or found)

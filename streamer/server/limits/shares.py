@@ -10,9 +10,10 @@ after it, without anybody having to leave. Within a token the same holds for its
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 NETWORK_BITS = 64  # of an IPv6 address: one client has all that begin alike, and may change its own
+NAT64 = IPv6Network("64:ff9b::/96")  # clients of IPv4, each by its own address (RFC 6052)
 SHARE = 0.75  # of the places that others leave, at most
 Client = tuple[str, ...]  # from the widest name to the narrowest: token, address
 
@@ -27,6 +28,8 @@ def counted_by(address: str) -> str:
         return address
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
+    if found in NAT64:
+        return str(IPv4Address(int(found) & 0xFFFF_FFFF))
     return str(IPv6Network((int(found), NETWORK_BITS), strict=False))
 
 

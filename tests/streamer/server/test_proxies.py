@@ -60,6 +60,26 @@ def test_a_proxy_that_hides_the_client_is_the_client() -> None:
     assert asker("127.0.0.1", X_Forwarded_For="").address == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    "hidden", ["unknown", "_gazonk", '"_SEVKISEK:47011"', "_hidden, for=_more"]
+)
+def test_what_a_proxy_that_hides_the_client_says_of_name_and_scheme_counts(hidden: str) -> None:
+    told = f"for={hidden};proto=https;host=voice.example.org"
+    found = Asker("127.0.0.1", "voice.example.org", "https")
+    assert asker("127.0.0.1", Host="a", Forwarded=told) == found
+
+
+def test_what_was_before_a_hidden_client_does_not_count() -> None:
+    told = "for=6.6.6.6;host=evil, for=_hidden;host=v"
+    assert asker("127.0.0.1", Host="a", Forwarded=told) == Asker("127.0.0.1", "v", "http")
+
+
+@pytest.mark.parametrize("written", ["::ffff:198.51.100.7", "[::ffff:198.51.100.7]:443"])
+def test_a_mapped_address_is_that_of_the_fourth_version(written: str) -> None:
+    assert asker("127.0.0.1", X_Forwarded_For=written).address == "198.51.100.7"
+    assert asker("127.0.0.1", Forwarded=f'for="{written}"').address == "198.51.100.7"
+
+
 def test_more_hops_than_lists_of_names() -> None:
     told = {"X_Forwarded_For": "1.1.1.1, 10.0.0.2, 10.0.0.3", "X_Forwarded_Host": "v"}
     assert asker("127.0.0.1", Host="a", **told) == Asker("1.1.1.1", "v", "http")

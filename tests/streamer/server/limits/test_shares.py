@@ -80,6 +80,8 @@ def test_never_more_than_there_are_and_nothing_is_left_over(
         ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
         ("2001:db8:1:3::7", "2001:db8:1:3::/64"),
         ("fe80::7%eth0", "fe80::/64"),
+        ("64:ff9b::cb00:7107", "203.0.113.7"),  # by NAT64, where all are in one network
+        ("64:ff9b:1::cb00:7107", "64:ff9b:1::/64"),
         ("", ""),
     ],
 )
