@@ -173,9 +173,9 @@ class LtiBook:
         """Those to look at again by now."""
         return self._attempts(sa.select(ATTEMPTS).where(ATTEMPTS.c.next_at <= now))
 
-    def look_at(self, candidate: str, at: float) -> None:
-        """Something has happened to a candidate: look then at what is not over."""
-        of = ATTEMPTS.c.candidate == bytes.fromhex(candidate)
+    def look_at(self, candidate: str | None, at: float) -> None:
+        """Something has happened to a candidate, or to any (None): look then at what goes on."""
+        of = sa.true() if candidate is None else ATTEMPTS.c.candidate == bytes.fromhex(candidate)
         later = (ATTEMPTS.c.next_at > at) & ATTEMPTS.c.sealed.is_not(None)
         with self.writing() as connection:
             connection.execute(ATTEMPTS.update().where(of & later).values(next_at=at))

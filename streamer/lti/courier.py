@@ -19,7 +19,6 @@ from streamer.wire.messages import Incident
 
 log = logging.getLogger("voxwatch.server")
 
-RECORDED_S = 2.0  # from an incident until the record of it can be read
 KILLED_S = 60.0  # from a look that a kill broke off until the next
 FIRST_RETRY_S, LAST_RETRY_S = 4.0, 3600.0
 GIVEN_UP_S = 86_400.0  # after the end of an attempt, when a platform takes no flags of it
@@ -73,14 +72,16 @@ class Courier:
         """Incidents by which somebody else may have spoken, of which the platform knows nothing."""
         book = self._tool.record
         streams = book.streams(exam=attempt.exam, person=attempt.candidate)
-        found = [one for stream in streams for one in self._incidents(stream.stream)]
+        found = [(stream, one) for stream in streams for one in self._incidents(stream.stream)]
         return [
             one
-            for one in found
+            for stream, one in found
             if one.kind in SEVERITY
             and not one.note_only
             and one.id not in attempt.flagged
-            and attempt.created_at <= one.since_at <= until
+            # Sound that waited at the client is older than the stream, which is of the attempt.
+            and max(stream.started_at, one.since_at) >= attempt.created_at
+            and one.since_at <= until
         ]
 
     def _is_forgotten(self, attempt: Attempt) -> bool:

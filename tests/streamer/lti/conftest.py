@@ -39,10 +39,12 @@ class Record:
     entries: list[AnyEntry] = field(default_factory=list)
     found: list[Incident] = field(default_factory=list)
 
-    def hear(self, attempt: Attempt, since: float, until: float | None = None) -> None:
+    def hear(
+        self, attempt: Attempt, since: float, until: float | None = None, stream: str = "s"
+    ) -> None:
         made = StreamFacts(
-            stream="s", label="", exam=attempt.exam, candidate=attempt.candidate, started_at=since,
-            ended_at=until, people=(), entries=1, held_by=None,
+            stream=stream, label="", exam=attempt.exam, candidate=attempt.candidate,
+            started_at=since, ended_at=until, people=(), entries=1, held_by=None,
         )  # fmt: skip
         self.kept.append(made)
 
@@ -53,7 +55,7 @@ class Record:
         return self.entries
 
     def incidents(self, stream: str) -> list[Incident]:
-        return self.found
+        return [one for one in self.found if one.id.startswith(f"{stream}/")]
 
 
 @pytest.fixture(scope="module")

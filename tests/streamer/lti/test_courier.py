@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from lti_platform import CLIENT, PROCTORING, FakePlatform
 
@@ -57,7 +58,6 @@ def test_incidents_are_flagged_once_and_nothing_else_is_asked(
         incident("takeover", now + 30.4, 1),
         incident("silent", now + 31, 2),  # nobody else spoke
         incident("mismatch", now + 32, 3, note_only=True),  # an accommodation explains it
-        incident("mismatch", now - 32, 4),  # of an attempt before
     ]
     courier.deliver(now + 40)
     assert not there.flags  # nobody has said that there is something
@@ -89,6 +89,22 @@ def test_incidents_are_flagged_once_and_nothing_else_is_asked(
     courier.deliver(now + 60)
     courier.deliver(now + 61)
     assert [one["reason_code"] for one in there.flags] == ["takeover", "overlap"]
+
+
+def test_only_what_is_of_the_attempt_is_flagged(
+    heard: Tool, comes: Come, courier: Courier, record: Record, there: FakePlatform
+) -> None:
+    now = time.time()
+    attempt = sat(heard, record, comes(), now)
+    record.hear(attempt, now - 60, now - 20, stream="of an attempt before")
+    record.found = [
+        msgspec.structs.replace(incident("mismatch", now - 32), id="of an attempt before/1"),
+        incident("overlap", now - 0.5, 2),  # in sound that waited at the client until it came in
+        incident("takeover", now + 1e6, 3),  # of one after
+    ]
+    heard.book.look_at(attempt.candidate, now + 40)
+    courier.deliver(now + 40)
+    assert [one["reason_code"] for one in there.flags] == ["overlap"]
 
 
 def test_an_incident_during_a_look_is_flagged_by_the_next(

@@ -7,6 +7,7 @@ import html
 import json
 import logging
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -21,8 +22,10 @@ from server_requests import ask
 from streamer.config import Config, ConfigError
 from streamer.config_sources import load
 from streamer.lti.platform import Platform
+from streamer.records.writer import Writer
 from streamer.server import lti
 from streamer.server.server import Server
+from streamer.wire.messages import Incident
 from voxwatch_client import ClientError, connect
 
 BASE = "https://voice.example"
@@ -40,7 +43,6 @@ async def tool(
 ) -> AsyncIterator[Server]:
     """A server with the platform, behind a proxy that has TLS."""
     monkeypatch.setattr(lti, "LOOK_S", 0.1)
-    monkeypatch.setattr(lti, "RECORDED_S", 0.3)
     config = settings(public_url=BASE, lti=(there.registered,))
     async with Server(config, drain_s=1.0) as server:
         yield server
@@ -122,6 +124,45 @@ async def test_an_assessment_from_its_launch_to_its_end(
     assert "POST /lti/launch: 303 ok" in lines
     for hidden in ("Ada", "user-17", "ada@", candidate.voiceprint, link, told, place):
         assert hidden not in lines
+
+
+async def test_what_the_record_has_late_is_flagged_all_the_same(
+    tool: Server, there: FakePlatform, enrol: Any, pcm: Any
+) -> None:
+    """A slow disk: nobody can read of an incident yet when it is told."""
+    there.flags.clear()
+    disk, book = threading.Event(), tool.context.book
+    assert book is not None
+
+    def write(batch: Any) -> None:
+        disk.wait(WAIT_S)
+        book.journal.write(batch)
+
+    browser = Visitor(tool, there)
+    page = await browser.get((await browser.launch()).headers["Location"])
+    link = html.unescape(re.search(r'href="([^"]+)"', page.text)[1]).partition("#")[2]  # type: ignore[index]
+    (exam,) = await asyncio.to_thread(tool.context.exams.exams)
+    (candidate,) = await asyncio.to_thread(tool.context.exams.roster, exam.id)
+    enrol(tool, candidate.voiceprint, sounds_like="anna")
+    await asyncio.to_thread(tool.context.enrolled.refresh)
+    await asyncio.to_thread(tool.context.seats.refresh)
+    writer = tool.context.writer = Writer(write)
+    with tool.context.hub.follow(kinds=(Incident,)) as told:
+        async with connect(tool.url, token=link) as stream:
+            await stream.send(pcm("anna", 10.0) + pcm("bert", 30.0))
+            await told.outbox.wait()
+            await stream.finalize()
+            async for _ in stream:
+                pass
+    await asyncio.sleep(1.0)  # ten looks
+    assert there.flags == []
+    disk.set()
+
+    async def flagged() -> bool:
+        return bool(there.flags)
+
+    await until(flagged)
+    await asyncio.to_thread(writer.close, WAIT_S)
 
 
 async def test_pages_may_post_to_the_platform_and_do_nothing_else(
