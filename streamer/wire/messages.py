@@ -208,12 +208,12 @@ class Level(events.Event, frozen=True, kw_only=True, tag="level"):
 IncidentKind = Literal[  # in the order of need, gravest first
     "takeover",
     "mismatch",
+    "tampering",
     "other-voice",
     "overlap",
     "undecided",
     "silent",
     "noisy",
-    "tampering",
     "dropped",
 ]
 

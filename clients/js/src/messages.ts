@@ -44,12 +44,12 @@ export type RefusalCode =
 export type IncidentKind =
   | "takeover"
   | "mismatch"
+  | "tampering"
   | "other-voice"
   | "overlap"
   | "undecided"
   | "silent"
   | "noisy"
-  | "tampering"
   | "dropped";
 export type DeskAct = "acknowledge" | "note" | "verdict" | "hold" | "release";
 export type Judgement = "cleared" | "violation" | "needs-review";

@@ -44,12 +44,12 @@ RefusalCode = Literal["too-short", "clipped", "noisy", "several-voices", "silent
 IncidentKind = Literal[
     "takeover",
     "mismatch",
+    "tampering",
     "other-voice",
     "overlap",
     "undecided",
     "silent",
     "noisy",
-    "tampering",
     "dropped",
 ]
 DeskAct = Literal["acknowledge", "note", "verdict", "hold", "release"]

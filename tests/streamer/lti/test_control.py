@@ -14,7 +14,7 @@ def test_a_severity_is_a_share_as_the_service_wants_it() -> None:
     assert all(0 < float(told) <= 1 for told in SEVERITY.values())
 
 
-def test_whoever_spoke_is_graver_for_a_platform_in_the_order_of_need() -> None:
-    voices = [kind for kind in KINDS if kind in SEVERITY and kind != "tampering"]
+def test_what_is_graver_for_the_wall_is_so_for_a_platform() -> None:
+    voices = [kind for kind in KINDS if kind in SEVERITY]
     told = [float(SEVERITY[kind]) for kind in voices]
     assert told == sorted(told, reverse=True)

@@ -137,7 +137,7 @@ async def test_sound_of_another_rate(desked: Server, dial: Any, pcm: Any) -> Non
             for number, start in enumerate(range(0, len(sound), PIECE)):
                 await client.connection.send(sound[start : start + PIECE])
                 await asyncio.sleep(max(0.0, began + number * 0.1 / 3 - loop.time()))
-            found = await monitor.until("incident", severity=2)
+            found = await monitor.until("incident", kind="tampering")
     assert "declared rate" in found["reason"]
 
 

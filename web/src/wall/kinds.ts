@@ -19,12 +19,12 @@ export interface Look {
 const INCIDENTS = {
   takeover: { word: "Taken over", tone: "alert", shape: "octagon", icon: "swap" },
   mismatch: { word: "Not the person", tone: "alert", shape: "square", icon: "cross" },
+  tampering: { word: "Sound in doubt", tone: "unsure", shape: "triangle", icon: "alert" },
   "other-voice": { word: "Somebody else", tone: "other", shape: "square", icon: "people" },
   overlap: { word: "Two at once", tone: "other", shape: "diamond", icon: "overlap" },
   undecided: { word: "Undecided", tone: "unsure", shape: "diamond", icon: "question" },
   silent: { word: "Silent", tone: "unsure", shape: "triangle", icon: "mute" },
   noisy: { word: "Noisy", tone: "unsure", shape: "triangle", icon: "noise" },
-  tampering: { word: "Sound in doubt", tone: "unsure", shape: "triangle", icon: "alert" },
   dropped: { word: "Connection lost", tone: "off", shape: "square", icon: "plug" },
 } as const satisfies Record<string, Look>;
 
