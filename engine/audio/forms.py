@@ -20,6 +20,7 @@ from engine.format import SAMPLE_BYTES, Encoding
 Bytes = NDArray[np.uint8]
 Float64 = NDArray[np.float64]
 Form = Literal[
+    "float16",
     "float32",
     "float64",
     "unscaled",
@@ -65,6 +66,10 @@ def _of_16_bits(block: Bytes) -> Form | None:
         return "float32"
     if _are_unscaled(block):
         return "unscaled"
+    if _are_doubles(block):
+        return "float64"
+    if _are_half_floats(block):
+        return "float16"
     if (wide := _wide(block)) is not None:
         return wide
     if _is_compressed(block, words):
@@ -104,6 +109,17 @@ def _is_compressed(block: Bytes, words: Float64) -> bool:
 def _are_doubles(block: Bytes) -> bool:
     doubles = block.view("<u8")
     return _are_exponents((doubles >> 52 & 0x7FF).astype(np.uint32), 960, 1024)
+
+
+def _are_half_floats(block: Bytes) -> bool:
+    """Of floats of 16 bits and full scale 1 none are beyond 1, and both signs are about as many.
+
+    As whole numbers they would leave out all that is a little below zero, which no sound does.
+    """
+    words = block.view("<u2")
+    some, signs = words[words != 0] & 0x7FFF, words >> 15
+    inside = float(np.mean((some > 0x0400) & (some <= 0x3C00))) if len(some) > 32 else 0.0
+    return inside > 0.99 and 0.1 < float(np.mean(signs)) < 0.9 and len(np.unique(some >> 10)) >= 4
 
 
 def _are_exponents(codes: NDArray[np.uint32], low: int, high: int) -> bool:

@@ -31,6 +31,7 @@ class Suspicion:
 
 
 ADVICE: dict[Form, tuple[str, str]] = {
+    "float16": ("float16", "these look like 16-bit floats: convert them to 32-bit floats"),
     "float32": ("pcm_f32le", "these look like 32-bit floats: start with encoding=pcm_f32le"),
     "float64": ("float64", "these look like 64-bit floats: convert them to 32-bit floats"),
     "unscaled": (

@@ -19,12 +19,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from streamer.database.errors import DatabaseError, damaged, explained
 
 APPLICATION_ID = 0x766F7857  # "voxW"
+LOG_BYTES = 4 << 20  # of the write-ahead log, as large as it usually grows
 SETTINGS = (
     "synchronous = FULL",  # a commit is on the disk before it returns
     "secure_delete = ON",  # what is deleted is overwritten with zeros
     "foreign_keys = ON",
     "temp_store = MEMORY",
     "trusted_schema = OFF",
+    # A log that grew while somebody read for long is made short again when it is next begun anew.
+    f"journal_size_limit = {LOG_BYTES}",
 )
 BEGIN = "voxwatch_begin"  # the execution option that says how a transaction begins, None: not
 READING: dict[str, Any] = {BEGIN: "BEGIN"}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -224,7 +224,22 @@ def _converted(fields: dict[str, Any], kind: Any, *, strict: bool = True) -> Any
         path = where.partition("`")[0]
         code = _CODE_OF_FIELD.get(path.partition(".")[0], "bad-parameter")
         told = f"{path}: {what[:1].lower()}{what[1:]}" if what else str(error)
-        raise WireError(code, told[:MAX_TOLD]) from error
+        raise WireError(code, told[:MAX_TOLD] + _choices(kind, path)) from error
+
+
+def _choices(kind: Any, path: str) -> str:
+    """What a field may be, where it is one of a few words."""
+    hint = get_type_hints(kind).get(path) if isinstance(kind, type) else None
+    words = [one for one in _flat(hint) if isinstance(one, str)]
+    return f"; it is one of {', '.join(words)}" if words else ""
+
+
+def _flat(hint: Any) -> Iterator[Any]:
+    parts = get_args(hint)
+    for part in parts:
+        yield from _flat(part)
+    if not parts:
+        yield hint
 
 
 def _check_names(query: Mapping[str, str], kind: type[msgspec.Struct]) -> None:

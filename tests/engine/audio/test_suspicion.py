@@ -54,6 +54,8 @@ TRUE: dict[Encoding, Callable[[Float32], bytes]] = {
 }
 WRONG: dict[tuple[Encoding, str], Callable[[Float32, Float32], bytes]] = {
     ("pcm_s16le", "pcm_f32le"): lambda x, y: x.astype("<f4").tobytes(),
+    ("pcm_s16le", "float64"): lambda x, y: x.astype("<f8").tobytes(),
+    ("pcm_s16le", "float16"): lambda x, y: x.astype("<f2").tobytes(),
     ("pcm_s16le", "int24"): lambda x, y: int24(x),
     ("pcm_s16le", "int32"): lambda x, y: (x.astype(float) * 2147483647).astype("<i4").tobytes(),
     ("pcm_s16le", "pcm_s16be"): lambda x, y: s16(x).byteswap().tobytes(),

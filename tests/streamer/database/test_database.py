@@ -22,6 +22,7 @@ from streamer.database import (
     shown,
     writing,
 )
+from streamer.database.sqlite import LOG_BYTES
 
 ROOT = Path(__file__).parents[3]
 THINGS = MetaData()
@@ -352,3 +353,25 @@ def test_another_programs_file_is_told_and_left(tmp_path: Path, first: History) 
         with pytest.raises(DatabaseError, match="is not a list"), explained(engine, "list"):
             migrate(engine, first)
         assert path.read_bytes() == content
+
+
+def test_a_log_that_grew_beside_a_reader_is_short_again(tmp_path: Path, first: History) -> None:
+    engine = open_database(None, tmp_path, "things.db")
+    migrate(engine, first)
+    log = tmp_path / "things.db-wal"
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            with writing(engine) as connection:
+                connection.execute(
+                    text("INSERT INTO things (name) VALUES (hex(randomblob(200000)))")
+                )
+
+    with reading(engine) as reader:
+        reader.execute(text("SELECT count(*) FROM things")).scalar_one()
+        write(20)
+        grown = log.stat().st_size
+    write(20)
+    assert grown > LOG_BYTES + 2_000_000
+    assert log.stat().st_size <= LOG_BYTES + 2_000_000
+    engine.dispose()

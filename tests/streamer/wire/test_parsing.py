@@ -254,6 +254,25 @@ def test_enrolment_messages_come_back_as_they_were(kind: Any) -> None:
     assert parsing.decode_enrolment(msgspec.json.encode(message)) == message
 
 
+@pytest.mark.parametrize("said", ["linear16", "LINEAR16", "pcm", "mp3", "", "s16le", "x" * 5000])
+def test_an_encoding_that_is_none_is_told_those_there_are(said: str) -> None:
+    known = "it is one of pcm_s16le, pcm_f32le, mulaw, alaw"
+    for read, also in (
+        (lambda: parsing.start_from_query({"encoding": said}), ", opus"),
+        (lambda: parsing.parse_start(json.dumps({"type": "start", "encoding": said})), ", opus"),
+        (lambda: parsing.verification_from_query({"encoding": said}), ""),
+    ):
+        with pytest.raises(WireError, match=known + also + "$") as refused:
+            read()
+        assert refused.value.code == "unknown-encoding"
+        assert len(str(refused.value)) < 400
+
+
+def test_what_may_be_anything_is_told_no_choices() -> None:
+    with pytest.raises(WireError, match=r"sample_rate: expected `int`, got `str`$"):
+        parsing.start_from_query({"sample_rate": "16k"})
+
+
 def test_every_event_of_the_engine_can_be_told() -> None:
     told = set(get_args(messages.StreamMessage)) | set(get_args(messages.EnrollMessage))
     of_engine = {
