@@ -147,6 +147,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     records: bool = True  # keep what is decided in every stream
     # days after which a stream's record is deleted, unless it is held; none: when asked to
     records_days: Days | None = 30.0
+    # days that the register says of a deleted record what it was and who saw it; none: for ever
+    register_days: Days | None = 365.0
     # keep 10 s of sound around incidents, encrypted, of candidates who agreed to it
     clips: bool = False
     # what becomes of the records of a person who is deleted

@@ -28,7 +28,7 @@ from streamer.exams.book import Exams
 from streamer.exams.lines import opened, place
 from streamer.exams.opening import open_exams
 from streamer.exams.tables import CANDIDATES, CHANGES, CONSENTS
-from streamer.records import register, tables
+from streamer.records import register, restart, tables
 from streamer.records.book import Book
 from streamer.records.chain import REGISTER
 from streamer.records.errors import RecordError
@@ -156,21 +156,15 @@ def _how(source: Connection, target: Connection, book: Book, secret: Secret) -> 
     if ours.length == 0:
         return "whole"
     if book.journal.secret.public_key == secret.public_key:
-        if _link(source, ours.length) == ours.hash:
+        if restart.link_at(source, ours.length) == ours.hash:
             return "whole"
-        if _link(target, theirs.length) == theirs.hash or theirs.length == 0:
+        if restart.link_at(target, theirs.length) == theirs.hash or theirs.length == 0:
             return "lacking"
     raise RecordError(
-        "the record here is another one than that of the backup, or both went on since: move"
-        " records.db and what begins like it away, name an empty database, or restore with"
-        " --voiceprints-only"
+        "the record here is another one than that of the backup, both went on since, or the backup"
+        " is older than what the register still tells: move records.db and what begins like it"
+        " away, name an empty database, or restore with --voiceprints-only"
     )
-
-
-def _link(connection: Connection, number: int) -> bytes | None:
-    """The link of an entry of the register."""
-    listed = tables.register.c
-    return connection.scalar(select(listed.hash).where(listed.number == number))
 
 
 def _whole(source: Connection, target: Connection, secret: Secret, sealed: bytes, who: str) -> int:

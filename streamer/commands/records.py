@@ -157,6 +157,12 @@ class VerifyCommand:
             typer.echo(f"{found.streams} streams, {found.entries} entries: {outcome}")
             head = found.head
             typer.echo(f"register: {head.count} entries, head {head.hash}, key {head.key}")
+            if (cut := found.restart) is not None:
+                span = f"{when(cut.since)} to {when(cut.until)}"
+                typer.echo(
+                    f"register: its first {cut.count} entries, of {span}, were cut with"
+                    f" {cut.streams} deleted streams; then its head was {cut.hash}"
+                )
         if found.findings:
             raise typer.Exit(EXIT_NEGATIVE)
 

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, and_, select, update
 
 from streamer.database import explained, reading
-from streamer.records import deletion, register, tables
+from streamer.records import deletion, register, restart, tables
 from streamer.records.chain import Head
 from streamer.records.deletion import Forgotten, Mode
 from streamer.records.entries import Acted, AnyEntry, Started, entry_from
@@ -220,6 +220,10 @@ class Book:
     def purge(self, before: float, now: float) -> tuple[str, ...]:
         """Delete the records of streams that ended before then, but for those that are held."""
         return deletion.purge(self.journal, before, now)
+
+    def shorten_register(self, before: float, now: float) -> int:
+        """Cut what the register may forget: see `streamer.records.restart`."""
+        return restart.shorten(self.journal, before, deletion.SERVER, now)
 
     def held(self) -> set[str]:
         """The candidates whose record somebody holds: who they are goes with it, no earlier."""

@@ -19,7 +19,7 @@ from streamer.records.signing import Secret
 from streamer.store.seal import BrokenSeal
 
 RECORDS_FILE = "records.db"  # where no `database` is set
-HISTORY = History(Path(__file__).parent / "revisions", "record_revision", "0004", tables.metadata)
+HISTORY = History(Path(__file__).parent / "revisions", "record_revision", "0005", tables.metadata)
 
 
 def open_book(url: str | None, folder: Path, store_key: bytes, names: Names = dict) -> Book:

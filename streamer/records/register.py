@@ -6,6 +6,7 @@ is told, and so that nobody looks at a record without a trace.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -30,6 +31,7 @@ RegisterAct = Literal[
     "viewed",
     "exported",
     "restored",
+    "restarted",
 ]
 
 
@@ -40,6 +42,9 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     ``sealed`` says that the stream's chain had ``count`` entries and ended in ``hash``: when the
     stream ended, and whenever somebody has acted on it. ``deleted`` says the same of what went.
     ``restored`` says that a stream, or with the register's own name that all, came from a backup.
+    ``restarted`` says that the register's first ``count`` entries were cut, whose chain ended in
+    ``hash``, of ``since`` to ``until``. They told of the beginning of so many ``streams``, and of
+    all their deletions but those ``awaited``, which come after what was cut.
     """
 
     at: float
@@ -52,6 +57,10 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     hash: str = ""
     why: str = ""
     sealed_why: str = ""  # what a person typed, which only the record's secret opens
+    since: float = 0.0
+    until: float = 0.0
+    streams: int = 0
+    awaited: int = 0
 
 
 class RegisterEnd(NamedTuple):
@@ -93,7 +102,7 @@ def note(
     """
     if not notes and not change:
         return known
-    end, forged = (known, None) if known is not None else _read_end(connection, secret)
+    end, forged = (known, None) if known is not None else read_end(connection, secret)
     last, rows = end.hash, []
     for number, one in enumerate(notes, end.length + 1):
         body = msgspec.json.encode(one)
@@ -118,7 +127,7 @@ class _Gone:
         self.stream, self.length, self.hash = one.stream, one.count, bytes.fromhex(one.hash)
 
 
-def _read_end(connection: Connection, secret: Secret) -> tuple[RegisterEnd, bytes | None]:
+def read_end(connection: Connection, secret: Secret) -> tuple[RegisterEnd, bytes | None]:
     """Where the register ends, and what stands there in place of a signature, if it is none."""
     row = connection.execute(select(tables.about).with_for_update()).one()
     end = RegisterEnd(row.length, bytes(row.hash), bytes(row.heads or NONE))
@@ -145,5 +154,6 @@ def read(connection: Connection) -> Iterator[RegisterEntry]:
     """All of it, oldest first, a piece at a time."""
     listed = tables.register.c
     wanted = select(listed.body).order_by(listed.number).execution_options(yield_per=PIECE)
-    for body in connection.scalars(wanted):
-        yield _entry.decode(body)
+    with contextlib.closing(connection.scalars(wanted)) as bodies:
+        for body in bodies:
+            yield _entry.decode(body)

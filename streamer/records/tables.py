@@ -87,4 +87,5 @@ about = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("signature", LargeBinary, nullable=False),
     Column("heads", LargeBinary),  # the sum over all streams' ends, which `signature` covers, too
+    Column("restart", Integer),  # the entry of the register that says what was cut before it
 )

@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, func, select
 
-from streamer.records import contents, tables
+from streamer.records import contents, restart, tables
 from streamer.records.chain import REGISTER, Head, link, start
 from streamer.records.entries import AnyEntry, entry_from
 from streamer.records.heads import StreamEnd, total
 from streamer.records.register import RegisterEntry
+from streamer.records.restart import Origin
 from streamer.records.signing import Secret, is_signed
 
 PIECE = 1000  # entries that are read at a time
@@ -47,12 +48,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What was looked at, and what was found. ``head`` is that of the register."""
+    """What was looked at, and what was found. ``head`` is that of the register.
+
+    ``restart`` is its entry that says what was cut of it, None where nothing was.
+    """
 
     streams: int
     entries: int
     findings: tuple[Finding, ...]
     head: Head
+    restart: RegisterEntry | None = None
 
 
 def verify(
@@ -62,8 +67,10 @@ def verify(
     rows = {row.stream: row for row in connection.execute(select(tables.streams))}
     head = _register_head(connection, secret)
     register = _Register(stream, exam, {name for name, row in rows.items() if row.exam == exam})
-    findings = _chain(head, connection.execute(_ordered(tables.register)), register.take)
-    findings += register.findings
+    restarted = restart.last_restart(connection)
+    began = restart.origin(restarted)
+    findings = _chain(head, connection.execute(_ordered(tables.register)), register.take, began)
+    findings += [*register.findings, *register.unaccounted(restarted)]
     notes = register.notes
     chosen = None if stream is None else [stream]
     if exam is not None:
@@ -80,7 +87,11 @@ def verify(
         what = "the ends of streams are not those that it was told: one was put back, or exchanged"
         findings.append(Finding(chain=REGISTER, number=None, what=what))
     return Verification(
-        streams=len(looked_at), entries=entries, findings=tuple(findings), head=head
+        streams=len(looked_at),
+        entries=entries,
+        findings=tuple(findings),
+        head=head,
+        restart=restarted,
     )
 
 
@@ -126,6 +137,9 @@ class _Register:
         self.of_exam = of_exam  # streams, also those of which only the register still says so
         self.notes: dict[str, list[RegisterEntry]] = {}
         self.findings: list[Finding] = []
+        self._restart: RegisterEntry | None = None  # the last
+        self._opened: set[str] = set()
+        self._deleted: set[str] = set()
 
     def take(self, number: int, body: bytes) -> None:
         """The next entry."""
@@ -139,6 +153,25 @@ class _Register:
             self.of_exam.add(note.stream)
         if note.act in NEEDED and self._is_of(note.stream):
             self.notes.setdefault(note.stream, []).append(note)
+        self._account(note)
+
+    def _account(self, note: RegisterEntry) -> None:
+        if note.act == "restarted":
+            self._restart = note
+        if note.act == "opened":
+            self._opened.add(note.stream)
+        if note.act == "deleted":
+            self._deleted.add(note.stream)
+
+    def unaccounted(self, restarted: RegisterEntry | None) -> Iterator[Finding]:
+        """Whether what was cut is what the last entry about that says."""
+        if restarted != self._restart:
+            what = "it does not begin where it was cut: an earlier state of it was put back"
+            yield Finding(chain=REGISTER, number=None, what=what)
+        awaited = 0 if self._restart is None else self._restart.awaited
+        if (there := len(self._deleted - self._opened)) != awaited:
+            what = f"of {there} streams it says that they were deleted and not that they began"
+            yield Finding(chain=REGISTER, number=None, what=f"{what}: {awaited} were cut so")
 
     def _is_of(self, stream: str) -> bool:
         if self._stream is not None:
@@ -153,16 +186,23 @@ def _ordered(table: Any) -> Select[Any]:
 
 
 def _chain(
-    head: Head, rows: Iterable[Row[Any]], take: Callable[[int, bytes], None]
+    head: Head,
+    rows: Iterable[Row[Any]],
+    take: Callable[[int, bytes], None],
+    began: Origin | None = None,
 ) -> list[Finding]:
-    """Where a chain does not hold. ``take`` is given each entry, counted from 1."""
+    """Where a chain does not hold, which ``began`` at its start or where it was cut.
+
+    ``take`` is given each entry with its number.
+    """
     findings: list[Finding] = []
 
     def tell(what: str, number: int | None = None) -> None:
         findings.append(Finding(chain=head.chain, number=number, what=what))
 
-    last, expected = start(head.chain), 1
-    for place, row in enumerate(rows, 1):
+    began = began or Origin(0, start(head.chain))
+    last, expected = began.hash, began.number + 1
+    for row in rows:
         if row.number != expected:
             tell(f"entries {expected} to {row.number - 1} are missing")
         last = link(last, row.number, row.body)
@@ -170,7 +210,7 @@ def _chain(
             tell("it was changed, or what is before it", row.number)
             last = row.hash  # so that what follows is judged by itself
         expected = row.number + 1
-        take(place, row.body)
+        take(row.number, row.body)
     if (head.count, head.hash) != (expected - 1, last.hex()):
         tell(f"it ends after entry {expected - 1}, and its head says {head.count}")
     if (head.signature or head.chain == REGISTER) and not is_signed(head, head.key):

@@ -16,6 +16,7 @@ from streamer.store.errors import StoreError
 from streamer.wire.errors import WireError
 
 UPKEEP_S = 60.0  # between two looks at what must go
+MINUTES_A_DAY = 1440  # so often the register is read as a whole
 
 log = logging.getLogger("voxwatch.server")
 
@@ -42,11 +43,15 @@ async def forget_the_deleted(context: Context) -> None:
 
 
 async def keep_up(context: Context) -> NoReturn:
-    """Do so from time to time, and delete what is older than `records_days`."""
+    """Do so from time to time, and delete what is older than `records_days` and `register_days`."""
+    minute = 0
     while True:
         await forget_the_deleted(context)
         await _purge(context)
+        if minute % MINUTES_A_DAY == 0:
+            await shorten_register(context)
         await asyncio.sleep(UPKEEP_S)
+        minute += 1
 
 
 async def _purge(context: Context) -> None:
@@ -61,3 +66,19 @@ async def _purge(context: Context) -> None:
         return
     if gone:
         log.info("%d records were deleted after records_days", len(gone))
+
+
+async def shorten_register(context: Context) -> None:
+    """Cut what is older than `register_days`, never sooner than records are deleted."""
+    records, register = context.config.records_days, context.config.register_days
+    if records is None or register is None or context.book is None:
+        return
+    try:
+        now = await asyncio.to_thread(context.store.now)
+        before = now - max(records, register) * DAY_S
+        gone: int = await ask_book(context, Book.shorten_register, before, now)
+    except (StoreError, WireError) as error:
+        log.warning("the register of records cannot be cut just now: %s", error)
+        return
+    if gone:
+        log.info("%d entries of the register were cut after register_days", gone)

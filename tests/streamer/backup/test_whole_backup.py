@@ -257,6 +257,29 @@ def test_another_record_is_refused_before_anybody_is_replaced(here: Place, tmp_p
         assert new.book.verify().findings == ()
 
 
+def test_what_was_cut_of_the_register_stays_cut(here: Place, tmp_path: Path) -> None:
+    """And a backup from before it brings back nothing of which nobody knows any more."""
+    here.back_up(tmp_path / "monday")
+    here.book.purge(T0 + 50, T0 + 60)
+    assert here.book.shorten_register(T0 + 55, T0 + 70) > 0
+    assert brought_back(here.folder, tmp_path / "monday", here.url, KEY)[1].streams == 0
+    here.book.act("two", Acted(at=T0 + 80, t=8.0, who="chief", act="release"))
+    here.book.purge(T0 + 90, T0 + 90)
+    here.back_up(tmp_path / "tuesday")
+    assert here.book.shorten_register(T0 + 99, T0 + 99) > 0
+    with pytest.raises(RecordError, match="older than what the register still tells"):
+        brought_back(here.folder, tmp_path / "monday", here.url, KEY)
+    assert here.book.verify().findings == ()
+    brought_back(tmp_path / "new", tmp_path / "tuesday", key=KEY)
+    here.back_up(tmp_path / "wednesday")
+    brought_back(tmp_path / "newer", tmp_path / "wednesday", key=KEY)
+    for folder in ("new", "newer"):
+        with Place(tmp_path / folder) as new:
+            found = new.book.verify()
+            assert found.findings == ()
+            assert found.restart is not None
+
+
 def test_a_backup_of_people_alone_leaves_records_as_they_are(here: Place, tmp_path: Path) -> None:
     back_up(here.store.vault, tmp_path / "monday", BACKUP)
     restored, rest = brought_back(here.folder, tmp_path / "monday", here.url, KEY)

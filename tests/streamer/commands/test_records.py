@@ -103,6 +103,18 @@ def test_a_record_that_is_whole_verifies_and_one_that_is_not_does_not(
     assert isinstance(run("records", "verify", "none").exception, UnknownStream)
 
 
+def test_what_was_cut_of_the_register_is_told(run: Run, folder: Path) -> None:
+    assert "cut" not in run("records", "verify").stdout
+    book = open_book(None, folder, load_key(folder, env={}))
+    book.purge(T0 + 50, T0 + 60)
+    cut = book.shorten_register(T0 + 55, T0 + 70)
+    book.close()
+    told = run("records", "verify")
+    assert told.exit_code == 0
+    assert f"register: its first {cut} entries, of " in told.stdout
+    assert "restarted" in run("records", "log").stdout
+
+
 def test_what_is_held_is_not_deleted_until_it_is_released(run: Run) -> None:
     assert run("records", "hold", "one", "--why", "appeal").exit_code == 0
     refused = run("records", "delete", "one", "--yes")

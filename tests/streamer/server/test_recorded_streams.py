@@ -28,6 +28,7 @@ from streamer.records.errors import RecordError
 from streamer.records.opening import RECORDS_FILE, open_book
 from streamer.records.writer import Writer
 from streamer.server.metrics import Metrics
+from streamer.server.record_upkeep import shorten_register
 from streamer.server.server import Server
 from streamer.store.keys import load_key
 
@@ -292,6 +293,39 @@ async def test_what_is_older_than_records_days_is_deleted(
             await asyncio.sleep(0.02)
     book.close()
     assert [facts.stream for facts in left] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("records_days", "register_days", "left"),
+    [
+        (30.0, 90.0, ["deleted", "restarted"]),
+        (30.0, None, ["opened", "sealed", "deleted"]),
+        (30.0, 101.0, ["opened", "sealed", "deleted"]),
+        (99.5, 90.0, ["deleted", "restarted"]),
+        (None, 90.0, ["opened", "sealed", "deleted"]),
+    ],
+)
+async def test_the_register_forgets_after_its_own_days(
+    settings: Callable[..., Config],
+    records_days: float | None,
+    register_days: float | None,
+    left: list[str],
+) -> None:
+    """No sooner than records are deleted, whatever is said of it."""
+    config = settings(records_days=records_days, register_days=register_days)
+    async with Server(config):
+        pass
+    book = open_book(None, config.data_dir, load_key(config.data_dir, env={}))
+    now = time.time()
+    at = now - 100 * 86400.0
+    ended = msgspec.structs.replace(whole("old")[-1], at=at)
+    book.journal.write({"old": [started("old", at=at, claims=(), voiceprints=()), ended]})
+    book.delete("old", "chief", "", now)
+    async with Server(config) as server:
+        await shorten_register(server.context)
+    assert [one.act for one in book.register()] == left
+    assert book.verify().findings == ()
+    book.close()
 
 
 async def test_status_and_metrics_say_how_the_record_fares(
