@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 
 
@@ -11,11 +12,19 @@ class IdleLimit:
 
     A wait lies between :meth:`begins` and :meth:`ends`. No timer is set for it: one looks
     after them all, about once in ``most_s``. `asyncio.timeout`, moved twice for every message
-    of a stream, took 4 % of what the event loop did.
+    of a stream, took 4 % of what the event loop did. ``warn`` is called once in a wait that has
+    lasted for ``warn_s``.
     """
 
-    def __init__(self, most_s: float) -> None:
-        self._most_s = most_s
+    def __init__(
+        self,
+        most_s: float,
+        warn_s: float | None = None,
+        warn: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._most_s, self._warn = most_s, warn
+        self._warn_s = most_s if warn_s is None else warn_s
+        self._warned_of: float | None = None  # the beginning of the wait that was warned of
         self._since: float | None = None  # since when it waits
         self._loop = asyncio.get_running_loop()
         self._timeout = asyncio.timeout(None)
@@ -46,8 +55,12 @@ class IdleLimit:
 
     def _look(self) -> None:
         now = self._loop.time()
-        due = (now if self._since is None else self._since) + self._most_s
-        if due <= now:
+        since = now if self._since is None else self._since
+        if since + self._most_s <= now:
             self._timeout.reschedule(now)
-        else:
-            self._timer = self._loop.call_at(due, self._look)
+            return
+        if self._warned_of != since and since + self._warn_s <= now:
+            self._warned_of = since
+            self._warn()
+        most_s = self._most_s if self._warned_of == since else self._warn_s
+        self._timer = self._loop.call_at(since + most_s, self._look)

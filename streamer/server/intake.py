@@ -31,6 +31,7 @@ A: dict[Kind, str] = {
 
 ENDING_S = 60.0  # of sound that are left when a stream is told that it ends soon,
 ENDING_SHARE = 0.1  # or so much of a shorter one
+IDLE_S = 10.0  # before a stream ends as nothing comes; of a short wait the half
 MESSAGE_S = 0.001  # that a message counts for at least, however little sound is in it
 AHEAD_S = 1.0  # of real time, that a stream beyond its client's quota may be
 PACE_S = 5.0  # between two looks at whether the quota still is exhausted
@@ -42,7 +43,7 @@ class Intake:
 
     ``received_bytes`` counts what the engine has taken, to the byte, over all connections.
     ``on_sound`` is called after each piece, ``on_behind`` with the seconds of live sound that wait
-    when they have become many or few, ``on_ending`` once with the seconds that are left. Of Opus,
+    when they have become many or few, ``on_ending`` with the limit by which it ends soon. Of Opus,
     which is decoded here, ``on_received`` is told now and then how many bytes were taken.
     What is refused raises :class:`WireError`.
     """
@@ -56,7 +57,7 @@ class Intake:
         caller: Caller,
         on_sound: Callable[[], None] = lambda: None,
         on_behind: Callable[[float], None] = lambda behind_s: None,
-        on_ending: Callable[[float], None] = lambda left_s: None,
+        on_ending: Callable[[str], None] = lambda why: None,
         on_received: Callable[[Received], None] = lambda told: None,
     ) -> None:
         self._context, self._stream, self._kind, self._on_sound = context, stream, kind, on_sound
@@ -80,28 +81,48 @@ class Intake:
         """Take what ``read`` reads of the connection. Raises ``WireError``, ``ConnectionClosed``.
 
         One message at a time, and the next only when the engine has room for its sound: the
-        socket's own flow control makes the client wait.
+        socket's own flow control makes the client wait. A stream from which nothing comes is cut.
         """
+        try:
+            await self._receive(connection, read, obey)
+        except TimeoutError as error:
+            idle = WireError("idle", self._idle("send sound or keepalive"))
+            if self._kind != "stream":
+                raise idle from error
+            await self.cut(idle)
+        while True:
+            await read()  # what still comes is let go
+
+    async def _receive(
+        self,
+        connection: Connection,
+        read: Callable[[], Awaitable[Said]],
+        obey: Callable[[StreamControl], Awaitable[None]],
+    ) -> NoReturn:
+        """Raises :class:`TimeoutError` when nothing comes for too long."""
         idle_s, incoming = self._context.config.limits.idle_s, connection.recv_messages
         self._stream.made_to_wait = lambda: connection.waits
-        try:
-            async with IdleLimit(idle_s) as idle:
-                while True:
-                    if not self.finalized:
-                        idle.begins()
-                    said = await read()
-                    idle.ends()
-                    if isinstance(said, bytes):
-                        async with self.taking:
-                            messages, incoming.messages = max(1, incoming.messages), 0
-                            await self.take(said, messages)
-                        self._look_behind(connection)
-                        await self._keep_pace()
-                    else:
-                        await obey(said)
-        except TimeoutError as error:
-            message = f"nothing came for {idle_s:g} s: send sound or keepalive (limits.idle_s)"
-            raise WireError("idle", message) from error
+        async with IdleLimit(idle_s, max(idle_s / 2, idle_s - IDLE_S), self._warn_idle) as idle:
+            while True:
+                if not self.finalized:
+                    idle.begins()
+                said = await read()
+                idle.ends()
+                if isinstance(said, bytes):
+                    async with self.taking:
+                        messages, incoming.messages = max(1, incoming.messages), 0
+                        await self.take(said, messages)
+                    self._look_behind(connection)
+                    await self._keep_pace()
+                else:
+                    await obey(said)
+
+    def _idle(self, advice: str) -> str:
+        idle_s = self._context.config.limits.idle_s
+        return f"nothing came for {idle_s:g} s: {advice} (limits.idle_s)"
+
+    def _warn_idle(self) -> None:
+        self._on_ending(f"it ends when {self._idle('send sound or keepalive')}")
 
     def _look_behind(self, connection: Connection) -> None:
         """Tell a live stream how much of its sound waits. Files wait as a matter of course."""
@@ -200,7 +221,8 @@ class Intake:
         left_s = most_s - self._stream.conversation.received_s
         if not self._ending and left_s <= min(ENDING_S, ENDING_SHARE * most_s):
             self._ending = True
-            self._on_ending(max(0.0, left_s))
+            left = f"{max(0.0, left_s):.0f} s of sound are left of limits.stream_s"
+            self._on_ending(f"{left}, {most_s:g} s: start another")
         if self._stream.conversation.received_s > most_s:
             most = f"{A[self._kind]} has at most {most_s:g} s of sound (limits.stream_s)"
             too_long = WireError("stream-too-long", f"{most}: start another")

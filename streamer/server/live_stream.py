@@ -227,11 +227,9 @@ class LiveStream:
         self._levels.publish()
         self.record.hear()
 
-    def _tell_ending(self, left_s: float) -> None:
-        most_s = self.context.config.limits.stream_s
-        told = f"{left_s:.0f} s of sound are left of limits.stream_s, {most_s:g} s: start another"
+    def _tell_ending(self, why: str) -> None:
         t = self.session.received_s
-        self.tell(events.Failure(t=t, code="stream-ends-soon", message=told))
+        self.tell(events.Failure(t=t, code="stream-ends-soon", message=why))
 
     def _tell_behind(self, behind_s: float) -> None:
         t = self.session.received_s

@@ -188,8 +188,15 @@ async def test_nothing_at_all(settings: Callable[..., Config], dial: Any, pcm: A
             assert client.seen[-1]["code"] == "idle"
         async with dial(server, claim="") as client:
             assert await client.rest() == 1008
-            assert [m["type"] for m in client.seen] == ["ready", "error"]
-            assert client.seen[-1]["code"] == "idle"
+            kinds = [m["type"] for m in client.seen]
+            assert [one for one in kinds if one in ("ready", "summary", "error")] == [
+                "ready",
+                "error",
+                "summary",
+                "error",
+            ]
+            assert [m["code"] for m in client.of("error")] == ["stream-ends-soon", "idle"]
+            assert "limits.idle_s" in client.of("error")[0]["message"]
         async with dial(server, claim="") as client:
             for _ in range(4):
                 await asyncio.sleep(0.15)

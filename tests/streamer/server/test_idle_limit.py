@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -39,3 +40,28 @@ async def test_being_cancelled_is_no_timeout() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_wait_is_warned_of_once_before_it_is_cut_off() -> None:
+    warned: list[int] = []
+    with suppress(TimeoutError):
+        async with IdleLimit(0.4, 0.1, lambda: warned.append(1)) as idle:
+            idle.begins()
+            await asyncio.sleep(0.2)
+            idle.ends()
+            assert warned == [1]
+            idle.begins()
+            await asyncio.sleep(30)
+            pytest.fail("it was not cut off")
+    assert warned == [1, 1]
+
+
+async def test_what_comes_in_time_is_not_warned_of() -> None:
+    warned: list[int] = []
+    async with IdleLimit(5.0, 2.0, lambda: warned.append(1)) as idle:
+        for _ in range(5):
+            idle.begins()
+            await asyncio.sleep(0.01)
+            idle.ends()
+        await asyncio.sleep(0.05)
+    assert warned == []
