@@ -102,6 +102,7 @@ class LiveStream:
         self._tries = Tries(context.attempts, caller.client)
         self.speaking = Speaking()
         self.stalled = False
+        self.told = asyncio.Event()  # the engine has said all
         self.closing = (1000, "")  # close code and reason once everything has been told
         self._settling = asyncio.Lock()  # one change of claim at a time
         self.record = StreamRecord(self, context.writer, self._tell_not_recorded)
@@ -211,6 +212,7 @@ class LiveStream:
         if self.intake.why is not None:
             self.fail(self.intake.why)
         self.outbox.end()
+        self.told.set()
 
     def fail(self, error: WireError) -> None:
         """The stream is over: everything told so far, then the error, is what clients get."""

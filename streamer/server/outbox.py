@@ -77,7 +77,8 @@ class Outbox:
     Bounded: past half of ``limit`` waiting messages, and again after every eighth of it, only the
     newest score of each speaker is left (a ``lag`` event tells how many went); everything else is
     told. With ``limit``
-    messages waiting after that the client is given up: :attr:`slow`, and what comes is dropped.
+    messages waiting after that the client is given up: :attr:`slow`, and what comes but a summary
+    is dropped.
     Of what was sent the last ``kept`` texts are kept.
     """
 
@@ -111,7 +112,7 @@ class Outbox:
 
     def put(self, message: Message) -> None:
         """Add a message. Never waits, never fails: see :attr:`slow`."""
-        if self.slow or self.ended:
+        if self.ended or (self.slow and not isinstance(message.event, events.Summary)):
             return
         self._waiting.append(message)
         self.t = message.event.t
@@ -122,11 +123,12 @@ class Outbox:
         self._stirred.set()
 
     def end(self, last: Message | None = None) -> None:
-        """Nothing follows but ``last``. A client that was given up gets that alone."""
+        """Nothing follows but ``last``. Who was given up gets a summary and that, and no more."""
         if self.ended:
             return
         if self.slow:
-            self._waiting.clear()
+            told = (one for one in self._waiting if isinstance(one.event, events.Summary))
+            self._waiting = deque(told)
             self._again = self._coalesced = 0
         if last is not None:
             self._waiting.append(last)

@@ -245,8 +245,10 @@ class Streams:
                 async with stream.intake.taking:
                     reading.cancel()  # while it hears, or with a message that was not counted
                 return
-            ended = overflow if overflow.done() else reading
-            if ended.done() and isinstance(error := ended.exception(), WireError):
+            if overflow.done() and isinstance(error := overflow.exception(), WireError):
+                await stream.intake.cut(error)
+                await stream.told.wait()  # for the record, and for a client that comes back
+            elif reading.done() and isinstance(error := reading.exception(), WireError):
                 stream.fail(error)
             elif reading.done() or writing.exception() is not None:
                 await asyncio.wait([reading])  # what was being handed over is taken

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from engine.events import Vad
 from streamer.config import Config
+from streamer.records.entries import Ended
 from streamer.server import connection
 from streamer.server.connection import Connection
 from streamer.server.outbox import Message
@@ -91,6 +92,37 @@ async def test_a_stream_that_does_not_read_is_given_up_past_a_limit(
         async with asyncio.timeout(20):
             await server.streams.empty()
     assert server.context.counts.errors["slow-consumer"] == 1
+
+
+async def test_who_was_given_up_has_a_summary_in_the_record_and_hears_it_when_back(
+    settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any
+) -> None:
+    sound = 2 * pcm("anna", 8.0)
+    async with Server(settings(limits={"outbox": 40}), drain_s=1.0) as server:
+        for name in NAMES:
+            enrol(server, name, sounds_like="anna")
+        async with dial(server, claim=",".join(NAMES)) as client:
+            ready = await client.hear()
+            stop_reading(client.connection)
+            (live,) = server.streams.all()
+            with suppress(ConnectionClosed):
+                await client.sound(sound)
+            async with asyncio.timeout(60):
+                await live.told.wait()
+            client.connection.transport.abort()
+        number = max(1, live.outbox.next_number - 2)  # both may have been sent, or neither
+        async with dial(server, session=ready["session"], resume_from=number) as client:
+            assert await client.rest() == 1008
+        assert [m["type"] for m in client.seen][-2:] == ["summary", "error"]
+        assert client.seen[-1]["code"] == "slow-consumer"
+        async with asyncio.timeout(20):
+            await server.streams.empty()
+        book = server.context.book
+        assert book is not None
+        while not isinstance((last := (await asyncio.to_thread(book.history, live.id))[-1]), Ended):
+            await asyncio.sleep(0.05)
+        assert last.summary is not None
+        assert last.why == "slow-consumer"
 
 
 async def test_a_client_that_does_not_read_is_given_up_and_others_are_not(

@@ -16,6 +16,8 @@ from streamer.server.outbox import Message, Outbox
 from streamer.wire import parsing
 from streamer.wire.errors import WireError
 
+SUMMARY = events.Summary(t=9, received_s=9, speech_s=0, match_s=0, decisions={}, model="none")
+
 NOON = "2026-11-28T12:00:00.000Z"
 
 
@@ -102,8 +104,9 @@ def test_a_client_too_far_behind_is_given_up() -> None:
     outbox.put(vad(8))
     assert outbox.slow
     outbox.put(vad(9))  # dropped: the client is lost already
+    outbox.put(Message(SUMMARY))
     outbox.end(Message(events.Failure(t=9, code="slow-consumer", message="too slow")))
-    assert [m["type"] for m in taken(outbox)] == ["error"]
+    assert [m["type"] for m in taken(outbox)] == ["summary", "error"]
 
 
 async def test_slow_and_ended_wake_whoever_waits() -> None:
