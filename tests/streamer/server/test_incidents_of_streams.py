@@ -13,6 +13,7 @@ import pytest
 from engine.audio.files import read_audio
 from engine.format import SAMPLE_RATE_HZ
 from streamer.config import Config
+from streamer.records.incidents.ledger import SEVERITY
 from streamer.records.rules import IncidentRules
 from streamer.server.server import Server
 
@@ -137,7 +138,7 @@ async def test_sound_of_another_rate(desked: Server, dial: Any, pcm: Any) -> Non
             for number, start in enumerate(range(0, len(sound), PIECE)):
                 await client.connection.send(sound[start : start + PIECE])
                 await asyncio.sleep(max(0.0, began + number * 0.1 / 3 - loop.time()))
-            found = await monitor.until("incident", kind="tampering")
+            found = await monitor.until("incident", severity=SEVERITY["tampering"])
     assert "declared rate" in found["reason"]
 
 
