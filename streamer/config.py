@@ -210,6 +210,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         days = [d for d in (asked_days, self.ttl_days) if d is not None]
         return min(days) * DAY_S if days else None
 
+    def kept(self, asked_days: float | None = None) -> tuple[tuple[str, str], ...]:
+        """What is kept of somebody who enrols outside exams, and for how long, as they are told."""
+        ttl_s, days = self.ttl_s(asked_days), self.records_days if self.records else 0
+        voiceprint = "until it is deleted" if ttl_s is None else f"{ttl_s / DAY_S:g} days"
+        if self.unused_days is not None:
+            voiceprint += f", and no longer than {self.unused_days:g} days without use"
+        record = "until it is deleted" if days is None else f"{days:g} days"
+        kept = (("The voiceprint is kept", voiceprint),)
+        return (*kept, ("The record of what is decided is kept", record)) if days != 0 else kept
+
 
 def check_exposure(config: Config) -> None:
     """Raise :class:`ConfigError` when others could reach the server and nothing protects it.

@@ -171,7 +171,7 @@ class EnrollCommand:
 
         with Store.in_folder(config.data_dir, config.database, os.environ) as store:
             _check_name(store, name, self.add)  # before anybody has spoken
-            if not agreed(self.consent, config.consent.text):
+            if not agreed(self.consent, config.consent.text, config.kept(self.kept_days)):
                 return False
             models = Replay(config.bundle, config.provider)
             manifest = models.bundle.manifest

@@ -35,7 +35,10 @@ async def enrol_there(
 
     async with control(server, **access) as client:
         text = (await client.request("status"))["consent"]
-    if not agreed(consent, text["text"]):
+    kept = [(what, how_long) for what, how_long in text.get("kept", ())]  # none of an older server
+    if kept_days is not None:
+        kept.append(("By --ttl-days the voiceprint is kept for at most", f"{kept_days:g} days"))
+    if not agreed(consent, text["text"], kept):
         return False
     last = None
     for number, source in enumerate(sources):
@@ -64,8 +67,11 @@ async def enrol_there(
     return True
 
 
-def agreed(consent: bool, text: str) -> bool:
-    """Whether the person agrees to ``text``. Raises where nobody can be asked."""
+def agreed(consent: bool, text: str, kept: Sequence[tuple[str, str]]) -> bool:
+    """Whether the person agrees to ``text``, and to how long what is ``kept``.
+
+    Raises where nobody can be asked.
+    """
     if consent:
         return True
     if not sys.stdin.isatty():
@@ -73,4 +79,6 @@ def agreed(consent: bool, text: str) -> bool:
 
         raise VoxwatchError("nobody can be asked for consent here: --consent says it was given")
     typer.echo(f"{text}\n", err=True)
+    for what, how_long in kept:
+        typer.echo(f"{what}: {how_long}", err=True)
     return typer.confirm("Do you agree?", err=True)

@@ -243,7 +243,7 @@ class Control:
 
     async def _status(self) -> dict[str, Any]:
         """For anybody the model and the text of consent; figures for those with a role."""
-        context, config = self._context, self._context.config
+        context, config, own = self._context, self._context.config, self._context.config.consent
         known = {
             "version": context.server,
             "model": context.model,
@@ -251,7 +251,7 @@ class Control:
             "auth_required": context.auth.required,
             "roles": sorted(self._roles),
             "encodings": encodings(),
-            "consent": {"text_version": config.consent.version, "text": config.consent.text},
+            "consent": {"text_version": own.version, "text": own.text, "kept": config.kept()},
         }
         if not self._roles:
             return known

@@ -189,6 +189,10 @@ def test_nobody_is_enrolled_without_their_consent(
     declined = run("enroll", "anna", file, input="n\n")
     assert declined.exit_code == 1
     assert "voiceprint" in declined.stderr
+    assert "The voiceprint is kept: until it is deleted" in declined.stderr
+    assert "The record of what is decided is kept: 30 days" in declined.stderr
+    for_a_week = run("enroll", "anna", file, "--ttl-days", "7", input="n\n")
+    assert "The voiceprint is kept: 7 days" in for_a_week.stderr
     assert run("profiles", "list").stdout == ""
     assert run("enroll", "anna", file, input="y\n").exit_code == 0
 

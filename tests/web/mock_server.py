@@ -44,6 +44,7 @@ from websockets.http11 import Request, Response
 
 Json = dict[str, Any]
 
+KEPT = [["The record of what is decided is kept", "30 days"]]
 LIMITS = {"message_bytes": 1 << 20, "idle_s": 60, "stream_s": 14400, "resume_s": 60}
 RATES = [[t, rate, rate, 0.1 / t / rate**0.3] for t in (1.0, 3.0, 9.0) for rate in (0.002, 0.05)]
 POLICY = "default-src 'self'; media-src blob:; base-uri 'none'; frame-ancestors 'none'"
@@ -140,8 +141,9 @@ class Mock:
             return {
                 "version": "voxwatch mock", "auth_required": self.token is not None,
                 "roles": self.roles if known else [],
-                "consent": {"text_version": "2026-11", "text": CONSENT}, "model": MODEL,
-                "provider": MODEL["provider"], "bounds": bounds(), "expected_rates": RATES,
+                "consent": {"text_version": "2026-11", "text": CONSENT, "kept": KEPT},
+                "model": MODEL, "provider": MODEL["provider"],
+                "bounds": bounds(), "expected_rates": RATES,
             }  # fmt: skip
         if kind == "profiles":
             return list(self.profiles.values())

@@ -237,6 +237,7 @@ def test_enrolment_needs_consent_and_a_name(mock: str, visit: Open) -> None:
     visitor = visit(mock)
     visitor.page.click("#enrol-open")
     visitor.sees("#consent-text", "What is stored: a voiceprint.")
+    visitor.sees("#consent-text", "The record of what is decided is kept: 30 days.")
     visitor.page.click("#enrol-form button[type=submit]")
     visitor.sees("#enrol-error", "Enter a name first.")
     visitor.page.fill("#enrol-name", "Carol")

@@ -22,7 +22,7 @@ export interface Status {
   auth_required: boolean;
   /** The encodings of sound that it takes; earlier servers do not say. */
   encodings?: string[];
-  consent: { text_version: string; text: string };
+  consent: { text_version: string; text: string; kept?: [string, string][] };
   /** Where a record is kept: entries written, waiting and lost, and workers that cannot write. */
   record?: { written?: number; waiting?: number; lost?: number; failing?: number };
   bounds?: Bounds;

@@ -115,6 +115,10 @@ async def test_control_answers(server: Server, dial: Any, enrol: Any) -> None:
         status = await control.ask(type="status")
         assert status["auth_required"] is False
         assert status["consent"]["text_version"] == "2026-11"
+        assert [how_long for _, how_long in status["consent"]["kept"]] == [
+            "until it is deleted",
+            "30 days",
+        ]
         assert (status["streams"], status["stats"]["streams"]) == (1, 1)
         assert status["limits"]["idle_s"] == 60
         (profile,) = await control.ask(type="profiles")

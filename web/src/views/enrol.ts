@@ -74,7 +74,8 @@ export class Enrol {
     if (this.dialog.open) return;
     const consent = this.actions.status()?.consent;
     const text = consent?.text ?? "The server has not told its consent text yet.";
-    el("consent-text").replaceChildren(...prose(text));
+    const kept = (consent?.kept ?? []).map(([what, howLong]) => `${what}: ${howLong}.`);
+    el("consent-text").replaceChildren(...prose([text, ...kept].join("\n\n")));
     this.consent.checked = false;
     this.name.value = "";
     this.noteName();
