@@ -88,7 +88,9 @@ class Page:
             if message.get("method") == "log.entryAdded":
                 entry = message["params"]
                 if entry["level"] in ("warn", "error"):
-                    self.complaints.append(str(entry["text"]))
+                    frames = (entry.get("stackTrace") or {}).get("callFrames", [])
+                    places = [f"{frame['url']}:{frame['lineNumber']}" for frame in frames]
+                    self.complaints.append(" ".join([str(entry["text"]), *places]))
             elif message.get("id") == number:
                 if message["type"] == "error":
                     raise AssertionError(f"{method}: {message['message']}")
