@@ -100,7 +100,8 @@ class Streams:
             told = MANY if self._places.full else YOURS
             raise WireError("overloaded", told, retry_s=RETRY_S)
         try:
-            await self.admission.enter()
+            if start.live is not False:  # a file has only what live streams leave, and waits
+                await self.admission.enter()
             generation = self._context.enrolled.generation
             held = await self._opened(start, caller)
         except BaseException:

@@ -240,6 +240,23 @@ async def test_fifty_streams_at_once_are_told_what_each_is_told_alone(
         assert task.result() == alone[number % 2]
 
 
+async def test_a_file_is_taken_where_there_is_no_room_for_one_more_live_stream(
+    server: Server, dial: Any, pcm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has only what live streams leave."""
+
+    async def full() -> None:
+        raise WireError("overloaded", "the machine is busy with other streams", retry_s=5.0)
+
+    monkeypatch.setattr(server.streams.admission, "enter", full)
+    async with dial(server, live="true") as client:
+        assert await client.rest() == 1013
+    async with dial(server, live="false") as client:
+        await client.sound(pcm("anna", 1.0))
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+
+
 async def test_thirty_files_at_once_lose_no_window(
     settings: Callable[..., Config], dial: Any, enrol: Any, pcm: Any, monkeypatch: Any
 ) -> None:
