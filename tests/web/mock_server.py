@@ -6,7 +6,8 @@ stream for each state of `SCENES`, frozen there. An enrolment needs two seconds;
 refused. `{"type": "mock", "do": "drop" | "forget" | "stop"}` on the control connection drops
 the streams' connections, forgets the sessions as well, or stops answering new ones. Whoever comes
 with the token is the candidate of `mock_seat`, too: `{"do": "seat", "seat": {...}}` changes the
-seat, and `{"do": "say", "code": ..., "close": ...}` tells all streams an error.
+seat, and `{"do": "say", "code": ..., "close": ...}` tells all streams an error, after their summary
+where it has `"summary": true`.
 """
 
 from __future__ import annotations
@@ -58,6 +59,12 @@ def profile(name: str, speech_s: float, prototypes: int = 1) -> Json:
         "prototypes": prototypes, "net_speech_s": speech_s, "usable": True,
         "consent": {"given_at": now, "text_version": "2026-11"},
     }  # fmt: skip
+
+
+SUMMARY = {
+    "type": "summary", "t": 4.0, "received_s": 4.0, "speech_s": 3.6, "match_s": 2.0,
+    "decisions": {"match": 1}, "model": "mock 1",
+}  # fmt: skip
 
 
 @dataclass
@@ -166,6 +173,8 @@ class Mock:
             self.seat = seat(**request["seat"])
         elif kind == "mock" and request["do"] == "say":
             for stream in list(self.open):
+                if request.get("summary"):
+                    await stream.send(json.dumps(SUMMARY | {"seq": 999_999}))
                 await self.fail(stream, request["code"], "as it was asked for", request["close"])
         elif kind == "mock":
             await self.trouble(request["do"])
@@ -215,11 +224,9 @@ class Mock:
         """Control of a stream."""
         media = session.bytes / (2 * session.rate)
         if message["type"] == "finalize":
-            summary = {
-                "type": "summary", "t": media, "received_s": media, "speech_s": 0.9 * media,
-                "match_s": 0.5 * media, "decisions": {"match": 1}, "model": "mock 1",
-            }  # fmt: skip
-            await connection.send(json.dumps(summary | {"seq": len(session.sent) + 1}))
+            heard = {"t": media, "received_s": media, "speech_s": 0.9 * media}
+            told = SUMMARY | heard | {"seq": len(session.sent) + 1}
+            await connection.send(json.dumps(told))
             await connection.close()
         else:
             claims = message.get("claim", ["Alice"])

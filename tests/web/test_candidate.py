@@ -164,6 +164,22 @@ def test_the_end_of_the_exam_turns_the_microphone_off(mock: str, visit: Open, so
     assert visitor.page.evaluate("live()") == 0
 
 
+def test_a_stream_that_was_too_long_is_followed_by_another(
+    mock: str, visit: Open, sound: Sound
+) -> None:
+    """It has a summary as every stream, which does not say that the exam is over."""
+    visitor = listened_to(visit, mock, sound("good"))
+    visitor.sees("#heard-title", "You are being heard")
+    before = len(ask(visitor, type="starts")["starts"])
+    ask(visitor, type="mock", do="say", code="stream-too-long", close=True, summary=True)
+    visitor.page.wait_for_timeout(500)
+    visitor.sees("#heard-title", "You are being heard")
+    assert visitor.page.evaluate("live()") == 1
+    starts = ask(visitor, type="starts")["starts"]
+    assert len(starts) == before + 1
+    assert "session" not in starts[-1]
+
+
 def test_who_has_finished_is_not_heard_and_may_come_back(
     mock: str, visit: Open, sound: Sound
 ) -> None:

@@ -168,8 +168,6 @@ export class Listening {
         if (message.code === "stream-ends-soon") this.endsSoon = true;
         if (message.code === "exam-ended") this.end(message.code);
         return;
-      case "summary":
-        return this.end("exam-ended");
     }
   }
 
