@@ -19,7 +19,7 @@ from streamer.lti.http import PublicKeys, Session
 from streamer.lti.keys import OwnKeys
 from streamer.lti.tool import Tool
 from streamer.lti.visits import Visits
-from streamer.records.errors import UnknownStream
+from streamer.records.errors import RecordError
 from streamer.server.auth import Grant
 from streamer.server.context import Context
 from streamer.server.exam_requests import PAGE
@@ -87,7 +87,7 @@ class LtiService:
                 self._happened.pop(incident, None)
 
     def _is_recorded(self, incident: str, stream: str) -> bool:
-        with contextlib.suppress(UnknownStream):  # not a word of it as yet
+        with contextlib.suppress(RecordError):  # not a word of it as yet, or changed by somebody
             return incident in {one.id for one in self.tool.record.incidents(stream)}
         return False
 
