@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+Kind = Literal["speech", "silence"]
+
 
 @dataclass(frozen=True, slots=True)
 class GateConfig:
@@ -37,7 +39,7 @@ class FrameSpan(NamedTuple):
     and the last part of a span of speech.
     """
 
-    kind: Literal["speech", "silence"]
+    kind: Kind
     start: int
     end: int
     started: bool = False
@@ -60,10 +62,12 @@ class Gate:
         return not self.open and not self._run
 
     def feed(self, probabilities: Iterable[float]) -> Iterator[FrameSpan]:
-        """Spans that these frames settle, in order."""
+        """Spans that these frames settle, in order: between two edges one of them."""
         for probability in probabilities:
             self._frame += 1
-            yield from self._step(float(probability))
+            if self._turns(probability):
+                yield from self._edge()
+        yield from self._settled()
 
     def flush(self) -> Iterator[FrameSpan]:
         """Spans of the frames that are still undecided, as at the end of the stream."""
@@ -83,31 +87,35 @@ class Gate:
         if self._run > self._config.padding_frames if self.open else not self._run:
             yield from self.flush()
 
-    def _step(self, probability: float) -> Iterator[FrameSpan]:
+    def _turns(self, probability: float) -> bool:
+        """Whether the gate opens or closes with this frame."""
         config = self._config
-        if not self.open:
-            self._run = self._run + 1 if probability >= config.open_probability else 0
-            onset = self._frame - self._run - config.padding_frames
-            if onset > self._told:
-                yield self._tell("silence", onset)
-            if self._run >= config.open_frames:
-                self.open, self._run = True, 0
-                yield self._tell("speech", self._frame, started=True)
-            return
-        self._run = self._run + 1 if probability < config.close_probability else 0
-        if self._run >= config.close_frames:
-            yield self._tell("speech", self._end_of_speech(), ended=True)
-            self.open, self._run = False, 0
-        elif self._run <= config.padding_frames or self._run == 0:
-            yield self._tell("speech", self._frame)
+        if self.open:
+            self._run = self._run + 1 if probability < config.close_probability else 0
+            return self._run >= config.close_frames
+        self._run = self._run + 1 if probability >= config.open_probability else 0
+        return self._run >= config.open_frames
 
-    def _end_of_speech(self) -> int:
-        # Frames of the hangover beyond the padding were held back: they are silence.
-        return self._frame - self._config.close_frames + self._config.padding_frames
+    def _edge(self) -> Iterator[FrameSpan]:
+        yield from self._settled()
+        if self.open:
+            # Frames of the hangover beyond the padding were held back: they are silence.
+            speech_end = self._frame - self._config.close_frames + self._config.padding_frames
+            yield self._tell("speech", speech_end, ended=True)
+        else:
+            yield self._tell("speech", self._frame, started=True)
+        self.open, self._run = not self.open, 0
+
+    def _settled(self) -> Iterator[FrameSpan]:
+        """What no later frame can change: all but an onset and its padding, or a hangover."""
+        padding = self._config.padding_frames
+        held = max(self._run - padding, 0) if self.open else self._run + padding
+        if self._frame - held > self._told:
+            yield self._tell("speech" if self.open else "silence", self._frame - held)
 
     def _tell(
         self,
-        kind: Literal["speech", "silence"],
+        kind: Kind,
         end: int,
         *,
         started: bool = False,

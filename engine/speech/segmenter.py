@@ -179,7 +179,7 @@ class Segmenter:
             yield from self._spans(self._gate.flush())
 
     def _spans(self, frame_spans: Iterable[FrameSpan]) -> Iterator[Span]:
-        for frame_span in _joined(frame_spans):
+        for frame_span in frame_spans:
             # Not beyond the sound, where the last frame was filled up.
             start = min(frame_span.start * FRAME_SAMPLES, self.received)
             end = min(frame_span.end * FRAME_SAMPLES, self.received)
@@ -195,20 +195,3 @@ class Segmenter:
                     frame_span.ended and b == end,
                 )
             self._buffer.forget(end)
-
-
-def _joined(frame_spans: Iterable[FrameSpan]) -> Iterator[FrameSpan]:
-    """Join neighbours of one kind, to be handled at once. Those at an edge stay as they are."""
-    run: FrameSpan | None = None
-    for frame_span in frame_spans:
-        edge = frame_span.started or frame_span.ended
-        if run is not None and (edge or run.kind != frame_span.kind):
-            yield run
-            run = None
-        if edge:
-            yield frame_span
-        else:
-            start = frame_span.start if run is None else run.start
-            run = FrameSpan(frame_span.kind, start, frame_span.end)
-    if run is not None:
-        yield run

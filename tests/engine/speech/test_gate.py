@@ -19,6 +19,19 @@ def run(probabilities: list[float], config: GateConfig | None = None) -> list[Fr
     return [*gate.feed(probabilities), *gate.flush()]
 
 
+def joined(frame_spans: list[FrameSpan]) -> list[FrameSpan]:
+    """Neighbours of one kind as one, but for those at an edge."""
+    found: list[FrameSpan] = []
+    for one in frame_spans:
+        last = found[-1] if found else None
+        edges = last is None or last.started or last.ended or one.started or one.ended
+        if last is not None and not edges and last.kind == one.kind:
+            found[-1] = FrameSpan(one.kind, last.start, one.end)
+        else:
+            found.append(one)
+    return found
+
+
 def spans(frame_spans: list[FrameSpan]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for frame_span in frame_spans:
@@ -53,7 +66,13 @@ def test_any_grouping_gives_the_same_spans(probabilities: list[float], cuts: lis
     edges = sorted({0, len(probabilities), *(min(c, len(probabilities)) for c in cuts)})
     for a, b in pairwise(edges):
         frame_spans += gate.feed(probabilities[a:b])
-    assert [*frame_spans, *gate.flush()] == run(probabilities)
+    assert joined([*frame_spans, *gate.flush()]) == joined(run(probabilities))
+
+
+@given(PROBABILITIES)
+def test_frames_fed_at_once_are_told_as_one_between_two_edges(probabilities: list[float]) -> None:
+    frame_spans = list(Gate().feed(probabilities))
+    assert frame_spans == joined(frame_spans)
 
 
 def test_a_span_is_padded_on_both_sides() -> None:
@@ -106,7 +125,7 @@ def test_a_gate_that_cannot_work_is_refused(bad: dict[str, float]) -> None:
 
 def test_silence_that_is_held_back_is_told_to_who_waits() -> None:
     gate = Gate(GateConfig(close_frames=8, padding_frames=2))
-    assert [one.end for one in gate.feed([0.0] * 5)] == [1, 2, 3]
+    assert [one.end for one in gate.feed([0.0] * 5)] == [3]
     assert [(one.kind, one.end) for one in gate.settle()] == [("silence", 5)]
     (opened,) = gate.feed([1.0] * 2)
     assert (opened.start, opened.started) == (5, True)
