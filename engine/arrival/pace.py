@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
 
 # Rates of common sound cards and telephones, in Hz.
 RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
@@ -51,7 +53,8 @@ class Pace:
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
-        self._points: deque[tuple[float, float]] = deque()  # clock, and seconds of sound by then
+        # Of each arrival the clock, and the seconds of sound by then.
+        self._clock, self._sound = array("d"), array("d")
         self._sound_s = 0.0
         self._interval_s = 0.0
         self._began: float | None = None
@@ -68,20 +71,20 @@ class Pace:
         if self._began is None:
             self._began = self._looked = now
         self._sound_s += seconds
-        if self._points and now == self._points[-1][0]:
-            self._points[-1] = now, self._sound_s
+        if self._clock and now == self._clock[-1]:
+            self._sound[-1] = self._sound_s
             return False
-        if self._points:
-            interval_s = now - self._points[-1][0]
+        if self._clock:
+            interval_s = now - self._clock[-1]
             if interval_s > max(PAUSE_S, 4 * self._interval_s):
-                self._points.clear()
+                self._forget(len(self._clock))
             self._interval_s = interval_s
-        self._points.append((now, self._sound_s))
-        while now - self._points[0][0] > MOST_S:
-            self._points.popleft()
+        self._clock.append(now)
+        self._sound.append(self._sound_s)
         if now - self._looked < self._step_s(now):
             return False
         self._looked = now
+        self._forget(next(i for i, at in enumerate(self._clock) if now - at <= MOST_S))
         return self._look(now)
 
     def _step_s(self, now: float) -> float:
@@ -104,14 +107,19 @@ class Pace:
         if found is None or self._alike < AGREEING or likely_hz == self.likely_hz:
             return False
         self.likely_hz = likely_hz
-        self._points.clear()
+        self._forget(len(self._clock))
         return True
+
+    def _forget(self, count: int) -> None:
+        """The oldest arrivals."""
+        del self._clock[:count], self._sound[:count]
 
     def _measured(self) -> float | None:
         """Seconds of sound a second of the clock, where that is sure."""
-        points = np.array(self._points)
-        for window in (points[points[:, 0] >= points[-1, 0] - SHORT_S], points):
-            line = _line(window)
+        clock, sound = np.array(self._clock), np.array(self._sound)
+        lately = clock >= clock[-1] - SHORT_S
+        for window in (lately, slice(None)):
+            line = _line(clock[window], sound[window])
             if line is not None and self._sure(line):
                 return line.pace
         return None
@@ -132,11 +140,9 @@ class Pace:
         return nearest if abs(nearest / self._rate_hz / pace - 1) < SURE else None
 
 
-def _line(points: NDArray[np.float64]) -> _Line | None:
-    """The line of least squares through ``points`` ``(N, 2)``, if they lie on it."""
-    clock, sound = points.T
-    lasted_s = clock[-1] - clock[0]
-    if len(points) < LEAST_POINTS or lasted_s < LEAST_S:
+def _line(clock: Float64, sound: Float64) -> _Line | None:
+    """The line of least squares through ``sound`` ``(N,)`` over ``clock``, if they lie on it."""
+    if len(clock) < LEAST_POINTS or (lasted_s := clock[-1] - clock[0]) < LEAST_S:
         return None
     clock, sound = clock - clock.mean(), sound - sound.mean()
     pace = float(np.dot(clock, sound) / np.dot(clock, clock))
