@@ -61,7 +61,7 @@ class Intake:
         on_received: Callable[[Received], None] = lambda told: None,
     ) -> None:
         self._context, self._stream, self._kind, self._on_sound = context, stream, kind, on_sound
-        self._caller = caller
+        self._client = caller.client[0]  # by whom sound is counted
         self._on_ending, self._ending = on_ending, False
         self._on_behind, self._behind, self._opened_at = on_behind, Behind(), time.monotonic()
         self._sound = ClientSound(start)
@@ -148,7 +148,7 @@ class Intake:
         return self._stream.conversation.received_s - lived_s - AHEAD_S
 
     def _over_quota(self) -> bool:
-        return self._context.quota.exhausted(self._caller.client[0], time.monotonic())
+        return self._context.quota.exhausted(self._client, time.monotonic())
 
     async def finalize(self) -> None:
         """No more sound comes: the engine deals with what it has and says the rest."""
@@ -179,7 +179,8 @@ class Intake:
                 least_s -= self._spend(len(piece) / self._sound.bytes_per_s)
                 if not await self._take_pcm(piece):
                     break
-            self._spend(max(0.0, least_s))
+            if least_s > 0:
+                self._spend(least_s)
         except WireError:  # too long: no fault of the engine
             raise
         except WrongFormat as error:
@@ -196,7 +197,7 @@ class Intake:
         self._tell_received()
 
     def _spend(self, seconds: float) -> float:
-        self._context.quota.spend(self._caller.client[0], seconds, time.monotonic())
+        self._context.quota.spend(self._client, seconds, time.monotonic())
         return seconds
 
     async def _take_pcm(self, pcm: bytes) -> bool:
