@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,23 +113,29 @@ class BlockSums:
         if position // MERGE_SAMPLES == self._merged // MERGE_SAMPLES:
             return
         self._merged = position
-        cells = [self._cell(i, position) for i in range(len(self))]
+        aged = bisect_left(self.ends, position - FINE_SAMPLES + 1)
+        cells = [self._cell(i, position) for i in range(aged)]
         firsts = [i for i, cell in enumerate(cells) if i == 0 or cell != cells[i - 1]]
-        if len(firsts) == len(self):
-            return
-        old = bisect_left(self.ends, position - KEPT_SAMPLES + 1)
-        self.sums[:old][self.overlapped[:old]] = 0
-        merged = np.add.reduceat(self.sums, firsts, axis=0)
-        lasts = [after - 1 for _, after in pairwise([*firsts, len(self)])]
-        self.starts = [self.starts[i] for i in firsts]
+        if len(firsts) < aged:
+            old = bisect_left(self.ends, position - KEPT_SAMPLES + 1)
+            self.sums[:old][self.overlapped[:old]] = 0
+            self._merge(firsts, aged)
+
+    def _merge(self, firsts: list[int], aged: int) -> None:
+        """Blocks before ``aged`` from each of ``firsts`` to the next become one."""
+        kept = [*firsts, *range(aged, len(self))]
+        lasts = [after - 1 for after in (*firsts[1:], *range(aged, len(self) + 1))]
+        sums, heads = _with_room(self._sums[kept]), _with_room(self._heads[kept])
+        for row, (first, last) in enumerate(zip(kept, lasts, strict=True)):
+            if last > first:  # few are, and numpy's reduceat takes three times as long
+                np.add.reduce(self._sums[first : last + 1], axis=0, out=sums[row])
+                heads[row] = self._heads[first : last + 1].mean(axis=0)
+        self._sums, self._heads = sums, heads
+        self.starts = [self.starts[i] for i in kept]
         self.ends = [self.ends[i] for i in lasts]
-        self.turns = [self.turns[i] for i in firsts]
+        self.turns = [self.turns[i] for i in kept]
         self._middles = [a + b for a, b in zip(self.starts, self.ends, strict=True)]
-        self._sums = _with_room(merged)
-        counts = np.diff([*firsts, len(self.overlapped)])
-        heads = np.add.reduceat(self._heads[: counts.sum()], firsts, axis=0) / counts[:, None]
-        self._heads = _with_room(heads.astype(np.float32))
-        self.overlapped = [self.overlapped[i] for i in firsts]
+        self.overlapped = [self.overlapped[i] for i in kept]
 
     def _cell(self, block: int, position: int) -> tuple[int, int, bool]:
         """What the block is merged into, by the turn's start, a number and whether two speak."""
@@ -138,9 +143,7 @@ class BlockSums:
         over = self.overlapped[block]
         if end <= position - KEPT_SAMPLES:
             return -1, 0, False
-        if end <= position - FINE_SAMPLES:
-            return turn, (start - turn) // CELL_SAMPLES, over
-        return turn, -start - 1, over
+        return turn, (start - turn) // CELL_SAMPLES, over
 
 
 def _with_room(sums: Float32) -> Float32:

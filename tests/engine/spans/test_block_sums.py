@@ -1,0 +1,75 @@
+"""Sums of blocks: merging the old ones changes no sum over whole cells, to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.spans.block_sums import (
+    CELL_SAMPLES,
+    FINE_SAMPLES,
+    KEPT_SAMPLES,
+    MERGE_SAMPLES,
+    BlockSums,
+)
+
+BLOCK = 1600
+SECONDS = KEPT_SAMPLES // BLOCK // 10 + 20
+
+
+def heard(blocks: int, *, overlapped: bool = False) -> BlockSums:
+    rng = np.random.default_rng(3)
+    found = BlockSums(16, 2)
+    for i in range(blocks):
+        sums, heads = rng.random((3, 16), np.float32), rng.random(2, np.float32)
+        over = overlapped and rng.random() < 0.2
+        found.add((i * BLOCK, (i + 1) * BLOCK), 0, sums, heads, over)
+    return found
+
+
+def test_half_seconds_that_were_merged_have_the_sums_of_their_blocks() -> None:
+    blocks = heard(300)
+    end = 300 * BLOCK
+    cells = [(at, at + CELL_SAMPLES) for at in range(0, end - FINE_SAMPLES, CELL_SAMPLES)]
+    before = [blocks.between(*cell) for cell in cells]
+    blocks.settle(end)
+    assert len(blocks) < 300
+    for cell, sums in zip(cells, before, strict=True):
+        merged = blocks.between(*cell)
+        assert sums is not None
+        assert merged is not None
+        assert np.array_equal(merged, sums)
+
+
+def test_the_last_ten_seconds_stay_as_they_are() -> None:
+    blocks = heard(300)
+    starts, sums = list(blocks.starts), blocks.sums.copy()
+    blocks.settle(300 * BLOCK)
+    fine = FINE_SAMPLES // BLOCK
+    assert blocks.starts[-fine:] == starts[-fine:]
+    assert np.array_equal(blocks.sums[-fine:], sums[-fine:])
+
+
+def test_what_is_older_than_a_minute_becomes_one_without_overlapped_blocks() -> None:
+    blocks, end = heard(10 * SECONDS, overlapped=True), 10 * SECONDS * BLOCK
+    old = [i for i in range(10 * SECONDS) if blocks.ends[i] <= end - KEPT_SAMPLES]
+    alone = blocks.sums[[i for i in old if not blocks.overlapped[i]]]
+    blocks.settle(end)
+    assert (blocks.starts[0], blocks.ends[0]) == (0, (old[-1] + 1) * BLOCK)
+    assert not blocks.overlapped[0]
+    np.testing.assert_allclose(blocks.sums[0], alone.sum(axis=0), rtol=1e-5)
+
+
+def test_heads_of_merged_blocks_are_their_mean() -> None:
+    blocks = heard(300)
+    heads = blocks.heads(("a", "b"), 0, CELL_SAMPLES).values
+    blocks.settle(300 * BLOCK)
+    (mean,) = blocks.heads(("a", "b"), 0, CELL_SAMPLES).values
+    np.testing.assert_allclose(mean, heads.mean(axis=0), rtol=1e-6)
+
+
+def test_blocks_are_merged_once_in_five_seconds() -> None:
+    blocks = heard(300)
+    blocks.settle(300 * BLOCK)
+    merged = len(blocks)
+    blocks.settle(300 * BLOCK + MERGE_SAMPLES - 1)
+    assert len(blocks) == merged
