@@ -166,18 +166,24 @@ async def test_who_leaves_while_they_wait_takes_no_turn(
 ) -> None:
     monkeypatch.setattr(reports, "PLACES", 2)
     go_on, whole, made = threading.Event(), making.write, []
+    have_places, make = [], reports.Reports._make
 
     def wait(*arguments: Any) -> None:
         made.append(go_on.wait(30))
         whole(*arguments)
 
+    async def noted(self: reports.Reports, one: making.Making, request: Any) -> None:
+        have_places.append(request)
+        await make(self, one, request)
+
     monkeypatch.setattr(making, "write", wait)
+    monkeypatch.setattr(reports.Reports, "_make", noted)
     async with asking(recorded) as (first, _):
         await eventually(lambda: spools.open == 1)
         async with asking(recorded):
-            refused = None
-            while refused is None or refused.status != 503:  # until the second one has its place
-                refused = await get(recorded, "/v1/records/s-9/report.json?zone=Mars")
+            await eventually(lambda: len(have_places) == 2)
+            refused = await get(recorded, PATH)
+        assert refused.status == 503
         assert json.loads(refused.text)["error"]["code"] == "overloaded"
         await eventually_free(recorded)
         go_on.set()
