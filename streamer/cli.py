@@ -22,6 +22,7 @@ from streamer.commands.audit import AuditCommand
 from streamer.commands.backup import BackupCommand, RestoreCommand
 from streamer.commands.doctor import DoctorCommand
 from streamer.commands.enroll import EnrollCommand
+from streamer.commands.exam_clips import WithdrawClipsCommand
 from streamer.commands.listen import ListenCommand
 from streamer.commands.mcp import McpCommand
 from streamer.commands.replay import ReplayCommand
@@ -126,6 +127,7 @@ COMMANDS: dict[str, type[Command]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+exam.app.command("withdraw-clips")(WithdrawClipsCommand)
 GROUPS = {
     "wyoming": wyoming.app,
     "profiles": profiles.app,

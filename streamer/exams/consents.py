@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -56,6 +57,22 @@ class Consents:
             of_person = (CONSENTS.c.person == person) & CONSENTS.c.withdrawn_at.is_(None)
             change = CONSENTS.update().where(of_person).values(withdrawn_at=now)
             return connection.execute(change).rowcount
+
+    def withdraw_clips(self, candidate: str, now: float) -> None:
+        """Somebody takes back, for one exam, that sound is kept, and that alone.
+
+        Who agreed to it in one text with all else has a row of that, taken back: the rest holds.
+        """
+        allowed = self.of(candidate=candidate)[-1:]
+        of_clips = CONSENTS.c.purpose.startswith(CLIPS_PURPOSE, autoescape=True)
+        theirs = (CONSENTS.c.candidate == bytes.fromhex(candidate)) & of_clips
+        with self._writing() as connection:
+            change = CONSENTS.update().where(theirs, CONSENTS.c.withdrawn_at.is_(None))
+            connection.execute(change.values(withdrawn_at=now))
+        for row in allowed:
+            if row.clips and row.withdrawn_at is None and not row.purpose.startswith(CLIPS_PURPOSE):
+                changes = {"purpose": CLIPS_PURPOSE, "withdrawn_at": now}
+                self.give(msgspec.structs.replace(row, **changes), self.text(row.text_sha256) or "")
 
     def of(self, *, person: bytes | None = None, candidate: str = "") -> list[ConsentRow]:
         """The consents of a person, or those given on a candidate's page; oldest first."""

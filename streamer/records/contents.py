@@ -91,7 +91,8 @@ def clips(
     kept = tables.clips.c
     wanted = select(kept.incident, kept.sealed).where(kept.stream == row.stream)
     there = {incident: sealed for incident, sealed in connection.execute(wanted)}
-    erased_at = max((note.at for note in notes if note.act == "pseudonymised"), default=-1.0)
+    erased = [note.at for note in notes if note.act in ("pseudonymised", "silenced")]
+    erased_at = max(erased, default=-1.0)
     key = _key(secret, row)
     for clip in (entry for entry in entries if isinstance(entry, Clip)):
         sealed = there.pop(clip.incident, None)

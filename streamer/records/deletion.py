@@ -114,6 +114,25 @@ def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> F
     return Forgotten(deleted=tuple(deleted), pseudonymised=tuple(pseudonymised))
 
 
+def silence(journal: Journal, candidate: str, who: str, now: float) -> tuple[str, ...]:
+    """Delete all clips of a candidate, also what is held; of which streams there were any.
+
+    ``candidate`` is the reference of a line of a roster, who takes back that sound is kept.
+    """
+    clips, streams = tables.clips, tables.streams
+    theirs = select(streams.c.stream).where(streams.c.candidate == candidate)
+    of_them = clips.c.stream.in_(theirs)
+    with journal.writing() as connection:
+        found = sorted(connection.scalars(select(clips.c.stream).where(of_them).distinct()))
+        connection.execute(delete(clips).where(of_them))
+        why = "consent to clips was taken back"
+        notes = (RegisterEntry(at=now, act="silenced", stream=s, who=who, why=why) for s in found)
+        register.note(connection, journal.secret, *notes)
+    if found:
+        wipe(journal.engine, clips)
+    return tuple(found)
+
+
 def settle(
     journal: Journal,
     there: Callable[[], Collection[str]],

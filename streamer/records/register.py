@@ -26,6 +26,7 @@ RegisterAct = Literal[
     "sealed",
     "deleted",
     "pseudonymised",
+    "silenced",
     "held",
     "released",
     "viewed",
@@ -41,6 +42,7 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     ``opened`` says of which ``exam`` the stream is, and of which ``candidate``.
     ``sealed`` says that the stream's chain had ``count`` entries and ended in ``hash``: when the
     stream ended, and whenever somebody has acted on it. ``deleted`` says the same of what went.
+    ``silenced`` says that its clips of sound were deleted, and the rest stays.
     ``restored`` says that a stream, or with the register's own name that all, came from a backup.
     ``restarted`` says that the register's first ``count`` entries were cut, whose chain ended in
     ``hash``, of ``since`` to ``until``. They told of the beginning of so many ``streams``, and of

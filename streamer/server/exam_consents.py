@@ -54,10 +54,10 @@ def who_allows_clips(context: Context, sitting: Sitting) -> str | None:
     return None
 
 
-def answer_clips(context: Context, sitting: Sitting, answer: AnswerClips, signer: str) -> None:
+def answer_clips(context: Context, sitting: Sitting, answer: AnswerClips, signer: str) -> bool:
     """Keep what somebody says who was asked by themselves whether sound may be kept. Blocks.
 
-    Who has agreed already takes that back with all that they agreed to. Raises
+    Whether they take back what they had agreed to, which is to be done yet. Raises
     :class:`WireError`, :class:`ExamError`, ``StoreError``.
     """
     config, exams, candidate = context.config, context.seats.exams, sitting.candidate
@@ -67,13 +67,10 @@ def answer_clips(context: Context, sitting: Sitting, answer: AnswerClips, signer
     if answer.text_sha256 != asked.sha256:
         raise WireError("consent-missing", "the question has changed: read it and answer it")
     if who_allows_clips(context, sitting) is not None:
-        if not answer.agreed:
-            message = "it was agreed to that sound is kept: `withdraw` takes back all consent"
-            raise WireError("bad-parameter", message)
-        return
+        return not answer.agreed
     if not answer.agreed:
         exams.note_clips(candidate, time.time())
-        return
+        return False
     person = context.store.profile(candidate.voiceprint, context.store.now()).reference
     row = ConsentRow(
         person=person,
@@ -89,6 +86,7 @@ def answer_clips(context: Context, sitting: Sitting, answer: AnswerClips, signer
     )
     exams.consents.give(row, asked.whole)
     exams.note_clips(candidate, None)
+    return False
 
 
 def _sound(context: Context, sitting: Sitting) -> Sound:

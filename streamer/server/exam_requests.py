@@ -15,9 +15,11 @@ from streamer.exams.errors import BadRoster, ExamError, UnknownCandidate, Unknow
 from streamer.exams.exam import Candidate, Exam, Rules
 from streamer.exams.roster_file import entry_of
 from streamer.exams.wordings.languages import best_of
+from streamer.records.book import Book
 from streamer.server.auth import Grant
 from streamer.server.context import Context
 from streamer.server.exam_consents import answer_clips, consent_of, who_allows_clips
+from streamer.server.record_requests import ask_book
 from streamer.server.record_upkeep import forget_the_deleted
 from streamer.server.seats import Sitting
 from streamer.server.streams import Streams
@@ -94,9 +96,13 @@ async def _result(context: Context, streams: Streams, request: ExamRequest, gran
         case ShowSeat():
             return await asyncio.to_thread(_seat, context, grant, request.languages)
         case AnswerClips():
-            await asyncio.to_thread(_answer_clips, context, grant, request)
+            if await asyncio.to_thread(_answer_clips, context, grant, request):
+                await _withdraw_clips(context, streams, Withdraw(), grant)
             await _changed(context, streams)
             await context.peers.ask("renew")
+            return {}
+        case Withdraw(clips=True):
+            await _withdraw_clips(context, streams, request, grant)
             return {}
         case Withdraw():
             await _withdraw(context, streams, request, grant)
@@ -220,23 +226,47 @@ def _question(
     return _told(clips_consent(best_of(languages))) | {"answer": answer}
 
 
-def _answer_clips(context: Context, grant: Grant, request: AnswerClips) -> None:
+def _answer_clips(context: Context, grant: Grant, request: AnswerClips) -> bool:
+    """Whether what was agreed to is taken back."""
     try:
-        answer_clips(context, _sitting(context, grant), request, grant.who)
+        return answer_clips(context, _sitting(context, grant), request, grant.who)
     except UnknownSpeaker as error:
         raise WireError("unknown-speaker", "there is no voiceprint yet: enrol first") from error
 
 
+def _who_withdraws(context: Context, request: Withdraw, grant: Grant) -> str:
+    """The name of a voiceprint."""
+    if grant.seat is not None:
+        return context.seats.of(grant.seat).candidate.voiceprint
+    if request.name is not None and "admin" in grant.roles:
+        return request.name
+    raise WireError("unauthorised", "this needs a candidate link, or a token with the role admin")
+
+
+async def _withdraw_clips(
+    context: Context, streams: Streams, request: Withdraw, grant: Grant
+) -> None:
+    """Their sound is deleted, and no more is kept, when this returns; all else goes on."""
+    exams, now = context.seats.exams, round(time.time(), 3)
+    name = _who_withdraws(context, request, grant)
+    everybody = await asyncio.to_thread(exams.everybody)
+    theirs = [one for one in everybody if one.voiceprint == name]
+    if grant.seat is not None:
+        theirs = [one for one in theirs if one.id == grant.seat.candidate]
+    if not theirs:
+        raise WireError("unknown-candidate", f"nobody on a roster has the voiceprint {name!r}")
+    for one in theirs:
+        await asyncio.to_thread(exams.consents.withdraw_clips, one.id, now)
+        await asyncio.to_thread(exams.note_clips, one, now)
+    await _changed(context, streams)  # no sound is held any more, and what waits is not written
+    for one in theirs if context.book is not None else ():
+        await ask_book(context, Book.silence, one.id, grant.who, now)
+    await context.peers.ask("renew")
+
+
 async def _withdraw(context: Context, streams: Streams, request: Withdraw, grant: Grant) -> None:
     """The voiceprint is deleted, and compared with nobody any more, when this returns."""
-    if grant.seat is not None:
-        name = context.seats.of(grant.seat).candidate.voiceprint
-    elif request.name is not None and "admin" in grant.roles:
-        name = request.name
-    else:
-        raise WireError(
-            "unauthorised", "this needs a candidate link, or a token with the role admin"
-        )
+    name = _who_withdraws(context, request, grant)
     try:
         await asyncio.to_thread(partial(withdraw, context, name, grant.who))
     finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from engine import events
 from streamer.server.live_stream import LiveStream
-from streamer.server.seats import Seats
+from streamer.server.seats import Seats, Sitting
 from streamer.wire.errors import WireError
 
 WARNED_S = 60.0  # before a link expires
@@ -23,13 +25,29 @@ async def follow_seat(stream: LiveStream, seats: Seats, now: float) -> None:
     elif sitting.exam.ended_at is not None:
         _tell(stream, "exam-ended", "the exam was ended: thank you")
         await stream.intake.cut(None)
-    elif (until := stream.sitting.expires_at) is not None:
-        if now >= until:
-            _tell(stream, "exam-ended", "the link has expired")
-            await stream.intake.cut(None)
-        elif now >= until - WARNED_S and not stream.warned:
-            stream.warned = True
-            _tell(stream, "stream-ends-soon", f"the link expires in {until - now:.0f} s")
+    else:
+        _follow_clips(stream, sitting)
+        await _follow_link(stream, now)
+
+
+def _follow_clips(stream: LiveStream, sitting: Sitting) -> None:
+    """Hold sound, or let go of it, once they say something else of it than before."""
+    assert stream.sitting is not None
+    if stream.sitting.clips != sitting.clips:
+        stream.sitting = dataclasses.replace(stream.sitting, clips=sitting.clips)
+        stream.record.ask_about_clips()
+
+
+async def _follow_link(stream: LiveStream, now: float) -> None:
+    assert stream.sitting is not None
+    if (until := stream.sitting.expires_at) is None:
+        return
+    if now >= until:
+        _tell(stream, "exam-ended", "the link has expired")
+        await stream.intake.cut(None)
+    elif now >= until - WARNED_S and not stream.warned:
+        stream.warned = True
+        _tell(stream, "stream-ends-soon", f"the link expires in {until - now:.0f} s")
 
 
 def _tell(stream: LiveStream, code: str, message: str) -> None:

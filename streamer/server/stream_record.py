@@ -100,6 +100,11 @@ class StreamRecord:
         if self._clips is not None:
             self._clips.claim()
 
+    def ask_about_clips(self) -> None:
+        """Whether sound may be kept is another answer than before."""
+        if self._clips is not None:
+            self._clips.claim()
+
     def tell(self, event: events.Event) -> None:
         """An event was told."""
         if (entry := self._recorder.receive(event, _now())) is not None:

@@ -289,9 +289,13 @@ class AnswerClips(_ClientMessage, frozen=True, kw_only=True, tag="clips"):
 
 
 class Withdraw(_ClientMessage, frozen=True, kw_only=True, tag="withdraw"):
-    """Take back the consent of ``name``, or one's own by a candidate link."""
+    """Take back the consent of ``name``, or one's own by a candidate link.
+
+    ``clips``: only that sound is kept, in the exam of the link, or in all of ``name``.
+    """
 
     name: str | None = None
+    clips: bool = False
 
 
 ExamRequest = (

@@ -167,7 +167,9 @@ class Mock:
         if kind == "clips":
             given = {"answer": "agreed" if request["agreed"] else "refused", "to": request}
             self.seat |= {"clips": self.seat["clips"] | given}
-        if kind == "withdraw":
+        if kind == "withdraw" and request.get("clips"):
+            self.seat |= {"clips": self.seat["clips"] | {"answer": "refused", "to": request}}
+        elif kind == "withdraw":
             self.seat |= {"enrolled": False, "withdrawn": True}
         if kind == "mock" and request["do"] == "seat":
             self.seat = seat(**request["seat"])

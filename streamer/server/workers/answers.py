@@ -50,6 +50,7 @@ async def _answer(context: Context, streams: Streams, asked: Asked) -> Any:
             return not context.draining and context.store_sound
         case "renew":
             await context.seats.refreshed()
+            await streams.follow_seats(time.time())
             await streams.renew()
             return True
         case "incidents":

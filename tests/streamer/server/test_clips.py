@@ -15,12 +15,14 @@ import pytest
 import soundfile as sf
 from server_requests import ask, bearer, get, token
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from streamer.cli import app
 from streamer.config import Config
-from streamer.exams.consents import text_hash
+from streamer.exams.consents import CLIPS_PURPOSE, text_hash
 from streamer.exams.exam import ConsentRow, Entry, Rules
 from streamer.records import tables
-from streamer.records.entries import Clip, Started
+from streamer.records.entries import Acted, Clip, Started
 from streamer.server.server import Server
 from tests.streamer.conftest import Dial
 
@@ -189,6 +191,93 @@ async def test_whoever_takes_consent_back_is_not_kept_any_more(
     assert context.book.verify().findings == ()
 
 
+@pytest.mark.parametrize("way", ["page", "answer", "admin", "command"])
+async def test_whoever_takes_back_clips_alone_goes_on_without_them(
+    server: Server, dial: Dial, pcm: Any, way: str
+) -> None:
+    context, link = server.context, seat(server, True)
+    assert context.book is not None
+    before = await taken_over(server, dial, link, pcm, held=True)
+    assert await clips(server, before)
+    context.book.act(before, Acted(at=time.time(), t=0.0, who="desk", act="hold"))
+    async with dial(server, headers=bearer(link), sample_rate=16_000) as wire:
+        stream = (await wire.until("ready"))["stream"]
+        live = next(one for one in server.streams.all() if not one.record.ended)
+        await becomes(lambda: live.session.recent)
+        await wire.sound(pcm("anna", 6.0) + pcm("bert", 8.0))
+        await becomes(lambda: live.record.incidents)
+        await take_clips_back(server, dial, link, way)
+        await becomes(lambda: live.session.recent is None)  # of the command a second later
+        assert rows(server) == 0
+        await wire.sound(pcm("anna", 6.0) + pcm("bert", 8.0))
+        await wire.say(type="finalize")
+        assert (await wire.until("summary"))["received_s"] > 20
+    await becomes(lambda: live.record.ended)
+    assert context.clips is not None
+    await asyncio.to_thread(context.clips.close, WAIT_S)  # what waits is looked at
+    assert rows(server) == 0
+    assert context.book.verify().findings == ()
+    assert {one.act for one in context.book.register(before)} >= {"opened", "held", "silenced"}
+    agreed, taken_back = context.exams.consents.of()
+    assert (agreed.withdrawn_at, agreed.purpose) == (None, "exam"), "that holds as before"
+    assert taken_back.text_sha256 == agreed.text_sha256
+    assert taken_back.purpose == CLIPS_PURPOSE
+    assert taken_back.withdrawn_at == pytest.approx(time.time(), abs=60)
+    assert (await seat_of(server, dial, link))["clips"]["answer"] == "refused"
+    page = await get(server, f"/v1/records/{stream}/report.html", bearer("desk"))
+    assert "withdrawn" in page.text
+
+
+async def take_clips_back(server: Server, dial: Dial, link: str, way: str) -> None:
+    """By the page, the page's question, an admin's request, or the command."""
+    match way:
+        case "answer":
+            assert await answered(server, dial, link, agreed=False) == {}
+        case "command":
+            exam = server.context.exams.exams()[0].id
+            folder = str(server.context.config.data_dir)
+            command = ["exam", "withdraw-clips", exam, "4711", "--data", folder]
+            done = await asyncio.to_thread(CliRunner().invoke, app, command)
+            assert "sound was deleted; none is kept from now on" in done.output, done.exception
+        case _:
+            token = "root" if way == "admin" else link
+            whose = {"name": "anna"} if way == "admin" else {}
+            async with dial(server, "/v1/control") as page:
+                await page.ask(type="authenticate", token=token)
+                assert await page.ask(type="withdraw", clips=True, **whose) == {}
+
+
+async def test_clips_may_be_agreed_to_anew_in_the_middle_of_a_stream(
+    server: Server, dial: Dial, pcm: Any
+) -> None:
+    link = seat(server, None)
+    assert await answered(server, dial, link, agreed=True) == {}
+    async with dial(server, headers=bearer(link), sample_rate=16_000) as wire:
+        await wire.until("ready")
+        (live,) = server.streams.all()
+        await becomes(lambda: live.session.recent)
+        await take_clips_back(server, dial, link, "page")
+        assert live.session.recent is None
+        assert await answered(server, dial, link, agreed=True) == {}
+        await becomes(lambda: live.session.recent)
+    withdrawn, agreed = server.context.exams.consents.of()
+    assert withdrawn.withdrawn_at is not None
+    assert agreed.withdrawn_at is None
+    assert server.context.exams.everybody()[0].clips_refused_at is None
+
+
+async def test_only_whose_sound_it_is_or_an_admin_takes_it_back(server: Server, dial: Dial) -> None:
+    seat(server, True)
+    async with dial(server, "/v1/control") as wire:
+        await wire.ask(type="authenticate", token="desk")
+        refused = await wire.ask(type="withdraw", clips=True, name="anna")
+        assert refused["code"] == "unauthorised"
+        await wire.ask(type="authenticate", token="root")
+        unknown = await wire.ask(type="withdraw", clips=True, name="zoe")
+        assert unknown["code"] == "unknown-candidate"
+    assert server.context.exams.consents.allowing_clips()
+
+
 async def test_sound_goes_with_the_person(server: Server, dial: Dial, pcm: Any) -> None:
     stream = await taken_over(server, dial, seat(server, True), pcm, held=True)
     await clips(server, stream)
@@ -297,8 +386,6 @@ async def test_who_was_enrolled_before_is_asked_and_agrees(
     assert row.text_sha256 in report
     assert await answered(server, dial, link, agreed=True) == {}
     assert len(server.context.exams.consents.of()) == 1, "agreeing twice is one consent"
-    late = await answered(server, dial, link, agreed=False)
-    assert late["code"] == "bad-parameter", "it is taken back with everything"
 
 
 async def test_who_refuses_goes_on_without_clips_and_may_agree_later(

@@ -8,7 +8,7 @@ import { asked } from "../views/confirm";
 import { askClips, chosenClips, focusClips } from "./clips";
 import { updateMeter } from "../views/sound";
 import { ending, hearing, soundWords } from "./hearing";
-import { fill, onLanguage, until, words } from "./language";
+import { fill, onLanguage, tell, until, words } from "./language";
 import { Listening } from "./listening";
 import { bindChoice } from "./microphones";
 import { complain, drawConsent, drawNotice, showScreen, type Notice, type Screen } from "./screens";
@@ -61,6 +61,7 @@ export class Candidate {
     el("agree").onsubmit = (event) => void this.agree(event);
     el("leave").onclick = () => void this.leave();
     el("withdraw").onclick = () => void this.withdraw();
+    el("withdraw-clips").onclick = () => void this.withdrawClips();
     onLanguage(() => this.languageChanged());
     window.setInterval(() => this.draw(), DRAW_MS);
     window.addEventListener("beforeunload", (event) => {
@@ -235,6 +236,18 @@ export class Candidate {
       button: (w) => w.notice.comeBack,
       run: () => void this.begin(),
     });
+  }
+
+  private async withdrawClips(): Promise<void> {
+    const { clipsTitle: title, clipsText: text, clipsYes: yes } = words().notice;
+    const sure = await asked({ title, text, yes });
+    if (!sure || !this.server) return;
+    try {
+      await this.server.withdrawClips();
+      tell(el("rights-said"), (w) => w.agree.clipsGone);
+    } catch {
+      tell(el("rights-said"), (w) => w.agree.clipsLost);
+    }
   }
 
   private async withdraw(): Promise<void> {

@@ -1,6 +1,7 @@
 /** The question by itself whether sound may be kept: either answer lets a candidate go on. */
 
 import { el, say, show } from "../dom";
+import { tell } from "./language";
 import type { ClipsAnswer, ClipsQuestion, Seat } from "./server";
 
 const YES_NO = '#agree-clips input[name="clips"]';
@@ -17,6 +18,13 @@ export function askClips({ clips }: Seat): void {
   show(el("agree-clips"), asked !== null);
   for (const one of choices()) one.checked = one.value === "no" && asked?.answer === "refused";
   if (asked) draw(asked);
+}
+
+/** Whoever has agreed can take that alone back. */
+export function drawRights({ clips }: Seat): void {
+  const agreed = clips?.answer === "agreed";
+  show(el("rights-clips"), agreed);
+  if (agreed) tell(el("rights-said"), null); // of a time before
 }
 
 /** The same question in another language, while it is asked. */

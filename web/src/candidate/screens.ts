@@ -2,7 +2,7 @@
 
 import { el, h, prose, show } from "../dom";
 import { icon, type IconName } from "../icons";
-import { redrawClips } from "./clips";
+import { drawRights, redrawClips } from "./clips";
 import { fill, tell, until, type Say } from "./language";
 import type { Seat } from "./server";
 
@@ -64,6 +64,7 @@ export function drawConsent(seat: Seat): void {
     el(`${place}-text`).replaceChildren(...paragraphs.map(paragraph));
   }
   redrawClips(seat);
+  drawRights(seat);
   const { name, enrolled } = seat;
   tell(el("agree-lead"), ({ agree }) => fill(enrolled ? agree.known : agree.lead, { name }));
   tell(el("agree-words"), ({ agree }) => fill(agree.words, { name }));

@@ -80,6 +80,12 @@ export class CandidateServer {
     await this.refresh();
   }
 
+  /** Sound that was kept is deleted, and no more is; all else goes on. */
+  async withdrawClips(): Promise<void> {
+    await this.control.request("withdraw", { clips: true });
+    await this.refresh();
+  }
+
   async withdraw(): Promise<void> {
     await this.control.request("withdraw");
     await this.refresh();

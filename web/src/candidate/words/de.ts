@@ -35,6 +35,9 @@ export const DE: Words = {
     clipsNo: "Nein, ohne Ton. Ich nehme trotzdem teil.",
     clipsChoose: "Sagen Sie, ob Ton aufbewahrt werden darf. Mit beiden Antworten geht es weiter.",
     clipsLost: "Ihre Antwort hat den Server nicht erreicht. Versuchen Sie es noch einmal.",
+    clipsAgreed: "Sie haben erlaubt, dass Ton rund um markierte Stellen aufbewahrt wird.",
+    withdrawClips: "Ton löschen und keinen mehr aufbewahren",
+    clipsGone: "Der Ton ist gelöscht, und von jetzt an wird keiner mehr aufbewahrt.",
     kept: "Was aufbewahrt wird, und wie Sie ablehnen",
     withdraw: "Einwilligung zurücknehmen",
   },
@@ -129,6 +132,10 @@ export const DE: Words = {
     finishedTitle: "Sie sind fertig",
     finishedText: "Das Mikrofon ist aus, und Sie können diese Seite schließen.",
     comeBack: "Zurück zur Prüfung",
+    clipsTitle: "Keinen Ton mehr von Ihnen aufbewahren?",
+    clipsText:
+      "Ihr Ton aus dieser Prüfung wird sofort gelöscht, und von jetzt an wird keiner mehr aufbewahrt. Ihre Prüfung geht weiter wie bisher.",
+    clipsYes: "Ton löschen",
     withdrawTitle: "Einwilligung zurücknehmen?",
     withdrawText:
       "Ihr Stimmabdruck und Ton von Ihnen, falls welcher aufbewahrt wurde, werden sofort gelöscht, und Sie werden nicht mehr gehört. Sagen Sie es Ihren Prüfenden, damit sie Ihnen einen anderen Weg anbieten können.",

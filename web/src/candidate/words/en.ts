@@ -41,6 +41,9 @@ export const EN = {
     clipsNo: "No, without sound. I take part all the same.",
     clipsChoose: "Say whether sound may be kept. Either answer lets you go on.",
     clipsLost: "Your answer did not reach the server. Try again.",
+    clipsAgreed: "You allowed that sound around what is marked is kept.",
+    withdrawClips: "Delete that sound, and keep none",
+    clipsGone: "The sound was deleted, and none is kept from now on.",
     kept: "What is kept, and how to say no",
     withdraw: "Take my consent back",
   },
@@ -130,6 +133,10 @@ export const EN = {
     finishedTitle: "You have finished",
     finishedText: "The microphone is off, and you can close this page.",
     comeBack: "Come back to the exam",
+    clipsTitle: "Keep no more sound of you?",
+    clipsText:
+      "Sound of yours from this exam is deleted at once, and none is kept from now on. Your exam goes on as before.",
+    clipsYes: "Delete the sound",
     withdrawTitle: "Take your consent back?",
     withdrawText:
       "Your voiceprint, and sound of yours where any was kept, is deleted at once, and you are not heard any more. Tell your examiners, so that they can offer you another way.",

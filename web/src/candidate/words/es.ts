@@ -35,6 +35,9 @@ export const ES: Words = {
     clipsNo: "No, sin sonido. Hago el examen de todos modos.",
     clipsChoose: "Diga si se puede conservar sonido. Con cualquiera de las dos respuestas puede continuar.",
     clipsLost: "Su respuesta no ha llegado al servidor. Inténtelo de nuevo.",
+    clipsAgreed: "Ha permitido que se conserve sonido alrededor de lo señalado.",
+    withdrawClips: "Borrar ese sonido y no conservar más",
+    clipsGone: "El sonido está borrado, y desde ahora no se conserva más.",
     kept: "Qué se guarda, y cómo decir que no",
     withdraw: "Retirar mi consentimiento",
   },
@@ -127,6 +130,10 @@ export const ES: Words = {
     finishedTitle: "Ha terminado",
     finishedText: "El micrófono está apagado, y puede cerrar esta página.",
     comeBack: "Volver al examen",
+    clipsTitle: "¿No conservar más sonido suyo?",
+    clipsText:
+      "Su sonido de este examen se borra de inmediato, y desde ahora no se conserva más. Su examen sigue como antes.",
+    clipsYes: "Borrar el sonido",
     withdrawTitle: "¿Retirar su consentimiento?",
     withdrawText:
       "Su huella de voz, y su sonido si se guardó alguno, se borran de inmediato, y ya no se le escucha. Avise a sus examinadores, para que puedan ofrecerle otra forma.",

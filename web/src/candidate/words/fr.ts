@@ -35,6 +35,9 @@ export const FR: Words = {
     clipsNo: "Non, sans le son. Je participe quand même.",
     clipsChoose: "Indiquez si du son peut être conservé. Les deux réponses permettent de continuer.",
     clipsLost: "Votre réponse n’est pas parvenue au serveur. Réessayez.",
+    clipsAgreed: "Vous avez accepté que du son autour de ce qui est signalé soit conservé.",
+    withdrawClips: "Supprimer ce son et n’en plus conserver",
+    clipsGone: "Le son est supprimé, et il n’en est plus conservé.",
     kept: "Ce qui est conservé, et comment refuser",
     withdraw: "Retirer mon consentement",
   },
@@ -128,6 +131,10 @@ export const FR: Words = {
     finishedTitle: "Vous avez terminé",
     finishedText: "Le microphone est coupé, et vous pouvez fermer cette page.",
     comeBack: "Revenir à l’examen",
+    clipsTitle: "Ne plus conserver de son de vous ?",
+    clipsText:
+      "Le son de vous conservé pendant cet examen est supprimé aussitôt, et il n’en est plus conservé. Votre examen continue comme avant.",
+    clipsYes: "Supprimer le son",
     withdrawTitle: "Retirer votre consentement ?",
     withdrawText:
       "Votre empreinte vocale, et le son de vous s’il en a été conservé, sont supprimés aussitôt, et on ne vous entend plus. Prévenez vos examinateurs, pour qu’ils puissent vous proposer une autre solution.",

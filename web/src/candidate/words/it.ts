@@ -35,6 +35,9 @@ export const IT: Words = {
     clipsNo: "No, senza suono. Partecipo comunque.",
     clipsChoose: "Dica se il suono può essere conservato. Con entrambe le risposte si può continuare.",
     clipsLost: "La Sua risposta non è arrivata al server. Riprovi.",
+    clipsAgreed: "Ha permesso di conservare il suono attorno a ciò che è segnalato.",
+    withdrawClips: "Cancella il suono e non conservarne più",
+    clipsGone: "Il suono è cancellato, e d’ora in poi non se ne conserva più.",
     kept: "Che cosa viene conservato, e come dire di no",
     withdraw: "Revoca il mio consenso",
   },
@@ -127,6 +130,10 @@ export const IT: Words = {
     finishedTitle: "Ha finito",
     finishedText: "Il microfono è spento, e può chiudere questa pagina.",
     comeBack: "Torna all’esame",
+    clipsTitle: "Non conservare più il Suo suono?",
+    clipsText:
+      "Il Suo suono di questo esame viene cancellato subito, e d’ora in poi non se ne conserva più. Il Suo esame continua come prima.",
+    clipsYes: "Cancella il suono",
     withdrawTitle: "Revocare il Suo consenso?",
     withdrawText:
       "La Sua impronta vocale, e il Suo suono se ne è stato conservato, vengono cancellati subito, e la Sua voce non si sente più. Avvisi i Suoi esaminatori, perché possano offrirLe un’altra modalità.",

@@ -35,6 +35,9 @@ export const PT: Words = {
     clipsNo: "Não, sem som. Participo mesmo assim.",
     clipsChoose: "Diga se o som pode ser guardado. Com qualquer das respostas você pode continuar.",
     clipsLost: "A sua resposta não chegou ao servidor. Tente de novo.",
+    clipsAgreed: "Você permitiu que se guarde som em torno do que é assinalado.",
+    withdrawClips: "Apagar esse som e não guardar mais",
+    clipsGone: "O som foi apagado, e a partir de agora nenhum é guardado.",
     kept: "O que é guardado, e como dizer não",
     withdraw: "Retirar o meu consentimento",
   },
@@ -127,6 +130,10 @@ export const PT: Words = {
     finishedTitle: "Você terminou",
     finishedText: "O microfone está desligado, e você pode fechar esta página.",
     comeBack: "Voltar ao exame",
+    clipsTitle: "Não guardar mais som seu?",
+    clipsText:
+      "O seu som desta prova é apagado imediatamente, e a partir de agora nenhum é guardado. A sua prova continua como antes.",
+    clipsYes: "Apagar o som",
     withdrawTitle: "Retirar o seu consentimento?",
     withdrawText:
       "Sua impressão vocal, e som seu, se algum foi guardado, são apagados imediatamente, e a sua voz não é mais ouvida. Avise os seus examinadores, para que possam oferecer outra forma.",

@@ -35,6 +35,9 @@ export const TR: Words = {
     clipsNo: "Hayır, ses saklanmasın. Yine de katılıyorum.",
     clipsChoose: "Sesin saklanıp saklanamayacağını belirtin. Her iki yanıtla da devam edebilirsiniz.",
     clipsLost: "Yanıtınız sunucuya ulaşmadı. Yeniden deneyin.",
+    clipsAgreed: "İşaretlenen yerlerdeki sesin saklanmasına izin verdiniz.",
+    withdrawClips: "Sesi sil ve artık saklama",
+    clipsGone: "Ses silindi ve bundan sonra saklanmayacak.",
     kept: "Neler saklanır, nasıl hayır denir",
     withdraw: "Rızamı geri al",
   },
@@ -127,6 +130,10 @@ export const TR: Words = {
     finishedTitle: "Bitirdiniz",
     finishedText: "Mikrofon kapalı, bu sayfayı kapatabilirsiniz.",
     comeBack: "Sınava geri dön",
+    clipsTitle: "Sesiniz artık saklanmasın mı?",
+    clipsText:
+      "Bu sınavda saklanan sesiniz hemen silinir ve bundan sonra saklanmaz. Sınavınız olduğu gibi devam eder.",
+    clipsYes: "Sesi sil",
     withdrawTitle: "Rızanız geri alınsın mı?",
     withdrawText:
       "Ses iziniz ve saklanmışsa ses kayıtlarınız hemen silinir, sesiniz artık duyulmaz. Size başka bir yol sunabilmeleri için sınav görevlilerinize haber verin.",
