@@ -23,6 +23,7 @@ from streamer.commands.backup import BackupCommand, RestoreCommand
 from streamer.commands.doctor import DoctorCommand
 from streamer.commands.enroll import EnrollCommand
 from streamer.commands.exam_clips import WithdrawClipsCommand
+from streamer.commands.exam_show import ShowCommand
 from streamer.commands.listen import ListenCommand
 from streamer.commands.mcp import McpCommand
 from streamer.commands.replay import ReplayCommand
@@ -127,6 +128,7 @@ COMMANDS: dict[str, type[Command]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+exam.app.command("show")(ShowCommand)
 exam.app.command("withdraw-clips")(WithdrawClipsCommand)
 GROUPS = {
     "wyoming": wyoming.app,

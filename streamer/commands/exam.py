@@ -130,48 +130,11 @@ class ListCommand:
                 typer.echo(msgspec.json.encode(exam).decode())
         elif found:
             rows = [("exam", "name", "candidates", "starts", "ends", "ended")]
-            rows += [(e.id, e.name, str(n), when(e.starts_at), when(e.ends_at), _ended(e))
+            rows += [(e.id, e.name, str(n), when(e.starts_at), when(e.ends_at), end_of(e))
                      for e, n in found]  # fmt: skip
             typer.echo(table(rows))
         else:
             typer.echo("there is no exam: voxwatch exam create NAME", err=True)
-
-
-@app.command("show")
-@dataclass(frozen=True, kw_only=True)
-class ShowCommand:
-    """Show an exam: its rules, and who sits it and is enrolled.
-
-    \b
-    Example:
-      voxwatch exam show 1a2b3c4d
-    """
-
-    exam: ExamArgument
-    config: ConfigOption = None
-    data_dir: DataOption = None
-    as_json: JsonOption = False
-
-    def run(self) -> None:
-        """Print it, and a line a candidate."""
-        import msgspec
-
-        with opened_exams(configured(self)) as (exams, store):
-            exam, roster = exams.exam(self.exam), exams.roster(self.exam)
-            enrolled = {profile.name for profile in store.profiles(store.now())}
-        if self.as_json:
-            told = {"exam": exam, "roster": roster}
-            typer.echo(msgspec.json.encode(told).decode())
-            return
-        typer.echo(f"{exam.name}: {when(exam.starts_at)} to {when(exam.ends_at)}, {_ended(exam)}")
-        rules = msgspec.structs.asdict(exam.rules)
-        typer.echo(", ".join(f"{name} {value}" for name, value in rules.items()))
-        rows = [("candidate", "name", "voiceprint", "enrolled", "accommodations")]
-        for one in roster:
-            there = "yes" if one.voiceprint in enrolled else "no"
-            flags = ", ".join(one.accommodations)
-            rows.append((one.candidate, one.shown, one.voiceprint, there, flags))
-        typer.echo(table(rows))
 
 
 @app.command("roster")
@@ -276,10 +239,10 @@ class EndCommand:
         """End it; a server that runs follows within a second."""
         with opened_exams(configured(self)) as (exams, _):
             ended = exams.end(self.exam, time.time())
-        typer.echo(f"{ended.name}: {_ended(ended)}")
+        typer.echo(f"{ended.name}: {end_of(ended)}")
 
 
-def _ended(exam: Exam) -> str:
+def end_of(exam: Exam) -> str:
     return "not ended" if exam.ended_at is None else f"ended {when(exam.ended_at)}"
 
 

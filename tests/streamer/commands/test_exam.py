@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from engine.model.bundle import Bundle
 from streamer.cli import app
+from streamer.commands import exam_show
 from streamer.commands.bulk import BulkError, people_in
 from streamer.exams.errors import BadRoster, ExamError, UnknownExam
 
@@ -65,16 +67,45 @@ def test_an_exam_from_its_roster_to_its_end(run: Run, roster: Path) -> None:
     exam = made(run, roster, "--hours", 3, "--writing", "--incident", 8)
     (row,) = [line for line in run("exam", "list").stdout.splitlines() if exam in line]
     assert "Algebra I" in row
-    shown = run("exam", "show", exam).stdout
-    assert "incident_s 8.0" in shown
-    assert "speaking False" in shown
-    assert [line.split()[0] for line in shown.splitlines()[-2:]] == ["4711", "4712"]
     told = json.loads(run("exam", "show", exam, "--json").stdout)
+    assert json.loads(run("exam", "show", exam).stdout) == told, "it is piped"
     assert told["exam"]["ends_at"] - told["exam"]["starts_at"] == 3 * 3600
     assert told["roster"][1]["accommodations"] == ["stutter"]
     assert "ended" in run("exam", "end", exam).stdout
     with pytest.raises(ExamError, match="over"):
         run("exam", "link", exam)
+
+
+def test_an_exam_is_shown_in_words_on_a_terminal(
+    run: Run, roster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam = made(run, roster, "--writing", "--incident", 8, "--no-enrol", "--false-accept", 0.001)
+    run("exam", "withdraw-clips", exam, "4712")
+    monkeypatch.setattr(exam_show, "sys", SimpleNamespace(stdout=Terminal()))
+    lines = run("exam", "show", exam).stdout.splitlines()
+    assert lines[0] == f"Algebra I ({exam})"
+    assert "not ended" in lines[1]
+    assert lines[2:7] == [
+        "told: another voice for 8 s of speech",
+        "told: 60 s of speech without a decision",
+        "silence is not told: candidates write",
+        "who is not enrolled is not taken",
+        "tolerated: 0.1 % wrong matches",
+    ]
+    head, anna, ben, _, total = lines[8:]
+    assert head.split("  ")[0] == "candidate"
+    assert anna.split() == ["4711", "Anna", "Meier", "anna", "no"]
+    assert " refused 20" in ben
+    assert ben.endswith("stutter")
+    assert total == "2 candidates, 0 enrolled"
+    assert json.loads(run("exam", "show", exam, "--json").stdout)["exam"]["id"] == exam
+    empty = json.loads(run("exam", "create", "B", "--json").stdout)["id"]
+    assert f"voxwatch exam roster {empty} FILE.csv" in run("exam", "show", empty).stdout
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_no_spreadsheet_takes_a_name_for_a_formula(run: Run, tmp_path: Path) -> None:
