@@ -26,7 +26,7 @@ from streamer.server.figures import for_candidate, plain
 from streamer.server.intake import Intake
 from streamer.server.levels import Levels
 from streamer.server.limits.attempts import Tries
-from streamer.server.outbox import Message, Outbox
+from streamer.server.outbox import Message, Outbox, slow_consumer
 from streamer.server.protocol import failure
 from streamer.server.seats import Sitting
 from streamer.server.session import new_session
@@ -209,8 +209,9 @@ class LiveStream:
             log.error("stream %s failed: %s", self.id, type(error).__name__)
             told = str(error) if isinstance(error, VoxwatchError) else "the engine failed"
             self.fail(WireError("engine-failed", told))
-        if self.intake.why is not None:
-            self.fail(self.intake.why)
+        why = self.intake.why or (slow_consumer() if self.outbox.slow else None)
+        if why is not None:  # where its last words were too many nobody has come to cut it
+            self.fail(why)
         self.outbox.end()
         self.told.set()
 

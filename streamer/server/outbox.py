@@ -71,6 +71,12 @@ class Sent(NamedTuple):
     text: bytes
 
 
+def slow_consumer() -> WireError:
+    """Why a client was given up."""
+    message = "the client does not read what it is told: messages were lost (limits.outbox)"
+    return WireError("slow-consumer", message)
+
+
 class Outbox:
     """The messages for one client, in order.
 
@@ -178,8 +184,7 @@ class Outbox:
     async def overflow(self) -> NoReturn:
         """Wait until the client is given up. Raises :class:`WireError` ``slow-consumer`` then."""
         await self.given_up.wait()
-        message = "the client does not read what it is told: messages were lost (limits.outbox)"
-        raise WireError("slow-consumer", message)
+        raise slow_consumer()
 
     def _coalesce(self) -> None:
         newest = {m.key: m for m in self._waiting if m.key is not None}

@@ -17,7 +17,7 @@ from streamer.config import Config
 from streamer.records.entries import Ended
 from streamer.server import connection
 from streamer.server.connection import Connection
-from streamer.server.outbox import Message
+from streamer.server.outbox import Message, Outbox
 from streamer.server.server import Server
 
 NAMES = [f"voice {number}" for number in range(60)]
@@ -92,6 +92,27 @@ async def test_a_stream_that_does_not_read_is_given_up_past_a_limit(
         async with asyncio.timeout(20):
             await server.streams.empty()
     assert server.context.counts.errors["slow-consumer"] == 1
+
+
+async def test_who_is_given_up_by_the_last_words_is_told_so(
+    settings: Callable[..., Config],
+    dial: Any,
+    enrol: Any,
+    pcm: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All was said before whoever looks for that had come to it."""
+
+    async def too_late(outbox: Outbox) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Outbox, "overflow", too_late)
+    async with Server(settings(limits={"outbox": 40}), drain_s=1.0) as server:
+        for name in NAMES:
+            enrol(server, name, sounds_like="anna")
+        code, client = await deafly(dial, server, 2 * pcm("anna", 8.0))
+    assert [m["type"] for m in client.seen][-2:] == ["summary", "error"]
+    assert (code, client.seen[-1]["code"]) == (1008, "slow-consumer")
 
 
 async def test_who_was_given_up_has_a_summary_in_the_record_and_hears_it_when_back(
