@@ -39,6 +39,6 @@ class WithdrawClipsCommand:
             candidate = exams.candidate(self.exam, self.candidate)
             exams.consents.withdraw_clips(candidate.id, now)
             exams.note_clips(candidate, now)
-            streams = book.silence(candidate.id, local_user(), now)
+            streams = book.silence([candidate.id], local_user(), now)
         said = f"of {len(streams)} streams sound was deleted" if streams else "there was no sound"
         typer.echo(f"{candidate.shown}: {said}; none is kept from now on")

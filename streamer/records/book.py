@@ -210,9 +210,9 @@ class Book:
         """Delete or pseudonymise all records of a reference: see `streamer.records.deletion`."""
         return deletion.forget(self.journal, person, mode, who, now)
 
-    def silence(self, candidate: str, who: str, now: float) -> tuple[str, ...]:
-        """Delete the clips of a line of a roster: see `streamer.records.deletion`."""
-        return deletion.silence(self.journal, candidate, who, now)
+    def silence(self, candidates: Collection[str], who: str, now: float) -> tuple[str, ...]:
+        """Delete the clips of lines of rosters: see `streamer.records.deletion`."""
+        return deletion.silence(self.journal, candidates, who, now)
 
     def settle(self, mode: Mode, now: float, lines: Collection[str] = ()) -> Forgotten:
         """Forget whoever has a record and no name any more: they were deleted meanwhile.

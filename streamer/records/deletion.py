@@ -114,13 +114,13 @@ def forget(journal: Journal, person: str, mode: Mode, who: str, now: float) -> F
     return Forgotten(deleted=tuple(deleted), pseudonymised=tuple(pseudonymised))
 
 
-def silence(journal: Journal, candidate: str, who: str, now: float) -> tuple[str, ...]:
-    """Delete all clips of a candidate, also what is held; of which streams there were any.
+def silence(journal: Journal, candidates: Collection[str], who: str, now: float) -> tuple[str, ...]:
+    """Delete all clips of candidates, also what is held; of which streams there were any.
 
-    ``candidate`` is the reference of a line of a roster, who takes back that sound is kept.
+    ``candidates`` are references of lines of rosters, who take back that sound is kept.
     """
     clips, streams = tables.clips, tables.streams
-    theirs = select(streams.c.stream).where(streams.c.candidate == candidate)
+    theirs = select(streams.c.stream).where(streams.c.candidate.in_(candidates))
     of_them = clips.c.stream.in_(theirs)
     with journal.writing() as connection:
         found = sorted(connection.scalars(select(clips.c.stream).where(of_them).distinct()))

@@ -24,9 +24,8 @@ from streamer.records.restart import Origin
 from streamer.records.signing import Secret, is_signed
 
 PIECE = 1000  # entries that are read at a time
-NEEDED = frozenset(
-    {"opened", "sealed", "deleted", "pseudonymised", "silenced"}
-)  # acts, of the register
+# Acts of the register.
+NEEDED = frozenset({"opened", "sealed", "deleted", "pseudonymised", "silenced"})
 
 _note = msgspec.json.Decoder(RegisterEntry)
 

@@ -259,8 +259,8 @@ async def _withdraw_clips(
         await asyncio.to_thread(exams.consents.withdraw_clips, one.id, now)
         await asyncio.to_thread(exams.note_clips, one, now)
     await _changed(context, streams)  # no sound is held any more, and what waits is not written
-    for one in theirs if context.book is not None else ():
-        await ask_book(context, Book.silence, one.id, grant.who, now)
+    if context.book is not None:
+        await ask_book(context, Book.silence, [one.id for one in theirs], grant.who, now)
     await context.peers.ask("renew")
 
 

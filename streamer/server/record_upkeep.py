@@ -9,7 +9,7 @@ from typing import NoReturn
 from streamer.config import DAY_S
 from streamer.exams.errors import ExamError
 from streamer.records.book import Book
-from streamer.records.deletion import Forgotten
+from streamer.records.deletion import SERVER, Forgotten
 from streamer.server.context import Context
 from streamer.server.record_requests import ask_book
 from streamer.store.errors import StoreError
@@ -34,6 +34,9 @@ async def forget_the_deleted(context: Context) -> None:
         lines = frozenset(one.id for one in rosters if one.forgotten)
         mode = context.config.records_on_deletion
         forgotten: Forgotten = await ask_book(context, Book.settle, mode, now, lines)
+        # Whose clips could not be deleted when they took that back, or whose server was killed.
+        if refused := [one.id for one in rosters if one.clips_refused_at is not None]:
+            await ask_book(context, Book.silence, refused, SERVER, now)
     except (StoreError, ExamError, WireError):
         log.warning("records of people who were deleted cannot be changed just now")
         return

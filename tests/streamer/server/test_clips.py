@@ -23,6 +23,7 @@ from streamer.exams.consents import CLIPS_PURPOSE, text_hash
 from streamer.exams.exam import ConsentRow, Entry, Rules
 from streamer.records import tables
 from streamer.records.entries import Acted, Clip, Started
+from streamer.server.record_upkeep import forget_the_deleted
 from streamer.server.server import Server
 from tests.streamer.conftest import Dial
 
@@ -226,6 +227,26 @@ async def test_whoever_takes_back_clips_alone_goes_on_without_them(
     assert (await seat_of(server, dial, link))["clips"]["answer"] == "refused"
     page = await get(server, f"/v1/records/{stream}/report.html", bearer("desk"))
     assert "withdrawn" in page.text
+
+
+async def test_clips_that_were_left_when_they_were_taken_back_go_all_the_same(
+    server: Server, dial: Dial, pcm: Any
+) -> None:
+    """The server was killed in between, or there was no room to delete them."""
+    context = server.context
+    stream = await taken_over(server, dial, seat(server, True), pcm, held=True)
+    assert await clips(server, stream)
+    (anna,) = context.exams.everybody()
+    context.exams.consents.withdraw_clips(anna.id, time.time())
+    context.exams.note_clips(anna, time.time())
+    assert rows(server) > 0
+    for _ in range(2):
+        await forget_the_deleted(context)
+    assert rows(server) == 0
+    assert context.book is not None
+    (note,) = (one for one in context.book.register(stream) if one.act == "silenced")
+    assert note.who == "the server"
+    assert context.book.verify().findings == ()
 
 
 async def take_clips_back(server: Server, dial: Dial, link: str, way: str) -> None:
