@@ -21,7 +21,8 @@ MOST_FILES = 20  # on the way itself
 # What the server does every second or so, whether or not sound comes, and the thread that writes
 # the record: no part of the way.
 AROUND = re.compile(
-    r"streamer/(store/|database/|exams/|server/(server|streams|voiceprint_cache|metrics|seats)\.py)"
+    r"streamer/(store/|database/|exams/)"
+    r"|streamer/server/(server|streams|voiceprint_cache|metrics|seats|seen|viewings)\.py"
     r"|streamer/records/(?!recorder|references|writer|incidents)|streamer/server/record_\w+\.py"
     r"|engine/model/m"
     r"|streamer/server/limits/(admission|capacity)\.py|engine/serving/engine\.py"  # by the clock
