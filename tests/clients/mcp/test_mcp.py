@@ -193,7 +193,7 @@ async def test_a_connection_that_breaks_is_told_and_opened_again(server: Server,
         line.cut()
         told = await until(client, "who_is_speaking", lambda told: not told["connected"])
         assert (told["state"], told["speaker"], told["stale"]) == ("unavailable", None, True)
-        assert told["age_s"] > 0
+        assert told["age_s"] >= 0  # rounded
         assert "has not been heard" in told["reason"]
         line.leads_to(server.port)
         told = await until(client, "who_is_speaking", lambda told: told["connected"])
