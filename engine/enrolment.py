@@ -146,6 +146,9 @@ class Enrolment:
         self._reached = 0  # net speech up to the end of the last
         self.prototypes: tuple[Prototype, ...] = ()
 
+    def begin(self, now: Arrival) -> None:
+        """Does nothing: sound may be waited for."""
+
     def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
         """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
         if not self._pipeline.ended:

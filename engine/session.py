@@ -79,6 +79,10 @@ class Session:
         self._requests.add(BEGUN_SAMPLES, self._begin)
         self._eof = False
 
+    def begin(self, now: Arrival) -> None:
+        """The stream begins: it stalls where no sound comes from now on."""
+        self._gaps.begin(now)
+
     def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
         """Sound of the stream's format. Raises :class:`AudioError` for what is not sound.
 

@@ -6,7 +6,8 @@ none, which only the sound that follows can tell: sound that comes after a gap i
 moment, until it is clear whether more of it comes at once.
 
 The first sound is taken to begin when it comes, and what follows to have been said until it came.
-So sound that runs ahead of the clock, as that of a file, has no gaps while it does.
+So sound that runs ahead of the clock, as that of a file, has no gaps while it does. Before it there
+is no gap either, but a stream that never gets any sound is stalled like one whose sound stops.
 """
 
 from __future__ import annotations
@@ -68,14 +69,20 @@ class Gaps:
 
     def __init__(self, bytes_per_s: int, stall_s: float) -> None:
         self._bytes_per_s, self._stall_s = bytes_per_s, stall_s
-        self._last: float | None = None  # when sound last came, but for what is held
+        # When sound last came, but for what is held; before any: when the stream began.
+        self._last: float | None = None
+        self._sounded = False  # whether any sound has come
         self._said = -math.inf  # until when all of it had been said
         self._usual_s = 0.0  # between arrivals of sound without a gap
-        self._quiet = self._stalled = False
+        self._quiet, self._stalled = True, False
         self._held: list[Sound] = []
         self._held_s = 0.0  # seconds of sound
         self._begun = self._came = 0.0  # when the first and the last of it came
         self._shrunk_at = self._least = 0.0  # when the gap last shrank, and to what
+
+    def begin(self, now: Arrival) -> None:
+        """The stream begins, and its first sound is waited for."""
+        self._last = now.clock_s
 
     def receive(self, data: bytes, arrived: Arrival) -> list[Heard]:
         """Sound has come."""
@@ -84,7 +91,7 @@ class Gaps:
         now = self._came = arrived.clock_s
         if not self._held:
             self._begun = now
-        if self._last is None:
+        if not self._sounded:
             self._said = now
         self._held.append(Sound(data, arrived))
         self._held_s += len(data) / self._bytes_per_s
@@ -119,13 +126,13 @@ class Gaps:
         wait_s = 0.0 if self._last is None else self._begun - self._last
         if gap >= GAP_S:
             heard.append(Gap(gap))
-        else:
+        elif self._sounded:
             usual_s = self._usual_s * 0.5 ** (wait_s / HALF_LIFE_S)
             self._usual_s = min(max(wait_s, usual_s), MOST_USUAL_S)
         if self._stalled:
             heard.append(Stall(wait_s, self._held[0].arrived, back=True))
         self._said = max(self._said, self._came - self._held_s) + self._held_s
-        self._last = self._came
+        self._last, self._sounded = self._came, True
         self._quiet = self._stalled = False
         heard.extend(self._held)
         self._held, self._held_s = [], 0.0
@@ -149,7 +156,7 @@ class Gaps:
     @property
     def _gap_s(self) -> float:
         """How long nothing was said before the sound that is held."""
-        if self._last is None:
+        if self._last is None or not self._sounded:
             return 0.0
         # After a stall, sound that was ahead of the clock has ceased to be.
         until = self._last if self._stalled else self._said

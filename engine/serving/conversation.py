@@ -25,6 +25,9 @@ class Conversation(Protocol):
     def backlog_s(self) -> float:
         """Seconds of sound that are neither scored nor found to be silence yet."""
 
+    def begin(self, now: Arrival, /) -> None:
+        """The stream begins: from now on sound is waited for."""
+
     def receive_pcm(self, data: bytes, arrived: Arrival, /) -> None:
         """Take in sound, in pieces of any size. Raises :class:`AudioError` for other bytes."""
 

@@ -133,6 +133,7 @@ class Engine:
         self._streams[stream.number] = stream
         if stream.live and self.hop_s:
             stream.set_overload(self.hop_s, self._pool.late_s)
+        stream.begin()
         return stream
 
     def stats(self) -> EngineStats:

@@ -58,6 +58,11 @@ class Stream:
         self._eof = self._over = False
         self._failure: EngineError | None = None
 
+    def begin(self) -> None:
+        """The stream begins now: from here on it is told that no sound comes."""
+        self._guard(self.conversation.begin, self._now())
+        self._wind()
+
     async def send(self, data: bytes) -> None:
         """Take in sound; waits while the backlog is over its bound.
 

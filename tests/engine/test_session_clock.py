@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fake_voices import SCORER, answer, voice
 
-from engine.arrival.moments import Arrival
+from engine.arrival.moments import Arrival, rfc3339
 from engine.events import AnyEvent, Decision, Event, Stalled, Summary, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ
 from engine.scoring.scorer import PreparedEmbeddings
@@ -232,3 +232,25 @@ def test_what_is_asked_for_while_sound_is_held_comes_after_it() -> None:
         (pytest.approx(2.0, abs=0.04), 3.0),
         (3.0, 4.0),
     ]
+
+
+def test_a_stream_that_never_gets_any_sound_is_stalled() -> None:
+    live = Live()
+    live.session.begin(live.arrival())
+    live.wait(100.0)
+    (stalled,) = live.of(Stalled)
+    assert (stalled.t, stalled.stalled, stalled.gap_s) == (0.0, True, 3.0)
+    assert stalled.at_time == rfc3339(UNIX_S + 53.0)
+    live.say(ANNA, 4.0)
+    live.end()
+    assert [s.stalled for s in live.of(Stalled)] == [True, False]
+    assert live.of(Decision)[-1].state == "match"
+    (turn,) = live.of(Utterance)
+    assert (turn.state, turn.start) == ("match", pytest.approx(0.0, abs=0.1))
+
+
+def test_a_stream_that_gets_no_sound_at_all_ends_as_any_other() -> None:
+    live = Live()
+    live.session.begin(live.arrival())
+    live.wait(10.0)
+    assert [type(event) for event in live.end()] == [Stalled, Summary]

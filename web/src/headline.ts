@@ -173,7 +173,9 @@ function afterwards(view: View, decision: Decision | null): string {
 
 function state(view: View): Headline {
   if (view.stalled) {
-    const detail = "Who speaks now is not known. It goes on when sound is back.";
+    const detail = view.media
+      ? "Who speaks now is not known. It goes on when sound is back."
+      : "None has come since the stream began. Is the microphone on, and does the sender send?";
     return { tone: "off", icon: "plug", title: "No sound comes", detail };
   }
   const silent = silentFor(view);

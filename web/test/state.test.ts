@@ -256,6 +256,12 @@ describe("sound that stops", () => {
     expect(headline(back, { ...NO_LINK, source: "watch", phase: "live" }).title).toMatch(/^Match/);
   });
 
+  it("is told of a stream that never got any, with what to look at", () => {
+    const told = headline(after(ready(), stalled(0, true)), { ...NO_LINK, source: "watch", phase: "live" });
+    expect(told).toMatchObject({ tone: "off", title: "No sound comes" });
+    expect(told.detail).toContain("None has come since the stream began");
+  });
+
   it("is known of a stream that is watched from its middle", () => {
     const [entry] = streamStates([{ stream: "s", state: "match", speaker: "Alice", stalled: true }]);
     expect(joined(entry!).stalled).toBe(true);

@@ -184,3 +184,48 @@ def test_a_flood_after_a_long_gap_is_not_kept() -> None:
     for _ in range(400):
         sender.send(0.1)
     assert len([one for one in sender.heard if isinstance(one, Sound)]) > 300
+
+
+def test_a_stream_that_never_gets_any_sound_is_stalled_since_it_began() -> None:
+    sender = Sender()
+    sender.gaps.begin(Arrival(sender.now, sender.now))
+    began = sender.now
+    sender.wait(100.0)
+    (stall,) = sender.heard
+    assert isinstance(stall, Stall)
+    assert not stall.back
+    assert stall.now.clock_s == began + STALL_S
+    assert sender.gaps.next_s is None
+    sender.live(2.0)
+    _, back = sender.found(Stall)
+    assert isinstance(back, Stall)
+    assert (back.back, back.gap_s) == (True, pytest.approx(100.0, abs=0.03))
+    assert sender.gap_s == []  # before the first sound there is no pause
+
+
+@pytest.mark.parametrize("late_s", [0.4, 1.2, 2.9])
+def test_sound_that_is_late_to_begin_is_neither_a_gap_nor_a_source_in_bursts(late_s: float) -> None:
+    sender = Sender()
+    sender.gaps.begin(Arrival(sender.now, sender.now))
+    sender.wait(late_s)
+    sender.live(1.0)
+    assert all(isinstance(one, Sound) for one in sender.heard)
+    stopped = sender.now
+    sender.wait(STALL_S)
+    (quiet,) = sender.found(Quiet)
+    assert sender.gaps.next_s is None or sender.gaps.next_s <= stopped + STALL_S + 0.1
+    assert quiet
+
+
+def test_a_stream_that_ended_before_any_sound_is_not_stalled() -> None:
+    gaps = Gaps(RATE, STALL_S)
+    gaps.begin(Arrival(1.0, 1.0))
+    assert gaps.next_s == 1.0 + STALL_S
+    assert gaps.end() == []
+    assert gaps.next_s is None
+
+
+def test_a_file_that_begins_is_waited_for_without_end() -> None:
+    gaps = Gaps(RATE, STALL_S)
+    gaps.begin(Arrival(None, 0.0))
+    assert gaps.next_s is None

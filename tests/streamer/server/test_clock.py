@@ -109,3 +109,27 @@ async def test_a_connection_that_drops_is_a_stall_and_what_it_kept_is_no_pause(
     turns = [m for m in told if m["type"] == "utterance"]
     assert turns[-1]["state"] == "match"
     assert [m["state"] for m in told if m["type"] == "decision"][-1] == "match"
+
+
+async def test_a_stream_that_never_gets_any_sound_is_stalled_for_all_who_follow_it(
+    impatient: Server, dial: Any, pcm: Any
+) -> None:
+    async with dial(impatient, "/v1/monitor") as watching, dial(impatient, claim="") as client:
+        assert (await client.until("stalled"))["stalled"] is True
+        assert (await watching.until("stalled"))["stalled"] is True
+        async with dial(impatient, "/v1/monitor") as late:
+            (entry,) = (await late.hear())["streams"]
+        assert (entry["stalled"], entry["state"]) == (True, None)
+        await client.sound(pcm("anna", 2.0))
+        assert (await client.until("stalled"))["stalled"] is False
+
+
+async def test_a_file_that_is_late_to_begin_never_stalls(
+    impatient: Server, dial: Any, pcm: Any
+) -> None:
+    async with dial(impatient, claim="") as live, dial(impatient, live="false") as file:
+        await live.until("stalled")
+        await file.sound(pcm("anna", 1.0))
+        await file.say(type="finalize")
+        assert await file.rest() == 1000
+    assert file.of("stalled") == []

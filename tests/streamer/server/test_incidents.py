@@ -15,6 +15,7 @@ from sqlalchemy import update
 from engine import events
 from streamer.config import Config
 from streamer.records.entries import AnyEntry, Ended, Told
+from streamer.records.incidents.tracker import incidents_of
 from streamer.records.rules import IncidentRules
 from streamer.records.tables import streams
 from streamer.records.texts import ERASED
@@ -70,6 +71,18 @@ async def recorded(server: Server, stream: str) -> None:
             await asyncio.sleep(0.02)
 
 
+async def ended_record(server: Server, stream: str) -> list[AnyEntry]:
+    """What is on the disk of a stream, with its end."""
+    await recorded(server, stream)
+    book, entries = server.context.book, list[AnyEntry]()
+    assert book is not None
+    async with asyncio.timeout(5):
+        while not entries or not isinstance(entries[-1], Ended):
+            entries = await asyncio.to_thread(book.history, stream)
+            await asyncio.sleep(0.02)
+    return entries
+
+
 async def test_an_incident_and_what_is_done_about_it_reach_every_desk(
     guarded: Server, dial: Any
 ) -> None:
@@ -112,6 +125,29 @@ async def test_silence_is_told_though_nobody_says_anything(guarded: Server, dial
     ):
         incident = await monitor.until("incident")
     assert incident["kind"] == "silent"
+
+
+async def test_no_sound_at_all_is_told_as_silence_where_speech_is_expected(
+    settings: Callable[..., Config], dial: Any
+) -> None:
+    rules = IncidentRules(silent_s=2.0)
+    async with (
+        Server(settings(incidents=rules, stall_s=1.0), drain_s=1.0) as server,
+        dial(server, "/v1/monitor") as monitor,
+        dial(server, live="true") as client,
+    ):
+        incident = await monitor.until("incident")
+        stream = (await the_stream(server)).id
+        await client.say(type="finalize")
+        await client.rest()
+        kept = await ended_record(server, stream)
+    assert incident["kind"] == "silent"
+    assert incident["reason"].startswith("no sound has come since 0:00")
+    told = [entry.event for entry in kept if isinstance(entry, Told)]
+    (stalled,) = [event for event in told if isinstance(event, events.Stalled)]
+    assert (stalled.stalled, stalled.t) == (True, 0.0)
+    (found,) = incidents_of(kept)  # the record says the same afterwards
+    assert found.reason == incident["reason"]
 
 
 async def test_a_candidate_is_told_of_no_incident(guarded: Server, dial: Any) -> None:

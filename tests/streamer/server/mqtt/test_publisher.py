@@ -246,6 +246,24 @@ async def test_a_server_publishes_what_its_streams_say(
     assert f"{stream}/score" not in topics
 
 
+@needs_broker
+async def test_a_stream_that_never_gets_any_sound_is_published_as_stalled(
+    broker: Broker, settings: Callable[..., Config], dial: Any
+) -> None:
+    await broker.start()
+    async with (
+        broker.listening() as following,
+        Server(settings(mqtt=broker.settings, stall_s=1.0), drain_s=1.0) as server,
+        dial(server, claim="") as client,
+    ):
+        stream = (await client.hear())["stream"]
+        topic, payload = await following()
+        while not topic.endswith("/stalled"):
+            topic, payload = await following()
+    assert topic == f"{stream}/stalled"
+    assert payload["stalled"] is True
+
+
 @pytest.fixture
 def unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
