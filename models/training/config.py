@@ -86,7 +86,7 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """AdamW with warm-up, a constant stretch and a decay to zero."""
+    """Muon and AdamW with warm-up, a constant stretch and a decay to zero."""
 
     steps: Count
     until: Count | None = None  # stop here, to go on with other settings and --resume

@@ -1,4 +1,4 @@
-"""Network, losses, optimiser and moving average: everything a checkpoint holds."""
+"""Network, losses, optimisers and moving average: everything a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -17,12 +17,42 @@ from torch import Tensor, nn
 from models.network.checkpoint import CheckpointError, read_checkpoint
 from models.network.frontend import CausalLogMel
 from models.network.streaming import StreamingNeXtTDNN
-from models.training.config import Config, TrainingError
+from models.training.config import Config, Schedule, TrainingError
 from models.training.losses import AAMSoftmax, distillation, relational
 from models.training.sampler import Sampler, TrainingBatch
 
 BETAS = (0.9, 0.99)
-SAVED = ("network", "ema", "aam", "optimiser")
+SAVED = ("network", "ema", "aam", "matrices", "others")
+
+
+def _optimisers(
+    network: nn.Module, aam: nn.Module, schedule: Schedule
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon (Jordan et al., 2024) for the matrices, AdamW for the filters, vectors and classes.
+
+    Muon's steps are as large as AdamW's (Liu et al., arXiv 2502.16982): one rate of learning
+    is right for both.
+    """
+    parameters = list(network.parameters())
+    rate, decay = schedule.learning_rate, schedule.weight_decay
+    matrices = torch.optim.Muon(
+        [p for p in parameters if p.ndim == 2],
+        lr=rate,
+        weight_decay=decay,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    others = torch.optim.AdamW(
+        [
+            {"params": [p for p in parameters if p.ndim > 2], "weight_decay": decay},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+            # Centres of speakers that a batch leaves out stay where they are.
+            {"params": list(aam.parameters()), "weight_decay": 0.0},
+        ],
+        lr=rate,
+        betas=BETAS,
+        fused=True,
+    )
+    return matrices, others
 
 
 class Learner:
@@ -39,19 +69,7 @@ class Learner:
         size = self.arch.embedding_size
         self.aam = AAMSoftmax(size, sampler.classes, loss.scale, loss.margin).to(device)
         self.front_end = CausalLogMel().to(device)
-        matrices = [p for p in self.network.parameters() if p.ndim > 1]
-        vectors = [p for p in self.network.parameters() if p.ndim <= 1]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": config.schedule.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-                # Centres of speakers that a batch leaves out stay where they are.
-                {"params": list(self.aam.parameters()), "weight_decay": 0.0},
-            ],
-            lr=config.schedule.learning_rate,
-            betas=BETAS,
-            fused=True,
-        )
+        self.matrices, self.others = _optimisers(self.network, self.aam, config.schedule)
         # The compiled function shares its parameters with `network`.
         self._sums: Callable[[Tensor, Tensor], Tensor] = self.network.block_sums
         if config.schedule.compile:
@@ -97,10 +115,12 @@ class Learner:
         total = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
         if not torch.isfinite(total):
             raise TrainingError(f"the loss is not finite at step {self.step}: lower learning_rate")
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in (self.matrices, self.others):
+            optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.schedule.clip_norm)
-        self.optimiser.step()
+        for optimiser in (self.matrices, self.others):
+            optimiser.step()
         self.step += 1
         self._average()
         return {**{name: value.detach() for name, value in losses.items()}, "gradient_norm": norm}
@@ -119,7 +139,7 @@ class Learner:
         schedule, done = self.config.schedule, self.step / self.config.schedule.steps
         warm = min(1.0, (self.step + 1) / schedule.warmup_steps)
         decay = min(1.0, (1.0 - done) / schedule.decay_share)
-        for group in self.optimiser.param_groups:
+        for group in (*self.matrices.param_groups, *self.others.param_groups):
             group["lr"] = schedule.learning_rate * warm * max(decay, 0.0)
 
     @torch.no_grad()
@@ -161,7 +181,8 @@ class Learner:
             for name in SAVED:
                 getattr(self, name).load_state_dict(state[name])
             self.step, self.elapsed_s = state["step"], state["elapsed_s"]
-            self.optimiser.param_groups[0]["weight_decay"] = self.config.schedule.weight_decay
+            for group in (*self.matrices.param_groups, self.others.param_groups[0]):
+                group["weight_decay"] = self.config.schedule.weight_decay
         except (CheckpointError, RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(
                 f"{path} is damaged or of another network ({type(error).__name__}): use another"
