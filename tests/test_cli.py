@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "streamer.cli"]
 
 
-# What the other commands are; their own tests are in tests/streamer/test_commands.py.
+# What the other commands are; their own tests are in tests/streamer/commands.
 SERVING = {
     "serve": "Serve streams, enrolment and the dashboard.",
     "listen": "Listen to the microphone and say",

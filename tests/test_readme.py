@@ -39,7 +39,7 @@ NOT_RUN = {
     "pip download": "it needs the network",
     "python -m zipfile": "it unpacks that download",
     "pip install": "it takes minutes; scripts/environment.sh installs the project as editable",
-    "voxwatch listen": "it needs a microphone: tests/streamer/test_commands.py runs it",
+    "voxwatch listen": "it needs a microphone: tests/streamer/commands/test_listen.py runs it",
     "voxwatch serve --workers": "a server has the port; test_workers.py runs it elsewhere",
     "voxwatch bench": "minutes; tests/streamer/bench runs small ones",
     "voxwatch evaluate speakers": "it needs folders of speakers and noise; the one before is run",

@@ -1,0 +1,132 @@
+"""`stream`, and `enroll --server`: what a running server is sent, and what it answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+from program import COMMAND, ROOT, Run, ended, lines, serving
+
+from engine.errors import VoxwatchError
+from voxwatch_client import ServerError
+
+
+def test_streaming_and_enrolling_on_a_server(
+    environment: dict[str, str], run: Run, recorded: Any
+) -> None:
+    with serving(environment) as (url, process):
+        done = run("enroll", "anna", recorded("anna"), "--consent", "--server", url)
+        assert done.stdout == "anna is enrolled: 1 prototype from 20.0 s of speech\n"
+        # The store can be used while the server has it open.
+        assert lines(run("profiles", "list", "--json").stdout)[0]["name"] == "anna"
+        file = recorded("anna", 6.0, seed=6)
+        asked = "--server", url, "--claim", "anna", "--speed", "max"
+        told = lines(run("stream", file, *asked).stdout)
+        assert told[-1]["type"] == "summary"
+        here = lines(run("replay", file, "--claim", "anna").stdout)
+        # A busy machine may score less often, and says so; what it says of a window stays the
+        # same. Evidence adds up over the windows, so that it is compared where none is left out.
+        scores = {e["t"]: {**e, "seq": 0} for e in here if e["type"] == "score"}
+        served = [{**e, "seq": 0} for e in told if e["type"] == "score"]
+        assert all(score.pop("at_time") for score in served)  # a recording has no time of day
+        left_out = len(served) < len(scores)
+        for score in served:
+            expected = scores[score["t"]]
+            assert score == (expected | {"evidence": score["evidence"]} if left_out else expected)
+        assert not left_out or any(e["type"] == "lag" for e in told)
+        states = [
+            [e["state"] for e in events if e["type"] == "decision"] for events in (told, here)
+        ]
+        assert states[0][-1] == states[1][-1] == "match"
+
+        raw = np.round(32767 * sf.read(file)[0]).astype("<i2").tobytes()
+        piped = subprocess.run(
+            [*COMMAND, "stream", "-", *asked],
+            input=raw,
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+        )
+        assert lines(piped.stdout.decode())[-1]["received_s"] == 7.0
+
+        with pytest.raises(ServerError, match=r"eve.*\(unknown-speaker\)"):
+            run("stream", file, "--server", url, "--claim", "eve")
+        with pytest.raises(ServerError, match=r"\(name-taken\)"):
+            run("enroll", "anna", file, "--consent", "--server", url)
+        refused = run("enroll", "bert", recorded("bert", 3.0), "--consent", "--server", url)
+        assert refused.exit_code == 1
+        assert "(too-short)" in refused.stderr
+        log = ended(process, signal.SIGTERM, 0)
+        assert "anna" not in log
+        assert "bert" not in log
+
+
+def test_a_server_that_stops_cuts_a_stream_short(
+    environment: dict[str, str], voice: Any, tmp_path: Path
+) -> None:
+    sf.write(tmp_path / "long.wav", np.tile(voice("anna", 8.0), 15), 16_000)
+    with serving(environment) as (url, process):
+        command = ["stream", str(tmp_path / "long.wav"), "--server", url]
+        with subprocess.Popen(
+            [*COMMAND, *command],
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as client:
+            assert client.stdout is not None
+            first = client.stdout.readline()
+            process.terminate()
+            rest, said = client.communicate(timeout=60)
+    assert lines(first + rest)[-1]["type"] == "summary"
+    assert client.returncode == 2
+    assert re.fullmatch(
+        r"error: the server ended the stream after \d+\.\d s of 120\.0 s: .*\n", said
+    )
+
+
+@pytest.mark.parametrize("damage", ["cut short", "in the middle"])
+def test_a_file_that_was_not_heard_whole_is_an_error(
+    environment: dict[str, str], voice: Any, tmp_path: Path, damage: str
+) -> None:
+    file = tmp_path / ("cut.wav" if damage == "cut short" else "hole.flac")
+    sf.write(file, voice("anna", 8.0), 16_000)
+    sound = bytearray(file.read_bytes())
+    if damage == "cut short":
+        del sound[len(sound) // 2 :]
+    else:
+        sound[len(sound) // 2 : len(sound) // 2 + 20_000] = bytes(20_000)
+    file.write_bytes(sound)
+    with serving(environment) as (url, _):
+        done = subprocess.run(
+            [*COMMAND, "stream", str(file), "--server", url, "--speed", "max"],
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert re.fullmatch(rf"error: {file}: damaged or cut short .*: copy it again\n", done.stderr)
+
+
+def test_an_authority_that_cannot_be_read_is_named(run: Run, recorded: Any, tmp_path: Path) -> None:
+    sound, missing, wrong = recorded("anna", 1.0), tmp_path / "nope.pem", tmp_path / "text.pem"
+    wrong.write_text("no certificate")
+    for file, why in ((missing, "No such file"), (wrong, "holds no certificate")):
+        with pytest.raises(VoxwatchError, match=f"--ca {file}: {why}"):
+            run("stream", sound, "--server", "wss://127.0.0.1:9", "--ca", file)
+
+
+@pytest.mark.parametrize("option", ["--rate=4000", "--window=9", "--hop=0"])
+def test_an_option_out_of_its_range_is_named(run: Run, option: str) -> None:
+    done = run("stream", "-", option)
+    assert done.exit_code == 2
+    assert option.partition("=")[0] in done.stderr
