@@ -134,6 +134,10 @@ class Session:
         told = self._tracker.overall(self._speech, self._pipeline.received, self._hearing.settings)
         return self._pipeline.timed(told)
 
+    def summary(self) -> Summary:
+        """What is known by now, as the last event will say it of all."""
+        return self._pipeline.timed(self._summary())
+
     @property
     def waiting(self) -> bool:
         """Whether there is a job to run, or an unanswered one that the end has to wait for."""

@@ -129,11 +129,15 @@ class Context:
         Where no token is needed whoever calls may do everything anyway; candidates are not told
         what is decided, so that there is nothing to be got by trying.
         """
-        if not self.auth.required or caller.grant.seat is not None:
-            return
-        if self.attempts.exhausted(caller.client, names, time.monotonic()):
+        if self.attempts_left(caller, names) <= 0:
             message = "this claim was tried too often without a match (limits.attempts_per_hour)"
             raise WireError("too-many-attempts", message, retry_s=ATTEMPTS_RETRY_S)
+
+    def attempts_left(self, caller: Caller, names: Sequence[str]) -> float:
+        """How often the caller may still try to be one of them; without end if nobody counts."""
+        if not self.auth.required or caller.grant.seat is not None:
+            return math.inf
+        return self.attempts.left(caller.client, names, time.monotonic())
 
     @property
     def limits(self) -> messages.StreamLimits:

@@ -52,6 +52,7 @@ from streamer.wire.requests import (
 log = logging.getLogger("voxwatch.server")
 
 OF_CANDIDATES = (Finalize, Close, Keepalive)  # controls, which change nothing in an exam
+TRIES = "limits.attempts_per_hour"
 ID_BYTES = 8  # of the public id: of as many streams as a record ever has, no two have the same
 
 
@@ -74,6 +75,7 @@ class LiveStream:
     ) -> None:
         config = context.config
         self.sitting, self.warned = sitting, False  # an exam, and whether its end was told before
+        self._summed_up = False
         self.context, self._caller = context, caller
         rate = context.rate_of(caller, start.false_accept)
         start = msgspec.structs.replace(start, false_accept=rate)
@@ -163,7 +165,10 @@ class LiveStream:
                 self.stream.ask(lambda: self.session.mute(control.on))
 
     def tell(self, event: events.Event) -> None:
-        """To the client and to whoever follows the stream."""
+        """To the client and to whoever follows the stream, until it is over."""
+        if self.outbox.ended:
+            return
+        self._summed_up |= isinstance(event, events.Summary)
         if isinstance(event, events.Decision):
             self.decision = event
             if event.state == "match" and event.speaker is not None:
@@ -186,11 +191,20 @@ class LiveStream:
     def _tried(self, event: events.Decision | events.Utterance) -> None:
         """A try at the claim may have failed: after too many of them the stream ends."""
         self._tries.tell(event, time.monotonic())
+        if isinstance(event, events.Utterance):
+            self._warn_of_tries()
         if event.state == "mismatch" and not self.intake.finalized:
             try:
                 self.context.check_attempts(self._caller, self.claims)
             except WireError as error:
                 self.fail(error)
+
+    def _warn_of_tries(self) -> None:
+        """One try is left: it is told once, and again where a match had made good for others."""
+        last = self.context.attempts_left(self._caller, self.claims) == 1
+        if last and not self.warned:
+            self._tell_ending(f"it ends with the next turn that is no match ({TRIES})")
+        self.warned = last
 
     def _tell_client(self, message: Message) -> None:
         if self._caller.grant.seat is not None:
@@ -215,10 +229,16 @@ class LiveStream:
         self.outbox.end()
         self.told.set()
 
+    def sum_up(self) -> None:
+        """Tell the summary of what is known, unless it was told: nothing more will be judged."""
+        if not self._summed_up:
+            self.tell(self.session.summary())
+
     def fail(self, error: WireError) -> None:
-        """The stream is over: everything told so far, then the error, is what clients get."""
+        """The stream is over: clients get what was told so far, a summary, then the error."""
         if self.outbox.ended:
             return
+        self.sum_up()
         self.context.counts.errors[error.code] += 1
         self.closing = (error.close_code, error.code)
         told = failure(error, self.session.received_s)

@@ -306,6 +306,7 @@ class Streams:
         self._free(held)
         self._context.counts.coalesced += stream.outbox.coalesced
         self._gone.set()
+        stream.sum_up()
         stream.outbox.end()
         stream.record.end(code, stream.closing[1])
         self.ended.keep(stream)

@@ -40,9 +40,10 @@ class Attempts:
         for _ in range(min(count, len(times))):
             times.pop()
 
-    def exhausted(self, client: Client, names: Iterable[str], now: float) -> bool:
-        """Whether one of the names has been tried too often."""
-        return any(self._count((client[:1], name), now) >= self._most for name in names)
+    def left(self, client: Client, names: Iterable[str], now: float) -> int:
+        """How many tries are left for the name that was tried most often."""
+        counts = (self._count((client[:1], name), now) for name in names)
+        return self._most - max(counts, default=0)
 
     def _count(self, key: tuple[Client, str], now: float) -> int:
         times = self._failed.get(key, deque())

@@ -272,6 +272,25 @@ async def test_checks_of_a_load_balancer_are_answered_and_not_logged(
     assert told == []
 
 
+async def test_a_stream_whose_token_is_taken_out_has_a_summary(
+    settings: Callable[..., Config], dial: Any, pcm: Any
+) -> None:
+    config = settings(tokens=(token("s", "stream"), token("t", "stream")))
+    tokens: list[Any] = []
+    read = lambda: tokens.pop() if tokens else None  # noqa: E731
+    async with (
+        Server(config, drain_s=0.2, tokens=read) as server,
+        dial(server, claim="", headers=bearer("s")) as client,
+    ):
+        await client.sound(pcm("anna", 3.0))
+        await client.until("vad")
+        tokens.append((config.tokens[1],))
+        assert await client.rest() == 1008
+    assert [message["type"] for message in client.seen[-2:]] == ["summary", "error"]
+    assert client.seen[-1]["code"] == "unauthorised"
+    assert client.seen[-2]["received_s"] == 3.0
+
+
 async def until_decided(client: Any, state: str) -> None:
     while (await client.until("decision"))["state"] != state:
         pass
@@ -292,7 +311,11 @@ async def test_a_long_stream_cannot_try_for_hours(
             assert await client.rest() == 1008
         turns = client.of("utterance")
         assert [turn["state"] for turn in turns] == ["mismatch"] * 4
-        assert client.seen[-1]["code"] == "too-many-attempts"
+        errors = [message["code"] for message in client.of("error")]
+        assert errors == ["stream-ends-soon", "too-many-attempts"]
+        assert client.seen.index(client.of("error")[0]) < client.seen.index(turns[3])
+        assert [message["type"] for message in client.seen[-2:]] == ["summary", "error"]
+        assert client.seen[-2]["decisions"]["mismatch"] >= 1
         async with dial(server, claim="anna", headers=bearer("s")) as client:
             assert await client.rest() == 1008
             assert client.seen[-1]["code"] == "too-many-attempts"

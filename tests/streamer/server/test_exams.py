@@ -224,6 +224,7 @@ async def test_opening_the_link_anew_ends_the_stream_before(room: Room) -> None:
             await second.until("ready")
             assert (await first.until("error"))["code"] == "taken-over"
             assert await first.rest() == 1008
+            assert [message["type"] for message in first.seen[-2:]] == ["summary", "error"]
             async with asyncio.timeout(10):
                 while len(room.server.streams) > 1:
                     await asyncio.sleep(0.01)
@@ -286,6 +287,7 @@ async def test_a_renewed_link_takes_the_place_of_the_one_before(room: Room) -> N
         assert (await desk.ask(**ask))["token"] == room.links["anna"]
         fresh = (await desk.ask(**ask, renew=True))["token"]
         assert (await wire.until("error"))["code"] == "unauthorised"
+        assert wire.seen[-2]["type"] == "summary"
         async with room.dial(room.server, headers=bearer(fresh), **START) as again:
             await again.until("ready")
 

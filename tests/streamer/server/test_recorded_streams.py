@@ -154,6 +154,22 @@ async def test_what_ended_a_stream_is_in_the_record(server: Server, dial: Any) -
     last = entries[-1]
     assert isinstance(last, Ended)
     assert (last.code, last.why) == (1008, "bad-message")
+    assert last.summary is not None
+
+
+async def test_a_stream_to_which_nobody_comes_back_has_a_summary_in_the_record(
+    settings: Callable[..., Config], dial: Any, pcm: Any
+) -> None:
+    async with Server(settings(limits={"resume_s": 0.2})) as server:
+        async with dial(server, claim="") as client:
+            ready = await client.hear()
+            await client.sound(pcm("anna", 3.0))
+            await client.until("vad")
+            client.connection.transport.abort()
+        last = (await history(server, ready["stream"]))[-1]
+    assert isinstance(last, Ended)
+    assert last.summary is not None
+    assert last.summary.received_s == pytest.approx(3.0)
 
 
 async def test_a_server_that_stops_has_written_all(

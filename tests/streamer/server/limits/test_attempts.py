@@ -13,20 +13,31 @@ DESK, DOOR = ("desk", "10.0.0.1"), ("door", "10.0.0.1")
 def test_a_name_that_was_tried_too_often_is_closed_to_who_tried_it() -> None:
     attempts = Attempts(3)
     for _ in range(3):
-        assert not attempts.exhausted(DESK, ["anna"], 0.0)
+        assert attempts.left(DESK, ["anna"], 0.0)
         attempts.failed(DESK, ["anna"], 0.0)
-    assert attempts.exhausted(DESK, ["anna"], 1.0)
-    assert attempts.exhausted(("desk", "10.0.0.2"), ["bert", "anna"], 1.0)  # by the token
-    assert not attempts.exhausted(DESK, ["bert"], 1.0)
-    assert not attempts.exhausted(DESK, [], 1.0)
-    assert not attempts.exhausted(DOOR, ["anna"], 1.0)  # and nobody locks others out
+    assert not attempts.left(DESK, ["anna"], 1.0)
+    assert not attempts.left(("desk", "10.0.0.2"), ["bert", "anna"], 1.0)  # by the token
+    assert attempts.left(DESK, ["bert"], 1.0)
+    assert attempts.left(DESK, [], 1.0)
+    assert attempts.left(DOOR, ["anna"], 1.0)  # and nobody locks others out
+
+
+def test_of_several_names_the_one_tried_most_often_tells_how_many_tries_are_left() -> None:
+    attempts = Attempts(3)
+    attempts.failed(DESK, ["anna", "bert"], 0.0)
+    attempts.failed(DESK, ["bert"], 0.0)
+    assert [attempts.left(DESK, names, 1.0) for names in (["anna"], ["anna", "bert"], [])] == [
+        2,
+        1,
+        3,
+    ]
 
 
 def test_an_hour_later_it_is_open_again() -> None:
     attempts = Attempts(1)
     attempts.failed(DESK, ["anna"], 0.0)
-    assert attempts.exhausted(DESK, ["anna"], HOUR_S - 1)
-    assert not attempts.exhausted(DESK, ["anna"], HOUR_S)
+    assert not attempts.left(DESK, ["anna"], HOUR_S - 1)
+    assert attempts.left(DESK, ["anna"], HOUR_S)
 
 
 def test_what_was_forgiven_never_was() -> None:
@@ -34,20 +45,20 @@ def test_what_was_forgiven_never_was() -> None:
     for now in range(3):
         attempts.failed(DESK, ["anna", "bert"], float(now))
     attempts.forgive(DESK, "anna", 2)
-    assert not attempts.exhausted(DESK, ["anna"], 3.0)
-    assert attempts.exhausted(DESK, ["bert"], 3.0)
+    assert attempts.left(DESK, ["anna"], 3.0)
+    assert not attempts.left(DESK, ["bert"], 3.0)
     attempts.forgive(DESK, "anna", 9)  # no more than there are
     attempts.forgive(DOOR, "anna", 1)
     attempts.failed(DESK, ["anna"], 4.0)
-    assert not attempts.exhausted(DESK, ["anna"], 4.0)
+    assert attempts.left(DESK, ["anna"], 4.0)
 
 
 def test_memory_is_bounded_and_the_oldest_goes() -> None:
     attempts = Attempts(1)
     for number in range(KEPT + 10):
         attempts.failed(DESK, [f"name {number}"], 0.0)
-    assert not attempts.exhausted(DESK, ["name 9"], 0.0)
-    assert attempts.exhausted(DESK, ["name 10"], 0.0)
+    assert attempts.left(DESK, ["name 9"], 0.0)
+    assert not attempts.left(DESK, ["name 10"], 0.0)
 
 
 def turn(
@@ -68,7 +79,7 @@ def decision(state: State, t: float) -> Decision:
 def failures(attempts: Attempts, name: str = "anna") -> int:
     """How many there are, by how many more it takes."""
     more = 0
-    while not attempts.exhausted(DESK, [name], 0.0):
+    while attempts.left(DESK, [name], 0.0):
         attempts.failed(DESK, [name], 0.0)
         more += 1
     return MOST - more
