@@ -158,12 +158,12 @@ def _acknowledged(one: Incident) -> Child:
     if one.acknowledged_at is None:
         return None
     by = f" by {one.acknowledged_by}" if one.acknowledged_by else ""
-    return f"{by} at {words.time_of_day(one.acknowledged_at)}"
+    return element("p", f"Acknowledged{by} at {words.time_of_day(one.acknowledged_at)}.")
 
 
 def _written(notes: Sequence[Note]) -> Child:
     return [
-        element("p", f"{note.who}, {words.time_of_day(note.at)}: ", isolated(note.text))
+        element("p", f"Note by {note.who} at {words.time_of_day(note.at)}: ", isolated(note.text))
         for note in notes
     ]
 

@@ -248,3 +248,16 @@ def test_what_a_process_of_its_own_lacks_is_told(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     with Printer() as printer, pytest.raises(NoPdf, match=r"libpango.*apt-get install"):
         printer("<h1>One</h1>")
+
+
+def test_an_acknowledgement_and_a_note_say_each_who_when_and_what(taken: Report) -> None:
+    at = taken.made_at.replace(hour=15, minute=4, second=5)
+    note = Note(who="Ben", at=at.replace(second=9), text="a cough")
+    session = taken.sessions[0]
+    one = msgspec.structs.replace(
+        session.incidents[0], acknowledged_by="Ada", acknowledged_at=at, notes=(note,)
+    )
+    session = msgspec.structs.replace(session, incidents=(one,))
+    told = page(msgspec.structs.replace(taken, sessions=(session,)))
+    assert "<p>Acknowledged by Ada at 15:04:05.</p>" in told
+    assert "<p>Note by Ben at 15:04:09: <bdi>a cough</bdi></p>" in told
