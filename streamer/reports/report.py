@@ -243,7 +243,7 @@ class Report(Part, frozen=True, kw_only=True):
     ``verdicts`` are all that were given, the last one counts. ``consent`` is the candidate's own
     for this exam, beside those that the voiceprints rest on, and ``clips_consent`` that to clips
     alone. ``record_problems`` is what a check found of streams that are not there to be told of:
-    none, and nothing was removed.
+    none, and nothing was removed. ``made_at`` is when it was asked for; it is read after that.
     """
 
     format: str = FORMAT

@@ -25,6 +25,11 @@ REMINDER = (
     " emotion was inferred."
 )
 
+READ_AFTER = (
+    "The record was read after that time, while the report was made: of a long one it may tell what"
+    " happened a little later."
+)
+
 
 @cache
 def style() -> str:
@@ -72,7 +77,8 @@ def closing(software: str, made_at: str, made_by: str) -> Markup:
     return element(
         "footer",
         element("p", REMINDER),
-        element("p", f"Made {made_at} by {made_by} with {software}.", class_="soft"),
+        element("p", f"Asked for {made_at} by {made_by}, made with {software}.", class_="soft"),
+        element("p", READ_AFTER, class_="soft"),
     )
 
 

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded_stream import RecordedStream
 
+from streamer.reports import words
 from streamer.reports.exam_report import ExamReport, line_of
 from streamer.reports.forms import files
 from streamer.reports.forms.exam_page import exam_page
@@ -261,3 +262,9 @@ def test_an_acknowledgement_and_a_note_say_each_who_when_and_what(taken: Report)
     told = page(msgspec.structs.replace(taken, sessions=(session,)))
     assert "<p>Acknowledged by Ada at 15:04:05.</p>" in told
     assert "<p>Note by Ben at 15:04:09: <bdi>a cough</bdi></p>" in told
+
+
+def test_a_report_says_that_its_record_was_read_after_it_was_asked_for(taken: Report) -> None:
+    told = page(taken)
+    assert f"Asked for {words.moment(taken.made_at)} by {taken.made_by}" in told
+    assert "The record was read after that time" in told
