@@ -134,11 +134,14 @@ def test_peaks_that_nobody_takes_do_not_pile_up() -> None:
     assert len(meter.take()) == HELD_PEAKS
 
 
-@pytest.mark.parametrize("hum_hz", [50, 60])
+@pytest.mark.parametrize(
+    "pitches_hz", [(50,), (60,), (100,), (120,), (150,), (180,), (240,), (100, 150), (120, 180)]
+)
 @pytest.mark.parametrize("level", [0.02, 0.05])
-def test_mains_hum_is_named_and_is_no_noise(hum_hz: int, level: float) -> None:
+def test_mains_hum_is_named_and_is_no_noise(pitches_hz: tuple[int, ...], level: float) -> None:
     t = np.arange(64_000) / SAMPLE_RATE_HZ
-    hum = (level * np.sin(2 * np.pi * hum_hz * t + 0.3)).astype(np.float32)
+    tones = [np.sin(2 * np.pi * pitch_hz * t + 0.3) for pitch_hz in pitches_hz]
+    hum = np.asarray(level * sum(tones), np.float32)
     speech, quiet = noise(0.1, 64_000) + hum, noise(0.001, 64_000, 2) + hum
     found = quality_figures(level_sums(speech, speech=True) + level_sums(quiet, speech=False))
     assert found.snr_db is not None
@@ -148,8 +151,18 @@ def test_mains_hum_is_named_and_is_no_noise(hum_hz: int, level: float) -> None:
 
 def test_noise_and_voices_are_no_hum() -> None:
     t = np.arange(64_000) / SAMPLE_RATE_HZ
-    for sound in (noise(0.2, 64_000), (0.1 * np.sin(2 * np.pi * 150 * t)).astype(np.float32)):
+    # A voice has its pitch, and more power in the harmonics of its first formant.
+    voice = sum(a * np.sin(2 * np.pi * 130 * n * t) for n, a in enumerate((0.5, 0.6, 1, 1, 0.5), 1))
+    for sound in (noise(0.2, 64_000), np.asarray(0.1 * voice, np.float32)):
         assert "hum" not in quality_figures(level_sums(sound, speech=False)).problems
+
+
+@pytest.mark.parametrize("pitch_hz", [350, 500, 1000])
+def test_a_tone_in_the_band_of_voices_is_noise(pitch_hz: int) -> None:
+    t = np.arange(64_000) / SAMPLE_RATE_HZ
+    tone = (0.05 * np.sin(2 * np.pi * pitch_hz * t)).astype(np.float32)
+    speech = level_sums(noise(0.1, 64_000) + tone, speech=True)
+    assert quality_figures(speech + level_sums(tone, speech=False)).problems == ("noisy",)
 
 
 def test_an_offset_is_no_hum() -> None:
