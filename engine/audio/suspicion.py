@@ -11,14 +11,20 @@ from typing import Literal
 
 import numpy as np
 
-from engine.audio.forms import JUDGES, Bytes, Form
-from engine.format import Encoding
+from engine.audio.form_savings import ALL_BITS, Form, Found, savings
+from engine.audio.forms import Bytes
+from engine.format import SAMPLE_BYTES, Encoding
 
 BLOCK_BYTES = 6144  # 0.19 s at 16 kHz, 16 bit: a multiple of the size of every sample
-AGREEING = 3  # blocks in a row that say the same make a suspicion,
-CLEARING = 8  # and so many of the declared form end it.
+# Bits a byte that another form saves, in sum: a block counts for so many at most, either way, and
+# from two such blocks on it is suspected, until as many blocks cost as six had saved.
+MOST_BLOCK, NAMED, MOST = 0.75, 1.5, 4.5
+FADING = 0.9
 CHECKED = 60  # blocks with sound in them: after so many of the declared form nothing is suspected
-LEAST_CODES = 24  # A block with fewer different bytes has no sound in it to be judged by.
+# A block with fewer different samples has no sound in it to be judged by, nor has one that is all
+# but of a single byte: clicks in silence. A square wave whose halves are of an even number of
+# samples is the same as two equal channels of switched direct current.
+LEAST_SAMPLES, MOST_OF_ONE = 12, 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +66,17 @@ ADVICE: dict[Form, tuple[str, str]] = {
 class FormCheck:
     """Judges one stream's bytes, in pieces of any size, against the declared ``encoding``.
 
-    Multi-channel sound is judged by its bytes alone.
+    What other forms save is added up, block by block. Two channels are looked for where one was
+    declared; more are judged by the form of their samples alone.
     """
 
     def __init__(self, encoding: Encoding, channels: int) -> None:
-        self._judge = JUDGES[encoding]
-        self._mono = channels == 1
-        self._block = BLOCK_BYTES
+        self._encoding, self._channels = encoding, channels
         self._held = bytearray()
         self._taken = 0  # bytes judged
-        self._good = self._alike = 0
-        self._last: Form | None = None
+        self._good = 0
+        self._saved: dict[Form, float] = {}  # bits a byte, of those forms that save some
+        self._bits: dict[Form, float] = {}  # that each form takes, the latest counting most
         self.form: Form | None = None  # that is suspected
 
     def feed(self, data: bytes) -> list[tuple[int, Suspicion | None]]:
@@ -88,20 +94,35 @@ class FormCheck:
         return changes
 
     def _changes(self, block: Bytes) -> bool:
-        if np.count_nonzero(np.bincount(block, minlength=256)) < LEAST_CODES:
+        if not self._has_sound(block):
             return False
-        found = self._judge(block)
-        if found == "stereo" and not self._mono:
-            found = None
-        self._alike = self._alike + 1 if found == self._last else 1
-        self._last = found
-        if found is None:
-            self._good += self.form is None
-        needed = CLEARING if found is None else AGREEING
-        if self._alike < needed or found == self.form:
-            return False
-        self.form = found
-        return True
+        self._add(savings(block, self._encoding, self._channels))
+        self._good += not self._saved
+        before = self.form
+        if before not in self._saved:
+            self.form = self._likely()
+        return self.form != before
+
+    def _has_sound(self, block: Bytes) -> bool:
+        samples = np.unique(block.view(f"u{SAMPLE_BYTES[self._encoding]}"))
+        return len(samples) >= LEAST_SAMPLES and np.bincount(block).max() <= MOST_OF_ONE * len(
+            block
+        )
+
+    def _likely(self) -> Form | None:
+        """Of the forms that save some, the one that takes the fewest bits, if one saves enough."""
+        if max(self._saved.values(), default=0) < NAMED:
+            return None
+        return min(self._saved, key=lambda form: self._bits[form])
+
+    def _add(self, found: Found) -> None:
+        for form in ADVICE:
+            more = found.saved.get(form, -MOST_BLOCK)
+            total = self._saved.pop(form, 0) + min(max(more, -MOST_BLOCK), MOST_BLOCK)
+            if total > 0:
+                self._saved[form] = min(total, MOST)
+            bits = found.bits.get(form, ALL_BITS)
+            self._bits[form] = FADING * self._bits.get(form, 0) + bits
 
 
 def suspicion(form: Form | None) -> Suspicion | None:

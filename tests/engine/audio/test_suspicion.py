@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
+from encodings_of_sound import ENCODED, int24, law, s16
 from numpy.typing import NDArray
 
+from engine.audio.form_savings import DECLARED
+from engine.audio.forms import SampleForm
 from engine.audio.g711 import A_LAW, MU_LAW
 from engine.audio.pcm import PcmDecoder
-from engine.audio.suspicion import BLOCK_BYTES, FormCheck
+from engine.audio.suspicion import ADVICE, BLOCK_BYTES, FormCheck
 from engine.format import Encoding
 
 Float32 = NDArray[np.float32]
 Voice = Callable[..., Float32]
-
-
-def s16(sound: Float32) -> NDArray[np.int16]:
-    return np.clip(np.round(sound * 32767), -32768, 32767).astype("<i2")
-
-
-def law(sound: Float32, table: Float32) -> bytes:
-    order = np.argsort(table)
-    levels = table[order]
-    nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, sound)
-    return bytes(order[nearest].astype(np.uint8))
-
-
-def int24(sound: Float32) -> bytes:
-    steps = np.round(sound.astype(np.float64) * 8388607).astype("<i4")
-    return steps.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+CASES = Path(__file__).parents[4] / "shared" / "cases"
+SPOKEN = ("owner_enrol.flac", "assistant_answers_between.flac")
 
 
 def encoded(sound: Float32, form: str, subtype: str) -> bytes:
@@ -76,6 +66,10 @@ WRONG: dict[tuple[Encoding, str], Callable[[Float32, Float32], bytes]] = {
 }
 CHANNELS: dict[str, Callable[[Float32, Float32], bytes]] = {
     "one is silent": lambda x, y: interleaved(x, 0 * x),
+    "the first is silent": lambda x, y: interleaved(0 * x, x),
+    "the first says nothing at first": lambda x, y: interleaved(
+        x * (np.arange(len(x)) > len(x) // 2), y
+    ),
     "two people": interleaved,
     "two microphones": lambda x, y: interleaved(x, 0.9 * np.roll(x, 1)),
 }
@@ -91,6 +85,99 @@ def likely(encoding: Encoding, data: bytes, channels: int = 1) -> list[str | Non
 def test_wrong_forms_are_named(declared: Encoding, true: str, level: float, voice: Voice) -> None:
     sound, other = voice("anna", 4.0) * level, voice("bert", 4.0, seed=2) * level
     assert likely(declared, WRONG[declared, true](sound, other))[-1] == true
+
+
+def other_forms() -> list[tuple[Encoding, str]]:
+    return [(encoding, form) for encoding in DECLARED for form in ENCODED]
+
+
+@pytest.mark.parametrize(("declared", "form"), other_forms())
+@pytest.mark.parametrize(("name", "level"), [("anna", 0.6), ("bert", 0.1), ("bert", 1.5)])
+def test_each_form_is_named_for_each_other(
+    declared: Encoding, form: SampleForm, name: str, level: float, voice: Voice
+) -> None:
+    sound = np.clip(level * voice(name, 4.0, seed=3), -1, 1)
+    right = [] if form == DECLARED[declared] else [ADVICE[form][0]]
+    assert likely(declared, ENCODED[form](sound)) == right
+
+
+@pytest.mark.parametrize("encoding", TRUE)
+@pytest.mark.parametrize("level", [1.0, 0.2])
+def test_two_channels_of_each_form_are_named(
+    encoding: Encoding, level: float, voice: Voice
+) -> None:
+    rng = np.random.default_rng(8)
+    sound, other = level * voice("anna", 4.0), level * voice("bert", 4.0, seed=2)
+    noise = 0.01 * level * rng.standard_normal((2, len(sound))).astype(np.float32)
+    unequal = (sound, other), (sound + noise[0], sound + noise[1]), (sound, 0 * sound)
+    for left, right in ((sound, sound), *unequal, (0 * sound, sound)):
+        data = TRUE[encoding](np.stack([left, right], axis=1).reshape(-1))
+        assert likely(encoding, data) == ["channels=2"]
+        assert likely(encoding, data, channels=2) == []
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the shared recordings are not here")
+@pytest.mark.parametrize("file", SPOKEN)
+@pytest.mark.parametrize("level", [1.0, 0.3])
+def test_forms_of_real_speech_are_named(file: str, level: float) -> None:
+    sound = level * sf.read(CASES / file, dtype="float32")[0][: 5 * 16_000]
+    for declared in DECLARED:
+        for form, encode in ENCODED.items():
+            right = [] if form == DECLARED[declared] else [ADVICE[form][0]]
+            assert likely(declared, encode(sound)) == right, (declared, form)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the shared recordings are not here")
+@pytest.mark.parametrize("file", SPOKEN)
+@pytest.mark.parametrize("encoding", TRUE)
+def test_two_channels_of_real_speech_are_named(file: str, encoding: Encoding) -> None:
+    sound = sf.read(CASES / file, dtype="float32")[0][: 5 * 16_000]
+    for right in (sound, np.roll(sound, 5), np.roll(sound, 40_000)):
+        data = TRUE[encoding](np.stack([sound, right], axis=1).reshape(-1))
+        assert likely(encoding, data) == ["channels=2"]
+        assert likely(encoding, data, channels=2) == []
+
+
+@pytest.mark.parametrize("encoding", TRUE)
+@pytest.mark.parametrize("level", [1.0, 0.1])
+def test_tones_clicks_and_noise_are_not_suspected(encoding: Encoding, level: float) -> None:
+    rng, t = np.random.default_rng(9), np.arange(4 * 16_000) / 16_000
+    white = rng.standard_normal(len(t))
+    tones = [np.sin(2 * np.pi * hz * t + 0.7) for hz in (440, 1000, 4000, 4040, 7000, 7500)]
+    clicks = np.where(rng.random(len(t)) < 0.003, rng.uniform(-1, 1, len(t)), 0)
+    hissing = np.convolve(white, [0.2, -0.19])[: len(t)]
+    clipped = 5 * white
+    for sound in (*tones, clicks, hissing, clipped, 0.3 * white, np.sign(tones[0])):
+        heard = np.clip(0.99 * level * sound, -1, 1).astype(np.float32)
+        assert likely(encoding, TRUE[encoding](heard)) == []
+
+
+@pytest.mark.parametrize("encoding", TRUE)
+def test_sound_of_a_lower_rate_drawn_out_is_not_two_channels(
+    encoding: Encoding, voice: Voice
+) -> None:
+    sound = voice("anna", 4.0, rate_hz=8000)
+    between = np.interp(np.arange(2 * len(sound)) / 2, np.arange(len(sound)), sound)
+    assert likely(encoding, TRUE[encoding](between.astype(np.float32))) == []
+
+
+@pytest.mark.parametrize("name", ["anna", "bert"])
+@pytest.mark.parametrize("level", [0.1, 0.3, 1.0, 1.4])
+def test_sixteen_bits_made_of_eight_are_not_swapped_ones(
+    name: str, level: float, voice: Voice
+) -> None:
+    coarse = np.rint(np.clip(128 * level * voice(name, 5.0, seed=4), -127, 127)) / 128
+    assert likely("pcm_s16le", s16(coarse.astype(np.float32)).tobytes()) == []
+
+
+@pytest.mark.parametrize("encoding", TRUE)
+@pytest.mark.parametrize("half", [1, 4, 8])
+def test_square_waves_that_change_their_level_are_not_two_channels(
+    encoding: Encoding, half: int
+) -> None:
+    wave = np.resize(np.repeat([1.0, -1.0], half), 4 * 16_000)
+    levels = np.resize(np.repeat([0.2, 0.5], 5001), len(wave))
+    assert likely(encoding, TRUE[encoding]((levels * wave).astype(np.float32))) == []
 
 
 @pytest.mark.parametrize("kind", CHANNELS)
