@@ -48,7 +48,9 @@ class SpanPooling:
         assert bundle.manifest.frames is not None
         assert bundle.head is not None
         self.figures: FramesFigures = bundle.manifest.frames
-        self._rows, self._bias = np.ascontiguousarray(bundle.head[:-1].T), bundle.head[-1]
+        # Views: each stream has a pooling, and a copy of the head in each, of a megabyte, would be
+        # read from memory for every place.
+        self._rows, self._bias = bundle.head[:-1].T, bundle.head[-1]
 
     def embed(self, sums: Float32) -> Float32:
         """Sums over spans ``(N, 3, C)`` to unit embeddings ``(N, D)``."""

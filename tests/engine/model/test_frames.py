@@ -13,7 +13,7 @@ from frames_model import BANDS, BLOCK, DELAY_BLOCKS, FIGURES
 from engine.errors import BundleError
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder, embed_speech
-from engine.model.frames import FramesGraph
+from engine.model.frames import FramesGraph, SpanPooling
 from engine.model.manifest import FRAMES_FILE, HEAD_FILE, MODEL_FILE
 from engine.model.providers import open_session, provider_options
 
@@ -113,3 +113,8 @@ def test_tensorrt_is_asked_for_every_input(frames_bundle: Bundle) -> None:
     size = FIGURES.state_size
     assert options["trt_profile_min_shapes"] == f"sound:1x1600,frames:1,states:1x{size}"
     assert options["trt_profile_opt_shapes"] == f"sound:8x8000,frames:8,states:8x{size}"
+
+
+def test_all_streams_pool_by_one_head_in_memory(frames_bundle: Bundle) -> None:
+    assert frames_bundle.head is not None
+    assert np.shares_memory(SpanPooling(frames_bundle)._rows, frames_bundle.head)
