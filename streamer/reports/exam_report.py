@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
-from streamer.reports.report import Exam, Incident, Part, Report, Verdict
+from streamer.reports.judging import Judging, Judgings
+from streamer.reports.report import Chain, Exam, Incident, Part, Report, Verdict
+
+VERIFY_STREAM = "voxwatch records verify STREAM --head ENTRIES:HEAD"
 
 
 class ExamCover(Part, frozen=True, kw_only=True):
@@ -23,10 +26,22 @@ class ExamCover(Part, frozen=True, kw_only=True):
     exam: Exam
 
 
+class ExamProof(Part, frozen=True, kw_only=True):
+    """What the whole rests on: by what was judged, the register's head, and how to check.
+
+    ``verify`` are commands; each stream's own head is with its session.
+    """
+
+    judged_by: tuple[Judging, ...] = ()
+    register: Chain
+    verify: tuple[str, ...]
+
+
 class ExamReport(ExamCover, frozen=True, kw_only=True):
     """The whole as JSON has it: all candidates, those who never came too."""
 
     candidates: tuple[Report, ...] = ()
+    proof: ExamProof
     register_problems: tuple[str, ...] = ()
 
 
@@ -34,7 +49,7 @@ class CandidateLine(Part, frozen=True, kw_only=True):
     """A candidate as the exam's own page and table tell of them.
 
     ``gravest`` is the incident that needs a look first, an open one if there is any, and
-    ``worst_kind`` the kind of the worst of all.
+    ``worst_kind`` the kind of the worst of all. ``chains`` are by stream.
     """
 
     candidate: str
@@ -49,6 +64,7 @@ class CandidateLine(Part, frozen=True, kw_only=True):
     open_incidents: int
     gravest: Incident | None
     worst_kind: str | None
+    chains: tuple[tuple[str, Chain | None], ...]
 
 
 def line_of(report: Report) -> CandidateLine:
@@ -68,14 +84,15 @@ def line_of(report: Report) -> CandidateLine:
         open_incidents=sum(one.state == "open" for one in found),
         gravest=max(found, key=_needs_a_look, default=None),
         worst_kind=worst.kind if worst else None,
+        chains=tuple((session.stream, session.chain) for session in report.sessions),
     )
 
 
 class ExamReading:
     """The report of an exam as it is read, a candidate at a time.
 
-    ``unreported`` gives what a check found in the register, and of streams other than those that
-    the reports tell of.
+    ``register`` is the end of the register's chain. ``unreported`` gives what a check found in
+    it, and of streams other than those that the reports tell of.
     """
 
     def __init__(
@@ -83,18 +100,27 @@ class ExamReading:
         cover: ExamCover,
         reports: Iterable[Report],
         unreported: Callable[[set[str]], Sequence[str]],
+        register: Chain,
     ) -> None:
         self.cover = cover
-        self._reports, self._unreported = reports, unreported
+        self._reports, self._unreported, self._register = reports, unreported, register
+        self._judgings = Judgings()
         self._streams: set[str] = set()
         self.made = 0  # reports so far
 
     def candidates(self) -> Iterator[Report]:
         """Everybody's report, each made when it is asked for, once."""
         for report in self._reports:
-            self._streams |= {session.stream for session in report.sessions}
+            for session in report.sessions:
+                self._streams.add(session.stream)
+                self._judgings.add(session)
             self.made += 1
             yield report
+
+    def proof(self) -> ExamProof:
+        """What all of them rest on, once they were made."""
+        verify = (f"voxwatch records verify --exam {self.cover.exam.id}", VERIFY_STREAM)
+        return ExamProof(judged_by=self._judgings.told(), register=self._register, verify=verify)
 
     def register_problems(self) -> tuple[str, ...]:
         """What no report told, once all of them were made."""

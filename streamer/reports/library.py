@@ -15,7 +15,7 @@ from streamer.exams.errors import ExamError, UnknownExam
 from streamer.exams.exam import Candidate, Rules
 from streamer.exams.exam import Exam as ExamFacts
 from streamer.records.book import Book, StreamFacts
-from streamer.records.chain import REGISTER
+from streamer.records.chain import REGISTER, Head
 from streamer.records.entries import Acted
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
@@ -90,7 +90,8 @@ class Library:
             exam=_told(found, asked.zone),
         )
         reports = self._reports(found, roster, checked, asked)
-        return ExamReading(cover, reports, lambda told: _without_report(checked, told))
+        register = _chain(checked.head, checked, REGISTER)
+        return ExamReading(cover, reports, lambda told: _without_report(checked, told), register)
 
     def _reports(
         self,
@@ -187,13 +188,7 @@ class Library:
             entries,
             incidents,
             consents=consents_of_claimed(self._exams, self._names(), entries, zone),
-            chain=Chain(
-                count=head.count,
-                head=head.hash,
-                signature=head.signature,
-                key=head.key,
-                problems=tuple(_problems(checked, facts.stream, REGISTER)),
-            ),
+            chain=_chain(head, checked, facts.stream, REGISTER),
             zone=zone,
         )
 
@@ -215,8 +210,16 @@ class Library:
             return None
 
 
-def _problems(checked: Verification, *chains: str) -> Iterator[str]:
-    return (str(found) for found in checked.findings if found.chain in chains)
+def _chain(head: Head, checked: Verification, *chains: str) -> Chain:
+    """A head, with what was found of these chains."""
+    problems = tuple(str(found) for found in checked.findings if found.chain in chains)
+    return Chain(
+        count=head.count,
+        head=head.hash,
+        signature=head.signature,
+        key=head.key,
+        problems=problems,
+    )
 
 
 def _removed(

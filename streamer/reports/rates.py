@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.scoring.measured_rates import DecisionRates, MeasuredRates, TakeoverRates
 from streamer.reports import words
-from streamer.reports.report import Bounds, Session
+from streamer.reports.report import Bounds, Model, Session
 
 CONFIDENCE = 0.95  # of the upper bound on false takeovers
 STREAM_S, STRANGER_S = 25, 8  # of speech, as models.calibration.evidence_streams has them
@@ -22,12 +22,19 @@ NOT_MEASURED = "This model states no measured error rates: nothing is known of h
 def sentences(session: Session) -> tuple[str, ...]:
     """What the measured rates of the session's model mean for a candidate like this one."""
     bounds = session.claims[-1].bounds if session.claims else None
-    measured = session.model.measured if session.model else MeasuredRates()
+    return meaning(session.model, bounds, session.speech_s)
+
+
+def meaning(
+    model: Model | None, bounds: Bounds | None, speech_s: float, here: str = "as here"
+) -> tuple[str, ...]:
+    """What a model's measured rates mean for who speaks so long, which ``here`` says of whom."""
+    measured = model.measured if model else MeasuredRates()
     if bounds is None or not (measured.decisions or measured.takeovers):
         return (NOT_MEASURED,)
     decisions = nearest(measured.decisions, bounds)
     takeovers = _at_most(measured.takeovers, bounds.false_alarms_per_hour)
-    said = [*_of_decisions(decisions), *_of_takeovers(takeovers, session.speech_s)]
+    said = [*_of_decisions(decisions), *_of_takeovers(takeovers, speech_s, here)]
     return (*said, CAUTION) if said else (NOT_MEASURED,)
 
 
@@ -85,7 +92,7 @@ def _of_decisions(rows: Sequence[DecisionRates]) -> list[str]:
     ]
 
 
-def _of_takeovers(row: TakeoverRates | None, speech_s: float) -> list[str]:
+def _of_takeovers(row: TakeoverRates | None, speech_s: float, here: str) -> list[str]:
     if row is None or row.hours <= 0:
         return []
     hours = speech_s / 3600
@@ -95,7 +102,7 @@ def _of_takeovers(row: TakeoverRates | None, speech_s: float) -> list[str]:
     half = f" half were told within {row.delay_s_p50:.1f} s of speech;" if row.delay_s_p50 else ""
     return [
         f"In {row.hours:.2f} hours of honest speech {alarms} came: of 100 honest candidates who"
-        f" speak for {words.duration(speech_s)}, as here, {_count(likely)} would be flagged by a"
+        f" speak for {words.duration(speech_s)}, {here}, {_count(likely)} would be flagged by a"
         f" takeover that was none, and by so short a measurement up to {_count(at_most)}"
         f" ({CONFIDENCE:.0%} confidence).",
         f"Of 100 takeovers{half} {_count(100 * row.missed)} were not told within the {STRANGER_S} s"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from streamer.reports.exam_report import ExamCover, ExamReport
+from streamer.reports.exam_report import ExamCover, ExamProof, ExamReport
 from streamer.reports.forms.files import json
+from streamer.reports.report import Chain
 from streamer.reports.spool import Out
 
 # A quotation mark within a text has a backslash before it: nothing else can look like this.
 NOBODY = b'"candidates": []'
+UNKNOWN = ExamProof(register=Chain(count=0, head=""), verify=())  # comes after all candidates
 
 
 class ExamJson:
@@ -17,7 +19,7 @@ class ExamJson:
 
     def __init__(self, cover: ExamCover, out: Out) -> None:
         self._cover, self._out = msgspec.structs.asdict(cover), out
-        self._before = self._around()[0] + NOBODY[:-1] + b"\n  "
+        self._before = self._around(UNKNOWN)[0] + NOBODY[:-1] + b"\n  "
         self._count = 0
 
     def add(self, report: bytes) -> None:
@@ -26,12 +28,14 @@ class ExamJson:
         self._out.write(report.replace(b"\n", b"\n  "))  # no text has a line's end in it
         self._count += 1
 
-    def end(self, register_problems: tuple[str, ...]) -> None:
+    def end(self, proof: ExamProof, register_problems: tuple[str, ...]) -> None:
         """What comes after all candidates."""
-        before, after = self._around(register_problems)
+        before, after = self._around(proof, register_problems)
         self._out.write((b"\n ]" if self._count else before + NOBODY) + after)
 
-    def _around(self, register_problems: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
-        whole = json(ExamReport(**self._cover, register_problems=register_problems))
+    def _around(
+        self, proof: ExamProof, register_problems: tuple[str, ...] = ()
+    ) -> tuple[bytes, bytes]:
+        whole = json(ExamReport(**self._cover, proof=proof, register_problems=register_problems))
         before, _, after = whole.partition(NOBODY)
         return before, after

@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from streamer.reports import words
-from streamer.reports.exam_report import CandidateLine, ExamCover
-from streamer.reports.forms.markup import Child, Markup, element, facts, isolated, joined, table
+from streamer.reports.exam_report import CandidateLine, ExamCover, ExamProof
+from streamer.reports.forms.exam_proof import about_the_models, about_the_record
+from streamer.reports.forms.markup import Child, Markup, element, facts, isolated, table
 from streamer.reports.forms.page import closing, document
 
 
 def exam_page(
-    cover: ExamCover, lines: Sequence[CandidateLine], register_problems: Sequence[str]
+    cover: ExamCover,
+    lines: Sequence[CandidateLine],
+    proof: ExamProof,
+    register_problems: Sequence[str],
 ) -> str:
     """One HTML file; what is told of each candidate at length is in files of their own."""
     return document(
@@ -20,7 +24,8 @@ def exam_page(
         _cover(cover, lines),
         element("h2", "Candidates, who needs a look first"),
         _candidates(sorted(lines, key=need)),
-        _register(register_problems),
+        about_the_models(proof.judged_by),
+        about_the_record(lines, proof, register_problems),
         closing(cover.software, words.moment(cover.made_at), cover.made_by),
     )
 
@@ -89,10 +94,3 @@ def _incidents(line: CandidateLine) -> Child:
     count = words.counted(line.incidents, "incident")
     tag = element("span", worst.state, class_=f"tag {worst.state}")
     return [f"{count}; the gravest: {worst.title}, {since} ", tag]
-
-
-def _register(problems: Sequence[str]) -> Markup:
-    if not problems:
-        return Markup()
-    said = [element("li", element("strong", problem)) for problem in problems]
-    return joined([element("h2", "The record"), element("ul", said, class_="lines")])

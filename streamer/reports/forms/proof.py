@@ -16,6 +16,8 @@ COMPARE = (
     "It says whether the record is whole and whether this report's head is its own, also after the"
     " stream went on or somebody acted on it."
 )
+CHAIN_COLUMNS = {"Stream": 20, "Entries": 10, "Head": 40, "When checked for this report": 30}
+CHECK = "To check it on the server that has the record:"
 
 
 def about_the_people(report: Report) -> Markup:
@@ -84,19 +86,26 @@ def about_the_model(report: Report) -> Markup:
 
 
 def _model(model: Model, session: Session) -> Markup:
-    said = [element("li", sentence) for sentence in rates.sentences(session)]
     return joined(
         [
-            element("ul", said, class_="lines"),
+            meant(rates.sentences(session)),
             _expected(session),
-            element(
-                "p",
-                f"Model {model.name} {model.version}, sha256 ",
-                element("span", model.sha256, class_="mono"),
-                class_="soft",
-            ),
+            element("p", named(model), class_="soft"),
         ]
     )
+
+
+def meant(sentences: Iterable[str]) -> Markup:
+    """What error rates mean."""
+    return element("ul", [element("li", sentence) for sentence in sentences], class_="lines")
+
+
+def named(model: Model) -> Child:
+    """Which model it was."""
+    return [
+        f"Model {model.name} {model.version}, sha256 ",
+        element("span", model.sha256, class_="mono"),
+    ]
 
 
 def _expected(session: Session) -> Markup:
@@ -117,8 +126,7 @@ def _expected(session: Session) -> Markup:
 
 def about_the_record(report: Report) -> Markup:
     """Heads of the chains, what a check found, and how anybody else can check."""
-    rows = (_chain(session, session.chain) for session in report.sessions)
-    columns = {"Stream": 20, "Entries": 10, "Head": 40, "When checked for this report": 30}
+    rows = (chain_row(session.stream, session.chain) for session in report.sessions)
     verify = [_verifying(session) for session in report.sessions]
     return joined(
         [
@@ -127,11 +135,11 @@ def about_the_record(report: Report) -> Markup:
                 "p",
                 CHAINED,
             ),
-            table(columns, rows)
+            table(CHAIN_COLUMNS, rows)
             if report.sessions
             else element("p", "There is no stream in the record."),
             [element("p", element("strong", "Not whole: ", one)) for one in report.record_problems],
-            element("p", "To check it on the server that has the record:") if verify else None,
+            element("p", CHECK) if verify else None,
             element("pre", "\n".join(verify), class_="mono") if verify else None,
             element(
                 "p",
@@ -149,8 +157,9 @@ def _verifying(session: Session) -> str:
     return f"voxwatch records verify {session.stream}{head}"
 
 
-def _chain(session: Session, chain: Chain | None) -> Iterable[Child]:
-    yield element("span", session.stream, class_="mono")
+def chain_row(stream: str, chain: Chain | None) -> Iterable[Child]:
+    """A stream, its entries, its head, and what a check found."""
+    yield element("span", stream, class_="mono")
     if chain is None:
         yield from (words.DASH, "not known", "not checked")
         return

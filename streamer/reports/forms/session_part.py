@@ -8,7 +8,17 @@ from streamer.reports import words
 from streamer.reports.forms.looks import COLOURS, LACKING, POOR, TRACE, mark, weight
 from streamer.reports.forms.markup import Child, Markup, element, facts, isolated, joined, table
 from streamer.reports.forms.picture import NARROW, WIDE, timeline
-from streamer.reports.report import Claim, Gap, Incident, Note, Segment, Session, SoundProblem, Span
+from streamer.reports.report import (
+    Bounds,
+    Claim,
+    Gap,
+    Incident,
+    Note,
+    Segment,
+    Session,
+    SoundProblem,
+    Span,
+)
 
 ROWS = 150  # of a table in the page; the CSV has all
 BOUNDS = "Error rates asked for, and bounds on the evidence"
@@ -175,15 +185,15 @@ def _claims(claims: Sequence[Claim]) -> Markup:
         if len(claims) < 2
         else f"What was asked: {len(claims)} claims, one after the other"
     )
-    rows = ((when(one), media(one), isolated(one.question), _bounds(one)) for one in claims)
+    rows = ((when(one), media(one), isolated(one.question), bounds(one.bounds)) for one in claims)
     columns = {"Time of day": 20, "Media time": 20, "Question": 20, BOUNDS: 40}
     return joined([element("h3", heading), table(columns, rows)])
 
 
-def _bounds(one: Claim) -> str:
-    if one.bounds is None:
+def bounds(b: Bounds | None) -> str:
+    """The error rates that were asked for, and the bounds on the evidence."""
+    if b is None:
         return words.DASH
-    b = one.bounds
     alarms = (
         ""
         if b.false_alarms_per_hour is None

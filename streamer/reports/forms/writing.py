@@ -46,7 +46,7 @@ def write(
             told = ExamJson(report.cover, out)
             for one in report.candidates():
                 told.add(json(one))
-            told.end(report.register_problems())
+            told.end(report.proof(), report.register_problems())
         case ExamReading(), _:
             lines = [line_of(one) for one in report.candidates()]
             out.write(_of_exam(report, lines, form, pdf))
@@ -64,7 +64,7 @@ def _of_candidate(report: Report, form: Form, pdf: Pdf) -> bytes:
 def _of_exam(report: ExamReading, lines: list[CandidateLine], form: Form, pdf: Pdf) -> bytes:
     if form == "csv":
         return exam_csv(lines)
-    return _as_page(exam_page(report.cover, lines, report.register_problems()), form, pdf)
+    return _as_page(_exam_page(report, lines), form, pdf)
 
 
 def _as_page(html: str, form: Form, pdf: Pdf) -> bytes:
@@ -77,11 +77,15 @@ def _archive_exam(report: ExamReading, archive: Archive, whole: Spool) -> None:
     for one in report.candidates():
         told.add(archive.add_report(names.of(one), one))
         lines.append(line_of(one))
-    told.end(report.register_problems())
+    told.end(report.proof(), report.register_problems())
     name = stem(report)
     archive.add_pieces(f"{name}.json", whole.pieces())
     archive.add(f"{name}.csv", exam_csv(lines))
-    archive.add_page(name, exam_page(report.cover, lines, report.register_problems()))
+    archive.add_page(name, _exam_page(report, lines))
+
+
+def _exam_page(report: ExamReading, lines: list[CandidateLine]) -> str:
+    return exam_page(report.cover, lines, report.proof(), report.register_problems())
 
 
 class Archive:

@@ -10,12 +10,15 @@ import pytest
 from recorded_stream import ENROLLED_AT, NOON, taken_over, undisturbed
 
 from streamer.records.incidents.tracker import incidents_of
-from streamer.reports.exam_report import ExamReport
+from streamer.reports.exam_report import VERIFY_STREAM, ExamProof, ExamReport
+from streamer.reports.judging import Judgings
 from streamer.reports.report import Chain, Consent, Exam, Report, Session
 from streamer.reports.sessions import session
 
 ZONE = ZoneInfo("Europe/Berlin")
 EXAM = Exam(id="e-1", name="Biology: part II", began_at=datetime.fromtimestamp(NOON, ZONE))
+
+REGISTER = Chain(count=9, head="aa" * 32, signature="02" * 64)
 
 
 def report_of(candidate: str, *sessions: Session, **facts: Any) -> Report:
@@ -73,4 +76,14 @@ def exam(taken: Report, clean: Report) -> ExamReport:
         software=taken.software,
         exam=EXAM,
         candidates=(clean, report_of("Nobody"), taken),
+        proof=proof_of(clean, taken),
     )
+
+
+def proof_of(*reports: Report) -> ExamProof:
+    """What these rest on, with the end of a register."""
+    judgings = Judgings()
+    for told in (one for report in reports for one in report.sessions):
+        judgings.add(told)
+    commands = ("voxwatch records verify --exam e-1", VERIFY_STREAM)
+    return ExamProof(judged_by=judgings.told(), register=REGISTER, verify=commands)

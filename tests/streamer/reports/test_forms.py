@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded_stream import RecordedStream
 
-from streamer.reports import words
+from streamer.reports import rates, words
 from streamer.reports.exam_report import ExamReport, line_of
 from streamer.reports.forms import files
 from streamer.reports.forms.exam_page import exam_page
@@ -29,7 +29,7 @@ from streamer.reports.forms.picture import WIDE, timeline
 from streamer.reports.forms.tables import exam_csv, harmless, timeline_csv
 from streamer.reports.report import Note, Report
 from streamer.reports.sessions import session
-from tests.streamer.reports.conftest import report_of
+from tests.streamer.reports.conftest import proof_of, report_of
 
 NASTY = """<script>alert(1)</script> "&' =cmd|' /C calc'!A0"""
 
@@ -207,12 +207,41 @@ def test_an_exam_shows_first_who_needs_a_look(exam: ExamReport) -> None:
     (first, *_) = rows(exam_csv(lines))
     assert first["candidate"] == "Zoë"  # the CSV keeps the order of the roster
     without = [msgspec.structs.replace(one, verdict=None) for one in lines]
-    said = Read(exam_page(exam, without, ())).text
+    said = Read(exam_page(exam, without, exam.proof, ())).text
     assert said.index("Anna") < said.index("Zoë")
     assert "of whom 2 were heard" in said
     # Who has a verdict comes after those who wait for one.
-    decided = Read(exam_page(exam, lines, ())).text
+    decided = Read(exam_page(exam, lines, exam.proof, ())).text
     assert decided.index("Anna") > decided.index("Zoë")
+
+
+PROOF = (
+    "tiny 7",
+    "ab" * 32,  # the model
+    "2 sessions",
+    "1 % false matches",  # asked for
+    "match from +",
+    "Of 100 honest candidates 0 to 2.1 were flagged",
+    "as here on average",
+    "s-1 Anna",
+    "ef" * 32,  # the head of her chain
+    "aa" * 32,  # that of the register
+    "voxwatch records verify --exam e-1",
+    "voxwatch records verify STREAM --head ENTRIES:HEAD",
+)
+
+
+def test_an_exam_says_what_it_rests_on_and_how_to_check(exam: ExamReport) -> None:
+    made = exam_page(exam, [line_of(one) for one in exam.candidates], exam.proof, ())
+    said = " ".join(Read(made).text.split())
+    assert [fact for fact in PROOF if fact not in said] == []
+    unbroken = text_of(pdf(made)).replace(" ", "")  # a digest may be broken over two lines
+    assert [fact for fact in PROOF if fact.replace(" ", "") not in unbroken] == []
+
+
+def test_an_exam_without_a_model_says_that_its_errors_are_not_known(exam: ExamReport) -> None:
+    said = Read(exam_page(exam, [], proof_of(), ())).text
+    assert rates.NOT_MEASURED in said
 
 
 def test_without_weasyprint_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

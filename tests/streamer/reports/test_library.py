@@ -95,7 +95,8 @@ def whole(library: Library, exam: Exam) -> ExamReport:
     candidates = tuple(found.candidates())
     cover = msgspec.structs.asdict(found.cover)
     problems = found.register_problems()
-    return ExamReport(**cover, candidates=candidates, register_problems=problems)
+    told = {"proof": found.proof(), "register_problems": problems}
+    return ExamReport(**cover, candidates=candidates, **told)
 
 
 def test_a_stream_is_told_with_its_candidate_and_exam(library: Library, exam: Exam) -> None:
@@ -172,7 +173,7 @@ def test_a_stream_that_was_removed_is_told_in_the_report_of_its_exam(
     found = whole(library, exam)
     removed = "stream s-1: its whole record was removed"
     assert removed in found.register_problems
-    assert removed in exam_page(found, [], found.register_problems)
+    assert removed in exam_page(found, [], found.proof, found.register_problems)
     anna, bert, carla = (library.candidate(exam.id, f"A-{n}", ASKED) for n in (1, 2, 3))
     assert removed in anna.record_problems
     assert f"Not whole: {removed}" in page(anna)
@@ -192,9 +193,29 @@ def test_an_exam_has_everybody_on_its_roster(library: Library, exam: Exam) -> No
     found = whole(library, exam)
     assert [one.candidate for one in found.candidates] == ["Anna", "Bert", "=Carla"]
     assert [len(one.sessions) for one in found.candidates] == [1, 1, 0]
-    said = exam_page(found, [line_of(one) for one in found.candidates], ())
+    said = exam_page(found, [line_of(one) for one in found.candidates], found.proof, ())
     assert "not yet; planned for 2026-11-28 12:00:00 UTC" in said
     assert "a mismatch of 5.0 s of speech" in said
+
+
+def test_an_exam_says_by_what_it_was_judged_and_how_to_check_it(
+    library: Library, exam: Exam
+) -> None:
+    found = whole(library, exam)
+    (judged,) = found.proof.judged_by
+    assert (judged.sessions, judged.model.sha256) == (2, "ab" * 32)
+    assert judged.bounds is not None
+    assert found.proof.verify[0] == f"voxwatch records verify --exam {exam.id}"
+    register = library.book.verify().head
+    assert (found.proof.register.count, found.proof.register.head) == (
+        register.count,
+        register.hash,
+    )
+    assert found.proof.register.problems == ()
+    heads = [
+        chain.head for line in map(line_of, found.candidates) for _, chain in line.chains if chain
+    ]
+    assert heads == [library.book.head(stream).hash for stream in ("s-1", "s-2")]
 
 
 def test_a_candidate_has_all_their_streams_in_one_report(library: Library, exam: Exam) -> None:

@@ -19,12 +19,14 @@ from streamer.reports.forms.pdf import MISSING, NoPdf, PdfFailed
 from streamer.reports.forms.writing import NO_PDF, Pdf, write
 from streamer.reports.report import Point, Report
 from streamer.reports.spool import Spool
+from tests.streamer.reports.conftest import proof_of
 
 
 def reading(exam: ExamReport) -> ExamReading:
     """An exam as a library gives it."""
     facts = {name: getattr(exam, name) for name in ExamCover.__struct_fields__}
-    return ExamReading(ExamCover(**facts), exam.candidates, lambda _: exam.register_problems)
+    cover, register = ExamCover(**facts), exam.proof.register
+    return ExamReading(cover, exam.candidates, lambda _: exam.register_problems, register)
 
 
 def printed(page: str) -> bytes:
@@ -54,7 +56,10 @@ def test_the_json_of_an_exam_is_that_of_the_whole(
 ) -> None:
     problems = ('entry 7: "candidates": [] was changed', "another")
     some = msgspec.structs.replace(
-        exam, candidates=exam.candidates[:count], register_problems=problems[:count]
+        exam,
+        candidates=exam.candidates[:count],
+        proof=proof_of(*exam.candidates[:count]),
+        register_problems=problems[:count],
     )
     whole = msgspec.json.format(msgspec.json.encode(some), indent=1)
     assert written(some, "json") == whole
@@ -130,7 +135,7 @@ def test_many_candidates_take_no_more_memory_than_few(
     cover = reading(exam).cover
 
     def make(count: int) -> None:
-        told = ExamReading(cover, of_many(taken, count), lambda _: ())
+        told = ExamReading(cover, of_many(taken, count), lambda _: (), exam.proof.register)
         with Spool(tmp_path) as out:
             write(told, form, out, printed, lambda: Spool(tmp_path))
 
