@@ -173,6 +173,13 @@ class Book:
         except BrokenSeal as error:
             raise RecordError(f"the sound of incident {incident} was changed") from error
 
+    def clips(self, stream: str) -> set[str]:
+        """The incidents of a stream of which there is sound."""
+        clips = tables.clips.c
+        with self._reading() as connection:
+            wanted = select(clips.incident).where(clips.stream == stream)
+            return set(connection.scalars(wanted))
+
     def last_t(self, stream: str) -> float:
         """The media time of a stream's last entry. Raises :class:`UnknownStream`."""
         last = self.history(stream, self.facts(stream).entries - 1, 1)

@@ -19,6 +19,7 @@ from streamer.records.chain import REGISTER, Head
 from streamer.records.entries import Acted
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
+from streamer.reports.clips import deleted_clips
 from streamer.reports.consents import consents_of_claimed, own_consents
 from streamer.reports.exam_report import ExamCover, ExamReading
 from streamer.reports.report import Chain, Exam, Report, Session, Verdict
@@ -189,6 +190,7 @@ class Library:
             incidents,
             consents=consents_of_claimed(self._exams, self._names(), entries, zone),
             chain=_chain(head, checked, facts.stream, REGISTER),
+            deleted_clips=deleted_clips(self.book, facts.stream, entries, zone),
             zone=zone,
         )
 

@@ -114,10 +114,19 @@ class Turn(Span, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ClipDeletion(Part, frozen=True, kw_only=True):
+    """That the sound of an incident is gone: when, by whom and why, if the record says so."""
+
+    at: datetime | None = None
+    who: str = ""
+    why: str = ""
+
+
 class Incident(Span, frozen=True, kw_only=True):
     """Something that needs a look, with what became of it at the desk.
 
-    ``clip_sha256``: the record has sound of it, an Ogg Opus file with that sha256.
+    ``clip_sha256``: the record has sound of it, an Ogg Opus file with that sha256, or had it where
+    there is a ``clip_deleted``.
     """
 
     id: str
@@ -135,6 +144,7 @@ class Incident(Span, frozen=True, kw_only=True):
     acknowledged_at: datetime | None = None
     notes: tuple[Note, ...] = ()
     clip_sha256: str | None = None
+    clip_deleted: ClipDeletion | None = None
 
     @property
     def state(self) -> str:

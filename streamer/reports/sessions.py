@@ -22,6 +22,7 @@ from streamer.reports.report import (
     Bounds,
     Chain,
     Claim,
+    ClipDeletion,
     Consent,
     Enrolment,
     Incident,
@@ -34,6 +35,7 @@ from streamer.reports.report import (
 from streamer.reports.segments import Segments, turns
 from streamer.wire import messages
 
+NONE_DELETED: Mapping[str, ClipDeletion] = {}
 ASKED = {"identify": "Who of all enrolled is it?", "changes": "Does the voice change?"}
 
 
@@ -45,8 +47,11 @@ def session(
     consents: Mapping[str, Sequence[Consent]],
     chain: Chain | None,
     zone: tzinfo,
+    deleted_clips: Mapping[str, ClipDeletion] = NONE_DELETED,
 ) -> Session:
     """What is told of a stream. ``consents`` are those that are kept in full, by name.
+
+    ``deleted_clips`` are those that are gone, by incident.
 
     ``entries`` has at least one.
     """
@@ -76,7 +81,8 @@ def session(
         segments=segments.told(clock),
         turns=spoken,
         incidents=tuple(
-            _incident(one, acts, clips, clock) for one in sorted(incidents, key=_since)
+            _incident(one, acts, clips, deleted_clips, clock)
+            for one in sorted(incidents, key=_since)
         ),
         sound=sound_problems(entries, clock),
         gaps=gaps(entries, clock),
@@ -175,7 +181,11 @@ def _since(one: messages.Incident) -> float:
 
 
 def _incident(
-    one: messages.Incident, acts: Iterable[Acted], clips: Mapping[str, str], clock: Clock
+    one: messages.Incident,
+    acts: Iterable[Acted],
+    clips: Mapping[str, str],
+    deleted_clips: Mapping[str, ClipDeletion],
+    clock: Clock,
 ) -> Incident:
     return Incident(
         id=one.id,
@@ -197,6 +207,7 @@ def _incident(
         acknowledged_at=None if one.acknowledged_at is None else clock.of(one.acknowledged_at),
         notes=tuple(_note(act, clock) for act in acts if act.incident == one.id and act.text),
         clip_sha256=clips.get(one.id),
+        clip_deleted=deleted_clips.get(one.id),
     )
 
 

@@ -11,6 +11,7 @@ from streamer.reports.forms.picture import NARROW, WIDE, timeline
 from streamer.reports.report import (
     Bounds,
     Claim,
+    ClipDeletion,
     Gap,
     Incident,
     Note,
@@ -35,7 +36,7 @@ def session_part(session: Session, number: int, of: int) -> Markup:
             ("Began", words.moment(session.began_at) if of > 1 else ""),
             ("Ended", _ended(session)),
             ("Sound and speech", _lengths(session)),
-            ("Clips of sound", words.CLIPS[session.clips] if session.clips else ""),
+            ("Clips of sound", _clips(session)),
             ("Stream", [session.stream, f" ({session.label})" if session.label else ""]),
         ),
         element("h3", "Timeline"),
@@ -83,6 +84,15 @@ def _lengths(session: Session) -> str:
     return (
         f"{received} of sound, {speech} of speech{matched}{sent if session.live is False else ''}"
     )
+
+
+def _clips(session: Session) -> str:
+    """What the candidate said when it began, and how many are gone since."""
+    said = [words.CLIPS[session.clips]] if session.clips else []
+    with_sound = [one for one in session.incidents if one.clip_sha256 is not None]
+    gone = sum(one.clip_deleted is not None for one in with_sound)
+    said += [f"of {words.counted(len(with_sound), 'clip')} {gone} deleted since"] if gone else []
+    return "; ".join(said)
 
 
 def _figure(session: Session, number: int) -> Markup:
@@ -144,11 +154,20 @@ def _incident(number: int, one: Incident) -> Iterable[Child]:
 
 
 def _sound(one: Incident) -> Markup:
-    """That there is sound of it, and which."""
+    """That there is sound of it, and which; or what became of it."""
     if one.clip_sha256 is None:
         return joined([])
-    said = f"Sound is kept, sha256 {one.clip_sha256}"
-    return element("div", said, class_="digest")
+    gone = one.clip_deleted
+    told = "Sound is kept" if gone is None else _deleted(gone)
+    return element("div", f"{told}, sha256 {one.clip_sha256}", class_="digest")
+
+
+def _deleted(gone: ClipDeletion) -> str:
+    if gone.at is None:
+        return "Sound was kept and is lacking; the record does not say when or why"
+    by = f" by {gone.who}" if gone.who else ""
+    why = f": {gone.why}" if gone.why else ""
+    return f"Sound was deleted {words.moment(gone.at)}{by}{why}"
 
 
 def _figures(one: Incident) -> Iterable[str]:

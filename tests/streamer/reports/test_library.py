@@ -8,7 +8,7 @@ import json
 import stat
 import zipfile
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -21,16 +21,17 @@ from typer.testing import CliRunner, Result
 from streamer.cli import app
 from streamer.exams.exam import ConsentRow, Entry, Exam, Rules
 from streamer.exams.opening import open_exams
-from streamer.records.entries import Acted
+from streamer.records.entries import Acted, Clip
 from streamer.records.errors import UnknownStream
 from streamer.records.opening import open_book
-from streamer.records.tables import entries, people, streams
+from streamer.records.tables import clips, entries, people, streams
+from streamer.reports import words
 from streamer.reports.exam_report import ExamReport, line_of
 from streamer.reports.forms.exam_page import exam_page
 from streamer.reports.forms.page import page
 from streamer.reports.forms.writing import NO_PDF
 from streamer.reports.library import Asked, Library, Subject
-from streamer.reports.report import Report
+from streamer.reports.report import ClipDeletion, Report
 from streamer.store.errors import StoreError
 from streamer.store.store import Store
 
@@ -216,6 +217,57 @@ def test_an_exam_says_by_what_it_was_judged_and_how_to_check_it(
         chain.head for line in map(line_of, found.candidates) for _, chain in line.chains if chain
     ]
     assert heads == [library.book.head(stream).hash for stream in ("s-1", "s-2")]
+
+
+def keep_clip(library: Library, stream: str) -> str:
+    """Sound of a stream's first incident, which is given."""
+    incident = library.book.incidents(stream)[0].id
+    clip = Clip(at=NOON + 70, t=70.0, incident=incident, since=55.0, until=65.0, sha256="12" * 32)
+    assert library.book.journal.keep_clip(stream, clip, b"sound", lambda: True)
+    return incident
+
+
+def told_of_sound(library: Library) -> tuple[ClipDeletion | None, str]:
+    """What the report of the first stream says of its clip, as data and on its page."""
+    found = library.stream("s-1", ASKED)
+    (one,) = [one for one in found.incidents if one.clip_sha256]
+    return one.clip_deleted, page(found)
+
+
+def test_sound_that_is_there_is_kept(library: Library) -> None:
+    keep_clip(library, "s-1")
+    gone, said = told_of_sound(library)
+    assert gone is None
+    assert "Sound is kept, sha256 1212" in said
+    assert "deleted since" not in said
+
+
+@pytest.mark.parametrize("how", ["taken back", "deleted"])
+def test_sound_that_was_deleted_is_told_with_when_and_why(library: Library, how: str) -> None:
+    keep_clip(library, "s-1")
+    candidate = library.book.facts("s-1").candidate
+    assert candidate is not None
+    if how == "taken back":
+        library.book.silence([candidate], "link of candidate A-1", NOON + 100)
+        who, why = "link of candidate A-1", "consent to clips was taken back"
+    else:
+        library.book.forget(candidate, "pseudonymise", "the server", NOON + 100)
+        who, why = "the server", "a person was deleted"
+    at = datetime.fromtimestamp(NOON + 100, UTC)
+    gone, said = told_of_sound(library)
+    assert gone == ClipDeletion(at=at, who=who, why=why)
+    assert f"Sound was deleted {words.moment(at)} by {who}: {why}, sha256 1212" in said
+    assert "of 1 clip 1 deleted since" in said
+    assert "Sound is kept" not in said
+
+
+def test_sound_of_which_nothing_says_that_it_was_deleted_is_lacking(library: Library) -> None:
+    keep_clip(library, "s-1")
+    with library.book.journal.writing() as connection:
+        connection.execute(clips.delete())
+    gone, said = told_of_sound(library)
+    assert gone == ClipDeletion()
+    assert "Sound was kept and is lacking; the record does not say when or why" in said
 
 
 def test_a_candidate_has_all_their_streams_in_one_report(library: Library, exam: Exam) -> None:
