@@ -67,6 +67,7 @@ class Scripted:
         self.may_take.set()
         self.refuse: Failure | None = None
         self.fail_next: Failure | None = None
+        self.fail_last: Failure | None = None  # after the summary
         self.url = ""
 
     @property
@@ -146,6 +147,8 @@ class Scripted:
             for text in session.said[count:]:
                 await connection.send(text)
             if session.said and '"summary"' in session.said[-1]:
+                if self.fail_last:
+                    await self.end(connection, self.fail_last)
                 await connection.close(1000)
 
     def take(self, session: Session, data: bytes) -> None:

@@ -32,6 +32,7 @@ UNSURE_S = 0.5  # an event's time counts resampled sound, which differs by less 
 OPUS_BYTES_PER_S = 16_000  # 128 kbit/s: more than a browser makes of speech
 PIECE_BYTES = 1 << 16
 KEEPALIVES = 3  # within the time after which the server takes a stream for idle
+LAST_WORDS_S = 2.0  # after a stream is over, for the server to say why and to close
 OVER = (messages.Summary, messages.EnrolledAs, messages.Refused)
 ABNORMAL = 1006  # RFC 6455, 7.1.5: closed without a word
 # After these a session may live on; any other code is the server's last word (RFC 6455, 7.4).
@@ -204,14 +205,29 @@ class ClientStream(Generic[Ready, Message]):
         return False
 
     async def _receive(self, connection: ClientConnection) -> None:
+        message: Any = None
         while not self._over:
             await self._inbox.room()
-            self._accept(self._opener.decode(await connection.recv()))
+            message = self._opener.decode(await connection.recv())
+            self._accept(message)
+        if isinstance(message, messages.Summary):
+            await self._hear_why(connection)
+
+    async def _hear_why(self, connection: ClientConnection) -> None:
+        """Raise :class:`ServerError` where one follows the summary: it came before its time.
+
+        A server that stops has judged all that it was sent: that is an end like any other.
+        """
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                while True:
+                    message = self._opener.decode(await connection.recv())
+                    if getattr(message, "code", "") != "shutting-down":
+                        _raise_last(message)
 
     def _accept(self, message: Any) -> None:
         """Take in one message."""
-        if reading.is_last(message):
-            raise ServerError(message.code, message.message)
+        _raise_last(message)
         if not self._inbox.add(message):
             return
         if isinstance(message, messages.Received):
@@ -273,6 +289,11 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
+
+
+def _raise_last(message: Any) -> None:
+    if reading.is_last(message):
+        raise ServerError(message.code, message.message)
 
 
 def _text(asked: msgspec.Struct) -> str:

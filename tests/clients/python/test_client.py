@@ -158,6 +158,24 @@ async def test_an_error_later_ends_the_events_and_the_sending(server: Scripted) 
             await stream.send(b"00")
 
 
+async def test_an_error_after_the_summary_is_raised_once_the_summary_was_read(
+    server: Scripted,
+) -> None:
+    server.fail_last = Failure(seq=0, t=1, code="taken-over", message="it was opened anew")
+    told = []
+
+    async def read(stream: Any) -> None:
+        async for event in stream:
+            told.append(event)
+
+    async with connect(server.url) as stream:
+        await stream.send(sound(1.0))
+        await stream.finalize()
+        with pytest.raises(ServerError, match=r"opened anew \(taken-over\)"):
+            await read(stream)
+    assert isinstance(told[-1], messages.Summary)
+
+
 async def test_a_window_that_failed_is_an_event_and_no_end(server: Scripted) -> None:
     async with connect(server.url) as stream:
         await stream.send(sound(0.1))
