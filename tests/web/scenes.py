@@ -227,6 +227,11 @@ def stalled(end: float) -> Iterator[Json]:
     yield decision(end, "insufficient", None, 0.0, "no sound for 3.0 s")
 
 
+def never(end: float) -> Iterator[Json]:
+    """A stream whose sound never came."""
+    yield {"type": "stalled", "t": end, "stalled": True, "gap_s": 3.0}
+
+
 SCENES: dict[str, tuple[str, float, Any, str, list[str]]] = {
     "takeover": ("Support line", 52.0, takeover, "verify", ["Alice"]),
     "match": (
@@ -248,6 +253,7 @@ SCENES: dict[str, tuple[str, float, Any, str, list[str]]] = {
     "waiting": ("Hall", 4.0, nothing, "verify", ["Alice"]),
     "mute": ("Dead line", 4.0, mute, "verify", ["Alice"]),
     "stalled": ("Corridor", 12.0, stalled, "verify", ["Alice"]),
+    "never": ("Lecture hall", 0.0, never, "verify", ["Alice"]),
     "strangers": ("Waiting room", 22.0, strangers, "identify", []),
     "midway": (
         "Open call", 21.8,

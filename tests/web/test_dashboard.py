@@ -28,6 +28,7 @@ HEADLINES = {
     "waiting": "Waiting for sound",
     "mute": "Waiting for sound",
     "stalled": "No sound comes",
+    "never": "No sound comes",
     "strangers": "Another voice took over at 0:18",
     "midway": "Not Alice",
 }
@@ -220,6 +221,15 @@ def test_doubt_that_lasts_says_why_and_what_helps(mock: str, visit: Open) -> Non
     visitor.sees("#legend-note", "Thick: all the speech so far, which decides.")
 
 
+def test_a_stream_whose_sound_never_came_says_what_to_check(mock: str, visit: Open) -> None:
+    visitor = visit(f"{mock}#watch=never", **PHONE)
+    visitor.sees("#hero-detail", "Is the microphone on, and does the sender send?")
+    visitor.sees("#streams", "no sound comes")
+    visitor.page.goto("about:blank")
+    visitor.page.goto(f"{mock}#watch=stalled")
+    visitor.sees("#hero-detail", "It goes on when sound is back.")
+
+
 def test_zeros_are_called_no_sound(mock: str, visit: Open) -> None:
     visitor = visit(f"{mock}#watch=mute")
     visitor.sees("#lights", "Level\nno sound")
@@ -376,6 +386,13 @@ def test_the_threshold_tells_what_it_costs_and_is_sent(mock: str, visit: Open) -
     visitor.sees("#rates > div:last-child dd", "5.8")
     visitor.sees("#target-words", "0.3 %")
     assert visitor.text("#rates") != before
+    visitor.sees("#rates-note", "of clean speech with this enrolment")
+
+
+def test_rates_are_said_of_no_enrolment_that_is_not_there(mock: str, visit: Open) -> None:
+    visitor = visit(mock)
+    visitor.sees("#rates-note", "of clean speech with an enrolment of full length")
+    visitor.page.click("#microphone")
     visitor.sees("#rates-note", "of clean speech with this enrolment")
 
 

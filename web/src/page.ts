@@ -100,7 +100,7 @@ export class Page {
     const own = view.expectedRates.length > 0;
     const rates = own ? view.expectedRates : (server.status?.expected_rates ?? []);
     const speech_s = own ? Math.max(A_SENTENCE_S, Math.floor(spoken_s(view))) : A_SENTENCE_S;
-    this.threshold.update(asked ?? TARGET, bounds?.miss ?? MISS, { rates, speech_s }, fixed);
+    this.threshold.update(asked ?? TARGET, bounds?.miss ?? MISS, { rates, speech_s, own }, fixed);
   }
 }
 

@@ -5,6 +5,14 @@ import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../threshol
 import type { ExpectedRate } from "voxwatch-client";
 import { duration } from "../words";
 
+/** Measured rates, and for whom they are told. */
+export interface Expected {
+  rates: readonly ExpectedRate[];
+  speech_s: number;
+  /** They are of the enrolment of the stream that is shown; else of one of full length. */
+  own: boolean;
+}
+
 export class Threshold {
   private readonly slider = el<HTMLInputElement>("target");
 
@@ -17,7 +25,7 @@ export class Threshold {
   update(
     target: number,
     miss: number,
-    expected: { rates: readonly ExpectedRate[]; speech_s: number },
+    expected: Expected,
     fixed: boolean,
   ): void {
     const position = String(positionOf(target));
@@ -35,21 +43,17 @@ export class Threshold {
       ["The right voice not accepted", rates ? percent(rates.notAccepted) : "–"],
       ["Bound for a match (LLR)", bound.toFixed(1)],
     ]);
-    say(el("rates-note"), noteOf(measured, rates !== null, speech_s, fixed));
+    say(el("rates-note"), noteOf(expected, rates !== null, fixed));
   }
 }
 
-function noteOf(
-  measured: readonly ExpectedRate[],
-  known: boolean,
-  speech_s: number,
-  fixed: boolean,
-): string {
+function noteOf({ rates: measured, speech_s, own }: Expected, known: boolean, fixed: boolean): string {
+  const enrolment = own ? "this enrolment" : "an enrolment of full length";
   const source =
     measured.length === 0
       ? "The rates were not measured for this model."
       : known
-        ? `${after(measured, speech_s)} of clean speech with this enrolment, as measured on speakers the model does not know.`
+        ? `${after(measured, speech_s)} of clean speech with ${enrolment}, as measured on speakers the model does not know.`
         : "Rates were not measured for so few or so many strangers accepted.";
   return fixed ? `${source} Whoever opened this stream set its target.` : source;
 }
