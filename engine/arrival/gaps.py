@@ -6,8 +6,10 @@ none, which only the sound that follows can tell: sound that comes after a gap i
 moment, until it is clear whether more of it comes at once.
 
 The first sound is taken to begin when it comes, and what follows to have been said until it came.
-So sound that runs ahead of the clock, as that of a file, has no gaps while it does. Before it there
-is no gap either, but a stream that never gets any sound is stalled like one whose sound stops.
+So sound that runs ahead of the clock, as that of a file, has no gaps while it does. What a sender's
+own fast clock gains is forgotten, or there would be no pauses any more after an hour of it. Before
+the first sound there is no gap either, but a stream that never gets any sound is stalled like one
+whose sound stops.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ GAP_S = 0.3  # Less than this is the jitter of a network.
 # for LONGEST_SETTLE_S at most, and never more than MOST_HELD_S of it, as no client keeps more for a
 # server.
 CAUGHT_UP_S, SETTLE_S, LONGEST_SETTLE_S, MOST_HELD_S = 0.1, 0.25, 2.0, 30.0
+# A sender's clock is off by less, as a share of the time. Sound that is ahead of the clock loses
+# so much of its lead, and that of a file hardly notices.
+DRIFT = 0.01
 QUIET_S = 1.0  # Without sound for so long the turn is over, though sound may still be on its way.
 # A source that sends in bursts is waited for as long as it lately took. A wait is forgotten by
 # half in so many seconds, and no longer one than this is learned.
@@ -131,7 +136,8 @@ class Gaps:
             self._usual_s = min(max(wait_s, usual_s), MOST_USUAL_S)
         if self._stalled:
             heard.append(Stall(wait_s, self._held[0].arrived, back=True))
-        self._said = max(self._said, self._came - self._held_s) + self._held_s
+        said = max(self._said, self._came - self._held_s) + self._held_s
+        self._said = max(said - DRIFT * wait_s, self._came)
         self._last, self._sounded = self._came, True
         self._quiet = self._stalled = False
         heard.extend(self._held)
