@@ -8,9 +8,9 @@ LEAST_TEXT, LEAST_LETTERS = 512, 12  # bytes that are all text, and several: no 
 FILE = "decode it first, or send the file with `voxwatch stream FILE` or POST /v1/verify"
 OPUS = f"start with encoding=opus if it is Opus, or {FILE}"
 TWILIO = (
-    "Twilio Media Streams",
-    "connect it to /v1/twilio, or decode media.payload (base64) and send its bytes as binary"
-    " messages, with encoding=mulaw and sample_rate=8000",
+    "a call's media stream, as of Twilio, Telnyx or Plivo",
+    "connect it to /v1/twilio, /v1/telnyx or /v1/plivo, or decode media.payload (base64) and send"
+    " its bytes as binary messages, with encoding=mulaw and sample_rate=8000",
 )
 # At which place of the first bytes which bytes lie, and what that is.
 MARKS: tuple[tuple[int, bytes, str], ...] = (

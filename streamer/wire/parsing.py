@@ -35,6 +35,12 @@ WHOLE = re.compile(r"[0-9]+\.0+")
 # Text of so many characters without a space is sound in base64, as other services take it.
 BASE64 = re.compile(r"(?![0-9]+$)[A-Za-z0-9+/_-]{64,}={0,2}")
 SAY_BINARY = "decode it, and send its bytes as binary messages"
+SAY_PCM = (
+    "send it as binary messages of PCM, decoded if it is base64; the calls of Twilio, Telnyx and"
+    " Plivo go to /v1/twilio, /v1/telnyx and /v1/plivo"
+)
+# So many numbers in one message, or base64, is sound. It is looked for to that depth of JSON.
+MANY_NUMBERS, DEEPEST = 64, 4
 
 _STREAM: msgspec.json.Decoder[StreamMessage] = msgspec.json.Decoder(StreamMessage)
 _ENROLL: msgspec.json.Decoder[EnrollMessage] = msgspec.json.Decoder(EnrollMessage)
@@ -184,18 +190,36 @@ def _json(text: str, code: str) -> Any:
 def _object(text: str, code: str) -> dict[str, Any]:
     found = _json(text, "bad-message")
     if not isinstance(found, dict):
-        raise WireError(code, 'a message is a JSON object with a "type"')
+        raise _unknown(found, code, 'a message is a JSON object with a "type"')
     if "type" not in found and isinstance(found.get("event"), str):
         name, advice = TWILIO
         raise WireError("wrong-format", f"this is {name}: {advice}")
     return found
 
 
-def _unknown(fields: dict[str, Any], code: str, told: str) -> WireError:
+def _unknown(message: Any, code: str, told: str) -> WireError:
     """What is said of a message of no known type: it may be sound, as other services take it."""
-    if any(isinstance(one, str) and BASE64.fullmatch(one) for one in fields.values()):
-        return WireError("wrong-format", f"this seems to be sound in JSON: {SAY_BINARY}")
+    if _is_sound(message):
+        return WireError("wrong-format", f"this seems to be sound in JSON: {SAY_PCM}")
     return WireError(code, told)
+
+
+def _is_sound(message: Any) -> bool:
+    """Whether there is base64 in it, or a great many numbers."""
+    values = list(_values(message, DEEPEST))
+    numbers = sum(isinstance(one, int | float) for one in values)
+    texts = (one for one in values if isinstance(one, str))
+    return numbers >= MANY_NUMBERS or any(BASE64.fullmatch(one) for one in texts)
+
+
+def _values(message: Any, depth: int) -> Iterator[Any]:
+    """What stands in the fields and lists of JSON, to a depth."""
+    parts = message.values() if isinstance(message, dict) else message
+    if not isinstance(message, dict | list):
+        yield message
+    elif depth:
+        for part in parts:
+            yield from _values(part, depth - 1)
 
 
 def _integral(value: Any) -> Any:

@@ -201,6 +201,43 @@ def test_what_is_no_control(text: str, code: str) -> None:
     assert code_of(lambda: parsing.parse_control(text)) == code
 
 
+PAYLOAD = "//7+" * 40
+SAMPLES = [0.1, -0.25, 0, 1] * 40
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        SAMPLES,
+        [[one] for one in SAMPLES],
+        {"audio": SAMPLES},
+        {"audio": {str(place): one for place, one in enumerate(SAMPLES)}},  # a Float32Array's JSON
+        {"type": "Buffer", "data": [7] * 160},
+        {"audio": PAYLOAD},
+        {"data": {"audio": PAYLOAD}},
+        {"type": "media", "event": "media", "media": {"payload": PAYLOAD}},
+        {"realtimeInput": {"mediaChunks": [{"mimeType": "audio/pcm", "data": PAYLOAD}]}},
+    ],
+)
+@pytest.mark.parametrize("read", [parsing.parse_start, parsing.parse_control])
+def test_sound_in_json_is_told_what_to_do(read: Callable[[str], Any], sound: Any) -> None:
+    with pytest.raises(WireError, match=r"binary messages of PCM.*/v1/twilio") as caught:
+        read(json.dumps(sound))
+    assert caught.value.code == "wrong-format"
+
+
+@pytest.mark.parametrize("read", [parsing.parse_start, parsing.parse_control])
+def test_media_of_a_call_are_told_the_address_for_calls(read: Callable[[str], Any]) -> None:
+    with pytest.raises(WireError, match=r"/v1/twilio, /v1/telnyx or /v1/plivo") as caught:
+        read(json.dumps({"event": "media", "media": {"payload": PAYLOAD}}))
+    assert caught.value.code == "wrong-format"
+
+
+@pytest.mark.parametrize("message", [[1, 2], {"type": "sing", "notes": [440.0, 880.0], "to": {}}])
+def test_a_few_numbers_are_no_sound(message: Any) -> None:
+    assert code_of(lambda: parsing.parse_start(json.dumps(message))) == "bad-start"
+
+
 def test_requests_keep_their_id_even_when_refused() -> None:
     call = parsing.parse_request('{"id":[1],"type":"delete","name":"alice"}')
     assert call == parsing.Call([1], requests.Delete(name="alice"))
