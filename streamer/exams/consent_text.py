@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from streamer.exams.consents import text_hash
-from streamer.exams.wordings.languages import WORDINGS
+from streamer.exams.wordings.languages import WORDINGS, best_of
 from streamer.exams.wordings.wording import Wording
 from streamer.store.consent import ConsentText
 
-VERSION = "exam-2026-11"
-CLIPS_VERSION = "clips-2026-11"  # of what is agreed to by itself, that sound is kept
+VERSION = "exam-2026-11-2"
+CLIPS_VERSION = "clips-2026-11-2"  # of what is agreed to by itself, that sound is kept
 
 # Whether sound around what is marked is kept: of nobody here, of who allows it, or of this person.
 Sound = Literal["none", "if-allowed", "kept"]
@@ -66,12 +67,15 @@ def clips_consent(language: str) -> ExamConsent:
     return ExamConsent(CLIPS_VERSION, language, wording.clips, kept, True, tuple(WORDINGS))
 
 
-def own_consent(own: ConsentText, language: str, terms: Terms) -> ExamConsent:
+def own_consent(
+    own: ConsentText, language: str, terms: Terms, read: Iterable[str] = ()
+) -> ExamConsent:
     """A text that the server was given in place of ours, which is there in one language.
 
-    How long everything is kept is said in that language, or in English where we lack it.
+    How long everything is kept is said in that language, or where we lack it in the best of those
+    that are ``read``.
     """
-    wording = WORDINGS.get(language.partition("-")[0].lower(), WORDINGS["en"])
+    wording = WORDINGS[best_of([language, *read])]
     kept, clips = _kept(wording, terms), terms.sound == "kept"
     return ExamConsent(own.version, language, own.text, kept, clips, (language,))
 

@@ -9,7 +9,7 @@ from streamer.exams.consents import PURPOSE, text_hash
 from streamer.exams.exam import ConsentRow
 from streamer.server.caller import Caller
 from streamer.server.context import Context
-from streamer.server.exam_consents import consent_of
+from streamer.server.exam_consents import consent_shown
 from streamer.server.seats import Sitting
 from streamer.store.profile import Profile
 from streamer.wire.errors import WireError
@@ -34,14 +34,14 @@ class Agreement:
     ) -> Agreement:
         """What somebody has to agree to who comes so. Blocks.
 
-        Of what was ``given`` the language alone counts: the text is the server's own in it.
+        Of what was ``given`` language and hash only choose among the server's own wordings.
         """
         config, signer = context.config, caller.grant.who
         if sitting is None:
             own = config.consent_text is not None
             language = config.consent_language if own else "en"
             return cls(config.consent.version, language, config.consent.text, PURPOSE, signer)
-        consent = consent_of(context, sitting, [given.language or ""])
+        consent = consent_shown(context, sitting, given)
         purpose = f"{PURPOSE}, in the exam {sitting.exam.name!r}"
         text, clips = consent.whole, consent.clips
         return cls(consent.version, consent.language, text, purpose, signer, sitting, clips)

@@ -16,12 +16,12 @@ from streamer.exams.consent_text import (
 )
 from streamer.exams.consents import CLIPS_PURPOSE
 from streamer.exams.exam import ConsentRow
-from streamer.exams.wordings.languages import best_of
+from streamer.exams.wordings.languages import WORDINGS, best_of
 from streamer.server.context import Context
 from streamer.server.seats import Sitting
 from streamer.store.errors import UnknownSpeaker
 from streamer.wire.errors import WireError
-from streamer.wire.requests import AnswerClips
+from streamer.wire.requests import AnswerClips, GivenConsent
 
 DAY_S = 86_400.0
 
@@ -30,15 +30,29 @@ def consent_of(context: Context, sitting: Sitting, languages: Iterable[str]) -> 
     """What somebody who enrols for this exam agrees to, or has agreed to. Blocks.
 
     ``languages``: those that they read, best first. A text that the server was given in place of
-    ours is there in its own language only.
+    ours is there in its own language only; how long everything is kept, where we lack that, in
+    theirs.
     """
     config = context.config
     terms = Terms(
         config.ttl_days, config.unused_days, config.records_days, _sound(context, sitting)
     )
     if config.consent_text is not None:
-        return own_consent(config.consent, config.consent_language, terms)
+        return own_consent(config.consent, config.consent_language, terms, languages)
     return exam_consent(sitting.exam.name, best_of(languages), terms)
+
+
+def consent_shown(context: Context, sitting: Sitting, given: GivenConsent) -> ExamConsent:
+    """The wording that somebody was shown who agrees to it; one of ours, whatever they say. Blocks.
+
+    It is that of the language, but that beside a text of another language than ours the hash says
+    in which one the terms stood.
+    """
+    usual = consent_of(context, sitting, [given.language or ""])
+    if context.config.consent_text is None or given.text_sha256 in (None, usual.sha256):
+        return usual
+    others = (consent_of(context, sitting, [language]) for language in WORDINGS)
+    return next((one for one in others if one.sha256 == given.text_sha256), usual)
 
 
 def who_allows_clips(context: Context, sitting: Sitting) -> str | None:

@@ -130,3 +130,17 @@ def test_every_language_fits(
     fits("heard")
     page.click("#leave")
     assert visitor.overflow() <= 0
+
+
+def test_the_terms_beside_an_own_text_are_read_in_the_language_of_the_page(
+    mock: str, visit: Open, sound: Sound
+) -> None:
+    own = {
+        "text_version": "7", "text": "Akkoord?", "text_sha256": "0e" * 32, "language": "nl",
+        "languages": ["nl"],
+        "kept": [{"what": "Your voiceprint is kept", "how_long": "30 days"}],
+    }  # fmt: skip
+    visitor = arrive(visit, mock, sound("good"), consent=own)
+    visitor.sees("#agree-text", "Akkoord?")
+    assert visitor.page.get_attribute("#agree-text", "lang") == "nl"
+    assert visitor.page.get_attribute("#agree-kept", "lang") == "en"

@@ -24,7 +24,8 @@ gelöscht, und nichts wird mehr verglichen.""",
     no_sound="Der Ton selbst wird nicht gespeichert.",
     if_allowed="Der Ton selbst wird nicht gespeichert, es sei denn, Sie erlauben es gesondert.",
     clips="Rund um markierte Stellen werden 10 Sekunden Ton verschlüsselt gespeichert, und wer die"
-    " Prüfung beaufsichtigt, kann sie anhören.",
+    " Prüfung beaufsichtigt, kann sie anhören. Das allein können Sie jederzeit zurücknehmen, hier"
+    " oder bei den Prüfenden: Der Ton wird dann sofort gelöscht, und die Prüfung geht weiter.",
     voiceprint="Ihr Stimmabdruck wird aufbewahrt",
     record="Das Protokoll der Prüfung wird aufbewahrt",
     sound="Der Ton rund um markierte Stellen wird aufbewahrt",

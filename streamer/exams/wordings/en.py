@@ -24,7 +24,8 @@ compared any more.""",
     no_sound="The sound itself is not stored.",
     if_allowed="The sound itself is not stored, unless you allow it separately.",
     clips="Around what is marked 10 seconds of sound are stored, encrypted, and those who supervise"
-    " the exam can listen to them.",
+    " the exam can listen to them. You can take this alone back at any time, here or by asking the"
+    " examiners: the sound is then deleted at once, and the exam goes on.",
     voiceprint="Your voiceprint is kept",
     record="The record of the exam is kept",
     sound="The sound around what is marked is kept",

@@ -24,7 +24,9 @@ entonces de inmediato y ya no se compara nada.""",
     no_sound="El sonido en sí no se guarda.",
     if_allowed="El sonido en sí no se guarda, a menos que usted lo permita por separado.",
     clips="Alrededor de lo que se señala se guardan, cifrados, 10 segundos de sonido, y quienes"
-    " supervisan el examen pueden escucharlos.",
+    " supervisan el examen pueden escucharlos. Puede retirar solo este permiso en cualquier"
+    " momento, aquí o pidiéndolo a los examinadores: el sonido se borra entonces de inmediato"
+    " y el examen continúa.",
     voiceprint="Su huella de voz se conserva",
     record="El registro del examen se conserva",
     sound="El sonido alrededor de lo señalado se conserva",

@@ -24,7 +24,9 @@ supprimée aussitôt, et plus rien n’est comparé.""",
     no_sound="Le son lui-même n’est pas enregistré.",
     if_allowed="Le son lui-même n’est pas enregistré, sauf si vous l’autorisez séparément.",
     clips="Autour de ce qui est signalé, 10 secondes de son sont enregistrées, chiffrées, et les"
-    " personnes qui surveillent l’examen peuvent les écouter.",
+    " personnes qui surveillent l’examen peuvent les écouter. Vous pouvez retirer cet accord seul à"
+    " tout moment, ici ou auprès des examinateurs : le son est alors supprimé aussitôt, et l’examen"
+    " continue.",
     voiceprint="Votre empreinte vocale est conservée",
     record="Le journal de l’examen est conservé",
     sound="Le son autour de ce qui est signalé est conservé",

@@ -25,7 +25,9 @@ subito e non si confronta più nulla.""",
     if_allowed="Il suono stesso non viene conservato, a meno che Lei non lo permetta"
     " separatamente.",
     clips="Attorno a ciò che viene segnalato si conservano, cifrati, 10 secondi di suono, e chi"
-    " sorveglia l’esame può ascoltarli.",
+    " sorveglia l’esame può ascoltarli. Può revocare solo questo permesso in qualsiasi momento,"
+    " qui o rivolgendosi agli esaminatori: il suono viene allora cancellato subito, e"
+    " l’esame continua.",
     voiceprint="La Sua impronta vocale viene conservata",
     record="Il registro dell’esame viene conservato",
     sound="Il suono attorno a ciò che è segnalato viene conservato",

@@ -24,7 +24,8 @@ apagada imediatamente, e nada mais é comparado.""",
     no_sound="O som em si não é guardado.",
     if_allowed="O som em si não é guardado, a menos que você o permita separadamente.",
     clips="Em torno do que é assinalado são guardados, criptografados, 10 segundos de som, e quem"
-    " supervisiona o exame pode ouvi-los.",
+    " supervisiona o exame pode ouvi-los. Você pode retirar só esta permissão a qualquer momento,"
+    " aqui ou pedindo aos examinadores: o som é então apagado imediatamente, e o exame continua.",
     voiceprint="Sua impressão vocal é guardada",
     record="O registro do exame é guardado",
     sound="O som em torno do que é assinalado é guardado",

@@ -23,7 +23,8 @@ ve artık hiçbir şey karşılaştırılmaz.""",
     no_sound="Sesin kendisi saklanmaz.",
     if_allowed="Ayrıca izin vermediğiniz sürece sesin kendisi saklanmaz.",
     clips="İşaretlenen yerlerin çevresinde 10 saniyelik ses şifreli olarak saklanır ve sınavı"
-    " denetleyenler bunu dinleyebilir.",
+    " denetleyenler bunu dinleyebilir. Yalnızca bu izni istediğiniz zaman, buradan ya da sınav"
+    " görevlilerine başvurarak geri alabilirsiniz: ses o anda silinir ve sınav sürer.",
     voiceprint="Ses izinizin saklanma süresi",
     record="Sınav kaydının saklanma süresi",
     sound="İşaretlenen yerlerdeki sesin saklanma süresi",

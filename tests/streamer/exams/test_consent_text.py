@@ -112,5 +112,34 @@ def test_an_own_text_is_shown_as_it_is() -> None:
     assert (consent.version, consent.language, consent.text) == ("7", "de-AT", "Einverstanden?")
     assert consent.kept[0] == ("Ihr Stimmabdruck wird aufbewahrt", "30 Tage")
     assert consent.languages == ("de-AT",)
-    other = own_consent(ConsentText("7", "Akkoord?"), "nl", terms)
-    assert other.kept[0] == ("Your voiceprint is kept", "30 days")
+    read = own_consent(ConsentText("7", "Einverstanden?"), "de-AT", terms, ["fr"])
+    assert read == consent, "the terms are in the language of the text where there is one"
+
+
+def test_the_terms_beside_a_text_in_another_language_are_in_that_of_the_page() -> None:
+    own, terms = ConsentText("7", "Akkoord?"), Terms(30, None, None, "none")
+    french, english = (own_consent(own, "nl", terms, read) for read in (["nl", "fr-BE", "de"], []))
+    assert french.kept[0] == ("Votre empreinte vocale est conservée", "30 jours")
+    assert (french.text, french.language, french.languages) == ("Akkoord?", "nl", ("nl",))
+    assert english.kept[0] == ("Your voiceprint is kept", "30 days")
+
+
+# By which words a language says that clips alone can be taken back, and that the exam goes on.
+ALONE = {
+    "de": ("Das allein können Sie jederzeit zurücknehmen", "die Prüfung geht weiter"),
+    "en": ("You can take this alone back at any time", "the exam goes on"),
+    "es": ("Puede retirar solo este permiso en cualquier momento", "el examen continúa"),
+    "fr": ("Vous pouvez retirer cet accord seul à tout moment", "examen continue"),
+    "it": ("Può revocare solo questo permesso in qualsiasi momento", "esame continua"),
+    "ko": ("이 동의만 언제든지", "시험은 계속됩니다"),
+    "pt": ("Você pode retirar só esta permissão a qualquer momento", "o exame continua"),
+    "tr": ("bu izni istediğiniz zaman", "av sürer"),
+}
+
+
+@LANGUAGES
+def test_the_question_of_clips_says_that_a_yes_can_be_taken_back_alone(language: str) -> None:
+    question = clips_consent(language)
+    for said in ALONE[language]:
+        assert said in question.text
+    assert question.version != "clips-2026-11", "that did not say so"

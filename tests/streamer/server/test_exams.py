@@ -42,12 +42,21 @@ class Room:
         return self.dial(self.server, headers=bearer(self.links[name]), **START | query)
 
 
+OWN = {"consent_text": "Akkoord?", "consent_version": "7", "consent_language": "nl"}
+
+
+@pytest.fixture
+def own() -> dict[str, Any]:
+    """An operator's own text of consent; here none."""
+    return {}
+
+
 @pytest.fixture
 async def room(
-    settings: Callable[..., Config], dial: Dial, enrol: Callable[..., None]
+    settings: Callable[..., Config], dial: Dial, enrol: Callable[..., None], own: dict[str, Any]
 ) -> AsyncIterator[Room]:
     tokens = [token("desk", "admin", "monitor"), token("phone", "stream")]
-    async with Server(settings(tokens=tokens), drain_s=1.0) as server:
+    async with Server(settings(tokens=tokens, **own), drain_s=1.0) as server:
         enrol(server, "anna")
         async with dial(server, "/v1/control", headers=DESK) as wire:
             made = await wire.ask(type="exam-create", name="Algebra I", ends_at=time.time() + 3600)
@@ -373,6 +382,31 @@ async def test_the_text_counts_in_the_language_in_which_it_was_shown(
     assert text is not None
     assert text.startswith(shown["text"])
     assert "Ne oluyor: “Algebra I” " in text
+
+
+@pytest.mark.parametrize("own", [OWN])
+async def test_the_terms_beside_an_own_text_count_in_the_language_of_the_page(
+    room: Room, pcm: Callable[..., bytes]
+) -> None:
+    async with room.dial(room.server, "/v1/control") as page:
+        await room.ask(page, "ben")
+        shown = (await page.ask(type="seat", languages=["fr-BE", "de"]))["consent"]
+    assert (shown["text"], shown["language"]) == ("Akkoord?", "nl")
+    assert shown["kept"][0]["what"] == "Votre empreinte vocale est conservée"
+    given = {"given": True} | {k: shown[k] for k in ("text_version", "text_sha256", "language")}
+    link = bearer(room.links["ben"])
+    async with room.dial(room.server, "/v1/enroll", headers=link) as wire:
+        await wire.say(type="start", consent=given | {"text_sha256": "0" * 64})
+        assert (await wire.until("error"))["code"] == "consent-missing"
+    async with room.dial(room.server, "/v1/enroll", headers=link) as wire:
+        await wire.say(type="start", consent=given)
+        await wire.until("ready")
+        await wire.sound(pcm("anna", 26.0))
+        await wire.until("enrolled")
+    consents = room.server.context.seats.exams.consents
+    (row,) = consents.of(candidate=room.ids["ben"])
+    assert (row.language, row.text_sha256) == ("nl", shown["text_sha256"])
+    assert "Votre empreinte vocale est conservée" in (consents.text(row.text_sha256) or "")
 
 
 async def test_who_is_deleted_has_no_name_on_a_roster(room: Room) -> None:

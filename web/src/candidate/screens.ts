@@ -3,7 +3,7 @@
 import { el, h, prose, show } from "../dom";
 import { icon, type IconName } from "../icons";
 import { drawRights, redrawClips } from "./clips";
-import { fill, tell, until, type Say } from "./language";
+import { bestOf, fill, readHere, tell, until, type Say } from "./language";
 import type { Seat } from "./server";
 
 export type Screen = "notice" | "agree" | "mic" | "voice" | "heard";
@@ -60,7 +60,8 @@ export function drawConsent(seat: Seat): void {
     );
     const paragraphs = seat.consent.text.split("\n").filter((line) => line.trim());
     el(`${place}-kept`).replaceChildren(...kept);
-    el(`${place}-kept`).lang = el(`${place}-text`).lang = seat.consent.language;
+    el(`${place}-text`).lang = seat.consent.language;
+    el(`${place}-kept`).lang = bestOf([seat.consent.language, ...readHere()]); // as the server does
     el(`${place}-text`).replaceChildren(...paragraphs.map(paragraph));
   }
   redrawClips(seat);
