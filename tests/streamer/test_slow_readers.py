@@ -45,9 +45,15 @@ async def deafly(dial: Any, server: Server, sound: bytes) -> Any:
         with suppress(ConnectionClosed):
             await client.sound(sound)
             await client.say(type="finalize")
-            async with asyncio.timeout(60):
-                while not live.outbox.ended:
-                    await asyncio.sleep(0.02)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(60):
+                    while not live.outbox.ended:
+                        await asyncio.sleep(0.02)
+        assert live.outbox.ended, (
+            f"heard {live.session.received_s} s, finalized {live.intake.finalized}, {live.closing},"
+            f" {len(live.outbox)} wait, behind {live.stream.conversation.backlog_s} s,"
+            f" {len(server.streams.all())} streams, {client.connection.close_code}"
+        )
         client.connection.transport.resume_reading()
         return await client.rest(), client
 
