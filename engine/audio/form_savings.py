@@ -63,7 +63,7 @@ def savings(block: Bytes, encoding: Encoding, channels: int) -> Found:
         mine = bits[declared]
         if channels > 1:
             mine = min(mine, apart_bits(samples[declared], channels) / len(block))
-    other = _other_bits(block, samples.get(declared), declared) if least < mine - CLEAR else mine
+    other = _other_bits(block, samples.get(declared)) if least < mine - CLEAR else mine
     if min(least, mine) >= NOISE_BITS:
         return Found({"compressed": ALL_BITS if _is_even(block, encoding) else 0.0}, {})
     saved: dict[Form, float] = {}
@@ -92,7 +92,7 @@ def _as_two(samples: Samples, one: float, block: Bytes) -> tuple[float, float]:
     return (saved if two <= one + SLIGHT else min(saved, one - two)), two
 
 
-def _other_bits(block: Bytes, samples: Samples | None, declared: SampleForm) -> float:
+def _other_bits(block: Bytes, samples: Samples | None) -> float:
     """Bits a byte of the declared form by other ways than prediction from the latest samples.
 
     Clipped and loud companded noise has few levels that do not predict one another. A tone may have

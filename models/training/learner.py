@@ -185,6 +185,7 @@ class Learner:
                 group["weight_decay"] = self.config.schedule.weight_decay
         except (CheckpointError, RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(
-                f"{path} is damaged or of another network ({type(error).__name__}): use another"
-                " --output"
+                f"{path} is damaged, of another network or of an earlier version"
+                f" ({type(error).__name__}): use another --output, which may start from it"
+                " (schedule.start_from)"
             ) from error

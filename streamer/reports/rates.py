@@ -16,6 +16,7 @@ CAUTION = (
     " telephone added; mostly one recording a speaker. On another day or microphone, in illness or"
     " under stress it errs more often."
 )
+NOT_JUDGED = "No stream was judged by a model."
 NOT_MEASURED = "This model states no measured error rates: nothing is known of how often it errs."
 
 

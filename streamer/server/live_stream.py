@@ -75,7 +75,7 @@ class LiveStream:
     ) -> None:
         config = context.config
         self.sitting, self.warned = sitting, False  # an exam, and whether its end was told before
-        self._summed_up = False
+        self._summed_up = self._warned_of_tries = False
         self.context, self._caller = context, caller
         rate = context.rate_of(caller, start.false_accept)
         start = msgspec.structs.replace(start, false_accept=rate)
@@ -200,11 +200,11 @@ class LiveStream:
                 self.fail(error)
 
     def _warn_of_tries(self) -> None:
-        """One try is left: it is told once, and again where a match had made good for others."""
+        """Tell once that one try is left, and again if a match has made good for others since."""
         last = self.context.attempts_left(self._caller, self.claims) == 1
-        if last and not self.warned:
-            self._tell_ending(f"it ends with the next turn that is no match ({TRIES})")
-        self.warned = last
+        if last and not self._warned_of_tries:
+            self._tell_ending(f"it ends with the next turn that is a mismatch ({TRIES})")
+        self._warned_of_tries = last
 
     def _tell_client(self, message: Message) -> None:
         if self._caller.grant.seat is not None:

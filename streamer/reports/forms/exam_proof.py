@@ -28,7 +28,7 @@ def about_the_models(judged_by: Sequence[Judging]) -> Markup:
     """The models and bounds of all sessions, and what their error rates mean."""
     parts = [_judging(one) for one in judged_by]
     return joined(
-        [element("h2", "How far it can be trusted"), parts or element("p", rates.NOT_MEASURED)]
+        [element("h2", "How far it can be trusted"), parts or element("p", rates.NOT_JUDGED)]
     )
 
 

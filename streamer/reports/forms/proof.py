@@ -81,7 +81,7 @@ def about_the_model(report: Report) -> Markup:
             told[session.model.sha256] = (session.model, session)  # the longest story is the last
     parts = [_model(model, session) for model, session in told.values()]
     return joined(
-        [element("h2", "How far it can be trusted"), parts or element("p", rates.NOT_MEASURED)]
+        [element("h2", "How far it can be trusted"), parts or element("p", rates.NOT_JUDGED)]
     )
 
 

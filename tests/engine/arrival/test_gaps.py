@@ -212,9 +212,8 @@ def test_sound_that_is_late_to_begin_is_neither_a_gap_nor_a_source_in_bursts(lat
     assert all(isinstance(one, Sound) for one in sender.heard)
     stopped = sender.now
     sender.wait(STALL_S)
-    (quiet,) = sender.found(Quiet)
+    assert len(sender.found(Quiet)) == 1
     assert sender.gaps.next_s is None or sender.gaps.next_s <= stopped + STALL_S + 0.1
-    assert quiet
 
 
 def test_a_stream_that_ended_before_any_sound_is_not_stalled() -> None:

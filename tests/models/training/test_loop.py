@@ -125,7 +125,7 @@ def test_an_existing_run_is_not_overwritten_and_a_damaged_one_is_said(
     (tmp_path / "out" / "last.pt").write_bytes(b"alice")
     with pytest.raises(TrainingError, match="--resume"):
         run(config, tmp_path / "out", threads=1)
-    with pytest.raises(TrainingError, match=r"last\.pt is damaged .* use another --output"):
+    with pytest.raises(TrainingError, match=r"last\.pt is damaged, .* use another --output"):
         run(config, tmp_path / "out", resume=True, threads=1)
 
 

@@ -239,9 +239,9 @@ def test_an_exam_says_what_it_rests_on_and_how_to_check(exam: ExamReport) -> Non
     assert [fact for fact in PROOF if fact.replace(" ", "") not in unbroken] == []
 
 
-def test_an_exam_without_a_model_says_that_its_errors_are_not_known(exam: ExamReport) -> None:
+def test_an_exam_of_which_no_stream_was_judged_says_so(exam: ExamReport) -> None:
     said = Read(exam_page(exam, [], proof_of(), ())).text
-    assert rates.NOT_MEASURED in said
+    assert rates.NOT_JUDGED in said
 
 
 def test_without_weasyprint_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
