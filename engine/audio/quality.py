@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,8 @@ PEAK_SAMPLES = 320  # A peak is the highest level within 20 ms.
 HELD_PEAKS = 500  # Peaks of 10 s are held, and the oldest are dropped if nobody takes them.
 
 
-def _low_waves() -> NDArray[np.float64]:
+@cache
+def low_waves() -> NDArray[np.float64]:
     """Unit rows ``(1 + HUM_WAVES, BLOCK_SAMPLES)``: the mean, and waves for tones below HUM_HZ.
 
     These are the principal components of all such tones in a block (Slepian's sequences).
@@ -57,9 +59,6 @@ def _low_waves() -> NDArray[np.float64]:
     tones -= tones.mean(axis=1, keepdims=True)
     mean = np.full((1, BLOCK_SAMPLES), BLOCK_SAMPLES**-0.5)
     return np.concatenate([mean, np.linalg.svd(tones, full_matrices=False)[2][:HUM_WAVES]])
-
-
-LOW_WAVES = _low_waves()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,10 +112,11 @@ def level_sums(samples: Float32, *, speech: bool) -> LevelSums:
         return LevelSums(speech=len(samples), speech_power=power, clipped=clipped)
     blocks = steps[: len(steps) - len(steps) % BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
     # One block at a time: so few figures wake no thread, and are the same for any pieces.
-    low = (blocks[:, None, :] @ LOW_WAVES.T)[:, 0]
+    waves = low_waves()
+    low = (blocks[:, None, :] @ waves.T)[:, 0]
     hum = np.einsum("ij,ij->i", low[:, 1:], low[:, 1:])
     powers = np.einsum("ij,ij->i", blocks, blocks) - low[:, 0] ** 2 - hum
-    powers = np.maximum(powers, 0) / (BLOCK_SAMPLES - len(LOW_WAVES))
+    powers = np.maximum(powers, 0) / (BLOCK_SAMPLES - len(waves))
     level = np.searchsorted(LEVEL_BOUNDS, powers, side="right") - 1
     levels = np.bincount(level, minlength=len(LEVEL_BOUNDS))
     return LevelSums(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 from streamer.records import tables
 from streamer.records.entries import Acted, AnyEntry, Clip, Ended, Started
 from streamer.records.growth import PINNED, people_in
-from streamer.records.register import RegisterEntry
+from streamer.records.register import ERASING, RegisterEntry
 from streamer.records.signing import Secret, Texts
 from streamer.store.seal import BrokenSeal
 
@@ -91,7 +91,7 @@ def clips(
     kept = tables.clips.c
     wanted = select(kept.incident, kept.sealed).where(kept.stream == row.stream)
     there = {incident: sealed for incident, sealed in connection.execute(wanted)}
-    erased = [note.at for note in notes if note.act in ("pseudonymised", "silenced")]
+    erased = [note.at for note in notes if note.act in ERASING]
     erased_at = max(erased, default=-1.0)
     key = _key(secret, row)
     for clip in (entry for entry in entries if isinstance(entry, Clip)):

@@ -34,6 +34,7 @@ RegisterAct = Literal[
     "restored",
     "restarted",
 ]
+ERASING = ("pseudonymised", "silenced")  # acts after which the clips of a stream are gone
 
 
 class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

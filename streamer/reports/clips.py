@@ -7,10 +7,8 @@ from datetime import datetime, tzinfo
 
 from streamer.records.book import Book
 from streamer.records.entries import AnyEntry, Clip
-from streamer.records.register import RegisterEntry
+from streamer.records.register import ERASING, RegisterEntry
 from streamer.reports.report import ClipDeletion
-
-ERASING = ("silenced", "pseudonymised")
 
 
 def deleted_clips(

@@ -1,5 +1,7 @@
 """The wall of candidates in a real browser, against a server that speaks from a script."""
 
+# Long: one page, and a test for each thing that is on it; starting the browser is shared.
+
 from __future__ import annotations
 
 import subprocess

@@ -1,5 +1,7 @@
 """Reports of what really lies in a record, an exam and a store; and `voxwatch report`."""
 
+# Long: every test reads the one record, exam and store that the fixtures make.
+
 from __future__ import annotations
 
 import errno

@@ -1,5 +1,7 @@
 """Sound around incidents, on a real server: of whom it is kept, and who may listen."""
 
+# Long: exam, candidate and sealed sound are set up once, and each test asks one thing of them.
+
 from __future__ import annotations
 
 import asyncio

@@ -277,7 +277,10 @@ async def test_a_stream_whose_token_is_taken_out_has_a_summary(
 ) -> None:
     config = settings(tokens=(token("s", "stream"), token("t", "stream")))
     tokens: list[Any] = []
-    read = lambda: tokens.pop() if tokens else None  # noqa: E731
+
+    def read() -> Any:
+        return tokens.pop() if tokens else None
+
     async with (
         Server(config, drain_s=0.2, tokens=read) as server,
         dial(server, claim="", headers=bearer("s")) as client,

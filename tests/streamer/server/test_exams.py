@@ -1,5 +1,7 @@
 """Exams over the wire: rosters, links, and what a link opens and does not."""
 
+# Long: a test for each thing that a link opens or does not, in one room with one roster.
+
 from __future__ import annotations
 
 import asyncio
@@ -350,6 +352,17 @@ async def test_an_enrolment_by_a_link_keeps_what_was_agreed_to(
     assert text.startswith(agreed["text"])
 
 
+async def agreed_by_ben(room: Room, pcm: Callable[..., bytes], consent: dict[str, Any]) -> Any:
+    """He enrols with that consent; the row of it."""
+    async with room.dial(room.server, "/v1/enroll", headers=bearer(room.links["ben"])) as wire:
+        await wire.say(type="start", consent=consent)
+        await wire.until("ready")
+        await wire.sound(pcm("anna", 26.0))
+        await wire.until("enrolled")
+    (row,) = room.server.context.seats.exams.consents.of(candidate=room.ids["ben"])
+    return row
+
+
 async def test_the_text_counts_in_the_language_in_which_it_was_shown(
     room: Room, pcm: Callable[..., bytes]
 ) -> None:
@@ -369,14 +382,9 @@ async def test_the_text_counts_in_the_language_in_which_it_was_shown(
         async with room.dial(room.server, "/v1/enroll", headers=link) as wire:
             await wire.say(type="start", consent=consent)
             assert (await wire.until("error"))["code"] == "consent-missing"
-    async with room.dial(room.server, "/v1/enroll", headers=link) as wire:
-        consent = given | {"text_sha256": shown["text_sha256"], "language": "tr"}
-        await wire.say(type="start", consent=consent)
-        await wire.until("ready")
-        await wire.sound(pcm("anna", 26.0))
-        await wire.until("enrolled")
+    consent = given | {"text_sha256": shown["text_sha256"], "language": "tr"}
+    row = await agreed_by_ben(room, pcm, consent)
     consents = room.server.context.seats.exams.consents
-    (row,) = consents.of(candidate=room.ids["ben"])
     assert (row.language, row.text_sha256) == ("tr", shown["text_sha256"])
     text = consents.text(row.text_sha256)
     assert text is not None
@@ -398,13 +406,8 @@ async def test_the_terms_beside_an_own_text_count_in_the_language_of_the_page(
     async with room.dial(room.server, "/v1/enroll", headers=link) as wire:
         await wire.say(type="start", consent=given | {"text_sha256": "0" * 64})
         assert (await wire.until("error"))["code"] == "consent-missing"
-    async with room.dial(room.server, "/v1/enroll", headers=link) as wire:
-        await wire.say(type="start", consent=given)
-        await wire.until("ready")
-        await wire.sound(pcm("anna", 26.0))
-        await wire.until("enrolled")
+    row = await agreed_by_ben(room, pcm, given)
     consents = room.server.context.seats.exams.consents
-    (row,) = consents.of(candidate=room.ids["ben"])
     assert (row.language, row.text_sha256) == ("nl", shown["text_sha256"])
     assert "Votre empreinte vocale est conservée" in (consents.text(row.text_sha256) or "")
 
