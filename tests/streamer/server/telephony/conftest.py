@@ -21,7 +21,7 @@ from streamer.store.profile import Consent
 @pytest.fixture
 async def guarded(settings: Callable[..., Config]) -> AsyncIterator[Server]:
     """A server that wants a token."""
-    limits = {"start_s": 1.0, "resume_s": 20.0, "message_bytes": 1 << 17}
+    limits = {"resume_s": 20.0, "message_bytes": 1 << 17}
     async with Server(settings(tokens=(CALLER, DESK), limits=limits), drain_s=1.0) as running:
         yield running
 

@@ -216,7 +216,6 @@ def refusals() -> dict[str, tuple[list[Any], int, str]]:
     opus = {"encoding": "OPUS", "sample_rate": 48_000, "channels": 1}
     long = json.dumps({"event": "connected", "more": "x" * (1 << 15)})
     return {
-        "no start": ([call.connected], 1008, "idle"),
         "no start, again and again": ([call.connected] * 9, 1008, "bad-start"),
         "media first": ([call.connected, call.media(0, sound)], 1008, "bad-start"),
         "stop first": ([call.connected, call.stop()], 1008, "bad-start"),
@@ -255,6 +254,13 @@ async def test_what_is_no_call_is_refused_with_a_reason(guarded: Server) -> None
     assert set(found) == {(name, code, why) for name, (_, code, why) in expected.items()}
     async with asyncio.timeout(20):
         await guarded.streams.empty()
+
+
+async def test_a_call_that_does_not_start_in_time_is_idle(settings: Callable[..., Config]) -> None:
+    config = settings(tokens=(CALLER,), limits={"start_s": 0.3})
+    async with Server(config, drain_s=1.0) as server, dialled(server) as phone:
+        await send(phone, [Twilio().connected])
+        assert (await heard(phone))[1:] == (1008, "idle")
 
 
 async def test_stop_twice_and_what_follows_it_is_let_go(guarded: Server, desk: Followed) -> None:
