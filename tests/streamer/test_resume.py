@@ -14,8 +14,15 @@ from streamer.server.server import Server
 
 @pytest.fixture
 async def lonely(settings: Callable[..., Config]) -> AsyncIterator[Server]:
-    """A server on which sessions wait long enough, and dead connections are found soon."""
-    async with Server(settings(limits={"resume_s": 30.0}), ping_s=0.4, drain_s=1.0) as running:
+    """A server on which sessions wait long enough."""
+    async with Server(settings(limits={"resume_s": 30.0}), drain_s=1.0) as running:
+        yield running
+
+
+@pytest.fixture
+async def watchful(settings: Callable[..., Config]) -> AsyncIterator[Server]:
+    """The same, on which dead connections are found soon."""
+    async with Server(settings(limits={"resume_s": 30.0}), ping_s=1.0, drain_s=1.0) as running:
         yield running
 
 
@@ -117,27 +124,27 @@ async def test_a_client_that_comes_back_need_not_wait_for_its_dead_connection(
 
 
 async def test_a_half_open_connection_is_found_and_its_stream_waits(
-    lonely: Server, dial: Any, pcm: Any
+    watchful: Server, dial: Any, pcm: Any
 ) -> None:
     """The client's machine is gone: its socket is open and says nothing, not even pong."""
-    async with dial(lonely, claim="") as client:
+    async with dial(watchful, claim="") as client:
         ready = await client.hear()
         await client.sound(pcm("anna", 1.0))
         await client.until("vad")
         client.connection.transport.pause_reading()
-        (held,) = lonely.streams._streams.values()
+        (held,) = watchful.streams._streams.values()
         async with asyncio.timeout(10):
             while held.connections:
                 await asyncio.sleep(0.05)
         client.connection.transport.abort()
-    async with dial(lonely, session=ready["session"], resume_from=2) as client:
+    async with dial(watchful, session=ready["session"], resume_from=2) as client:
         assert (await client.hear())["received_bytes"] == 32_000
 
 
-async def test_a_client_that_answers_pings_stays(lonely: Server, dial: Any) -> None:
-    async with dial(lonely, claim="") as client:
+async def test_a_client_that_answers_pings_stays(watchful: Server, dial: Any) -> None:
+    async with dial(watchful, claim="") as client:
         await client.hear()
-        await asyncio.sleep(1.5)  # several pings
+        await asyncio.sleep(2.5)  # several pings
         await client.say(type="finalize")
         assert await client.rest() == 1000
 

@@ -13,7 +13,7 @@ from scripted_server import STEP_BYTES, STEP_S, Scripted
 from voxwatch_client import Timing, connect
 from voxwatch_client.messages import Quality, Summary
 
-SWIFT = Timing(ping_interval_s=0.05, ping_timeout_s=0.2)
+SWIFT = Timing(ping_interval_s=0.1, ping_timeout_s=1.0)
 
 
 async def stream_all(
