@@ -20,6 +20,7 @@ from engine import events
 from engine.errors import VoxwatchError
 from engine.scoring.expected_rates import ExpectedRate, expected_rates
 from engine.scoring.scorer import PreparedEmbeddings
+from streamer.server import notices
 from streamer.server.caller import Caller
 from streamer.server.context import Context, bounds_of
 from streamer.server.figures import for_candidate, plain
@@ -31,7 +32,7 @@ from streamer.server.protocol import failure
 from streamer.server.seats import Sitting
 from streamer.server.session import new_session
 from streamer.server.speaking import Speaking
-from streamer.server.stream_record import NOT_RECORDED, StreamRecord
+from streamer.server.stream_record import StreamRecord
 from streamer.server.voiceprint_cache import alike
 from streamer.session_config import session_config
 from streamer.wire import messages
@@ -52,7 +53,6 @@ from streamer.wire.requests import (
 log = logging.getLogger("voxwatch.server")
 
 OF_CANDIDATES = (Finalize, Close, Keepalive)  # controls, which change nothing in an exam
-TRIES = "limits.attempts_per_hour"
 ID_BYTES = 8  # of the public id: of as many streams as a record ever has, no two have the same
 
 
@@ -203,7 +203,7 @@ class LiveStream:
         """Tell once that one try is left, and again if a match has made good for others since."""
         last = self.context.attempts_left(self._caller, self.claims) == 1
         if last and not self._warned_of_tries:
-            self._tell_ending(f"it ends with the next turn that is a mismatch ({TRIES})")
+            self._tell_ending(notices.LAST_TRY)
         self._warned_of_tries = last
 
     def _tell_client(self, message: Message) -> None:
@@ -251,22 +251,17 @@ class LiveStream:
         self.record.hear()
 
     def _tell_ending(self, why: str) -> None:
-        t = self.session.received_s
-        self.tell(events.Failure(t=t, code="stream-ends-soon", message=why))
+        self.tell(notices.ends_soon(self.session.received_s, why))
 
     def _tell_behind(self, behind_s: float) -> None:
-        t = self.session.received_s
-        lag = events.Lag(t=t, reason="overload", behind_s=behind_s, hop_s=None, dropped=0)
-        self.tell(lag)
+        self.tell(notices.behind(self.session.received_s, behind_s))
 
     def _tell_torn(self) -> None:
         if (count := self.intake.torn) and not self.intake.finalized:
-            told = f"the last {count} bytes are no whole page of Opus, and were not heard"
-            self.tell(events.Failure(t=self.session.received_s, code="torn-end", message=told))
+            self.tell(notices.torn(self.session.received_s, count))
 
     def _tell_not_recorded(self) -> None:
-        told = "what is decided here is not recorded just now: the record has a gap"
-        self.tell(events.Failure(t=self.session.received_s, code=NOT_RECORDED, message=told))
+        self.tell(notices.not_recorded(self.session.received_s))
 
     async def _configure(self, asked: Configure) -> None:
         """Other bounds or another claim. Raises :class:`WireError` and then changes nothing."""
@@ -299,7 +294,7 @@ class LiveStream:
                 return
             self._claim(self.asked, enrolled)
             if self.asked and gone:
-                self.tell(self._claim_ended())
+                self.tell(notices.claim_ended(self.session.received_s))
             self._tell_configured()
 
     def _claim(self, asked: tuple[str, ...], enrolled: Mapping[str, PreparedEmbeddings]) -> None:
@@ -310,14 +305,6 @@ class LiveStream:
     def count_attempt(self) -> None:
         """What was tried at the claim until now is over."""
         self._tries.end(self.claims, time.monotonic(), self.session.received_s)
-
-    def _claim_ended(self) -> events.Failure:
-        return events.Failure(
-            t=self.session.received_s,
-            code="claim-ended",
-            message="a voiceprint of the claim was deleted: the voice is not compared with it"
-            " any more",
-        )
 
     def _tell_configured(self) -> None:
         self.record.claim()

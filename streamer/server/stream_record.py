@@ -34,8 +34,6 @@ from streamer.wire.messages import Incident
 if TYPE_CHECKING:
     from streamer.server.live_stream import LiveStream
 
-NOT_RECORDED = "not-recorded"  # the code of what a stream is told when its record has a gap
-
 
 class StreamRecord:
     """Of one stream. ``on_lost`` is called when entries begin to be lost."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import msgspec
-
+from streamer.server.attendance import attend
 from streamer.server.caller import Caller
 from streamer.server.connection import Connection
 from streamer.server.context import Context
-from streamer.server.descriptions import opened, ready
+from streamer.server.descriptions import opened
 from streamer.server.limits.admission import RETRY_S, Admission
 from streamer.server.limits.shares import Shares
 from streamer.server.live_stream import LiveStream
@@ -204,7 +203,7 @@ class Streams:
                 if held.expiry:
                     held.expiry.cancel()
                 if not connection.displaced.is_set():
-                    await self._converse(held.stream, connection, reader, resume_from)
+                    await attend(held.stream, connection, reader, resume_from)
             if connection.displaced.is_set():
                 connection.outbox = Outbox(
                     first=held.stream.outbox.next_number
@@ -213,53 +212,6 @@ class Streams:
         finally:
             held.connections.remove(connection)
             self._leave(held, connection)
-
-    async def _converse(
-        self,
-        stream: LiveStream,
-        connection: Connection,
-        reader: Reader,
-        resume_from: int | None,
-    ) -> None:
-        """Until everything is told and the connection closed, or the client is gone.
-
-        The tasks are not ended by :func:`beside`: a stream that goes on over another connection
-        has to have taken the last message of this one, or nothing of it.
-        """
-        if resume_from is not None:
-            stream.outbox.resume(resume_from)
-            self._context.counts.resumed += 1
-            stream.record.resumed()
-            log.info("stream %s resumed", stream.id)
-        if reader.told:
-            await connection.say([msgspec.json.encode(ready(stream, resume_from=resume_from))])
-            connection.outbox = stream.outbox
-        receiving = stream.intake.receive(connection, reader.read, stream.obey)
-        reading = asyncio.create_task(receiving)
-        writing = asyncio.create_task(connection.flush() if reader.told else stream.outbox.drain())
-        overflow = asyncio.create_task(stream.outbox.overflow())
-        displaced = asyncio.create_task(connection.displaced.wait())
-        tasks = [reading, writing, overflow, displaced]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if displaced.done():
-                async with stream.intake.taking:
-                    reading.cancel()  # while it hears, or with a message that was not counted
-                return
-            if overflow.done() and isinstance(error := overflow.exception(), WireError):
-                await stream.intake.cut(error)
-                await stream.told.wait()  # for the record, and for a client that comes back
-            elif reading.done() and isinstance(error := reading.exception(), WireError):
-                stream.fail(error)
-            elif reading.done() or writing.exception() is not None:
-                await asyncio.wait([reading])  # what was being handed over is taken
-                await reading
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        await stream.stream.close()  # whatever ended it, nothing more will be told
-        await connection.part(*stream.closing)
 
     def _leave(self, held: ResumableStream, connection: Connection) -> None:
         """A connection is gone: the stream is over, goes on with another, or waits for one."""
