@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import sys
 from typing import Annotated, Any, NoReturn, Protocol
 
@@ -150,6 +151,9 @@ def main() -> None:
     Exit status: 0 done, 2 wrong usage or an error, 130 interrupted; a command's own help
     says what else it returns.
     """
+    # A second thread of OpenBLAS would spin for longer than the small products of spans take: for
+    # 2.4 ms of a busy machine. It is read when numpy is loaded, which no command has done yet.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app(prog_name="voxwatch")
     except VoxwatchError as error:

@@ -28,7 +28,7 @@ Speak = Callable[..., Path]
 Done = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "streamer.cli"]
-
+THREADS = "OPENBLAS_NUM_THREADS"
 
 # What the other commands are; their own tests are in tests/streamer/commands.
 SERVING = {
@@ -117,6 +117,36 @@ def test_each_command_has_help_with_an_example(name: str) -> None:
     assert done.returncode == 0, done.stderr
     assert OFFLINE[name] in done.stdout
     assert f"voxwatch {name} " in done.stdout.partition("Example")[2] or name == "models"
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "held"),
+    [("serve", {}, "1"), ("serve", {THREADS: "3"}, "3"), ("replay none.wav", {}, "1")],
+)
+def test_products_run_on_one_thread_unless_told_otherwise(
+    command: str, given: dict[str, str], held: str, tmp_path: Path
+) -> None:
+    """OpenBLAS reads how many threads it may have when numpy is loaded, and never again."""
+    source = f"""
+        import os, sys
+        class Watching:
+            def find_spec(self, name, path=None, target=None):
+                if name == "numpy":
+                    print("numpy with", os.environ.get("{THREADS}"))
+        sys.meta_path.insert(0, Watching())
+        from streamer.cli import main
+        main()
+    """
+    others = {name: value for name, value in os.environ.items() if name != THREADS}
+    program = [sys.executable, "-c", textwrap.dedent(source), *command.split()]
+    done = subprocess.run(
+        [*program, "--bundle", str(tmp_path / "none")],
+        capture_output=True,
+        text=True,
+        env=others | {"PYTHONPATH": str(ROOT)} | given,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [f"numpy with {held}"], done.stderr
 
 
 def test_version() -> None:

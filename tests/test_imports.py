@@ -39,7 +39,7 @@ SEARCHED = ("engine", "streamer", "models", "voxwatch_client")
 
 # Modules and folders of a room from the lowest up: each imports itself and those below.
 ENGINE = (
-    ("errors", "events", "jobs", "format", "products"),
+    ("errors", "events", "jobs", "format"),
     ("arrival",),
     ("audio",),
     ("speech",),

@@ -20,7 +20,6 @@ from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
 from engine.model.manifest import FramesFigures
 from engine.model.providers import FRAMES, SOUND, STATES
-from engine.products import products
 
 BLOCK_SUMS, NEW_STATES, HEADS = "block_sums", "new_states", "heads"
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 100  # of 10 ms: what the graph's input ``frames`` counts
@@ -50,7 +49,7 @@ class SpanPooling:
         self.figures: FramesFigures = bundle.manifest.frames
         # Views: each stream has a pooling, and a copy of the head in each, of a megabyte, would be
         # read from memory for every place.
-        self._rows, self._bias = bundle.head[:-1].T, bundle.head[-1]
+        self._columns, self._bias = bundle.head[:-1], bundle.head[-1]
 
     def embed(self, sums: Float32) -> Float32:
         """Sums over spans ``(N, 3, C)`` to unit embeddings ``(N, D)``."""
@@ -58,7 +57,7 @@ class SpanPooling:
         mean = sums[:, 1] / w
         variance = np.maximum(sums[:, 2] / w - mean * mean, self.figures.variance_floor)
         pooled = np.concatenate([mean, np.sqrt(variance)], axis=1)
-        return unit(products(pooled.astype(np.float32), self._rows) + self._bias)
+        return unit(pooled.astype(np.float32) @ self._columns + self._bias)
 
 
 class FramesGraph:

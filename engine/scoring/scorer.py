@@ -29,7 +29,6 @@ from numpy.typing import ArrayLike, NDArray
 from engine.errors import BundleError
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration
-from engine.products import products
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -217,7 +216,7 @@ def cohort_stats(embeddings: Float32, cohort: Float32, top: int) -> CohortStats:
     """
     if not 1 <= top <= len(cohort):
         raise ValueError(f"top must lie between 1 and the cohort's {len(cohort)}, got {top}")
-    cosines = products(embeddings, cohort)
+    cosines = embeddings @ cohort.T
     cosines.partition(len(cohort) - top, axis=1)
     nearest = cosines[:, len(cohort) - top :].astype(np.float64)
     mean = nearest.sum(axis=1) / top

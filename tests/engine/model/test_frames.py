@@ -117,4 +117,4 @@ def test_tensorrt_is_asked_for_every_input(frames_bundle: Bundle) -> None:
 
 def test_all_streams_pool_by_one_head_in_memory(frames_bundle: Bundle) -> None:
     assert frames_bundle.head is not None
-    assert np.shares_memory(SpanPooling(frames_bundle)._rows, frames_bundle.head)
+    assert np.shares_memory(SpanPooling(frames_bundle)._columns, frames_bundle.head)
