@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.arrival.moments import Arrival
-from engine.audio.files import MAX_CLIPPED, SILENCE_DBFS
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import NOISY_SNR_DB, LevelSums, level_sums, quality_figures
-from engine.events import AnyEvent, Enrolled, Failure, Progress, RefusalCode, Refused
+from engine.audio.quality import LevelSums, level_sums, quality_figures
+from engine.enrolment_demands import EnrolmentConfig, Refusal, length_refusal, sound_refusal
+from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ, seconds
 from engine.jobs import Job, Result
 from engine.pipeline import Pipeline
@@ -28,7 +28,6 @@ from engine.scoring.one_voice import agreement, nearest_llr, one_voice_llr, unit
 from engine.scoring.scorer import CalibratedScorer
 from engine.scoring.voiceprints import Prototype, Voiceprint
 from engine.spans.of_bundle import spans_of
-from engine.speech.gate import GateConfig
 from engine.speech.segmenter import Span
 from engine.speech.windows import WindowConfig
 from engine.suspicions import Suspicions
@@ -37,44 +36,6 @@ Float32 = NDArray[np.float32]
 
 STEP_SAMPLES = 16 * FRAME_SAMPLES  # 0.512 s of sound between two reports of progress
 RECENT_STEPS = 4  # steps (2 s) whose quality a report tells, as the speaker can still change it
-
-
-@dataclass(frozen=True, slots=True)
-class EnrolmentConfig:
-    """How much net speech is needed, and how sure it must be that it is one voice.
-
-    The speech is embedded in parts of ``part_s``. An enrolment ends with ``needed_s`` of them,
-    and ``min_s`` will do when the sound ends there; what is left over at the end is not used.
-    Speech too short for two parts is used whole: its last ``part_s`` are a part too, which may
-    overlap the first, and nothing can be said of how many voices it holds.
-
-    ``min_s`` says only what is refused: whatever it is, the same sound gives the same voiceprint.
-    ``allow_poor`` takes clipped and noisy sound and several voices.
-
-    ``one_voice_llr`` is the least LLR between the two sets into which the parts fall best:
-    under 0 two voices are likelier than one. With the bundled model 8 of 175 spans of
-    20 s by one speaker were refused, and 89, 95 and 99 % of those in which another speaker of
-    the same corpus spoke for 2.5, 5 and 10 s; measured on the 88 speakers with so much speech
-    among those it was calibrated on, none of whom it was trained on. An enrolment that joins
-    others is held to it too, in its LLR against the nearest of them: of 40 speakers never seen
-    (speechocean762's test half, 20 s each, one session) no second enrolment was refused, and
-    99 % of those by another speaker were.
-    """
-
-    needed_s: float = 20.0
-    min_s: float = 10.0
-    part_s: float = 2.5
-    one_voice_llr: float = 0.0
-    allow_poor: bool = False
-    gate: GateConfig = field(default_factory=GateConfig)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.min_s <= self.needed_s or not 0 < 2 * self.part_s <= self.needed_s:
-            raise ValueError("an enrolment needs min_s and 2 * part_s over 0, up to needed_s")
-
-
-# For recordings named on the command line, whose speaker cannot be asked to say more.
-SHORT_ENROLMENT = EnrolmentConfig(min_s=3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +234,10 @@ class Enrolment:
 
     def _outcome(self, t: float) -> Enrolled | Refused:
         self._pipeline.end()
-        refusal = self._form_refusal() or self._length_refusal()
+        refusal = self._form_refusal()
+        refusal = refusal or length_refusal(self._total, self._gathered, self._config)
         if refusal is None and not self._config.allow_poor:
-            refusal = self._sound_refusal() or self._voice_refusal()
+            refusal = sound_refusal(self._total) or self._voice_refusal()
         if refusal is not None:
             code, message = refusal
             return Refused(t=t, code=code, message=message)
@@ -284,39 +246,11 @@ class Enrolment:
         self.prototypes = (Prototype(whole, speech_s),)
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
 
-    def _form_refusal(self) -> tuple[RefusalCode, str] | None:
+    def _form_refusal(self) -> Refusal | None:
         suspicion = self._suspicions.current
         return ("wrong-format", suspicion.advice) if suspicion else None
 
-    def _length_refusal(self) -> tuple[RefusalCode, str] | None:
-        found, config = quality_figures(self._total), self._config
-        if not self._total.speech:
-            return "silent", "no speech was heard: check the microphone, its mute switch and level"
-        if found.level_dbfs is None or found.level_dbfs < SILENCE_DBFS:
-            return "silent", "the speech is hardly audible: come closer or raise the input level"
-        if self._gathered < _samples(config.min_s):
-            speech_s = seconds(self._total.speech)
-            return "too-short", (
-                f"{speech_s:.1f} s of speech: {config.min_s:g} s are needed, {config.needed_s:g} s"
-                " are better; go on speaking"
-            )
-        return None
-
-    def _sound_refusal(self) -> tuple[RefusalCode, str] | None:
-        found = quality_figures(self._total)
-        if found.clipped > MAX_CLIPPED:
-            return "clipped", (
-                f"{100 * found.clipped:.1f} % of the sound is cut flat: lower the input level or"
-                " move back, and speak again"
-            )
-        if found.snr_db is not None and found.snr_db < NOISY_SNR_DB:
-            return "noisy", (
-                f"the speech is only {found.snr_db:.0f} dB above the noise: find a quieter place"
-                " or come closer to the microphone"
-            )
-        return None
-
-    def _voice_refusal(self) -> tuple[RefusalCode, str] | None:
+    def _voice_refusal(self) -> Refusal | None:
         parts, part_s = np.stack(self._parts), self._config.part_s
         compared = self._gathered >= _samples(2 * part_s)  # with less the parts overlap
         if compared and one_voice_llr(self._scorer, parts, part_s) < self._config.one_voice_llr:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from engine.audio.files import read_audio
 from engine.audio.pcm import PcmDecoder
-from engine.enrolment import Enrolment, EnrolmentConfig
+from engine.enrolment import Enrolment
+from engine.enrolment_demands import EnrolmentConfig
 from engine.errors import AudioError, EngineError
 from engine.events import Failure, RefusalCode, Refused
 from engine.format import SAMPLE_RATE_HZ

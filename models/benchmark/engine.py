@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.audio.pcm import PcmDecoder
 from engine.decisions.config import DecisionConfig
-from engine.enrolment import EnrolmentConfig
+from engine.enrolment_demands import EnrolmentConfig
 from engine.events import AnyEvent, Change, Decision, Overlap, Score, State, Utterance, Vad
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, FramesResult, Job, JobFailure, Result, VadJob

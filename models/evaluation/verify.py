@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.files import MAX_CLIPPED, Audio, read_audio
-from engine.enrolment import SHORT_ENROLMENT, EnrolmentConfig
+from engine.enrolment_demands import SHORT_ENROLMENT, EnrolmentConfig
 from engine.errors import AudioError, VoxwatchError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle

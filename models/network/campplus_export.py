@@ -14,7 +14,8 @@ from engine.model.bundle import Bundle
 from models.network.campplus import EMBEDDING_SIZE, N_MELS, CAMPPlus, load_campplus
 from models.network.export import Identity, Precision, _export
 from models.network.fbank import KaldiFbank
-from models.network.onnx_import import bundle_with_fbank, describe
+from models.network.feature_encoder import describe
+from models.network.onnx_import import bundle_with_fbank
 
 Float32 = NDArray[np.float32]
 

@@ -114,10 +114,10 @@ def export_graph(
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
     assert program is not None
-    return bytes(_bare(program.model_proto).SerializeToString())
+    return bytes(bare(program.model_proto).SerializeToString())
 
 
-def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
+def bare(model: onnx.ModelProto) -> onnx.ModelProto:
     """Without the exporter's notes, which hold source paths of the machine it ran on."""
     model.ir_version = IR_VERSION
     graph = model.graph
@@ -180,7 +180,7 @@ def _quantise_linear_layers(model: onnx.ModelProto) -> onnx.ModelProto:
             )
         finally:
             root.setLevel(level)
-        return _bare(onnx.load(path))
+        return bare(onnx.load(path))
 
 
 def variants(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.audio.files import read_audio
 from engine.audio.pcm import PcmDecoder
-from engine.enrolment import SHORT_ENROLMENT, EnrolmentConfig
+from engine.enrolment_demands import SHORT_ENROLMENT, EnrolmentConfig
 from engine.errors import VoxwatchError
 from engine.events import AnyEvent
 from engine.format import SAMPLE_RATE_HZ

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.decisions.config import DecisionConfig
-from engine.enrolment import EnrolmentConfig
+from engine.enrolment_demands import EnrolmentConfig
 from engine.scoring.expected_rates import expected_rates
 from streamer.exams.links import is_link
 from streamer.server import exam_requests

@@ -9,7 +9,8 @@ from functools import partial
 import msgspec
 
 from engine import events
-from engine.enrolment import Enrolment, EnrolmentConfig
+from engine.enrolment import Enrolment
+from engine.enrolment_demands import EnrolmentConfig
 from engine.errors import VoxwatchError
 from engine.scoring.voiceprints import Voiceprint
 from engine.serving.engine import Stream

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.audio.pcm import PcmDecoder
-from engine.enrolment import SHORT_ENROLMENT, Enrolment, EnrolmentConfig
+from engine.enrolment import Enrolment
+from engine.enrolment_demands import SHORT_ENROLMENT, EnrolmentConfig
 from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result, VadJob, VadResult

@@ -19,13 +19,8 @@ from engine.errors import BundleError
 from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder
 from models.network.fbank import KaldiFbank
-from models.network.onnx_import import (
-    FAMILIES,
-    EncoderError,
-    front_end_of,
-    import_onnx,
-    read_encoder,
-)
+from models.network.feature_encoder import FAMILIES, EncoderError, front_end_of, read_encoder
+from models.network.onnx_import import import_onnx
 
 Float32 = NDArray[np.float32]
 SIZE = 24
