@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from engine.audio.services import service
+
 HEAD_BYTES = 4096  # of a stream, by which it is told
 LEAST_TEXT, LEAST_LETTERS = 512, 12  # bytes that are all text, and several: no sound is
 
 FILE = "decode it first, or send the file with `voxwatch stream FILE` or POST /v1/verify"
 OPUS = f"start with encoding=opus if it is Opus, or {FILE}"
-TWILIO = (
-    "a call's media stream, as of Twilio, Telnyx or Plivo",
-    "connect it to /v1/twilio, /v1/telnyx or /v1/plivo, or decode media.payload (base64) and send"
-    " its bytes as binary messages, with encoding=mulaw and sample_rate=8000",
-)
 # At which place of the first bytes which bytes lie, and what that is.
 MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"RIFF", "a WAV file (RIFF)"),
@@ -48,11 +45,11 @@ MP3_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 
 
 def foreign(head: bytes) -> tuple[str, str] | None:
     """What begins with ``head`` and is no PCM, and what to do; None: nothing is known."""
+    if (message := service(head)) is not None:
+        return message
     for place, mark, name in MARKS:
         if len(head) >= place + len(mark) and head[place : place + len(mark)] == mark:
             return name, OPUS if mark in OF_OPUS else FILE
-    if b'"event"' in head[:64] and head.lstrip()[:1] == b"{":
-        return TWILIO
     if _is_mp3(head):
         return "an MP3 file", FILE
     if _is_aac(head):

@@ -83,8 +83,8 @@ class Incoming(Assembler):
             self.pause()
 
     def _join(self, last: Frame, frame: Frame) -> bool:
-        if last.opcode is not BINARY or not last.fin:
-            return False
+        if last.opcode is not BINARY or not last.fin or b"{" in (last.data[:1], frame.data[:1]):
+            return False  # the latter may be JSON, which is told only as a message of its own
         if len(last.data) + len(frame.data) > JOINED_BYTES:
             return False
         if not isinstance(last.data, bytearray):

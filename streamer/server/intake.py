@@ -19,6 +19,7 @@ from streamer.wire.errors import WireError
 from streamer.wire.messages import Received
 from streamer.wire.parsing import parse_control
 from streamer.wire.requests import StartEnroll, StartStream, StreamControl
+from streamer.wire.unknown import text_as_sound, too_early
 
 Kind = Literal["stream", "enrolment", "recording"]
 Said = bytes | StreamControl  # sound, or what is to be done with it
@@ -235,7 +236,14 @@ class Intake:
 async def read_wire(connection: Connection) -> Said:
     """What a client of our own wire says next. Raises ``WireError``, ``ConnectionClosed``."""
     message = await connection.hear()
-    return message if isinstance(message, bytes) else parse_control(message)
+    return checked_sound(message) if isinstance(message, bytes) else parse_control(message)
+
+
+def checked_sound(message: bytes) -> bytes:
+    """A binary message, which is sound. Raises :class:`WireError` for JSON in it."""
+    if (refused := text_as_sound(message)) is not None:
+        raise refused
+    return message
 
 
 async def first_text(connection: Connection, start_s: float) -> str:
@@ -247,5 +255,5 @@ async def first_text(connection: Connection, start_s: float) -> str:
         message = f"no start came within {start_s:g} s (limits.start_s)"
         raise WireError("idle", message) from error
     if isinstance(message, bytes):
-        raise WireError("binary-before-start", 'sound came before {"type": "start", ...}')
+        raise too_early(message)
     return message

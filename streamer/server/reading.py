@@ -9,7 +9,7 @@ from typing import Protocol
 
 from streamer.config import Limits
 from streamer.server.connection import Connection
-from streamer.server.intake import Said, first_text
+from streamer.server.intake import Said, checked_sound, first_text
 from streamer.server.telephony.call import CallReader
 from streamer.server.telephony.leading import after, leading
 from streamer.server.telephony.media_streams import MediaStreams
@@ -56,7 +56,7 @@ class WireReader:
         message = await self._connection.hear()
         if isinstance(message, bytes):
             self._first = False
-            return message
+            return checked_sound(message)
         first, self._first = self._first, False
         if first and (begun := leading(message, {})) is not None:
             self._check(begun)
@@ -80,7 +80,8 @@ async def begin(connection: Connection, target: Target, limits: Limits) -> Begin
             return Beginning(start, WireReader(connection, start))
     text = await first_text(connection, limits.start_s)
     if (begun := leading(text, target.query)) is not None:
-        return Beginning(begun.start, CallReader(connection, after, told=not telephone), begun.call)
+        silent = telephone or begun.silent
+        return Beginning(begun.start, CallReader(connection, after, told=not silent), begun.call)
     if telephone:
         told = f"{connection.subprotocol} begins with a text frame of its own"
         raise WireError("bad-start", told)

@@ -13,7 +13,6 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from engine import events
-from engine.audio.signatures import TWILIO
 from streamer.wire.errors import CLOSE_CODES, WireError
 from streamer.wire.messages import EnrollMessage, ServerMessage, StreamMessage
 from streamer.wire.requests import (
@@ -27,20 +26,11 @@ from streamer.wire.requests import (
     StreamControl,
     VerifyRecording,
 )
+from streamer.wire.unknown import MAX_TOLD, unknown, unreadable
 
-MAX_TOLD = 200  # characters of a parser's complaint that are passed on
 MAX_PARAMETERS = 32  # of a query string
 INTEGERS = frozenset({"sample_rate", "channels", "channel", "resume_from"})
 WHOLE = re.compile(r"[0-9]+\.0+")
-# Text of so many characters without a space is sound in base64, as other services take it.
-BASE64 = re.compile(r"(?![0-9]+$)[A-Za-z0-9+/_-]{64,}={0,2}")
-SAY_BINARY = "decode it, and send its bytes as binary messages"
-SAY_PCM = (
-    "send it as binary messages of PCM, decoded if it is base64; the calls of Twilio, Telnyx and"
-    " Plivo go to /v1/twilio, /v1/telnyx and /v1/plivo"
-)
-# So many numbers in one message, or base64, is sound. It is looked for to that depth of JSON.
-MANY_NUMBERS, DEEPEST = 64, 4
 
 _STREAM: msgspec.json.Decoder[StreamMessage] = msgspec.json.Decoder(StreamMessage)
 _ENROLL: msgspec.json.Decoder[EnrollMessage] = msgspec.json.Decoder(EnrollMessage)
@@ -131,7 +121,7 @@ def parse_control(text: str) -> StreamControl:
     if not (isinstance(kind, str) and kind in CONTROLS):
         known = ", ".join(sorted(CONTROLS))
         told = f"the type of a message is one of {known}; finalize ends the sound"
-        raise _unknown(fields, "unknown-control", told)
+        raise unknown(text, fields, "unknown-control", told)
     control: StreamControl = _converted(fields, StreamControl)
     return control
 
@@ -182,44 +172,14 @@ def _json(text: str, code: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (ValueError, RecursionError) as error:
-        if BASE64.fullmatch(text):
-            raise WireError("wrong-format", f"this seems to be base64: {SAY_BINARY}") from error
-        raise WireError(code, f"the message is not JSON: {str(error)[:MAX_TOLD]}") from error
+        raise unreadable(text, code, error) from error
 
 
 def _object(text: str, code: str) -> dict[str, Any]:
     found = _json(text, "bad-message")
     if not isinstance(found, dict):
-        raise _unknown(found, code, 'a message is a JSON object with a "type"')
-    if "type" not in found and isinstance(found.get("event"), str):
-        name, advice = TWILIO
-        raise WireError("wrong-format", f"this is {name}: {advice}")
+        raise unknown(text, found, code, 'a message is a JSON object with a "type"')
     return found
-
-
-def _unknown(message: Any, code: str, told: str) -> WireError:
-    """What is said of a message of no known type: it may be sound, as other services take it."""
-    if _is_sound(message):
-        return WireError("wrong-format", f"this seems to be sound in JSON: {SAY_PCM}")
-    return WireError(code, told)
-
-
-def _is_sound(message: Any) -> bool:
-    """Whether there is base64 in it, or a great many numbers."""
-    values = list(_values(message, DEEPEST))
-    numbers = sum(isinstance(one, int | float) for one in values)
-    texts = (one for one in values if isinstance(one, str))
-    return numbers >= MANY_NUMBERS or any(BASE64.fullmatch(one) for one in texts)
-
-
-def _values(message: Any, depth: int) -> Iterator[Any]:
-    """What stands in the fields and lists of JSON, to a depth."""
-    parts = message.values() if isinstance(message, dict) else message
-    if not isinstance(message, dict | list):
-        yield message
-    elif depth:
-        for part in parts:
-            yield from _values(part, depth - 1)
 
 
 def _integral(value: Any) -> Any:
@@ -233,9 +193,10 @@ def _integral(value: Any) -> Any:
 
 def _start_fields(text: str) -> dict[str, Any]:
     fields = _object(text, "bad-start")
-    if fields.pop("type", None) != "start":
+    if fields.get("type") != "start":
         told = 'the first message has to be {"type": "start", ...}'
-        raise _unknown(fields, "bad-start", told)
+        raise unknown(text, fields, "bad-start", told)
+    del fields["type"]
     return fields
 
 

@@ -1,6 +1,6 @@
-"""The text frame before the sound, by which Asterisk and jambonz say what comes. Sans-IO.
+"""The text frame before the sound, by which Asterisk, jambonz and Vonage say what comes. Sans-IO.
 
-Both send sound as binary messages, as our own clients do, and text now and then: keys that were
+All send sound as binary messages, as our own clients do, and text now and then: keys that were
 pressed, how full a buffer is. None of that text is for us.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from streamer.wire.requests import CONTROLS, Keepalive, StreamControl
 MEDIA, JAMBONZ = "media", "audio.jambonz.org"
 SUBPROTOCOLS = (MEDIA, JAMBONZ)
 MEDIA_START = "MEDIA_START"
+VONAGE_START, L16 = "websocket:connected", re.compile(r"audio/l16;\s*rate=([0-9]{4,6})")
 SLIN = re.compile(r"slin([0-9]{1,3})?")
 SLIN_HZ = {None: 8000, "44": 44_100}  # else the number is of kHz
 # By mixType, the channels; the first is the caller's. In `mixed` both are in one, for good.
@@ -45,11 +47,14 @@ def leading(text: str, query: Mapping[str, str]) -> Opening | None:
         name = str(fields.get("channel_id") or fields.get("connection_id") or "")
         given, sound = {}, _asterisk(str(fields.get("format", "")))
     elif isinstance(fields.get("callSid"), str) and "sampleRate" in fields:
-        name, given, sound = fields["callSid"], _jambonz_parameters(fields), _jambonz(fields)
+        name, given, sound = fields["callSid"], _parameters(fields), _jambonz(fields)
+    elif fields.get("event") == VONAGE_START:
+        name, given, sound = str(fields.get("uuid") or ""), _parameters(fields), _vonage(fields)
     else:
         return None
     _check_agrees(query, sound)
-    return opening(name, sound, given | {n: v for n, v in query.items() if n not in FORMAT})
+    given |= {name: value for name, value in query.items() if name not in FORMAT}
+    return replace(opening(name, sound, given), silent=fields.get("event") == VONAGE_START)
 
 
 def after(message: str | bytes) -> list[bytes | StreamControl]:
@@ -90,8 +95,17 @@ def _jambonz(fields: dict[str, Any]) -> Format:
     return Format("pcm_s16le", whole(fields["sampleRate"], "sampleRate"), CHANNELS[mix])
 
 
-def _jambonz_parameters(fields: dict[str, Any]) -> dict[str, Any]:
-    """Those in `metadata` of the verb or in the call's `customerData`, or beside its attributes."""
+def _vonage(fields: dict[str, Any]) -> Format:
+    """Its sound is little-endian, whatever L16 means elsewhere."""
+    name = str(fields.get("content-type", ""))
+    if (found := L16.fullmatch(name)) is None:
+        told = "take audio/l16;rate=16000 as the content-type of the endpoint"
+        raise WireError("unknown-encoding", f"{name[:32]!r} of Vonage is not understood: {told}")
+    return Format("pcm_s16le", int(found[1]))
+
+
+def _parameters(fields: dict[str, Any]) -> dict[str, Any]:
+    """Those that Vonage and jambonz were given (`headers`, `metadata`, `customerData`)."""
     found: dict[str, Any] = {}
     for place in (fields, fields.get("customerData"), fields.get("metadata")):
         if isinstance(place, dict):

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engine.audio.services import CALL, service
+from engine.audio.signatures import HEAD_BYTES
 from streamer.server.telephony.opening import (
     ENCODINGS,
     PARAMETERS,
@@ -76,6 +78,7 @@ class MediaStreams:
 
     def open(self, message: str | bytes) -> Opening | None:
         """A message before the call has begun: its opening, once that is it."""
+        _check_theirs(message)
         read = _read(message)
         if read.event == "connected":
             self._token = (read.connected or {}).get(TELNYX_TOKEN)
@@ -107,6 +110,14 @@ class MediaStreams:
                 raise WireError("bad-sound", "L16 has two bytes a sample: one is lacking")
             sound = np.frombuffer(sound, ">i2").astype("<i2").tobytes()
         return [sound] if sound else []
+
+
+def _check_theirs(message: str | bytes) -> None:
+    """Raise :class:`WireError` for another system's message, which this address does not take."""
+    head = message[:HEAD_BYTES]
+    other = service(head if isinstance(head, bytes) else head.encode(errors="replace"))
+    if other is not None and other != CALL:
+        raise WireError("wrong-format", f"this is {other[0]}: {other[1]}")
 
 
 def _read(message: str | bytes) -> _Message:

@@ -53,12 +53,16 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A call has begun: ``call`` is its telephone system's name for it."""
+    """A call has begun: ``call`` is its telephone system's name for it.
+
+    With ``silent`` its system says nothing of itself before, and yet is told nothing.
+    """
 
     start: StartStream
     call: str
     format: Format
     token: str | None = field(default=None, repr=False)
+    silent: bool = False
 
 
 def opening(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import secrets
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ import soundfile as sf
 
 from streamer.server.server import Server
 
-SOUND = base64.b64encode(bytes(range(1, 241))).decode()
+SAMPLES = np.round(np.sin(np.arange(160) / 9) * 5000).astype("<i2")
+SOUND = base64.b64encode(SAMPLES.tobytes()).decode()
 TWILIO = {"event": "media", "streamSid": "MZ", "media": {"payload": "//7+"}}
 
 
@@ -20,6 +23,10 @@ def wav(voice: Any) -> bytes:
     buffer = io.BytesIO()
     sf.write(buffer, voice("anna", 1.0), 16_000, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
+
+
+def quiet_sound() -> bytes:
+    return np.full(320, 5, "<i2").tobytes()
 
 
 async def test_a_file_as_sound_is_named_and_refused(server: Server, dial: Any, voice: Any) -> None:
@@ -75,17 +82,96 @@ async def test_sound_as_text_is_named(server: Server, dial: Any) -> None:
     assert "base64" in client.seen[-1]["message"]
 
 
-@pytest.mark.parametrize(
-    "fields", [{"eof": 1}, {"type": "CloseStream"}, {"type": "input_audio_buffer.commit"}]
-)
-async def test_another_services_end_is_told_what_ends_the_sound(
-    server: Server, dial: Any, fields: dict[str, Any]
+WORDS = [
+    ({"eof": 1}, "finalize"),
+    ({"type": "CloseStream"}, "finalize"),
+    ({"message": "EndOfStream", "last_seq_no": 3}, "finalize"),
+    ({"action": "stop"}, "finalize"),
+    ({"terminate_session": True}, "finalize"),
+    ({"type": "KeepAlive"}, "keepalive"),
+    ({"type": "Finalize"}, "turn"),
+    ({"type": "ForceEndpoint"}, "turn"),
+]
+
+
+@pytest.mark.parametrize(("fields", "ours"), WORDS)
+async def test_another_services_word_is_told_ours(
+    server: Server, dial: Any, fields: dict[str, Any], ours: str
 ) -> None:
     async with dial(server, claim="") as client:
         await client.say(**fields)
         assert await client.rest() == 1008
     assert client.seen[-1]["code"] == "unknown-control"
     assert "finalize ends the sound" in client.seen[-1]["message"]
+    assert f'say {{"type": "{ours}"}}' in client.seen[-1]["message"].replace("and {", "say {")
+
+
+@pytest.mark.parametrize("fields", [{"type": "Terminate"}, {"type": "KeepAlive"}, {"config": {}}])
+async def test_another_services_first_word_is_told_ours(
+    server: Server, dial: Any, fields: dict[str, Any]
+) -> None:
+    async with dial(server) as client:
+        await client.say(**fields)
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "bad-start"
+    assert "in place of" in client.seen[-1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"), [("EOS", "finalize"), ("", "empty"), ("ping", "keepalive")]
+)
+async def test_a_bare_word_is_told_ours(server: Server, dial: Any, word: str, told: str) -> None:
+    async with dial(server, claim="") as client:
+        await client.connection.send(word)
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "bad-message"
+    assert told in client.seen[-1]["message"]
+
+
+@pytest.mark.parametrize("fields", [{"type": "finalize"}, {"type": "configure", "claim": "anna"}])
+@pytest.mark.parametrize("before", [0, 5])
+async def test_a_control_in_a_binary_message_is_no_sound(
+    server: Server, dial: Any, voice: Any, fields: dict[str, Any], before: int
+) -> None:
+    async with dial(server, claim="") as client:
+        for _ in range(before):  # which wait at the server, and are joined there
+            await client.connection.send(quiet_sound())
+        await client.connection.send(json.dumps(fields).encode())
+        assert await client.rest() == 1003
+    assert client.seen[-1]["code"] == "wrong-frame"
+    assert "text message" in client.seen[-1]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/stream", "/v1/enroll"])
+async def test_a_start_in_a_binary_message_is_told_so(server: Server, dial: Any, path: str) -> None:
+    async with dial(server, path) as client:
+        await client.connection.send(b'{"type": "start", "sample_rate": 16000}')
+        assert await client.rest() == 1003
+    assert client.seen[-1]["code"] == "wrong-frame"
+
+
+async def test_a_file_before_the_start_is_named(server: Server, dial: Any, voice: Any) -> None:
+    async with dial(server) as client:
+        await client.sound(wav(voice))
+        assert await client.rest() == 1003
+    assert client.seen[-1]["code"] == "binary-before-start"
+    assert "WAV file" in client.seen[-1]["message"]
+
+
+async def test_samples_that_begin_as_json_are_samples(server: Server, dial: Any) -> None:
+    async with dial(server, claim="") as client:
+        for _ in range(4):
+            await client.connection.send(b"{" + quiet_sound()[1:])
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_token_in_json_is_no_sound(server: Server, dial: Any, started: bool) -> None:
+    async with dial(server, **({"claim": ""} if started else {})) as client:
+        await client.say(type="auth", token=base64.b64encode(secrets.token_bytes(96)).decode())
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == ("unknown-control" if started else "bad-start")
 
 
 @pytest.mark.parametrize("rate", [16000, 16000.0])

@@ -215,8 +215,7 @@ SAMPLES = [0.1, -0.25, 0, 1] * 40
         {"type": "Buffer", "data": [7] * 160},
         {"audio": PAYLOAD},
         {"data": {"audio": PAYLOAD}},
-        {"type": "media", "event": "media", "media": {"payload": PAYLOAD}},
-        {"realtimeInput": {"mediaChunks": [{"mimeType": "audio/pcm", "data": PAYLOAD}]}},
+        {"chunks": [{"mimeType": "audio/pcm", "data": PAYLOAD}]},
     ],
 )
 @pytest.mark.parametrize("read", [parsing.parse_start, parsing.parse_control])
@@ -227,10 +226,19 @@ def test_sound_in_json_is_told_what_to_do(read: Callable[[str], Any], sound: Any
 
 
 @pytest.mark.parametrize("read", [parsing.parse_start, parsing.parse_control])
-def test_media_of_a_call_are_told_the_address_for_calls(read: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize("more", [{}, {"type": "media"}])
+def test_media_of_a_call_are_told_the_address_for_calls(
+    read: Callable[[str], Any], more: dict[str, str]
+) -> None:
     with pytest.raises(WireError, match=r"/v1/twilio, /v1/telnyx or /v1/plivo") as caught:
-        read(json.dumps({"event": "media", "media": {"payload": PAYLOAD}}))
+        read(json.dumps({"event": "media", "media": {"payload": PAYLOAD}} | more))
     assert caught.value.code == "wrong-format"
+
+
+@pytest.mark.parametrize("read", [parsing.parse_start, parsing.parse_control])
+def test_a_token_is_no_sound(read: Callable[[str], Any]) -> None:
+    message = {"type": "auth", "token": PAYLOAD, "id": "9f86d081884c7d65" * 4}
+    assert code_of(lambda: read(json.dumps(message))) in {"bad-start", "unknown-control"}
 
 
 @pytest.mark.parametrize("message", [[1, 2], {"type": "sing", "notes": [440.0, 880.0], "to": {}}])

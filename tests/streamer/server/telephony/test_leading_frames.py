@@ -1,4 +1,4 @@
-"""Asterisk and jambonz on `/v1/stream`: a text frame, then sound, and other text now and then."""
+"""Asterisk, jambonz and Vonage on `/v1/stream`: a text frame, then sound and other text."""
 
 from __future__ import annotations
 
@@ -95,6 +95,48 @@ async def test_jambonz_is_judged_until_it_hangs_up(
     label = "line 7" if "line 7" in str(more) else jambonz()["callSid"]
     assert of(told, "opened")[0]["label"] == label
     assert verdicts(told) == ["match"]
+
+
+def vonage(rate_hz: int | str, **headers: str) -> str:
+    told = {"event": "websocket:connected", "content-type": f"audio/l16;rate={rate_hz}"}
+    return json.dumps(told | headers)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16_000])
+@pytest.mark.parametrize("query", ["", "?claim=anna"])
+async def test_vonage_is_judged_until_it_hangs_up(
+    guarded: Server, desk: Followed, enrolled: None, said: Any, rate_hz: int, query: str
+) -> None:
+    sound = pieces(encoded(said("anna", 4.0), "pcm_s16le", rate_hz))
+    first = vonage(rate_hz, claim="anna", uuid="aaaa-1")
+    query = query and f"{query}&sample_rate={rate_hz}"
+    key = '{"event": "websocket:dtmf", "digit": "5", "duration": 260}'
+    async with dialled(guarded, "/v1/stream" + query, additional_headers=PBX) as system:
+        await send(system, [first, *sound[:20], key, *sound[20:]])
+        if query:  # it says what comes by itself, as other clients do
+            await send(system, ['{"type": "finalize"}'])
+        else:
+            await system.close()
+            assert await heard(system) == ([], 1000, "")
+        told = await desk.closed()
+    assert of(told, "opened")[0]["label"] == ("" if query else "aaaa-1")
+    assert verdicts(told) == ["match"]
+
+
+@pytest.mark.parametrize(
+    ("first", "query", "code"),
+    [
+        (vonage("fast"), "", "unknown-encoding"),
+        (vonage(16_000), "?claim=anna&sample_rate=8000", "wrong-format"),
+        (vonage(4000), "", "bad-rate"),
+    ],
+)
+async def test_vonage_is_refused_what_will_not_do(
+    guarded: Server, enrolled: None, first: str, query: str, code: str
+) -> None:
+    async with dialled(guarded, "/v1/stream" + query, additional_headers=PBX) as system:
+        await send(system, [first])
+        assert (await heard(system))[2] == code
 
 
 REFUSED: list[tuple[str | bytes, str, str]] = [

@@ -31,6 +31,21 @@ def refusal(call: Twilio, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    ("message", "whose"),
+    [
+        ({"event": "websocket:connected", "content-type": "audio/l16;rate=16000"}, "Vonage"),
+        ({"event": "start", "stream_sid": "x", "start": {"call_sid": "c"}}, "Exotel"),
+        ({"type": "open", "serverseq": 0, "id": "e1"}, "AudioHook"),
+        ({"type": "setup", "sessionId": "VX1"}, "ConversationRelay"),
+    ],
+)
+def test_another_systems_call_is_named(message: dict[str, Any], whose: str) -> None:
+    with pytest.raises(WireError, match=whose) as refused:
+        MediaStreams().open(json.dumps(message))
+    assert refused.value.code == "wrong-format"
+
+
+@pytest.mark.parametrize(
     ("call", "format_", "expected"),
     [
         (Twilio(), {"encoding": "audio/x-mulaw", "sampleRate": 8000}, ("mulaw", 8000)),

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from phone_line import Followed, dialled, heard, of, send, verdicts
+from server_requests import bearer
 from telephone import CALL, Plivo, Telnyx, Twilio, encoded, jambonz, media_start
 
 from streamer.server.server import Server
@@ -124,6 +125,25 @@ async def test_the_verb_for_jambonz_makes_a_call(
         [first, sound],
         subprotocols=["audio.jambonz.org"],
         additional_headers=basic(listen["wsAuth"]["username"], listen["wsAuth"]["password"]),
+    )
+    assert verdicts(await desk.closed()) == ["match"]
+
+
+async def test_the_answer_to_vonage_makes_a_call(
+    guarded: Server, desk: Followed, enrolled: None, said: Any
+) -> None:
+    (answer,) = (json.loads(block) for block in blocks("Vonage", "json"))
+    (end,) = answer[0]["endpoint"]
+    async with dialled(guarded, "/v1/control", additional_headers=bearer("phone-secret")) as asked:
+        await asked.send('{"id": 1, "type": "url_token", "role": "stream"}')
+        token = json.loads(await asked.recv())["result"]["token"]
+    first = {"event": "websocket:connected", "content-type": end["content-type"]} | end["headers"]
+    sound = encoded(said("anna", 3.0), "pcm_s16le", 16_000)
+    await call(
+        guarded,
+        end["uri"].replace("phone-secret", token),
+        [json.dumps(first), *(sound[place : place + 640] for place in range(0, len(sound), 640))],
+        subprotocols=None,
     )
     assert verdicts(await desk.closed()) == ["match"]
 
