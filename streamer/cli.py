@@ -27,6 +27,7 @@ from streamer.commands.exam_clips import WithdrawClipsCommand
 from streamer.commands.exam_show import ShowCommand
 from streamer.commands.listen import ListenCommand
 from streamer.commands.mcp import McpCommand
+from streamer.commands.records_verify import VerifyRecordsCommand
 from streamer.commands.replay import ReplayCommand
 from streamer.commands.report import ReportCommand
 from streamer.commands.serve import ServeCommand
@@ -131,6 +132,7 @@ for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 exam.app.command("show")(ShowCommand)
 exam.app.command("withdraw-clips")(WithdrawClipsCommand)
+records.app.command("verify")(VerifyRecordsCommand)
 GROUPS = {
     "wyoming": wyoming.app,
     "profiles": profiles.app,

@@ -29,7 +29,6 @@ app = typer.Typer(
     help="Read, verify, hold and delete the record of streams.",
 )
 
-HEAD_DIGITS = 16  # of a hash, which are enough to tell it from any other
 StreamArgument = Annotated[str, typer.Argument(metavar="STREAM", help="As `records list` says.")]
 ExamOption = Annotated[str | None, typer.Option("--exam", metavar="ID", help="Of this exam only.")]
 WhyOption = Annotated[
@@ -106,74 +105,6 @@ class ShowCommand:
                 typer.echo(json.dumps({"number": number} | fields, ensure_ascii=False))
             else:
                 typer.echo(entry_line(number, entry, fields))
-
-
-@app.command("verify")
-@dataclass(frozen=True, kw_only=True)
-class VerifyCommand:
-    """Say whether anything in the record was changed, removed, added or put elsewhere.
-
-    Keep the register's head that this prints somewhere else: whoever can put back an older copy of
-    the whole database is told by it alone. A report has a stream's head; with --head this says
-    whether it is that of the record, which may have gone on since.
-
-    Exit status: 0 all is whole; 1 something is not; 2 error.
-
-    \b
-    Examples:
-      voxwatch records verify
-      voxwatch records verify 4f2a9c017bd0e655
-      voxwatch records verify 4f2a9c017bd0e655 --head 107:9f86d081884c7d65
-    """
-
-    stream: Annotated[
-        str | None,
-        typer.Argument(metavar="[STREAM]", help="This one only.", show_default=False),
-    ] = None
-    exam: ExamOption = None
-    head: Annotated[
-        str | None,
-        typer.Option("--head", metavar="COUNT:HASH", help="Of the stream, as a report has it."),
-    ] = None
-    config: ConfigOption = None
-    data_dir: DataOption = None
-    as_json: JsonOption = False
-
-    def run(self) -> None:
-        """Print what is found."""
-        import msgspec
-
-        count, wanted = self._told_head()
-        with opened_book(configured(self)) as book:
-            found = book.verify(self.stream, self.exam)
-            if self.stream is not None and wanted:
-                found = book.compare(found, self.stream, count, wanted)
-        if self.as_json:
-            typer.echo(msgspec.json.encode(found).decode())
-        else:
-            for finding in found.findings:
-                typer.echo(str(finding))
-            outcome = f"{len(found.findings)} findings" if found.findings else "all is whole"
-            typer.echo(f"{found.streams} streams, {found.entries} entries: {outcome}")
-            head = found.head
-            typer.echo(f"register: {head.count} entries, head {head.hash}, key {head.key}")
-            if (cut := found.restart) is not None:
-                span = f"{when(cut.since)} to {when(cut.until)}"
-                typer.echo(
-                    f"register: its first {cut.count} entries, of {span}, were cut with"
-                    f" {cut.streams} deleted streams; then its head was {cut.hash}"
-                )
-        if found.findings:
-            raise typer.Exit(EXIT_NEGATIVE)
-
-    def _told_head(self) -> tuple[int, str]:
-        """Count and beginning of the hash of the head that was given; none: 0 and nothing."""
-        if self.head is None:
-            return 0, ""
-        count, _, head = self.head.partition(":")
-        if self.stream is None or not count.isdigit() or len(head) < HEAD_DIGITS:
-            raise typer.BadParameter("--head is COUNT:HASH, and of one STREAM")
-        return int(count), head.lower()
 
 
 @app.command("log")

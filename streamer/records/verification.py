@@ -19,6 +19,7 @@ from streamer.records import contents, restart, tables
 from streamer.records.chain import REGISTER, Head, link, start
 from streamer.records.entries import AnyEntry, entry_from
 from streamer.records.heads import StreamEnd, total
+from streamer.records.kept_heads import KeptHead, kept_heads
 from streamer.records.register import RegisterEntry
 from streamer.records.restart import Origin
 from streamer.records.signing import Secret, is_signed
@@ -51,7 +52,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked at, and what was found. ``head`` is that of the register.
 
-    ``restart`` is its entry that says what was cut of it, None where nothing was.
+    ``restart`` is its entry that says what was cut of it, None where nothing was. ``kept`` is what
+    is to be said of heads that were kept elsewhere.
     """
 
     streams: int
@@ -59,12 +61,20 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     head: Head
     restart: RegisterEntry | None = None
+    kept: tuple[KeptHead, ...] = ()
 
 
 def verify(
-    connection: Connection, secret: Secret, stream: str | None = None, exam: str | None = None
+    connection: Connection,
+    secret: Secret,
+    stream: str | None = None,
+    exam: str | None = None,
+    heads: Sequence[Head] = (),
 ) -> Verification:
-    """Look at the register, and at a stream, at those of an exam, or at all there are."""
+    """Look at the register, and at a stream, at those of an exam, or at all there are.
+
+    ``heads`` were kept elsewhere: see :mod:`~streamer.records.kept_heads`.
+    """
     rows = {row.stream: row for row in connection.execute(select(tables.streams))}
     head = _register_head(connection, secret)
     register = _Register(stream, exam, {name for name, row in rows.items() if row.exam == exam})
@@ -93,6 +103,7 @@ def verify(
         findings=tuple(findings),
         head=head,
         restart=restarted,
+        kept=tuple(kept_heads(connection, secret, heads)) if heads else (),
     )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from streamer.reports.judging import Judging, Judgings
 from streamer.reports.report import Chain, Exam, Incident, Part, Report, Verdict
 
+VERIFY_REPORT = "voxwatch records verify --report FILE"
 VERIFY_STREAM = "voxwatch records verify STREAM --head ENTRIES:HEAD"
 
 
@@ -119,12 +120,18 @@ class ExamReading:
 
     def proof(self) -> ExamProof:
         """What all of them rest on, once they were made."""
-        verify = (f"voxwatch records verify --exam {self.cover.exam.id}", VERIFY_STREAM)
+        verify = verifying(self.cover.exam.id, self._register)
         return ExamProof(judged_by=self._judgings.told(), register=self._register, verify=verify)
 
     def register_problems(self) -> tuple[str, ...]:
         """What no report told, once all of them were made."""
         return tuple(self._unreported(self._streams))
+
+
+def verifying(exam: str, register: Chain) -> tuple[str, ...]:
+    """Commands that hold an exam's report to the record."""
+    whole = f"voxwatch records verify --exam {exam} --head {register.count}:{register.head}"
+    return VERIFY_REPORT, whole, VERIFY_STREAM
 
 
 def _severity(one: Incident) -> int:

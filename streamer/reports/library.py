@@ -220,6 +220,7 @@ def _chain(head: Head, checked: Verification, *chains: str) -> Chain:
         head=head.hash,
         signature=head.signature,
         key=head.key,
+        heads=head.heads,
         problems=problems,
     )
 

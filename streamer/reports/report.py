@@ -186,13 +186,15 @@ class Chain(Part, frozen=True, kw_only=True):
     """The end of the chain of entries, by which anybody can tell whether the record was changed.
 
     ``signature`` is over count and head (Ed25519), ``key`` the public key of who made it, both in
-    hexadecimal. ``problems`` is what a check found when the report was made; none: it is whole.
+    hexadecimal. That of the register is over ``heads``, too, the sum of where all streams end.
+    ``problems`` is what a check found when the report was made; none: it is whole.
     """
 
     count: int
     head: str
     signature: str = ""
     key: str = ""
+    heads: str = ""
     problems: tuple[str, ...] = ()
 
 

@@ -21,7 +21,10 @@ from streamer.reports.judging import Judging
 from streamer.reports.report import Chain
 
 REGISTER = "the register, of all streams"
-PUT_IN = "In the second, put in a stream with its entries and its head as they stand above."
+PUT_IN = (
+    "FILE is this report as JSON or ZIP. By hand, the second has the register's head, and in the"
+    " third put in a stream with its entries and its head as they stand above."
+)
 
 
 def about_the_models(judged_by: Sequence[Judging]) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from streamer.reports import rates, words
+from streamer.reports.exam_report import VERIFY_REPORT
 from streamer.reports.forms.markup import Child, Markup, element, isolated, joined, table
 from streamer.reports.report import Chain, Consent, Enrolment, Model, Report, Session
 
@@ -13,9 +14,10 @@ CHAINED = (
     " store. Whoever changes, removes or reorders an entry changes the head."
 )
 COMPARE = (
-    "It says whether the record is whole and whether this report's head is its own, also after the"
-    " stream went on or somebody acted on it."
+    "It says whether the record is whole and whether these heads are its own, also after a stream"
+    " went on, somebody acted on it, or it was deleted."
 )
+PUT_IN = "FILE is this report as JSON or ZIP."
 CHAIN_COLUMNS = {"Stream": 20, "Entries": 10, "Head": 40, "When checked for this report": 30}
 CHECK = "To check it on the server that has the record:"
 
@@ -127,27 +129,18 @@ def _expected(session: Session) -> Markup:
 def about_the_record(report: Report) -> Markup:
     """Heads of the chains, what a check found, and how anybody else can check."""
     rows = (chain_row(session.stream, session.chain) for session in report.sessions)
-    verify = [_verifying(session) for session in report.sessions]
+    verify = [VERIFY_REPORT, *map(_verifying, report.sessions)] if report.sessions else []
     return joined(
         [
             element("h2", "The record"),
-            element(
-                "p",
-                CHAINED,
-            ),
+            element("p", CHAINED),
             table(CHAIN_COLUMNS, rows)
             if report.sessions
             else element("p", "There is no stream in the record."),
             [element("p", element("strong", "Not whole: ", one)) for one in report.record_problems],
             element("p", CHECK) if verify else None,
             element("pre", "\n".join(verify), class_="mono") if verify else None,
-            element(
-                "p",
-                COMPARE,
-                class_="soft",
-            )
-            if verify
-            else None,
+            element("p", f"{PUT_IN} {COMPARE}", class_="soft") if verify else None,
         ]
     )
 

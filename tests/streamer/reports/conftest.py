@@ -10,7 +10,7 @@ import pytest
 from recorded_stream import ENROLLED_AT, NOON, taken_over, undisturbed
 
 from streamer.records.incidents.tracker import incidents_of
-from streamer.reports.exam_report import VERIFY_STREAM, ExamProof, ExamReport
+from streamer.reports.exam_report import ExamProof, ExamReport, verifying
 from streamer.reports.judging import Judgings
 from streamer.reports.report import Chain, Consent, Exam, Report, Session
 from streamer.reports.sessions import session
@@ -85,5 +85,5 @@ def proof_of(*reports: Report) -> ExamProof:
     judgings = Judgings()
     for told in (one for report in reports for one in report.sessions):
         judgings.add(told)
-    commands = ("voxwatch records verify --exam e-1", VERIFY_STREAM)
-    return ExamProof(judged_by=judgings.told(), register=REGISTER, verify=commands)
+    told, verify = judgings.told(), verifying("e-1", REGISTER)
+    return ExamProof(judged_by=told, register=REGISTER, verify=verify)

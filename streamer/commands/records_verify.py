@@ -1,0 +1,119 @@
+"""`voxwatch records verify`: whether the record is whole, and whether a report is of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamer.commands.opened import opened_book
+from streamer.commands.options import (
+    EXIT_NEGATIVE,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    configured,
+)
+from streamer.commands.profiles import when
+from streamer.commands.records import ExamOption
+
+if TYPE_CHECKING:
+    from streamer.records.chain import Head
+    from streamer.records.verification import Verification
+
+HEAD_DIGITS = 16  # of a hash, which are enough to tell it from any other
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyRecordsCommand:
+    """Say whether anything in the record was changed, removed, added or put elsewhere.
+
+    Keep the register's head that this prints somewhere else: whoever can put back an older copy of
+    the whole database is told by it alone. With --report this says of each head in a report
+    whether it is one that this record had, also where its stream was deleted since; the rest of a
+    report is held to the record by making it again. A head can be given by --head as well: that of
+    STREAM, or without one that of the register.
+
+    Exit status: 0 all is whole; 1 something is not, or nobody can tell any more; 2 error.
+
+    \b
+    Examples:
+      voxwatch records verify
+      voxwatch records verify 4f2a9c017bd0e655
+      voxwatch records verify --report voxwatch_Biology_2026-11-28.zip
+      voxwatch records verify 4f2a9c017bd0e655 --head 107:9f86d081884c7d65
+      voxwatch records verify --head 1234:60303ae22b998861
+    """
+
+    stream: Annotated[
+        str | None,
+        typer.Argument(metavar="[STREAM]", help="This one only.", show_default=False),
+    ] = None
+    exam: ExamOption = None
+    head: Annotated[
+        str | None,
+        typer.Option("--head", metavar="COUNT:HASH", help="As a report or this command says it."),
+    ] = None
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="A report as JSON or ZIP.")
+    ] = None
+    config: ConfigOption = None
+    data_dir: DataOption = None
+    as_json: JsonOption = False
+
+    def run(self) -> None:
+        """Print what is found."""
+        import msgspec
+
+        heads = tuple(self._heads())
+        with opened_book(configured(self)) as book:
+            found = book.verify(self.stream, self.exam, heads)
+        if self.as_json:
+            typer.echo(msgspec.json.encode(found).decode())
+        else:
+            for line in _lines(found):
+                typer.echo(line)
+        if found.findings or any(not one.own for one in found.kept):
+            raise typer.Exit(EXIT_NEGATIVE)
+
+    def _heads(self) -> Iterator[Head]:
+        """Those that were given by hand, and those of a report."""
+        from streamer.reports.reported_heads import reported_heads
+
+        if self.head is not None:
+            yield self._given(self.head)
+        if self.report is not None:
+            yield from reported_heads(self.report)
+
+    def _given(self, text: str) -> Head:
+        from streamer.records.chain import REGISTER, Head
+
+        count, _, digits = text.partition(":")
+        hexadecimal = len(digits) >= HEAD_DIGITS and not digits.lower().strip("0123456789abcdef")
+        if not count.isdecimal() or not hexadecimal:
+            raise typer.BadParameter(
+                f"--head is COUNT:HASH, of the hash {HEAD_DIGITS} digits or more; it is that of"
+                " STREAM, or without one that of the register"
+            )
+        return Head(chain=self.stream or REGISTER, count=int(count), hash=digits.lower())
+
+
+def _lines(found: Verification) -> Iterator[str]:
+    yield from map(str, found.findings)
+    outcome = f"{len(found.findings)} findings" if found.findings else "all is whole"
+    yield f"{found.streams} streams, {found.entries} entries: {outcome}"
+    head = found.head
+    yield f"register: {head.count} entries, head {head.hash}, key {head.key}"
+    if (cut := found.restart) is not None:
+        span = f"{when(cut.since)} to {when(cut.until)}"
+        yield (
+            f"register: its first {cut.count} entries, of {span}, were cut with"
+            f" {cut.streams} deleted streams; then its head was {cut.hash}"
+        )
+    yield from map(str, found.kept)
+    if found.kept:
+        own = sum(one.own is True for one in found.kept)
+        yield f"heads that this record had: {own} of {len(found.kept)}"

@@ -1,0 +1,202 @@
+"""`voxwatch records verify --report`: right, altered and foreign reports, of all that is there."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from enrolled_people import enrol
+from recorded_stream import NOON, seated, taken_over
+from typer.testing import CliRunner, Result
+
+from streamer.cli import app
+from streamer.exams.exam import Entry, Rules
+from streamer.exams.opening import open_exams
+from streamer.records.opening import open_book
+from streamer.reports.reported_heads import NoReport, reported_heads
+from streamer.store.store import Store
+
+Run = Callable[..., Result]
+DAY_S = 86400.0
+
+
+def filled(folder: Path) -> str:
+    """An exam of Anna, who was heard, and of Bert, who never came."""
+    with Store.in_folder(folder, None, {}) as store, open_exams(None, folder, store) as exams:
+        exam = exams.create("Biology", NOON, NOON + 7200, Rules(), NOON).id
+        anna = enrol(store, "anna@x", 1, now=store.now())
+        entries = [
+            Entry(candidate="A-1", name="Anna", voiceprint="anna@x"),
+            Entry(candidate="A-2", name="Bert"),
+        ]
+        first, _ = exams.add(exam, entries)
+        book = open_book(None, folder, store.vault.key, dict)
+        book.journal.write({"s-1": seated(taken_over(), anna.reference, exam, first.id)})
+        book.close()
+    return exam
+
+
+def run_in(folder: Path) -> Run:
+    def run(*arguments: str) -> Result:
+        env = {"VOXWATCH_DATA_DIR": str(folder), "VOXWATCH_CONFIG": ""}
+        return CliRunner(env=env).invoke(app, list(arguments))
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def exam(folder: Path) -> str:
+    return filled(folder)
+
+
+@pytest.fixture
+def run(folder: Path, exam: str) -> Run:
+    return run_in(folder)
+
+
+@pytest.fixture
+def report(run: Run, exam: str, tmp_path: Path) -> Path:
+    path = tmp_path / "report.json"
+    assert run("report", "--exam", exam, "--output", str(path)).exit_code == 0
+    return path
+
+
+def altered(report: Path, change: Callable[[Any], Any]) -> Path:
+    """The report after somebody has changed it."""
+    other = report.with_stem("altered")
+    other.write_text(json.dumps(change(json.loads(report.read_text()))))
+    return other
+
+
+def verified(run: Run, report: Path) -> tuple[int, str]:
+    done = run("records", "verify", "--report", str(report))
+    return done.exit_code, done.stdout
+
+
+def test_a_report_is_of_the_record(run: Run, report: Path) -> None:
+    code, told = verified(run, report)
+    assert code == 0
+    assert "head of stream s-1, " in told
+    assert "head of the register, " in told
+    assert "heads that this record had: 2 of 2" in told
+
+
+def test_it_still_is_after_a_lawful_deletion_and_when_the_register_began_anew(
+    run: Run, report: Path, folder: Path
+) -> None:
+    assert run("records", "delete", "s-1", "--yes").exit_code == 0
+    code, told = verified(run, report)
+    assert (code, "the stream was deleted on" in told) == (0, True)
+    with Store.in_folder(folder, None, {}) as store:
+        book = open_book(None, folder, store.vault.key, dict)
+    now = book.register()[-1].at + 1
+    assert book.shorten_register(now, now) > 0
+    book.close()
+    code, told = verified(run, report)
+    assert (code, "the register has begun anew" in told) == (0, True)
+
+
+def of_stream(told: Any) -> Any:
+    return told["candidates"][0]["sessions"][0]["chain"]
+
+
+def of_register(told: Any) -> Any:
+    return told["proof"]["register"]
+
+
+@pytest.mark.parametrize("chain", [of_stream, of_register])
+@pytest.mark.parametrize(("part", "to"), [("head", "ab" * 32), ("count", 3), ("signature", "")])
+def test_an_altered_report_is_told(run: Run, report: Path, chain: Any, part: str, to: Any) -> None:
+    def change(told: Any) -> Any:
+        chain(told)[part] = to
+        chain(told)["head"] = "cd" * 32 if part == "signature" else chain(told)["head"]
+        return told
+
+    code, told = verified(run, altered(report, change))
+    assert code == 1
+    assert "all is whole" in told  # the record is
+    assert ("is not" in told) or ("never had it" in told)
+
+
+def test_a_foreign_report_is_told(report: Path, tmp_path: Path) -> None:
+    filled(tmp_path / "other")
+    code, told = verified(run_in(tmp_path / "other"), report)
+    assert (code, told.count("of another record, whose key")) == (1, 2)
+    assert "heads that this record had: 0 of 2" in told
+
+
+def test_a_head_is_given_by_hand(run: Run, report: Path) -> None:
+    stream, register = sorted(reported_heads(report), key=lambda head: head.chain == "register")
+    assert run("records", "verify", "--head", f"{register.count}:{register.hash}").exit_code == 0
+    assert run("records", "verify", "--head", f"{stream.count}:{stream.hash}").exit_code == 1
+    assert run("records", "delete", "s-1", "--yes").exit_code == 0
+    head = f"{stream.count}:{stream.hash[:16].upper()}"
+    assert run("records", "verify", "s-1", "--head", head).exit_code == 0
+    answer = json.loads(run("records", "verify", "s-1", "--head", head, "--json").stdout)
+    assert answer["kept"][0]["own"] is True
+    for wrong in ("7", "7:abc", f"x:{stream.hash}", f"7:{'z' * 64}"):
+        assert run("records", "verify", "--head", wrong).exit_code == 2
+
+
+def test_a_candidate_who_never_came_has_no_head(run: Run, exam: str, tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    run("report", "--exam", exam, "--candidate", "A-2", "--output", str(path))
+    with pytest.raises(NoReport, match="no stream was recorded"):
+        reported_heads(path)
+
+
+@pytest.mark.parametrize("form", ["html", "csv"])
+def test_another_form_is_refused_with_what_to_do(
+    run: Run, exam: str, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / f"r.{form}"
+    run("report", "--exam", exam, "--output", str(path))
+    with pytest.raises(NoReport, match="as JSON or ZIP"):
+        reported_heads(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[1]", '{"format": 1}', '{"format": "x", "proof": {"register": {"count": -1}}}', "\xff"],
+)
+def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(NoReport):
+        reported_heads(path)
+    with pytest.raises(NoReport, match="No such file"):
+        reported_heads(tmp_path / "none.json")
+
+
+def test_a_zip_is_of_the_record_unless_one_of_its_files_was_altered(
+    run: Run, exam: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no PDFs, which take long
+    path = tmp_path / "report.zip"
+    assert run("report", "--exam", exam, "--output", str(path)).exit_code == 0
+    code, told = verified(run, path)
+    assert (code, "heads that this record had: 2 of 2" in told) == (0, True)
+    other = tmp_path / "altered.zip"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if "Anna" in name and name.endswith(".json"):
+                one = json.loads(content)
+                one["sessions"][0]["chain"]["head"] = "ab" * 32
+                content = json.dumps(one).encode()
+            new.writestr(name, content)
+    code, told = verified(run, other)
+    assert (code, "heads that this record had: 2 of 3" in told) == (1, True)
+    half = tmp_path / "half.zip"
+    half.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(NoReport, match="is no report as JSON or ZIP"):
+        reported_heads(half)
