@@ -47,7 +47,7 @@ class StreamClips:
         self._wanted.clear()
         self._stream.session.keep_recent(0)
         self._asked += 1
-        if (sitting := self._stream.sitting) is None or not self._stream.claims:
+        if (sitting := self._stream.sitting) is None or not self._stream.claim.verified:
             return
         context, loop, asked = self._stream.context, asyncio.get_running_loop(), self._asked
 

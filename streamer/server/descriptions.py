@@ -68,8 +68,8 @@ def _seat(stream: LiveStream) -> dict[str, Any]:
 def _settings(stream: LiveStream) -> dict[str, Any]:
     """What a stream is told by, which all of these messages have."""
     return {
-        "mode": stream.mode,
-        "claims": stream.claims,
+        "mode": stream.claim.mode,
+        "claims": stream.claim.verified,
         "bounds": stream.bounds,
         "expected_rates": stream.expected_rates,
         "model": stream.context.model,

@@ -12,16 +12,16 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from statistics import median
 
 import msgspec
 
 from engine import events
 from engine.errors import VoxwatchError
-from engine.scoring.expected_rates import ExpectedRate, expected_rates
+from engine.scoring.expected_rates import ExpectedRate
 from engine.scoring.scorer import PreparedEmbeddings
 from streamer.server import notices
 from streamer.server.caller import Caller
+from streamer.server.claim import Claim
 from streamer.server.context import Context, bounds_of
 from streamer.server.figures import for_candidate, plain
 from streamer.server.intake import Intake
@@ -33,7 +33,6 @@ from streamer.server.seats import Sitting
 from streamer.server.session import new_session
 from streamer.server.speaking import Speaking
 from streamer.server.stream_record import StreamRecord
-from streamer.server.voiceprint_cache import alike
 from streamer.session_config import session_config
 from streamer.wire import messages
 from streamer.wire.errors import WireError
@@ -57,19 +56,13 @@ ID_BYTES = 8  # of the public id: of as many streams as a record ever has, no tw
 
 
 class LiveStream:
-    """A stream, from its start to its end, over any number of connections.
-
-    ``asked`` are the names claimed: an empty claim asks who of all enrolled it is. Where a
-    claimed voiceprint is deleted the claim ends, and the stream never goes on to compare the
-    voice with people that nobody asked for: it tells changes of voice only.
-    """
+    """A stream, from its start to its end, over any number of connections."""
 
     def __init__(
         self,
         context: Context,
         start: StartStream,
-        asked: tuple[str, ...],
-        enrolled: Mapping[str, PreparedEmbeddings],
+        claim: Claim,
         caller: Caller,
         sitting: Sitting | None = None,
     ) -> None:
@@ -80,10 +73,10 @@ class LiveStream:
         rate = context.rate_of(caller, start.false_accept)
         start = msgspec.structs.replace(start, false_accept=rate)
         self.id, self.secret = secrets.token_hex(ID_BYTES), context.peers.secret()
-        self.label, self.asked, self._enrolled = start.label, asked, dict(enrolled)
+        self.label, self.claim = start.label, claim
         settings = session_config(config, start)
         self.windows, self.decisions = settings.windows, settings.decisions
-        self.session = new_session(context, start, enrolled, claimed=bool(asked))
+        self.session = new_session(context, start, claim.enrolled, claimed=bool(claim.asked))
         self.stream = context.engine.open(self.session, live=start.live)
         self._levels = Levels(self.id, self.session, context.hub)
         self.intake = Intake(
@@ -111,34 +104,14 @@ class LiveStream:
         self.record.start(start.live)
 
     @property
-    def names(self) -> frozenset[str]:
-        """Those whose voiceprints the voice is compared with."""
-        return frozenset(self._enrolled)
-
-    @property
-    def mode(self) -> messages.Mode:
-        """What is said of the voice."""
-        if not self.names:
-            return "changes"
-        return "verify" if self.asked else "identify"
-
-    @property
-    def claims(self) -> tuple[str, ...]:
-        """The names that are verified."""
-        return tuple(name for name in self.asked if name in self.names)
-
-    @property
     def bounds(self) -> messages.Bounds:
         """The error rates asked for, and the bounds that follow from them."""
         return bounds_of(self.decisions)
 
     @property
     def expected_rates(self) -> tuple[ExpectedRate, ...]:
-        """The error rates to be expected by the enrolment: of several people by the middle one."""
-        if not self._enrolled:
-            return ()
-        enrolled_s = median(float(voice.speech_s.max()) for voice in self._enrolled.values())
-        return expected_rates(self.context.scorer.calibration, enrolled_s)
+        """The error rates to be expected by the enrolment."""
+        return self.claim.rates(self.context.scorer.calibration)
 
     @property
     def speech_s(self) -> float:
@@ -159,7 +132,7 @@ class LiveStream:
                 self.stream.ask(self.session.turn)
             case Reset():
                 self.count_attempt()  # what was tried until now; the next voice is another try
-                self.context.check_attempts(self._caller, self.claims)
+                self.context.check_attempts(self._caller, self.claim.verified)
                 self.stream.ask(self.session.reset)
             case Mute():
                 self.stream.ask(lambda: self.session.mute(control.on))
@@ -184,7 +157,7 @@ class LiveStream:
         if len(self.context.hub):
             self.context.hub.publish(self.id, message)
         # A takeover in an exam is no try at a claim: it is recorded to its end.
-        tries = self.asked and self.sitting is None
+        tries = self.claim.asked and self.sitting is None
         if tries and isinstance(event, events.Decision | events.Utterance):
             self._tried(event)
 
@@ -195,13 +168,13 @@ class LiveStream:
             self._warn_of_tries()
         if event.state == "mismatch" and not self.intake.finalized:
             try:
-                self.context.check_attempts(self._caller, self.claims)
+                self.context.check_attempts(self._caller, self.claim.verified)
             except WireError as error:
                 self.fail(error)
 
     def _warn_of_tries(self) -> None:
         """Tell once that one try is left, and again if a match has made good for others since."""
-        last = self.context.attempts_left(self._caller, self.claims) == 1
+        last = self.context.attempts_left(self._caller, self.claim.verified) == 1
         if last and not self._warned_of_tries:
             self._tell_ending(notices.LAST_TRY)
         self._warned_of_tries = last
@@ -267,15 +240,15 @@ class LiveStream:
         """Other bounds or another claim. Raises :class:`WireError` and then changes nothing."""
         most = self.context.config.limits.claims
         async with self._settling:
-            names = self.asked if asked.claim is None else claims_of(asked.claim, most)
+            names = self.claim.asked if asked.claim is None else claims_of(asked.claim, most)
             if asked.false_accept is not None:
                 self.context.rate_of(self._caller, asked.false_accept)
             if asked.claim is not None:
                 self.context.check_attempts(self._caller, names)
                 enrolled = await self.context.enrolled.find(names)
-                claimed = tuple(enrolled) if names else ()
-                if claimed != self.asked or not alike(self._enrolled, enrolled):
-                    self._claim(claimed, enrolled)
+                claim = Claim(tuple(enrolled) if names else (), enrolled)
+                if not claim.like(self.claim):
+                    self._compare(claim)
             self.decisions = replace(
                 self.decisions,
                 false_accept=asked.false_accept or self.decisions.false_accept,
@@ -287,32 +260,30 @@ class LiveStream:
     async def renew(self, everybody: Mapping[str, PreparedEmbeddings]) -> None:
         """The store has changed: ``everybody`` are those enrolled now."""
         async with self._settling:
-            wanted = [n for n in self.asked if n in self.names] if self.asked else everybody
-            enrolled = {name: everybody[name] for name in wanted if name in everybody}
-            gone = self.names - enrolled.keys()
-            if alike(self._enrolled, enrolled):
+            before, claim = self.claim, self.claim.among(everybody)
+            if claim.like(before):
                 return
-            self._claim(self.asked, enrolled)
-            if self.asked and gone:
+            self._compare(claim)
+            if claim.asked and before.compared - claim.compared:
                 self.tell(notices.claim_ended(self.session.received_s))
             self._tell_configured()
 
-    def _claim(self, asked: tuple[str, ...], enrolled: Mapping[str, PreparedEmbeddings]) -> None:
+    def _compare(self, claim: Claim) -> None:
         self.count_attempt()
-        self.asked, self._enrolled = asked, dict(enrolled)
-        self.session.claim(enrolled, bool(asked))
+        self.claim = claim
+        self.session.claim(claim.enrolled, bool(claim.asked))
 
     def count_attempt(self) -> None:
         """What was tried at the claim until now is over."""
-        self._tries.end(self.claims, time.monotonic(), self.session.received_s)
+        self._tries.end(self.claim.verified, time.monotonic(), self.session.received_s)
 
     def _tell_configured(self) -> None:
         self.record.claim()
         self.tell(
             messages.Configured(
                 t=self.session.received_s,
-                mode=self.mode,
-                claims=self.claims,
+                mode=self.claim.mode,
+                claims=self.claim.verified,
                 bounds=self.bounds,
                 expected_rates=self.expected_rates,
             )

@@ -172,14 +172,14 @@ def _rules(stream: LiveStream) -> IncidentRules:
 
 def _references(stream: LiveStream) -> References:
     profiles = stream.context.enrolled.profiles
-    return References({n: profiles[n].reference for n in stream.names if n in profiles})
+    return References({n: profiles[n].reference for n in stream.claim.compared if n in profiles})
 
 
 def _terms(stream: LiveStream) -> dict[str, Any]:
     profiles = stream.context.enrolled.profiles
-    claimed = [profiles[name] for name in stream.claims if name in profiles]
+    claimed = [profiles[name] for name in stream.claim.verified if name in profiles]
     return {
-        "mode": stream.mode,
+        "mode": stream.claim.mode,
         "claims": tuple(profile.reference for profile in claimed),
         "voiceprints": tuple(
             VoiceprintFacts(
@@ -192,7 +192,7 @@ def _terms(stream: LiveStream) -> dict[str, Any]:
             )
             for profile in claimed
         ),
-        "compared": len(stream.names),
+        "compared": len(stream.claim.compared),
         "bounds": stream.bounds,
         "expected_rates": stream.expected_rates,
     }

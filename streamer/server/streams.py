@@ -7,6 +7,7 @@ import logging
 
 from streamer.server.attendance import attend
 from streamer.server.caller import Caller
+from streamer.server.claim import Claim
 from streamer.server.connection import Connection
 from streamer.server.context import Context
 from streamer.server.descriptions import opened
@@ -125,14 +126,14 @@ class Streams:
         enrolled = await self._context.enrolled.find(names)
         if self._context.draining:
             raise WireError("shutting-down", "the server stops: connect again later")
-        asked = tuple(enrolled) if names else ()
-        stream = LiveStream(self._context, start, asked, enrolled, caller, sitting)
+        claim = Claim(tuple(enrolled) if names else (), enrolled)
+        stream = LiveStream(self._context, start, claim, caller, sitting)
         held = self._streams[stream.secret] = ResumableStream(stream, caller.client)
         if sitting is not None:
             self._tasks.create_task(make_way(self._context, self, stream), name="make way")
         self._context.hub.publish(stream.id, Message(opened(stream)))
         self._tasks.create_task(self._run(held), name=f"stream {stream.id}")
-        log.info("stream %s opened: %s", stream.id, stream.mode)
+        log.info("stream %s opened: %s", stream.id, stream.claim.mode)
         return held
 
     def make_way(self, candidate: str, opened_at: float, stream: str) -> list[str]:
