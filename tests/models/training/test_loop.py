@@ -76,6 +76,7 @@ def test_a_run_in_parts_is_the_run_in_one(
     assert elapsed == sorted(elapsed)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on one core
 def test_it_does_not_matter_which_process_makes_a_batch(
     write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
