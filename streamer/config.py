@@ -149,6 +149,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     records_days: Days | None = 30.0
     # days that the register says of a deleted record what it was and who saw it; none: for ever
     register_days: Days | None = 365.0
+    # days that the store's audit log says who did what to whom; none: for ever
+    audit_days: Days | None = 730.0
     # keep 10 s of sound around incidents, encrypted, of candidates who agreed to it
     clips: bool = False
     # what becomes of the records of a person who is deleted
@@ -204,6 +206,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.consent_text is not None and self.consent_version is not None:
             return ConsentText(self.consent_version, self.consent_text)
         return default_text(self.ttl_days)
+
+    @property
+    def audit_s(self) -> float | None:
+        """How long the store's audit log tells of an act, in seconds; None: for ever."""
+        return None if self.audit_days is None else self.audit_days * DAY_S
 
     def ttl_s(self, asked_days: float | None) -> float | None:
         """How long to keep a voiceprint, in seconds: as asked, at most ``ttl_days``."""

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(config: Config) -> Iterator[Store]:
-    """The store, from which whoever has expired is deleted."""
+    """The store, from which whoever has expired is deleted, and what its log may forget."""
     from streamer.store.store import Store
 
     with Store.in_folder(config.data_dir, config.database, os.environ) as store:
-        store.purge(store.now())
+        now = store.now()
+        store.purge(now)
+        if (audit_s := config.audit_s) is not None:
+            store.shorten_audit(now - audit_s, now)
         yield store
 
 

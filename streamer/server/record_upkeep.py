@@ -16,7 +16,7 @@ from streamer.store.errors import StoreError
 from streamer.wire.errors import WireError
 
 UPKEEP_S = 60.0  # between two looks at what must go
-MINUTES_A_DAY = 1440  # so often the register is read as a whole
+MINUTES_A_DAY = 1440  # so often the register is read as a whole, and the audit log is shortened
 
 log = logging.getLogger("voxwatch.server")
 
@@ -46,13 +46,17 @@ async def forget_the_deleted(context: Context) -> None:
 
 
 async def keep_up(context: Context) -> NoReturn:
-    """Do so from time to time, and delete what is older than `records_days` and `register_days`."""
+    """Do so from time to time, and delete what is older than its setting says.
+
+    These are `records_days`, `register_days` and `audit_days`.
+    """
     minute = 0
     while True:
         await forget_the_deleted(context)
         await _purge(context)
         if minute % MINUTES_A_DAY == 0:
             await shorten_register(context)
+            await shorten_audit(context)
         await asyncio.sleep(UPKEEP_S)
         minute += 1
 
@@ -85,3 +89,21 @@ async def shorten_register(context: Context) -> None:
         return
     if gone:
         log.info("%d entries of the register were cut after register_days", gone)
+
+
+async def shorten_audit(context: Context) -> None:
+    """Remove what the store's audit log has longer than `audit_days`, but for a count."""
+    if (audit_s := context.config.audit_s) is None:
+        return
+
+    def shorten() -> int:
+        now = context.store.now()
+        return context.store.shorten_audit(now - audit_s, now)
+
+    try:
+        gone = await asyncio.to_thread(shorten)
+    except StoreError as error:
+        log.warning("the audit log of the store cannot be shortened just now: %s", error)
+        return
+    if gone:
+        log.info("%d acts were removed from the audit log after audit_days", gone)

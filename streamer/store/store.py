@@ -230,6 +230,15 @@ class Store:
         with self._changing() as people:
             audit.write(people.database, entry)
 
+    def shorten_audit(self, before: float, now: float) -> int:
+        """Remove what the audit log has of before then, but for a count; how many acts it was."""
+        with self.vault.exclusively():
+            with self.vault.reading() as people:
+                if not audit.is_due(people.database, before):
+                    return 0  # and nobody reads the store again for nothing
+            with self._changing() as people:
+                return audit.shorten(people.database, before, now)
+
     def acts(self) -> list[audit.Told]:
         """Who did what to whom, oldest first."""
         with self.vault.reading() as people:

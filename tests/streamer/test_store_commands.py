@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from engine.errors import VoxwatchError
 from streamer.cli import app
-from streamer.store.audit import local_user
+from streamer.store.audit import Entry, local_user
 from streamer.store.errors import Inconsistent, StoreError, UnknownSpeaker
 from streamer.store.keys import PERSON_KEYS_FILE, read_key
 from streamer.store.store import Store
@@ -116,6 +116,25 @@ def test_the_audit_log_says_who_did_what_to_whom(run: Run) -> None:
     assert all(act["who"].startswith("local user") and act["at"] > 1.7e9 for act in acts)
     shown = run("audit", "--person", "Anna").stdout.splitlines()
     assert [line.split()[-2:] for line in shown[1:]] == [["enrol", "Anna"], ["export", "Anna"]]
+
+
+@pytest.mark.parametrize(
+    ("env", "left"),
+    [
+        ({}, ["export", "shorten"]),
+        ({"VOXWATCH_AUDIT_DAYS": "900"}, ["export", "export"]),
+        ({"VOXWATCH_AUDIT_DAYS": "10"}, ["shorten"]),
+    ],
+)
+def test_the_audit_log_forgets_after_its_days(
+    run: Run, folder: Path, env: dict[str, str], left: list[str]
+) -> None:
+    """By every command that opens the store."""
+    with Store.in_folder(folder, None, {}) as store:
+        for days in (800, 20):
+            store.note(Entry(store.now() - days * 86400.0, "chief", "export"))
+    acts = [json.loads(line) for line in run("audit", "--json", **env).stdout.splitlines()]
+    assert [act["act"] for act in acts] == left
 
 
 @pytest.mark.usefixtures("people")

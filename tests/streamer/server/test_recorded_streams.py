@@ -30,7 +30,9 @@ from streamer.records.writer import Writer
 from streamer.server.metrics import Metrics
 from streamer.server.record_upkeep import shorten_register
 from streamer.server.server import Server
+from streamer.store.audit import Entry
 from streamer.store.keys import load_key
+from streamer.store.store import Store
 
 WAIT_S = 20.0
 KEPT = {"decision", "change", "utterance", "quality", "stalled", "error"}
@@ -342,6 +344,18 @@ async def test_the_register_forgets_after_its_own_days(
     assert [one.act for one in book.register()] == left
     assert book.verify().findings == ()
     book.close()
+
+
+@pytest.mark.parametrize(("days", "left"), [(730.0, ["shorten"]), (None, ["export"])])
+async def test_the_audit_log_of_the_store_forgets_after_its_days(
+    settings: Callable[..., Config], days: float | None, left: list[str]
+) -> None:
+    config = settings(audit_days=days, records=False)
+    with Store.in_folder(config.data_dir, None, {}) as store:
+        store.note(Entry(store.now() - 731 * 86400.0, "chief", "export"))
+    async with Server(config) as server, asyncio.timeout(WAIT_S):
+        while [act.act for act in server.context.store.acts()] != left:
+            await asyncio.sleep(0.02)
 
 
 async def test_status_and_metrics_say_how_the_record_fares(
