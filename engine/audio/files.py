@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from engine.audio.channel_choice import SILENT
 from engine.audio.offset import OffsetRemoval
 from engine.audio.recording import Recording
 from engine.errors import AudioError
@@ -105,7 +106,7 @@ def chosen_channel(recording: Recording, channel: int | None) -> int:
     if channel is None and channels == 2:
         same = same_sound(recording.blocks(BLOCK_FRAMES))
         if same is not None:
-            words = "warning: %s: both channels hold the same sound: channel %d is read"
+            words = "warning: %s: both channels hold the same sound, or one nothing: %d is read"
             log.warning(words, path, same)
             return same
     which = "0 or 1" if channels == 2 else f"0 to {channels - 1}"
@@ -120,16 +121,20 @@ def chosen_channel(recording: Recording, channel: int | None) -> int:
 
 
 def same_sound(blocks: Iterable[Float32]) -> int | None:
-    """The louder of two channels that hold the same sound, be one of them inverted; else None.
+    """The louder of two channels that hold the same sound, or of which one is silent; else None.
 
-    They are two microphones of one voice, whose sum might cancel, and not the sides of a call.
+    They are two microphones of one voice, whose sum might cancel, as where one of them is inverted,
+    or one microphone beside an empty socket, and not the sides of a call.
     ``blocks``: all of the sound, ``(frames, 2)`` at a time.
     """
-    products = np.zeros((2, 2))
+    products, frames = np.zeros((2, 2)), 0
     for block in blocks:
         wide = block.astype(np.float64)
         products += wide.T @ wide
+        frames += len(block)
     (left, both), (_, right) = products
+    if min(left, right) <= SILENT * frames < max(left, right):
+        return 0 if left > right else 1
     if abs(both) <= SAME_SOUND * math.sqrt(left * right):
         return None
     return 0 if left >= 0.98 * right else 1  # of two that are as loud, the first

@@ -32,6 +32,8 @@ UNKNOWN_BYTES = 0x7FFF_0000
 WAV_START = re.compile(rb"RIFF....WAVEfmt ", re.DOTALL)
 FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 OGG_FIRST, OGG_LAST = 2, 4  # flags of a page
+ID3V1_BYTES, APE_BYTES = 128, 32  # of a tag; of its head or foot, of which the head says its size
+APE_HEAD = 1 << 29  # a flag
 MP3_SHARE = 0.99  # An MP3 counts as whole with this share of the frames that it states.
 
 
@@ -167,13 +169,15 @@ def _ogg(data: Buffer) -> Iterator[tuple[Part, str]]:
             if data.find(b"OggS", at) >= 0:
                 raise NotWholeError("some of it is damaged")
             break  # something was appended
-        if len(head) == 27 and head[5] & OGG_FIRST and begun:
+        if len(head) < 27:
+            raise NotWholeError("its last page is torn")
+        if head[5] & OGG_FIRST and begun:
             yield Part(start, at), "" if ended else "a recording in it was not completed"
             start, begun, ended = at, False, False
         begun = begun or not head[5] & OGG_FIRST
         ended = bool(head[5] & OGG_LAST)
         at += 27 + head[-1] + sum(data[at + 27 : at + 27 + head[-1]])
-        if len(head) < 27 or at > len(data):
+        if at > len(data):
             raise NotWholeError("its last page is torn")
     yield Part(start, len(data)), "" if ended else "the recorder did not complete it"
 
@@ -201,13 +205,15 @@ def _flac_sound(data: Buffer, start: int) -> int:
 def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
     start = at = 0
     frames = stated = 0
+    tag: int | None = None
     first, words = len(data), ""
     while at < len(data):
         if data[at : at + 3] == b"ID3":
-            if frames:
-                yield _whole_mp3(Part(start, at), frames, stated), ""
-                start, frames, stated = at, 0, 0
+            tag = at if frames and tag is None else tag
             at += 10 + tag_bytes(data[at + 6 : at + 10])
+            continue
+        if last_tag := _last_tag(data, at):
+            at += last_tag
             continue
         length = mp3_frame(data[at : at + 4])
         if length is None:
@@ -216,6 +222,9 @@ def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
                 words = "some of it is damaged: the rest was read"
             continue
         first = min(first, at)
+        if tag is not None:  # it was before another recording, and not behind the last one
+            yield _whole_mp3(Part(start, tag), frames, stated), ""
+            start, tag, frames, stated = tag, None, 0, 0
         count = _stated_frames(data[at : at + min(length, 192)])
         if count is not None:
             if frames:
@@ -227,7 +236,17 @@ def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
         at += length
     check_alike(data, first, len(data), "MP3")
     check_frames(data, first, len(data), "MP3")
-    yield _whole_mp3(Part(start, len(data)), frames, stated), words
+    end = len(data) if tag is None else tag
+    yield _whole_mp3(Part(start, end), frames, stated), words
+
+
+def _last_tag(data: Buffer, at: int) -> int:
+    """The length of a tag that stands behind the sound (ID3v1, APEv2); 0: there is none."""
+    if data[at : at + 3] == b"TAG":
+        return ID3V1_BYTES
+    if data[at : at + 8] != b"APETAGEX":
+        return 0
+    return APE_BYTES + (_number(data, at + 12) if _number(data, at + 20) & APE_HEAD else 0)
 
 
 def _next_frame(data: Buffer, at: int) -> int:
@@ -243,7 +262,7 @@ def _next_frame(data: Buffer, at: int) -> int:
 def _stated_frames(frame: bytes) -> int | None:
     """How many frames follow, by the frame of a Xing header; 0 where it does not say."""
     at = max(frame.find(b"Xing"), frame.find(b"Info"))
-    if at < 0:
+    if at < 0 or len(frame) < at + 12:  # none, or torn
         return None
     counted = frame[at + 7] & 1
     return int.from_bytes(frame[at + 8 : at + 12], "big") if counted else 0

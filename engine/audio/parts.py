@@ -38,10 +38,12 @@ class NotWholeError(ValueError):
 
 
 class UnlikeError(ValueError):
-    """A recording of another ``form`` begins at byte ``at``, and the two are not read as one."""
+    """A recording of ``form`` begins at byte ``at``, and is not read as one with that before it."""
 
     def __init__(self, form: str, at: int) -> None:
-        super().__init__(f"holds recordings of several forms ({form} begins at byte {at})")
+        super().__init__(
+            f"holds several recordings that are not read as one ({form} begins at byte {at})"
+        )
 
 
 def joined(every: Iterator[tuple[Part, str]]) -> Layout:

@@ -23,10 +23,16 @@ from engine.audio.media.forms import MP3, Form, form_of
 from engine.audio.media.library import MediaMissing, available
 from engine.audio.media.sound import MediaSound
 from engine.audio.parts import NotWholeError, Part, UnlikeError
+from engine.audio.signatures import HEAD_BYTES as SEEN_BYTES
+from engine.audio.signatures import foreign
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 Float32 = NDArray[np.float32]
+
+WAV_MP3 = b"\x55\x00"  # the code of MP3 in the header of WAV
+READ = (b"RIFF", b"RF64", b"RIFX", b"riff", b"OggS", b"fLaC", b"FORM", b"caff", b".snd", b"NIST")
+SD2_ERRORS = tuple(f"Error : bad {what}" for what in ("map", "data", "resource"))
 
 
 class Recording:
@@ -90,7 +96,7 @@ class Recording:
         read = 0
         while True:
             try:
-                with _hushed(self.format):
+                with _hushed(sound.subtype.startswith("MPEG")):
                     block = sound.read(frames, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
                 raise self._damaged(error.error_string.rstrip(".")) from error
@@ -100,9 +106,9 @@ class Recording:
                 break
             read += len(block)
             yield block
-        # libsndfile's length of an MP3 is an estimate from its bit rate; every other header of what
-        # it reads counts the frames. MediaSound sees to it by itself.
-        exact = isinstance(sound, sf.SoundFile) and self.format != "MP3"
+        # libsndfile's length of MP3, in WAV too, is an estimate from its bit rate; every other
+        # header of what it reads counts the frames. MediaSound sees to it by itself.
+        exact = isinstance(sound, sf.SoundFile) and not sound.subtype.startswith("MPEG")
         if exact and read < sound.frames:
             there, stated = read / sound.samplerate, sound.frames / sound.samplerate
             raise self._damaged(f"{there:.1f} s of {stated:.1f} s are there")
@@ -126,16 +132,22 @@ class Recording:
         if form is not None and form.first and (can or form is not MP3):
             return self._by_media(part, form)
         try:
-            with _hushed("MP3" if form is MP3 else ""):
+            with _hushed(form is MP3 or self._data[part.start + 20 : part.start + 22] == WAV_MP3):
                 return sf.SoundFile(_PartIO(self._data, part))
         except sf.LibsndfileError as error:
             if form is not None and can:
                 with contextlib.suppress(AudioError):
                     return self._by_media(part, form)
-            raise AudioError(
-                f"{self.name}: not a sound file that can be read"
-                f" ({error.error_string.rstrip('.')}): convert it to WAV, FLAC, Ogg or MP3"
-            ) from error
+            raise AudioError(f"{self.name}: {self._unread(error)}") from error
+
+    def _unread(self, error: sf.LibsndfileError) -> str:
+        """What is said of a file that nobody reads. Its last try is SD2, which nobody meant."""
+        why, todo = error.error_string.rstrip("."), "convert it to WAV, FLAC, Ogg or MP3"
+        known = foreign(self._data[:SEEN_BYTES])
+        if known is not None and self._data[:4] not in READ:
+            return f"{known[0]} is not read: {todo}"
+        told = "" if why.startswith(SD2_ERRORS) else f" ({why})"
+        return f"not a sound file that can be read{told}: {todo}"
 
     def _by_media(self, part: Part, form: Form) -> MediaSound:
         try:
@@ -191,9 +203,9 @@ class _PartIO(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def _hushed(form: str) -> Iterator[None]:
+def _hushed(is_mp3: bool) -> Iterator[None]:
     """Without what the decoder of MP3 writes to standard error; what is wrong is said otherwise."""
-    if form != "MP3":
+    if not is_mp3:
         yield
         return
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)

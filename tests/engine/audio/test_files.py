@@ -228,6 +228,29 @@ def test_of_two_microphones_of_one_voice_the_louder_is_read(
     np.testing.assert_allclose(read_audio(path).waveform, 0.6 * sound, atol=1e-4)
 
 
+@pytest.mark.parametrize("live", [0, 1])
+@pytest.mark.parametrize("noise", [0.0, 1e-5])
+def test_beside_an_empty_socket_the_microphone_is_read(
+    tmp_path: Path, voice: Callable[..., Float32], live: int, noise: float
+) -> None:
+    sound = 0.6 * voice("anna", 2.0)
+    sides = noise * np.random.default_rng(0).standard_normal((len(sound), 2)).astype(np.float32)
+    sides[:, live] = sound
+    path = write(tmp_path / "one.wav", sides, 16000)
+    np.testing.assert_allclose(read_audio(path).waveform, sound, atol=1e-4)
+
+
+def test_of_a_soft_side_and_a_loud_one_none_is_chosen(
+    tmp_path: Path, voice: Callable[..., Float32]
+) -> None:
+    sides = np.stack([0.6 * voice("anna", 2.0), 0.002 * voice("bert", 2.0)], axis=1)
+    assert "choose one" in refusal(write(tmp_path / "call.wav", sides, 16000))
+
+
+def test_two_silent_channels_are_none(tmp_path: Path) -> None:
+    assert "choose one" in refusal(write(tmp_path / "none.wav", np.zeros((16000, 2)), 16000))
+
+
 def test_of_the_sides_of_a_call_none_is_chosen(
     tmp_path: Path, voice: Callable[..., Float32]
 ) -> None:

@@ -82,7 +82,7 @@ UNLIKE = ("OPUS", "FLAC", "MP3", "WAV", "AIFF", "CAF", "AU", "RF64", "W64")
 @pytest.mark.parametrize(("first", "second"), [*itertools.permutations(UNLIKE, 2)])
 def test_joined_files_of_unlike_forms_are_refused(first: str, second: str) -> None:
     for seconds in (1.0, 4.0):
-        with pytest.raises(AudioError, match=r"several forms .* take them apart"):
+        with pytest.raises(AudioError, match=r"not read as one .* take them apart"):
             read(encoded(first, seconds) + encoded(second, 2.0, 1))
 
 
@@ -126,6 +126,100 @@ def test_joined_mp3s_are_exactly_as_long_as_they_were(
     each = [encoded("MP3", s * rate / RATE, seed, rate) for seed, s in enumerate(lengths)]
     alone = sum(read(one)[0] for one in each)
     assert read(b"".join(each))[0] == pytest.approx(alone, abs=0.002)
+
+
+def id3v2(size: int) -> bytes:
+    return (
+        b"ID3\x03\x00\x00" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(size)
+    )
+
+
+def ape(items: int) -> bytes:
+    head, foot = (
+        b"APETAGEX" + struct.pack("<IIII", 2000, items + 32, 1, flags << 29) + bytes(8)
+        for flags in (5, 4)
+    )
+    return head + bytes(items) + foot
+
+
+TAGS = {
+    "ID3v1": b"TAG" + b"a title".ljust(125, b"\0"),
+    "ID3v2": id3v2(2000),
+    "APE": ape(300),
+    "APE, foot alone": ape(0)[32:],
+    "ID3v1 and ID3v2": b"TAG" + bytes(125) + id3v2(40),
+}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_tags_between_and_behind_mp3s_are_no_damage(tag: str) -> None:
+    each = [encoded("MP3", 2.0), encoded("MP3", 3.0, 1)]
+    seconds, warnings = read(each[0] + TAGS[tag] + each[1] + TAGS[tag])
+    assert seconds == pytest.approx(5.0, abs=0.002)
+    assert [words for words in warnings if "damaged" in words] == []
+    assert read(each[0] + TAGS[tag])[1] == ()
+
+
+def test_what_lacks_between_mp3s_is_still_damage() -> None:
+    torn = encoded("MP3", 2.0) + bytes(500) + encoded("MP3", 3.0, 1)
+    assert any("damaged" in words for words in read(torn)[1])
+
+
+@pytest.mark.parametrize(
+    "form", ["OPUS", "VORBIS", "FLAC", "MP3", "WAV", "W64", "AIFF", "CAF", "AU"]
+)
+def test_a_file_that_is_cut_within_its_head_is_refused_or_holds_little(form: str) -> None:
+    whole = encoded(form, 0.5)
+    for size in range(1, 110):
+        with contextlib.suppress(AudioError):
+            assert read(whole[:size])[0] < 0.1
+
+
+@pytest.mark.parametrize("form", ["W64", "RF64", "AIFF", "CAF", "AU"])
+def test_joined_files_of_which_only_the_first_is_read_are_refused(form: str) -> None:
+    joined = encoded(form, 1.0) + encoded(form, 2.0, 1)
+    with pytest.raises(AudioError, match=r"not read as one .* take them apart"):
+        read(joined)
+
+
+UNREAD = {
+    "WavPack": (b"wvpk\x32\x00\x00\x00", "a WavPack file is not read"),
+    "TTA": (b"TTA1\x01\x00", "a TTA file is not read"),
+    "Flash": (b"FLV\x01\x04", "Flash video is not read"),
+    "bytes": (b"\x9a\x03", "not a sound file that can be read"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_is_not_read_is_named_as_far_as_it_is_known(name: str) -> None:
+    head, told = UNREAD[name]
+    with pytest.raises(AudioError, match=told) as refused:
+        read(head + np.random.default_rng(1).integers(0, 256, 4000, np.uint8).tobytes())
+    assert "Error : bad" not in str(refused.value)
+    assert "convert it to WAV" in str(refused.value)
+
+
+def mp3_in_wav(seconds: float) -> bytes:
+    """As dictation machines and call recorders write it: `fmt ` 0x55, and a `fact`."""
+    data, rate = encoded("MP3", seconds), 16_000
+    code = struct.pack("<HHIIHHHHIHHH", 0x55, 1, rate, 4000, 1, 0, 12, 1, 2, 144, 1, 0)
+    body = b"WAVE" + b"fmt " + struct.pack("<I", len(code)) + code
+    body += b"fact" + struct.pack("<II", 4, round(seconds * rate) + 900)
+    body += b"data" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def test_mp3_in_a_wav_is_read(capfd: pytest.CaptureFixture[str]) -> None:
+    assert read(mp3_in_wav(3.0))[0] == pytest.approx(3.0, abs=0.2)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_mp3_in_a_wav_that_is_cut_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    whole = mp3_in_wav(3.0)
+    for share in (0.3, 0.61, 0.9):
+        with pytest.raises(AudioError, match="cut short"):
+            read(whole[: round(len(whole) * share)])
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_dead_recorders_file_and_another_are_taken_apart() -> None:
