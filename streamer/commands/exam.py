@@ -210,6 +210,9 @@ class LinkCommand:
             if self.renew:
                 people = [exams.renew_link(one) for one in people]
             links = [(one, *exams.link(one, expires_at=until)) for one in people]
+            ends_at = exams.exam(self.exam).ends_at
+        if until is not None and until < ends_at:
+            typer.echo(f"warning: they expire before the exam ends, {when(ends_at)}", err=True)
         rows = [("candidate", "name", "link", "expires")]
         for one, token, expires_at in links:
             rows.append((one.candidate, one.name, f"{base}/candidate#{token}", when(expires_at)))

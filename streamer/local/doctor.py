@@ -61,6 +61,8 @@ def check_all(config: Config, env: Mapping[str, str], now: float) -> Iterator[Ch
     yield database(config)
     yield store(config, env, now)
     yield exposure(config)
+    if config.tokens:
+        yield tokens(config, now)
     yield port(config)
     yield clock(config, now)
 
@@ -195,6 +197,15 @@ def exposure(config: Config) -> Check:
     way = "TLS" if config.tls_cert else "plaintext"
     who = f"{len(config.tokens)} tokens" if config.tokens else "everybody on this machine"
     return Check("exposure", True, f"{config.host}, {way}, {who}")
+
+
+def tokens(config: Config, now: float) -> Check:
+    """Which tokens have expired, or do within days."""
+    due = [token.end(now) for token in config.tokens if token.is_due(now)]
+    if not due:
+        return Check("tokens", True, f"{len(config.tokens)}, of which none expires within days")
+    advice = "make others with `voxwatch token new`, hand them out, and take these out"
+    return Check("tokens", None, "; ".join(due), advice)
 
 
 def port(config: Config) -> Check:

@@ -18,7 +18,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol, get_args
 
 import msgspec
@@ -29,6 +29,7 @@ from streamer.wire.requests import ErrorRate, Role
 ROLES: frozenset[Role] = frozenset(get_args(Role))
 NOBODY: frozenset[Role] = frozenset()
 URL_TOKEN_S = 60.0
+WARNED_S = 7 * 86400.0  # so long before a token expires whoever can make another is told
 URL_TOKENS_EACH = 64  # of one holder; beyond it the holder's oldest is dropped
 
 
@@ -45,6 +46,20 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     expires: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     false_accept: ErrorRate | None = None
     scores: bool = True
+
+    def is_due(self, now: float) -> bool:
+        """Whether it has expired by ``now`` (seconds since 1970), or does within days."""
+        return self.expires is not None and self.expires.timestamp() - WARNED_S <= now
+
+    def end(self, now: float) -> str:
+        """When it expires, in words; of one that does."""
+        assert self.expires is not None
+        at = f"{self.expires.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        left_s = self.expires.timestamp() - now
+        if left_s <= 0:
+            return f"token {self.name} expired on {at}"
+        left = f"{left_s / 86400:.0f} days" if left_s >= 2 * 86400 else f"{left_s / 3600:.0f} hours"
+        return f"token {self.name} expires in {left}, on {at}"
 
     def __repr__(self) -> str:
         # A weak token could be guessed from its sha256: it stays out of logs.
@@ -154,6 +169,22 @@ class Auth:
         if grant.seat is not None:
             return self._links is not None and self._links.holds(grant.seat, now)
         return self._open or grant.roles <= self._known(grant.digest, now).roles
+
+    def due(self, now: float) -> list[Token]:
+        """Tokens that have expired, or do within days, soonest first."""
+        due = [token for _, token in self._tokens if token.is_due(now)]
+        return sorted(due, key=lambda token: token.expires or datetime.max.replace(tzinfo=UTC))
+
+    def expiring(self, grants: Sequence[Grant], now: float) -> list[dict[str, Any]]:
+        """Those as their holder is told, and of all whoever may make others: an admin."""
+        shown = {grant.digest for grant in grants}
+        everybody = any("admin" in grant.roles for grant in grants)
+        return [
+            {"name": t.name, "roles": t.roles, "expires_at": t.expires.timestamp(), "own": own}
+            for t in self.due(now)
+            if t.expires is not None
+            if (own := bytes.fromhex(t.sha256) in shown) or everybody
+        ]
 
     def mint(self, grant: Grant, role: Role, now: float) -> str:
         """A token for one connection with ``role`` within 60 s of ``now`` (seconds, any clock).

@@ -83,21 +83,22 @@ class Control:
 
     @property
     def _roles(self) -> frozenset[Role]:
+        return NOBODY.union(*(grant.roles for grant in self._held()))
+
+    def _held(self) -> list[Grant]:
+        """What was granted here and is so still."""
         auth, now = self._context.auth, time.time()
-        return NOBODY.union(*(g.roles for g in self._grants if auth.still_holds(g, now)))
+        return [grant for grant in self._grants if auth.still_holds(grant, now)]
 
     def _grant_of(self, *roles: Role) -> Grant:
         """The first grant with one of these. The caller has checked that there is one."""
-        auth, now = self._context.auth, time.time()
         wanted = frozenset(roles)
-        return next(g for g in self._grants if wanted & g.roles and auth.still_holds(g, now))
+        return next(grant for grant in self._held() if wanted & grant.roles)
 
     def _grant_for(self, request: Request) -> Grant:
         """The first grant by which that may be asked for; of nothing where it needs none."""
-        auth, now = self._context.auth, time.time()
         needed = NEEDED.get(type(request), frozenset({"admin"}))
-        held = [g for g in self._grants if g.roles & needed and auth.still_holds(g, now)]
-        return held[0] if held else Grant()
+        return next((grant for grant in self._held() if grant.roles & needed), Grant())
 
     async def serve(self) -> None:
         """One connection. Raises :class:`WireError`, ``ConnectionClosed``."""
@@ -269,6 +270,7 @@ class Control:
             "streams": all_figures["streams"],
             "stats": all_figures["engine"],
             "record": all_figures["record"] | {"days": config.records_days},
+            "expiring_tokens": context.auth.expiring(self._held(), time.time()),
         }
 
     def _shown(self, profile: Profile) -> dict[str, Any]:

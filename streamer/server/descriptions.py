@@ -62,6 +62,7 @@ def _seat(stream: LiveStream) -> dict[str, Any]:
         "exam": candidate.exam,
         "candidate": candidate.id,
         "accommodations": candidate.accommodations,
+        "link_expires_at": stream.sitting.expires_at,
     }
 
 

@@ -35,6 +35,7 @@ from streamer.server.openedx import open_edx
 from streamer.server.reading import begin, begin_call
 from streamer.server.record_upkeep import keep_up
 from streamer.server.streams import Streams
+from streamer.server.token_terms import warn_of_tokens
 from streamer.server.viewings import note_viewings
 from streamer.server.workers.answers import answer_peer
 from streamer.server.workers.peers import PEER, Peers
@@ -135,6 +136,7 @@ class Server:
             self._tidy(),
             self._pass_time(),
             self._follow_tokens(),
+            *([warn_of_tokens(self.context.auth)] if self._peers.number == 1 else []),
             self.streams.admission.measure(),
             *([edx.deliver()] if edx and self._peers.number == 1 else []),
             *([lti.deliver()] if lti and self._peers.number == 1 else []),

@@ -5,6 +5,13 @@ export function timeOfDay(at: number): string {
   return new Date(1000 * at).toTimeString().slice(0, 8);
 }
 
+/** With its day: "2 December, 14:32". */
+export function dateAndTime(at: number): string {
+  const when = new Date(1000 * at);
+  const day = when.toLocaleDateString("en-GB", { day: "numeric", month: "long" });
+  return `${day}, ${when.toTimeString().slice(0, 5)}`;
+}
+
 /** "12 s", "4 min", "1 h 5 min": without the seconds that would make a page restless. */
 export function roughly(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));

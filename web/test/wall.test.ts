@@ -3,10 +3,11 @@ import { fragmentOf, placeOf } from "../src/address";
 import type { Incident } from "../src/incidents";
 import { roughly, timeOfDay } from "../src/times";
 import { Board, byNeed, statusOf, type Placed } from "../src/wall/board";
+import { expiryWords } from "../src/wall/expiry";
 import { lookOf, orderOf, titleOf, urgency } from "../src/wall/kinds";
 import { StreamRecord, type Entry } from "../src/wall/record";
 import { CLIPS, countWords, presentWords, recordTrouble, shortWords, whenWords } from "../src/wall/words";
-import { streamStates, type Message } from "voxwatch-client";
+import { streamStates, type Message, type MonitorMessage } from "voxwatch-client";
 import { change, decision, lag } from "./messages";
 
 const ANY = { exam: "", search: "", kind: "" };
@@ -44,6 +45,31 @@ function board(...labels: string[]): Board {
 }
 
 const names = (placed: readonly Placed[]): string[] => placed.map(({ seat }) => seat.label);
+
+describe("what expires", () => {
+  const token = { name: "desk", roles: ["monitor"], expires_at: 90_000, own: false };
+  const words = (token: Parameters<typeof expiryWords>[0][number]): string => expiryWords([token], [], 1000)[0]!;
+
+  it("is told of tokens with what to do", () => {
+    expect(words({ ...token, own: true })).toMatch(/^Your token expires on \d+ January, \d\d:\d\d\. Ask for another/);
+    expect(words(token)).toMatch(/^The token "desk" expires on .*Give whoever has it another one/);
+    expect(words({ ...token, expires_at: 900 })).toMatch(/^The token "desk" expired on .*shut out/);
+  });
+
+  it("is told of links half an hour before, the first to end first, and of three by name", () => {
+    const found = board("Ada", "Bo", "Cy", "Di", "Ed");
+    const ends = [5000, 2500, 2000, 2700, 2600];
+    found.all("").forEach((seat, i) => (seat.live!.link_expires_at = ends[i]!));
+    const lines = (now: number): string[] => expiryWords([], found.all(""), now);
+    expect(lines(100)).toEqual([]);
+    expect(lines(200)).toEqual([
+      `The candidate link of Cy expires at ${timeOfDay(2000)}, in 30 min. Then nothing more is heard: give them a later one.`,
+    ]);
+    expect(lines(1000)[0]).toMatch(/^Candidate links expire soon, of Cy, Bo, Ed, 1 more: the first at /);
+    found.told({ type: "closed", seq: 0, t: 0, stream: "s3", code: 1000 } as MonitorMessage);
+    expect(lines(200)).toEqual([]);
+  });
+});
 
 describe("the order of the wall", () => {
   it("is that of need, then what goes on, then the newest", () => {

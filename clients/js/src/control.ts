@@ -13,6 +13,16 @@ import {
   type SocketConstructor,
 } from "./network.js";
 
+/** Of `status`. */
+export interface ExpiringToken {
+  name: string;
+  roles: string[];
+  /** Seconds since 1970. */
+  expires_at: number;
+  /** It was shown on this connection. */
+  own: boolean;
+}
+
 /** The result of `status`. */
 export interface Status {
   version: string;
@@ -25,6 +35,8 @@ export interface Status {
   consent: { text_version: string; text: string; kept?: [string, string][] };
   /** Where a record is kept: entries written, waiting and lost, and workers that cannot write. */
   record?: { written?: number; waiting?: number; lost?: number; failing?: number };
+  /** Tokens that have expired or do within days: one's own, for an admin all. */
+  expiring_tokens?: ExpiringToken[];
   bounds?: Bounds;
   /** With a full enrolment. */
   expected_rates?: ExpectedRate[];

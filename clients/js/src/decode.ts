@@ -39,6 +39,7 @@ const STREAM: Omit<StreamState, "stream" | "bounds" | "model"> = {
   exam: null,
   candidate: null,
   accommodations: [],
+  link_expires_at: null,
 };
 
 /**

@@ -5,7 +5,7 @@ export { Stream } from "./stream.js";
 export type { StreamEvents, StreamOptions } from "./stream_options.js";
 export { Monitor, type MonitorOptions } from "./monitor.js";
 export { Enrolment, type EnrollOptions, type EnrolmentEvents } from "./enrolment.js";
-export { Control, type ControlListener, type Profile, type Status } from "./control.js";
+export { Control, type ControlListener, type ExpiringToken, type Profile, type Status } from "./control.js";
 export { Channel, type ByType, type ChannelEvents } from "./channel.js";
 export type { Phase, Why } from "./actions.js";
 export type { StreamConnection } from "./connection.js";

@@ -384,7 +384,8 @@ export interface Refused extends Base {
  *
  * `speaking`: somebody speaks just now; `speech_s` is the net speech so far. `stalled`: no
  * sound comes, and the state is not current. `candidate` is the reference of a line of the
- * roster of `exam`; their name is the label.
+ * roster of `exam`; their name is the label, and `link_expires_at` (seconds since 1970)
+ * ends a stream that came by a link.
  */
 export interface StreamState {
   stream: string;
@@ -408,6 +409,7 @@ export interface StreamState {
   exam: string | null;
   candidate: string | null;
   accommodations: string[];
+  link_expires_at: number | null;
 }
 
 /** The streams that are open now; what happens in them follows. */
@@ -417,12 +419,17 @@ export interface MonitorReady extends Base {
   streams: StreamState[];
 }
 
-/** To monitors: a stream has opened. */
+/**
+ * To monitors: a stream has opened.
+ *
+ * `link_expires_at` (seconds since 1970) ends a stream that came by a candidate link.
+ */
 export interface Opened extends Base {
   type: "opened";
   exam: string | null;
   candidate: string | null;
   accommodations: string[];
+  link_expires_at: number | null;
   label: string;
   mode: Mode;
   claims: string[];
@@ -763,12 +770,14 @@ export const DEFAULTS: Record<string, Record<string, unknown>> = {
   "StreamState": {
     "exam": null,
     "candidate": null,
-    "accommodations": []
+    "accommodations": [],
+    "link_expires_at": null
   },
   "opened": {
     "exam": null,
     "candidate": null,
-    "accommodations": []
+    "accommodations": [],
+    "link_expires_at": null
   },
   "incident": {
     "until": null,

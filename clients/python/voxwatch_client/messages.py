@@ -430,7 +430,8 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
 
     ``speaking``: somebody speaks just now; ``speech_s`` is the net speech so far. ``stalled``: no
     sound comes, and the state is not current. ``candidate`` is the reference of a line of the
-    roster of ``exam``; their name is the label.
+    roster of ``exam``; their name is the label, and ``link_expires_at`` (seconds since 1970)
+    ends a stream that came by a link.
     """
 
     stream: str
@@ -454,6 +455,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     exam: str | None = None
     candidate: str | None = None
     accommodations: tuple[str, ...] = ()
+    link_expires_at: float | None = None
 
 
 class MonitorReady(Event, frozen=True, kw_only=True, tag="ready"):
@@ -464,11 +466,15 @@ class MonitorReady(Event, frozen=True, kw_only=True, tag="ready"):
 
 
 class Opened(Event, frozen=True, kw_only=True, tag="opened"):
-    """To monitors: a stream has opened."""
+    """To monitors: a stream has opened.
+
+    ``link_expires_at`` (seconds since 1970) ends a stream that came by a candidate link.
+    """
 
     exam: str | None = None
     candidate: str | None = None
     accommodations: tuple[str, ...] = ()
+    link_expires_at: float | None = None
     label: str
     mode: Mode
     claims: tuple[str, ...]

@@ -114,6 +114,13 @@ def test_no_spreadsheet_takes_a_name_for_a_formula(run: Run, tmp_path: Path) -> 
     assert links(run, made(run, roster))["4711"]["name"] == "'=1+1"
 
 
+def test_links_that_end_before_their_exam_are_told(run: Run, roster: Path) -> None:
+    exam = made(run, roster, "--hours", 3)
+    assert "they expire before the exam ends" in run("exam", "link", exam, "--hours", 2).stderr
+    assert "warning" not in run("exam", "link", exam, "--hours", 4).stderr
+    assert "warning" not in run("exam", "link", exam).stderr
+
+
 def test_links_are_the_same_until_they_are_renewed(run: Run, roster: Path) -> None:
     exam = made(run, roster)
     first = links(run, exam)

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ from streamer.config import Config
 from streamer.local import doctor
 from streamer.local.doctor import RELEASED, Check, check_all
 from streamer.local.runtime import Runtime
+from streamer.server.auth import Token
 from streamer.server.server import Server
 from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, STORE_FILE, load_key
 from streamer.store.profile import Consent
@@ -268,6 +270,21 @@ def test_exposure_is_told(config: Config, tmp_path: Path) -> None:
     check = doctor.exposure(msgspec.structs.replace(config, **tls))
     assert check.ok is False
     assert check.detail.startswith("TLS cannot start")
+
+
+def test_tokens_that_expire_soon_are_told(config: Config) -> None:
+    def known(name: str, days: float | None) -> Token:
+        end = None if days is None else datetime.fromtimestamp(NOW + days * 86400.0, UTC)
+        return Token(name=name, roles=("stream",), sha256="ab" * 32, expires=end)
+
+    later = msgspec.structs.replace(config, tokens=(known("bus", None), known("boss", 30.0)))
+    assert doctor.tokens(later, NOW).ok
+    soon = msgspec.structs.replace(config, tokens=(known("desk", 3.0), known("old", -3.0)))
+    check = said(check_all(soon, {}, NOW))["tokens"]
+    assert check.ok is None
+    assert "token desk expires in 3 days" in check.detail
+    assert "token old expired on" in check.detail
+    assert "voxwatch token new" in check.advice
 
 
 def test_a_port_in_use_is_told(config: Config) -> None:

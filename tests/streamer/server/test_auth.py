@@ -145,6 +145,37 @@ def test_a_token_expires() -> None:
     assert not auth.grant("one", NOW).roles
 
 
+def ending(secret: str, days: float | None, *roles: Role) -> Token:
+    """A token that expires so many days from now."""
+    end = None if days is None else datetime.fromtimestamp(NOW + days * 86400.0, UTC)
+    return token(secret, *roles, expires=end)
+
+
+def test_tokens_that_expire_within_a_week_or_have_are_due() -> None:
+    ends = {"a": 8.0, "b": 6.5, "c": None, "d": -1.0, "e": 0.1}
+    auth = Auth([ending(name, days, "stream") for name, days in ends.items()], open_loopback=False)
+    assert [one.end(NOW) for one in auth.due(NOW)] == [
+        "token of 1 expired on 2027-01-14 08:00 UTC",
+        "token of 1 expires in 2 hours, on 2027-01-15 10:24 UTC",
+        "token of 1 expires in 6 days, on 2027-01-21 20:00 UTC",
+    ]
+    assert len(auth.due(NOW + 1.1 * 86400.0)) == 4
+
+
+def test_an_admin_is_told_of_all_that_expire_and_others_of_their_own() -> None:
+    tokens = [ending("boss", None, "admin"), ending("desk", 3.0, "monitor")]
+    auth = Auth([*tokens, ending("bus", 2.0, "stream")], open_loopback=False)
+
+    def told(*secrets: str) -> list[tuple[str, bool]]:
+        grants = [auth.grant(secret, NOW) for secret in secrets]
+        return [("/".join(one["roles"]), one["own"]) for one in auth.expiring(grants, NOW)]
+
+    assert told("desk") == [("monitor", True)]
+    assert told("boss") == [("stream", False), ("monitor", False)]
+    assert told("boss", "desk") == [("stream", False), ("monitor", True)]
+    assert told() == []
+
+
 def test_a_token_that_is_taken_out_holds_no_more_and_nor_does_what_it_minted() -> None:
     auth = Auth([token("one", "stream"), token("two", "stream")], open_loopback=True)
     one, two = auth.grant("one", NOW), auth.grant("two", NOW)

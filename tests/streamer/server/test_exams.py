@@ -228,6 +228,23 @@ async def test_thirty_candidates_behind_one_address_are_no_crowd(
             assert (await wire.until("error"))["code"] == "audio-quota", "each has a quota"
 
 
+async def test_monitors_are_told_when_a_link_ends_a_stream(room: Room) -> None:
+    exam = room.server.context.seats.exams.exam(room.exam)
+    async with (
+        room.dial(room.server, "/v1/monitor", headers=DESK) as before,
+        room.stream("anna") as stream,
+        room.dial(room.server, headers=bearer("phone"), **START, claim="") as other,
+    ):
+        await stream.until("ready")
+        await other.until("ready")
+        opened = [await before.until("opened") for _ in range(2)]
+        ends = {one["candidate"]: one["link_expires_at"] for one in opened}
+        assert ends == {room.ids["anna"]: float(int(exam.ends_at + 3600)), None: None}
+        async with room.dial(room.server, "/v1/monitor", headers=DESK) as after:
+            streams = (await after.until("ready"))["streams"]
+        assert {one["candidate"]: one["link_expires_at"] for one in streams} == ends
+
+
 async def test_opening_the_link_anew_ends_the_stream_before(room: Room) -> None:
     async with room.stream("anna") as first:
         await first.until("ready")

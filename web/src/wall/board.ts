@@ -46,6 +46,8 @@ export interface Live {
   state: State | null;
   speaking: boolean;
   stalled: boolean;
+  /** Seconds since 1970 at which the candidate's link ends it; null without a link. */
+  link_expires_at: number | null;
 }
 
 /** What a tile shows. */
@@ -200,8 +202,8 @@ export class Board {
     const { stream, label, claims, exam, candidate, accommodations } = entry;
     const seat = this.open(stream, candidate, exam);
     if (seat.streams.at(-1) !== stream) return; // an older one of a candidate who came anew
-    const { state, speaking, stalled } = entry;
-    Object.assign(seat, { claims, live: { state, speaking, stalled } });
+    const { state, speaking, stalled, link_expires_at } = entry;
+    Object.assign(seat, { claims, live: { state, speaking, stalled, link_expires_at } });
     if (label) seat.label = label;
     if (accommodations.length > 0) seat.accommodations = accommodations;
   }

@@ -12,6 +12,8 @@ export interface Headed {
   live: number;
   /** What is wrong; "" where nothing is. */
   problem: string;
+  /** What expires soon, a line each. */
+  expiring: readonly string[];
   /** All exams by their ids, and the one that is shown; "": all streams. */
   exams: ReadonlyMap<string, string>;
   exam: string;
@@ -21,6 +23,7 @@ const TITLE = "voxwatch: candidates";
 
 export class Heading {
   private drawnExams = "";
+  private drawnExpiring = "";
 
   draw(of: Headed): void {
     const { known, connected, needing, problem } = of;
@@ -36,7 +39,16 @@ export class Heading {
     say(el("problem"), problem);
     show(el("problem"), problem !== "");
     document.body.classList.toggle("stale", known && !connected);
+    this.drawExpiring(of.expiring);
     this.drawExams(of);
+  }
+
+  private drawExpiring(lines: readonly string[]): void {
+    const key = lines.join("\n");
+    if (this.drawnExpiring === key) return;
+    this.drawnExpiring = key;
+    el("expiring").replaceChildren(...lines.map((line) => h("li", {}, line)));
+    show(el("expiring"), lines.length > 0);
   }
 
   private drawExams({ exams, exam }: Headed): void {

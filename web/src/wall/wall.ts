@@ -13,6 +13,7 @@ import { Alerts } from "./alerts";
 import { Board, statusOf, type RecordedStream, type RosterLine } from "./board";
 import { CandidatePanel } from "./candidate";
 import { Chips } from "./chips";
+import { expiryWords } from "./expiry";
 import { Heading, type Headed } from "./heading";
 import { Reports } from "./reports";
 import { Tiles } from "./tiles";
@@ -304,9 +305,12 @@ export class Wall {
     for (const exam of board.exams()) {
       if (!exams.has(exam)) exams.set(exam, `Exam ${exam.slice(0, 8)}`);
     }
-    const live = board.all(place.exam).filter((seat) => seat.live).length;
+    const seats = board.all(place.exam);
+    const live = seats.filter((seat) => seat.live).length;
     const problem = this.problem(connected);
-    return { known, connected, needing, all, live, problem, exams, exam: place.exam };
+    const tokens = this.server.status?.expiring_tokens ?? [];
+    const expiring = expiryWords(tokens, seats, Date.now() / 1000);
+    return { known, connected, needing, all, live, problem, expiring, exams, exam: place.exam };
   }
 
   private problem(there: boolean): string {
