@@ -92,11 +92,14 @@ async def server(port: int, data: Path) -> AsyncIterator[str]:
         yield await asyncio.to_thread(address, process, log_file)
     finally:
         process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             await asyncio.to_thread(process.wait, 15)
-        process.kill()
-        if process.stdout:
-            process.stdout.close()
+        except subprocess.TimeoutExpired:
+            pass
+        finally:  # also where it is called off a second time
+            process.kill()
+            if process.stdout:
+                process.stdout.close()
 
 
 def address(process: subprocess.Popen[str], log_file: Path) -> str:
@@ -273,13 +276,29 @@ def main(prog: str, run: Callable[[int, Path, bool], Coroutine[Any, Any, int]], 
     parser.add_argument("--port", type=int, help="of the server [8765; any free one to check]")
     given = parser.parse_args()
     port = given.port if given.port is not None else (0 if given.check else 8765)
+    if not given.check:
+        sys.exit(asyncio.run(until_called_off(run(port, data, False))))
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(asyncio.run(until_called_off(run(port, Path(folder), True))))
+
+
+async def until_called_off(demonstration: Coroutine[Any, Any, int]) -> int:
+    """Its status; that of a shell where a signal ends it, when its server has ended, too."""
+    loop, task, seen = asyncio.get_running_loop(), asyncio.current_task(), list[int]()
+    assert task is not None
+
+    def end(number: int) -> None:
+        seen.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end, number)
     try:
-        if given.check:
-            with tempfile.TemporaryDirectory() as folder:
-                sys.exit(asyncio.run(run(port, Path(folder), True)))
-        sys.exit(asyncio.run(run(port, data, False)))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return await demonstration
+    except asyncio.CancelledError:
+        if not seen:
+            raise
+        return 128 + seen[0]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +94,37 @@ def test_the_voices_are_as_long_as_the_truth_says() -> None:
     assert [turn["speaker"] for turn in truth["turns"]] == ["Anna", "Ben"]
     for name in ("anna", "ben"):
         assert sf.info(VOICES / f"{name}.ogg").duration > 25
+
+
+@pytest.mark.parametrize(
+    ("number", "program", "after"),
+    [
+        (signal.SIGTERM, "demo_call", "is ready"),
+        (signal.SIGTERM, "demo_exam", "enrolling"),
+        (signal.SIGHUP, "demo_exam", "is ready"),
+        (signal.SIGINT, "demo_call", "is ready"),
+    ],
+)
+def test_a_signal_ends_the_server_too(
+    number: signal.Signals, program: str, after: str, tmp_path: Path
+) -> None:
+    """As `kill` sends it, which asks Python for nothing, and the end of a terminal."""
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", f"scripts.{program}", "--check"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as demonstration:
+        assert demonstration.stdout is not None
+        place = None
+        for line in demonstration.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+                place = ("127.0.0.1", int(found[1]))
+            if after in line:
+                break
+        assert place is not None
+        socket.create_connection(place).close()
+        demonstration.send_signal(number)
+        assert demonstration.wait(60) == 128 + number
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(place)
+    assert not list(tmp_path.glob("tmp*"))  # its store
