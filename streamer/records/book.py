@@ -245,6 +245,16 @@ class Book:
             listed = register.read(connection)
             return [self._with_why(one) for one in listed if stream in (None, one.stream)]
 
+    def erasures(self, after: int = 0) -> tuple[list[RegisterEntry], int]:
+        """What the register says of clips that were erased; the number up to which it was read.
+
+        From the entry after the number ``after`` on.
+        """
+        with self._reading() as connection:
+            end = int(connection.execute(select(tables.about.c.length)).scalar_one())
+            listed = register.read(connection, after)
+            return [one for one in listed if one.act in register.ERASING], end
+
     def _with_why(self, note: RegisterEntry) -> RegisterEntry:
         if not note.sealed_why:
             return note

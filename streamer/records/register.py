@@ -153,10 +153,12 @@ def begin(connection: Connection, secret: Secret) -> None:
     connection.execute(update(tables.about).values(values))
 
 
-def read(connection: Connection) -> Iterator[RegisterEntry]:
-    """All of it, oldest first, a piece at a time."""
+def read(connection: Connection, after: int = 0) -> Iterator[RegisterEntry]:
+    """All of it from the entry after that number on, oldest first, a piece at a time."""
     listed = tables.register.c
-    wanted = select(listed.body).order_by(listed.number).execution_options(yield_per=PIECE)
-    with contextlib.closing(connection.scalars(wanted)) as bodies:
+    wanted = select(listed.body).where(listed.number > after).order_by(listed.number)
+    with contextlib.closing(
+        connection.scalars(wanted.execution_options(yield_per=PIECE))
+    ) as bodies:
         for body in bodies:
             yield _entry.decode(body)

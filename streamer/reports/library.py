@@ -19,7 +19,7 @@ from streamer.records.chain import REGISTER, Head
 from streamer.records.entries import Acted
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
-from streamer.reports.clips import deleted_clips
+from streamer.reports.clips import DeletedClips
 from streamer.reports.consents import consents_of_claimed, own_consents
 from streamer.reports.exam_report import ExamCover, ExamReading
 from streamer.reports.report import Chain, Exam, Report, Session, Verdict
@@ -35,6 +35,14 @@ class Asked:
     who: str
     at: float
     zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What all sessions of one report share: what a check found, and what was erased."""
+
+    checked: Verification
+    deleted: DeletedClips
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +76,16 @@ class Library:
         """The report of one stream, whoever it was."""
         facts = self.book.facts(stream)
         exam, candidate = self._exam(facts.exam), self._candidate(facts)
-        checked = self.book.verify(stream=stream)
-        return self._report(exam, candidate, [facts], checked, asked)
+        whole = self._whole(self.book.verify(stream=stream))
+        return self._report(exam, candidate, [facts], whole, asked)
 
     def candidate(self, exam: str, who: str, asked: Asked) -> Report:
         """All streams of somebody on an exam's roster, in one report."""
         exams = self._kept()
         found, candidate = exams.exam(exam), exams.candidate(exam, who)
         own = self._streams(Subject(exam=exam, candidate=who))
-        return self._report(found, candidate, own, self.book.verify(exam=exam), asked)
+        whole = self._whole(self.book.verify(exam=exam))
+        return self._report(found, candidate, own, whole, asked)
 
     def exam(self, exam: str, asked: Asked) -> ExamReading:
         """Everybody on the roster, and whoever else was heard in the exam."""
@@ -90,7 +99,7 @@ class Library:
             software=software(),
             exam=_told(found, asked.zone),
         )
-        reports = self._reports(found, roster, checked, asked)
+        reports = self._reports(found, roster, self._whole(checked), asked)
         register = _chain(checked.head, checked, REGISTER)
         return ExamReading(cover, reports, lambda told: _without_report(checked, told), register)
 
@@ -98,7 +107,7 @@ class Library:
         self,
         exam: ExamFacts,
         roster: Sequence[Candidate],
-        checked: Verification,
+        whole: _Whole,
         asked: Asked,
     ) -> Iterator[Report]:
         """A report at a time: those on the roster first."""
@@ -110,9 +119,9 @@ class Library:
             theirs = by_candidate.setdefault(candidate, []) if candidate in known else others
             theirs.append(facts)
         for one in roster:
-            yield self._report(exam, one, by_candidate.get(one.id, []), checked, asked)
+            yield self._report(exam, one, by_candidate.get(one.id, []), whole, asked)
         for facts in others:
-            yield self._report(exam, None, [facts], checked, asked)
+            yield self._report(exam, None, [facts], whole, asked)
 
     def note_export(self, subject: Subject, asked: Asked, form: str) -> None:
         """Write into the record of each stream who takes a report of it, before it is made."""
@@ -142,6 +151,9 @@ class Library:
         candidate = exams.candidate(subject.exam, subject.candidate)
         return [facts for facts in found if facts.candidate == candidate.id]
 
+    def _whole(self, checked: Verification) -> _Whole:
+        return _Whole(checked, DeletedClips(self.book))
+
     def _kept(self) -> Exams:
         if self._exams is None:
             raise UnknownExam("no exams are kept here")
@@ -152,11 +164,11 @@ class Library:
         exam: ExamFacts | None,
         candidate: Candidate | None,
         streams: Sequence[StreamFacts],
-        checked: Verification,
+        whole: _Whole,
         asked: Asked,
     ) -> Report:
         zone = asked.zone
-        sessions = [self._session(facts, checked, zone) for facts in streams]
+        sessions = (self._session(facts, whole, zone) for facts in streams)
         told = [one for one in sessions if one is not None]
         own, clips = own_consents(self._exams, candidate, zone)
         verdicts = sorted((v for one in told for v in one.verdicts), key=_given)
@@ -173,11 +185,11 @@ class Library:
             exam=_told(exam, zone) if exam else None,
             verdicts=tuple(verdicts),
             sessions=tuple(told),
-            record_problems=tuple(_removed(checked, candidate, told)),
+            record_problems=tuple(_removed(whole.checked, candidate, told)),
         )
         return self._told(report)
 
-    def _session(self, facts: StreamFacts, checked: Verification, zone: tzinfo) -> Session | None:
+    def _session(self, facts: StreamFacts, whole: _Whole, zone: tzinfo) -> Session | None:
         """None where nothing of a stream could be written."""
         head = self.book.head(facts.stream)
         entries = self.book.history(facts.stream, limit=head.count)
@@ -189,8 +201,8 @@ class Library:
             entries,
             incidents,
             consents=consents_of_claimed(self._exams, self._names(), entries, zone),
-            chain=_chain(head, checked, facts.stream, REGISTER),
-            deleted_clips=deleted_clips(self.book, facts.stream, entries, zone),
+            chain=_chain(head, whole.checked, facts.stream, REGISTER),
+            deleted_clips=whole.deleted.of(facts.stream, entries, zone),
             zone=zone,
         )
 

@@ -42,6 +42,7 @@ class RecordRequests:
             "entries": shown,
             "after": request.after + len(page),
             "more": len(found) > PAGE,
+            "clips": sorted(await self._ask(Book.clips, stream)),
         }
 
     async def recorded(self, request: Recorded) -> list[dict[str, Any]]:

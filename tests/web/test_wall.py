@@ -276,12 +276,34 @@ def test_the_sound_of_an_incident_is_listened_to(wall: Callable[..., Visitor]) -
     assert page.evaluate(gone, address)
 
 
-def test_sound_that_was_erased_is_said_to_be_gone(wall: Callable[..., Visitor]) -> None:
+def test_sound_that_was_deleted_is_offered_no_more(wall: Callable[..., Visitor]) -> None:
+    visitor = wall()
+    page = visitor.page
+    page.click(f"#needing .open:has-text('{TAKEN}')")
+    page.click("#incidents [data-act=listen]")
+    page.wait_for_function(PLAYS, timeout=WAIT_MS)
+    assert "was deleted" not in page.inner_text("#incidents")
+    ask(visitor, "mock", do="erase")
+    # The stream goes on: its record is read again by itself, and what plays ends.
+    visitor.sees("#incidents", "Its sound was deleted.")
+    counts(visitor, "#incidents [data-act=listen]", 0)
+    assert page.locator("#clip audio").count() == 0
+    page.reload()
+    visitor.sees("#incidents", "Its sound was deleted.")
+    assert page.locator("#incidents [data-act=listen]").count() == 0
+
+
+def test_who_wants_to_hear_what_was_deleted_is_told_so(wall: Callable[..., Visitor]) -> None:
+    """The record was read before, and is not read again by itself just then."""
     visitor = wall()
     page = visitor.page
     page.click(f"#needing .open:has-text('{TAKEN}')")
     page.wait_for_selector("#incidents [data-act=listen]", timeout=WAIT_MS)
-    ask(visitor, "mock", do="erase")
+    page.route("**/clips/*.ogg", lambda route: route.fulfill(status=404, body="no sound"))
+    page.click("#incidents [data-act=listen]")
+    visitor.sees("#toast", "That sound was deleted.")
+    page.unroute("**/clips/*.ogg")
+    page.route("**/clips/*.ogg", lambda route: route.fulfill(status=503, body="busy"))
     page.click("#incidents [data-act=listen]")
     visitor.sees("#toast", "The sound cannot be had just now.")
     assert page.locator("#clip audio").count() == 0

@@ -130,9 +130,15 @@ def test_a_takeover_is_seen_acknowledged_and_still_there_after_a_reload(
         viewed = [one.get("incident") for one in entries if one.get("act") == "viewed"]
         assert viewed.count(taken["id"]) == 1
 
+        with control(socket, token=links["Anna Adams"]) as own:
+            own.request("withdraw", clips=True)
+        visitor.sees("#incidents", "Its sound was deleted.")
+        assert page.locator("#incidents [data-act=listen], #clip audio").count() == 0
+
         page.reload()
         visitor.sees("#candidate-name", "Anna Adams")
         visitor.sees("#incidents", "took over")
+        visitor.sees("#incidents", "Its sound was deleted.")
         visitor.sees("#incidents", "Acknowledged by")
         visitor.sees("#notes", "Asked who speaks.")
     # Who has left keeps what happened.

@@ -69,7 +69,10 @@ class WallMock(Mock):
         if kind == "history":
             entries = candidates.history(request["stream"])[request["after"] :]
             after = request["after"] + len(entries[:PAGE])
-            return {"entries": entries[:PAGE], "after": after, "more": len(entries) > PAGE}
+            page = {"entries": entries[:PAGE], "after": after, "more": len(entries) > PAGE}
+            told = candidates.history(request["stream"])
+            clips = [one["incident"] for one in told if one["kind"] == "clip"]
+            return page | {"clips": [] if self.erased else clips}
         if kind == "act":
             return await self.acted(request)
         if kind == "mock" and request["do"] == "incident":

@@ -17,6 +17,9 @@ import {
 const STREAMS_MS = 2000;
 const PROFILES_MS = 10_000; // who is enrolled may be changed by others
 
+/** What was asked for was deleted. */
+export class Gone extends Error {}
+
 export class Server {
   status: Status | null = null;
   profiles: Profile[] = [];
@@ -93,6 +96,7 @@ export class Server {
   async clip(stream: string, incident: string): Promise<Blob> {
     const path = `v1/records/${stream}/clips/${incident.split("/").at(-1) ?? ""}.ogg`;
     const answer = await fetch(fileAddress(document.baseURI, path, await this.shown()));
+    if (answer.status === 404) throw new Gone("the sound is not there any more");
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     return answer.blob();
   }

@@ -244,6 +244,17 @@ describe("the record of a stream", () => {
   const told = (t: number, event: Message): Entry => ({ kind: "told", at: 1000 + t, t, event });
   const started = { kind: "started", at: 1000, t: 0, label: "Anna", model, ...terms } as unknown as Entry;
 
+  it("knows which sound is there still, and of earlier servers what there was", () => {
+    const record = new StreamRecord("s1");
+    const clip = (incident: string): Entry => ({ kind: "clip", at: 1000, t: 0, incident });
+    record.take({ entries: [clip("a"), clip("b")], after: 2, more: false });
+    expect([...record.clips]).toEqual([["a", true], ["b", true]]);
+    record.take({ entries: [clip("c")], after: 3, more: false, clips: ["b", "c"] });
+    expect([...record.clips]).toEqual([["a", false], ["b", true], ["c", true]]);
+    record.take({ entries: [], after: 3, more: false, clips: [] });
+    expect([...record.clips.values()]).toEqual([false, false, false]);
+  });
+
   it("says what the candidate had said of clips of sound, where any are kept", () => {
     const told = (clips: object): string | null => {
       const record = new StreamRecord("s1");

@@ -23,11 +23,14 @@ from typer.testing import CliRunner, Result
 from streamer.cli import app
 from streamer.exams.exam import ConsentRow, Entry, Exam, Rules
 from streamer.exams.opening import open_exams
+from streamer.records.book import Book
 from streamer.records.entries import Acted, Clip
 from streamer.records.errors import UnknownStream
 from streamer.records.opening import open_book
+from streamer.records.register import RegisterEntry
 from streamer.records.tables import clips, entries, people, streams
 from streamer.reports import words
+from streamer.reports.clips import DeletedClips
 from streamer.reports.exam_report import ExamReport, line_of
 from streamer.reports.forms.exam_page import exam_page
 from streamer.reports.forms.page import page
@@ -221,9 +224,9 @@ def test_an_exam_says_by_what_it_was_judged_and_how_to_check_it(
     assert heads == [library.book.head(stream).hash for stream in ("s-1", "s-2")]
 
 
-def keep_clip(library: Library, stream: str) -> str:
-    """Sound of a stream's first incident, which is given."""
-    incident = library.book.incidents(stream)[0].id
+def keep_clip(library: Library, stream: str, incident: str = "") -> str:
+    """Sound of an incident, or of the stream's first one, which is given."""
+    incident = incident or library.book.incidents(stream)[0].id
     clip = Clip(at=NOON + 70, t=70.0, incident=incident, since=55.0, until=65.0, sha256="12" * 32)
     assert library.book.journal.keep_clip(stream, clip, b"sound", lambda: True)
     return incident
@@ -261,6 +264,35 @@ def test_sound_that_was_deleted_is_told_with_when_and_why(library: Library, how:
     assert f"Sound was deleted {words.moment(at)} by {who}: {why}, sha256 1212" in said
     assert "of 1 clip 1 deleted since" in said
     assert "Sound is kept" not in said
+
+
+def test_the_register_is_read_once_though_several_streams_lack_sound(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is erased while the report is made is told all the same."""
+    book, deleted, read = library.book, DeletedClips(library.book), list[int]()
+    erasures = Book.erasures
+
+    def counted(book: Book, after: int = 0) -> tuple[list[RegisterEntry], int]:
+        read.append(after)
+        return erasures(book, after)
+
+    def told(stream: str) -> ClipDeletion:
+        (one,) = deleted.of(stream, book.history(stream), UTC).values()
+        return one
+
+    monkeypatch.setattr(Book, "erasures", counted)
+    for number, stream in enumerate(("s-1", "s-2"), start=1):
+        keep_clip(library, stream, "1")
+        assert deleted.of(stream, book.history(stream), UTC) == {}
+        candidate = book.facts(stream).candidate
+        assert candidate is not None
+        book.silence([candidate], f"desk {number}", NOON + 100)
+        assert [told(stream).who for _ in range(2)] == [f"desk {number}"] * 2
+    first, second = (n for n, one in enumerate(book.register(), 1) if one.act == "silenced")
+    assert read[0] == 0
+    assert read[1] >= first
+    assert read[-1] >= second
 
 
 def test_sound_of_which_nothing_says_that_it_was_deleted_is_lacking(library: Library) -> None:

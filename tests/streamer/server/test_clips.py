@@ -209,7 +209,9 @@ async def test_whoever_takes_back_clips_alone_goes_on_without_them(
         await becomes(lambda: live.session.recent)
         await wire.sound(pcm("anna", 6.0) + pcm("bert", 8.0))
         await becomes(lambda: live.record.incidents)
+        assert await offered(server, dial, before)
         await take_clips_back(server, dial, link, way)
+        assert await offered(server, dial, before) == []
         await becomes(lambda: live.session.recent is None)  # of the command a second later
         assert rows(server) == 0
         await wire.sound(pcm("anna", 6.0) + pcm("bert", 8.0))
@@ -249,6 +251,15 @@ async def test_clips_that_were_left_when_they_were_taken_back_go_all_the_same(
     (note,) = (one for one in context.book.register(stream) if one.act == "silenced")
     assert note.who == "the server"
     assert context.book.verify().findings == ()
+
+
+async def offered(server: Server, dial: Dial, stream: str) -> list[str]:
+    """Of which incidents a desk is told that there is sound."""
+    async with dial(server, "/v1/control", headers=bearer("desk")) as desk:
+        history = await desk.ask(type="history", stream=stream)
+    told = [one["incident"] for one in history["entries"] if one["kind"] == "clip"]
+    assert told, "the entry stays"
+    return list(history["clips"])
 
 
 async def take_clips_back(server: Server, dial: Dial, link: str, way: str) -> None:

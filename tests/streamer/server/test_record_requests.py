@@ -68,7 +68,7 @@ async def test_a_long_history_comes_in_pages(server: Server, dial: Any) -> None:
         rest = await desk.ask(type="history", stream="one", after=PAGE)
         assert (len(rest["entries"]), rest["more"]) == (302, False)  # with that it was looked at
         nothing = await desk.ask(type="history", stream="one", after=rest["after"])
-        assert nothing == {"entries": [], "after": PAGE + 302, "more": False}
+        assert nothing == {"entries": [], "after": PAGE + 302, "more": False, "clips": []}
     kinds = [entry["kind"] for entry in first["entries"]][:8]
     assert kinds == ["started", *["scores"] * 4, "told", "acted", "told"]
     assert rest["entries"][-1]["kind"] == "acted"

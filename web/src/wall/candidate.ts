@@ -10,13 +10,13 @@ import { badge } from "./badge";
 import { byNeed, nameOf, statusOf, type Seat } from "./board";
 import { Course } from "./course";
 import { lookOf, titleOf } from "./kinds";
-import { IncidentList } from "./incident_list";
+import { IncidentList, type Clips } from "./incident_list";
 import { Player } from "./listen";
 import { Reader, type Ask } from "./reader";
 import type { StreamRecord } from "./record";
 import { allowedWords, CLIPS, expected, VERDICTS, whenWords } from "./words";
 
-const NO_CLIPS: ReadonlySet<string> = new Set();
+const NO_CLIPS: Clips = new Map();
 
 export interface CandidateActions {
   close(): void;
@@ -49,7 +49,10 @@ export class CandidatePanel {
       this.drawnRecord = null;
       actions.changed();
     });
-    this.player = new Player((incident) => actions.clip(incident));
+    this.player = new Player(
+      (incident) => actions.clip(incident),
+      (incident) => this.hurry(incident.stream),
+    );
     el("candidate-close").onclick = () => actions.close();
     this.incidents = new IncidentList(
       (incident) => {
@@ -117,6 +120,7 @@ export class CandidatePanel {
     this.drawHead(seat, now);
     const record = this.reader?.record;
     this.incidents.draw(seat, incidents, record?.clips ?? NO_CLIPS, now);
+    if (record?.clips.get(this.player.id) === false) this.player.stop();
     if (!record) {
       say(el("record-words"), "Nothing has been recorded yet.");
       return;

@@ -9,6 +9,8 @@ import type { Seat } from "./board";
 import { titleOf } from "./kinds";
 import { expected, whenWords } from "./words";
 
+export type Clips = ReadonlyMap<string, boolean>;
+
 const WRITTEN_EACH_S = 5; // how long something lasts is told so often
 
 export class IncidentList {
@@ -20,8 +22,8 @@ export class IncidentList {
     private readonly listen: (incident: Incident) => void,
   ) {}
 
-  /** `clips`: incidents of which there is sound. `now` in seconds since 1970. */
-  draw(seat: Seat, incidents: readonly Incident[], clips: ReadonlySet<string>, now: number): void {
+  /** `clips`: incidents of which there was sound, and whether it is there. `now`: seconds since 1970. */
+  draw(seat: Seat, incidents: readonly Incident[], clips: Clips, now: number): void {
     const unseen = incidents.filter(isUnseen);
     el("acknowledge").onclick = () => this.acknowledge(unseen);
     show(el("acknowledge"), unseen.length > 1);
@@ -31,12 +33,12 @@ export class IncidentList {
     this.drawn = key;
     const list = el("incidents");
     const { id, act } = (document.activeElement as HTMLElement | null)?.dataset ?? {};
-    list.replaceChildren(...incidents.map((one) => this.line(one, seat, clips.has(one.id), now)));
+    list.replaceChildren(...incidents.map((one) => this.line(one, seat, clips.get(one.id), now)));
     // The list is written anew under the reader: stay where they were.
     if (id && act) list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"][data-act="${act}"]`)?.focus();
   }
 
-  private line(incident: Incident, seat: Seat, sound: boolean, now: number): HTMLElement {
+  private line(incident: Incident, seat: Seat, sound: boolean | undefined, now: number): HTMLElement {
     const { moment, ago } = whenWords(incident, now);
     const title = titleOf(incident, expected(seat));
     const look = button(incident, "show", "Show", () => this.look(incident));
@@ -54,6 +56,7 @@ export class IncidentList {
         h("b", {}, title),
         h("div", { class: "moment" }, `${moment} · ${ago}`),
         h("div", { class: "quiet" }, reasonWords(incident)),
+        h("div", { class: "quiet" }, sound === false ? "Its sound was deleted." : ""),
         h("div", { class: "quiet" }, seenWords(incident)),
       ),
       h("div", { class: "do" }, isUnseen(incident) ? seen : null, sound ? listen : null, look),

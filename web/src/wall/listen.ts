@@ -2,6 +2,7 @@
 
 import { el, h, say, show } from "../dom";
 import type { Incident } from "../incidents";
+import { Gone } from "../server";
 import { timeOfDay } from "../times";
 import { toast } from "../views/toast";
 
@@ -9,9 +10,13 @@ export class Player {
   private readonly place = el("clip");
   private address = "";
   /** The incident that is played or asked for; "": none. */
-  private id = "";
+  id = "";
 
-  constructor(private readonly fetchClip: (incident: Incident) => Promise<Blob>) {}
+  /** `gone` is called with an incident whose sound was offered and is not there any more. */
+  constructor(
+    private readonly fetchClip: (incident: Incident) => Promise<Blob>,
+    private readonly gone: (incident: Incident) => void,
+  ) {}
 
   async play(incident: Incident): Promise<void> {
     this.stop();
@@ -19,8 +24,10 @@ export class Player {
     let sound: Blob;
     try {
       sound = await this.fetchClip(incident);
-    } catch {
-      if (this.id === incident.id) toast("The sound cannot be had just now.");
+    } catch (error) {
+      const deleted = error instanceof Gone;
+      if (deleted) this.gone(incident);
+      if (this.id === incident.id) toast(deleted ? "That sound was deleted." : "The sound cannot be had just now.");
       return;
     }
     if (this.id !== incident.id) return; // another was asked for, or the candidate was closed

@@ -39,6 +39,8 @@ export interface Page {
   after: number;
   /** There is more by now. */
   more: boolean;
+  /** Incidents of which there is sound now; earlier servers do not say. */
+  clips?: string[];
 }
 
 const SCORED_EACH_S = 1; // of the scores that are kept
@@ -56,8 +58,8 @@ export class StreamRecord {
   clipsAnswer: ClipsAnswer | null = null;
   notes: Act[] = [];
   verdicts: (Act & { verdict: Judgement })[] = [];
-  /** Incidents of which there is sound. */
-  readonly clips = new Set<string>();
+  /** Incidents of which there was sound, and whether it is there still. */
+  readonly clips = new Map<string, boolean>();
   missing: { count: number; since: number; until: number }[] = [];
   /** Media times with their times of day, both rising. */
   private readonly moments: At[] = [];
@@ -66,6 +68,7 @@ export class StreamRecord {
 
   take(page: Page): void {
     for (const entry of page.entries) this.read(entry);
+    for (const id of page.clips ? this.clips.keys() : []) this.clips.set(id, page.clips!.includes(id));
     this.after = page.after;
     if (!page.more) this.complete = true;
   }
@@ -109,7 +112,7 @@ export class StreamRecord {
         this.acted(entry);
         return;
       case "clip":
-        this.clips.add(entry.incident);
+        this.clips.set(entry.incident, true);
         return;
       case "missing":
         this.missing.push(entry);
