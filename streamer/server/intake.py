@@ -71,6 +71,7 @@ class Intake:
         self.finalized = False  # no more sound may come
         self.cut_short = False  # by the server, which the client cannot know yet
         self.why: WireError | None = None  # it was, where that is told after the summary
+        self._unread_bytes: Callable[[], int] = int  # of the connection, while there is one
         self.taking = asyncio.Lock()  # held while a message is taken: a part would not be counted
 
     async def receive(
@@ -103,6 +104,7 @@ class Intake:
         """Raises :class:`TimeoutError` when nothing comes for too long."""
         idle_s, incoming = self._context.config.limits.idle_s, connection.recv_messages
         self._stream.made_to_wait = lambda: connection.waits
+        self._unread_bytes = lambda: connection.unread_bytes
         async with IdleLimit(idle_s, max(idle_s / 2, idle_s - IDLE_S), self._warn_idle) as idle:
             while True:
                 if not self.finalized:
@@ -113,7 +115,7 @@ class Intake:
                     async with self.taking:
                         messages, incoming.messages = max(1, incoming.messages), 0
                         await self.take(said, messages)
-                    self._look_behind(connection)
+                    self._look_behind()
                     await self._keep_pace()
                 else:
                     await obey(said)
@@ -125,18 +127,23 @@ class Intake:
     def _warn_idle(self) -> None:
         self._on_ending(f"it ends when {self._idle('send sound or keepalive')}")
 
-    def _look_behind(self, connection: Connection) -> None:
+    def _look_behind(self) -> None:
         """Tell a live stream how much of its sound waits. Files wait as a matter of course."""
         if not self._stream.live or not self._behind.due(now := time.monotonic()):
             return
+        # Less than that is late where sound came ahead of its time.
+        late_s = now - self._opened_at - self._stream.conversation.received_s
+        if (told_s := self._behind.look(now, min(self.waiting_s, late_s))) is not None:
+            self._on_behind(told_s)
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds of sound that have come and wait: unread, or not dealt with."""
         conversation = self._stream.conversation
         unread_s = self._sound.seconds(
-            connection.unread_bytes, self.received_bytes, conversation.received_s
+            self._unread_bytes(), self.received_bytes, conversation.received_s
         )
-        waiting_s = unread_s + conversation.backlog_s
-        late_s = now - self._opened_at - conversation.received_s  # else it came ahead of time
-        if (told_s := self._behind.look(now, min(waiting_s, late_s))) is not None:
-            self._on_behind(told_s)
+        return unread_s + conversation.backlog_s
 
     async def _keep_pace(self) -> None:
         """Beyond the client's quota no stream is faster than real time, and none is ended."""

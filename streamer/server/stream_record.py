@@ -83,8 +83,11 @@ class StreamRecord:
         return self._tracker.incidents
 
     def pass_time(self, now: float) -> None:
-        """So late it is, in seconds since 1970: what nobody says anything of is told in time."""
-        self._publish(self._tracker.pass_time(now))
+        """So late it is, in seconds since 1970: what nobody says anything of is told in time.
+
+        Of sound that has come and waits nobody knows yet whether somebody speaks in it.
+        """
+        self._publish(self._tracker.pass_time(now - self._stream.intake.waiting_s))
 
     def act(self, acted: Acted) -> None:
         """Somebody at a desk did something, which is in the record already."""

@@ -45,6 +45,8 @@ class IncidentTracker:
         """The next entry; the incidents that are new or other than they were."""
         if isinstance(entry, Clip):  # it follows from an incident
             return []
+        if isinstance(entry, Told) and isinstance(entry.event, events.Lag):
+            return []  # it is late, and what was said in the sound that waits is not known
         if not self._known:
             self._start(entry)
         self._pass(entry.at)

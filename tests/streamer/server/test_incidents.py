@@ -127,6 +127,35 @@ async def test_silence_is_told_though_nobody_says_anything(guarded: Server, dial
     assert incident["kind"] == "silent"
 
 
+async def test_sound_that_waits_is_no_silence(
+    settings: Callable[..., Config], dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether somebody speaks in it is not known as long as the server is late."""
+    rules = IncidentRules(silent_s=10.0)
+    async with (
+        Server(settings(incidents=rules), drain_s=1.0) as server,
+        dial(server, live="true") as client,
+    ):
+        stream = await the_stream(server)
+        await client.sound(bytes(32_000))
+        waits = {"backlog_s": 20.0, "unread": 0}
+        conversation = type(stream.session)
+        monkeypatch.setattr(conversation, "backlog_s", property(lambda _: waits["backlog_s"]))
+        monkeypatch.setattr(stream.intake, "_unread_bytes", lambda: waits["unread"])
+
+        def told(later_s: float) -> list[str]:
+            stream.record.pass_time(time.time() + later_s)
+            return [one.kind for one in stream.record.incidents]
+
+        assert told(25.0) == []
+        waits |= {"backlog_s": 2.0, "unread": 18 * 32_000}
+        assert told(25.0) == []
+        stream.tell(events.Lag(t=30.0, reason="overload", behind_s=20.0, hop_s=0.5, dropped=0))
+        assert told(25.0) == []
+        waits["unread"] = 0
+        assert told(25.0) == ["silent"]
+
+
 async def test_no_sound_at_all_is_told_as_silence_where_speech_is_expected(
     settings: Callable[..., Config], dial: Any
 ) -> None:
