@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from engine.model.bundle import load_bundle
 from engine.scoring.scorer import CalibratedScorer, TrialScore
-from models.evaluation.verify import Rule, Verifier
+from models.evaluation.verification import Rule
+from models.evaluation.verify import Verifier
 from streamer.cli import app
 from streamer.config import Config
 from streamer.local.replay import EnrolmentRecording, Replay

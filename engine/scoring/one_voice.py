@@ -36,7 +36,7 @@ def one_voice_llr(scorer: CalibratedScorer, embeddings: Float32, part_s: float) 
     The parts need not be in order: voices that take turns are told as well as a takeover.
     Each part holds ``part_s`` of net speech; there are at least two.
     """
-    first = _halves(embeddings)
+    first = halves_of(embeddings)
     halves = (embeddings[first], embeddings[~first])
     (a, b), (a_s, b_s) = map(unit_mean, halves), (part_s * len(half) for half in halves)
     llr = scorer.score(a, a_s, b, b_s).llr
@@ -55,7 +55,7 @@ def nearest_llr(
     return float(llr.max())
 
 
-def _halves(embeddings: Float32) -> Bools:
+def halves_of(embeddings: Float32) -> Bools:
     """Which parts go with the one and which with the other of the two least alike: 2-means."""
     cosines = embeddings @ embeddings.T
     np.fill_diagonal(cosines, np.inf)  # two different ones, be they equal

@@ -28,7 +28,7 @@ class VerifyCommand:
     the net speech of both sides.
 
     A match is decided from a posterior of 1 - FALSE_ACCEPT up, a mismatch from MISS
-    down; in between it is uncertain.
+    down; in between it is uncertain, and so is a test in a part of which another voice speaks.
 
     \b
     Exit status: 0 match; 1 mismatch, uncertain or insufficient; 2 error.
@@ -67,7 +67,8 @@ class VerifyCommand:
     def run(self) -> None:
         """Print the decision and what it follows from."""
         from engine.model.bundle import load_bundle
-        from models.evaluation.verify import Rule, Verifier, as_text
+        from models.evaluation.verification import Rule, as_text
+        from models.evaluation.verify import Verifier
 
         rule = Rule(prior=self.prior, false_accept=self.false_accept, miss=self.miss)
         verifier = Verifier(load_bundle(self.bundle), self.provider)
@@ -76,5 +77,5 @@ class VerifyCommand:
         )
         typer.echo(msgspec.json.encode(result).decode() if self.as_json else as_text(result))
         if result.reason:
-            typer.echo(f"insufficient: {result.reason}", err=True)
+            typer.echo(f"{result.decision}: {result.reason}", err=True)
         raise typer.Exit(0 if result.decision == "match" else EXIT_OTHER)

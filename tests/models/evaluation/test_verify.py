@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from engine.errors import AudioError, BundleError, VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
-from models.evaluation.verify import Rule, Verification, Verifier, as_text
+from models.evaluation.verification import Rule, Verification, as_text
+from models.evaluation.verify import Verifier
 
 Float32 = NDArray[np.float32]
 Speak = Callable[..., Path]
@@ -202,3 +203,38 @@ def test_the_built_in_bundle_tells_the_demo_voices_apart(tmp_path: Path) -> None
     sf.write(second, anna[half:], rate_hz)
     assert verifier.verify([first], second, Rule()).decision == "match"
     assert verifier.verify([first], DEMO_VOICES / "ben.ogg", Rule()).decision == "mismatch"
+
+
+def demo_voice(name: str, start_s: float, end_s: float) -> tuple[Float32, int]:
+    sound, rate_hz = sf.read(DEMO_VOICES / f"{name}.ogg", dtype="float32")
+    return sound[round(start_s * rate_hz) : round(end_s * rate_hz)], rate_hz
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_another_voice_in_a_part_of_the_test_is_no_match(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    first, rate_hz = demo_voice("anna", 0, 12)
+    own, other = demo_voice("anna", 12, 24)[0], demo_voice("ben", 2, 8)[0]
+    enrolled, alone, joined = (tmp_path / f"{n}.wav" for n in ("enrolled", "alone", "joined"))
+    sf.write(enrolled, first, rate_hz)
+    sf.write(alone, own, rate_hz)
+    sf.write(joined, np.concatenate([(own, other)[place] for place in order]), rate_hz)
+    verifier = Verifier(load_bundle())
+    assert verifier.verify([enrolled], alone, Rule()).decision == "match"
+    result = verifier.verify([enrolled], joined, Rule())
+    assert result.decision in ("uncertain", "mismatch")
+    # However much is tolerated: what tells it is the part, and not the whole.
+    lenient = verifier.verify([enrolled], joined, Rule(prior=0.99, false_accept=0.5, miss=0.01))
+    assert lenient.posterior > 0.5
+    assert lenient.decision == "uncertain"
+    assert "another voice is in a part of it" in str(lenient.reason)
+
+
+def test_several_sentences_of_one_voice_are_a_match(verifier: Verifier, speak: Speak) -> None:
+    parts = [sf.read(speak(f"{n}.wav", "anna", 3.0, seed=n))[0] for n in range(5)]
+    sf.write(joined := speak("joined.wav", "anna"), np.concatenate(parts), SAMPLE_RATE_HZ)
+    result = verifier.verify(
+        [speak("a0.wav", "anna", seed=0), speak("a4.wav", "anna", seed=4)], joined, Rule()
+    )
+    assert (result.decision, result.reason) == ("match", None)
