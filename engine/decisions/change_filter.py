@@ -117,21 +117,23 @@ class ChangeFilter:
         far = self._far(hypotheses, speaks[1:, -1], position, distances)
         return belief_of(hypotheses, speaks, voice, log_weight, far)
 
-    def moment(self, spans: Spans, position: int, near: int) -> int:
-        """Where about ``near`` the voice changed, of the speech up to ``position``.
+    def moment(self, spans: Spans, position: int, near: int, since: int | None = None) -> int:
+        """Where about ``near`` the voice changed, of the segment's speech up to ``position``.
+
+        The voice before that is the one ``since`` then, or since the segment began.
 
         It is the place that divides the speech into the two parts least like one voice. People
         begin to speak after a pause: if there is one so near, it is that.
         """
         if self.places.is_turn(near):
             return near
-        least = max(LEAST_SAMPLES, spans.grain)
-        low = max(self.start + least, near - NEAR_SAMPLES)
+        begun, least = self.start if since is None else since, max(LEAST_SAMPLES, spans.grain)
+        low = max(begun + least, near - NEAR_SAMPLES)
         high = min(position - least, near + NEAR_SAMPLES)
         runs = [start for start, _ in spans.timeline.runs(low, high) if low <= start <= high]
         grid = range(near - NEAR_SAMPLES, near + NEAR_SAMPLES + 1, STEP_SAMPLES)
         places = runs or [place for place in grid if low <= place <= high] or [near]
-        before = self._prepared(spans, [(self.start, place) for place in places])
+        before = self._prepared(spans, [(begun, place) for place in places])
         after = self._prepared(spans, [(place, position) for place in places])
         return places[int(self._scorer.compare(before, after).llr.argmin())]
 

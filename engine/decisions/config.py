@@ -15,7 +15,7 @@ class DecisionConfig:
     the evidence is calibrated. ``false_alarms_per_hour`` is the budget of matches given up where
     the matched speaker goes on, by a takeover that is told or by doubt;
     ``false_changes_per_hour`` that of changes of voice where nobody is matched, of whom less is
-    known. Both count hours of speech.
+    known, and that of turns that are judged in parts. Both count hours of speech.
     """
 
     false_accept: float = 0.01

@@ -23,10 +23,11 @@ from engine.decisions.score_events import score_events
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.decisions.stream_state import StreamState
 from engine.decisions.tracker_settings import TrackerSettings
+from engine.decisions.turn_parts import TurnParts
 from engine.decisions.turn_verdict import TurnJudge, TurnSpeech
 from engine.events import AnyEvent, Change, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
-from engine.model.manifest import DecisionFigures
+from engine.model.manifest import AlarmFigures, DecisionFigures
 from engine.scoring.identify import Float64
 from engine.scoring.scorer import CalibratedScorer
 from engine.spans.interface import LEAST_SAMPLES, Mark, SpeechEmbeddings
@@ -44,6 +45,7 @@ class Tracker:
         self._scorer, self._prior = scorer, prior
         self._judge = TurnJudge(scorer, self._figures, prior)
         self._filter = ChangeFilter(scorer, self._figures)
+        self._parts = TurnParts(self._filter)
         self._voices = SessionVoices(scorer)
         self._voice: Voice | None = None  # of the segment
         self._settings: TrackerSettings | None = None  # by the last place
@@ -74,7 +76,7 @@ class Tracker:
             if far is not None:
                 yield from self._leave_out(spans, known, far)
             elif mark.position - self._turn >= SLIVER_SAMPLES:
-                yield self._verdict(spans, known, mark.position)
+                yield from self._verdicts(spans, known, mark.position)
             self._turn = mark.position
 
     def begin(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
@@ -97,6 +99,9 @@ class Tracker:
         if belief is not None:
             if self._alarmed(belief, settings.decisions):
                 change = yield from self._change(spans, belief, known)
+            else:
+                height = self._voice_figures.height(settings.decisions.false_changes_per_hour)
+                self._parts.add(spans, belief, mark.position, height)
             self._name(spans, mark)
             if settings.enrolled.names:
                 llr = yield from self._score(spans, belief, known)
@@ -138,12 +143,14 @@ class Tracker:
         """Whether the odds of a change are beyond what the budget of false alarms allows."""
         if belief.best is None:
             return False
-        figures, budget = (
-            (self._figures.takeover, config.false_alarms_per_hour)
-            if self._state.matched
-            else (self._figures.change, config.false_changes_per_hour)
-        )
-        return belief.log_odds > figures.height(budget)
+        matched = self._state.matched
+        budget = config.false_alarms_per_hour if matched else config.false_changes_per_hour
+        return belief.log_odds > self._voice_figures.height(budget)
+
+    @property
+    def _voice_figures(self) -> AlarmFigures:
+        """How often the odds of another voice err, of somebody matched or of anybody."""
+        return self._figures.takeover if self._state.matched else self._figures.change
 
     def _change(
         self, spans: SpeechEmbeddings, belief: Belief, known: KnownSpeech
@@ -151,6 +158,7 @@ class Tracker:
         """Another voice has begun: tell it, and judge what its turn had been until then."""
         assert belief.best is not None
         mark = known.mark
+        self._parts.drop()
         at = self._filter.moment(spans, mark.position, belief.best.position)
         ended, before = self._voice, self._filter.voice(spans, self._filter.start, at)
         if ended is not None:
@@ -169,8 +177,7 @@ class Tracker:
         yield change
         if at > self._turn:
             cut = replace(known, sound=None)
-            yield self._verdict(spans, cut, at, ended)
-            self._turn = at
+            yield from self._verdicts(spans, cut, at, ended)
         return change
 
     def _name(self, spans: SpeechEmbeddings, mark: Mark) -> None:
@@ -202,22 +209,29 @@ class Tracker:
         What it said counts for nobody.
         """
         begun, end = max(far.position, self._turn), known.mark.position
+        self._parts.drop()
         if begun - self._turn >= LEAST_SAMPLES:
-            yield self._verdict(spans, replace(known, sound=None), begun)
-            self._turn = begun
+            yield from self._verdicts(spans, replace(known, sound=None), begun)
         assert known.levels is not None
         below_db = Distances(known.levels, spans).below_db(far.dbfs, (self._turn, end))
         turn = TurnSpeech(self._turn, end, known.mark.at, known.sound, round(below_db, 1))
         yield self._judge.verdict(spans, turn, known.settings)
         self._filter.leave_out(spans, far, self._turn, end)
 
-    def _verdict(
+    def _verdicts(
         self, spans: SpeechEmbeddings, known: KnownSpeech, end: int, voice: Voice | None = None
-    ) -> Utterance:
-        turn = TurnSpeech(self._turn, end, known.mark.at, known.sound)
+    ) -> Iterator[Utterance]:
+        """On the turn up to ``end``, of ``voice`` or of the segment's, or on each of its parts."""
         voice = voice or (self._voice if end > self._filter.start else None)
-        said = self._judge.verdict(spans, turn, known.settings)
-        return msgspec.structs.replace(said, voice=self._label(said, voice))
+        parts = self._parts.take(spans, self._turn, end)
+        if len(parts) > 1:
+            known = replace(known, sound=None)
+        for part in parts:
+            turn = TurnSpeech(part.start, part.end, known.mark.at, known.sound)
+            said = self._judge.verdict(spans, turn, known.settings)
+            label = self._label(said, None if part.other else voice)
+            yield msgspec.structs.replace(said, voice=label)
+        self._turn = end
 
     def _label(self, said: Utterance, voice: Voice | None) -> str | None:
         """The label of who spoke a turn, of ``voice``'s segment unless the verdict denies that.

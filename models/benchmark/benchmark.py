@@ -37,7 +37,7 @@ from models.benchmark.report import BenchmarkReport, write
 from models.benchmark.results import BenchmarkResults, ConversationResult, Variant
 from models.benchmark.run import Benchmark, open_rivals
 from models.benchmark.speakers import DecodedSpeaker, decode, load_speakers
-from models.benchmark.systems import curves_of, systems_of
+from models.benchmark.systems import curves_of, in_the_end, systems_of
 from models.benchmark.tables import (
     System,
     commands_table,
@@ -158,7 +158,7 @@ def run(
             points_table(done.conversations, POINTS, draws),
             changes_table(done.conversations, draws),
             commands_table(done.conversations, draws),
-            interjection_table(done.conversations, systems, draws),
+            interjection_table(done.conversations, [*systems, in_the_end()], draws),
             shares_table(done.conversations, systems, draws),
         ],
         curves=curves,

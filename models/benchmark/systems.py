@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from engine.events import State
 from models.benchmark.curves import (
     CURVE_KINDS,
     Curve,
@@ -38,6 +39,20 @@ def systems_of(rivals: Sequence[Rival], cosine: float | None) -> list[System]:
         name = f"{about.name} at {about.accept:g}/{about.reject:g}"
         systems.append(System(name, partial(_rival_states, rival)))
     return systems
+
+
+def in_the_end() -> System:
+    """The engine by its verdicts on turns, which come afterwards, and not by its live state."""
+    return System(f"{OURS}, by `utterance`", _verdicts)
+
+
+def _verdicts(result: ConversationResult) -> States | None:
+    if result.claimed is None:
+        return None
+    states: list[tuple[float, State]] = []
+    for one in result.claimed.verdicts:
+        states += [(one.start_s, one.state), (one.end_s, "insufficient")]
+    return states
 
 
 def _our_states(result: ConversationResult) -> States | None:

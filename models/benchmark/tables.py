@@ -235,7 +235,8 @@ def interjection_table(
     table = Table(
         "interjections",
         "Interjections of 0.6 to 2 s by a stranger",
-        "Share of the claimed speaker's, and of the stranger's, net speech in each state.",
+        "Share of the claimed speaker's, and of the stranger's, net speech in each state: live, and"
+        " in the end, by the verdict on the turn or part of one that it is in.",
     )
     return shares_into(
         table, [r for r in results if r.truth.kind == "interjection"], systems, draws

@@ -178,6 +178,39 @@ def test_a_change_inside_a_turn_divides_its_verdict() -> None:
     ]
 
 
+SELDOM = DecisionConfig(false_alarms_per_hour=1e-3)  # no match is given up for a second of speech
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.3])
+def test_an_interjection_that_passes_while_a_match_stands_has_a_verdict_of_its_own(
+    pause_s: float,
+) -> None:
+    speech = talk(Said(0, 8.0), Said(2, 1.0, pause_s), Said(0, 6.0, pause_s))
+    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna", decisions=SELDOM))
+    assert not of(Change, events)
+    assert said_of(events)[-1] == ("match", "anna")
+    verdicts = of(Utterance, events)
+    assert [(e.state, e.voice) for e in verdicts] == [
+        ("match", "voice-1"),
+        ("mismatch", None),
+        ("match", "voice-1"),
+    ]
+    assert (verdicts[1].start, verdicts[1].end) == pytest.approx((8.0 + pause_s, 9.0 + pause_s))
+    assert verdicts[2].start == pytest.approx(9.0 + 2 * pause_s)
+
+
+def test_an_interjection_at_the_end_of_a_turn_has_a_verdict_of_its_own() -> None:
+    speech = talk(Said(0, 8.0), Said(2, 1.0), Said(0, 6.0, 2.0))
+    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna", decisions=SELDOM))
+    assert not of(Change, events)
+    assert [e.state for e in of(Utterance, events)] == ["match", "mismatch", "match"]
+
+
+def test_one_voice_has_one_verdict_on_a_turn() -> None:
+    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 20.0)), plain_settings("anna"))
+    assert len(of(Utterance, events)) == 1
+
+
 def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
     speech = talk(Said(0, 12.0), Said(2, 10.0), Said(0, 10.0), Said(3, 10.0))
     events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna", "bert", claimed=False))

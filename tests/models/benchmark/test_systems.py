@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,12 +9,12 @@ import numpy as np
 import pytest
 
 from models.benchmark.curves import sweep_variants
-from models.benchmark.engine import SessionRecord
+from models.benchmark.engine import SessionRecord, TurnVerdict
 from models.benchmark.estimates import Draws
 from models.benchmark.outcomes import NO
 from models.benchmark.results import ConversationResult
 from models.benchmark.rivals import Rival, RunningScore
-from models.benchmark.systems import COSINE, OURS, curves_of, systems_of
+from models.benchmark.systems import COSINE, OURS, curves_of, in_the_end, systems_of
 from models.benchmark.tables import LEAVING
 from models.benchmark.truth import Truth
 
@@ -52,6 +53,18 @@ def test_the_engine_alone_has_states_of_its_own(truth: Make) -> None:
     assert (ours.name, ours.alarms) == (OURS, LEAVING)
     assert ours.states(result(truth())) == ((4.0, "match"),)
     assert ours.states(result(truth(), claimed=None)) is None
+
+
+def test_verdicts_hold_for_their_turns_and_nothing_between_them(truth: Make) -> None:
+    verdicts = (TurnVerdict(1.0, 4.0, "match"), TurnVerdict(6.0, 7.0, "mismatch"))
+    said = replace(heard([2.0], [0.1], [1.0]), verdicts=verdicts)
+    assert in_the_end().states(result(truth(), claimed=said)) == [
+        (1.0, "match"),
+        (4.0, "insufficient"),
+        (6.0, "mismatch"),
+        (7.0, "insufficient"),
+    ]
+    assert in_the_end().states(result(truth(), claimed=None)) is None
 
 
 def test_our_cosine_has_one_bound_and_needs_speech_behind_it(truth: Make) -> None:
