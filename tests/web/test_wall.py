@@ -309,6 +309,34 @@ def test_who_wants_to_hear_what_was_deleted_is_told_so(wall: Callable[..., Visit
     assert page.locator("#clip audio").count() == 0
 
 
+def test_who_takes_consent_back_is_told_so(wall: Callable[..., Visitor]) -> None:
+    visitor = wall()
+    ask(visitor, "mock", do="withdraw", place=2)
+    tile = ".tile[data-kind=withdrawn]"
+    visitor.sees(tile, "Took consent back")
+    assert tile_texts(visitor)[3].startswith(visitor.page.inner_text(f"{tile} b"))
+    visitor.page.click(f"{tile} .open")
+    visitor.sees("#candidate-state", "Took consent back")
+    visitor.page.reload()
+    visitor.sees(tile, "Took consent back")
+
+
+def tile_texts(visitor: Visitor) -> list[str]:
+    """Of all tiles, in order."""
+    return [str(text).strip() for text in visitor.page.locator(".tile .who").all_inner_texts()]
+
+
+def test_enter_in_the_search_leads_to_who_was_found(wall: Callable[..., Visitor]) -> None:
+    visitor = wall()
+    page = visitor.page
+    page.keyboard.press("/")
+    page.keyboard.type("Fatou Garcia")
+    counts(visitor, ".tile", 1)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    visitor.sees("#candidate-name", "Fatou Garcia")
+
+
 def test_the_sound_ends_where_another_candidate_is_opened(wall: Callable[..., Visitor]) -> None:
     visitor = wall()
     page = visitor.page

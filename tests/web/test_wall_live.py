@@ -112,7 +112,8 @@ def test_a_takeover_is_seen_acknowledged_and_still_there_after_a_reload(
 
         page.keyboard.press("n")
         page.keyboard.press("Enter")
-        visitor.sees("#candidate-facts", "Should be Anna")
+        visitor.sees("#candidate-facts", "B-1")
+        visitor.sees("#events", "Match – Anna Adams")  # noqa: RUF001 - and not the voiceprint
         visitor.sees("#record-words", "From the record, since")
         visitor.sees("#events", "took over")
         page.keyboard.press("a")

@@ -100,6 +100,7 @@ class Candidates:
         self.incidents: dict[str, Json] = {}
         self.numbers = count(1)
         self.acts: dict[str, list[Json]] = {}
+        self.withdrawn: set[int] = set()  # places of who took their consent back
         for place, told in HAPPENED.items():
             for one in told if place < self.present else ():
                 self.happen(place, one)
@@ -137,7 +138,7 @@ class Candidates:
 
     def entries(self) -> list[Json]:
         """The live streams, as a monitor lists them."""
-        return [self.entry(place) for place in range(self.present)]
+        return [self.entry(place) for place in range(self.present) if place not in self.withdrawn]
 
     def entry(self, place: int) -> Json:
         """One of them."""
@@ -158,6 +159,7 @@ class Candidates:
                 "candidate": candidate_of(place), "number": f"{2026000 + 7 * place}",
                 "name": name(place), "voiceprint": name(place),
                 "accommodations": ["interpreter"] if place == 12 else [], "enrolled": True,
+                "withdrawn_at": self.began if place in self.withdrawn else None,
             }
             for place in range(self.many)
         ]  # fmt: skip

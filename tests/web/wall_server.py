@@ -4,6 +4,7 @@
 candidates: one taken over, one with somebody beside them, one silent, and the rest fine; R events
 a second tell of them.
 `{"type": "mock", "do": "incident", "place": 3, "what": "takeover"}` lets something happen,
+`{"type": "mock", "do": "withdraw", "place": 3}` has somebody take their consent back,
 `{"type": "mock", "do": "drop"}` cuts the monitors, `{"type": "mock", "do": "erase"}` erases
 what the record has of sound.
 """
@@ -77,6 +78,10 @@ class WallMock(Mock):
             return await self.acted(request)
         if kind == "mock" and request["do"] == "incident":
             return await self.happen(request)
+        if kind == "mock" and request["do"] == "withdraw":
+            candidates.withdrawn.add(request["place"])
+            closed = {"type": "closed", "code": 1008, "stream": stream_of(request["place"])}
+            return await self.publish(closed)
         if kind == "mock" and request["do"] == "erase":
             self.erased = True
             return {}

@@ -244,6 +244,28 @@ describe("the record of a stream", () => {
   const told = (t: number, event: Message): Entry => ({ kind: "told", at: 1000 + t, t, event });
   const started = { kind: "started", at: 1000, t: 0, label: "Anna", model, ...terms } as unknown as Entry;
 
+  it("tells a candidate by name, and not their voiceprint by number", () => {
+    const record = new StreamRecord("s1", "Hugo Stein");
+    record.take({
+      entries: [
+        { ...started, claims: ["1008@e1"] } as Entry,
+        { kind: "scores", at: 1001, t: 1, speaker: "1008@e1", llr: 1 },
+        { kind: "told", at: 1002, t: 2, event: decision(2, "match", "1008@e1") },
+        { kind: "told", at: 1003, t: 3, event: { ...change(3, 3, "1008@e1"), to: "Ada" } },
+      ] as Entry[],
+      after: 4,
+      more: false,
+    });
+    const { view } = record;
+    expect(view.claims).toEqual(["Hugo Stein"]);
+    expect(Object.keys(view.traces)).toEqual(["Hugo Stein"]);
+    const told = view.notes.map(({ event }) => event);
+    expect(told).toMatchObject([{ speaker: "Hugo Stein" }, { from: "Hugo Stein", to: "Ada" }]);
+    const other = new StreamRecord("s2");
+    other.take({ entries: [{ ...started, claims: ["1008@e1"] } as Entry], after: 1, more: false });
+    expect(other.view.claims).toEqual(["1008@e1"]);
+  });
+
   it("knows which sound is there still, and of earlier servers what there was", () => {
     const record = new StreamRecord("s1");
     const clip = (incident: string): Entry => ({ kind: "clip", at: 1000, t: 0, incident });

@@ -17,6 +17,8 @@ export interface RosterLine {
   number: string;
   name: string;
   accommodations: readonly string[];
+  /** Seconds since 1970 at which they took their consent back; earlier servers do not say. */
+  withdrawn_at?: number | null;
 }
 
 /** A recorded stream of an exam, as the server tells it. Times in seconds since 1970. */
@@ -35,6 +37,8 @@ export interface Seat {
   exam: string | null;
   claims: readonly string[];
   accommodations: readonly string[];
+  /** They took their consent back. */
+  withdrawn: boolean;
   /** Oldest first; none: not here yet. */
   streams: string[];
   /** Of the newest stream; null once it is over. */
@@ -86,7 +90,8 @@ export class Board {
     for (const line of roster) {
       const seat = this.seat(line.candidate);
       const { number, accommodations } = line;
-      Object.assign(seat, { exam, number, accommodations, label: line.name });
+      const withdrawn = typeof line.withdrawn_at === "number";
+      Object.assign(seat, { exam, number, accommodations, withdrawn, label: line.name });
     }
   }
 
@@ -228,6 +233,7 @@ export class Board {
       exam: null,
       claims: [],
       accommodations: [],
+      withdrawn: false,
       streams: [],
       live: null,
       incidents: new Map(),
@@ -257,6 +263,11 @@ export function nameOf(seat: Seat): string {
   return seat.label || (seat.claims.length > 0 ? anyOf(seat.claims) : `Stream ${seat.key.slice(0, 8)}`);
 }
 
+/** Whether what is claimed is the voiceprint of the candidate, whatever that is called. */
+export function isOwn(seat: Seat): boolean {
+  return seat.exam !== null && seat.label !== "" && seat.claims.length === 1;
+}
+
 export function statusOf(seat: Seat): Status {
   const incidents = [...seat.incidents.values()].sort(byNeed);
   const unseen = incidents.filter(isUnseen);
@@ -272,6 +283,7 @@ export function byNeed(a: Incident, b: Incident): number {
 }
 
 function standing(seat: Seat): Standing {
+  if (!seat.live && seat.withdrawn) return "withdrawn";
   if (!seat.live) return seat.streams.length > 0 ? "left" : "absent";
   if (seat.live.stalled) return "stalled";
   switch (seat.live.state) {
@@ -293,7 +305,7 @@ function rankOf({ kind, incident, unseen }: Status): number[] {
     return [0, urgency(kind), Number(incident.until !== null), -incident.since_at];
   }
   if (incident) return [1, urgency(kind), 0, -incident.since_at];
-  return [{ absent: 3, left: 4 }[kind as string] ?? 2, 0, 0, 0];
+  return [{ withdrawn: 1, absent: 3, left: 4 }[kind as string] ?? 2, 0, 0, 0];
 }
 
 function found(seat: Seat, search: string): boolean {

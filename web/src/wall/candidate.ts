@@ -7,7 +7,7 @@ import { roughly, timeOfDay } from "../times";
 import { eventLine } from "../views/events";
 import { anyOf, clock } from "../words";
 import { badge } from "./badge";
-import { byNeed, nameOf, statusOf, type Seat } from "./board";
+import { byNeed, isOwn, nameOf, statusOf, type Seat } from "./board";
 import { Course } from "./course";
 import { lookOf, titleOf } from "./kinds";
 import { IncidentList, type Clips } from "./incident_list";
@@ -155,7 +155,7 @@ export class CandidatePanel {
     const { stream } = this;
     if (!stream || this.reader?.record.stream === stream) return;
     this.reader?.leave();
-    this.reader = new Reader(stream, this.ask, () => this.actions.changed());
+    this.reader = new Reader(stream, isOwn(seat) ? seat.label : "", this.ask, () => this.actions.changed());
     this.drawnRecord = null;
     this.drawnNotes = -1;
     this.drawnEvents = null;
@@ -184,7 +184,7 @@ export class CandidatePanel {
       el("candidate-facts"),
       [
         seat.number,
-        seat.claims.length > 0 ? `Should be ${anyOf(seat.claims)}` : "",
+        seat.claims.length > 0 && !isOwn(seat) ? `Should be ${anyOf(seat.claims)}` : "",
         began === null ? "" : `Since ${timeOfDay(began)}, ${roughly(until - began)}`,
         record && record.endedAt !== null ? `Ended ${timeOfDay(record.endedAt)}` : "",
         allowedWords(seat.accommodations),

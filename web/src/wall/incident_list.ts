@@ -42,7 +42,7 @@ export class IncidentList {
     const { moment, ago } = whenWords(incident, now);
     const title = titleOf(incident, expected(seat));
     const look = button(incident, "show", "Show", () => this.look(incident));
-    look.setAttribute("aria-label", `Show ${title} over time`);
+    look.setAttribute("aria-label", `Show over time: ${title}`);
     const listen = button(incident, "listen", "Listen", () => this.listen(incident));
     listen.setAttribute("aria-label", `Listen to ${title}`);
     const seen = button(incident, "acknowledge", "Acknowledge", () => this.acknowledge([incident]));

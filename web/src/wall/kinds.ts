@@ -35,6 +35,7 @@ const STANDINGS = {
   unsure: { word: "Unsure", tone: "waiting", shape: "circle", icon: "question" },
   listening: { word: "Listening", tone: "waiting", shape: "circle", icon: "ear" },
   fine: { word: "Fine", tone: "match", shape: "circle", icon: "check" },
+  withdrawn: { word: "Took consent back", tone: "off", shape: "square", icon: "flag" },
   absent: { word: "Not here yet", tone: "off", shape: "circle", icon: "person" },
   left: { word: "Ended", tone: "off", shape: "circle", icon: "flag" },
 } as const satisfies Record<string, Look>;

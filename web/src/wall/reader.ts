@@ -18,10 +18,11 @@ export class Reader {
 
   constructor(
     stream: string,
+    candidate: string,
     private readonly ask: Ask,
     private readonly changed: () => void,
   ) {
-    this.record = new StreamRecord(stream);
+    this.record = new StreamRecord(stream, candidate);
     void this.read();
   }
 

@@ -43,6 +43,7 @@ export interface Page {
   clips?: string[];
 }
 
+const NAMES = ["speaker", "from", "to"]; // fields of events that name a voiceprint
 const SCORED_EACH_S = 1; // of the scores that are kept
 
 export class StreamRecord {
@@ -64,7 +65,14 @@ export class StreamRecord {
   /** Media times with their times of day, both rising. */
   private readonly moments: At[] = [];
 
-  constructor(readonly stream: string) {}
+  /** What the voiceprint of the candidate is called, and names that it had. */
+  private readonly own = new Set<string>();
+
+  /** `candidate`: as whom people know the owner of the one voiceprint that is claimed; "": nobody. */
+  constructor(
+    readonly stream: string,
+    private readonly candidate = "",
+  ) {}
 
   take(page: Page): void {
     for (const entry of page.entries) this.read(entry);
@@ -100,10 +108,10 @@ export class StreamRecord {
         this.terms(entry);
         return;
       case "told":
-        this.view = reduce(this.view, { ...entry.event, t: entry.event.t ?? entry.t });
+        this.view = reduce(this.view, { ...this.named(entry.event), t: entry.event.t ?? entry.t });
         return;
       case "scores":
-        this.score(entry.speaker, entry.t, entry.llr, entry.evidence ?? null);
+        this.score(this.nameOf(entry.speaker), entry.t, entry.llr, entry.evidence ?? null);
         return;
       case "connection":
         this.connection(entry);
@@ -132,9 +140,24 @@ export class StreamRecord {
     if (!last || later) this.moments.push({ at, t });
   }
 
-  private terms({ t, mode, claims, bounds, expected_rates }: Terms): void {
+  private terms({ t, mode, claims: asked, bounds, expected_rates }: Terms): void {
+    if (this.candidate && asked.length === 1) this.own.add(asked[0]!);
+    const claims = asked.map((name) => this.nameOf(name));
     const message = { type: "configured", seq: 0, t, mode, claims, bounds, expected_rates } as const;
     this.view = reduce(this.view, message);
+  }
+
+  /** A voiceprint may be called by a number: the candidate is told by name. */
+  private nameOf(voiceprint: string): string {
+    return this.own.has(voiceprint) ? this.candidate : voiceprint;
+  }
+
+  private named(event: Message): Message {
+    const names: Record<string, unknown> = {};
+    for (const [field, name] of Object.entries(event)) {
+      if (NAMES.includes(field) && typeof name === "string") names[field] = this.nameOf(name);
+    }
+    return { ...event, ...names };
   }
 
   /** In place: hours of scores are thousands. */

@@ -60,6 +60,10 @@ export class Tiles {
     this.tiles.get(key)?.open.focus();
   }
 
+  focusFirst(): void {
+    document.querySelector<HTMLElement>("#needing .open, #others .open")?.focus();
+  }
+
   private fill(list: HTMLElement, placed: readonly Placed[], opened: string, now: number): void {
     placed.forEach((one, i) => {
       const tile = this.tiles.get(one.seat.key) ?? this.make(one.seat.key);

@@ -21,6 +21,7 @@ import { recordTrouble, told } from "./words";
 
 const DRAW_MS = 100; // between two drawings, but for an incident, which is drawn at once
 const STATUS_MS = 5000; // between two looks at how the record fares
+const ROSTER_MS = 1000; // after somebody left
 const CLOCK_MS = 1000; // how long something lasts is told by the second
 
 interface ExamLine {
@@ -58,6 +59,7 @@ export class Wall {
   private known = false;
   private heardAt: number | null = null;
   private scheduled = false;
+  private roster = 0;
   private drawn = -Infinity;
 
   constructor() {
@@ -66,6 +68,7 @@ export class Wall {
       this.search = (event.target as HTMLInputElement).value;
       this.redraw();
     };
+    el("search").onkeydown = ({ key }) => void (key === "Enter" && this.tiles.focusFirst());
     el<HTMLSelectElement>("exam").onchange = (event) =>
       void this.choose((event.target as HTMLSelectElement).value);
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.escape());
@@ -194,6 +197,8 @@ export class Wall {
     const news = this.board.told(message);
     if (message.type === "ready") void this.refresh();
     if (message.type === "act" && message.stream) this.board.acknowledged(message.stream, message);
+    // Who left may have taken their consent back, which the roster says.
+    if (message.type === "closed" && this.place.exam) this.rosterSoon();
     const urgent = message.type === "incident" || message.type === "act";
     if (urgent && message.stream) this.panel.hurry(message.stream);
     const seat = news && this.board.of(news.stream);
@@ -239,6 +244,12 @@ export class Wall {
       // Without exams there are still streams, which is what the wall shows then.
       if (!(error instanceof VoxwatchError)) throw error;
     }
+  }
+
+  /** Of several who leave at once it is read once. */
+  private rosterSoon(): void {
+    window.clearTimeout(this.roster);
+    this.roster = window.setTimeout(() => void this.readExams(this.place.exam).then(() => this.redraw()), ROSTER_MS);
   }
 
   private async attempt<T>(answer: Promise<T>): Promise<T | null> {

@@ -4,7 +4,7 @@ import type { Judgement, Status } from "voxwatch-client";
 import type { Incident } from "../incidents";
 import { roughly, timeOfDay } from "../times";
 import { anyOf } from "../words";
-import { nameOf, type Placed, type Seat } from "./board";
+import { isOwn, nameOf, type Placed, type Seat } from "./board";
 import { lookOf, titleOf } from "./kinds";
 import type { ClipsAnswer } from "./record";
 
@@ -31,6 +31,7 @@ export function recordTrouble(record: Status["record"]): string {
 
 /** Whom the voice should be, for a line about an incident; "" where nobody was claimed. */
 export function expected(seat: Seat): string {
+  if (isOwn(seat)) return seat.label;
   return seat.claims.length > 0 ? anyOf(seat.claims) : "";
 }
 
