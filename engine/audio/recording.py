@@ -82,7 +82,8 @@ class Recording:
         self._stack.close()
 
     def blocks(self, frames: int) -> Iterator[Float32]:
-        """All of the sound, ``(up to frames, channels)`` at a time."""
+        """All of the sound, ``(up to frames, channels)`` at a time; there is some, or it raises."""
+        empty = True
         for part in self._layout.parts:
             with self._part(part) as sound:
                 if (sound.samplerate, sound.channels) != (self.rate_hz, self.channels):
@@ -90,7 +91,11 @@ class Recording:
                         f"{self.name}: holds recordings of several rates or numbers of channels:"
                         " take them apart"
                     )
-                yield from self._blocks_of(sound, frames)
+                for block in self._blocks_of(sound, frames):
+                    empty = False
+                    yield block
+        if empty:
+            raise AudioError(f"{self.name}: holds no samples: record or copy it again")
 
     def _blocks_of(self, sound: sf.SoundFile | MediaSound, frames: int) -> Iterator[Float32]:
         read = 0

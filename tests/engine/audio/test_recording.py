@@ -182,6 +182,20 @@ def test_joined_files_of_which_only_the_first_is_read_are_refused(form: str) -> 
         read(joined)
 
 
+EMPTY = {form: encoded(form, 0.0) for form in ("WAV", "FLAC", "VORBIS", "AIFF", "W64", "CAF", "AU")}
+EMPTY["a list follows"] = wav(0.0) + b"LIST\x04\x00\x00\x00INFO"
+
+
+@pytest.mark.parametrize("form", EMPTY)
+def test_a_file_without_a_sample_is_refused(form: str) -> None:
+    with pytest.raises(AudioError, match=r"holds no samples|not a sound file|cut short"):
+        read(EMPTY[form])
+
+
+def test_one_sample_is_sound() -> None:
+    assert read(encoded("WAV", 1 / RATE))[0] == 1 / RATE
+
+
 UNREAD = {
     "WavPack": (b"wvpk\x32\x00\x00\x00", "a WavPack file is not read"),
     "TTA": (b"TTA1\x01\x00", "a TTA file is not read"),
