@@ -54,7 +54,7 @@ NOT_RUN = {
     ".venv/bin/python scripts/fit_evidence.py": "a corpus; test_evidence_fit.py has one",
     "voxwatch records list": "Alice is deleted by then; commands/test_records.py has one",
     "voxwatch records show": "it needs a recorded stream; commands/test_records.py has one",
-    "voxwatch records verify --report": "it needs one; commands/test_records.py makes it",
+    "voxwatch records verify --report": "it needs one; commands/test_exam.py makes it",
     "voxwatch report": "it needs a recorded stream; tests/streamer/reports/test_library.py has one",
     "voxwatch exam": "it needs a roster; tests/streamer/commands/test_exam.py has one",
     "voxwatch train": "it takes hours; tests/models/training/test_loop.py runs a few steps",
