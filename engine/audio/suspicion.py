@@ -104,10 +104,10 @@ class FormCheck:
         return self.form != before
 
     def _has_sound(self, block: Bytes) -> bool:
+        if np.bincount(block).max() > MOST_OF_ONE * len(block):  # first, as silence goes no further
+            return False
         samples = np.unique(block.view(f"u{SAMPLE_BYTES[self._encoding]}"))
-        return len(samples) >= LEAST_SAMPLES and np.bincount(block).max() <= MOST_OF_ONE * len(
-            block
-        )
+        return len(samples) >= LEAST_SAMPLES
 
     def _likely(self) -> Form | None:
         """Of the forms that save some, the one that takes the fewest bits, if one saves enough."""
