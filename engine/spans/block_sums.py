@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,22 +83,38 @@ class BlockSums:
         self.turns.append(turn)
         self._middles.append(start + end)
 
-    def between(self, start: int, end: int) -> Float32 | None:
-        """The sums ``(3, C)`` over the blocks whose middle lies in ``[start, end)``.
+    def between(self, spans: Sequence[Place]) -> Float32:
+        """The sums ``(N, 3, C)`` over the blocks whose middle lies in each span ``[start, end)``.
 
         For a span shorter than a block, of the block that it begins in. Overlapped blocks count
-        where there are no others.
+        where there are no others. Raises ``LookupError`` where there is no block.
         """
+        found = np.empty((len(spans), *self._sums.shape[1:]), np.float32)
+        later: dict[int, tuple[int, Float32]] = {}  # by where spans end: the last that begins there
+        # From the latest on, as what begins earlier holds what begins later and ends with it.
+        for row in sorted(range(len(spans)), key=lambda row: spans[row][0], reverse=True):
+            first, last = self._edges(*spans[row])
+            over = self.overlapped[first:last]
+            if any(over):
+                counted = self._sums[first:last][np.logical_not(over) | all(over)]
+                np.add.reduce(counted, axis=0, out=found[row])
+                continue
+            after, rest = later.get(last, (last, None))
+            np.add.reduce(self._sums[first:after], axis=0, out=found[row])
+            if rest is not None:
+                found[row] += rest
+            later[last] = first, found[row]
+        return found
+
+    def _edges(self, start: int, end: int) -> Place:
+        """The first block of a span and the one after its last."""
         first, last = self._inside(start, end)
         if first == last:
             first = bisect_left(self.ends, start + 1)
-            last = first + 1
             if first == len(self) or self.starts[first] >= end:
-                return None
-        sums, over = self._sums[first:last], self.overlapped[first:last]
-        if any(over) and not all(over):
-            sums = sums[np.logical_not(over)]
-        return np.asarray(np.add.reduce(sums, axis=0), np.float32)
+                raise LookupError("nothing is known of a span")
+            last = first + 1
+        return first, last
 
     def heads(self, names: tuple[str, ...], start: int, end: int) -> BlockHeads:
         """Of the blocks whose middle lies in ``[start, end)``; of merged ones the mean."""

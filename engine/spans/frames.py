@@ -135,11 +135,7 @@ class FrameSpans:
 
     def embeddings(self, spans: Sequence[Place]) -> Float32:
         """Unit embeddings ``(N, D)`` of the sums over the blocks of each span."""
-        sums = [self._blocks.between(start, end) for start, end in spans]
-        found = [one for one in sums if one is not None]
-        if len(found) < len(sums):
-            raise LookupError("nothing is known of a span")
-        return self._pooling.embed(np.stack(found))
+        return self._pooling.embed(self._blocks.between(spans))
 
     def heads(self, start: int, end: int) -> BlockHeads:
         """What the graph says of the blocks besides."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.spans.block_sums import (
     CELL_SAMPLES,
@@ -30,14 +33,31 @@ def test_half_seconds_that_were_merged_have_the_sums_of_their_blocks() -> None:
     blocks = heard(300)
     end = 300 * BLOCK
     cells = [(at, at + CELL_SAMPLES) for at in range(0, end - FINE_SAMPLES, CELL_SAMPLES)]
-    before = [blocks.between(*cell) for cell in cells]
+    before = blocks.between(cells)
     blocks.settle(end)
     assert len(blocks) < 300
-    for cell, sums in zip(cells, before, strict=True):
-        merged = blocks.between(*cell)
-        assert sums is not None
-        assert merged is not None
-        assert np.array_equal(merged, sums)
+    np.testing.assert_array_equal(blocks.between(cells), before)
+
+
+@given(st.lists(st.tuples(st.integers(0, 39), st.integers(1, 40)), min_size=1), st.booleans())
+def test_spans_that_are_asked_for_together_have_the_sums_of_their_blocks(
+    places: list[tuple[int, int]], overlapped: bool
+) -> None:
+    blocks = heard(40, overlapped=overlapped)
+    spans = [(min(a, b - 1), max(a + 1, b)) for a, b in places]
+    together = blocks.between([(a * BLOCK, b * BLOCK) for a, b in spans])
+    for (start, end), sums in zip(spans, together, strict=True):
+        over = blocks.overlapped[start:end]
+        counted = [i for i in range(start, end) if all(over) or not blocks.overlapped[i]]
+        np.testing.assert_allclose(sums, blocks.sums[counted].sum(axis=0), rtol=1e-6)
+
+
+def test_a_span_shorter_than_a_block_has_the_sums_of_that_in_which_it_begins() -> None:
+    blocks = heard(3)
+    (sums,) = blocks.between([(BLOCK + 100, BLOCK + 200)])
+    np.testing.assert_array_equal(sums, blocks.sums[1])
+    with pytest.raises(LookupError, match="nothing is known"):
+        blocks.between([(0, BLOCK), (3 * BLOCK, 3 * BLOCK + 100)])
 
 
 def test_the_last_ten_seconds_stay_as_they_are() -> None:
