@@ -62,14 +62,19 @@ def unknown(text: str, message: Any, code: str, told: str) -> WireError:
 
 
 def text_as_sound(message: bytes) -> WireError | None:
-    """What is wrong with a binary message that is an object of JSON; None: it is none."""
+    """What is wrong with a binary message that is an object of JSON; None: it is none.
+
+    An empty object says nothing, and may be two samples of mu-law as quiet as a room.
+    """
     if message[:1] != b"{":
         return None
     try:
         fields = msgspec.json.decode(message)
     except (ValueError, RecursionError):
         return None
-    if fields.get("type") in OURS:
+    if not fields:
+        return None
+    if isinstance(kind := fields.get("type"), str) and kind in OURS:
         return WireError("wrong-frame", SAY_TEXT)
     return unknown(message.decode(), fields, "wrong-frame", SAY_TEXT)
 
