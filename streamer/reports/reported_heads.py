@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,8 @@ import msgspec
 from engine.errors import VoxwatchError
 from streamer.records.chain import REGISTER, Head
 
+# What is read of a damaged ZIP raises several of these; RuntimeError where it asks for a password.
+UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 Hexadecimal = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]*$")]
 
 
@@ -66,7 +69,7 @@ def reported_heads(path: Path) -> tuple[Head, ...]:
     """
     try:
         found = dict.fromkeys(head for text in _texts(path) for head in _heads(text))
-    except (OSError, zipfile.BadZipFile, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (*UNREADABLE, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise NoReport(
             f"{path} is no report as JSON or ZIP ({error}): take one of these, or give the head"
             " that a page shows by --head"

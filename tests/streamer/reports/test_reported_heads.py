@@ -200,3 +200,17 @@ def test_a_zip_is_of_the_record_unless_one_of_its_files_was_altered(
     half.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(NoReport, match="is no report as JSON or ZIP"):
         reported_heads(half)
+
+
+@pytest.mark.parametrize(("place", "byte"), [("content", 0x07), ("flags", 0x01), ("method", 0x63)])
+def test_a_damaged_zip_is_refused_with_what_to_do(tmp_path: Path, place: str, byte: int) -> None:
+    path = tmp_path / "r.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("r.json", json.dumps({"format": "x", "sessions": []}))
+    content = bytearray(path.read_bytes())
+    listed = content.index(b"PK\x01\x02")  # where the archive says what is in it
+    at = {"content": 30 + len("r.json"), "flags": listed + 8, "method": listed + 10}[place]
+    content[at] = byte
+    path.write_bytes(content)
+    with pytest.raises(NoReport, match="is no report as JSON or ZIP"):
+        reported_heads(path)
