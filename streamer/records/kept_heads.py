@@ -45,12 +45,12 @@ class KeptHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(NamedTuple):
-    """What is left of a chain: its links by number, how many entries it has or had, and of which.
+    """What is left of a chain: its links by number, in hexadecimal, and how many entries it had.
 
     ``length`` is None where that is forgotten. ``now`` says what became of it.
     """
 
-    links: Mapping[int, bytes]
+    links: Mapping[int, str]
     length: int | None
     now: str
 
@@ -88,7 +88,7 @@ def _answer(head: Head, known: _Known, signed: bool | None) -> tuple[bool | None
     if signed is False:
         return False, ALTERED
     if link is not None:
-        if link.hex().startswith(head.hash):
+        if link.startswith(head.hash):
             return True, f"this record had it; {known.now}"
         return False, PUT_BACK if signed else "it is not this record's, whose head there is another"
     if known.length is not None and head.count > known.length:
@@ -118,7 +118,7 @@ class _Record:
         row, notes = self._rows.get(head.chain), self._notes.get(head.chain, [])
         if row is not None:
             return self._of_stream(row, head.count)
-        ends = {one.count: bytes.fromhex(one.hash) for one in notes if one.hash}
+        ends = {one.count: one.hash for one in notes if one.hash}
         for note in notes:
             if note.act == "deleted":
                 return _Known(ends, note.count, f"the stream was deleted {_by(note)}")
@@ -131,7 +131,7 @@ class _Record:
         entries = tables.entries.c
         wanted = select(entries.hash).where(entries.stream == row.stream, entries.number == count)
         found = self._connection.scalar(wanted) if count <= row.length else None
-        links = {} if found is None else {count: found}
+        links = {} if found is None else {count: found.hex()}
         return _Known(links, row.length, f"the stream has {row.length} entries now")
 
     def _of_register(self, count: int) -> _Known:
@@ -143,7 +143,7 @@ class _Record:
         began = 0 if self._restart is None else self._restart.count
         if 0 < count < began:
             now = f"the register began anew after entry {began}"
-        return _Known({} if found is None else {count: found}, about.length, now)
+        return _Known({} if found is None else {count: found.hex()}, about.length, now)
 
 
 def _notes(connection: Connection) -> Iterator[RegisterEntry]:

@@ -169,6 +169,18 @@ def test_a_head_that_was_signed_and_is_there_no_more_is_told(kept: Book) -> None
         assert (answer.own, "put back to an earlier state" in answer.what) == (False, True)
 
 
+def test_a_spoilt_entry_of_the_register_is_found_and_no_error(kept: Book) -> None:
+    head = kept.head("one")
+    kept.delete("one", "chief", "asked to", LATER)
+    with tampering(kept) as connection:
+        for row in connection.execute(LIST.select()).all():
+            body = bytes(row.body).replace(head.hash.encode(), b"no hash")
+            connection.execute(update(LIST).where(LIST.c.number == row.number).values(body=body))
+    found = kept.verify(heads=[head])
+    assert found.findings
+    assert found.kept[0].own is False
+
+
 def _about(book: Book) -> dict[str, Any]:
     with tampering(book) as connection:
         row = connection.execute(ABOUT.select()).one()
