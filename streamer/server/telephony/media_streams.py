@@ -78,7 +78,14 @@ class MediaStreams:
 
     def open(self, message: str | bytes) -> Opening | None:
         """A message before the call has begun: its opening, once that is it."""
-        _check_theirs(message)
+        try:
+            return self._open(message)
+        except WireError as error:
+            if error.code != "bad-parameter" and (other := _other(message)) is not None:
+                raise other from error
+            raise
+
+    def _open(self, message: str | bytes) -> Opening | None:
         read = _read(message)
         if read.event == "connected":
             self._token = (read.connected or {}).get(TELNYX_TOKEN)
@@ -112,12 +119,13 @@ class MediaStreams:
         return [sound] if sound else []
 
 
-def _check_theirs(message: str | bytes) -> None:
-    """Raise :class:`WireError` for another system's message, which this address does not take."""
+def _other(message: str | bytes) -> WireError | None:
+    """What is said of another system's message, which this address does not take; None: whose?"""
     head = message[:HEAD_BYTES]
     other = service(head if isinstance(head, bytes) else head.encode(errors="replace"))
-    if other is not None and other != CALL:
-        raise WireError("wrong-format", f"this is {other[0]}: {other[1]}")
+    if other is None or other == CALL:
+        return None
+    return WireError("wrong-format", f"this is {other[0]}: {other[1]}")
 
 
 def _read(message: str | bytes) -> _Message:

@@ -45,6 +45,17 @@ def test_another_systems_call_is_named(message: dict[str, Any], whose: str) -> N
     assert refused.value.code == "wrong-format"
 
 
+@pytest.mark.parametrize("call", [Twilio(), Telnyx(), Plivo()])
+@pytest.mark.parametrize("name", ["ucid", "stream_sid", "eventType", "msg_type"])
+def test_a_call_with_a_field_as_another_system_has_it_is_taken(call: Twilio, name: str) -> None:
+    _, opening = begun(call, headers={name: "5"})
+    assert opening.format.encoding == "mulaw"
+
+
+def test_a_misspelt_parameter_is_named_whatever_it_is_called() -> None:
+    assert refusal(Twilio(ucid="5")).startswith("bad-parameter: unknown in the call: 'ucid'")
+
+
 @pytest.mark.parametrize(
     ("call", "format_", "expected"),
     [
