@@ -113,6 +113,7 @@ class Tracker:
     def reset(self, t: float, position: int, settings: TrackerSettings) -> Sequence[AnyEvent]:
         """Whoever speaks after so much net speech, in samples, may be anybody."""
         self._filter.begin_segment(position)
+        self._parts.drop()
         self._voice = None
         self._voices.forget()
         self._state.forget(position)

@@ -49,7 +49,7 @@ class TurnParts:
             self._peak = _Peak(belief.best.position, position, belief.log_odds)
 
     def drop(self) -> None:
-        """What is likely now has been told otherwise."""
+        """What is likely now has been told otherwise, or is forgotten."""
         self._peak = None
 
     def take(self, spans: Spans, start: int, end: int) -> list[Part]:

@@ -206,6 +206,18 @@ def test_an_interjection_at_the_end_of_a_turn_has_a_verdict_of_its_own() -> None
     assert [e.state for e in of(Utterance, events)] == ["match", "mismatch", "match"]
 
 
+def test_what_seems_another_voice_before_a_reset_is_no_part_of_a_turn_after_it() -> None:
+    """A few samples that the reset cut off are no turn, and nobody took what they were part of."""
+    speech = talk(Said(0, 8.0), Said(2, 1.0), Said(2, 0.05, 0.7), Said(2, 6.0, 0.7))
+    tracker, asked = Tracker(PLAIN, 0.5), plain_settings("anna", decisions=SELDOM)
+    events: list[AnyEvent] = []
+    for mark in speech.marks():
+        events += tracker.add(speech, KnownSpeech(mark, asked))
+        if mark.turn == 9 * SAMPLE_RATE_HZ:
+            events += tracker.reset(9.75, mark.position, asked)
+    assert [e.state for e in of(Utterance, events)] == ["match", "mismatch", "mismatch"]
+
+
 def test_one_voice_has_one_verdict_on_a_turn() -> None:
     events = told(Tracker(PLAIN, 0.5), talk(Said(0, 20.0)), plain_settings("anna"))
     assert len(of(Utterance, events)) == 1
