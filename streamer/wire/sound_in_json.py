@@ -23,22 +23,10 @@ MANY_NUMBERS, DEEPEST = 64, 4
 LEAST_SOUND, MOST_TOKEN = 100, 4096
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 HEXADECIMAL, ZEROS = re.compile(r"[0-9a-f-]+|[0-9A-F-]+"), re.compile("A+={0,2}")
-WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 OF_SOUND = frozenset(
-    {
-        "audio",
-        "sound",
-        "voice",
-        "speech",
-        "pcm",
-        "opus",
-        "wav",
-        "mp3",
-        "payload",
-        "chunk",
-        "samples",
-    }
-    | {"media"}
+    {"audio", "sound", "voice", "speech", "pcm", "opus", "wav"}
+    | {"media", "payload", "chunk", "samples"}
 )
 OF_OTHERS = frozenset(
     {"token", "key", "secret", "signature", "auth", "authorization", "bearer", "jwt", "ticket"}

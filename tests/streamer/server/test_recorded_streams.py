@@ -28,7 +28,7 @@ from streamer.records.errors import RecordError
 from streamer.records.opening import RECORDS_FILE, open_book
 from streamer.records.writer import Writer
 from streamer.server.metrics import Metrics
-from streamer.server.record_upkeep import shorten_register
+from streamer.server.record_upkeep import shorten_audit, shorten_register
 from streamer.server.server import Server
 from streamer.store.audit import Entry
 from streamer.store.keys import load_key
@@ -356,6 +356,8 @@ async def test_the_audit_log_of_the_store_forgets_after_its_days(
     async with Server(config) as server, asyncio.timeout(WAIT_S):
         while [act.act for act in server.context.store.acts()] != left:
             await asyncio.sleep(0.02)
+        await shorten_audit(server.context)  # where nothing is forgotten, also not by another look
+        assert [act.act for act in server.context.store.acts()] == left
 
 
 async def test_status_and_metrics_say_how_the_record_fares(

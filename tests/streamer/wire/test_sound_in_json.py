@@ -85,7 +85,9 @@ def test_tokens_are_no_sound(name: str) -> None:
     assert not holds_sound({"type": "auth", "data": OTHERS[name]})
 
 
-@pytest.mark.parametrize("field", ["audio", "audio_data", "audioChunk", "payload", "pcm16"])
+@pytest.mark.parametrize(
+    "field", ["audio", "audio_data", "audioChunk", "payload", "pcm16", "PCMData"]
+)
 def test_compressed_sound_is_told_by_the_name_of_its_field(field: str) -> None:
     packet = text(opus())
     assert not is_sound(packet)
@@ -93,7 +95,9 @@ def test_compressed_sound_is_told_by_the_name_of_its_field(field: str) -> None:
     assert holds_sound({"type": "x", field: {"b": packet}})
 
 
-@pytest.mark.parametrize("field", ["token", "access_token", "apiKey", "sessionId", "Signature"])
+@pytest.mark.parametrize(
+    "field", ["token", "access_token", "apiKey", "sessionId", "Signature", "IDToken"]
+)
 @pytest.mark.parametrize("name", ["16 bits, 20 ms", "silence", "a file"])
 def test_what_is_called_a_token_is_none(field: str, name: str) -> None:
     assert not holds_sound({field: text(SOUNDS[name])})
