@@ -73,22 +73,25 @@ def verify(
 ) -> Verification:
     """Look at the register, and at a stream, at those of an exam, or at all there are.
 
-    ``heads`` were kept elsewhere: see :mod:`~streamer.records.kept_heads`.
+    ``heads`` were kept elsewhere (:mod:`~streamer.records.kept_heads`): their streams are looked at
+    beside what is asked for.
     """
     rows = {row.stream: row for row in connection.execute(select(tables.streams))}
     head = _register_head(connection, secret)
-    register = _Register(stream, exam, {name for name, row in rows.items() if row.exam == exam})
+    chosen = None if stream is None else {stream}
+    if exam is not None:
+        chosen = {name for name, row in rows.items() if row.exam == exam}
+    if chosen is not None:
+        chosen |= {one.chain for one in heads} & rows.keys()
+    register = _Register(exam, chosen)
     restarted = restart.last_restart(connection)
     began = restart.origin(restarted)
     findings = _chain(head, connection.execute(_ordered(tables.register)), register.take, began)
     findings += [*register.findings, *register.unaccounted(restarted)]
     notes = register.notes
-    chosen = None if stream is None else [stream]
-    if exam is not None:
-        chosen = sorted(register.of_exam)
     findings += _streams(rows, notes, chosen)
     entries = 0
-    looked_at = [name for name in (rows if chosen is None else chosen) if name in rows]
+    looked_at = [name for name in (rows if chosen is None else sorted(chosen)) if name in rows]
     for name in looked_at:
         findings += _stream(connection, secret, rows[name], notes.get(name, []))
         entries += rows[name].length
@@ -144,9 +147,9 @@ def signed_head(connection: Connection, secret: Secret, row: Row[Any]) -> Head:
 class _Register:
     """What is needed of the register's entries, as they pass: those of the streams looked at."""
 
-    def __init__(self, stream: str | None, exam: str | None, of_exam: set[str]) -> None:
-        self._stream, self._exam = stream, exam
-        self.of_exam = of_exam  # streams, also those of which only the register still says so
+    def __init__(self, exam: str | None, chosen: set[str] | None) -> None:
+        """Streams of which only the register says that they are of ``exam`` are ``chosen``, too."""
+        self._exam, self._chosen = exam, chosen  # None: all
         self.notes: dict[str, list[RegisterEntry]] = {}
         self.findings: list[Finding] = []
         self._restart: RegisterEntry | None = None  # the last
@@ -161,9 +164,9 @@ class _Register:
             what = "it cannot be read"
             self.findings.append(Finding(chain=REGISTER, number=number, what=what))
             return
-        if self._exam is not None and note.exam == self._exam:
-            self.of_exam.add(note.stream)
-        if note.act in NEEDED and self._is_of(note.stream):
+        if self._chosen is not None and note.exam == self._exam:
+            self._chosen.add(note.stream)
+        if note.act in NEEDED and (self._chosen is None or note.stream in self._chosen):
             self.notes.setdefault(note.stream, []).append(note)
         self._account(note)
 
@@ -184,11 +187,6 @@ class _Register:
         if (there := len(self._deleted - self._opened)) != awaited:
             what = f"of {there} streams it says that they were deleted and not that they began"
             yield Finding(chain=REGISTER, number=None, what=f"{what}: {awaited} were cut so")
-
-    def _is_of(self, stream: str) -> bool:
-        if self._stream is not None:
-            return stream == self._stream
-        return self._exam is None or stream in self.of_exam
 
 
 def _ordered(table: Any) -> Select[Any]:
@@ -233,10 +231,10 @@ def _chain(
 def _streams(
     rows: Mapping[str, Row[Any]],
     notes: Mapping[str, Sequence[RegisterEntry]],
-    chosen: Sequence[str] | None,
+    chosen: set[str] | None,
 ) -> Iterator[Finding]:
     """Whether there are those streams of which the register says so, and no others."""
-    for stream in (rows.keys() | notes.keys()) if chosen is None else chosen:
+    for stream in (rows.keys() | notes.keys()) if chosen is None else sorted(chosen):
         told = [note.act for note in notes.get(stream, ())]
         what = ""
         if stream in rows and "opened" not in told:

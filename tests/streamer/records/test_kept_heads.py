@@ -181,6 +181,17 @@ def test_a_spoilt_entry_of_the_register_is_found_and_no_error(kept: Book) -> Non
     assert found.kept[0].own is False
 
 
+def test_streams_of_heads_are_verified_whatever_is_asked_for(kept: Book) -> None:
+    head = other(kept.head("two"), signature="")
+    assert (kept.verify("one").streams, kept.verify("one", heads=[head]).streams) == (1, 2)
+    with tampering(kept) as connection:
+        Tamperer(connection, {}).entry(2, "two", body=b"{}")
+    assert kept.verify("one").findings == ()
+    for one, exam in (("one", None), (None, "e-1")):
+        found = kept.verify(one, exam, [head])
+        assert found.findings[0].chain == "two"
+
+
 def _about(book: Book) -> dict[str, Any]:
     with tampering(book) as connection:
         row = connection.execute(ABOUT.select()).one()
