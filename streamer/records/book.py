@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, select, update
+from sqlalchemy import Connection, Row, and_, select, update
 
 from streamer.database import explained, reading
 from streamer.records import deletion, register, restart, tables
@@ -23,6 +23,7 @@ from streamer.records.incidents.tracker import incidents_of
 from streamer.records.journal import Journal, find
 from streamer.records.references import deleted
 from streamer.records.register import RegisterEntry
+from streamer.records.selection import narrowed, people_of
 from streamer.records.signing import Texts
 from streamer.records.texts import read_entry, read_text, readable
 from streamer.records.verification import Verification, signed_head, verify
@@ -75,16 +76,15 @@ class Book:
         """Recorded streams, oldest first: of an exam, of a person's reference, begun since then."""
         names, streams, entries = self._names(), tables.streams, tables.entries
         people = tables.people
-        own = _narrowed(select(streams.c.stream), exam, person, since)
+        own = narrowed(select(streams.c.stream), exam, person, since)
         first = and_(entries.c.stream == streams.c.stream, entries.c.number == 1)
         wanted = select(streams, entries.c.body).outerjoin(entries, first)
-        wanted = _narrowed(wanted, exam, person, since).order_by(streams.c.started_at)
+        wanted = narrowed(wanted, exam, person, since).order_by(streams.c.started_at)
         with self._reading() as connection:
             rows = connection.execute(wanted).all()
             chosen = [row.stream for row in rows]
             spoken_of = select(people.c.stream, people.c.person).where(people.c.stream.in_(own))
-            found = connection.execute(spoken_of)
-            of = _people(found, chosen)
+            of = people_of(connection.execute(spoken_of), chosen)
         return [self._facts(row, of.get(row.stream, ()), names) for row in rows]
 
     def facts(self, stream: str) -> StreamFacts:
@@ -290,25 +290,3 @@ class Book:
             return self.journal.secret.texts(row.stream, row.text_key)
         except BrokenSeal:
             return None
-
-
-def _narrowed(
-    wanted: Select[Any], exam: str | None, person: str | None, since: float | None
-) -> Select[Any]:
-    streams, people = tables.streams, tables.people
-    if exam is not None:
-        wanted = wanted.where(streams.c.exam == exam)
-    if since is not None:
-        wanted = wanted.where(streams.c.started_at >= since)
-    if person is not None:
-        theirs = select(people.c.stream).where(people.c.person == person)
-        wanted = wanted.where(streams.c.stream.in_(theirs) | (streams.c.candidate == person))
-    return wanted
-
-
-def _people(rows: Any, chosen: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {stream: [] for stream in chosen}
-    for stream, person in rows:
-        if stream in found:
-            found[stream].append(person)
-    return found
