@@ -19,7 +19,7 @@ from streamer.server import exam_requests
 from streamer.server.auth import NOBODY, URL_TOKEN_S, Grant
 from streamer.server.connection import Connection
 from streamer.server.context import Context, bounds_of
-from streamer.server.descriptions import state
+from streamer.server.descriptions import enrolled, state
 from streamer.server.desk import Desk
 from streamer.server.enroll import CODES
 from streamer.server.record_requests import RecordRequests
@@ -28,7 +28,6 @@ from streamer.server.sound import encodings
 from streamer.server.streams import Streams
 from streamer.server.totals import figures, summed
 from streamer.store.errors import StoreError
-from streamer.store.profile import Profile
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import parse_request
 from streamer.wire.requests import (
@@ -167,11 +166,11 @@ class Control:
                 return ours + [one for streams in others for one in streams]
             case ListProfiles():
                 found = await asyncio.to_thread(store.profiles, now)
-                return [self._shown(profile) for profile in found]
+                return [enrolled(profile, self._context.model) for profile in found]
             case ShowProfile():
                 found_one = await asyncio.to_thread(store.profile, request.name, now)
                 like = await self._context.enrolled.like(found_one.name)
-                return self._shown(found_one) | {"like_voices": like}
+                return enrolled(found_one, self._context.model) | {"like_voices": like}
             case Export():
                 export = partial(store.export, request.name, now, who=self._grant_of("admin").who)
                 return await asyncio.to_thread(export)
@@ -271,20 +270,6 @@ class Control:
             "stats": all_figures["engine"],
             "record": all_figures["record"] | {"days": config.records_days},
             "expiring_tokens": context.auth.expiring(self._held(), time.time()),
-        }
-
-    def _shown(self, profile: Profile) -> dict[str, Any]:
-        return {
-            "name": profile.name,
-            "created_at": profile.created_at,
-            "expires_at": profile.expires_at,
-            "prototypes": profile.prototypes,
-            "net_speech_s": profile.net_speech_s,
-            "usable": profile.model_sha256 == self._context.model.sha256,
-            "consent": {
-                "given_at": profile.consent.given_at,
-                "text_version": profile.consent.text_version,
-            },
         }
 
     async def _delete(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What the server says of a live stream: to its client, to monitors, to those who come later."""
+"""What the server says of a live stream, to its client and to monitors, and of who is enrolled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.arrival.moments import rfc3339
 from streamer.server.live_stream import LiveStream
+from streamer.store.profile import Profile
 from streamer.wire import messages
 
 
@@ -77,4 +78,20 @@ def _settings(stream: LiveStream) -> dict[str, Any]:
         "window_s": stream.windows.window_s,
         "hop_s": stream.windows.hop_s,
         "decide_s": stream.decisions.decide_s,
+    }
+
+
+def enrolled(profile: Profile, model: messages.Model) -> dict[str, Any]:
+    """Who is enrolled, and never their voiceprint, to whoever may see it."""
+    return {
+        "name": profile.name,
+        "created_at": profile.created_at,
+        "expires_at": profile.expires_at,
+        "prototypes": profile.prototypes,
+        "net_speech_s": profile.net_speech_s,
+        "usable": profile.model_sha256 == model.sha256,
+        "consent": {
+            "given_at": profile.consent.given_at,
+            "text_version": profile.consent.text_version,
+        },
     }
