@@ -93,8 +93,11 @@ class ClientSound:
         return cost_s
 
     def seconds(self, count: int, received_bytes: int, received_s: float) -> float:
-        """About how long so many bytes as they are sent are, by those received so far."""
+        """About how long so many bytes as they are sent are, by those received so far.
+
+        Of a message whose sound is being taken the bytes are not counted yet.
+        """
         if self._opus is None:
             return count / self.bytes_per_s
-        known = received_s > 1.0
+        known = received_s > 1.0 and received_bytes > 0
         return count / (received_bytes / received_s if known else OPUS_BYTES_PER_S)

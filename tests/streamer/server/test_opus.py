@@ -206,6 +206,21 @@ def test_what_is_taken_apart_at_once_is_bounded_whatever_it_is() -> None:
     assert heard.least_s(len(voids)) > 3
 
 
+@pytest.mark.parametrize(
+    ("received_bytes", "received_s", "expected"),
+    [
+        (0, 0.0, 1.0),  # nothing is known: 32 kbit/s
+        (0, 40.0, 1.0),  # of a message that is being taken the bytes are not counted yet
+        (80_000, 40.0, 2.0),
+    ],
+)
+def test_how_long_bytes_that_wait_are_is_told_by_those_before(
+    received_bytes: int, received_s: float, expected: float
+) -> None:
+    heard = sound.ClientSound(StartStream(encoding="opus"))
+    assert heard.seconds(4000, received_bytes, received_s) == pytest.approx(expected)
+
+
 async def test_hours_in_a_few_bytes_count_as_hours(
     settings: Callable[..., Config], dial: Any
 ) -> None:
