@@ -18,6 +18,7 @@ if sys.platform != "win32":
 MOST_FRAMES = 4  # that wait, beyond those in the slice of bytes that brought them
 MOST_BYTES = 1 << 17  # four seconds of 16 kHz, 16 bit; one message that is longer may wait alone
 JOINED_BYTES = 1 << 14  # sound in small messages is joined up to here: half a second
+LEAST_JSON = 6  # bytes of an object with a field
 
 
 def kernel_bytes(socket: int) -> int:
@@ -83,8 +84,11 @@ class Incoming(Assembler):
             self.pause()
 
     def _join(self, last: Frame, frame: Frame) -> bool:
-        if last.opcode is not BINARY or not last.fin or b"{" in (last.data[:1], frame.data[:1]):
-            return False  # the latter may be JSON, which is told only as a message of its own
+        if last.opcode is not BINARY or not last.fin:
+            return False
+        joined = isinstance(last.data, bytearray)
+        if _may_be_json(frame.data) or (not joined and _may_be_json(last.data)):
+            return False  # which is told only as a message of its own
         if len(last.data) + len(frame.data) > JOINED_BYTES:
             return False
         if not isinstance(last.data, bytearray):
@@ -93,3 +97,9 @@ class Incoming(Assembler):
         self.frames.size += len(frame.data)
         self.maybe_pause()
         return True
+
+
+def _may_be_json(data: bytes | bytearray | memoryview) -> bool:
+    """Whether it begins and ends as an object does that says something."""
+    ends = bytes(data[:1]), bytes(data[-LEAST_JSON:]).rstrip()[-1:]
+    return len(data) >= LEAST_JSON and ends == (b"{", b"}")
