@@ -193,14 +193,24 @@ class LiveStream:
             async for event in self.stream:
                 self.tell(event)
         except Exception as error:
-            log.error("stream %s failed: %s", self.id, type(error).__name__)
-            told = str(error) if isinstance(error, VoxwatchError) else "the engine failed"
-            self.fail(WireError("engine-failed", told))
+            self._break(error)
         why = self.intake.why or (slow_consumer() if self.outbox.slow else None)
         if why is not None:  # where its last words were too many nobody has come to cut it
             self.fail(why)
         self.outbox.end()
         self.told.set()
+
+    def pass_time(self, now: float) -> None:
+        """So late it is, in seconds since 1970. What fails ends this stream and no other."""
+        try:
+            self.record.pass_time(now)
+        except Exception as error:
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        log.error("stream %s failed: %s", self.id, type(error).__name__)
+        told = str(error) if isinstance(error, VoxwatchError) else "the engine failed"
+        self.fail(WireError("engine-failed", told))
 
     def sum_up(self) -> None:
         """Tell the summary of what is known, unless it was told: nothing more will be judged."""

@@ -207,7 +207,7 @@ class Server:
             await asyncio.sleep(INCIDENTS_S)
             now = round(time.time(), 3)
             for stream in self.streams.all():
-                stream.record.pass_time(now)
+                stream.pass_time(now)
 
     async def _purge(self) -> None:
         while True:

@@ -384,3 +384,22 @@ async def test_a_client_marks_turns_and_mutes_its_own_loudspeaker(
         (7.0, pytest.approx(9.0, abs=0.2)),
     ]
     assert "the speaker so far was forgotten" in {d["reason"] for d in client.of("decision")}
+
+
+async def test_a_stream_whose_time_cannot_pass_ends_and_the_others_go_on(
+    server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with dial(server, claim="") as good, dial(server, claim="") as bad:
+        await good.hear()
+        told = await bad.hear()
+        (broken,) = (one for one in server.streams.all() if one.id == told["stream"])
+
+        def fails(now: float) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(broken.record, "pass_time", fails)
+        assert await bad.rest() == 1011
+        assert bad.seen[-1]["code"] == "engine-failed"
+        assert bad.of("summary")
+        await good.say(type="finalize")
+        assert await good.rest() == 1000
