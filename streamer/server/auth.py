@@ -58,7 +58,9 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         left_s = self.expires.timestamp() - now
         if left_s <= 0:
             return f"token {self.name} expired on {at}"
-        left = f"{left_s / 86400:.0f} days" if left_s >= 2 * 86400 else f"{left_s / 3600:.0f} hours"
+        left = f"{left_s / 86400:.0f} days"
+        if left_s < 2 * 86400:
+            left = "an hour" if left_s < 5400 else f"{left_s / 3600:.0f} hours"
         return f"token {self.name} expires in {left}, on {at}"
 
     def __repr__(self) -> str:

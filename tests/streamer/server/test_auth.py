@@ -152,14 +152,15 @@ def ending(secret: str, days: float | None, *roles: Role) -> Token:
 
 
 def test_tokens_that_expire_within_a_week_or_have_are_due() -> None:
-    ends = {"a": 8.0, "b": 6.5, "c": None, "d": -1.0, "e": 0.1}
+    ends = {"a": 8.0, "b": 6.5, "c": None, "d": -1.0, "e": 0.1, "f": 0.02}
     auth = Auth([ending(name, days, "stream") for name, days in ends.items()], open_loopback=False)
     assert [one.end(NOW) for one in auth.due(NOW)] == [
         "token of 1 expired on 2027-01-14 08:00 UTC",
+        "token of 1 expires in an hour, on 2027-01-15 08:28 UTC",
         "token of 1 expires in 2 hours, on 2027-01-15 10:24 UTC",
         "token of 1 expires in 6 days, on 2027-01-21 20:00 UTC",
     ]
-    assert len(auth.due(NOW + 1.1 * 86400.0)) == 4
+    assert len(auth.due(NOW + 1.1 * 86400.0)) == 5
 
 
 def test_an_admin_is_told_of_all_that_expire_and_others_of_their_own() -> None:
