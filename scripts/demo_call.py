@@ -27,6 +27,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.format import INT16_PEAK
+from scripts.demo_ending import until_called_off
 from voxwatch_client import VerifyStream, connect, control, enroll
 from voxwatch_client.messages import Change, Decision, Refused, Score, Summary, Utterance, Vad
 
@@ -280,25 +281,6 @@ def main(prog: str, run: Callable[[int, Path, bool], Coroutine[Any, Any, int]], 
         sys.exit(asyncio.run(until_called_off(run(port, data, False))))
     with tempfile.TemporaryDirectory() as folder:
         sys.exit(asyncio.run(until_called_off(run(port, Path(folder), True))))
-
-
-async def until_called_off(demonstration: Coroutine[Any, Any, int]) -> int:
-    """Its status; that of a shell where a signal ends it, when its server has ended, too."""
-    loop, task, seen = asyncio.get_running_loop(), asyncio.current_task(), list[int]()
-    assert task is not None
-
-    def end(number: int) -> None:
-        seen.append(number)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, end, number)
-    try:
-        return await demonstration
-    except asyncio.CancelledError:
-        if not seen:
-            raise
-        return 128 + seen[0]
 
 
 if __name__ == "__main__":
