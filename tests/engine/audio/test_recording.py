@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from numpy.typing import NDArray
+from sound_files import RATE, encoded, read, wav
 
 from engine.audio.files import read_audio
 from engine.audio.recording import Recording
@@ -20,37 +21,7 @@ from engine.audio.signatures import mp3_frame
 from engine.errors import AudioError
 
 Float32 = NDArray[np.float32]
-RATE = 16_000
 SHARED = Path(__file__).parents[4] / "shared" / "cases"
-
-
-def sound(seconds: float, seed: int = 0) -> Float32:
-    rng = np.random.default_rng(seed)
-    return (0.1 * rng.standard_normal(round(seconds * RATE))).astype(np.float32)
-
-
-def encoded(form: str, seconds: float, seed: int = 0, rate: int = RATE) -> bytes:
-    buffer = io.BytesIO()
-    subtype = {"OPUS": "OPUS", "VORBIS": "VORBIS"}.get(form)
-    kind = "OGG" if subtype else form
-    sf.write(buffer, sound(seconds, seed), rate, format=kind, subtype=subtype)
-    return buffer.getvalue()
-
-
-def read(data: bytes) -> tuple[float, tuple[str, ...]]:
-    with Recording(data) as recording:
-        total = sum(len(block) for block in recording.blocks(4096))
-        return total / recording.rate_hz, recording.warnings
-
-
-def wav(seconds: float, *, data: int | None = None, riff: int | None = None) -> bytes:
-    """A WAV with other sizes stated."""
-    whole = bytearray(encoded("WAV", seconds))
-    if data is not None:
-        whole[40:44] = struct.pack("<I", data)
-    if riff is not None:
-        whole[4:8] = struct.pack("<I", riff)
-    return bytes(whole)
 
 
 @pytest.mark.parametrize("form", ["OPUS", "VORBIS", "FLAC", "MP3", "WAV"])
@@ -290,100 +261,6 @@ def test_what_stands_before_the_sound_is_left_out(chunk: bytes, data: int | None
     extra = chunk + struct.pack("<I", 200_001) + bytes(200_002)
     whole = wav(2.0, data=data)
     assert read(whole[:36] + extra + whole[36:])[0] == 2.0
-
-
-# How each states the bytes of its sound, and what it counts with them.
-STATED = {
-    "RF64": ("<Q", 0),
-    "RIFX": (">I", 0),
-    "AIFF": (">I", 8),
-    "AU": (">I", 0),
-    "CAF": (">Q", 4),
-    "W64": ("<Q", 24),
-}
-
-
-def stating(form: str, stated_s: float | None = None) -> bytes:
-    """4 s of sound in a file that says ``stated_s``, or as many."""
-    buffer, (kind, more) = io.BytesIO(), STATED[form]
-    written, endian = ("WAV", "BIG") if form == "RIFX" else (form, None)
-    sf.write(buffer, sound(4.0), RATE, "PCM_16", endian, written)
-    if stated_s is None:
-        return buffer.getvalue()
-    right, wrong = (struct.pack(kind, round(s * 2 * RATE) + more) for s in (4.0, stated_s))
-    return buffer.getvalue().replace(right, wrong, 1)
-
-
-@pytest.mark.parametrize("form", STATED)
-def test_other_containers_are_read_whole_or_refused(form: str) -> None:
-    assert read(stating(form)) == (4.0, ())
-    for stated_s in (3.9, 2.0, 0.5):
-        with pytest.raises(AudioError, match=rf"it states {stated_s} s, and .* follow them"):
-            read(stating(form, stated_s))
-    for stated_s in (4.1, 60.0):
-        with pytest.raises(AudioError, match=rf"4.0 s of {stated_s:.1f} s are there"):
-            read(stating(form, stated_s))
-    with pytest.raises(AudioError, match=r"2\.\d s of 4.0 s are there"):
-        read(stating(form)[: len(stating(form)) - 3 * RATE])
-
-
-@pytest.mark.parametrize("form", ["RF64", "RIFX", "AIFF"])
-def test_what_follows_the_sound_is_no_sound(form: str) -> None:
-    order = "<I" if form == "RF64" else ">I"
-    assert read(stating(form) + b"ID3 " + struct.pack(order, 9000) + bytes(9000)) == (4.0, ())
-
-
-@pytest.mark.parametrize("form", STATED)
-def test_a_torn_header_is_refused_or_holds_nothing(form: str) -> None:
-    whole = stating(form)
-    for end in range(4, 120, 3):
-        seconds = 0.0
-        with contextlib.suppress(AudioError):
-            seconds, _ = read(whole[:end])
-        assert seconds == 0
-
-
-@pytest.mark.parametrize("excess", [2, 44, 500])
-def test_a_length_that_is_a_little_too_large_is_taken(excess: int) -> None:
-    seconds, warnings = read(wav(4.0, data=128_000 + excess, riff=128_036 + excess))
-    assert seconds == 4.0
-    assert [f"{excess} bytes more than there are" in words for words in warnings] == [True]
-
-
-@pytest.mark.parametrize("keep_s", [0.5, 3.0, 3.8])
-def test_a_wav_that_is_cut_short_is_refused(keep_s: float) -> None:
-    with pytest.raises(AudioError, match=rf"cut short \({keep_s:.1f} s of 4.0 s are there\)"):
-        read(wav(4.0)[: 44 + round(keep_s * 32_000)])
-
-
-@pytest.mark.parametrize("form", ["OPUS", "VORBIS", "FLAC", "MP3"])
-@pytest.mark.parametrize("keep", [0.3, 0.7])
-def test_other_files_that_are_cut_short_are_refused(form: str, keep: float) -> None:
-    whole = encoded(form, 4.0)
-    with pytest.raises(AudioError, match="cut short"):
-        read(whole[: round(keep * len(whole))])
-
-
-def test_chunks_after_the_sound_are_no_sound() -> None:
-    note = b"LIST" + struct.pack("<I", 4000) + b"INFO" + bytes(3996)
-    seconds, warnings = read(wav(2.0) + note)
-    assert (seconds, warnings) == (2.0, ())
-
-
-def test_an_ogg_whose_recorder_died_is_read_with_a_warning() -> None:
-    data = encoded("OPUS", 4.0)
-    last = data.rindex(b"OggS")
-    whole_pages = data[:last] or data
-    seconds, (words,) = read(whole_pages)
-    assert seconds > 0.5
-    assert "did not complete it" in words
-
-
-def test_a_hole_in_an_ogg_is_refused() -> None:
-    data = bytearray(encoded("OPUS", 8.0))
-    last = data.rindex(b"OggS")
-    with pytest.raises(AudioError, match="damaged"):
-        read(bytes(data[: last - 500] + data[last:]))
 
 
 def test_all_readers_say_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,44 @@
+"""Sound files of noise, as their bytes, and how much of them is read."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from engine.audio.recording import Recording
+
+Float32 = NDArray[np.float32]
+RATE = 16_000
+
+
+def sound(seconds: float, seed: int = 0) -> Float32:
+    rng = np.random.default_rng(seed)
+    return (0.1 * rng.standard_normal(round(seconds * RATE))).astype(np.float32)
+
+
+def encoded(form: str, seconds: float, seed: int = 0, rate: int = RATE) -> bytes:
+    buffer = io.BytesIO()
+    subtype = {"OPUS": "OPUS", "VORBIS": "VORBIS"}.get(form)
+    kind = "OGG" if subtype else form
+    sf.write(buffer, sound(seconds, seed), rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+def read(data: bytes) -> tuple[float, tuple[str, ...]]:
+    with Recording(data) as recording:
+        total = sum(len(block) for block in recording.blocks(4096))
+        return total / recording.rate_hz, recording.warnings
+
+
+def wav(seconds: float, *, data: int | None = None, riff: int | None = None) -> bytes:
+    """A WAV with other sizes stated."""
+    whole = bytearray(encoded("WAV", seconds))
+    if data is not None:
+        whole[40:44] = struct.pack("<I", data)
+    if riff is not None:
+        whole[4:8] = struct.pack("<I", riff)
+    return bytes(whole)
