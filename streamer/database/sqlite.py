@@ -90,10 +90,16 @@ def shorten_log(engine: Engine, how: str) -> None:
 
 
 def _make_file(path: Path) -> None:
-    existed = path.exists()
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files follow its mode
-    if not existed and os.name == "posix":
-        _sync_folder(path.parent)
+    """Make the file if there is none, for its owner only: SQLite's other files follow its mode.
+
+    One that is there is never opened but by SQLite. Whoever closes it takes away the locks of the
+    whole process (https://sqlite.org/howtocorrupt.html, 2.2), and then the next process that ends
+    removes the write-ahead log under this one, whose writes are lost.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        if os.name == "posix":
+            _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

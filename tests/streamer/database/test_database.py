@@ -191,6 +191,43 @@ def test_processes_that_open_it_at_once_agree(
     assert names(engine) == ["from the second"]
 
 
+WRITING = """
+import sys
+from pathlib import Path
+from sqlalchemy import text
+from streamer.database import open_database, reading, writing
+
+engine = open_database(sys.argv[1] or None, Path(sys.argv[2]), "things.db", busy_s=30)
+with writing(engine) as connection:
+    connection.execute(text("INSERT INTO things (name) VALUES (:name)"), {"name": sys.argv[3]})
+with reading(engine) as connection:
+    print(*connection.execute(text("SELECT name FROM things ORDER BY name")).scalars())
+engine.dispose()
+"""
+
+
+def test_nothing_is_lost_where_another_process_opens_writes_and_ends(
+    engine: Engine, first: History, database_url: str | None, tmp_path: Path
+) -> None:
+    """As a command does beside a server, which has the same file open for records and for exams."""
+
+    def elsewhere(name: str) -> str:
+        command = [sys.executable, "-c", WRITING, database_url or "", tmp_path / "data", name]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    migrate(engine, first)
+    again = open_database(database_url, tmp_path / "data", "things.db")
+    try:
+        add(again, "a")
+        assert elsewhere("b") == "a b\n"
+        add(engine, "c")
+        assert elsewhere("d") == "a b c d\n"
+        add(again, "e")
+        assert elsewhere("f") == "a b c d e f\n"
+    finally:
+        again.dispose()
+
+
 # What goes wrong
 
 
