@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.arrival.moments import Arrival
+from engine.audio.levels import LevelMeter, LevelSums
 from engine.audio.pcm import PcmDecoder
-from engine.audio.quality import LevelSums, level_sums, quality_figures
+from engine.audio.quality import quality_figures
 from engine.enrolment_demands import EnrolmentConfig, Refusal, length_refusal, sound_refusal
 from engine.events import AnyEvent, Enrolled, Failure, Progress, Refused
 from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ, seconds
@@ -99,7 +100,7 @@ class Enrolment:
         self._scorer, self._part = scorer, _samples(part_s)
         self._needed = math.ceil(self._config.needed_s / part_s)
         self._given_out = 0  # samples of speech in the parts so far
-        self._step, self._heard_so_far = LevelSums(), LevelSums()
+        self._levels, self._heard_so_far = LevelMeter(), LevelSums()
         self._recent: deque[LevelSums] = deque(maxlen=RECENT_STEPS)
         self._total = LevelSums()  # over the sound whose items have come out of the pipeline
         self._parts: list[Float32] = []
@@ -165,10 +166,11 @@ class Enrolment:
         if self._pipeline.heard_all and not self._eof:
             self._eof = True
             self._embed_rest(round(self._pipeline.ruled_s * SAMPLE_RATE_HZ))
-            self._pipeline.put(_SumsAtEof(self.received_s, self._heard_so_far + self._step))
+            total = self._heard_so_far + self._levels.take()
+            self._pipeline.put(_SumsAtEof(self.received_s, total))
 
     def _hear_one(self, span: Span) -> None:
-        self._step += level_sums(span.samples, speech=span.speech)
+        self._levels.add(span.samples, speech=span.speech)
         if span.speech:
             for mark in self._speech.push(span.start, span.samples):
                 self._embed_until(mark.position, mark.at)
@@ -194,9 +196,9 @@ class Enrolment:
         self._pipeline.put(_Part(max(0, end - self._part), end, samples, at), end)
 
     def _report(self, t: float) -> _Report:
-        self._heard_so_far += self._step
-        self._recent.append(self._step)
-        self._step = LevelSums()
+        step = self._levels.take()
+        self._heard_so_far += step
+        self._recent.append(step)
         offset = self._offset.until(round(t * SAMPLE_RATE_HZ))
         found = quality_figures(reduce(add, self._recent), self._heard_so_far, offset)
         net_speech_s, needed_s = seconds(self._speech.position), self._config.needed_s
@@ -248,7 +250,7 @@ class Enrolment:
 
     def _form_refusal(self) -> Refusal | None:
         suspicion = self._suspicions.current
-        return ("wrong-format", suspicion.advice) if suspicion else None
+        return ("wrong-format", suspicion.advice) if suspicion and suspicion.sure else None
 
     def _voice_refusal(self) -> Refusal | None:
         parts, part_s = np.stack(self._parts), self._config.part_s

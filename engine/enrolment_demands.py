@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.audio.files import MAX_CLIPPED, SILENCE_DBFS
-from engine.audio.quality import NOISY_SNR_DB, LevelSums, quality_figures
+from engine.audio.levels import LevelSums
+from engine.audio.quality import NOISY_SNR_DB, quality_figures
 from engine.events import RefusalCode
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.speech.gate import GateConfig

@@ -9,6 +9,7 @@ from __future__ import annotations
 from engine.audio.offset import OffsetRemoval
 from engine.audio.repeats import Repeat
 from engine.audio.speech_levels import SpeechLevels
+from engine.audio.suspicion import Suspicion
 from engine.decisions.change_places import LAPSE_S
 from engine.decisions.known_speech import KnownSpeech
 from engine.decisions.score_events import ScoredSpan
@@ -73,7 +74,13 @@ class Hearing:
 
     def tell_quality(self, at: int) -> None:
         """How the sound is that came before media sample ``at``."""
-        self._pipeline.put(self.quality.event(at, self.settings.suspicion, self._repeat))
+        self._pipeline.put(self.quality.event(at, self.suspected, self._repeat))
+
+    @property
+    def suspected(self) -> Suspicion | None:
+        """What is told as a problem of the sound: verdicts wait for less (``settings``)."""
+        found = self.settings.suspicion
+        return found if found is not None and found.sure else None
 
     def repeat(self, repeat: Repeat | None, at: int) -> None:
         """The sound is what had come before, or no longer. Our own loudspeaker may say it twice."""

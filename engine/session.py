@@ -244,9 +244,11 @@ class Session:
         self._pipeline.put(Begun(seconds(at), self._speech.position, self._hearing.settings))
 
     def _suspect(self, suspicion: Suspicion | None, at: int) -> None:
+        told = self._hearing.suspected
         self._hearing.settings = replace(self._hearing.settings, suspicion=suspicion)
         self._pipeline.put(Suspected(seconds(at), self._speech.position, self._hearing.settings))
-        self._hearing.tell_quality(at)
+        if self._hearing.suspected != told:
+            self._hearing.tell_quality(at)
 
     def _pause(self, then: Callable[[int], None]) -> None:
         """What is being said ends with the sound that is there, before ``then``."""

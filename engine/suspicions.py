@@ -26,8 +26,8 @@ class Suspicions:
         """Sound has come."""
         if arrived.clock_s is None:
             return
-        if self._pace.receive(len(data) / self._decoder.bytes_per_s, arrived.clock_s):
-            self._rate = _rate(self._pace.likely_hz, self._decoder.rate_hz)
+        self._pace.receive(len(data) / self._decoder.bytes_per_s, arrived.clock_s)
+        self._rate = _rate(self._pace, self._decoder.rate_hz)
 
     def take(self, now: int) -> list[tuple[int, Suspicion | None]]:
         """From which samples on what is suspected, wherever it has changed; ``now`` is the last."""
@@ -53,11 +53,14 @@ class Suspicions:
             changes.append((place, suspected))
 
 
-def _rate(likely_hz: int | None, declared_hz: int) -> Suspicion | None:
-    if likely_hz is None:
+def _rate(pace: Pace, declared_hz: int) -> Suspicion | None:
+    hz = pace.likely_hz or pace.doubted_hz
+    if hz is None:
         return None
+    sure = pace.likely_hz is not None
+    comes = "comes" if sure else "has come so far"
     advice = (
-        f"sound comes at {likely_hz / declared_hz:.2g} times the declared rate of {declared_hz} Hz:"
-        f" start with sample_rate={likely_hz}, or with live=false if it is a file"
+        f"sound {comes} at {hz / declared_hz:.2g} times the declared rate of {declared_hz} Hz:"
+        f" start with sample_rate={hz}, or with live=false if it is a file"
     )
-    return Suspicion("rate-suspect", f"sample_rate={likely_hz}", advice)
+    return Suspicion("rate-suspect", f"sample_rate={hz}", advice, sure)

@@ -32,6 +32,11 @@ AGREEING = 2  # looks in a row that say the same
 SWING_S = 0.33
 # Nearer to a line than that, over so long, no swing of ten or twenty seconds lies: a clean link.
 CLEAN_S, CLEAN_LASTS_S = 0.002, 4.0
+# Before any pace is sure the sound may lie on a line of another rate: within 0.1 s, three times as
+# near as to that of the declared one, and farther from this than a usual network's delay swings.
+ON_LINE_S, NEARER, SWINGS_S = 0.1, 3.0, 0.03
+# What this is asked of: so many arrivals at least and, of the latest, at most; and so many seconds.
+DOUBTED_POINTS, DOUBTED_MOST, DOUBTED_LEAST_S = 3, 400, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,13 @@ class Pace:
 
     Sound may come in bursts: what counts is how much of it had come at each time, and that this
     lies on a line. Another rate than the one known is believed where it comes to more sound, or to
-    less, than a delay that swings explains.
+    less, than a delay that swings explains. Until one is sure, ``doubted_hz`` is another that
+    the sound so far looks like: so a network may, too, for a moment.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
+        self._others = [hz for hz in RATES_HZ if abs(hz / rate_hz - 1) > NEAR]
         # Of each arrival the clock, and the seconds of sound by then.
         self._clock, self._sound = array("d"), array("d")
         self._sound_s = 0.0
@@ -61,8 +68,9 @@ class Pace:
         self._looked = 0.0
         self._last: int | None = None
         self._alike = 0
-        self._over = False
+        self._over = self._known = False
         self.likely_hz: int | None = None
+        self.doubted_hz: int | None = None
 
     def receive(self, seconds: float, now: float) -> bool:
         """So much sound, by the declared rate, came at ``now``. Whether ``likely_hz`` changed."""
@@ -81,6 +89,7 @@ class Pace:
             self._interval_s = interval_s
         self._clock.append(now)
         self._sound.append(self._sound_s)
+        self.doubted_hz = self._doubted()
         if now - self._looked < self._step_s(now):
             return False
         self._looked = now
@@ -98,17 +107,32 @@ class Pace:
         if pace is None:
             return False
         if pace > FILE:
-            self._over = True
+            self._over, self.doubted_hz = True, None
             return False
         found = self._rate(pace)
+        self._known = self._known or found == self._rate_hz
         self._alike = self._alike + 1 if found == self._last else 1
         self._last = found
         likely_hz = None if found == self._rate_hz else found
         if found is None or self._alike < AGREEING or likely_hz == self.likely_hz:
             return False
-        self.likely_hz = likely_hz
+        self.likely_hz, self._known = likely_hz, True
         self._forget(len(self._clock))
         return True
+
+    def _doubted(self) -> int | None:
+        """The rate on whose line the sound so far lies, if clearly not on the declared one's."""
+        if self._known:
+            return None
+        lasted_s = self._clock[-1] - self._clock[0]
+        if len(self._clock) < DOUBTED_POINTS or lasted_s < DOUBTED_LEAST_S:
+            return self.doubted_hz  # as before a pause, which makes nothing clearer
+        clock, sound = np.array(self._clock[-DOUBTED_MOST:]), np.array(self._sound[-DOUBTED_MOST:])
+        paces = np.array([self._rate_hz, *self._others]) / self._rate_hz
+        off_s = np.ptp(sound - paces[:, None] * clock, axis=1) / 2
+        nearest = 1 + int(np.argmin(off_s[1:]))
+        clear = off_s[0] > max(SWINGS_S, NEARER * off_s[nearest]) and off_s[nearest] < ON_LINE_S
+        return self._others[nearest - 1] if clear else None
 
     def _forget(self, count: int) -> None:
         """The oldest arrivals."""

@@ -1,25 +1,20 @@
-"""Measures whether sound is good enough to verify a voice by: level, clipping and noise.
-
-Everything is counted in 16-bit steps, as whole numbers. Sums of them are exact in any order,
-so that the figures do not depend on how the sound was cut into pieces.
-"""
+"""Measures whether sound is good enough to verify a voice by: level, clipping and noise."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.files import MAX_CLIPPED
+from engine.audio.levels import LEVEL_BOUNDS, LevelMeter, LevelSums
 from engine.events import Problem
-from engine.format import CLIPPING_LEVEL, INT16_STEPS, SAMPLE_RATE_HZ
+from engine.format import INT16_STEPS
 
 Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
 
 # Quieter speech lies within some 15 dB of a laptop microphone's own noise.
 QUIET_DBFS = -45.0
@@ -27,105 +22,17 @@ QUIET_DBFS = -45.0
 # from 5.5 to 7.9 % (models/REPORT.md).
 NOISY_SNR_DB = 10.0
 LEAST_SNR_DB, MOST_SNR_DB = -10.0, 60.0  # An estimate beyond these tells nothing more.
-BLOCK_SAMPLES = 256  # The level of what is not speech is taken in blocks of 16 ms.
 LEAST_BLOCKS = 8  # With fewer blocks outside speech the noise is not known.
 # Of the blocks outside speech the quieter quarter is the noise: onsets that the detector
 # missed, doors and keys are in the rest.
 NOISE_SHARE = 0.25
-# Mains hum with its harmonics and rumble are hardly noise to a voice: two people were told apart
-# better in noise below 260 Hz that was as loud as they than in white noise 10 dB below them. So all
-# below HUM_HZ is taken from each block by HUM_WAVES waves, which leave of 50 to 250 Hz less than a
-# hundredth of the power. Hum is named from this power on, as a share of full scale (an amplitude of
-# 1.4 %), where it is so many times that of the rest outside speech. Means are no hum: they are a
-# constant offset, which the start of a stream still has.
-HUM_HZ, HUM_WAVES = 260.0, 10
+# Hum is named from this power on, as a share of full scale (an amplitude of 1.4 %), where it is so
+# many times that of the rest outside speech. Means are no hum: they are a constant offset, which
+# the start of a stream still has.
 HUM_POWER, HUM_RATIO = 1e-4, 4.0
 OFFSET_LEVEL = 0.015  # A constant offset from 1.5 % of full scale on is named.
-# Bounds of levels 0.25 dB apart, in squared 16-bit steps, from 1 step to full scale.
-LEVEL_BOUNDS = np.concatenate([[0.0], 10 ** (np.arange(0, 91, 0.25) / 10)])
-COUNTED_SAMPLES = 8192  # Half a second is counted at once, as each count costs some 20 us.
 PEAK_SAMPLES = 320  # A peak is the highest level within 20 ms.
 HELD_PEAKS = 500  # Peaks of 10 s are held, and the oldest are dropped if nobody takes them.
-
-
-@cache
-def low_waves() -> NDArray[np.float64]:
-    """Unit rows ``(1 + HUM_WAVES, BLOCK_SAMPLES)``: the mean, and waves for tones below HUM_HZ.
-
-    These are the principal components of all such tones in a block (Slepian's sequences).
-    """
-    turns = np.outer(np.linspace(0, HUM_HZ, 256), np.arange(BLOCK_SAMPLES)) / SAMPLE_RATE_HZ
-    tones = np.concatenate([np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)])
-    tones -= tones.mean(axis=1, keepdims=True)
-    mean = np.full((1, BLOCK_SAMPLES), BLOCK_SAMPLES**-0.5)
-    return np.concatenate([mean, np.linalg.svd(tones, full_matrices=False)[2][:HUM_WAVES]])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LevelSums:
-    """Sums over some sound, separate for speech and the rest. Those of its pieces add up.
-
-    ``speech_power`` and ``other_power`` are sums of squared 16-bit steps, ``hum_power`` is the part
-    of the latter that is hum; ``levels`` counts the blocks outside speech by their level without
-    hum; the others count samples.
-    """
-
-    speech: int = 0
-    speech_power: float = 0.0
-    other: int = 0
-    other_power: float = 0.0
-    levels: Int64 | None = None
-    clipped: int = 0
-    hum_power: float = 0.0
-
-    def __add__(self, more: LevelSums) -> LevelSums:
-        levels = self.levels if more.levels is None else more.levels
-        if self.levels is not None and more.levels is not None:
-            levels = self.levels + more.levels
-        return LevelSums(
-            self.speech + more.speech,
-            self.speech_power + more.speech_power,
-            self.other + more.other,
-            self.other_power + more.other_power,
-            levels,
-            self.clipped + more.clipped,
-            self.hum_power + more.hum_power,
-        )
-
-
-def level_sums(samples: Float32, *, speech: bool) -> LevelSums:
-    """The sums over ``samples`` ``(N,)``, all of them speech or none.
-
-    Sound that is not speech must be cut at multiples of ``BLOCK_SAMPLES``, but for its end.
-    """
-    steps = samples.astype(np.float64)
-    steps *= INT16_STEPS
-    np.rint(steps, out=steps)
-    # Double precision adds whole numbers exactly up to 2^53: 8.7 minutes at full scale, and more
-    # than a hundred times as long at -21 dBFS.
-    # einsum is used because BLAS would wake its threads for a long piece and wait for them.
-    power = float(np.einsum("i,i->", steps, steps))
-    clipped = 0
-    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) >= CLIPPING_LEVEL:
-        clipped = int(np.count_nonzero(np.abs(samples) >= CLIPPING_LEVEL))
-    if speech:
-        return LevelSums(speech=len(samples), speech_power=power, clipped=clipped)
-    blocks = steps[: len(steps) - len(steps) % BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
-    # One block at a time: so few figures wake no thread, and are the same for any pieces.
-    waves = low_waves()
-    low = (blocks[:, None, :] @ waves.T)[:, 0]
-    hum = np.einsum("ij,ij->i", low[:, 1:], low[:, 1:])
-    powers = np.einsum("ij,ij->i", blocks, blocks) - low[:, 0] ** 2 - hum
-    powers = np.maximum(powers, 0) / (BLOCK_SAMPLES - len(waves))
-    level = np.searchsorted(LEVEL_BOUNDS, powers, side="right") - 1
-    levels = np.bincount(level, minlength=len(LEVEL_BOUNDS))
-    return LevelSums(
-        other=len(samples),
-        other_power=power,
-        levels=levels,
-        clipped=clipped,
-        hum_power=float(np.rint(hum).sum()),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,24 +110,20 @@ class QualityMeter:
     """Measures one stream, period after period. It keeps the noise level of earlier pauses."""
 
     def __init__(self) -> None:
-        self._period = LevelSums()
-        self._turn = LevelSums()  # speech only
+        self._levels = LevelMeter()
+        self._period, self._turn = LevelSums(), LevelSums()  # of the turn: speech only
         self._noise: LevelSums | None = None
         self._offset = 0.0
-        self._uncounted: dict[bool, list[Float32]] = {True: [], False: []}  # by whether speech
-        self._held = 0
 
     def add(self, samples: Float32, *, speech: bool) -> None:
-        """Add sound of the current period, as :func:`level_sums` wants it. It is not copied."""
-        self._uncounted[speech].append(samples)
-        self._held += len(samples)
-        if self._held >= COUNTED_SAMPLES:
-            self._count()
+        """Add sound of the current period, as :class:`LevelMeter` wants it. It is not copied."""
+        self._levels.add(samples, speech=speech)
 
     def take(self, offset: float = 0.0) -> QualityFigures:
         """The figures of the period that ends here, with its offset. The next one begins."""
-        self._count()
-        period, self._period = self._period, LevelSums()
+        speech = self._levels.take_speech()
+        self._turn += speech
+        period, self._period = self._period + speech + self._levels.take_pauses(), LevelSums()
         if _knows_noise(period):
             self._noise = period
         self._offset = offset
@@ -228,19 +131,10 @@ class QualityMeter:
 
     def take_turn(self) -> QualityFigures:
         """The figures of the speech since the turn before. Noise is that of earlier periods."""
-        self._count()
-        turn, self._turn = self._turn, LevelSums()
+        speech = self._levels.take_speech()
+        self._period += speech
+        turn, self._turn = self._turn + speech, LevelSums()
         return quality_figures(turn, self._noise or LevelSums(), self._offset)
-
-    def _count(self) -> None:
-        for speech, pieces in self._uncounted.items():
-            if pieces:
-                sums = level_sums(np.concatenate(pieces), speech=speech)
-                self._period += sums
-                if speech:
-                    self._turn += sums
-                pieces.clear()
-        self._held = 0
 
 
 class PeakMeter:

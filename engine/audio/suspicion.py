@@ -29,11 +29,15 @@ LEAST_SAMPLES, MOST_OF_ONE = 12, 0.95
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Sound seems to be other than was declared: ``likely`` is what, ``advice`` what to do."""
+    """Sound seems to be other than was declared: ``likely`` is what, ``advice`` what to do.
+
+    Until it is ``sure`` no verdict is given, and it is not told as a problem of the sound.
+    """
 
     problem: Literal["format-suspect", "rate-suspect"]
     likely: str
     advice: str
+    sure: bool = True
 
 
 ADVICE: dict[Form, tuple[str, str]] = {

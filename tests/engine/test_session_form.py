@@ -92,8 +92,38 @@ def test_no_verdict_rests_on_another_rate_than_was_declared(
     assert named[0].t * 10 * pace <= 5.0  # seconds of the clock
     (turn,) = of(Utterance, events)
     assert (turn.state, turn.cause) == ("insufficient", "rate-suspect")
-    late = [d for d in of(Decision, events) if d.t >= named[0].t]
-    assert {decision.state for decision in late} == {"insufficient"}
+    assert {decision.state for decision in of(Decision, events)} == {"insufficient"}
+
+
+@pytest.mark.parametrize("turn_s", [1.1, 1.6, 2.5])
+@pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 48_000])
+def test_no_verdict_rests_on_another_rate_that_is_not_sure_yet(
+    turn_s: float, rate: int, voice: Callable[..., Float32]
+) -> None:
+    sound = np.round(voice("anna", turn_s * rate / 16_000) * 32767).astype("<i2").tobytes()
+    events = told(session(), sound, 0.1 * 16_000 / rate)
+    (turn,) = of(Utterance, events)
+    assert (turn.state, turn.cause) == ("insufficient", "rate-suspect")
+    assert f"sample_rate={rate}" in turn.advice
+    assert "mismatch" not in [decision.state for decision in of(Decision, events)]
+    assert of(Score, events) == []
+    assert not [quality for quality in of(Quality, events) if quality.advice]
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.3])
+@pytest.mark.parametrize("turn_s", [1.1, 1.6, 2.5])
+def test_a_short_turn_of_the_declared_rate_is_judged_at_once(
+    jitter_s: float, turn_s: float, voice: Callable[..., Float32]
+) -> None:
+    rng = np.random.default_rng(1)
+    sound = np.round(voice("anna", turn_s) * 32767).astype("<i2").tobytes()
+    conversation, last = session(), 0.0
+    for number, start in enumerate(range(0, len(sound), 640)):
+        last = max(last, 0.02 * number + jitter_s * float(rng.random()))
+        conversation.receive_pcm(sound[start : start + 640], Arrival(last, 0.0))
+    events = told(conversation, b"")
+    assert [turn.state for turn in of(Utterance, events)] == ["mismatch"]
+    assert "rate-suspect" not in [decision.cause for decision in of(Decision, events)]
 
 
 def test_a_suspicion_that_was_wrong_ends(voice: Callable[..., Float32]) -> None:

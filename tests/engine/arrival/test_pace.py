@@ -53,6 +53,43 @@ def test_another_rate_is_named_within_five_seconds(
     assert told < 5.0
 
 
+@pytest.mark.parametrize("piece_s", [0.02, 0.1, 0.25])
+@pytest.mark.parametrize(("declared", "true"), [(16_000, 8000), (16_000, 44_100), (48_000, 44_100)])
+def test_another_rate_is_in_doubt_within_a_second_until_it_is_named(
+    declared: int, true: int, piece_s: float
+) -> None:
+    pace, now = Pace(declared), 0.0
+    while pace.likely_hz is None:
+        pace.receive(piece_s * true / declared, now)
+        assert now < 1.0 or true in (pace.doubted_hz, pace.likely_hz)
+        now += piece_s
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.3])
+@pytest.mark.parametrize("piece_s", [0.02, 0.1, 1.0])
+@pytest.mark.parametrize("declared", [16_000, 48_000])
+def test_jitter_puts_the_declared_rate_in_no_doubt(
+    declared: int, piece_s: float, jitter_s: float
+) -> None:
+    for seed in range(8):
+        pace, rng, now = Pace(declared), np.random.default_rng(seed), 0.0
+        for number in range(round(5.0 / piece_s)):
+            now = max(now, number * piece_s + jitter_s * float(rng.random()))
+            pace.receive(piece_s, now)
+            assert now < 3 * jitter_s or pace.doubted_hz is None
+
+
+@pytest.mark.parametrize("kept_s", [0.2, 1.0, 3.0])
+def test_sound_that_was_kept_while_the_stream_began_puts_no_rate_in_doubt(kept_s: float) -> None:
+    pace = Pace(16_000)
+    for number in range(round(kept_s / 0.02)):
+        pace.receive(0.02, 0.001 * number)
+    now = 0.001 * round(kept_s / 0.02)
+    for number in range(150):
+        pace.receive(0.02, now + 0.02 * number)
+        assert pace.doubted_hz is None
+
+
 @pytest.mark.parametrize("jitter_s", [0.03, 0.1])
 def test_another_rate_is_named_through_a_network_that_jitters(jitter_s: float) -> None:
     pace = Pace(16_000)
