@@ -94,7 +94,7 @@ def _of_decisions(rows: Sequence[DecisionRates]) -> list[str]:
 
 
 def _of_takeovers(row: TakeoverRates | None, speech_s: float, here: str) -> list[str]:
-    if row is None or row.hours <= 0:
+    if row is None or row.hours <= 0 or speech_s <= 0:
         return []
     hours = speech_s / 3600
     alarms = words.counted(row.false_alarms, "false takeover")

@@ -242,11 +242,14 @@ export function noteWords(note: Note, claims: readonly string[]): { what: string
       return decisionWords(note.event as Decision, claims);
     case "change": {
       const change = note.event as Change;
-      const from = change.from ? ` from ${voiceName(change.from)}` : "";
+      const from = change.from ? voiceName(change.from) : "";
       const who = change.to ? capital(voiceName(change.to)) : "Another voice";
       const later = Math.max(0, change.detected_at - change.at);
       const why = `Began at ${clock(change.at)}, noticed ${duration(later)} later`;
-      return { what: `${who} took over${from}`, why };
+      // Whom the voice should be takes nothing over.
+      const own = claims.length === 1 && change.to === claims[0];
+      const did = own ? "speaks now" : "took over";
+      return { what: `${who} ${did}${from && ` ${own ? "in place of" : "from"} ${from}`}`, why };
     }
     case "lag":
       return lagWords(note.event as Outage);

@@ -207,7 +207,7 @@ describe("words", () => {
     expect(whenWords(incident(), 1200)).toEqual({ moment: `at ${at}`, ago: "2 min ago" });
     expect(whenWords(incident({ kind: "silent" }), 1065)).toEqual({ moment: `since ${at}`, ago: "for 5 s" });
     const over = whenWords(incident({ until: 75, until_at: 1075 }), 1200);
-    expect(over).toEqual({ moment: `${at} to ${timeOfDay(1075)}`, ago: "over" });
+    expect(over).toEqual({ moment: `${at}–${timeOfDay(1075)}`, ago: "15 s" });
     expect(roughly(3900)).toBe("1 h 5 min");
   });
 

@@ -168,6 +168,15 @@ describe("the state in words", () => {
     expect(headline(back, LIVE).title).toBe("Match – Alice");
   });
 
+  it("says of whom the voice should be that they speak, and not that they took over", () => {
+    const before = after(ready(), decision(2, "mismatch", "Alice"));
+    const back = reduce(before, { ...change(60, 62, "voice-2"), to: "Alice" });
+    const told = (claims: string[]): string => noteWords(back.notes.at(-1)!, claims).what;
+    expect(told(["Alice"])).toBe("Alice speaks now in place of an unknown voice (voice 2)");
+    expect(told(["Bob"])).toBe("Alice took over from an unknown voice (voice 2)");
+    expect(told(["Alice", "Bob"])).toBe("Alice took over from an unknown voice (voice 2)");
+  });
+
   it("does not judge a takeover by what was decided before it", () => {
     const view = after(ready(), decision(2, "mismatch", "Alice"), change(8, 9, null));
     expect(headline(view, LIVE).detail).toBe("");

@@ -49,10 +49,10 @@ class IncidentTracker:
             return []  # it is late, and what was said in the sound that waits is not known
         if not self._known:
             self._start(entry)
-        self._pass(entry.at)
-        if isinstance(entry, Acted):  # of the stream itself it says nothing
+        if isinstance(entry, Acted):
             self._act(entry)
         else:
+            self._pass(entry.at)
             self._ledger.note(Moment(entry.t, entry.at))
             self._take(entry)
         return self._ledger.changed()
@@ -130,9 +130,16 @@ class IncidentTracker:
                 self._silence.stall(event.stalled)
 
     def _act(self, acted: Acted) -> None:
-        """What was acknowledged stays so; the first who did it is named."""
-        found = self._ledger.get(acted.incident) if acted.incident else None
-        if acted.act == "acknowledge" and found is not None and found.acknowledged_at is None:
+        """What was acknowledged stays so; the first who did it is named.
+
+        Any other act says nothing of how late it is for the stream: its server may have been killed
+        before, or what it said until then may not be written yet.
+        """
+        if acted.act != "acknowledge" or not acted.incident:
+            return
+        self._pass(acted.at)  # by when it had been told
+        found = self._ledger.get(acted.incident)
+        if found is not None and found.acknowledged_at is None:
             self._ledger.change(found.id, acknowledged_by=acted.who, acknowledged_at=acted.at)
 
     def _end(self) -> None:

@@ -77,8 +77,11 @@ def closing(software: str, made_at: str, made_by: str) -> Markup:
     return element(
         "footer",
         element("p", REMINDER),
-        element("p", f"Asked for {made_at} by {made_by}, made with {software}.", class_="soft"),
-        element("p", READ_AFTER, class_="soft"),
+        element(
+            "p",
+            f"Asked for {made_at} by {made_by}, made with {software}. {READ_AFTER}",
+            class_="soft",
+        ),
     )
 
 

@@ -14,8 +14,8 @@ CHAINED = (
     " store. Whoever changes, removes or reorders an entry changes the head."
 )
 COMPARE = (
-    "It says whether the record is whole and whether these heads are its own, also after a stream"
-    " went on, somebody acted on it, or it was deleted."
+    "It says line by line what in it was altered, whether the record is whole, and whether these"
+    " heads are its own, also after a stream went on, somebody acted on it, or it was deleted."
 )
 PUT_IN = "FILE is this report as JSON or ZIP."
 CHAIN_COLUMNS = {"Stream": 20, "Entries": 10, "Head": 40, "When checked for this report": 30}
@@ -62,7 +62,7 @@ def _consent(consent: Consent | None) -> Child:
         return "not known"
     said = [f"given {words.moment(consent.given_at)}", f"text {consent.text_version}"]
     said += [f"language {consent.language}"] if consent.language else []
-    said += [f"for {consent.purpose}"] if consent.purpose else []
+    said += [f"purpose: {consent.purpose}"] if consent.purpose else []
     said += [f"kept {consent.term}"] if consent.term else []
     said += [f"signed by {consent.signed_by}"] if consent.signed_by else []
     withdrawn = consent.withdrawn_at
@@ -71,7 +71,7 @@ def _consent(consent: Consent | None) -> Child:
     return [
         ", ".join(said),
         end,
-        element("span", f" sha256 of the text {text}", class_="mono") if text else None,
+        [", sha256 of the text ", element("span", text, class_="mono")] if text else None,
     ]
 
 
@@ -123,7 +123,8 @@ def _expected(session: Session) -> Markup:
         if rate == stated
     ]
     after = f"After so much clean speech, at {words.percent(stated)} stated false matches"
-    return table({after: 50, "strangers matched": 25, "right speakers not matched": 25}, rows)
+    columns = {after: 50, "strangers matched": 25, "right speakers not matched": 25}
+    return element("div", table(columns, rows), class_="expected")
 
 
 def about_the_record(report: Report) -> Markup:

@@ -42,6 +42,13 @@ def test_a_longer_session_is_flagged_more_often(taken: Report) -> None:
     assert bound(short) < 10 < 90 < bound(long)
 
 
+def test_of_who_did_not_speak_no_false_takeover_is_told(taken: Report) -> None:
+    silent = msgspec.structs.replace(taken.sessions[0], speech_s=0.0)
+    said = rates.sentences(silent)
+    assert len(said) == len(rates.sentences(taken.sessions[0])) - 2
+    assert not any("takeover" in one for one in said)
+
+
 def test_what_was_not_measured_is_said_to_be_unknown(taken: Report) -> None:
     told = taken.sessions[0]
     assert told.model is not None

@@ -14,7 +14,8 @@ export function whenWords(incident: Incident, now: number): { moment: string; ag
   const began = timeOfDay(since_at);
   if (until_at !== null) {
     const ended = timeOfDay(until_at);
-    return { moment: ended === began ? began : `${began} to ${ended}`, ago: "over" };
+    const moment = ended === began ? began : `${began}–${ended}`;
+    return { moment, ago: roughly(until_at - since_at) };
   }
   const lasts = roughly(now - since_at);
   return incident.kind === "takeover"

@@ -10,6 +10,7 @@ import pytest
 from recorded_stream import NOON, RecordedStream, taken_over, undisturbed
 
 from engine import events
+from streamer.records.entries import Acted
 from streamer.records.incidents.ledger import KINDS, MOST
 from streamer.records.incidents.tracker import IncidentTracker, incidents_of
 from streamer.records.incidents.words import without_figures
@@ -239,6 +240,26 @@ def test_silence_where_speech_is_expected() -> None:
     quiet = matched(rules=allowed)
     quiet.be_silent(500.0)
     assert kinds(quiet) == []
+
+
+def test_an_act_says_nothing_of_the_time_in_a_stream_that_is_not_written_to_its_end() -> None:
+    """Its server was killed, or what it said is not written yet: nobody was heard to be silent."""
+    stream = matched()
+    stream.hear(60.0)
+    late = Acted(at=NOON + 900.0, t=60.0, who="desk", act="exported", text="report: pdf")
+    assert incidents_of([*stream.entries, late]) == []
+
+
+def test_an_act_on_an_incident_says_that_it_was_told() -> None:
+    stream = matched()
+    stream.hear(60.0)
+    live = IncidentTracker()
+    for entry in stream.entries:
+        live.receive(entry)
+    (told,) = live.pass_time(NOON + 300.0)
+    act = Acted(at=NOON + 301.0, t=60.0, who="desk", act="acknowledge", incident=told.id)
+    (kept,) = incidents_of([*stream.entries, act])
+    assert (kept.kind, kept.acknowledged_by) == ("silent", "desk")
 
 
 def test_no_sound_at_all_is_silence_too_and_is_told_in_time() -> None:
