@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from streamer.records.chain import Head
     from streamer.records.verification import Verification
 
+MOST_LINES = 100  # of what was altered in a report
 HEAD_DIGITS = 16  # of a hash, which are enough to tell it from any other
 
 
@@ -32,9 +33,9 @@ class VerifyRecordsCommand:
     """Say whether anything in the record was changed, removed, added or put elsewhere.
 
     Keep the register's head that this prints somewhere else: whoever can put back an older copy of
-    the whole database is told by it alone. With --report this says of each head in a report
-    whether it is one that this record had, also where its stream was deleted since; the rest of a
-    report is held to the record by making it again. A head can be given by --head as well: that of
+    the whole database is told by it alone. With --report this says line by line what in a report
+    is not as this record has signed it, and of each head in it whether it is one that this record
+    had, also where its stream was deleted since. A head can be given by --head as well: that of
     STREAM, or without one that of the register.
 
     Exit status: 0 all is whole; 1 something is not, or nobody can tell any more; 2 error.
@@ -66,27 +67,21 @@ class VerifyRecordsCommand:
 
     def run(self) -> None:
         """Print what is found."""
-        import msgspec
+        from streamer.reports.reported import Reported
 
-        heads = tuple(self._heads())
+        report = None if self.report is None else Reported(self.report)
+        heads = [] if self.head is None else [self._given(self.head)]
+        heads += [] if report is None else report.heads
         with opened_book(configured(self)) as book:
             found = book.verify(self.stream, self.exam, heads)
+        altered = None if report is None else tuple(report.altered(found.head.key))
         if self.as_json:
-            typer.echo(msgspec.json.encode(found).decode())
+            typer.echo(_json(found, altered))
         else:
-            for line in _lines(found):
+            for line in (*_lines(found), *_of_report(altered)):
                 typer.echo(line)
-        if found.findings or any(not one.own for one in found.kept):
+        if found.findings or altered or any(not one.own for one in found.kept):
             raise typer.Exit(EXIT_NEGATIVE)
-
-    def _heads(self) -> Iterator[Head]:
-        """Those that were given by hand, and those of a report."""
-        from streamer.reports.reported_heads import reported_heads
-
-        if self.head is not None:
-            yield self._given(self.head)
-        if self.report is not None:
-            yield from reported_heads(self.report)
 
     def _given(self, text: str) -> Head:
         from streamer.records.chain import REGISTER, Head
@@ -99,6 +94,24 @@ class VerifyRecordsCommand:
                 " STREAM, or without one that of the register"
             )
         return Head(chain=self.stream or REGISTER, count=int(count), hash=digits.lower())
+
+
+def _json(found: Verification, altered: tuple[str, ...] | None) -> str:
+    import msgspec
+
+    report = {} if altered is None else {"altered": altered}
+    return msgspec.json.encode(msgspec.to_builtins(found) | report).decode()
+
+
+def _of_report(altered: tuple[str, ...] | None) -> Iterator[str]:
+    """What is to be said of a report beside its heads."""
+    if altered is None:
+        return
+    yield from altered[:MOST_LINES]
+    if (more := len(altered) - MOST_LINES) > 0:
+        yield f"and {more} lines more"
+    count = f"{len(altered)} findings" if altered else "all of it is as this record signed it"
+    yield f"report: {count}"
 
 
 def _lines(found: Verification) -> Iterator[str]:

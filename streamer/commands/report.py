@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from streamer.reports.forms.files import Form
     from streamer.reports.library import Asked, Library
     from streamer.reports.report import Report
+    from streamer.reports.signing import Sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +57,18 @@ class ReportCommand:
 
     def run(self) -> None:
         """Make it, a candidate at a time, and say where it is."""
+        from functools import partial
+
         from streamer.reports.forms.files import stem
+        from streamer.reports.signing import signed
 
         self._check()
         form, config = self._form(), configured(self)
         with opened_library(config) as library:
             report = self._report(library, form)
             path = self.output or Path(f"{stem(report)}.{form}")
-            _write(report, form, path, config.data_dir)
+            sign = partial(signed, secret=library.book.journal.secret)
+            _write(report, form, path, config.data_dir, sign)
         typer.echo(f"{path}: {_told(report)}")
 
     def _check(self) -> None:
@@ -118,7 +123,7 @@ def opened_library(config: Config) -> Iterator[Library]:
         yield Library(book, exams, names)
 
 
-def _write(report: Report | ExamReading, form: Form, path: Path, folder: Path) -> None:
+def _write(report: Report | ExamReading, form: Form, path: Path, folder: Path, sign: Sign) -> None:
     """Make the file. Raises :class:`~streamer.reports.forms.pdf.NoPdf` for a PDF."""
     from streamer.reports.forms.pdf import NoPdf, Printer
     from streamer.reports.forms.writing import write
@@ -133,7 +138,7 @@ def _write(report: Report | ExamReading, form: Form, path: Path, folder: Path) -
                 typer.echo(error, err=True)
                 raise
 
-        write(report, form, file, pdf, lambda: Spool(folder))
+        write(report, form, file, pdf, lambda: Spool(folder), sign)
 
 
 def _told(report: Report | ExamReading) -> str:

@@ -59,6 +59,10 @@ class Secret:
         signature = self._private.sign(head.signed()).hex()
         return msgspec.structs.replace(head, signature=signature, key=self.public_key)
 
+    def sign_text(self, text: str) -> str:
+        """The signature of a text that is no head of a chain, in hexadecimal."""
+        return self._private.sign(text.encode()).hex()
+
     def new_text_key(self, stream: str) -> bytes:
         """A key for the texts of a stream, wrapped: it is kept beside the stream's head."""
         return self._texts.close(secrets.token_bytes(KEY_BYTES), stream)
@@ -105,9 +109,18 @@ class Texts:
 
 def is_signed(head: Head, key: str) -> bool:
     """Whether ``head`` was signed with the private half of ``key``."""
+    return _verified(head.signed(), head.signature, key)
+
+
+def is_signed_text(text: str, signature: str, key: str) -> bool:
+    """Whether :meth:`Secret.sign_text` gave this, with the private half of ``key``."""
+    return _verified(text.encode(), signature, key)
+
+
+def _verified(content: bytes, signature: str, key: str) -> bool:
     try:
         public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
-        public.verify(bytes.fromhex(head.signature), head.signed())
+        public.verify(bytes.fromhex(signature), content)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from streamer.reports.judging import Judging, Judgings
-from streamer.reports.report import Chain, Exam, Incident, Part, Report, Verdict
+from streamer.reports.report import Chain, Exam, Incident, Part, Report, Signed, Verdict
 
 VERIFY_REPORT = "voxwatch records verify --report FILE"
 VERIFY_STREAM = "voxwatch records verify STREAM --head ENTRIES:HEAD"
@@ -44,6 +44,15 @@ class ExamReport(ExamCover, frozen=True, kw_only=True):
     candidates: tuple[Report, ...] = ()
     proof: ExamProof
     register_problems: tuple[str, ...] = ()
+    signed: Signed | None = None
+
+
+class SignedFiles(Part, frozen=True, kw_only=True):
+    """The SHA-256 of each other file in the ZIP of a report, by name."""
+
+    format: str = "voxwatch-report-files-1"
+    files: dict[str, str]
+    signed: Signed | None = None
 
 
 class CandidateLine(Part, frozen=True, kw_only=True):

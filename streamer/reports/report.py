@@ -198,6 +198,19 @@ class Chain(Part, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
+class Signed(Part, frozen=True, kw_only=True):
+    """The record's signature of all else that a report says (:mod:`~streamer.reports.signing`).
+
+    ``digest`` is the SHA-256 of its lines, ``signature`` (Ed25519) and the public ``key`` are in
+    hexadecimal as well. ``lines`` has the first bytes of each line's own digest (base64).
+    """
+
+    digest: str
+    lines: str
+    signature: str
+    key: str
+
+
 class Point(msgspec.Struct, frozen=True, array_like=True):
     """The evidence for the claimed person at a second of media."""
 
@@ -256,6 +269,7 @@ class Report(Part, frozen=True, kw_only=True):
     for this exam, beside those that the voiceprints rest on, and ``clips_consent`` that to clips
     alone. ``record_problems`` is what a check found of streams that are not there to be told of:
     none, and nothing was removed. ``made_at`` is when it was asked for; it is read after that.
+    ``signed`` is in the report as JSON.
     """
 
     format: str = FORMAT
@@ -272,6 +286,7 @@ class Report(Part, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
     sessions: tuple[Session, ...] = ()
     record_problems: tuple[str, ...] = ()
+    signed: Signed | None = None
 
     @property
     def verdict(self) -> Verdict | None:

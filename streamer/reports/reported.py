@@ -1,17 +1,21 @@
-"""The heads that a report has, read from its JSON or its ZIP: all else in it is left aside."""
+"""A report as JSON or ZIP that is handed in: its heads, and whether it says what was signed."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from engine.errors import VoxwatchError
 from streamer.records.chain import REGISTER, Head
+from streamer.reports.forms.writing import SIGNED_FILES
+from streamer.reports.signing import altered
 
 # What is read of a damaged ZIP raises several of these; RuntimeError where it asks for a password.
 UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
@@ -62,35 +66,93 @@ class _Report(msgspec.Struct, frozen=True):
     proof: _Proof | None = None
 
 
-def reported_heads(path: Path) -> tuple[Head, ...]:
-    """Those of all sessions and of the register, each once. Raises :class:`NoReport`.
+class Reported:
+    """What is handed in. Raises :class:`NoReport`.
 
-    In a ZIP the files of an exam and of its candidates say the same, unless one was altered.
+    ``heads`` are those of all sessions and of the register, each once. In a ZIP the files of an
+    exam and of its candidates say the same, unless one was altered.
     """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._files = dict(_files(path))
+            self._told = {name: _read(text) for name, text in self._files.items() if _is_json(name)}
+            found = dict.fromkeys(head for told in self._told.values() for head in _heads(told))
+        except (*UNREADABLE, msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise NoReport(
+                f"{path} is no report as JSON or ZIP ({error}): take one of these, or give the"
+                " head that a page shows by --head"
+            ) from error
+        if not self._told:
+            raise NoReport(f"{path} has no report as JSON in it")
+        self.heads = tuple(found)
+
+    def altered(self, key: str) -> Iterator[str]:
+        """Line by line, what is not as the record with this public key has signed it."""
+        for name, told in self._told.items():
+            yield from (f"{name}: {what}" for what in _altered(told, key))
+            for number, one in enumerate(told.get("candidates", ()), 1):
+                who = one.get("candidate") or number
+                yield from (f"{name}, candidate {who}: {what}" for what in _altered(one, key))
+        if len(self._files) > 1:
+            yield from self._files_altered()
+
+    def _files_altered(self) -> Iterator[str]:
+        """Which files of a ZIP are not those that were put into it."""
+        if SIGNED_FILES not in self._told:
+            yield f"{SIGNED_FILES} is missing: nobody can tell whether the other files were altered"
+            return
+        files = self._told[SIGNED_FILES].get("files")
+        signed: dict[str, Any] = files if isinstance(files, dict) else {}
+        for name, content in self._files.items():
+            if name != SIGNED_FILES and signed.get(name) != hashlib.sha256(content).hexdigest():
+                yield f"{name}: {'the file was altered' if name in signed else 'it was added'}"
+        for name in signed.keys() - self._files.keys():
+            yield f"{name}: it is missing"
+
+
+def _altered(told: Mapping[str, Any], key: str) -> Iterator[str]:
     try:
-        found = dict.fromkeys(head for text in _texts(path) for head in _heads(text))
-    except (*UNREADABLE, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NoReport(
-            f"{path} is no report as JSON or ZIP ({error}): take one of these, or give the head"
-            " that a page shows by --head"
-        ) from error
-    if not found:
-        raise NoReport(f"{path} has no head: no stream was recorded of which it tells")
-    return tuple(found)
+        yield from altered(told, key)
+    except (msgspec.MsgspecError, ValueError):
+        yield "its signature cannot be read: it was altered"
 
 
-def _texts(path: Path) -> Iterator[bytes]:
+def _is_json(name: str) -> bool:
+    return name.endswith(".json")
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents: of a ZIP all that is in it."""
     if not zipfile.is_zipfile(path):
-        yield path.read_bytes()
+        yield f"{path.stem}.json", path.read_bytes()
         return
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            if name.endswith(".json"):
-                yield archive.read(name)
+            yield name, archive.read(name)
 
 
-def _heads(text: bytes) -> Iterator[Head]:
-    told = msgspec.json.decode(text, type=_Report)
+def _read(text: bytes) -> dict[str, Any]:
+    """JSON in which nothing is said twice: readers would not agree on which of both holds."""
+    told = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    if not isinstance(told, dict):
+        raise ValueError("it is no object")
+    return told
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise ValueError("it says something twice")
+    return told
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
+def _heads(content: Mapping[str, Any]) -> Iterator[Head]:
+    told = msgspec.convert(content, _Report)
     sessions = [*told.sessions, *(one for who in told.candidates for one in who.sessions)]
     yield from (one.chain.of(one.stream) for one in sessions if one.chain is not None)
     if told.proof is not None:

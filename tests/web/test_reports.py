@@ -83,7 +83,7 @@ def test_the_dashboard_keeps_and_shows_the_report_of_the_server(
         visitor.sees("#hero", "Room 7")
         name, names = kept(visitor, "#report-save")
         assert name.startswith("voxwatch_Room-7_")
-        assert len(names) == 4
+        assert len(names) == 5  # with what signs the four
         with visitor.page.context.expect_page() as opened:
             visitor.page.click("#report-print")
         opened.value.wait_for_selector("h1")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from streamer.reports.exam_report import CandidateLine, ExamReading, line_of
+from streamer.reports.exam_report import CandidateLine, ExamReading, SignedFiles, line_of
 from streamer.reports.forms.exam_json import ExamJson
 from streamer.reports.forms.exam_page import exam_page
 from streamer.reports.forms.files import Form, Names, json, stem
@@ -15,10 +16,12 @@ from streamer.reports.forms.page import page
 from streamer.reports.forms.pdf import NoPdf, PdfFailed
 from streamer.reports.forms.tables import exam_csv, timeline_csv
 from streamer.reports.report import Report
+from streamer.reports.signing import Sign, with_signature
 from streamer.reports.spool import Out, Spool
 
 Pdf = Callable[[str], bytes]  # a page as PDF
 NO_PDF = "no-pdf.txt"
+SIGNED_FILES = "signed.json"
 
 
 def write(
@@ -27,25 +30,32 @@ def write(
     out: Out,
     pdf: Pdf,
     spool: Callable[[], Spool],
+    sign: Sign,
 ) -> None:
     """Write a report; ``spool`` gives a temporary file. ``out`` may be of a kind that only goes on.
+
+    JSON is signed, and so are all files of a ZIP.
 
     Raises what ``pdf`` raises, and what the record does; in a ZIP pages that cannot become PDFs are
     named.
     """
     match report, form:
         case Report(), "zip":
-            with Archive(out, report.made_at, pdf) as archive:
-                archive.add_report(stem(report), report)
+            with Archive(out, report.made_at, pdf, sign) as archive:
+                one = with_signature(report, sign)
+                archive.add_report(stem(one), one, json(one))
+        case Report(), "json":
+            out.write(json(with_signature(report, sign)))
         case Report(), _:
             out.write(_of_candidate(report, form, pdf))
         case ExamReading(), "zip":
-            with Archive(out, report.cover.made_at, pdf) as archive, spool() as whole:
-                _archive_exam(report, archive, whole)
+            made_at = report.cover.made_at
+            with Archive(out, made_at, pdf, sign) as archive, spool() as whole:
+                _archive_exam(report, archive, whole, sign)
         case ExamReading(), "json":
-            told = ExamJson(report.cover, out)
+            told = ExamJson(report.cover, out, sign)
             for one in report.candidates():
-                told.add(json(one))
+                told.add(with_signature(one, sign))
             told.end(report.proof(), report.register_problems())
         case ExamReading(), _:
             lines = [line_of(one) for one in report.candidates()]
@@ -53,12 +63,7 @@ def write(
 
 
 def _of_candidate(report: Report, form: Form, pdf: Pdf) -> bytes:
-    match form:
-        case "json":
-            return json(report)
-        case "csv":
-            return timeline_csv(report)
-    return _as_page(page(report), form, pdf)
+    return timeline_csv(report) if form == "csv" else _as_page(page(report), form, pdf)
 
 
 def _of_exam(report: ExamReading, lines: list[CandidateLine], form: Form, pdf: Pdf) -> bytes:
@@ -71,11 +76,12 @@ def _as_page(html: str, form: Form, pdf: Pdf) -> bytes:
     return pdf(html) if form == "pdf" else html.encode()
 
 
-def _archive_exam(report: ExamReading, archive: Archive, whole: Spool) -> None:
+def _archive_exam(report: ExamReading, archive: Archive, whole: Spool, sign: Sign) -> None:
     """Everybody's files as they are made, then the exam's; ``whole`` holds its JSON meanwhile."""
-    names, told, lines = Names(), ExamJson(report.cover, whole), list[CandidateLine]()
-    for one in report.candidates():
-        told.add(archive.add_report(names.of(one), one))
+    names, told, lines = Names(), ExamJson(report.cover, whole, sign), list[CandidateLine]()
+    for candidate in report.candidates():
+        one = with_signature(candidate, sign)
+        archive.add_report(names.of(one), one, told.add(one))
         lines.append(line_of(one))
     told.end(report.proof(), report.register_problems())
     name = stem(report)
@@ -91,14 +97,15 @@ def _exam_page(report: ExamReading, lines: list[CandidateLine]) -> str:
 class Archive:
     """A ZIP with the files of reports, for their owner only. A context manager.
 
-    At its end it says which pages are no PDFs, and why.
+    At its end it says which pages are no PDFs, and why, and signs what all files are.
     """
 
-    def __init__(self, out: Out, made_at: datetime, pdf: Pdf) -> None:
+    def __init__(self, out: Out, made_at: datetime, pdf: Pdf, sign: Sign) -> None:
         self._zip = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
         self._made = max(made_at.timetuple()[:6], (1980, 1, 1, 0, 0, 0))  # what a ZIP can say
-        self._pdf, self._none = pdf, ""
+        self._pdf, self._none, self._sign = pdf, "", sign
         self._lacking: list[str] = []
+        self._files: dict[str, str] = {}  # SHA-256 by name
 
     def __enter__(self) -> Archive:
         return self
@@ -110,15 +117,15 @@ class Archive:
             return
         if lacking := [self._none] if self._none else self._lacking:
             self.add(NO_PDF, "".join(f"{line}\n" for line in lacking).encode())
+        files = with_signature(SignedFiles(files=self._files), self._sign)
+        self._zip.writestr(self._info(SIGNED_FILES), json(files))
         self._zip.close()
 
-    def add_report(self, name: str, report: Report) -> bytes:
-        """A candidate in all forms; the JSON, which is needed again."""
-        content = json(report)
+    def add_report(self, name: str, report: Report, content: bytes) -> None:
+        """A candidate in all forms; ``content`` is the JSON."""
         self.add(f"{name}.json", content)
         self.add(f"{name}.csv", timeline_csv(report))
         self.add_page(name, page(report))
-        return content
 
     def add_page(self, name: str, html: str) -> None:
         """A page and, where that can be, its PDF."""
@@ -135,12 +142,16 @@ class Archive:
     def add(self, name: str, content: bytes) -> None:
         """A file."""
         self._zip.writestr(self._info(name), content)
+        self._files[name] = hashlib.sha256(content).hexdigest()
 
     def add_pieces(self, name: str, pieces: Iterator[bytes]) -> None:
         """A file of any size."""
+        digest = hashlib.sha256()
         with self._zip.open(self._info(name), "w", force_zip64=True) as file:
             for piece in pieces:
                 file.write(piece)
+                digest.update(piece)
+        self._files[name] = digest.hexdigest()
 
     def _info(self, name: str) -> zipfile.ZipInfo:
         info = zipfile.ZipInfo(name, self._made)

@@ -14,6 +14,7 @@ from streamer.reports.forms.files import Form, stem
 from streamer.reports.forms.pdf import PdfFailed, Printer, check_available
 from streamer.reports.forms.writing import write
 from streamer.reports.report import Report
+from streamer.reports.signing import Sign
 from streamer.reports.spool import Spool
 
 PDFS_S = 200.0  # for the PDFs of a ZIP: browsers wait five minutes for an answer, and less
@@ -38,8 +39,8 @@ class Making:
     file: Spool
     name: str
 
-    def __init__(self, folder: Path, form: Form, read: Read) -> None:
-        self._folder, self._form, self._read = folder, form, read
+    def __init__(self, folder: Path, form: Form, read: Read, sign: Sign) -> None:
+        self._folder, self._form, self._read, self._sign = folder, form, read, sign
         self._stopped = threading.Event()
         self._printer, self._began = Printer(), time.monotonic()
         self._files = ExitStack()
@@ -60,7 +61,7 @@ class Making:
         report = self._read(self._check)
         self.name = f"{stem(report)}.{self._form}"
         self.file = self._spool()
-        write(report, self._form, self.file, self._pdf, self._spool)
+        write(report, self._form, self.file, self._pdf, self._spool, self._sign)
         self.file.end()
         self._check()
 

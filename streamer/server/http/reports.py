@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from streamer.reports.forms.page import policy
 from streamer.reports.forms.pdf import NoPdf, PdfFailed
 from streamer.reports.library import Asked, Library, Subject
 from streamer.reports.report import Report
+from streamer.reports.signing import signed
 from streamer.reports.zones import UnknownZone, local_zone, zone_named
 from streamer.server.context import Context
 from streamer.server.http.making import Making, NotWritten
@@ -118,7 +120,8 @@ class Reports:
                 library.note_export(subject, asked, form)
             return library.report(subject, asked)
 
-        return Making(config.data_dir, form, read)
+        sign = partial(signed, secret=book.journal.secret)
+        return Making(config.data_dir, form, read, sign)
 
     async def _make(self, making: Making, request: Request) -> None:
         """Until it is made; its files are let go with the request, or where it comes to nothing."""

@@ -11,6 +11,7 @@ import stat
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,7 @@ from streamer.reports.forms.page import page
 from streamer.reports.forms.writing import NO_PDF
 from streamer.reports.library import Asked, Library, Subject
 from streamer.reports.report import ClipDeletion, Report
+from streamer.reports.signing import signed, with_signature
 from streamer.store.errors import StoreError
 from streamer.store.store import Store
 
@@ -434,14 +436,17 @@ def test_the_json_of_an_exam_is_what_all_of_it_at_once_would_be(
     monkeypatch.setattr("streamer.commands.report.ReportCommand._asked", lambda _: ASKED)
     path = tmp_path / "e.json"
     run("--exam", exam.id, "--output", str(path))
-    assert path.read_bytes() == json_of(whole(library, exam))
+    assert path.read_bytes() == json_of(whole(library, exam), library)
     run("--exam", exam.id, "--output", str(tmp_path / "e.zip"))
     file = zipfile.ZipFile(tmp_path / "e.zip")
-    assert file.read("voxwatch_Biology_2026-11-28.json") == json_of(whole(library, exam))
+    assert file.read("voxwatch_Biology_2026-11-28.json") == json_of(whole(library, exam), library)
 
 
-def json_of(report: ExamReport) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(report), indent=1)
+def json_of(report: ExamReport, library: Library) -> bytes:
+    sign = partial(signed, secret=library.book.journal.secret)
+    candidates = tuple(with_signature(one, sign) for one in report.candidates)
+    whole = with_signature(msgspec.structs.replace(report, candidates=candidates), sign)
+    return msgspec.json.format(msgspec.json.encode(whole), indent=1)
 
 
 @pytest.mark.parametrize("form", ["json", "zip"])

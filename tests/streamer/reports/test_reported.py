@@ -17,7 +17,7 @@ from streamer.cli import app
 from streamer.exams.exam import Entry, Rules
 from streamer.exams.opening import open_exams
 from streamer.records.opening import open_book
-from streamer.reports.reported_heads import NoReport, reported_heads
+from streamer.reports.reported import NoReport, Reported
 from streamer.store.store import Store
 
 Run = Callable[..., Result]
@@ -135,7 +135,7 @@ def test_a_foreign_report_is_told(report: Path, tmp_path: Path) -> None:
 
 
 def test_a_head_is_given_by_hand(run: Run, report: Path) -> None:
-    stream, register = sorted(reported_heads(report), key=lambda head: head.chain == "register")
+    stream, register = sorted(Reported(report).heads, key=lambda head: head.chain == "register")
     assert run("records", "verify", "--head", f"{register.count}:{register.hash}").exit_code == 0
     assert run("records", "verify", "--head", f"{stream.count}:{stream.hash}").exit_code == 1
     assert run("records", "delete", "s-1", "--yes").exit_code == 0
@@ -147,11 +147,95 @@ def test_a_head_is_given_by_hand(run: Run, report: Path) -> None:
         assert run("records", "verify", "--head", wrong).exit_code == 2
 
 
-def test_a_candidate_who_never_came_has_no_head(run: Run, exam: str, tmp_path: Path) -> None:
+def test_a_candidate_who_never_came_has_no_head_and_is_signed(
+    run: Run, exam: str, tmp_path: Path
+) -> None:
     path = tmp_path / "b.json"
     run("report", "--exam", exam, "--candidate", "A-2", "--output", str(path))
-    with pytest.raises(NoReport, match="no stream was recorded"):
-        reported_heads(path)
+    assert Reported(path).heads == ()
+    assert verified(run, path)[0] == 0
+
+    def came(told: Any) -> Any:
+        return told | {"candidate": "Berta"}
+
+    code, told = verified(run, altered(path, came))
+    assert (code, 'altered.json: "candidate": "Berta" is not what was signed' in told) == (1, True)
+
+
+def test_a_report_that_was_only_printed_anew_is_whole(run: Run, report: Path) -> None:
+    code, told = verified(run, altered(report, lambda told: told))
+    assert (code, "all of it is as this record signed it" in told) == (0, True)
+
+
+def of_anna(told: Any) -> Any:
+    return told["candidates"][0]
+
+
+def test_what_a_line_was_in_is_told_with_it(run: Run, report: Path) -> None:
+    def change(told: Any) -> Any:
+        of_anna(told)["verdicts"][0]["verdict"] = "cleared"
+        return told
+
+    path = altered(report, change)
+    code, told = verified(run, path)
+    where = "altered.json, candidate Anna: verdicts: "
+    assert code == 1
+    assert f'{where}"verdict": "cleared" is not what was signed' in told
+    assert "heads that this record had: 2 of 2" in told  # by which alone nothing would be seen
+    answer = run("records", "verify", "--report", str(path), "--json")
+    assert len(json.loads(answer.stdout)["altered"]) == 1
+
+
+def without_anna(told: Any) -> Any:
+    return told | {"candidates": told["candidates"][1:]}
+
+
+def turned_round(told: Any) -> Any:
+    return told | {"candidates": told["candidates"][::-1]}
+
+
+def of_another_name(told: Any) -> Any:
+    return told | {"exam": told["exam"] | {"name": "Physics"}}
+
+
+def unsigned(told: Any) -> Any:
+    return {name: value for name, value in told.items() if name != "signed"}
+
+
+def with_an_unsigned_candidate(told: Any) -> Any:
+    return told | {"candidates": [unsigned(one) for one in told["candidates"]]}
+
+
+def with_half_a_signature(told: Any) -> Any:
+    return told | {"signed": {"digest": 7}}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without_anna, "1 line taken away"),
+        (turned_round, "is not what was signed"),
+        (of_another_name, 'exam: "name": "Physics" is not what was signed'),
+        (unsigned, "altered.json: it is not signed"),
+        (with_an_unsigned_candidate, "candidate Bert: it is not signed"),
+        (with_half_a_signature, "its signature cannot be read"),
+    ],
+)
+def test_an_exam_that_was_altered_as_a_whole_is_told(
+    run: Run, report: Path, change: Callable[[Any], Any], told: str
+) -> None:
+    code, said = verified(run, altered(report, change))
+    assert (code, told in said) == (1, True)
+
+
+def test_whoever_says_something_twice_is_refused(report: Path) -> None:
+    other = report.with_stem("twice")
+    text = report.read_text().replace(
+        '"candidate": "Anna"', '"candidate": "A", "candidate": "Anna"'
+    )
+    other.write_text(text)
+    with pytest.raises(NoReport, match="says something twice"):
+        Reported(other)
 
 
 @pytest.mark.parametrize("form", ["html", "csv"])
@@ -161,7 +245,7 @@ def test_another_form_is_refused_with_what_to_do(
     path = tmp_path / f"r.{form}"
     run("report", "--exam", exam, "--output", str(path))
     with pytest.raises(NoReport, match="as JSON or ZIP"):
-        reported_heads(path)
+        Reported(path)
 
 
 @pytest.mark.parametrize(
@@ -172,9 +256,9 @@ def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "r.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(NoReport):
-        reported_heads(path)
+        Reported(path)
     with pytest.raises(NoReport, match="No such file"):
-        reported_heads(tmp_path / "none.json")
+        Reported(tmp_path / "none.json")
 
 
 def test_a_zip_is_of_the_record_unless_one_of_its_files_was_altered(
@@ -185,6 +269,7 @@ def test_a_zip_is_of_the_record_unless_one_of_its_files_was_altered(
     assert run("report", "--exam", exam, "--output", str(path)).exit_code == 0
     code, told = verified(run, path)
     assert (code, "heads that this record had: 2 of 2" in told) == (0, True)
+    assert "all of it is as this record signed it" in told
     other = tmp_path / "altered.zip"
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
         for name in old.namelist():
@@ -199,7 +284,44 @@ def test_a_zip_is_of_the_record_unless_one_of_its_files_was_altered(
     half = tmp_path / "half.zip"
     half.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(NoReport, match="is no report as JSON or ZIP"):
-        reported_heads(half)
+        Reported(half)
+
+
+def rewritten(path: Path, change: Callable[[str, bytes], bytes | None], **more: bytes) -> Path:
+    """A ZIP whose files somebody has changed, left out or added to."""
+    other = path.with_stem("rewritten")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            if (content := change(name, old.read(name))) is not None:
+                new.writestr(name, content)
+        for name, content in more.items():
+            new.writestr(name, content)
+    return other
+
+
+def test_each_file_of_a_zip_is_held_to_what_was_put_into_it(
+    run: Run, exam: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    path = tmp_path / "report.zip"
+    assert run("report", "--exam", exam, "--output", str(path)).exit_code == 0
+    names = zipfile.ZipFile(path).namelist()
+    for chosen in names:
+
+        def spoilt(name: str, content: bytes, chosen: str = chosen) -> bytes:
+            return content.replace(b"o", b"0") if name == chosen else content
+
+        def left_out(name: str, content: bytes, chosen: str = chosen) -> bytes | None:
+            return None if name == chosen else content
+
+        if not chosen.endswith(".json"):  # whose fields would be others
+            code, told = verified(run, rewritten(path, spoilt))
+            assert (code, f"{chosen}: the file was altered" in told) == (1, True)
+        code, told = verified(run, rewritten(path, left_out))
+        assert code == 1
+        assert "is missing" in told
+    code, told = verified(run, rewritten(path, lambda _, content: content, more=b"?"))
+    assert (code, "more: it was added" in told) == (1, True)
 
 
 @pytest.mark.parametrize(("place", "byte"), [("content", 0x07), ("flags", 0x01), ("method", 0x63)])
@@ -213,4 +335,4 @@ def test_a_damaged_zip_is_refused_with_what_to_do(tmp_path: Path, place: str, by
     content[at] = byte
     path.write_bytes(content)
     with pytest.raises(NoReport, match="is no report as JSON or ZIP"):
-        reported_heads(path)
+        Reported(path)

@@ -12,14 +12,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streamer.records.signing import Secret
 from streamer.reports.exam_report import ExamCover, ExamReading, ExamReport
 from streamer.reports.forms import files
 from streamer.reports.forms.files import Form
 from streamer.reports.forms.pdf import MISSING, NoPdf, PdfFailed
-from streamer.reports.forms.writing import NO_PDF, Pdf, write
+from streamer.reports.forms.writing import NO_PDF, SIGNED_FILES, Pdf, write
 from streamer.reports.report import Point, Report
+from streamer.reports.signing import signed, with_signature
 from streamer.reports.spool import Spool
 from tests.streamer.reports.conftest import proof_of
+
+SECRET = Secret(bytes(32))
+SIGN = partial(signed, secret=SECRET)
 
 
 def reading(exam: ExamReport) -> ExamReading:
@@ -40,7 +45,7 @@ def written(tmp_path: Path) -> Callable[..., bytes]:
     def make(report: Report | ExamReport, form: Form, pdf: Pdf = printed) -> bytes:
         out = io.BytesIO()
         told = reading(report) if isinstance(report, ExamReport) else report
-        write(told, form, out, pdf, lambda: Spool(tmp_path))
+        write(told, form, out, pdf, lambda: Spool(tmp_path), SIGN)
         return out.getvalue()
 
     return make
@@ -57,11 +62,11 @@ def test_the_json_of_an_exam_is_that_of_the_whole(
     problems = ('entry 7: "candidates": [] was changed', "another")
     some = msgspec.structs.replace(
         exam,
-        candidates=exam.candidates[:count],
+        candidates=tuple(with_signature(one, SIGN) for one in exam.candidates[:count]),
         proof=proof_of(*exam.candidates[:count]),
         register_problems=problems[:count],
     )
-    whole = msgspec.json.format(msgspec.json.encode(some), indent=1)
+    whole = msgspec.json.format(msgspec.json.encode(with_signature(some, SIGN)), indent=1)
     assert written(some, "json") == whole
     archive = zipfile.ZipFile(io.BytesIO(written(some, "zip")))
     assert archive.read("voxwatch_Biology-part-II_2026-11-28.json") == whole
@@ -71,7 +76,10 @@ def test_the_json_of_an_exam_is_that_of_the_whole(
 def test_the_zip_of_a_candidate(written: Callable[..., bytes], taken: Report) -> None:
     stem = files.stem(taken)
     endings = ("csv", "html", "json", "pdf")
-    assert sorted(names(written(taken, "zip"))) == [f"{stem}.{ending}" for ending in endings]
+    assert sorted(names(written(taken, "zip"))) == [
+        SIGNED_FILES,
+        *(f"{stem}.{ending}" for ending in endings),
+    ]
 
 
 def test_a_zip_without_pdfs_says_why(written: Callable[..., bytes], exam: ExamReport) -> None:
@@ -106,7 +114,7 @@ def test_the_zip_of_an_exam_has_every_candidate(
 ) -> None:
     twice = msgspec.structs.replace(exam, candidates=(*exam.candidates, exam.candidates[0]))
     found = names(written(twice, "zip"))
-    assert len(found) == len(set(found)) == 4 * (1 + 4)
+    assert len(found) == len(set(found)) == 4 * (1 + 4) + 1
     assert sum("Zoë" in name for name in found) == 8
 
 
@@ -137,7 +145,7 @@ def test_many_candidates_take_no_more_memory_than_few(
     def make(count: int) -> None:
         told = ExamReading(cover, of_many(taken, count), lambda _: (), exam.proof.register)
         with Spool(tmp_path) as out:
-            write(told, form, out, printed, lambda: Spool(tmp_path))
+            write(told, form, out, printed, lambda: Spool(tmp_path), SIGN)
 
     few, many = peak_bytes(partial(make, 2)), peak_bytes(partial(make, 20))
     assert many < 1.2 * few
