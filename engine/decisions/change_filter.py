@@ -123,7 +123,8 @@ class ChangeFilter:
         The voice before that is the one ``since`` then, or since the segment began.
 
         It is the place that divides the speech into the two parts least like one voice. People
-        begin to speak after a pause: if there is one so near, it is that.
+        begin to speak after a pause: if there is one so near, it is that. Where the jobs of one of
+        the parts failed nothing is asked of them, and with all of them it is ``near`` itself.
         """
         if self.places.is_turn(near):
             return near
@@ -132,10 +133,14 @@ class ChangeFilter:
         high = min(position - least, near + NEAR_SAMPLES)
         runs = [start for start, _ in spans.timeline.runs(low, high) if low <= start <= high]
         grid = range(near - NEAR_SAMPLES, near + NEAR_SAMPLES + 1, STEP_SAMPLES)
-        places = runs or [place for place in grid if low <= place <= high] or [near]
-        before = self._prepared(spans, [(begun, place) for place in places])
-        after = self._prepared(spans, [(place, position) for place in places])
-        return places[int(self._scorer.compare(before, after).llr.argmin())]
+        possible = runs or [place for place in grid if low <= place <= high]
+        parts = [((begun, place), (place, position)) for place in possible]
+        parts = [two for two in parts if all(spans.failure(*part) is None for part in two)]
+        if not parts:
+            return near
+        before = self._prepared(spans, [part for part, _ in parts])
+        after = self._prepared(spans, [part for _, part in parts])
+        return parts[int(self._scorer.compare(before, after).llr.argmin())][1][0]
 
     def voice(self, spans: Spans, start: int, end: int) -> PreparedEmbeddings:
         """A span ready to be compared."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from fake_scorers import fake_scorer
 from fake_speech import FakeSpeech, Said
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from engine.decisions.belief import Belief
 from engine.decisions.change_filter import ChangeFilter
@@ -28,6 +30,7 @@ AXES = np.eye(8, dtype=np.float32)
 SCORER = fake_scorer(8, Calibration(half_speech_s=1.0, slope=(12.0, 0.0), offset=(-6.0, 0.0, 0.0)))
 ANNA = EnrolledVoiceprints({"anna": SCORER.prepare(AXES[:1], 10.0)})
 NOBODY = EnrolledVoiceprints({})
+FIGURES = DecisionFigures()
 
 
 def beliefs(speech: FakeSpeech, enrolled: EnrolledVoiceprints = ANNA) -> dict[float, Belief]:
@@ -99,6 +102,33 @@ def test_the_moment_is_found_between_the_places(before_s: float, pause_s: float)
     found = followed.moment(speech, now, near)
     tolerance = 0 if pause_s else 0.1 * SAMPLE_RATE_HZ
     assert abs(found - true) <= tolerance
+
+
+class TornSpeech(FakeSpeech):
+    """Speech whose jobs between two places, in seconds, have failed."""
+
+    torn_s = (0.0, 0.0)
+
+    def failure(self, start: int, end: int) -> str | None:
+        torn = [round(at_s * SAMPLE_RATE_HZ) for at_s in self.torn_s]
+        lost = min(torn[1], end) - max(torn[0], start)
+        return "out of memory" if 2 * lost > end - start else None
+
+    def embeddings(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        if any(self.failure(*span) is not None for span in spans):
+            raise LookupError("nothing is known of a span")
+        return super().embeddings(spans)
+
+
+@pytest.mark.parametrize("torn_s", [(8.2, 9.0), (8.5, 9.0), (0.0, 9.0)])
+def test_no_moment_is_looked_for_in_speech_whose_jobs_failed(torn_s: tuple[float, float]) -> None:
+    """Some places fall away, or all of them: then it is where it was taken to be."""
+    speech, followed = TornSpeech(AXES, Said(0, 8.0), Said(3, 1.0)), ChangeFilter(SCORER, FIGURES)
+    speech.torn_s = torn_s
+    near, now = round(8.2 * SAMPLE_RATE_HZ), 9 * SAMPLE_RATE_HZ
+    found = followed.moment(speech, now, near)
+    kept = speech.failure(0, found) is None and speech.failure(found, now) is None
+    assert kept or found == near
 
 
 def test_what_is_remembered_does_not_grow_with_the_stream() -> None:
