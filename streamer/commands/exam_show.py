@@ -17,12 +17,12 @@ from streamer.commands.profiles import table, when
 if TYPE_CHECKING:
     from streamer.exams.exam import Candidate, Exam, Rules
 
-HEAD = ("candidate", "name", "voiceprint", "enrolled", "sound clips", "accommodations")
+HEAD = ("candidate", "name", "voiceprint", "link", "enrolled", "sound clips", "accommodations")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShowCommand:
-    """Show an exam: its rules, and who sits it and is enrolled.
+    """Show an exam: its rules, who sits it, has opened their link and is enrolled.
 
     A table in words on a terminal; JSON when it is piped, or with --json.
 
@@ -68,7 +68,9 @@ def in_words(
         return "\n".join([*lines, f"nobody is on it: voxwatch exam roster {exam.id} FILE.csv"])
     rows = [HEAD, *(_row(one, enrolled, agreed) for one in roster)]
     there = sum(one.voiceprint in enrolled for one in roster)
-    return "\n".join([*lines, table(rows), "", f"{_people(len(roster))}, {there} enrolled"])
+    opened = sum(one.opened_at is not None for one in roster)
+    counts = f"{there} enrolled, {opened} opened their link"
+    return "\n".join([*lines, table(rows), "", f"{_people(len(roster))}, {counts}"])
 
 
 def _people(count: int) -> str:
@@ -91,7 +93,9 @@ def _row(one: Candidate, enrolled: Collection[str], agreed: Collection[str]) -> 
     there = "yes" if one.voiceprint in enrolled else "no"
     if one.withdrawn_at is not None:
         there = f"no: consent taken back {when(one.withdrawn_at)}"
+    link = "not opened" if one.opened_at is None else f"opened {when(one.opened_at)}"
     clips = "agreed" if one.id in agreed else ""
     if one.clips_refused_at is not None:
         clips = f"refused {when(one.clips_refused_at)}"
-    return one.candidate, one.shown, one.voiceprint, there, clips, ", ".join(one.accommodations)
+    allowed = ", ".join(one.accommodations)
+    return one.candidate, one.shown, one.voiceprint, link, there, clips, allowed

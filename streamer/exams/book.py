@@ -179,9 +179,16 @@ class Exams:
         """Make the links that somebody was given until now hold no more."""
         with self.writing() as connection:
             line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
-            link = CANDIDATES.c.link + 1
-            connection.execute(CANDIDATES.update().where(line).values(link=link))
-        return msgspec.structs.replace(candidate, link=candidate.link + 1)
+            values = {"link": CANDIDATES.c.link + 1, "opened_at": None}
+            connection.execute(CANDIDATES.update().where(line).values(**values))
+        return msgspec.structs.replace(candidate, link=candidate.link + 1, opened_at=None)
+
+    def note_opened(self, candidate: Candidate, now: float) -> None:
+        """Note that somebody has opened their link, if it is the one that holds."""
+        line, link = CANDIDATES.c.reference == bytes.fromhex(candidate.id), CANDIDATES.c.link
+        first = line & (link == candidate.link) & CANDIDATES.c.opened_at.is_(None)
+        with self.writing() as connection:
+            connection.execute(CANDIDATES.update().where(first).values(opened_at=now))
 
     def read(self, token: str) -> Seat:
         """What a link says, of whichever line that is. Raises :class:`BadLink`."""

@@ -43,6 +43,7 @@ def opened(row: Any, keys: PersonKeys) -> Candidate:
         link=row["link"],
         withdrawn_at=row["withdrawn_at"],
         clips_refused_at=row["clips_refused_at"],
+        opened_at=row["opened_at"],
     )
     try:
         key = keys.key_of(reference)

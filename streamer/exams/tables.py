@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from streamer.database import History
 
 METADATA = sa.MetaData()
-HISTORY = History(Path(__file__).parent / "revisions", "exams_revision", "0003", METADATA)
+HISTORY = History(Path(__file__).parent / "revisions", "exams_revision", "0004", METADATA)
 
 EXAMS = sa.Table(
     "exams",
@@ -35,6 +35,7 @@ CANDIDATES = sa.Table(
     sa.Column("link", sa.Integer, nullable=False),
     sa.Column("withdrawn_at", sa.Double),
     sa.Column("clips_refused_at", sa.Double),  # none: did not say, or agreed since
+    sa.Column("opened_at", sa.Double),  # the link that holds now, for the first time
 )
 CONSENTS = sa.Table(
     "exam_consents",

@@ -126,6 +126,7 @@ def listed(candidate: Candidate, enrolled: Mapping[str, bool]) -> dict[str, Any]
         "enrolled": enrolled.get(candidate.voiceprint, False),
         "withdrawn_at": candidate.withdrawn_at,
         "clips_refused_at": candidate.clips_refused_at,
+        "opened_at": candidate.opened_at,
         "forgotten": candidate.forgotten,
     }
 
@@ -175,6 +176,7 @@ def _link(context: Context, request: CandidateLink) -> dict[str, Any]:
 def _seat(context: Context, grant: Grant, languages: Sequence[str]) -> dict[str, Any]:
     """What a candidate's page needs to know; it holds nothing of what was decided."""
     sitting = _sitting(context, grant)
+    context.seats.note_opened(sitting)
     exam, candidate, store = sitting.exam, sitting.candidate, context.store
     consent = consent_of(context, sitting, languages)
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import threading
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -120,13 +122,21 @@ class Seats:
     async def sitting(self, asked: StartStream, grant: Grant) -> Sitting | None:
         """In which exam a stream is, by whose link or by what it asks for. Raises `WireError`."""
         if grant.seat is not None:
-            return self.of(grant.seat)
+            sitting = self.of(grant.seat)
+            await asyncio.to_thread(self.note_opened, sitting)
+            return sitting
         if asked.exam is None and asked.candidate is None:
             return None
         if asked.exam is None or asked.candidate is None:
             raise WireError("bad-parameter", "exam and candidate belong together")
         await self.refreshed()
         return self.find(asked.exam, asked.candidate)
+
+    def note_opened(self, sitting: Sitting) -> None:
+        """Note that a link was opened, the first time. Nobody is kept out where that fails."""
+        if sitting.candidate.opened_at is None:
+            with contextlib.suppress(ExamError):
+                self.exams.note_opened(sitting.candidate, round(time.time(), 3))
 
     def of(self, seat: Seat) -> Sitting:
         """Whose seat that is. Raises :class:`WireError` where nobody has it any more."""

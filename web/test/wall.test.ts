@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fragmentOf, placeOf } from "../src/address";
 import type { Incident } from "../src/incidents";
 import { roughly, timeOfDay } from "../src/times";
-import { Board, byNeed, statusOf, type Placed } from "../src/wall/board";
+import { Board, byNeed, nameOf, statusOf, type Placed, type RosterLine } from "../src/wall/board";
 import { expiryWords } from "../src/wall/expiry";
 import { lookOf, orderOf, titleOf, urgency } from "../src/wall/kinds";
 import { StreamRecord, type Entry } from "../src/wall/record";
@@ -103,6 +103,25 @@ describe("the order of the wall", () => {
     wall.enrol("e1", [{ candidate: "c9", number: "9", name: "Ben", accommodations: [] }]);
     wall.told({ type: "closed", seq: 1, t: 9, stream: "s2", code: 1000 });
     expect(names(wall.sorted(ANY).others)).toEqual(["Zoe", "Ben", "Anna"]);
+  });
+
+  it("says who has not opened their link and who is not enrolled, before the exam", () => {
+    const wall = new Board();
+    const line = (candidate: string, opened_at: number | null, enrolled: boolean): RosterLine => ({
+      candidate, number: candidate, name: candidate, accommodations: [], opened_at, enrolled,
+    });
+    wall.enrol("e1", [line("a", 900, true), line("b", 900, false), line("c", null, true), line("d", null, false)]);
+    const words = (): string[] => wall.sorted(ANY).others.map((one) => `${nameOf(one.seat)}: ${shortWords(one)}`);
+    expect(words()).toEqual([
+      "c: Link not opened",
+      "d: Link not opened · not enrolled",
+      "b: Not enrolled",
+      "a: Not here yet",
+    ]);
+    wall.enrol("e1", [line("d", 950, true)]);
+    expect(words()).toEqual(["c: Link not opened", "b: Not enrolled", "a: Not here yet", "d: Not here yet"]);
+    wall.remember("e1", [{ stream: "s9", label: "c", candidate: "c", started_at: 1000 }]);
+    expect(words().at(-1)).toBe("c: Ended");
   });
 });
 

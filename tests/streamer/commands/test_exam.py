@@ -94,10 +94,10 @@ def test_an_exam_is_shown_in_words_on_a_terminal(
     ]
     head, anna, ben, _, total = lines[8:]
     assert head.split("  ")[0] == "candidate"
-    assert anna.split() == ["4711", "Anna", "Meier", "anna", "no"]
+    assert anna.split() == ["4711", "Anna", "Meier", "anna", "not", "opened", "no"]
     assert " refused 20" in ben
     assert ben.endswith("stutter")
-    assert total == "2 candidates, 0 enrolled"
+    assert total == "2 candidates, 0 enrolled, 0 opened their link"
     assert json.loads(run("exam", "show", exam, "--json").stdout)["exam"]["id"] == exam
     empty = json.loads(run("exam", "create", "B", "--json").stdout)["id"]
     assert f"voxwatch exam roster {empty} FILE.csv" in run("exam", "show", empty).stdout

@@ -133,6 +133,17 @@ def test_a_link_opens_one_line_until_it_expires(exams: Exams, algebra: Exam) -> 
         exams.link(anna)
 
 
+def test_a_link_is_opened_once_and_a_new_one_is_not(exams: Exams, algebra: Exam) -> None:
+    anna, ben = exams.add(algebra.id, [ANNA, BEN])
+    exams.note_opened(anna, NOW)
+    exams.note_opened(anna, NOW + 60)
+    assert [one.opened_at for one in exams.roster(algebra.id)] == [NOW, None]
+    assert exams.renew_link(anna).opened_at is None
+    exams.note_opened(anna, NOW + 90)  # by somebody who has the link of before
+    assert [one.opened_at for one in exams.roster(algebra.id)] == [None, None]
+    assert ben.opened_at is None
+
+
 def test_a_signed_link_of_nobody_is_refused(exams: Exams) -> None:
     with pytest.raises(BadLink):
         exams.read(make_link(KEY, bytes(16), 0, NOW))

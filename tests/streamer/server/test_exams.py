@@ -130,6 +130,22 @@ async def test_a_candidate_is_told_what_is_kept_and_how_long(room: Room) -> None
     ]
 
 
+async def test_the_roster_says_who_has_opened_their_link(room: Room) -> None:
+    async def opened() -> list[bool]:
+        async with room.dial(room.server, "/v1/control", headers=DESK) as wire:
+            roster = (await wire.ask(type="exam-show", exam=room.exam))["roster"]
+        return [one["opened_at"] is not None for one in roster]
+
+    assert await opened() == [False, False]
+    async with room.dial(room.server, "/v1/control") as wire:
+        await room.ask(wire, "ben")
+        await wire.ask(type="seat")
+    assert await opened() == [False, True]
+    async with room.stream("anna") as wire:  # a program of their own, without the page
+        await wire.until("ready")
+    assert await opened() == [True, True]
+
+
 async def test_a_candidate_is_who_the_roster_says_whatever_they_ask_for(
     room: Room, pcm: Callable[..., bytes]
 ) -> None:

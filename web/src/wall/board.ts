@@ -19,6 +19,10 @@ export interface RosterLine {
   accommodations: readonly string[];
   /** Seconds since 1970 at which they took their consent back; earlier servers do not say. */
   withdrawn_at?: number | null;
+  /** Seconds since 1970 at which they first opened their link; earlier servers do not say. */
+  opened_at?: number | null;
+  /** Whether there is a voiceprint of theirs that serves. */
+  enrolled?: boolean;
 }
 
 /** A recorded stream of an exam, as the server tells it. Times in seconds since 1970. */
@@ -39,6 +43,9 @@ export interface Seat {
   accommodations: readonly string[];
   /** They took their consent back. */
   withdrawn: boolean;
+  /** They have not opened their link. */
+  unopened: boolean;
+  enrolled: boolean;
   /** Oldest first; none: not here yet. */
   streams: string[];
   /** Of the newest stream; null once it is over. */
@@ -91,7 +98,9 @@ export class Board {
       const seat = this.seat(line.candidate);
       const { number, accommodations } = line;
       const withdrawn = typeof line.withdrawn_at === "number";
-      Object.assign(seat, { exam, number, accommodations, withdrawn, label: line.name });
+      const [unopened, enrolled] = [line.opened_at === null, line.enrolled ?? true];
+      const facts = { withdrawn, unopened, enrolled, label: line.name };
+      Object.assign(seat, { exam, number, accommodations, ...facts });
     }
   }
 
@@ -234,6 +243,8 @@ export class Board {
       claims: [],
       accommodations: [],
       withdrawn: false,
+      unopened: false,
+      enrolled: true,
       streams: [],
       live: null,
       incidents: new Map(),
@@ -284,7 +295,7 @@ export function byNeed(a: Incident, b: Incident): number {
 
 function standing(seat: Seat): Standing {
   if (!seat.live && seat.withdrawn) return "withdrawn";
-  if (!seat.live) return seat.streams.length > 0 ? "left" : "absent";
+  if (!seat.live) return seat.streams.length > 0 ? "left" : absence(seat);
   if (seat.live.stalled) return "stalled";
   switch (seat.live.state) {
     case "match":
@@ -299,13 +310,24 @@ function standing(seat: Seat): Standing {
   }
 }
 
+/** Why somebody is not here yet, as far as the desk can do something about it. */
+function absence(seat: Seat): Standing {
+  if (seat.unopened) return "unopened";
+  return seat.enrolled ? "absent" : "unenrolled";
+}
+
+/** Whether somebody who has not come yet has no voiceprint to be held to. */
+export function lacksVoiceprint(seat: Seat): boolean {
+  return seat.streams.length === 0 && !seat.enrolled;
+}
+
 /** States of a moment do not move a tile, or the wall would never be still. */
 function rankOf({ kind, incident, unseen }: Status): number[] {
   if (unseen.length > 0 && incident) {
     return [0, urgency(kind), Number(incident.until !== null), -incident.since_at];
   }
   if (incident) return [1, urgency(kind), 0, -incident.since_at];
-  return [{ withdrawn: 1, absent: 3, left: 4 }[kind as string] ?? 2, 0, 0, 0];
+  return [{ withdrawn: 1, unopened: 3, unenrolled: 4, absent: 5, left: 6 }[kind as string] ?? 2, 0, 0, 0];
 }
 
 function found(seat: Seat, search: string): boolean {

@@ -36,6 +36,8 @@ const STANDINGS = {
   listening: { word: "Listening", tone: "waiting", shape: "circle", icon: "ear" },
   fine: { word: "Fine", tone: "match", shape: "circle", icon: "check" },
   withdrawn: { word: "Took consent back", tone: "off", shape: "square", icon: "flag" },
+  unopened: { word: "Link not opened", tone: "unsure", shape: "circle", icon: "person" },
+  unenrolled: { word: "Not enrolled", tone: "unsure", shape: "circle", icon: "person" },
   absent: { word: "Not here yet", tone: "off", shape: "circle", icon: "person" },
   left: { word: "Ended", tone: "off", shape: "circle", icon: "flag" },
 } as const satisfies Record<string, Look>;

@@ -22,6 +22,7 @@ import { recordTrouble, told } from "./words";
 const DRAW_MS = 100; // between two drawings, but for an incident, which is drawn at once
 const STATUS_MS = 5000; // between two looks at how the record fares
 const ROSTER_MS = 1000; // after somebody left
+const ABSENT_MS = 15_000; // between looks at who has opened their link, until all are there
 const CLOCK_MS = 1000; // how long something lasts is told by the second
 
 interface ExamLine {
@@ -75,6 +76,7 @@ export class Wall {
     window.addEventListener("resize", () => this.resized());
     window.setInterval(() => this.redraw(), CLOCK_MS);
     window.setInterval(() => void this.server.refreshStatus(), STATUS_MS);
+    window.setInterval(() => this.lookForAbsent(), ABSENT_MS);
     this.server.connect();
   }
 
@@ -244,6 +246,12 @@ export class Wall {
       // Without exams there are still streams, which is what the wall shows then.
       if (!(error instanceof VoxwatchError)) throw error;
     }
+  }
+
+  /** Nothing tells that somebody has opened their link, or is enrolled. */
+  private lookForAbsent(): void {
+    const { exam } = this.place;
+    if (exam && this.board.all(exam).some(({ streams }) => streams.length === 0)) this.rosterSoon();
   }
 
   /** Of several who leave at once it is read once. */

@@ -4,7 +4,7 @@ import type { Judgement, Status } from "voxwatch-client";
 import type { Incident } from "../incidents";
 import { roughly, timeOfDay } from "../times";
 import { anyOf } from "../words";
-import { isOwn, nameOf, type Placed, type Seat } from "./board";
+import { isOwn, lacksVoiceprint, nameOf, type Placed, type Seat } from "./board";
 import { lookOf, titleOf } from "./kinds";
 import type { ClipsAnswer } from "./record";
 
@@ -43,7 +43,8 @@ export function told(incident: Incident, seat: Seat): string {
 
 /** What a small tile says below the name. */
 export function shortWords({ seat, status }: Placed): string {
-  return [lookOf(status.kind).word, ...seat.accommodations].join(" · ");
+  const lacking = status.kind === "unopened" && lacksVoiceprint(seat) ? ["not enrolled"] : [];
+  return [lookOf(status.kind).word, ...lacking, ...seat.accommodations].join(" · ");
 }
 
 /** What a tile says below the name, of who needs attention. */
