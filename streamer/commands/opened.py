@@ -70,5 +70,6 @@ def forget_the_deleted(config: Config) -> None:
     from streamer.records.opening import is_recorded
 
     if is_recorded(config.database, config.data_dir):
-        with opened_book(config) as book:
-            book.settle(config.records_on_deletion, round(time.time(), 3))
+        with opened_records(config) as (_, exams, book):
+            lines = frozenset(one.id for one in exams.everybody() if one.forgotten)
+            book.settle(config.records_on_deletion, round(time.time(), 3), lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -104,8 +105,8 @@ class ExportCommand:
 
     Voiceprint, consents with their texts, places on rosters, the record of every stream in which
     they were claimed or recognised, and who saw or exported it; other people are not named in it.
-    NAME may be that on a roster, too. The file can be read by you alone. Whoever has it has the
-    voiceprint: it is not encrypted.
+    NAME may be their number on a roster, too, unless several people have it. The file can be read
+    by you alone. Whoever has it has the voiceprint: it is not encrypted.
 
     \b
     Example:
@@ -139,7 +140,10 @@ class ExportCommand:
 @app.command("delete")
 @dataclass(frozen=True, kw_only=True)
 class DeleteCommand:
-    """Delete a person's voiceprint for good, also where the store is damaged or the disk full.
+    """Delete a person for good, also where the store is damaged or the disk full.
+
+    Their voiceprint and what names them on rosters; of their records `records_on_deletion` says
+    what becomes. NAME may be the number on a roster, too, of somebody without a voiceprint.
 
     Exit status: 0 deleted; 1 not, as you said no; 2 error.
 
@@ -155,18 +159,11 @@ class DeleteCommand:
 
     def run(self) -> None:
         """Ask, unless told not to, and delete."""
-        from streamer.exams.opening import open_exams
-        from streamer.store.audit import local_user
         from streamer.store.errors import StoreError, UnknownSpeaker
 
         config = configured(self)
         try:
-            with opened(config) as store:
-                name = store.profile(self.name, store.now()).name
-                self._confirm(name)
-                store.delete(name)
-                with open_exams(config.database, config.data_dir, store) as exams:
-                    exams.forget_voiceprint(name, local_user(), store.now())
+            name = self._delete(config)
         except UnknownSpeaker:
             raise
         except StoreError as error:
@@ -174,6 +171,26 @@ class DeleteCommand:
         else:
             forget_the_deleted(config)
         typer.echo(f"{name} is deleted")
+
+    def _delete(self, config: Config) -> str:
+        """The voiceprint, if there is one, and then what names them on rosters; whose it was."""
+        from streamer.exams.opening import open_exams
+        from streamer.reports.subject_access import who_is_called
+        from streamer.store.audit import local_user
+        from streamer.store.errors import UnknownSpeaker
+
+        with opened(config) as store:
+            name = ""
+            with contextlib.suppress(UnknownSpeaker):
+                name = store.profile(self.name, store.now()).name
+                self._confirm(name)
+                store.delete(name)
+            with open_exams(config.database, config.data_dir, store) as exams:
+                if not name:
+                    name, _ = who_is_called(self.name, store, exams)
+                    self._confirm(name)
+                exams.forget_voiceprint(name, local_user(), store.now())
+        return name
 
     def _confirm(self, name: str) -> None:
         if not self.yes and not typer.confirm(f"Delete {name} for good?"):

@@ -127,6 +127,11 @@ class EdxBook:
         query = sa.select(ATTEMPTS).where(ATTEMPTS.c.edx_exam == edx_exam)
         return self._attempts(query.order_by(ATTEMPTS.c.created_at))
 
+    def of(self, candidate: str) -> list[Attempt]:
+        """Those of a line of a roster."""
+        theirs = ATTEMPTS.c.candidate == bytes.fromhex(candidate)
+        return self._attempts(sa.select(ATTEMPTS).where(theirs))
+
     def due(self, now: float) -> list[Attempt]:
         """Those to look at again by now."""
         return self._attempts(sa.select(ATTEMPTS).where(ATTEMPTS.c.next_at <= now))

@@ -16,9 +16,12 @@ import msgspec
 
 from streamer.exams.book import Exams
 from streamer.exams.exam import Candidate, ConsentRow
+from streamer.exams.named import lines_called, lines_of
 from streamer.records.book import Book, StreamFacts
 from streamer.records.entries import Acted, AnyEntry, Clip
 from streamer.records.errors import UnknownClip
+from streamer.records.references import deleted
+from streamer.reports.attempts import attempts_of
 from streamer.store.errors import UnknownSpeaker
 from streamer.store.store import Store
 
@@ -32,31 +35,48 @@ def held_of(name: str, store: Store, exams: Exams, book: Book, who: str) -> Iter
 
     Of the records one is in memory at a time. That it was exported is noted in the store and in
     each record, before this returns. Raises
-    :class:`~streamer.store.errors.UnknownSpeaker` for somebody of whom there is nothing.
+    :class:`~streamer.store.errors.UnknownSpeaker` for somebody of whom there is nothing, and
+    :class:`~streamer.exams.errors.ExamError` where several people are called so.
     """
     now = store.now()
-    lines = [one for one in exams.everybody() if name in (one.voiceprint, one.candidate)]
+    name, lines = who_is_called(name, store, exams)
     kept: dict[str, Any] = {"name": name, "prototypes": []}
     reference = ""
-    try:
+    with contextlib.suppress(UnknownSpeaker):
         reference = store.profile(name, now).reference
         kept = store.export(name, now, who=who)
-    except UnknownSpeaker:
-        if not lines:
-            raise
     own = {reference: kept["name"]} if reference else {}
     own |= {line.id: line.shown for line in lines}
     streams = _streams(book, own)
     for facts in streams:
         act = Acted(at=now, t=book.last_t(facts.stream), who=who, act="exported", text=NOTED)
         book.act(facts.stream, act)
+    consents = _consents(exams, reference, lines)
+    # Voiceprints of before are told by their number: whoever withdrew and enrolled anew had one.
+    called = {kept["name"], *(deleted(row["person"]) for row in consents)}
     around = kept | {
-        "consents": _consents(exams, reference, lines),
-        "exams": [_place(exams, line) for line in lines],
+        "consents": consents,
+        "exams": [_place(exams, book, line) for line in lines],
         "records": [],
-        "acts": [_act(act) for act in store.acts() if act.person == kept["name"]],
+        "acts": [_act(act) for act in store.acts() if act.person in called],
     }
     return _pieces(around, _told_to(book, own), streams)
+
+
+def who_is_called(name: str, store: Store, exams: Exams) -> tuple[str, list[Candidate]]:
+    """The name that somebody is or would be enrolled under, and their lines on rosters.
+
+    Raises :class:`~streamer.store.errors.UnknownSpeaker` where that is nobody, and
+    :class:`~streamer.exams.errors.ExamError` where it is several people.
+    """
+    everybody = exams.everybody()
+    try:
+        enrolled = store.profile(name, store.now()).name
+    except UnknownSpeaker:
+        if not (lines := lines_called(everybody, name)):
+            raise
+        return lines[0].voiceprint, lines
+    return enrolled, lines_of(everybody, enrolled)
 
 
 def _pieces(around: Any, book: Book, streams: Sequence[StreamFacts]) -> Iterator[str]:
@@ -78,8 +98,8 @@ def _streams(book: Book, references: Mapping[str, str]) -> list[StreamFacts]:
     return sorted(found.values(), key=_began)
 
 
-def _began(facts: StreamFacts) -> float:
-    return facts.started_at
+def _began(facts: StreamFacts) -> tuple[float, str]:
+    return facts.started_at, facts.stream
 
 
 class _Own(dict[str, str]):
@@ -125,9 +145,10 @@ def _consents(exams: Exams, reference: str, lines: Sequence[Candidate]) -> list[
     return [msgspec.to_builtins(r) | {"text": exams.consents.text(r.text_sha256)} for r in rows]
 
 
-def _place(exams: Exams, line: Candidate) -> dict[str, Any]:
+def _place(exams: Exams, book: Book, line: Candidate) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(line)
-    return told | {"exam": msgspec.to_builtins(exams.exam(line.exam))}
+    attempts = attempts_of(line.id, book.journal.engine, book.journal.secret)
+    return told | {"exam": msgspec.to_builtins(exams.exam(line.exam)), "attempts": list(attempts)}
 
 
 def _act(act: Any) -> dict[str, Any]:

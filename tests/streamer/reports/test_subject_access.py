@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,17 @@ import msgspec
 import pytest
 from enrolled_people import enrol
 from recorded_stream import NOON, RecordedStream, taken_over
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from streamer.cli import app
+from streamer.edx.book import Attempt, EdxBook
+from streamer.edx.payloads import ExamSaved
+from streamer.exams.book import Exams
+from streamer.exams.errors import ExamError
 from streamer.exams.exam import ConsentRow, Entry, Rules
 from streamer.exams.opening import open_exams
-from streamer.records.entries import AnyEntry, Clip, Started
+from streamer.records.book import Book
+from streamer.records.entries import Acted, AnyEntry, Clip, Started
 from streamer.records.opening import open_book
 from streamer.reports import subject_access
 from streamer.reports.subject_access import ANOTHER
@@ -38,11 +45,37 @@ def claimed(stream: RecordedStream, *references: str, **facts: Any) -> list[AnyE
     return [changed, *rest]
 
 
+@dataclass(frozen=True)
+class Place:
+    """A data folder, with its database."""
+
+    folder: Path
+    url: str | None
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Store, Exams, Book]]:
+        folder, url = self.folder, self.url
+        with Store.in_folder(folder, url, {}) as store, open_exams(url, folder, store) as exams:
+            book = open_book(url, folder, store.vault.key, dict)
+            try:
+                yield store, exams, book
+            finally:
+                book.close()
+
+    def run(self, *arguments: str) -> Result:
+        env = {"VOXWATCH_DATA_DIR": str(self.folder), "VOXWATCH_CONFIG": ""}
+        env |= {"VOXWATCH_DATABASE": self.url} if self.url else {}
+        result = CliRunner(env=env).invoke(app, list(arguments))
+        if result.exception:
+            raise result.exception
+        return result
+
+
 @pytest.fixture
-def export(tmp_path: Path) -> Export:
+def place(tmp_path: Path, database_url: str | None) -> Place:
     """Anna and Bert are enrolled; one stream is of Anna, one of either, one of Bert."""
-    folder = tmp_path / "data"
-    with Store.in_folder(folder, None, {}) as store, open_exams(None, folder, store) as exams:
+    place = Place(tmp_path / "data", database_url)
+    with place.opened() as (store, exams, book):
         anna, bert = (enrol(store, n, i, now=store.now()) for i, n in enumerate(("Anna", "Bert")))
         exam = exams.create("Biology", NOON, NOON + 7200, Rules(), NOON)
         lines = [
@@ -62,7 +95,6 @@ def export(tmp_path: Path) -> Export:
             given_at=NOON,
         )
         exams.consents.give(consent, "I agree to it.")
-        book = open_book(None, folder, store.vault.key, dict)
         book.journal.write(
             {
                 "of-anna": claimed(taken_over(), anna.reference, exam=exam.id, candidate=first.id),
@@ -73,13 +105,15 @@ def export(tmp_path: Path) -> Export:
         for number, stream in enumerate(("of-anna", "of-bert"), start=1):
             clip = Clip(at=NOON, t=9.0, incident=f"{stream}/1", since=0.0, until=9.0, sha256="ab")
             book.journal.keep_clip(stream, clip, b"sound %d" % number, lambda: True)
-        book.close()
+    return place
+
+
+@pytest.fixture
+def export(place: Place) -> Export:
+    """What `profiles export` gives."""
 
     def run(name: str, *options: str) -> Any:
-        env = {"VOXWATCH_DATA_DIR": str(folder), "VOXWATCH_CONFIG": ""}
-        result = CliRunner(env=env).invoke(app, ["profiles", "export", name, *options])
-        if result.exception:
-            raise result.exception
+        result = place.run("profiles", "export", name, *options)
         return None if options else json.loads(result.stdout)
 
     return run
@@ -157,3 +191,66 @@ def test_somebody_on_a_roster_without_a_voiceprint_can_ask_too(export: Export) -
 def test_of_somebody_unknown_there_is_nothing(export: Export) -> None:
     with pytest.raises(UnknownSpeaker):
         export("Dora")
+
+
+def test_a_number_on_a_roster_gives_the_voiceprint_too(export: Export) -> None:
+    held = export("A-1")
+    assert (held["name"], len(held["prototypes"])) == ("Anna", 1)
+
+
+def test_a_number_of_several_people_gives_nobody(place: Place, export: Export) -> None:
+    """It begins anew in each exam: who asks must not get what is held of somebody else."""
+    with place.opened() as (_, exams, _):
+        other = exams.create("Law", NOON, NOON + 7200, Rules(), NOON)
+        exams.add(other.id, [Entry(candidate="A-2", name="Dan"), Entry(candidate="Anna", name="E")])
+    with pytest.raises(ExamError, match=r"several people: name one of A-2@\w+, A-2@\w+"):
+        export("A-2")
+    assert [one["name"] for one in export(f"A-2@{other.id}")["exams"]] == ["Dan"]
+    assert [one["name"] for one in export("Anna")["exams"]] == ["Anna A."]
+
+
+def test_who_withdrew_is_given_what_was_done_with_the_voiceprint_of_before(
+    place: Place, export: Export
+) -> None:
+    with place.opened() as (store, _, _):
+        store.delete("Anna")
+    held = export("A-1")
+    assert held["prototypes"] == []
+    assert [act["act"] for act in held["acts"]] == ["enrol", "delete"]
+    assert {one["stream"] for one in held["records"]} == {"of-anna"}
+
+
+def test_what_a_platform_knows_of_them_is_there(place: Place, export: Export) -> None:
+    with place.opened() as (_, exams, book):
+        (line, *_) = exams.everybody()
+        edx = EdxBook(book.journal.engine)
+        saved = ExamSaved(course_id="c", id=7, exam_name="Biology", time_limit_mins=60)
+        of, _ = (edx.save(saved, None), None)
+        attempt = Attempt(
+            id="a1", edx_exam=of.id, exam=line.exam, candidate=line.id,
+            limit_s=60.0, status="submitted", created_at=NOON,
+        )  # fmt: skip
+        edx.add(attempt)
+    (told,) = export("Anna")["exams"][0]["attempts"]
+    assert (told["platform"], told["id"], told["status"]) == ("Open edX", "a1", "submitted")
+    assert export("A-2")["exams"][0]["attempts"] == []
+
+
+def test_who_is_on_a_roster_alone_is_deleted_by_command(place: Place, export: Export) -> None:
+    with place.opened() as (store, exams, book):
+        (line,) = [one for one in exams.everybody() if one.candidate == "A-2"]
+        stream = claimed(taken_over(), "f" * 32, exam=line.exam, candidate=line.id)
+        book.journal.write({"of-cleo": stream})
+        act = Acted(at=NOON, t=9.0, who="desk", act="note", text="Cleo coughs")
+        book.act("of-cleo", act)
+        assert "Cleo coughs" in str(book.history("of-cleo"))
+    assert place.run("profiles", "delete", "A-2", "--yes").stdout.endswith("is deleted\n")
+    with pytest.raises(UnknownSpeaker):
+        export("A-2")
+    with place.opened() as (store, exams, book):
+        assert [one.shown for one in exams.everybody() if one.id == line.id] == [
+            f"(deleted {line.id[:8]})"
+        ]
+        assert "Cleo coughs" not in str(book.history("of-cleo"))
+        assert [one.act for one in book.register("of-cleo")][-1] == "pseudonymised"
+        assert store.profiles(store.now())  # the others
