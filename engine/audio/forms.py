@@ -14,18 +14,28 @@ from engine.audio.g711 import A_LAW, MU_LAW
 Bytes = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 SampleForm = Literal[
+    "int8",
     "int16",
-    "byte-swapped",
     "int24",
     "int32",
     "uint8",
+    "uint16",
+    "uint32",
     "mulaw",
     "alaw",
     "float16",
     "float32",
     "unscaled",
     "float64",
+    "byte-swapped",
+    "uint16be",
+    "int24be",
+    "int32be",
+    "float16be",
+    "float32be",
+    "float64be",
 ]
+Reader = Callable[[Bytes], Samples | None]  # None: the block cannot be of that form
 
 # Floats are counted in steps of 2^-60, which is finer than any 32-bit one near full scale.
 FLOAT_STEPS = 60
@@ -58,6 +68,10 @@ def _without_padding(numbers: NDArray[np.int64], bits: int) -> NDArray[np.int64]
     return high if np.all((rest == 0) | (rest == -np.sign(high))) else numbers
 
 
+def _int8(block: Bytes) -> Samples:
+    return _even(block.view(np.int8))
+
+
 def _int16(block: Bytes) -> Samples:
     return _even(_without_padding(block.view("<i2").astype(np.int64), 8))
 
@@ -82,6 +96,17 @@ def _int32(block: Bytes) -> Samples | None:
     if np.abs(numbers).max() < 2**16 or not (numbers & 0xFFFF).any():
         return None
     return _even(_without_padding(numbers, 16))
+
+
+def _unsigned(size: int, read: Reader) -> Reader:
+    """Whole numbers of so many bytes without a sign: silence is in their middle."""
+    top = np.array([0] * (size - 1) + [0x80], np.uint8)
+    return lambda block: read((block.reshape(-1, size) ^ top).reshape(-1))
+
+
+def _turned(size: int, read: Reader) -> Reader:
+    """The same with the bytes of each sample the other way round."""
+    return lambda block: read(np.ascontiguousarray(block.reshape(-1, size)[:, ::-1]).reshape(-1))
 
 
 def _law(table: Float32, full: int) -> Callable[[Bytes], Samples]:
@@ -139,16 +164,25 @@ def _floats(values: NDArray[np.floating], codes: NDArray[np.integer], bits: int)
     return Samples(levels * 2.0**FLOAT_STEPS, lambda wanted: wanted, coarse)
 
 
-FORMS: dict[SampleForm, Callable[[Bytes], Samples | None]] = {
+FORMS: dict[SampleForm, Reader] = {
+    "int8": _int8,
     "int16": _int16,
-    "byte-swapped": _swapped,
     "int24": _int24,
     "int32": _int32,
-    "uint8": lambda block: _even(block.astype(np.int16) - 128),
+    "uint8": _unsigned(1, _int8),
+    "uint16": _unsigned(2, _int16),
+    "uint32": _unsigned(4, _int32),
     "mulaw": _law(MU_LAW, 8192),
     "alaw": _law(A_LAW, 4096),
     "float16": _float16,
     "float32": _float32,
     "unscaled": _unscaled,
     "float64": _float64,
+    "byte-swapped": _swapped,
+    "uint16be": _turned(2, _unsigned(2, _int16)),
+    "int24be": _turned(3, _int24),
+    "int32be": _turned(4, _int32),
+    "float16be": _turned(2, _float16),
+    "float32be": _turned(4, _float32),
+    "float64be": _turned(8, _float64),
 }

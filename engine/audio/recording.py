@@ -137,7 +137,7 @@ class Recording:
         if form is not None and form.first and (can or form is not MP3):
             return self._by_media(part, form)
         try:
-            with _hushed(form is MP3 or self._data[part.start + 20 : part.start + 22] == WAV_MP3):
+            with _hushed(form is MP3 or is_wav_of_mp3(self._data, part.start)):
                 return sf.SoundFile(_PartIO(self._data, part))
         except sf.LibsndfileError as error:
             if form is not None and can:
@@ -205,6 +205,12 @@ class _PartIO(io.RawIOBase):
                     view[place + i - self._at] = code
         self._at += count
         return count
+
+
+def is_wav_of_mp3(data: Buffer, start: int = 0) -> bool:
+    """Whether the WAV file that begins at ``start`` holds MP3."""
+    marks = data[start : start + 4], data[start + 8 : start + 16], data[start + 20 : start + 22]
+    return marks == (b"RIFF", b"WAVEfmt ", WAV_MP3)
 
 
 @contextlib.contextmanager

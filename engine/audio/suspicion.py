@@ -19,6 +19,9 @@ BLOCK_BYTES = 6144  # 0.19 s at 16 kHz, 16 bit: a multiple of the size of every 
 # Bits a byte that another form saves, in sum: a block counts for so many at most, either way, and
 # from two such blocks on it is suspected, until as many blocks cost as six had saved.
 MOST_BLOCK, NAMED, MOST = 0.75, 1.5, 4.5
+# From so many bits on no verdict is given until it is clear: in 80 recordings of voices and noise,
+# as 16 bits and floats, no form saved more than 0.22; of mu-law and A-law 1 % of the blocks did.
+DOUBTED = 0.4
 FADING = 0.9
 CHECKED = 60  # blocks with sound in them: after so many of the declared form nothing is suspected
 # A block with fewer different samples has no sound in it to be judged by, nor has one that is all
@@ -40,6 +43,7 @@ class Suspicion:
     sure: bool = True
 
 
+_TURNED = "these look like {} with swapped bytes: send little-endian 16-bit samples"
 ADVICE: dict[Form, tuple[str, str]] = {
     "float16": ("float16", "these look like 16-bit floats: convert them to 32-bit floats"),
     "float32": ("pcm_f32le", "these look like 32-bit floats: start with encoding=pcm_f32le"),
@@ -56,6 +60,19 @@ ADVICE: dict[Form, tuple[str, str]] = {
         "pcm_s16be",
         "the bytes of each sample look swapped: send little-endian samples",
     ),
+    "int8": ("int8", "these look like signed 8-bit samples: convert them to 16-bit"),
+    "uint16": ("uint16", "these look like unsigned 16-bit samples: convert them to signed ones"),
+    "uint32": ("uint32", "these look like unsigned 32-bit samples: convert them to signed 16-bit"),
+    "uint16be": (
+        "uint16be",
+        "these look like unsigned 16-bit samples with swapped bytes: convert them to signed"
+        " little-endian ones",
+    ),
+    "int24be": ("int24be", _TURNED.format("24-bit samples")),
+    "int32be": ("int32be", _TURNED.format("32-bit integers")),
+    "float16be": ("float16be", _TURNED.format("16-bit floats")),
+    "float32be": ("float32be", _TURNED.format("32-bit floats")),
+    "float64be": ("float64be", _TURNED.format("64-bit floats")),
     "stereo": ("channels=2", "this looks like two channels, interleaved: start with channels=2"),
     "mulaw": ("mulaw", "this looks like mu-law: start with encoding=mulaw"),
     "alaw": ("alaw", "this looks like A-law: start with encoding=alaw"),
@@ -82,6 +99,7 @@ class FormCheck:
         self._saved: dict[Form, float] = {}  # bits a byte, of those forms that save some
         self._bits: dict[Form, float] = {}  # that each form takes, the latest counting most
         self.form: Form | None = None  # that is suspected
+        self.doubted: Form | None = None  # that would be with more of the same
 
     def feed(self, data: bytes) -> list[tuple[int, Suspicion | None]]:
         """What is suspected from a byte of the stream on, wherever that changes; None: nothing."""
@@ -94,7 +112,7 @@ class FormCheck:
             del self._held[:BLOCK_BYTES]
             self._taken += BLOCK_BYTES
             if self._changes(block):
-                changes.append((self._taken, suspicion(self.form)))
+                changes.append((self._taken, self._suspicion()))
         return changes
 
     def _changes(self, block: Bytes) -> bool:
@@ -102,10 +120,17 @@ class FormCheck:
             return False
         self._add(savings(block, self._encoding, self._channels))
         self._good += not self._saved
-        before = self.form
+        before, doubted = self.form, self.doubted
         if before not in self._saved:
-            self.form = self._likely()
-        return self.form != before
+            self.form = self._likely(NAMED)
+        self.doubted = self._likely(DOUBTED)
+        return self.form != before or (before is None and self.doubted != doubted)
+
+    def _suspicion(self) -> Suspicion | None:
+        form = self.form or self.doubted
+        if form is None:
+            return None
+        return Suspicion("format-suspect", *ADVICE[form], sure=self.form is not None)
 
     def _has_sound(self, block: Bytes) -> bool:
         if np.bincount(block).max() > MOST_OF_ONE * len(block):  # first, as silence goes no further
@@ -113,9 +138,9 @@ class FormCheck:
         samples = np.unique(block.view(f"u{SAMPLE_BYTES[self._encoding]}"))
         return len(samples) >= LEAST_SAMPLES
 
-    def _likely(self) -> Form | None:
+    def _likely(self, enough: float) -> Form | None:
         """Of the forms that save some, the one that takes the fewest bits, if one saves enough."""
-        if max(self._saved.values(), default=0) < NAMED:
+        if max(self._saved.values(), default=0) < enough:
             return None
         return min(self._saved, key=lambda form: self._bits[form])
 
@@ -127,8 +152,3 @@ class FormCheck:
                 self._saved[form] = min(total, MOST)
             bits = found.bits.get(form, ALL_BITS)
             self._bits[form] = FADING * self._bits.get(form, 0) + bits
-
-
-def suspicion(form: Form | None) -> Suspicion | None:
-    """What is said of a form."""
-    return None if form is None else Suspicion("format-suspect", *ADVICE[form])

@@ -1,4 +1,4 @@
-"""Recordings that PyAV reads, decoded in a process of their own: a stranger has sent them.
+"""Recordings of rarer forms, decoded in a process of their own: a stranger has sent them.
 
 A file of 1.5 KB can say that it has 80 million frames, on which FFmpeg spends 8 s and 2.9 GB before
 it has decoded one. So the process has bounds of time and memory, and takes nothing else with it.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.audio.files import same_sound
 from engine.audio.media.forms import form_of
 from engine.audio.media.library import INSTALL, available
-from engine.audio.recording import Recording
+from engine.audio.recording import Recording, is_wav_of_mp3
 from engine.audio.signatures import HEAD_BYTES, foreign
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, SAMPLE_BYTES
@@ -28,8 +28,10 @@ READ = (b"RIFF", b"fLaC", b"OggS")  # what libsndfile reads here, by its first b
 SUBTYPES = frozenset(
     ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 ) | {"VORBIS", "OPUS"}
-# And in what PyAV reads: WebM, MP4, AMR, MP3, AAC.
-MEDIA_SUBTYPES = frozenset(("OPUS", "VORBIS", "AAC", "MP3", "AMR_NB", "AMR_WB"))
+# And in what is decoded in a process of its own: what PyAV reads (WebM, MP4, AMR, MP3, AAC), and
+# what libsndfile reads beside the above, by its first bytes, or as MP3 in WAV.
+APART_SUBTYPES = SUBTYPES | {"AAC", "MP3", "MPEG_LAYER_III", "AMR_NB", "AMR_WB"}
+READ_APART = (b"RF64", b"RIFX", b"riff", b"FORM", b"caff", b".snd", b"NIST", b"wvpk")
 
 
 class PostedRecording:
@@ -54,17 +56,17 @@ class PostedRecording:
         self._body, self._over = body, over
         self._file: Recording | None = None
         if asked.is_raw:
-            if body[:4] in READ or _is_media(body):
+            if body[:4] in READ or _is_read_apart(body):
                 message = f"the body is {_name(body)}: leave out encoding, sample_rate, channels"
                 raise WireError("wrong-format", message)
             self.start = _raw(asked)
             _check_length(len(body) / (frame_bytes(self.start) * self.start.sample_rate))
-        elif _is_media(body) and not apart:
+        elif _is_read_apart(body) and not apart:
             decoded = _decoded_apart(body, asked, over)
             self._body = decoded.pcm
             self.start = StartStream(encoding="pcm_f32le", sample_rate=decoded.rate_hz)
         elif body[:4] in READ or apart:
-            self._file = _opened(body, media=apart)
+            self._file = _opened(body, apart=apart)
             _check_length(self._file.frames / self._file.rate_hz)
             channel = asked.channel
             if channel is None and self._file.channels == 2:
@@ -74,8 +76,8 @@ class PostedRecording:
         else:
             raise WireError(
                 "wrong-format",
-                f"the body is {_name(body)}: send WAV, FLAC, Ogg, MP3, M4A or WebM, or raw PCM with"
-                " encoding and sample_rate",
+                f"the body is {_name(body)}: send WAV, FLAC, Ogg, AIFF, MP3, M4A or WebM, or raw"
+                " PCM with encoding and sample_rate",
             )
 
     def pieces(self) -> Iterator[bytes]:
@@ -127,19 +129,23 @@ def _is_media(body: bytes) -> bool:
     return form is not None and form.first
 
 
+def _is_read_apart(body: bytes) -> bool:
+    return body[:4] in READ_APART or is_wav_of_mp3(body) or _is_media(body)
+
+
 def _decoded_apart(body: bytes, asked: VerifyRecording, over: Callable[[], bool]) -> Decoded:
-    if not available():
+    if _is_media(body) and not available():
         message = f"the body is {_name(body)}: the server needs the extra media for it ({INSTALL})"
         raise WireError("wrong-format", f"{message}; or send WAV, FLAC or Ogg")
     return decode_apart(body, asked, over)
 
 
-def _opened(body: bytes, *, media: bool) -> Recording:
+def _opened(body: bytes, *, apart: bool) -> Recording:
     try:
-        recording = Recording(body, media=media)
+        recording = Recording(body, media=apart)
     except AudioError as error:
         raise WireError("bad-sound", str(error)) from error
-    if recording.subtype not in (MEDIA_SUBTYPES if media else SUBTYPES):
+    if recording.subtype not in (APART_SUBTYPES if apart else SUBTYPES):
         message = f"the file is encoded as {recording.subtype}: convert it to 16-bit PCM"
         raise WireError("wrong-format", message)
     if not LOWEST_RATE_HZ <= recording.rate_hz <= HIGHEST_RATE_HZ:

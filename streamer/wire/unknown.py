@@ -58,7 +58,9 @@ def unknown(text: str, message: Any, code: str, told: str) -> WireError:
     if holds_sound(message):
         return WireError("wrong-format", f"this seems to be sound in JSON: {SAY_PCM}")
     fields = message if isinstance(message, dict) else {}
-    return WireError(code, told + _in_place([*(fields.get(name) for name in FIELDS), *fields]))
+    words = [word for name in FIELDS if isinstance(word := fields.get(name), str)]
+    # Where none of them holds a word, the name of a field may be one: `{"eof": 1}`.
+    return WireError(code, told + _in_place(words or [*fields]))
 
 
 def text_as_sound(message: bytes) -> WireError | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from numpy.typing import NDArray
-from sound_files import RATE, encoded, read, wav
+from sound_files import RATE, encoded, mp3_in_wav, read, sound, wav
 
 from engine.audio.files import read_audio
 from engine.audio.recording import Recording
@@ -184,23 +184,13 @@ def test_what_is_not_read_is_named_as_far_as_it_is_known(name: str) -> None:
     assert "convert it to WAV" in str(refused.value)
 
 
-def mp3_in_wav(seconds: float) -> bytes:
-    """As dictation machines and call recorders write it: `fmt ` 0x55, and a `fact`."""
-    data, rate = encoded("MP3", seconds), 16_000
-    code = struct.pack("<HHIIHHHHIHHH", 0x55, 1, rate, 4000, 1, 0, 12, 1, 2, 144, 1, 0)
-    body = b"WAVE" + b"fmt " + struct.pack("<I", len(code)) + code
-    body += b"fact" + struct.pack("<II", 4, round(seconds * rate) + 900)
-    body += b"data" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
 def test_mp3_in_a_wav_is_read(capfd: pytest.CaptureFixture[str]) -> None:
-    assert read(mp3_in_wav(3.0))[0] == pytest.approx(3.0, abs=0.2)
+    assert read(mp3_in_wav(sound(3.0)))[0] == pytest.approx(3.0, abs=0.2)
     assert capfd.readouterr() == ("", "")
 
 
 def test_mp3_in_a_wav_that_is_cut_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    whole = mp3_in_wav(3.0)
+    whole = mp3_in_wav(sound(3.0))
     for share in (0.3, 0.61, 0.9):
         with pytest.raises(AudioError, match="cut short"):
             read(whole[: round(len(whole) * share)])

@@ -17,7 +17,7 @@ from engine.audio.forms import SampleForm
 from engine.audio.g711 import A_LAW, MU_LAW
 from engine.audio.pcm import PcmDecoder
 from engine.audio.suspicion import ADVICE, BLOCK_BYTES, FormCheck
-from engine.format import Encoding
+from engine.format import SAMPLE_BYTES, Encoding
 
 Float32 = NDArray[np.float32]
 Voice = Callable[..., Float32]
@@ -76,8 +76,10 @@ CHANNELS: dict[str, Callable[[Float32, Float32], bytes]] = {
 
 
 def likely(encoding: Encoding, data: bytes, channels: int = 1) -> list[str | None]:
+    """What is suspected for sure, wherever that changes."""
     found = FormCheck(encoding, channels).feed(data)
-    return [None if suspicion is None else suspicion.likely for _, suspicion in found]
+    sure = [one.likely if one is not None and one.sure else None for _, one in found]
+    return [one for one, before in zip(sure, [None, *sure], strict=False) if one != before]
 
 
 @pytest.mark.parametrize(("declared", "true"), WRONG)
@@ -99,6 +101,19 @@ def test_each_form_is_named_for_each_other(
     sound = np.clip(level * voice(name, 4.0, seed=3), -1, 1)
     right = [] if form == DECLARED[declared] else [ADVICE[form][0]]
     assert likely(declared, ENCODED[form](sound)) == right
+
+
+@pytest.mark.parametrize(("declared", "form"), other_forms())
+@pytest.mark.parametrize(("name", "level"), [("anna", 0.6), ("bert", 0.1)])
+def test_another_form_is_in_doubt_before_a_second_was_heard_and_until_it_is_named(
+    declared: Encoding, form: SampleForm, name: str, level: float, voice: Voice
+) -> None:
+    found = FormCheck(declared, 1).feed(ENCODED[form](level * voice(name, 4.0, seed=3)))
+    if form == DECLARED[declared]:
+        assert found == []
+        return
+    assert found[0][0] / SAMPLE_BYTES[declared] / 16_000 < 1.0
+    assert all(one is not None for _, one in found)
 
 
 @pytest.mark.parametrize("encoding", TRUE)
@@ -253,6 +268,8 @@ def test_a_suspicion_ends_with_what_was_declared(voice: Voice) -> None:
 def test_the_decoder_tells_from_which_sample_on(voice: Voice) -> None:
     decoder = PcmDecoder("pcm_s16le", 8000)
     decoder.feed(voice("anna", 2.0).astype("<f4").tobytes())
-    ((place, suspicion),) = decoder.found
-    assert suspicion is not None
-    assert 0 < place < 2 * 16_000
+    (first, doubted), (place, named) = decoder.found
+    assert doubted is not None
+    assert named is not None
+    assert (doubted.sure, named.sure) == (False, True)
+    assert 0 < first < place < 2 * 16_000

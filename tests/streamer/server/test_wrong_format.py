@@ -106,6 +106,17 @@ async def test_another_services_word_is_told_ours(
     assert f'say {{"type": "{ours}"}}' in client.seen[-1]["message"].replace("and {", "say {")
 
 
+@pytest.mark.parametrize("kind", ["subscribe", "listen"])
+async def test_a_field_is_no_word_of_another_service_beside_a_word(
+    server: Server, dial: Any, kind: str
+) -> None:
+    async with dial(server, claim="") as client:
+        await client.say(type=kind, start=5, stop=9)
+        assert await client.rest() == 1008
+    assert client.seen[-1]["code"] == "unknown-control"
+    assert "in place of" not in client.seen[-1]["message"]
+
+
 @pytest.mark.parametrize("fields", [{"type": "Terminate"}, {"type": "KeepAlive"}, {"config": {}}])
 async def test_another_services_first_word_is_told_ours(
     server: Server, dial: Any, fields: dict[str, Any]
