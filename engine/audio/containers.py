@@ -1,13 +1,14 @@
 """Where the sound lies in files of chunks, and how long they say that it is.
 
-RIFX, RF64, AIFF, AIFF-C, CAF, Wave64 and AU, of which libsndfile reads as much as they state, or as
-much as there is, and says nothing of the difference. WAV and what may be joined are taken apart in
-:mod:`engine.audio.layout`.
+RIFX, RF64, AIFF, AIFF-C, CAF, Wave64, AU and NIST SPHERE, of which libsndfile reads as much as they
+state, or as much as there is, and says nothing of the difference. WAV and what may be joined are
+taken apart in :mod:`engine.audio.layout`.
 """
 
 from __future__ import annotations
 
 import mmap
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ Buffer = bytes | mmap.mmap
 
 UNKNOWN = 0xFFFF_FFFF  # is stated by programs that write to a pipe
 MOST_CHUNKS = 1000  # before the sound
-AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of a sample, by the encoding's code
+# Bytes of a sample, by the code of the encoding: 23, 25 and 26 are G.721 and G.723.
+AU_BYTES = {1: 1.0, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 23: 0.5, 25: 3 / 8, 26: 5 / 8, 27: 1}
+NIST_FIELD = re.compile(rb"^(\w+) -i (\d+)\s*$", re.MULTILINE)
 W64_HEAD = 40  # bytes: name, size, and what the file holds
 
 
@@ -75,6 +78,8 @@ def stated_sound(data: Buffer) -> StatedSound | None:
     """What such a file states of its sound. ``None``: it is none, or says too little."""
     if data[:4] == b".snd":
         return _au(data)
+    if data[:8] == b"NIST_1A\n":
+        return _nist(data)
     form = FORMS.get(data[:4])
     if form is None:
         return None
@@ -130,3 +135,18 @@ def _au(data: Buffer) -> StatedSound | None:
     if size == UNKNOWN:
         return StatedSound(start, None, len(data), bytes_per_s)
     return StatedSound(start, size, start + size, bytes_per_s)
+
+
+def _nist(data: Buffer) -> StatedSound | None:
+    """A header of lines of text, whose length the second of them says."""
+    length = data[8:16].strip()
+    if not length.isdigit():
+        return None
+    start = int(length)
+    fields = {name: int(number) for name, number in NIST_FIELD.findall(data[:start])}
+    try:
+        frame = fields.get(b"sample_n_bytes", 1) * fields[b"channel_count"]
+        size, bytes_per_s = fields[b"sample_count"] * frame, fields[b"sample_rate"] * frame
+    except KeyError:
+        return None
+    return StatedSound(start, size, start + size, bytes_per_s) if bytes_per_s else None

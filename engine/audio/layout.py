@@ -118,9 +118,13 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
         if name == b"data":
             at, stated = place, size
             break
-    if at < 0 or not bytes_per_s:
+    if at < 0:
         return whole, ""
     rest, spare = len(data) - at, SPARE_S * bytes_per_s
+    if not bytes_per_s:  # as some write of ADPCM
+        if rest < stated < UNKNOWN_BYTES:
+            raise NotWholeError(f"{rest} of {stated} bytes are there")
+        return whole, ""
     if stated >= UNKNOWN_BYTES and stated > rest:
         another = _next_wav(data, at)
         whole = replace(whole, end=another)

@@ -32,6 +32,10 @@ Float32 = NDArray[np.float32]
 
 WAV_MP3 = b"\x55\x00"  # the code of MP3 in the header of WAV
 READ = (b"RIFF", b"RF64", b"RIFX", b"riff", b"OggS", b"fLaC", b"FORM", b"caff", b".snd", b"NIST")
+# Forms of which it is seen whether all of the sound is there, beside those that PyAV reads.
+CHECKED = frozenset(
+    ("WAV", "WAVEX", "RF64", "AIFF", "CAF", "AU", "W64", "FLAC", "OGG", "MP3", "NIST")
+)
 SD2_ERRORS = tuple(f"Error : bad {what}" for what in ("map", "data", "resource"))
 
 
@@ -60,6 +64,7 @@ class Recording:
                 self.rate_hz, self.channels = sound.samplerate, sound.channels
                 self.format, self.subtype = sound.format, sound.subtype
                 self.frames = 0 if self.format == "MP3" else sound.frames
+                self._checked = isinstance(sound, MediaSound) or self.format in CHECKED
         except NotWholeError as error:
             self._stack.close()
             raise self._damaged(str(error)) from error
@@ -73,7 +78,10 @@ class Recording:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with it, in words that begin with its name."""
-        return tuple(f"{self.name}: {words}" for words in self._layout.warnings)
+        every = self._layout.warnings
+        if not self._checked:
+            every += (f"nothing in a file of this form ({self.format}) tells whether it is whole",)
+        return tuple(f"{self.name}: {words}" for words in every)
 
     def __enter__(self) -> Recording:
         return self

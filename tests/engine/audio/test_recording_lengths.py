@@ -47,6 +47,43 @@ def test_other_containers_are_read_whole_or_refused(form: str) -> None:
         read(stating(form)[: len(stating(form)) - 3 * RATE])
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "ULAW"])
+def test_a_corpus_file_that_is_cut_is_refused(subtype: str) -> None:
+    whole = io.BytesIO()
+    sf.write(whole, sound(4.0), RATE, subtype, format="NIST")
+    assert read(whole.getvalue()) == (4.0, ())
+    with pytest.raises(AudioError, match=r"2\.0 s of 4\.0 s are there"):
+        read(whole.getvalue()[: len(whole.getvalue()) // 2])
+
+
+@pytest.mark.parametrize("subtype", ["G721_32", "G723_24", "G723_40"])
+def test_a_file_of_few_bits_a_sample_that_is_cut_is_refused(subtype: str) -> None:
+    whole = io.BytesIO()
+    sf.write(whole, sound(4.0), RATE, subtype, format="AU")
+    assert read(whole.getvalue()) == (pytest.approx(4.0, abs=0.01), ())
+    with pytest.raises(AudioError, match=r"2\.0 s of 4\.0 s are there"):
+        read(whole.getvalue()[: len(whole.getvalue()) // 2])
+
+
+@pytest.mark.parametrize("form", ["VOC", "IRCAM", "PAF", "AVR", "SVX", "MAT5"])
+def test_of_a_form_that_tells_no_end_that_is_said(form: str) -> None:
+    whole = io.BytesIO()
+    sf.write(whole, sound(4.0), RATE, "PCM_16", format=form)
+    for data in (whole.getvalue(), whole.getvalue()[:RATE]):
+        (warning,) = read(data)[1]
+        assert f"this form ({form}) tells whether it is whole" in warning
+
+
+def test_a_wav_that_does_not_say_its_bytes_a_second_is_refused_where_it_is_cut() -> None:
+    whole = io.BytesIO()
+    sf.write(whole, sound(4.0), RATE, "IMA_ADPCM", format="WAV")
+    data = bytearray(whole.getvalue())
+    data[28:32] = bytes(4)
+    assert read(bytes(data))[0] == pytest.approx(4.0, abs=0.1)
+    with pytest.raises(AudioError, match=r"\d+ of \d+ bytes are there"):
+        read(bytes(data[: len(data) // 2]))
+
+
 @pytest.mark.parametrize("form", ["RF64", "RIFX", "AIFF"])
 def test_what_follows_the_sound_is_no_sound(form: str) -> None:
     order = "<I" if form == "RF64" else ">I"
