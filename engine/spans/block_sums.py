@@ -18,8 +18,15 @@ Float32 = NDArray[np.float32]
 FINE_SAMPLES = 10 * SAMPLE_RATE_HZ
 CELL_SAMPLES = SAMPLE_RATE_HZ // 2
 KEPT_SAMPLES = round(KEPT_S * SAMPLE_RATE_HZ)
-MERGE_SAMPLES = 5 * SAMPLE_RATE_HZ  # of net speech between two merges
-ROOM = 64  # blocks that the buffer grows by: some 6 s of speech
+MERGE_SAMPLES = 2 * SAMPLE_RATE_HZ  # of net speech between two merges
+# Blocks that the buffer grows by, of some 9 kB each. It grows in the first minute alone, as merges
+# make room in place.
+ROOM = 16
+
+# A half second of a turn: where that begins, its number, and whether two speak in it. The one cell
+# of all that is too old comes before all others.
+Cell = tuple[int, int, bool]
+_OLD: Cell = (-1, 0, False)
 
 
 class BlockSums:
@@ -43,7 +50,7 @@ class BlockSums:
 
     @property
     def sums(self) -> Float32:
-        """Of each block, ``(N, 3, C)``: a view."""
+        """Of each block, ``(N, 3, C)``: a view, true until the next merge."""
         return self._sums[: len(self)]
 
     def saved(self) -> SavedBlocks:
@@ -130,37 +137,37 @@ class BlockSums:
         if position // MERGE_SAMPLES == self._merged // MERGE_SAMPLES:
             return
         self._merged = position
+        old = bisect_left(self.ends, position - KEPT_SAMPLES + 1)
         aged = bisect_left(self.ends, position - FINE_SAMPLES + 1)
-        cells = [self._cell(i, position) for i in range(aged)]
+        cells = [_OLD] * old + self._cells(old, aged)
         firsts = [i for i, cell in enumerate(cells) if i == 0 or cell != cells[i - 1]]
         if len(firsts) < aged:
-            old = bisect_left(self.ends, position - KEPT_SAMPLES + 1)
             self.sums[:old][self.overlapped[:old]] = 0
             self._merge(firsts, aged)
 
     def _merge(self, firsts: list[int], aged: int) -> None:
-        """Blocks before ``aged`` from each of ``firsts`` to the next become one."""
-        kept = [*firsts, *range(aged, len(self))]
-        lasts = [after - 1 for after in (*firsts[1:], *range(aged, len(self) + 1))]
-        sums, heads = _with_room(self._sums[kept]), _with_room(self._heads[kept])
-        for row, (first, last) in enumerate(zip(kept, lasts, strict=True)):
-            if last > first:  # few are, and numpy's reduceat takes three times as long
-                np.add.reduce(self._sums[first : last + 1], axis=0, out=sums[row])
-                heads[row] = self._heads[first : last + 1].mean(axis=0)
-        self._sums, self._heads = sums, heads
-        self.starts = [self.starts[i] for i in kept]
-        self.ends = [self.ends[i] for i in lasts]
-        self.turns = [self.turns[i] for i in kept]
+        """Blocks before ``aged`` from each of ``firsts`` to the next become one, in place."""
+        lasts = [after - 1 for after in (*firsts[1:], aged)]
+        places = enumerate(zip(firsts, lasts, strict=True))
+        merges = [(row, first, last) for row, (first, last) in places if last > first]
+        nexts = [*(first for _, first, _ in merges[1:]), len(self)]
+        for (row, first, last), after in zip(merges, nexts, strict=True):
+            # Few are merged, and numpy's reduceat takes three times as long.
+            self._sums[row] = np.add.reduce(self._sums[first : last + 1], axis=0)
+            self._heads[row] = self._heads[first : last + 1].mean(axis=0)
+            for rows in (self._sums, self._heads):  # those until the next merge follow
+                rows[row + 1 : row + after - last] = rows[last + 1 : after]
+        self.starts = [*(self.starts[i] for i in firsts), *self.starts[aged:]]
+        self.ends = [*(self.ends[i] for i in lasts), *self.ends[aged:]]
+        self.turns = [*(self.turns[i] for i in firsts), *self.turns[aged:]]
         self._middles = [a + b for a, b in zip(self.starts, self.ends, strict=True)]
-        self.overlapped = [self.overlapped[i] for i in kept]
+        self.overlapped = [*(self.overlapped[i] for i in firsts), *self.overlapped[aged:]]
 
-    def _cell(self, block: int, position: int) -> tuple[int, int, bool]:
-        """What the block is merged into, by the turn's start, a number and whether two speak."""
-        start, end, turn = self.starts[block], self.ends[block], self.turns[block]
-        over = self.overlapped[block]
-        if end <= position - KEPT_SAMPLES:
-            return -1, 0, False
-        return turn, (start - turn) // CELL_SAMPLES, over
+    def _cells(self, first: int, last: int) -> list[Cell]:
+        """What each of these blocks is merged into."""
+        blocks = slice(first, last)
+        rows = zip(self.starts[blocks], self.turns[blocks], self.overlapped[blocks], strict=True)
+        return [(turn, (start - turn) // CELL_SAMPLES, over) for start, turn, over in rows]
 
 
 def _with_room(sums: Float32) -> Float32:

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.format import SAMPLE_RATE_HZ
 from engine.spans.block_sums import (
     CELL_SAMPLES,
     FINE_SAMPLES,
     KEPT_SAMPLES,
     MERGE_SAMPLES,
+    ROOM,
     BlockSums,
 )
 
@@ -87,9 +89,43 @@ def test_heads_of_merged_blocks_are_their_mean() -> None:
     np.testing.assert_allclose(mean, heads.mean(axis=0), rtol=1e-6)
 
 
-def test_blocks_are_merged_once_in_five_seconds() -> None:
+def test_blocks_are_merged_once_in_two_seconds() -> None:
     blocks = heard(300)
     blocks.settle(300 * BLOCK)
     merged = len(blocks)
     blocks.settle(300 * BLOCK + MERGE_SAMPLES - 1)
     assert len(blocks) == merged
+
+
+@pytest.mark.parametrize("overlapped", [False, True])
+def test_merging_again_and_again_changes_no_sum_over_half_seconds(overlapped: bool) -> None:
+    rng, kept, merged = np.random.default_rng(3), BlockSums(16, 2), BlockSums(16, 2)
+    for i in range(10 * SECONDS):
+        sums, heads = rng.random((3, 16), np.float32), rng.random(2, np.float32)
+        for blocks in (kept, merged):
+            over = overlapped and i % 7 == 0
+            blocks.add((i * BLOCK, (i + 1) * BLOCK), 0, sums, heads, over)
+        if i % 5 == 4:
+            merged.settle((i + 1) * BLOCK)
+    end = 10 * SECONDS * BLOCK
+    cells = [(at, at + CELL_SAMPLES) for at in range(end - 50 * SAMPLE_RATE_HZ, end, CELL_SAMPLES)]
+    np.testing.assert_allclose(merged.between(cells), kept.between(cells), rtol=1e-6)
+    assert merged.ends[-1] == end
+
+
+def rows_held(blocks: BlockSums) -> int:
+    """What there is memory for."""
+    assert blocks.sums.base is not None
+    return len(blocks.sums.base)
+
+
+def test_a_stream_holds_no_more_after_minutes_than_after_one() -> None:
+    """There is room for the blocks of a merge and of what comes until the next, and little more."""
+    blocks, minute = BlockSums(16, 2), 60 * SAMPLE_RATE_HZ // BLOCK
+    held = []
+    for i in range(4 * minute):
+        blocks.add((i * BLOCK, (i + 1) * BLOCK), 0, np.ones((3, 16)), np.ones(2), False)
+        if i % 5 == 4:
+            blocks.settle((i + 1) * BLOCK)
+        held.append(rows_held(blocks))
+    assert held[-1] <= held[minute + 20] <= len(blocks) + MERGE_SAMPLES // BLOCK + ROOM
