@@ -259,10 +259,15 @@ class Connection(ServerConnection):
             self.transport.abort()
 
     async def _let_go(self) -> None:
-        """Drop what still comes: the client's close frame lies behind what it was sending."""
-        with contextlib.suppress(EOFError, UnicodeDecodeError, TooManyFragments):
+        """Drop what still comes: the client's close frame lies behind what it was sending.
+
+        It goes by frames, as what was refused may have been the beginning of a message.
+        """
+        messages = self.recv_messages
+        with contextlib.suppress(EOFError):
             while True:
-                await self.recv_messages.get()
+                await messages.frames.get(not messages.closed)
+                messages.maybe_resume()
 
     async def keepalive(self) -> None:
         """Find out when nobody is there any more: cut off a client that a ping does not stir.

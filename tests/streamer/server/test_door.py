@@ -1,18 +1,22 @@
-"""TLS, and who never shakes hands."""
+"""TLS, who never shakes hands, and messages that never end."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificates import self_signed
 from websockets.asyncio.client import connect
+from websockets.asyncio.messages import MAX_FRAGMENTS
+from websockets.exceptions import ConnectionClosed
 
 from engine.errors import VoxwatchError
 from streamer.config import Config
@@ -118,3 +122,15 @@ async def our_client_with_tls(
     with pytest.raises(ConnectionFailed, match="wants wss://"):
         async with control(plain):
             pass
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_a_message_of_too_many_fragments_is_refused_to_its_end(
+    server: Server, dial: Any, caplog: pytest.LogCaptureFixture, started: bool
+) -> None:
+    async with dial(server, **({"claim": ""} if started else {})) as client:
+        with contextlib.suppress(ConnectionClosed):
+            await client.connection.send([b""] * (4 * MAX_FRAGMENTS) + [bytes(320)])
+        assert await client.rest() == 1009
+    assert client.seen[-1]["code"] == "message-too-big"
+    assert not [line for line in caplog.messages if "failed" in line]
