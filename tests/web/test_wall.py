@@ -149,6 +149,18 @@ def test_nothing_lies_over_anything_with_long_names_and_many_incidents(
     assert visitor.overflow() <= 0
 
 
+# Words of small tiles that are cut off.
+CUT = """() => [...document.querySelectorAll("#others .word")]
+    .filter(word => word.scrollWidth > word.clientWidth).map(word => word.textContent)"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_small_tiles_say_all_of_their_words(wall: Callable[..., Visitor], size: str) -> None:
+    visitor = wall(size=size)
+    visitor.sees("#others", "interpreter")
+    assert visitor.page.evaluate(CUT) == []
+
+
 def test_the_order_is_that_of_need(wall: Callable[..., Visitor]) -> None:
     visitor = wall()
     ask(visitor, "mock", do="incident", place=2, what="mismatch")
