@@ -57,6 +57,7 @@ ENGINE = (
         "enrolment_demands",
     ),
     ("hearing",),
+    ("stream_events",),
     ("session", "enrolment", "serving"),
     ("recordings",),
 )

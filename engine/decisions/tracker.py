@@ -38,7 +38,7 @@ SLIVER_SAMPLES = SAMPLE_RATE_HZ // 10  # 0.1 s
 
 
 class Tracker:
-    """Keeps the hypotheses, the state, the voices and the sums of one stream."""
+    """Keeps the hypotheses, the state and the voices of one stream, and judges its turns."""
 
     def __init__(self, scorer: CalibratedScorer, prior: float) -> None:
         self._figures = scorer.calibration.evidence or DecisionFigures()
