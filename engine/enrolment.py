@@ -114,8 +114,9 @@ class Enrolment:
     def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
         """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
         if not self._pipeline.ended:
+            before = self._pipeline.received
             self._pipeline.receive_pcm(data, arrived)
-            self._suspicions.take(self._pipeline.received)
+            self._suspicions.take(before, self._pipeline.received)
 
     def pass_time(self, now: Arrival) -> None:
         """Does nothing: speech is gathered from as many turns as it takes."""

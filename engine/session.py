@@ -230,8 +230,9 @@ class Session:
                     self._pause(partial(self._stall, one))
 
     def _take(self, data: bytes, arrived: Arrival | None) -> None:
+        before = self._pipeline.received
         self._pipeline.receive_pcm(data, arrived)
-        for place, suspicion in self._suspicions.take(self._pipeline.received):
+        for place, suspicion in self._suspicions.take(before, self._pipeline.received):
             self._requests.add(place, partial(self._suspect, suspicion))
         for place, repeat in self._suspicions.take_repeats():
             self._requests.add(place, partial(self._hearing.repeat, repeat))

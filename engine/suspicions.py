@@ -29,9 +29,14 @@ class Suspicions:
         self._pace.receive(len(data) / self._decoder.bytes_per_s, arrived.clock_s)
         self._rate = _rate(self._pace, self._decoder.rate_hz)
 
-    def take(self, now: int) -> list[tuple[int, Suspicion | None]]:
-        """From which samples on what is suspected, wherever it has changed; ``now`` is the last."""
+    def take(self, before: int, now: int) -> list[tuple[int, Suspicion | None]]:
+        """From which samples on what is suspected, wherever it has changed.
+
+        ``before`` to ``now`` is what has come: of another rate it is all of that.
+        """
         changes: list[tuple[int, Suspicion | None]] = []
+        if self._rate is not None:
+            self._note(before, changes)
         for place, form in self._decoder.found:
             self._form = form
             self._note(min(place, now), changes)

@@ -36,7 +36,8 @@ CLEAN_S, CLEAN_LASTS_S = 0.002, 4.0
 # near as to that of the declared one, and farther from this than a usual network's delay swings.
 ON_LINE_S, NEARER, SWINGS_S = 0.1, 3.0, 0.03
 # What this is asked of: so many arrivals at least and, of the latest, at most; and so many seconds.
-DOUBTED_POINTS, DOUBTED_MOST, DOUBTED_LEAST_S = 3, 400, 0.2
+# Two arrivals will do where sound comes so many times as fast, as there is enough of it to decide.
+DOUBTED_POINTS, DOUBTED_MOST, DOUBTED_LEAST_S, FAST = 3, 400, 0.2, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +126,15 @@ class Pace:
         if self._known:
             return None
         lasted_s = self._clock[-1] - self._clock[0]
-        if len(self._clock) < DOUBTED_POINTS or lasted_s < DOUBTED_LEAST_S:
+        if lasted_s < DOUBTED_LEAST_S:
             return self.doubted_hz  # as before a pause, which makes nothing clearer
         clock, sound = np.array(self._clock[-DOUBTED_MOST:]), np.array(self._sound[-DOUBTED_MOST:])
         paces = np.array([self._rate_hz, *self._others]) / self._rate_hz
         off_s = np.ptp(sound - paces[:, None] * clock, axis=1) / 2
         nearest = 1 + int(np.argmin(off_s[1:]))
         clear = off_s[0] > max(SWINGS_S, NEARER * off_s[nearest]) and off_s[nearest] < ON_LINE_S
-        return self._others[nearest - 1] if clear else None
+        enough = len(clock) >= DOUBTED_POINTS or paces[nearest] >= FAST
+        return self._others[nearest - 1] if clear and enough else None
 
     def _forget(self, count: int) -> None:
         """The oldest arrivals."""

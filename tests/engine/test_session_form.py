@@ -110,6 +110,21 @@ def test_no_verdict_rests_on_another_rate_that_is_not_sure_yet(
     assert not [quality for quality in of(Quality, events) if quality.advice]
 
 
+def test_no_verdict_rests_on_two_large_pieces_that_come_too_fast(
+    voice: Callable[..., Float32],
+) -> None:
+    sound = np.round(voice("anna", 3.0) * 32767).astype("<i2").tobytes()
+    conversation, events = session(), list[AnyEvent]()
+    for number in range(4):
+        conversation.receive_pcm(sound[24_000 * number :][:24_000], Arrival(0.25 * number, 0.0))
+        while jobs := conversation.jobs_to_run():
+            for job in jobs:
+                conversation.receive_result(answer(job))
+        events.extend(conversation.events())
+    assert "mismatch" not in [decision.state for decision in of(Decision, events)]
+    assert of(Decision, events)[-1].cause == "rate-suspect"
+
+
 @pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.3])
 @pytest.mark.parametrize("turn_s", [1.1, 1.6, 2.5])
 def test_a_short_turn_of_the_declared_rate_is_judged_at_once(
