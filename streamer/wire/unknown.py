@@ -48,6 +48,8 @@ def unreadable(text: str, code: str, error: Exception) -> WireError:
         return WireError("wrong-format", f"this seems to be base64: {SAY_BINARY}")
     if not text.strip():
         return WireError(code, 'the message is empty: {"type": "finalize"} ends the sound')
+    if text[0] == "\ufeff":
+        return WireError(code, "the message begins with a byte order mark: leave it out")
     return WireError(code, f"the message is not JSON: {str(error)[:MAX_TOLD]}{_in_place([text])}")
 
 

@@ -145,6 +145,12 @@ def test_a_first_message_that_is_no_start(text: str) -> None:
     assert code_of(lambda: parsing.parse_start(text)) == ("bad-start" if text else "bad-message")
 
 
+@pytest.mark.parametrize("read", [parsing.parse_start, parsing.parse_control])
+def test_a_byte_order_mark_is_named(read: Callable[[str], Any]) -> None:
+    with pytest.raises(WireError, match="byte order mark: leave it out"):
+        read('\ufeff{"type": "start"}')
+
+
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
 def test_a_query_has_finite_numbers(number: str) -> None:
     assert code_of(lambda: parsing.start_from_query({"window_s": number})) == "bad-parameter"
