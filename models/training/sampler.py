@@ -87,16 +87,6 @@ class _Piece:
     label: int
 
 
-def shares_drawn(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How often each speaker is drawn, from how much speech there is of each, ``(speakers,)``.
-
-    By the speech, so that a second of one is heard as often as of another: a teacher's view of a
-    session of a few words is soon learned, and should not crowd out an hour.
-    """
-    weight = np.clip(seconds, *DRAWN_SECONDS)
-    return np.asarray(weight / weight.sum(), np.float64)
-
-
 class Sampler:
     """Draws augmented batches of the speakers that are trained on."""
 
@@ -117,7 +107,9 @@ class Sampler:
         self._label = {s: i for i, s in enumerate(labelled)}
         self.classes = len(labelled) * len(config.data.speeds)
         seconds = np.array([corpus.span(s)[1] / SAMPLE_RATE_HZ for s in self.speakers])
-        self._probability = shares_drawn(seconds)
+        # Balanced over speakers, leaning to those with more to draw from.
+        weight = np.sqrt(np.clip(seconds, *DRAWN_SECONDS))
+        self._probability = weight / weight.sum()
         self._coded: set[str] = set()
         if config.data.coded_share > 0:
             cache = config.data.cache

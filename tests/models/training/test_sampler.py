@@ -13,7 +13,7 @@ from models.sound.corpus import Corpus
 from models.training.config import load_config
 from models.training.data import TEACHER_FOLDER, held_out
 from models.training.loop import Sounds
-from models.training.sampler import Sampler, shares_drawn
+from models.training.sampler import Sampler
 from models.training.teacher import Targets
 
 SEEDS = 12
@@ -127,8 +127,3 @@ def test_the_same_seed_draws_the_same_batch(
     one, again = (sampler.batch(np.random.default_rng([3, 7])) for _ in range(2))
     assert torch.equal(one.sound, again.sound)
     assert torch.equal(one.targets, again.targets)
-
-
-def test_speakers_are_drawn_by_how_much_speech_there_is_of_them() -> None:
-    shares = shares_drawn(np.array([0.5, 2.0, 10.0, 300.0]))
-    np.testing.assert_allclose(shares, np.array([2.0, 2.0, 10.0, 30.0]) / 44.0)
