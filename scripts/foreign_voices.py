@@ -43,6 +43,7 @@ from models.training.teacher import (
 
 SOURCE = "foreign"
 MOST_S = 120.0  # of a voice
+LEAST_S = 0.5  # left of that, for one more recording
 
 Float32 = NDArray[np.float32]
 
@@ -65,12 +66,13 @@ def _joined(voice: Path, output: Path) -> Iterator[tuple[str, str, str, str, flo
     """Write the recordings of a voice into one file, and tell where each lies in it."""
     pieces, seconds = [], 0.0
     for path in recordings(voice):
-        piece = read_training_sound(path, "remove it")
+        left = round((MOST_S - seconds) * SAMPLE_RATE_HZ)
+        piece = read_training_sound(path, "remove it")[:left]
         pieces.append(piece)
         length_s = len(piece) / SAMPLE_RATE_HZ
         yield voice.name, SOURCE, "", "", seconds, seconds + length_s
         seconds += length_s
-        if seconds > MOST_S:
+        if seconds >= MOST_S - LEAST_S:
             break
     if not pieces:
         raise CorpusError(f"{voice} holds no recordings: remove it")

@@ -38,6 +38,9 @@ ON_LINE_S, NEARER, SWINGS_S = 0.1, 3.0, 0.03
 # What this is asked of: so many arrivals at least and, of the latest, at most; and so many seconds.
 # Two arrivals will do where sound comes so many times as fast, as there is enough of it to decide.
 DOUBTED_POINTS, DOUBTED_MOST, DOUBTED_LEAST_S, FAST = 3, 400, 0.2, 2.0
+# A command that was recorded first comes in a burst, which for so long may lie on a line of more
+# than 48 kHz for 16.
+BURST, BURST_S = 3.2, 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,8 @@ class Pace:
         nearest = 1 + int(np.argmin(off_s[1:]))
         clear = off_s[0] > max(SWINGS_S, NEARER * off_s[nearest]) and off_s[nearest] < ON_LINE_S
         enough = len(clock) >= DOUBTED_POINTS or paces[nearest] >= FAST
-        return self._others[nearest - 1] if clear and enough else None
+        burst = paces[nearest] > BURST and lasted_s < BURST_S
+        return self._others[nearest - 1] if clear and enough and not burst else None
 
     def _forget(self, count: int) -> None:
         """The oldest arrivals."""

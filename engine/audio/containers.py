@@ -20,7 +20,7 @@ UNKNOWN = 0xFFFF_FFFF  # is stated by programs that write to a pipe
 MOST_CHUNKS = 1000  # before the sound
 # Bytes of a sample, by the code of the encoding: 23, 25 and 26 are G.721 and G.723.
 AU_BYTES = {1: 1.0, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 23: 0.5, 25: 3 / 8, 26: 5 / 8, 27: 1}
-NIST_FIELD = re.compile(rb"^(\w+) -i (\d+)\s*$", re.MULTILINE)
+NIST_FIELD = re.compile(rb"^(\w+) -i (\d{1,15})\s*$", re.MULTILINE)
 W64_HEAD = 40  # bytes: name, size, and what the file holds
 
 

@@ -119,7 +119,7 @@ class LevelMeter:
         return sums
 
     def take_pauses(self) -> LevelSums:
-        """The sums over all else since the last call, which must not come at another place."""
+        """The sums over all else since the last call. A pause under way is cut there for good."""
         self._count_pause(rest=True)
         sums, self._pause_sums = self._pause_sums, LevelSums()
         return sums

@@ -189,6 +189,8 @@ class DeleteCommand:
                 if not name:
                     name, _ = who_is_called(self.name, store, exams)
                     self._confirm(name)
+                    with contextlib.suppress(UnknownSpeaker):
+                        store.delete(name)
                 exams.forget_voiceprint(name, local_user(), store.now())
         return name
 

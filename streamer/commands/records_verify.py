@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streamer.records.chain import Head
     from streamer.records.verification import Verification
 
-MOST_LINES = 100  # of what was altered in a report
+MOST_LINES = 1000  # of what was altered in a report
 HEAD_DIGITS = 16  # of a hash, which are enough to tell it from any other
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -16,6 +17,8 @@ from engine.errors import VoxwatchError
 from streamer.records.chain import REGISTER, Head
 from streamer.reports.forms.writing import SIGNED_FILES
 from streamer.reports.signing import altered
+
+T = TypeVar("T")
 
 # What is read of a damaged ZIP raises several of these; RuntimeError where it asks for a password.
 UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
@@ -75,7 +78,7 @@ class Reported:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._files = dict(_files(path))
+            self._files = _once(list(_files(path)))
             self._told = {name: _read(text) for name, text in self._files.items() if _is_json(name)}
             found = dict.fromkeys(head for told in self._told.values() for head in _heads(told))
         except (*UNREADABLE, msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -94,7 +97,7 @@ class Reported:
             for number, one in enumerate(told.get("candidates", ()), 1):
                 who = one.get("candidate") or number
                 yield from (f"{name}, candidate {who}: {what}" for what in _altered(one, key))
-        if len(self._files) > 1:
+        if len(self._files) > 1 or SIGNED_FILES in self._told:
             yield from self._files_altered()
 
     def _files_altered(self) -> Iterator[str]:
@@ -134,21 +137,23 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _read(text: bytes) -> dict[str, Any]:
     """JSON in which nothing is said twice: readers would not agree on which of both holds."""
-    told = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    told = json.loads(text, object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
     if not isinstance(told, dict):
         raise ValueError("it is no object")
     return told
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, T]]) -> dict[str, T]:
     told = dict(pairs)
     if len(told) < len(pairs):
         raise ValueError("it says something twice")
     return told
 
 
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
+def _finite(word: str) -> float:
+    if not math.isfinite(number := float(word)):
+        raise ValueError(f"{word} is no number")
+    return number
 
 
 def _heads(content: Mapping[str, Any]) -> Iterator[Head]:

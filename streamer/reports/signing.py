@@ -21,6 +21,8 @@ from streamer.reports.words import counted
 
 P = TypeVar("P", bound=Part)
 Sign = Callable[[Mapping[str, Any]], Signed]  # what a report says, as JSON has it
+MOST_LINES = 100  # that are told of one report
+MOST_COMPARED = 2000  # lines between the first and the last that differ
 SHORT_BYTES = 3  # of a line's digest; all of them together are held to the whole one
 UNSIGNED = (
     "it is not signed: an earlier version made it, or somebody took that away. Nobody can tell"
@@ -57,8 +59,9 @@ def altered(told: Mapping[str, Any], key: str) -> Iterator[str]:
     stated = msgspec.convert(told["signed"], Signed)
     lines = _lines(told)
     if hashlib.sha256(b"\n".join(lines)).hexdigest() != stated.digest:
-        found = list(_differences(lines, base64.b64decode(stated.lines)))
-        yield from found or [SOMETHING]
+        found = _differences(lines, base64.b64decode(stated.lines))
+        yield next(found, SOMETHING)
+        yield from found
     text = _text(stated.digest, stated.lines)
     if stated.key != key or not is_signed_text(text, stated.signature, key):
         yield OTHER
@@ -90,15 +93,39 @@ def _differences(lines: Sequence[bytes], kept: bytes) -> Iterator[str]:
     """Each line that is not one of those signed, and where some are missing."""
     before = [kept[at : at + SHORT_BYTES] for at in range(0, len(kept), SHORT_BYTES)]
     now = [_short(line) for line in lines]
-    matcher = difflib.SequenceMatcher(None, before, now, autojunk=False)
-    for what, first, last, start, end in matcher.get_opcodes():
-        if what == "equal":
-            continue
+    told = 0
+    for first, last, start, end in _unequal(before, now):
         for number in range(start, end):
+            if (told := told + 1) > MOST_LINES:
+                yield "further lines are not what was signed"
+                return
             yield f"{_place(lines, number)} is not what was signed"
         if (missing := (last - first) - (end - start)) > 0:
             after = _place(lines, min(end, len(lines) - 1))
             yield f"{counted(missing, 'line')} taken away before {after}"
+
+
+def _unequal(before: Sequence[bytes], now: Sequence[bytes]) -> Iterator[tuple[int, int, int, int]]:
+    """From where to where they differ, in the one and in the other.
+
+    What is alike at both ends is taken off, for the time of a comparison grows with the square of
+    the length; what is then longer than ``MOST_COMPARED`` is told as one difference.
+    """
+    same = 0
+    shorter = min(len(before), len(now))
+    while same < shorter and before[same] == now[same]:
+        same += 1
+    rest = 0
+    while rest < shorter - same and before[-1 - rest] == now[-1 - rest]:
+        rest += 1
+    old, new = before[same : len(before) - rest], now[same : len(now) - rest]
+    if max(len(old), len(new)) > MOST_COMPARED:
+        yield same, len(before) - rest, same, len(now) - rest
+        return
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for what, first, last, start, end in matcher.get_opcodes():
+        if what != "equal":
+            yield same + first, same + last, same + start, same + end
 
 
 def _place(lines: Sequence[bytes], number: int) -> str:

@@ -18,6 +18,7 @@ from streamer.exams.exam import Candidate, Exam, Seat
 from streamer.exams.links import is_link, read_link
 from streamer.records.entries import ClipsAnswer
 from streamer.server.auth import Grant, token_digest
+from streamer.store.errors import StoreError
 from streamer.store.store import Store
 from streamer.wire.errors import WireError
 from streamer.wire.requests import Role, StartStream
@@ -135,7 +136,7 @@ class Seats:
     def note_opened(self, sitting: Sitting) -> None:
         """Note that a link was opened, the first time. Nobody is kept out where that fails."""
         if sitting.candidate.opened_at is None:
-            with contextlib.suppress(ExamError):
+            with contextlib.suppress(ExamError, StoreError):
                 self.exams.note_opened(sitting.candidate, round(time.time(), 3))
 
     def of(self, seat: Seat) -> Sitting:

@@ -36,11 +36,11 @@ def test_each_recording_is_an_utterance_of_the_folder_s_voice(tmp_path: Path) ->
 def test_a_voice_counts_as_far_as_the_most_that_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign_voices, "MOST_S", 1.5)
+    monkeypatch.setattr(foreign_voices, "MOST_S", 1.8)
     for number in range(4):
         record(tmp_path / "voices" / "one" / f"{number}.wav", 1.0, 120)
     corpus = foreign_voices.prepared(tmp_path / "voices", tmp_path / "cache")
-    assert len(corpus.by_speaker["one"]) == 2
+    assert [u.length for u in corpus.by_speaker["one"]] == [RATE, round(0.8 * RATE)]
 
 
 def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:

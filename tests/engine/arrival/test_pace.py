@@ -277,3 +277,11 @@ def test_a_suspicion_stands_while_the_pace_is_of_no_rate(declared: int, true: in
     assert pace.likely_hz == true
     send(pace, 1.0, 20.0, at=34.0)
     assert pace.likely_hz is None
+
+
+@pytest.mark.parametrize("pace", [4.5, 5.5, 6.0])
+def test_a_recorded_command_in_a_burst_is_not_taken_for_another_rate(pace: float) -> None:
+    measured = Pace(16_000)
+    for number in range(25):
+        measured.receive(0.1, number * 0.1 / pace)
+        assert measured.doubted_hz is None

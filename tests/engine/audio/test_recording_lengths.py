@@ -56,6 +56,16 @@ def test_a_corpus_file_that_is_cut_is_refused(subtype: str) -> None:
         read(whole.getvalue()[: len(whole.getvalue()) // 2])
 
 
+def test_a_corpus_file_that_states_an_endless_number_is_no_fault_of_ours() -> None:
+    whole = io.BytesIO()
+    sf.write(whole, sound(4.0), RATE, "PCM_16", format="NIST")
+    count = b"sample_count -i "
+    before, _, after = whole.getvalue().partition(count)
+    data = before + count + b"9" * 5000 + b"\n" + after
+    with contextlib.suppress(AudioError):
+        read(data)
+
+
 @pytest.mark.parametrize("subtype", ["G721_32", "G723_24", "G723_40"])
 def test_a_file_of_few_bits_a_sample_that_is_cut_is_refused(subtype: str) -> None:
     whole = io.BytesIO()

@@ -322,6 +322,28 @@ def test_each_file_of_a_zip_is_held_to_what_was_put_into_it(
         assert "is missing" in told
     code, told = verified(run, rewritten(path, lambda _, content: content, more=b"?"))
     assert (code, "more: it was added" in told) == (1, True)
+    kept = "signed.json"
+    code, told = verified(run, rewritten(path, lambda name, x: x if name == kept else None))
+    assert (code, "is missing" in told) == (1, True)
+
+
+def test_a_zip_with_two_files_of_one_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("r.json", json.dumps({"format": "x", "sessions": []}))
+        archive.writestr("r.pdf", b"forged")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("r.pdf", b"genuine")
+    with pytest.raises(NoReport, match="it says something twice"):
+        Reported(path)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_what_is_no_number_in_a_report_is_refused(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(f'{{"format": "x", "sessions": [], "ended_at": {number}}}')
+    with pytest.raises(NoReport, match=f"{number} is no number"):
+        Reported(path)
 
 
 @pytest.mark.parametrize(("place", "byte"), [("content", 0x07), ("flags", 0x01), ("method", 0x63)])

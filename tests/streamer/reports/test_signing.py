@@ -8,9 +8,18 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from streamer.records.signing import Secret
 from streamer.reports.report import Report
-from streamer.reports.signing import OTHER, UNSIGNED, altered, signed, with_signature
+from streamer.reports.signing import (
+    MOST_LINES,
+    OTHER,
+    UNSIGNED,
+    altered,
+    signed,
+    with_signature,
+)
 from tests.streamer.reports.conftest import report_of
 
 SECRET = Secret(bytes(32))
@@ -93,3 +102,18 @@ def test_what_is_not_signed_is_told() -> None:
     told = as_json(report_of("Nobody"))
     assert found(told) == []
     assert found(told | {"signed": None}) == [UNSIGNED]
+
+
+def test_in_a_long_report_one_line_is_told_alone_and_many_are_not_all_told(taken: Report) -> None:
+    told = as_json(taken)
+    content = {name: value for name, value in told.items() if name != "signed"}
+    content["figures"] = [[number] for number in range(3000)]
+    whole = {**content, "signed": msgspec.to_builtins(signed(content, SECRET))}
+    assert found(whole) == []
+    whole["figures"][1500] = [-1]
+    (line,) = found(whole)
+    assert line.endswith("-1 is not what was signed")
+    whole["figures"] = [[-number] for number in range(3000)]
+    many = found(whole)
+    assert len(many) == MOST_LINES + 1
+    assert many[-1] == "further lines are not what was signed"

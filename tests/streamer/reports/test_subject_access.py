@@ -254,3 +254,12 @@ def test_who_is_on_a_roster_alone_is_deleted_by_command(place: Place, export: Ex
         assert "Cleo coughs" not in str(book.history("of-cleo"))
         assert [one.act for one in book.register("of-cleo")][-1] == "pseudonymised"
         assert store.profiles(store.now())  # the others
+
+
+def test_who_is_deleted_by_their_number_has_no_voiceprint_any_more(place: Place) -> None:
+    with place.opened() as (store, _, _):
+        assert "Anna" in [one.name for one in store.profiles(store.now())]
+    assert place.run("profiles", "delete", "A-1", "--yes").stdout.endswith("is deleted\n")
+    with place.opened() as (store, exams, _):
+        assert "Anna" not in [one.name for one in store.profiles(store.now())]
+        assert "Anna" not in [one.shown for one in exams.everybody()]

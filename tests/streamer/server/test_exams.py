@@ -17,9 +17,11 @@ from server_requests import bearer, get, token
 from telephone import Twilio
 
 from streamer.config import Config
+from streamer.exams.book import Exams
 from streamer.records.entries import Ended
 from streamer.server.limits.capacity import Capacity
 from streamer.server.server import Server
+from streamer.store.errors import StoreError
 from tests.streamer.conftest import Dial, Wire
 
 DESK = bearer("desk")
@@ -144,6 +146,20 @@ async def test_the_roster_says_who_has_opened_their_link(room: Room) -> None:
     async with room.stream("anna") as wire:  # a program of their own, without the page
         await wire.until("ready")
     assert await opened() == [True, True]
+
+
+async def test_nobody_is_kept_out_where_their_coming_cannot_be_noted(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Exams, "note_opened", full)
+    async with room.dial(room.server, "/v1/control") as wire:
+        await room.ask(wire, "ben")
+        assert (await wire.ask(type="seat"))["name"] == "Ben Ode"
+    async with room.stream("anna") as wire:
+        await wire.until("ready")
 
 
 async def test_a_candidate_is_who_the_roster_says_whatever_they_ask_for(
