@@ -32,12 +32,12 @@ AGREEING = 2  # looks in a row that say the same
 SWING_S = 0.33
 # Nearer to a line than that, over so long, no swing of ten or twenty seconds lies: a clean link.
 CLEAN_S, CLEAN_LASTS_S = 0.002, 4.0
-# Before any pace is sure the sound may lie on a line of another rate: within 0.1 s, three times as
-# near as to that of the declared one, and farther from this than a usual network's delay swings.
-ON_LINE_S, NEARER, SWINGS_S = 0.1, 3.0, 0.03
+# Before any pace is sure the sound may lie on a line of another rate: within 15 ms, as a sound card's
+# does and a burst of recorded sound hardly ever, three times as near as to that of the declared one,
+# and farther from this than a usual network's delay swings.
+ON_LINE_S, NEARER, SWINGS_S = 0.015, 3.0, 0.03
 # What this is asked of: so many arrivals at least and, of the latest, at most; and so many seconds.
-# Two arrivals will do where sound comes so many times as fast, as there is enough of it to decide.
-DOUBTED_POINTS, DOUBTED_MOST, DOUBTED_LEAST_S, FAST = 3, 400, 0.2, 2.0
+DOUBTED_POINTS, DOUBTED_MOST, DOUBTED_LEAST_S = 5, 400, 0.2
 # A command that was recorded first comes in a burst, which for so long may lie on a line of more
 # than 48 kHz for 16.
 BURST, BURST_S = 3.2, 0.6
@@ -129,16 +129,15 @@ class Pace:
         if self._known:
             return None
         lasted_s = self._clock[-1] - self._clock[0]
-        if lasted_s < DOUBTED_LEAST_S:
+        if len(self._clock) < DOUBTED_POINTS or lasted_s < DOUBTED_LEAST_S:
             return self.doubted_hz  # as before a pause, which makes nothing clearer
         clock, sound = np.array(self._clock[-DOUBTED_MOST:]), np.array(self._sound[-DOUBTED_MOST:])
         paces = np.array([self._rate_hz, *self._others]) / self._rate_hz
         off_s = np.ptp(sound - paces[:, None] * clock, axis=1) / 2
         nearest = 1 + int(np.argmin(off_s[1:]))
         clear = off_s[0] > max(SWINGS_S, NEARER * off_s[nearest]) and off_s[nearest] < ON_LINE_S
-        enough = len(clock) >= DOUBTED_POINTS or paces[nearest] >= FAST
         burst = paces[nearest] > BURST and lasted_s < BURST_S
-        return self._others[nearest - 1] if clear and enough and not burst else None
+        return self._others[nearest - 1] if clear and not burst else None
 
     def _forget(self, count: int) -> None:
         """The oldest arrivals."""

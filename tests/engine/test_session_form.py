@@ -101,28 +101,14 @@ def test_no_verdict_rests_on_another_rate_that_is_not_sure_yet(
     turn_s: float, rate: int, voice: Callable[..., Float32]
 ) -> None:
     sound = np.round(voice("anna", turn_s * rate / 16_000) * 32767).astype("<i2").tobytes()
-    events = told(session(), sound, 0.1 * 16_000 / rate)
+    whole = sound[: len(sound) // 3200 * 3200]  # as a sound card hands it over
+    events = told(session(), whole, 0.1 * 16_000 / rate)
     (turn,) = of(Utterance, events)
     assert (turn.state, turn.cause) == ("insufficient", "rate-suspect")
     assert f"sample_rate={rate}" in turn.advice
     assert "mismatch" not in [decision.state for decision in of(Decision, events)]
     assert of(Score, events) == []
     assert not [quality for quality in of(Quality, events) if quality.advice]
-
-
-def test_no_verdict_rests_on_two_large_pieces_that_come_too_fast(
-    voice: Callable[..., Float32],
-) -> None:
-    sound = np.round(voice("anna", 3.0) * 32767).astype("<i2").tobytes()
-    conversation, events = session(), list[AnyEvent]()
-    for number in range(4):
-        conversation.receive_pcm(sound[24_000 * number :][:24_000], Arrival(0.25 * number, 0.0))
-        while jobs := conversation.jobs_to_run():
-            for job in jobs:
-                conversation.receive_result(answer(job))
-        events.extend(conversation.events())
-    assert "mismatch" not in [decision.state for decision in of(Decision, events)]
-    assert of(Decision, events)[-1].cause == "rate-suspect"
 
 
 @pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.3])
