@@ -32,9 +32,9 @@ AGREEING = 2  # looks in a row that say the same
 SWING_S = 0.33
 # Nearer to a line than that, over so long, no swing of ten or twenty seconds lies: a clean link.
 CLEAN_S, CLEAN_LASTS_S = 0.002, 4.0
-# Before any pace is sure the sound may lie on a line of another rate: within 15 ms, as a sound card's
-# does and a burst of recorded sound hardly ever, three times as near as to that of the declared one,
-# and farther from this than a usual network's delay swings.
+# Before any pace is sure the sound may lie on a line of another rate: within 15 ms, as that of a
+# sound card does and a burst of recorded sound hardly ever, three times as near as to that of the
+# declared one, and farther from this than a usual network's delay swings.
 ON_LINE_S, NEARER, SWINGS_S = 0.015, 3.0, 0.03
 # What this is asked of: so many arrivals at least and, of the latest, at most; and so many seconds.
 DOUBTED_POINTS, DOUBTED_MOST, DOUBTED_LEAST_S = 5, 400, 0.2
