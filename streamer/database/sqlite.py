@@ -7,6 +7,7 @@ in its middle that another was quicker, and as plain ``BEGIN`` where they only r
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
@@ -96,6 +97,8 @@ def _make_file(path: Path) -> None:
     whole process (https://sqlite.org/howtocorrupt.html, 2.2), and then the next process that ends
     removes the write-ahead log under this one, whose writes are lost.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         if os.name == "posix":
