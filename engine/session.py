@@ -7,6 +7,8 @@ session.receive_eof()
 session.events()                     what can be said by now
 """
 
+# Long: all that a stream can be asked and told is here, so that its callers know one module.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,11 +22,14 @@ from engine.audio.quality import PeakMeter
 from engine.audio.recent import RecentSound
 from engine.audio.suspicion import Suspicion
 from engine.decisions.config import DecisionConfig
+from engine.decisions.known_speech import KnownSpeech
+from engine.decisions.overlap import OverlapSpans
+from engine.decisions.tracker import Tracker
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.events import AnyEvent, Lag, Stalled, Summary, Utterance
+from engine.events import AnyEvent, Failure, Lag, Stalled, Summary, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.hearing import Hearing, Item
-from engine.items import Begun, Eof, Reset, Suspected
+from engine.items import Begun, Eof, Lapse, Reset, Suspected
 from engine.jobs import Job, Result
 from engine.pipeline import Pipeline
 from engine.requests import Requests
@@ -32,9 +37,9 @@ from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import CalibratedScorer, PreparedEmbeddings
 from engine.session_config import SessionConfig
 from engine.sound_quality import PERIOD_SAMPLES
+from engine.spans.interface import LEAST_SAMPLES
 from engine.spans.of_bundle import spans_of
 from engine.speech.segmenter import Span
-from engine.stream_events import StreamEvents
 from engine.suspicions import Suspicions
 
 # Who has heard nobody speak by then is told that nothing can be said yet.
@@ -66,9 +71,10 @@ class Session:
         self._pipeline: Pipeline[Item] = Pipeline(
             decoder, config.gate, self._speech, period=PERIOD_SAMPLES
         )
+        self._scorer, self._model = scorer, model
         settings = TrackerSettings(EnrolledVoiceprints(enrolled), claimed, config.decisions)
         self._hearing = Hearing(self._pipeline, self._speech, decoder.offset, config, settings)
-        self._said = StreamEvents(scorer, config.prior, self._speech, model)
+        self._tracker, self._overlap = Tracker(scorer, config.prior), OverlapSpans()
         self._hop_s = config.windows.hop_s
         self._narrowest_s, self._widest_s = config.windows.hop_s, config.windows.window_s
         self._requests = Requests()
@@ -127,12 +133,12 @@ class Session:
 
         It holds for recordings of up to :data:`engine.spans.interface.KEPT_S` of speech.
         """
-        told = self._said.overall(self._pipeline.received, self._hearing.settings)
+        told = self._tracker.overall(self._speech, self._pipeline.received, self._hearing.settings)
         return self._pipeline.timed(told)
 
     def summary(self) -> Summary:
         """What is known by now, as the last event will say it of all."""
-        return self._pipeline.timed(self._said.summary(self.received_s))
+        return self._pipeline.timed(self._summary())
 
     @property
     def waiting(self) -> bool:
@@ -280,6 +286,43 @@ class Session:
             self._pipeline.put(Eof())
 
     def _tell(self, item: Item) -> Iterable[AnyEvent]:
-        if isinstance(item, Eof):
-            self._pipeline.end()
-        return self._said.of(item, self.received_s)
+        match item:
+            case KnownSpeech():
+                return self._decide(item)
+            case Begun():
+                return self._tracker.begin(item.t, item.position, item.settings)
+            case Lapse():
+                return self._tracker.lapse(
+                    item.t, seconds(item.position), item.reason, item.settings
+                )
+            case Reset():
+                return self._tracker.reset(item.t, item.position, item.settings)
+            case Suspected():
+                return self._tracker.suspect(item.t, item.position, item.settings)
+            case Eof():
+                self._pipeline.end()
+                return [self._summary()]
+            case event:
+                return [event]
+
+    def _decide(self, known: KnownSpeech) -> Iterable[AnyEvent]:
+        mark, scored = known.mark, known.scored
+        start = mark.turn if scored is None else scored.start
+        failure = self._speech.failure(start, mark.position)
+        if failure is not None and mark.position - start >= LEAST_SAMPLES:
+            yield Failure(t=seconds(mark.at), code="window-failed", message=failure)
+            known = replace(known, scored=None)
+        yield from self._overlap.add(
+            self._speech, mark, suspected=known.settings.suspicion is not None
+        )
+        yield from self._tracker.add(self._speech, known)
+
+    def _summary(self) -> Summary:
+        return Summary(
+            t=self.received_s,
+            received_s=self.received_s,
+            speech_s=seconds(self._speech.position),
+            match_s=round(self._tracker.match_s, 3),
+            decisions=dict(self._tracker.decisions),
+            model=self._model,
+        )

@@ -57,7 +57,6 @@ ENGINE = (
         "enrolment_demands",
     ),
     ("hearing",),
-    ("stream_events",),
     ("session", "enrolment", "serving"),
     ("recordings",),
 )

@@ -143,7 +143,7 @@ class DeleteCommand:
     """Delete a person for good, also where the store is damaged or the disk full.
 
     Their voiceprint and what names them on rosters; of their records `records_on_deletion` says
-    what becomes. NAME may be the number on a roster, too, of somebody without a voiceprint.
+    what becomes. NAME may be their number on a roster, too, unless several people have it.
 
     Exit status: 0 deleted; 1 not, as you said no; 2 error.
 

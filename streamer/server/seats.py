@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Collection
@@ -22,6 +22,8 @@ from streamer.store.errors import StoreError
 from streamer.store.store import Store
 from streamer.wire.errors import WireError
 from streamer.wire.requests import Role, StartStream
+
+log = logging.getLogger("voxwatch.server")
 
 # After the end of an exam, or of a link, for which a stream may still tell what it knows.
 LINGER_S = 30.0
@@ -135,9 +137,12 @@ class Seats:
 
     def note_opened(self, sitting: Sitting) -> None:
         """Note that a link was opened, the first time. Nobody is kept out where that fails."""
-        if sitting.candidate.opened_at is None:
-            with contextlib.suppress(ExamError, StoreError):
-                self.exams.note_opened(sitting.candidate, round(time.time(), 3))
+        if sitting.candidate.opened_at is not None:
+            return
+        try:
+            self.exams.note_opened(sitting.candidate, round(time.time(), 3))
+        except (ExamError, StoreError) as error:
+            log.warning("that a link was opened could not be written down: %s", error)
 
     def of(self, seat: Seat) -> Sitting:
         """Whose seat that is. Raises :class:`WireError` where nobody has it any more."""

@@ -129,9 +129,9 @@ def test_the_prior_of_a_change_grows_with_the_gap() -> None:
         live = Live()
         live.say(ANNA, 3.0)
         live.wait(gap_s)
-        before = len(live.session._said._tracker._filter.places._turns)
+        before = len(live.session._tracker._filter.places._turns)
         live.say(ANNA, 1.5)
-        ((_, hazard),) = live.session._said._tracker._filter.places._turns[before:]
+        ((_, hazard),) = live.session._tracker._filter.places._turns[before:]
         return hazard
 
     short, long = after(1.0), after(60.0)

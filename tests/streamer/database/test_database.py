@@ -1,5 +1,7 @@
 """Databases by their URL: the same in SQLite and PostgreSQL, and what goes wrong is explained."""
 
+# Long: what holds of SQLite and of PostgreSQL is asked of both alike, by the same fixtures.
+
 from __future__ import annotations
 
 import subprocess

@@ -149,7 +149,7 @@ async def test_the_roster_says_who_has_opened_their_link(room: Room) -> None:
 
 
 async def test_nobody_is_kept_out_where_their_coming_cannot_be_noted(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> None:
         raise StoreError("the disk is full")
@@ -160,6 +160,7 @@ async def test_nobody_is_kept_out_where_their_coming_cannot_be_noted(
         assert (await wire.ask(type="seat"))["name"] == "Ben Ode"
     async with room.stream("anna") as wire:
         await wire.until("ready")
+    assert "could not be written down: the disk is full" in caplog.text
 
 
 async def test_a_candidate_is_who_the_roster_says_whatever_they_ask_for(

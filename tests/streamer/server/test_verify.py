@@ -1,5 +1,7 @@
 """`POST /v1/verify`: the verdict that a stream's `utterance` gives, and clear refusals."""
 
+# Long: one request, and a test for each thing that it may hold and be answered with.
+
 from __future__ import annotations
 
 import asyncio
