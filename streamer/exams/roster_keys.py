@@ -13,7 +13,7 @@ from streamer.exams.errors import ExamError
 from streamer.store import audit
 from streamer.store.person_keys import PersonKey, PersonKeys, is_whole
 from streamer.store.seal import BrokenSeal
-from streamer.store.shred import replace_with, shred
+from streamer.store.shred import read_live, replace_with, shred
 from streamer.store.vault import NEXT, Vault
 
 ROSTER_KEYS_FILE = "roster.keys"
@@ -75,7 +75,7 @@ class RosterKeys:
         """Raises :class:`BrokenSeal`."""
         for path in (self._next, self._path):
             with contextlib.suppress(FileNotFoundError, BrokenSeal):
-                content = path.read_bytes()
+                content = read_live(path)
                 if is_whole(content):
                     return PersonKeys(path, content, key)
         if self._path.exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.errors import VoxwatchError
 from streamer.store.seal import KEY_BYTES
-from streamer.store.shred import sync_folder, write_new
+from streamer.store.shred import read_live, sync_folder, write_new
 
 STORE_FILE = "voiceprints.db"
 PERSON_KEYS_FILE = "people.keys"
@@ -50,7 +50,7 @@ def load_key(data_dir: Path, *, env: Mapping[str, str]) -> bytes:
 def read_key(path: Path) -> bytes:
     """The key in a file. Raises :class:`KeyFileError`, ``OSError``."""
     _check_mode(path)
-    return decode(path.read_text("ascii", "replace").strip(), str(path))
+    return decode(read_live(path).decode("ascii", "replace").strip(), str(path))
 
 
 def write_key(path: Path, key: bytes) -> None:

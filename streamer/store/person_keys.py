@@ -30,7 +30,7 @@ import numpy as np
 from streamer.store import audit
 from streamer.store.errors import StoreError
 from streamer.store.seal import KEY_BYTES, BrokenSeal, Seal, derive
-from streamer.store.shred import write_new
+from streamer.store.shred import read_live, write_new
 
 ID_BYTES = 16
 MAGIC = b"voxwatch"
@@ -85,7 +85,7 @@ class PersonKeys:
         Raises ``FileNotFoundError``, :class:`BrokenSeal` for another key, :class:`StoreError`
         for a file that is none.
         """
-        return cls(path, path.read_bytes(), key)
+        return cls(path, read_live(path), key)
 
     @classmethod
     def create(cls, path: Path, key: bytes, people: Iterable[PersonKey], generation: int) -> bytes:

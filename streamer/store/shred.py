@@ -40,6 +40,19 @@ def replace_with(fresh: Path, path: Path) -> None:
     shred(old)
 
 
+def read_live(path: Path) -> bytes:
+    """The content of a file that another process may :func:`replace_with` at this moment.
+
+    What is opened may have lost its name, and be overwritten while it is read: it counts only if
+    it has the name still when all of it was read. Raises ``OSError``.
+    """
+    while True:
+        with open(path, "rb") as file:
+            content = file.read()
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return content
+
+
 def shred(path: Path) -> None:
     """Overwrite a file with random bytes, on the disk, and remove it, if it is there."""
     if not path.exists():

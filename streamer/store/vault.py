@@ -24,7 +24,7 @@ from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, KeyFileError, read_k
 from streamer.store.people import People
 from streamer.store.person_keys import PersonKeys, file_id, is_whole
 from streamer.store.seal import BrokenSeal
-from streamer.store.shred import replace_with, shred
+from streamer.store.shred import read_live, replace_with, shred
 from streamer.store.tables import STORE
 
 WHAT = "store of voiceprints"
@@ -131,7 +131,7 @@ class Vault:
         wanted = self.about().keys
         for path in (self.key_path, self.next_path):
             with contextlib.suppress(FileNotFoundError):
-                content = path.read_bytes()
+                content = read_live(path)
                 if path == self.next_path and not is_whole(content):
                     return None  # it is being written, or its writer was killed
                 if file_id(content, path) == wanted:
