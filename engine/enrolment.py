@@ -114,6 +114,7 @@ class Enrolment:
     def receive_pcm(self, data: bytes, arrived: Arrival | None = None) -> None:
         """Sound of the stream's format. Raises :class:`AudioError` for what is not sound."""
         if not self._pipeline.ended:
+            self._suspicions.arrived(data, arrived)
             before = self._pipeline.received
             self._pipeline.receive_pcm(data, arrived)
             self._suspicions.take(before, self._pipeline.received)
@@ -203,6 +204,8 @@ class Enrolment:
         offset = self._offset.until(round(t * SAMPLE_RATE_HZ))
         found = quality_figures(reduce(add, self._recent), self._heard_so_far, offset)
         net_speech_s, needed_s = seconds(self._speech.position), self._config.needed_s
+        suspicion = self._suspicions.current
+        suspected = (suspicion.problem,) if suspicion and suspicion.sure else ()
         progress = Progress(
             t=t,
             net_speech_s=net_speech_s,
@@ -211,7 +214,7 @@ class Enrolment:
             level_dbfs=found.level_dbfs,
             clipped=found.clipped,
             snr_db=found.snr_db,
-            problems=found.problems,
+            problems=(*found.problems, *suspected),
         )
         return _Report(progress, self._heard_so_far)
 
@@ -250,8 +253,11 @@ class Enrolment:
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
 
     def _form_refusal(self) -> Refusal | None:
+        """The sound is not what was declared. Of its rate a doubt is enough at the end."""
         suspicion = self._suspicions.current
-        return ("wrong-format", suspicion.advice) if suspicion and suspicion.sure else None
+        if suspicion is None or not (suspicion.sure or suspicion.problem == "rate-suspect"):
+            return None
+        return "wrong-format", suspicion.advice
 
     def _voice_refusal(self) -> Refusal | None:
         parts, part_s = np.stack(self._parts), self._config.part_s

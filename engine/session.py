@@ -90,10 +90,10 @@ class Session:
 
         Where it is said when the sound ``arrived``, gaps between arrivals count as pauses.
         """
+        self._suspicions.arrived(data, arrived)
         if arrived is None:
             self._take(data, None)
         else:
-            self._suspicions.arrived(data, arrived)
             self._heed(self._gaps.receive(data, arrived))
 
     def pass_time(self, now: Arrival) -> None:

@@ -22,9 +22,9 @@ class Suspicions:
         self._rate: Suspicion | None = None
         self.current: Suspicion | None = None
 
-    def arrived(self, data: bytes, arrived: Arrival) -> None:
-        """Sound has come."""
-        if arrived.clock_s is None:
+    def arrived(self, data: bytes, arrived: Arrival | None) -> None:
+        """Sound has come, where it is said when."""
+        if arrived is None or arrived.clock_s is None:
             return
         self._pace.receive(len(data) / self._decoder.bytes_per_s, arrived.clock_s)
         self._rate = _rate(self._pace, self._decoder.rate_hz)

@@ -131,7 +131,7 @@ async def enrol_both(url: str) -> None:
 
 async def enrol(url: str, name: str, sound: bytes, consent: str) -> None:
     """Enrol a voice as any client would; the sound goes as fast as the server takes it."""
-    async with enroll(url, name, consent=consent) as stream:
+    async with enroll(url, name, consent=consent, live=False) as stream:
         sender = asyncio.create_task(send(stream, sound))
         async for event in stream:
             if isinstance(event, Refused):

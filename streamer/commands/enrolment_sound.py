@@ -55,6 +55,11 @@ def hold_open(source: Source) -> Any:
     return source if hasattr(source, "__aenter__") else nullcontext()
 
 
+def is_live(source: Source) -> bool | None:
+    """False for a file, whose pace says nothing; of a microphone the server finds out itself."""
+    return None if hasattr(source, "__aenter__") else False
+
+
 async def tell_all(events: AsyncIterator[Any], printer: Printer) -> Any:
     """Tell everything; the last event."""
     last = None

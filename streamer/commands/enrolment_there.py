@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from streamer.commands.enrolment_sound import feed, hold_open, tell_all
+from streamer.commands.enrolment_sound import feed, hold_open, is_live, tell_all
 
 if TYPE_CHECKING:
     from streamer.commands.enrolment_sound import Printer, Source
@@ -53,6 +53,7 @@ async def enrol_there(
                 add=add or number > 0,
                 encoding=source.format.encoding,
                 sample_rate=source.format.sample_rate,
+                live=is_live(source),
                 **access,
             ) as opened,
         ):

@@ -90,7 +90,7 @@ async def _enroll(
     config = EnrolmentConfig()
     decoder = pcm_decoder(start)
     enrolment = Enrolment(context.scorer, decoder=decoder, config=config, kept=kept)
-    stream = context.engine.open(enrolment)
+    stream = context.engine.open(enrolment, live=start.live)
     outbox = connection.outbox = Outbox(first=0, limit=context.config.limits.outbox)
     outbox.put(Message(_ready(context, start, config, agreement)))
     log.info("enrolment %s opened", connection.number)

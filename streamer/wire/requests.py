@@ -95,7 +95,8 @@ class GivenConsent(_ClientMessage, frozen=True, kw_only=True):
 class StartEnroll(_ClientMessage, frozen=True, kw_only=True):
     """Whose voice it is, that they agreed, and the format of the sound.
 
-    Whoever comes by a candidate link has their name from the roster.
+    Whoever comes by a candidate link has their name from the roster. ``live`` false: it is a file,
+    whose pace says nothing of its rate.
     """
 
     name: str = ""
@@ -106,6 +107,7 @@ class StartEnroll(_ClientMessage, frozen=True, kw_only=True):
     sample_rate: Rate = 16_000
     channels: Channels = 1
     channel: Channel = 0
+    live: bool | None = None
 
 
 class Finalize(_ClientMessage, frozen=True, kw_only=True, tag="finalize"):

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from engine.arrival.moments import Arrival
 from engine.audio.pcm import PcmDecoder
 from engine.enrolment import Enrolment
-from engine.events import AnyEvent, Change, Decision, Quality, Refused, Score, Utterance
+from engine.events import (
+    AnyEvent,
+    Change,
+    Decision,
+    Enrolled,
+    Progress,
+    Quality,
+    Refused,
+    Score,
+    Utterance,
+)
 from engine.jobs import EmbedResult, Job, Result, VadJob, VadResult
 from engine.session import Session
 
@@ -140,3 +150,44 @@ def test_nobody_is_enrolled_from_sound_of_another_form(voice: Callable[..., Floa
     (refused,) = of(Refused, events)
     assert refused.code == "wrong-format"
     assert "pcm_f32le" in refused.message
+
+
+@pytest.mark.parametrize("rate", [8000, 12_000, 24_000, 32_000, 44_100, 48_000])
+def test_nobody_is_enrolled_from_sound_of_another_rate(
+    rate: int, voice: Callable[..., Float32]
+) -> None:
+    sound = np.round(voice("anna", 24.0) * 32767).astype("<i2").tobytes()
+    events = told(Enrolment(SCORER), sound, 0.1 * 16_000 / rate)
+    (refused,) = of(Refused, events)
+    assert (refused.code, f"sample_rate={rate}" in refused.message) == ("wrong-format", True)
+    named = [progress for progress in of(Progress, events) if "rate-suspect" in progress.problems]
+    assert named[0].t < 0.75 * refused.t
+
+
+@pytest.mark.parametrize("rate", [8000, 32_000, 48_000])
+def test_nobody_is_enrolled_from_little_sound_of_a_doubted_rate(
+    rate: int, voice: Callable[..., Float32]
+) -> None:
+    sound = np.round(voice("anna", 10.5) * 32767).astype("<i2").tobytes()
+    (refused,) = of(Refused, told(Enrolment(SCORER), sound, 0.1 * 16_000 / rate))
+    assert refused.code == "wrong-format"
+
+
+@pytest.mark.parametrize("pace", [None, 0.1, 0.002])
+def test_a_file_and_sound_of_the_declared_rate_are_enrolled(
+    pace: float | None, voice: Callable[..., Float32]
+) -> None:
+    sound = np.round(voice("anna", 24.0) * 32767).astype("<i2").tobytes()
+    assert of(Enrolled, told(Enrolment(SCORER), sound, pace))
+
+
+@pytest.mark.parametrize("jitter_s", [0.05, 0.3, 0.8])
+def test_whoever_is_enrolled_over_a_link_that_jitters_is_not_refused(
+    jitter_s: float, voice: Callable[..., Float32]
+) -> None:
+    sound = np.round(voice("anna", 22.0) * 32767).astype("<i2").tobytes()
+    rng, enrolment, last = np.random.default_rng(1), Enrolment(SCORER), 0.0
+    for number, start in enumerate(range(0, len(sound), 3200)):
+        last = max(last, 0.1 * number + jitter_s * float(rng.random()))
+        enrolment.receive_pcm(sound[start : start + 3200], Arrival(last, 0.0))
+    assert of(Enrolled, told(enrolment, b""))

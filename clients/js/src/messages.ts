@@ -571,7 +571,8 @@ export interface StartStream {
 /**
  * Whose voice it is, that they agreed, and the format of the sound.
  *
- * Whoever comes by a candidate link has their name from the roster.
+ * Whoever comes by a candidate link has their name from the roster. `live` false: it is a file,
+ * whose pace says nothing of its rate.
  */
 export interface StartEnroll {
   name?: string;
@@ -582,6 +583,7 @@ export interface StartEnroll {
   sample_rate?: number;
   channels?: number;
   channel?: number;
+  live?: boolean | null;
 }
 
 /**

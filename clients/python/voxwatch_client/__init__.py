@@ -96,6 +96,7 @@ async def enroll(
     sample_rate: int = 16_000,
     channels: int = 1,
     channel: int = 0,
+    live: bool | None = None,
     token: str | None = None,
     tls: ssl.SSLContext | None = None,
     timing: Timing | None = None,
@@ -104,8 +105,9 @@ async def enroll(
 
     ``consent`` is the version of the text that the person agreed to, which the control
     request `status` tells; by a candidate's link, what they agreed to of the text that `seat`
-    tells. ``add`` gives an enrolled person another prototype. An enrolment
-    cannot be resumed: a lost connection is :class:`ConnectionFailed`.
+    tells. ``add`` gives an enrolled person another prototype. ``live`` False: this is a file, whose
+    pace says nothing of its rate. An enrolment cannot be resumed: a lost connection is
+    :class:`ConnectionFailed`.
     """
     if isinstance(consent, str):
         consent = messages.GivenConsent(given=True, text_version=consent)
@@ -118,6 +120,7 @@ async def enroll(
         sample_rate=sample_rate,
         channels=channels,
         channel=channel,
+        live=live,
     )
     call = partial(dial, url, "/v1/enroll", token=token, tls=tls, ping_s=None)
     opener = Opener(call, start, reading.enrolment, messages.EnrollReady)

@@ -609,7 +609,8 @@ class GivenConsent(msgspec.Struct, frozen=True, kw_only=True):
 class StartEnroll(msgspec.Struct, frozen=True, kw_only=True):
     """Whose voice it is, that they agreed, and the format of the sound.
 
-    Whoever comes by a candidate link has their name from the roster.
+    Whoever comes by a candidate link has their name from the roster. ``live`` false: it is a file,
+    whose pace says nothing of its rate.
     """
 
     name: str = ""
@@ -620,6 +621,7 @@ class StartEnroll(msgspec.Struct, frozen=True, kw_only=True):
     sample_rate: int = 16000
     channels: int = 1
     channel: int = 0
+    live: bool | None = None
 
 
 class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):

@@ -51,6 +51,24 @@ async def test_enrolment_may_end_early_but_not_too_early(
     assert [p.name for p in server.context.store.profiles(time.time())] == ["anna"]
 
 
+@pytest.mark.parametrize("live", [None, True, False])
+async def test_the_pace_of_a_file_says_nothing_of_its_rate(
+    server: Server, dial: Any, monkeypatch: pytest.MonkeyPatch, live: bool | None
+) -> None:
+    opened: list[bool | None] = []
+    open_stream = server.context.engine.open
+
+    def noted(enrolment: Any, *, live: bool | None = None) -> Any:
+        opened.append(live)
+        return open_stream(enrolment, live=live)
+
+    monkeypatch.setattr(server.context.engine, "open", noted)
+    async with dial(server, "/v1/enroll") as client:
+        await client.say(type="start", name="anna", consent=CONSENT, live=live)
+        await client.hear()
+    assert opened == [live]
+
+
 async def test_another_prototype_for_somebody_enrolled(
     server: Server, dial: Any, enrol: Any, pcm: Any
 ) -> None:
