@@ -65,7 +65,7 @@ UNIONS = {
 MODULES = (format, events, expected_rates, messages, requests)
 STARTS = ("StartStream", "StartEnroll")  # whose type is read before the rest
 SCHEMAS = "#/components/schemas/"
-PLAIN_BASES = ("_ClientMessage",)  # they refuse unknown fields, which is for the server to do
+PLAIN_BASES = ("ClientMessage",)  # they refuse unknown fields, which is for the server to do
 OF_MONITORS = """\
     stream: str | msgspec.UnsetType = msgspec.UNSET  # on monitors: the public id of the stream
 """

@@ -29,10 +29,10 @@ from streamer.server.streams import Streams
 from streamer.server.totals import figures, summed
 from streamer.store.errors import StoreError
 from streamer.wire.errors import WireError
+from streamer.wire.exam_requests import AnswerClips, ShowSeat, Withdraw
 from streamer.wire.parsing import parse_request
 from streamer.wire.requests import (
     Act,
-    AnswerClips,
     Authenticate,
     Delete,
     Export,
@@ -44,10 +44,8 @@ from streamer.wire.requests import (
     Request,
     Role,
     ShowProfile,
-    ShowSeat,
     Status,
     UrlToken,
-    Withdraw,
 )
 
 log = logging.getLogger("voxwatch.server")

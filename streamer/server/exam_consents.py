@@ -21,7 +21,8 @@ from streamer.server.context import Context
 from streamer.server.seats import Sitting
 from streamer.store.errors import UnknownSpeaker
 from streamer.wire.errors import WireError
-from streamer.wire.requests import AnswerClips, GivenConsent
+from streamer.wire.exam_requests import AnswerClips
+from streamer.wire.requests import GivenConsent
 
 DAY_S = 86_400.0
 

@@ -25,7 +25,7 @@ from streamer.server.seats import Sitting
 from streamer.server.streams import Streams
 from streamer.store.errors import UnknownSpeaker
 from streamer.wire.errors import WireError
-from streamer.wire.requests import (
+from streamer.wire.exam_requests import (
     AnswerClips,
     CandidateLink,
     ExamCreate,
@@ -33,12 +33,12 @@ from streamer.wire.requests import (
     ExamList,
     ExamRequest,
     ExamShow,
-    Role,
     Roster,
     RosterLine,
     ShowSeat,
     Withdraw,
 )
+from streamer.wire.requests import Role
 
 NEEDED: dict[type, frozenset[Role]] = {
     ExamList: frozenset({"monitor", "admin"}),

@@ -13,11 +13,11 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from engine import events
+from streamer.wire.client_message import MAX_NAME
 from streamer.wire.errors import CLOSE_CODES, WireError
 from streamer.wire.messages import EnrollMessage, ServerMessage, StreamMessage
 from streamer.wire.requests import (
     CONTROLS,
-    MAX_NAME,
     REQUESTS,
     Claim,
     Request,

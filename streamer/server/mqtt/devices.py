@@ -24,7 +24,7 @@ from streamer.server.mqtt.discovery import (
 )
 from streamer.server.mqtt.states import Stream, Told, turn_told
 from streamer.wire import messages
-from streamer.wire.requests import MAX_NAME
+from streamer.wire.client_message import MAX_NAME
 
 log = logging.getLogger("voxwatch.mqtt")
 

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from engine.format import Encoding
+from streamer.wire.client_message import MAX_NAME
 from streamer.wire.errors import WireError
 from streamer.wire.parsing import start_from_query
-from streamer.wire.requests import MAX_NAME, StartStream
+from streamer.wire.requests import StartStream
 
 # What an application may ask for in a call, beside its token: parameters of /v1/stream.
 PARAMETERS = frozenset(
