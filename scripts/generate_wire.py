@@ -28,7 +28,7 @@ import msgspec
 from engine import events, format
 from engine.scoring import expected_rates
 from scripts import typescript
-from streamer.wire import errors, messages, requests
+from streamer.wire import errors, incidents, messages, requests
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "docs" / "wire" / "schema.json"
@@ -62,7 +62,7 @@ UNIONS = {
     "MonitorMessage": messages.MonitorMessage,
     "StreamControl": requests.StreamControl,
 }
-MODULES = (format, events, expected_rates, messages, requests)
+MODULES = (format, events, expected_rates, incidents, messages, requests)
 STARTS = ("StartStream", "StartEnroll")  # whose type is read before the rest
 SCHEMAS = "#/components/schemas/"
 PLAIN_BASES = ("ClientMessage",)  # they refuse unknown fields, which is for the server to do

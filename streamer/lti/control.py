@@ -22,7 +22,7 @@ from streamer.lti.library import registration
 from streamer.lti.messages import Launch
 from streamer.lti.platform import Platform
 from streamer.records.incidents.words import without_figures
-from streamer.wire.messages import IncidentKind
+from streamer.wire.incidents import IncidentKind
 
 SCOPE = "https://purl.imsglobal.org/spec/lti-ap/scope/control.all"
 CONTENT = "application/vnd.ims.lti-ap.v1.control+json"

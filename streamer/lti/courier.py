@@ -15,7 +15,7 @@ from streamer.lti.errors import PlatformError, Refused
 from streamer.lti.messages import Launch
 from streamer.lti.tool import SETTLE_S, SITTING_S, Tool
 from streamer.records.errors import RecordError
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 log = logging.getLogger("voxwatch.server")
 

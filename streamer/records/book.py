@@ -28,7 +28,7 @@ from streamer.records.signing import Texts
 from streamer.records.texts import read_entry, read_text, readable
 from streamer.records.verification import Verification, signed_head, verify
 from streamer.store.seal import BrokenSeal
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of all who are there now
 REMEMBERED = 1000  # streams whose incidents are remembered

@@ -33,7 +33,7 @@ from streamer.reports.report import (
     Verdict,
 )
 from streamer.reports.segments import Segments, turns
-from streamer.wire import messages
+from streamer.wire.incidents import Incident as IncidentMessage
 
 NONE_DELETED: Mapping[str, ClipDeletion] = {}
 ASKED = {"identify": "Who of all enrolled is it?", "changes": "Does the voice change?"}
@@ -42,7 +42,7 @@ ASKED = {"identify": "Who of all enrolled is it?", "changes": "Does the voice ch
 def session(
     stream: str,
     entries: Sequence[AnyEntry],
-    incidents: Sequence[messages.Incident],
+    incidents: Sequence[IncidentMessage],
     *,
     consents: Mapping[str, Sequence[Consent]],
     chain: Chain | None,
@@ -176,12 +176,12 @@ def _within(one: datetime, other: datetime, seconds: float) -> bool:
     return abs((one - other).total_seconds()) <= seconds
 
 
-def _since(one: messages.Incident) -> float:
+def _since(one: IncidentMessage) -> float:
     return one.since_at
 
 
 def _incident(
-    one: messages.Incident,
+    one: IncidentMessage,
     acts: Iterable[Acted],
     clips: Mapping[str, str],
     deleted_clips: Mapping[str, ClipDeletion],

@@ -13,7 +13,7 @@ from engine.errors import VoxwatchError
 from streamer.records.clip_writer import ClipWriter
 from streamer.records.sound import RING_SAMPLES, span_of
 from streamer.server.exam_consents import who_allows_clips
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 if TYPE_CHECKING:
     from streamer.server.live_stream import LiveStream

@@ -18,8 +18,9 @@ from streamer.server.outbox import Message
 from streamer.server.record_requests import ask_book
 from streamer.server.stream_incidents import StreamIncidents, incidents_now
 from streamer.server.streams import Streams
-from streamer.wire import messages
 from streamer.wire.errors import WireError
+from streamer.wire.incidents import Acted as ActMessage
+from streamer.wire.incidents import Incident
 from streamer.wire.requests import Incidents
 
 UNTOLD = ("seq", "at_time", "t", "type")  # of an event, which this is none
@@ -114,7 +115,7 @@ class Desk:
             return
         self._publish(
             stream,
-            messages.Acted(
+            ActMessage(
                 t=acted.t,
                 at=acted.at,
                 who=acted.who,
@@ -125,7 +126,7 @@ class Desk:
             ),
         )
 
-    def _publish(self, stream: str, event: messages.Acted | messages.Incident) -> None:
+    def _publish(self, stream: str, event: ActMessage | Incident) -> None:
         self._context.hub.publish(stream, Message(event))
 
 

@@ -14,7 +14,7 @@ import msgspec
 from engine import events
 from streamer.records.incidents.words import without_figures as without_brackets
 from streamer.server.outbox import Message
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 FIGURES = ("llr", "evidence", "posterior", "attainable_llr", "reason")
 TOLD_BY_FIGURES = ("near-bound", "saturated")  # causes whose advice says how much is lacking

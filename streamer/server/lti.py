@@ -25,7 +25,7 @@ from streamer.server.context import Context
 from streamer.server.exam_requests import PAGE
 from streamer.store.errors import UnknownSpeaker
 from streamer.store.store import Store
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 log = logging.getLogger("voxwatch.server")
 

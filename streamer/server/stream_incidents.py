@@ -11,7 +11,7 @@ import msgspec
 
 from streamer.records.entries import Acted
 from streamer.server.live_stream import LiveStream
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 MOST = 1000  # streams that are remembered; of older ones the record tells
 

@@ -29,7 +29,7 @@ from streamer.records.rules import IncidentRules
 from streamer.records.writer import Writer
 from streamer.server.clips import StreamClips
 from streamer.server.outbox import Message
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 if TYPE_CHECKING:
     from streamer.server.live_stream import LiveStream

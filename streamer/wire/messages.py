@@ -1,7 +1,8 @@
 """What the server says in wire version 1. What a client says is in :mod:`streamer.wire.requests`.
 
 A message has ``type``, ``seq`` and ``t`` (media seconds). The engine's events go as they are;
-the messages here are those that only a server has.
+the messages here are those that only a server has, and incidents are in
+:mod:`streamer.wire.incidents`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 
 from engine import events
 from engine.scoring.expected_rates import ExpectedRate
-from streamer.wire.requests import DeskAct, Judgement
+from streamer.wire.incidents import Acted, Incident
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,58 +210,6 @@ class Level(events.Event, frozen=True, kw_only=True, tag="level"):
 
     step_s: float
     peaks: list[int]
-
-
-IncidentKind = Literal[  # in the order of need, gravest first
-    "takeover",
-    "mismatch",
-    "tampering",
-    "other-voice",
-    "overlap",
-    "undecided",
-    "silent",
-    "noisy",
-    "dropped",
-]
-
-
-class Incident(events.Event, frozen=True, kw_only=True, tag="incident"):
-    """To monitors: something that a person should look at, told again whenever it has changed.
-
-    It lasts from ``since`` to ``until``, in media time and in seconds since 1970; None: it goes
-    on. ``reason`` is a sentence. ``speech_s`` is the net speech that it rests on, ``voice`` the
-    session's label of whose it is, ``share`` theirs of all turns so far, ``count`` how often it
-    happened. The higher ``severity`` the more it needs a person. ``note_only``: it calls nobody.
-    It is open until somebody has acknowledged it.
-    """
-
-    id: str
-    kind: IncidentKind
-    since: float
-    until: float | None = None
-    since_at: float
-    until_at: float | None = None
-    evidence: float | None = None
-    speech_s: float = 0.0
-    voice: str | None = None
-    share: float | None = None
-    count: int = 1
-    reason: str
-    severity: int
-    note_only: bool = False
-    acknowledged_by: str | None = None
-    acknowledged_at: float | None = None
-
-
-class Acted(events.Event, frozen=True, kw_only=True, tag="act"):
-    """To monitors: what somebody at a desk did about a stream, ``at`` seconds since 1970."""
-
-    at: float
-    who: str
-    act: DeskAct
-    incident: str | None = None
-    text: str = ""
-    verdict: Judgement | None = None
 
 
 class Received(events.Event, frozen=True, kw_only=True, tag="received"):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from streamer.records.rules import IncidentRules
-from streamer.wire.messages import Incident, IncidentKind
+from streamer.wire.incidents import Incident, IncidentKind
 
 KINDS: tuple[IncidentKind, ...] = get_args(IncidentKind)  # which stand in the order of need
 # These say that somebody else may have spoken; the others, that it could not be heard who did. They

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine import events
 from streamer.records.incidents.ledger import Ledger
 from streamer.records.incidents.words import figures, lasted, span, times
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 JOIN_S = 60.0  # between two turns of others that are one incident
 HELD = 64  # short turns that are remembered until together they are long enough

@@ -26,7 +26,7 @@ from streamer.records.incidents.outages import Drops, Undecided
 from streamer.records.incidents.sound import Noise, Overlaps, Silence, Tampering
 from streamer.records.incidents.voices import Voices
 from streamer.records.rules import IncidentRules
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 
 class IncidentTracker:

@@ -13,7 +13,7 @@ from streamer.records.entries import Scores, Terms
 from streamer.records.incidents.ledger import Ledger
 from streamer.records.incidents.others import Other, Others
 from streamer.records.incidents.words import clock, figures, lasted, span
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 SCORED = 600  # seconds with a score that are held: ten minutes of speech
 LABEL = re.compile(r"voice-\d+")  # of a voice that has no name

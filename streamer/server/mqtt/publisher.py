@@ -30,6 +30,7 @@ from streamer.server.outbox import Sent
 from streamer.tasks import beside
 from streamer.wire import messages
 from streamer.wire.errors import WireError
+from streamer.wire.incidents import Acted, Incident
 
 log = logging.getLogger("voxwatch.mqtt")
 
@@ -42,8 +43,8 @@ KINDS = (
     events.Lag,
     events.Failure,
     events.Summary,
-    messages.Incident,
-    messages.Acted,
+    Incident,
+    Acted,
     messages.Opened,
     messages.Closed,
 )

@@ -15,6 +15,7 @@ from streamer.server.figures import plain
 from streamer.server.outbox import Message, Outbox
 from streamer.server.workers.peers import GONE, Peers
 from streamer.wire import messages
+from streamer.wire.incidents import Acted, Incident
 
 AGAIN_S = 0.5  # between attempts to reach a worker that is started again
 LOST = 1006  # RFC 6455, section 7.1.5: what a stream is closed with whose worker died
@@ -22,8 +23,8 @@ MONITOR = "/v1/monitor"
 
 Told = (
     messages.StreamEvent
-    | messages.Incident
-    | messages.Acted
+    | Incident
+    | Acted
     | messages.Configured
     | messages.Opened
     | messages.Closed

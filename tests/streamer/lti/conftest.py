@@ -26,7 +26,7 @@ from streamer.records.book import Book, StreamFacts
 from streamer.records.entries import AnyEntry
 from streamer.records.opening import open_book
 from streamer.store.store import Store
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 Come = Callable[..., Launch]
 

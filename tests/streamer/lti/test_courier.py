@@ -16,7 +16,7 @@ from streamer.lti.courier import FIRST_RETRY_S, GIVEN_UP_S, Courier
 from streamer.lti.http import Session
 from streamer.lti.messages import Launch
 from streamer.lti.tool import SETTLE_S, Tool
-from streamer.wire.messages import Incident, IncidentKind
+from streamer.wire.incidents import Incident, IncidentKind
 from tests.streamer.lti.conftest import Come, Record
 
 

@@ -15,7 +15,7 @@ from engine import events
 from streamer.records.entries import Acted, AnyEntry, Connection, Scores
 from streamer.records.incidents.tracker import IncidentTracker, incidents_of
 from streamer.records.rules import IncidentRules
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 UNTOLD = ("t",)  # when something was noticed; of that the property says nothing
 

@@ -15,7 +15,7 @@ from streamer.records.incidents.ledger import KINDS, MOST
 from streamer.records.incidents.tracker import IncidentTracker, incidents_of
 from streamer.records.incidents.words import without_figures
 from streamer.records.rules import IncidentRules
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 
 
 def kinds(stream: RecordedStream) -> list[str]:

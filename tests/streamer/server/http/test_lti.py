@@ -25,7 +25,7 @@ from streamer.lti.platform import Platform
 from streamer.records.writer import Writer
 from streamer.server import lti
 from streamer.server.server import Server
-from streamer.wire.messages import Incident
+from streamer.wire.incidents import Incident
 from voxwatch_client import ClientError, connect
 
 BASE = "https://voice.example"

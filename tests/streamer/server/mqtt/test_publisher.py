@@ -19,7 +19,7 @@ from streamer.server.mqtt import publisher as mqtt
 from streamer.server.mqtt.publisher import Publisher
 from streamer.server.outbox import Message
 from streamer.server.server import Server
-from streamer.wire import messages
+from streamer.wire.incidents import Acted, Incident
 
 
 @asynccontextmanager
@@ -103,10 +103,10 @@ async def test_a_broker_that_is_not_there_is_named_once(
 async def test_incidents_and_what_is_done_about_them_are_published(broker: Broker) -> None:
     await broker.start()
     hub = Hub()
-    incident = messages.Incident(
+    incident = Incident(
         t=9.0, id="s1/1", kind="takeover", since=7.0, since_at=1e9, reason="so", severity=9
     )
-    act = messages.Acted(t=9.0, at=1e9, who="desk", act="acknowledge", incident="s1/1")
+    act = Acted(t=9.0, at=1e9, who="desk", act="acknowledge", incident="s1/1")
     async with broker.listening() as following, running(Publisher(broker.settings, hub)):
         assert await following() == ("status", "online")
         hub.publish("s1", Message(incident))
