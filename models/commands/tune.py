@@ -52,6 +52,7 @@ class TuneCommand:
     def run(self) -> None:
         """Search, print what was tried, and save the settings."""
         from models.benchmark import tune as tuning
+        from models.benchmark.tuning_text import as_text, as_toml
 
         costs = tuning.Costs(self.false_accept, self.miss, self.false_alarms_per_hour)
         found = tuning.tune(
@@ -63,6 +64,6 @@ class TuneCommand:
             provider=self.provider,
             threads=self.threads,
         )
-        typer.echo(tuning.as_text(found))
-        self.output.write_text(tuning.as_toml(found), encoding="utf-8")
+        typer.echo(as_text(found))
+        self.output.write_text(as_toml(found), encoding="utf-8")
         typer.echo(f"written to {self.output}", err=True)
