@@ -36,15 +36,14 @@ from models.benchmark.plans import (
 from models.benchmark.report import BenchmarkReport, write
 from models.benchmark.results import BenchmarkResults, ConversationResult, Variant
 from models.benchmark.run import Benchmark, open_rivals
+from models.benchmark.share_tables import interjection_table, shares_table
 from models.benchmark.speakers import DecodedSpeaker, decode, load_speakers
 from models.benchmark.systems import curves_of, in_the_end, systems_of
 from models.benchmark.tables import (
     System,
     commands_table,
     decisions_table,
-    interjection_table,
     points_table,
-    shares_table,
     takeover_table,
 )
 from models.evaluation.evaluate import make_writable

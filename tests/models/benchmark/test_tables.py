@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from engine.decisions.config import DecisionConfig
 from models.benchmark.engine import TurnVerdict, record_of
@@ -21,10 +19,7 @@ from models.benchmark.tables import (
     commands_table,
     decisions_table,
     follow_all,
-    interjection_table,
     points_table,
-    shares_into,
-    shares_table,
     takeover_table,
 )
 from models.benchmark.truth import Truth
@@ -174,31 +169,6 @@ def test_impostors_are_not_watched(truth: Make) -> None:
     assert [result for result, _ in follow_all(some, OURS)] == [some[2]]
 
 
-def test_shares_are_of_all_the_speech_and_not_of_the_conversations(truth: Make) -> None:
-    brief = truth(**OWN | {"turns": ((1.0, 5.0, True),)})
-    some = [heard(brief, ours=[(1.0, "match")]), heard(truth(), ours=[(12.0, "mismatch")])]
-    table = shares_table(some, [OURS], DRAWS)
-    assert [row["who speaks"] for row in table.rows] == ["claimed speaker", "stranger"]
-    assert values(table, "match %") == pytest.approx([100 * 4 / 12, 0])
-    assert values(table, "insufficient %") == pytest.approx([100 * 8 / 12, 20])
-    assert values(table, "mismatch %") == pytest.approx([0, 80])
-
-
-def test_who_never_speaks_has_no_share(truth: Make) -> None:
-    own = heard(truth(**OWN), ours=[])
-    assert [r["who speaks"] for r in shares_table([own], [OURS], DRAWS).rows] == ["claimed speaker"]
-    assert shares_table([], [OURS], DRAWS).rows == []
-    assert shares_table([own], [THEIRS], DRAWS).rows == []
-
-
-def test_interjections_are_a_table_of_their_own(truth: Make) -> None:
-    some = [
-        heard(truth(kind="interjection"), ours=[(0.0, "match")]),
-        heard(truth(), ours=[(0.0, "mismatch")]),
-    ]
-    assert values(interjection_table(some, [OURS], DRAWS), "match %") == [100, 100]
-
-
 def test_a_command_is_a_match_if_all_of_the_claimed_speakers_is_or_any_of_a_strangers(
     truth: Make,
 ) -> None:
@@ -221,21 +191,6 @@ def test_a_command_is_a_match_if_all_of_the_claimed_speakers_is_or_any_of_a_stra
     assert row(1, match, no, replace(own, state="match"))["match"] == 100
     half = replace(own, end_s=12.9, state="match"), replace(own, start_s=13.0, state="uncertain")
     assert row(1, match, no, *half)["uncertain"] == 100
-
-
-said = st.lists(
-    st.tuples(st.floats(0, 25), st.sampled_from(STATES)), max_size=8, unique_by=lambda one: one[0]
-)
-
-
-@settings(max_examples=25)
-@given(st.lists(said, min_size=1, max_size=3))
-def test_whatever_is_said_the_shares_add_up(truth: Make, every: list[States]) -> None:
-    some = [heard(truth(), ours=sorted(states)) for states in every]
-    rows = shares_into(Table("t", "", ""), some, [OURS], DRAWS).rows
-    assert len(rows) == 2
-    for row in rows:
-        assert sum(value(row[f"{state} %"]) for state in STATES) == pytest.approx(100)
 
 
 def test_stated_rates_stand_beside_measured_ones(truth: Make) -> None:
