@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from engine.model.manifest import AlarmFigures
-from models.calibration.calibrate import CalibrationError
+from models.calibration.errors import CalibrationError
 
 BUDGETS = (1.0, 5.0, 20.0, 60.0)  # false alarms an hour, for the record
 FEWEST_ALARMS = 3  # at a height that the rate is fitted at

@@ -1,9 +1,9 @@
 """`voxwatch calibrate`: gives a bundle its cohort and its likelihood ratios.
 
-The cohort holds one embedding of each of some training speakers, spread over sources and
-languages. The calibration is fitted on speakers that training held out; how large a
-part of the cohort normalises, and whether the cosine speaks beside the normalised score,
-is decided by cross-validation over those speakers. Nothing of the evaluation is touched.
+The cohort is that of :mod:`models.calibration.cohort`. The calibration is fitted on speakers that
+training held out; how large a part of the cohort normalises, and whether the cosine speaks beside
+the normalised score, is decided by cross-validation over those speakers. Nothing of the evaluation
+is touched.
 
 Whoever the bundle will hear comes from none of the sources, so that trials are scored by a cohort
 without their own, whose sound they share. On speechocean762 one stranger in a hundred is 1.4
@@ -13,10 +13,9 @@ strangers in.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, product, zip_longest
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,20 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.errors import VoxwatchError
-from engine.format import SAMPLE_RATE_HZ, unit
+from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, check_output, load_bundle, write_bundle
-from engine.model.encoder import Encoder, ProviderChoice, embed_speech
+from engine.model.encoder import Encoder, ProviderChoice
 from engine.model.manifest import DecisionFigures, Normalisation
 from engine.scoring.scorer import CohortStats, as_norm, cohort_stats
 from models.calibration import ratio_fit
+from models.calibration.cohort import (
+    COHORT_PER_SOURCE,
+    cohort_names,
+    cohort_runs,
+    embed_cohort,
+    foreign_cohort,
+)
+from models.calibration.errors import CalibrationError
 from models.calibration.heldout_trials import (
     WHOLE,
     Pairs,
@@ -46,21 +52,12 @@ from models.calibration.ratio_fit import CrossValidated, ScoredTrials
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
-COHORT_PER_SOURCE = 1000  # from each source that held-out speakers come from
-COHORT_PER_OTHER = 100  # from any other, for breadth
-COHORT_MIN_S = 4.0  # a speaker with less is placed too roughly to measure others by
-COHORT_MAX_S = 10.0
 TOPS = (40, 100, 250)  # cohort speakers nearest to a side, whose scores normalise: tried
-FEWEST_FOREIGN = 100  # cohort speakers of other sources: with fewer, all normalise
 FEWEST_SPEAKERS = 10  # with fewer, a fold of the cross-validation has hardly a pair
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Ints = NDArray[np.intp]
-
-
-class CalibrationError(VoxwatchError):
-    """Data that a calibration cannot be fitted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,40 +216,6 @@ def _heldout(path: Path, corpus: Corpus) -> list[str]:
     return usable
 
 
-def cohort_names(
-    corpus: Corpus, heldout: Sequence[str], per_source: int, rng: np.random.Generator
-) -> list[str]:
-    """Speakers outside ``heldout``: up to ``per_source`` of each source that ``heldout`` has,
-    and ``COHORT_PER_OTHER`` of any other, within a source from each language in turn."""
-    excluded, known = set(heldout), {corpus.by_speaker[s][0].source for s in heldout}
-    sources: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for name, utterances in corpus.by_speaker.items():
-        if name not in excluded and corpus.span(name)[1] >= COHORT_MIN_S * SAMPLE_RATE_HZ:
-            sources[utterances[0].source][utterances[0].language].append(name)
-    chosen: list[str] = []
-    for source, languages in sources.items():
-        shuffled = [[str(name) for name in rng.permutation(own)] for own in languages.values()]
-        in_turn = [name for turn in zip_longest(*shuffled) for name in turn if name is not None]
-        chosen += in_turn[: per_source if source in known else COHORT_PER_OTHER]
-    return chosen
-
-
-def embed_cohort(
-    corpus: Corpus, encoder: Encoder, names: Sequence[str], *, progress: bool = True
-) -> Float32:
-    """Unit embeddings ``(N, D)`` of the cohort's speakers, in the precision they are stored in."""
-    if len(names) < 2:
-        raise CalibrationError(
-            f"the corpus has {len(names)} speakers for a cohort, who are not held out and have"
-            f" {COHORT_MIN_S:g} s of speech: use more training data"
-        )
-    longest = round(COHORT_MAX_S * SAMPLE_RATE_HZ)
-    bar = tqdm(names, unit="speaker", desc="cohort", disable=None if progress else True)
-    rows = [embed_speech(encoder, corpus.speech(name)[:longest]) for name in bar]
-    stored = np.stack(rows).astype(np.float16).astype(np.float32)
-    return unit(stored)
-
-
 def try_choices(
     trials: Mapping[int, ScoredTrials], folds: Ints, *, progress: bool = True
 ) -> list[Choice]:
@@ -264,16 +227,6 @@ def try_choices(
         found = ratio_fit.cross_validate(trials[top], folds, raw_cosine=raw)
         choices.append(Choice(top, raw, found))
     return choices
-
-
-def cohort_runs(sources: NDArray[np.str_]) -> list[tuple[str, int]]:
-    """The source of each row of the cohort, as runs of rows."""
-    return [(str(name), len(list(rows))) for name, rows in groupby(sources)]
-
-
-def foreign_cohort(cohort: Float32, foreign: NDArray[np.bool_]) -> Float32:
-    """The ``foreign`` ``(N,)`` of the cohort, or all of it where they are too few."""
-    return cohort[foreign] if int(foreign.sum()) >= min(FEWEST_FOREIGN, len(cohort)) else cohort
 
 
 def score_trials(

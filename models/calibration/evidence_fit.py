@@ -44,8 +44,10 @@ from models.calibration.alarm_fit import (
     fit_rate,
     fit_weights,
 )
-from models.calibration.calibrate import FEWEST_SPEAKERS, CalibrationError, foreign_cohort
+from models.calibration.calibrate import FEWEST_SPEAKERS
+from models.calibration.cohort import foreign_cohort
 from models.calibration.effective_speech import fit_effective
+from models.calibration.errors import CalibrationError
 from models.calibration.evidence_streams import (
     LEAST_STREAM_S,
     ONE_SOUND,

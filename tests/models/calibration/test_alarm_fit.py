@@ -15,7 +15,7 @@ from models.calibration.alarm_fit import (
     fit_rate,
     fit_weights,
 )
-from models.calibration.calibrate import CalibrationError
+from models.calibration.errors import CalibrationError
 
 ALARM = AlarmFigures(claim=1.0, voice=1.0, offset=0.0, log_rate=0.0, decay=1.0)
 

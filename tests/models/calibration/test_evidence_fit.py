@@ -10,7 +10,7 @@ import pytest
 from engine.decisions.config import DecisionConfig
 from engine.model.bundle import Bundle, load_bundle
 from models.calibration import evidence_fit, evidence_streams
-from models.calibration.calibrate import CalibrationError
+from models.calibration.errors import CalibrationError
 from models.calibration.evidence_fit import EVIDENCE_S, error_rates, fit_evidence, fit_runs
 from models.calibration.evidence_trials import EvidenceTrial
 from models.calibration.rate_fit import STATED
