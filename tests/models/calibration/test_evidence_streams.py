@@ -1,108 +1,38 @@
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
-from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import CalibratedScorer
-from models.calibration import evidence_fit, evidence_streams
+from models.calibration import evidence_streams
 from models.calibration.evidence_streams import (
     STRANGER_S,
     UNVOICED_HZ,
-    TakeoverStream,
     Talk,
     rivals,
     streams,
     talks,
 )
-from models.calibration.stream_spans import BATCH, spoken
+from models.calibration.stream_spans import spoken
 from models.sound.conditions import TrainingConditions
 from models.sound.corpus import Corpus
+from tests.models.calibration.conftest import (
+    RATE,
+    Ends,
+    Float32,
+    Listening,
+    any_source,
+    followed,
+    noise,
+    other,
+)
 
-Float32 = NDArray[np.float32]
-RATE = SAMPLE_RATE_HZ
 NAMES = [f"s{i:02}" for i in range(4)]
-
-
-class Ends:
-    """An encoder whose embedding is the first and the last sample of a window."""
-
-    manifest = SimpleNamespace(frames=None, min_window_s=0.5, max_window_s=20.0)
-    bundle = SimpleNamespace(manifest=manifest)
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.batches: list[tuple[int, ...]] = []
-
-    def embed(self, waveforms: Float32) -> Float32:
-        self.batches.append(waveforms.shape)
-        embeddings = np.zeros((len(waveforms), self.size), np.float32)
-        embeddings[:, :2] = waveforms[:, [0, -1]]
-        return embeddings
-
-
-class Listening:
-    """A condition that changes nothing and keeps what it was given."""
-
-    def __init__(self) -> None:
-        self.given: list[Float32] = []
-        self.kinds: list[int] = []
-
-    def __call__(self, speech: Float32, kind: int, rng: np.random.Generator) -> Float32:
-        self.given.append(speech)
-        self.kinds.append(kind)
-        return speech
-
-
-@pytest.fixture
-def scorer(spectral_bundle: Bundle) -> CalibratedScorer:
-    return CalibratedScorer(spectral_bundle)
-
-
-def any_source(scorer: CalibratedScorer) -> Mapping[str, CalibratedScorer]:
-    return defaultdict(lambda: scorer)
-
-
-@pytest.fixture
-def encoder(spectral_bundle: Bundle) -> Ends:
-    return Ends(spectral_bundle.manifest.embedding_size)
-
-
-@pytest.fixture
-def talk(scorer: CalibratedScorer) -> Talk:
-    """Six seconds of noise of speaker 0, degraded: what is made of it can be listened to."""
-    enrolled = scorer.prepare(np.ones((1, 24), np.float32), 20.0)
-    return Talk(0, 1, "red", "en", enrolled, noise(0, 6.0), 100.0)
-
-
-def noise(seed: int, seconds: float, level: float = 0.05) -> Float32:
-    sound = level * np.random.default_rng(seed).standard_normal(round(seconds * RATE))
-    return sound.astype(np.float32)
-
-
-def other(talk: Talk, speaker: int, seconds: float = 6.0, **changed: Any) -> Talk:
-    return replace(talk, speaker=speaker, speech=noise(speaker, seconds), **changed)
-
-
-def followed(
-    one: Talk, said: list[Talk], encoder: Ends, scorer: CalibratedScorer, seed: int = 0
-) -> tuple[TakeoverStream, Float32]:
-    """The stream of ``one`` and its sound."""
-    listening = Listening()
-    made = streams(said, encoder, listening, seed, progress=False)
-    degraded = [stream for stream in made if stream.talk.split]
-    at = [stream.talk for stream in degraded].index(one)
-    return degraded[at], listening.given[at]
 
 
 def who_follows(talk: Talk, said: list[Talk], encoder: Ends, scorer: CalibratedScorer) -> set[int]:
@@ -238,29 +168,6 @@ def test_what_a_level_would_drive_too_far_is_clipped(
     assert sound.dtype == np.float32
 
 
-def test_a_span_is_of_the_sound_where_it_lies(
-    talk: Talk, encoder: Ends, scorer: CalibratedScorer
-) -> None:
-    stream, sound = followed(talk, [talk, other(talk, 1)], encoder, scorer)
-    assert [mark.position for mark in stream.marks] == [
-        *range(RATE, len(sound) + 1, RATE // 2),
-        len(sound),
-    ]
-    for mark in stream.marks[:-1]:
-        span = max(0, mark.position - 3 * RATE), mark.position
-        (found,) = stream.spans.embeddings([span])
-        ends = sound[[span[0], span[1] - 1]]
-        np.testing.assert_allclose(found[:2], ends / np.linalg.norm(ends), rtol=1e-5)
-
-
-def test_windows_of_one_length_share_a_batch_of_some_size(
-    talk: Talk, encoder: Ends, scorer: CalibratedScorer
-) -> None:
-    followed(talk, [talk, other(talk, 1, 4.9)], encoder, scorer)
-    assert {rows for rows, _ in encoder.batches} == {1, BATCH}
-    assert max(rows for rows, _ in encoder.batches) == BATCH
-
-
 def test_places_until_the_takeover_are_the_speakers_own(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
@@ -309,18 +216,6 @@ def test_who_takes_over_is_like_in_pitch_before_all_and_then_in_language(
     assert who_follows(talk, [below, beside], encoder, scorer) == {3, 5}
 
 
-def test_a_frames_graph_gives_every_span_in_one_pass(frames_bundle: Bundle) -> None:
-    encoder = Encoder(frames_bundle, "cpu")
-    sound = (0.1 * np.random.default_rng(0).standard_normal(7 * RATE)).astype(np.float32)
-    stream, marks = spoken(sound, encoder)
-    assert [mark.position for mark in marks] == [*range(RATE // 2, len(sound), RATE // 2), 7 * RATE]
-    assert [mark.at - mark.position for mark in marks[-3:]] == [RATE // 2, RATE // 2, 0]
-    # This graph hears no block but the own one, so that a span by itself is the same.
-    spans = [(0, RATE), (2 * RATE, 5 * RATE), (RATE // 2, 7 * RATE)]
-    expected = [encoder.embed(sound[None, a:b])[0] for a, b in spans]
-    np.testing.assert_allclose(stream.embeddings(spans), np.stack(expected), atol=1e-4)
-
-
 def test_between_utterances_there_are_pauses_of_which_half_end_turns(
     talk: Talk, encoder: Ends, scorer: CalibratedScorer
 ) -> None:
@@ -344,45 +239,3 @@ def test_between_utterances_there_are_pauses_of_which_half_end_turns(
     without, same = followed(talk, [talk, other(talk, 1)], encoder, scorer)
     np.testing.assert_array_equal(sound, same)  # pauses are no part of net speech
     assert [mark.position for mark in stream.marks] == [mark.position for mark in without.marks]
-
-
-@pytest.mark.parametrize("kind", ["frames", "windows"])
-def test_speech_with_pauses_lies_where_it_was_said(
-    kind: str, frames_bundle: Bundle, encoder: Ends
-) -> None:
-    heard = Encoder(frames_bundle, "cpu") if kind == "frames" else encoder
-    pauses = [(RATE, 0.25), (3 * RATE, 2.0)]
-    stream, marks = spoken(noise(0, 5.0), heard, pauses)
-    assert stream.timeline.begins(RATE) == 1.25 * RATE
-    assert stream.timeline.ends(3 * RATE) == 3.25 * RATE
-    assert stream.timeline.begins(3 * RATE) == 5.25 * RATE
-    assert marks[-1].position == stream.timeline.position == 5 * RATE
-
-
-def test_alarms_are_measured_where_turns_begin_as_they_do_live(
-    talk: Talk, encoder: Ends, scorer: CalibratedScorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[tuple[str, int]] = []
-
-    class Told:
-        def __init__(self, *arguments: Any) -> None:
-            self.places = self
-
-        def begin_turn(self, position: int, pause_s: float) -> None:
-            assert pause_s >= 0.7
-            told.append(("turn", position))
-
-        def step(self, spans: Any, position: int, enrolled: Any) -> None:
-            told.append(("step", position))
-
-    monkeypatch.setattr(evidence_fit, "ChangeFilter", Told)
-    said = [replace(talk, begins=tuple(range(RATE, 6 * RATE, RATE))), other(talk, 1)]
-    stream, _ = followed(said[0], said, encoder, scorer)
-    evidence_fit.traces(any_source(scorer), [stream], DecisionFigures(), claimed=True)
-    turns = [place for what, place in told if what == "turn"]
-    assert turns == [place for place, _ in stream.turns]
-    assert len(turns) > 1
-    for turn in turns:
-        at = told.index(("turn", turn))
-        assert all(place <= turn for what, place in told[:at] if what == "step")
-        assert all(place > turn for what, place in told[at:] if what == "step")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.model.bundle import Bundle
+from engine.model.encoder import Encoder
+from engine.scoring.scorer import CalibratedScorer
+from models.calibration.evidence_streams import Talk
+from models.calibration.stream_spans import BATCH, spoken
+from tests.models.calibration.conftest import RATE, Ends, followed, noise, other
+
+
+def test_a_span_is_of_the_sound_where_it_lies(
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
+) -> None:
+    stream, sound = followed(talk, [talk, other(talk, 1)], encoder, scorer)
+    assert [mark.position for mark in stream.marks] == [
+        *range(RATE, len(sound) + 1, RATE // 2),
+        len(sound),
+    ]
+    for mark in stream.marks[:-1]:
+        span = max(0, mark.position - 3 * RATE), mark.position
+        (found,) = stream.spans.embeddings([span])
+        ends = sound[[span[0], span[1] - 1]]
+        np.testing.assert_allclose(found[:2], ends / np.linalg.norm(ends), rtol=1e-5)
+
+
+def test_windows_of_one_length_share_a_batch_of_some_size(
+    talk: Talk, encoder: Ends, scorer: CalibratedScorer
+) -> None:
+    followed(talk, [talk, other(talk, 1, 4.9)], encoder, scorer)
+    assert {rows for rows, _ in encoder.batches} == {1, BATCH}
+    assert max(rows for rows, _ in encoder.batches) == BATCH
+
+
+def test_a_frames_graph_gives_every_span_in_one_pass(frames_bundle: Bundle) -> None:
+    encoder = Encoder(frames_bundle, "cpu")
+    sound = (0.1 * np.random.default_rng(0).standard_normal(7 * RATE)).astype(np.float32)
+    stream, marks = spoken(sound, encoder)
+    assert [mark.position for mark in marks] == [*range(RATE // 2, len(sound), RATE // 2), 7 * RATE]
+    assert [mark.at - mark.position for mark in marks[-3:]] == [RATE // 2, RATE // 2, 0]
+    # This graph hears no block but the own one, so that a span by itself is the same.
+    spans = [(0, RATE), (2 * RATE, 5 * RATE), (RATE // 2, 7 * RATE)]
+    expected = [encoder.embed(sound[None, a:b])[0] for a, b in spans]
+    np.testing.assert_allclose(stream.embeddings(spans), np.stack(expected), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["frames", "windows"])
+def test_speech_with_pauses_lies_where_it_was_said(
+    kind: str, frames_bundle: Bundle, encoder: Ends
+) -> None:
+    heard = Encoder(frames_bundle, "cpu") if kind == "frames" else encoder
+    pauses = [(RATE, 0.25), (3 * RATE, 2.0)]
+    stream, marks = spoken(noise(0, 5.0), heard, pauses)
+    assert stream.timeline.begins(RATE) == 1.25 * RATE
+    assert stream.timeline.ends(3 * RATE) == 3.25 * RATE
+    assert stream.timeline.begins(3 * RATE) == 5.25 * RATE
+    assert marks[-1].position == stream.timeline.position == 5 * RATE
