@@ -40,3 +40,10 @@ class ProviderError(VoxwatchError):
 
 class EngineError(VoxwatchError):
     """A stream that the engine cannot go on with."""
+
+    @classmethod
+    def by(cls, error: Exception) -> EngineError:
+        """The end of a stream that ``error``, which may be any, has brought about."""
+        failure = cls(str(error) or type(error).__name__)
+        failure.__cause__ = error
+        return failure

@@ -82,7 +82,7 @@ class Stream:
             except AudioError:
                 raise  # the sound is wrong and the stream is not: it goes on
             except Exception as error:  # whatever else a conversation raises ends it
-                self.fail(_failure(error))
+                self.fail(EngineError.by(error))
             finally:
                 now = self._pool.now()
                 if self._watched:
@@ -230,7 +230,7 @@ class Stream:
             if not self._over:
                 self._events.extend(self.conversation.events())
         except Exception as error:  # whatever a conversation raises
-            self.fail(_failure(error))
+            self.fail(EngineError.by(error))
         if self._over:
             return
         if self._eof and not self.conversation.waiting:
@@ -269,7 +269,7 @@ class Stream:
         try:
             call(*values)
         except Exception as error:  # whatever a conversation raises
-            self.fail(_failure(error))
+            self.fail(EngineError.by(error))
 
     def _make_room(self) -> None:
         config = self._config
@@ -295,9 +295,3 @@ class Stream:
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
-
-
-def _failure(error: Exception) -> EngineError:
-    failure = EngineError(str(error) or type(error).__name__)
-    failure.__cause__ = error
-    return failure
