@@ -1,4 +1,4 @@
-"""One client's connection: a websockets connection with our closing words and keepalive."""
+"""One client's connection: a websockets connection with our closing words."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any, NoReturn
 
-from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import Server
 from websockets.exceptions import ConnectionClosed, TooManyFragments
-from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from streamer.server.auth import Grant
 from streamer.server.caller import Caller
 from streamer.server.http.head import is_websocket
 from streamer.server.incoming import Incoming, kernel_bytes
+from streamer.server.keepalive import PingedConnection
 from streamer.server.limits.crowd import Crowd
 from streamer.server.limits.turns import SLICE_BYTES, Allowance, Turns
 from streamer.server.outbox import Outbox
@@ -39,7 +39,7 @@ TEXT_S = 5e-5  # of the loop's time that a text message costs once it has been t
 TakeOver = Callable[[asyncio.Transport, bytes, str], None]
 
 
-class Connection(ServerConnection):
+class Connection(PingedConnection):
     """A connection, with the outbox that numbers what it is sent.
 
     It belongs to a ``crowd``, which may cut it off, and its bytes are taken apart when its turn
@@ -72,7 +72,7 @@ class Connection(ServerConnection):
         self.revoked = asyncio.Event()  # its token holds no more
         self._allowance = Allowance(self.came_at)
         self._bytes = bytearray()  # not taken apart yet: what one read of the socket brought
-        self._in_line = self._stopped = False
+        self._in_line = self.stopped = False
         self._heard = 0  # bytes of the message that is being dealt with
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -120,7 +120,7 @@ class Connection(ServerConnection):
     @property
     def waits(self) -> bool:
         """Whether something has come from the client that was not heard yet."""
-        return self._stopped or len(self.recv_messages.frames) > 0
+        return self.stopped or len(self.recv_messages.frames) > 0
 
     @property
     def unread_bytes(self) -> int:
@@ -180,8 +180,8 @@ class Connection(ServerConnection):
         """Read from the socket only while nothing waits that was read before."""
         self._weigh()
         stop = bool(self._bytes) or self.recv_messages.paused
-        if stop != self._stopped and not self.transport.is_closing():
-            self._stopped = stop
+        if stop != self.stopped and not self.transport.is_closing():
+            self.stopped = stop
             (self.transport.pause_reading if stop else self.transport.resume_reading)()
 
     def _weigh(self) -> None:
@@ -268,29 +268,6 @@ class Connection(ServerConnection):
             while True:
                 await messages.frames.get(not messages.closed)
                 messages.maybe_resume()
-
-    async def keepalive(self) -> None:
-        """Find out when nobody is there any more: cut off a client that a ping does not stir.
-
-        Whatever comes in is a sign of life, so a client that sends costs no pings; and one
-        that we do not read from, for flow control, is not taken for dead.
-        """
-        assert self.ping_interval is not None
-        assert self.ping_timeout is not None
-        while True:
-            # From the last sign of life on, so that a proxy never sees a longer silence than that.
-            wait_s = self.heard_at + self.ping_interval - self.loop.time()
-            if self.state is not OPEN:
-                wait_s = self.ping_interval
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
-                continue
-            asked_at = self.loop.time()
-            self.protocol.send_ping(b"")
-            self.send_data()
-            await asyncio.sleep(self.ping_timeout)
-            if self.heard_at < asked_at and not self._stopped:
-                self.transport.abort()
 
     async def revocation(self) -> NoReturn:
         """Wait until the token holds no more. Raises :class:`WireError` then."""

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from websockets.protocol import OPEN
 
-from streamer.server import connection
-from streamer.server.connection import Connection
+from streamer.server import keepalive
+from streamer.server.keepalive import PingedConnection
 
 PING_S, END_S = 20.0, 300.0
 
@@ -35,7 +35,7 @@ class Line:
             protocol=SimpleNamespace(send_ping=self._pinged),
             send_data=lambda: None,
             transport=SimpleNamespace(abort=self._abort),
-            _stopped=False,
+            stopped=False,
         )
 
     def _pinged(self, _: bytes) -> None:
@@ -57,7 +57,7 @@ class Line:
 
     async def run(self) -> None:
         with pytest.raises(Ended):
-            await Connection.keepalive(self.side)
+            await PingedConnection.keepalive(self.side)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Line]:
     def make(**options: Any) -> Line:
         found = Line(**options)
         stand_in = SimpleNamespace(**vars(asyncio) | {"sleep": found.sleep})
-        monkeypatch.setattr(connection, "asyncio", stand_in)
+        monkeypatch.setattr(keepalive, "asyncio", stand_in)
         return found
 
     return make
