@@ -12,23 +12,21 @@ A test fails while a file is not what this writes.
 
 from __future__ import annotations
 
-import inspect
 import json
 import subprocess
 import sys
-import textwrap
-import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from engine import events, format
 from engine.scoring import expected_rates
-from scripts import typescript
+from scripts import python_records, typescript
 from streamer.wire import errors, incidents, messages, requests
+from streamer.wire.client_message import ClientMessage
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "docs" / "wire" / "schema.json"
@@ -36,21 +34,6 @@ ASYNCAPI = ROOT / "docs" / "wire" / "asyncapi.json"
 PYTHON = ROOT / "clients" / "python" / "voxwatch_client" / "messages.py"
 JAVASCRIPT = ROOT / "clients" / "js" / "src" / "messages.ts"
 
-PYTHON_HEAD = f'''\
-# {typescript.GENERATED}
-# {typescript.WHY_LONG}
-"""What goes over the wire of version 1, as records: messages of the server and of clients.
-
-``t`` and every ``_s`` are seconds of media time; an ``llr`` is a natural-log likelihood ratio.
-"""
-
-from __future__ import annotations
-
-from typing import Literal
-
-import msgspec
-
-'''
 # The records of a client's own messages keep to what it may say and leave the bounds to the server.
 SAID = (requests.StartStream, requests.StartEnroll, requests.GivenConsent, requests.Configure)
 SAID += (requests.Finalize, requests.Close, requests.Keepalive)
@@ -65,21 +48,6 @@ UNIONS = {
 MODULES = (format, events, expected_rates, incidents, messages, requests)
 STARTS = ("StartStream", "StartEnroll")  # whose type is read before the rest
 SCHEMAS = "#/components/schemas/"
-PLAIN_BASES = ("ClientMessage",)  # they refuse unknown fields, which is for the server to do
-OF_MONITORS = """\
-    stream: str | msgspec.UnsetType = msgspec.UNSET  # on monitors: the public id of the stream
-"""
-UNKNOWN = '''
-
-
-class Unknown(Event, frozen=True, kw_only=True, tag="unknown"):
-    """What a newer server says and this client has no record for; ``fields`` are as it came."""
-
-    kind: str
-    fields: dict[str, object]
-
-
-'''
 
 
 def main() -> None:
@@ -92,7 +60,7 @@ def main() -> None:
 def written() -> dict[Path, str]:
     """Every file and what is in it."""
     return {
-        PYTHON: python_module(),
+        PYTHON: _formatted(python_module()),
         JAVASCRIPT: javascript_module(),
         SCHEMA: _json(schema()),
         ASYNCAPI: _json(asyncapi()),
@@ -113,7 +81,8 @@ def records() -> list[type[msgspec.Struct]]:
 
     for one in (*_structs(*TOLD, messages.Refusal), *SAID):
         add(one)
-    return [one for one in found if one.__name__ not in PLAIN_BASES]
+    # That unknown fields are refused is for the server to do.
+    return [one for one in found if one is not ClientMessage]
 
 
 def _structs(*annotations: Any) -> Iterator[type[msgspec.Struct]]:
@@ -135,95 +104,15 @@ def aliases() -> dict[Any, str]:
 
 def python_module() -> str:
     """The text of the Python client's records."""
-    wanted = records()
-    names, used = aliases(), {format.Encoding: "Encoding"}
-    bodies = [_record(one, names, used) for one in wanted]
-    parts = [PYTHON_HEAD]
-    for value, name in used.items():
-        parts.append(f"{name} = Literal[{', '.join(map(repr, get_args(value)))}]\n")
-    parts.append(f"SAMPLE_BYTES: dict[Encoding, int] = {format.SAMPLE_BYTES!r}\n")
-    final = ", ".join(repr(code) for code in sorted(errors.CLOSE_CODES))
-    parts.append("# An `error` with one of these codes is the last message of its connection.\n")
-    parts.append(f"LAST = frozenset({{{final}}})\n")
-    parts += bodies
-    parts.append(UNKNOWN)
-    for name, union in UNIONS.items():
-        members = [one.__name__ for one in get_args(union)]
-        said = () if union is requests.StreamControl else ("Unknown",)
-        parts.append(f"{name} = {' | '.join([*members, *said])}\n")
-    return _formatted("".join(parts))
+    return python_records.module(
+        records(), SAID, aliases(), UNIONS, errors.CLOSE_CODES, format.SAMPLE_BYTES
+    )
 
 
 def javascript_module() -> str:
     """The text of the JavaScript client's types."""
     told = [one for one in records() if one not in SAID]
     return typescript.module(told, SAID, aliases(), UNIONS, errors.CLOSE_CODES, format.SAMPLE_BYTES)
-
-
-def _record(one: type[msgspec.Struct], names: dict[Any, str], used: dict[Any, str]) -> str:
-    config = one.__struct_config__
-    base = next(b for b in one.__bases__ if issubclass(b, msgspec.Struct))
-    if base.__name__ in PLAIN_BASES:
-        base = msgspec.Struct
-    head = "msgspec.Struct" if base is msgspec.Struct else base.__name__
-    options = "frozen=True, kw_only=True"
-    if one is events.Event:
-        options += ', tag_field="type"'
-    elif config.tag is not None:
-        options += f", tag={config.tag!r}"
-    if config.array_like:
-        options += ", array_like=True"
-    lines = [f"\n\nclass {one.__name__}({head}, {options}):", _doc(one)]
-    inherited = {f.name for f in msgspec.structs.fields(base)} if base is not msgspec.Struct else ()
-    hints = get_type_hints(one, include_extras=False)
-    for field in msgspec.structs.fields(one):
-        if field.name not in inherited:
-            hint = _written(hints[field.name], names, used)
-            lines.append(f"    {field.name}: {hint}{_default(field)}")
-    if one is events.Event:
-        lines.append(OF_MONITORS)
-    return "\n".join(lines) + "\n"
-
-
-def _doc(one: type) -> str:
-    text = inspect.cleandoc(one.__doc__ or "").replace("\\", "\\\\")
-    return textwrap.indent(f'"""{text}{chr(10) if chr(10) in text else ""}"""\n', "    ")
-
-
-def _default(field: msgspec.structs.FieldInfo) -> str:
-    if field.required and field.encode_name == field.name:
-        return ""
-    if field.encode_name != field.name:
-        return f" = msgspec.field(name={field.encode_name!r})"
-    if field.default is msgspec.UNSET:
-        return " = msgspec.UNSET"
-    if field.default is msgspec.NODEFAULT:
-        return f" = msgspec.field(default_factory={field.default_factory.__name__})"
-    return f" = {field.default!r}"
-
-
-def _written(hint: Any, names: dict[Any, str], used: dict[Any, str]) -> str:
-    """A type as it is written in the source of the client."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if hint in names:
-        used[hint] = names[hint]
-        return names[hint]
-    if origin is Annotated:
-        return _written(parts[0], names, used)
-    if origin in (Union, types.UnionType):
-        return " | ".join(_written(part, names, used) for part in parts)
-    if origin is Literal:
-        return f"Literal[{', '.join(map(repr, parts))}]"
-    if origin is not None:
-        inner = ", ".join("..." if p is Ellipsis else _written(p, names, used) for p in parts)
-        return f"{origin.__name__}[{inner}]"
-    if hint is type(None):
-        return "None"
-    if hint is msgspec.UnsetType:
-        return "msgspec.UnsetType"
-    if hint is Any or hint is typing.Any:
-        return "object"
-    return str(hint.__name__)
 
 
 class Channel(typing.NamedTuple):
