@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -19,11 +18,12 @@ from sqlalchemy.engine import Connection, Engine
 
 from streamer.database import explained, migrate, reading, writing
 from streamer.exams.consents import Consents
-from streamer.exams.errors import BadLink, BadRoster, ExamError, UnknownCandidate, UnknownExam
+from streamer.exams.errors import BadLink, BadRoster, ExamError, UnknownCandidate
 from streamer.exams.exam import MAX_NAME, Candidate, Entry, Exam, Rules, Seat
 from streamer.exams.lines import opened, own_voiceprint, place, seal
 from streamer.exams.links import make_link, read_link
 from streamer.exams.roster_keys import RosterKeys
+from streamer.exams.rows import exam_of, found, last_number
 from streamer.exams.tables import CANDIDATES, CHANGES, EXAMS, HISTORY
 from streamer.store import audit
 from streamer.store.person_keys import PersonKey, PersonKeys, new_person
@@ -77,17 +77,17 @@ class Exams:
         """Every exam, the latest start first."""
         query = sa.select(EXAMS).order_by(EXAMS.c.starts_at.desc(), EXAMS.c.id)
         with self._reading() as connection:
-            return [_exam(row) for row in connection.execute(query).mappings()]
+            return [exam_of(row) for row in connection.execute(query).mappings()]
 
     def exam(self, exam: str) -> Exam:
         """One of them. Raises :class:`UnknownExam`."""
         with self._reading() as connection:
-            return _found(connection, exam)
+            return found(connection, exam)
 
     def end(self, exam: str, now: float) -> Exam:
         """The exam is over: its links hold no more. Raises :class:`UnknownExam`."""
         with self.writing() as connection:
-            ended = _found(connection, exam)
+            ended = found(connection, exam)
             if ended.ended_at is None:
                 change = EXAMS.update().where(EXAMS.c.id == exam).values(ended_at=now)
                 connection.execute(change)
@@ -107,7 +107,7 @@ class Exams:
         if twice:
             raise BadRoster("a candidate is on the roster twice")
         with self.writing() as connection:
-            _found(connection, exam)
+            found(connection, exam)
             keys = self.keys.change()
             known = {one.candidate: one for one in self._roster(connection, keys, exam)}
             people = {
@@ -116,7 +116,7 @@ class Exams:
                 if entry.candidate not in known
             }
             self.keys.add(keys, people.values())
-            number = _last_number(connection, exam)
+            number = last_number(connection, exam)
             for given in entries:
                 line = known.get(given.candidate)
                 voiceprint = line.voiceprint if line else own_voiceprint(exam, given.candidate)
@@ -142,7 +142,7 @@ class Exams:
     def roster(self, exam: str) -> list[Candidate]:
         """Everybody on it, in its order. Raises :class:`UnknownExam`."""
         with self._reading() as connection:
-            _found(connection, exam)
+            found(connection, exam)
             return self._roster(connection, self.keys.read(), exam)
 
     def everybody(self) -> list[Candidate]:
@@ -286,19 +286,3 @@ class Exams:
         sealed = seal(key, known.exam, reference, entry)
         line = CANDIDATES.c.reference == reference
         connection.execute(CANDIDATES.update().where(line).values(sealed=sealed))
-
-
-def _found(connection: Connection, exam: str) -> Exam:
-    row = connection.execute(sa.select(EXAMS).where(EXAMS.c.id == exam)).mappings().first()
-    if row is None:
-        raise UnknownExam(f"there is no exam {exam[:MAX_NAME]!r}: `voxwatch exam list`")
-    return _exam(row)
-
-
-def _exam(row: Any) -> Exam:
-    return Exam(**dict(row) | {"rules": msgspec.json.decode(row["rules"], type=Rules)})
-
-
-def _last_number(connection: Connection, exam: str) -> int:
-    last = sa.select(sa.func.max(CANDIDATES.c.number)).where(CANDIDATES.c.exam == exam)
-    return connection.scalar(last) or 0
