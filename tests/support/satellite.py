@@ -13,7 +13,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
 from wyoming.event import Event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
-from wyoming.server import AsyncEventHandler, AsyncServer
+from wyoming.server import AsyncEventHandler, AsyncTcpServer
 
 from voxwatch_client.wyoming import ProxySettings, serve
 
@@ -60,20 +60,25 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running(work: Any) -> AsyncIterator[None]:
+async def running(work: Any) -> AsyncIterator[asyncio.Task[Any]]:
     task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
 
-async def recognise(uri: str) -> None:
-    server = AsyncServer.from_uri(uri)
+@asynccontextmanager
+async def recognising() -> AsyncIterator[str]:
+    """The address of a recogniser, which listens when this is entered."""
+    Recogniser.heard, Recogniser.languages = 0, []
+    server = AsyncTcpServer("127.0.0.1", 0)
+    await server.start(Recogniser)
+    assert server._server is not None
     try:
-        await server.run(Recogniser)
+        yield f"tcp://127.0.0.1:{server._server.sockets[0].getsockname()[1]}"  # type: ignore[attr-defined]
     finally:
         await server.stop()
         while server._handlers:
@@ -81,22 +86,24 @@ async def recognise(uri: str) -> None:
 
 
 @asynccontextmanager
-async def proxied(server: str, **settings: Any) -> AsyncIterator[str]:
-    """The address of a proxy before a recogniser; both listen when this is entered."""
-    Recogniser.heard, Recogniser.languages = 0, []
-    upstream, own = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
+async def proxy(server: str, upstream: str, **settings: Any) -> AsyncIterator[str]:
+    """The address of a proxy before the recogniser at ``upstream``."""
+    own = f"tcp://127.0.0.1:{free_port()}"
     given = ProxySettings(upstream=upstream, server=server, **{"wait_s": 10.0, **settings})
     listening = asyncio.Event()
-    async with (
-        running(recognise(upstream)),
-        running(serve(own, given, listening=listening.set)),
-    ):
-        while True:
-            with suppress(OSError):
-                async with AsyncClient.from_uri(upstream):
-                    break
-            await asyncio.sleep(0.01)
-        await listening.wait()
+    async with running(serve(own, given, listening=listening.set)) as serving:
+        begun = asyncio.create_task(listening.wait())
+        await asyncio.wait({begun, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if not listening.is_set():  # somebody took the port meanwhile: nobody would listen, ever
+            begun.cancel()
+            await serving
+        yield own
+
+
+@asynccontextmanager
+async def proxied(server: str, **settings: Any) -> AsyncIterator[str]:
+    """The address of a proxy before a recogniser; both listen when this is entered."""
+    async with recognising() as upstream, proxy(server, upstream, **settings) as own:
         yield own
 
 

@@ -103,6 +103,7 @@ class Command:
         """Learn the turns of the command. Who waits for them bounds the time of it."""
         try:
             while not await self._told():
+                self._sent = 0  # at once: what comes before the next attempt has to be held
                 await asyncio.sleep(AGAIN_S)
         except ClientError as error:
             if not self._turns.done():
@@ -141,7 +142,6 @@ class Command:
         )
 
     async def _from_its_start(self) -> AsyncIterator[bytes]:
-        self._sent = 0
         while True:
             self._news.clear()
             while self._sent < self._let_go + len(self._pieces):

@@ -32,6 +32,7 @@ log = logging.getLogger("voxwatch_client")
 UPSTREAM_S = 10.0  # to connect to the recogniser
 INFO_S = 5.0  # for it to say what it is
 ANSWER_S = 30.0  # for a transcript, while another command waits to begin
+TAKE_S = 30.0  # to take an event, from when the sockets are full
 OTHER_FORMAT = "its sound changes its format"
 ON_THE_WAY = ("transcript-start", "transcript-chunk", "transcript-stop")
 
@@ -72,7 +73,8 @@ class SpeakerProxy(AsyncEventHandler):
         try:
             await self._handle(event)
         except OSError as error:
-            log.warning("the recogniser cannot be reached: %s", error)
+            if self._is_running:  # else the connection was cut off from here
+                log.warning("the recogniser cannot be reached: %s", error)
             return False
         return True
 
@@ -88,7 +90,16 @@ class SpeakerProxy(AsyncEventHandler):
         elif AudioStop.is_type(event.type):
             await self._wait_for_answer()
             self._end()
-        await (await self._connected()).write_event(event)
+        await self._pass_on(event)
+
+    async def _pass_on(self, event: Event) -> None:
+        """To the recogniser. Raises ``ConnectionError`` where that takes nothing any more."""
+        upstream = await self._connected()
+        try:
+            async with asyncio.timeout(TAKE_S):
+                await upstream.write_event(event)
+        except TimeoutError as error:
+            raise ConnectionError("it takes no more sound") from error
 
     async def _wait_for_answer(self) -> None:
         """Until the recogniser has answered what came before: a transcript names no command.
@@ -112,16 +123,23 @@ class SpeakerProxy(AsyncEventHandler):
         await super().stop()
 
     async def disconnect(self) -> None:
-        """The other side has gone."""
+        """The other side has gone: nobody waits for what the recogniser has not taken yet."""
         tasks = [self._answering, self._command and self._command.task]
         running = [task for task in tasks if task and task is not asyncio.current_task()]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        _abort(self._upstream)
         if self._upstream:
-            await self._upstream.disconnect()
+            with suppress(OSError):  # it may have been reset
+                await self._upstream.disconnect()
         self._among.discard(self)
         self.gone.set()
+
+    def cut_off(self) -> None:
+        """End both connections, whatever is on the way on them."""
+        self.writer.transport.abort()
+        _abort(self._upstream)
 
     def _begin(self, start: AudioStart) -> None:
         """A command begins; one that had no end goes on, as its sound does for the recogniser."""
@@ -154,13 +172,15 @@ class SpeakerProxy(AsyncEventHandler):
         return self._upstream
 
     async def _answer(self, upstream: AsyncClient) -> None:
-        """What the recogniser says, its transcripts when they may be."""
-        while (event := await upstream.read_event()) is not None:
-            if Transcript.is_type(event.type):
-                event = await self._gated(Transcript.from_event(event))
-            if event.type not in ON_THE_WAY:
-                await self.write_event(event)
-        await self.stop()
+        """What the recogniser says, its transcripts when they may be; without it nobody waits."""
+        try:
+            while (event := await _said(upstream)) is not None:
+                if Transcript.is_type(event.type):
+                    event = await self._gated(Transcript.from_event(event))
+                if event.type not in ON_THE_WAY:
+                    await self.write_event(event)
+        finally:
+            await self.stop()
 
     async def _gated(self, transcript: Transcript) -> Event:
         command, settings = self._command, self._settings
@@ -196,6 +216,21 @@ class SpeakerProxy(AsyncEventHandler):
                 if Info.is_type(event.type):
                     return _renamed(Info.from_event(event)).event()
         raise ConnectionError("the recogniser does not say what it is")
+
+
+async def _said(upstream: AsyncClient) -> Event | None:
+    """The next thing that the recogniser says; None once it has left, however it did."""
+    try:
+        return await upstream.read_event()
+    except (OSError, EOFError) as error:  # reset, or gone in the middle of an event
+        log.warning("the recogniser broke off: %s", error)
+        return None
+
+
+def _abort(upstream: AsyncClient | None) -> None:
+    """Its own `disconnect` waits until everything is taken, by a recogniser that hangs for ever."""
+    if upstream and (writer := upstream._writer):
+        writer.transport.abort()
 
 
 def _renamed(info: Info) -> Info:
@@ -241,6 +276,8 @@ async def serve(
 
 async def _leave(server: AsyncServer, proxies: set[SpeakerProxy]) -> None:
     await server.stop()
+    for proxy in proxies:
+        proxy.cut_off()
     await asyncio.gather(*(proxy.gone.wait() for proxy in proxies))
 
 
