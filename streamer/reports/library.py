@@ -15,14 +15,15 @@ from streamer.exams.errors import ExamError, UnknownExam
 from streamer.exams.exam import Candidate, Rules
 from streamer.exams.exam import Exam as ExamFacts
 from streamer.records.book import Book, StreamFacts
-from streamer.records.chain import REGISTER, Head
+from streamer.records.chain import REGISTER
 from streamer.records.entries import Acted
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
 from streamer.reports.clips import DeletedClips
 from streamer.reports.consents import consents_of_claimed, own_consents
 from streamer.reports.exam_report import ExamCover, ExamReading
-from streamer.reports.report import Chain, Exam, Report, Session, Verdict
+from streamer.reports.findings import chain_of, of_removed, without_report
+from streamer.reports.report import Exam, Report, Session, Verdict
 from streamer.reports.sessions import session
 
 Names = Callable[[], Mapping[str, str]]  # names by reference, of everybody who is enrolled
@@ -100,8 +101,8 @@ class Library:
             exam=_told(found, asked.zone),
         )
         reports = self._reports(found, roster, self._whole(checked), asked)
-        register = _chain(checked.head, checked, REGISTER)
-        return ExamReading(cover, reports, lambda told: _without_report(checked, told), register)
+        register = chain_of(checked.head, checked, REGISTER)
+        return ExamReading(cover, reports, lambda told: without_report(checked, told), register)
 
     def _reports(
         self,
@@ -185,7 +186,7 @@ class Library:
             exam=_told(exam, zone) if exam else None,
             verdicts=tuple(verdicts),
             sessions=tuple(told),
-            record_problems=tuple(_removed(whole.checked, candidate, told)),
+            record_problems=tuple(of_removed(whole.checked, candidate, told)),
         )
         return self._told(report)
 
@@ -201,7 +202,7 @@ class Library:
             entries,
             incidents,
             consents=consents_of_claimed(self._exams, self._names(), entries, zone),
-            chain=_chain(head, whole.checked, facts.stream, REGISTER),
+            chain=chain_of(head, whole.checked, facts.stream, REGISTER),
             deleted_clips=whole.deleted.of(facts.stream, entries, zone),
             zone=zone,
         )
@@ -222,43 +223,6 @@ class Library:
             return self._exams.candidate(facts.exam, facts.candidate)
         except ExamError:
             return None
-
-
-def _chain(head: Head, checked: Verification, *chains: str) -> Chain:
-    """A head, with what was found of these chains."""
-    problems = tuple(str(found) for found in checked.findings if found.chain in chains)
-    return Chain(
-        count=head.count,
-        head=head.hash,
-        signature=head.signature,
-        key=head.key,
-        heads=head.heads,
-        problems=problems,
-    )
-
-
-def _removed(
-    checked: Verification, candidate: Candidate | None, told: Sequence[Session]
-) -> Iterator[str]:
-    """What was found of streams that were removed, where they were or may be the candidate's.
-
-    A register of before does not say whose a stream was: all candidates are told of it then. A
-    register that was changed itself is told by each session, or here where there is none.
-    """
-    if candidate is None:
-        return
-    for found in checked.findings:
-        if found.chain == REGISTER:
-            if not told:
-                yield str(found)
-        elif found.removed and found.candidate in ("", candidate.id):
-            whose = "" if found.candidate else " (whose it was is not known)"
-            yield f"{found}{whose}"
-
-
-def _without_report(checked: Verification, reported: set[str]) -> list[str]:
-    """What was found in the register, and of streams that are not there to be reported on."""
-    return [str(found) for found in checked.findings if found.chain not in reported]
 
 
 def software() -> str:
