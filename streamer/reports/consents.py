@@ -10,7 +10,7 @@ from streamer.exams.consents import CLIPS_PURPOSE
 from streamer.exams.exam import Candidate, ConsentRow
 from streamer.records.entries import AnyEntry, Terms
 from streamer.reports import words
-from streamer.reports.report import Consent
+from streamer.reports.claims import Consent
 
 DAY_S = 86_400.0
 

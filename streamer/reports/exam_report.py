@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from streamer.reports.judging import Judging, Judgings
-from streamer.reports.report import Chain, Exam, Incident, Part, Report, Signed, Verdict
+from streamer.reports.parts import Part
+from streamer.reports.report import Chain, Exam, Incident, Report, Signed, Verdict
 
 VERIFY_REPORT = "voxwatch records verify --report FILE"
 VERIFY_STREAM = "voxwatch records verify STREAM --head ENTRIES:HEAD"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from streamer.reports import rates
-from streamer.reports.report import Bounds, Model, Part, Session
+from streamer.reports.claims import Bounds
+from streamer.reports.parts import Part
+from streamer.reports.report import Model, Session
 
 ON_AVERAGE = "as here on average"
 

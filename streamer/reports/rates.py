@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from engine.scoring.measured_rates import DecisionRates, MeasuredRates, TakeoverRates
 from streamer.reports import words
-from streamer.reports.report import Bounds, Model, Session
+from streamer.reports.claims import Bounds
+from streamer.reports.report import Model, Session
 
 CONFIDENCE = 0.95  # of the upper bound on false takeovers
 STREAM_S, STRANGER_S = 25, 8  # of speech, as models.calibration.evidence_streams has them

@@ -13,22 +13,11 @@ import msgspec
 
 from engine.scoring.measured_rates import MeasuredRates
 from streamer.records.entries import ClipsAnswer
+from streamer.reports.claims import Claim, Consent
+from streamer.reports.parts import Part, Span
 
 FORMAT = "voxwatch-report-2"
 VerdictWord = Literal["cleared", "violation", "needs-review"]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all parts of a report."""
-
-
-class Span(Part, frozen=True, kw_only=True):
-    """From when to when, by the sound and by the clock; ``until`` None: to the end."""
-
-    since: float
-    until: float | None
-    since_at: datetime
-    until_at: datetime | None
 
 
 class Verdict(Part, frozen=True, kw_only=True):
@@ -46,53 +35,6 @@ class Note(Part, frozen=True, kw_only=True):
     who: str
     at: datetime
     text: str
-
-
-class Consent(Part, frozen=True, kw_only=True):
-    """What a person agreed to, and whether they have withdrawn it since."""
-
-    text_version: str
-    given_at: datetime
-    text_sha256: str = ""
-    language: str = ""
-    purpose: str = ""
-    term: str = ""
-    signed_by: str = ""
-    withdrawn_at: datetime | None = None
-
-
-class Enrolment(Part, frozen=True, kw_only=True):
-    """The voiceprint that a claim was held against: facts about it, and never the template."""
-
-    name: str
-    enrolled_at: datetime | None = None
-    speech_s: float | None = None
-    expires_at: datetime | None = None
-    consent: Consent | None = None
-
-
-class Bounds(Part, frozen=True, kw_only=True):
-    """The error rates that were asked for, and the bounds on the evidence that follow from them."""
-
-    false_accept: float
-    miss: float
-    accept_llr: float
-    reject_llr: float
-    false_alarms_per_hour: float | None = None
-
-
-class Claim(Span, frozen=True, kw_only=True):
-    """Who it should have been for a while, and what they were held against.
-
-    ``question`` says it in words; ``expected_rates`` are rows of net speech in seconds, stated
-    false accepts, strangers accepted and right speakers not accepted.
-    """
-
-    question: str
-    mode: str
-    enrolments: tuple[Enrolment, ...]
-    bounds: Bounds | None
-    expected_rates: tuple[tuple[float, float, float, float], ...] = ()
 
 
 class Segment(Span, frozen=True, kw_only=True):

@@ -16,15 +16,12 @@ from streamer.records.entries import (
     VoiceprintFacts,
 )
 from streamer.reports import words
+from streamer.reports.claims import Bounds, Claim, Consent, Enrolment
 from streamer.reports.clock import Clock
 from streamer.reports.lacking import gaps, sound_problems
 from streamer.reports.report import (
-    Bounds,
     Chain,
-    Claim,
     ClipDeletion,
-    Consent,
-    Enrolment,
     Incident,
     Model,
     Note,

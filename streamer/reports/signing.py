@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from streamer.records.signing import Secret, is_signed_text
-from streamer.reports.report import Part, Signed
+from streamer.reports.parts import Part
+from streamer.reports.report import Signed
 from streamer.reports.words import counted
 
 P = TypeVar("P", bound=Part)

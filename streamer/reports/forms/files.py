@@ -10,7 +10,8 @@ import msgspec
 
 from streamer.reports import words
 from streamer.reports.exam_report import ExamReading
-from streamer.reports.report import Part, Report
+from streamer.reports.parts import Part
+from streamer.reports.report import Report
 
 Form = Literal["html", "pdf", "json", "csv", "zip"]
 PART_BYTES = 60  # of a name in a file's name: a file's name has at most 255

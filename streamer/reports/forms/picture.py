@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from streamer.reports import words
+from streamer.reports.claims import Claim
 from streamer.reports.clock import Clock
 from streamer.reports.forms.looks import (
     COLOURS,
@@ -31,7 +32,8 @@ from streamer.reports.forms.looks import (
     weight,
 )
 from streamer.reports.forms.markup import Markup, element
-from streamer.reports.report import Claim, Incident, Point, Session, Span
+from streamer.reports.parts import Span
+from streamer.reports.report import Incident, Point, Session
 
 WIDE, NARROW = 800, 340  # px
 GUTTER_PX = {WIDE: 58.0, NARROW: 0.0}  # beside the plot, for what its bounds mean

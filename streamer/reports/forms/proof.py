@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from streamer.reports import rates, words
+from streamer.reports.claims import Consent, Enrolment
 from streamer.reports.exam_report import VERIFY_REPORT
 from streamer.reports.forms.markup import Child, Markup, element, isolated, joined, table
-from streamer.reports.report import Chain, Consent, Enrolment, Model, Report, Session
+from streamer.reports.report import Chain, Model, Report, Session
 
 CHAINED = (
     "Every entry has the sha256 of the one before it, and the head is signed with a key of the"

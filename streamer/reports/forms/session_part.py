@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from streamer.reports import words
+from streamer.reports.claims import Bounds, Claim
 from streamer.reports.forms.looks import COLOURS, LACKING, POOR, TRACE, mark, weight
 from streamer.reports.forms.markup import Child, Markup, element, facts, isolated, joined, table
 from streamer.reports.forms.picture import NARROW, WIDE, timeline
+from streamer.reports.parts import Span
 from streamer.reports.report import (
-    Bounds,
-    Claim,
     ClipDeletion,
     Gap,
     Incident,
@@ -18,7 +18,6 @@ from streamer.reports.report import (
     Segment,
     Session,
     SoundProblem,
-    Span,
 )
 
 ROWS = 150  # of a table in the page; the CSV has all

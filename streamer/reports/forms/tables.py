@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from streamer.reports.exam_report import CandidateLine
-from streamer.reports.report import Report, Session, Span
+from streamer.reports.parts import Span
+from streamer.reports.report import Report, Session
 
 BOM = "\N{BYTE ORDER MARK}"  # without it Excel reads UTF-8 as something else
 FORMULA = tuple(

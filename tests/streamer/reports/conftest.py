@@ -10,9 +10,10 @@ import pytest
 from recorded_stream import ENROLLED_AT, NOON, taken_over, undisturbed
 
 from streamer.records.incidents.tracker import incidents_of
+from streamer.reports.claims import Consent
 from streamer.reports.exam_report import ExamProof, ExamReport, verifying
 from streamer.reports.judging import Judgings
-from streamer.reports.report import Chain, Consent, Exam, Report, Session
+from streamer.reports.report import Chain, Exam, Report, Session
 from streamer.reports.sessions import session
 
 ZONE = ZoneInfo("Europe/Berlin")
