@@ -116,6 +116,13 @@ class Connection(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="conn
     why: str = ""
 
 
+class Waited(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="waited"):
+    """Until then nothing came, and that was told: silence, or a lost connection.
+
+    Without it the record of a stream that comes to no end would not say what desks were told live.
+    """
+
+
 class Acted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="acted"):
     """What somebody at the desk did. ``who`` is the name of their token, or this machine's user.
 
@@ -159,7 +166,7 @@ class Ended(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="ended"):
     summary: events.Summary | None = None
 
 
-AnyEntry = Started | Claimed | Told | Scores | Connection | Acted | Clip | Missing | Ended
+AnyEntry = Started | Claimed | Told | Scores | Connection | Waited | Acted | Clip | Missing | Ended
 
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 

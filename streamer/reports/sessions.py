@@ -14,6 +14,7 @@ from streamer.records.entries import (
     Started,
     Terms,
     VoiceprintFacts,
+    Waited,
 )
 from streamer.reports import words
 from streamer.reports.claims import Bounds, Claim, Consent, Enrolment
@@ -91,8 +92,8 @@ def session(
 
 
 def _is_of_sound(entry: AnyEntry) -> bool:
-    """Whether an entry was made as the sound came: people act later, too."""
-    return not isinstance(entry, Acted | Clip)
+    """Whether an entry was made as the sound came: people act later, and who waits hears none."""
+    return not isinstance(entry, Acted | Clip | Waited)
 
 
 def _model(started: Started | None) -> Model | None:

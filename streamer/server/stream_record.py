@@ -21,6 +21,7 @@ from streamer.records.entries import (
     Connection,
     Started,
     VoiceprintFacts,
+    Waited,
 )
 from streamer.records.incidents.tracker import IncidentTracker
 from streamer.records.recorder import Recorder
@@ -87,7 +88,10 @@ class StreamRecord:
 
         Of sound that has come and waits nobody knows yet whether somebody speaks in it.
         """
-        self._publish(self._tracker.pass_time(now - self._stream.intake.waiting_s))
+        waited = Waited(at=round(now - self._stream.intake.waiting_s, 3), t=self._recorder.t)
+        if told := self._tracker.pass_time(waited.at):
+            self._write(waited)
+            self._publish(told)
 
     def act(self, acted: Acted) -> None:
         """Somebody at a desk did something, which is in the record already."""
@@ -138,6 +142,9 @@ class StreamRecord:
 
     def _keep(self, entry: AnyEntry) -> None:
         self._publish(self._tracker.receive(entry))
+        self._write(entry)
+
+    def _write(self, entry: AnyEntry) -> None:
         if self._writer is None:
             return
         kept, losing = self._writer.put(self._stream.id, entry), self._losing

@@ -2,7 +2,7 @@
 
 The same entries give the same incidents, live and read from the record afterwards. Whoever follows
 live may also say how late it is, so that what nobody says anything of, silence and a lost
-connection, is told in time; the next entry would tell it all the same.
+connection, is told in time; an entry ``waited`` says the same to who reads the record.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from streamer.records.entries import (
     Scores,
     Started,
     Told,
+    Waited,
 )
 from streamer.records.incidents.ledger import Ledger, Moment
 from streamer.records.incidents.outages import Drops, Undecided
@@ -51,6 +52,8 @@ class IncidentTracker:
             self._start(entry)
         if isinstance(entry, Acted):
             self._act(entry)
+        elif isinstance(entry, Waited):
+            self._pass(entry.at)
         else:
             self._pass(entry.at)
             self._ledger.note(Moment(entry.t, entry.at))
@@ -132,12 +135,14 @@ class IncidentTracker:
     def _act(self, acted: Acted) -> None:
         """What was acknowledged stays so; the first who did it is named.
 
-        Any other act says nothing of how late it is for the stream: its server may have been killed
-        before, or what it said until then may not be written yet.
+        An act says nothing of how late it is for the stream: its server may have been killed
+        before. Only where the incident is not known the time has to have passed by which it was
+        told: records of before have no entry of that, nor has one that could not be written.
         """
         if acted.act != "acknowledge" or not acted.incident:
             return
-        self._pass(acted.at)  # by when it had been told
+        if self._ledger.get(acted.incident) is None:
+            self._pass(acted.at)
         found = self._ledger.get(acted.incident)
         if found is not None and found.acknowledged_at is None:
             self._ledger.change(found.id, acknowledged_by=acted.who, acknowledged_at=acted.at)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from recorded_stream import ENROLLED_AT, NOON, RecordedStream, taken_over
 
-from streamer.records.entries import Missing
+from streamer.records.entries import Missing, Waited
 from streamer.records.incidents.tracker import incidents_of
 from streamer.reports.report import Report, Session
 from streamer.reports.sessions import session
@@ -44,6 +44,15 @@ def test_times_of_day_have_a_zone_and_count_a_lost_connection(taken: Report) -> 
     assert mismatch.since_at == berlin(NOON + 63.5 + 20)
     assert mismatch.since_at.utcoffset() == berlin(NOON).utcoffset()
     assert told.ended_at == berlin(NOON + 90 + 20)
+
+
+def test_that_nothing_came_for_long_moves_no_time_of_day() -> None:
+    stream = RecordedStream()
+    stream.decide(10.0, "match")
+    stream.entries.append(Waited(at=NOON + 130.0, t=10.0))
+    stream.decide(60.0, "mismatch", since=20.0)
+    stream.end(70.0, 60.0)
+    assert told_of(stream).segments[-1].since_at == berlin(NOON + 20)
 
 
 def test_a_file_that_is_sent_fast_is_over_when_it_was() -> None:

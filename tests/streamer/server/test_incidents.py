@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from engine import events
 from streamer.config import Config
-from streamer.records.entries import AnyEntry, Ended, Told
+from streamer.records.entries import AnyEntry, Ended, Told, Waited
 from streamer.records.incidents.tracker import incidents_of
 from streamer.records.rules import IncidentRules
 from streamer.records.tables import streams
@@ -125,6 +125,23 @@ async def test_silence_is_told_though_nobody_says_anything(guarded: Server, dial
     ):
         incident = await monitor.until("incident")
     assert incident["kind"] == "silent"
+
+
+async def test_what_was_told_of_nothing_is_in_the_record_of_a_server_that_is_killed(
+    guarded: Server, dial: Any
+) -> None:
+    book = guarded.context.book
+    assert book is not None
+    async with (
+        dial(guarded, "/v1/monitor", headers=bearer("desk")) as monitor,
+        dial(guarded, headers=bearer("client"), live="true"),
+    ):
+        incident, stream = await monitor.until("incident"), await the_stream(guarded)
+        async with asyncio.timeout(5):  # until what was told is written; the stream goes on
+            while not isinstance((await asyncio.to_thread(book.history, stream.id))[-1], Waited):
+                await asyncio.sleep(0.02)
+        (kept,) = await asyncio.to_thread(book.incidents, stream.id)
+    assert (kept.kind, kept.id, kept.until) == ("silent", incident["id"], None)
 
 
 async def test_sound_that_waits_is_no_silence(

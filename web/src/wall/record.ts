@@ -27,6 +27,7 @@ export type Entry =
   | (At & { kind: "told"; event: Message })
   | (At & { kind: "scores"; speaker: string; evidence?: number | null; llr: number })
   | (At & { kind: "connection"; state: "dropped" | "resumed"; why?: string })
+  | (At & { kind: "waited" })
   | (At & Act & { kind: "acted" })
   | (At & { kind: "clip"; incident: string })
   | (At & { kind: "missing"; count: number; since: number; until: number; why: string })
@@ -132,7 +133,7 @@ export class StreamRecord {
 
   /** A moment of both clocks; what is done later is of no media time. */
   private note({ kind, at, t }: Entry): void {
-    if (kind === "acted" || kind === "clip" || kind === "missing") return;
+    if (kind === "waited" || kind === "acted" || kind === "clip" || kind === "missing") return;
     if (t > this.view.media) this.view = { ...this.view, media: t };
     const last = this.moments.at(-1);
     // While a connection was lost, the time of day went on and the sound did not.

@@ -9,10 +9,11 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from recorded_stream import NOON, RecordedStream, taken_over
 
 from engine import events
-from streamer.records.entries import Acted, AnyEntry, Connection, Scores
+from streamer.records.entries import Acted, AnyEntry, Connection, Scores, Waited
 from streamer.records.incidents.tracker import IncidentTracker, incidents_of
 from streamer.records.rules import IncidentRules
 from streamer.wire.incidents import Incident
@@ -67,20 +68,41 @@ def told_live(entries: Sequence[AnyEntry], rng: random.Random) -> tuple[list[Any
             assert one != desk.get(one.id)
             desk[one.id] = one
 
+    def wait_until(at: float) -> None:
+        waited = Waited(at=at - rng.choice([0.0, 0.0, 3.0]), t=0.0)  # sound of so long waits
+        if found := tracker.pass_time(waited.at):
+            tell(found)
+            record.append(waited)
+
+    def acknowledge(at: float) -> None:
+        name = rng.choice(list(desk))
+        acted = Acted(at=at, t=0.0, who="desk", act="acknowledge", incident=name)
+        tell(tracker.receive(acted))
+        # It may be written before what had come to the server already.
+        record.insert(rng.randrange(max(len(record) - 3, 1), len(record) + 1), acted)
+
     for entry in entries:
         while at < entry.at and rng.random() < 0.3:
             at = rng.uniform(at, entry.at)
-            tell(tracker.pass_time(at))
+            wait_until(at)
             if desk and rng.random() < 0.3:
-                name = rng.choice(list(desk))
-                acted = Acted(at=at, t=0.0, who="desk", act="acknowledge", incident=name)
-                tell(tracker.receive(acted))
-                # It may be written before what had come to the server already.
-                record.insert(rng.randrange(max(len(record) - 3, 1), len(record) + 1), acted)
+                acknowledge(at)
         at = max(at, entry.at)
         tell(tracker.receive(entry))
         record.append(entry)
+    for _ in range(rng.randrange(3)):  # it waits on, and may be killed in that
+        at += rng.uniform(1.0, 40.0)
+        wait_until(at)
+    if desk and rng.random() < 0.5:  # days later, where the server may have been killed before
+        name, at = rng.choice(list(desk)), at + 86_400.0
+        record.append(Acted(at=at, t=0.0, who="late", act="acknowledge", incident=name))
+        desk[name] = _acknowledged(desk[name], at)
     return [_timeless(one) for one in desk.values()], record
+
+
+def _acknowledged(one: Incident, at: float) -> Incident:
+    known = one.acknowledged_at is not None
+    return one if known else replace(one, acknowledged_by="late", acknowledged_at=at)
 
 
 def _timeless(one: Incident) -> dict[str, Any]:
