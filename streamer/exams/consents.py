@@ -35,7 +35,7 @@ class Consents:
     def __init__(
         self,
         reading: Callable[[], AbstractContextManager[Connection]],
-        writing: Callable[[], AbstractContextManager[Connection]],
+        writing: Callable[..., AbstractContextManager[Connection]],
     ) -> None:
         self._reading, self._writing = reading, writing
         self._noted: dict[bytes, float] = {}
@@ -111,7 +111,7 @@ class Consents:
         due = [one for one in people if now - self._noted.get(one, float("-inf")) >= NOTED_S]
         if not due:
             return
-        with self._writing() as connection:
+        with self._writing(told=False) as connection:  # it changes nobody's seat
             for person in due:
                 change = USES.update().where(USES.c.person == person).values(used_at=now)
                 if not connection.execute(change).rowcount:

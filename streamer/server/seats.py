@@ -71,6 +71,9 @@ class Seats:
         self._lock = threading.Lock()
         self._version: int | None = None
         self._sittings: dict[str, Sitting] = {}
+        self._opened: set[tuple[str, int]] = (
+            set()
+        )  # candidates and links, noted since they were read
 
     def refresh(self) -> None:
         """Read the exams again if they changed. Raises :class:`ExamError`, ``StoreError``."""
@@ -83,6 +86,7 @@ class Seats:
                 one.id: Sitting(exams[one.exam], one, _clips(one, allowing))
                 for one in self.exams.everybody()
             }
+            self._opened.clear()
             self._version = version
 
     async def refreshed(self) -> None:
@@ -137,10 +141,12 @@ class Seats:
 
     def note_opened(self, sitting: Sitting) -> None:
         """Note that a link was opened, the first time. Nobody is kept out where that fails."""
-        if sitting.candidate.opened_at is not None:
+        candidate = sitting.candidate
+        if candidate.opened_at is not None or (candidate.id, candidate.link) in self._opened:
             return
         try:
-            self.exams.note_opened(sitting.candidate, round(time.time(), 3))
+            self.exams.note_opened(candidate, round(time.time(), 3))
+            self._opened.add((candidate.id, candidate.link))
         except (ExamError, StoreError) as error:
             log.warning("that a link was opened could not be written down: %s", error)
 
