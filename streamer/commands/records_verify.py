@@ -23,6 +23,7 @@ from streamer.commands.records import ExamOption
 if TYPE_CHECKING:
     from streamer.records.chain import Head
     from streamer.records.verification import Verification
+    from streamer.reports.reported import Reported
 
 MOST_LINES = 1000  # of what was altered in a report
 HEAD_DIGITS = 16  # of a hash, which are enough to tell it from any other
@@ -35,7 +36,9 @@ class VerifyRecordsCommand:
     Keep the register's head that this prints somewhere else: whoever can put back an older copy of
     the whole database is told by it alone. With --report this says line by line what in a report
     is not as this record has signed it, and of each head in it whether it is one that this record
-    had, also where its stream was deleted since. A head can be given by --head as well: that of
+    had, also where its stream was deleted since. A PDF and a page are held to what was given out,
+    byte for byte, and so are the data that they carry: of one that another program saved anew the
+    data hold, and what it shows is not proven. A head can be given by --head as well: that of
     STREAM, or without one that of the register.
 
     Exit status: 0 all is whole; 1 something is not, or nobody can tell any more; 2 error.
@@ -45,6 +48,7 @@ class VerifyRecordsCommand:
       voxwatch records verify
       voxwatch records verify 4f2a9c017bd0e655
       voxwatch records verify --report voxwatch_Biology_2026-11-28.zip
+      voxwatch records verify --report voxwatch_Biology_Anna_2026-11-28.pdf
       voxwatch records verify 4f2a9c017bd0e655 --head 107:9f86d081884c7d65
       voxwatch records verify --head 1234:60303ae22b998861
     """
@@ -59,7 +63,8 @@ class VerifyRecordsCommand:
         typer.Option("--head", metavar="COUNT:HASH", help="As a report or this command says it."),
     ] = None
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="A report as JSON or ZIP.")
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="A report: PDF, HTML, JSON, ZIP."),
     ] = None
     config: ConfigOption = None
     data_dir: DataOption = None
@@ -78,7 +83,7 @@ class VerifyRecordsCommand:
         if self.as_json:
             typer.echo(_json(found, altered))
         else:
-            for line in (*_lines(found), *_of_report(altered)):
+            for line in (*_lines(found), *_of_report(altered, report)):
                 typer.echo(line)
         if found.findings or altered or any(not one.own for one in found.kept):
             raise typer.Exit(EXIT_NEGATIVE)
@@ -103,15 +108,14 @@ def _json(found: Verification, altered: tuple[str, ...] | None) -> str:
     return msgspec.json.encode(msgspec.to_builtins(found) | report).decode()
 
 
-def _of_report(altered: tuple[str, ...] | None) -> Iterator[str]:
+def _of_report(altered: tuple[str, ...] | None, report: Reported | None) -> Iterator[str]:
     """What is to be said of a report beside its heads."""
-    if altered is None:
+    if altered is None or report is None:
         return
     yield from altered[:MOST_LINES]
     if (more := len(altered) - MOST_LINES) > 0:
         yield f"and {more} lines more"
-    count = f"{len(altered)} findings" if altered else "all of it is as this record signed it"
-    yield f"report: {count}"
+    yield f"report: {f'{len(altered)} findings' if altered else report.whole}"
 
 
 def _lines(found: Verification) -> Iterator[str]:

@@ -14,6 +14,7 @@ from streamer.reports.parts import Part
 from streamer.reports.report import Chain, Exam, Incident, Report, Signed, Verdict
 
 VERIFY_REPORT = "voxwatch records verify --report FILE"
+EXAM_SUMMARY = "voxwatch-exam-summary-1"
 VERIFY_STREAM = "voxwatch records verify STREAM --head ENTRIES:HEAD"
 
 
@@ -48,8 +49,18 @@ class ExamReport(ExamCover, frozen=True, kw_only=True):
     signed: Signed | None = None
 
 
+class ExamSummary(ExamCover, frozen=True, kw_only=True):
+    """What the page of an exam is made from, and carries: a line of each candidate."""
+
+    format: str = EXAM_SUMMARY
+    lines: tuple[CandidateLine, ...] = ()
+    proof: ExamProof
+    register_problems: tuple[str, ...] = ()
+    signed: Signed | None = None
+
+
 class SignedFiles(Part, frozen=True, kw_only=True):
-    """The SHA-256 of each other file in the ZIP of a report, by name."""
+    """The SHA-256 of each other file in the ZIP of a report, by name; of a page, its own."""
 
     format: str = "voxwatch-report-files-1"
     files: dict[str, str]

@@ -1,4 +1,4 @@
-"""A report as JSON or ZIP that is handed in: its heads, and whether it says what was signed."""
+"""A report that is handed in: its heads, and whether it says what was signed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import msgspec
 
 from engine.errors import VoxwatchError
 from streamer.records.chain import REGISTER, Head
+from streamer.reports.forms.carrying import carries, data_in, file_altered
 from streamer.reports.forms.writing import SIGNED_FILES
 from streamer.reports.signing import altered
 
@@ -60,10 +61,18 @@ class _Proof(msgspec.Struct, frozen=True):
     register: _Chain
 
 
+class _Line(msgspec.Struct, frozen=True):
+    chains: tuple[tuple[str, _Chain | None], ...] = ()
+
+
 class _Report(msgspec.Struct, frozen=True):
-    """Of a candidate or a stream, which has sessions, or of an exam, which has candidates."""
+    """Of a candidate or a stream, which has sessions, or of an exam, which has candidates.
+
+    The page of an exam has lines in place of them.
+    """
 
     format: str
+    lines: tuple[_Line, ...] = ()
     sessions: tuple[_Session, ...] = ()
     candidates: tuple[_Candidate, ...] = ()
     proof: _Proof | None = None
@@ -78,16 +87,20 @@ class Reported:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._files = _once(list(_files(path)))
+            self._zipped = _is_zip(path)
+            self._files = _once(list(_zipped(path) if self._zipped else _alone(path)))
             self._told = {name: _read(text) for name, text in self._files.items() if _is_json(name)}
             found = dict.fromkeys(head for told in self._told.values() for head in _heads(told))
         except (*UNREADABLE, msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise NoReport(
-                f"{path} is no report as JSON or ZIP ({error}): take one of these, or give the"
+                f"{path} is no report ({error}): take it as PDF, HTML, JSON or ZIP, or give the"
                 " head that a page shows by --head"
             ) from error
         if not self._told:
-            raise NoReport(f"{path} has no report as JSON in it")
+            raise NoReport(
+                f"{path} carries no data: an earlier version made it, or somebody took them away."
+                " Take the report as JSON or ZIP, or give the head that it shows by --head"
+            )
         self.heads = tuple(found)
 
     def altered(self, key: str) -> Iterator[str]:
@@ -97,8 +110,20 @@ class Reported:
             for number, one in enumerate(told.get("candidates", ()), 1):
                 who = one.get("candidate") or number
                 yield from (f"{name}, candidate {who}: {what}" for what in _altered(one, key))
-        if len(self._files) > 1 or SIGNED_FILES in self._told:
+        for name, content in self._files.items():
+            if not self._zipped and not _is_json(name):
+                yield from (f"{name}: {what}" for what in file_altered(content, key))
+        if self._zipped and (len(self._files) > 1 or SIGNED_FILES in self._told):
             yield from self._files_altered()
+
+    @property
+    def whole(self) -> str:
+        """What is said of it where nothing was altered."""
+        if self._zipped:
+            return "all files of this ZIP are as this record signed them"
+        if any(carries(content) for content in self._files.values()):
+            return "all of it, what it shows and the data in it, is as this record signed it"
+        return "all of it is as this record signed it"
 
     def _files_altered(self) -> Iterator[str]:
         """Which files of a ZIP are not those that were put into it."""
@@ -125,11 +150,25 @@ def _is_json(name: str) -> bool:
     return name.endswith(".json")
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents: of a ZIP all that is in it."""
-    if not zipfile.is_zipfile(path):
-        yield f"{path.stem}.json", path.read_bytes()
+def _is_zip(path: Path) -> bool:
+    """Whether it is one from its first byte on: a ZIP behind a page would be looked at for it."""
+    with path.open("rb") as file:
+        return file.read(2) == b"PK" and zipfile.is_zipfile(path)
+
+
+def _alone(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents: of a page or a PDF, what it carries, too."""
+    content = path.read_bytes()
+    if not carries(content):
+        yield f"{path.stem}.json", content
         return
+    yield path.name if not _is_json(path.name) else f"{path.name}.html", content
+    for number, data in enumerate(data_in(content)):
+        yield f"{path.stem}-data{number or ''}.json", data
+
+
+def _zipped(path: Path) -> Iterator[tuple[str, bytes]]:
+    """All that is in a ZIP."""
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             yield name, archive.read(name)
@@ -160,5 +199,7 @@ def _heads(content: Mapping[str, Any]) -> Iterator[Head]:
     told = msgspec.convert(content, _Report)
     sessions = [*told.sessions, *(one for who in told.candidates for one in who.sessions)]
     yield from (one.chain.of(one.stream) for one in sessions if one.chain is not None)
+    chains = (both for line in told.lines for both in line.chains)
+    yield from (chain.of(stream) for stream, chain in chains if chain is not None)
     if told.proof is not None:
         yield told.proof.register.of(REGISTER)

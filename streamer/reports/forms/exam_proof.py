@@ -12,6 +12,7 @@ from streamer.reports.forms.proof import (
     CHAINED,
     CHECK,
     COMPARE,
+    PUT_IN,
     chain_row,
     meant,
     named,
@@ -21,8 +22,8 @@ from streamer.reports.judging import Judging
 from streamer.reports.report import Chain
 
 REGISTER = "the register, of all streams"
-PUT_IN = (
-    "FILE is this report as JSON or ZIP. By hand, the second has the register's head, and in the"
+BY_HAND = (
+    "By hand, the second has the register's head, and in the"
     " third put in a stream with its entries and its head as they stand above."
 )
 
@@ -61,7 +62,7 @@ def about_the_record(
             table(CHAIN_COLUMNS, [*rows, whole]),
             element("p", CHECK),
             element("pre", "\n".join(proof.verify), class_="mono"),
-            element("p", f"{PUT_IN} {COMPARE}", class_="soft"),
+            element("p", f"{PUT_IN} {BY_HAND} {COMPARE}", class_="soft"),
         ]
     )
 

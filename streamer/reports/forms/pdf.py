@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from engine.errors import VoxwatchError
+from streamer.reports.forms.carrying import NAME, WHAT, data_in
 
 VARIANT = "pdf/ua-1"  # tagged, so that a screen reader can read it
 PAGE_S = 300.0  # for one page
@@ -44,16 +45,24 @@ def check_available() -> None:
 
 
 def pdf(page: str) -> bytes:
-    """A page as PDF. Nothing is fetched: what a page needs is in it. Raises :class:`NoPdf`."""
+    """A page as PDF, with what the page carries. Raises :class:`NoPdf`.
+
+    Nothing is fetched: what a page needs is in it.
+    """
     check_available()
     try:
         import weasyprint
     except OSError as error:
         raise NoPdf(LIBRARIES.format(str(error).partition("\n")[0])) from error
     document = weasyprint.HTML(string=page, base_url=None, url_fetcher=_refuse)
-    made = document.write_pdf(pdf_variant=VARIANT)
+    attached = [_attached(weasyprint, data) for data in data_in(page.encode())]
+    made = document.write_pdf(pdf_variant=VARIANT, attachments=attached)
     assert isinstance(made, bytes)
     return made
+
+
+def _attached(weasyprint: Any, data: bytes) -> Any:
+    return weasyprint.Attachment(string=data, name=NAME, description=WHAT, relationship="Source")
 
 
 def _refuse(url: str, *_: Any, **__: Any) -> Any:

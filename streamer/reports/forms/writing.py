@@ -5,10 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from streamer.reports.exam_report import CandidateLine, ExamReading, SignedFiles, line_of
+import msgspec
+
+from streamer.reports.exam_report import (
+    EXAM_SUMMARY,
+    CandidateLine,
+    ExamReading,
+    ExamSummary,
+    SignedFiles,
+    line_of,
+)
+from streamer.reports.forms.carrying import with_data, with_signature_of_file
 from streamer.reports.forms.exam_json import ExamJson
 from streamer.reports.forms.exam_page import exam_page
 from streamer.reports.forms.files import Form, Names, json, stem
@@ -34,7 +44,7 @@ def write(
 ) -> None:
     """Write a report; ``spool`` gives a temporary file. ``out`` may be of a kind that only goes on.
 
-    JSON is signed, and so are all files of a ZIP.
+    JSON is signed, and so are all files of a ZIP; pages and PDFs carry what they were made from.
 
     Raises what ``pdf`` raises, and what the record does; in a ZIP pages that cannot become PDFs are
     named.
@@ -46,8 +56,10 @@ def write(
                 archive.add_report(stem(one), one, json(one))
         case Report(), "json":
             out.write(json(with_signature(report, sign)))
+        case Report(), "csv":
+            out.write(timeline_csv(report))
         case Report(), _:
-            out.write(_of_candidate(report, form, pdf))
+            out.write(_as_page(_candidate_page(with_signature(report, sign)), form, pdf, sign))
         case ExamReading(), "zip":
             made_at = report.cover.made_at
             with Archive(out, made_at, pdf, sign) as archive, spool() as whole:
@@ -59,21 +71,14 @@ def write(
             told.end(report.proof(), report.register_problems())
         case ExamReading(), _:
             lines = [line_of(one) for one in report.candidates()]
-            out.write(_of_exam(report, lines, form, pdf))
+            if form == "csv":
+                out.write(exam_csv(lines))
+            else:
+                out.write(_as_page(_exam_page(report, lines, sign), form, pdf, sign))
 
 
-def _of_candidate(report: Report, form: Form, pdf: Pdf) -> bytes:
-    return timeline_csv(report) if form == "csv" else _as_page(page(report), form, pdf)
-
-
-def _of_exam(report: ExamReading, lines: list[CandidateLine], form: Form, pdf: Pdf) -> bytes:
-    if form == "csv":
-        return exam_csv(lines)
-    return _as_page(_exam_page(report, lines), form, pdf)
-
-
-def _as_page(html: str, form: Form, pdf: Pdf) -> bytes:
-    return pdf(html) if form == "pdf" else html.encode()
+def _as_page(html: str, form: Form, pdf: Pdf, sign: Sign) -> bytes:
+    return with_signature_of_file(pdf(html) if form == "pdf" else html.encode(), sign)
 
 
 def _archive_exam(report: ExamReading, archive: Archive, whole: Spool, sign: Sign) -> None:
@@ -87,11 +92,23 @@ def _archive_exam(report: ExamReading, archive: Archive, whole: Spool, sign: Sig
     name = stem(report)
     archive.add_pieces(f"{name}.json", whole.pieces())
     archive.add(f"{name}.csv", exam_csv(lines))
-    archive.add_page(name, _exam_page(report, lines))
+    archive.add_page(name, _exam_page(report, lines, sign))
 
 
-def _exam_page(report: ExamReading, lines: list[CandidateLine]) -> str:
-    return exam_page(report.cover, lines, report.proof(), report.register_problems())
+def _candidate_page(report: Report) -> str:
+    """The page of a candidate whose report is signed."""
+    return with_data(page(report), json(report))
+
+
+def _exam_page(report: ExamReading, lines: Sequence[CandidateLine], sign: Sign) -> str:
+    summary = ExamSummary(
+        **msgspec.structs.asdict(report.cover) | {"format": EXAM_SUMMARY},
+        lines=tuple(lines),
+        proof=report.proof(),
+        register_problems=report.register_problems(),
+    )
+    html = exam_page(report.cover, lines, summary.proof, summary.register_problems)
+    return with_data(html, json(with_signature(summary, sign)))
 
 
 class Archive:
@@ -125,15 +142,15 @@ class Archive:
         """A candidate in all forms; ``content`` is the JSON."""
         self.add(f"{name}.json", content)
         self.add(f"{name}.csv", timeline_csv(report))
-        self.add_page(name, page(report))
+        self.add_page(name, _candidate_page(report))
 
     def add_page(self, name: str, html: str) -> None:
         """A page and, where that can be, its PDF."""
-        self.add(f"{name}.html", html.encode())
+        self.add(f"{name}.html", _as_page(html, "html", self._pdf, self._sign))
         if self._none:
             return
         try:
-            self.add(f"{name}.pdf", self._pdf(html))
+            self.add(f"{name}.pdf", _as_page(html, "pdf", self._pdf, self._sign))
         except NoPdf as error:
             self._none = str(error)
         except PdfFailed as error:
