@@ -18,11 +18,12 @@ from streamer.server.server import Server
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "ARCHITECTURE.md").read_text().partition("## Rooms")[0]
 MOST_FILES = 20  # on the way itself
-# What the server does every second or so, whether or not sound comes, and the thread that writes
+# What the server does every second or so, whether or not sound comes (a claim is made anew where it
+# finds that the store has changed), and the thread that writes
 # the record: no part of the way.
 AROUND = re.compile(
     r"streamer/(store/|database/|exams/)"
-    r"|streamer/server/(server|streams|voiceprint_cache|metrics|seats|seen|viewings)\.py"
+    r"|streamer/server/(server|streams|voiceprint_cache|claim|metrics|seats|seen|viewings)\.py"
     r"|streamer/records/(?!recorder|references|writer|incidents)|streamer/server/record_\w+\.py"
     r"|engine/model/m"
     r"|streamer/server/limits/(admission|capacity)\.py|engine/serving/engine\.py"  # by the clock
