@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,7 +37,7 @@ async def test_a_stream_whose_sound_stops_is_stalled_for_all_who_follow_it(
         assert stalled["stalled"] is True
         lapse = await client.until("decision")
         assert lapse["state"] == "insufficient"
-        assert lapse["reason"].startswith("no sound for 1.")
+        assert re.match(r"no sound for [1-9]", lapse["reason"])  # at least `stall_s`
         (turn,) = client.of("utterance")
         assert turn["state"] == "match"
         assert (await watching.until("stalled"))["stalled"] is True

@@ -8,10 +8,33 @@ import pytest
 from streamer.server.idle_limit import IdleLimit
 
 
+class Clock:
+    """The time of the event loop, which goes on when a test says so and not by itself."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def goes_on(self, seconds: float) -> None:
+        """And whoever waited for that has their turn."""
+        self.now += seconds
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", made)
+    return made
+
+
 async def wait(most_s: float, *warning: Any) -> None:
     async with IdleLimit(most_s, *warning) as idle:
         idle.begins()
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
 
 async def test_a_wait_that_does_not_end_is_cut_off() -> None:
@@ -19,19 +42,20 @@ async def test_a_wait_that_does_not_end_is_cut_off() -> None:
         await wait(0.05)
 
 
-async def test_short_waits_may_last_longer_together() -> None:
+async def test_short_waits_may_last_longer_together(clock: Clock) -> None:
     async with IdleLimit(1.0) as idle:
         for _ in range(20):
             idle.begins()
-            await asyncio.sleep(0.06)
+            await clock.goes_on(0.9)
             idle.ends()
 
 
-async def test_what_lies_between_two_waits_may_last() -> None:
-    async with IdleLimit(0.05) as idle:
+async def test_what_lies_between_two_waits_may_last(clock: Clock) -> None:
+    async with IdleLimit(1.0) as idle:
         idle.begins()
         idle.ends()
-        await asyncio.sleep(0.3)
+        for _ in range(10):
+            await clock.goes_on(0.9)
 
 
 async def test_being_cancelled_is_no_timeout() -> None:
@@ -42,51 +66,50 @@ async def test_being_cancelled_is_no_timeout() -> None:
         await task
 
 
-class Warned(list[None]):
-    """The warnings so far."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.came = asyncio.Event()
-
-    def __call__(self) -> None:
-        self.append(None)
-        self.came.set()
-
-
-async def test_a_wait_is_warned_of_once() -> None:
-    warned = Warned()
-    async with IdleLimit(60.0, 0.05, warned) as idle:
+async def test_a_wait_is_warned_of_once(clock: Clock) -> None:
+    warned: list[float] = []
+    async with IdleLimit(60.0, 40.0, lambda: warned.append(clock.now)) as idle:
         idle.begins()
-        await warned.came.wait()
-        await asyncio.sleep(0.1)
-    assert len(warned) == 1
+        for _ in range(5):
+            await clock.goes_on(11.0)
+    assert warned == [144.0]
 
 
-async def test_the_next_wait_is_warned_of_again() -> None:
-    warned = Warned()
-    async with IdleLimit(2.0, 1.0, warned) as idle:
+async def test_the_next_wait_is_warned_of_again(clock: Clock) -> None:
+    warned: list[float] = []
+    async with IdleLimit(60.0, 40.0, lambda: warned.append(clock.now)) as idle:
         for _ in range(2):
             idle.begins()
-            await warned.came.wait()
+            for _ in range(5):
+                await clock.goes_on(11.0)
             idle.ends()
-            warned.came.clear()
-    assert len(warned) == 2
+    assert warned == [144.0, 199.0]
 
 
-async def test_a_wait_that_was_warned_of_is_cut_off() -> None:
-    warned = Warned()
+async def test_a_wait_that_was_warned_of_is_cut_off(clock: Clock) -> None:
+    warned: list[float] = []
+    waiting = asyncio.create_task(wait(60.0, 40.0, lambda: warned.append(clock.now)))
+    await clock.goes_on(0.0)
+    for _ in range(6):
+        await clock.goes_on(11.0)
     with pytest.raises(TimeoutError):
-        await wait(0.4, 0.2, warned)
-    assert len(warned) <= 1  # none where the machine stood still for so long
+        await waiting
+    assert warned == [144.0]
 
 
-async def test_what_comes_in_time_is_not_warned_of() -> None:
-    warned: list[int] = []
-    async with IdleLimit(5.0, 2.0, lambda: warned.append(1)) as idle:
+async def test_where_the_machine_stood_still_for_so_long_nobody_is_warned(clock: Clock) -> None:
+    waiting = asyncio.create_task(wait(60.0, 40.0, lambda: pytest.fail("it is too late")))
+    await clock.goes_on(0.0)
+    await clock.goes_on(70.0)
+    with pytest.raises(TimeoutError):
+        await waiting
+
+
+async def test_what_comes_in_time_is_not_warned_of(clock: Clock) -> None:
+    warned: list[float] = []
+    async with IdleLimit(60.0, 40.0, lambda: warned.append(clock.now)) as idle:
         for _ in range(5):
             idle.begins()
-            await asyncio.sleep(0.01)
+            await clock.goes_on(39.0)
             idle.ends()
-        await asyncio.sleep(0.05)
     assert warned == []
