@@ -227,13 +227,11 @@ class ChangeFilter:
         prior = np.array([one.log_prior for one in hypotheses])
         matched = np.stack([one.matched for one in hypotheses])
         # A stranger before, who is known by his speech alone.
-        other = log(matched[:, -1]) - self._figures.change.goes_on(voice, gain, 0.0, 0.0)
+        other = log(matched[:, -1]) - self._figures.change.goes_on(voice, 0.0, gain)
         if matched.shape[1] > 1:
             person = matched[:, :-1].argmax(axis=1)[:, None]
             own = np.take_along_axis(speaks[1:, :-1], person, axis=1)[:, 0]
             claim = np.asarray(log(own) - log(speaks[1:, -1]), np.float64)
-            known = np.take_along_axis(matched, person, axis=1)[:, 0]
-            claimed = np.asarray(log(known) - log(matched[:, -1]), np.float64)
-            goes_on = self._figures.takeover.goes_on(voice, gain, claim, claimed)
+            goes_on = self._figures.takeover.goes_on(voice, claim, gain)
             other = np.logaddexp(other, log(1 - matched[:, -1]) - goes_on)
         return voice, np.asarray(prior + other, np.float64)

@@ -20,41 +20,28 @@ Figures = dict[str, Any]
 Float64 = NDArray[np.float64]
 
 
-SATURATION_LLR = 6.0  # what an LLR counts for at most, as that of the speech before
-
-
-def saturated(llr: Float64 | float) -> Float64:
-    """That a voice has gone very well with its voiceprint says no more than that it has well."""
-    return np.asarray(SATURATION_LLR * np.tanh(np.divide(llr, SATURATION_LLR)), np.float64)
-
-
 class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a span tells whether the voice before it goes on, and how often alarms err.
 
     It speaks for that voice by ``claim`` times its LLR against the voiceprint of who spoke before,
-    ``voice`` times that against the speech before it, ``before`` times what :func:`saturated`
-    makes of the LLR of that speech against the voiceprint, and ``speech``, all times the gain of
-    the speech on both sides (``engine.scoring.scorer``), and ``offset``: a log-likelihood ratio of
-    going on to another voice having begun. ``before`` is negative: of a voice that has gone so well
-    with its voiceprint more is expected. A bundle fitted before that counted has none, and one
-    fitted before the gain did no ``speech``. While nobody takes over, the log odds of a change, or
-    where somebody is matched those against him if they are higher, come to exceed a height ``h``
-    ``exp(log_rate - decay h)`` times an hour of speech.
+    ``voice`` times that against the speech before it, and ``speech``, all times the gain of the
+    speech on both sides (``engine.scoring.scorer``), and ``offset``: a log-likelihood ratio of
+    going on to another voice having begun. A bundle fitted before the gain counted has no
+    ``speech``. While nobody takes over, the log odds of a change, or where somebody is matched
+    those against him if they are higher, come to exceed a height ``h`` ``exp(log_rate - decay h)``
+    times an hour of speech.
     """
 
     claim: float
     voice: float
-    before: float = 0.0
     speech: float | None = None
     offset: float
     log_rate: float
     decay: Positive
 
-    def goes_on(
-        self, voice: Float64, gain: Float64, claim: Float64 | float, before: Float64 | float
-    ) -> Float64:
+    def goes_on(self, voice: Float64, claim: Float64 | float, gain: Float64) -> Float64:
         """The log ratio ``(N,)`` of the voice before going on to another one having begun."""
-        same = self.claim * claim + self.voice * voice + self.before * saturated(before)
+        same = self.claim * claim + self.voice * voice
         if self.speech is None:
             return np.asarray(same + self.offset, np.float64)
         return np.asarray(gain * (same + self.speech) + self.offset, np.float64)

@@ -39,13 +39,12 @@ class Continuation:
     """A span of speech after other speech, and whether the voice goes on in it.
 
     ``claim`` is its LLR against the voiceprint of who spoke before, ``voice`` that against the
-    speech before it, ``before`` that speech's against the voiceprint, saturated, and ``gain`` what
-    the speech of both is worth. Spans of one ``cell`` weigh as much as those of any other.
+    speech before it, ``gain`` what the speech of both is worth. Spans of one ``cell`` weigh as much
+    as those of any other.
     """
 
     claim: float
     voice: float
-    before: float
     gain: float
     same: bool
     cell: str
@@ -80,7 +79,7 @@ class Trace:
 
 
 def fit_weights(spans: Sequence[Continuation], terms: Sequence[str]) -> AlarmFigures:
-    """An alarm by some of ``claim``, ``voice`` and ``before``, whose rate is not known yet."""
+    """An alarm by some of ``claim`` and ``voice``, whose rate is not known yet."""
     gain = np.array([span.gain for span in spans])[:, None]
     said = np.array([[*(getattr(span, term) for term in terms), 1.0] for span in spans])
     rows = np.concatenate([gain * said, np.ones_like(gain)], axis=1)
@@ -102,7 +101,6 @@ def fit_weights(spans: Sequence[Continuation], terms: Sequence[str]) -> AlarmFig
     return AlarmFigures(
         claim=given.get("claim", 0.0),
         voice=given.get("voice", 0.0),
-        before=given.get("before", 0.0),
         speech=float(found[-2]),
         offset=float(found[-1]),
         log_rate=0.0,

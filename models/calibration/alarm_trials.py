@@ -11,12 +11,12 @@ import numpy as np
 from engine.decisions.change_filter import ChangeFilter
 from engine.decisions.config import DecisionConfig
 from engine.format import SAMPLE_RATE_HZ, seconds
-from engine.model.manifest import DecisionFigures, saturated
+from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints
 from models.calibration.alarm_fit import Continuation, Trace
 from models.calibration.evidence_streams import Scorers, TakeoverStream
 
-BEFORE_S = (2.0, 5.0, 10.0, 20.0)  # of speech that a span is compared with
+BEFORE_SAMPLES = 2 * SAMPLE_RATE_HZ  # of speech that a span is compared with, at least
 SPANS_S = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0)  # that are compared with the speech before them
 
 
@@ -26,41 +26,25 @@ def continuations(scorers: Scorers, streams: Sequence[TakeoverStream]) -> list[C
     for stream in streams:
         scorer = scorers[stream.talk.source]
         last, cell = stream.marks[-1].position, f"{stream.talk.source} {stream.talk.split}"
-        moments = [*range(SAMPLE_RATE_HZ, stream.taken, SAMPLE_RATE_HZ), stream.taken]
-        # Takeovers come at the ends of streams: as much speech before them as before any moment.
-        near = [
-            (moment - round(before_s * SAMPLE_RATE_HZ), moment, f"{cell} {before_s}")
-            for before_s in BEFORE_S
+        moments = [*range(BEFORE_SAMPLES, stream.taken, SAMPLE_RATE_HZ), stream.taken]
+        since = [
+            (moment, moment + round(span_s * SAMPLE_RATE_HZ), f"{cell} {span_s}")
+            for span_s in SPANS_S
             for moment in moments
         ]
-        kept = [
-            (start, moment, moment + round(span_s * SAMPLE_RATE_HZ), f"{name} {span_s}")
-            for span_s in SPANS_S
-            for start, moment, name in near
-            if start >= 0
-        ]
-        kept = [one for one in kept if one[2] <= (stream.taken if one[1] < stream.taken else last)]
+        kept = [one for one in since if one[1] <= (stream.taken if one[0] < stream.taken else last)]
         if not kept:
             continue
-        asked = [*((start, at) for start, at, *_ in kept), *((at, end) for _, at, end, _ in kept)]
+        asked = [*((0, start) for start, _, _ in kept), *((start, end) for start, end, _ in kept)]
         length = np.array([seconds(end - start) for start, end in asked])
         heard = scorer.prepare(stream.spans.embeddings(asked), length)
         rows = np.arange(len(kept))
         before, after = heard.take(rows), heard.take(rows + len(kept))
         claim = scorer.compare(stream.talk.enrolled, after).llr
-        claimed = saturated(scorer.compare(stream.talk.enrolled, before).llr)
         voice, gain = scorer.compare(before, after).llr, scorer.gain(before, after)
-        for row, (_, moment, _, name) in zip(rows, kept, strict=True):
-            found.append(
-                Continuation(
-                    claim=float(claim[row]),
-                    voice=float(voice[row]),
-                    before=float(claimed[row]),
-                    gain=float(gain[row]),
-                    same=moment < stream.taken,
-                    cell=name,
-                )
-            )
+        for row, (start, _, name) in zip(rows, kept, strict=True):
+            figures = float(claim[row]), float(voice[row]), float(gain[row])
+            found.append(Continuation(*figures, start < stream.taken, name))
     return found
 
 

@@ -58,7 +58,7 @@ from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
 EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
-ALARM_TERMS = {"takeover": ("claim", "voice", "before"), "change": ("voice",)}
+ALARM_TERMS = {"takeover": ("claim", "voice"), "change": ("voice",)}
 FOLDS = 5  # of the cross-validation, by speakers
 
 Float64 = NDArray[np.float64]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.model.manifest import SATURATION_LLR, AlarmFigures, Calibration, saturated
+from engine.model.manifest import AlarmFigures, Calibration
 
 ALARM = AlarmFigures(claim=0.5, voice=2.0, offset=-1.0, log_rate=4.0, decay=1.0)
 
@@ -40,23 +40,10 @@ def test_heights_are_where_the_line_says() -> None:
 def test_ratios_count_by_the_speech_behind_them() -> None:
     alarm = msgspec.structs.replace(ALARM, speech=-3.0)
     voice, claim = np.array([2.0, 2.0]), np.array([4.0, 4.0])
-    found = alarm.goes_on(voice, np.array([0.5, 1.0]), claim, 0.0)
+    found = alarm.goes_on(voice, claim, np.array([0.5, 1.0]))
     assert found == pytest.approx([0.5 * 3.0 - 1.0, 1.0 * 3.0 - 1.0])
 
 
 def test_a_bundle_fitted_before_speech_counted_weighs_all_ratios_alike() -> None:
     gains = np.array([0.1, 1.0])
-    assert ALARM.goes_on(np.full(2, 2.0), gains, 0.0, 0.0) == pytest.approx([3.0, 3.0])
-
-
-def test_of_a_voice_that_went_well_with_its_voiceprint_more_is_expected() -> None:
-    alarm = msgspec.structs.replace(ALARM, before=-0.5)
-    claim, gain = np.zeros(3), np.ones(3)
-    found = alarm.goes_on(np.zeros(3), gain, claim, np.array([-4.0, 0.0, 4.0]))
-    assert found[0] > found[1] > found[2]
-    assert found[1] == pytest.approx(ALARM.goes_on(np.zeros(1), np.ones(1), 0.0, 0.0)[0])
-
-
-def test_how_well_it_went_counts_up_to_a_point() -> None:
-    assert saturated(0.5) == pytest.approx(0.5, abs=0.01)
-    assert saturated(np.array([-100.0, 100.0])) == pytest.approx([-SATURATION_LLR, SATURATION_LLR])
+    assert ALARM.goes_on(np.full(2, 2.0), 0.0, gains) == pytest.approx([3.0, 3.0])

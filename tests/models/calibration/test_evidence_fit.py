@@ -79,7 +79,6 @@ def test_a_bundle_is_fitted_whole_and_keeps_the_rest(
     assert len(evidence.fitted["decisions_cross_validated"]) == 6  # two sources, three points
     assert evidence.change.claim == 0.0
     assert evidence.takeover.claim != 0.0
-    assert evidence.takeover.before != 0.0
 
 
 def test_too_few_speakers_are_refused(
