@@ -110,7 +110,7 @@ def whole(folder: Path, people: Sequence[Candidate], options: argparse.Namespace
 def on_the_loop(people: Sequence[Candidate]) -> float:
     """CPU seconds of turning all that was told into entries, as the live path does."""
     said = [event for one in people for event in heard(one)]
-    recorder = Recorder(References({"Anna": "a1" * 16}))
+    recorder = Recorder(References({"Anna": "a1" * 16}), "Anna")
     began = time.thread_time()
     for event in said:
         recorder.receive(event, 0.0)
@@ -131,7 +131,7 @@ def replayed(folder: Path, people: Sequence[Candidate], options: argparse.Namesp
     streams = [secrets.token_hex(8) for _ in range(options.streams)]
     book = open_book(None, folder, secrets.token_bytes(32))
     writer = Writer(book.journal.write)
-    recorders = {name: Recorder(References({"Anna": "a1" * 16})) for name in streams}
+    recorders = {name: Recorder(References({"Anna": "a1" * 16}), "Anna") for name in streams}
     for name in streams:
         writer.put(name, _started(name))
     began, cpu, late_s = time.monotonic(), time.process_time(), 0.0

@@ -102,9 +102,12 @@ class Told(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="told"):
 
 
 class Scores(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="scores"):
-    """How the voice compared in this second: one score of each second of media time is kept."""
+    """How the voice compared in this second: one score of each second of media time is kept.
 
-    speaker: str
+    Without ``speaker`` it was compared with the only one who is claimed, as nearly every one is.
+    """
+
+    speaker: str = ""
     evidence: float | None
     llr: float
 

@@ -16,21 +16,25 @@ from streamer.records.entries import AnyEntry, Ended, RecordedEvent, Scores, Tol
 from streamer.records.references import References
 
 DECIMALS = 3  # of a score: more than it tells
+ROUNDED = ("llr", "evidence", "accept_llr", "reject_llr")  # fields of events that are as scores
 
 
 class Recorder:
-    """Of one stream. ``references`` are those of whom it speaks; :meth:`renew` gives others."""
+    """Of one stream. ``references`` are those of whom it speaks; :meth:`renew` gives others.
 
-    def __init__(self, references: References) -> None:
-        self._references = references
+    ``claimed`` is who is claimed, where that is one person.
+    """
+
+    def __init__(self, references: References, claimed: str | None = None) -> None:
+        self._references, self._claimed = references, claimed
         self._second: dict[str, int] = {}  # of the last score that was kept, by speaker
         self._lagging: set[str] = set()  # reasons of the outages under way
         self._summary: events.Summary | None = None
         self.t = 0.0  # media time of the last event
 
-    def renew(self, references: References) -> None:
+    def renew(self, references: References, claimed: str | None = None) -> None:
         """Others are claimed from here on."""
-        self._references = references
+        self._references, self._claimed = references, claimed
 
     def receive(self, event: events.Event, now: float) -> AnyEntry | None:
         """What is kept of an event, None: nothing. ``now`` is the time of day, s since 1970."""
@@ -46,7 +50,8 @@ class Recorder:
         if isinstance(event, events.Failure):  # its words may repeat what a client has typed
             event = msgspec.structs.replace(event, message="")
         told = self._references.without_names(event)
-        told = msgspec.structs.replace(told, seq=msgspec.UNSET, at_time=msgspec.UNSET)
+        unset = {"seq": msgspec.UNSET, "at_time": msgspec.UNSET}
+        told = msgspec.structs.replace(told, **unset, **_rounded(told))
         return Told(at=_time_of(event, now), t=event.t, event=told)
 
     def end(self, code: int, why: str, now: float) -> Ended:
@@ -64,7 +69,7 @@ class Recorder:
         return Scores(
             at=_time_of(score, now),
             t=score.t,
-            speaker=self._references.of(score.speaker),
+            speaker="" if score.speaker == self._claimed else self._references.of(score.speaker),
             evidence=None if score.evidence is None else round(score.evidence, DECIMALS),
             llr=round(score.llr, DECIMALS),
         )
@@ -78,6 +83,11 @@ class Recorder:
             return False
         self._lagging.add(lag.reason)
         return True
+
+
+def _rounded(event: events.Event) -> dict[str, float]:
+    found = {name: getattr(event, name, None) for name in ROUNDED}
+    return {name: round(value, DECIMALS) for name, value in found.items() if value is not None}
 
 
 def _time_of(event: events.Event, now: float) -> float:

@@ -41,7 +41,7 @@ class StreamRecord:
 
     def __init__(self, stream: LiveStream, writer: Writer | None, on_lost: Callable[[], None]):
         self._stream, self._writer, self._on_lost = stream, writer, on_lost
-        self._recorder = Recorder(_references(stream))
+        self._recorder = Recorder(_references(stream), _claimed(stream))
         self._tracker = IncidentTracker()
         self._losing = self.ended = False
         writers = stream.context.clips
@@ -99,7 +99,7 @@ class StreamRecord:
 
     def claim(self) -> None:
         """Other terms hold."""
-        self._recorder.renew(_references(self._stream))
+        self._recorder.renew(_references(self._stream), _claimed(self._stream))
         t = self._stream.session.received_s
         self._keep(Claimed(at=_now(), t=t, **_terms(self._stream)))
         if self._clips is not None:
@@ -183,6 +183,13 @@ def _rules(stream: LiveStream) -> IncidentRules:
 def _references(stream: LiveStream) -> References:
     profiles = stream.context.enrolled.profiles
     return References({n: profiles[n].reference for n in stream.claim.compared if n in profiles})
+
+
+def _claimed(stream: LiveStream) -> str | None:
+    """Who is claimed, where the terms name one."""
+    profiles = stream.context.enrolled.profiles
+    names = [name for name in stream.claim.verified if name in profiles]
+    return names[0] if len(names) == 1 else None
 
 
 def _terms(stream: LiveStream) -> dict[str, Any]:

@@ -425,6 +425,17 @@ def test_a_lost_connection_is_said_and_mended(wall: Callable[..., Visitor]) -> N
     visitor.sees("#count", "3 need attention")
 
 
+def test_a_server_that_says_nothing_any_more_is_not_connected(wall: Callable[..., Visitor]) -> None:
+    """As where the network goes away without a word: no connection ends by it."""
+    visitor = wall()
+    ask(visitor, "mock", do="hang")
+    visitor.sees("#count", "Not connected: 3 needed attention")
+    ask(visitor, "mock", do="wake")
+    visitor.sees("#connection", "Connected")
+    ask(visitor, "mock", do="incident", place=3, what="takeover")
+    visitor.sees("#count", "4 need attention")
+
+
 def test_sound_and_notifications_are_optional(wall: Callable[..., Visitor]) -> None:
     visitor = wall()
     page = visitor.page

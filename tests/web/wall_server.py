@@ -6,7 +6,8 @@ a second tell of them.
 `{"type": "mock", "do": "incident", "place": 3, "what": "takeover"}` lets something happen,
 `{"type": "mock", "do": "withdraw", "place": 3}` has somebody take their consent back,
 `{"type": "mock", "do": "drop"}` cuts the monitors, `{"type": "mock", "do": "erase"}` erases
-what the record has of sound.
+what the record has of sound, `{"type": "mock", "do": "hang"}` leaves all connections open and says
+nothing on them, until `wake`.
 """
 
 from __future__ import annotations
@@ -53,9 +54,13 @@ class WallMock(Mock):
         self.candidates = Candidates(self.many, time.time())
         self.monitors: dict[ServerConnection, itertools.count[int]] = {}
         self.erased = False
+        self.awake = asyncio.Event()
+        self.awake.set()
 
     async def answer(self, kind: str, request: Json, known: bool) -> Any:
         candidates = self.candidates
+        if kind != "mock":
+            await self.awake.wait()
         if kind == "status":
             return await super().answer(kind, request, known) | {"record": {"written": 1}}
         if kind == "exam-list":
@@ -76,6 +81,9 @@ class WallMock(Mock):
             return page | {"clips": [] if self.erased else clips}
         if kind == "act":
             return await self.acted(request)
+        if kind == "mock" and request["do"] in ("hang", "wake"):
+            (self.awake.clear if request["do"] == "hang" else self.awake.set)()
+            return {}
         if kind == "mock" and request["do"] == "incident":
             return await self.happen(request)
         if kind == "mock" and request["do"] == "withdraw":
@@ -113,6 +121,8 @@ class WallMock(Mock):
 
     async def publish(self, event: Json) -> None:
         """To all monitors."""
+        if not self.awake.is_set():
+            return
         for connection, numbers in list(self.monitors.items()):
             with suppress(ConnectionClosed):
                 await connection.send(json.dumps({"seq": next(numbers), "t": SINCE_S} | event))
@@ -127,6 +137,7 @@ class WallMock(Mock):
         return Response(200, "OK", headers, TONE)
 
     async def monitor(self, connection: ServerConnection, stream: str) -> None:
+        await self.awake.wait()
         streams = self.candidates.entries()
         ready = {"type": "ready", "seq": 0, "t": 0.0, "server": "voxwatch mock", "streams": streams}
         await connection.send(json.dumps(ready))

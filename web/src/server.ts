@@ -17,6 +17,8 @@ import {
 const STREAMS_MS = 2000;
 const PROFILES_MS = 10_000; // who is enrolled may be changed by others
 
+const ANSWER_MS = 10_000; // for the quickest of answers: a server so late tells nothing of now
+
 /** What was asked for was deleted. */
 export class Gone extends Error {}
 
@@ -160,21 +162,34 @@ export class Server {
     }
   }
 
-  /** How the server fares by now; told where that is another thing. */
+  /**
+   * How the server fares by now; told where that is another thing. Asked out of sight, too: a network
+   * that went away without a word is told by nothing else, and whoever waits for a sound would wait on.
+   */
   async refreshStatus(): Promise<void> {
-    if (!this.connected || !this.may("monitor") || document.hidden) return;
+    if (!this.connected || !this.may("monitor")) return;
     try {
-      this.status = await this.ask<Status>("status");
+      this.status = await this.askStatus();
       this.onChange();
     } catch {
       // Asked again in a while, or when the server is back.
     }
   }
 
+  /** Where no answer comes in time the connection is taken for lost, and made again. */
+  private async askStatus(): Promise<Status> {
+    const late = window.setTimeout(() => this.control.renew(), ANSWER_MS);
+    try {
+      return await this.ask<Status>("status");
+    } finally {
+      window.clearTimeout(late);
+    }
+  }
+
   private async greet(): Promise<void> {
     try {
       if (this.token) await this.ask("authenticate", { token: this.token });
-      this.status = await this.ask<Status>("status");
+      this.status = await this.askStatus();
       this.connected = true;
       this.setting = "";
       keep("sessionStorage", "token", this.token);

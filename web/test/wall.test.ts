@@ -326,6 +326,14 @@ describe("the record of a stream", () => {
     expect(record.after).toBe(4002);
   });
 
+  it("knows of whom a score without a name is: of the one who is claimed", () => {
+    const score = (t: number): Entry => ({ kind: "scores", at: 1000 + t, t, llr: 5, evidence: 6 });
+    const other: Entry = { ...started, kind: "claimed", at: 1002, t: 2, claims: ["Bert"] } as Entry;
+    const record = read(started, score(1), other, score(3));
+    expect(record.view.traces.Anna!.t).toEqual([1]);
+    expect(record.view.traces.Bert!.t).toEqual([3]);
+  });
+
   it("knows the time of day of each moment, over an interruption too", () => {
     const back: Entry = { kind: "connection", at: 1160, t: 100, state: "resumed" };
     const record = read(started, told(100, decision(100, "match", "Anna")), back, {

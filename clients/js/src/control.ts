@@ -5,6 +5,7 @@ import { waitBefore } from "./hope.js";
 import type { Bounds, ExpectedRate, Model } from "./messages.js";
 import {
   dial,
+  forsake,
   OPEN,
   serverOf,
   unreachable,
@@ -128,6 +129,14 @@ export class Control {
       this.pending.set(id, { resolve: (result) => resolve(result as T), reject });
       socket.send(JSON.stringify({ id, type, ...fields }));
     });
+  }
+
+  /** No answer comes: the connection is taken for lost, which nothing else may tell for long. */
+  renew(): void {
+    const { socket } = this;
+    if (!socket) return;
+    forsake(socket);
+    this.closed(false, "");
   }
 
   /** Leave for good. */

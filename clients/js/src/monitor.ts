@@ -7,6 +7,7 @@ import { waitBefore } from "./hope.js";
 import type { MonitorMessage } from "./messages.js";
 import {
   dial,
+  forsake,
   now,
   told,
   unreachable,
@@ -56,6 +57,14 @@ export class Monitor extends Channel<MonitorMessage> {
     if (this.phase !== "waiting") return;
     clearTimeout(this.timer);
     void this.open();
+  }
+
+  /** The server is known not to answer: this connection is taken for lost, and made again. */
+  renew(): void {
+    if (this.phase !== "live" || !this.socket) return;
+    forsake(this.socket);
+    this.socket = null;
+    this.closed(new ConnectionFailed("the server does not answer: try again in a moment"));
   }
 
   protected leave(failure: VoxwatchError | null): void {

@@ -58,6 +58,12 @@ export function dial(sockets: SocketConstructor, url: string): Socket {
   }
 }
 
+/** Close a socket and hear no more of it: on a dead network its end comes late, or never. */
+export function forsake(socket: Socket): void {
+  socket.onopen = socket.onmessage = socket.onclose = null;
+  socket.close();
+}
+
 /** The WebSocket address of `path` on the server at `url`, whatever path a proxy put it under. */
 export function socketAddress(url: string, path: string, query: Record<string, string> = {}): string {
   const address = addressOf(url, path, query);

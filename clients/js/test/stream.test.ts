@@ -276,6 +276,25 @@ describe("a monitor", () => {
     expect(counts).toEqual([1, 0]);
   });
 
+  it("that is taken for lost is made again, and hears no more of the old one", async () => {
+    const monitor = voxwatch().monitor();
+    await settled();
+    const old = FakeSocket.last;
+    monitor.renew(); // it is not there yet
+    expect(monitor.phase).toBe("connecting");
+    old.open();
+    old.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [] });
+    monitor.renew();
+    expect([monitor.phase, old.readyState]).toEqual(["waiting", 3]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(FakeSocket.last).not.toBe(old);
+    FakeSocket.last.open();
+    FakeSocket.last.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [] });
+    old.break(); // its end comes late
+    expect(monitor.phase).toBe("live");
+    monitor.close();
+  });
+
   it("fails with the server's last word, where that stays the last", async () => {
     const monitor = voxwatch().monitor({ patience_s: 0 });
     await settled();

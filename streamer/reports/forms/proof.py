@@ -19,8 +19,8 @@ COMPARE = (
     " heads are its own, also after a stream went on, somebody acted on it, or it was deleted."
 )
 PUT_IN = (
-    "FILE is this report as PDF, HTML, JSON or ZIP, as it was given out. A file that was saved anew"
-    " still has the data that it was made from, but what it shows is not signed any more."
+    "FILE is this report as it was given out (PDF, HTML, JSON or ZIP). Saved anew a PDF still has"
+    " its signed data, but what it shows is signed no more."
 )
 CHAIN_COLUMNS = {"Stream": 20, "Entries": 10, "Head": 40, "When checked for this report": 30}
 CHECK = "To check it on the server that has the record:"

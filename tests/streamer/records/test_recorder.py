@@ -65,6 +65,21 @@ def test_of_the_scores_one_a_second_is_kept_of_each_speaker() -> None:
     assert (other.speaker, other.llr, other.evidence) == (BOB, 7.95, 15.9)
 
 
+def test_a_score_of_the_only_one_who_is_claimed_does_not_repeat_who_that_is() -> None:
+    one = Recorder(References({"Alice": ALICE, "Bob": BOB}), "Alice")
+    kept = [one.receive(score(1.0), NOW), one.receive(score(1.0, "Bob"), NOW)]
+    one.renew(References({"Alice": ALICE, "Bob": BOB}), "Bob")
+    kept += [one.receive(score(2.0), NOW), one.receive(score(2.0, "Bob"), NOW)]
+    assert [e.speaker for e in kept if isinstance(e, Scores)] == ["", BOB, ALICE, ""]
+
+
+def test_of_events_no_more_decimals_are_kept_than_of_scores() -> None:
+    fields = {"llr": 4.00049, "evidence": -1.23456789, "accept_llr": 4.553876891600541}
+    kept = told(recorder().receive(decision(**fields), NOW))
+    assert (kept.llr, kept.evidence, kept.accept_llr) == (4.0, -1.235, 4.554)
+    assert kept.reject_llr is None
+
+
 def test_an_outage_is_one_notice_of_lag() -> None:
     one = recorder()
     notices = [lag(2.0), lag(5.0), lag(3.0), lag(0.0), lag(1.0), lag(0.0, dropped=2)]

@@ -25,7 +25,7 @@ export type Entry =
   | (Terms & { kind: "started"; label?: string; model: Model; clips?: ClipsAnswer | null })
   | (Terms & { kind: "claimed" })
   | (At & { kind: "told"; event: Message })
-  | (At & { kind: "scores"; speaker: string; evidence?: number | null; llr: number })
+  | (At & { kind: "scores"; speaker?: string; evidence?: number | null; llr: number })
   | (At & { kind: "connection"; state: "dropped" | "resumed"; why?: string })
   | (At & { kind: "waited" })
   | (At & Act & { kind: "acted" })
@@ -56,6 +56,8 @@ export class StreamRecord {
   complete = false;
   startedAt: number | null = null;
   endedAt: number | null = null;
+  /** Who a score without a speaker is of. */
+  private claimed = "";
   /** Null where no sound is kept. */
   clipsAnswer: ClipsAnswer | null = null;
   notes: Act[] = [];
@@ -112,7 +114,7 @@ export class StreamRecord {
         this.view = reduce(this.view, { ...this.named(entry.event), t: entry.event.t ?? entry.t });
         return;
       case "scores":
-        this.score(this.nameOf(entry.speaker), entry.t, entry.llr, entry.evidence ?? null);
+        this.score(this.nameOf(entry.speaker ?? this.claimed), entry.t, entry.llr, entry.evidence ?? null);
         return;
       case "connection":
         this.connection(entry);
@@ -142,6 +144,7 @@ export class StreamRecord {
   }
 
   private terms({ t, mode, claims: asked, bounds, expected_rates }: Terms): void {
+    this.claimed = asked.length === 1 ? asked[0]! : "";
     if (this.candidate && asked.length === 1) this.own.add(asked[0]!);
     const claims = asked.map((name) => this.nameOf(name));
     const message = { type: "configured", seq: 0, t, mode, claims, bounds, expected_rates } as const;

@@ -180,6 +180,7 @@ export class Wall {
 
   private serverChanged(): void {
     const { server } = this;
+    if (!server.connected) this.monitor?.renew(); // what one way does not hear the other may not either
     if (server.connected && server.status && server.status.roles.length > 0) {
       if (!server.may("monitor")) askToken("This token may not watch: that takes the role monitor.");
       else if (this.monitor) this.monitor.hurry();
