@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from ports import free_port
 
 from engine.model.bundle import Bundle
 from streamer.config import Config
@@ -41,9 +41,7 @@ def commands() -> str:
 @pytest.fixture
 def config(tmp_path: Path, spectral_bundle: Bundle) -> Config:
     (toml,) = blocks("toml")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     path = tmp_path / "config.toml"
     path.write_text(toml.replace(ADDRESS, f"http://127.0.0.1:{port}"))
     told = {"data_dir": tmp_path / "data", "bundle": spectral_bundle.folder, "port": port}

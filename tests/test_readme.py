@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from numpy.typing import NDArray
+from ports import free_port
 from typer.testing import CliRunner
 
 from engine.format import SAMPLE_RATE_HZ
@@ -138,8 +138,7 @@ class Life:
 def life(tmp_path_factory: pytest.TempPathFactory, voice: Callable[..., Float32]) -> Iterator[Life]:
     folder = tmp_path_factory.mktemp("readme")
     prepare(folder, voice)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"ws://127.0.0.1:{port}"
     env = environment(
         VOXWATCH_PORT=str(port), VOXWATCH_URL=url, VOXWATCH_DATA_DIR=str(folder / "data")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ports import free_port
 
 from engine.model.bundle import Bundle
 from engine.scoring.voiceprints import Prototype
@@ -59,11 +59,9 @@ async def place(
     tmp_path: Path, spectral_bundle: Bundle, voice: Callable[..., Any]
 ) -> AsyncIterator[Place]:
     """Where a server may be; none is yet."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     config = Config(
         data_dir=tmp_path / "data",
-        port=port,
+        port=free_port(),
         bundle=spectral_bundle.folder,
         provider="cpu",
         threads=1,

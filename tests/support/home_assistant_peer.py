@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,11 @@ from homeassistant.components import mqtt
 from homeassistant.core_config import async_process_ha_core_config
 from homeassistant.helpers import device_registry
 from homeassistant.setup import async_setup_component
+from ports import free_port
 
 
 def tell(**what: Any) -> None:
     print(json.dumps(what, default=str), flush=True)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 async def started(folder: str, broker_port: int) -> core.HomeAssistant:

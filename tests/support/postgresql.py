@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from ports import free_port
 
 BINARIES = Path("/usr/lib/postgresql")
 USER, PASSWORD = "voxwatch", "kept/secret@here"
@@ -38,7 +38,7 @@ class Cluster:
         self._numbers = count()
         self._free: list[str] = []  # databases that a test has used, and are empty again
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     def make(self) -> None:
         """Make its files."""
@@ -124,13 +124,6 @@ class Cluster:
             return {}
         entry = pwd.getpwnam(self._user)
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def _binaries() -> Path | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
+from ports import free_port
 
 from tests.web.conftest import ROOT, WAIT_MS, Open, playwright_api
 
@@ -107,12 +107,6 @@ def serving(port: int, data: Path, **settings: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/"
         finally:
             process.terminate()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_enrol_verify_takeover_and_a_restart_of_the_server(

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import soundfile as sf
 from encoded import library
+from ports import free_port
 
 from tests.web.conftest import Open
-from tests.web.test_live import free_port, serving
+from tests.web.test_live import serving
 from voxwatch_client import sync
 
 pytestmark = pytest.mark.slow

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from recorded_stream import seated, taken_over
 
 from streamer.exams.exam import Entry, Rules
@@ -17,7 +18,7 @@ from streamer.exams.opening import open_exams
 from streamer.records.opening import open_book
 from streamer.store.store import Store
 from tests.web.conftest import Open
-from tests.web.test_live import free_port, serving
+from tests.web.test_live import serving
 from voxwatch_client.sync import connect
 
 pytestmark = pytest.mark.slow

@@ -12,10 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from scripts.demo_call import PIECE_S, VOICES, pcm, pieces
 from tests.web.conftest import WAIT_MS, Open, playwright_api
-from tests.web.test_live import free_port, serving
+from tests.web.test_live import serving
 from tests.web.test_wall import PLAYS
 from voxwatch_client.messages import GivenConsent
 from voxwatch_client.sync import connect, control, enroll

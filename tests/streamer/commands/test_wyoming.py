@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from satellite import PIECE, WORDS, Recogniser, chunk, free_port, proxied, running, transcribed
+from ports import free_port
+from satellite import PIECE, WORDS, Recogniser, chunk, proxied, running, transcribed
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient

@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 import pytest
-from satellite import free_port, proxied, transcribed
+from ports import free_port
+from satellite import proxied, transcribed
 from typer.testing import CliRunner
 
 from streamer.cli import app

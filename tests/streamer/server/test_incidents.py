@@ -56,7 +56,7 @@ async def guarded(settings: Callable[..., Config], enrol: Any) -> AsyncIterator[
 
 async def the_stream(server: Server) -> Any:
     """The only one that there is."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not server.streams.all():
             await asyncio.sleep(0.01)
     return server.streams.all()[0]
@@ -66,7 +66,7 @@ async def recorded(server: Server, stream: str) -> None:
     """The start of a stream is on the disk."""
     book = server.context.book
     assert book is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while stream not in [one.stream for one in await asyncio.to_thread(book.streams)]:
             await asyncio.sleep(0.02)
 
@@ -76,7 +76,7 @@ async def ended_record(server: Server, stream: str) -> list[AnyEntry]:
     await recorded(server, stream)
     book, entries = server.context.book, list[AnyEntry]()
     assert book is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not entries or not isinstance(entries[-1], Ended):
             entries = await asyncio.to_thread(book.history, stream)
             await asyncio.sleep(0.02)
@@ -137,7 +137,7 @@ async def test_what_was_told_of_nothing_is_in_the_record_of_a_server_that_is_kil
         dial(guarded, headers=bearer("client"), live="true"),
     ):
         incident, stream = await monitor.until("incident"), await the_stream(guarded)
-        async with asyncio.timeout(5):  # until what was told is written; the stream goes on
+        async with asyncio.timeout(20):  # until what was told is written; the stream goes on
             while not isinstance((await asyncio.to_thread(book.history, stream.id))[-1], Waited):
                 await asyncio.sleep(0.02)
         (kept,) = await asyncio.to_thread(book.incidents, stream.id)
@@ -223,7 +223,7 @@ async def test_what_is_over_is_known_from_memory_and_from_the_record(
         await recorded(guarded, stream.id)
         from_memory = await desk.ask(type="incidents", stream=stream.id)
         guarded.streams.ended = EndedStreams()  # as after a restart
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (found := await desk.ask(type="incidents", stream=stream.id)) != from_memory:
                 await asyncio.sleep(0.05)  # the last entries are on their way
         assert [one["kind"] for one in found] == ["other-voice"]
@@ -285,7 +285,7 @@ async def test_what_was_told_live_is_what_the_record_says(guarded: Server, dial:
     assert book is not None
     assert live
     await recorded(guarded, stream.id)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while await asyncio.to_thread(book.incidents, stream.id) != live:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)

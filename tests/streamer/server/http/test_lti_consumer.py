@@ -7,7 +7,6 @@ import html
 import json
 import re
 import select
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ import msgspec
 import pytest
 from lti_browser import WAIT_S, Browser, of_form, until
 from peer_environments import environment
+from ports import free_port
 
 from streamer.config import Config
 from streamer.lti.platform import Platform
@@ -68,9 +68,7 @@ class Consumer:
 @pytest.fixture(scope="module")
 def consumer() -> Iterator[Consumer]:
     """One for all of these tests: it takes many seconds to begin."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        base = f"http://127.0.0.1:{free.getsockname()[1]}"
+    base = f"http://127.0.0.1:{free_port()}"
     with subprocess.Popen(
         [environment("lti"), "-W", "ignore", PEER, base],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

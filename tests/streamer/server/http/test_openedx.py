@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import secrets
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from ports import free_port
 from server_requests import ask
 
 from streamer.config import Config, ConfigError, OpenEdx
@@ -98,12 +98,6 @@ async def running(settings: Callable[..., Config], port: int) -> AsyncIterator[A
     finally:
         process.kill()
         await process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 async def until(look: Callable[[], Any], wanted: Any) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from mqtt_broker import WAIT_S, Broker, needs_broker
+from ports import free_port
 
 from engine import events
 from engine.errors import VoxwatchError
@@ -201,11 +201,9 @@ async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> No
         sink.write(data)
 
 
-async def test_without_a_broker_nothing_is_held_up_or_kept_without_bound(
-    unused_port: int,
-) -> None:
+async def test_without_a_broker_nothing_is_held_up_or_kept_without_bound() -> None:
     hub = Hub()
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=unused_port), hub, limit=10)
+    publisher = Publisher(Mqtt(host="127.0.0.1", port=free_port()), hub, limit=10)
     async with running(publisher):
         async with asyncio.timeout(WAIT_S):
             while not len(hub):
@@ -262,9 +260,3 @@ async def test_a_stream_that_never_gets_any_sound_is_published_as_stalled(
             topic, payload = await following()
     assert topic == f"{stream}/stalled"
     assert payload["stalled"] is True
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

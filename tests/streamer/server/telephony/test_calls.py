@@ -385,7 +385,7 @@ async def test_after_a_restart_the_call_begins_anew_under_its_label(
     labels = []
     for _ in range(2):
         restart = contextlib.AsyncExitStack()
-        server = await restart.enter_async_context(Server(settings(), drain_s=1.0))
+        server = await restart.enter_async_context(Server(settings(), drain_s=10.0))
         async with dial(server, "/v1/monitor") as wire, dialled(server) as phone:
             await wire.until("ready")
             await send(phone, Twilio().whole(encoded(said("anna", 3.0)))[:-1])
