@@ -6,18 +6,11 @@
  */
 
 import { bounded, noted, outage } from "./notes";
-import {
-  emptyView,
-  type Lags,
-  type Segment,
-  type Trace,
-  type View,
-} from "./view";
+import { changed, continued, decided } from "./segments";
+import { emptyView, type Lags, type Trace, type View } from "./view";
 import type {
   Bounds,
-  Change,
   Configured,
-  Decision,
   ExpectedRate,
   Fault,
   Lag,
@@ -30,11 +23,9 @@ import type {
   Vad,
   Why,
 } from "voxwatch-client";
-import { interruptionWords, isLabel } from "./words";
+import { interruptionWords } from "./words";
 
 export const HISTORY_S = 300;
-const SEGMENTS = 5000; // for the report: hours of lively conversation
-const CHANGES = 200;
 const UTTERANCES = 2000;
 const TOLD_S = 1; // shorter interruptions are no news
 const SESSIONS = 8; // before the present one, for the report
@@ -234,74 +225,6 @@ function priorLogit({ posterior, llr }: Score): number | null {
   if (posterior <= 0 || posterior >= 1) return null;
   const logit = Math.log(posterior / (1 - posterior)) - llr;
   return Math.abs(logit) < 20 ? logit : null;
-}
-
-function decided(view: View, decision: Decision): View {
-  const settled = decision.state === "match";
-  const next = {
-    ...view,
-    decision,
-    takeover: settled ? null : view.takeover,
-    segments: continued(view.segments, {
-      start: decision.since,
-      end: null,
-      state: decision.state,
-      speaker: decision.speaker,
-    }),
-  };
-  const note = view.notes.at(-1);
-  const again = note?.event === view.decision && note?.t === decision.since && repeats(view, decision);
-  const notes = again ? view.notes.slice(0, -1) : view.notes;
-  return noted({ ...next, notes }, decision.since, "decision", decision);
-}
-
-/** Whether a decision only says another cause of the state that the last one told. */
-function repeats({ decision: last }: View, { state, speaker }: Decision): boolean {
-  return last?.state === state && last.speaker === speaker;
-}
-
-function changed(view: View, change: Change): View {
-  const told = { ...change, from: knownBefore(view, change) };
-  const last = view.segments.at(-1);
-  // What a score in favour of somebody said no longer holds; a stranger gives way to another.
-  const known = last?.state === "mismatch" || last?.state === "unknown" ? last : null;
-  const segment: Segment = {
-    start: change.at,
-    end: null,
-    state: known?.state ?? "changed",
-    speaker: known?.speaker ?? null,
-  };
-  const next = {
-    ...view,
-    takeover: told,
-    changes: bounded([...view.changes, change], CHANGES),
-    segments: continued(view.segments, segment),
-  };
-  return noted(next, change.at, "change", told);
-}
-
-/** Who it was until a change, where that was decided; what was only unsure names nobody. */
-function knownBefore(view: View, change: Change): string | null {
-  const before = view.segments.findLast(({ start }) => start < change.at);
-  switch (before?.state) {
-    case "match":
-      return before.speaker === change.from ? change.from : null;
-    case "unknown":
-    case "mismatch":
-      return change.from && isLabel(change.from) ? change.from : null;
-    default:
-      return null;
-  }
-}
-
-/** Segments with one more; it may begin before now, and then takes time from the last. */
-function continued(segments: Segment[], segment: Segment): Segment[] {
-  const kept = segments.filter((s) => s.start < segment.start);
-  const last = kept.at(-1);
-  if (last && (last.end === null || last.end > segment.start)) {
-    kept[kept.length - 1] = { ...last, end: segment.start };
-  }
-  return bounded([...kept, segment], SEGMENTS);
 }
 
 function lagged(view: View, lag: Lag): View {

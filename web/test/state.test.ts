@@ -12,7 +12,7 @@ import {
   type View,
 } from "../src/view";
 import { streamStates, type Message } from "voxwatch-client";
-import { change, decision, lag, quality, ready, score, vad } from "./messages";
+import { decision, lag, quality, ready, score, vad } from "./messages";
 
 function after(...messages: Message[]): View {
   return messages.reduce(reduce, emptyView());
@@ -49,45 +49,6 @@ describe("speech", () => {
   it("is missing anew after a change, whatever was said before it", () => {
     const view = after(ready(), vad(0, true), decision(30, "insufficient", null), quality(30.5));
     expect(speechMissing(view)).toBeCloseTo(1.0);
-  });
-});
-
-describe("the timeline", () => {
-  it("follows decisions", () => {
-    const view = after(decision(2, "match", "Alice"), decision(9, "mismatch", "Alice"));
-    expect(view.segments).toEqual([
-      { start: 2, end: 9, state: "match", speaker: "Alice" },
-      { start: 9, end: null, state: "mismatch", speaker: "Alice" },
-    ]);
-  });
-
-  it("takes the time since a change from who was matched then", () => {
-    const view = after(decision(2, "match", "Alice"), change(8, 10, "Alice"));
-    expect(view.segments).toEqual([
-      { start: 2, end: 8, state: "match", speaker: "Alice" },
-      { start: 8, end: null, state: "changed", speaker: null },
-    ]);
-    expect(view.takeover?.at).toBe(8);
-  });
-
-  it("only parts two voices that nobody knows", () => {
-    const view = after(decision(2, "unknown", null), change(8, 10, null));
-    expect(view.segments.map((s) => [s.start, s.state])).toEqual([
-      [2, "unknown"],
-      [8, "unknown"],
-    ]);
-  });
-
-  it("never runs backwards, however early a change is dated", () => {
-    const view = after(
-      decision(2, "match", "Alice"),
-      decision(6, "uncertain", null),
-      change(5, 7, "Alice"),
-    );
-    expect(view.segments.map((s) => [s.start, s.end])).toEqual([
-      [2, 5],
-      [5, null],
-    ]);
   });
 });
 
