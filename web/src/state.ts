@@ -23,7 +23,7 @@ import type {
   Vad,
   Why,
 } from "voxwatch-client";
-import { interruptionWords } from "./words";
+import { interruptionWords } from "./microphone/words";
 
 export const HISTORY_S = 300;
 const UTTERANCES = 2000;

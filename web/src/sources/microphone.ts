@@ -16,7 +16,8 @@ import {
 import { advance, interrupted, reduce, restarted } from "../state";
 import { emptyView, type View } from "../view";
 import { peaksOf, STEP_S, Waveform } from "../waveform";
-import { faultWords, microphoneProblem, serverProblem } from "../words";
+import { faultWords, microphoneProblem } from "../microphone/words";
+import { serverProblem } from "../words";
 
 export interface MicrophoneOptions {
   voxwatch: Voxwatch;

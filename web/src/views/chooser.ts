@@ -6,7 +6,7 @@ import type { Devices } from "../microphone/devices";
 import { Microphone, MicrophoneError } from "voxwatch-client";
 import { levelWords } from "../levels";
 import { peaksOf } from "../waveform";
-import { faultWords, microphoneProblem } from "../words";
+import { faultWords, microphoneProblem } from "../microphone/words";
 import { updateMeter } from "./sound";
 
 const REMEMBERED = 30; // pieces of 100 ms: words about the level hold for a sentence

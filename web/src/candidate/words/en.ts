@@ -1,7 +1,8 @@
 /** English, of which the other languages are translations. Words in {braces} stand for what is told. */
 
 import { PROMPT } from "../../views/prompt";
-import { FAULTS, MICROPHONE, PROBLEMS, REFUSALS } from "../../words";
+import { FAULTS, MICROPHONE } from "../../microphone/words";
+import { PROBLEMS, REFUSALS } from "../../words";
 
 function each<K extends string, V>(table: Record<K, V>, words: (of: V) => string): Record<K, string> {
   const entries = Object.entries<V>(table).map(([key, of]) => [key, words(of)]);
