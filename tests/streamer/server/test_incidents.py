@@ -176,7 +176,7 @@ async def test_sound_that_waits_is_no_silence(
 async def test_no_sound_at_all_is_told_as_silence_where_speech_is_expected(
     settings: Callable[..., Config], dial: Any
 ) -> None:
-    rules = IncidentRules(silent_s=2.0)
+    rules = IncidentRules(silent_s=4.0)
     async with (
         Server(settings(incidents=rules, stall_s=1.0), drain_s=1.0) as server,
         dial(server, "/v1/monitor") as monitor,
