@@ -18,6 +18,7 @@ class Suspicions:
 
     def __init__(self, decoder: PcmDecoder) -> None:
         self._decoder, self._pace = decoder, Pace(decoder.rate_hz)
+        self._counted = 0  # bytes that are still to come of a message that has been counted
         self._form: Suspicion | None = None
         self._rate: Suspicion | None = None
         self.current: Suspicion | None = None
@@ -26,7 +27,11 @@ class Suspicions:
         """Sound has come, where it is said when."""
         if arrived is None or arrived.clock_s is None:
             return
-        self._pace.receive(len(data) / self._decoder.bytes_per_s, arrived.clock_s)
+        new = len(data) + arrived.more_bytes - self._counted
+        self._counted = arrived.more_bytes
+        if new <= 0:
+            return
+        self._pace.receive(new / self._decoder.bytes_per_s, arrived.clock_s)
         self._rate = _rate(self._pace, self._decoder.rate_hz)
 
     def take(self, before: int, now: int) -> list[tuple[int, Suspicion | None]]:

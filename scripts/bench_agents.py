@@ -97,7 +97,7 @@ async def in_pipecat(url: str, folder: Path, files: list[str]) -> list[float]:
     for number, name in enumerate(files):
         steps += [["began"], ["sound", name], ["silence", 0.2], ["stopped"], ["silence", 0.1]]
         steps += [["text", f"turn {number}"], ["silence", 1.2]]
-    plan = {"url": url, "gate": {"claim": "anna", "wait_s": WAIT_S}, "pace": 1, "steps": steps}
+    plan = {"url": url, "gate": {"claim": "anna", "wait_s": WAIT_S}, "steps": steps}
     path = folder / "plan.json"
     path.write_text(json.dumps(plan))
     told = await printed("pipecat", str(path))
@@ -107,7 +107,7 @@ async def in_pipecat(url: str, folder: Path, files: list[str]) -> list[float]:
 
 
 async def in_livekit(url: str, _: Path, files: list[str]) -> list[float]:
-    gate = {"claim": "anna", "wait_s": WAIT_S, "pace": 1}
+    gate = {"claim": "anna", "wait_s": WAIT_S}
     (told,) = await printed("livekit", url, json.dumps(gate), *files)
     return list(told["held_s"])
 

@@ -15,11 +15,13 @@ class Arrival:
     """When something came: by a clock that never jumps, and by the time of day.
 
     ``clock_s`` stands still while the sender is made to wait, as that says nothing of the sound,
-    and is None for a file, whose pace says nothing either. ``unix_s`` counts from 1970.
+    and is None for a file, whose pace says nothing either. ``unix_s`` counts from 1970. A message
+    may be taken in parts: ``more_bytes`` of it came at the same time, and follow.
     """
 
     clock_s: float | None
     unix_s: float
+    more_bytes: int = 0
 
 
 class Moments:

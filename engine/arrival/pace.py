@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from dataclasses import dataclass
 
@@ -21,7 +22,9 @@ SHORT_S, MOST_S = 8.0, 32.0
 STEP_S, LATER_STEP_S = 0.5, 4.0
 LEAST_POINTS = 6  # arrivals without which there is no pace
 WATCHED_S = 60.0  # after which the looks become rare
-PAUSE_S = 1.0  # An interval so much longer than those before is a pause, and says nothing.
+# An interval so much longer than those before, and than the sound that comes after it, is a pause,
+# and says nothing.
+PAUSE_S = 1.0
 SURE = 0.02  # largest error of a pace, as a share of it, by which a rate is told
 NEAR = 0.03  # A pace so near the declared one is that.
 # A pace so many times the declared one is that of a file. 48 kHz sent as 8 kHz has 6.0.
@@ -32,24 +35,33 @@ AGREEING = 2  # looks in a row that say the same
 SWING_S = 0.33
 # Nearer to a line than that, over so long, no swing of ten or twenty seconds lies: a clean link.
 CLEAN_S, CLEAN_LASTS_S = 0.002, 4.0
-# Before any pace is sure the sound may lie on a line of another rate: within 15 ms, as that of a
-# sound card does and a burst of recorded sound hardly ever, three times as near as to that of the
-# declared one, and farther from this than a usual network's delay swings.
-ON_LINE_S, NEARER, SWINGS_S = 0.015, 3.0, 0.03
-# What this is asked of: so many arrivals at least and, of the latest, at most; and so many seconds.
-DOUBTED_POINTS, DOUBTED_MOST, DOUBTED_LEAST_S = 5, 400, 0.2
-# A command that was recorded first comes in a burst, which for so long may lie on a line of more
-# than 48 kHz for 16.
-BURST, BURST_S = 3.2, 0.6
+# Before any pace is sure the sound so far may come as that of another rate would: by the density of
+# its pace, so many times as likely as at any pace up to that of a file, as recorded sound or a
+# starved sender may come at. Sound has to lead or lag by more than a usual network's delay swings.
+LIKELIER, SWINGS_S = 25.0, 0.15
+# Recorded sound comes in bursts: on a busy machine mostly 3.8 to 7 times as fast as it was spoken.
+BURST = 3.2
+# The squared deviation of a delay, in square seconds, that may be before any is known.
+USUAL_SQUARES = 2 * 0.01**2
+# Delays that are like their neighbours tell less: N of them as much as N (1 - r) / (1 + r) others,
+# where r is the correlation of neighbours. Those of a sender that sleeps between pieces are a
+# random walk, of which a line makes r 7.5 / N too small, and tells no more than 0.65 delays do.
+WALK, LEAST_UNLIKE = 7.5, 0.65
+DOUBTED_LEAST_S = 0.2  # of the clock, of which less makes nothing clearer
+DOUBTED_MOST = 400  # of the latest arrivals
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """Sound over the clock: how steep, over how long, and how far a point is from it at most."""
+    """Sound over the clock: how steep, over how long, and how far a point is from it at most.
+
+    ``error`` is the standard error of ``pace``, as a share of it.
+    """
 
     pace: float
     lasted_s: float
     off_s: float
+    error: float
 
 
 class Pace:
@@ -88,7 +100,7 @@ class Pace:
             return False
         if self._clock:
             interval_s = now - self._clock[-1]
-            if interval_s > max(PAUSE_S, 4 * self._interval_s):
+            if interval_s > max(PAUSE_S + seconds, 4 * self._interval_s):
                 self._forget(len(self._clock))
             self._interval_s = interval_s
         self._clock.append(now)
@@ -125,19 +137,32 @@ class Pace:
         return True
 
     def _doubted(self) -> int | None:
-        """The rate on whose line the sound so far lies, if clearly not on the declared one's."""
+        """The rate that the sound so far comes at, if clearly another than was declared."""
         if self._known:
             return None
-        lasted_s = self._clock[-1] - self._clock[0]
-        if len(self._clock) < DOUBTED_POINTS or lasted_s < DOUBTED_LEAST_S:
-            return self.doubted_hz  # as before a pause, which makes nothing clearer
         clock, sound = np.array(self._clock[-DOUBTED_MOST:]), np.array(self._sound[-DOUBTED_MOST:])
-        paces = np.array([self._rate_hz, *self._others]) / self._rate_hz
-        off_s = np.ptp(sound - paces[:, None] * clock, axis=1) / 2
-        nearest = 1 + int(np.argmin(off_s[1:]))
-        clear = off_s[0] > max(SWINGS_S, NEARER * off_s[nearest]) and off_s[nearest] < ON_LINE_S
-        burst = paces[nearest] > BURST and lasted_s < BURST_S
-        return self._others[nearest - 1] if clear and not burst else None
+        if clock[-1] - clock[0] < DOUBTED_LEAST_S:
+            return self.doubted_hz  # as before a pause
+        lead_s = (sound[-1] - sound[0]) - (clock[-1] - clock[0])
+        if abs(lead_s) < SWINGS_S:
+            return None
+        later = (len(clock) - 1) // 2
+        hz = self._likelier(_line(clock, sound))
+        # Sound that had been kept comes first in a burst, and then at its own pace.
+        return hz if hz and self._is_nearer(hz, _line(clock[later:], sound[later:])) else None
+
+    def _likelier(self, line: _Line) -> int | None:
+        """The rate at which sound of this pace is likelier than at any pace, if one is."""
+        rates = [hz for hz in self._others if hz <= BURST * self._rate_hz]
+        off = {hz: abs(math.log(line.pace * self._rate_hz / hz)) for hz in rates}
+        hz = min(off, key=lambda rate: off[rate])
+        deviations = off[hz] / line.error
+        density = math.exp(-(deviations**2) / 2) / (math.sqrt(2 * math.pi) * line.error)
+        return hz if density * math.log(FILE) > LIKELIER else None
+
+    def _is_nearer(self, hz: int, line: _Line) -> bool:
+        """Whether the pace is nearer to that of ``hz`` than to the declared one."""
+        return abs(math.log(line.pace * self._rate_hz / hz)) < abs(math.log(line.pace))
 
     def _forget(self, count: int) -> None:
         """The oldest arrivals."""
@@ -148,9 +173,10 @@ class Pace:
         clock, sound = np.array(self._clock), np.array(self._sound)
         lately = clock >= clock[-1] - SHORT_S
         for window in (lately, slice(None)):
-            line = _line(clock[window], sound[window])
-            if line is not None and self._sure(line):
-                return line.pace
+            if len(clock[window]) >= LEAST_POINTS and clock[-1] - clock[window][0] >= LEAST_S:
+                line = _line(clock[window], sound[window])
+                if line.off_s < SURE * line.pace * line.lasted_s and self._sure(line):
+                    return line.pace
         return None
 
     def _sure(self, line: _Line) -> bool:
@@ -169,12 +195,16 @@ class Pace:
         return nearest if abs(nearest / self._rate_hz / pace - 1) < SURE else None
 
 
-def _line(clock: Float64, sound: Float64) -> _Line | None:
-    """The line of least squares through ``sound`` ``(N,)`` over ``clock``, if they lie on it."""
-    if len(clock) < LEAST_POINTS or (lasted_s := clock[-1] - clock[0]) < LEAST_S:
-        return None
+def _line(clock: Float64, sound: Float64) -> _Line:
+    """The line of least squares through ``sound`` ``(N,)``, which grows, over ``clock``."""
+    count, lasted_s = len(clock), float(clock[-1] - clock[0])
     clock, sound = clock - clock.mean(), sound - sound.mean()
-    pace = float(np.dot(clock, sound) / np.dot(clock, clock))
-    off_s = float(np.max(np.abs(sound - pace * clock)))
-    sure = pace > 0 and off_s < SURE * pace * lasted_s
-    return _Line(pace, float(lasted_s), off_s) if sure else None
+    spread = float(np.dot(clock, clock))
+    pace = float(np.dot(clock, sound)) / spread
+    delays = clock - sound / pace
+    squares = float(np.dot(delays, delays))
+    alike = float(np.dot(delays[1:], delays[:-1])) / squares + WALK / count if squares else 0.0
+    alike = min(max(alike, 0.0), 1.0)
+    unlike = max(count * (1 - alike) / (1 + alike), LEAST_UNLIKE)
+    error = math.sqrt((squares / unlike + USUAL_SQUARES / count) / spread)
+    return _Line(pace, lasted_s, pace * float(np.max(np.abs(delays))), error)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from engine.arrival.moments import Arrival
 from engine.errors import AudioError, EngineError
@@ -78,7 +79,9 @@ class Stream:
             # A call of the system, which only files need.
             began_s = 0.0 if self.live else time.thread_time()
             try:
-                self.conversation.receive_pcm(data[start : start + PIECE_BYTES], arrived)
+                more = max(0, len(data) - start - PIECE_BYTES)
+                piece = data[start : start + PIECE_BYTES]
+                self.conversation.receive_pcm(piece, replace(arrived, more_bytes=more))
             except AudioError:
                 raise  # the sound is wrong and the stream is not: it goes on
             except Exception as error:  # whatever else a conversation raises ends it

@@ -121,6 +121,26 @@ def test_no_verdict_rests_on_another_rate_that_is_not_sure_yet(
     assert not [quality for quality in of(Quality, events) if quality.advice]
 
 
+@pytest.mark.parametrize("part_bytes", [4096, 1 << 20])
+@pytest.mark.parametrize("piece_s", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("rate", [8000, 24_000, 44_100, 48_000])
+def test_no_verdict_rests_on_another_rate_that_comes_in_large_messages(
+    rate: int, piece_s: float, part_bytes: int, voice: Callable[..., Float32]
+) -> None:
+    """A large message is taken in parts, of which the first tells all of its sound."""
+    sound = np.round(voice("anna", 3.0 * rate / 16_000) * 32767).astype("<i2").tobytes()
+    size, conversation = round(piece_s * rate) * 2, session()
+    for number, start in enumerate(range(0, len(sound), size)):
+        message = sound[start : start + size]
+        for at in range(0, len(message), part_bytes):
+            more = max(0, len(message) - at - part_bytes)
+            arrived = Arrival(piece_s * (number + 1), 0.0, more)
+            conversation.receive_pcm(message[at : at + part_bytes], arrived)
+    (turn,) = of(Utterance, told(conversation, b""))
+    assert (turn.state, turn.cause) == ("insufficient", "rate-suspect")
+    assert f"sample_rate={rate}" in turn.advice
+
+
 @pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.3])
 @pytest.mark.parametrize("turn_s", [1.1, 1.6, 2.5])
 def test_a_short_turn_of_the_declared_rate_is_judged_at_once(

@@ -1,8 +1,7 @@
 """Runs in LiveKit Agents' environment: a session with the gated agent, and no network.
 
-Arguments: the server's URL, options of the gate as JSON (and `pace`, how many times as fast as it
-was said sound is heard, 2 unless given), and files of raw PCM (16 kHz), one a turn. In the middle
-of a turn behind `restart:` it says so to the test, and goes on while the server stops and comes
+Arguments: the server's URL, options of the gate as JSON, and files of raw PCM (16 kHz), one a turn. In
+the middle of a turn behind `restart:` it says so to the test, and goes on while the server stops and comes
 back. The stand-in of a recogniser says `turn N` of the Nth. Prints what the agent answered, and to
 whom, and how long words were held.
 """
@@ -78,14 +77,15 @@ class Model(llm.LLM):
 class Microphone(AudioInput):
     """Plays the files, and notes in ``turns`` where each begins and ends."""
 
-    def __init__(self, files: tuple[str, ...], gate: SpeakerGate, pace: float) -> None:
+    def __init__(self, files: tuple[str, ...], gate: SpeakerGate) -> None:
         super().__init__(label="files")
         self.turns: list[list[float]] = []
-        self._gate, self._heard_s, self._pace = gate, 0.0, pace
+        self._gate, self._heard_s, self._due_s = gate, 0.0, time.monotonic()
         self._pieces = self._play(files)
 
     async def __anext__(self) -> rtc.AudioFrame:
-        await asyncio.sleep(FRAME / RATE_HZ / self._pace)
+        self._due_s += FRAME / RATE_HZ  # as a microphone: at any other pace the rate is a wrong one
+        await asyncio.sleep(max(0.0, self._due_s - time.monotonic()))
         self._heard_s += FRAME / RATE_HZ
         return rtc.AudioFrame(next(self._pieces).ljust(2 * FRAME, b"\0"), RATE_HZ, 1, FRAME)
 
@@ -144,10 +144,9 @@ class Assistant(SpeakerGated, Agent):
 
 async def main(url: str, options: str, *files: str) -> None:
     given = json.loads(options)
-    pace = given.pop("pace", 2)
     gate = SpeakerGate(url, sample_rate=RATE_HZ, **given)
     agent = Assistant(gate=gate)
-    microphone = Microphone(files, gate, pace)
+    microphone = Microphone(files, gate)
     recogniser = Recogniser(microphone.turns)
     session: Any = AgentSession(stt=recogniser, llm=Model(), turn_detection="stt")
     session.input.audio = microphone

@@ -1,7 +1,6 @@
 """Runs in Pipecat's environment: a pipeline with the gate, told by a file what to send.
 
-Its one argument is a file of JSON: the server's URL, the options of the gate, how many times as
-fast as it was said sound is sent (`pace`), and steps, each
+Its one argument is a file of JSON: the server's URL, the options of the gate, and steps, each
 `["sound", FILE]` (raw PCM, 16 kHz), `["silence", SECONDS]`, `["began"]`, `["stopped"]`, `["text",
 WORDS]`, `["at", PLACE]` (which it says to the test) or `["sound until", FILE, WHAT]` (again and
 again, until the gate is connected or not, or in a state). It prints what came out, a JSON line
@@ -41,10 +40,17 @@ FRAME_BYTES = 640  # 20 ms, as transports send it
 PLAN = json.loads(Path(sys.argv[1]).read_text())
 
 
+due_s = 0.0  # when the next frame of the microphone is there
+
+
 def audio(pcm: bytes) -> Iterator[Frame]:
+    """At the pace at which it was said, as a microphone gives it: any other is a wrong rate."""
+    global due_s
+    due_s = max(due_s, time.monotonic())
     for start in range(0, len(pcm), FRAME_BYTES):
         yield InputAudioRawFrame(pcm[start : start + FRAME_BYTES], RATE_HZ, 1)
-        yield SleepFrame(0.02 / PLAN["pace"])
+        due_s += FRAME_BYTES / 2 / RATE_HZ
+        yield SleepFrame(max(0.0, due_s - time.monotonic()))
 
 
 def frames_of(step: list[Any], gate: SpeakerGate) -> Iterator[Frame]:

@@ -17,7 +17,7 @@ def run(peer: Any, tmp_path: Path) -> Any:
         url: str, steps: list[Any], *, at: Any = None, **gate: Any
     ) -> list[dict[str, Any]]:
         options = {"claim": "anna", "wait_s": 20.0, **gate}
-        plan = {"url": url, "gate": options, "pace": 2, "steps": steps}
+        plan = {"url": url, "gate": options, "steps": steps}
         path = tmp_path / "plan.json"
         path.write_text(json.dumps(plan))
         told: list[dict[str, Any]] = await peer("pipecat", str(path), at=at)
