@@ -1,9 +1,9 @@
 """Runs in LiveKit Agents' environment: a session with the gated agent, and no network.
 
-Arguments: the server's URL, options of the gate as JSON, and files of raw PCM (16 kHz), one a turn. In
-the middle of a turn behind `restart:` it says so to the test, and goes on while the server stops and comes
-back. The stand-in of a recogniser says `turn N` of the Nth. Prints what the agent answered, and to
-whom, and how long words were held.
+Arguments: the server's URL, options of the gate as JSON, and files of raw PCM (16 kHz), one a
+turn. In the middle of a turn behind `restart:` it says so to the test, and goes on while the server
+stops and comes back. The stand-in of a recogniser says `turn N` of the Nth. Prints what the agent
+answered, and to whom, and how long words were held.
 """
 
 from __future__ import annotations
