@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.web.candidate_page import DESK, MARKS, PHONE, arrive, ask, listened_to
-from tests.web.conftest import Open, Sound
+from tests.web.conftest import Open, Sound, playwright_api
 
 pytestmark = MARKS
 
@@ -244,6 +244,18 @@ def test_consent_can_be_taken_back_while_one_is_heard(mock: str, visit: Open, so
     visitor.page.click("#notice-go")
     visitor.page.click("#agree button")
     visitor.sees("#problem", "tick the box")
+
+
+def test_what_is_wrong_is_in_sight_of_the_button_that_it_is_about(
+    mock: str, visit: Open, sound: Sound
+) -> None:
+    """On a phone the consent is longer than the screen."""
+    visitor = arrive(visit, mock, sound("good"))
+    visitor.page.set_viewport_size({"width": 390, "height": 420})
+    visitor.page.click("#agree button")
+    visitor.sees("#problem", "tick the box")
+    for told in ("#problem", "#agree button"):
+        playwright_api.expect(visitor.page.locator(told)).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize(
