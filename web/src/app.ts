@@ -1,18 +1,18 @@
 /** What the visitor does, and the source that is shown. */
 
 import { now, VoxwatchError } from "voxwatch-client";
-import { el, fetchFile, save } from "./dom";
+import { el, save } from "./dom";
 import { NO_LINK, notLetIn, type Link } from "./headline";
 import { Devices } from "./microphone/devices";
 import { Page } from "./page";
-import { report, type Report } from "./report";
+import { give } from "./reporting";
 import { Server } from "./server";
 import { MicrophoneSource } from "./sources/microphone";
 import { WatchSource } from "./sources/watch";
 import { Chooser } from "./views/chooser";
 import { confirmed } from "./views/confirm";
 import { Enrol } from "./views/enrol";
-import { print } from "./views/printout";
+import { SignalChoice } from "./views/signal_choice";
 import { Threshold } from "./views/threshold";
 import { toast } from "./views/toast";
 import { askToken, bindToken } from "./views/token";
@@ -21,10 +21,7 @@ const DRAW_MS = 80; // between two drawings: sound comes each 100 ms
 const REDRAW_MS = 250; // countdowns and silences run while no message comes
 
 export class App {
-  private readonly server = new Server(
-    () => this.serverChanged(),
-    askToken,
-  );
+  private readonly server = new Server(() => this.serverChanged(), askToken);
   private readonly page = new Page(
     new Threshold(
       (target) => this.aim(target, false),
@@ -36,6 +33,8 @@ export class App {
       save: (name) => void this.export(name),
     },
   );
+  /** What of the signal is shown, and how. */
+  readonly signal = new SignalChoice(this.page.scope, () => this.redraw());
   private readonly devices = new Devices();
   private readonly chooser = new Chooser("microphone-choice", this.devices, () =>
     this.endMicrophone(),
@@ -98,41 +97,12 @@ export class App {
     } else this.enrol.open();
   }
 
-  setRange(seconds: number): void {
-    el("range").querySelector<HTMLInputElement>(`[value="${seconds}"]`)!.checked = true;
-    this.page.scope.setRange(seconds);
-    this.redraw();
-  }
-
-  toggleScale(): void {
-    const [llr, posterior] = el("scale").querySelectorAll<HTMLInputElement>("input");
-    const other = llr!.checked ? posterior! : llr!;
-    other.checked = true;
-    this.page.scope.setScale(other.value as "llr" | "posterior");
-    this.redraw();
-  }
-
   saveReport(): void {
-    void this.report("zip", (own) => save("voxwatch-report.json", own));
+    void give(this.source?.view ?? null, this.server, "zip");
   }
 
   printReport(): void {
-    void this.report("html", print);
-  }
-
-  /** The server's, from its record; the page's own of what it saw, where there is none. */
-  private async report(form: "zip" | "html", otherwise: (own: Report) => void): Promise<void> {
-    const { source, server } = this;
-    if (!source) toast("There is nothing to report yet.");
-    else if (!server.recorded || !source.view.stream) otherwise(report(source.view, new Date()));
-    else {
-      const of = `v1/records/${encodeURIComponent(source.view.stream)}/report.${form}`;
-      try {
-        fetchFile(await server.report(of), form === "html");
-      } catch {
-        toast("The server cannot be reached just now.");
-      }
-    }
+    void give(this.source?.view ?? null, this.server, "html");
   }
 
   private get listening(): boolean {
@@ -282,12 +252,6 @@ export class App {
     el("report-print").onclick = () => this.printReport();
     const claim = el<HTMLSelectElement>("claim");
     claim.onchange = () => this.expect(claim.value);
-    el("scale").onchange = (event) => {
-      this.page.scope.setScale((event.target as HTMLInputElement).value as "llr" | "posterior");
-      this.redraw();
-    };
-    el("range").onchange = (event) =>
-      this.setRange(Number((event.target as HTMLInputElement).value));
     bindToken((token) => void this.server.authenticate(token));
     window.addEventListener("resize", () => this.redraw());
   }
