@@ -1,39 +1,27 @@
 /** From the link to the end of the exam: what is shown when. */
 
-import { el, keep, kept, say, show } from "../dom";
-import { icon } from "../icons";
+import { el, keep, kept, show } from "../dom";
 import { Devices } from "../microphone/devices";
 import { MicrophoneError, type MicrophoneProblem } from "voxwatch-client";
 import { asked } from "../views/confirm";
 import { askClips, chosenClips, focusClips } from "./clips";
-import { updateMeter } from "../views/sound";
-import { ending, hearing, soundWords } from "./hearing";
-import { fill, onLanguage, tell, until, words } from "./language";
+import { HeardView } from "./heard_view";
+import { onLanguage, tell, words } from "./language";
 import { Listening } from "./listening";
 import { bindChoice } from "./microphones";
+import { AWAY, broken, finished, NO_LINK, OVER, TELLING, UNKNOWN, unreached, withdrawn } from "./notices";
 import { complain, drawConsent, drawNotice, showScreen, type Notice, type Screen } from "./screens";
 import { CandidateServer, type ClipsAnswer, type Consent, type Seat } from "./server";
 import { TryMicrophone } from "./try";
 import { Voice } from "./voice";
 
 const DRAW_MS = 100;
-const SOON_S = 300; // the server says it a minute before
 const BEGUN = "candidate-begun"; // kept while the exam is on: a page that is loaded anew goes on
-
-const AWAY: Notice = {
-  icon: "plug",
-  title: (w) => w.notice.awayTitle,
-  text: (w) => w.notice.awayText,
-};
-const NO_LINK: Notice = {
-  icon: "alert",
-  title: (w) => w.notice.noLinkTitle,
-  text: (w) => w.notice.noLinkText,
-};
 
 export class Candidate {
   private readonly server: CandidateServer | null = null;
   private readonly devices = new Devices();
+  private readonly heardNow = new HeardView((now) => this.title(now));
   private readonly trying: TryMicrophone;
   private readonly voice: Voice;
   private screen: Screen | null = null;
@@ -41,7 +29,6 @@ export class Candidate {
   private opening = false;
   /** Something was done on this page: how it ended stays when the server comes and goes. */
   private begun = false;
-  private announced = "";
   /** The text as it was shown to who agreed to it. */
   private agreed: Consent | null = null;
   /** Whether sound may be kept, until the server knows. */
@@ -95,8 +82,7 @@ export class Candidate {
         if (waiting) this.notice(AWAY);
         return;
       case "refused": {
-        const told = ending("unauthorised")!;
-        if (!this.listening) this.notice({ icon: "alert", ...told });
+        if (!this.listening) this.notice(broken("unauthorised", () => undefined));
         return;
       }
     }
@@ -107,11 +93,7 @@ export class Candidate {
     if (seat.ended_at !== null) return this.done();
     if (seat.withdrawn && !seat.enrolled) return this.withdrawn();
     if (!seat.enrolled && !seat.may_enrol) {
-      return this.notice({
-        icon: "person",
-        title: (w) => w.notice.unknownTitle,
-        text: (w) => w.notice.unknownText,
-      });
+      return this.notice(UNKNOWN);
     }
     if (seat.enrolled && kept("sessionStorage", BEGUN) === this.token) return void this.begin();
     this.show("agree");
@@ -212,13 +194,7 @@ export class Candidate {
     keep("sessionStorage", BEGUN, null);
     if (code === "exam-ended" || code === "") return this.done();
     if (code === "consent-withdrawn") return this.withdrawn();
-    const told: Pick<Notice, "title" | "text"> = ending(code) ?? {
-      title: (w) => w.notice.failedTitle,
-      text: (w) => fill(w.notice.failedText, { code }),
-    };
-    if (code === "unauthorised") return this.notice({ icon: "alert", ...told });
-    const run = (): void => void this.begin();
-    this.notice({ icon: "alert", ...told, button: (w) => w.notice.goOnHere, run });
+    this.notice(broken(code, () => void this.begin()));
   }
 
   private async leave(): Promise<void> {
@@ -229,13 +205,7 @@ export class Candidate {
     this.listening = null;
     keep("sessionStorage", BEGUN, null);
     this.title("");
-    this.notice({
-      icon: "flag",
-      title: (w) => w.notice.finishedTitle,
-      text: (w) => w.notice.finishedText,
-      button: (w) => w.notice.comeBack,
-      run: () => void this.begin(),
-    });
+    this.notice(finished(() => void this.begin()));
   }
 
   private async withdrawClips(): Promise<void> {
@@ -261,37 +231,17 @@ export class Candidate {
     this.listening = null;
     keep("sessionStorage", BEGUN, null);
     this.title("");
-    this.notice({
-      icon: "clock",
-      title: (w) => w.notice.tellingTitle,
-      text: (w) => w.notice.tellingText,
-    });
+    this.notice(TELLING);
     try {
       await this.server.withdraw();
       this.withdrawn();
     } catch {
-      this.notice({
-        icon: "alert",
-        title: (w) => w.notice.unreachedTitle,
-        text: (w) => w.notice.unreachedText,
-        button: (w) => w.agree.withdraw,
-        run: () => void this.withdraw(),
-      });
+      this.notice(unreached(() => void this.withdraw()));
     }
   }
 
   private withdrawn(): void {
-    const { seat } = this;
-    const again: Pick<Notice, "button" | "run"> = {
-      button: (w) => w.notice.changedMind,
-      run: () => this.anew(),
-    };
-    this.notice({
-      icon: "flag",
-      title: (w) => w.notice.withdrawnTitle,
-      text: (w) => w.notice.withdrawnText,
-      ...(seat?.may_enrol ? again : {}),
-    });
+    this.notice(withdrawn(this.seat?.may_enrol ? () => this.anew() : null));
   }
 
   private anew(): void {
@@ -300,7 +250,7 @@ export class Candidate {
   }
 
   private done(): void {
-    this.notice({ icon: "flag", title: (w) => w.notice.overTitle, text: (w) => w.notice.overText });
+    this.notice(OVER);
   }
 
   private notice(notice: Notice): void {
@@ -315,41 +265,9 @@ export class Candidate {
     showScreen(screen, this.seat);
   }
 
-  /** What is heard just now. */
   private draw(): void {
-    const { listening } = this;
     if (this.screen !== "heard") return;
-    const w = words();
-    if (!listening) {
-      const { openingTitle: title, openingText: text } = w.heard;
-      this.say({ tone: "waiting", icon: "clock", title, text });
-      return;
-    }
-    const situation = listening.situation();
-    this.say(hearing(situation, w));
-    const advice = [this.endsSoon(listening), soundWords(situation.quality, w)];
-    say(el("heard-advice"), advice.filter(Boolean).join(" "));
-    updateMeter(el("heard-level"), listening.peak);
-  }
-
-  /** A stream that may be no longer is followed by another; a link is not. */
-  private endsSoon(listening: Listening): string {
-    const at = this.seat?.expires_at ?? Infinity;
-    if (!listening.endsSoon || at - Date.now() / 1000 > SOON_S) return "";
-    return fill(words().heard.linkEnds, { time: until(at) });
-  }
-
-  private say({ tone, icon: name, title, text }: ReturnType<typeof hearing>): void {
-    const state = el("heard-state");
-    if (state.dataset.icon !== name) el("heard-icon").replaceChildren(icon(name));
-    state.dataset.icon = name;
-    state.dataset.tone = tone;
-    say(el("heard-title"), title);
-    say(el("heard-text"), text);
-    this.title(tone === "problem" ? `⚠ ${title}` : title);
-    // A screen reader is told when it changes, and not of each second of a countdown.
-    if (title !== this.announced) say(el("heard-announce"), `${title}. ${tone === "problem" ? text : ""}`);
-    this.announced = title;
+    this.heardNow.draw(this.listening, this.seat?.expires_at ?? Infinity);
   }
 
   private title(now: string): void {
