@@ -27,7 +27,7 @@ from tqdm import tqdm
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, check_output, load_bundle, write_bundle
 from engine.model.encoder import Encoder, ProviderChoice
-from engine.model.manifest import DecisionFigures, Normalisation
+from engine.model.manifest import Calibration, DecisionFigures, Normalisation
 from engine.scoring.scorer import CohortStats, as_norm, cohort_stats
 from models.calibration import ratio_fit
 from models.calibration.cohort import (
@@ -113,43 +113,52 @@ def calibrate(
     folds = ratio_fit.deal_folds([(u.source, u.language) for u in first], rng)
     choices = try_choices(trials, folds, progress=progress)
     best = min(choices, key=lambda choice: choice.found.cllr)
-    chosen = trials[best.top]
-    fitted = ratio_fit.fit(chosen, raw_cosine=best.raw_cosine)
-    strangers = ratio_fit.ratios(fitted.calibration, chosen)[~chosen.target]
-    slope, offset = fit_bounds(strangers, ratio_fit.stranger_weights(chosen))
-    calibration = msgspec.structs.replace(
-        fitted.calibration,
+    facts = {
+        "speakers": len(speakers),
+        "cohort_speakers": len(cohort),
+        "cohort_sources": cohort_runs(cohort_source),
+        "segments": len(segments),
+        "trials": len(pairs.target),
+        "targets": int(pairs.target.sum()),
+        "seed": seed,
+    }
+    # What was measured with another calibration is not true of this one.
+    manifest = msgspec.structs.replace(
+        loaded.manifest,
+        calibration=_fitted(trials[best.top], best, choices, list(sources), facts),
+        normalisation=Normalisation(top=best.top),
+        evaluation={},
+    )
+    return write_bundle(output, manifest, loaded.model_files(), cohort)
+
+
+def _fitted(
+    trials: ScoredTrials,
+    best: Choice,
+    choices: Sequence[Choice],
+    sources: Sequence[str],
+    facts: dict[str, Any],
+) -> Calibration:
+    """The calibration by the ``best`` of all ``choices``, and how it was come by."""
+    found = ratio_fit.fit(trials, raw_cosine=best.raw_cosine)
+    strangers = ratio_fit.ratios(found.calibration, trials)[~trials.target]
+    slope, offset = fit_bounds(strangers, ratio_fit.stranger_weights(trials))
+    rates = stated_rates(best.found, trials, sources, found.calibration.half_speech_s)
+    mislabelled = zip(sources, found.mislabelled, strict=True)
+    return msgspec.structs.replace(
+        found.calibration,
         evidence=DecisionFigures(slope=slope, offset=offset),
         fitted={
-            "speakers": len(speakers),
-            "cohort_speakers": len(cohort),
-            "cohort_sources": cohort_runs(cohort_source),
-            "segments": len(segments),
-            "trials": len(pairs.target),
-            "targets": int(pairs.target.sum()),
-            "seed": seed,
-            "mislabelled": {
-                str(name): round(rate, 4)
-                for name, rate in zip(sources, fitted.mislabelled, strict=True)
-            },
+            **facts,
+            "mislabelled": {str(name): round(rate, 4) for name, rate in mislabelled},
             "cross_validated": best.found.table,
-            "stated_rates_cross_validated": stated_rates(
-                best.found, chosen, list(sources), fitted.calibration.half_speech_s
-            ),
+            "stated_rates_cross_validated": rates,
             "tried": [
                 {"top": c.top, "raw_cosine": c.raw_cosine, "cllr": round(c.found.cllr, 4)}
                 for c in choices
             ],
         },
     )
-    # What was measured with another calibration is not true of this one.
-    manifest = msgspec.structs.replace(
-        loaded.manifest,
-        calibration=calibration,
-        normalisation=Normalisation(top=best.top),
-        evaluation={},
-    )
-    return write_bundle(output, manifest, loaded.model_files(), cohort)
 
 
 def stated_rates(
