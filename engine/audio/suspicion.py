@@ -73,7 +73,11 @@ ADVICE: dict[Form, tuple[str, str]] = {
     "float16be": ("float16be", _TURNED.format("16-bit floats")),
     "float32be": ("float32be", _TURNED.format("32-bit floats")),
     "float64be": ("float64be", _TURNED.format("64-bit floats")),
-    "stereo": ("channels=2", "this looks like two channels, interleaved: start with channels=2"),
+    "stereo": (
+        "channels=2",
+        "this looks like two channels, interleaved: start with channels=2, or, if these are 32-bit"
+        " integers, convert them to 16-bit",
+    ),
     "mulaw": ("mulaw", "this looks like mu-law: start with encoding=mulaw"),
     "alaw": ("alaw", "this looks like A-law: start with encoding=alaw"),
     "uint8": ("uint8", "these look like 8-bit samples: convert them to 16-bit"),
