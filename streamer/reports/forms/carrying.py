@@ -26,7 +26,8 @@ _LINK = '<link rel="alternate" type="application/json" href="data:application/js
 _CARRIED = re.compile(re.escape(_LINK).encode() + rb'([A-Za-z0-9+/=]*)"')
 _STREAM = re.compile(rb"stream\r?\n")
 _BEGINNING = b'{"format":"voxwatch-'  # of any report as JSON, without its white space
-_SHORT_BYTES = 64
+_SHORT_BYTES, _PROBE_BYTES = 64, 1024  # of what a stream holds, and of it as it is packed
+MOST_BYTES = 1 << 29  # of the data in a PDF: more is no report
 OTHER_FILE = (
     "it is not the file that was signed: what it shows may have been altered, or another program"
     " has saved it anew. Rely on the data in it alone, as far as nothing is said against them here"
@@ -65,14 +66,18 @@ def data_in(content: bytes) -> Iterator[bytes]:
     if _kind(content) == _HTML:
         yield from (base64.b64decode(found[1]) for found in _CARRIED.finditer(content))
         return
-    for found in _STREAM.finditer(content):
-        inflate = zlib.decompressobj()
-        try:  # whatever program wrote it: which stream it is shows by what is in it
-            begun = inflate.decompress(content[found.end() :], _SHORT_BYTES)
-            if b"".join(begun.split()).startswith(_BEGINNING):
-                yield begun + inflate.decompress(inflate.unconsumed_tail)
-        except zlib.error:
-            continue
+    for found in _STREAM.finditer(content):  # whatever program wrote it: what is in it shows which
+        begun = _inflated(content[found.end() : found.end() + _PROBE_BYTES], _SHORT_BYTES)
+        if b"".join(begun.split()).startswith(_BEGINNING):
+            yield _inflated(content[found.end() :], MOST_BYTES)
+
+
+def _inflated(packed: bytes, most: int) -> bytes:
+    """What a stream begins with; nothing where it is none."""
+    try:
+        return zlib.decompressobj().decompress(packed, most)
+    except zlib.error:
+        return b""
 
 
 def with_signature_of_file(content: bytes, sign: Sign) -> bytes:
@@ -83,7 +88,8 @@ def with_signature_of_file(content: bytes, sign: Sign) -> bytes:
     comment = _COMMENTS[kind]
     files = SignedFiles(files={_name(kind): hashlib.sha256(content).hexdigest()})
     line = comment.begin + msgspec.json.encode(with_signature(files, sign)) + comment.end
-    place = content.rindex(comment.before)
+    place = _place(content, comment)
+    assert place >= 0, "a PDF without an end was made"
     return content[:place] + line + content[place:]
 
 
@@ -105,9 +111,16 @@ def file_altered(content: bytes, key: str) -> Iterator[str]:
         return
     # What else stood in the comment could end it, and be seen.
     signed = signed and msgspec.json.encode(told) == line
-    whole = told.files == {_name(kind): hashlib.sha256(before + after).hexdigest()}
-    if not (signed and whole):
+    file = before + after
+    whole = told.files == {_name(kind): hashlib.sha256(file).hexdigest()}
+    # Elsewhere the comment could be in the way of what the file shows.
+    if not (signed and whole and _place(file, comment) == len(before)):
         yield OTHER_FILE
+
+
+def _place(file: bytes, comment: _Comment) -> int:
+    """Where the comment of a file stands that has none; before its beginning if nowhere."""
+    return file.rfind(comment.before)
 
 
 def _kind(content: bytes) -> bytes | None:

@@ -15,6 +15,7 @@ import pypdfium2
 import pytest
 from recorded_exam import Run, filled, run_in
 
+from streamer.reports.forms import carrying
 from streamer.reports.forms.carrying import NAME, data_in
 from streamer.reports.reported import NoReport, Reported
 
@@ -140,6 +141,32 @@ def test_a_signature_that_was_taken_away_is_told(other: Any, which: str) -> None
     assert any("is not signed: somebody took that away" in line for line in told)
 
 
+@pytest.mark.parametrize(
+    ("which", "before"),
+    [
+        ("anna html", b"</title>"),
+        ("anna html", b"</body>"),
+        ("exam html", b"<html"),
+        ("anna pdf", b"endstream"),
+        ("anna pdf", b"endobj"),
+        ("exam pdf", b"%%EOF"),
+    ],
+)
+def test_a_signature_that_was_moved_is_told(other: Any, which: str, before: bytes) -> None:
+    """So that a reader takes what it stands in for something else, and shows less."""
+    form = which.split()[1]
+
+    def moved(content: bytes) -> bytes:
+        found = re.search(re.escape(BEGIN[form]) + b"[^\n]*?" + re.escape(END[form]), content)
+        assert found is not None
+        without = content[: found.start()] + content[found.end() :]
+        return without.replace(before, found[0] + before, 1)
+
+    code, told = other(which, moved)
+    assert code == 1
+    assert any(OTHER in line for line in told)
+
+
 def test_the_signature_of_one_report_is_not_that_of_another(given: Given, other: Any) -> None:
     taken = given["exam html"].read_bytes().rpartition(BEGIN["html"])[2]
     code, told = other(
@@ -182,6 +209,20 @@ def test_a_pdf_that_was_saved_anew_still_has_its_data(given: Given, other: Any) 
     assert code == 1
     assert told[-1] == "report: 1 findings"
     assert any("Rely on the data in it alone" in line for line in told)
+
+
+def test_streams_that_hold_no_report_hold_up_nobody() -> None:
+    """Each of these is looked at by its beginning, and what they unpack to has a bound."""
+    assert list(data_in(b"%PDF-1.7\n" + b"stream\n" * 200_000)) == []
+
+
+def test_data_that_unpack_to_far_more_than_a_report_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(carrying, "MOST_BYTES", 1000)
+    bomb = zlib.compress(b'{"format":"voxwatch-' + b" " * 1_000_000)
+    (data,) = data_in(b"%PDF-1.7\nstream\n" + bomb + b"\nendstream\n")
+    assert len(data) == 1000
 
 
 def test_a_report_of_an_earlier_version_is_refused_with_what_to_do(
