@@ -72,7 +72,7 @@ def _agreed(context: Context, caller: Caller, start: StartEnroll) -> tuple[Start
             message = "this exam takes those who are enrolled already: ask the examiners"
             raise WireError("unauthorised", message)
         name = sitting.candidate.voiceprint
-        start = msgspec.structs.replace(start, name=name, add=False, ttl_days=None)
+        start = msgspec.structs.replace(start, name=name, add=False, ttl_days=None, live=True)
     assert start.consent is not None
     try:
         agreement = Agreement.wanted(context, caller, sitting, start.consent)

@@ -71,9 +71,8 @@ class Seats:
         self._lock = threading.Lock()
         self._version: int | None = None
         self._sittings: dict[str, Sitting] = {}
-        self._opened: set[tuple[str, int]] = (
-            set()
-        )  # candidates and links, noted since they were read
+        # Candidates and links, noted since they were read.
+        self._opened: set[tuple[str, int]] = set()
 
     def refresh(self) -> None:
         """Read the exams again if they changed. Raises :class:`ExamError`, ``StoreError``."""
