@@ -17,7 +17,8 @@ import {
 const STREAMS_MS = 2000;
 const PROFILES_MS = 10_000; // who is enrolled may be changed by others
 
-const ANSWER_MS = 10_000; // for the quickest of answers: a server so late tells nothing of now
+const ANSWER_MS = 15_000; // since the last answer: a server so late tells nothing of now
+const LOOK_MS = 1000; // between two looks whether one is late
 
 /** What was asked for was deleted. */
 export class Gone extends Error {}
@@ -35,6 +36,7 @@ export class Server {
   readonly voxwatch: Voxwatch;
   private token = kept("sessionStorage", "token");
   private readonly control: Control;
+  private answeredAt = 0; // by this page's clock, in ms
 
   /**
    * `onChange`: something known is another; `onToken`: a token is needed, and why. Without `lists`
@@ -78,8 +80,12 @@ export class Server {
     return this.status?.roles.includes(role) ?? false;
   }
 
-  ask<T>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
-    return this.control.request<T>(type, fields);
+  async ask<T>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+    try {
+      return await this.control.request<T>(type, fields);
+    } finally {
+      this.answeredAt = performance.now();
+    }
   }
 
   /** Whether the server has a record that whoever looks at this page may read. */
@@ -169,27 +175,33 @@ export class Server {
   async refreshStatus(): Promise<void> {
     if (!this.connected || !this.may("monitor")) return;
     try {
-      this.status = await this.askStatus();
+      this.status = await this.inTime(this.ask<Status>("status"));
       this.onChange();
     } catch {
       // Asked again in a while, or when the server is back.
     }
   }
 
-  /** Where no answer comes in time the connection is taken for lost, and made again. */
-  private async askStatus(): Promise<Status> {
-    const late = window.setTimeout(() => this.control.renew(), ANSWER_MS);
+  /**
+   * Where no answer comes in time the connection is taken for lost, and made again. The server answers
+   * one request after another, and some take it seconds: the time begins anew with each answer.
+   */
+  private async inTime<T>(answer: Promise<T>): Promise<T> {
+    const asked = performance.now();
+    const looking = window.setInterval(() => {
+      if (performance.now() - Math.max(asked, this.answeredAt) > ANSWER_MS) this.control.renew();
+    }, LOOK_MS);
     try {
-      return await this.ask<Status>("status");
+      return await answer;
     } finally {
-      window.clearTimeout(late);
+      window.clearInterval(looking);
     }
   }
 
   private async greet(): Promise<void> {
     try {
-      if (this.token) await this.ask("authenticate", { token: this.token });
-      this.status = await this.askStatus();
+      if (this.token) await this.inTime(this.ask("authenticate", { token: this.token }));
+      this.status = await this.inTime(this.ask<Status>("status"));
       this.connected = true;
       this.setting = "";
       keep("sessionStorage", "token", this.token);
