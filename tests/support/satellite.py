@@ -72,6 +72,7 @@ async def recognising() -> AsyncIterator[str]:
     await server.start(Recogniser)
     assert server._server is not None
     try:
+        # Its asyncio server is private, and nothing else tells a port that the system chose.
         yield f"tcp://127.0.0.1:{server._server.sockets[0].getsockname()[1]}"  # type: ignore[attr-defined]
     finally:
         await server.stop()

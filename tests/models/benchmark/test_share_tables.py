@@ -1,39 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
+from benchmark_results import DRAWS, OURS, OWN, THEIRS, Make, heard, value, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.benchmark.estimates import Draws
 from models.benchmark.outcomes import STATES, States
-from models.benchmark.results import ConversationResult
 from models.benchmark.share_tables import interjection_table, shares_into, shares_table
-from models.benchmark.tables import LEAVING, System, Table
-from models.benchmark.truth import Truth
-from models.evaluation.report import Estimate
-
-Make = Callable[..., Truth]
-DRAWS = Draws(2, 20, 0)
-OURS = System("ours", lambda result: result.variants.get("ours"), LEAVING)
-THEIRS = System("theirs", lambda result: result.variants.get("theirs"))
-ALONE: dict[str, Any] = {"similar": None, "voices": (0,), "stranger_at_s": None}
-OWN = ALONE | {"kind": "single", "turns": ((1.0, 20.0, True),)}
-
-
-def heard(truth: Truth, **states: States) -> ConversationResult:
-    return ConversationResult(truth, (), None, None, dict(states), {})
-
-
-def value(figure: Any) -> float:
-    assert isinstance(figure, Estimate)
-    return figure.value
-
-
-def values(table: Table, column: str) -> list[float]:
-    return [value(row[column]) for row in table.rows]
+from models.benchmark.tables import Table
 
 
 def test_shares_are_of_all_the_speech_and_not_of_the_conversations(truth: Make) -> None:

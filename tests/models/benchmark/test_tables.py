@@ -1,54 +1,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from benchmark_results import DRAWS, OURS, OWN, THEIRS, Make, heard, value, values
 
 from engine.decisions.config import DecisionConfig
 from models.benchmark.engine import TurnVerdict, record_of
-from models.benchmark.estimates import Draws
 from models.benchmark.outcomes import STATES, States
 from models.benchmark.results import ConversationResult
 from models.benchmark.tables import (
-    LEAVING,
     System,
-    Table,
     commands_table,
     decisions_table,
     follow_all,
     points_table,
     takeover_table,
 )
-from models.benchmark.truth import Truth
-from models.evaluation.report import Estimate
 
-Make = Callable[..., Truth]
-DRAWS = Draws(2, 20, 0)
-OURS = System("ours", lambda result: result.variants.get("ours"), LEAVING)
-THEIRS = System("theirs", lambda result: result.variants.get("theirs"))
-ALONE: dict[str, Any] = {"similar": None, "voices": (0,), "stranger_at_s": None}
-OWN = ALONE | {"kind": "single", "turns": ((1.0, 20.0, True),)}
 IMPOSTOR: dict[str, Any] = {
     "kind": "impostor",
     "stranger_at_s": 0.0,
     "turns": ((1.0, 20.0, False),),
 }
-
-
-def heard(truth: Truth, **states: States) -> ConversationResult:
-    return ConversationResult(truth, (), None, None, dict(states), {})
-
-
-def value(figure: Any) -> float:
-    assert isinstance(figure, Estimate)
-    return figure.value
-
-
-def values(table: Table, column: str) -> list[float]:
-    return [value(row[column]) for row in table.rows]
 
 
 def test_a_claimed_speaker_is_accepted_rejected_or_never_decided(truth: Make) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -166,11 +166,7 @@ async def test_sound_that_changes_its_format_is_not_judged(
 ) -> None:
     other = AudioStart(rate=8_000, width=2, channels=1)
     late = AudioChunk(rate=8_000, width=2, channels=1, audio=pcm("bert", 1.0))
-    async with (
-        proxied(server.url, claim="anna") as uri,
-        AsyncClient.from_uri(uri, read_timeout=30) as satellite,
-    ):
-        await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+    async with proxied(server.url, claim="anna") as uri, speaking(uri) as satellite:
         await satellite.write_event(chunk(pcm("anna", 3.0)))
         await satellite.write_event((other if again else late).event())
         await satellite.write_event(AudioStop().event())
@@ -217,6 +213,14 @@ async def test_a_recogniser_that_is_away_is_told_in_one_line(
     assert not [one for one in caplog.records if one.name == "asyncio"]
 
 
+@asynccontextmanager
+async def speaking(uri: str) -> AsyncIterator[AsyncClient]:
+    """A satellite that has begun a command."""
+    async with AsyncClient.from_uri(uri, read_timeout=30) as satellite:
+        await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+        yield satellite
+
+
 def received(server: Server) -> int:
     """How many bytes of sound the newest stream has."""
     return max((stream.intake.received_bytes for stream in server.streams.all()), default=0)
@@ -234,8 +238,7 @@ async def test_a_server_that_restarts_in_the_middle_of_a_command_still_judges_it
         async with Server(config, drain_s=0.2) as server:
             enrol(server, "anna")
             uri = await stack.enter_async_context(proxied(server.url, claim="anna"))
-            satellite = await stack.enter_async_context(AsyncClient.from_uri(uri, read_timeout=30))
-            await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+            satellite = await stack.enter_async_context(speaking(uri))
             await satellite.write_event(chunk(sound[:half]))
             while received(server) < half:
                 await asyncio.sleep(0.01)
@@ -269,8 +272,7 @@ async def test_a_command_of_which_too_much_comes_while_the_server_restarts_is_no
         async with Server(config, drain_s=0.2) as server:
             enrol(server, "anna")
             uri = await stack.enter_async_context(proxied(server.url, claim="anna"))
-            satellite = await stack.enter_async_context(AsyncClient.from_uri(uri, read_timeout=30))
-            await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+            satellite = await stack.enter_async_context(speaking(uri))
             for start in range(0, half, PIECE):
                 await satellite.write_event(chunk(sound[start : min(start + PIECE, half)]))
             while received(server) < half:
@@ -293,11 +295,7 @@ async def test_a_command_too_long_to_be_held_is_still_heard_and_judged(
 ) -> None:
     monkeypatch.setattr("voxwatch_client.spoken_command.HELD_S", 1.0)
     sound = pcm("anna", 3.0)
-    async with (
-        proxied(server.url, claim="anna") as uri,
-        AsyncClient.from_uri(uri, read_timeout=30) as satellite,
-    ):
-        await satellite.write_event(AudioStart(rate=16_000, width=2, channels=1).event())
+    async with proxied(server.url, claim="anna") as uri, speaking(uri) as satellite:
         for start in range(0, len(sound), PIECE):
             await satellite.write_event(chunk(sound[start : start + PIECE]))
             # The server is never behind, however slow this machine is.
