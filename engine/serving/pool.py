@@ -94,7 +94,7 @@ class InferencePool:
         ]
         self._idle = self._alive = threads
         self._file_batches = 0  # that run
-        self.leisure = Leisure()
+        self.leisure = Leisure(lambda: self.anybody_live)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None

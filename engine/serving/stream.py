@@ -164,13 +164,12 @@ class Stream:
             self._end()
 
     async def _wait_for_room(self) -> None:
-        waits = not self.live and self._pool.anybody_live
-        if self._room.is_set() and not waits:
+        if self._room.is_set() and self.live:
             return
         begun, self._sender_waits = self._pool.now(), True
         try:
             await self._room.wait()
-            if waits:
+            if not self.live:
                 await self._pool.leisure.wait()
         finally:
             self._waited_s += self._pool.now() - begun

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import pairwise
+
+import pytest
 
 from engine.serving.leisure import REST, Leisure
 
 
 async def test_a_piece_waits_until_the_loop_has_been_free_for_a_while() -> None:
-    leisure = Leisure()
+    leisure = Leisure(lambda: True)
     await leisure.wait()
     leisure.spent(0.02)
     began = time.monotonic()
@@ -17,8 +20,39 @@ async def test_a_piece_waits_until_the_loop_has_been_free_for_a_while() -> None:
     assert time.monotonic() - began >= 0.9 * REST * 0.02
 
 
-async def test_a_file_waits_for_one_piece_of_each_other_file() -> None:
-    leisure, order = Leisure(), []
+async def test_without_live_streams_no_piece_waits() -> None:
+    leisure = Leisure(lambda: False)
+    await leisure.wait()
+    leisure.spent(3600.0)
+    await asyncio.wait_for(leisure.wait(), 60.0)
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_the_loop_comes_to_others_between_two_pieces(live: bool) -> None:
+    leisure, order = Leisure(lambda: live), []
+    done = asyncio.Event()
+
+    async def send() -> None:
+        await leisure.wait()
+        order.append("piece")
+        leisure.spent(0.0)
+
+    async def other() -> None:
+        while not done.is_set():
+            order.append("other")
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(other())
+    await asyncio.gather(*(send() for _ in range(20)))
+    done.set()
+    await others
+    assert order.count("piece") == 20
+    assert all(pair != ("piece", "piece") for pair in pairwise(order))
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_file_waits_for_one_piece_of_each_other_file(live: bool) -> None:
+    leisure, order = Leisure(lambda: live), []
 
     async def send(name: str, pieces: int) -> None:
         for _ in range(pieces):
