@@ -82,8 +82,7 @@ def check_frames(data: Buffer, start: int, end: int, own: str = "") -> None:
 
 def check_frames_at(data: Buffer, start: int, own: str = "") -> None:
     """The same of MP3 and AAC that begin at this very place, or after a tag there."""
-    if data[start : start + 3] == b"ID3":
-        start += 10 + tag_bytes(data[start + 6 : start + 10])
+    start = after_tags(data, start)
     for form, length_of in FRAME_FORMS:
         if form == own:
             continue
@@ -97,6 +96,9 @@ def check_frames_at(data: Buffer, start: int, own: str = "") -> None:
             raise UnlikeError(form, start)
 
 
-def tag_bytes(size: bytes) -> int:
-    """The length of an ID3 tag by its four bytes of seven bits."""
-    return sum(code << shift for code, shift in zip(size, (21, 14, 7, 0), strict=False))
+def after_tags(data: Buffer, at: int) -> int:
+    """The place behind the ID3 tags that begin at ``at``, if any do."""
+    while data[at : at + 3] == b"ID3":  # and its length in four bytes of seven bits
+        size = zip(data[at + 6 : at + 10], (21, 14, 7, 0), strict=False)
+        at += 10 + sum(code << shift for code, shift in size)
+    return at

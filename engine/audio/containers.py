@@ -74,6 +74,21 @@ FORMS = {
 }
 
 
+def little(data: Buffer, at: int, size: int = 4) -> int:
+    """A whole number whose lowest byte comes first."""
+    return int.from_bytes(data[at : at + size], "little")
+
+
+def riff_chunks(data: Buffer, start: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and stated size of the chunks of a RIFF file, as long as they look like some."""
+    while start + 8 <= len(data):
+        name, size = data[start : start + 4], little(data, start + 4)
+        if not name.isascii() or not all(32 <= code < 127 for code in name) or name == b"RIFF":
+            return
+        yield name, start + 8, size
+        start += 8 + size + size % 2
+
+
 def stated_sound(data: Buffer) -> StatedSound | None:
     """What such a file states of its sound. ``None``: it is none, or says too little."""
     if data[:4] == b".snd":

@@ -10,18 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, pairwise
 
 from engine.audio.beginnings import (
     HEAD_BYTES,
+    after_tags,
     check_alike,
     check_frames,
     check_frames_at,
-    tag_bytes,
 )
-from engine.audio.containers import MOST_CHUNKS, Buffer, stated_sound
+from engine.audio.containers import Buffer, little, riff_chunks, stated_sound
+from engine.audio.flac import flac_parts
 from engine.audio.media.forms import WMA, form_of, is_mp3
 from engine.audio.media.layouts import media_layout
+from engine.audio.ogg import ogg_parts
 from engine.audio.parts import Layout, NotWholeError, Part, joined
 from engine.audio.signatures import mp3_frame
 
@@ -29,9 +30,11 @@ SPARE_S = 0.02  # Less sound than this may be lacking, or lie where none was sta
 # Programs that write to a pipe state so many bytes or more: sox 0x7FFFF000, others 0x7FFFFFFF less
 # a header, or 0xFFFFFFFF.
 UNKNOWN_BYTES = 0x7FFF_0000
+# Chunks that stand behind the sound of a WAV; of others that seem to go on beyond the end of the
+# file, the name is sound: that of 8 bits looks like text wherever it is quiet.
+CHUNKS = frozenset((b"LIST", b"id3 ", b"ID3 ", b"bext", b"cue ", b"smpl", b"inst", b"iXML"))
+CHUNKS |= {b"JUNK", b"junk", b"PAD ", b"fact", b"PEAK", b"DISP", b"plst", b"cart", b"axml", b"_PMX"}
 WAV_START = re.compile(rb"RIFF....WAVEfmt ", re.DOTALL)
-FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
-OGG_FIRST, OGG_LAST = 2, 4  # flags of a page
 ID3V1_BYTES, APE_BYTES = 128, 32  # of a tag; of its head or foot, of which the head says its size
 APE_HEAD = 1 << 29  # a flag
 MP3_SHARE = 0.99  # An MP3 counts as whole with this share of the frames that it states.
@@ -58,9 +61,9 @@ def _layout(data: Buffer) -> Layout:
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
         return joined(_wav(data))
     if head[:4] == b"OggS":
-        return joined(_ogg(data))
+        return joined(ogg_parts(data))
     if head[:4] == b"fLaC":
-        return joined(_flac(data))
+        return joined(flac_parts(data))
     if is_mp3(data):
         return joined(_mp3(data))
     form = form_of(data)
@@ -73,7 +76,8 @@ def _layout(data: Buffer) -> Layout:
 def _stated(data: Buffer) -> Layout:
     """A file that is read as far as it states, which has to be as far as it goes."""
     found = stated_sound(data)
-    check_alike(data, HEAD_BYTES if found is None else found.start, len(data), "")
+    first = HEAD_BYTES if form_of(data) is not None else 1
+    check_alike(data, first if found is None else found.start, len(data), "")
     if found is not None and found.size is not None:
         there, spare = len(data) - found.start, SPARE_S * found.bytes_per_s
         stated_s = found.size / found.bytes_per_s
@@ -84,20 +88,6 @@ def _stated(data: Buffer) -> Layout:
             rest_s = (len(data) - found.end) / found.bytes_per_s
             raise NotWholeError(f"it states {stated_s:.1f} s, and {rest_s:.1f} s follow them")
     return Layout((Part(0, len(data)),))
-
-
-def _number(data: Buffer, at: int, size: int = 4) -> int:
-    return int.from_bytes(data[at : at + size], "little")
-
-
-def _chunks(data: Buffer, start: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place and stated size of the chunks of a RIFF file, as long as they look like some."""
-    while start + 8 <= len(data):
-        name, size = data[start : start + 4], _number(data, start + 4)
-        if not name.isascii() or not all(32 <= code < 127 for code in name) or name == b"RIFF":
-            return
-        yield name, start + 8, size
-        start += 8 + size + size % 2
 
 
 def _wav(data: Buffer) -> Iterator[tuple[Part, str]]:
@@ -112,9 +102,9 @@ def _wav(data: Buffer) -> Iterator[tuple[Part, str]]:
 def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
     """A WAV file that begins at ``start``; what follows its sound may be another."""
     whole, bytes_per_s, at = Part(start, len(data)), 0, -1
-    for name, place, size in _chunks(data, start + 12):
+    for name, place, size in riff_chunks(data, start + 12):
         if name == b"fmt ":
-            bytes_per_s = _number(data, place + 8)
+            bytes_per_s = little(data, place + 8)
         if name == b"data":
             at, stated = place, size
             break
@@ -136,7 +126,11 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
         return _patched(whole, at), f"states {stated - rest} bytes more than there are"
     end = at + stated + stated % 2
     check_frames_at(data, end)
-    for _, place, size in _chunks(data, end):
+    for name, place, size in riff_chunks(data, end):
+        if name == b"data":
+            raise NotWholeError("its sound lies in several pieces, of which one can be read")
+        if place + size > len(data) and name not in CHUNKS:  # what looks like a chunk is sound
+            break
         end = place + size + size % 2
     if data[end : end + 4] == b"RIFF" and data[end + 8 : end + 12] == b"WAVE":
         return replace(whole, end=end), ""
@@ -162,50 +156,6 @@ def _patched(part: Part, at: int) -> Part:
     return replace(part, patches=tuple((n, size.to_bytes(4, "little")) for n, size in patches))
 
 
-def _ogg(data: Buffer) -> Iterator[tuple[Part, str]]:
-    start = at = 0
-    begun = ended = False  # pages of sound have been seen, and the last one
-    while at < len(data):
-        head = data[at : at + 27]
-        if head[:4] != b"OggS":
-            check_alike(data, at, len(data), "Ogg")
-            check_frames(data, at, len(data))
-            if data.find(b"OggS", at) >= 0:
-                raise NotWholeError("some of it is damaged")
-            break  # something was appended
-        if len(head) < 27:
-            raise NotWholeError("its last page is torn")
-        if head[5] & OGG_FIRST and begun:
-            yield Part(start, at), "" if ended else "a recording in it was not completed"
-            start, begun, ended = at, False, False
-        begun = begun or not head[5] & OGG_FIRST
-        ended = bool(head[5] & OGG_LAST)
-        at += 27 + head[-1] + sum(data[at + 27 : at + 27 + head[-1]])
-        if at > len(data):
-            raise NotWholeError("its last page is torn")
-    yield Part(start, len(data)), "" if ended else "the recorder did not complete it"
-
-
-def _flac(data: Buffer) -> Iterator[tuple[Part, str]]:
-    marks = (mark.start() for mark in FLAC_START.finditer(data, 4))
-    for start, end in pairwise(chain((0,), marks, (len(data),))):
-        sound = _flac_sound(data, start)
-        check_alike(data, sound, end, "FLAC")
-        check_frames(data, sound, end)
-        yield Part(start, end), ""
-
-
-def _flac_sound(data: Buffer, start: int) -> int:
-    """Where the sound begins, after blocks that may hold the heads of other files and pictures."""
-    at = start + 4
-    for _ in range(MOST_CHUNKS):
-        head = data[at : at + 4]
-        at += 4 + int.from_bytes(head[1:], "big")
-        if not head or head[0] & 0x80:  # the last one
-            break
-    return at
-
-
 def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
     start = at = 0
     frames = stated = 0
@@ -214,7 +164,7 @@ def _mp3(data: Buffer) -> Iterator[tuple[Part, str]]:
     while at < len(data):
         if data[at : at + 3] == b"ID3":
             tag = at if frames and tag is None else tag
-            at += 10 + tag_bytes(data[at + 6 : at + 10])
+            at = after_tags(data, at)
             continue
         if last_tag := _last_tag(data, at):
             at += last_tag
@@ -250,7 +200,7 @@ def _last_tag(data: Buffer, at: int) -> int:
         return ID3V1_BYTES
     if data[at : at + 8] != b"APETAGEX":
         return 0
-    return APE_BYTES + (_number(data, at + 12) if _number(data, at + 20) & APE_HEAD else 0)
+    return APE_BYTES + (little(data, at + 12) if little(data, at + 20) & APE_HEAD else 0)
 
 
 def _next_frame(data: Buffer, at: int) -> int:

@@ -44,6 +44,7 @@ class UnlikeError(ValueError):
         super().__init__(
             f"holds several recordings that are not read as one ({form} begins at byte {at})"
         )
+        self.form, self.at = form, at
 
 
 def joined(every: Iterator[tuple[Part, str]]) -> Layout:

@@ -17,9 +17,9 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from engine.audio.containers import Buffer
+from engine.audio.containers import Buffer, little, riff_chunks
 from engine.audio.layout import layout
-from engine.audio.media.forms import MP3, Form, form_of
+from engine.audio.media.forms import MP3, WAV, Form, form_of, without_tags
 from engine.audio.media.library import MediaMissing, available
 from engine.audio.media.sound import MediaSound
 from engine.audio.parts import NotWholeError, Part, UnlikeError
@@ -30,7 +30,8 @@ from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
-WAV_MP3 = b"\x55\x00"  # the code of MP3 in the header of WAV
+# Codes of encodings in the header of WAV: those of plain samples, and MP3.
+WAV_PLAIN, WAV_MP3 = frozenset((1, 3, 6, 7, 0xFFFE)), 0x55
 READ = (b"RIFF", b"RF64", b"RIFX", b"riff", b"OggS", b"fLaC", b"FORM", b"caff", b".snd", b"NIST")
 # Forms of which it is seen whether all of the sound is there, beside those that PyAV reads.
 CHECKED = frozenset(
@@ -57,7 +58,7 @@ class Recording:
         self.name = str(source) if isinstance(source, Path) else name
         self._media, self._stack = media, contextlib.ExitStack()
         try:
-            self._data = self._opened(source)
+            self._data = without_tags(self._opened(source))
             self._form = form_of(self._data)
             self._layout = layout(self._data)
             with self._part(self._layout.parts[0]) as sound:
@@ -69,8 +70,9 @@ class Recording:
             self._stack.close()
             raise self._damaged(str(error)) from error
         except UnlikeError as error:
+            words = self._mixed(error)
             self._stack.close()
-            raise AudioError(f"{self.name}: {error}: take them apart") from error
+            raise AudioError(f"{self.name}: {words}") from error
         except BaseException:
             self._stack.close()
             raise
@@ -145,13 +147,23 @@ class Recording:
         if form is not None and form.first and (can or form is not MP3):
             return self._by_media(part, form)
         try:
-            with _hushed(form is MP3 or is_wav_of_mp3(self._data, part.start)):
+            with _hushed(form is MP3 or wav_code(self._data, part.start) == WAV_MP3):
                 return sf.SoundFile(_PartIO(self._data, part))
         except sf.LibsndfileError as error:
-            if form is not None and can:
+            # What libsndfile does not make out of plain samples, PyAV guesses.
+            guessed = form is WAV and wav_code(self._data, part.start) in WAV_PLAIN
+            if form is not None and can and not guessed:
                 with contextlib.suppress(AudioError):
                     return self._by_media(part, form)
             raise AudioError(f"{self.name}: {self._unread(error)}") from error
+
+    def _mixed(self, error: UnlikeError) -> str:
+        """What is said of a file in which a recording begins somewhere."""
+        if self._form is not None or self._data[:4] in READ:
+            return f"{error}: take them apart"
+        if known := foreign(self._data[:SEEN_BYTES]):
+            return f"{known[0]} is not read: take out the recording in it, and send that"
+        return f"{error.form} begins at byte {error.at}: take away what stands before it"
 
     def _unread(self, error: sf.LibsndfileError) -> str:
         """What is said of a file that nobody reads. Its last try is SD2, which nobody meant."""
@@ -215,10 +227,12 @@ class _PartIO(io.RawIOBase):
         return count
 
 
-def is_wav_of_mp3(data: Buffer, start: int = 0) -> bool:
-    """Whether the WAV file that begins at ``start`` holds MP3."""
-    marks = data[start : start + 4], data[start + 8 : start + 16], data[start + 20 : start + 22]
-    return marks == (b"RIFF", b"WAVEfmt ", WAV_MP3)
+def wav_code(data: Buffer, start: int = 0) -> int | None:
+    """The code of the encoding of the WAV that begins at ``start``. None: it is none."""
+    if (data[start : start + 4], data[start + 8 : start + 12]) != (b"RIFF", b"WAVE"):
+        return None
+    chunks = riff_chunks(data, start + 12)
+    return next((little(data, place, 2) for name, place, _ in chunks if name == b"fmt "), None)
 
 
 @contextlib.contextmanager

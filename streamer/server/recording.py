@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.files import same_sound
-from engine.audio.media.forms import form_of
+from engine.audio.media.forms import form_of, without_tags
 from engine.audio.media.library import INSTALL, available
-from engine.audio.recording import Recording, is_wav_of_mp3
+from engine.audio.media.sound import CODECS
+from engine.audio.recording import Recording, wav_code
 from engine.audio.signatures import HEAD_BYTES, foreign
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, SAMPLE_BYTES
@@ -23,14 +24,18 @@ Float32 = NDArray[np.float32]
 MOST_S = 60.0  # of sound; what a session's spans hold without merging
 PIECE_S = 0.5  # of sound that is decoded at a time
 READ = (b"RIFF", b"fLaC", b"OggS")  # what libsndfile reads here, by its first bytes
-# Encodings inside WAV, FLAC and Ogg that are decoded. What else libsndfile knows is rare, and its
-# decoders were never meant for what a stranger sends.
+# Encodings inside WAV, FLAC and Ogg that are decoded here. Others are rare, and their decoders were
+# never meant for what a stranger sends: they run in a process of their own.
 SUBTYPES = frozenset(
     ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 ) | {"VORBIS", "OPUS"}
-# And in what is decoded in a process of its own: what PyAV reads (WebM, MP4, AMR, MP3, AAC), and
-# what libsndfile reads beside the above, by its first bytes, or as MP3 in WAV.
-APART_SUBTYPES = SUBTYPES | {"AAC", "MP3", "MPEG_LAYER_III", "AMR_NB", "AMR_WB"}
+WAV_CODES = frozenset((1, 3, 6, 7, 0xFFFE))
+OGG_HEADS = (b"OpusHead", b"\x01vorbis")
+# There it is all that PyAV may decode, also by the names that libsndfile has for it; of what
+# libsndfile alone knows (G.721, DWVW, XI) nothing.
+APART_SUBTYPES = SUBTYPES | {codec.upper() for codec in CODECS}
+APART_SUBTYPES |= {"MPEG_LAYER_III", "MPEG_LAYER_II", "MS_ADPCM", "IMA_ADPCM", "GSM610"}
+APART_SUBTYPES |= {"ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32"}
 READ_APART = (b"RF64", b"RIFX", b"riff", b"FORM", b"caff", b".snd", b"NIST", b"wvpk")
 
 
@@ -53,6 +58,7 @@ class PostedRecording:
     ) -> None:
         if not body:
             raise WireError("bad-sound", "the body is empty: send the recording as it is")
+        body = bytes(without_tags(body))
         self._body, self._over = body, over
         self._file: Recording | None = None
         if asked.is_raw:
@@ -130,7 +136,11 @@ def _is_media(body: bytes) -> bool:
 
 
 def _is_read_apart(body: bytes) -> bool:
-    return body[:4] in READ_APART or is_wav_of_mp3(body) or _is_media(body)
+    if body[:4] == b"RIFF":
+        return wav_code(body) not in WAV_CODES | {None}
+    if body[:4] == b"OggS":
+        return not any(head in body[:64] for head in OGG_HEADS)
+    return body[:4] in READ_APART or _is_media(body)
 
 
 def _decoded_apart(body: bytes, asked: VerifyRecording, over: Callable[[], bool]) -> Decoded:

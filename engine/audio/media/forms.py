@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.audio import ebml
+from engine.audio.beginnings import after_tags
 from engine.audio.containers import Buffer
 from engine.audio.signatures import aac_frame, mp3_frame
 
@@ -48,6 +49,17 @@ def form_of(data: Buffer) -> Form | None:
     if is_mp3(data):
         return MP3
     return AAC if aac_frame(head[:6]) is not None else None
+
+
+def without_tags(data: Buffer) -> Buffer:
+    """The same without tags (ID3) before a FLAC, an AAC or an Ogg; an MP3 keeps its own.
+
+    Radio over HTTP has one before each part of AAC, and some write them before FLAC.
+    """
+    at = after_tags(data, 0)
+    head = data[at : at + 16]
+    is_another = head[:4] == b"fLaC" or form_of(head) not in (None, MP3)
+    return data[at:] if at and is_another else data
 
 
 def is_mp3(data: Buffer) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.audio import ebml
-from engine.audio.beginnings import HEAD_BYTES, check_alike, check_frames
+from engine.audio.beginnings import HEAD_BYTES, after_tags, check_alike, check_frames
 from engine.audio.containers import Buffer
 from engine.audio.media.forms import AAC, AMR, MP4, WEBM, Form
 from engine.audio.parts import Layout, NotWholeError, Part, joined
@@ -116,4 +116,5 @@ def _aac(data: Buffer) -> Iterator[tuple[Part, str]]:
         at += size
         if at > len(data):
             raise NotWholeError("its last frame is torn", HEAD_BYTES)
+        at = after_tags(data, at)
     yield Part(0, len(data)), ""

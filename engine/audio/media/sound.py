@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio.media.forms import MP3, Form
+from engine.audio.media.forms import AMR, MP3, Form
 from engine.audio.media.library import library
 from engine.audio.parts import NotWholeError
 from engine.errors import AudioError
@@ -24,6 +24,8 @@ CODECS |= {"pcm_mulaw", "pcm_alaw"}
 DECODERS = sorted(CODECS | {"mp3float", "mp2float", "amrnb", "amrwb", "libopus", "libspeex"})
 SPARE_S = 0.25  # Less sound than stated may be there: encoders fill up their last frame.
 GAP_S, MOST_GAP_S = 0.1, 30.0  # What lacks by the times is silence, as of Opus over a connection.
+AMR_FRAMES_PER_S, AMR_ZEROS = 50, 0x83  # bits of the first byte of a frame that are zero
+AMR_SPEECH = {"amr_nb": 8, "amr_wb": 9}  # kinds of frames that hold speech: those from 0 on
 FULL_SCALE = {"i2": 1 << 15, "i4": 1 << 31, "u1": 1 << 7}
 
 
@@ -118,12 +120,26 @@ class MediaSound:
                 return []
             raise
 
+    def _is_pause(self, packet: Any) -> bool:
+        """Whether a frame of AMR holds no speech but how its pause sounds, or nothing.
+
+        Telephones that save bits send these in pauses, and FFmpeg does not decode them.
+        """
+        speech = AMR_SPEECH[self._stream.codec_context.codec.canonical_name]
+        code = bytes(packet)[0] if packet.size else 0x80
+        return code & AMR_ZEROS == 0 and code >> 3 & 15 >= speech
+
     def _decoded(self) -> Iterator[Float32]:
         at: int | None = None  # samples, by the times of the container
         try:
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt:
                     raise NotWholeError("some of it is damaged")
+                if self._form is AMR and self._is_pause(packet):
+                    self.samplerate = int(self._stream.codec_context.sample_rate)
+                    at = (at or 0) + self.samplerate // AMR_FRAMES_PER_S
+                    yield np.zeros((self.samplerate // AMR_FRAMES_PER_S, 1), np.float32)
+                    continue
                 for frame in self._frames_of(packet):
                     if at is None:
                         self.samplerate = int(frame.sample_rate)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from numpy.typing import NDArray
+from ogg_pages import numbered
 from sound_files import RATE, encoded, mp3_in_wav, read, sound, wav
 
 from engine.audio.files import read_audio
@@ -62,6 +64,29 @@ def test_an_mp3_with_a_tag_after_another_form_is_refused(first: str) -> None:
     tag = b"ID3\x04\x00\x00\x00\x00\x00\x10TXXX" + bytes(12)
     with pytest.raises(AudioError, match="MP3 begins at byte"):
         read(encoded(first, 2.0) + tag + encoded("MP3", 2.0))
+
+
+@pytest.mark.parametrize("form", ["OPUS", "VORBIS", "FLAC", "MP3"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_tag_in_front_is_no_sound(form: str, count: int) -> None:
+    tag = b"ID3\x04\x00\x00\x00\x00\x01\x10TXXX" + bytes(140)
+    seconds, warnings = read(count * tag + encoded(form, 2.0))
+    assert (seconds, warnings) == (pytest.approx(2.0, abs=0.1), ())
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"HTTP/1.1 200 OK\r\n\r\n", bytes(7)])
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OPUS", "AIFF"])
+def test_what_stands_before_a_recording_is_named_with_its_place(before: bytes, form: str) -> None:
+    with pytest.raises(AudioError, match=f"begins at byte {len(before)}: take away what stands"):
+        read(before + encoded(form, 2.0))
+
+
+def test_a_recording_in_an_archive_is_to_be_taken_out() -> None:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("sound.wav", encoded("WAV", 2.0))
+    with pytest.raises(AudioError, match="a ZIP archive is not read: take out the recording"):
+        read(whole.getvalue())
 
 
 @pytest.mark.parametrize("after", [b"TAG" + bytes(125), bytes(300), b"APETAGEX" + bytes(200)])
@@ -210,7 +235,7 @@ def test_a_file_made_of_beginnings_is_refused(form: str) -> None:
     one = {
         "WAV": wav(0.0),
         "FLAC": b"fLaC\x00\x00\x00\x22",
-        "OGG": b"".join(b"OggS\x00" + bytes([flags]) + bytes(21) for flags in (2, 4)),
+        "OGG": b"".join(numbered(b"OggS\x00" + bytes([flags]) + bytes(21), 0) for flags in (2, 4)),
     }[form]
     with pytest.raises(AudioError, match="more than 1000 recordings"):
         Recording(one * (1_000_000 // len(one)))

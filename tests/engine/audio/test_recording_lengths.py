@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 
+import numpy as np
 import pytest
 import soundfile as sf
 from sound_files import RATE, encoded, read, sound, wav
@@ -115,6 +116,38 @@ def test_a_length_that_is_a_little_too_large_is_taken(excess: int) -> None:
     seconds, warnings = read(wav(4.0, data=128_000 + excess, riff=128_036 + excess))
     assert seconds == 4.0
     assert [f"{excess} bytes more than there are" in words for words in warnings] == [True]
+
+
+@pytest.mark.parametrize("stated_s", [1.0, 3.0])
+def test_quiet_sound_of_8_bits_behind_the_end_is_no_chunk(stated_s: float) -> None:
+    # A recorder that died had stated some of it. What follows looks like letters.
+    samples, stated = np.full(4 * RATE, 120, np.uint8), round(stated_s * RATE)
+    samples[::2] = 0x79
+    header = struct.pack("<4sI8sIHHIIHH", b"RIFF", 0, b"WAVEfmt ", 16, 1, 1, RATE, RATE, 1, 8)
+    header += b"data" + struct.pack("<I", stated)
+    seconds, (words,) = read(header + samples.tobytes())
+    assert seconds == 4.0
+    assert f"states {stated_s} s, and all 4.0 s were read" in words
+
+
+def test_a_last_chunk_that_is_cut_is_no_sound() -> None:
+    chunk = b"LIST" + struct.pack("<I", 9000) + b"INFO" + bytes(4000)
+    assert read(wav(4.0) + chunk) == (4.0, ())
+
+
+def test_sound_in_two_pieces_of_which_one_is_read_is_refused() -> None:
+    rest = b"data" + struct.pack("<I", 2 * RATE) + bytes(2 * RATE)
+    for between in (b"", b"LIST" + struct.pack("<I", 4) + b"INFO"):
+        with pytest.raises(AudioError, match="its sound lies in several pieces"):
+            read(wav(4.0) + between + rest)
+
+
+def test_what_is_guessed_of_a_header_that_is_too_short_is_not_read() -> None:
+    sound_of_it = wav(4.0)[44:]
+    code = b"fmt " + struct.pack("<IHHIIH", 14, 1, 1, RATE, 2 * RATE, 2)  # without its bits
+    body = b"WAVE" + code + b"data" + struct.pack("<I", len(sound_of_it)) + sound_of_it
+    with pytest.raises(AudioError, match="not a sound file that can be read"):
+        read(b"RIFF" + struct.pack("<I", len(body)) + body)
 
 
 @pytest.mark.parametrize("keep_s", [0.5, 3.0, 3.8])

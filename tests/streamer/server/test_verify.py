@@ -233,6 +233,8 @@ def test_one_verdict_on_several_turns() -> None:
 
 
 RARER = ["AIFF", "CAF", "AU", "RF64", "W64", "NIST", "RIFX", "MP3 in WAV"]
+CODECS = [("WAV", "MS_ADPCM"), ("WAV", "IMA_ADPCM"), ("AIFF", "IMA_ADPCM"), ("CAF", "ALAC_16")]
+CODECS += [("WAV", "GSM610"), ("W64", "MS_ADPCM")]
 
 
 @pytest.mark.parametrize("form", RARER)
@@ -254,18 +256,38 @@ async def test_what_commands_read_is_read_here(
     assert told.state == "match" or form == "MP3 in WAV"
 
 
+@pytest.mark.parametrize(("form", "subtype"), CODECS)
+async def test_encodings_that_commands_read_are_read_here(
+    server: Server, enrol: Any, command: Float32, form: str, subtype: str
+) -> None:
+    enrol(server, "anna")
+    told = await verify(server.url, file_of(command, form, subtype), claim="anna")
+    assert told.received_s == pytest.approx(len(command) / RATE_HZ, abs=0.15)
+    assert told.speaker == "anna"
+
+
+@pytest.mark.parametrize("form", ["FLAC", "OGG"])
+async def test_a_tag_in_front_is_no_mp3(
+    server: Server, enrol: Any, command: Float32, form: str
+) -> None:
+    enrol(server, "anna")
+    tag = b"ID3\x04\x00\x00\x00\x00\x00\x10TXXX" + bytes(12)
+    told = await verify(server.url, tag + file_of(command, form), claim="anna")
+    assert told.received_s == pytest.approx(len(command) / RATE_HZ, abs=0.15)
+
+
 LONG = b"\0" * (61 * 2 * RATE_HZ)
 REFUSED: list[tuple[bytes, dict[str, Any], int, str, str]] = [
     (b"", {}, 422, "bad-sound", "empty"),
     (b"FORM" + bytes(99), {}, 422, "bad-sound", "not a sound file"),
     (b"MThd" + bytes(99), {}, 415, "wrong-format", "a MIDI file"),
     (file_of(quiet(0.1), "AIFF"), {"sample_rate": 16000}, 415, "wrong-format", "is an AIFF file"),
-    (file_of(quiet(0.1), "AIFF", "IMA_ADPCM"), {}, 415, "wrong-format", "IMA_ADPCM"),
+    (file_of(quiet(0.1), "AIFF", "DWVW_16"), {}, 415, "wrong-format", "DWVW_16"),
     (b"hello", {}, 415, "wrong-format", "no WAV, FLAC or Ogg"),
     (b"RIFF\x24\0\0\0WAVEfmt ", {}, 422, "bad-sound", "not a sound file"),
-    (b"OggS" + bytes(200), {}, 422, "bad-sound", "not a sound file"),
+    (b"OggS" + bytes(200), {}, 422, "bad-sound", "damaged"),
     (file_of(quiet(0.1)), {"sample_rate": 16000}, 415, "wrong-format", "is a WAV file"),
-    (file_of(quiet(0.1), "WAV", "MS_ADPCM"), {}, 415, "wrong-format", "MS_ADPCM"),
+    (file_of(quiet(0.1), "WAV", "G721_32"), {}, 415, "wrong-format", "G721_32"),
     (file_of(quiet(1.0))[:-999], {}, 422, "bad-sound", "cut short"),
     (file_of(quiet(31)) + file_of(quiet(31)), {}, 413, "recording-too-long", "60 s"),
     (file_of(quiet(1.0)), {}, 422, "no-speech", "nobody speaks"),

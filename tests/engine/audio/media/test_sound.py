@@ -17,6 +17,7 @@ from encoded import encoded, film, frame_of, library
 from numpy.typing import NDArray
 
 from engine.audio.files import read_audio
+from engine.audio.media.layouts import AMR_NB
 from engine.audio.media.library import MediaMissing
 from engine.audio.recording import Recording
 from engine.errors import AudioError
@@ -192,6 +193,39 @@ def test_a_header_that_says_nothing_follows_is_refused() -> None:
             read(recording(name)[:60])
     with pytest.raises(AudioError):
         read(b"#!AMR\n")
+
+
+def with_pauses(data: bytes) -> tuple[bytes, int]:
+    """An AMR with pauses, as telephones that save bits send them, and how many frames it has."""
+    head, frames = b"#!AMR\n", data[6:]
+    size = AMR_NB[frames[0] >> 3 & 15]
+    every = [frames[at : at + size] for at in range(0, len(frames), size)]
+    for n in range(20, 60):
+        every[n] = b"\x44" + bytes(5) if n % 8 == 4 else b"\x7c"
+    return head + b"".join(every), len(every)
+
+
+def test_pauses_in_a_telephones_recording_are_silence() -> None:
+    data, frames = with_pauses(recording("note.amr"))
+    samples, rate_hz, warnings = read(data)
+    assert (rate_hz, warnings) == (8_000, ())
+    assert len(samples) / rate_hz == pytest.approx(frames / 50, abs=0.02)
+    assert np.abs(samples[round(0.42 * rate_hz) : round(1.18 * rate_hz)]).max() == 0
+    assert np.abs(samples[round(1.3 * rate_hz) :]).max() > 0.1
+
+
+def test_a_telephones_recording_may_begin_with_a_pause() -> None:
+    data, frames = with_pauses(recording("note.amr"))
+    samples, rate_hz, _ = read(data[:6] + b"\x7c" * 50 + data[6:])
+    assert len(samples) / rate_hz == pytest.approx(1 + frames / 50, abs=0.02)
+
+
+def test_radio_with_a_tag_before_each_part_is_read_whole() -> None:
+    tag = b"ID3\x04\x00\x00\x00\x00\x00\x10TXXX" + bytes(12)
+    one, rate_hz, _ = read(recording("raw.aac"))
+    parts = tag + recording("raw.aac") + tag + recording("raw.aac")
+    both, _, _ = read(parts)
+    assert len(both) / rate_hz == pytest.approx(2 * len(one) / rate_hz, abs=0.07)
 
 
 def test_a_film_without_sound_is_told() -> None:
