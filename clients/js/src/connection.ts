@@ -8,14 +8,10 @@ import { decode } from "./decode.js";
 import { HOPELESS, SESSION_GONE, waitBefore } from "./hope.js";
 import type { Configure, Failure, Ready, StreamMessage } from "./messages.js";
 import { Outgoing, type Lost } from "./outgoing.js";
+import { Presence, SILENCE_S } from "./presence.js";
 
 const UNSURE_S = 0.5; // a message's time counts resampled sound, which differs by less than this
-// `quality` comes each 2 s of sound: a server that says nothing to so much sound, or for so long
-// after the end of it, is gone. An interrupted microphone is no reason to leave it.
-const SILENCE_S = 15;
-const DUE_S = 3; // sound to which the server has something to say
-const KEEPALIVE_S = 10; // a server ends a connection after a minute of nothing
-const OPENING_S = 10;
+const OPENING_S = 10; // a connection that takes longer is given up
 const TORN: Failure = {
   type: "error",
   seq: 0,
@@ -43,7 +39,6 @@ export class StreamConnection {
   private readonly rules: Rules;
   private session: string | null = null;
   private heard = -1; // sequence number of the last message
-  private busySince = 0; // opening began, or the last message came
   private awaySince: number | null = null; // the first of the tries that failed
   private connected = false;
   private everReady = false;
@@ -51,11 +46,8 @@ export class StreamConnection {
   private finalized = false; // this connection was told
   private summed = false; // the session has had its summary
   private why: Why = "first"; // the next new session begins
-  private answered = 0; // bytes made when the server last said something
-  private fed = 0; // bytes made at the last tick with new sound
-  private fedAt = 0; // when that was, or a keepalive was sent
-
   private readonly outgoing: Outgoing;
+  private readonly presence: Presence;
 
   constructor(
     private start: Start,
@@ -63,6 +55,7 @@ export class StreamConnection {
   ) {
     this.rules = { ...USUAL, ...rules };
     this.outgoing = new Outgoing(start, this.rules.lossless);
+    this.presence = new Presence(this.outgoing, this.rules.lossless);
   }
 
   /** Seconds of sound that no socket has been given. */
@@ -82,7 +75,7 @@ export class StreamConnection {
 
   connect(now: number): Action[] {
     this.phase = "connecting";
-    this.busySince = now;
+    this.presence.waitsFrom(now);
     this.error = null;
     return [{ do: "open" }];
   }
@@ -90,7 +83,7 @@ export class StreamConnection {
   /** The socket is open: say what is wanted. */
   opened(now: number): Action[] {
     this.connected = true;
-    this.busySince = now;
+    this.presence.waitsFrom(now);
     const usual = { type: "start", encoding: "pcm_s16le", channels: 1, claim: [] };
     const resume = this.session
       ? { session: this.session, resume_from: this.heard + 1 }
@@ -100,8 +93,7 @@ export class StreamConnection {
 
   /** Text came. Throws a `ServerError` for what cannot be read. */
   received(text: string, now: number): Action[] {
-    this.busySince = now;
-    this.answered = this.outgoing.made;
+    this.presence.heard(now);
     const message = decode<StreamMessage>(text);
     if (message.type === "ready") return this.ready(message);
     if (message.seq <= this.heard) {
@@ -165,36 +157,14 @@ export class StreamConnection {
     if (this.phase === "live") return this.attend(now);
     const patience = this.phase === "finishing" ? SILENCE_S : OPENING_S;
     const busy = this.phase === "connecting" || this.phase === "finishing";
-    if (busy && now - this.busySince > patience) {
-      this.busySince = now;
-      return [{ do: "close" }];
-    }
-    return [];
+    return busy && this.presence.isLate(now, patience) ? [{ do: "close" }] : [];
   }
 
   /** While the connection lives: leave a server that is gone, stay with one that gets no sound. */
   private attend(now: number): Action[] {
-    const { made } = this.outgoing;
-    if (made !== this.fed) {
-      this.fed = made;
-      this.fedAt = now;
-    }
-    if (this.isSilent(now)) {
-      this.answered = made;
-      this.busySince = now;
-      return [{ do: "close" }];
-    }
-    if (now - this.fedAt < KEEPALIVE_S) return [];
-    this.fedAt = now;
-    return [json({ type: "keepalive" })];
-  }
-
-  private isSilent(now: number): boolean {
-    // Sound that is pushed faster than it is spoken is answered as fast as the server can.
-    if (this.rules.lossless) {
-      return now - this.busySince > SILENCE_S && this.outgoing.underWay_s > DUE_S;
-    }
-    return this.outgoing.seconds(this.outgoing.made - this.answered) > SILENCE_S;
+    const found = this.presence.look(now);
+    if (found === "gone") return [{ do: "close" }];
+    return found === "unfed" ? [json({ type: "keepalive" })] : [];
   }
 
   /** The network is back: do not wait for the next try. */
@@ -228,7 +198,7 @@ export class StreamConnection {
     this.session = null;
     if (this.everReady) this.why = "rate";
     this.outgoing.retune(sample_rate);
-    this.answered = this.fed = 0;
+    this.presence.restart();
     return this.connected ? [json({ type: "close" }), { do: "close" }] : [];
   }
 
@@ -237,7 +207,7 @@ export class StreamConnection {
     this.stopping = true;
     if (this.phase === "live") {
       this.phase = "finishing";
-      this.busySince = now;
+      this.presence.waitsFrom(now);
       return this.flush();
     }
     if (this.rules.lossless && (this.phase === "connecting" || this.phase === "waiting")) return [];
@@ -272,13 +242,13 @@ export class StreamConnection {
     const { why } = this;
     this.why = "gone";
     this.outgoing.restart();
-    this.answered = this.fed = this.outgoing.made;
+    this.presence.restart();
     return [{ do: "begin", kept_s: this.made_s, why }];
   }
 
   private toldLost(lost: Lost | null): Action[] {
     if (!lost) return [];
-    this.answered = Math.min(this.answered, this.outgoing.made);
+    this.presence.trimmed();
     this.lost_s += lost.lost_s;
     return [{ do: "lost", ...lost }];
   }

@@ -1,19 +1,12 @@
 /** One enrolment: a dropped connection ends it, because half a voiceprint is none. */
 
+import { Attempt } from "./attempt.js";
 import { Channel } from "./channel.js";
 import { decode } from "./decode.js";
 import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
 import type { EnrolledAs, EnrollMessage, GivenConsent, Refused, StartEnroll } from "./messages.js";
 import type { Fault } from "./microphone/recording.js";
-import {
-  dial,
-  OPEN,
-  serverOf,
-  unreachable,
-  type Entrance,
-  type Socket,
-  type SocketConstructor,
-} from "./network.js";
+import { serverOf, type Entrance, type SocketConstructor } from "./network.js";
 import { Queue } from "./queue.js";
 import { bytesOf, openSource, type Opened, type Pcm, type Source } from "./sound.js";
 
@@ -37,7 +30,7 @@ export interface EnrolmentEvents {
 }
 
 export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
-  private socket: Socket | null = null;
+  private attempt: Attempt | null = null;
   private source: Opened | null = null;
   private ready = false;
   private finished = false;
@@ -65,7 +58,7 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
     });
     this.settled.catch(() => undefined); // whoever waits for it is told
     if (source) void this.listen(source);
-    else void this.open();
+    else this.open();
   }
 
   /** Push sound. Waits while the network is slower. Rejects with the `failure`. */
@@ -82,7 +75,7 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
 
   private get isFull(): boolean {
     if (!this.ready) return this.early.length >= EARLY;
-    return (this.socket?.bufferedAmount ?? 0) > FULL_BYTES;
+    return (this.attempt?.waiting ?? 0) > FULL_BYTES;
   }
 
   /**
@@ -115,7 +108,7 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
       const opened = await openSource(source, this.options.worklet ?? null, {
         begin: (sample_rate) => {
           this.start = { ...this.start, sample_rate };
-          void this.open();
+          this.open();
         },
         sound: (samples) => this.heard(samples),
         fault: (fault) => this.emit("fault", fault),
@@ -143,33 +136,18 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
     if (this.failure) throw this.failure;
     if (this.over || this.finished) return; // there is enough
     if (!this.ready) this.early.push(bytes);
-    else if (this.socket?.readyState === OPEN) this.socket.send(bytes);
+    else this.attempt?.send(bytes);
   }
 
-  private async open(): Promise<void> {
+  private open(): void {
     if (this.over) return;
-    try {
-      const url = await this.entrance.address();
-      if (this.over) return;
-      const socket = dial(this.sockets, url);
-      this.socket = socket;
-      let opened = false;
-      socket.onopen = () => {
-        opened = true;
-        this.say({ type: "start", ...this.start });
-      };
-      socket.onmessage = ({ data }) => !this.over && this.told(String(data));
-      socket.onclose = () => {
-        if (opened) this.failed(this.error ?? lost(serverOf(url)));
-        else void this.unopened(url);
-      };
-    } catch (error) {
-      this.failed(error instanceof VoxwatchError ? error : lost("the server"));
-    }
-  }
-
-  private async unopened(url: string): Promise<void> {
-    this.failed((await this.entrance.refusal(url)) ?? unreachable(url));
+    const attempt = new Attempt(this.entrance, this.sockets, {
+      opened: () => this.say({ type: "start", ...this.start }),
+      received: (text) => this.told(text),
+      closed: () => this.failed(this.error ?? lost(attempt.address)),
+      failed: (why) => this.failed(why instanceof VoxwatchError ? why : lost(null)),
+    });
+    this.attempt = attempt;
   }
 
   private told(text: string): void {
@@ -191,7 +169,7 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
 
   private begin(): void {
     this.ready = true;
-    for (const piece of this.early.splice(0)) this.socket?.send(piece);
+    for (const piece of this.early.splice(0)) this.attempt?.send(piece);
     if (this.finished) this.say({ type: "finalize" });
   }
 
@@ -213,18 +191,19 @@ export class Enrolment extends Channel<EnrollMessage, EnrolmentEvents> {
   }
 
   private say(message: object): void {
-    if (this.socket?.readyState === OPEN) this.socket.send(JSON.stringify(message));
+    this.attempt?.send(JSON.stringify(message));
   }
 
   private release(): void {
     this.source?.stop();
     this.source = null;
-    this.socket?.close();
-    this.socket = null;
+    this.attempt?.close();
+    this.attempt = null;
   }
 }
 
-function lost(server: string): ConnectionFailed {
+function lost(address: string | null): ConnectionFailed {
+  const server = address === null ? "the server" : serverOf(address);
   return new ConnectionFailed(
     `the connection to ${server} was lost, and half an enrolment is not kept: begin again`,
   );

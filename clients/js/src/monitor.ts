@@ -1,20 +1,12 @@
 /** What all streams of a server say, or one of them: a connection that is made again. */
 
+import { Attempt, isRefused } from "./attempt.js";
 import { Channel } from "./channel.js";
 import { decode } from "./decode.js";
 import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
 import { waitBefore } from "./hope.js";
 import type { MonitorMessage } from "./messages.js";
-import {
-  dial,
-  forsake,
-  now,
-  told,
-  unreachable,
-  type Entrance,
-  type Socket,
-  type SocketConstructor,
-} from "./network.js";
+import { now, told, type Entrance, type SocketConstructor } from "./network.js";
 
 const PATIENCE_S = 60;
 
@@ -36,7 +28,7 @@ export class Monitor extends Channel<MonitorMessage> {
   /** Tries since the last `ready`. */
   tries = 0;
   private readonly patience_s: number;
-  private socket: Socket | null = null;
+  private attempt: Attempt | null = null;
   private ever = false;
   private last: ServerError | null = null; // what the server said as it closed
   private awaySince: number | null = null;
@@ -49,21 +41,20 @@ export class Monitor extends Channel<MonitorMessage> {
   ) {
     super();
     this.patience_s = options.patience_s ?? PATIENCE_S;
-    void this.open();
+    this.open();
   }
 
   /** The server is known to be back: do not wait for the next try. */
   hurry(): void {
     if (this.phase !== "waiting") return;
     clearTimeout(this.timer);
-    void this.open();
+    this.open();
   }
 
   /** The server is known not to answer: this connection is taken for lost, and made again. */
   renew(): void {
-    if (this.phase !== "live" || !this.socket) return;
-    forsake(this.socket);
-    this.socket = null;
+    if (this.phase !== "live") return;
+    this.attempt?.close();
     this.closed(new ConnectionFailed("the server does not answer: try again in a moment"));
   }
 
@@ -74,32 +65,17 @@ export class Monitor extends Channel<MonitorMessage> {
     if (failure) this.emit("moved", undefined); // whoever leaves knows it
   }
 
-  private async open(): Promise<void> {
+  private open(): void {
     this.phase = "connecting";
-    try {
-      const url = await this.entrance.address();
-      if (this.over) return;
-      const socket = dial(this.sockets, url);
-      this.socket = socket;
-      let opened = false;
-      socket.onopen = () => (opened = true);
-      socket.onmessage = ({ data }) => !this.over && this.heard(String(data));
-      this.last = null;
-      socket.onclose = () => {
-        if (opened) this.closed(this.last ?? unreachable(url));
-        else void this.unopened(url);
-      };
-      this.emit("moved", undefined);
-    } catch (error) {
-      if (error instanceof ServerError && error.code === "unauthorised") this.leave(error);
-      else this.closed(error);
-    }
-  }
-
-  private async unopened(url: string): Promise<void> {
-    const refusal = await this.entrance.refusal(url);
-    if (refusal && !this.over) this.leave(refusal);
-    else this.closed(unreachable(url));
+    this.last = null;
+    const attempt = new Attempt(this.entrance, this.sockets, {
+      opened: () => undefined, // `ready` follows
+      received: (text) => this.heard(text),
+      closed: () => this.closed(this.last ?? attempt.lateness),
+      failed: (why) => (isRefused(why) ? this.leave(why) : this.closed(why)),
+    });
+    this.attempt = attempt;
+    this.emit("moved", undefined);
   }
 
   private heard(text: string): void {
@@ -135,13 +111,13 @@ export class Monitor extends Channel<MonitorMessage> {
     const wait = waitBefore(this.tries, Math.random());
     this.tries += 1;
     this.retryAt = now() + wait;
-    this.timer = setTimeout(() => void this.open(), 1000 * wait);
+    this.timer = setTimeout(() => this.open(), 1000 * wait);
     this.emit("moved", undefined);
   }
 
   private release(): void {
     clearTimeout(this.timer);
-    this.socket?.close();
-    this.socket = null;
+    this.attempt?.close();
+    this.attempt = null;
   }
 }

@@ -1,6 +1,7 @@
 /** One's own stream, over as many connections as it takes. The rules are in `connection.ts`. */
 
 import type { Action, Phase } from "./actions.js";
+import { Attempt, isRefused } from "./attempt.js";
 import { Channel } from "./channel.js";
 import { StreamConnection } from "./connection.js";
 import type { Control } from "./controls.js";
@@ -8,17 +9,7 @@ import { ConnectionFailed, ServerError, VoxwatchError } from "./errors.js";
 import { SAMPLE_BYTES } from "./messages.js";
 import type { Configure, StreamMessage, Summary } from "./messages.js";
 import { RateCheck } from "./microphone/rate_check.js";
-import {
-  dial,
-  now,
-  OPEN,
-  told,
-  unreachable,
-  whenOnline,
-  type Entrance,
-  type Socket,
-  type SocketConstructor,
-} from "./network.js";
+import { now, told, whenOnline, type Entrance, type SocketConstructor } from "./network.js";
 import { Queue } from "./queue.js";
 import { bytesOf, openSource, type Opened, type Pcm, type Source } from "./sound.js";
 import type { StreamEvents, StreamOptions } from "./stream_options.js";
@@ -36,9 +27,8 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   readonly connection: StreamConnection;
   private readonly lossless: boolean;
   private readonly frame: number;
-  private socket: Socket | null = null;
-  private attempt = 0;
-  private why: unknown; // the last try failed
+  private attempt: Attempt | null = null;
+  private why: unknown; // the last attempt ended
   private timer: ReturnType<typeof setInterval> | undefined;
   private readonly offline: () => void;
   private source: Opened | null = null;
@@ -170,7 +160,7 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   }
 
   private get hasRoom(): boolean {
-    return (this.socket?.bufferedAmount ?? 0) < FULL_BYTES;
+    return (this.attempt?.waiting ?? 0) < FULL_BYTES;
   }
 
   private async listen(source: Source): Promise<void> {
@@ -217,13 +207,13 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   private perform(action: Action): void {
     switch (action.do) {
       case "open":
-        void this.open();
+        this.open();
         return;
       case "send":
-        if (this.socket?.readyState === OPEN) this.socket.send(action.data);
+        this.attempt?.send(action.data);
         return;
       case "close":
-        this.drop();
+        this.drop(this.attempt?.lateness);
         return;
       case "deliver":
         this.deliver(action.message);
@@ -242,38 +232,14 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
     this.tell(message);
   }
 
-  private async open(): Promise<void> {
-    this.attempt += 1;
-    const attempt = this.attempt;
-    const current = (): boolean => attempt === this.attempt && !this.over;
-    try {
-      const url = await this.entrance.address();
-      if (!current()) return;
-      const socket = dial(this.sockets, url);
-      this.socket = socket;
-      let opened = false;
-      socket.onopen = () => {
-        opened = true;
-        if (current()) this.run(this.connection.opened(now()));
-      };
-      socket.onmessage = ({ data }) => current() && this.received(String(data));
-      socket.onclose = () => current() && (opened ? this.drop() : void this.unopened(url));
-      this.why = unreachable(url);
-    } catch (error) {
-      if (!current()) return;
-      this.why = error;
-      if (error instanceof ServerError && error.code === "unauthorised") this.failed(error);
-      else this.run(this.connection.closed(now()));
-    }
-  }
-
-  /** The server is not there, or let nobody in: it is tried again unless it says so. */
-  private async unopened(url: string): Promise<void> {
-    const { attempt } = this;
-    const refusal = await this.entrance.refusal(url);
-    if (attempt !== this.attempt || this.over) return;
-    if (refusal) this.failed(refusal);
-    else this.drop();
+  private open(): void {
+    const attempt = new Attempt(this.entrance, this.sockets, {
+      opened: () => this.run(this.connection.opened(now())),
+      received: (text) => this.received(text),
+      closed: () => this.drop(attempt.lateness),
+      failed: (why) => (isRefused(why) ? this.failed(why) : this.drop(why)),
+    });
+    this.attempt = attempt;
   }
 
   private received(text: string): void {
@@ -286,11 +252,15 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   }
 
   /** The connection is over, or is not waited for: a dead one may take minutes to close. */
-  private drop(): void {
-    this.attempt += 1;
-    this.socket?.close();
-    this.socket = null;
+  private drop(why: unknown): void {
+    this.why = why;
+    this.hangUp();
     this.run(this.connection.closed(now()));
+  }
+
+  private hangUp(): void {
+    this.attempt?.close();
+    this.attempt = null;
   }
 
   private reason(): VoxwatchError {
@@ -305,7 +275,7 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
   }
 
   protected leave(failure: VoxwatchError | null): void {
-    if (this.socket?.readyState === OPEN) this.socket.send(JSON.stringify({ type: "close" }));
+    this.attempt?.send(JSON.stringify({ type: "close" }));
     this.connection.leave(failure !== null);
     this.release();
     if (failure) this.unsettle(failure);
@@ -320,9 +290,7 @@ export class Stream extends Channel<StreamMessage, StreamEvents> {
     this.offline();
     this.source?.stop();
     this.source = null;
-    this.attempt += 1;
-    this.socket?.close();
-    this.socket = null;
+    this.hangUp();
     for (const resolve of this.senders.splice(0)) resolve();
   }
 }

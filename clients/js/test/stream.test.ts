@@ -1,7 +1,7 @@
 /** What a stream does with its sockets, tokens and readers. The rules are in connection.test.ts. */
 
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
-import { ConnectionFailed, ServerError, VoxwatchError, Voxwatch } from "../src/index.js";
+import { ConnectionFailed, ServerError, Voxwatch } from "../src/index.js";
 import type { Decision, Stream, StreamMessage, Unknown } from "../src/index.js";
 import { FakeSocket, settled, voxwatch } from "./fake_socket.js";
 import { ready } from "./messages.js";
@@ -224,83 +224,5 @@ describe("a server", () => {
     vi.stubGlobal("WebSocket", undefined);
     expect(() => new Voxwatch({ url: "http://h" })).toThrow("npm install ws");
     vi.unstubAllGlobals();
-  });
-});
-
-describe("an enrolment", () => {
-  it("keeps what was pushed before it was ready, and is kept with who was enrolled", async () => {
-    const enrolment = voxwatch().enroll({ name: "Anna", consent: "2026-11" });
-    await enrolment.send(Uint8Array.of(1, 0));
-    await settled();
-    FakeSocket.last.open();
-    const done = enrolment.finalize();
-    FakeSocket.last.say({ type: "ready", seq: 0, t: 0, needed_s: 20, min_s: 10 });
-    expect(FakeSocket.last.types).toEqual(["start", 2, "finalize"]);
-    FakeSocket.last.say({ type: "enrolled", seq: 1, t: 1, name: "Anna", prototypes: 1 });
-    expect(await done).toMatchObject({ name: "Anna", like_voices: [] });
-    expect(enrolment.over).toBe(true);
-  });
-
-  it("that was refused says why, and one whose connection was lost to begin again", async () => {
-    const refused = voxwatch().enroll({ name: "Anna", consent: "2026-11" });
-    await settled();
-    FakeSocket.last.open();
-    FakeSocket.last.say({ type: "refused", seq: 1, t: 1, code: "noisy", message: "close the window" });
-    await expect(refused.finalize()).rejects.toMatchObject({ code: "noisy", message: "close the window" });
-    expect(refused.failure).toBeNull();
-
-    const lost = voxwatch().enroll({ name: "Anna", consent: "2026-11" });
-    await settled();
-    FakeSocket.last.open();
-    FakeSocket.last.break();
-    expect(lost.failure).toBeInstanceOf(VoxwatchError);
-    await expect(lost.finalize()).rejects.toThrow("begin again");
-  });
-});
-
-describe("a monitor", () => {
-  it("is connected again, and begins with the streams as they are then", async () => {
-    const monitor = voxwatch().monitor({ stream: "5eed", levels: true });
-    await settled();
-    expect(FakeSocket.last.url).toBe("wss://h.example/voice/v1/monitor?stream=5eed&levels=1");
-    FakeSocket.last.open();
-    FakeSocket.last.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [{ stream: "5eed" }] });
-    expect(monitor.phase).toBe("live");
-    FakeSocket.last.break();
-    expect(monitor.phase).toBe("waiting");
-    await vi.advanceTimersByTimeAsync(1000);
-    FakeSocket.last.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [] });
-    monitor.close();
-    const counts: number[] = [];
-    for await (const message of monitor) if (message.type === "ready") counts.push(message.streams.length);
-    expect(counts).toEqual([1, 0]);
-  });
-
-  it("that is taken for lost is made again, and hears no more of the old one", async () => {
-    const monitor = voxwatch().monitor();
-    await settled();
-    const old = FakeSocket.last;
-    monitor.renew(); // it is not there yet
-    expect(monitor.phase).toBe("connecting");
-    old.open();
-    old.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [] });
-    monitor.renew();
-    expect([monitor.phase, old.readyState]).toEqual(["waiting", 3]);
-    await vi.advanceTimersByTimeAsync(1000);
-    expect(FakeSocket.last).not.toBe(old);
-    FakeSocket.last.open();
-    FakeSocket.last.say({ type: "ready", seq: 0, t: 0, server: "x", streams: [] });
-    old.break(); // its end comes late
-    expect(monitor.phase).toBe("live");
-    monitor.close();
-  });
-
-  it("fails with the server's last word, where that stays the last", async () => {
-    const monitor = voxwatch().monitor({ patience_s: 0 });
-    await settled();
-    FakeSocket.last.open();
-    FakeSocket.last.say({ type: "error", seq: 0, t: 0, code: "idle", message: "say something" });
-    FakeSocket.last.break();
-    expect(monitor.failure).toMatchObject({ code: "idle", message: "say something" });
   });
 });

@@ -25,6 +25,14 @@ describe("a token", () => {
     stream.close();
   });
 
+  it("that never comes is told as such, once it is waited for no longer", async () => {
+    const stream = voxwatch(() => new Promise<string>(() => undefined)).stream({ patience_s: 0 });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(stream.failure).toBeInstanceOf(ConnectionFailed);
+    expect(stream.failure!.message).toContain("no token came");
+    expect(FakeSocket.all).toEqual([]);
+  });
+
   /** The socket is refused, and the server answers whoever asks for a token in its place. */
   async function refused(role: string, answer: object): Promise<void> {
     FakeSocket.last.break();
