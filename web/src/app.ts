@@ -2,6 +2,7 @@
 
 import { now, VoxwatchError } from "voxwatch-client";
 import { el, save } from "./dom";
+import { Drawing } from "./drawing";
 import { NO_LINK, notLetIn, type Link } from "./headline";
 import { Devices } from "./microphone/devices";
 import { Page } from "./page";
@@ -50,8 +51,7 @@ export class App {
   private connected = false;
   private target: number | null = null;
   private problem = "";
-  private scheduled = false;
-  private drawn = -Infinity;
+  private readonly drawing = new Drawing(() => this.draw(), DRAW_MS);
 
   constructor(private wished: string | null) {
     this.following = wished === "first";
@@ -77,12 +77,8 @@ export class App {
     this.server.connect();
   }
 
-  /** Draw with a frame soon: however many messages come until then cost one drawing. */
   redraw(): void {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    const wait = Math.max(0, this.drawn + DRAW_MS - performance.now());
-    window.setTimeout(() => window.requestAnimationFrame(() => this.draw()), wait);
+    this.drawing.ask();
   }
 
   /** Start the microphone, or stop it. */
@@ -257,8 +253,6 @@ export class App {
   }
 
   private draw(): void {
-    this.scheduled = false;
-    this.drawn = performance.now();
     const { server, source } = this;
     this.page.draw({
       server,

@@ -1,13 +1,9 @@
-/**
- * All candidates and how each stands, from what the server tells. No DOM, no clock.
- *
- * A seat is a candidate of an exam with all of their streams, or one stream that is of no exam.
- */
+/** All seats, from what the server tells. No DOM, no clock. */
 
 import { isUnseen, type Act, type Incident } from "../incidents";
-import { streamStates, type MonitorMessage, type State, type StreamState } from "voxwatch-client";
-import { anyOf } from "../words";
-import { urgency, type Standing } from "./kinds";
+import { streamStates, type MonitorMessage, type StreamState } from "voxwatch-client";
+import { inOrder, type Placed, type Wanted } from "./order";
+import { emptySeat, statusOf, type Seat } from "./seat";
 
 const LEFT = 60; // seats without an exam that are kept after their end, newest last
 
@@ -33,55 +29,9 @@ export interface RecordedStream {
   started_at: number;
 }
 
-export interface Seat {
-  key: string;
-  label: string;
-  /** By which the examiner knows the candidate; "" without a roster. */
-  number: string;
-  exam: string | null;
-  claims: readonly string[];
-  accommodations: readonly string[];
-  /** They took their consent back. */
-  withdrawn: boolean;
-  /** They have not opened their link. */
-  unopened: boolean;
-  enrolled: boolean;
-  /** Oldest first; none: not here yet. */
-  streams: string[];
-  /** Of the newest stream; null once it is over. */
-  live: Live | null;
-  incidents: Map<string, Incident>;
-}
-
-export interface Live {
-  state: State | null;
-  speaking: boolean;
-  stalled: boolean;
-  /** Seconds since 1970 at which the candidate's link ends it; null without a link. */
-  link_expires_at: number | null;
-}
-
-/** What a tile shows. */
-export interface Status {
-  /** Of kinds.ts. */
-  kind: string;
-  /** What it is about; null while nothing is. */
-  incident: Incident | null;
-  /** Incidents that nobody has acknowledged. */
-  unseen: Incident[];
-}
-
-export interface Wanted {
-  exam: string;
-  search: string;
-  /** Of kinds.ts; "": any. */
-  kind: string;
-}
-
 export class Board {
   private readonly seats = new Map<string, Seat>();
   private readonly byStream = new Map<string, Seat>();
-  private readonly names = new Intl.Collator(undefined, { numeric: true });
 
   /** All streams that are live, as they stand. */
   list(entries: readonly StreamState[]): void {
@@ -191,25 +141,13 @@ export class Board {
     return exam ? seats.filter((seat) => seat.exam === exam) : seats;
   }
 
-  /** Those wanted, most in need first: whom somebody has to look at, and the others. */
+  /** Those wanted: whom somebody has to look at, and the others. */
   sorted(wanted: Wanted): { needing: Placed[]; others: Placed[] } {
-    const placed = this.all(wanted.exam)
-      .filter((seat) => found(seat, wanted.search))
-      .map((seat) => ({ seat, status: statusOf(seat) }))
-      .filter(({ status }) => wanted.kind === "" || status.kind === wanted.kind)
-      .sort((a, b) => this.compare(a, b));
+    const placed = inOrder(this.all(wanted.exam), wanted);
     return {
       needing: placed.filter(({ status }) => status.unseen.length > 0),
       others: placed.filter(({ status }) => status.unseen.length === 0),
     };
-  }
-
-  private compare(a: Placed, b: Placed): number {
-    const [one, other] = [rankOf(a.status), rankOf(b.status)];
-    for (let i = 0; i < one.length; i += 1) {
-      if (one[i] !== other[i]) return one[i]! - other[i]!;
-    }
-    return this.names.compare(nameOf(a.seat), nameOf(b.seat)) || (a.seat.key < b.seat.key ? -1 : 1);
   }
 
   private opened(entry: StreamState): void {
@@ -235,20 +173,7 @@ export class Board {
   private seat(key: string): Seat {
     const known = this.seats.get(key);
     if (known) return known;
-    const seat: Seat = {
-      key,
-      label: "",
-      number: "",
-      exam: null,
-      claims: [],
-      accommodations: [],
-      withdrawn: false,
-      unopened: false,
-      enrolled: true,
-      streams: [],
-      live: null,
-      incidents: new Map(),
-    };
+    const seat = emptySeat(key);
     this.seats.set(key, seat);
     return seat;
   }
@@ -263,75 +188,4 @@ export class Board {
       for (const stream of seat.streams) this.byStream.delete(stream);
     }
   }
-}
-
-export interface Placed {
-  seat: Seat;
-  status: Status;
-}
-
-export function nameOf(seat: Seat): string {
-  return seat.label || (seat.claims.length > 0 ? anyOf(seat.claims) : `Stream ${seat.key.slice(0, 8)}`);
-}
-
-/** Whether what is claimed is the voiceprint of the candidate, whatever that is called. */
-export function isOwn(seat: Seat): boolean {
-  return seat.exam !== null && seat.label !== "" && seat.claims.length === 1;
-}
-
-export function statusOf(seat: Seat): Status {
-  const incidents = [...seat.incidents.values()].sort(byNeed);
-  const unseen = incidents.filter(isUnseen);
-  const lasting = incidents.find(({ until, note_only }) => until === null && !note_only);
-  const incident = unseen[0] ?? (seat.live ? lasting : undefined) ?? null;
-  return { kind: incident?.kind ?? standing(seat), incident, unseen };
-}
-
-/** Most in need first; what goes on before what is over; the newest first. */
-export function byNeed(a: Incident, b: Incident): number {
-  const over = Number(a.until !== null) - Number(b.until !== null);
-  return urgency(a.kind) - urgency(b.kind) || over || b.since_at - a.since_at;
-}
-
-function standing(seat: Seat): Standing {
-  if (!seat.live && seat.withdrawn) return "withdrawn";
-  if (!seat.live) return seat.streams.length > 0 ? "left" : absence(seat);
-  if (seat.live.stalled) return "stalled";
-  switch (seat.live.state) {
-    case "match":
-      return "fine";
-    case "mismatch":
-    case "unknown":
-      return "doubt";
-    case "uncertain":
-      return "unsure";
-    default:
-      return "listening";
-  }
-}
-
-/** Why somebody is not here yet, as far as the desk can do something about it. */
-function absence(seat: Seat): Standing {
-  if (seat.unopened) return "unopened";
-  return seat.enrolled ? "absent" : "unenrolled";
-}
-
-/** Whether somebody who has not come yet has no voiceprint to be held to. */
-export function lacksVoiceprint(seat: Seat): boolean {
-  return seat.streams.length === 0 && !seat.enrolled;
-}
-
-/** States of a moment do not move a tile, or the wall would never be still. */
-function rankOf({ kind, incident, unseen }: Status): number[] {
-  if (unseen.length > 0 && incident) {
-    return [0, urgency(kind), Number(incident.until !== null), -incident.since_at];
-  }
-  if (incident) return [1, urgency(kind), 0, -incident.since_at];
-  return [{ withdrawn: 1, unopened: 3, unenrolled: 4, absent: 5, left: 6 }[kind as string] ?? 2, 0, 0, 0];
-}
-
-function found(seat: Seat, search: string): boolean {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = [nameOf(seat), seat.number, ...seat.claims].join(" ").toLowerCase();
-  return words.every((word) => text.includes(word));
 }

@@ -7,13 +7,13 @@ import { roughly, timeOfDay } from "../times";
 import { eventLine } from "../views/events";
 import { anyOf, clock } from "../words";
 import { badge } from "./badge";
-import { byNeed, isOwn, nameOf, statusOf, type Seat } from "./board";
 import { Course } from "./course";
-import { lookOf, titleOf } from "./kinds";
 import { IncidentList, type Clips } from "./incident_list";
+import { lookOf, titleOf } from "./kinds";
 import { Player } from "./listen";
 import { Reader, type Ask } from "./reader";
 import type { StreamRecord } from "./record";
+import { byNeed, isOwn, nameOf, statusOf, type Seat } from "./seat";
 import { allowedWords, CLIPS, expected, VERDICTS, whenWords } from "./words";
 
 const NO_CLIPS: Clips = new Map();

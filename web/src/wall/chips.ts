@@ -2,7 +2,7 @@
 
 import { el, h, say } from "../dom";
 import { badge } from "./badge";
-import type { Placed } from "./board";
+import type { Placed } from "./order";
 import { lookOf, orderOf } from "./kinds";
 
 export class Chips {

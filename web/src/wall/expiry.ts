@@ -2,7 +2,7 @@
 
 import type { ExpiringToken } from "voxwatch-client";
 import { dateAndTime, roughly, timeOfDay } from "../times";
-import { nameOf, type Seat } from "./board";
+import { nameOf, type Seat } from "./seat";
 
 const LINK_WARNED_S = 30 * 60;
 const NAMED = 3; // candidates; of more the number is told

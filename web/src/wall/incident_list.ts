@@ -5,8 +5,8 @@ import { isUnseen, type Incident } from "../incidents";
 import { timeOfDay } from "../times";
 import { clock, sentence } from "../words";
 import { badge } from "./badge";
-import type { Seat } from "./board";
 import { titleOf } from "./kinds";
+import type { Seat } from "./seat";
 import { expected, whenWords } from "./words";
 
 export type Clips = ReadonlyMap<string, boolean>;

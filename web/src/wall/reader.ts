@@ -5,7 +5,7 @@ import { StreamRecord, type Page } from "./record";
 
 const AGAIN_MS = 1500; // between two looks at a stream that goes on
 
-export type Ask = <T>(type: string, fields: Record<string, unknown>) => Promise<T>;
+export type Ask = <T>(type: string, fields?: Record<string, unknown>) => Promise<T>;
 
 export class Reader {
   readonly record: StreamRecord;

@@ -3,7 +3,7 @@
 import { el, fetchFile, show } from "../dom";
 import type { Server } from "../server";
 import { toast } from "../views/toast";
-import type { Seat } from "./board";
+import type { Seat } from "./seat";
 
 export class Reports {
   private exam = "";

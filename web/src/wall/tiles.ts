@@ -2,8 +2,9 @@
 
 import { el, h, say, show } from "../dom";
 import { badge } from "./badge";
-import { nameOf, type Placed } from "./board";
 import { lookOf } from "./kinds";
+import type { Placed } from "./order";
+import { nameOf } from "./seat";
 import { allowedWords, shortWords, tileWords, whenWords } from "./words";
 
 export interface TileActions {

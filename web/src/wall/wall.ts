@@ -3,33 +3,28 @@
 import { fragmentOf, placeOf } from "../address";
 import { VoxwatchError, type Monitor, type MonitorMessage } from "voxwatch-client";
 import { el, say, show } from "../dom";
-import { notLetIn } from "../headline";
+import { Drawing } from "../drawing";
 import type { Act, Incident } from "../incidents";
 import { Server } from "../server";
-import { timeOfDay } from "../times";
 import { askToken, bindToken } from "../views/token";
 import { toast } from "../views/toast";
 import { Alerts } from "./alerts";
-import { Board, statusOf, type RecordedStream, type RosterLine } from "./board";
+import { Board } from "./board";
 import { CandidatePanel } from "./candidate";
 import { Chips } from "./chips";
+import { Exams } from "./exams";
 import { expiryWords } from "./expiry";
 import { Heading, type Headed } from "./heading";
 import { Reports } from "./reports";
+import { statusOf } from "./seat";
 import { Tiles } from "./tiles";
-import { recordTrouble, told } from "./words";
+import { troubleWords } from "./trouble";
+import { told } from "./words";
 
 const DRAW_MS = 100; // between two drawings, but for an incident, which is drawn at once
 const STATUS_MS = 5000; // between two looks at how the record fares
-const ROSTER_MS = 1000; // after somebody left
 const ABSENT_MS = 15_000; // between looks at who has opened their link, until all are there
 const CLOCK_MS = 1000; // how long something lasts is told by the second
-
-interface ExamLine {
-  exam: string;
-  name: string;
-  starts_at: number;
-}
 
 export class Wall {
   private readonly server = new Server(() => this.serverChanged(), askToken, false);
@@ -51,7 +46,12 @@ export class Wall {
   private readonly heading = new Heading();
   private monitor: Monitor | null = null;
   private place = placeOf(window.location.hash);
-  private exams: ExamLine[] = [];
+  private readonly exams = new Exams(
+    (type, fields) => this.server.ask(type, fields),
+    this.board,
+    () => this.place.exam,
+    () => this.redraw(),
+  );
   private search = "";
   private kind = "";
   /** Why incidents cannot be told; "" while they can. */
@@ -59,9 +59,8 @@ export class Wall {
   /** Everything that the server has was taken in once. */
   private known = false;
   private heardAt: number | null = null;
-  private scheduled = false;
-  private roster = 0;
-  private drawn = -Infinity;
+  // The title has to tell how many need somebody on a page out of sight, too.
+  private readonly drawing = new Drawing(() => this.draw(), DRAW_MS, true);
 
   constructor() {
     bindToken((token) => void this.server.authenticate(token));
@@ -76,18 +75,12 @@ export class Wall {
     window.addEventListener("resize", () => this.resized());
     window.setInterval(() => this.redraw(), CLOCK_MS);
     window.setInterval(() => void this.server.refreshStatus(), STATUS_MS);
-    window.setInterval(() => this.lookForAbsent(), ABSENT_MS);
+    window.setInterval(() => this.exams.lookForAbsent(), ABSENT_MS);
     this.server.connect();
   }
 
-  /** Draw with a frame soon; at once where that is urgent. */
   redraw(urgent = false): void {
-    if (this.scheduled && !urgent) return;
-    this.scheduled = true;
-    const wait = urgent ? 0 : Math.max(0, this.drawn + DRAW_MS - performance.now());
-    const draw = (): void => void (this.scheduled && this.draw());
-    // A page out of sight has no frames, and its title still has to tell how many need somebody.
-    window.setTimeout(() => (document.hidden ? draw() : window.requestAnimationFrame(draw)), wait);
+    this.drawing.ask(urgent);
   }
 
   /** The size of everything or its colours may be others. */
@@ -201,7 +194,7 @@ export class Wall {
     if (message.type === "ready") void this.refresh();
     if (message.type === "act" && message.stream) this.board.acknowledged(message.stream, message);
     // Who left may have taken their consent back, which the roster says.
-    if (message.type === "closed" && this.place.exam) this.rosterSoon();
+    if (message.type === "closed" && this.place.exam) this.exams.readSoon();
     const urgent = message.type === "incident" || message.type === "act";
     if (urgent && message.stream) this.panel.hurry(message.stream);
     const seat = news && this.board.of(news.stream);
@@ -213,13 +206,13 @@ export class Wall {
     return this.place.exam === "" || this.place.exam === exam;
   }
 
-  /** What no event tells: the exams, who is on the roster, and what happened before. */
+  /** What no event tells: the exams, and what happened before. */
   private async refresh(): Promise<void> {
     const { exam } = this.place;
     const asked = exam ? { exam } : {};
     const [incidents] = await Promise.all([
       this.attempt(this.server.ask<Incident[]>("incidents", asked)),
-      this.readExams(exam),
+      this.exams.read(),
     ]);
     for (const incident of incidents ?? []) this.board.happened(incident);
     this.known ||= incidents !== null || this.refused !== "";
@@ -229,36 +222,6 @@ export class Wall {
       if (seat) this.panel.open(seat);
     }
     this.redraw(true);
-  }
-
-  private async readExams(exam: string): Promise<void> {
-    try {
-      const exams = this.server.ask<ExamLine[]>("exam-list");
-      if (exam) {
-        const [{ roster }, recorded] = await Promise.all([
-          this.server.ask<{ roster: RosterLine[] }>("exam-show", { exam }),
-          this.server.ask<RecordedStream[]>("recorded", { exam }),
-        ]);
-        this.board.enrol(exam, roster);
-        this.board.remember(exam, recorded);
-      }
-      this.exams = await exams;
-    } catch (error) {
-      // Without exams there are still streams, which is what the wall shows then.
-      if (!(error instanceof VoxwatchError)) throw error;
-    }
-  }
-
-  /** Nothing tells that somebody has opened their link, or is enrolled. */
-  private lookForAbsent(): void {
-    const { exam } = this.place;
-    if (exam && this.board.all(exam).some(({ streams }) => streams.length === 0)) this.rosterSoon();
-  }
-
-  /** Of several who leave at once it is read once. */
-  private rosterSoon(): void {
-    window.clearTimeout(this.roster);
-    this.roster = window.setTimeout(() => void this.readExams(this.place.exam).then(() => this.redraw()), ROSTER_MS);
   }
 
   private async attempt<T>(answer: Promise<T>): Promise<T | null> {
@@ -300,8 +263,6 @@ export class Wall {
   }
 
   private draw(): void {
-    this.scheduled = false;
-    this.drawn = performance.now();
     const now = Date.now() / 1000;
     const { board, place, search, kind, panel } = this;
     const wanted = { exam: place.exam, search, kind };
@@ -321,26 +282,13 @@ export class Wall {
   private headed(needing: number, all: number): Headed {
     const { board, place, known } = this;
     const connected = this.server.connected && this.monitor?.phase === "live";
-    const exams = new Map(this.exams.map(({ exam, name }) => [exam, name]));
-    for (const exam of board.exams()) {
-      if (!exams.has(exam)) exams.set(exam, `Exam ${exam.slice(0, 8)}`);
-    }
+    const exams = this.exams.names();
     const seats = board.all(place.exam);
     const live = seats.filter((seat) => seat.live).length;
-    const problem = this.problem(connected);
+    const { refused, heardAt } = this;
+    const problem = troubleWords(this.server, { connected, known, refused, heardAt });
     const tokens = this.server.status?.expiring_tokens ?? [];
     const expiring = expiryWords(tokens, seats, Date.now() / 1000);
     return { known, connected, needing, all, live, problem, expiring, exams, exam: place.exam };
-  }
-
-  private problem(there: boolean): string {
-    if (this.server.setting) return notLetIn(this.server.setting);
-    if (this.server.connected && !this.server.may("monitor")) {
-      return "Nothing is shown without a token of the role monitor. Load the page anew to enter one.";
-    }
-    if (this.refused) return `Incidents cannot be told: ${this.refused}`;
-    if (there) return recordTrouble(this.server.status?.record);
-    if (!this.known || this.heardAt === null) return "";
-    return `Not connected. What you see was so at ${timeOfDay(this.heardAt)}. It is tried again by itself.`;
   }
 }

@@ -1,12 +1,13 @@
 /** Incidents, seats and verdicts in words. */
 
-import type { Judgement, Status } from "voxwatch-client";
+import type { Judgement } from "voxwatch-client";
 import type { Incident } from "../incidents";
 import { roughly, timeOfDay } from "../times";
 import { anyOf } from "../words";
-import { isOwn, lacksVoiceprint, nameOf, type Placed, type Seat } from "./board";
 import { lookOf, titleOf } from "./kinds";
+import type { Placed } from "./order";
 import type { ClipsAnswer } from "./record";
+import { isOwn, lacksVoiceprint, nameOf, type Seat } from "./seat";
 
 /** When it was, by the time of day: the exact moment, and how that stands to now. */
 export function whenWords(incident: Incident, now: number): { moment: string; ago: string } {
@@ -21,13 +22,6 @@ export function whenWords(incident: Incident, now: number): { moment: string; ag
   return incident.kind === "takeover"
     ? { moment: `at ${began}`, ago: `${lasts} ago` }
     : { moment: `since ${began}`, ago: `for ${lasts}` };
-}
-
-/** What keeps the record from being written, for the top of the wall; "" while nothing does. */
-export function recordTrouble(record: Status["record"]): string {
-  if (!record?.failing) return "";
-  const lost = record.lost ? `, ${record.lost} are lost` : "";
-  return `The server cannot write the record just now: ${record.waiting ?? 0} entries wait${lost}. Decisions go on.`;
 }
 
 /** Whom the voice should be, for a line about an incident; "" where nobody was claimed. */
