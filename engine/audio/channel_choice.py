@@ -1,7 +1,7 @@
 """Which of a microphone's channels is listened to: one of them, and never their sum.
 
 In a sum channels of opposite phase cancel, and the first one may be of a socket into which nothing
-is plugged. The dashboard chooses likewise (`web/src/microphone/channel.ts`).
+is plugged. The dashboard chooses likewise (`clients/js/src/microphone/capture.ts`).
 """
 
 from __future__ import annotations

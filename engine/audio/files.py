@@ -43,13 +43,12 @@ log = logging.getLogger("voxwatch.audio")
 class Audio:
     """One channel of a recording.
 
-    ``waveform``: float32 ``(samples,)`` at 16 kHz. ``source_rate_hz``: the file's own rate.
+    ``waveform``: float32 ``(samples,)`` at 16 kHz.
     ``clipped``: share of the source's samples (0 to 1) that lie in flat runs at full scale.
     ``level_dbfs``: RMS level of the source, 0 being a full-scale square wave.
     """
 
     waveform: Float32
-    source_rate_hz: int
     clipped: float
     level_dbfs: float
 
@@ -83,7 +82,7 @@ def read_audio(path: Path | str, *, channel: int | None = None) -> Audio:
         )
     waveform = soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
     heard = OffsetRemoval().feed(waveform.astype(np.float32, copy=False))
-    return Audio(heard, rate_hz, _clipped(samples), level_dbfs)
+    return Audio(heard, _clipped(samples), level_dbfs)
 
 
 def _decode(path: Path, channel: int | None) -> tuple[Float32, int]:

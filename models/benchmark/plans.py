@@ -97,11 +97,6 @@ class Plan:
         """What reports and files call it."""
         return f"{self.kind}-{self.number:03d}"
 
-    @property
-    def genuine(self) -> bool:
-        """Whether the claimed speaker alone is heard."""
-        return {piece.voice for piece in self.pieces} == {self.claim}
-
 
 @dataclass(frozen=True, slots=True)
 class Division:

@@ -35,11 +35,6 @@ class Truth:
     stranger_at_s: float | None
     turns: tuple[tuple[float, float, bool], ...]  # start, end, whether the claimed speaker's
 
-    @property
-    def genuine(self) -> bool:
-        """Whether only the claimed speaker is heard."""
-        return all(own for _, _, own in self.turns)
-
     def speech_s(self, start_s: float, end_s: float) -> float:
         """Net speech between two moments."""
         return overlap_s(self.spans, start_s, end_s)

@@ -72,8 +72,7 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Grant:
     """What somebody may do who has shown a token, or who needs none.
 
-    ``holder`` is the token's name, empty where none is needed. ``minted`` says that it was a URL
-    token, which opens the one connection and nothing else. With a ``seat`` it was a candidate's
+    ``holder`` is the token's name, empty where none is needed. With a ``seat`` it was a candidate's
     link: whoever has it is that one candidate, in that one exam.
     """
 
@@ -81,7 +80,6 @@ class Grant:
     holder: str = ""
     false_accept: float | None = None
     scores: bool = True
-    minted: bool = False
     digest: bytes = field(default=b"", repr=False)  # of the token, also of what was minted by it
     seat: Seat | None = None
 
@@ -211,7 +209,7 @@ class Auth:
         of = found[0].of
         if found[0].expires_at <= now:
             return Grant()
-        return replace(of, roles=frozenset({found[0].role}), minted=True)
+        return replace(of, roles=frozenset({found[0].role}))
 
     def _known(self, digest: bytes, now: float) -> Grant:
         found = Grant()

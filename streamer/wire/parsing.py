@@ -12,10 +12,8 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from engine import events
 from streamer.wire.client_message import MAX_NAME
-from streamer.wire.errors import CLOSE_CODES, WireError
-from streamer.wire.messages import EnrollMessage, ServerMessage, StreamMessage
+from streamer.wire.errors import WireError
 from streamer.wire.requests import (
     CONTROLS,
     REQUESTS,
@@ -31,30 +29,6 @@ from streamer.wire.unknown import MAX_TOLD, unknown, unreadable
 MAX_PARAMETERS = 32  # of a query string
 INTEGERS = frozenset({"sample_rate", "channels", "channel", "resume_from"})
 WHOLE = re.compile(r"[0-9]+\.0+")
-
-_STREAM: msgspec.json.Decoder[StreamMessage] = msgspec.json.Decoder(StreamMessage)
-_ENROLL: msgspec.json.Decoder[EnrollMessage] = msgspec.json.Decoder(EnrollMessage)
-
-
-def decode(text: str | bytes) -> StreamMessage:
-    """What the server said on a stream's connection. Raises :class:`WireError`."""
-    try:
-        return _STREAM.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError("bad-message", f"not a message of a stream: {_told(error)}") from error
-
-
-def decode_enrolment(text: str | bytes) -> EnrollMessage:
-    """What the server said on an enrolment's connection. Raises :class:`WireError`."""
-    try:
-        return _ENROLL.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError("bad-message", f"not a message of an enrolment: {_told(error)}") from error
-
-
-def is_last(message: ServerMessage) -> bool:
-    """Whether the connection closes after this message because of an error."""
-    return isinstance(message, events.Failure) and message.code in CLOSE_CODES
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -246,7 +220,3 @@ def _check_channel(start: StartStream | StartEnroll) -> None:
     if start.encoding != "opus" and start.channel >= start.channels:
         most = start.channels - 1
         raise WireError("bad-parameter", f"channels count from 0 to {most}")
-
-
-def _told(error: BaseException) -> str:
-    return str(error)[:MAX_TOLD]

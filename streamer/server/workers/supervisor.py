@@ -157,11 +157,6 @@ class Supervisor:
         """The dashboard's address, from which clients find everything else."""
         return address(self._config, self.port)
 
-    @property
-    def pids(self) -> list[int]:
-        """The workers' processes, in order."""
-        return [w.process.pid or 0 for _, w in sorted(self._workers.items())]
-
     async def _start(self) -> None:
         """The first makes what the store lacks; the others find it."""
         loop, count = asyncio.get_running_loop(), self._config.workers

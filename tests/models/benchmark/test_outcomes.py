@@ -69,7 +69,6 @@ def test_a_rejection_without_an_acceptance_is_no_alarm(truth: Make) -> None:
 
 def test_a_genuine_stream_is_watched_to_its_end(truth: Make) -> None:
     own = truth(stranger_at_s=None, turns=((1.0, 20.0, True),))
-    assert own.genuine
     assert follow_claim(own, [(6.0, "match"), (19.0, "mismatch")]).accepted_s == 14.0
     assert follow_claim(own, [(6.0, "match"), (19.0, "mismatch")]).false_alarms == 1
 

@@ -131,7 +131,7 @@ def test_a_url_token_is_of_its_holder_and_of_one_role() -> None:
     auth = Auth([], open_loopback=False)
     of = Grant(frozenset({"stream", "monitor"}), "desk", false_accept=0.001, scores=False)
     grant = auth.redeem(auth.mint(of, "stream", 0.0), 1.0)
-    assert (grant.roles, grant.holder, grant.minted) == ({"stream"}, "desk", True)
+    assert (grant.roles, grant.holder) == ({"stream"}, "desk")
     assert (grant.false_accept, grant.scores) == (0.001, False)
 
 

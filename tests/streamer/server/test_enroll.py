@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import pytest
+from wire_messages import decode_enrolment
 
 from streamer.server.server import Server
-from streamer.wire import parsing
 
 CONSENT = {"given": True, "text_version": "2026-11"}
 
@@ -22,7 +22,7 @@ async def test_enrolment_stores_a_voiceprint(server: Server, dial: Any, pcm: Any
         await client.sound(pcm("anna", 26.0))
         assert await client.rest() == 1000
     for message in client.seen:
-        parsing.decode_enrolment(json.dumps(message))
+        decode_enrolment(json.dumps(message))
     assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
     assert client.of("progress")[-1]["percent"] > 90
     enrolled = client.seen[-1]

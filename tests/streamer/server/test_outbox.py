@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wire_messages import decode
 
 from engine import events
 from streamer.server.outbox import Message, Outbox
-from streamer.wire import parsing
 from streamer.wire.errors import WireError
 
 SUMMARY = events.Summary(t=9, received_s=9, speech_s=0, match_s=0, decisions={}, model="none")
@@ -59,13 +59,13 @@ def test_messages_are_numbered_when_they_are_taken() -> None:
 
 def test_an_event_is_numbered_once_where_it_is_handed_out() -> None:
     event = events.Vad(t=1, at_time=NOON, speech=True, at=1)
-    assert parsing.decode(Message(event).numbered(9)) == msgspec.structs.replace(event, seq=9)
+    assert decode(Message(event).numbered(9)) == msgspec.structs.replace(event, seq=9)
     with pytest.raises(ValueError, match="has a number already"):
         Message(events.Vad(seq=123, t=1, speech=True, at=1))
 
 
 def test_a_name_that_looks_like_a_number_field_stays_as_it_is() -> None:
-    told = parsing.decode(score(1, '","seq":7,"x":"').numbered(3))
+    told = decode(score(1, '","seq":7,"x":"').numbered(3))
     assert isinstance(told, events.Score)
     assert (told.seq, told.speaker) == (3, '","seq":7,"x":"')
 

@@ -13,12 +13,12 @@ import msgspec
 import pytest
 from server_requests import bearer, get, token
 from websockets.exceptions import InvalidStatus
+from wire_messages import decode
 
 from engine.errors import BundleError, VoxwatchError
 from engine.model.bundle import Bundle, write_bundle
 from streamer.config import Config
 from streamer.server.server import Server
-from streamer.wire import parsing
 
 
 async def test_a_model_without_calibration_is_refused_at_the_start(
@@ -38,7 +38,7 @@ async def test_a_claim_from_start_to_summary(
     enrol(server, "anna")
     async with dial(server, claim="anna", label="desk 3") as client:
         ready = await client.hear()
-        assert parsing.decode(json.dumps(ready))
+        assert decode(json.dumps(ready))
         assert (ready["type"], ready["seq"], ready["mode"]) == ("ready", 0, "verify")
         assert (ready["claims"], ready["received_bytes"], ready["resumed"]) == (["anna"], 0, False)
         assert ready["bounds"]["accept_llr"] > 0 > ready["bounds"]["reject_llr"]
@@ -46,7 +46,7 @@ async def test_a_claim_from_start_to_summary(
         await client.say(type="finalize")
         assert await client.rest() == 1000
     for message in client.seen:
-        parsing.decode(json.dumps(message))
+        decode(json.dumps(message))
     assert [m["seq"] for m in client.seen] == list(range(len(client.seen)))
     assert client.seen[-1]["type"] == "summary"
     assert client.seen[-1]["received_s"] == pytest.approx(11.0)

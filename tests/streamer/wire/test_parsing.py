@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wire_messages import decode, decode_enrolment
 
 from engine import events
 from streamer.wire import errors, messages, parsing, requests
@@ -36,8 +37,6 @@ READERS: list[Callable[[str], Any]] = [
     parsing.parse_enrolment,
     parsing.parse_control,
     parsing.parse_request,
-    parsing.decode,
-    parsing.decode_enrolment,
     parsing.parse_target,
 ]
 readers = pytest.mark.parametrize("read", READERS, ids=lambda f: f.__name__)
@@ -295,14 +294,14 @@ def _from_schema(shape: dict[str, Any], names: dict[str, Any]) -> Any:
 def test_stream_messages_come_back_as_they_were(kind: Any) -> None:
     message = sample(kind)
     encoded = msgspec.json.encode(message)
-    assert parsing.decode(encoded) == message
+    assert decode(encoded) == message
     assert set(json.loads(encoded)) >= {"type", "seq", "t"}
 
 
 @pytest.mark.parametrize("kind", get_args(messages.EnrollMessage))
 def test_enrolment_messages_come_back_as_they_were(kind: Any) -> None:
     message = sample(kind)
-    assert parsing.decode_enrolment(msgspec.json.encode(message)) == message
+    assert decode_enrolment(msgspec.json.encode(message)) == message
 
 
 @pytest.mark.parametrize("said", ["linear16", "LINEAR16", "pcm", "mp3", "", "s16le", "x" * 5000])
@@ -332,11 +331,6 @@ def test_every_event_of_the_engine_can_be_told() -> None:
         if issubclass(kind, events.Event) and kind is not events.Event
     }
     assert of_engine - told == {events.Enrolled}  # goes with a name, as EnrolledAs
-
-
-def test_only_a_closing_error_is_the_last_message() -> None:
-    assert parsing.is_last(events.Failure(t=0, code="bad-sound", message="no"))
-    assert not parsing.is_last(events.Failure(t=0, code="window-failed", message="no"))
 
 
 @pytest.mark.parametrize(
