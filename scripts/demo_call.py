@@ -187,16 +187,33 @@ async def once(url: str) -> list[Told]:
 
 def check(told: list[Told], truth: dict[str, Any]) -> Iterator[tuple[str, bool]]:
     """What must have happened, and whether it did."""
-    anna, ben = truth["turns"]
     events = [t.event for t in told]
-    decisions = [e for e in events if isinstance(e, Decision)]
-    matches = [d.t for d in decisions if d.state == "match"]
-    mismatches = [d.t for d in decisions if d.state == "mismatch"]
+    yield from check_beginning(events, truth)
+    yield from check_takeover(events, truth)
+    yield from check_turns(events, truth)
+    delays = [t.delay_s for t in told if isinstance(t.event, Decision | Change)]
+    yield (
+        f"decisions at most {max(delays, default=9):.2f} s after their sound, within {DELAY_S} s",
+        bool(delays) and max(delays) <= DELAY_S,
+    )
+    received = next((e.received_s for e in events if isinstance(e, Summary)), 0.0)
+    yield (
+        f"all {truth['duration_s']} s of sound were received: {received:.2f} s",
+        abs(received - truth["duration_s"]) < 0.01,
+    )
+
+
+def times_of(events: list[Any], state: str) -> list[float]:
+    """When it was decided so."""
+    return [e.t for e in events if isinstance(e, Decision) and e.state == state]
+
+
+def check_beginning(events: list[Any], truth: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Of the first voice."""
+    anna, ben = truth["turns"]
+    matches, mismatches = times_of(events, "match"), times_of(events, "mismatch")
     began = next((e.at for e in events if isinstance(e, Vad)), -9.0)
     scored = next((e.t for e in events if isinstance(e, Score)), -9.0)
-    changes = [e for e in events if isinstance(e, Change)]
-    delays = [t.delay_s for t in told if isinstance(t.event, Decision | Change)]
-    ended = [e for e in events if isinstance(e, Summary)]
     yield f"speech heard at {began:.1f} s, from {anna['start_s']} s", near(began, anna["start_s"])
     yield (
         f"first score {scored - began:.1f} s after it, within {FIRST_SCORE_S} s",
@@ -210,6 +227,13 @@ def check(told: list[Told], truth: dict[str, Any]) -> Iterator[tuple[str, bool]]
         f"no mismatch while {CLAIM} speaks: {[t for t in mismatches if t < ben['start_s']]}",
         not [t for t in mismatches if t < ben["start_s"]],
     )
+
+
+def check_takeover(events: list[Any], truth: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Of the second voice."""
+    _, ben = truth["turns"]
+    matches, mismatches = times_of(events, "match"), times_of(events, "mismatch")
+    changes = [e for e in events if isinstance(e, Change)]
     yield (
         f"mismatch at {mismatches[:1]} s, within {TAKEOVER_S} s of {OTHER}'s first word",
         bool(mismatches) and ben["start_s"] < mismatches[0] <= ben["start_s"] + TAKEOVER_S,
@@ -222,20 +246,16 @@ def check(told: list[Told], truth: dict[str, Any]) -> Iterator[tuple[str, bool]]
     )
     late = [t for t in matches if t > ben["start_s"] + TAKEOVER_S]
     yield f"no match while {OTHER} speaks: {late}", not late
+
+
+def check_turns(events: list[Any], truth: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Of what each of them said."""
+    anna, _ = truth["turns"]
     verdicts = [(e.state, e.start) for e in events if isinstance(e, Utterance)]
     own = [state for state, start in verdicts if start < anna["end_s"]]
     yield f"{CLAIM}'s turn judged by itself: {own}", bool(own) and set(own) == {"match"}
     others = [state for state, start in verdicts if start >= anna["end_s"]]
     yield f"{OTHER}'s turn judged by itself: {others}", bool(others) and "match" not in others
-    yield (
-        f"decisions at most {max(delays, default=9):.2f} s after their sound, within {DELAY_S} s",
-        bool(delays) and max(delays) <= DELAY_S,
-    )
-    received = ended[0].received_s if ended else 0.0
-    yield (
-        f"all {truth['duration_s']} s of sound were received: {received:.2f} s",
-        abs(received - truth["duration_s"]) < 0.01,
-    )
 
 
 def near(a: float, b: float) -> bool:

@@ -193,18 +193,10 @@ def filled(page: str, parts: dict[str, list[str]]) -> str:
     return re.sub(r"(<!-- (?!end)(.+?) -->)\n.*?<!-- end -->", replaced, page, flags=re.DOTALL)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("report", type=Path, help="holds evaluation/ and speed.json")
-    parser.add_argument("--also", action="append", default=[], help="NAME=FOLDER, another of ours")
-    parser.add_argument("--into", type=Path, help="the page that the tables go into [printed]")
-    given = parser.parse_args()
-    folder = given.report / "evaluation"
+def tables_of(report: Path, also: dict[str, list[Row]]) -> dict[str, list[str]]:
+    """All tables by their names. ``also`` are the lines of others of our networks, by name."""
+    folder = report / "evaluation"
     lines = read(folder, "comparison.json")["lines"]
-    also = {
-        name: read(Path(place), "comparison.json")["lines"]
-        for name, place in (one.split("=", 1) for one in given.also)
-    }
     rates = read(folder, "stated_rates.json")
     sure = {x["list"] for x in rates if x["reliable"]}
     clean = [x for x in lines if x["condition"] == "clean"]
@@ -226,8 +218,20 @@ def main() -> None:
     }
     if (folder / "replay.json").exists():
         parts["Replay"] = replay(read(folder, "replay.json"))
-    if (given.report / "speed.json").exists():
-        parts["Speed"] = speed(read(given.report, "speed.json"))
+    if (report / "speed.json").exists():
+        parts["Speed"] = speed(read(report, "speed.json"))
+    return parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("report", type=Path, help="holds evaluation/ and speed.json")
+    parser.add_argument("--also", action="append", default=[], help="NAME=FOLDER, another of ours")
+    parser.add_argument("--into", type=Path, help="the page that the tables go into [printed]")
+    given = parser.parse_args()
+    named = (one.split("=", 1) for one in given.also)
+    also = {name: read(Path(place), "comparison.json")["lines"] for name, place in named}
+    parts = tables_of(given.report, also)
     if given.into is None:
         print(
             "\n".join(

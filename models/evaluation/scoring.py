@@ -84,19 +84,13 @@ def score_lists(
     for trials in lists:
         speakers = speakers_of(trials)
         target = np.array([trial.target for trial in trials.trials], bool)
+        # By name: lists are drawn independently, systems and cuts in pairs.
+        drawn = zlib.crc32(f"{seed} {trials.name}".encode())
         for duration_s, condition in cuts.cells:
             rows, short = _rows(trials, embeddings, cuts, duration_s, condition)
             left = (rows >= 0).all(axis=1)
-            scored = _scored(
-                system,
-                embeddings,
-                rows[left],
-                target[left],
-                speakers[left],
-                resamples,
-                # By name: lists are drawn independently, systems and cuts in pairs.
-                zlib.crc32(f"{seed} {trials.name}".encode()),
-            )
+            sides = speakers[left]
+            scored = _scored(system, embeddings, rows[left], target[left], sides, resamples, drawn)
             cells.append(
                 Cell(
                     list=trials.name,
@@ -105,11 +99,11 @@ def score_lists(
                     short=int(short.sum()),
                     unusable=int((~left & ~short).sum()),
                     target=target[left],
-                    speakers=len(np.unique(speakers[left])),
+                    speakers=len(np.unique(sides)),
                     cosine=scored[0],
                     calibrated=scored[1],
                     reliable=trials.reliable,
-                    sides=speakers[left],
+                    sides=sides,
                 )
             )
     return cells

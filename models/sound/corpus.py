@@ -49,22 +49,7 @@ def prepare(data: Path, cache: Path) -> None:
     before an utterance that the manifest places in it, and for a name in two sources.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    with open(data / "train" / "manifest.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise CorpusError(f"{data / 'train' / 'manifest.csv'} lists nothing: fetch the data again")
-    by_file: dict[Path, list[dict[str, str]]] = {}
-    sources: dict[str, str] = {}
-    for row in rows:
-        speaker, source = row["speaker"], row["source"]
-        if sources.setdefault(speaker, source) != source:
-            raise CorpusError(
-                f"{speaker!r} is in {sources[speaker]} and in {source}: rename one of them"
-            )
-        by_file.setdefault(data / "train" / source / f"{speaker}.opus", []).append(row)
-    for path in by_file:
-        if not path.is_file():
-            raise CorpusError(f"{path} is missing: fetch the data again")
+    by_file = _listed(data / "train")
     vad = SileroVad()
     position = 0
     partial = cache / "speech.i16.part"
@@ -73,21 +58,49 @@ def prepare(data: Path, cache: Path) -> None:
         writer.writerow(["speaker", "source", "language", "start", "length"])
         for path, waveform, mask in tqdm(_masked(by_file, vad), total=len(by_file), unit="file"):
             for row in by_file[path]:
-                a, b = (round(float(row[k]) * SAMPLE_RATE_HZ) for k in ("start_s", "end_s"))
-                if not 0 <= a < min(b, len(waveform)):
-                    raise CorpusError(
-                        f"{path} is {len(waveform) / SAMPLE_RATE_HZ:.2f} s long, but the manifest"
-                        f" has an utterance in it from {row['start_s']} to {row['end_s']} s"
-                    )
-                speech = waveform[a:b][mask[a:b]]
-                if len(speech) < MIN_SPEECH_S * SAMPLE_RATE_HZ:
-                    speech = waveform[a:b]
+                speech = _speech_of(row, path, waveform, mask)
                 np.round(speech.clip(-1, 1) * INT16_PEAK).astype("<i2").tofile(store)
                 place = [row["speaker"], row["source"], row["language"], position, len(speech)]
                 writer.writerow(place)
                 position += len(speech)
     partial.rename(cache / "speech.i16")
     (cache / "index.part").rename(cache / "index.csv")
+
+
+def _listed(train: Path) -> dict[Path, list[dict[str, str]]]:
+    """The rows of the manifest in ``train``, by the recording that they are of."""
+    manifest = train / "manifest.csv"
+    with open(manifest, newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise CorpusError(f"{manifest} lists nothing: fetch the data again")
+    by_file: dict[Path, list[dict[str, str]]] = {}
+    sources: dict[str, str] = {}
+    for row in rows:
+        speaker, source = row["speaker"], row["source"]
+        if sources.setdefault(speaker, source) != source:
+            raise CorpusError(
+                f"{speaker!r} is in {sources[speaker]} and in {source}: rename one of them"
+            )
+        by_file.setdefault(train / source / f"{speaker}.opus", []).append(row)
+    for path in by_file:
+        if not path.is_file():
+            raise CorpusError(f"{path} is missing: fetch the data again")
+    return by_file
+
+
+def _speech_of(
+    row: dict[str, str], path: Path, waveform: Float32, mask: NDArray[np.bool_]
+) -> Float32:
+    """The net speech of one utterance of a recording ``(samples,)``; ``mask``: what is speech."""
+    a, b = (round(float(row[k]) * SAMPLE_RATE_HZ) for k in ("start_s", "end_s"))
+    if not 0 <= a < min(b, len(waveform)):
+        raise CorpusError(
+            f"{path} is {len(waveform) / SAMPLE_RATE_HZ:.2f} s long, but the manifest"
+            f" has an utterance in it from {row['start_s']} to {row['end_s']} s"
+        )
+    speech = waveform[a:b][mask[a:b]]
+    return speech if len(speech) >= MIN_SPEECH_S * SAMPLE_RATE_HZ else waveform[a:b]
 
 
 def _masked(

@@ -35,10 +35,7 @@ async def enrol_there(
 
     async with control(server, **access) as client:
         text = (await client.request("status"))["consent"]
-    kept = [(what, how_long) for what, how_long in text.get("kept", ())]  # none of an older server
-    if kept_days is not None:
-        kept.append(("By --ttl-days the voiceprint is kept for at most", f"{kept_days:g} days"))
-    if not agreed(consent, text["text"], kept):
+    if not agreed(consent, text["text"], _kept(text, kept_days)):
         return False
     last = None
     for number, source in enumerate(sources):
@@ -66,6 +63,14 @@ async def enrol_there(
     assert isinstance(last, EnrolledAs)  # there is at least one source
     printer.done(name, last.prototypes, last.net_speech_s, last.like_voices)
     return True
+
+
+def _kept(text: Mapping[str, Any], kept_days: float | None) -> list[tuple[str, str]]:
+    """What is kept and for how long, which an older server does not say."""
+    kept = [(what, how_long) for what, how_long in text.get("kept", ())]
+    if kept_days is not None:
+        kept.append(("By --ttl-days the voiceprint is kept for at most", f"{kept_days:g} days"))
+    return kept
 
 
 def agreed(consent: bool, text: str, kept: Sequence[tuple[str, str]]) -> bool:

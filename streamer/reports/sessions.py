@@ -62,7 +62,7 @@ def session(
         segments.receive(entry)
     acts = [entry for entry in entries if isinstance(entry, Acted)]
     clips = {entry.incident: entry.sha256 for entry in entries if isinstance(entry, Clip)}
-    spoken = turns(entries, clock)
+    spoken, ordered = turns(entries, clock), sorted(incidents, key=_since)
     return Session(
         stream=stream,
         label=started.label if started else "",
@@ -78,10 +78,7 @@ def session(
         claims=tuple(_claims(entries, clock, consents)),
         segments=segments.told(clock),
         turns=spoken,
-        incidents=tuple(
-            _incident(one, acts, clips, deleted_clips, clock)
-            for one in sorted(incidents, key=_since)
-        ),
+        incidents=tuple(_incident(one, acts, clips, deleted_clips, clock) for one in ordered),
         sound=sound_problems(entries, clock),
         gaps=gaps(entries, clock),
         notes=tuple(_note(act, clock) for act in acts if act.act == "note" and not act.incident),

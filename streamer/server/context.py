@@ -175,13 +175,8 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
     exams = stack.enter_context(open_exams(config.database, config.data_dir, store))
     seats = Seats(exams, store)
     await asyncio.to_thread(seats.refresh)
-    settings = EngineConfig(
-        threads=config.threads,
-        backlog_s=config.limits.backlog_s,
-        capacity=_windows_in_line(config.limits),
-        batching=config.batching,
-    )
-    engine = await stack.enter_async_context(Engine(backend, vad, config=settings))
+    engine = Engine(backend, vad, config=_engine_config(config))
+    await stack.enter_async_context(engine)
     model = _model(backend)
     bounds = DecisionConfig(config.false_accept, config.miss)
     enrolled = VoiceprintCache(store, scorer, model.sha256, bounds.accept_llr)
@@ -213,6 +208,15 @@ async def assemble(config: Config, peers: Peers, stack: contextlib.AsyncExitStac
     )
     stack.callback(context.book_threads.shutdown, wait=False)
     return context
+
+
+def _engine_config(config: Config) -> EngineConfig:
+    return EngineConfig(
+        threads=config.threads,
+        backlog_s=config.limits.backlog_s,
+        capacity=_windows_in_line(config.limits),
+        batching=config.batching,
+    )
 
 
 async def _open_record(

@@ -15,6 +15,7 @@ from engine.decisions.config import DecisionConfig
 from engine.enrolment_demands import EnrolmentConfig
 from engine.scoring.expected_rates import expected_rates
 from streamer.exams.links import is_link
+from streamer.records.entries import Acted
 from streamer.server import exam_requests
 from streamer.server.auth import NOBODY, URL_TOKEN_S, Grant
 from streamer.server.connection import Connection
@@ -159,16 +160,14 @@ class Control:
             case Status():
                 return await self._status()
             case ListStreams():
-                ours = [state(stream) for stream in self._streams.all()]
-                others = await self._context.peers.ask("streams")
-                return ours + [one for streams in others for one in streams]
+                return await self._all_streams()
             case ListProfiles():
                 found = await asyncio.to_thread(store.profiles, now)
                 return [enrolled(profile, self._context.model) for profile in found]
             case ShowProfile():
-                found_one = await asyncio.to_thread(store.profile, request.name, now)
-                like = await self._context.enrolled.like(found_one.name)
-                return enrolled(found_one, self._context.model) | {"like_voices": like}
+                profile = await asyncio.to_thread(store.profile, request.name, now)
+                like = await self._context.enrolled.like(profile.name)
+                return enrolled(profile, self._context.model) | {"like_voices": like}
             case Export():
                 export = partial(store.export, request.name, now, who=self._grant_of("admin").who)
                 return await asyncio.to_thread(export)
@@ -180,22 +179,34 @@ class Control:
             case Recorded():
                 return await self._records.recorded(request)
             case Act():
-                holds = request.act in HOLDS
-                grant = self._grant_of("admin") if holds else self._grant_of("monitor", "admin")
-                if request.incident is not None:
-                    await self._desk.check(request.stream, request.incident)
-                acted = await self._records.act(request, grant)
-                await self._desk.tell(request.stream, acted)
-                return acted
+                return await self._acted(request)
             case Incidents():
-                grant = self._grant_of("monitor", "admin")
-                figures = self._context.config.scores and grant.scores
-                told = await self._desk.incidents(request, figures=figures)
-                seen = {one["stream"] for one in told} | set(filter(None, [request.stream]))
-                self._context.viewings.saw(grant.who, seen, time.monotonic())
-                return told
+                return await self._incidents(request)
             case UrlToken():
                 return {"token": self._minted(request.role), "expires_in_s": URL_TOKEN_S}
+
+    async def _all_streams(self) -> list[dict[str, Any]]:
+        """Those of this process and of its peers."""
+        ours = [state(stream) for stream in self._streams.all()]
+        others = await self._context.peers.ask("streams")
+        return ours + [one for streams in others for one in streams]
+
+    async def _acted(self, request: Act) -> Acted:
+        holds = request.act in HOLDS
+        grant = self._grant_of("admin") if holds else self._grant_of("monitor", "admin")
+        if request.incident is not None:
+            await self._desk.check(request.stream, request.incident)
+        acted = await self._records.act(request, grant)
+        await self._desk.tell(request.stream, acted)
+        return acted
+
+    async def _incidents(self, request: Incidents) -> list[dict[str, Any]]:
+        grant = self._grant_of("monitor", "admin")
+        figures = self._context.config.scores and grant.scores
+        told = await self._desk.incidents(request, figures=figures)
+        seen = {one["stream"] for one in told} | set(filter(None, [request.stream]))
+        self._context.viewings.saw(grant.who, seen, time.monotonic())
+        return told
 
     @property
     def _seat(self) -> Grant | None:

@@ -79,17 +79,7 @@ class LiveStream:
         self.session = new_session(context, start, claim.enrolled, claimed=bool(claim.asked))
         self.stream = context.engine.open(self.session, live=start.live)
         self._levels = Levels(self.id, self.session, context.hub)
-        self.intake = Intake(
-            context,
-            self.stream,
-            start,
-            "stream",
-            caller,
-            self._hear,
-            self._tell_behind,
-            self._tell_ending,
-            lambda told: self.outbox.put(Message(told)),
-        )
+        self.intake = self._intake(start)
         limits = config.limits
         self.outbox = Outbox(limit=limits.outbox, kept=limits.resume_events)
         self.opened_at = time.time()
@@ -102,6 +92,19 @@ class LiveStream:
         self._settling = asyncio.Lock()  # one change of claim at a time
         self.record = StreamRecord(self, context.writer, self._tell_not_recorded)
         self.record.start(start.live)
+
+    def _intake(self, start: StartStream) -> Intake:
+        return Intake(
+            self.context,
+            self.stream,
+            start,
+            "stream",
+            self._caller,
+            self._hear,
+            self._tell_behind,
+            self._tell_ending,
+            lambda told: self.outbox.put(Message(told)),
+        )
 
     @property
     def bounds(self) -> messages.Bounds:

@@ -76,16 +76,20 @@ async def dial(
             message += " (a server with TLS wants wss://)"
         # A connection cut during the handshake is the network's doing (EOFError).
         raise ConnectionFailed(message, transient=error.__cause__ is not None) from error
-    except ssl.SSLCertVerificationError as error:
+    except OSError as error:
+        raise _unreachable(_server(target), error) from error
+
+
+def _unreachable(server: str, error: OSError) -> ConnectionFailed:
+    """No connection was made, or TLS does not hold on it; a time that ran out is one of these."""
+    if isinstance(error, ssl.SSLCertVerificationError):
         why = f"its certificate is not trusted ({error.verify_message})"
-        message = f"{_server(target)}: {why}: name the file of who vouches for it with --ca"
-        raise ConnectionFailed(message) from error
-    except ssl.SSLError as error:
-        raise ConnectionFailed(f"{_server(target)}: TLS failed: {error.reason or error}") from error
-    except OSError as error:  # TimeoutError is one too
-        said = error.strerror or str(error) or "no answer"
-        message = f"no server answers at {_server(target)} ({said}): is `voxwatch serve` running?"
-        raise ConnectionFailed(message, transient=True) from error
+        return ConnectionFailed(f"{server}: {why}: name the file of who vouches for it with --ca")
+    if isinstance(error, ssl.SSLError):
+        return ConnectionFailed(f"{server}: TLS failed: {error.reason or error}")
+    said = error.strerror or str(error) or "no answer"
+    message = f"no server answers at {server} ({said}): is `voxwatch serve` running?"
+    return ConnectionFailed(message, transient=True)
 
 
 def _proxy(target: str) -> dict[str, Any]:

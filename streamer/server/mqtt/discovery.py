@@ -23,6 +23,39 @@ DECISIONS = [STRANGER if state == "unknown" else state for state in get_args(eve
 URL = "https://www.home-assistant.io/integrations/mqtt/"
 ONLINE, OFFLINE = "online", "offline"
 
+# The entities of streams, without what says of which streams they are.
+SPEAKER = {
+    "platform": "sensor",
+    "name": "Speaker",
+    "icon": "mdi:account-voice",
+    "value_template": "{{ value_json.speaker }}",
+}
+DECISION = {
+    "platform": "sensor",
+    "name": "Decision",
+    "device_class": "enum",
+    "options": DECISIONS,
+    "value_template": "{{ value_json.decision }}",
+}
+VERIFIED = {
+    "platform": "binary_sensor",
+    "name": "Verified",
+    "icon": "mdi:account-check",
+    "value_template": "{{ 'ON' if value_json.verified else 'OFF' }}",
+}
+SPEECH = {
+    "platform": "binary_sensor",
+    "name": "Speech",
+    "device_class": "sound",
+    "value_template": "{{ 'ON' if value_json.speech else 'OFF' }}",
+}
+UTTERANCE = {
+    "platform": "event",
+    "name": "Utterance",
+    "icon": "mdi:account-voice",
+    "event_types": DECISIONS,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Topics:
@@ -129,47 +162,18 @@ def stream_entities(topics: Topics, name: str) -> dict[str, Any]:
     }
     entities: dict[str, dict[str, Any]] = {
         "speaker": {
-            "platform": "sensor",
-            "name": "Speaker",
-            "icon": "mdi:account-voice",
-            "value_template": "{{ value_json.speaker }}",
+            **SPEAKER,
             "json_attributes_topic": state,
             "json_attributes_template": "{{ value_json.about | tojson }}",
             **states,
         },
-        "decision": {
-            "platform": "sensor",
-            "name": "Decision",
-            "device_class": "enum",
-            "options": DECISIONS,
-            "value_template": "{{ value_json.decision }}",
-            **states,
-        },
-        "verified": {
-            "platform": "binary_sensor",
-            "name": "Verified",
-            "icon": "mdi:account-check",
-            "value_template": _on("verified"),
-            **states,
-        },
-        "speech": {
-            "platform": "binary_sensor",
-            "name": "Speech",
-            "device_class": "sound",
-            "value_template": _on("speech"),
-            **states,
-        },
+        "decision": {**DECISION, **states},
+        "verified": {**VERIFIED, **states},
+        "speech": {**SPEECH, **states},
         "utterance": {
-            "platform": "event",
-            "name": "Utterance",
-            "icon": "mdi:account-voice",
-            "event_types": DECISIONS,
+            **UTTERANCE,
             "state_topic": topics.event(name),
             "availability": [server],
         },
     }
     return {key: {"unique_id": f"{own}_{key}", **entity} for key, entity in entities.items()}
-
-
-def _on(field: str) -> str:
-    return f"{{{{ 'ON' if value_json.{field} else 'OFF' }}}}"
