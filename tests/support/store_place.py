@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,11 @@ from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import OperationalError
 
 from streamer.database import open_database, writing
-from streamer.store.keys import STORE_FILE
+from streamer.store.keys import PERSON_KEYS_FILE, STORE_FILE
+from streamer.store.person_keys import SLOT_BYTES
 from streamer.store.store import Store
+
+WRAPPED = slice(60, 120)  # of a slot: nonce, key and tag
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,14 @@ class Place:
         listen(store.vault.engine, "do_connect", fail)
         yield
         remove(store.vault.engine, "do_connect", fail)
+
+
+def slots(folder: Path) -> set[bytes]:
+    """The wrapped keys that lie in the file just now."""
+    content = (folder / PERSON_KEYS_FILE).read_bytes()
+    starts = range(SLOT_BYTES, len(content), SLOT_BYTES)
+    live = [start for start in starts if struct.unpack_from("<I", content, start)[0] in (1, 2)]
+    return {content[start : start + SLOT_BYTES][WRAPPED] for start in live}
 
 
 @pytest.fixture
