@@ -23,7 +23,7 @@ from engine.audio.code_length import (
 from engine.audio.forms import FLOAT_STEPS, FORMS, Bytes, SampleForm
 from engine.format import SAMPLE_BYTES, Encoding
 
-Form = SampleForm | Literal["stereo", "compressed"]
+Form = SampleForm | Literal["stereo", "shifted", "compressed"]
 
 DECLARED: dict[Encoding, SampleForm] = {
     "pcm_s16le": "int16",
@@ -31,6 +31,7 @@ DECLARED: dict[Encoding, SampleForm] = {
     "mulaw": "mulaw",
     "alaw": "alaw",
 }
+WIDTHS: dict[SampleForm, int] = {DECLARED[one]: size for one, size in SAMPLE_BYTES.items()}
 ALL_BITS = 8.0  # bits a byte, of what cannot be predicted at all
 NOISE_BITS = 7.95  # Less than this is prediction: uniform noise takes 8.1 to 8.5, as it is coded.
 # Blocks of MP3, Opus, Vorbis and FLAC took 7.4 bits a byte and more, counted byte by byte, and to
@@ -58,6 +59,7 @@ def savings(block: Bytes, encoding: Encoding, channels: int) -> Found:
     declared = DECLARED[encoding]
     samples = {form: found for form, read in FORMS.items() if (found := read(block)) is not None}
     bits: dict[Form, float] = {f: predicted_bits(s) / len(block) for f, s in samples.items()}
+    bits["shifted"] = _shifted_bits(block, declared)
     least, mine = min(bits.values()), ALL_BITS
     if declared in samples:
         mine = bits[declared]
@@ -67,13 +69,21 @@ def savings(block: Bytes, encoding: Encoding, channels: int) -> Found:
     if min(least, mine) >= NOISE_BITS:
         return Found({"compressed": ALL_BITS if _is_even(block, encoding) else 0.0}, {})
     saved: dict[Form, float] = {}
-    for form in samples.keys() - {declared}:
+    for form in bits.keys() - {declared}:
         more = mine - bits[form]
         saved[form] = min(more + CLEAR, max(min(more, other - bits[form]) - CLEAR, 0))
     if channels == 1 and declared in samples:
         one = bits[declared]
         saved["stereo"], bits["stereo"] = _as_two(samples[declared], one, block)
     return Found(saved, bits)
+
+
+def _shifted_bits(block: Bytes, declared: SampleForm) -> float:
+    """Bits a byte of the declared form, if each sample begins some bytes later."""
+    width = WIDTHS[declared]
+    shifted = [FORMS[declared](block[by : by - width]) for by in range(1, width)]
+    found = [predicted_bits(s) / (len(block) - width) for s in shifted if s is not None]
+    return min(found, default=ALL_BITS)
 
 
 def _as_two(samples: Samples, one: float, block: Bytes) -> tuple[float, float]:

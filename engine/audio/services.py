@@ -150,6 +150,11 @@ PIPECAT = (
     "send the field `audio` of each as a binary message, at its sample_rate, or use voxwatch's"
     " processor (docs/AGENTS.md)",
 )
+# Bytes of the header of RTP, without what may stand between it and the sound (RFC 3550), and of a
+# packet; the encodings of some of its kinds (RFC 3551).
+RTP_BYTES, RTP_MOST = 12, 1500
+RTP = "send what follows the header of each packet as a binary message, with "
+RTP_ENCODINGS = {0: "encoding=mulaw and sample_rate=8000", 8: "encoding=alaw and sample_rate=8000"}
 MOST_BESIDE = 40  # bytes that a frame of Pipecat has beside its name and its sound
 
 
@@ -158,7 +163,20 @@ def service(head: bytes) -> tuple[str, str] | None:
     for pattern, name, todo in PATTERNS if head.lstrip()[:1] == b"{" else IN_BYTES:
         if pattern.search(head):
             return name, todo
+    if _is_rtp(head):
+        return "RTP", RTP + RTP_ENCODINGS.get(head[1] & 0x7F, "the encoding and rate of its kind")
     return PIPECAT if _is_pipecat(head) else None
+
+
+def _is_rtp(head: bytes) -> bool:
+    """Two packets in a row, of version 2, of one kind and one source, and numbered in order."""
+    source = head[8:RTP_BYTES]
+    at = head.find(source, 2 * RTP_BYTES, RTP_MOST) - 8
+    if at < RTP_BYTES or head[0] >> 6 != 2 or head[at] >> 6 != 2:
+        return False
+    numbers = [int.from_bytes(head[place + 2 : place + 4], "big") for place in (0, at)]
+    same_kind = head[1] & 0x7F == head[at + 1] & 0x7F
+    return same_kind and (numbers[1] - numbers[0]) & 0xFFFF == 1
 
 
 def _is_pipecat(head: bytes) -> bool:

@@ -6,6 +6,9 @@ from engine.audio.services import service
 
 HEAD_BYTES = 4096  # of a stream, by which it is told
 LEAST_TEXT, LEAST_LETTERS = 512, 12  # bytes that are all text, and several: no sound is
+# Digits, decimal or hexadecimal, with what stands between them in lists: no sound is these alone.
+OF_NUMBERS, LEAST_DIGITS = frozenset(b"0123456789abcdefABCDEFx\\,;:-+.[]()' \t\r\n"), 2
+TS_SYNC, TS_BYTES = 0x47, 188  # of a packet of an MPEG transport stream
 
 FILE = "decode it first, or send the file with `voxwatch stream FILE` or POST /v1/verify"
 OPUS = f"start with encoding=opus if it is Opus, or {FILE}"
@@ -57,10 +60,21 @@ def foreign(head: bytes) -> tuple[str, str] | None:
         return "an MP3 file", FILE
     if _is_aac(head):
         return "AAC (ADTS)", FILE
-    several = len(head) >= LEAST_TEXT and len(set(head)) >= LEAST_LETTERS
-    if several and all(32 <= code < 127 or code in b"\t\r\n" for code in head):
+    if len(head) > 2 * TS_BYTES and set(head[: 2 * TS_BYTES + 1 : TS_BYTES]) == {TS_SYNC}:
+        return "an MPEG transport stream", FILE
+    if _is_text(head):
         return "text, perhaps base64", "decode it, and send its bytes as binary messages"
     return None
+
+
+def _is_text(head: bytes) -> bool:
+    letters = set(head)
+    if len(head) < LEAST_TEXT or len(letters) < LEAST_DIGITS:
+        return False
+    if letters <= OF_NUMBERS:
+        return True
+    several = len(letters) >= LEAST_LETTERS
+    return several and all(32 <= code < 127 or code in b"\t\r\n" for code in letters)
 
 
 def _is_mp3(head: bytes) -> bool:

@@ -81,6 +81,11 @@ ADVICE: dict[Form, tuple[str, str]] = {
         "this looks like two channels, interleaved: start with channels=2, or, if these are 32-bit"
         " integers, convert them to 16-bit",
     ),
+    "shifted": (
+        "shifted",
+        "each sample seems to begin a byte or more late, as behind a header or a message of an odd"
+        " length: send whole samples",
+    ),
     "mulaw": ("mulaw", "this looks like mu-law: start with encoding=mulaw"),
     "alaw": ("alaw", "this looks like A-law: start with encoding=alaw"),
     "uint8": ("uint8", "these look like 8-bit samples: convert them to 16-bit"),

@@ -79,7 +79,21 @@ def azure(sound: bytes) -> bytes:
     return struct.pack(">H", len(head)) + head + sound
 
 
+def rtp(kind: int, size: int, packets: int = 3, step: int = 1, source: int = 0xFEED) -> bytes:
+    heads = [
+        struct.pack(
+            ">BBHII", 0x80, kind | (0x80 if not n else 0), 0xFFFF + n * step & 0xFFFF, n, source
+        )
+        for n in range(packets)
+    ]
+    return b"".join(head + SOUND[:size] for head in heads)
+
+
 FRAMES = {
+    "RTP, mu-law": (rtp(0, 160), "RTP.* encoding=mulaw and sample_rate=8000"),
+    "RTP, A-law of 30 ms": (rtp(8, 240), "RTP.* encoding=alaw"),
+    "RTP, L16": (rtp(11, 640), "RTP.* the encoding and rate of its kind"),
+    "RTP, Opus": (rtp(111, 60), "RTP"),
     "Pipecat, named": (pipecat(SOUND, b"InputAudioRawFrame#0", 7), "Pipecat"),
     "Pipecat, bare": (pipecat(SOUND), "Pipecat"),
     "Pipecat, short": (pipecat(SOUND[:320], b"audio", 0), "Pipecat"),
@@ -138,6 +152,13 @@ def test_samples_are_no_frame_of_pipecat(seed: int) -> None:
     sound = np.random.default_rng(seed).integers(0, 256, 4000, np.uint8).tobytes()
     for first in (b"\x12", b"\x12\x90\x06\x1a", b"\x12\x20\x12\x05hello\x1a", b"\x00\x4eX-", b"{"):
         assert service(first + sound) is None
+
+
+def test_samples_and_one_packet_alone_are_no_rtp() -> None:
+    for other in (rtp(0, 160, packets=1), rtp(0, 160, step=2), b"\x80" * 4000, b"\xff\x7f" * 2000):
+        assert service(other) is None
+    half = len(rtp(0, 160, packets=1))
+    assert service(rtp(0, 160, packets=1) + rtp(0, 160, source=7)[half:]) is None
 
 
 def test_a_frame_whose_lengths_disagree_is_none() -> None:

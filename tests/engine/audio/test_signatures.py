@@ -54,6 +54,10 @@ FILES = {
     "ZIP": b"PK\x03\x04\x14\x00" + bytes(100),
     "gzip": b"\x1f\x8b\x08\x00" + bytes(100),
     "AAC": (b"\xff\xf1\x60\x40\x02\x1f\xfc" + bytes(9)) * 3,
+    "MPEG transport stream": (b"G@\x11\x10" + bytes(184)) * 4,
+    "text": ",".join(str(n % 3 - 1) for n in range(600)).encode(),
+    "text, perhaps": bytes(600).hex().encode() + b"ffff",
+    "text, perhaps base64": repr([0, -1] * 300).encode(),
     "Twilio": b'{"event":"media","media":{"payload":"//7+"}}',
     "base64": b"UklGRiQAAABXQVZFZm10IBAAAAABAAEA" * 20,
 }
@@ -70,6 +74,12 @@ def test_a_file_or_another_protocol_is_named_and_refused(name: str, piece: int) 
 def test_other_bytes_are_none(data: bytes) -> None:
     for first in (b"\x00", b"\xff", b"\xff\xfb\x90\x00", b"\xff\xf1", b"\x55", b"\x1a\x45"):
         assert foreign(first + data[:500].replace(b"ftyp", b"")) is None or len(data) > 400
+
+
+def test_a_law_around_a_small_offset_is_no_text() -> None:
+    quiet = np.random.default_rng(1).integers(0x54, 0x58, 4000, np.uint8).tobytes()
+    assert foreign(quiet) is None
+    assert foreign(b"5" * 4000) is None
 
 
 @pytest.mark.parametrize("level", [-5, -1025, 8191, 0])

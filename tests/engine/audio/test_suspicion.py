@@ -116,6 +116,19 @@ def test_another_form_is_in_doubt_before_a_second_was_heard_and_until_it_is_name
     assert all(one is not None for _, one in found)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "late"), [("pcm_s16le", 1), ("pcm_f32le", 1), ("pcm_f32le", 2), ("pcm_f32le", 3)]
+)
+@pytest.mark.parametrize("level", [1.0, 0.2, 0.02])
+def test_samples_that_begin_some_bytes_late_are_named(
+    encoding: Encoding, late: int, level: float, voice: Voice
+) -> None:
+    data = TRUE[encoding](level * voice("anna", 6.0))
+    assert likely(encoding, data[late:]) == ["shifted"]
+    half = len(data) // 2 - len(data) // 2 % SAMPLE_BYTES[encoding]  # a byte is lost on the way
+    assert likely(encoding, data[:half] + data[half + late :])[-1] == "shifted"
+
+
 @pytest.mark.parametrize("encoding", TRUE)
 @pytest.mark.parametrize("level", [1.0, 0.2])
 def test_two_channels_of_each_form_are_named(
