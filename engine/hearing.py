@@ -20,7 +20,7 @@ from engine.items import Begun, Eof, Lapse, Reset, Suspected
 from engine.pipeline import Pipeline
 from engine.session_config import SessionConfig
 from engine.sound_quality import PERIOD_SAMPLES, SoundQuality
-from engine.spans.interface import Mark, SpeechEmbeddings
+from engine.spans.interface import LEAST_SAMPLES, Mark, SpeechEmbeddings
 from engine.speech.segmenter import Span
 
 LAPSE_SAMPLES = round(LAPSE_S * SAMPLE_RATE_HZ)
@@ -50,6 +50,7 @@ class Hearing:
         self._gap_s = 0.0  # of the clock, without any sound since the last speech
         self._turn_gap_s = 0.0  # and before the turn under way
         self._speaks = False  # be it muted
+        self._turned: int | None = None  # the media sample of the client's last turn
         self._muted, self._unmuted = False, 0  # and the media sample at which that last changed
         self._repeat: Repeat | None = None
         self.quality = SoundQuality(offset)
@@ -99,8 +100,13 @@ class Hearing:
         """A client says that a turn begins at media sample ``at``.
 
         Whether somebody speaks there is told, so that it knows when all before it has been heard.
+        Nobody has said anything to be judged by between two that come sooner after one another than
+        a turn has to last: the second begins none. Cut into shorter pieces, the speech of the right
+        person came out as a stranger's.
         """
-        self.end_turn(at)
+        if self._turned is None or at - self._turned >= LEAST_SAMPLES:
+            self._turned = at
+            self.end_turn(at)
         self._pipeline.put(Vad(t=seconds(at), speech=self._speaks, at=seconds(at)))
 
     def mute(self, at: int, on: bool) -> None:

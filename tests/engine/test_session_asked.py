@@ -98,6 +98,31 @@ def test_after_a_reset_nothing_is_known_of_who_spoke() -> None:
     assert lapse.reason == "the speaker so far was forgotten"
 
 
+@pytest.mark.parametrize("every_s", [0.02, 0.06, 0.2, 0.3])
+def test_turns_that_come_sooner_than_anything_can_be_said_begin_none(every_s: float) -> None:
+    session, told, count = Session(SCORER, enrolled("anna")), list[AnyEvent](), round(6.0 / every_s)
+    for _ in range(count):
+        told += run_open(session, pcm((0.2, every_s)))
+        session.turn()
+    told += run(session, [pcm((0.0, 1.0))])
+    turns = of(Utterance, told)
+    assert 8 <= len(turns) <= 16
+    assert all(turn.state == "match" and turn.speech_s >= 0.39 for turn in turns[1:-1])
+    # Each is answered all the same.
+    assert len([vad for vad in of(Vad, told) if vad.speech]) >= count - 1
+
+
+def test_a_turn_later_than_that_begins_one() -> None:
+    session, told = Session(SCORER, enrolled("anna")), list[AnyEvent]()
+    for _ in range(6):
+        told += run_open(session, pcm((0.2, 0.4)))
+        session.turn()
+    told += run(session, [pcm((0.0, 1.0))])
+    assert [turn.start for turn in of(Utterance, told)] == pytest.approx(
+        [0.0, 0.4, 0.8, 1.2, 1.6, 2.0], abs=0.01
+    )
+
+
 @pytest.mark.parametrize("asks", ["turn", "reset", "mute"])
 @pytest.mark.parametrize("at_s", [1.99, 2.0, 2.04, 2.08, 2.9, 2.95, 3.0, 3.03])
 def test_what_is_asked_at_the_edge_of_speech_makes_no_turn_of_a_moment(
