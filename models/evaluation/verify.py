@@ -205,7 +205,8 @@ class Verifier:
 
 def _recording(path: Path, audio: Audio, net_speech_s: float) -> Recording:
     return Recording(
-        file=str(path),
+        # A name of bytes that are no UTF-8, as of other systems, has to be told as JSON, too.
+        file=str(path).encode(errors="replace").decode(),
         duration_s=audio.duration_s,
         net_speech_s=net_speech_s,
         clipped=audio.clipped,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,6 +193,15 @@ def test_the_text_says_all_that_the_decision_rests_on(verifier: Verifier, speak:
 def test_json_reads_back_as_the_same_result(verifier: Verifier, speak: Speak) -> None:
     result = verifier.verify([speak("a.wav", "anna")], speak("b.wav", "bert"), Rule())
     assert msgspec.json.decode(msgspec.json.encode(result), type=Verification) == result
+
+
+def test_a_name_that_is_no_text_is_told_as_json(
+    verifier: Verifier, speak: Speak, tmp_path: Path
+) -> None:
+    path = tmp_path / os.fsdecode(b"anna\xff.wav")
+    path.write_bytes(speak("a.wav", "anna").read_bytes())
+    result = verifier.verify([path], speak("a1.wav", "anna", seed=4), Rule())
+    assert "anna?.wav" in msgspec.json.encode(result).decode()
 
 
 def test_the_built_in_bundle_tells_the_demo_voices_apart(tmp_path: Path) -> None:
