@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -49,6 +50,7 @@ class Stream:
         self._room = asyncio.Event()
         self._room.set()
         self._waited_s = 0.0  # by senders, for room
+        self._latest_s = -math.inf  # that the clock has told
         self._sender_waits = False
         # For what follows from time without sound, and when that is by the loop's clock: uvloop's
         # handle for a time that has passed does not know it.
@@ -180,14 +182,21 @@ class Stream:
 
     @property
     def _clock_s(self) -> float:
-        return self._pool.now() - self._waited_s
+        """Without what was waited for. It may stand still, and never goes back."""
+        self._latest_s = max(self._latest_s, self._pool.now() - self._waited_s)
+        return self._latest_s
 
-    def _wind(self) -> None:
-        """See to it that the conversation hears of the time that passes without sound."""
+    def _wind(self, least_s: float = 0.0) -> None:
+        """See to it that the conversation hears of the time that passes without sound.
+
+        That is so much later from now at least.
+        """
         due = self.conversation.next_s
         if due is None or self._over:
             return
         due += self._waited_s
+        if least_s:
+            due = max(due, self._pool.now() + least_s)
         if self._timer is not None:
             if self._due_s <= due:
                 return
@@ -202,8 +211,11 @@ class Stream:
         if self._over or self._sender_waits or due is None:  # a sender that waited winds it
             return
         if self.made_to_wait() or late_s > LATE_S:
-            self._waited_s += late_s + LATE_S
-        elif due <= self._clock_s:
+            # Sound may be there already, and is waited for: so far it is no later than it was due.
+            self._waited_s += max(0.0, self._pool.now() - self._waited_s - due)
+            self._wind(LATE_S)
+            return
+        if due <= self._clock_s:
             self._guard(self.conversation.pass_time, self._now())
             self._advance(self._pool.now())
         self._wind()

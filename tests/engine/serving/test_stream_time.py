@@ -38,6 +38,7 @@ class Timed(Talk):
         self._after_s = list(after_s)
         self._came: float | None = None
         self.heard: list[float] = []
+        self.came: list[float | None] = []
 
     @property
     def next_s(self) -> float | None:  # type: ignore[override]  # it is none for those that ask never
@@ -48,6 +49,7 @@ class Timed(Talk):
     def receive_pcm(self, data: bytes, arrived: Arrival) -> None:
         super().receive_pcm(data, arrived)
         self._came = arrived.clock_s
+        self.came.append(self._came)
 
     def pass_time(self, now: Arrival) -> None:
         assert now.clock_s is not None
@@ -87,5 +89,25 @@ def test_an_earlier_time_takes_the_place_of_a_later_one(loop: Loop, vad: SileroV
             await stream.send(sound(1))
             await until(lambda: len(talk.heard) == 1)
             await stream.close()
+
+    run(loop, test())
+
+
+@LOOPS
+def test_the_clock_loses_no_more_than_was_waited_for(loop: Loop, vad: SileroVad) -> None:
+    """By it the pace of the sound is measured, which would seem to be faster, or none at all."""
+
+    async def test() -> None:
+        talk = Timed(*[0.01] * 50)
+        async with engine_with(FakeBackend(), vad) as engine:
+            stream = engine.open(talk, live=True)
+            stream.made_to_wait = lambda: True
+            for _ in range(5):
+                await stream.send(sound(1))
+                await asyncio.sleep(0.03)
+            await stream.close()
+        clock = [came for came in talk.came if came is not None]
+        assert clock == sorted(clock)
+        assert clock[-1] - clock[0] > 0.039  # each time it was late by 0.01 s at least
 
     run(loop, test())
