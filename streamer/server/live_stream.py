@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -211,7 +212,12 @@ class LiveStream:
             self._break(error)
 
     def _break(self, error: Exception) -> None:
-        log.error("stream %s failed: %s", self.id, type(error).__name__)
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # the engine says only that it cannot go on
+            cause = cause.__cause__
+        # Where it happened, but not what was said: that could hold a name.
+        where = "".join(traceback.format_tb(cause.__traceback__))
+        log.error("stream %s failed: %s\n%s", self.id, type(cause).__name__, where)
         told = str(error) if isinstance(error, VoxwatchError) else "the engine failed"
         self.fail(WireError("engine-failed", told))
 
