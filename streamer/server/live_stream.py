@@ -202,6 +202,7 @@ class LiveStream:
         if why is not None:  # where its last words were too many nobody has come to cut it
             self.fail(why)
         self.outbox.end()
+        self.record.end(*self.closing)
         self.told.set()
 
     def pass_time(self, now: float) -> None:
@@ -237,6 +238,7 @@ class LiveStream:
         self.record.tell(told)
         self.outbox.end(Message(told))
         self.context.hub.publish(self.id, Message(told))
+        self.record.end(*self.closing)
 
     def _hear(self) -> None:
         self._levels.publish()

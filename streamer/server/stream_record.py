@@ -88,6 +88,8 @@ class StreamRecord:
 
         Of sound that has come and waits nobody knows yet whether somebody speaks in it.
         """
+        if self.ended:
+            return
         waited = Waited(at=round(now - self._stream.intake.waiting_s, 3), t=self._recorder.t)
         if told := self._tracker.pass_time(waited.at):
             self._write(waited)
@@ -116,16 +118,20 @@ class StreamRecord:
             self._keep(entry)
 
     def dropped(self, why: str) -> None:
-        """The client was lost, and may come back."""
+        """The client was lost. It may come back; to a stream that is over, for its last words."""
+        if self.ended:
+            return
         t = self._stream.session.received_s
         self._keep(Connection(at=_now(), t=t, state="dropped", why=why))
 
     def resumed(self) -> None:
         """The client came back."""
+        if self.ended:
+            return
         self._keep(Connection(at=_now(), t=self._stream.session.received_s, state="resumed"))
 
     def end(self, code: int, why: str) -> None:
-        """The stream is over."""
+        """The stream is over, whether or not its client has fetched all that was told."""
         if not self.ended:
             self._keep(self._recorder.end(code, why, _now()))
             if self._clips is not None:

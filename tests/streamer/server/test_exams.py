@@ -18,7 +18,9 @@ from telephone import Twilio
 
 from streamer.config import Config
 from streamer.exams.book import Exams
-from streamer.records.entries import Ended
+from streamer.records.book import Book
+from streamer.records.entries import Connection, Ended
+from streamer.records.errors import RecordError
 from streamer.server.limits.capacity import Capacity
 from streamer.server.server import Server
 from streamer.store.errors import StoreError
@@ -289,6 +291,38 @@ async def test_opening_the_link_anew_ends_the_stream_before(room: Room) -> None:
             async with asyncio.timeout(10):
                 while len(room.server.streams) > 1:
                     await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("own", [{"limits": {"resume_s": 0.2}}])
+async def test_whom_a_link_opened_anew_has_ended_was_not_lost(room: Room) -> None:
+    """Though the page that was open before is not there any more to take its leave."""
+    book = room.server.context.book
+    assert book is not None
+    async with room.stream("anna") as first:
+        stream = (await first.until("ready"))["stream"]
+        first.connection.transport.pause_reading()
+        async with room.stream("anna") as second:
+            await second.until("ready")
+            async with asyncio.timeout(20):
+                while await asyncio.to_thread(last_entry, book, stream) is None:
+                    await asyncio.sleep(0.02)
+                first.connection.transport.abort()
+                while len(room.server.streams) > 1:
+                    await asyncio.sleep(0.02)
+    end = await asyncio.to_thread(last_entry, book, stream)
+    assert end is not None
+    assert (end.code, end.why) == (1008, "taken-over")
+    assert not [one for one in book.history(stream) if isinstance(one, Connection)]
+    assert book.incidents(stream) == []
+
+
+def last_entry(book: Book, stream: str) -> Ended | None:
+    """The end of a stream, once it is in the record."""
+    try:
+        last = book.history(stream)[-1]
+    except RecordError:
+        return None
+    return last if isinstance(last, Ended) else None
 
 
 async def test_a_stream_that_a_kill_has_ended_is_over_when_the_candidate_is_back(
