@@ -126,6 +126,16 @@ class Waited(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="waited")
     """
 
 
+class Suspended(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="suspended"):
+    """The server did not run from ``since`` to ``until`` (s since 1970), as a laptop that sleeps.
+
+    Nobody was heard meanwhile, and nobody was silent.
+    """
+
+    since: float
+    until: float
+
+
 class Acted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="acted"):
     """What somebody at the desk did. ``who`` is the name of their token, or this machine's user.
 
@@ -169,7 +179,19 @@ class Ended(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="ended"):
     summary: events.Summary | None = None
 
 
-AnyEntry = Started | Claimed | Told | Scores | Connection | Waited | Acted | Clip | Missing | Ended
+AnyEntry = (
+    Started
+    | Claimed
+    | Told
+    | Scores
+    | Connection
+    | Waited
+    | Suspended
+    | Acted
+    | Clip
+    | Missing
+    | Ended
+)
 
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from engine import events
-from streamer.records.entries import AnyEntry, Connection, Missing, Told
+from streamer.records.entries import AnyEntry, Connection, Missing, Suspended, Told
 from streamer.reports import words
 from streamer.reports.clock import Clock
 from streamer.reports.report import Gap, GapKind, SoundProblem
@@ -52,6 +52,7 @@ def gaps(entries: Sequence[AnyEntry], clock: Clock) -> tuple[Gap, ...]:
     found = [
         *_without_sound(entries, clock),
         *_disconnected(entries, clock),
+        *_not_running(entries, clock),
         *_left_out(entries, clock),
         *_not_scored(entries, clock),
         *_not_recorded(entries, clock),
@@ -111,6 +112,14 @@ def _disconnected(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:
     if dropped is not None:
         detail = f"and did not come back{_because(dropped)}"
         yield _gap("disconnected", clock, (dropped.t, None), (dropped.at, None), detail)
+
+
+def _not_running(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:
+    for entry in entries:
+        if isinstance(entry, Suspended):
+            detail = f"for {words.duration(entry.until - entry.since)}: nobody was heard"
+            at = (entry.since, entry.until)
+            yield _gap("not-running", clock, (entry.t, entry.t), at, detail)
 
 
 def _because(entry: Connection) -> str:

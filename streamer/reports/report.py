@@ -104,7 +104,9 @@ class SoundProblem(Span, frozen=True, kw_only=True):
     snr_db: float | None = None
 
 
-GapKind = Literal["no-sound", "disconnected", "scores-left-out", "not-scored", "not-recorded"]
+GapKind = Literal[
+    "no-sound", "disconnected", "not-running", "scores-left-out", "not-scored", "not-recorded"
+]
 
 
 class Gap(Span, frozen=True, kw_only=True):

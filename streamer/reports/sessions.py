@@ -12,6 +12,7 @@ from streamer.records.entries import (
     Ended,
     Scores,
     Started,
+    Suspended,
     Terms,
     VoiceprintFacts,
     Waited,
@@ -90,7 +91,7 @@ def session(
 
 def _is_of_sound(entry: AnyEntry) -> bool:
     """Whether an entry was made as the sound came: people act later, and who waits hears none."""
-    return not isinstance(entry, Acted | Clip | Waited)
+    return not isinstance(entry, Acted | Clip | Suspended | Waited)
 
 
 def _model(started: Started | None) -> Model | None:

@@ -42,6 +42,7 @@ from streamer.server.limits.rate import Rate
 from streamer.server.seats import Seats
 from streamer.server.seen import Viewings
 from streamer.server.voiceprint_cache import VoiceprintCache
+from streamer.server.wakefulness import Wakefulness
 from streamer.server.workers.peers import Peers
 from streamer.store.keys import load_key
 from streamer.store.store import Store
@@ -99,6 +100,7 @@ class Context:
     enrolments: int = 0  # under way
     draining: bool = False
     store_sound: bool = True  # whether the store could be read and was whole, when last tried
+    wakefulness: Wakefulness = field(default_factory=Wakefulness)
     viewings: Viewings = field(default_factory=Viewings)  # looks at streams, to be noted
     used: set[str] = field(default_factory=set)  # names that were matched, to be noted as in use
 

@@ -206,6 +206,7 @@ class Server:
         while True:
             await asyncio.sleep(INCIDENTS_S)
             now = round(time.time(), 3)
+            self.context.wakefulness.look(now)
             for stream in self.streams.all():
                 stream.pass_time(now)
 

@@ -20,6 +20,7 @@ from streamer.records.entries import (
     ClipsAnswer,
     Connection,
     Started,
+    Suspended,
     VoiceprintFacts,
     Waited,
 )
@@ -44,6 +45,9 @@ class StreamRecord:
         self._recorder = Recorder(_references(stream), _claimed(stream))
         self._tracker = IncidentTracker()
         self._losing = self.ended = False
+        wakefulness = stream.context.wakefulness
+        wakefulness.look(time.time())
+        self._suspensions = wakefulness.count  # those of before, or told
         writers = stream.context.clips
         self._clips = None if writers is None else StreamClips(stream, writers)
 
@@ -90,6 +94,7 @@ class StreamRecord:
         """
         if self.ended:
             return
+        self._tell_suspensions()
         waited = Waited(at=round(now - self._stream.intake.waiting_s, 3), t=self._recorder.t)
         if told := self._tracker.pass_time(waited.at):
             self._write(waited)
@@ -146,7 +151,18 @@ class StreamRecord:
             if len(hub):
                 hub.publish(self._stream.id, Message(incident))
 
+    def _tell_suspensions(self) -> None:
+        """That the server did not run, before anything is told of the time after."""
+        wakefulness = self._stream.context.wakefulness
+        for since, until in wakefulness.after(self._suspensions):
+            entry = Suspended(at=until, t=self._recorder.t, since=since, until=until)
+            self._publish(self._tracker.receive(entry))
+            self._write(entry)
+        self._suspensions = wakefulness.count
+
     def _keep(self, entry: AnyEntry) -> None:
+        self._stream.context.wakefulness.look(time.time())
+        self._tell_suspensions()
         self._publish(self._tracker.receive(entry))
         self._write(entry)
 

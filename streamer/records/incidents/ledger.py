@@ -18,6 +18,7 @@ OTHERS: frozenset[IncidentKind] = frozenset(
 )
 SEVERITY = {kind: len(KINDS) - number for number, kind in enumerate(KINDS)}
 MOST = 500  # incidents of a stream that are held; beyond it the oldest that is over is forgotten
+SUSPENSIONS = 64  # times at which the server did not run: of hours of an exam a few
 MOMENTS = 512  # entries whose time of day is known, to date what began before it was noticed
 
 
@@ -37,6 +38,7 @@ class Ledger:
         self._incidents: dict[str, Incident] = {}
         self._moments: deque[Moment] = deque([now], maxlen=MOMENTS)
         self._changed: dict[str, Incident | None] = {}  # what was told of it before
+        self._suspensions: deque[tuple[float, float]] = deque(maxlen=SUSPENSIONS)
 
     @property
     def incidents(self) -> list[Incident]:
@@ -47,6 +49,15 @@ class Ledger:
         """An entry of that moment has come."""
         self.now = moment
         self._moments.append(moment)
+
+    def suspend(self, since: float, until: float) -> None:
+        """The server did not run then, in seconds since 1970."""
+        self._suspensions.append((since, until))
+
+    def attended_s(self, since: float, until: float) -> float:
+        """The seconds of the clock between the two in which the server ran."""
+        away = (min(until, b) - max(since, a) for a, b in self._suspensions)
+        return until - since - sum(max(0.0, seconds) for seconds in away)
 
     def open(self, kind: IncidentKind, since: float, reason: str, **fields: Any) -> str:
         """A new incident, which goes on; its id."""

@@ -109,13 +109,16 @@ class Silence:
         if self._open is not None:
             name, self._open = self._open, None
             found = self._ledger.get(name)
-            quiet_s = 0.0 if found is None else max(now.at - found.since_at, now.t - found.since)
+            quiet_s = 0.0
+            if found is not None:
+                attended_s = self._ledger.attended_s(found.since_at, now.at)
+                quiet_s = max(attended_s, now.t - found.since)
             self._ledger.end(name, now.t, f"nobody spoke for {lasted(quiet_s)}", until_at=now.at)
 
     def pass_time(self, now: Moment) -> None:
         """So late it is."""
         rules, heard = self._ledger.rules, self._heard
-        quiet_s = max(now.at - heard.at, now.t - heard.t)
+        quiet_s = max(self._ledger.attended_s(heard.at, now.at), now.t - heard.t)
         if not rules.speaking or self._open is not None or quiet_s < rules.silent_s:
             return
         what = "no sound has come" if self._stalled else "nobody has spoken"

@@ -19,6 +19,7 @@ from streamer.records.entries import (
     Ended,
     Scores,
     Started,
+    Suspended,
     Told,
     Waited,
 )
@@ -54,6 +55,8 @@ class IncidentTracker:
             self._act(entry)
         elif isinstance(entry, Waited):
             self._pass(entry.at)
+        elif isinstance(entry, Suspended):
+            self._ledger.suspend(entry.since, entry.until)
         else:
             self._pass(entry.at)
             self._ledger.note(Moment(entry.t, entry.at))

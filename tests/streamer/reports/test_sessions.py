@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from recorded_stream import ENROLLED_AT, NOON, RecordedStream, taken_over
 
-from streamer.records.entries import Missing, Waited
+from streamer.records.entries import Missing, Suspended, Waited
 from streamer.records.incidents.tracker import incidents_of
 from streamer.reports.report import Report, Session
 from streamer.reports.sessions import session
@@ -53,6 +53,22 @@ def test_that_nothing_came_for_long_moves_no_time_of_day() -> None:
     stream.decide(60.0, "mismatch", since=20.0)
     stream.end(70.0, 60.0)
     assert told_of(stream).segments[-1].since_at == berlin(NOON + 20)
+
+
+def test_that_the_server_did_not_run_is_a_gap_and_moves_no_time_of_day() -> None:
+    stream = RecordedStream()
+    stream.decide(10.0, "match")
+    away = Suspended(at=NOON + 130.0, t=10.0, since=NOON + 11.0, until=NOON + 130.0)
+    stream.entries.append(away)
+    stream.decide(60.0, "mismatch", since=20.0)
+    stream.end(70.0, 60.0)
+    told = told_of(stream)
+    (gap,) = told.gaps
+    assert (gap.kind, gap.since_at, gap.until_at) == (
+        "not-running", berlin(NOON + 11), berlin(NOON + 130),
+    )  # fmt: skip
+    assert gap.detail == "for 1 min 59 s: nobody was heard"
+    assert told.segments[-1].since_at == berlin(NOON + 20)
 
 
 def test_a_file_that_is_sent_fast_is_over_when_it_was() -> None:

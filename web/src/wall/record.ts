@@ -2,6 +2,7 @@
 
 import type { Act } from "../incidents";
 import { reduce } from "../state";
+import { roughly } from "../times";
 import { emptyView, sigmoid, type Trace, type View } from "../view";
 import type { Bounds, ExpectedRate, Judgement, Message, Mode, Model } from "voxwatch-client";
 
@@ -28,6 +29,7 @@ export type Entry =
   | (At & { kind: "scores"; speaker?: string; evidence?: number | null; llr: number })
   | (At & { kind: "connection"; state: "dropped" | "resumed"; why?: string })
   | (At & { kind: "waited" })
+  | (At & { kind: "suspended"; since: number; until: number })
   | (At & Act & { kind: "acted" })
   | (At & { kind: "clip"; incident: string })
   | (At & { kind: "missing"; count: number; since: number; until: number; why: string })
@@ -45,6 +47,8 @@ export interface Page {
 }
 
 const NAMES = ["speaker", "from", "to"]; // fields of events that name a voiceprint
+// They are not made as the sound comes: people act later, and who waits hears none.
+const UNHEARD: readonly Entry["kind"][] = ["waited", "suspended", "acted", "clip", "missing"];
 const SCORED_EACH_S = 1; // of the scores that are kept
 
 export class StreamRecord {
@@ -119,6 +123,9 @@ export class StreamRecord {
       case "connection":
         this.connection(entry);
         return;
+      case "suspended":
+        this.suspended(entry);
+        return;
       case "acted":
         this.acted(entry);
         return;
@@ -135,7 +142,7 @@ export class StreamRecord {
 
   /** A moment of both clocks; what is done later is of no media time. */
   private note({ kind, at, t }: Entry): void {
-    if (kind === "waited" || kind === "acted" || kind === "clip" || kind === "missing") return;
+    if (UNHEARD.includes(kind)) return;
     if (t > this.view.media) this.view = { ...this.view, media: t };
     const last = this.moments.at(-1);
     // While a connection was lost, the time of day went on and the sound did not.
@@ -177,6 +184,11 @@ export class StreamRecord {
     const message = entry.state === "dropped" ? "The connection was lost" : "The connection is back";
     const event = { type: "error", seq: 0, t: entry.t, code: entry.state, message } as const;
     this.view = reduce(this.view, event);
+  }
+
+  private suspended({ t, since, until }: Entry & { kind: "suspended" }): void {
+    const message = `The server did not run for ${roughly(until - since)}: nobody was heard`;
+    this.view = reduce(this.view, { type: "error", seq: 0, t, code: "suspended", message });
   }
 
   private acted(entry: Act): void {

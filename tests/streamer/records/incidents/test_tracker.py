@@ -10,7 +10,7 @@ import pytest
 from recorded_stream import NOON, RecordedStream, taken_over, undisturbed
 
 from engine import events
-from streamer.records.entries import Acted
+from streamer.records.entries import Acted, Suspended
 from streamer.records.incidents.ledger import KINDS, MOST
 from streamer.records.incidents.tracker import IncidentTracker, incidents_of
 from streamer.records.incidents.words import without_figures
@@ -383,3 +383,22 @@ def test_reasons_are_sentences_with_figures() -> None:
     for one in incidents_of(taken_over().entries):
         assert re.search(r"\d", one.reason), one.reason
         assert one.reason[0].islower()
+
+
+def test_who_speaks_while_the_server_does_not_run_is_not_silent() -> None:
+    """A laptop sleeps for an hour; what had come before is read after it has woken up."""
+    stream, tracker = matched(), IncidentTracker()
+    for entry in stream.entries:
+        tracker.receive(entry)
+    since, woke = NOON + 62.0, NOON + 3662.0
+    tracker.receive(Suspended(at=woke, t=60.0, since=since, until=woke))
+    assert tracker.pass_time(woke + 1.0) == []
+    late = RecordedStream()
+    late.score(61, 62, [7.0, 7.0])
+    for entry in late.entries[1:]:
+        tracker.receive(entry)
+    assert tracker.pass_time(woke + 100.0) == []
+    (found,) = tracker.pass_time(woke + 125.0)  # and then nobody speaks
+    assert (found.kind, found.since) == ("silent", 61.0)
+    (over,) = tracker.receive(msgspec.structs.replace(late.entries[-1], at=woke + 130.0, t=63.0))
+    assert over.reason == "nobody spoke for 2 min 11 s"
