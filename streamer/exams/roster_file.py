@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from streamer.exams.errors import BadRoster
 from streamer.exams.exam import ACCOMMODATIONS, MAX_NAME, Entry
 from streamer.store.errors import BadName
-from streamer.store.profile import clean_name
+from streamer.store.profile import clean_name, clean_shown
 
 COLUMNS = ("candidate", "name", "voiceprint", "accommodations")
 ALSO = {"id": "name", "accommodation": "accommodations"}
@@ -39,9 +39,9 @@ def parse_roster(text: str) -> list[Entry]:
     entries: list[Entry] = []
     wrong: list[str] = []
     seen: dict[str, int] = {}
-    for number, cells in _rows(text):
+    for number, columns, row in _rows(text):
         try:
-            entry = entry_of(cells)
+            entry = entry_of(_cells(columns, row))
         except BadRoster as error:
             wrong.append(f"line {number}: {error}")
             continue
@@ -67,7 +67,14 @@ def entry_of(cells: Mapping[str, str]) -> Entry:
             raise BadRoster(f"{flag!r} is no accommodation: there are {known}")
     voiceprint = cells.get("voiceprint", "").strip()
     try:
-        named = [clean_name(one) if one else "" for one in (candidate, name, voiceprint)]
+        named = [
+            clean(one) if one else ""
+            for clean, one in (
+                (clean_name, candidate),
+                (clean_shown, name),
+                (clean_name, voiceprint),
+            )
+        ]
     except BadName as error:
         raise BadRoster(str(error)) from error
     if not candidate:
@@ -76,7 +83,17 @@ def entry_of(cells: Mapping[str, str]) -> Entry:
     return msgspec.convert(fields | {"accommodations": tuple(dict.fromkeys(flags))}, Entry)
 
 
-def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _cells(columns: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    """A line by its columns. Raises :class:`BadRoster`."""
+    if any(cell.strip() for cell in row[len(columns) :]):
+        raise BadRoster(
+            f"more cells than {', '.join(columns)}: a name with a comma stands in quotation marks"
+        )
+    return dict(zip(columns, row, strict=False))
+
+
+def _rows(text: str) -> Iterator[tuple[int, Sequence[str], list[str]]]:
+    """The lines with the number and the columns of each."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
@@ -90,9 +107,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
                 if columns:
                     continue
                 columns = COLUMNS
-            if len(row) > len(columns) and any(cell.strip() for cell in row[len(columns) :]):
-                raise BadRoster(f"line {reader.line_num}: more cells than {', '.join(columns)}")
-            yield reader.line_num, dict(zip(columns, row, strict=False))
+            yield reader.line_num, columns, row
     except csv.Error as error:
         raise BadRoster(f"line {reader.line_num}: {error}") from error
 

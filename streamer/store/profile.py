@@ -39,15 +39,27 @@ class Profile:
 
 
 def clean_name(text: str) -> str:
-    """``text`` as a name: stripped, NFC. Capitals matter.
+    """``text`` as the name of somebody enrolled: stripped, NFC. Capitals matter.
 
     1 to 64 printable characters without commas, which separate names in a claim. Raises
     :class:`BadName`.
     """
+    name = clean_shown(text)
+    if "," in name:
+        raise BadName(f"{name!r} cannot be a name: commas separate names in a claim")
+    return name
+
+
+def clean_shown(text: str) -> str:
+    """``text`` as a name that is only shown: stripped, NFC. Raises :class:`BadName`."""
     name = unicodedata.normalize("NFC", text.strip())
-    if not name or len(name) > NAME_LENGTH or "," in name or not name.isprintable():
+    if not name:
+        raise BadName(f"a name has 1 to {NAME_LENGTH} characters")
+    if len(name) > NAME_LENGTH:
+        begins = f"{name[:NAME_LENGTH]!r}..."
         raise BadName(
-            f"{name[:NAME_LENGTH]!r} cannot be a name: use 1 to {NAME_LENGTH} printable characters"
-            " without commas"
+            f"{begins} cannot be a name: it has {len(name)} characters, {NAME_LENGTH} are the most"
         )
+    if not name.isprintable():
+        raise BadName(f"{name!r} cannot be a name: it has characters that cannot be printed")
     return name

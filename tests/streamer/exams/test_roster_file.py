@@ -40,6 +40,10 @@ def test_without_a_name_a_candidate_is_shown_by_number() -> None:
     assert parse_roster("candidate\n4711\n")[0].name == "4711"
 
 
+def test_a_name_may_begin_with_the_family() -> None:
+    assert parse_roster('candidate,name\n1,"Doe, Jane"\n')[0].name == "Doe, Jane"
+
+
 def test_flags_may_be_several() -> None:
     (entry,) = parse_roster("1,A,,illness + whispering")
     assert entry.accommodations == ("illness", "whispering")
@@ -54,8 +58,11 @@ def test_flags_may_be_several() -> None:
         ("candidate,name\n,A\n", "line 2: the candidate is lacking"),
         ("candidate,name,mood\n1,A,good\n", "no column 'mood'"),
         ("1,A,,deaf\n", "line 1: 'deaf' is no accommodation"),
-        (f"1,{'x' * 65}\n", "line 1: "),
-        ("1,A,a,stutter,extra\n", "line 1: more cells"),
+        (f"1,{'x' * 65}\n", "line 1: 'x{64}'... cannot be a name: it has 65 characters, 64"),
+        ("1,A,a,stutter,extra\n1,B\n", "line 1: more cells .* quotation marks"),
+        ("1,A\n2,B,b,stutter,extra\n1,C\n", "line 2: more cells .*; line 3: '1' is on line 1"),
+        ('"4,1",A\n', "line 1: '4,1' cannot be a name: commas"),
+        ('1,A,"a,b"\n', "line 1: 'a,b' cannot be a name: commas"),
         ("1,A\x07\n", "line 1: "),
     ],
 )

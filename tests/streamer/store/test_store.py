@@ -79,7 +79,7 @@ def test_names_of_all_kinds(store: Store, name: str) -> None:
     "name", ["", "  ", "a,b", "x" * 65, "a\nb", "a\x00b", "a\u202eb", "\ud800", "a\u2028b"]
 )
 def test_names_that_nobody_can_have(store: Store, name: str) -> None:
-    with pytest.raises(BadName, match="1 to 64 printable characters") as failure:
+    with pytest.raises(BadName, match=r"cannot be a name|has 1 to 64 characters") as failure:
         enrol(store, name)
     assert str(failure.value).isprintable()
     with pytest.raises(UnknownSpeaker):
