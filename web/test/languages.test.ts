@@ -55,14 +55,14 @@ describe.each(TAGS)("%s", (tag) => {
 
   it("tells how somebody is heard", () => {
     const well: Situation = {
-      phase: "live", fault: null, dead: false, online: true, unsent_s: 0, lost_s: 0, quality: null,
+      phase: "live", tries: 0, fault: null, dead: false, online: true, unsent_s: 0, lost_s: 0, quality: null,
     };
     expect(hearing(well, words).title).toBe(words.heard.title);
     for (const [other, title] of [
       [{ fault: "muted" }, words.faultTitle.muted],
       [{ dead: true }, words.heard.deadTitle],
       [{ unsent_s: 200 }, words.heard.lateTitle],
-      [{ phase: "connecting", unsent_s: 4 }, words.heard.awayTitle],
+      [{ phase: "connecting", tries: 1, unsent_s: 4 }, words.heard.awayTitle],
       [{ phase: "connecting", online: false }, words.heard.offlineTitle],
     ] as [Partial<Situation>, string][]) {
       const told = hearing({ ...well, ...other }, words);

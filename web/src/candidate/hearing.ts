@@ -30,6 +30,8 @@ export class Deadness {
 
 export interface Situation {
   phase: Phase;
+  /** Tries to connect that have failed since the server was last there. */
+  tries: number;
   fault: Fault | null;
   dead: boolean;
   online: boolean;
@@ -58,7 +60,7 @@ export function hearing(now: Situation, w: Words): Hearing {
     return { tone: "problem", icon: "mute", title: heard.deadTitle, text };
   }
   if (now.phase === "live") return live(now, w);
-  if (now.phase === "connecting" && now.online && now.unsent_s < 3) {
+  if (now.phase === "connecting" && now.online && (now.tries === 0 || now.unsent_s < 3)) {
     return { tone: "waiting", icon: "clock", title: heard.connectingTitle, text: heard.connectingText };
   }
   return away(now, w);

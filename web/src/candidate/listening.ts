@@ -71,6 +71,7 @@ export class Listening {
     const { connection } = this.stream;
     return {
       phase: connection.phase,
+      tries: connection.tries,
       fault: this.fault,
       dead: this.deadness.dead,
       online: navigator.onLine,

@@ -72,7 +72,9 @@ export class MicrophoneTrial {
     return median(this.noise);
   }
 
+  /** Where the room is loud, or somebody spoke in the silence too, a voice may be there and drown. */
   private nothing(): Finding {
+    if (this.floor > NOISY_DBFS) return { good: false, what: "noisy" };
     return { good: false, what: this.floor < DEAD_DBFS ? "dead" : "nothing" };
   }
 
