@@ -4,7 +4,8 @@
 the media time they send: too little speech, Alice, another voice, not Alice. Its monitors see one
 stream for each state of `SCENES`, frozen there. An enrolment needs two seconds; the name "Noise" is
 refused. `{"type": "mock", "do": "drop" | "forget" | "stop"}` on the control connection drops
-the streams' connections, forgets the sessions as well, or stops answering new ones. Whoever comes
+the streams' connections, forgets the sessions as well, or stops answering new ones; `"hang"` leaves
+all connections open and says nothing on them, until `"wake"`. Whoever comes
 with the token is the candidate of `mock_seat`, too: `{"do": "seat", "seat": {...}}` changes the
 seat, and `{"do": "say", "code": ..., "close": ...}` tells all streams an error, after their summary
 where it has `"summary": true`.
@@ -101,6 +102,8 @@ class Mock:
         self.sessions: dict[str, Session] = {}
         self.open: set[ServerConnection] = set()
         self.away = False
+        self.awake = asyncio.Event()
+        self.awake.set()
         self.numbers = itertools.count(1)
         self.starts: list[Json] = []
         self.seat = seat()
@@ -133,6 +136,8 @@ class Mock:
             request = json.loads(text)
             kind = request["type"]
             answer: Json = {"id": request.get("id"), "ok": True, "result": {}}
+            if kind != "mock":
+                await self.awake.wait()
             if kind == "authenticate":
                 known = request["token"] == self.token
             if not known and kind != "status":
@@ -178,6 +183,8 @@ class Mock:
                 if request.get("summary"):
                     await stream.send(json.dumps(SUMMARY | {"seq": 999_999}))
                 await self.fail(stream, request["code"], "as it was asked for", request["close"])
+        elif kind == "mock" and request["do"] in ("hang", "wake"):
+            (self.awake.clear if request["do"] == "hang" else self.awake.set)()
         elif kind == "mock":
             await self.trouble(request["do"])
         return {"starts": self.starts}
@@ -241,6 +248,7 @@ class Mock:
 
     async def monitor(self, connection: ServerConnection, stream: str) -> None:
         """A scene up to its end, and no further."""
+        await self.awake.wait()
         joined = JOINED_S.get(stream, 0.0)
         known = [entry(stream, joined)] if stream in SCENES else []
         numbers = itertools.count()

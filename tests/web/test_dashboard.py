@@ -230,6 +230,29 @@ def test_a_stream_whose_sound_never_came_says_what_to_check(mock: str, visit: Op
     visitor.sees("#hero-detail", "It goes on when sound is back.")
 
 
+def test_a_server_that_says_nothing_any_more_is_not_connected(mock: str, visit: Open) -> None:
+    """As where it hangs, or the network goes away without a word: no connection ends by it."""
+    visitor = visit(mock)
+    visitor.sees("#connection", "Connected")
+    ask(visitor, "mock", do="hang")
+    visitor.sees("#connection", "Not connected")
+    ask(visitor, "mock", do="wake")
+    visitor.sees("#connection", "Connected")
+
+
+def test_a_stream_that_is_watched_is_not_of_now_while_the_server_hangs(
+    mock: str, visit: Open
+) -> None:
+    visitor = visit(f"{mock}#watch=match")
+    visitor.sees("#hero-title", "Match")
+    ask(visitor, "mock", do="hang")
+    visitor.sees("#hero-title", "Disconnected")
+    visitor.sees("#connection", "Not connected")
+    ask(visitor, "mock", do="wake")
+    visitor.sees("#hero-title", "Match")
+    visitor.sees("#connection", "Connected")
+
+
 def test_zeros_are_called_no_sound(mock: str, visit: Open) -> None:
     visitor = visit(f"{mock}#watch=mute")
     visitor.sees("#lights", "Level\nno sound")

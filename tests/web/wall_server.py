@@ -6,8 +6,7 @@ a second tell of them.
 `{"type": "mock", "do": "incident", "place": 3, "what": "takeover"}` lets something happen,
 `{"type": "mock", "do": "withdraw", "place": 3}` has somebody take their consent back,
 `{"type": "mock", "do": "drop"}` cuts the monitors, `{"type": "mock", "do": "erase"}` erases
-what the record has of sound, `{"type": "mock", "do": "hang"}` leaves all connections open and says
-nothing on them, until `wake`.
+what the record has of sound.
 """
 
 from __future__ import annotations
@@ -54,13 +53,9 @@ class WallMock(Mock):
         self.candidates = Candidates(self.many, time.time())
         self.monitors: dict[ServerConnection, itertools.count[int]] = {}
         self.erased = False
-        self.awake = asyncio.Event()
-        self.awake.set()
 
     async def answer(self, kind: str, request: Json, known: bool) -> Any:
         candidates = self.candidates
-        if kind != "mock":
-            await self.awake.wait()
         if kind == "status":
             return await super().answer(kind, request, known) | {"record": {"written": 1}}
         if kind == "exam-list":
@@ -81,9 +76,6 @@ class WallMock(Mock):
             return page | {"clips": [] if self.erased else clips}
         if kind == "act":
             return await self.acted(request)
-        if kind == "mock" and request["do"] in ("hang", "wake"):
-            (self.awake.clear if request["do"] == "hang" else self.awake.set)()
-            return {}
         if kind == "mock" and request["do"] == "incident":
             return await self.happen(request)
         if kind == "mock" and request["do"] == "withdraw":

@@ -173,6 +173,8 @@ export class App {
   private serverChanged(): void {
     const { connected, deleted } = this.server;
     if (connected && !this.connected) this.source?.hurry();
+    // What one way does not hear the other may not either; sound that is sent notices by itself.
+    if (!connected && this.source instanceof WatchSource) this.source.renew();
     this.connected = connected;
     if (deleted.includes(this.claim)) this.claim = "";
     if (!this.claimChosen) {

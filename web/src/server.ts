@@ -15,6 +15,7 @@ import {
 } from "voxwatch-client";
 
 const STREAMS_MS = 2000;
+const STATUS_MS = 5000; // between two looks at how the server fares, and whether it answers at all
 const PROFILES_MS = 10_000; // who is enrolled may be changed by others
 
 const ANSWER_MS = 15_000; // since the last answer: a server so late tells nothing of now
@@ -57,6 +58,7 @@ export class Server {
         if (refused && !this.status) void this.askWhy();
       },
     });
+    window.setInterval(() => void this.refreshStatus(), STATUS_MS);
     if (!lists) return;
     this.repeat(() => this.listStreams(), STREAMS_MS);
     this.repeat(() => this.refreshProfiles(), PROFILES_MS);
@@ -172,8 +174,8 @@ export class Server {
    * How the server fares by now; told where that is another thing. Asked out of sight, too: a network
    * that went away without a word is told by nothing else, and whoever waits for a sound would wait on.
    */
-  async refreshStatus(): Promise<void> {
-    if (!this.connected || !this.may("monitor")) return;
+  private async refreshStatus(): Promise<void> {
+    if (!this.connected) return;
     try {
       this.status = await this.inTime(this.ask<Status>("status"));
       this.onChange();

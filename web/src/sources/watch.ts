@@ -48,6 +48,11 @@ export class WatchSource implements Source {
     this.monitor.hurry();
   }
 
+  /** The server does not answer. */
+  renew(): void {
+    this.monitor.renew();
+  }
+
   stop(): void {
     this.leave();
   }

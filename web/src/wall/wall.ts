@@ -22,7 +22,6 @@ import { troubleWords } from "./trouble";
 import { told } from "./words";
 
 const DRAW_MS = 100; // between two drawings, but for an incident, which is drawn at once
-const STATUS_MS = 5000; // between two looks at how the record fares
 const ABSENT_MS = 15_000; // between looks at who has opened their link, until all are there
 const CLOCK_MS = 1000; // how long something lasts is told by the second
 
@@ -74,7 +73,6 @@ export class Wall {
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.escape());
     window.addEventListener("resize", () => this.resized());
     window.setInterval(() => this.redraw(), CLOCK_MS);
-    window.setInterval(() => void this.server.refreshStatus(), STATUS_MS);
     window.setInterval(() => this.exams.lookForAbsent(), ABSENT_MS);
     this.server.connect();
   }
