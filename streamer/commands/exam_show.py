@@ -94,6 +94,8 @@ def _row(one: Candidate, enrolled: Collection[str], agreed: Collection[str]) -> 
     if one.withdrawn_at is not None:
         there = f"no: consent taken back {when(one.withdrawn_at)}"
     link = "not opened" if one.opened_at is None else f"opened {when(one.opened_at)}"
+    if one.opened_at is None and one.link_expires_at is not None:
+        link += f", holds until {when(one.link_expires_at)}"
     clips = "agreed" if one.id in agreed else ""
     if one.clips_refused_at is not None:
         clips = f"refused {when(one.clips_refused_at)}"

@@ -172,16 +172,26 @@ class Exams:
             why = "the exam is over" if exam.ended_at is not None else "the candidate was deleted"
             raise ExamError(f"{why}: there is nothing to come in for")
         until = exam.ends_at + GRACE_S if expires_at is None else expires_at
+        self._note_link(candidate, float(int(until)))
         key, reference = self._vault.key, bytes.fromhex(candidate.id)
         return make_link(key, reference, candidate.link, until), float(int(until))
+
+    def _note_link(self, candidate: Candidate, until: float) -> None:
+        """Note until when somebody's link holds, by the latest of it. It changes nobody's seat."""
+        line, link = CANDIDATES.c.reference == bytes.fromhex(candidate.id), CANDIDATES.c.link
+        latest = CANDIDATES.c.link_expires_at
+        later = line & (link == candidate.link) & (latest.is_(None) | (latest < until))
+        with self.writing(told=False) as connection:
+            connection.execute(CANDIDATES.update().where(later).values(link_expires_at=until))
 
     def renew_link(self, candidate: Candidate) -> Candidate:
         """Make the links that somebody was given until now hold no more."""
         with self.writing() as connection:
             line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
-            values = {"link": CANDIDATES.c.link + 1, "opened_at": None}
-            connection.execute(CANDIDATES.update().where(line).values(**values))
-        return msgspec.structs.replace(candidate, link=candidate.link + 1, opened_at=None)
+            values = {"opened_at": None, "link_expires_at": None}
+            another = CANDIDATES.update().where(line).values(link=CANDIDATES.c.link + 1, **values)
+            connection.execute(another)
+        return msgspec.structs.replace(candidate, link=candidate.link + 1, **values)
 
     def note_opened(self, candidate: Candidate, now: float) -> None:
         """Note that somebody has opened their link, if it is the one that holds.

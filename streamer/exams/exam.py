@@ -66,8 +66,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     is sealed with a key of their own: once that is destroyed ``forgotten`` is true, and ``name``
     and ``candidate`` are empty. ``link`` counts the links that were made anew for them.
     ``withdrawn_at`` is when they took their consent back, and ``clips_refused_at`` when they last
-    said that no sound may be kept; ``opened_at`` is when the link that holds now was first opened.
-    All three are in seconds since 1970.
+    said that no sound may be kept; ``opened_at`` is when the link that holds now was first opened,
+    and ``link_expires_at`` until when it holds, as far as one was given out. All four are in
+    seconds since 1970.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn_at: float | None = None
     clips_refused_at: float | None = None
     opened_at: float | None = None
+    link_expires_at: float | None = None
     forgotten: bool = False
 
     @property

@@ -44,6 +44,7 @@ def opened(row: Any, keys: PersonKeys) -> Candidate:
         withdrawn_at=row["withdrawn_at"],
         clips_refused_at=row["clips_refused_at"],
         opened_at=row["opened_at"],
+        link_expires_at=row["link_expires_at"],
     )
     try:
         key = keys.key_of(reference)

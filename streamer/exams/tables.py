@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from streamer.database import History
 
 METADATA = sa.MetaData()
-HISTORY = History(Path(__file__).parent / "revisions", "exams_revision", "0004", METADATA)
+HISTORY = History(Path(__file__).parent / "revisions", "exams_revision", "0005", METADATA)
 
 EXAMS = sa.Table(
     "exams",
@@ -36,6 +36,7 @@ CANDIDATES = sa.Table(
     sa.Column("withdrawn_at", sa.Double),
     sa.Column("clips_refused_at", sa.Double),  # none: did not say, or agreed since
     sa.Column("opened_at", sa.Double),  # the link that holds now, for the first time
+    sa.Column("link_expires_at", sa.Double),  # the latest that was given out of it
 )
 CONSENTS = sa.Table(
     "exam_consents",

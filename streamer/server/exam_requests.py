@@ -127,6 +127,7 @@ def listed(candidate: Candidate, enrolled: Mapping[str, bool]) -> dict[str, Any]
         "withdrawn_at": candidate.withdrawn_at,
         "clips_refused_at": candidate.clips_refused_at,
         "opened_at": candidate.opened_at,
+        "link_expires_at": candidate.link_expires_at,
         "forgotten": candidate.forgotten,
     }
 

@@ -144,6 +144,19 @@ def test_a_link_is_opened_once_and_a_new_one_is_not(exams: Exams, algebra: Exam)
     assert ben.opened_at is None
 
 
+def test_until_when_a_link_holds_is_known_by_the_latest_of_it(exams: Exams, algebra: Exam) -> None:
+    anna, _ = exams.add(algebra.id, [ANNA, BEN])
+    for given in (NOW + 600.5, NOW + 7200, NOW + 60):
+        exams.link(anna, expires_at=given)
+    assert [one.link_expires_at for one in exams.roster(algebra.id)] == [NOW + 7200, None]
+    renewed = exams.renew_link(anna)
+    assert exams.roster(algebra.id)[0].link_expires_at is renewed.link_expires_at is None
+    exams.link(anna, expires_at=NOW + 9000)  # of the one before, which holds no more
+    assert exams.roster(algebra.id)[0].link_expires_at is None
+    _, until = exams.link(renewed)
+    assert exams.roster(algebra.id)[0].link_expires_at == until
+
+
 def test_a_signed_link_of_nobody_is_refused(exams: Exams) -> None:
     with pytest.raises(BadLink):
         exams.read(make_link(KEY, bytes(16), 0, NOW))

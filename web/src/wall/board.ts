@@ -17,6 +17,8 @@ export interface RosterLine {
   withdrawn_at?: number | null;
   /** Seconds since 1970 at which they first opened their link; earlier servers do not say. */
   opened_at?: number | null;
+  /** Seconds since 1970 until which the link holds that was given out; earlier servers do not say. */
+  link_expires_at?: number | null;
   /** Whether there is a voiceprint of theirs that serves. */
   enrolled?: boolean;
 }
@@ -49,7 +51,8 @@ export class Board {
       const { number, accommodations } = line;
       const withdrawn = typeof line.withdrawn_at === "number";
       const [unopened, enrolled] = [line.opened_at === null, line.enrolled ?? true];
-      const facts = { withdrawn, unopened, enrolled, label: line.name };
+      const link_expires_at = line.link_expires_at ?? null;
+      const facts = { withdrawn, unopened, link_expires_at, enrolled, label: line.name };
       Object.assign(seat, { exam, number, accommodations, ...facts });
     }
   }

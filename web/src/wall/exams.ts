@@ -9,6 +9,9 @@ const SOON_MS = 1000; // after somebody left
 interface ExamLine {
   exam: string;
   name: string;
+  /** Earlier servers do not say these. */
+  ends_at?: number;
+  ended_at?: number | null;
 }
 
 export class Exams {
@@ -30,6 +33,12 @@ export class Exams {
       if (!names.has(exam)) names.set(exam, `Exam ${exam.slice(0, 8)}`);
     }
     return names;
+  }
+
+  /** When an exam is to end, in seconds since 1970; null: it has, or that is not known. */
+  endOf(id: string): number | null {
+    const found = this.lines.find(({ exam }) => exam === id);
+    return found?.ended_at ? null : (found?.ends_at ?? null);
   }
 
   /** Take in all of it, of the exam that is chosen now. */

@@ -20,6 +20,8 @@ export interface Seat {
   withdrawn: boolean;
   /** They have not opened their link. */
   unopened: boolean;
+  /** Seconds since 1970 until which the link holds that was given out; null: not known. */
+  link_expires_at: number | null;
   enrolled: boolean;
   /** Oldest first; none: not here yet. */
   streams: string[];
@@ -57,6 +59,7 @@ export function emptySeat(key: string): Seat {
     accommodations: [],
     withdrawn: false,
     unopened: false,
+    link_expires_at: null,
     enrolled: true,
     streams: [],
     live: null,

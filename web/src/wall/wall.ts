@@ -286,7 +286,7 @@ export class Wall {
     const { refused, heardAt } = this;
     const problem = troubleWords(this.server, { connected, known, refused, heardAt });
     const tokens = this.server.status?.expiring_tokens ?? [];
-    const expiring = expiryWords(tokens, seats, Date.now() / 1000);
+    const expiring = expiryWords(tokens, seats, (exam) => this.exams.endOf(exam), Date.now() / 1000);
     return { known, connected, needing, all, live, problem, expiring, exams, exam: place.exam };
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { MonitorMessage } from "voxwatch-client";
 import { fragmentOf, placeOf } from "../../src/address";
 import { roughly, timeOfDay } from "../../src/times";
+import { Board, type RosterLine } from "../../src/wall/board";
 import { expiryWords } from "../../src/wall/expiry";
 import { lookOf, orderOf, titleOf, urgency } from "../../src/wall/kinds";
 import { recordTrouble } from "../../src/wall/trouble";
@@ -10,7 +11,7 @@ import { board, incident } from "./seats";
 
 describe("what expires", () => {
   const token = { name: "desk", roles: ["monitor"], expires_at: 90_000, own: false };
-  const words = (token: Parameters<typeof expiryWords>[0][number]): string => expiryWords([token], [], 1000)[0]!;
+  const words = (token: Parameters<typeof expiryWords>[0][number]): string => expiryWords([token], [], () => null, 1000)[0]!;
 
   it("is told of tokens with what to do", () => {
     expect(words({ ...token, own: true })).toMatch(/^Your token expires on \d+ January, \d\d:\d\d\. Ask for another/);
@@ -22,7 +23,7 @@ describe("what expires", () => {
     const found = board("Ada", "Bo", "Cy", "Di", "Ed");
     const ends = [5000, 2500, 2000, 2700, 2600];
     found.all("").forEach((seat, i) => (seat.live!.link_expires_at = ends[i]!));
-    const lines = (now: number): string[] => expiryWords([], found.all(""), now);
+    const lines = (now: number): string[] => expiryWords([], found.all(""), () => null, now);
     expect(lines(100)).toEqual([]);
     expect(lines(200)).toEqual([
       `The candidate link of Cy expires at ${timeOfDay(2000)}, in 30 min. Then nothing more is heard: give them a later one.`,
@@ -30,6 +31,26 @@ describe("what expires", () => {
     expect(lines(1000)[0]).toMatch(/^Candidate links expire soon, of Cy, Bo, Ed, 1 more: the first at /);
     found.told({ type: "closed", seq: 0, t: 0, stream: "s3", code: 1000 } as MonitorMessage);
     expect(lines(200)).toEqual([]);
+  });
+
+  it("is told of links that nobody has opened, where they end before the exam", () => {
+    const found = new Board();
+    const line = { candidate: "", number: "", accommodations: [], opened_at: null };
+    const ends = { Ada: 2000, Bo: 2600, Cy: 9000, Di: 2100, Ed: null };
+    const roster = Object.entries(ends).map(([name, link_expires_at]): RosterLine => {
+      const opened_at = name === "Di" ? 50 : null;
+      return { ...line, candidate: name, name, opened_at, link_expires_at };
+    });
+    found.enrol("x", roster);
+    let end: number | null = 8000;
+    const lines = (now: number): string[] => expiryWords([], found.all("x"), () => end, now);
+    expect(lines(100)).toEqual([]);
+    const ada = `The candidate link of Ada expires at ${timeOfDay(2000)}, in 30 min, and was not opened: give them a later one.`;
+    expect(lines(200)).toEqual([ada]);
+    expect(lines(1000)[0]).toMatch(/^Candidate links that were not opened .*, of Ada, Bo: the first expires at .*in 16 min/);
+    expect(lines(3000)[0]).toContain("the first expired at");
+    end = null; // somebody has ended it
+    expect(lines(3000)).toEqual([]);
   });
 });
 
