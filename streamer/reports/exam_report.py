@@ -71,7 +71,8 @@ class CandidateLine(Part, frozen=True, kw_only=True):
     """A candidate as the exam's own page and table tell of them.
 
     ``gravest`` is the incident that needs a look first, an open one if there is any, and
-    ``worst_kind`` the kind of the worst of all. ``chains`` are by stream.
+    ``worst_kind`` the kind of the worst of all. ``unjudged`` counts the open ones that began after
+    the verdict, or all where there is none. ``chains`` are by stream.
     """
 
     candidate: str
@@ -84,6 +85,7 @@ class CandidateLine(Part, frozen=True, kw_only=True):
     speech_s: float
     incidents: int
     open_incidents: int
+    unjudged: int
     gravest: Incident | None
     worst_kind: str | None
     chains: tuple[tuple[str, Chain | None], ...]
@@ -93,6 +95,8 @@ def line_of(report: Report) -> CandidateLine:
     """What is kept of a candidate's report."""
     found = report.incidents
     worst = max(found, key=_severity, default=None)
+    open_ = [one for one in found if one.state == "open"]
+    judged_at = report.verdict.at if report.verdict else None
     return CandidateLine(
         candidate=report.candidate,
         candidate_reference=report.candidate_reference,
@@ -103,7 +107,8 @@ def line_of(report: Report) -> CandidateLine:
         received_s=sum(session.received_s for session in report.sessions),
         speech_s=report.speech_s,
         incidents=len(found),
-        open_incidents=sum(one.state == "open" for one in found),
+        open_incidents=len(open_),
+        unjudged=sum(judged_at is None or one.since_at > judged_at for one in open_),
         gravest=max(found, key=_needs_a_look, default=None),
         worst_kind=worst.kind if worst else None,
         chains=tuple((session.stream, session.chain) for session in report.sessions),

@@ -32,10 +32,10 @@ def exam_page(
 
 def need(line: CandidateLine) -> tuple[int, int, int]:
     """To sort by: open incidents first, the gravest of them; then who is to be looked at again,
-    who has other incidents, who has none, and who has been judged.
+    who has other incidents, who has none, and who has been judged, if nothing came after that.
     """
     verdict = line.verdict.verdict if line.verdict else None
-    if verdict in ("cleared", "violation"):
+    if verdict in ("cleared", "violation") and not line.unjudged:
         return 4, 0, 0
     if line.open_incidents and line.gravest:
         return 0, -line.gravest.severity, -line.open_incidents

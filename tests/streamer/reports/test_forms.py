@@ -215,6 +215,23 @@ def test_an_exam_shows_first_who_needs_a_look(exam: ExamReport) -> None:
     assert decided.index("Anna") > decided.index("Zoë")
 
 
+def test_a_verdict_says_nothing_of_what_came_after_it(exam: ExamReport) -> None:
+    lines = [line_of(judged_before(one)) for one in exam.candidates]
+    (anna,) = [one for one in lines if one.candidate == "Anna"]
+    assert anna.verdict is not None
+    assert anna.unjudged == anna.open_incidents > 0
+    said = Read(exam_page(exam, lines, exam.proof, ())).text
+    assert said.index("Anna") < said.index("Zoë")
+
+
+def judged_before(report: Report) -> Report:
+    """Whoever gave a verdict did so a day earlier."""
+    earlier = [
+        msgspec.structs.replace(one, at=one.at - timedelta(days=1)) for one in report.verdicts
+    ]
+    return msgspec.structs.replace(report, verdicts=tuple(earlier))
+
+
 PROOF = (
     "tiny 7",
     "ab" * 32,  # the model
