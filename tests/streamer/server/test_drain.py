@@ -18,7 +18,7 @@ async def test_drain_tells_the_summary_and_closes_with_1001(
     settings: Callable[..., Config], dial: Any, pcm: Any
 ) -> None:
     async with AsyncExitStack() as clients:
-        async with Server(settings(), drain_s=5.0) as server:
+        async with Server(settings(), drain_s=60.0) as server:
             client = await clients.enter_async_context(dial(server, claim=""))
             watching = await clients.enter_async_context(dial(server, "/v1/monitor"))
             await client.hear()
@@ -47,7 +47,7 @@ async def test_who_sends_while_the_server_stops_gets_the_summary_too(
 
     async with AsyncExitStack() as clients:
         limits = {"backlog_s": 0.5}
-        async with Server(settings(limits=limits), drain_s=5.0) as server:
+        async with Server(settings(limits=limits), drain_s=60.0) as server:
             client = await clients.enter_async_context(dial(server, claim=""))
             sending = asyncio.create_task(go_on(client))
             await client.until("quality")

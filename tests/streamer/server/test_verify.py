@@ -422,19 +422,19 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 
 
 async def test_a_server_that_stops_judges_what_it_has_and_takes_no_more(
-    server: Server, enrol: Any, command: Float32
+    settings: Callable[..., Config], enrol: Any, command: Float32
 ) -> None:
-    enrol(server, "anna")
     body = file_of(command)
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     head = f"POST /v1/verify?claim=anna HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body[:100])
-    while not len(server._plain):
-        await asyncio.sleep(0.01)
-    ending = asyncio.create_task(server._drain())
-    writer.write(body[100:])
-    async with asyncio.timeout(20):
+    async with Server(settings(), drain_s=60.0) as server:
+        enrol(server, "anna")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head.encode() + body[:100])
+        while not len(server._plain):
+            await asyncio.sleep(0.01)
+        ending = asyncio.create_task(server._drain())
+        writer.write(body[100:])
         answer = await reader.read()
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["state"] == "match"
-    writer.transport.abort()
-    await ending
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["state"] == "match"
+        writer.transport.abort()
+        await ending
