@@ -145,7 +145,7 @@ def _of_speech(
         return "more-speech", f"{trial.speech_s:.1f} s of speech so far: {told}"
     if fuller >= bound:
         return "short-enrolment", f"the enrolment has {trial.enrolled_s:.0f} s: enrol more"
-    needs = f"llr {trial.evidence:+.1f}, needs {bound:+.1f}"
+    needs = f"evidence {trial.evidence:+.1f}, needs {bound:+.1f}"
     helps = "enrol more, with this microphone, or accept a higher error rate"
     if bound - max(most, trial.evidence) <= NEAR_LLR:
         words = f"this voice is near the bound: {needs}, and much more speech gives {most:+.1f}"

@@ -55,10 +55,11 @@ class TurnScores:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """The state of a turn, whom it is about, and why, in words."""
+    """The state of a turn, whom it is about, the evidence that it follows from, and the words."""
 
     state: State
     speaker: str | None
+    evidence: float | None
     reason: str
 
 
@@ -87,7 +88,7 @@ class TurnJudge:
             speaker=judged.speaker,
             llr=llr,
             posterior=None if llr is None else float(posterior(llr, self._prior)),
-            evidence=None if scores is None else scores.evidence.evidence,
+            evidence=judged.evidence,
             accept_llr=config.accept_llr,
             reject_llr=config.reject_llr,
             problems=() if turn.sound is None else turn.sound.problems,
@@ -139,7 +140,7 @@ def _judged(
     config, names = settings.decisions, settings.enrolled.names
     # Where nobody is enrolled nobody can be known, however much is said.
     state: State = "insufficient" if names else "unknown"
-    speaker, reason = None, _unscored(spans, turn, settings)
+    speaker, said, reason = None, None, _unscored(spans, turn, settings)
     if scores is not None:
         found = scores.evidence
         trigger = weigh(config, found, claimed=settings.claimed)
@@ -151,7 +152,7 @@ def _judged(
     if turn.below_db is not None:
         far = f"{turn.below_db:.0f} dB below the voice before: in the background"
         reason = f"{far}; {reason}" if reason else far
-    return _Judged(state, speaker, reason)
+    return _Judged(state, speaker, said, reason)
 
 
 def _unscored(spans: SpeechEmbeddings, turn: TurnSpeech, settings: TrackerSettings) -> str:

@@ -62,7 +62,7 @@ class EventTable:
                 cells = (event.state, _who(event), _llr(event.evidence), _s(event.net_speech_s))
                 return [(_at(event.since), "state", *cells, event.advice or event.reason)]
             case "utterance":
-                cells = (event.state, _who(event), _llr(event.llr), _s(event.speech_s))
+                cells = (event.state, _who(event), _llr(event.evidence), _s(event.speech_s))
                 problems = f" ({', '.join(event.problems)})" if event.problems else ""
                 span = f"{_at(event.start)} to {_at(event.end)}{problems}"
                 return [(_at(event.end), "turn", *cells, span)]

@@ -30,7 +30,7 @@ def _segment(segment: Segment) -> Segment:
 
 
 def _turn(turn: Turn) -> Turn:
-    return msgspec.structs.replace(turn, llr=None, reason="")
+    return msgspec.structs.replace(turn, llr=None, evidence=None, reason="")
 
 
 def _incident(incident: Incident) -> Incident:

@@ -53,6 +53,7 @@ class Turn(Span, frozen=True, kw_only=True):
     state: str
     speaker: str | None
     llr: float | None
+    evidence: float | None = None
     reason: str = ""
 
 

@@ -120,6 +120,7 @@ def turns(entries: Iterable[AnyEntry], clock: Clock) -> tuple[Turn, ...]:
             state=one.state,
             speaker=one.speaker if one.speaker is not None else one.voice,
             llr=one.llr,
+            evidence=one.evidence,
             reason=one.reason,
         )
         for one in found

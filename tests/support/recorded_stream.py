@@ -154,6 +154,7 @@ class RecordedStream:
                 state=state,
                 speaker="Anna",
                 llr=llr,
+                evidence=llr + 1.5 if llr > 0 else llr,
                 reason=f"{state} by itself",
             )
         )

@@ -1,5 +1,6 @@
 /** Traces of several speakers as columns over one common time, the way uPlot reads them. */
 
+import type { Utterance } from "voxwatch-client";
 import { sigmoid, type Trace, type View } from "./view";
 
 export type Scale = "llr" | "posterior";
@@ -81,4 +82,11 @@ export function thresholds(
   if (scale === "llr") return { accept, reject };
   const offset = view.priorLogit;
   return { accept: sigmoid(accept + offset), reject: sigmoid(reject + offset) };
+}
+
+/** Where a turn stands on the scale shown: by what was held against the bounds. */
+export function turnHeight(view: View, turn: Utterance, scale: Scale): number | null {
+  const evidence = turn.evidence ?? null; // records of earlier versions have none
+  if (evidence === null || scale === "llr") return evidence;
+  return sigmoid(evidence + view.priorLogit);
 }

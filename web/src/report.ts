@@ -28,6 +28,7 @@ export interface SessionReport {
     state: string;
     speaker: string | null;
     llr: number | null;
+    evidence: number | null;
     reason: string;
   }[];
   lost: { dropped: number; failed_windows: number };
@@ -73,6 +74,7 @@ function session(view: View): SessionReport {
       state: u.state,
       speaker: u.speaker,
       llr: u.llr === null ? null : round(u.llr),
+      evidence: (u.evidence ?? null) === null ? null : round(u.evidence!),
       reason: u.reason ?? "",
     })),
     lost: { dropped: view.lags.dropped, failed_windows: view.failures },

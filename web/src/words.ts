@@ -70,7 +70,7 @@ export function llrWords(llr: number): string {
 
 /** One turn's own verdict: "Match – Alice, +6.2 in 1.9 s". */
 export function turnWords(turn: Utterance, claims: readonly string[]): string {
-  const evidence = turn.llr === null ? "" : `, ${llrWords(turn.llr)}`;
+  const evidence = (turn.evidence ?? null) === null ? "" : `, ${llrWords(turn.evidence!)}`;
   return `${verdict(turn, claims)}${evidence} in ${duration(turn.speech_s)}`;
 }
 

@@ -1,6 +1,6 @@
 /** Messages for the tests, with what does not matter filled in. */
 
-import type { Change, Decision, Lag, Quality, Score, State, Vad } from "voxwatch-client";
+import type { Change, Decision, Lag, Quality, Score, State, Utterance, Vad } from "voxwatch-client";
 
 export { ready } from "../../clients/js/test/messages.js";
 
@@ -46,6 +46,23 @@ export function decision(t: number, state: State, speaker: string | null): Decis
     advice: "",
     attainable_llr: null,
     enrolled_s: null,
+  };
+}
+
+export function utterance(fields: Partial<Utterance>): Utterance {
+  return {
+    ...decision(6, "match", "Alice"),
+    posterior: null,
+    problems: [],
+    background: false,
+    below_db: null,
+    type: "utterance",
+    seq: 1,
+    t: 6,
+    start: 3.4,
+    end: 5.4,
+    speech_s: 1.9,
+    ...fields,
   };
 }
 

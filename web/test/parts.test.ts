@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fileAddress, serverOf, wishes, withoutToken } from "../src/address";
-import { boundLabels, columns, thresholds } from "../src/columns";
+import { boundLabels, columns, thresholds, turnHeight } from "../src/columns";
 import { report } from "../src/report";
 import { reduce, restarted } from "../src/state";
 import { acceptBound, percent, positionOf, ratesAt, targetAt } from "../src/thresholds";
@@ -8,7 +8,7 @@ import { emptyView } from "../src/view";
 import { peaksOf, STEP_S, Waveform } from "../src/waveform";
 import { levelWords } from "../src/levels";
 import { choices } from "../src/microphone/devices";
-import { change, decision, ready, score } from "./messages";
+import { change, decision, ready, score, utterance } from "./messages";
 
 describe("fileAddress", () => {
   it("is beside the page, whatever is below a proxy's path, and without the page's fragment", () => {
@@ -170,6 +170,16 @@ describe("columns", () => {
     const rare = { ...score(1, "Alice", 1), posterior: 1 / (1 + Math.exp(2)) }; // a prior of 1:e^3
     const found = thresholds(reduce(reduce(emptyView(), ready()), rare), "posterior")!;
     expect(found.accept).toBeCloseTo(1 / (1 + Math.exp(-(4.55 - 3))));
+  });
+
+  it("put a turn where its state is, of the bounds, and not its ratio", () => {
+    const told = utterance({ state: "match", llr: 2.6, evidence: 4.6 });
+    const view = [ready(), score(1, "Alice", 1), told].reduce(reduce, emptyView());
+    const { accept } = thresholds(view, "llr")!;
+    expect(turnHeight(view, told, "llr")).toBe(4.6);
+    expect(turnHeight(view, told, "llr")!).toBeGreaterThan(accept);
+    expect(turnHeight(view, told, "posterior")!).toBeGreaterThan(thresholds(view, "posterior")!.accept);
+    expect(turnHeight(view, utterance({ llr: null, evidence: null }), "llr")).toBeNull();
   });
 
   it("have no bounds where nobody is compared", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { reduce } from "../src/state";
 import { emptyView, type View } from "../src/view";
-import type { Message, Utterance } from "voxwatch-client";
+import type { Message } from "voxwatch-client";
 import {
   anyOf,
   clock,
@@ -15,32 +15,17 @@ import {
   soundAdvice,
   turnWords,
 } from "../src/words";
-import { change, decision, quality, ready, score } from "./messages";
+import { change, decision, quality, ready, score, utterance } from "./messages";
 
 function after(...messages: Message[]): View {
   return messages.reduce(reduce, emptyView());
 }
 
 it("a turn is told by its own verdict and evidence", () => {
-  const turn: Utterance = {
-    ...decision(6, "match", "Alice"),
-    posterior: null,
-    problems: [],
-    background: false,
-    below_db: null,
-    type: "utterance",
-    seq: 1,
-    t: 6,
-    start: 3.4,
-    end: 5.4,
-    speech_s: 1.9,
-    state: "match",
-    speaker: "Alice",
-    llr: 6.21,
-  };
+  const turn = utterance({ llr: 4.31, evidence: 6.21 }); // the bound lies between the two
   expect(turnWords(turn, ["Alice"])).toBe("Match – Alice, +6.2 in 1.9 s");
-  expect(turnWords({ ...turn, state: "mismatch", llr: -3 }, ["Alice"])).toBe("Not Alice, −3.0 in 1.9 s");
-  const short = { ...turn, state: "insufficient" as const, llr: null, speech_s: 0.3 };
+  expect(turnWords({ ...turn, state: "mismatch", evidence: -3 }, ["Alice"])).toBe("Not Alice, −3.0 in 1.9 s");
+  const short = { ...turn, state: "insufficient" as const, evidence: null, speech_s: 0.3 };
   expect(turnWords(short, ["Alice"])).toBe("Not enough speech in 0.3 s");
 });
 

@@ -235,7 +235,8 @@ export interface Change extends Base {
  *
  * `llr` is that of exactly the turn's `speech_s` against `speaker`, or against the best of
  * those enrolled where nobody is named, `posterior` what follows from it, and `evidence` what
- * the bounds `accept_llr` and `reject_llr` were held against. Less than 0.4 s of speech is
+ * the bounds `accept_llr` and `reject_llr` were held against: of several people who are all
+ * denied, that it is any of them. Less than 0.4 s of speech is
  * `insufficient`. `voice` is the session's label of the voice, `problems` are those of the
  * turn's sound. `background`: it is another voice, so far below the one before (`below_db`)
  * that it is taken to be far from the microphone, as of a television, and no takeover. The

@@ -34,7 +34,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def llr(self) -> float | None:
-        """The evidence of the turn that decided, where the server tells figures."""
+        """The ratio of the turn that decided, where the server tells figures."""
         told = [turn.llr for turn in self.turns if turn.state == self.state]
         return next((llr for llr in told if llr is not None), None)
 

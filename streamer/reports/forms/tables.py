@@ -101,7 +101,7 @@ def _lines(session: Session) -> Iterator[list[Cell]]:
             "turn",
             turn,
             who=turn.speaker,
-            evidence=turn.llr,
+            evidence=turn.evidence,
             speech_s=turn.speech_s,
             state=turn.state,
             text=turn.reason,

@@ -51,14 +51,14 @@ def test_a_voice_near_the_bound_is_told_its_ratio_and_the_one_it_needs() -> None
     asked = trial(norm=4.1, speech_s=60.0, enrolled_s=30.0)
     doubt = why_open(SCORER, FIGURES, CONFIG, asked)
     assert doubt.cause == "near-bound"
-    assert f"llr {asked.evidence:+.1f}, needs +4.6" in doubt.advice
+    assert f"evidence {asked.evidence:+.1f}, needs +4.6" in doubt.advice
 
 
 def test_where_more_of_the_same_cannot_decide_that_is_said() -> None:
     asked = trial(norm=3.7, speech_s=60.0, enrolled_s=30.0)
     doubt = why_open(SCORER, FIGURES, CONFIG, asked)
     assert doubt.cause == "saturated"
-    assert doubt.advice.startswith("more speech of this kind cannot decide: llr ")
+    assert doubt.advice.startswith("more speech of this kind cannot decide: evidence ")
     assert doubt.attainable_llr == pytest.approx(asked.evidence, abs=0.01)
 
 

@@ -338,7 +338,7 @@ def test_doubt_that_lasts_says_that_more_speech_of_the_kind_cannot_decide() -> N
     assert (first.state, first.cause) == ("insufficient", "little-speech")
     assert {one.state for one in rest} == {"uncertain"}
     assert rest[-1].cause == "saturated"
-    assert "more speech of this kind cannot decide: llr +1." in rest[-1].advice
+    assert "more speech of this kind cannot decide: evidence +1." in rest[-1].advice
     assert {one.since for one in rest} == {rest[0].since}
     assert rest[-1].attainable_llr == pytest.approx(rest[-1].evidence, abs=1.0)
     (verdict,) = of(Utterance, events)
@@ -383,3 +383,24 @@ def test_after_a_reset_every_label_is_new() -> None:
     told(tracker, speech, asked)
     tracker.reset(24.0, 24 * SAMPLE_RATE_HZ, asked)
     assert tracker._voices.enter(AXES[2], 5.0).label == "voice-3"
+
+
+def between_axes(**shares: float) -> np.ndarray:
+    """A voice that is so much like the people of these axes, and else like nobody."""
+    row = np.zeros(SIZE, np.float32)
+    for name, share in shares.items():
+        row[("anna", "bert").index(name)] = share
+    row[5] = np.sqrt(1 - (row**2).sum())
+    return row
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_a_turn_that_denies_several_is_told_the_evidence_it_was_denied_by(claimed: bool) -> None:
+    """By the best of them alone it would be open: that it is any of two is half as likely."""
+    speech = FakeSpeech(between_axes(anna=0.26)[None], Said(0, 4.0))
+    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna", "bert", claimed=claimed))
+    (verdict,) = of(Utterance, events)
+    assert verdict.state == ("mismatch" if claimed else "unknown")
+    assert verdict.llr > ASKED.reject_llr
+    assert verdict.evidence <= ASKED.reject_llr
+    assert verdict.reason.startswith(f"evidence {verdict.evidence:.1f} is below the bound")

@@ -48,7 +48,8 @@ EVENTS: list[AnyEvent] = [
     quality(6.0, "noisy"),
     quality(8.0),
     Utterance(
-        t=8.6, start=0.3, end=8.0, speech_s=7.1, state="match", speaker="alice", llr=7.04,
+        t=8.6, start=0.3, end=8.0, speech_s=7.1, state="match", speaker="alice", llr=4.2,
+        evidence=7.04,
     ),
     Change(
         t=64.0, at=62.55, detected_at=64.0, llr=-3.4, from_speaker="alice", to_speaker="voice-2",

@@ -163,6 +163,13 @@ def test_figures_stay_figures(taken: Report) -> None:
     assert takeover["time_of_day"] == "2026-11-28T11:01:20.000+01:00"
 
 
+def test_the_evidence_of_a_turn_is_what_its_state_follows_from(taken: Report) -> None:
+    shown = [float(r["evidence"]) for r in rows(timeline_csv(taken)) if r["what"] == "turn"]
+    told = taken.sessions[0].turns
+    assert sorted(shown) == sorted(turn.evidence for turn in told if turn.evidence is not None)
+    assert any(turn.evidence != turn.llr for turn in told)
+
+
 def test_the_csv_is_in_order_and_has_everything(taken: Report) -> None:
     found = rows(timeline_csv(taken))
     assert [r["time_of_day"] for r in found] == sorted(r["time_of_day"] for r in found)

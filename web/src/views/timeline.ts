@@ -103,7 +103,9 @@ function segmentWords(
 /** From the fullest to the shortest: who and the evidence, who, the evidence. */
 function turnLabels(turn: Utterance, claims: readonly string[]): string[] {
   const who = segmentWords(turn, claims);
-  return turn.llr === null ? [who] : [`${who} ${llrWords(turn.llr)}`, who, llrWords(turn.llr)];
+  if ((turn.evidence ?? null) === null) return [who];
+  const evidence = llrWords(turn.evidence!);
+  return [`${who} ${evidence}`, who, evidence];
 }
 
 export function scale(start: number, end: number, width: number): Scale {

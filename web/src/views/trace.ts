@@ -2,8 +2,8 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { boundLabels, columns, thresholds, type Scale } from "../columns";
-import { sigmoid, type View } from "../view";
+import { boundLabels, columns, thresholds, turnHeight, type Scale } from "../columns";
+import type { View } from "../view";
 import type { Utterance } from "voxwatch-client";
 import { colour, FONT, GUTTER, seriesColour } from "./palette";
 import { STATE_COLOURS } from "./timeline";
@@ -209,8 +209,8 @@ export class Trace {
     const { view } = this;
     if (!view) return [];
     return view.utterances.flatMap((turn): [Utterance, number][] => {
-      if (turn.llr === null || turn.end < this.start) return [];
-      return [[turn, this.scale === "llr" ? turn.llr : sigmoid(turn.llr + view.priorLogit)]];
+      const value = turnHeight(view, turn, this.scale);
+      return value === null || turn.end < this.start ? [] : [[turn, value]];
     });
   }
 

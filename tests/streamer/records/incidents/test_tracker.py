@@ -213,7 +213,7 @@ def test_two_voices_at_once_are_told_while_they_go_on() -> None:
 
 def test_much_speech_without_a_decision() -> None:
     stream = RecordedStream()
-    stream.decide(3.0, "uncertain", cause="near-bound", advice="llr +2.9, needs +4.6")
+    stream.decide(3.0, "uncertain", cause="near-bound", advice="evidence +2.9, needs +4.6")
     stream.score(3, 62, [2.0])
     assert kinds(stream) == []
     stream.score(62, 70, [2.0])
