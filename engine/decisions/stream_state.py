@@ -206,7 +206,9 @@ class StreamState:
             self._match += position - held.position
         entered = self._enter(belief, known, changed=change is not None)
         if entered.state == "match" and voice is not None:
-            voice.name = entered.speaker
+            voice.name = voice.name or entered.speaker
+            # Somebody else is matched: another voice has begun, which is not yet told.
+            voice = voice if voice.name == entered.speaker else None
         asked = known.settings.decisions
         self._current = _CurrentState(entered.state, entered.speaker, asked, position)
         began = None if change is None else change.at
@@ -234,6 +236,9 @@ class StreamState:
         state = TRANSITIONS[state][trigger]
         is_named = settings.claimed or state == "match"
         named = settings.enrolled.names[found.speaker] if is_named else None
+        held = self._current
+        if held is not None and held.state == state == "mismatch":
+            named = held.speaker  # All of them are denied: who of them is nearest is no news.
         return _EnteredState(state, named, found, trigger)
 
     def _doubt(

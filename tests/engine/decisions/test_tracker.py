@@ -404,3 +404,26 @@ def test_a_turn_that_denies_several_is_told_the_evidence_it_was_denied_by(claime
     assert verdict.llr > ASKED.reject_llr
     assert verdict.evidence <= ASKED.reject_llr
     assert verdict.reason.startswith(f"evidence {verdict.evidence:.1f} is below the bound")
+
+
+def test_a_mismatch_is_not_told_anew_where_another_of_the_denied_is_nearest() -> None:
+    voices = np.stack([between_axes(anna=0.2), between_axes(bert=0.45)])
+    speech = FakeSpeech(voices, Said(0, 6.0), Said(1, 24.0))
+    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna", "bert"))
+    denied = [one for one in of(Decision, events) if one.state == "mismatch"]
+    assert [one.speaker for one in denied] == ["anna"]
+    assert all(one.evidence <= ASKED.reject_llr for one in denied)
+
+
+def test_a_voice_keeps_its_name_where_another_person_is_matched_before_a_change_is_told() -> None:
+    seldom = DecisionConfig(false_alarms_per_hour=1e-4)
+    asked = plain_settings("anna", "bert", decisions=seldom)
+    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0), Said(1, 3.0, pause_s=1.0)), asked)
+    matched = [(one.speaker, one.voice) for one in of(Decision, events) if one.state == "match"]
+    assert ("anna", "voice-1") in matched
+    assert "bert" in [name for name, _ in matched]
+    assert ("bert", "voice-1") not in matched
+    labels = {turn.speaker: turn.voice for turn in of(Utterance, events)}
+    assert labels["anna"] == "voice-1"
+    assert labels["bert"] != "voice-1"
+    assert {one.from_speaker for one in of(Change, events)} <= {"anna"}
