@@ -96,7 +96,7 @@ class Verifier:
         lacking = self._lacking(tested)
         score = None if lacking else self._score(made, probe)
         result = self._explain([*recordings, tested], rule, score, lacking)
-        if result.decision == "match" and self._several(made, probe):
+        if result.decision in ("match", "uncertain") and self._several(made, probe, rule, result):
             reason = f"{test}: {SEVERAL}"
             return msgspec.structs.replace(result, decision="uncertain", reason=reason)
         return result
@@ -160,8 +160,14 @@ class Verifier:
         mean = np.average([prototype.embedding for prototype in made], axis=0, weights=seconds)
         return self._scorer.score(unit(mean.astype(np.float32)), sum(seconds), probe, speech_s)
 
-    def _several(self, made: Sequence[Prototype], speech: Float32) -> bool:
-        """Whether of the two sets of parts that are least alike one is rather another voice."""
+    def _several(
+        self, made: Sequence[Prototype], speech: Float32, rule: Rule, whole: Verification
+    ) -> bool:
+        """Whether of the two sets of parts that are least alike one is rather another voice.
+
+        Where the whole is a match, that is enough. Of one in doubt the two sets are, by the rule,
+        a match and a mismatch: of one voice that is like the enrolled one by half they seldom are.
+        """
         count = len(speech) // round(PART_S * SAMPLE_RATE_HZ)
         if count < 2:
             return False
@@ -170,7 +176,10 @@ class Verifier:
         first, part_s = halves_of(parts), len(speech) / SAMPLE_RATE_HZ / count
         sets = (parts[first], parts[~first])
         scores = [self._compare(made, unit_mean(one), part_s * len(one)) for one in sets]
-        return min(score.llr for score in scores) < 0
+        if whole.decision == "match":
+            return min(score.llr for score in scores) < 0
+        by_themselves = {rule.decide(float(posterior(score.llr, rule.prior))) for score in scores}
+        return by_themselves == {"match", "mismatch"}
 
     def _explain(
         self,

@@ -29,6 +29,7 @@ from streamer.wire.requests import VerifyRecording
 
 PATIENCE_S = 60.0  # that a verdict may take: recordings wait for live streams
 AGAINST = ("mismatch", "unknown")
+POOR_SOUND = ("noisy", "clipped", "quiet")  # causes of doubt
 
 
 class Question(NamedTuple):
@@ -142,15 +143,42 @@ def one_of(turns: Sequence[events.Utterance], overall: events.Utterance) -> even
         return turns[0]
     problems = tuple(sorted({problem for turn in turns for problem in turn.problems}))
     overall = structs.replace(overall, problems=problems)
-    if overall.state != "match":
+    if overall.state not in ("match", "uncertain"):
         return overall
     against = [turn for turn in turns if turn.state in AGAINST]
+    matched = {str(turn.speaker) for turn in turns if turn.state == "match"}
     if against:
         worst = min(against, key=lambda turn: turn.evidence or 0.0)
-        reason = f"another voice from {worst.start:.1f} to {worst.end:.1f} s: {worst.reason}"
-        return structs.replace(worst, reason=reason)
-    named = {turn.speaker for turn in turns if turn.state == "match"} - {overall.speaker}
-    if named:
-        reason = f"several voices: a part of it is like {min(str(name) for name in named)}"
-        return structs.replace(overall, state="uncertain", speaker=None, reason=reason)
-    return overall
+        where = f"another voice from {worst.start:.1f} to {worst.end:.1f} s"
+        if overall.state == "match":
+            return structs.replace(worst, reason=f"{where}: {worst.reason}")
+        return _mixed(overall, where)
+    if overall.state == "match" and (others := matched - {overall.speaker}):
+        return _mixed(overall, f"several voices: a part of it is like {min(others)}")
+    if overall.state == "uncertain" and len(matched) > 1:
+        both = " and ".join(sorted(matched))
+        return _mixed(overall, f"several voices: parts of it are like {both}")
+    return _with_doubt_of_sound(turns, overall)
+
+
+def _mixed(overall: events.Utterance, what: str) -> events.Utterance:
+    """The doubt where several speak: what more of all their speech would tell is nobody's."""
+    return structs.replace(
+        overall,
+        state="uncertain",
+        speaker=overall.speaker if overall.state == "uncertain" else None,
+        reason=f"{what}; {overall.reason}",
+        cause="another-voice",
+        advice=f"{what}: send what each says by itself",
+        attainable_llr=None,
+    )
+
+
+def _with_doubt_of_sound(
+    turns: Sequence[events.Utterance], overall: events.Utterance
+) -> events.Utterance:
+    """Sound is measured turn by turn: where one is in doubt by its sound, so is the whole."""
+    poor = next((turn for turn in turns if turn.cause in POOR_SOUND), None)
+    if overall.state != "uncertain" or poor is None:
+        return overall
+    return structs.replace(overall, cause=poor.cause, advice=poor.advice)

@@ -239,6 +239,14 @@ def test_another_voice_in_a_part_of_the_test_is_no_match(
     assert lenient.posterior > 0.5
     assert lenient.decision == "uncertain"
     assert "another voice is in a part of it" in str(lenient.reason)
+    # And where the whole is in doubt by itself, which of one voice is told without that reason.
+    half = np.concatenate([demo_voice("anna", 12, 18)[0], demo_voice("ben", 2, 14)[0]])
+    sf.write(joined, half, rate_hz)
+    doubted = verifier.verify([enrolled], joined, Rule())
+    assert (doubted.decision, doubted.posterior < 0.95) == ("uncertain", True)
+    assert "another voice is in a part of it" in str(doubted.reason)
+    strict = verifier.verify([enrolled], alone, Rule(false_accept=1e-9))
+    assert (strict.decision, strict.reason) == ("uncertain", None)
 
 
 def test_several_sentences_of_one_voice_are_a_match(verifier: Verifier, speak: Speak) -> None:

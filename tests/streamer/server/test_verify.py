@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 import soundfile as sf
+from msgspec import structs
 from numpy.typing import NDArray
 from sound_files import mp3_in_wav
 
@@ -230,6 +231,37 @@ def test_one_verdict_on_several_turns() -> None:
     assert one_of([anna, stranger], overall).start == 4.0
     assert one_of([anna, turn("unknown", None, -3)], overall).state == "unknown"
     assert one_of([anna, stranger], turn("uncertain", "anna", 2.0)).state == "uncertain"
+
+
+def open_turn(cause: Any, speaker: str | None = "anna", **fields: Any) -> Utterance:
+    said = turn("uncertain", speaker, 3.5)
+    return structs.replace(said, cause=cause, advice=f"it is {cause}", attainable_llr=3.6, **fields)
+
+
+def test_doubt_about_several_voices_says_so_and_asks_for_no_other_enrolment() -> None:
+    """What the calibration foresees of the sum of two voices is of nobody."""
+    anna, stranger = turn("match", "anna", 7.0), turn("mismatch", "anna", -8.0, 7.8)
+    mixed = one_of([anna, stranger], open_turn("near-bound"))
+    assert (mixed.state, mixed.speaker, mixed.cause) == ("uncertain", "anna", "another-voice")
+    assert mixed.advice == "another voice from 7.8 to 8.8 s: send what each says by itself"
+    assert mixed.reason.startswith("another voice from 7.8 to 8.8 s; ")
+    assert mixed.attainable_llr is None
+    bert = turn("match", "bert", 7.0)
+    for overall in (turn("match", "anna", 9.0), open_turn("like-voices", None)):
+        several = one_of([anna, bert], overall)
+        assert (several.state, several.speaker) == ("uncertain", None)
+        assert several.cause == "another-voice"
+        assert several.advice.startswith("several voices: ")
+        assert "bert" in several.advice
+    assert one_of([anna, anna], open_turn("near-bound")).cause == "near-bound"
+
+
+def test_doubt_about_the_sound_of_a_turn_is_doubt_about_the_recording() -> None:
+    poor = open_turn("noisy", problems=("noisy",))
+    told = one_of([open_turn("more-speech"), poor], open_turn("saturated"))
+    assert (told.cause, told.advice, told.problems) == ("noisy", "it is noisy", ("noisy",))
+    sure = turn("match", "anna", 9.0)
+    assert one_of([poor, poor], sure) == structs.replace(sure, problems=("noisy",))
 
 
 RARER = ["AIFF", "CAF", "AU", "RF64", "W64", "NIST", "RIFX", "MP3 in WAV"]
