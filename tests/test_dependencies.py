@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -87,3 +89,49 @@ def test_the_lock_gives_what_is_asked_for(
     for requirement in asked(wanted, platform):
         version = given[requirement.name.lower().replace("_", "-")]
         assert requirement.specifier.contains(version, prereleases=True), requirement
+
+
+# What speaks LTI is loaded only where platforms are registered.
+WITH_EXTRA_ALONE = {
+    "streamer.lti.control",
+    "streamer.lti.courier",
+    "streamer.lti.http",
+    "streamer.lti.keys",
+    "streamer.lti.library",
+    "streamer.lti.pages",
+    "streamer.lti.tool",
+    "streamer.lti.visits",
+    "streamer.server.http.lti",
+    "streamer.server.lti",
+}
+LOADING = """
+import importlib, pkgutil, sys
+import engine, streamer
+from streamer.cli import EXTRAS
+
+absent = {*EXTRAS, "av", "psycopg", "weasyprint"}
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+for room in (engine, streamer):
+    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            if error.name.partition(".")[0] not in absent:
+                raise
+            print(module.name)
+"""
+
+
+def test_an_installation_without_extras_lacks_nothing_else() -> None:
+    """Whatever a command or the server imports, and when: no tests run without the extras."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == WITH_EXTRA_ALONE

@@ -15,8 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from streamer.database import explained, migrate, reading, writing
 from streamer.lti.errors import LtiError, NotThere, Refused
-from streamer.lti.library import Login
-from streamer.lti.messages import Launch, Place
+from streamer.lti.messages import Launch, Login, Place
 from streamer.lti.tables import ATTEMPTS, EXAMS, HISTORY, LOGINS
 from streamer.records.signing import Secret
 from streamer.store.seal import BrokenSeal, Seal

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jwt
 from jwcrypto.common import JWException
@@ -25,6 +25,7 @@ from pylti1p3.tool_config.abstract import ToolConfAbstract
 
 from streamer.lti.errors import Refused
 from streamer.lti.http import PublicKeys
+from streamer.lti.messages import Login
 from streamer.lti.platform import Platform
 
 # By which platforms may sign: with a private key, of which we have the public half.
@@ -32,15 +33,6 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 CLOCKS_S = 30.0  # by which two machines' clocks may differ
 LONGEST_S = 86_400.0  # that a launch may say it holds for, which is far more than any does
 CLAIMS = ["exp", "iat", "iss", "aud", "sub", "nonce"]
-
-
-class Login(NamedTuple):
-    """Where a browser is sent to be known, and what has to come back with it."""
-
-    url: str
-    state: str
-    nonce: str
-    platform: Platform
 
 
 def log_in(platforms: Sequence[Platform], asked: Mapping[str, str], launch_url: str) -> Login:

@@ -7,7 +7,7 @@ needed is not kept: no e-mail address, no picture.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -27,6 +27,15 @@ MOST = 4096  # characters of any value that is taken over
 SPEAKING = "expect_speech"  # a custom parameter of a link: "true" or "false"
 Kind = Literal["LtiStartProctoring", "LtiEndAssessment", "LtiResourceLinkRequest"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Login(NamedTuple):
+    """Where a browser is sent to be known, and what has to come back with it."""
+
+    url: str
+    state: str
+    nonce: str
+    platform: Platform
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

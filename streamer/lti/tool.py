@@ -22,8 +22,8 @@ from streamer.lti.book import Attempt, LtiBook, LtiExam
 from streamer.lti.errors import NotThere, Refused
 from streamer.lti.http import PublicKeys
 from streamer.lti.keys import OwnKeys
-from streamer.lti.library import CLOCKS_S, Login, log_in, verified
-from streamer.lti.messages import Launch, Place, launch_of, start_assessment
+from streamer.lti.library import CLOCKS_S, log_in, verified
+from streamer.lti.messages import Launch, Login, Place, launch_of, start_assessment
 from streamer.lti.platform import Platform
 from streamer.records.book import Book, StreamFacts
 from streamer.records.entries import Told
