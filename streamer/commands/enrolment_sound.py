@@ -82,7 +82,7 @@ async def feed(
             if isinstance(piece, bytes):
                 await send(piece)
             else:
-                typer.echo(f"some sound was lost: {piece}", err=True)
+                typer.echo(str(piece), err=True)
         await finish()
     except ServerError as error:
         if error.code != "ended":  # it has heard enough; what it says is told elsewhere

@@ -55,12 +55,20 @@ class InputOverflow:
     xruns: int
     lost_s: float
 
+    def __str__(self) -> str:
+        if not self.lost_s:
+            return "the microphone lost some sound"
+        return f"{self.lost_s:.1f} s of sound were lost: this machine was too busy to read it"
+
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
     """The device was gone for ``gone_s`` and is back; what was said meanwhile was not heard."""
 
     gone_s: float
+
+    def __str__(self) -> str:
+        return f"the microphone was gone for {self.gone_s:.1f} s, of which nothing was heard"
 
 
 Heard = bytes | InputOverflow | Reopened

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,8 @@ from program import Run, lines
 from engine.errors import VoxwatchError
 from streamer.commands import enroll as enroll_command
 from streamer.commands import enrolment_there
+from streamer.commands.enrolment_sound import feed
+from streamer.sources.microphone import InputOverflow, Reopened
 
 TERMINAL = SimpleNamespace(isatty=lambda: True)
 
@@ -141,3 +144,25 @@ def test_who_watches_sees_the_progress(
     monkeypatch.setattr(enroll_command, "sys", SimpleNamespace(stdin=TERMINAL, stderr=TERMINAL))
     done = run("enroll", "Anna", recorded("anna"), "--consent")
     assert len(re.findall(r"^ *\d+ % of 20 s$", done.stderr, re.MULTILINE)) == 9
+
+
+async def test_sound_that_was_lost_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    async def source() -> AsyncIterator[bytes | InputOverflow | Reopened]:
+        for piece in (InputOverflow(0, 1.25), InputOverflow(2, 0.0), b"ab", Reopened(4.0)):
+            yield piece
+
+    sent: list[bytes] = []
+
+    async def send(pcm: bytes) -> None:
+        sent.append(pcm)
+
+    async def finish() -> None:
+        sent.append(b"")
+
+    await feed(source(), send, finish, SimpleNamespace())
+    assert sent == [b"ab", b""]
+    assert capsys.readouterr().err.splitlines() == [
+        "1.2 s of sound were lost: this machine was too busy to read it",
+        "the microphone lost some sound",
+        "the microphone was gone for 4.0 s, of which nothing was heard",
+    ]
