@@ -106,8 +106,12 @@ def why_open(
 
     most = foreseen(trial.enrolled_s)
     fuller = foreseen(max(trial.enrolled_s, FULL_ENROLMENT_S))
+    # With less speech than this what was said weighs more than who said it: nothing is foreseen.
+    short = trial.speech_s < scorer.calibration.half_speech_s
     cause, advice = (
-        _of_sound(trial.sound) or _of_voices(trial) or _of_speech(config, trial, most, fuller)
+        _of_sound(trial.sound)
+        or _of_voices(trial)
+        or _of_speech(config, trial, (most, fuller), short=short)
     )
     return Doubt(cause, advice, round(most, 2), round(trial.enrolled_s, 1))
 
@@ -136,15 +140,20 @@ def _of_voices(trial: OpenTrial) -> tuple[Cause, str] | None:
 
 
 def _of_speech(
-    config: DecisionConfig, trial: OpenTrial, most: float, fuller: float
+    config: DecisionConfig, trial: OpenTrial, foreseen: tuple[float, float], *, short: bool
 ) -> tuple[Cause, str]:
-    """By the evidence of much more of the same, and of that with a full enrolment."""
-    bound = config.accept_llr
-    if not config.reject_llr < most < bound:
-        told = "a longer turn would tell" if trial.turn else "more speech will tell"
-        return "more-speech", f"{trial.speech_s:.1f} s of speech so far: {told}"
-    if fuller >= bound:
+    """By the evidence ``foreseen`` of much more of the same, and of that with a full enrolment.
+
+    A ``short`` trial is no ground to say that more of it would not tell.
+    """
+    bound, (most, fuller) = config.accept_llr, foreseen
+    open_still = config.reject_llr < most < bound
+    if open_still and fuller >= bound:
         return "short-enrolment", f"the enrolment has {trial.enrolled_s:.0f} s: enrol more"
+    if short or not open_still:
+        sure = "may" if open_still else "would" if trial.turn else "will"
+        told = f"a longer turn {sure} tell" if trial.turn else f"more speech {sure} tell"
+        return "more-speech", f"{trial.speech_s:.1f} s of speech so far: {told}"
     needs = f"evidence {trial.evidence:+.1f}, needs {bound:+.1f}"
     helps = "enrol more, with this microphone, or accept a higher error rate"
     if bound - max(most, trial.evidence) <= NEAR_LLR:

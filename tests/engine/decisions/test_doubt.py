@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from fake_scorers import fake_scorer
 
@@ -60,6 +61,25 @@ def test_where_more_of_the_same_cannot_decide_that_is_said() -> None:
     assert doubt.cause == "saturated"
     assert doubt.advice.startswith("more speech of this kind cannot decide: evidence ")
     assert doubt.attainable_llr == pytest.approx(asked.evidence, abs=0.01)
+
+
+def test_of_little_speech_it_is_not_said_that_more_would_not_tell() -> None:
+    """What a word or two say of a minute of the voice is what was said in them."""
+    foreseen = []
+    for norm in np.arange(1.0, 6.0, 0.1):
+        for speech_s in (0.5, 1.0, 2.0, 3.9):
+            asked = trial(norm, speech_s, enrolled_s=30.0)
+            if not CONFIG.reject_llr < asked.evidence < CONFIG.accept_llr:
+                continue
+            doubt = why_open(SCORER, FIGURES, CONFIG, replace(asked, turn=True))
+            assert doubt.cause == "more-speech"
+            most = doubt.attainable_llr
+            assert most is not None
+            foreseen.append(CONFIG.reject_llr < most < CONFIG.accept_llr)
+            assert doubt.advice.endswith("a longer turn may tell") == foreseen[-1]
+            assert doubt.advice.endswith("a longer turn would tell") != foreseen[-1]
+    assert True in foreseen
+    assert False in foreseen
 
 
 def test_more_speech_is_never_promised_where_it_would_change_nothing() -> None:
