@@ -180,10 +180,15 @@ class Session:
         """Decide by other error rates."""
         self._from_now(lambda at: self._configure(decisions))
 
-    def claim(self, enrolled: Mapping[str, PreparedEmbeddings], claimed: bool) -> None:
-        """Compare with other voiceprints. The last decision lapses."""
+    def claim(
+        self, enrolled: Mapping[str, PreparedEmbeddings], claimed: bool, *, renewed: bool = False
+    ) -> None:
+        """Compare with other voiceprints. The last decision lapses, and the turn ends here.
+
+        ``renewed``: nobody has asked for others, the store has changed. The turn goes on.
+        """
         people = EnrolledVoiceprints(enrolled)
-        self._from_now(lambda at: self._claim(at, people, claimed))
+        self._from_now(lambda at: self._claim(at, people, claimed, renewed))
 
     def turn(self) -> None:
         """A new turn begins: somebody pushed a button to talk, or said a wake word.
@@ -267,7 +272,9 @@ class Session:
     def _configure(self, decisions: DecisionConfig) -> None:
         self._hearing.settings = replace(self._hearing.settings, decisions=decisions)
 
-    def _claim(self, at: int, people: EnrolledVoiceprints, claimed: bool) -> None:
+    def _claim(self, at: int, people: EnrolledVoiceprints, claimed: bool, renewed: bool) -> None:
+        if not renewed:  # What was said before has its verdict by the claim of that time.
+            self._hearing.end_turn(at)
         self._hearing.settings = replace(self._hearing.settings, enrolled=people, claimed=claimed)
         self._hearing.lapse(seconds(at), "the claim was changed")
 

@@ -284,15 +284,15 @@ class LiveStream:
             before, claim = self.claim, self.claim.among(everybody)
             if claim.like(before):
                 return
-            self._compare(claim)
+            self._compare(claim, renewed=True)
             if claim.asked and before.compared - claim.compared:
                 self.tell(notices.claim_ended(self.session.received_s))
             self._tell_configured()
 
-    def _compare(self, claim: Claim) -> None:
+    def _compare(self, claim: Claim, *, renewed: bool = False) -> None:
         self.count_attempt()
         self.claim = claim
-        self.session.claim(claim.enrolled, bool(claim.asked))
+        self.session.claim(claim.enrolled, bool(claim.asked), renewed=renewed)
 
     def count_attempt(self) -> None:
         """What was tried at the claim until now is over."""

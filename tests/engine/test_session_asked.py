@@ -37,6 +37,25 @@ def test_another_claim_starts_without_a_decision() -> None:
     assert decided[0].reason == "the claim was changed"
 
 
+def test_what_was_said_before_another_claim_is_judged_by_the_claim_of_that_time() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    session.receive_pcm(pcm((0.2, 3.0)))
+    session.claim(enrolled("berta"), True)
+    events = run(session, [pcm((0.2, 2.0))])
+    spoken = of(Utterance, events)
+    assert [(u.start, u.end, u.speaker) for u in spoken] == [(0, 3, "anna"), (3, 5, "berta")]
+    assert [u.state for u in spoken] == ["match", "mismatch"]
+    assert len(of(Vad, events)) == 2  # nobody asked when all before it has been heard
+
+
+def test_a_turn_goes_on_where_the_store_has_changed() -> None:
+    session = Session(SCORER, enrolled("anna"))
+    session.receive_pcm(pcm((0.2, 3.0)))
+    session.claim(enrolled("anna", "berta"), True, renewed=True)
+    (spoken,) = of(Utterance, run(session, [pcm((0.2, 2.0))]))
+    assert (spoken.start, spoken.end, spoken.state) == (0, 5, "match")
+
+
 def test_a_turn_begins_where_the_client_says() -> None:
     session = Session(SCORER, enrolled("anna"))
     session.receive_pcm(pcm((0.2, 3.0)))
