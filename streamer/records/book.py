@@ -143,6 +143,12 @@ class Book:
             streams, lambda t: Acted(at=now, t=t, who=who, act="viewed")
         )
 
+    def export(self, streams: Collection[str], who: str, now: float, form: str) -> set[str]:
+        """Note that somebody takes a report of these streams; those that there are."""
+        return self.journal.append_to_each(
+            streams, lambda t: Acted(at=now, t=t, who=who, act="exported", text=f"report: {form}")
+        )
+
     def end_lost(self, candidate: str, known: Collection[str]) -> list[str]:
         """End what a candidate's streams lack of an end, but for those that are ``known``.
 

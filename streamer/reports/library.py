@@ -16,7 +16,6 @@ from streamer.exams.exam import Candidate, Rules
 from streamer.exams.exam import Exam as ExamFacts
 from streamer.records.book import Book, StreamFacts
 from streamer.records.chain import REGISTER
-from streamer.records.entries import Acted
 from streamer.records.verification import Verification
 from streamer.reports import words, zones
 from streamer.reports.clips import DeletedClips
@@ -126,10 +125,8 @@ class Library:
 
     def note_export(self, subject: Subject, asked: Asked, form: str) -> None:
         """Write into the record of each stream who takes a report of it, before it is made."""
-        for facts in self._streams(subject):
-            t, text = self.book.last_t(facts.stream), f"report: {form}"
-            act = Acted(at=asked.at, t=t, who=asked.who, act="exported", text=text)
-            self.book.act(facts.stream, act)
+        streams = [facts.stream for facts in self._streams(subject)]
+        self.book.export(streams, asked.who, asked.at, form)
 
     def report(self, subject: Subject, asked: Asked) -> Report | ExamReading:
         """What the subject asks for."""

@@ -331,6 +331,20 @@ def test_who_takes_a_report_is_noted_in_the_record(library: Library, exam: Exam)
     assert library.book.verify().findings == ()
 
 
+def test_whoever_else_writes_waits_for_one_transaction_of_a_report(
+    library: Library, exam: Exam
+) -> None:
+    begun: list[str | None] = []
+    sa.event.listen(library.book.journal.engine, "begin", lambda one: begun.append(_how(one)))
+    library.note_export(Subject(exam=exam.id), ASKED, "zip")
+    assert len({note.stream for note in library.book.register() if note.act == "exported"}) > 1
+    assert begun.count("BEGIN IMMEDIATE") == 1
+
+
+def _how(connection: sa.Connection) -> str | None:
+    return connection.get_execution_options().get("voxwatch_begin", "BEGIN IMMEDIATE")
+
+
 def test_somebody_who_was_deleted_is_told_by_a_number(
     folder: Path, exam: Exam, library: Library
 ) -> None:
