@@ -8,7 +8,8 @@ HEAD_BYTES = 4096  # of a stream, by which it is told
 LEAST_TEXT, LEAST_LETTERS = 512, 12  # bytes that are all text, and several: no sound is
 # Digits, decimal or hexadecimal, with what stands between them in lists: no sound is these alone.
 OF_NUMBERS, LEAST_DIGITS = frozenset(b"0123456789abcdefABCDEFx\\,;:-+.[]()' \t\r\n"), 2
-TS_SYNC, TS_BYTES = 0x47, 188  # of a packet of an MPEG transport stream
+# A packet of an MPEG transport stream, and how its first one begins (ISO/IEC 13818-1, 2.4.3.2).
+TS_BYTES, TS_FIRST = 188, (b"\x47\x40\x00", b"\x47\x40\x11")
 
 FILE = "decode it first, or send the file with `voxwatch stream FILE` or POST /v1/verify"
 OPUS = f"start with encoding=opus if it is Opus, or {FILE}"
@@ -60,11 +61,17 @@ def foreign(head: bytes) -> tuple[str, str] | None:
         return "an MP3 file", FILE
     if _is_aac(head):
         return "AAC (ADTS)", FILE
-    if len(head) > 2 * TS_BYTES and set(head[: 2 * TS_BYTES + 1 : TS_BYTES]) == {TS_SYNC}:
+    if _is_ts(head):
         return "an MPEG transport stream", FILE
     if _is_text(head):
         return "text, perhaps base64", "decode it, and send its bytes as binary messages"
     return None
+
+
+def _is_ts(head: bytes) -> bool:
+    """Packets in a row, of a table of programs or services first: levels repeat themselves, too."""
+    marks = head[: 2 * TS_BYTES + 1 : TS_BYTES]
+    return head.startswith(TS_FIRST) and marks == head[:1] * 3
 
 
 def _is_text(head: bytes) -> bool:

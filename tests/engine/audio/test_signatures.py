@@ -86,3 +86,12 @@ def test_a_law_around_a_small_offset_is_no_text() -> None:
 def test_samples_that_look_like_a_header_of_mp3_are_samples(level: int) -> None:
     PcmDecoder().feed(np.full(4000, level, "<i2").tobytes())
     PcmDecoder("mulaw", 8000).feed(b"\xff\xfb\x90\x40" + b"\xff" * 4000)
+
+
+@pytest.mark.parametrize("level", [71, -185, 327, 4423, 18_247])
+@pytest.mark.parametrize("noise", [0, 1])
+def test_levels_that_look_like_packets_are_samples(level: int, noise: int) -> None:
+    """Their low byte is that with which a packet of a transport stream begins."""
+    rng = np.random.default_rng(level % 100)
+    for _ in range(200):
+        PcmDecoder().feed((level + rng.integers(0, 1 + noise, 300)).astype("<i2").tobytes())
