@@ -50,7 +50,7 @@ class Hearing:
         self._gap_s = 0.0  # of the clock, without any sound since the last speech
         self._turn_gap_s = 0.0  # and before the turn under way
         self._speaks = False  # be it muted
-        self._turned: int | None = None  # the media sample of the client's last turn
+        self._turned: int | None = None  # the media sample at which a client last ended a turn
         self._muted, self._unmuted = False, 0  # and the media sample at which that last changed
         self._repeat: Repeat | None = None
         self.quality = SoundQuality(offset)
@@ -96,22 +96,26 @@ class Hearing:
         for mark in self._speech.end_turn(at):
             self._known(mark)
 
+    def cut(self, at: int) -> None:
+        """A client ends the turn under way at media sample ``at``, whatever it asked for."""
+        self._turned = at
+        self.end_turn(at)
+
     def turn(self, at: int) -> None:
         """A client says that a turn begins at media sample ``at``.
 
         Whether somebody speaks there is told, so that it knows when all before it has been heard.
-        Nobody has said anything to be judged by between two that come sooner after one another than
-        a turn has to last: the second begins none. Cut into shorter pieces, the speech of the right
+        Nobody has said anything to be judged by where a client has ended the one before sooner than
+        a turn has to last: it begins none. Cut into shorter pieces, the speech of the right
         person came out as a stranger's.
         """
         if self._turned is None or at - self._turned >= LEAST_SAMPLES:
-            self._turned = at
-            self.end_turn(at)
+            self.cut(at)
         self._pipeline.put(Vad(t=seconds(at), speech=self._speaks, at=seconds(at)))
 
     def mute(self, at: int, on: bool) -> None:
         """From media sample ``at`` on nothing is judged, or everything again."""
-        self.end_turn(at)
+        self.cut(at)
         self.quality.take_turn()  # a loudspeaker's sound is none of the next turn's
         self._muted, self._unmuted = on, at
 

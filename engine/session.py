@@ -274,12 +274,12 @@ class Session:
 
     def _claim(self, at: int, people: EnrolledVoiceprints, claimed: bool, renewed: bool) -> None:
         if not renewed:  # What was said before has its verdict by the claim of that time.
-            self._hearing.end_turn(at)
+            self._hearing.cut(at)
         self._hearing.settings = replace(self._hearing.settings, enrolled=people, claimed=claimed)
         self._hearing.lapse(seconds(at), "the claim was changed")
 
     def _reset(self, at: int) -> None:
-        self._hearing.end_turn(at)
+        self._hearing.cut(at)
         self._pipeline.put(Reset(seconds(at), self._speech.position, self._hearing.settings))
 
     def _hear(self, spans: Iterable[Span]) -> None:

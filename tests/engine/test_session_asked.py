@@ -142,6 +142,22 @@ def test_a_turn_later_than_that_begins_one() -> None:
     )
 
 
+@pytest.mark.parametrize("asked", ["claim", "reset"])
+def test_a_turn_right_after_what_ended_one_begins_none(asked: str) -> None:
+    session = Session(SCORER, enrolled("anna"))
+    told = list(run_open(session, pcm((0.2, 2.0))))
+    if asked == "claim":
+        session.claim(enrolled("anna"), True)
+    else:
+        session.reset()
+    told += run_open(session, pcm((0.2, 0.1)))
+    session.turn()
+    told += run(session, [pcm((0.2, 2.0), (0.0, 1.0))])
+    turns = of(Utterance, told)
+    assert [turn.start for turn in turns] == pytest.approx([0.0, 2.0], abs=0.01)
+    assert turns[1].speech_s == pytest.approx(2.1, abs=0.1)
+
+
 @pytest.mark.parametrize("asks", ["turn", "reset", "mute"])
 @pytest.mark.parametrize("at_s", [1.99, 2.0, 2.04, 2.08, 2.9, 2.95, 3.0, 3.03])
 def test_what_is_asked_at_the_edge_of_speech_makes_no_turn_of_a_moment(
