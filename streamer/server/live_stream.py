@@ -202,7 +202,6 @@ class LiveStream:
         if why is not None:  # where its last words were too many nobody has come to cut it
             self.fail(why)
         self.outbox.end()
-        self.record.end(*self.closing)
         self.told.set()
 
     def pass_time(self, now: float) -> None:

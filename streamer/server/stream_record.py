@@ -105,7 +105,9 @@ class StreamRecord:
         self._publish(self._tracker.receive(acted))
 
     def claim(self) -> None:
-        """Other terms hold."""
+        """Other terms hold. The store may change while a stream that is over waits for a client."""
+        if self.ended:
+            return
         self._recorder.renew(_references(self._stream), _claimed(self._stream))
         t = self._stream.session.received_s
         self._keep(Claimed(at=_now(), t=t, **_terms(self._stream)))

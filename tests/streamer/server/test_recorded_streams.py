@@ -28,6 +28,7 @@ from streamer.records.writer import Writer
 from streamer.server.metrics import Metrics
 from streamer.server.server import Server
 from streamer.store.keys import load_key
+from streamer.wire.errors import WireError
 
 KEPT = {"decision", "change", "utterance", "quality", "stalled", "error"}
 
@@ -141,8 +142,46 @@ async def test_a_stream_to_which_nobody_comes_back_has_a_summary_in_the_record(
             client.connection.transport.abort()
         last = (await history(server, ready["stream"]))[-1]
     assert isinstance(last, Ended)
+    assert last.code == 1006
     assert last.summary is not None
     assert last.summary.received_s == pytest.approx(3.0)
+
+
+async def test_a_client_that_vanishes_after_its_last_words_was_lost(
+    settings: Callable[..., Config], dial: Any, pcm: Any
+) -> None:
+    """All was judged, and nobody was there to hear it."""
+    async with Server(settings(limits={"resume_s": 0.2})) as server:
+        async with dial(server, claim="") as client:
+            ready = await client.hear()
+            await client.sound(pcm("anna", 3.0))
+            await client.say(type="finalize")
+            client.connection.transport.pause_reading()
+            (stream,) = server.streams.all()
+            await stream.told.wait()
+            assert not stream.record.ended
+            client.connection.transport.abort()
+        last = (await history(server, ready["stream"]))[-1]
+    assert isinstance(last, Ended)
+    assert last.code == 1006
+
+
+async def test_nothing_comes_after_the_end_of_a_stream_that_failed(
+    server: Server, dial: Any, enrol: Any
+) -> None:
+    """Such a one waits for its client to fetch the last words, and the store may change then."""
+    enrol(server, "anna")
+    async with dial(server, claim="anna") as client:
+        ready = await client.hear()
+        (stream,) = server.streams.all()
+        stream.fail(WireError("engine-failed", "the engine failed"))
+        enrol(server, "bert")
+        await server.streams.renew()
+        stream.record.claim()
+        stream.record.dropped("closed with 1006")
+        stream.record.resumed()
+        assert await client.rest() == 1011
+    assert isinstance((await history(server, ready["stream"]))[-1], Ended)
 
 
 async def test_a_server_that_stops_has_written_all(
