@@ -127,9 +127,9 @@ class Waited(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="waited")
 
 
 class Suspended(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="suspended"):
-    """The server did not run from ``since`` to ``until`` (s since 1970), as a laptop that sleeps.
+    """The server's clock jumped from ``since`` to ``until`` (s since 1970).
 
-    Nobody was heard meanwhile, and nobody was silent.
+    It did not run, as a laptop that sleeps, or the clock was put forward: nobody was silent.
     """
 
     since: float

@@ -117,7 +117,8 @@ def _disconnected(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:
 def _not_running(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:
     for entry in entries:
         if isinstance(entry, Suspended):
-            detail = f"for {words.duration(entry.until - entry.since)}: nobody was heard"
+            jump = words.duration(entry.until - entry.since)
+            detail = f"by {jump}: it did not run, as a laptop that sleeps, or was put forward"
             at = (entry.since, entry.until)
             yield _gap("not-running", clock, (entry.t, entry.t), at, detail)
 

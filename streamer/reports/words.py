@@ -40,7 +40,7 @@ STATES = {
 GAPS = {
     "no-sound": "No sound came",
     "disconnected": "The connection was lost",
-    "not-running": "The server did not run",
+    "not-running": "The server's clock jumped",
     "scores-left-out": "Scores were left out",
     "not-scored": "Sound could not be scored",
     "not-recorded": "The record is incomplete",

