@@ -42,10 +42,10 @@ class Visitor:
         """The visible text of an element."""
         return str(self.page.locator(selector).inner_text())
 
-    def sees(self, selector: str, text: str) -> None:
+    def sees(self, selector: str, text: str, wait_ms: float = WAIT_MS) -> None:
         """Wait until an element says this."""
         found = playwright_api.expect(self.page.locator(selector))
-        found.to_contain_text(text, timeout=WAIT_MS, use_inner_text=True)
+        found.to_contain_text(text, timeout=wait_ms, use_inner_text=True)
 
     def sees_no_more(self, selector: str, text: str = "") -> None:
         """Wait until an element no longer says this; without words, until it is hidden."""
