@@ -1,6 +1,7 @@
 /** What the record holds of a stream, as it is read page by page. No DOM, no clock. */
 
 import type { Act } from "../incidents";
+import { noted } from "../notes";
 import { reduce } from "../state";
 import { roughly } from "../times";
 import { emptyView, sigmoid, type Trace, type View } from "../view";
@@ -180,15 +181,17 @@ export class StreamRecord {
     trace.evidence.push(evidence);
   }
 
-  private connection(entry: Entry & { kind: "connection" }): void {
-    const message = entry.state === "dropped" ? "The connection was lost" : "The connection is back";
-    const event = { type: "error", seq: 0, t: entry.t, code: entry.state, message } as const;
-    this.view = reduce(this.view, event);
+  private connection({ t, state }: Entry & { kind: "connection" }): void {
+    this.tell(t, state, state === "dropped" ? "The connection was lost" : "The connection is back");
   }
 
   private suspended({ t, since, until }: Entry & { kind: "suspended" }): void {
-    const message = `The server did not run for ${roughly(until - since)}: nobody was heard`;
-    this.view = reduce(this.view, { type: "error", seq: 0, t, code: "suspended", message });
+    this.tell(t, "suspended", `The server did not run for ${roughly(until - since)}: nobody was heard`);
+  }
+
+  /** A line like that of an error, which is none: no window has failed. */
+  private tell(t: number, code: string, message: string): void {
+    this.view = noted(this.view, t, "error", { code, message });
   }
 
   private acted(entry: Act): void {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Message } from "voxwatch-client";
 import { StreamRecord, type Entry } from "../../src/wall/record";
+import type { Note } from "../../src/view";
+import { noteWords } from "../../src/words";
 import { CLIPS } from "../../src/wall/words";
 import { change, decision, lag } from "../messages";
 
@@ -106,6 +108,23 @@ describe("the record of a stream", () => {
       told(20, change(19, 20, "Anna")),
     );
     expect(record.view.notes.map(({ kind }) => kind)).toEqual(["lag", "change"]);
+  });
+
+  it("counts no window as failed where the connection was lost or the server did not run", () => {
+    const record = read(
+      started,
+      { kind: "connection", at: 1010, t: 10, state: "dropped" },
+      { kind: "connection", at: 1015, t: 10, state: "resumed" },
+      { kind: "suspended", at: 1400, t: 20, since: 1020, until: 1380 },
+    );
+    expect(record.view.notes.map(({ t, event }) => [t, noteWords({ event } as Note, []).what])).toEqual([
+      [10, "The connection was lost"],
+      [10, "The connection is back"],
+      [20, "The server did not run for 6 min: nobody was heard"],
+    ]);
+    expect(record.view.failures).toBe(0);
+    const failed = { type: "error", seq: 1, t: 30, code: "failed", message: "a window failed" } as Message;
+    expect(read(started, told(30, failed)).view.failures).toBe(1);
   });
 
   it("has what people wrote, the newest verdict last, and what could not be written", () => {
