@@ -209,12 +209,12 @@ class LinkCommand:
             people = self._people(exams)
             if self.renew:
                 people = [exams.renew_link(one) for one in people]
-            links = [(one, *exams.link(one, expires_at=until)) for one in people]
+            links = exams.links(people, expires_at=until)
             ends_at = exams.exam(self.exam).ends_at
         if until is not None and until < ends_at:
             typer.echo(f"warning: they expire before the exam ends, {when(ends_at)}", err=True)
         rows = [("candidate", "name", "link", "expires")]
-        for one, token, expires_at in links:
+        for one, (token, expires_at) in zip(people, links, strict=True):
             rows.append((one.candidate, one.name, f"{base}/candidate#{token}", when(expires_at)))
         typer.echo(csv_text(rows), nl=False)
 

@@ -21,6 +21,7 @@ from streamer.exams.consents import Consents
 from streamer.exams.errors import BadLink, BadRoster, ExamError, UnknownCandidate
 from streamer.exams.exam import MAX_NAME, Candidate, Entry, Exam, Rules, Seat
 from streamer.exams.lines import opened, own_voiceprint, place, seal
+from streamer.exams.link_notes import note_expiries
 from streamer.exams.links import make_link, read_link
 from streamer.exams.roster_keys import RosterKeys
 from streamer.exams.rows import exam_of, found, last_number
@@ -167,22 +168,28 @@ class Exams:
 
         Raises :class:`ExamError` where it would be of no use.
         """
-        exam = self.exam(candidate.exam)
-        if exam.ended_at is not None or candidate.forgotten:
-            why = "the exam is over" if exam.ended_at is not None else "the candidate was deleted"
-            raise ExamError(f"{why}: there is nothing to come in for")
-        until = exam.ends_at + GRACE_S if expires_at is None else expires_at
-        self._note_link(candidate, float(int(until)))
-        key, reference = self._vault.key, bytes.fromhex(candidate.id)
-        return make_link(key, reference, candidate.link, until), float(int(until))
+        (made,) = self.links([candidate], expires_at=expires_at)
+        return made
 
-    def _note_link(self, candidate: Candidate, until: float) -> None:
-        """Note until when somebody's link holds, by the latest of it. It changes nobody's seat."""
-        line, link = CANDIDATES.c.reference == bytes.fromhex(candidate.id), CANDIDATES.c.link
-        latest = CANDIDATES.c.link_expires_at
-        later = line & (link == candidate.link) & (latest.is_(None) | (latest < until))
-        with self.writing(told=False) as connection:
-            connection.execute(CANDIDATES.update().where(later).values(link_expires_at=until))
+    def links(
+        self, candidates: Sequence[Candidate], *, expires_at: float | None = None
+    ) -> list[tuple[str, float]]:
+        """As :meth:`link`, of each of them."""
+        exams = {exam: self.exam(exam) for exam in {one.exam for one in candidates}}
+        given = []
+        for one in candidates:
+            exam = exams[one.exam]
+            if exam.ended_at is not None or one.forgotten:
+                over = exam.ended_at is not None
+                why = "the exam is over" if over else "the candidate was deleted"
+                raise ExamError(f"{why}: there is nothing to come in for")
+            until = exam.ends_at + GRACE_S if expires_at is None else expires_at
+            given.append((one, float(int(until))))
+        note_expiries(self.writing, given)
+        key = self._vault.key
+        return [
+            (make_link(key, bytes.fromhex(one.id), one.link, until), until) for one, until in given
+        ]
 
     def renew_link(self, candidate: Candidate) -> Candidate:
         """Make the links that somebody was given until now hold no more."""

@@ -67,8 +67,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     and ``candidate`` are empty. ``link`` counts the links that were made anew for them.
     ``withdrawn_at`` is when they took their consent back, and ``clips_refused_at`` when they last
     said that no sound may be kept; ``opened_at`` is when the link that holds now was first opened,
-    and ``link_expires_at`` until when it holds, as far as one was given out. All four are in
-    seconds since 1970.
+    and ``link_expires_at`` until when it holds, to a minute, as far as one was given out. All four
+    are in seconds since 1970.
     """
 
     id: str

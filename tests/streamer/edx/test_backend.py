@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from streamer.edx.client import Visit
 from streamer.edx.errors import BadRequest, NotThere
 from streamer.exams.book import Exams
 from streamer.exams.exam import Entry
+from streamer.store.folder_lock import FolderLock
 from streamer.store.profile import clean_name
 
 NOW = 1_700_000_000.0
@@ -128,6 +130,20 @@ def test_the_instructions_send_the_learner_to_their_link(
     seat = exams.read(token)
     assert seat.candidate == backend.book.attempt(exam, id).candidate
     assert seat.expires_at == NOW + 1800 + SETUP_S + LINK_S
+
+
+def test_a_learner_finds_their_link_while_somebody_else_writes(
+    backend: Backend, exams: Exams, exam: str, tmp_path: Path
+) -> None:
+    id = attempt(backend, exam)
+    first = backend.attempt(exam, id, NOW)
+    exams._vault._folder_lock._busy_s = 0.05
+    with FolderLock(tmp_path, 1.0).held():
+        for later in (5, 3600):  # near what is noted, and not
+            told = backend.attempt(exam, id, NOW + later)
+            seat = exams.read(told["download_url"].split("#")[1])
+            assert seat.expires_at == NOW + later + 1800 + SETUP_S + LINK_S
+            assert first["download_url"] != told["download_url"]
 
 
 def test_an_attempt_goes_through_its_states_and_may_be_told_twice(
