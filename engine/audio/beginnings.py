@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import islice
 
 from engine.audio.containers import Buffer
 from engine.audio.parts import UnlikeError
@@ -44,6 +45,8 @@ MARKS = tuple(
 # each where the one before ends, are not.
 SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb\xf0\xf1\xf8\xf9]")
 FRAMES = 4
+# How many such places are looked at: any, and one in so many bytes. By chance there is one in 6554.
+LEAST_SYNCS, BYTES_PER_SYNC = 1000, 64
 FRAME_FORMS: tuple[tuple[str, Callable[[bytes], int | None]], ...] = (
     ("MP3", mp3_frame),
     ("AAC", aac_frame),
@@ -75,8 +78,12 @@ def _first(
 
 
 def check_frames(data: Buffer, start: int, end: int, own: str = "") -> None:
-    """The same of MP3 and AAC, which have no mark. Not for PCM: a tone may repeat such a head."""
-    for sync in SYNC.finditer(data, start, end):
+    """The same of MP3 and AAC, which have no mark. Not for PCM: a tone may repeat such a head.
+
+    Of bytes that are made to look like heads all along, only the first are looked at.
+    """
+    most = LEAST_SYNCS + max(end - start, 0) // BYTES_PER_SYNC
+    for sync in islice(SYNC.finditer(data, start, end), most):
         check_frames_at(data, sync.start(), own)
 
 
