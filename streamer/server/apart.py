@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from engine.errors import AudioError
 from streamer.wire.errors import WireError
 from streamer.wire.requests import VerifyRecording
 
@@ -105,6 +106,8 @@ def main() -> None:
         answer = Answer(rate_hz=recording.start.sample_rate)
     except WireError as error:
         pcm, answer = b"", Answer(code=error.code, message=str(error))
+    except AudioError as error:  # of damage that shows only while it is decoded
+        pcm, answer = b"", Answer(code="bad-sound", message=str(error))
     sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n" + pcm)
 
 

@@ -78,6 +78,22 @@ async def test_what_is_refused_is_named(server: Server, body: bytes, code: str, 
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("form", "codec"), [("wav", "aac"), ("matroska", "flac"), ("mov", "alac"), ("ipod", "aac")]
+)
+async def test_damage_within_is_told_as_of_a_plain_file(
+    server: Server, form: str, codec: str
+) -> None:
+    rng = np.random.default_rng(0)
+    sound = (0.1 * rng.standard_normal(64_000)).astype(np.float32)
+    body = bytearray(encoded(form, codec, sound, rate_hz=16_000))
+    half = len(body) // 2
+    body[half : half + 400] = rng.bytes(400)
+    with pytest.raises(ServerError, match=r"damaged or cut short .*: copy it again") as caught:
+        await verify(server.url, bytes(body))
+    assert caught.value.code == "bad-sound"
+
+
 def box(name: bytes, *content: bytes) -> bytes:
     joined = b"".join(content)
     return struct.pack(">I", 8 + len(joined)) + name + joined
