@@ -30,8 +30,10 @@ from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
-# Codes of encodings in the header of WAV: those of plain samples, and MP3.
-WAV_PLAIN, WAV_MP3 = frozenset((1, 3, 6, 7, 0xFFFE)), 0x55
+# Codes of encodings in the header of WAV: those of plain samples, MP3, and the one that says that
+# the code stands further on, at the beginning of a GUID.
+WAV_MP3, WAV_EXTENSIBLE, GUID_AT = 0x55, 0xFFFE, 24
+WAV_PLAIN = frozenset((1, 3, 6, 7, WAV_EXTENSIBLE))
 READ = (b"RIFF", b"RF64", b"RIFX", b"riff", b"OggS", b"fLaC", b"FORM", b"caff", b".snd", b"NIST")
 # Forms of which it is seen whether all of the sound is there, beside those that PyAV reads.
 CHECKED = frozenset(
@@ -228,11 +230,18 @@ class _PartIO(io.RawIOBase):
 
 
 def wav_code(data: Buffer, start: int = 0) -> int | None:
-    """The code of the encoding of the WAV that begins at ``start``. None: it is none."""
+    """The code of the encoding of the WAV that begins at ``start``. None: it is none.
+
+    It is ``WAV_EXTENSIBLE`` only where the header is too short to say more.
+    """
     if (data[start : start + 4], data[start + 8 : start + 12]) != (b"RIFF", b"WAVE"):
         return None
-    chunks = riff_chunks(data, start + 12)
-    return next((little(data, place, 2) for name, place, _ in chunks if name == b"fmt "), None)
+    for name, place, size in riff_chunks(data, start + 12):
+        if name == b"fmt ":
+            code = little(data, place, 2)
+            told = code == WAV_EXTENSIBLE and size >= GUID_AT + 16
+            return little(data, place + GUID_AT, 2) if told else code
+    return None
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 from sound_files import RATE, encoded, read, sound, wav
 
+from engine.audio.recording import WAV_EXTENSIBLE, wav_code
 from engine.errors import AudioError
 
 # How each states the bytes of its sound, and what it counts with them.
@@ -184,3 +185,15 @@ def test_a_hole_in_an_ogg_is_refused() -> None:
     last = data.rindex(b"OggS")
     with pytest.raises(AudioError, match="damaged"):
         read(bytes(data[: last - 500] + data[last:]))
+
+
+@pytest.mark.parametrize(
+    ("subtype", "code"), [("PCM_16", 1), ("PCM_24", 1), ("FLOAT", 3), ("ULAW", 7), ("ALAW", 6)]
+)
+def test_the_encoding_is_told_by_an_extensible_header_too(subtype: str, code: int) -> None:
+    buffer = io.BytesIO()
+    sf.write(buffer, sound(0.5), RATE, format="WAVEX", subtype=subtype)
+    assert buffer.getvalue()[20:22] == b"\xfe\xff"
+    assert wav_code(buffer.getvalue()) == code
+    short = struct.pack("<4sI8sI", b"RIFF", 0, b"WAVEfmt ", 18) + b"\xfe\xff" + bytes(60)
+    assert wav_code(short) == WAV_EXTENSIBLE

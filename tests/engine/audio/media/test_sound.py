@@ -228,6 +228,14 @@ def test_radio_with_a_tag_before_each_part_is_read_whole() -> None:
     assert len(both) / rate_hz == pytest.approx(2 * len(one) / rate_hz, abs=0.07)
 
 
+def test_a_wav_whose_header_tells_its_encoding_at_its_end_is_read() -> None:
+    data = encoded("wav", "ac3", tone(1.0, 48_000, 6))
+    assert data[20:22] == b"\xfe\xff"  # extensible
+    samples, rate_hz, _ = read(data)
+    assert (samples.shape[1], rate_hz) == (6, 48_000)
+    assert len(samples) / rate_hz == pytest.approx(1.0, abs=0.1)
+
+
 def test_a_film_without_sound_is_told() -> None:
     for data in (film(), film("webm", "libvpx"), film("matroska")):
         with pytest.raises(AudioError, match="holds no sound"):
