@@ -59,7 +59,8 @@ def savings(block: Bytes, encoding: Encoding, channels: int) -> Found:
     declared = DECLARED[encoding]
     samples = {form: found for form, read in FORMS.items() if (found := read(block)) is not None}
     bits: dict[Form, float] = {f: predicted_bits(s) / len(block) for f, s in samples.items()}
-    bits["shifted"] = _shifted_bits(block, declared)
+    if WIDTHS[declared] > 1:
+        bits["shifted"] = _shifted_bits(block, declared)
     least, mine = min(bits.values()), ALL_BITS
     if declared in samples:
         mine = bits[declared]

@@ -10,9 +10,10 @@ from encodings_of_sound import ENCODED, law
 from numpy.typing import NDArray
 
 from engine.audio.code_length import predicted_bits
-from engine.audio.form_savings import Form
+from engine.audio.form_savings import Form, savings
 from engine.audio.forms import FORMS, SampleForm
 from engine.audio.g711 import A_LAW, MU_LAW
+from engine.format import SAMPLE_BYTES, Encoding
 
 Float32 = NDArray[np.float32]
 Voice = Callable[..., Float32]
@@ -70,3 +71,11 @@ def test_what_is_no_float_is_not_read_as_one(voice: Voice) -> None:
         assert FORMS["float32"](block(data)) is None
         assert FORMS["unscaled"](block(data)) is None
     assert FORMS["float32"](block(ENCODED["unscaled"](sound))) is None
+
+
+@pytest.mark.parametrize("encoding", SAMPLE_BYTES)
+def test_only_samples_of_several_bytes_may_begin_late(encoding: Encoding) -> None:
+    noise = np.random.default_rng(1).normal(128, 20, BLOCK).astype(np.uint8)
+    found = savings(noise, encoding, 1)
+    assert found.bits
+    assert ("shifted" in found.bits) == ("shifted" in found.saved) == (SAMPLE_BYTES[encoding] > 1)
