@@ -110,9 +110,8 @@ class FormCheck:
         self._good = 0  # blocks looked at, in which nothing was saved
         self._skipped = 0  # blocks still to be skipped
         self._saved: dict[Form, float] = {}  # bits a byte, of those forms that save some
-        self._bits: dict[
-            Form, float
-        ] = {}  # that each takes since one saves, the latest counting most
+        # Bits that each form takes, since one of them saves; the latest count most.
+        self._bits: dict[Form, float] = {}
         self.form: Form | None = None  # that is suspected
         self.doubted: Form | None = None  # that would be with more of the same
 
