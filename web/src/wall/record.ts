@@ -186,7 +186,7 @@ export class StreamRecord {
   }
 
   private suspended({ t, since, until }: Entry & { kind: "suspended" }): void {
-    this.tell(t, "suspended", `The server did not run for ${roughly(until - since)}: nobody was heard`);
+    this.tell(t, "suspended", `The server stood still for ${roughly(until - since)}, or its clock jumped`);
   }
 
   /** A line like that of an error, which is none: no window has failed. */

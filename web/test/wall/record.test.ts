@@ -120,7 +120,7 @@ describe("the record of a stream", () => {
     expect(record.view.notes.map(({ t, event }) => [t, noteWords({ event } as Note, []).what])).toEqual([
       [10, "The connection was lost"],
       [10, "The connection is back"],
-      [20, "The server did not run for 6 min: nobody was heard"],
+      [20, "The server stood still for 6 min, or its clock jumped"],
     ]);
     expect(record.view.failures).toBe(0);
     const failed = { type: "error", seq: 1, t: 30, code: "failed", message: "a window failed" } as Message;
