@@ -67,7 +67,8 @@ def test_that_the_server_did_not_run_is_a_gap_and_moves_no_time_of_day() -> None
     assert (gap.kind, gap.since_at, gap.until_at) == (
         "not-running", berlin(NOON + 11), berlin(NOON + 130),
     )  # fmt: skip
-    assert gap.detail == "for 1 min 59 s: nobody was heard"
+    what = "it did not run, as a laptop that sleeps, or was put forward"
+    assert gap.detail == f"by 1 min 59 s: {what}"
     assert told.segments[-1].since_at == berlin(NOON + 20)
 
 
