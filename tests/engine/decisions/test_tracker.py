@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 import pytest
 from fake_scorers import fake_scorer
 from fake_speech import FakeSpeech, Said
+from tracked_talk import ASKED, AXES, PLAIN, SIZE, of, plain_settings, said_of, talk, told
 
 from engine.decisions.config import DecisionConfig
 from engine.decisions.known_speech import KnownSpeech
-from engine.decisions.score_events import ScoredSpan
 from engine.decisions.tracker import Tracker
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import AnyEvent, Change, Decision, Score, Utterance
@@ -20,8 +19,6 @@ from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.manifest import Calibration, DecisionFigures
 from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import PreparedEmbeddings
-
-SIZE = 16
 
 
 def units(seed: int, count: int) -> np.ndarray:
@@ -43,44 +40,6 @@ ENROLLED = {
 
 def settings(voiceprints: dict[str, PreparedEmbeddings], *, claimed: bool) -> TrackerSettings:
     return TrackerSettings(EnrolledVoiceprints(voiceprints), claimed, DecisionConfig())
-
-
-PLAIN = fake_scorer(
-    SIZE, Calibration(half_speech_s=1.0, slope=(12.0, 0.0), offset=(-6.0, 0.0, 0.0))
-)
-AXES = np.eye(SIZE, dtype=np.float32)
-ASKED = DecisionConfig()
-
-
-def plain_settings(
-    *names: str, claimed: bool = True, decisions: DecisionConfig | None = None
-) -> TrackerSettings:
-    prints = {name: PLAIN.prepare(AXES[[i]], 10.0) for i, name in enumerate(("anna", "bert"))}
-    voices = EnrolledVoiceprints({name: prints[name] for name in names})
-    return TrackerSettings(voices, claimed, decisions or DecisionConfig())
-
-
-def talk(*said: Said) -> FakeSpeech:
-    return FakeSpeech(AXES, *said)
-
-
-def told(tracker: Tracker, speech: FakeSpeech, asked: TrackerSettings) -> list[AnyEvent]:
-    """Everything that is told of a conversation, with scores of up to 3 s from 1 s on."""
-    events: list[AnyEvent] = []
-    for mark in speech.marks():
-        start = max(mark.turn, mark.position - 3 * SAMPLE_RATE_HZ)
-        long = mark.position - mark.turn >= SAMPLE_RATE_HZ and not mark.ends_turn
-        scored = ScoredSpan(start, mark.position, mark.at) if long else None
-        events += tracker.add(speech, KnownSpeech(mark, asked, scored))
-    return events
-
-
-def of(kind: type, events: list[AnyEvent]) -> list:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def said_of(states: list[AnyEvent]) -> list[tuple[str, str | None]]:
-    return [(event.state, event.speaker) for event in of(Decision, states)]
 
 
 @pytest.mark.parametrize("row", range(6))
@@ -223,44 +182,6 @@ def test_one_voice_has_one_verdict_on_a_turn() -> None:
     assert len(of(Utterance, events)) == 1
 
 
-def test_a_voice_that_comes_back_has_its_label_and_its_name() -> None:
-    speech = talk(Said(0, 12.0), Said(2, 10.0), Said(0, 10.0), Said(3, 10.0))
-    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna", "bert", claimed=False))
-    changes = of(Change, events)
-    assert [(c.from_speaker, c.to_speaker) for c in changes] == [
-        ("anna", "voice-2"),
-        ("voice-2", "anna"),
-        ("anna", "voice-3"),
-    ]
-    for change, at in zip(changes, (12.0, 22.0, 32.0), strict=True):
-        assert change.at == pytest.approx(at, abs=0.1)
-    settled = [said for said in said_of(events) if said[0] in ("match", "unknown")]
-    assert [said for said, _ in groupby(settled)] == [("match", "anna"), ("unknown", None)] * 2
-
-
-def test_without_anybody_enrolled_voices_have_labels() -> None:
-    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 10.0), Said(1, 10.0)), plain_settings())
-    assert [(e.from_speaker, e.to_speaker) for e in of(Change, events)] == [("voice-1", "voice-2")]
-    assert [(e.state, e.voice) for e in of(Utterance, events)] == [
-        ("unknown", "voice-1"),
-        ("unknown", "voice-2"),
-    ]
-
-
-@pytest.mark.parametrize(("per_hour", "state"), [(60.0, "uncertain"), (1.0, "match")])
-def test_a_match_is_in_doubt_by_odds_that_follow_from_the_budget(
-    per_hour: float, state: str
-) -> None:
-    """A voice between the two, from the start of a turn, of which nothing is certain."""
-    between = unit(0.5 * AXES[0] + np.float32(0.866) * AXES[5])
-    speech = FakeSpeech(np.stack([AXES[0], between]), Said(0, 6.0), Said(1, 6.0, 2.0))
-    asked = plain_settings("anna", decisions=DecisionConfig(false_alarms_per_hour=per_hour))
-    found = of(Decision, told(Tracker(PLAIN, 0.5), speech, asked))
-    assert (found[-1].state, found[-1].speaker) == (state, "anna")
-    doubted = [one.cause for one in found if one.state == "uncertain"]
-    assert doubted[:1] == (["another-voice"] if state == "uncertain" else [])
-
-
 def test_a_match_is_not_given_up_at_the_bound_of_a_first_decision() -> None:
     """One of the budget holds while the evidence is below what rejects a claim at first."""
     budget = ASKED.false_alarms_per_hour
@@ -304,87 +225,6 @@ def test_decisions_and_scores_carry_the_evidence_and_its_bounds() -> None:
     assert all(s.evidence == pytest.approx(6.0) for s in of(Score, events))
 
 
-def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> None:
-    both = {name: PLAIN.prepare(AXES[:1], 10.0) for name in ("anna", "bert")}
-    last = of(
-        Decision,
-        told(
-            Tracker(PLAIN, 0.5),
-            talk(Said(0, 6.0)),
-            TrackerSettings(EnrolledVoiceprints(both), False, ASKED),
-        ),
-    )[-1]
-    assert last.state == "uncertain"
-    assert last.reason.startswith("anna and bert have like voices: evidence ")
-    alone = {"anna": both["anna"]}
-    sure = of(
-        Decision,
-        told(
-            Tracker(PLAIN, 0.5),
-            talk(Said(0, 6.0)),
-            TrackerSettings(EnrolledVoiceprints(alone), False, ASKED),
-        ),
-    )
-    assert sure[-1].state == "match"
-    assert "like voices" not in "".join(one.reason for one in sure)
-
-
-def test_doubt_that_lasts_says_that_more_speech_of_the_kind_cannot_decide() -> None:
-    """A voice between the two whose ratio does not grow with its speech."""
-    between = unit(0.6 * AXES[0] + np.float32(0.8) * AXES[5])
-    speech = FakeSpeech(between[None], Said(0, 20.0))
-    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna"))
-    first, *rest = of(Decision, events)
-    assert (first.state, first.cause) == ("insufficient", "little-speech")
-    assert {one.state for one in rest} == {"uncertain"}
-    assert rest[-1].cause == "saturated"
-    assert "more speech of this kind cannot decide: evidence +1." in rest[-1].advice
-    assert {one.since for one in rest} == {rest[0].since}
-    assert rest[-1].attainable_llr == pytest.approx(rest[-1].evidence, abs=1.0)
-    (verdict,) = of(Utterance, events)
-    assert (verdict.state, verdict.cause) == ("uncertain", "saturated")
-    assert verdict.enrolled_s == 10.0
-
-
-def test_a_settled_decision_has_no_cause_and_says_the_rate_behind_its_bound() -> None:
-    strict = DecisionConfig(false_accept=0.002)
-    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), plain_settings("anna", decisions=strict))
-    last = of(Decision, events)[-1]
-    assert (last.state, last.cause) == ("uncertain", "more-speech")
-    settled = of(Decision, told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), plain_settings("anna")))
-    assert (settled[-1].state, settled[-1].cause, settled[-1].advice) == ("match", None, "")
-    assert (last.false_accept, settled[-1].false_accept) == (0.002, 0.01)
-
-
-def test_two_like_voices_are_the_cause() -> None:
-    both = {name: PLAIN.prepare(AXES[:1], 10.0) for name in ("anna", "bert")}
-    people = TrackerSettings(EnrolledVoiceprints(both), False, ASKED)
-    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), people)
-    assert {one.cause for one in of(Decision, events)} == {"little-speech", "like-voices"}
-    assert all(one.cause == "like-voices" for one in of(Utterance, events))
-
-
-@pytest.mark.parametrize("spoken_s", [0.4, 0.5, 0.7])
-def test_a_short_turn_of_somebody_else_has_not_the_label_of_who_spoke_before(
-    spoken_s: float,
-) -> None:
-    speech = talk(Said(0, 8.0), Said(2, spoken_s, 1.0), Said(0, 3.0, 1.0))
-    events = told(Tracker(PLAIN, 0.5), speech, plain_settings("anna"))
-    first, second, third = of(Utterance, events)
-    assert (first.state, first.voice) == ("match", "voice-1")
-    assert second.state == "mismatch"
-    assert second.voice != "voice-1"
-    assert (third.state, third.voice) == ("match", "voice-1")
-
-
-def test_after_a_reset_every_label_is_new() -> None:
-    tracker, asked = Tracker(PLAIN, 0.5), plain_settings("anna")
-    speech = talk(Said(0, 8.0), Said(2, 8.0), Said(0, 8.0))
-    told(tracker, speech, asked)
-    tracker.reset(24.0, 24 * SAMPLE_RATE_HZ, asked)
-    assert tracker._voices.enter(AXES[2], 5.0).label == "voice-3"
-
-
 def between_axes(**shares: float) -> np.ndarray:
     """A voice that is so much like the people of these axes, and else like nobody."""
     row = np.zeros(SIZE, np.float32)
@@ -413,17 +253,3 @@ def test_a_mismatch_is_not_told_anew_where_another_of_the_denied_is_nearest() ->
     denied = [one for one in of(Decision, events) if one.state == "mismatch"]
     assert [one.speaker for one in denied] == ["anna"]
     assert all(one.evidence <= ASKED.reject_llr for one in denied)
-
-
-def test_a_voice_keeps_its_name_where_another_person_is_matched_before_a_change_is_told() -> None:
-    seldom = DecisionConfig(false_alarms_per_hour=1e-4)
-    asked = plain_settings("anna", "bert", decisions=seldom)
-    events = told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0), Said(1, 3.0, pause_s=1.0)), asked)
-    matched = [(one.speaker, one.voice) for one in of(Decision, events) if one.state == "match"]
-    assert ("anna", "voice-1") in matched
-    assert "bert" in [name for name, _ in matched]
-    assert ("bert", "voice-1") not in matched
-    labels = {turn.speaker: turn.voice for turn in of(Utterance, events)}
-    assert labels["anna"] == "voice-1"
-    assert labels["bert"] != "voice-1"
-    assert {one.from_speaker for one in of(Change, events)} <= {"anna"}

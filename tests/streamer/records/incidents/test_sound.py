@@ -1,0 +1,137 @@
+"""Incidents of the sound, whoever speaks in it: silence, noise, tampering, lost connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from recorded_incidents import kinds, matched, the_one
+from recorded_stream import NOON, RecordedStream
+
+from engine import events
+from streamer.records.entries import Acted, Suspended
+from streamer.records.incidents.tracker import IncidentTracker, incidents_of
+from streamer.records.rules import IncidentRules
+
+
+def test_silence_where_speech_is_expected() -> None:
+    stream = matched()
+    stream.hear(60.0)
+    for t in range(62, 182, 2):
+        stream.be_silent(float(t))
+    found = the_one(stream)
+    assert (found.kind, found.since, found.until) == ("silent", 60.0, None)
+    assert "nobody has spoken since 1:00.0, for more than 2 min 0 s" in found.reason
+    stream.hear(190.0)
+    assert the_one(stream).until == 190.0
+    allowed = IncidentRules(speaking=False)
+    quiet = matched(rules=allowed)
+    quiet.be_silent(500.0)
+    assert kinds(quiet) == []
+
+
+def test_an_act_says_nothing_of_the_time_in_a_stream_that_is_not_written_to_its_end() -> None:
+    """Its server was killed, or what it said is not written yet: nobody was heard to be silent."""
+    stream = matched()
+    stream.hear(60.0)
+    late = Acted(at=NOON + 900.0, t=60.0, who="desk", act="exported", text="report: pdf")
+    assert incidents_of([*stream.entries, late]) == []
+
+
+def test_an_act_on_an_incident_says_that_it_was_told() -> None:
+    stream = matched()
+    stream.hear(60.0)
+    live = IncidentTracker()
+    for entry in stream.entries:
+        live.receive(entry)
+    (told,) = live.pass_time(NOON + 300.0)
+    act = Acted(at=NOON + 301.0, t=60.0, who="desk", act="acknowledge", incident=told.id)
+    (kept,) = incidents_of([*stream.entries, act])
+    assert (kept.kind, kept.acknowledged_by) == ("silent", "desk")
+
+
+def test_no_sound_at_all_is_silence_too_and_is_told_in_time() -> None:
+    tracker = IncidentTracker()
+    stream = matched()
+    stream.tell(events.Stalled(t=60.0, stalled=True, gap_s=3.0))
+    for entry in stream.entries:
+        tracker.receive(entry)
+    assert tracker.pass_time(NOON + 170.0) == []
+    (found,) = tracker.pass_time(NOON + 181.0)
+    assert found.kind == "silent"
+    assert found.reason.startswith("no sound has come")
+    assert tracker.pass_time(NOON + 300.0) == []
+
+
+def test_noise_for_long_enough() -> None:
+    stream = matched()
+    stream.hear(60.0)
+    for t in range(62, 70, 2):
+        stream.hear(float(t), "noisy")
+    assert kinds(stream) == []
+    for t in range(70, 84, 2):
+        stream.hear(float(t), "noisy")
+    found = the_one(stream)
+    assert (found.kind, found.since, found.until) == ("noisy", 60.0, None)
+    assert "noisy since 1:00.0, 4 dB over the noise" in found.reason
+    for t in range(84, 100, 2):
+        stream.hear(float(t))
+    assert the_one(stream).until == 82.0
+
+
+@pytest.mark.parametrize("problem", ["format-suspect", "rate-suspect", "repeated"])
+def test_sound_in_doubt_is_told_at_once(problem: events.Problem) -> None:
+    stream = matched()
+    doubt: dict[str, Any] = {"level_dbfs": -30.0, "clipped": 0.0, "snr_db": 9.0}
+    doubt |= {"speech_share": 1.0, "problems": (problem,), "advice": "what it is"}
+    since = 61.0 if problem == "repeated" else None
+    stream.tell(events.Quality(t=63.3, repeated_since=since, **doubt))
+    stream.tell(events.Quality(t=64.0, repeated_since=since, **doubt))
+    found = the_one(stream)
+    assert (found.kind, found.reason) == ("tampering", "what it is")
+    assert found.since == (since or 63.3)
+    stream.hear(66.0)
+    assert the_one(stream).until == 66.0
+
+
+def test_a_lost_connection_is_one_incident_an_outage() -> None:
+    stream = matched()
+    stream.lose(60.0, 1.0)
+    assert kinds(stream) == []
+    stream.lose(61.0, 12.0)
+    stream.lose(62.0, 8.0)
+    found = the_one(stream)
+    assert (found.kind, found.count, found.severity) == ("dropped", 2, 1)
+    assert found.until_at is not None
+    assert found.until_at - found.since_at == pytest.approx(21.0)
+    assert found.reason == "the connection was lost 2 times from 1:01.0 to 1:02.0, for 20 s in all"
+    stream.paused_s += 100.0
+    stream.lose(70.0, 5.0)
+    assert [one for one in kinds(stream) if one == "dropped"] == ["dropped", "dropped"]
+
+
+def test_notices_of_lag_are_no_incident() -> None:
+    stream = matched()
+    for t in range(60, 90):
+        stream.tell(events.Lag(t=float(t), reason="overload", behind_s=9, hop_s=1, dropped=0))
+    assert kinds(stream) == []
+
+
+def test_who_speaks_while_the_server_does_not_run_is_not_silent() -> None:
+    """A laptop sleeps for an hour; what had come before is read after it has woken up."""
+    stream, tracker = matched(), IncidentTracker()
+    for entry in stream.entries:
+        tracker.receive(entry)
+    since, woke = NOON + 62.0, NOON + 3662.0
+    tracker.receive(Suspended(at=woke, t=60.0, since=since, until=woke))
+    assert tracker.pass_time(woke + 1.0) == []
+    late = RecordedStream()
+    late.score(61, 62, [7.0, 7.0])
+    for entry in late.entries[1:]:
+        tracker.receive(entry)
+    assert tracker.pass_time(woke + 100.0) == []
+    (found,) = tracker.pass_time(woke + 125.0)  # and then nobody speaks
+    assert (found.kind, found.since) == ("silent", 61.0)
+    (over,) = tracker.receive(msgspec.structs.replace(late.entries[-1], at=woke + 130.0, t=63.0))
+    assert over.reason == "nobody spoke for 2 min 11 s"
