@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 from ogg_pages import numbered
-from sound_files import RATE, encoded, mp3_in_wav, read, sound, wav
+from sound_files import RATE, encoded, id3_tag, mp3_in_wav, read, sound, wav
 
 from engine.audio.files import read_audio
 from engine.audio.recording import Recording
@@ -61,7 +61,7 @@ def test_joined_files_of_unlike_forms_are_refused(first: str, second: str) -> No
 
 @pytest.mark.parametrize("first", ["OPUS", "FLAC", "WAV"])
 def test_an_mp3_with_a_tag_after_another_form_is_refused(first: str) -> None:
-    tag = b"ID3\x04\x00\x00\x00\x00\x00\x10TXXX" + bytes(12)
+    tag = id3_tag()
     with pytest.raises(AudioError, match="MP3 begins at byte"):
         read(encoded(first, 2.0) + tag + encoded("MP3", 2.0))
 
@@ -69,7 +69,7 @@ def test_an_mp3_with_a_tag_after_another_form_is_refused(first: str) -> None:
 @pytest.mark.parametrize("form", ["OPUS", "VORBIS", "FLAC", "MP3"])
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_tag_in_front_is_no_sound(form: str, count: int) -> None:
-    tag = b"ID3\x04\x00\x00\x00\x00\x01\x10TXXX" + bytes(140)
+    tag = id3_tag(144)
     seconds, warnings = read(count * tag + encoded(form, 2.0))
     assert (seconds, warnings) == (pytest.approx(2.0, abs=0.1), ())
 
@@ -288,7 +288,7 @@ def test_all_readers_say_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 def test_the_decoder_says_nothing_on_standard_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path, tag = tmp_path / "odd.mp3", b"ID3\x04\x00\x00\x00\x00\x00\x0aTXXX" + bytes(6)
+    path, tag = tmp_path / "odd.mp3", id3_tag(10)
     path.write_bytes(tag + encoded("MP3", 2.0) + b"\x00garbage" * 50 + encoded("MP3", 2.0, 1))
     with Recording(path) as recording:
         assert sum(len(block) for block in recording.blocks(4096)) > 3.5 * RATE

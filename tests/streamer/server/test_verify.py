@@ -18,7 +18,7 @@ import pytest
 import soundfile as sf
 from msgspec import structs
 from numpy.typing import NDArray
-from sound_files import mp3_in_wav
+from sound_files import id3_tag, mp3_in_wav
 
 from engine.audio.recording import Recording
 from streamer.config import Config
@@ -303,7 +303,7 @@ async def test_a_tag_in_front_is_no_mp3(
     server: Server, enrol: Any, command: Float32, form: str
 ) -> None:
     enrol(server, "anna")
-    tag = b"ID3\x04\x00\x00\x00\x00\x00\x10TXXX" + bytes(12)
+    tag = id3_tag()
     told = await verify(server.url, tag + file_of(command, form), claim="anna")
     assert told.received_s == pytest.approx(len(command) / RATE_HZ, abs=0.15)
 

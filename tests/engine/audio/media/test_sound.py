@@ -15,6 +15,7 @@ import pytest
 import soundfile as sf
 from encoded import encoded, film, frame_of, library
 from numpy.typing import NDArray
+from sound_files import id3_tag
 
 from engine.audio.files import read_audio
 from engine.audio.media.layouts import AMR_NB
@@ -221,7 +222,7 @@ def test_a_telephones_recording_may_begin_with_a_pause() -> None:
 
 
 def test_radio_with_a_tag_before_each_part_is_read_whole() -> None:
-    tag = b"ID3\x04\x00\x00\x00\x00\x00\x10TXXX" + bytes(12)
+    tag = id3_tag()
     one, rate_hz, _ = read(recording("raw.aac"))
     parts = tag + recording("raw.aac") + tag + recording("raw.aac")
     both, _, _ = read(parts)
