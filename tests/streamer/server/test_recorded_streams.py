@@ -131,39 +131,28 @@ async def test_what_ended_a_stream_is_in_the_record(server: Server, dial: Any) -
     assert last.summary is not None
 
 
-async def test_a_stream_to_which_nobody_comes_back_has_a_summary_in_the_record(
-    settings: Callable[..., Config], dial: Any, pcm: Any
+@pytest.mark.parametrize("all_said", [False, True])
+async def test_a_stream_to_which_nobody_comes_back_was_lost_and_has_a_summary(
+    settings: Callable[..., Config], dial: Any, pcm: Any, all_said: bool
 ) -> None:
+    """Also where all was said and judged, and nobody was there to hear it."""
     async with Server(settings(limits={"resume_s": 0.2})) as server:
         async with dial(server, claim="") as client:
             ready = await client.hear()
             await client.sound(pcm("anna", 3.0))
             await client.until("vad")
+            if all_said:
+                client.connection.transport.pause_reading()
+                await client.say(type="finalize")
+                (stream,) = server.streams.all()
+                await stream.told.wait()
+                assert not stream.record.ended
             client.connection.transport.abort()
         last = (await history(server, ready["stream"]))[-1]
     assert isinstance(last, Ended)
     assert last.code == 1006
     assert last.summary is not None
     assert last.summary.received_s == pytest.approx(3.0)
-
-
-async def test_a_client_that_vanishes_after_its_last_words_was_lost(
-    settings: Callable[..., Config], dial: Any, pcm: Any
-) -> None:
-    """All was judged, and nobody was there to hear it."""
-    async with Server(settings(limits={"resume_s": 0.2})) as server:
-        async with dial(server, claim="") as client:
-            ready = await client.hear()
-            await client.sound(pcm("anna", 3.0))
-            await client.say(type="finalize")
-            client.connection.transport.pause_reading()
-            (stream,) = server.streams.all()
-            await stream.told.wait()
-            assert not stream.record.ended
-            client.connection.transport.abort()
-        last = (await history(server, ready["stream"]))[-1]
-    assert isinstance(last, Ended)
-    assert last.code == 1006
 
 
 async def test_nothing_comes_after_the_end_of_a_stream_that_failed(
