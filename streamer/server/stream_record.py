@@ -154,7 +154,7 @@ class StreamRecord:
                 hub.publish(self._stream.id, Message(incident))
 
     def _tell_suspensions(self) -> None:
-        """That the server did not run, before anything is told of the time after."""
+        """That the clock jumped, before anything is told of the time after."""
         wakefulness = self._stream.context.wakefulness
         for since, until in wakefulness.after(self._suspensions):
             entry = Suspended(at=until, t=self._recorder.t, since=since, until=until)

@@ -1,7 +1,6 @@
-"""When the server did not run: as a laptop that sleeps, or a process that is suspended.
+"""When the server's clock jumped: it did not run, as a laptop that sleeps, or was put forward.
 
-Nobody was heard meanwhile, and who spoke on was not silent. The clock tells it: it is looked at
-each second, and has jumped.
+Who spoke meanwhile was not silent. The clock is looked at each second.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ OTHERS: frozenset[IncidentKind] = frozenset(
 )
 SEVERITY = {kind: len(KINDS) - number for number, kind in enumerate(KINDS)}
 MOST = 500  # incidents of a stream that are held; beyond it the oldest that is over is forgotten
-SUSPENSIONS = 64  # times at which the server did not run: of hours of an exam a few
+SUSPENSIONS = 64  # jumps of the server's clock: of hours of an exam a few
 MOMENTS = 512  # entries whose time of day is known, to date what began before it was noticed
 
 
@@ -51,7 +51,7 @@ class Ledger:
         self._moments.append(moment)
 
     def suspend(self, since: float, until: float) -> None:
-        """The server did not run then, in seconds since 1970."""
+        """The server's clock jumped so far, in seconds since 1970."""
         self._suspensions.append((since, until))
 
     def attended_s(self, since: float, until: float) -> float:
