@@ -9,7 +9,7 @@ scored by the same code for all of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from engine.errors import VoxwatchError
 from engine.model.bundle import load_bundle
 from engine.model.encoder import ProviderChoice
 from models.benchmark.change_tables import changes_table, rttm_table
-from models.benchmark.curves import curve_table, equal_error_threshold, sweep_variants
+from models.benchmark.curves import Curve, curve_table, equal_error_threshold, sweep_variants
 from models.benchmark.engine import EngineUnderTest
 from models.benchmark.estimates import Draws
 from models.benchmark.outcomes import NO, first_decision
@@ -41,6 +41,7 @@ from models.benchmark.speakers import DecodedSpeaker, decode, load_speakers
 from models.benchmark.systems import curves_of, in_the_end, systems_of
 from models.benchmark.tables import (
     System,
+    Table,
     commands_table,
     decisions_table,
     points_table,
@@ -117,7 +118,6 @@ def run(
     plans = planner.plans(per_kind, kinds)
     if not plans:
         raise BenchmarkError(_too_little(len(voices), refused))
-    points = [Variant(name, config, frozenset({"single", "impostor"})) for name, config in POINTS]
     with ExitStack() as stack:
         others = open_rivals(rivals, cache, stack)
         bench = Benchmark(
@@ -126,7 +126,7 @@ def run(
             planner,
             degrade,
             seed=seed,
-            variants=[*points, *sweep_variants()],
+            variants=_variants(),
             rivals=others,
             rivals_hear=rivals_hear,
             audio=audio,
@@ -135,9 +135,9 @@ def run(
     if not done.conversations:
         raise BenchmarkError(f"every enrolment was refused ({done.refused}): use better recordings")
     draws = Draws(len(voices), resamples, seed)
-    manifest = engine.bundle.manifest
     systems = systems_of(others, fixed_cosine)
     curves = curves_of(done.conversations, others, draws)
+    manifest = engine.bundle.manifest
     report = BenchmarkReport(
         system=f"{manifest.name} {manifest.version}",
         model={"sha256": manifest.model_sha256, "provider": engine.encoder.provider},
@@ -150,22 +150,36 @@ def run(
         },
         speakers=_described(voices, planner, done),
         notes=[*NOTES, *_refusals(refused)],
-        tables=[
-            decisions_table(done.conversations, systems, draws),
-            takeover_table(done.conversations, systems, draws),
-            curve_table(curves),
-            points_table(done.conversations, POINTS, draws),
-            changes_table(done.conversations, draws),
-            commands_table(done.conversations, draws),
-            interjection_table(done.conversations, [*systems, in_the_end()], draws),
-            shares_table(done.conversations, systems, draws),
-        ],
+        tables=[*_tables(done.conversations, systems, curves, draws)],
         curves=curves,
         cosine_threshold=equal_error_threshold(done.conversations),
     )
     report.settings["minutes"] = round((time.monotonic() - began) / 60, 1)
     _save(report, done.conversations, systems, output)
     return report
+
+
+def _variants() -> list[Variant]:
+    """The error rates that conversations are decided by, each in a run of its own."""
+    stated: frozenset[Kind] = frozenset({"single", "impostor"})
+    return [*(Variant(name, config, stated) for name, config in POINTS), *sweep_variants()]
+
+
+def _tables(
+    results: Sequence[ConversationResult],
+    systems: Sequence[System],
+    curves: Sequence[Curve],
+    draws: Draws,
+) -> Iterator[Table]:
+    """The tables of the report, in its order."""
+    yield decisions_table(results, systems, draws)
+    yield takeover_table(results, systems, draws)
+    yield curve_table(curves)
+    yield points_table(results, POINTS, draws)
+    yield changes_table(results, draws)
+    yield commands_table(results, draws)
+    yield interjection_table(results, [*systems, in_the_end()], draws)
+    yield shares_table(results, systems, draws)
 
 
 def _threshold(text: str) -> float:

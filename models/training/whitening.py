@@ -12,9 +12,10 @@ helps, and where it does not the weights stay as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,6 +93,32 @@ def whiten(
     network, training = load_trained(checkpoint)
     if output.resolve() == checkpoint.resolve():
         raise WhiteningError(f"{output} is the checkpoint itself, from which training goes on")
+    corpus, excluded, degrade = _data(cache, heldout)
+    rng = np.random.default_rng(seed)
+    crops = list(draw_crops(corpus, excluded, rng))
+    speakers = np.array([crop.speaker for crop in crops], np.intp)
+    count = len(np.unique(speakers))
+    if len(crops) - count < network.arch.embedding_size:
+        raise WhiteningError(
+            f"{count} speakers with {LEAST_SPEECH_S:g} s of speech are too few to see"
+            f" {network.arch.embedding_size} dimensions scatter: use more training data"
+        )
+    embeddings = embed_crops(network, corpus, crops, degrade, rng, progress=progress)
+    matrix = whitening_matrix(within_covariance(unit(embeddings), speakers))
+    mean = embeddings.mean(axis=0)
+    others = set(corpus.by_speaker) - excluded
+    held_out = list(draw_crops(corpus, others, rng))
+    embeddings = embed_crops(network, corpus, held_out, degrade, rng, progress=progress)
+    eers = _error_rates(corpus, held_out, (embeddings, (embeddings - mean) @ matrix))
+    found = Whitening(count, *eers)
+    if found.helps:
+        fold(network, mean, matrix)
+    _write(network, training, output)
+    return found
+
+
+def _data(cache: Path, heldout: Path) -> tuple[Corpus, set[str], TrainingConditions]:
+    """The corpus of the training run, whom it held out, and what befalls speech there."""
     try:
         corpus, excluded = Corpus(cache), set(heldout.read_text().split())
         degrade = TrainingConditions(cache)
@@ -110,30 +137,20 @@ def whiten(
             + (f" that the corpus does not have, such as {min(unknown)!r}" if unknown else "")
             + ": use the list and the cache of one training run"
         )
-    rng = np.random.default_rng(seed)
-    crops = list(draw_crops(corpus, excluded, rng))
+    return corpus, excluded, degrade
+
+
+def _error_rates(
+    corpus: Corpus, crops: Sequence[Crop], versions: Iterable[Float64]
+) -> Iterator[float]:
+    """The EER of each of the ``versions`` ``(N, D)`` of the crops' embeddings."""
+    halves = np.array([_half(corpus, crop) for crop in crops], np.intp)
     speakers = np.array([crop.speaker for crop in crops], np.intp)
-    count = len(np.unique(speakers))
-    if len(crops) - count < network.arch.embedding_size:
-        raise WhiteningError(
-            f"{count} speakers with {LEAST_SPEECH_S:g} s of speech are too few to see"
-            f" {network.arch.embedding_size} dimensions scatter: use more training data"
-        )
-    embeddings = embed_crops(network, corpus, crops, degrade, rng, progress=progress)
-    matrix = whitening_matrix(within_covariance(unit(embeddings), speakers))
-    mean = embeddings.mean(axis=0)
-    others = set(corpus.by_speaker) - excluded
-    held_out = list(draw_crops(corpus, others, rng))
-    embeddings = embed_crops(network, corpus, held_out, degrade, rng, progress=progress)
-    halves = np.array([_half(corpus, crop) for crop in held_out], np.intp)
-    speakers = np.array([crop.speaker for crop in held_out], np.intp)
-    before, after = (
-        half_against_half(unit(e), speakers, halves)
-        for e in (embeddings, (embeddings - mean) @ matrix)
-    )
-    found = Whitening(count, before, after)
-    if found.helps:
-        fold(network, mean, matrix)
+    for embeddings in versions:
+        yield half_against_half(unit(embeddings), speakers, halves)
+
+
+def _write(network: StreamingNeXtTDNN, training: dict[str, Any], output: Path) -> None:
     partial = output.with_suffix(".part")
     try:
         torch.save({"ema": network.state_dict(), "arch": asdict(network.arch), **training}, partial)
@@ -141,7 +158,6 @@ def whiten(
     except (OSError, RuntimeError) as error:  # torch says RuntimeError for a folder that lacks
         partial.unlink(missing_ok=True)
         raise WhiteningError(f"cannot write {output}: check the folder") from error
-    return found
 
 
 def draw_crops(corpus: Corpus, excluded: set[str], rng: np.random.Generator) -> Iterator[Crop]:
