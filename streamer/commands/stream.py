@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,8 +30,10 @@ from streamer.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from streamer.sources.file import FileSource, StdinSource
+    from streamer.sources.file import FileSource, Format, StdinSource
     from voxwatch_client import VerifyStream
+
+log = logging.getLogger("voxwatch.audio")
 
 UNSURE_S = 0.5  # the server counts resampled sound, which differs by less than this
 
@@ -41,8 +45,10 @@ class StreamCommand:
     On a terminal that is a table of decisions, turns and changes of voice; elsewhere, and with
     --json, every event as a line of JSON.
 
-    A connection that breaks is resumed without a gap. The end of the input ends the stream;
-    a server that stops before ends it too, after its summary, and that is an error.
+    A connection that breaks is resumed without a gap. Where the server was killed and is back,
+    another stream begins with the sound that it had not yet judged, and that is said. The end of
+    the input ends the stream; a server that stops before ends it too, after its summary, and that
+    is an error.
 
     \b
     Examples:
@@ -85,17 +91,36 @@ class StreamCommand:
 
     async def _stream(self, source: FileSource | StdinSource, speed: float | None) -> None:
         from streamer.tasks import beside
+        from voxwatch_client import ServerError
+
+        rate, sending = source.format.bytes_per_s, Sending(source, speed)
+        while True:
+            async with self._connect(source.format, live=None if speed == 1 else False) as opened:
+                try:
+                    heard_s = await beside(_print(opened, self.as_json), sending.to(opened))
+                    break
+                except ServerError as error:
+                    if error.code != "unknown-session":
+                        raise
+                    sending.lost(opened)
+            log.warning("warning: %s", _anew(sending.begun / rate))
+        if not sending.all or heard_s < (sending.sent - sending.begun) / rate - UNSURE_S:
+            total_s = sending.sent / rate if sending.all else None
+            raise _cut(source, sending.begun / rate + heard_s, total_s)
+
+    def _connect(
+        self, form: Format, *, live: bool | None
+    ) -> AbstractAsyncContextManager[VerifyStream]:
         from voxwatch_client import connect
 
-        form = source.format
-        async with connect(
+        return connect(
             self.server,
             claim=self.claim or "",
             encoding=form.encoding,
             sample_rate=form.sample_rate,
             channels=form.channels,
             channel=form.channel,
-            live=None if speed == 1 else False,
+            live=live,
             window_s=self.window_s,
             hop_s=self.hop_s,
             false_accept=self.false_accept,
@@ -103,23 +128,65 @@ class StreamCommand:
             label=self.label,
             token=self.token,
             tls=trusting(self.ca),
-        ) as opened:
-            sent = SentSound()
-            heard_s = await beside(_print(opened, self.as_json), _send(opened, source, speed, sent))
-        sent_s = sent.bytes / form.bytes_per_s
-        if not sent.all or heard_s < sent_s - UNSURE_S:
-            raise _cut(source, heard_s, sent_s if sent.all else None)
+        )
 
 
-@dataclass
-class SentSound:
-    """What went out: so many bytes, and whether that was all there is."""
+class Sending:
+    """The sound of ``source``, to one stream after the other, in bytes from its beginning.
 
-    bytes: int = 0
-    all: bool = False
+    ``begun`` is where the present stream began, ``sent`` how far has been sent, and ``all``
+    whether that was all there is.
+    """
+
+    def __init__(self, source: FileSource | StdinSource, speed: float | None) -> None:
+        from streamer.sources.file import paced
+
+        self._pieces = paced(aiter(source), source.format.bytes_per_s, speed)
+        self._next: asyncio.Task[bytes | None] | None = None
+        self._piece = b""  # what is sent next, or is just being sent
+        self.begun = self.sent = 0
+        self.all = False
+
+    async def to(self, opened: VerifyStream) -> None:
+        """Send what there is, from ``begun`` on."""
+        from voxwatch_client import ServerError
+
+        try:
+            while self._piece or await self._read():
+                await opened.send(self._piece)
+                self.sent += len(self._piece)
+                self._piece = b""
+        except ServerError as error:
+            if error.code != "ended":
+                raise
+            return  # what the server said last is still to be printed
+        self.all = True
+        await opened.finalize()
+
+    def lost(self, opened: VerifyStream) -> None:
+        """The stream is lost: the next begins with what was sent and not known to be heard."""
+        place, unheard = opened.unheard()
+        added = self.begun + place + len(unheard) - self.sent  # of the piece that was being sent
+        self.begun += place
+        self.sent, self._piece = self.begun, unheard + self._piece[added:]
+
+    async def _read(self) -> bool:
+        """Whether there is another piece. One that is waited for is not lost with a stream."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(anext(self._pieces, None))
+        piece = await asyncio.shield(self._next)
+        self._next, self._piece = None, piece or b""
+        return bool(self._piece)
 
 
-def _cut(source: Any, heard_s: float, sent_s: float | None) -> VoxwatchError:
+def _anew(at_s: float) -> str:
+    return (
+        "the server was restarted and has lost the stream, and what it would still have said of it:"
+        f" another stream begins at {at_s:.1f} s of the sound"
+    )
+
+
+def _cut(source: FileSource | StdinSource, heard_s: float, sent_s: float | None) -> VoxwatchError:
     total_s = getattr(source, "duration_s", sent_s)  # of standard input nobody knows before
     of = "" if total_s is None else f" of {total_s:.1f} s"
     return VoxwatchError(
@@ -138,21 +205,3 @@ async def _print(opened: VerifyStream, as_json: bool) -> float:
         if isinstance(event, Summary):
             heard_s = event.received_s
     return heard_s
-
-
-async def _send(
-    opened: VerifyStream, source: FileSource | StdinSource, speed: float | None, sent: SentSound
-) -> None:
-    from streamer.sources.file import paced
-    from voxwatch_client import ServerError
-
-    try:
-        async for piece in paced(aiter(source), source.format.bytes_per_s, speed):
-            await opened.send(piece)
-            sent.bytes += len(piece)
-    except ServerError as error:
-        if error.code != "ended":
-            raise
-        return  # what the server said last is still to be printed
-    sent.all = True
-    await opened.finalize()

@@ -10,7 +10,7 @@ A connection that breaks is opened again and the session resumed: sound that the
 did not take is sent again and the events go on with the next number. The caller sees no
 gap and no duplicate, or an error. A server that was restarted does not know the session:
 that is the error ``unknown-session``, and not silently another stream, whose times and
-numbers would begin again.
+numbers would begin again: `unheard` has the sound for that one.
 """
 
 from __future__ import annotations

@@ -28,6 +28,11 @@ class ResendBuffer:
         return self.start + len(self._held)
 
     @property
+    def held(self) -> bytes:
+        """A copy of all that is held, from ``start`` to ``end``."""
+        return bytes(self._held)
+
+    @property
     def room(self) -> int:
         """Bytes that can be added."""
         return self.capacity - len(self._held)

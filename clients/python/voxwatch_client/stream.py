@@ -140,6 +140,13 @@ class ClientStream(Generic[Ready, Message]):
         """What comes is our own loudspeaker, which is heard and never judged, or no longer is."""
         self._ask(messages.Mute(on=on))
 
+    def unheard(self) -> tuple[int, bytes]:
+        """From which byte of the stream on the server is not known to have heard it, and the sound.
+
+        Where a stream is lost (``unknown-session``) another one begins with that.
+        """
+        return self._sound.start, self._sound.held
+
     def __aiter__(self) -> AsyncIterator[Message]:
         return self
 

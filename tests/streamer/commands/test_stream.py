@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
 from program import COMMAND, ROOT, Run, ended, lines, serving
 
 from engine.errors import VoxwatchError
+from streamer.commands.stream import Sending
+from streamer.sources.file import Format
 from voxwatch_client import ServerError
 
 
@@ -90,6 +98,96 @@ def test_a_server_that_stops_cuts_a_stream_short(
     assert re.fullmatch(
         r"error: the server ended the stream after \d+\.\d s of 120\.0 s: .*\n", said
     )
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_server_that_was_killed_and_is_back_gets_the_rest_as_another_stream(
+    environment: dict[str, str], voice: Any, tmp_path: Path, piped: bool
+) -> None:
+    file, raw, sound = tmp_path / "long.wav", tmp_path / "long.raw", np.tile(voice("anna", 8.0), 6)
+    sf.write(file, sound, 16_000)
+    raw.write_bytes(np.round(32767 * sound).astype("<i2").tobytes())
+    with contextlib.ExitStack() as stack:
+        url, process = stack.enter_context(serving(environment))
+        source = stack.enter_context(subprocess.Popen(["cat", raw], stdout=subprocess.PIPE))
+        client = stack.enter_context(
+            subprocess.Popen(
+                [*COMMAND, "stream", "-" if piped else file, "--server", url, "--speed", "4"],
+                env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+                stdin=source.stdout,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert client.stdout is not None
+        told_s = 0.0
+        while told_s < 6:  # of sound
+            told_s = json.loads(client.stdout.readline())["t"]
+        process.kill()
+        process.wait()
+        stack.enter_context(serving(environment, "--port", url.rpartition(":")[2]))
+        rest, said = client.communicate(timeout=60)
+    assert client.returncode == 0, said
+    found = re.fullmatch(r"warning: the server .* another stream begins at (\d+\.\d) s .*\n", said)
+    assert found, said
+    begun_s, whole_s = float(found[1]), len(sound) / 16_000
+    assert begun_s >= told_s - 1
+    summary = lines(rest)[-1]
+    assert summary["type"] == "summary"
+    assert summary["received_s"] == pytest.approx(whole_s - begun_s, abs=0.06)
+
+
+class Bytes:
+    """A source that gives its sound in pieces of seven bytes."""
+
+    def __init__(self, sound: bytes) -> None:
+        self.format, self._sound = Format("mulaw", 8000), sound
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._sound), 7):
+            yield self._sound[start : start + 7]
+
+
+class Lost:
+    """A stream that takes so many bytes, of which it has heard some, and is lost."""
+
+    def __init__(self, takes: int, hears: int) -> None:
+        self.takes, self.hears, self.got = takes, hears, b""
+
+    async def send(self, piece: bytes) -> None:
+        self.got += piece
+        if len(self.got) > self.takes:
+            self.got = self.got[: self.takes]
+            raise ServerError("unknown-session", "restarted")
+
+    async def finalize(self) -> None:
+        """All has come."""
+
+    def unheard(self) -> tuple[int, bytes]:
+        return self.hears, self.got[self.hears :]
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=4))
+def test_whatever_of_it_was_heard_another_stream_begins_with_the_rest(
+    losses: list[tuple[int, int]],
+) -> None:
+    sound = bytes(range(200))
+
+    async def check() -> None:
+        sending = Sending(Bytes(sound), None)
+        for takes, hears in losses:
+            stream = Lost(takes, min(takes, hears))
+            with pytest.raises(ServerError):
+                await sending.to(stream)
+            sending.lost(stream)
+        last = Lost(1000, 0)
+        await sending.to(last)
+        assert last.got == sound[sending.begun :]
+        assert sending.begun == sum(min(one) for one in losses)
+        assert (sending.sent, sending.all) == (len(sound), True)
+
+    asyncio.run(check())
 
 
 @pytest.mark.parametrize("damage", ["cut short", "in the middle"])
