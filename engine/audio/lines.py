@@ -18,7 +18,8 @@ LINE_SAMPLES = 2048  # 128 ms at 16 kHz, in which the lines of 50 Hz and its har
 FIRST, END, BANDS = 34, 1002, 22  # bins of 7.8 Hz from 266 Hz to 7.8 kHz, in bands of 344 Hz
 # The quietest quarter of a band's bins is that of its noise, whose power is distributed
 # exponentially: of its mean the quarter lies at 0.288. A line has so many times the mean.
-QUARTER, QUARTER_OF_MEAN, LINE = 0.25, 0.288, 20.0
+BINS = (END - FIRST) // BANDS
+QUARTER_BIN, QUARTER_OF_MEAN, LINE = BINS // 4, 0.288, 20.0
 SIDE_BINS = 8  # of a line to either side of its highest, where it is 60 dB lower
 MOST_KEPT = 0.5  # Where more than half of the power is in no line, all of it is kept.
 
@@ -28,38 +29,43 @@ class SteadyLines:
 
     def __init__(self) -> None:
         self._window = np.hanning(LINE_SAMPLES + 1)[:LINE_SAMPLES]
-        # Where lines of the last block may be in the next one.
-        self._last = np.zeros(END - FIRST, np.bool_)
+        self._last = np.zeros((1, END - FIRST), np.bool_)  # the peaks of the last block
 
     def kept(self, blocks: Float64) -> Float64:
         """The share ``(N,)`` of each block's power over 266 Hz that is in no line.
 
         ``blocks`` is ``(N, LINE_SAMPLES)``.
         """
-        return np.array([self._kept(block) for block in blocks])
-
-    def _kept(self, block: Float64) -> float:
-        spectrum = np.fft.rfft(block * self._window)[FIRST:END]
-        powers = (spectrum.real**2 + spectrum.imag**2).reshape(BANDS, -1)
-        quarter = int(QUARTER * powers.shape[1])
-        mean = np.partition(powers, quarter, axis=1)[:, quarter, None] / QUARTER_OF_MEAN
-        rises = (powers > LINE * mean).ravel()
-        peaks = rises & _highest(powers.ravel())
-        steady = _around(peaks & self._last, SIDE_BINS) & rises
-        self._last = _around(peaks, 1)
-        lines = steady.reshape(BANDS, -1)
-        whole = float(powers.sum())
-        kept = float(np.where(lines, mean, powers).sum()) / whole if whole else 1.0
-        return kept if kept < MOST_KEPT else 1.0
+        spectra = np.fft.rfft(blocks * self._window)[:, FIRST:END]
+        powers = spectra.real**2 + spectra.imag**2
+        bands = powers.reshape(-1, BANDS, BINS)
+        noise = np.partition(bands, QUARTER_BIN, axis=2)[:, :, QUARTER_BIN, None] / QUARTER_OF_MEAN
+        rises = (bands > LINE * noise).reshape(powers.shape)
+        peaks = rises & _highest(powers)
+        known = np.concatenate([self._last, peaks])
+        self._last = known[-1:]
+        # What is a peak here and was one in the block before, or beside one.
+        steady = peaks & _around(known[:-1], 1)
+        kept = np.ones(len(blocks))
+        for row in np.flatnonzero(steady.any(axis=1)):
+            lines = (_around(steady[row], SIDE_BINS) & rises[row]).reshape(BANDS, BINS)
+            left = np.where(lines, noise[row], bands[row]).sum() / powers[row].sum()
+            kept[row] = left if left < MOST_KEPT else 1.0
+        return kept
 
 
 def _highest(powers: Float64) -> Bool:
-    """Where a bin has more than those beside it."""
-    highest = np.zeros(len(powers), np.bool_)
-    highest[1:-1] = (powers[1:-1] > powers[:-2]) & (powers[1:-1] >= powers[2:])
+    """Where a bin ``(N, bins)`` has more than those beside it."""
+    highest = np.zeros(powers.shape, np.bool_)
+    inner = powers[:, 1:-1]
+    highest[:, 1:-1] = (inner > powers[:, :-2]) & (inner >= powers[:, 2:])
     return highest
 
 
 def _around(places: Bool, bins: int) -> Bool:
-    """These places and so many to either side."""
-    return np.convolve(places, np.ones(2 * bins + 1), "same") > 0.5
+    """These places ``(..., bins)`` and so many to either side."""
+    around = places.copy()
+    for step in range(1, bins + 1):
+        around[..., step:] |= places[..., :-step]
+        around[..., :-step] |= places[..., step:]
+    return around
