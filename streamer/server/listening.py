@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
@@ -15,8 +16,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.server import ServerProtocol
 
 from engine.errors import VoxwatchError
+from streamer.config import Config
 from streamer.server.connection import Connection
-from streamer.server.context import Context, tls_context
+from streamer.server.context import Context
 from streamer.server.door import Door, Handshake
 from streamer.server.entrance import Entrance
 from streamer.server.http.service import Service
@@ -53,7 +55,7 @@ class Listening:
         ping_s: float,
     ) -> None:
         self._context, self._handle, self._entrance = context, handle, entrance
-        self._tls = tls_context(context.config)
+        self._tls = _tls_context(context.config)
         self._log = logging.getLogger("voxwatch.websockets")
         self._log.setLevel(logging.CRITICAL)  # its lines hold addresses, and with them tokens
         self._connection = partial(
@@ -121,3 +123,16 @@ def reason(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:  # failed look-ups of names have others
         return os.strerror(error.errno)
     return error.strerror or str(error)
+
+
+def _tls_context(config: Config) -> ssl.SSLContext | None:
+    """What the server shows its callers, if it is to speak TLS. Raises :class:`VoxwatchError`."""
+    if config.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        why = f"{config.tls_cert} and {config.tls_key} cannot be used for TLS"
+        raise VoxwatchError(f"{why}: {error.strerror or error}") from error
+    return context

@@ -17,9 +17,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from streamer.config import Config, check_exposure
+from streamer.server.assembly import assemble
 from streamer.server.auth import Token
 from streamer.server.connection import Connection, revoked
-from streamer.server.context import assemble
 from streamer.server.control import Control
 from streamer.server.disuse import purge
 from streamer.server.enroll import enroll
