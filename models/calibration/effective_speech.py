@@ -42,10 +42,6 @@ class Effective:
     most: float
     runs: int
 
-    def worth_s(self, seconds: float) -> float:
-        """How many seconds of news ``seconds`` of speech are."""
-        return self.half_s * seconds / (seconds + self.half_s)
-
 
 def fit_effective(runs: Sequence[EvidenceTrial]) -> Effective | None:
     """The law that fits runs of :data:`SECONDS` and more; ``None`` where they are too few.

@@ -70,10 +70,10 @@ def test_a_file_or_another_protocol_is_named_and_refused(name: str, piece: int) 
         feed(FILES[name], piece)
 
 
-@given(st.binary(max_size=600))
+@given(st.binary(max_size=400).filter(lambda data: b"ftyp" not in data))
 def test_other_bytes_are_none(data: bytes) -> None:
     for first in (b"\x00", b"\xff", b"\xff\xfb\x90\x00", b"\xff\xf1", b"\x55", b"\x1a\x45"):
-        assert foreign(first + data[:500].replace(b"ftyp", b"")) is None or len(data) > 400
+        assert foreign(first + data) is None
 
 
 def test_a_law_around_a_small_offset_is_no_text() -> None:
