@@ -71,11 +71,13 @@ async def dial(
     except InvalidStatus as error:
         raise _refused(target, error) from error
     except (InvalidURI, InvalidHandshake) as error:
-        message = f"{_server(target)} does not speak WebSocket: is this the address of voxwatch?"
+        # The server stopped, or the network cut it (EOFError): that says nothing of its language.
+        cut = isinstance(error.__cause__, EOFError | OSError)
+        did = "closed the connection unanswered" if cut else "does not speak WebSocket"
+        message = f"{_server(target)} {did}: is this the address of voxwatch?"
         if not secure:
             message += " (a server with TLS wants wss://)"
-        # A connection cut during the handshake is the network's doing (EOFError).
-        raise ConnectionFailed(message, transient=error.__cause__ is not None) from error
+        raise ConnectionFailed(message, transient=cut) from error
     except OSError as error:
         raise _unreachable(_server(target), error) from error
 

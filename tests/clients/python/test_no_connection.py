@@ -77,6 +77,23 @@ async def test_a_server_of_another_kind() -> None:
                 pass
 
 
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 101 Switc"])
+async def test_a_server_that_ends_during_the_handshake_is_not_told_to_be_another(
+    said: bytes,
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionFailed, match="closed the connection unanswered") as failed:
+            async with connect(f"ws://127.0.0.1:{port}"):
+                pass
+    assert failed.value.transient
+
+
 async def test_a_server_that_says_nothing(
     server: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
