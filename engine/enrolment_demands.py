@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.audio.files import MAX_CLIPPED, SILENCE_DBFS
 from engine.audio.levels import LevelSums
-from engine.audio.quality import NOISY_SNR_DB, quality_figures
+from engine.audio.quality import NOISY_SNR_DB, QUIET_DBFS, quality_figures
 from engine.events import RefusalCode
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.speech.gate import GateConfig
@@ -55,6 +55,11 @@ SHORT_ENROLMENT = EnrolmentConfig(min_s=3.0)
 def length_refusal(total: LevelSums, gathered: int, config: EnrolmentConfig) -> Refusal | None:
     """Whether too little was said: ``gathered`` samples of speech, of all the sound."""
     level_dbfs = quality_figures(total).level_dbfs
+    if not total.speech and level_dbfs is not None and level_dbfs >= QUIET_DBFS:
+        return "silent", (
+            f"no speech was heard in sound of {level_dbfs:.0f} dBFS: if somebody spoke, find a"
+            " quieter place or come closer to the microphone"
+        )
     if not total.speech:
         return "silent", "no speech was heard: check the microphone, its mute switch and level"
     if level_dbfs is None or level_dbfs < SILENCE_DBFS:

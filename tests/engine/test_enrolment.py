@@ -177,7 +177,16 @@ def test_too_short() -> None:
 
 def test_silent() -> None:
     assert refusal((0.0, 4.0)).code == "silent"
+    assert "check the microphone, its mute switch" in refusal((0.0, 4.0)).message
     assert refusal((0.05, 4.0)).code == "silent"  # loud enough, but nobody speaks
+
+
+@pytest.mark.parametrize("level", [0.02, 0.05, 0.08])
+def test_no_speech_in_loud_sound_blames_no_mute_switch(level: float) -> None:
+    refused = refusal((level, 4.0))
+    assert refused.code == "silent"
+    assert "find a quieter place" in refused.message
+    assert "mute" not in refused.message
 
 
 def test_clipped() -> None:
