@@ -37,6 +37,9 @@ CHUNKS |= {b"JUNK", b"junk", b"PAD ", b"fact", b"PEAK", b"DISP", b"plst", b"cart
 WAV_START = re.compile(rb"RIFF....WAVEfmt ", re.DOTALL)
 ID3V1_BYTES, APE_BYTES = 128, 32  # of a tag; of its head or foot, of which the head says its size
 APE_HEAD = 1 << 29  # a flag
+# Copied as text, a file has a carriage return before each of its line feeds. So many of them, and
+# some that stand alone, are in any half a second of sound.
+LEAST_FEEDS, LEAST_RETURNS, FEEDS_BYTES = 32, 8, 1 << 20
 MP3_SHARE = 0.99  # An MP3 counts as whole with this share of the frames that it states.
 
 
@@ -59,6 +62,7 @@ def layout(data: Buffer) -> Layout:
 def _layout(data: Buffer) -> Layout:
     head = data[:12]
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        _check_feeds(data)
         return joined(_wav(data))
     if head[:4] == b"OggS":
         return joined(ogg_parts(data))
@@ -73,8 +77,17 @@ def _layout(data: Buffer) -> Layout:
     return _stated(data) if found is None else found
 
 
+def _check_feeds(data: Buffer) -> None:
+    """Raises :class:`NotWholeError` where the file was copied as text, as by FTP in that mode."""
+    part = bytes(data[:FEEDS_BYTES])
+    feeds, both = part.count(b"\n"), part.count(b"\r\n")
+    if LEAST_FEEDS <= feeds == both and part.count(b"\r") - both >= LEAST_RETURNS:
+        raise NotWholeError("it was copied as text, which changes bytes of its sound")
+
+
 def _stated(data: Buffer) -> Layout:
     """A file that is read as far as it states, which has to be as far as it goes."""
+    _check_feeds(data)
     found = stated_sound(data)
     first = HEAD_BYTES if form_of(data) is not None else 1
     check_alike(data, first if found is None else found.start, len(data), "")

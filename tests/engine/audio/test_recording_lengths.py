@@ -197,3 +197,19 @@ def test_the_encoding_is_told_by_an_extensible_header_too(subtype: str, code: in
     assert wav_code(buffer.getvalue()) == code
     short = struct.pack("<4sI8sI", b"RIFF", 0, b"WAVEfmt ", 18) + b"\xfe\xff" + bytes(60)
     assert wav_code(short) == WAV_EXTENSIBLE
+
+
+@pytest.mark.parametrize("form", ["WAV", *STATED])
+def test_a_file_that_was_copied_as_text_is_refused_and_says_so(form: str) -> None:
+    whole = wav(4.0) if form == "WAV" else stating(form)
+    with pytest.raises(AudioError, match="copied as text"):
+        read(whole.replace(b"\n", b"\r\n"))
+
+
+@pytest.mark.parametrize("level", [0x0A0D, 0x0D0A, 0x0A0A, 0x0D0D])
+def test_sound_that_holds_the_bytes_of_line_ends_is_no_text(level: int) -> None:
+    samples = np.tile(np.array([level, -level], np.int16), 2 * RATE)
+    for of_it in (samples, np.abs(samples)):
+        whole = io.BytesIO()
+        sf.write(whole, of_it, RATE, "PCM_16", format="WAV")
+        assert read(whole.getvalue()) == (4.0, ())
