@@ -12,7 +12,7 @@ from engine.audio.media.forms import form_of, without_tags
 from engine.audio.media.library import INSTALL, available
 from engine.audio.media.sound import CODECS
 from engine.audio.recording import Recording, wav_code
-from engine.audio.signatures import HEAD_BYTES, foreign
+from engine.audio.signatures import HEAD_BYTES, foreign, mp3_frame
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, SAMPLE_BYTES
 from streamer.server.apart import Decoded, decode_apart
@@ -140,7 +140,14 @@ def _is_read_apart(body: bytes) -> bool:
         return wav_code(body) not in WAV_CODES | {None}
     if body[:4] == b"OggS":
         return not any(head in body[:64] for head in OGG_HEADS)
-    return body[:4] in READ_APART or _is_media(body)
+    return body[:4] in READ_APART or _is_media(body) or _is_free_mp3(body[:4])
+
+
+def _is_free_mp3(head: bytes) -> bool:
+    """Whether it begins with a frame of MP3 that does not state its bit rate (free format)."""
+    if len(head) < 4 or head[2] & 0xF0:
+        return False
+    return mp3_frame(bytes([*head[:2], head[2] | 0x10, head[3]])) is not None
 
 
 def _decoded_apart(body: bytes, asked: VerifyRecording, over: Callable[[], bool]) -> Decoded:

@@ -13,6 +13,7 @@ import pytest
 import soxr
 from encoded import encoded, film, library
 
+from engine.audio.signatures import mp3_frame
 from streamer.server import apart, recording
 from streamer.server.server import Server
 from streamer.wire.errors import WireError
@@ -76,6 +77,21 @@ async def test_what_is_refused_is_named(server: Server, body: bytes, code: str, 
     with pytest.raises(ServerError, match=words) as caught:
         await verify(server.url, body)
     assert caught.value.code == code
+
+
+async def test_an_mp3_that_does_not_state_its_bit_rate_is_read(
+    server: Server, enrol: Any, voice: Any
+) -> None:
+    enrol(server, "anna")
+    sound = resampled(voice("anna", 4.0), 48_000)
+    whole = encoded("mp3", "libmp3lame", sound, write_xing="0", id3v2_version="0")
+    free = bytearray(whole)
+    for at in range(0, len(free) - 3, size := mp3_frame(whole[:4]) or 0):
+        assert free[at : at + 2] == whole[:2], size
+        free[at + 2] &= 0x0F
+    told = await verify(server.url, bytes(free), claim="anna")
+    assert told.received_s == pytest.approx(len(sound) / 48_000, abs=0.15)
+    assert told.speaker == "anna"
 
 
 @pytest.mark.parametrize(
