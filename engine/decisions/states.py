@@ -46,8 +46,8 @@ TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 DENYING: tuple[Trigger, ...] = ("reject", "nobody", "spoilt")  # that it is any of them
 
 # By speech of which so much is at full scale nobody is denied. Of the turns of 36 held-out speakers
-# of training, as they are and 3 to 100 times louder, 2 of 234 with less and 10 to 44 % with more were
-# told to be another voice's; no stranger's was matched.
+# of training, as they are and 3 to 100 times louder, 2 of 234 with less and 10 to 44 % with more
+# were told to be another voice's; no stranger's was matched.
 SPOILT = 0.1
 
 # What the evidence proves, and what a lapse forgets, does not depend on the state before.
