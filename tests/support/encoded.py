@@ -21,13 +21,19 @@ def library() -> Any:
 def encoded(
     form: str, codec: str, *tracks: Float32, rate_hz: int = 48_000, **options: str
 ) -> bytes:
-    """A file of that form, with each of the tracks, ``(N,)`` or ``(N, channels)``, in a stream."""
+    """A file of that form, with each of the tracks, ``(N,)`` or ``(N, channels)``, in a stream.
+
+    A test of what this PyAV does not encode is skipped: from version 19 on it makes no AMR.
+    """
     av, buffer = library(), io.BytesIO()
     with av.open(buffer, "w", format=form, options=options) as container:
         streams = []
         for sound in tracks:
             layout = LAYOUTS[sound.shape[1] if sound.ndim == 2 else 1]
-            streams.append(container.add_stream(codec, rate=rate_hz, layout=layout))
+            try:
+                streams.append(container.add_stream(codec, rate=rate_hz, layout=layout))
+            except av.codec.codec.UnknownCodecError:
+                pytest.skip(f"PyAV {av.__version__} does not encode {codec}")
         for stream, sound in zip(streams, tracks, strict=True):
             for frame in (frame_of(sound, rate_hz, stream.layout.name), None):
                 for packet in stream.encode(frame):

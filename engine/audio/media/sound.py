@@ -44,8 +44,8 @@ class MediaSound:
                 file,
                 format=form.demuxer,
                 io_open=_no_other_file,
-                metadata_errors="replace",
                 container_options={"codec_whitelist": ",".join(DECODERS)},
+                **_tolerant(self._av),
             )
         except self._av.FFmpegError as error:
             raise AudioError(f"no {form.name} that can be read") from error
@@ -171,6 +171,11 @@ def _samples(frame: Any) -> Float32:
         return np.ascontiguousarray(found, np.float32)
     centred = found.astype(np.float32) - (scale if found.dtype == np.uint8 else 0)
     return np.asarray(centred / scale, np.float32)
+
+
+def _tolerant(av: Any) -> dict[str, str]:
+    """What lets PyAV open a file whose tags are not UTF-8. From its version 19 on that is so."""
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def _no_other_file(url: str, flags: int, options: object) -> NoReturn:

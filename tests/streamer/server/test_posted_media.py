@@ -31,21 +31,22 @@ def resampled(sound: Any, rate_hz: int) -> Any:
     return soxr.resample(np.concatenate([np.zeros(8000, np.float32), sound]), 16_000, rate_hz)
 
 
-async def test_the_verdict_is_that_on_pcm(server: Server, enrol: Any, voice: Any, pcm: Any) -> None:
+@pytest.mark.parametrize(("form", "codec", "rate_hz"), FORMS)
+async def test_the_verdict_is_that_on_pcm(
+    server: Server, enrol: Any, voice: Any, pcm: Any, form: str, codec: str, rate_hz: int
+) -> None:
     enrol(server, "anna")
     enrol(server, "bert")
     asked = {"encoding": "pcm_s16le", "sample_rate": 16_000}
     raw = await verify(server.url, bytes(16_000) + pcm("anna", 4.0), claim="anna", **asked)
     assert raw.state == "match"
-    for form, codec, rate_hz in FORMS:
-        sound = resampled(voice("anna", 4.0), rate_hz)
-        body = encoded(form, codec, sound, rate_hz=rate_hz)
-        told = await verify(server.url, body, claim="anna")
-        assert told.received_s == pytest.approx(raw.received_s, abs=0.15)
-        assert told.turns[0].end == pytest.approx(raw.turns[0].end, abs=0.15)
-        # This little model knows voices by their spectrum, which codecs and telephones change.
-        assert (told.speaker, told.evidence is not None and told.evidence > 0) == ("anna", True)
-        assert told.state == "match" or form != "webm"
+    body = encoded(form, codec, resampled(voice("anna", 4.0), rate_hz), rate_hz=rate_hz)
+    told = await verify(server.url, body, claim="anna")
+    assert told.received_s == pytest.approx(raw.received_s, abs=0.15)
+    assert told.turns[0].end == pytest.approx(raw.turns[0].end, abs=0.15)
+    # This little model knows voices by their spectrum, which codecs and telephones change.
+    assert (told.speaker, told.evidence is not None and told.evidence > 0) == ("anna", True)
+    assert told.state == "match" or form != "webm"
 
 
 @pytest.mark.parametrize(
@@ -56,11 +57,8 @@ async def test_the_verdict_is_that_on_pcm(server: Server, enrol: Any, voice: Any
         (b"\x1a\x45\xdf\xa3" + bytes(99), "bad-sound", "the recording"),
         (b"\0\0\0\x14ftypM4A \0\0\0\0M4A " + bytes(100), "bad-sound", "index is lacking"),
         (b"#!AMR\n\x3c" + bytes(5), "bad-sound", "last frame is torn"),
-        (
-            encoded("amr", "libopencore_amrnb", np.zeros(488_000, np.float32), rate_hz=8000),
-            "recording-too-long",
-            "at most 60 s",
-        ),
+        # Frames of 20 ms in which nothing is said.
+        (b"#!AMR\n" + 3050 * b"\x7c", "recording-too-long", "at most 60 s"),
         (
             encoded("ipod", "aac", np.zeros((9600, 2), np.float32) + 0.01),
             "no-speech",  # both channels hold the same sound

@@ -84,6 +84,25 @@ def test_every_command_reads_it_whatever_it_is_called(name: str, tmp_path: Path)
     assert sum(map(len, FileSource(path)._pieces())) > 2 * 4 * FORMS[name][2] - 8
 
 
+@pytest.mark.parametrize("name", ["phone.m4a", "film.mp4", "lossless.mka"])
+def test_tags_need_not_be_utf_8(name: str) -> None:
+    data, buffer = recording(name), io.BytesIO()
+    with (
+        library().open(io.BytesIO(data)) as old,
+        library().open(buffer, "w", format=FORMS[name][0]) as new,
+    ):
+        new.metadata["title"] = "a title"
+        stream = new.add_stream_from_template(old.streams.audio[0])
+        for packet in old.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    tagged = buffer.getvalue()
+    assert b"a title" in tagged
+    samples, rate_hz, _ = read(tagged.replace(b"a title", b"\xff\xfe\xe9itle"))
+    assert len(samples) / rate_hz == pytest.approx(2.0, abs=0.1)
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_joined_recordings_are_all_heard(name: str) -> None:
     samples, rate_hz, warnings = read(recording(name) + recording(name, 1.0, 880.0))
