@@ -32,7 +32,7 @@ class Suspicions:
         if new <= 0:
             return
         self._pace.receive(new / self._decoder.bytes_per_s, arrived.clock_s)
-        self._rate = _rate(self._pace, self._decoder.rate_hz)
+        self._rate = _rate(self._pace, self._decoder)
 
     def take(self, before: int, now: int) -> list[tuple[int, Suspicion | None]]:
         """From which samples on what is suspected, wherever it has changed.
@@ -63,14 +63,19 @@ class Suspicions:
             changes.append((place, suspected))
 
 
-def _rate(pace: Pace, declared_hz: int) -> Suspicion | None:
-    hz = pace.likely_hz or pace.doubted_hz
+def _rate(pace: Pace, decoder: PcmDecoder) -> Suspicion | None:
+    hz, declared_hz = pace.likely_hz or pace.doubted_hz, decoder.rate_hz
     if hz is None:
         return None
+    channels = ""  # Another number of them makes the same pace.
+    if hz == 2 * declared_hz and decoder.channels == 1:
+        channels = " or, of two channels, with channels=2,"
+    elif 2 * hz == declared_hz and decoder.channels == 2:
+        channels = " or, of one channel, with channels=1,"
     sure = pace.likely_hz is not None
     comes = "comes" if sure else "has come so far"
     advice = (
         f"sound {comes} at {hz / declared_hz:.2g} times the declared rate of {declared_hz} Hz:"
-        f" start with sample_rate={hz}, or with live=false if it is a file"
+        f" start with sample_rate={hz},{channels} or with live=false if it is a file"
     )
     return Suspicion("rate-suspect", f"sample_rate={hz}", advice, sure)

@@ -52,7 +52,7 @@ class PcmDecoder:
         channel: int = 0,
     ) -> None:
         _check_format(encoding, sample_rate_hz, channels, channel)
-        self._encoding, self._channels, self._channel = encoding, channels, channel
+        self._encoding, self.channels, self._channel = encoding, channels, channel
         self._frame_bytes = SAMPLE_BYTES[encoding] * channels
         self._head: bytes | None = b""  # while it is not known that they are samples
         self._check = FormCheck(encoding, channels)
@@ -117,7 +117,7 @@ class PcmDecoder:
             samples = np.clip(samples, -1.0, 1.0)
         else:
             samples = TABLES[self._encoding][np.frombuffer(data, np.uint8)]
-        return samples[self._channel :: self._channels]
+        return samples[self._channel :: self.channels]
 
     def _resampled(self, samples: Float32, *, last: bool) -> Float32:
         assert self._resampler is not None

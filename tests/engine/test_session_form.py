@@ -105,6 +105,22 @@ def test_no_verdict_rests_on_another_rate_than_was_declared(
     assert {decision.state for decision in of(Decision, events)} == {"insufficient"}
 
 
+@pytest.mark.parametrize(
+    ("channels", "pace", "other"),
+    [(1, 0.05, "with channels=2,"), (2, 0.2, "with channels=1,"), (1, 0.2, ""), (2, 0.05, "")],
+)
+def test_at_twice_the_rate_or_half_of_it_there_may_be_other_channels(
+    channels: int, pace: float, other: str, voice: Callable[..., Float32]
+) -> None:
+    sound = np.stack([voice("anna", 12.0), voice("bert", 12.0)][:channels], axis=1)
+    data = np.round(sound * 32767).astype("<i2").tobytes()
+    events = told(session(PcmDecoder(channels=channels)), data, pace / channels)
+    advice = [q.advice for q in of(Quality, events) if "rate-suspect" in q.problems][-1]
+    assert "start with sample_rate=" in advice
+    assert ("channels=" in advice) == bool(other)
+    assert other in advice
+
+
 @pytest.mark.parametrize("turn_s", [1.1, 1.6, 2.5])
 @pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 48_000])
 def test_no_verdict_rests_on_another_rate_that_is_not_sure_yet(
