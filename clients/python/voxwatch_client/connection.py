@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from voxwatch_client.addresses import is_loopback
-from voxwatch_client.errors import ConnectionFailed
+from voxwatch_client.errors import ConnectionFailed, reason
 from voxwatch_client.tasks import beside
 
 FIRST_WITH_PROXIES = 15  # major version of websockets
@@ -89,7 +89,7 @@ def _unreachable(server: str, error: OSError) -> ConnectionFailed:
         return ConnectionFailed(f"{server}: {why}: name the file of who vouches for it with --ca")
     if isinstance(error, ssl.SSLError):
         return ConnectionFailed(f"{server}: TLS failed: {error.reason or error}")
-    said = error.strerror or str(error) or "no answer"
+    said = reason(error) or "no answer"
     message = f"no server answers at {server} ({said}): is `voxwatch serve` running?"
     return ConnectionFailed(message, transient=True)
 

@@ -7,6 +7,8 @@ ClientError
 
 from __future__ import annotations
 
+import os
+
 
 class ClientError(Exception):
     """Base of what this package raises; the message says what to do."""
@@ -26,3 +28,10 @@ class ServerError(ClientError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{message} ({code})")
         self.code, self.message = code, message
+
+
+def reason(error: OSError) -> str:
+    """Why, in the system's words: asyncio's own hold an address, and differ by Python's version."""
+    if error.errno is not None and error.errno > 0:  # failed look-ups of names have others
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -23,7 +23,7 @@ from wyoming.info import Describe, Info
 from wyoming.server import AsyncEventHandler, AsyncServer
 
 from voxwatch_client.connection import address
-from voxwatch_client.errors import ClientError
+from voxwatch_client.errors import ClientError, reason
 from voxwatch_client.past_commands import KEPT, PastCommand, PastCommands, offer, places
 from voxwatch_client.spoken_command import Command, Settings, unheard
 
@@ -262,8 +262,7 @@ async def serve(
     try:
         await server.start(partial(SpeakerProxy, settings=settings, among=proxies, past=past))
     except OSError as error:
-        why = (error.strerror or str(error)).rpartition(": ")[2]
-        raise ClientError(f"{uri} cannot be listened at: {why}") from error
+        raise ClientError(f"{uri} cannot be listened at: {reason(error)}") from error
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_leave, server, proxies)
         # After the port: another proxy that has it also has the place for its past commands.

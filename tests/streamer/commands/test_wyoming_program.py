@@ -40,7 +40,7 @@ def test_a_wrong_address_is_told_before_anything_is_opened(given: str, told: str
 @pytest.mark.parametrize(
     ("uri", "why"),
     [
-        ("tcp://127.0.0.1:{port}", "address already in use"),
+        ("tcp://127.0.0.1:{port}", "Address already in use"),
         ("unix:///nowhere/proxy.sock", "No such file or directory"),
     ],
 )
