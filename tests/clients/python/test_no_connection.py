@@ -17,7 +17,9 @@ from voxwatch_client import (
 
 
 async def test_nobody_listens() -> None:
-    with pytest.raises(ConnectionFailed, match=r"ws://127.0.0.1:9 \(Connection refused\).*voxwatch serve"):
+    with pytest.raises(
+        ConnectionFailed, match=r"ws://127.0.0.1:9 \(Connection refused\).*voxwatch serve"
+    ):
         async with connect("ws://127.0.0.1:9"):
             pass
 
