@@ -112,6 +112,14 @@ class SyncStream(Generic[Ready, Message]):
         """What comes is our own loudspeaker, which is heard and never judged, or no longer is."""
         self._loop.run(self._stream.mute(on))
 
+    def unheard(self) -> tuple[int, bytes]:
+        """From which byte on the server is not known to have heard the stream, and that sound."""
+
+        async def asked() -> tuple[int, bytes]:  # where nothing else touches it
+            return self._stream.unheard()
+
+        return self._loop.run(asked())
+
     def __iter__(self) -> Iterator[Message]:
         return self
 

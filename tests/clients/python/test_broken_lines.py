@@ -15,6 +15,7 @@ from voxwatch_client import (
     connect,
     inbox,
     messages,
+    sync,
 )
 from voxwatch_client.messages import (
     Failure,
@@ -117,6 +118,18 @@ async def test_a_restarted_server_is_a_clear_error(server: Scripted, line: Line)
         assert caught.value.code == "unknown-session"
         with pytest.raises(ServerError, match="unknown-session"):
             await stream.send(b"00")
+        place, unheard = stream.unheard()
+        assert unheard == sound(0.1)[place:]
+
+
+async def test_what_was_not_heard_is_had_without_asyncio_too(server: Scripted) -> None:
+    def talk() -> tuple[int, bytes]:
+        with sync.connect(server.url) as stream:
+            stream.send(sound(0.1))
+            return stream.unheard()
+
+    place, unheard = await asyncio.to_thread(talk)
+    assert unheard == sound(0.1)[place:]
 
 
 async def test_a_server_that_stays_away_is_given_up() -> None:
