@@ -6,7 +6,7 @@ from collections import deque
 
 from engine import events
 from streamer.records.incidents.ledger import Ledger, Moment
-from streamer.records.incidents.words import clock, lasted, span, times
+from streamer.records.incidents.words import IN_DOUBT, clock, lasted, span, technically, times
 
 OVERLAP_JOIN_S = 30.0  # between two overlaps that are one incident
 # Of media time: so much later it is known that a span is over, as the model looks ahead.
@@ -194,30 +194,41 @@ class Tampering:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._what: str | None = None
+        self._what: str | None = None  # is suspected now, or was last
+        self._advice = ""
         self._open: str | None = None
 
     def hear(self, quality: events.Quality) -> None:
         """What is suspected of the sound."""
         what = next((one for one in DOUBTS if one in quality.problems), None)
-        if what == self._what:
+        if what == (self._what if self._open is not None else None):
             return
         self.end(quality.t)
-        self._what = what
         if what is None:
             return
         since = quality.t
         if what == "repeated" and quality.repeated_since is not None:
             since = quality.repeated_since
         before = self._ledger.recent("tampering", NOISE_JOIN_S)
-        if before is not None and before.reason == quality.advice:
+        if before is not None and what == self._what:
             self._open = before.id
             self._ledger.change(before.id, until=None, until_at=None, count=before.count + 1)
         else:
-            self._open = self._ledger.open("tampering", since, quality.advice or what)
+            self._open = self._ledger.open("tampering", since, "")
+        self._what, self._advice = what, quality.advice
+        self._ledger.change(self._open, reason=self._reason(None))
 
     def end(self, t: float | None = None) -> None:
         """It is over, or the stream is."""
-        name, self._open = self._open, None
-        if name is not None:
-            self._ledger.end(name, self._ledger.now.t if t is None else t)
+        if self._open is not None:
+            until = self._ledger.now.t if t is None else t
+            self._ledger.end(self._open, until, self._reason(until))
+            self._open = None
+
+    def _reason(self, until: float | None) -> str:
+        found = None if self._open is None else self._ledger.get(self._open)
+        if found is None or self._what is None:
+            return ""
+        often = "" if found.count == 1 else f" {times(found.count)}"
+        when = span(found.since, until)
+        return f"{IN_DOUBT[self._what]}{often} {when}{technically(self._advice)}"

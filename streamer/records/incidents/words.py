@@ -29,6 +29,21 @@ BY_FIGURES: Mapping[Cause, str] = {
     "near-bound": "the voice is near the bound",
     "saturated": "more speech of this kind cannot decide",
 }
+# What the sound is suspected of, for people at a desk, who know of no encodings.
+IN_DOUBT: Mapping[str, str] = {
+    "repeated": (
+        "exactly the same sound came once more, as from a recording or a loop and never from a"
+        " microphone,"
+    ),
+    "format-suspect": (
+        "the sound was not of the kind that its sender had announced, and does not tell who"
+        " speaks: a program is set up wrongly, or stands in the microphone's place,"
+    ),
+    "rate-suspect": (
+        "the sound came faster or slower than its sender had announced, and does not tell who"
+        " speaks: a program is set up wrongly, or plays a recording,"
+    ),
+}
 
 
 def without_figures(reason: str) -> str:
@@ -56,6 +71,11 @@ def figures(evidence: float | None, bound: float | None) -> str:
         return ""
     held = "" if bound is None else f", the bound is {bound:+.1f}"
     return f" (evidence {evidence:+.1f}{held})"
+
+
+def technically(advice: str) -> str:
+    """What whoever set up the sound can use, at the end of a sentence for others."""
+    return f" (technically: {advice})" if advice else ""
 
 
 def lasted(seconds: float) -> str:

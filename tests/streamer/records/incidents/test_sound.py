@@ -80,19 +80,54 @@ def test_noise_for_long_enough() -> None:
     assert the_one(stream).until == 82.0
 
 
-@pytest.mark.parametrize("problem", ["format-suspect", "rate-suspect", "repeated"])
-def test_sound_in_doubt_is_told_at_once(problem: events.Problem) -> None:
+def doubted(t: float, *problems: events.Problem, since: float | None = None) -> events.Quality:
+    """What is told of sound in doubt; without problems, that there is none any more."""
+    advice = "" if not problems else "start with encoding=pcm_f32le"
+    sound: dict[str, Any] = {"level_dbfs": -30.0, "clipped": 0.0, "snr_db": 9.0, "speech_share": 1}
+    return events.Quality(t=t, problems=problems, advice=advice, repeated_since=since, **sound)
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ("format-suspect", "not of the kind that its sender had announced"),
+        ("rate-suspect", "faster or slower than its sender had announced"),
+        ("repeated", "exactly the same sound came once more"),
+    ],
+)
+def test_sound_in_doubt_is_told_at_once(problem: events.Problem, words: str) -> None:
+    """In words for a desk; those for a technician stand behind them."""
     stream = matched()
-    doubt: dict[str, Any] = {"level_dbfs": -30.0, "clipped": 0.0, "snr_db": 9.0}
-    doubt |= {"speech_share": 1.0, "problems": (problem,), "advice": "what it is"}
     since = 61.0 if problem == "repeated" else None
-    stream.tell(events.Quality(t=63.3, repeated_since=since, **doubt))
-    stream.tell(events.Quality(t=64.0, repeated_since=since, **doubt))
+    stream.tell(doubted(63.3, problem, since=since))
+    stream.tell(doubted(64.0, problem, since=since))
     found = the_one(stream)
-    assert (found.kind, found.reason) == ("tampering", "what it is")
-    assert found.since == (since or 63.3)
+    assert (found.kind, found.since, found.count) == ("tampering", since or 63.3, 1)
+    assert found.reason.startswith(("the sound was " + words, "the sound came " + words, words))
+    assert found.reason.endswith(
+        f" since 1:0{found.since - 60:.1f} (technically: start with encoding=pcm_f32le)"
+    )
     stream.hear(66.0)
-    assert the_one(stream).until == 66.0
+    over = the_one(stream)
+    assert over.until == 66.0
+    assert f" from 1:0{found.since - 60:.1f} to 1:06.0 (technically: " in over.reason
+
+
+def test_doubt_of_one_kind_that_comes_and_goes_is_one_incident() -> None:
+    """A loop with pauses: each time round it is told of another second."""
+    stream = matched()
+    for t in (61.0, 71.0, 81.0):
+        stream.tell(doubted(t + 2, "repeated", since=t))
+        stream.tell(doubted(t + 6))
+    found = the_one(stream)
+    assert (found.count, found.since, found.until) == (3, 61.0, 87.0)
+    assert " 3 times from 1:01.0 to 1:27.0 " in found.reason
+    stream.tell(doubted(90.0, "format-suspect"))
+    stream.tell(doubted(92.0, "rate-suspect"))
+    assert kinds(stream) == ["tampering"] * 3
+    stream.tell(doubted(94.0))
+    stream.tell(doubted(160.0, "rate-suspect"))
+    assert kinds(stream) == ["tampering"] * 4
 
 
 def test_a_lost_connection_is_one_incident_an_outage() -> None:
