@@ -64,11 +64,13 @@ class Vad(Event, frozen=True, kw_only=True, tag="vad"):
 class Stalled(Event, frozen=True, kw_only=True, tag="stalled"):
     """No sound has come for ``gap_s`` of the clock, or, not ``stalled``, it is back after so long.
 
-    While a stream is stalled its state is not current: who speaks now is not known.
+    While a stream is stalled its state is not current: who speaks now is not known. ``late_s`` of
+    the sound that is back, from ``t`` on, came at once: it was said before, until it came.
     """
 
     stalled: bool
     gap_s: float
+    late_s: float = 0.0
 
 
 class Score(Event, frozen=True, kw_only=True, tag="score"):

@@ -265,7 +265,8 @@ class Session:
 
     def _stall(self, stall: Stall, at: int) -> None:
         t = self._pipeline.received_s
-        self._pipeline.put(Stalled(t=t, stalled=not stall.back, gap_s=round(stall.gap_s, 3)))
+        gap_s, late_s = round(stall.gap_s, 3), round(stall.late_s, 3)
+        self._pipeline.put(Stalled(t=t, stalled=not stall.back, gap_s=gap_s, late_s=late_s))
         if not stall.back:
             self._hearing.lapse(t, f"no sound for {stall.gap_s:.1f} s")
 

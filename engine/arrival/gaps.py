@@ -56,11 +56,15 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """No sound has come for ``gap_s``, or sound is back after so long: ``back``."""
+    """No sound has come for ``gap_s``, or sound is back after so long: ``back``.
+
+    ``late_s`` of what is back came at once: it was said before, and kept by the network.
+    """
 
     gap_s: float
     now: Arrival
     back: bool = False
+    late_s: float = 0.0
 
 
 Heard = Sound | Gap | Quiet | Stall
@@ -135,7 +139,8 @@ class Gaps:
             usual_s = self._usual_s * 0.5 ** (wait_s / HALF_LIFE_S)
             self._usual_s = min(max(wait_s, usual_s), MOST_USUAL_S)
         if self._stalled:
-            heard.append(Stall(wait_s, self._held[0].arrived, back=True))
+            late_s = max(0.0, self._held_s - (self._came - self._begun))
+            heard.append(Stall(wait_s, self._held[0].arrived, back=True, late_s=late_s))
         said = max(self._said, self._came - self._held_s) + self._held_s
         self._said = max(said - DRIFT * wait_s, self._came)
         self._last, self._sounded = self._came, True

@@ -8,6 +8,7 @@ import msgspec
 
 from engine import events
 from streamer.records.entries import AnyEntry, Connection, Missing, Suspended, Told
+from streamer.records.lateness import LEAST_S
 from streamer.reports import words
 from streamer.reports.clock import Clock
 from streamer.reports.report import Gap, GapKind, SoundProblem
@@ -88,10 +89,12 @@ def _without_sound(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:
         if entry.event.stalled:
             began = began or (entry.t, entry.at - entry.event.gap_s)
             continue
-        gap_s = entry.event.gap_s
+        gap_s, late_s = entry.event.gap_s, entry.event.late_s
         media_t, at = began or (entry.t, entry.at - gap_s)
         began = None
         detail = f"for {words.duration(entry.at - at)}"
+        if late_s >= LEAST_S:
+            detail += f"; the last {words.duration(late_s)} of what was said meanwhile came then"
         yield _gap("no-sound", clock, (media_t, entry.t), (at, entry.at), detail)
     if began is not None:
         yield _gap("no-sound", clock, (began[0], None), (began[1], None), "until the end")

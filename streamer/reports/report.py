@@ -69,10 +69,12 @@ class Incident(Span, frozen=True, kw_only=True):
     """Something that needs a look, with what became of it at the desk.
 
     ``clip_sha256``: the record has sound of it, an Ogg Opus file with that sha256, or had it where
-    there is a ``clip_deleted``.
+    there is a ``clip_deleted``. ``came_at``: the sound of its beginning came later than it was
+    said.
     """
 
     id: str
+    came_at: datetime | None = None
     kind: str
     title: str
     severity: int

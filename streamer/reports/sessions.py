@@ -17,6 +17,7 @@ from streamer.records.entries import (
     VoiceprintFacts,
     Waited,
 )
+from streamer.records.lateness import Lateness
 from streamer.reports import words
 from streamer.reports.claims import Bounds, Claim, Consent, Enrolment
 from streamer.reports.clock import Clock
@@ -54,7 +55,7 @@ def session(
 
     ``entries`` has at least one.
     """
-    clock = Clock(((entry.t, entry.at) for entry in entries if _is_of_sound(entry)), zone)
+    clock = Clock(_moments(entries), zone)
     started = next((e for e in entries if isinstance(e, Started)), None)
     ended = next((e for e in entries if isinstance(e, Ended)), None)
     summary = ended.summary if ended else None
@@ -87,6 +88,14 @@ def session(
         evidence=tuple(_evidence(entries)),
         chain=chain,
     )
+
+
+def _moments(entries: Iterable[AnyEntry]) -> list[tuple[float, float]]:
+    """Media times with the time of day at which their sound was said, as far as it is known."""
+    lateness, found = Lateness(), [entry for entry in entries if _is_of_sound(entry)]
+    for entry in found:
+        lateness.receive(entry)
+    return [(entry.t, lateness.said_at(entry.t) or entry.at) for entry in found]
 
 
 def _is_of_sound(entry: AnyEntry) -> bool:
@@ -192,6 +201,7 @@ def _incident(
         until=one.until,
         since_at=clock.of(one.since_at),
         until_at=None if one.until_at is None else clock.of(one.until_at),
+        came_at=None if one.came_at is None else clock.of(one.came_at),
         reason=one.reason,
         evidence=one.evidence,
         speech_s=one.speech_s or None,

@@ -93,6 +93,11 @@ def time_of_day(at: datetime) -> str:
     return f"{at:%H:%M:%S}"
 
 
+def late(came_at: datetime) -> str:
+    """That the sound of something came later than it was said."""
+    return f"The network had kept its sound, which came at {time_of_day(came_at)}."
+
+
 def moment(at: datetime) -> str:
     """ "2026-11-28 14:03:07 CET (UTC+01:00)"."""
     offset = f"UTC{at:%z}"[:6] + ":" + f"{at:%z}"[3:5]

@@ -100,6 +100,7 @@ def test_somebody_else_after_a_stall_is_judged_afresh() -> None:
         ("mismatch", "anna"),
     ]
     assert [(s.stalled, round(s.gap_s)) for s in live.of(Stalled)] == [(True, 3), (False, 90)]
+    assert [round(s.late_s, 1) for s in live.of(Stalled)] == [0.0, 0.0]
     assert "match" not in [d.state for d in live.of(Decision)[2:]]
 
 

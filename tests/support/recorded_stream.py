@@ -71,6 +71,7 @@ class RecordedStream:
     def __init__(self, name: str = "Anna", *, stream: str = "s-1", **facts: Any) -> None:
         self.stream, self.entries = stream, list[AnyEntry]()
         self.paused_s = 0.0  # of the clock, in which no media time went by
+        self._comes_at: float | None = None  # all that is told now, as the network kept it
         self.entries.append(
             Started(
                 at=NOON,
@@ -108,7 +109,7 @@ class RecordedStream:
 
     def at(self, t: float) -> float:
         """The time of day at a media time, by now."""
-        return NOON + t + self.paused_s
+        return NOON + t + self.paused_s if self._comes_at is None else self._comes_at
 
     def tell(self, event: events.Event) -> None:
         """An event of the stream."""
@@ -195,6 +196,20 @@ class RecordedStream:
         self.paused_s += for_s
         self.entries.append(Connection(at=self.at(t), t=t, state="resumed"))
 
+    def keep_back(self, t: float, late_s: float) -> None:
+        """The network keeps what is said for so long, which comes at once afterwards.
+
+        What is told of it from here on is told then, until :meth:`catch_up`.
+        """
+        self.tell(events.Stalled(t=t, stalled=True, gap_s=0.0))
+        self._comes_at = NOON + self.paused_s + t + late_s
+        back = events.Stalled(t=t, stalled=False, gap_s=late_s, late_s=late_s)
+        self.entries.append(Told(at=self._comes_at, t=t, event=back))
+
+    def catch_up(self) -> None:
+        """What is told from here on comes as it is said."""
+        self._comes_at = None
+
     def act(self, t: float, act: Any, **more: Any) -> None:
         """What somebody at the desk did."""
         self.entries.append(Acted(at=self.at(t), t=t, who="desk", act=act, **more))
@@ -230,6 +245,26 @@ def taken_over(**facts: Any) -> RecordedStream:
     found.act(97.0, "note", text="Spoke with the candidate.")
     found.act(99.0, "verdict", verdict="needs-review", text="Listen to it again.")
     found.act(120.0, "verdict", verdict="violation", text="The sister admitted it.")
+    return found
+
+
+def taken_over_unseen(**facts: Any) -> RecordedStream:
+    """As the network keeps 30 s, somebody else speaks for 15 of them; all of it comes at once."""
+    found = RecordedStream(**facts)
+    found.score(2, 60, [7.0, 8.0])
+    found.decide(2.7, "match", evidence=7.3)
+    found.keep_back(60.0, 30.0)
+    found.score(61, 70, [7.0, 8.0])
+    found.take_over(70.0, 72.0)
+    found.decide(73.0, "mismatch", since=70.0, evidence=-6.0)
+    found.score(73, 84, [-5.0, -7.0])
+    found.say(70.0, 85.0, "mismatch", -12.0)
+    found.decide(87.0, "match", since=85.0, evidence=7.0)
+    found.score(87, 90, [7.0, 8.0])
+    found.catch_up()
+    found.score(91, 120, [7.0, 8.0])
+    found.say(85.0, 118.0, "match", 9.0)
+    found.end(120.0, 118.0)
     return found
 
 

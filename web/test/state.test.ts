@@ -207,7 +207,7 @@ describe("a stream joined in its middle", () => {
 });
 
 describe("sound that stops", () => {
-  const stalled = (t: number, on: boolean): Message => ({ type: "stalled", seq: 0, t, stalled: on, gap_s: 3 });
+  const stalled = (t: number, on: boolean): Message => ({ type: "stalled", seq: 0, t, stalled: on, gap_s: 3, late_s: 0 });
 
   it("leaves no state that is current, until it is back", () => {
     const view = after(ready(), vad(0, true), decision(3, "match", "Alice"), stalled(5, true));

@@ -156,12 +156,14 @@ export interface Vad extends Base {
 /**
  * No sound has come for `gap_s` of the clock, or, not `stalled`, it is back after so long.
  *
- * While a stream is stalled its state is not current: who speaks now is not known.
+ * While a stream is stalled its state is not current: who speaks now is not known. `late_s` of
+ * the sound that is back, from `t` on, came at once: it was said before, until it came.
  */
 export interface Stalled extends Base {
   type: "stalled";
   stalled: boolean;
   gap_s: number;
+  late_s: number;
 }
 
 /**
@@ -462,6 +464,7 @@ export interface Level extends Base {
  * on. `reason` is a sentence. `speech_s` is the net speech that it rests on, `voice` the
  * session's label of whose it is, `share` theirs of all turns so far, `count` how often it
  * happened. The higher `severity` the more it needs a person. `note_only`: it calls nobody.
+ * `came_at`: the network kept the sound of its beginning, which came at that time.
  * It is open until somebody has acknowledged it.
  */
 export interface Incident extends Base {
@@ -472,6 +475,7 @@ export interface Incident extends Base {
   until: number | null;
   since_at: number;
   until_at: number | null;
+  came_at: number | null;
   evidence: number | null;
   speech_s: number;
   voice: string | null;
@@ -732,6 +736,9 @@ export const DEFAULTS: Record<string, Record<string, unknown>> = {
   "configured": {
     "expected_rates": []
   },
+  "stalled": {
+    "late_s": 0.0
+  },
   "score": {
     "evidence": null
   },
@@ -785,6 +792,7 @@ export const DEFAULTS: Record<string, Record<string, unknown>> = {
   "incident": {
     "until": null,
     "until_at": null,
+    "came_at": null,
     "evidence": null,
     "speech_s": 0.0,
     "voice": null,

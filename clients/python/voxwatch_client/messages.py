@@ -212,11 +212,13 @@ class Vad(Event, frozen=True, kw_only=True, tag="vad"):
 class Stalled(Event, frozen=True, kw_only=True, tag="stalled"):
     """No sound has come for ``gap_s`` of the clock, or, not ``stalled``, it is back after so long.
 
-    While a stream is stalled its state is not current: who speaks now is not known.
+    While a stream is stalled its state is not current: who speaks now is not known. ``late_s`` of
+    the sound that is back, from ``t`` on, came at once: it was said before, until it came.
     """
 
     stalled: bool
     gap_s: float
+    late_s: float = 0.0
 
 
 class Score(Event, frozen=True, kw_only=True, tag="score"):
@@ -507,6 +509,7 @@ class Incident(Event, frozen=True, kw_only=True, tag="incident"):
     on. ``reason`` is a sentence. ``speech_s`` is the net speech that it rests on, ``voice`` the
     session's label of whose it is, ``share`` theirs of all turns so far, ``count`` how often it
     happened. The higher ``severity`` the more it needs a person. ``note_only``: it calls nobody.
+    ``came_at``: the network kept the sound of its beginning, which came at that time.
     It is open until somebody has acknowledged it.
     """
 
@@ -516,6 +519,7 @@ class Incident(Event, frozen=True, kw_only=True, tag="incident"):
     until: float | None = None
     since_at: float
     until_at: float | None = None
+    came_at: float | None = None
     evidence: float | None = None
     speech_s: float = 0.0
     voice: str | None = None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from streamer.records.lateness import Lateness
 from streamer.records.rules import IncidentRules
 from streamer.wire.incidents import Incident, IncidentKind
 
@@ -30,10 +31,13 @@ class Moment(NamedTuple):
 
 
 class Ledger:
-    """Opens, changes and ends incidents. ``now`` is the moment of the newest entry."""
+    """Opens, changes and ends incidents. ``now`` is the moment of the newest entry.
 
-    def __init__(self, stream: str, rules: IncidentRules, now: Moment) -> None:
-        self.rules, self.now = rules, now
+    ``lateness`` knows which sound came later than it was said.
+    """
+
+    def __init__(self, stream: str, rules: IncidentRules, now: Moment, lateness: Lateness) -> None:
+        self.rules, self.now, self._lateness = rules, now, lateness
         self._stream, self._count = stream, 0
         self._incidents: dict[str, Incident] = {}
         self._moments: deque[Moment] = deque([now], maxlen=MOMENTS)
@@ -62,13 +66,14 @@ class Ledger:
     def open(self, kind: IncidentKind, since: float, reason: str, **fields: Any) -> str:
         """A new incident, which goes on; its id."""
         self._count += 1
-        name = f"{self._stream}/{self._count}"
+        name, since_at = f"{self._stream}/{self._count}", fields.pop("since_at", None)
         made = Incident(
             t=self.now.t,
             id=name,
             kind=kind,
             since=round(since, 3),
-            since_at=fields.pop("since_at", None) or self.at(since),
+            since_at=since_at or self.at(since),
+            came_at=None if since_at else self._lateness.came_at(since),
             reason=reason,
             severity=SEVERITY[kind],
             note_only=self.rules.notes_only,
@@ -131,7 +136,13 @@ class Ledger:
         return found
 
     def at(self, t: float) -> float:
-        """The time of day at a media time: by the first entry that came no earlier."""
+        """The time of day at which the sound at a media time was said.
+
+        That is when it came, by the first entry that came no earlier, where it was not kept.
+        """
+        said_at = self._lateness.said_at(t)
+        if said_at is not None:
+            return said_at
         for moment in self._moments:
             if moment.t >= t:
                 return round(moment.at - (moment.t - t), 3)

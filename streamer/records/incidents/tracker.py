@@ -27,6 +27,7 @@ from streamer.records.incidents.ledger import Ledger, Moment
 from streamer.records.incidents.outages import Drops, Undecided
 from streamer.records.incidents.sound import Noise, Overlaps, Silence, Tampering
 from streamer.records.incidents.voices import Voices
+from streamer.records.lateness import Lateness
 from streamer.records.rules import IncidentRules
 from streamer.wire.incidents import Incident
 
@@ -60,6 +61,7 @@ class IncidentTracker:
         else:
             self._pass(entry.at)
             self._ledger.note(Moment(entry.t, entry.at))
+            self._lateness.receive(entry)
             self._take(entry)
         return self._ledger.changed()
 
@@ -84,7 +86,8 @@ class IncidentTracker:
         self._known = True
 
     def _begin(self, stream: str, rules: IncidentRules, now: Moment) -> None:
-        self._ledger = ledger = Ledger(stream, rules, now)
+        self._lateness = Lateness()
+        self._ledger = ledger = Ledger(stream, rules, now, self._lateness)
         self._voices, self._undecided = Voices(ledger), Undecided(ledger)
         self._overlaps, self._silence = Overlaps(ledger), Silence(ledger)
         self._noise, self._tampering = Noise(ledger), Tampering(ledger)

@@ -142,7 +142,7 @@ def _incident(number: int, one: Incident) -> Iterable[Child]:
     yield str(number)
     yield when(one)
     yield media(one)
-    yield [element("span", one.title, class_="what"), one.reason]
+    yield [element("span", one.title, class_="what"), one.reason, _late(one)]
     yield ", ".join(_figures(one)) or words.DASH
     yield [
         element("span", one.state, class_=f"tag {one.state}"),
@@ -150,6 +150,11 @@ def _incident(number: int, one: Incident) -> Iterable[Child]:
         _written(one.notes),
         _sound(one),
     ]
+
+
+def _late(one: Incident) -> Child:
+    """When its sound came, where it was said before."""
+    return None if one.came_at is None else element("p", words.late(one.came_at))
 
 
 def _sound(one: Incident) -> Markup:

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from streamer.reports import words
 from streamer.reports.exam_report import CandidateLine
 from streamer.reports.parts import Span
 from streamer.reports.report import Report, Session
@@ -116,7 +117,7 @@ def _lines(session: Session) -> Iterator[list[Cell]]:
             evidence=one.evidence,
             speech_s=one.speech_s,
             state=one.state,
-            text=one.reason,
+            text=one.reason if one.came_at is None else f"{one.reason}. {words.late(one.came_at)}",
         )
     for poor in session.sound:
         yield _line(session, "sound", poor, kind=" ".join(poor.problems))

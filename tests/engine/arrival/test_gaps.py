@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from engine.arrival.gaps import SETTLE_S, Gap, Gaps, Heard, Quiet, Sound, Stall
+from engine.arrival.gaps import GAP_S, SETTLE_S, Gap, Gaps, Heard, Quiet, Sound, Stall
 from engine.arrival.moments import Arrival
 
 RATE = 32_000
@@ -156,6 +156,32 @@ def test_sound_that_stops_is_quiet_and_then_stalled_and_said_to_be_back() -> Non
     assert back.back
     assert back.gap_s == pytest.approx(60.0, abs=0.1)
     assert sender.gap_s == [pytest.approx(60.0, abs=0.1)]
+
+
+@pytest.mark.parametrize("outage_s", [5.0, 25.0, 60.0])
+def test_sound_that_is_back_says_how_much_of_it_came_late(outage_s: float) -> None:
+    """Of an hour's outage a client has kept half a minute."""
+    kept_s = min(outage_s, 30.0)
+    for piece_s in (0.1, 1.0):
+        sender = Sender()
+        sender.live(3.0)
+        sender.wait(outage_s)
+        for _ in range(round(kept_s / piece_s)):
+            sender.send(piece_s)
+        sender.live(3.0)
+        _, back = sender.found(Stall)
+        assert isinstance(back, Stall)
+        assert back.late_s == pytest.approx(kept_s, abs=GAP_S + 0.1)
+
+
+def test_of_sound_that_only_stopped_nothing_came_late() -> None:
+    sender = Sender()
+    sender.live(3.0)
+    sender.wait(25.0)
+    sender.live(3.0)
+    _, back = sender.found(Stall)
+    assert isinstance(back, Stall)
+    assert back.late_s == pytest.approx(0.0, abs=0.05)
 
 
 def test_sound_ahead_of_the_clock_that_stops_is_a_pause_once_it_is_stalled() -> None:

@@ -103,6 +103,19 @@ def test_the_pdf_has_the_facts_too(taken: Report) -> None:
     assert "Page 1 of " in said
 
 
+def test_that_its_sound_came_later_is_said_of_an_incident(taken: Report) -> None:
+    (told,) = taken.sessions
+    came_at = told.incidents[1].since_at + timedelta(seconds=20)
+    late = msgspec.structs.replace(told.incidents[1], came_at=came_at)
+    told = msgspec.structs.replace(told, incidents=(told.incidents[0], late))
+    report = msgspec.structs.replace(taken, sessions=(told,))
+    words = "The network had kept its sound, which came at 11:01:40."
+    assert words in " ".join(Read(page(report)).text.split())
+    lines = [row["text"] for row in rows(timeline_csv(report)) if row["what"] == "incident"]
+    assert [words in line for line in lines] == [False, True]
+    assert words not in page(taken)
+
+
 def test_no_time_of_day_in_the_picture_is_after_the_end(taken: Report) -> None:
     told = taken.sessions[0]
     soon = told.began_at + timedelta(seconds=9)  # as of a recording that was sent fast

@@ -7,7 +7,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from recorded_stream import ENROLLED_AT, NOON, RecordedStream, taken_over
+from recorded_stream import (
+    ENROLLED_AT,
+    NOON,
+    RecordedStream,
+    taken_over,
+    taken_over_unseen,
+)
 
 from streamer.records.entries import Missing, Suspended, Waited
 from streamer.records.incidents.tracker import incidents_of
@@ -44,6 +50,24 @@ def test_times_of_day_have_a_zone_and_count_a_lost_connection(taken: Report) -> 
     assert mismatch.since_at == berlin(NOON + 63.5 + 20)
     assert mismatch.since_at.utcoffset() == berlin(NOON).utcoffset()
     assert told.ended_at == berlin(NOON + 90 + 20)
+
+
+def test_times_of_day_are_of_when_it_was_said_and_the_report_says_when_it_came() -> None:
+    stream = taken_over_unseen()
+    incidents = incidents_of(stream.entries)
+    told = session(stream.stream, stream.entries, incidents, consents={}, chain=None, zone=ZONE)
+    states = [(one.state, one.since_at, one.until_at) for one in told.segments]
+    assert ("mismatch", berlin(NOON + 70), berlin(NOON + 85)) in states
+    turn = next(one for one in told.turns if one.state == "mismatch")
+    assert (turn.since_at, turn.until_at) == (berlin(NOON + 70), berlin(NOON + 85))
+    (found,) = told.incidents
+    assert (found.since_at, found.until_at) == (berlin(NOON + 70), berlin(NOON + 85))
+    assert found.came_at == berlin(NOON + 90)
+    (gap,) = told.gaps
+    assert (gap.kind, gap.since_at, gap.until_at) == (
+        "no-sound", berlin(NOON + 60), berlin(NOON + 90),
+    )  # fmt: skip
+    assert gap.detail == "for 30 s; the last 30 s of what was said meanwhile came then"
 
 
 def test_that_nothing_came_for_long_moves_no_time_of_day() -> None:

@@ -7,7 +7,7 @@ import { clock, sentence } from "../words";
 import { badge } from "./badge";
 import { titleOf } from "./kinds";
 import type { Seat } from "./seat";
-import { expected, whenWords } from "./words";
+import { expected, lateWords, whenWords } from "./words";
 
 export type Clips = ReadonlyMap<string, boolean>;
 
@@ -56,6 +56,7 @@ export class IncidentList {
         h("b", {}, title),
         h("div", { class: "moment" }, `${moment} · ${ago}`),
         h("div", { class: "quiet" }, reasonWords(incident)),
+        h("div", { class: "quiet" }, lateWords(incident)),
         h("div", { class: "quiet" }, sound === false ? "Its sound was deleted." : ""),
         h("div", { class: "quiet" }, seenWords(incident)),
       ),

@@ -51,6 +51,7 @@ const NAMES = ["speaker", "from", "to"]; // fields of events that name a voicepr
 // They are not made as the sound comes: people act later, and who waits hears none.
 const UNHEARD: readonly Entry["kind"][] = ["waited", "suspended", "acted", "clip", "missing"];
 const SCORED_EACH_S = 1; // of the scores that are kept
+const LATE_S = 1; // Sound that came less late than this is dated by when it came.
 
 export class StreamRecord {
   /** The stream from its first second. */
@@ -70,8 +71,10 @@ export class StreamRecord {
   /** Incidents of which there was sound, and whether it is there still. */
   readonly clips = new Map<string, boolean>();
   missing: { count: number; since: number; until: number }[] = [];
-  /** Media times with their times of day, both rising. */
+  /** Media times, rising, with their times of day: when the sound was said, where that is known. */
   private readonly moments: At[] = [];
+  /** Until which media time sound came at once, and when that was. */
+  private late: At = { at: 0, t: 0 };
 
   /** What the voiceprint of the candidate is called, and names that it had. */
   private readonly own = new Set<string>();
@@ -89,7 +92,7 @@ export class StreamRecord {
     if (!page.more) this.complete = true;
   }
 
-  /** Seconds since 1970 at which the sound of a media time came; null where nothing was read. */
+  /** Seconds since 1970 at which the sound of a media time was said; null where nothing was read. */
   timeOf(t: number): number | null {
     const { moments } = this;
     if (moments.length === 0) return null;
@@ -142,13 +145,26 @@ export class StreamRecord {
   }
 
   /** A moment of both clocks; what is done later is of no media time. */
-  private note({ kind, at, t }: Entry): void {
+  private note(entry: Entry): void {
+    const { kind, at, t } = entry;
     if (UNHEARD.includes(kind)) return;
     if (t > this.view.media) this.view = { ...this.view, media: t };
+    if (kind === "told" && entry.event.type === "stalled") this.catchUp(entry, entry.event.late_s ?? 0);
     const last = this.moments.at(-1);
+    if (t < this.late.t) {
+      if (!last || t > last.t) this.moments.push({ at: this.late.at - (this.late.t - t), t });
+      return;
+    }
     // While a connection was lost, the time of day went on and the sound did not.
     const later = last && at >= last.at && (t > last.t || (t === last.t && kind === "connection"));
     if (!last || later) this.moments.push({ at, t });
+  }
+
+  /** What follows was kept by the network and came at once: it was said until it came. */
+  private catchUp({ at, t }: At, late_s: number): void {
+    if (late_s < LATE_S) return;
+    this.late = { at, t: t + late_s };
+    while ((this.moments.at(-1)?.t ?? -1) >= t) this.moments.pop();
   }
 
   private terms({ t, mode, claims: asked, bounds, expected_rates }: Terms): void {

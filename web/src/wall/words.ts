@@ -24,6 +24,11 @@ export function whenWords(incident: Incident, now: number): { moment: string; ag
     : { moment: `since ${began}`, ago: `for ${lasts}` };
 }
 
+/** That its sound came later than it was said; "" where it did not. */
+export function lateWords({ came_at }: Incident): string {
+  return came_at ? `The network had kept its sound, which came at ${timeOfDay(came_at)}.` : "";
+}
+
 /** Whom the voice should be, for a line about an incident; "" where nobody was claimed. */
 export function expected(seat: Seat): string {
   if (isOwn(seat)) return seat.label;

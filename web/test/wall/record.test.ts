@@ -99,6 +99,23 @@ describe("the record of a stream", () => {
     expect(new StreamRecord("s2").timeOf(5)).toBeNull();
   });
 
+  it("dates what the network kept by when it was said", () => {
+    const stalled = (t: number, late_s: number): Message =>
+      ({ type: "stalled", seq: 0, t, stalled: late_s === 0, gap_s: 30, late_s }) as Message;
+    const at = (at: number, entry: Entry): Entry => ({ ...entry, at }) as Entry;
+    const score = (t: number): Entry => ({ kind: "scores", at: 1130, t, llr: 5 });
+    const record = read(
+      started,
+      told(100, decision(100, "match", "Anna")),
+      at(1103, told(100, stalled(100, 0))),
+      at(1130, told(100, stalled(100, 30))),
+      score(105),
+      score(120),
+      at(1131, score(131)),
+    );
+    for (const t of [90, 100, 105, 119, 125, 131, 140]) expect(record.timeOf(t)).toBe(1000 + t);
+  });
+
   it("tells an outage as one line", () => {
     const record = read(
       started,

@@ -13,6 +13,7 @@ export function incident(of: Partial<Incident> = {}): Incident {
     until: null,
     since_at: 1060,
     until_at: null,
+    came_at: null,
     evidence: -5,
     speech_s: 4,
     voice: "voice-2",

@@ -6,7 +6,7 @@ import { Board, type RosterLine } from "../../src/wall/board";
 import { expiryWords } from "../../src/wall/expiry";
 import { lookOf, orderOf, titleOf, urgency } from "../../src/wall/kinds";
 import { recordTrouble } from "../../src/wall/trouble";
-import { countWords, presentWords, whenWords } from "../../src/wall/words";
+import { countWords, lateWords, presentWords, whenWords } from "../../src/wall/words";
 import { board, incident } from "./seats";
 
 describe("what expires", () => {
@@ -62,6 +62,9 @@ describe("words", () => {
     const over = whenWords(incident({ until: 75, until_at: 1075 }), 1200);
     expect(over).toEqual({ moment: `${at}–${timeOfDay(1075)}`, ago: "15 s" });
     expect(roughly(3900)).toBe("1 h 5 min");
+    expect(lateWords(incident())).toBe("");
+    const came = `The network had kept its sound, which came at ${timeOfDay(1080)}.`;
+    expect(lateWords(incident({ came_at: 1080 }))).toBe(came);
   });
 
   it("say what happened, and never that anybody broke a rule", () => {

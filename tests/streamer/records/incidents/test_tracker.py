@@ -7,7 +7,7 @@ import re
 import msgspec
 import pytest
 from recorded_incidents import kinds, matched, the_one
-from recorded_stream import NOON, RecordedStream, taken_over, undisturbed
+from recorded_stream import NOON, RecordedStream, taken_over, taken_over_unseen, undisturbed
 
 from engine import events
 from streamer.records.incidents.ledger import KINDS, MOST
@@ -43,6 +43,26 @@ def test_a_takeover_is_one_too_where_doubt_is_told_before_it() -> None:
     stream.score(64, 90, [-6.0, -7.0])
     stream.end(90.0, 80.0)
     assert (the_one(stream).kind, the_one(stream).since) == ("takeover", 60.0)
+
+
+def test_what_was_said_while_the_network_kept_it_is_dated_by_when_it_was_said() -> None:
+    """A takeover of 15 s, all of whose sound came in one moment, lasts 15 s."""
+    stream = taken_over_unseen()
+    found = the_one(stream)
+    assert (found.kind, found.since, found.until) == ("takeover", 70.0, 85.0)
+    assert (found.since_at, found.until_at) == (NOON + 70.0, NOON + 85.0)
+    assert found.came_at == NOON + 90.0
+    live = IncidentTracker()
+    told = [one for entry in stream.entries for one in live.receive(entry)]
+    assert told[-1] == found
+    assert told[0].since_at == found.since_at, "it is told so from the first"
+
+
+def test_what_came_as_it_was_said_has_one_time() -> None:
+    stream = matched()
+    stream.take_over(60.0, 62.0)
+    found = the_one(stream)
+    assert (found.since_at, found.came_at) == (NOON + 60.0, None)
 
 
 def test_a_stream_that_ends_in_a_takeover_ends_in_one() -> None:
