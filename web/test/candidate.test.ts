@@ -10,6 +10,8 @@ const WELL: Situation = {
   dead: false,
   online: true,
   unsent_s: 0,
+  kept_s: 0.5,
+  unanswered_s: 1,
   lost_s: 0,
   quality: null,
 };
@@ -22,6 +24,14 @@ describe("what is said while the server answers late", () => {
     expect(titled({ phase: "connecting", unsent_s: 1, tries: 1 })).toBe(en.heard.connectingTitle);
     expect(titled({ phase: "waiting", unsent_s: 8, tries: 1 })).toBe(en.heard.awayTitle);
     expect(titled({ phase: "connecting", online: false })).toBe(en.heard.offlineTitle);
+  });
+
+  it("is that nobody is heard where the network swallows all, and how much is kept of it", () => {
+    expect(titled({ unanswered_s: 5, kept_s: 6 })).toBe(en.heard.title);
+    const swallowed = { ...WELL, unanswered_s: 9, kept_s: 11 };
+    expect(hearing(swallowed, en)).toMatchObject({ tone: "problem", title: en.heard.awayTitle });
+    expect(hearing(swallowed, en).text).toContain("11 seconds of your sound are kept");
+    expect(hearing({ ...swallowed, phase: "waiting", unsent_s: 2 }, en).text).toContain("11 seconds");
   });
 });
 

@@ -55,7 +55,7 @@ describe.each(TAGS)("%s", (tag) => {
 
   it("tells how somebody is heard", () => {
     const well: Situation = {
-      phase: "live", tries: 0, fault: null, dead: false, online: true, unsent_s: 0, lost_s: 0, quality: null,
+      phase: "live", tries: 0, fault: null, dead: false, online: true, unsent_s: 0, kept_s: 0, unanswered_s: 0, lost_s: 0, quality: null,
     };
     expect(hearing(well, words).title).toBe(words.heard.title);
     for (const [other, title] of [

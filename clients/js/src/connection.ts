@@ -63,6 +63,16 @@ export class StreamConnection {
     return this.outgoing.unsent_s;
   }
 
+  /** Seconds of sound that would be sent again, as the server is not known to have it. */
+  get kept_s(): number {
+    return this.outgoing.kept_s;
+  }
+
+  /** Seconds of sound made since the server last said something, which it does each 2 s of sound. */
+  get unanswered_s(): number {
+    return this.presence.unanswered_s;
+  }
+
   /** Media time of the newest sound. */
   get made_s(): number {
     return this.outgoing.seconds(this.outgoing.made);

@@ -59,6 +59,11 @@ export class Outgoing {
     return this.seconds(this.backlog.sent - this.taken);
   }
 
+  /** Seconds of sound that is held and not known to be taken, whether or not it was sent. */
+  get kept_s(): number {
+    return Math.min(KEEP_S, this.seconds(this.backlog.made - this.taken));
+  }
+
   /** Bytes of sound that can be added without letting any go. */
   get room(): number {
     return Math.max(0, KEEP_S * this.bytesPerSecond - (this.backlog.made - this.taken));

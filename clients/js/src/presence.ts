@@ -19,6 +19,11 @@ export class Presence {
     private readonly lossless: boolean,
   ) {}
 
+  /** Seconds of sound made since the server last said something. */
+  get unanswered_s(): number {
+    return this.outgoing.seconds(Math.max(0, this.outgoing.made - this.answered));
+  }
+
   /** The server was asked for something that it will answer. */
   waitsFrom(now: number): void {
     this.busySince = now;
@@ -68,6 +73,6 @@ export class Presence {
     if (this.lossless) {
       return now - this.busySince > SILENCE_S && this.outgoing.underWay_s > DUE_S;
     }
-    return this.outgoing.seconds(this.outgoing.made - this.answered) > SILENCE_S;
+    return this.unanswered_s > SILENCE_S;
   }
 }

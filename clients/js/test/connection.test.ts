@@ -107,6 +107,27 @@ describe("a stream", () => {
     expect(wire.kinds()).toContain("close");
   });
 
+  it("knows how much sound the server has not answered, and would be sent again", () => {
+    const wire = new Wire();
+    wire.open(0);
+    wire.ready(0);
+    wire.sound(4 * 2 * RATE);
+    wire.event(1, 4, 4);
+    expect(wire.connection).toMatchObject({ unanswered_s: 0, unsent_s: 0, kept_s: 0.5 });
+    for (let s = 0; s < 9; s += 1) wire.sound(2 * RATE); // a socket takes it, and nobody hears it
+    expect(wire.connection).toMatchObject({ unanswered_s: 9, unsent_s: 0, kept_s: 9.5 });
+    wire.do(wire.connection.closed(13));
+    expect(wire.connection.kept_s).toBe(9.5);
+    wire.bytes = [];
+    wire.do(wire.connection.tick(20));
+    wire.do(wire.connection.opened(20));
+    wire.ready(20, { seq: 1, resumed: true, received_bytes: 4 * 2 * RATE });
+    expect(wire.bytes.length).toBe(9 * 2 * RATE);
+    expect(wire.connection.unanswered_s).toBe(0);
+    for (let s = 0; s < 40; s += 1) wire.sound(2 * RATE);
+    expect(wire.connection.kept_s).toBe(KEEP_S);
+  });
+
   it("stays with its session for as long as the microphone is interrupted", () => {
     const wire = new Wire();
     wire.open(0);

@@ -8,6 +8,8 @@ import type { Words } from "./words/en";
 const DEAD_S = 5;
 const PIECE_S = 0.1;
 const DEAD_PEAK = 2; // of 32767
+// The server says something to each 2 s of sound. A network that swallows all tells nobody of it.
+const UNANSWERED_S = 6;
 
 /** Notices a microphone that gives sound without anything in it. */
 export class Deadness {
@@ -37,6 +39,10 @@ export interface Situation {
   online: boolean;
   /** Sound that waits to be sent. */
   unsent_s: number;
+  /** Sound that is sent again when the server is back, also what was sent into the void. */
+  kept_s: number;
+  /** Sound since the server last said something. */
+  unanswered_s: number;
   lost_s: number;
   quality: Quality | null;
 }
@@ -59,7 +65,7 @@ export function hearing(now: Situation, w: Words): Hearing {
     const text = `${heard.deadText} ${heard.untilThen}`;
     return { tone: "problem", icon: "mute", title: heard.deadTitle, text };
   }
-  if (now.phase === "live") return live(now, w);
+  if (now.phase === "live" && now.unanswered_s < UNANSWERED_S) return live(now, w);
   if (now.phase === "connecting" && now.online && (now.tries === 0 || now.unsent_s < 3)) {
     return { tone: "waiting", icon: "clock", title: heard.connectingTitle, text: heard.connectingText };
   }
@@ -75,8 +81,7 @@ function live(now: Situation, { heard }: Words): Hearing {
 }
 
 function away(now: Situation, { heard }: Words): Hearing {
-  const unsent = now.unsent_s >= 1;
-  const kept = unsent ? fill(heard.kept, { time: amount(now.unsent_s) }) : heard.byItself;
+  const kept = now.kept_s >= 1 ? fill(heard.kept, { time: amount(now.kept_s) }) : heard.byItself;
   const title = now.online ? heard.awayTitle : heard.offlineTitle;
   return { tone: "problem", icon: "plug", title, text: fill(heard.awayText, { kept }) };
 }

@@ -76,6 +76,8 @@ export class Listening {
       dead: this.deadness.dead,
       online: navigator.onLine,
       unsent_s: connection.unsent_s,
+      kept_s: connection.kept_s,
+      unanswered_s: connection.unanswered_s,
       lost_s: connection.lost_s,
       quality: this.quality,
     };

@@ -111,7 +111,7 @@ export class MicrophoneSource implements Source {
       phase: connection.phase,
       retryIn_s: Math.max(0, connection.retryAt - at),
       tries: connection.tries,
-      kept_s: connection.unsent_s,
+      kept_s: connection.kept_s,
       problem: serverProblem(connection.error),
       interruption: this.fault && faultWords(this.fault.fault),
     };
