@@ -272,8 +272,8 @@ class Exams:
     def writing(self, *, told: bool = True) -> Iterator[Connection]:
         """All of it or nothing, while nobody else writes; servers read anew what is ``told``."""
         with (
-            explained(self.engine, WHAT, ExamError),
             self._vault.exclusively(),
+            explained(self.engine, WHAT, ExamError),  # within: else it is told to be the store
             writing(self.engine) as connection,
         ):
             yield connection

@@ -90,9 +90,17 @@ def lock_of_the_exams(folder: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("lock", [lock_of_the_store, lock_of_the_exams])
+@pytest.mark.parametrize(
+    ("lock", "error", "words"),
+    [
+        (lock_of_the_store, StoreError, "keeps the store in .* locked"),
+        (lock_of_the_exams, ExamError, "keeps the database of exams .* locked"),
+    ],
+)
 def test_a_link_is_given_out_where_nothing_can_be_written(
     lock: Callable[[Path], AbstractContextManager[None]],
+    error: type[Exception],
+    words: str,
     algebra: Exam,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -102,7 +110,7 @@ def test_a_link_is_given_out_where_nothing_can_be_written(
             connection.exec_driver_sql("PRAGMA busy_timeout = 50")
         (anna,) = book.add(algebra.id, LINES[:1])
         with caplog.at_level(logging.WARNING), lock(tmp_path):
-            with pytest.raises(StoreError, match="locked"):
+            with pytest.raises(error, match=words):
                 book.note_opened(anna, NOW)
             token, until = book.link(anna)
         assert book.read(token).candidate == anna.id
