@@ -218,8 +218,21 @@ def test_a_file_name_says_candidate_and_day(taken: Report, candidate: str, expec
 
 
 def test_a_file_name_is_short_enough_for_every_disk(taken: Report) -> None:
-    long = msgspec.structs.replace(taken, candidate="李" * 500)
-    assert len(files.stem(long).encode()) < 200
+    long = {"candidate": "李" * 500, "candidate_reference": "王" * 500}
+    assert len(files.stem(msgspec.structs.replace(taken, **long)).encode()) < 200
+
+
+def test_two_of_one_name_are_told_apart_by_their_numbers(taken: Report) -> None:
+    names = files.Names()
+    for number, expected in (
+        ("4711", "_Anna_4711_2026-11-28"),
+        ("4712", "_Anna_4712_2026-11-28"),
+        ("Anna", "_Anna_2026-11-28"),  # a roster without names
+        ("4/711", "_Anna_4-711_2026-11-28"),
+        ("4 711", "_Anna_4-711_2026-11-28-2"),
+    ):
+        report = msgspec.structs.replace(taken, candidate_reference=number)
+        assert names.of(report) == f"candidates/voxwatch_Biology-part-II{expected}"
 
 
 def test_an_exam_shows_first_who_needs_a_look(exam: ExamReport) -> None:
