@@ -27,7 +27,7 @@ async def follow_seat(stream: LiveStream, seats: Seats, now: float) -> None:
         await stream.intake.cut(None)
     else:
         _follow_clips(stream, sitting)
-        await _follow_link(stream, now)
+        await _follow_link(stream, sitting.exam.ends_at, now)
 
 
 def _follow_clips(stream: LiveStream, sitting: Sitting) -> None:
@@ -38,12 +38,15 @@ def _follow_clips(stream: LiveStream, sitting: Sitting) -> None:
         stream.record.ask_about_clips()
 
 
-async def _follow_link(stream: LiveStream, now: float) -> None:
+async def _follow_link(stream: LiveStream, ends_at: float, now: float) -> None:
     assert stream.sitting is not None
     if (until := stream.sitting.expires_at) is None:
         return
     if now >= until:
-        _tell(stream, "exam-ended", "the link has expired")
+        if until < ends_at:  # the candidate has to know that others go on
+            _tell(stream, "link-expired", "the link has expired and the exam goes on: get another")
+        else:
+            _tell(stream, "exam-ended", "the link has expired")
         await stream.intake.cut(None)
     elif now >= until - WARNED_S and not stream.warned:
         stream.warned = True

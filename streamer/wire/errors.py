@@ -81,7 +81,8 @@ HTTP_STATUS: dict[str, int] = {
     "shutting-down": 503,
 }
 # An `error` with one of these codes is the last message of its connection; any other
-# (`window-failed`, `claim-ended`, `stream-ends-soon`, `exam-ended`) is news: more follows.
+# (`window-failed`, `claim-ended`, `stream-ends-soon`, `exam-ended`, `link-expired`) is news: more
+# follows.
 
 
 class WireError(VoxwatchError):

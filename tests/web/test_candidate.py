@@ -164,6 +164,18 @@ def test_the_end_of_the_exam_turns_the_microphone_off(mock: str, visit: Open, so
     assert visitor.page.evaluate("live()") == 0
 
 
+def test_a_link_that_expires_in_the_exam_is_not_the_end_of_it(
+    mock: str, visit: Open, sound: Sound
+) -> None:
+    visitor = listened_to(visit, mock, sound("good"))
+    visitor.sees("#heard-title", "You are being heard")
+    ask(visitor, type="mock", do="say", code="link-expired", close=False)
+    visitor.sees("#notice-title", "Your link holds no more")
+    visitor.sees("#notice-text", "Ask your examiners for a new one")
+    assert visitor.page.evaluate("live()") == 0
+    assert not visitor.page.locator("#notice-go").is_visible()
+
+
 def test_a_stream_that_was_too_long_is_followed_by_another(
     mock: str, visit: Open, sound: Sound
 ) -> None:

@@ -22,6 +22,7 @@ from streamer.records.book import Book
 from streamer.records.entries import Connection, Ended
 from streamer.records.errors import RecordError
 from streamer.server.limits.capacity import Capacity
+from streamer.server.seat_watch import follow_seat
 from streamer.server.server import Server
 from streamer.store.errors import StoreError
 from tests.streamer.conftest import Dial, Wire
@@ -370,6 +371,29 @@ async def test_the_end_of_an_exam_is_told_and_the_summary_follows(
     async with room.dial(room.server, "/v1/control") as late:
         answer = await late.ask(type="authenticate", token=room.links["anna"])
         assert answer["code"] == "unauthorised"
+
+
+@pytest.mark.parametrize(
+    ("after_its_end_s", "code"), [(-600.0, "link-expired"), (600.0, "exam-ended")]
+)
+async def test_a_link_that_expires_says_whether_the_exam_goes_on(
+    room: Room, pcm: Callable[..., bytes], after_its_end_s: float, code: str
+) -> None:
+    """By a clock that is put forward."""
+    seats = room.server.context.seats
+    expires_at = seats.exams.exam(room.exam).ends_at + after_its_end_s
+    (anna,) = [one for one in seats.exams.roster(room.exam) if one.candidate == "4711"]
+    link, until = seats.exams.link(anna, expires_at=expires_at)
+    async with room.dial(room.server, headers=bearer(link), **START) as wire:
+        await wire.until("ready")
+        await wire.sound(pcm("anna", 3.0))
+        (stream,) = room.server.streams.all()
+        await follow_seat(stream, seats, until - 30.0)
+        await wire.until("error", code="stream-ends-soon")
+        await follow_seat(stream, seats, until)
+        await wire.until("error", code=code)
+        await wire.until("summary")
+        assert await wire.rest() == 1000
 
 
 async def test_a_renewed_link_takes_the_place_of_the_one_before(room: Room) -> None:

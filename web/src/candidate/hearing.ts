@@ -103,6 +103,7 @@ export function ending(code: string): { title: Say; text: Say } | null {
     case "taken-over":
       return { title: (w) => w.notice.takenTitle, text: (w) => w.notice.takenText };
     case "unauthorised":
+    case "link-expired":
       return { title: (w) => w.notice.expiredTitle, text: (w) => w.notice.expiredText };
     default:
       return null;

@@ -169,7 +169,7 @@ export class Listening {
         return;
       case "error":
         if (message.code === "stream-ends-soon") this.endsSoon = true;
-        if (message.code === "exam-ended") this.end(message.code);
+        if (message.code === "exam-ended" || message.code === "link-expired") this.end(message.code);
         return;
     }
   }

@@ -38,7 +38,7 @@ export function broken(code: string, run: () => void): Notice {
     title: (w) => w.notice.failedTitle,
     text: (w) => fill(w.notice.failedText, { code }),
   };
-  if (code === "unauthorised") return { icon: "alert", ...told };
+  if (code === "unauthorised" || code === "link-expired") return { icon: "alert", ...told };
   return { icon: "alert", ...told, button: (w) => w.notice.goOnHere, run };
 }
 
