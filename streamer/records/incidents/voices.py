@@ -122,7 +122,7 @@ class Voices:
 
     def _reason(self, one: Incident) -> str:
         tail = figures(one.evidence, self._bound)
-        when, speech = span(one.since, one.until), f"{one.speech_s:.0f} s of speech"
+        when, speech = span(one.since, one.until), f"{lasted(one.speech_s)} of speech"
         if one.kind == "takeover":
             who = f"another voice ({one.voice})" if one.voice else "another voice"
             spoke = "has spoken" if one.until is None else "spoke"

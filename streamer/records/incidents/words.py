@@ -79,10 +79,10 @@ def technically(advice: str) -> str:
 
 
 def lasted(seconds: float) -> str:
-    """``4.2 s``, ``75 s``, ``4 min 5 s``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
+    """``4.2 s``, ``75 s``, ``4 min 5 s``; cut off, as in a report, so that both say the same."""
+    if seconds < 10:
+        return f"{int(10 * seconds + 1e-6) / 10:.1f} s"
+    whole = int(seconds)
     return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60} s"
 
 

@@ -12,8 +12,9 @@ from recorded_stream import NOON, RecordedStream, taken_over, taken_over_unseen,
 from engine import events
 from streamer.records.incidents.ledger import KINDS, MOST
 from streamer.records.incidents.tracker import IncidentTracker, incidents_of
-from streamer.records.incidents.words import without_figures
+from streamer.records.incidents.words import lasted, without_figures
 from streamer.records.rules import IncidentRules
+from streamer.reports import words
 from streamer.wire.incidents import Incident
 
 
@@ -281,3 +282,9 @@ def test_reasons_are_sentences_with_figures() -> None:
     for one in incidents_of(taken_over().entries):
         assert re.search(r"\d", one.reason), one.reason
         assert one.reason[0].islower()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.57, 9.97, 19.6, 59.99, 75.9, 99.9])
+def test_how_long_it_lasted_is_cut_off_as_in_a_report(seconds: float) -> None:
+    said = lasted(seconds)
+    assert said in (words.duration(seconds), f"{int(seconds)} s")
