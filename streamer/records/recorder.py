@@ -1,8 +1,7 @@
 """From what a stream says to what is kept of it. Sans-IO: events in, entries out.
 
 Kept are all events that the record has an entry for, of the scores one a second, and of an outage
-one notice of lag, the first: it says when the outage began, and waits for nothing. Of an error
-the code is kept.
+two notices of lag, of its beginning and its end. Of an error the code is kept.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Recorder:
             return self._score(event, now)
         if isinstance(event, events.Summary):
             self._summary = event
-        if isinstance(event, events.Lag) and not self._begins(event):
+        if isinstance(event, events.Lag) and not self._turns(event):
             return None
         if not isinstance(event, RecordedEvent):
             return None
@@ -74,14 +73,12 @@ class Recorder:
             llr=round(score.llr, DECIMALS),
         )
 
-    def _begins(self, lag: events.Lag) -> bool:
-        """Whether an outage begins with this notice. One with nothing behind ends it."""
-        if lag.behind_s <= 0 and not lag.dropped:
-            self._lagging.discard(lag.reason)
+    def _turns(self, lag: events.Lag) -> bool:
+        """Whether an outage begins or ends with this notice: one with nothing behind ends it."""
+        over = lag.behind_s <= 0 and not lag.dropped
+        if over is (lag.reason not in self._lagging):
             return False
-        if lag.reason in self._lagging:
-            return False
-        self._lagging.add(lag.reason)
+        (self._lagging.discard if over else self._lagging.add)(lag.reason)
         return True
 
 

@@ -14,6 +14,7 @@ from streamer.reports.clock import Clock
 from streamer.reports.report import Gap, GapKind, SoundProblem
 
 PERIOD_S = 2.0  # that a quality event is about, where none came before it
+NOTICED_S = 0.1  # A connection that was away for less was noticed to be lost when it was back.
 NEAR_S = 5.0  # of media: windows that fail within it are one gap
 SILENCE = "no-speech"  # is not poor sound: who is silent is no problem of the microphone
 
@@ -54,7 +55,7 @@ def gaps(entries: Sequence[AnyEntry], clock: Clock) -> tuple[Gap, ...]:
         *_without_sound(entries, clock),
         *_disconnected(entries, clock),
         *_not_running(entries, clock),
-        *_left_out(entries, clock),
+        *_late(entries, clock),
         *_not_scored(entries, clock),
         *_not_recorded(entries, clock),
     ]
@@ -108,7 +109,9 @@ def _disconnected(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:
         if entry.state == "dropped":
             dropped = dropped or entry
         elif dropped is not None:
-            detail = f"for {words.duration(entry.at - dropped.at)}{_because(dropped)}"
+            lost_s = entry.at - dropped.at
+            how = f"for {words.duration(lost_s)}" if lost_s >= NOTICED_S else "told by its return"
+            detail = f"{how}{_because(dropped)}"
             media, at = (dropped.t, entry.t), (dropped.at, entry.at)
             yield _gap("disconnected", clock, media, at, detail)
             dropped = None
@@ -137,27 +140,34 @@ LAGS = {
 }
 
 
-def _left_out(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:
-    """One for each outage: from the first lag until it is said that there is none any more."""
-    run: list[tuple[Told, events.Lag]] = []
+def _late(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:
+    """One for each outage, from the first lag until it is said that there is none any more.
+
+    Records of before have no notice of the end: how long such an outage lasted is not known.
+    """
+    begun: dict[str, tuple[Told, events.Lag]] = {}  # by reason
     for entry in entries:
-        if not (isinstance(entry, Told) and isinstance(entry.event, events.Lag)):
+        if not (isinstance(entry, Told) and isinstance(lag := entry.event, events.Lag)):
             continue
-        run.append((entry, entry.event))
-        if entry.event.behind_s == 0:
-            yield _outage(run, clock)
-            run = []
-    if run:
-        yield _outage(run, clock)
+        first = begun.pop(lag.reason, None)
+        over = lag.behind_s <= 0 and not lag.dropped
+        if first is not None:
+            yield _outage(*first, entry if over else None, clock)
+        if not over:
+            begun[lag.reason] = entry, lag
+    for first in begun.values():
+        yield _outage(*first, None, clock)
 
 
-def _outage(run: Sequence[tuple[Told, events.Lag]], clock: Clock) -> Gap:
-    (first, lag), (last, _) = run[0], run[-1]
-    dropped = sum(one.dropped for _, one in run)
+def _outage(first: Told, lag: events.Lag, end: Told | None, clock: Clock) -> Gap:
     detail = LAGS.get(lag.reason, lag.reason)
-    detail += f", {words.counted(dropped, 'score')} left out" if dropped else ""
+    detail += f", by {words.duration(lag.behind_s)} at first" if lag.behind_s > 0 else ""
+    detail += f", {words.counted(lag.dropped, 'score')} left out" if lag.dropped else ""
+    detail += "" if end is not None else "; until when is not in the record"
+    last = first if end is None else end
     media, at = (first.t, last.t), (first.at, last.at)
-    return _gap("scores-left-out", clock, media, at, detail, dropped)
+    kind: GapKind = "scores-left-out" if lag.dropped else "late"
+    return _gap(kind, clock, media, at, detail, lag.dropped or None)
 
 
 def _not_scored(entries: Iterable[AnyEntry], clock: Clock) -> Iterator[Gap]:

@@ -108,16 +108,30 @@ class SoundProblem(Span, frozen=True, kw_only=True):
 
 
 GapKind = Literal[
-    "no-sound", "disconnected", "not-running", "scores-left-out", "not-scored", "not-recorded"
+    "no-sound",
+    "disconnected",
+    "not-running",
+    "late",
+    "scores-left-out",
+    "not-scored",
+    "not-recorded",
 ]
 
 
 class Gap(Span, frozen=True, kw_only=True):
-    """Something that is lacking: sound, the connection, scores, or entries of the record."""
+    """Something that is lacking: sound, the connection, scores, or entries of the record.
+
+    Where the server was ``late`` nothing is, but that it could be told later only.
+    """
 
     kind: GapKind
     detail: str
     count: int | None = None
+
+    @property
+    def lacks(self) -> bool:
+        """Whether something is lacking: what came late is there."""
+        return self.kind != "late"
 
 
 class Model(Part, frozen=True, kw_only=True):

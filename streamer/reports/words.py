@@ -41,6 +41,7 @@ GAPS = {
     "no-sound": "No sound came",
     "disconnected": "The connection was lost",
     "not-running": "The server's clock jumped",
+    "late": "Decisions came late",
     "scores-left-out": "Scores were left out",
     "not-scored": "Sound could not be scored",
     "not-recorded": "The record is incomplete",

@@ -228,7 +228,10 @@ def _evidence(point: Point) -> float:
 
 
 def _sound(session: Session, scale: Scale, total: float) -> Iterator[Markup]:
-    for colour, spans in ((POOR, session.sound), (LACKING, session.gaps)):
+    for colour, spans in (
+        (POOR, session.sound),
+        (LACKING, [gap for gap in session.gaps if gap.lacks]),
+    ):
         for one in spans:
             if scale.holds(one.since, _until(one, total)):
                 left = scale.x(one.since)

@@ -116,7 +116,7 @@ def _legend(session: Session) -> Markup:
         items.append(_key(sign, words.worded(words.INCIDENTS, kind)))
     if session.sound:
         items.append(_key(_swatch(6, POOR), "poor sound"))
-    if session.gaps:
+    if any(gap.lacks for gap in session.gaps):
         items.append(_key(_swatch(6, LACKING), "something is lacking"))
     return element("ul", items, class_="legend")
 

@@ -80,11 +80,12 @@ def test_of_events_no_more_decimals_are_kept_than_of_scores() -> None:
     assert kept.reject_llr is None
 
 
-def test_an_outage_is_one_notice_of_lag() -> None:
+def test_of_an_outage_its_beginning_and_its_end_are_kept() -> None:
     one = recorder()
-    notices = [lag(2.0), lag(5.0), lag(3.0), lag(0.0), lag(1.0), lag(0.0, dropped=2)]
+    notices = [lag(0.0), lag(2.0), lag(5.0), lag(3.0), lag(0.0), lag(0.0), lag(1.0)]
+    notices += [lag(0.0, dropped=2)]
     kept = [told(e).behind_s for n in notices if (e := one.receive(n, NOW))]
-    assert kept == [2.0, 1.0]
+    assert kept == [2.0, 0.0, 1.0]
     assert one.receive(lag(9.0, "slow-consumer"), NOW) is not None  # another one
 
 

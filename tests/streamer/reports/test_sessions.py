@@ -15,6 +15,7 @@ from recorded_stream import (
     taken_over_unseen,
 )
 
+from engine import events
 from streamer.records.entries import Missing, Suspended, Waited
 from streamer.records.incidents.tracker import incidents_of
 from streamer.reports.report import Report, Session
@@ -169,6 +170,39 @@ def test_a_gap_in_the_record_is_told() -> None:
     (gap,) = told_of(stream).gaps
     assert (gap.kind, gap.count, gap.since_at) == ("not-recorded", 12, berlin(NOON + 4))
     assert "disk full" in gap.detail
+
+
+def late(t: float, behind_s: float, dropped: int = 0) -> events.Lag:
+    return events.Lag(t=t, reason="overload", behind_s=behind_s, hop_s=None, dropped=dropped)
+
+
+def test_that_the_server_was_late_is_told_for_as_long_as_it_was() -> None:
+    stream = RecordedStream()
+    for lag in (late(10.0, 4.9), late(12.0, 0.0), late(50.0, 1.3), late(51.0, 0.0)):
+        stream.tell(lag)
+    stream.end(60.0, 50.0)
+    told = told_of(stream)
+    assert [(gap.kind, gap.since, gap.until) for gap in told.gaps] == [
+        ("late", 10.0, 12.0),
+        ("late", 50.0, 51.0),
+    ]
+    assert told.gaps[0].detail == "the server was late, by 4.9 s at first"
+    assert not any(gap.lacks for gap in told.gaps)
+
+
+def test_where_the_record_has_no_end_of_a_lateness_none_is_made_up() -> None:
+    """As records of before, which kept the beginnings alone."""
+    stream = RecordedStream()
+    for lag in (late(10.0, 4.9), late(50.0, 1.3), late(55.0, 0.5, dropped=3)):
+        stream.tell(lag)
+    stream.end(60.0, 50.0)
+    told = told_of(stream).gaps
+    assert [(gap.kind, gap.since, gap.until, gap.lacks) for gap in told] == [
+        ("late", 10.0, 10.0, False),
+        ("late", 50.0, 50.0, False),
+        ("scores-left-out", 55.0, 55.0, True),
+    ]
+    assert all(gap.detail.endswith("; until when is not in the record") for gap in told)
 
 
 def test_a_recording_says_that_it_is_one() -> None:
