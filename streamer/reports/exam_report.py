@@ -138,9 +138,8 @@ class ExamReading:
     def candidates(self) -> Iterator[Report]:
         """Everybody's report, each made when it is asked for, once."""
         for report in self._reports:
-            for session in report.sessions:
-                self._streams.add(session.stream)
-                self._judgings.add(session)
+            self._streams.update(session.stream for session in report.sessions)
+            self._judgings.add(report.sessions)
             self.made += 1
             yield report
 

@@ -21,10 +21,30 @@ NOT_JUDGED = "No stream was judged by a model."
 NOT_MEASURED = "This model states no measured error rates: nothing is known of how often it errs."
 
 
-def sentences(session: Session) -> tuple[str, ...]:
-    """What the measured rates of the session's model mean for a candidate like this one."""
+def sentences(session: Session, speech_s: float | None = None) -> tuple[str, ...]:
+    """What the measured rates of the session's model mean for a candidate like this one.
+
+    ``speech_s`` is of all their sessions, where there were more.
+    """
     bounds = session.claims[-1].bounds if session.claims else None
-    return meaning(session.model, bounds, session.speech_s)
+    return meaning(session.model, bounds, session.speech_s if speech_s is None else speech_s)
+
+
+def evidence(bounds: Bounds | None) -> str | None:
+    """What the evidence is, by the bounds that it is held to."""
+    if bounds is None:
+        return None
+    match, mismatch = words.llr(bounds.accept_llr), words.llr(bounds.reject_llr)
+    return (
+        "Evidence is how much likelier what was heard is if the claimed person spoke than if"
+        f" somebody else did, as a natural logarithm. {match} or more, {_times(bounds.accept_llr)}"
+        f" times as likely, is a match; {mismatch} or less, {_times(-bounds.reject_llr)} times as"
+        " likely if it was somebody else, a mismatch."
+    )
+
+
+def _times(llr: float) -> str:
+    return f"{math.exp(llr):.2g}" if llr < math.log(10) else f"{math.exp(llr):,.0f}"
 
 
 def meaning(

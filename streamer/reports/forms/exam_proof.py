@@ -38,9 +38,11 @@ def about_the_models(judged_by: Sequence[Judging]) -> Markup:
 
 def _judging(one: Judging) -> Markup:
     sessions = words.counted(one.sessions, "session")
+    sessions += f" of {words.counted(one.candidates, 'candidate')}"
     heard = f", {sessions}, {words.duration(one.speech_s)} of speech"
     return joined(
         [
+            element("p", rates.evidence(one.bounds)),
             meant(one.meaning),
             element("p", f"{BOUNDS}: {bounds(one.bounds)}") if one.bounds else None,
             element("p", named(one.model), heard, class_="soft"),

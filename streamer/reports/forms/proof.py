@@ -81,20 +81,24 @@ def _consent(consent: Consent | None) -> Child:
 
 def about_the_model(report: Report) -> Markup:
     """The models of the sessions, and what their error rates mean."""
-    told: dict[str, tuple[Model, Session]] = {}
+    told: dict[str, tuple[Model, Session, float]] = {}
     for session in report.sessions:
-        if session.model is not None:
-            told[session.model.sha256] = (session.model, session)  # the longest story is the last
-    parts = [_model(model, session) for model, session in told.values()]
+        if (model := session.model) is not None:
+            *_, speech_s = told.get(model.sha256, (0.0,))
+            told[model.sha256] = model, session, speech_s + session.speech_s
+    parts = [_model(*one) for one in told.values()]
     return joined(
         [element("h2", "How far it can be trusted"), parts or element("p", rates.NOT_JUDGED)]
     )
 
 
-def _model(model: Model, session: Session) -> Markup:
+def _model(model: Model, session: Session, speech_s: float) -> Markup:
+    """``session`` is the last of those that it judged, ``speech_s`` of all of them."""
+    claim = session.claims[-1] if session.claims else None
     return joined(
         [
-            meant(rates.sentences(session)),
+            element("p", rates.evidence(claim.bounds if claim else None)),
+            meant(rates.sentences(session, speech_s)),
             _expected(session),
             element("p", named(model), class_="soft"),
         ]

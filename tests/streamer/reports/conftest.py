@@ -84,7 +84,7 @@ def exam(taken: Report, clean: Report) -> ExamReport:
 def proof_of(*reports: Report) -> ExamProof:
     """What these rest on, with the end of a register."""
     judgings = Judgings()
-    for told in (one for report in reports for one in report.sessions):
-        judgings.add(told)
+    for report in reports:
+        judgings.add(report.sessions)
     told, verify = judgings.told(), verifying("e-1", REGISTER)
     return ExamProof(judged_by=told, register=REGISTER, verify=verify)

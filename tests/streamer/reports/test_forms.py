@@ -116,6 +116,15 @@ def test_that_its_sound_came_later_is_said_of_an_incident(taken: Report) -> None
     assert words not in page(taken)
 
 
+def test_what_errors_mean_for_a_candidate_is_of_all_their_sessions(taken: Report) -> None:
+    (told,) = taken.sessions
+    later = msgspec.structs.replace(told, stream="s-2", speech_s=20.0)
+    said = " ".join(Read(page(msgspec.structs.replace(taken, sessions=(told, later)))).text.split())
+    assert told.speech_s == 80.0
+    assert "of 100 honest candidates who speak for 1 min 40 s, as here," in said
+    assert "Evidence is how much likelier what was heard is if the claimed person spoke" in said
+
+
 def test_no_time_of_day_in_the_picture_is_after_the_end(taken: Report) -> None:
     told = taken.sessions[0]
     soon = told.began_at + timedelta(seconds=9)  # as of a recording that was sent fast

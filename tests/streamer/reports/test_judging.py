@@ -13,11 +13,11 @@ def test_sessions_of_one_model_and_bounds_are_added_up(taken: Report) -> None:
     first = taken.sessions[0]
     second = msgspec.structs.replace(first, speech_s=first.speech_s + 60)
     judgings = Judgings()
-    for one in (first, second):
-        judgings.add(one)
+    judgings.add([first, second, first])  # of one candidate, who was cut off twice
+    judgings.add([second])
     (judged,) = judgings.told()
-    mean_s = first.speech_s + 30
-    assert (judged.sessions, judged.speech_s) == (2, 2 * mean_s)
+    mean_s = 2 * first.speech_s + 60  # of a candidate
+    assert (judged.sessions, judged.candidates, judged.speech_s) == (4, 2, 2 * mean_s)
     told = rates.sentences(msgspec.structs.replace(first, speech_s=mean_s))
     assert [one.replace(" on average", "") for one in judged.meaning] == list(told)
 
@@ -31,15 +31,14 @@ def test_other_bounds_and_another_model_are_told_by_themselves(taken: Report) ->
     asked = msgspec.structs.replace(first, claims=(msgspec.structs.replace(claim, bounds=strict),))
     model = msgspec.structs.replace(first.model, sha256="00" * 32)
     judgings = Judgings()
-    for one in (first, asked, msgspec.structs.replace(first, model=model)):
-        judgings.add(one)
-    assert [one.sessions for one in judgings.told()] == [1, 1, 1]
+    judgings.add([first, asked, msgspec.structs.replace(first, model=model)])
+    assert [(one.sessions, one.candidates) for one in judgings.told()] == [(1, 1)] * 3
 
 
 def test_a_session_without_a_model_or_a_claim_is_no_error(taken: Report) -> None:
     judgings = Judgings()
-    judgings.add(msgspec.structs.replace(taken.sessions[0], model=None))
+    judgings.add([msgspec.structs.replace(taken.sessions[0], model=None)])
     assert judgings.told() == ()
-    judgings.add(msgspec.structs.replace(taken.sessions[0], claims=()))
+    judgings.add([msgspec.structs.replace(taken.sessions[0], claims=())])
     (judged,) = judgings.told()
     assert judged.meaning == (rates.NOT_MEASURED,)

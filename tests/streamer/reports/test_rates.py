@@ -8,6 +8,7 @@ import pytest
 from engine.scoring.measured_rates import MeasuredRates, TakeoverRates
 from streamer.reports import rates
 from streamer.reports.report import Report, Session
+from streamer.reports.words import MINUS
 
 
 def counted(alarms: int, hours: float) -> TakeoverRates:
@@ -40,6 +41,15 @@ def test_a_longer_session_is_flagged_more_often(taken: Report) -> None:
     short = taken.sessions[0]
     long = msgspec.structs.replace(short, speech_s=3600.0)
     assert bound(short) < 10 < 90 < bound(long)
+
+
+def test_what_the_evidence_is_stands_in_a_sentence(taken: Report) -> None:
+    """By the bounds of the claim: 95 and 20 times as likely."""
+    said = rates.evidence(taken.sessions[0].claims[0].bounds)
+    assert said is not None
+    assert "+4.5 or more, 95 times as likely, is a match" in said
+    assert f"{MINUS}3.0 or less, 20 times as likely if it was somebody else, a mismatch" in said
+    assert rates.evidence(None) is None
 
 
 def test_of_who_did_not_speak_no_false_takeover_is_told(taken: Report) -> None:
