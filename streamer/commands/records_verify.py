@@ -48,7 +48,7 @@ class VerifyRecordsCommand:
       voxwatch records verify
       voxwatch records verify 4f2a9c017bd0e655
       voxwatch records verify --report voxwatch_Biology_2026-11-28.zip
-      voxwatch records verify --report voxwatch_Biology_Anna_2026-11-28.pdf
+      voxwatch records verify --report voxwatch_Biology_Anna_4711_2026-11-28.pdf
       voxwatch records verify 4f2a9c017bd0e655 --head 107:9f86d081884c7d65
       voxwatch records verify --head 1234:60303ae22b998861
     """

@@ -22,6 +22,7 @@ from streamer.reports.clips import DeletedClips
 from streamer.reports.consents import consents_of_claimed, own_consents
 from streamer.reports.exam_report import ExamCover, ExamReading
 from streamer.reports.findings import chain_of, of_removed, without_report
+from streamer.reports.known_as import known_as
 from streamer.reports.report import Exam, Report, Session, Verdict
 from streamer.reports.sessions import session
 
@@ -168,6 +169,8 @@ class Library:
         zone = asked.zone
         sessions = (self._session(facts, whole, zone) for facts in streams)
         told = [one for one in sessions if one is not None]
+        if candidate is not None:
+            told = [known_as(one, candidate.shown) for one in told]
         own, clips = own_consents(self._exams, candidate, zone)
         verdicts = sorted((v for one in told for v in one.verdicts), key=_given)
         report = Report(

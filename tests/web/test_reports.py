@@ -61,7 +61,7 @@ def test_the_wall_has_the_report_of_a_candidate_and_of_the_exam(
     assert any(one.startswith("candidates/") and "Łęcka" in one for one in names)
     visitor.page.click("text=Łęcka")
     name, names = kept(visitor, "#candidate-report")
-    assert name.startswith("voxwatch_Biology_Łęcka_2026-11-28")
+    assert name.startswith("voxwatch_Biology_Łęcka_A-1_2026-11-28")
     assert {Path(one).suffix for one in names} == {".html", ".pdf", ".json", ".csv"}
     assert visitor.complaints == []
 

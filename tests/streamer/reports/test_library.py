@@ -118,7 +118,11 @@ def test_a_stream_is_told_with_its_candidate_and_exam(library: Library, exam: Ex
     assert takeover.since == 60.0
     assert takeover.title == "Another voice took over"
     (claim,) = found.sessions[0].claims
-    assert claim.question == "Is it anna@x?"
+    assert claim.question == "Is it Anna?"
+    assert claim.enrolments[0].name == "anna@x", "what the voiceprint is called is told there"
+    said = [*found.sessions[0].segments, *found.sessions[0].turns]
+    assert {one.speaker for one in said} <= {"Anna", "voice-2", None}
+    assert "Anna" in {one.speaker for one in said}
 
 
 def test_the_consent_is_told_in_full(library: Library) -> None:
@@ -351,7 +355,7 @@ def test_somebody_who_was_deleted_is_told_by_a_number(
     with Store.in_folder(folder, None, {}) as store:
         store.delete("anna@x")
     found = library.stream("s-1", ASKED)
-    assert found.sessions[0].claims[0].question.startswith("Is it (deleted ")
+    assert found.sessions[0].claims[0].enrolments[0].name.startswith("(deleted ")
 
 
 def test_a_stream_that_is_not_recorded_has_no_report(library: Library) -> None:
@@ -376,7 +380,7 @@ def run(folder: Path, exam: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_command_writes_all_forms_into_one_zip(run: Run, tmp_path: Path) -> None:
     done = run("s-1")
     (path,) = tmp_path.glob("*.zip")
-    assert path.name == "voxwatch_Biology_Anna_2026-11-28.zip"
+    assert path.name == "voxwatch_Biology_Anna_A-1_2026-11-28.zip"
     assert path.name in done.stdout
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     names = zipfile.ZipFile(path).namelist()
