@@ -171,7 +171,7 @@ def test_a_link_that_expires_in_the_exam_is_not_the_end_of_it(
     visitor.sees("#heard-title", "You are being heard")
     ask(visitor, type="mock", do="say", code="link-expired", close=False)
     visitor.sees("#notice-title", "Your link holds no more")
-    visitor.sees("#notice-text", "Ask your examiners for a new one")
+    visitor.sees("#notice-text", "If yours goes on, ask your examiners for a new one")
     assert visitor.page.evaluate("live()") == 0
     assert not visitor.page.locator("#notice-go").is_visible()
 

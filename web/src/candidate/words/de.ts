@@ -124,7 +124,8 @@ export const DE: Words = {
     takenText:
       "Ihr Link wurde in einem anderen Tab oder auf einem anderen Gerät geöffnet, das nun statt dieser Seite gehört wird. Sie können hier weitermachen: Dann endet es dort.",
     expiredTitle: "Ihr Link gilt nicht mehr",
-    expiredText: "Er ist abgelaufen oder durch einen anderen ersetzt. Bitten Sie Ihre Prüfenden um einen neuen.",
+    expiredText:
+      "Er ist abgelaufen, durch einen anderen ersetzt, oder die Prüfung ist zu Ende. Wenn Ihre noch läuft, bitten Sie Ihre Prüfenden um einen neuen.",
     leaveTitle: "Sind Sie fertig?",
     leaveText:
       "Von da an werden Sie nicht mehr gehört. Solange die Prüfung dauert, können Sie zurückkommen.",

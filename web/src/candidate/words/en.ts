@@ -127,7 +127,8 @@ export const EN = {
     takenText:
       "Your link was opened in another tab or on another device, which is heard instead of this one. You may go on here: the other then ends.",
     expiredTitle: "Your link holds no more",
-    expiredText: "It has expired or was replaced by another. Ask your examiners for a new one.",
+    expiredText:
+      "It has expired, was replaced by another, or the exam is over. If yours goes on, ask your examiners for a new one.",
     leaveTitle: "Have you finished?",
     leaveText: "From then on you are not heard any more. You can come back as long as the exam lasts.",
     leaveYes: "I have finished",

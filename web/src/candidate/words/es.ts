@@ -123,7 +123,8 @@ export const ES: Words = {
     takenText:
       "Su enlace se abrió en otra pestaña o en otro dispositivo, que se escucha en lugar de este. Puede continuar aquí: el otro termina entonces.",
     expiredTitle: "Su enlace ya no vale",
-    expiredText: "Ha caducado o fue sustituido por otro. Pida uno nuevo a sus examinadores.",
+    expiredText:
+      "Ha caducado, fue sustituido por otro o el examen ha terminado. Si el suyo continúa, pida uno nuevo a sus examinadores.",
     leaveTitle: "¿Ha terminado?",
     leaveText: "A partir de entonces ya no se le escucha. Puede volver mientras dure el examen.",
     leaveYes: "He terminado",

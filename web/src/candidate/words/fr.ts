@@ -123,7 +123,8 @@ export const FR: Words = {
     takenText:
       "Votre lien a été ouvert dans un autre onglet ou sur un autre appareil, qui est écouté à la place de celui-ci. Vous pouvez continuer ici : l’autre s’arrêtera.",
     expiredTitle: "Votre lien n’est plus valable",
-    expiredText: "Il a expiré ou a été remplacé par un autre. Demandez-en un nouveau à vos examinateurs.",
+    expiredText:
+      "Il a expiré, a été remplacé par un autre, ou l’examen est terminé. Si le vôtre continue, demandez-en un nouveau à vos examinateurs.",
     leaveTitle: "Avez-vous terminé ?",
     leaveText:
       "À partir de là, on ne vous entend plus. Vous pouvez revenir tant que l’examen dure.",

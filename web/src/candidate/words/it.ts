@@ -123,7 +123,8 @@ export const IT: Words = {
     takenText:
       "Il Suo link è stato aperto in un’altra scheda o su un altro dispositivo, che viene ascoltato al posto di questo. Può continuare qui: l’altro allora termina.",
     expiredTitle: "Il Suo link non vale più",
-    expiredText: "È scaduto o è stato sostituito da un altro. Ne chieda uno nuovo ai Suoi esaminatori.",
+    expiredText:
+      "È scaduto, è stato sostituito da un altro oppure l’esame è finito. Se il Suo continua, ne chieda uno nuovo ai Suoi esaminatori.",
     leaveTitle: "Ha finito?",
     leaveText: "Da quel momento la Sua voce non si sente più. Può tornare finché l’esame dura.",
     leaveYes: "Ho finito",

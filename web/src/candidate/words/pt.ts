@@ -123,7 +123,8 @@ export const PT: Words = {
     takenText:
       "Seu link foi aberto em outra aba ou em outro aparelho, que é ouvido no lugar deste. Você pode continuar aqui: o outro então termina.",
     expiredTitle: "Seu link não vale mais",
-    expiredText: "Ele expirou ou foi substituído por outro. Peça um novo aos seus examinadores.",
+    expiredText:
+      "Ele expirou, foi substituído por outro ou o exame terminou. Se o seu continua, peça um novo aos seus examinadores.",
     leaveTitle: "Você terminou?",
     leaveText: "A partir daí a sua voz não é mais ouvida. Pode voltar enquanto o exame durar.",
     leaveYes: "Terminei",

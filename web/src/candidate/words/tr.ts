@@ -123,7 +123,8 @@ export const TR: Words = {
     takenText:
       "Bağlantınız başka bir sekmede ya da başka bir aygıtta açıldı ve bunun yerine orası dinleniyor. Burada devam edebilirsiniz: o zaman öteki sona erer.",
     expiredTitle: "Bağlantınız artık geçerli değil",
-    expiredText: "Süresi doldu ya da yerine başkası verildi. Sınav görevlilerinizden yenisini isteyin.",
+    expiredText:
+      "Süresi doldu, yerine başkası verildi ya da sınav bitti. Sınavınız sürüyorsa sınav görevlilerinizden yenisini isteyin.",
     leaveTitle: "Bitirdiniz mi?",
     leaveText: "O andan sonra sesiniz artık duyulmaz. Sınav sürdükçe geri dönebilirsiniz.",
     leaveYes: "Bitirdim",
