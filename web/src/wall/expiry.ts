@@ -17,7 +17,7 @@ export function expiryWords(
   endOf: EndOf,
   now: number,
 ): string[] {
-  const links = [...linkWords(seats, now), ...unopenedWords(seats, endOf, now)];
+  const links = [...linkWords(seats, now), ...unopenedWords(seats, endOf, now), ...expiredWords(seats, endOf, now)];
   return [...links, ...tokens.map((token) => tokenWords(token, now))];
 }
 
@@ -45,14 +45,8 @@ function linkWords(seats: readonly Seat[], now: number): string[] {
 
 /** Links that nobody has opened, and that hold no longer than to some time before the exam ends. */
 function unopenedWords(seats: readonly Seat[], endOf: EndOf, now: number): string[] {
-  const due = seats
-    .flatMap((seat) => {
-      const at = seat.unopened && seat.streams.length === 0 ? seat.link_expires_at : null;
-      const end = endOf(seat.exam ?? "");
-      return at !== null && end !== null && at < end ? [{ seat, at }] : [];
-    })
-    .filter(({ at }) => at - now <= LINK_WARNED_S)
-    .sort((a, b) => a.at - b.at);
+  const unopened = seats.filter((seat) => seat.unopened && seat.streams.length === 0);
+  const due = endingEarly(unopened, endOf, now + LINK_WARNED_S);
   const first = due[0];
   if (!first) return [];
   const whose = namesOf(due.map(({ seat }) => seat));
@@ -63,6 +57,25 @@ function unopenedWords(seats: readonly Seat[], endOf: EndOf, now: number): strin
     return [`The candidate link of ${whose} ${verb} ${when}, and was not opened: give them a later one.`];
   }
   return [`Candidate links that were not opened expire before the exam ends, of ${whose}: the first ${verb} ${when}. Give them later ones.`];
+}
+
+/** Links by which somebody was here, and can come no more though the exam goes on. */
+function expiredWords(seats: readonly Seat[], endOf: EndOf, now: number): string[] {
+  const gone = endingEarly(seats.filter((seat) => !seat.live && !seat.unopened), endOf, now);
+  if (gone.length === 0) return [];
+  const whose = namesOf(gone.map(({ seat }) => seat));
+  const [links, them] = gone.length === 1 ? ["link", "it"] : ["links", "them"];
+  return [`The candidate ${links} of ${whose} expired before the exam's end, and nobody is heard by ${them}: give them a later one, unless they have finished.`];
+}
+
+/** Whose link ends by then, and before their exam; the first to end comes first. */
+function endingEarly(seats: readonly Seat[], endOf: EndOf, by: number): { seat: Seat; at: number }[] {
+  return seats
+    .flatMap((seat) => {
+      const [at, end] = [seat.link_expires_at, endOf(seat.exam ?? "")];
+      return at !== null && end !== null && at < end && at <= by ? [{ seat, at }] : [];
+    })
+    .sort((a, b) => a.at - b.at);
 }
 
 function namesOf(seats: readonly Seat[]): string {

@@ -49,6 +49,23 @@ describe("what expires", () => {
     expect(lines(200)).toEqual([ada]);
     expect(lines(1000)[0]).toMatch(/^Candidate links that were not opened .*, of Ada, Bo: the first expires at .*in 16 min/);
     expect(lines(3000)[0]).toContain("the first expired at");
+  });
+
+  it("is told of links by which somebody was here, once they hold no more before the exam ends", () => {
+    const found = new Board();
+    const line = { candidate: "", number: "", accommodations: [], opened_at: 50 };
+    const ends = { Ada: 2000, Bo: 2600, Cy: 9000, Ed: null };
+    const roster = Object.entries(ends).map(([name, link_expires_at]): RosterLine => ({
+      ...line, candidate: name, name, link_expires_at,
+    }));
+    found.enrol("x", roster);
+    let end: number | null = 8000;
+    const lines = (now: number): string[] => expiryWords([], found.all("x"), () => end, now);
+    expect(lines(1999)).toEqual([]);
+    expect(lines(2000)).toEqual([
+      "The candidate link of Ada expired before the exam's end, and nobody is heard by it: give them a later one, unless they have finished.",
+    ]);
+    expect(lines(9500)[0]).toMatch(/^The candidate links of Ada, Bo expired .* by them/);
     end = null; // somebody has ended it
     expect(lines(3000)).toEqual([]);
   });
