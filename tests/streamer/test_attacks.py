@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from streamer.config import Config
 from streamer.server import connection as connections
 from streamer.server import control
+from streamer.server import server as servers
 from streamer.server.connection import Connection
 from streamer.server.incoming import JOINED_BYTES, MOST_BYTES
 from streamer.server.intake import MESSAGE_S
@@ -167,6 +168,22 @@ async def test_strangers_take_no_place_of_a_token_or_of_a_health_check(
         assert server.context.crowd.cut["strangers"] >= 50
         await client.say(type="keepalive")
         assert (await get(server, "/v1/stream?claim=", bearer("s"))).status == 503
+
+
+async def test_who_was_cut_off_for_want_of_room_is_in_the_log(
+    settings: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(servers, "TIDY_S", 0.05)
+    config = settings(limits={"strangers": 8}, tokens=(token("s", "stream"),))
+    async with Server(config, drain_s=0.2) as server, AsyncExitStack() as stack:
+        for _ in range(30):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            stack.callback(writer.close)
+        async with asyncio.timeout(10):
+            while "connections were cut off, so far: strangers 2" not in caplog.text:
+                await asyncio.sleep(0.02)
 
 
 async def test_a_stranger_has_a_few_seconds_to_show_a_token(
