@@ -147,7 +147,7 @@ def test_a_takeover_is_seen_acknowledged_and_still_there_after_a_reload(
     visitor.sees("#candidate-state", "Ended")
     page.reload()
     visitor.sees("#incidents", "took over")
-    visitor.sees("#events", "Match")
+    visitor.sees("#events", "Match – Anna Adams")  # noqa: RUF001 - and not the voiceprint
     visitor.sees("#candidate-facts", "Ended")
     visitor.sees("#others .tile:has-text('Ben Brown')", "Ended")
     page.wait_for_selector("#lane .mark", timeout=WAIT_MS)

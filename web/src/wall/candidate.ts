@@ -155,7 +155,8 @@ export class CandidatePanel {
     const { stream } = this;
     if (!stream || this.reader?.record.stream === stream) return;
     this.reader?.leave();
-    this.reader = new Reader(stream, isOwn(seat) ? seat.label : "", this.ask, () => this.actions.changed());
+    // Of a stream that is over the record alone says who was claimed.
+    this.reader = new Reader(stream, seat.exam === null ? "" : seat.label, this.ask, () => this.actions.changed());
     this.drawnRecord = null;
     this.drawnNotes = -1;
     this.drawnEvents = null;
