@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
+
+SAME_S = 0.01  # Media times that differ by less are one.
 
 
 class Clock:
@@ -23,6 +25,13 @@ class Clock:
     def at(self, t: float) -> datetime:
         """The time of day at a media time."""
         return self.of(self._seconds(t))
+
+    def until(self, t: float) -> datetime:
+        """When what ends at a media time ended: before the pause, where one follows there."""
+        first = bisect_left(self._media, t - SAME_S)
+        if first < len(self._media) and self._media[first] <= t + SAME_S:
+            return self.of(self._moments[first][1])
+        return self.at(t)
 
     def of(self, seconds: float) -> datetime:
         """Seconds since 1970 in the zone."""

@@ -61,7 +61,9 @@ class Segments:
                 since=one.since,
                 until=one.until,
                 since_at=clock.at(one.since),
-                until_at=None if one.until is None else clock.at(one.until),
+                until_at=None
+                if one.until is None
+                else max(clock.at(one.since), clock.until(one.until)),
                 state=one.state,
                 speaker=one.speaker,
                 evidence=one.evidence,
@@ -115,7 +117,7 @@ def turns(entries: Iterable[AnyEntry], clock: Clock) -> tuple[Turn, ...]:
             since=one.start,
             until=one.end,
             since_at=clock.at(one.start),
-            until_at=clock.at(one.end),
+            until_at=clock.until(one.end),
             speech_s=one.speech_s,
             state=one.state,
             speaker=one.speaker if one.speaker is not None else one.voice,

@@ -71,6 +71,25 @@ def test_times_of_day_are_of_when_it_was_said_and_the_report_says_when_it_came()
     assert gap.detail == "for 30 s; the last 30 s of what was said meanwhile came then"
 
 
+def test_what_ends_where_nothing_comes_ends_before_the_pause() -> None:
+    """Nobody is told to be matched for the minute and a half in which nothing was heard."""
+    stream = RecordedStream()
+    stream.decide(3.0, "match")
+    stream.score(4, 50, [7.0])
+    stream.tell(events.Stalled(t=50.0, stalled=True, gap_s=3.0))
+    stream.decide(50.0, "insufficient", reason="no sound for 3.0 s")
+    stream.lose(50.0, 90.0)
+    stream.tell(events.Stalled(t=50.0, stalled=False, gap_s=90.0))
+    stream.score(51, 60, [7.0])
+    stream.decide(51.5, "match")
+    stream.end(60.0, 50.0)
+    matches = [one for one in told_of(stream).segments if one.state == "match"]
+    assert [(one.since_at, one.until_at) for one in matches] == [
+        (berlin(NOON + 3), berlin(NOON + 50)),
+        (berlin(NOON + 141.5), berlin(NOON + 150)),
+    ]
+
+
 def test_that_nothing_came_for_long_moves_no_time_of_day() -> None:
     stream = RecordedStream()
     stream.decide(10.0, "match")
