@@ -9,7 +9,7 @@ import io
 import json
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -86,15 +86,15 @@ def exam(folder: Path) -> Exam:
 
 
 @pytest.fixture
-def library(folder: Path, exam: Exam) -> Library:
-    store = Store.in_folder(folder, None, {})
+def library(folder: Path, exam: Exam) -> Iterator[Library]:
+    with Store.in_folder(folder, None, {}) as store, open_exams(None, folder, store) as exams:
 
-    def names() -> dict[str, str]:
-        return {one.reference: one.name for one in store.profiles(store.now())}
+        def names() -> dict[str, str]:
+            return {one.reference: one.name for one in store.profiles(store.now())}
 
-    book = open_book(None, folder, store.vault.key, names)
-    exams = open_exams(None, folder, store).__enter__()
-    return Library(book, exams, names)
+        book = open_book(None, folder, store.vault.key, names)
+        yield Library(book, exams, names)
+        book.close()
 
 
 def whole(library: Library, exam: Exam) -> ExamReport:
