@@ -182,7 +182,9 @@ def test_what_came_into_the_file_since_is_left_there(
     fill(file.parent, things, "thing")
     migrate(engine, things)
     assert names(engine) == NAMES
-    assert names(open_database(None, file.parent, file.name)) == NAMES
+    left = open_database(None, file.parent, file.name)
+    assert names(left) == NAMES
+    left.dispose()
 
 
 MOVING = """
