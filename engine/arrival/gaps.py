@@ -139,7 +139,8 @@ class Gaps:
             usual_s = self._usual_s * 0.5 ** (wait_s / HALF_LIFE_S)
             self._usual_s = min(max(wait_s, usual_s), MOST_USUAL_S)
         if self._stalled:
-            late_s = max(0.0, self._held_s - (self._came - self._begun))
+            # What came faster than it can have been said; not before the last sound had come.
+            late_s = min(max(0.0, self._held_s - (self._came - self._begun)), wait_s)
             heard.append(Stall(wait_s, self._held[0].arrived, back=True, late_s=late_s))
         said = max(self._said, self._came - self._held_s) + self._held_s
         self._said = max(said - DRIFT * wait_s, self._came)

@@ -174,6 +174,17 @@ def test_sound_that_is_back_says_how_much_of_it_came_late(outage_s: float) -> No
         assert back.late_s == pytest.approx(kept_s, abs=GAP_S + 0.1)
 
 
+def test_no_more_came_late_than_can_have_been_said_meanwhile() -> None:
+    sender = Sender()
+    sender.live(3.0)
+    sender.wait(5.0)
+    sender.send(20.0)  # at once
+    sender.live(1.0)
+    _, back = sender.found(Stall)
+    assert isinstance(back, Stall)
+    assert back.late_s == pytest.approx(back.gap_s) == pytest.approx(5.0, abs=0.2)
+
+
 def test_of_sound_that_only_stopped_nothing_came_late() -> None:
     sender = Sender()
     sender.live(3.0)
