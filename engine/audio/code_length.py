@@ -56,14 +56,6 @@ def bits_of_two(samples: Samples) -> tuple[float, float]:
     return predicted_bits(left), _error_bits(right, np.concatenate([own, other]))
 
 
-def bits_of_both(samples: Samples) -> float:
-    """Bits of two interleaved channels, each predicted from those before it in both of them."""
-    left, right = samples.part(0, 2), samples.part(1, 2)
-    lefts, rights = _before(left.levels, LAGS // 2), _before(right.levels, LAGS // 2)
-    first = _error_bits(left, np.concatenate([lefts, rights[1:]]))
-    return first + _error_bits(right, np.concatenate([rights, lefts[:-1]]))
-
-
 def _before(levels: Float64, lags: int) -> Float64:
     """Samples from the ``LAGS``-th on, and under each those before it: ``(lags + 1, N - LAGS)``."""
     return np.stack([levels[LAGS - lag : len(levels) - lag] for lag in range(lags + 1)])

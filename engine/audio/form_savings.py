@@ -14,7 +14,6 @@ from engine.audio.code_length import (
     LAGS,
     Samples,
     apart_bits,
-    bits_of_both,
     bits_of_two,
     listed_bits,
     predicted_bits,
@@ -24,7 +23,7 @@ from engine.audio.code_length import (
 from engine.audio.forms import FLOAT_STEPS, FORMS, Bytes, SampleForm
 from engine.format import SAMPLE_BYTES, Encoding
 
-Form = SampleForm | Literal["stereo", "mono", "shifted", "compressed"]
+Form = SampleForm | Literal["stereo", "shifted", "compressed"]
 
 DECLARED: dict[Encoding, SampleForm] = {
     "pcm_s16le": "int16",
@@ -42,9 +41,7 @@ EVEN_BITS, PLACE_BITS = 7.4, 0.07
 WIDEST = 8  # bytes of a sample
 CLIPPED = 0.02  # share of samples at the highest and lowest level of a block
 CLEAR = 0.15  # bits a byte, of which less is neither a saving nor a loss
-# Bits a byte, that two channels may seem to take more than one, and yet be two; or the other way
-# round.
-SLIGHT = 0.03
+SLIGHT = 0.03  # bits a byte, that two channels may seem to take more than one, and yet be two
 
 
 class Found(NamedTuple):
@@ -79,9 +76,6 @@ def savings(block: Bytes, encoding: Encoding, channels: int) -> Found:
     if channels == 1 and declared in samples:
         one = bits[declared]
         saved["stereo"], bits["stereo"] = _as_two(samples[declared], one, block)
-    if channels == 2 and declared in samples:
-        bits["mono"] = bits[declared]
-        saved["mono"] = _saved_as_one(samples[declared], bits[declared], block)
     return Found(saved, bits)
 
 
@@ -107,17 +101,6 @@ def _as_two(samples: Samples, one: float, block: Bytes) -> tuple[float, float]:
         samples = Samples(np.rint(samples.levels * 2.0 ** (23 - FLOAT_STEPS)), np.rint)
     saved = saved_as_two(samples) / len(block) - SLIGHT
     return (saved if two <= one + SLIGHT else min(saved, one - two)), two
-
-
-def _saved_as_one(samples: Samples, one: float, block: Bytes) -> float:
-    """What samples taken for those of two channels save as ``one``.
-
-    Of one channel all are predicted by the same weights. Of two that hear the same sound those at
-    even places and at odd ones want others, unless the second hears it half a sample later.
-    """
-    saved = sum(bits_of_two(samples)) / len(block) - one - SLIGHT
-    both = bits_of_both(samples) / len(block)
-    return saved if one <= both + SLIGHT else min(saved, both - one)
 
 
 def _other_bits(block: Bytes, samples: Samples | None) -> float:

@@ -81,11 +81,6 @@ ADVICE: dict[Form, tuple[str, str]] = {
         "this looks like two channels, interleaved: start with channels=2, or, if these are 32-bit"
         " integers, convert them to 16-bit",
     ),
-    "mono": (
-        "channels=1",
-        "this looks like one channel that was declared as two: start with channels=1, or, if each"
-        " message holds first all of one channel and then the other, send their samples in turn",
-    ),
     "shifted": (
         "shifted",
         "each sample seems to begin a byte or more late, as behind a header or a message of an odd"
@@ -105,7 +100,7 @@ class FormCheck:
     """Judges one stream's bytes, in pieces of any size, against the declared ``encoding``.
 
     What other forms save is added up, block by block. Two channels are looked for where one was
-    declared, and one where it was two; more are judged by the form of their samples alone.
+    declared; more are judged by the form of their samples alone.
     """
 
     def __init__(self, encoding: Encoding, channels: int) -> None:

@@ -144,52 +144,6 @@ def test_two_channels_of_each_form_are_named(
         assert likely(encoding, data, channels=2) == []
 
 
-@pytest.mark.parametrize("encoding", TRUE)
-@pytest.mark.parametrize("level", [1.0, 0.2])
-@pytest.mark.parametrize("name", ["anna", "bert"])
-def test_one_channel_declared_as_two_is_named(
-    encoding: Encoding, level: float, name: str, voice: Voice
-) -> None:
-    data = TRUE[encoding](level * voice(name, 8.0))
-    assert likely(encoding, data, channels=2) == ["channels=1"]
-
-
-@pytest.mark.parametrize("frames", [128, 1024])
-@pytest.mark.parametrize("behind", [0, 3, 40_000])
-def test_channels_one_after_the_other_in_each_message_are_named(
-    frames: int, behind: int, voice: Voice
-) -> None:
-    sound = voice("anna", 4.0)[: 60 * 1024]
-    channels = np.stack([sound, np.roll(sound, behind)]).reshape(2, -1, frames)
-    data = s16(channels.swapaxes(0, 1).reshape(-1)).tobytes()
-    assert likely("pcm_s16le", data, channels=2) == ["channels=1"]
-
-
-@pytest.mark.parametrize("encoding", TRUE)
-@pytest.mark.parametrize("between", [-1.5, -1.0, -0.25, 0.25, 0.5, 1.0, 2.5])
-def test_two_microphones_are_not_one_channel(
-    encoding: Encoding, between: float, voice: Voice
-) -> None:
-    sound = 0.3 * voice("anna", 4.0)
-    turned = np.fft.rfft(sound) * np.exp(-2j * np.pi * between * np.fft.rfftfreq(len(sound)))
-    later = np.fft.irfft(turned, len(sound)).astype(np.float32)
-    noise = 1e-4 * np.random.default_rng(8).standard_normal((2, len(sound))).astype(np.float32)
-    for left, right in ((sound, later), (sound + noise[0], later + noise[1]), (sound, -sound)):
-        data = TRUE[encoding](np.stack([left, right], axis=1).reshape(-1))
-        assert likely(encoding, data, channels=2) == []
-
-
-@pytest.mark.skipif(not CASES.is_dir(), reason="the shared recordings are not here")
-@pytest.mark.parametrize("file", SPOKEN)
-@pytest.mark.parametrize("encoding", TRUE)
-@pytest.mark.parametrize("level", [1.0, 0.1])
-def test_one_channel_of_real_speech_declared_as_two_is_named(
-    file: str, encoding: Encoding, level: float
-) -> None:
-    sound = level * sf.read(CASES / file, dtype="float32")[0][: 12 * 16_000]
-    assert likely(encoding, TRUE[encoding](sound), channels=2) == ["channels=1"]
-
-
 @pytest.mark.skipif(not CASES.is_dir(), reason="the shared recordings are not here")
 @pytest.mark.parametrize("file", SPOKEN)
 @pytest.mark.parametrize("level", [1.0, 0.3])
