@@ -1,6 +1,4 @@
-"""How loud a stream's speech was, and how much of it at full scale, by its place in it.
-
-Blocks of 0.1 s are kept for as long as they matter.
+"""How loud a stream's speech was, by its place in it: blocks of 0.1 s, for as long as they matter.
 
 Counted in 16-bit steps as whole numbers, so that the figures do not depend on how the sound was
 cut into pieces.
@@ -11,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.format import CLIPPING_LEVEL, INT16_STEPS, SAMPLE_RATE_HZ
+from engine.format import INT16_STEPS, SAMPLE_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
@@ -26,7 +24,6 @@ class SpeechLevels:
 
     def __init__(self) -> None:
         self._dbfs: list[float] = []  # of whole blocks
-        self._clipped: list[int] = []  # samples at full scale in each of them
         self._first = 0  # number of the first of them
         self._uncounted: list[Float32] = []
         self._samples = 0  # in those
@@ -43,18 +40,10 @@ class SpeechLevels:
 
         ``None`` where it holds none that is kept.
         """
-        inside = self._dbfs[self._blocks(start, end)]
-        return sorted(inside)[len(inside) // 2] if inside else None
-
-    def clipped(self, start: int, end: int) -> float:
-        """The share of samples at full scale in those blocks, and 0 where there are none."""
-        inside = self._clipped[self._blocks(start, end)]
-        return sum(inside) / (BLOCK_SAMPLES * len(inside)) if inside else 0.0
-
-    def _blocks(self, start: int, end: int) -> slice:
         self._count()
         first = max(-(-start // BLOCK_SAMPLES) - self._first, 0)
-        return slice(first, max(end // BLOCK_SAMPLES - self._first, 0))
+        inside = self._dbfs[first : max(end // BLOCK_SAMPLES - self._first, 0)]
+        return sorted(inside)[len(inside) // 2] if inside else None
 
     def _count(self) -> None:
         """The levels of the blocks that have become whole."""
@@ -67,9 +56,7 @@ class SpeechLevels:
         power = np.einsum("ij,ij->i", blocks, blocks)  # exact, as in `level_sums`
         level = 10 * np.log10(power / BLOCK_SAMPLES / INT16_STEPS**2 + 1e-10)
         self._dbfs += np.maximum(level, SILENT_DBFS).tolist()
-        full = np.abs(joined[:whole]) >= CLIPPING_LEVEL
-        self._clipped += np.count_nonzero(full.reshape(-1, BLOCK_SAMPLES), axis=1).tolist()
         self._uncounted, self._samples = [joined[whole:].copy()], len(joined) - whole
         if len(self._dbfs) > 2 * KEPT_BLOCKS:
             self._first += len(self._dbfs) - KEPT_BLOCKS
-            del self._dbfs[:-KEPT_BLOCKS], self._clipped[:-KEPT_BLOCKS]
+            del self._dbfs[:-KEPT_BLOCKS]

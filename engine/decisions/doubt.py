@@ -39,7 +39,6 @@ class OpenTrial:
     ``cosine`` and ``norm`` are the scores of its ``speech_s`` net seconds with the nearest
     prototype, which has ``enrolled_s``. ``alike`` names two who are both like it, ``change`` says
     that another voice is likelier to have begun than not, and ``turn`` that no more speech comes.
-    ``clipped`` is the share of it at full scale, where that is why nobody is denied.
     """
 
     evidence: float
@@ -51,7 +50,6 @@ class OpenTrial:
     alike: str = ""
     change: bool = False
     turn: bool = False
-    clipped: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +109,26 @@ def why_open(
     # With less speech than this what was said weighs more than who said it: nothing is foreseen.
     short = trial.speech_s < scorer.calibration.half_speech_s
     cause, advice = (
-        _of_sound(trial)
+        _of_sound(trial.sound)
         or _of_voices(trial)
         or _of_speech(config, trial, (most, fuller), short=short)
     )
     return Doubt(cause, advice, round(most, 2), round(trial.enrolled_s, 1))
 
 
-def _of_sound(trial: OpenTrial) -> tuple[Cause, str] | None:
-    sound, clipped = trial.sound, trial.clipped
-    problems = () if sound is None else sound.problems
+def _of_sound(sound: QualityFigures | None) -> tuple[Cause, str] | None:
     for problem, help_words in SOUND:
-        if problem in problems if clipped is None else problem == "clipped":
-            return (
-                problem,
-                f"the sound is {problem}{_figure(problem, sound, clipped)}: {help_words}",
-            )
+        if sound is not None and problem in sound.problems:
+            return problem, f"the sound is {problem}{_figure(problem, sound)}: {help_words}"
     return None
 
 
-def _figure(problem: Problem, sound: QualityFigures | None, clipped: float | None) -> str:
-    if problem == "clipped":
-        share = sound.clipped if clipped is None and sound is not None else clipped
-        return "" if share is None else f" ({100 * share:.1f} % of it)"
-    if sound is None:
-        return ""
+def _figure(problem: Problem, sound: QualityFigures) -> str:
     if problem == "noisy" and sound.snr_db is not None:
         return f" ({sound.snr_db:.0f} dB above the noise)"
-    return f" ({sound.level_dbfs:.0f} dBFS)" if sound.level_dbfs is not None else ""
+    if problem == "quiet" and sound.level_dbfs is not None:
+        return f" ({sound.level_dbfs:.0f} dBFS)"
+    return f" ({100 * sound.clipped:.1f} % of it)" if problem == "clipped" else ""
 
 
 def _of_voices(trial: OpenTrial) -> tuple[Cause, str] | None:

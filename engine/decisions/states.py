@@ -24,31 +24,15 @@ from engine.scoring.identify import Ranking
 # accept   The evidence lies above the upper bound.
 # reject   The evidence lies below the lower bound, and somebody was claimed.
 # nobody   The evidence lies below the lower bound, and nobody was claimed.
-# spoilt   The evidence lies below the lower bound, and too much of the sound is cut flat.
 # alarm    Another voice has begun.
 # revised  The user asks for other error rates, by which nothing has been decided yet.
 # lapse    What was known holds no longer, after long silence or with another claim.
 Trigger = Literal[
-    "little",
-    "between",
-    "doubt",
-    "accept",
-    "reject",
-    "nobody",
-    "spoilt",
-    "alarm",
-    "revised",
-    "lapse",
+    "little", "between", "doubt", "accept", "reject", "nobody", "alarm", "revised", "lapse"
 ]
 
 STATES: tuple[State, ...] = get_args(State)
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
-DENYING: tuple[Trigger, ...] = ("reject", "nobody", "spoilt")  # that it is any of them
-
-# By speech of which so much is at full scale nobody is denied. Of the turns of 36 held-out speakers
-# of training, as they are and 3 to 100 times louder, 2 of 234 with less and 10 to 44 % with more
-# were told to be another voice's; no stranger's was matched.
-SPOILT = 0.1
 
 # What the evidence proves, and what a lapse forgets, does not depend on the state before.
 FROM_EVERY_STATE: Mapping[Trigger, State] = {
@@ -68,7 +52,6 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
         **FROM_EVERY_STATE,
         "little": "insufficient",
         "between": "uncertain",
-        "spoilt": "uncertain",
         "alarm": "insufficient",
         "revised": "insufficient",
     },
@@ -76,7 +59,6 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
         **FROM_EVERY_STATE,
         "little": "uncertain",
         "between": "uncertain",
-        "spoilt": "uncertain",
         "alarm": "uncertain",
         "revised": "uncertain",
     },
@@ -84,7 +66,6 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
         **FROM_EVERY_STATE,
         "little": "match",
         "between": "match",
-        "spoilt": "uncertain",
         "alarm": "uncertain",
         "revised": "uncertain",
     },
@@ -92,7 +73,6 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
         **FROM_EVERY_STATE,
         "little": "mismatch",
         "between": "mismatch",
-        "spoilt": "mismatch",
         "alarm": "uncertain",
         "revised": "uncertain",
     },
@@ -100,22 +80,18 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
         **FROM_EVERY_STATE,
         "little": "unknown",
         "between": "unknown",
-        "spoilt": "unknown",
         "alarm": "uncertain",
         "revised": "uncertain",
     },
 }
 
 
-def weigh(
-    config: DecisionConfig, ranking: Ranking, *, claimed: bool, clipped: float = 0.0
-) -> Trigger:
-    """What the evidence says of speech of which that share is ``clipped``."""
+def weigh(config: DecisionConfig, ranking: Ranking, *, claimed: bool) -> Trigger:
+    """What the evidence says."""
     if ranking.evidence >= config.accept_llr:
         return "accept"
     if ranking.anybody <= config.reject_llr:
-        denies: Trigger = "reject" if claimed else "nobody"
-        return "spoilt" if clipped >= SPOILT else denies
+        return "reject" if claimed else "nobody"
     return "between"
 
 
@@ -139,7 +115,4 @@ def words(
         low, high = config.reject_llr, config.accept_llr
         between = f"evidence {evidence:.1f} lies between the bounds of {low:.1f} and {high:.1f}"
         return f"{both} have like voices: {between}" if both else between
-    below = f"evidence {evidence:.1f} is below the bound of {config.reject_llr:.1f} {after}"
-    return (
-        f"{below}, but too much of it is clipped to deny anybody" if signal == "spoilt" else below
-    )
+    return f"evidence {evidence:.1f} is below the bound of {config.reject_llr:.1f} {after}"

@@ -19,7 +19,7 @@ from engine.decisions.config import DecisionConfig
 from engine.decisions.doubt import GO_ON, Doubt, fields_of, open_trial, too_little, why_open
 from engine.decisions.known_speech import KnownSpeech
 from engine.decisions.session_voices import Voice
-from engine.decisions.states import DENYING, TRANSITIONS, Trigger, alike, weigh, words
+from engine.decisions.states import TRANSITIONS, Trigger, alike, weigh, words
 from engine.decisions.told import ToldDecisions
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import Change, Decision, State
@@ -167,14 +167,12 @@ class StreamState:
             return best
         return self._ranking(belief, settings.enrolled.number[held.speaker])
 
-    def _trigger(
-        self, belief: Belief, found: Ranking, known: KnownSpeech, clipped: float
-    ) -> Trigger:
+    def _trigger(self, belief: Belief, found: Ranking, known: KnownSpeech) -> Trigger:
         """What leads to the next state."""
         config, held = known.settings.decisions, self._current
         if seconds(known.mark.position - self._begins) < config.decide_s:
             return "little"
-        trigger = weigh(config, found, claimed=known.settings.claimed, clipped=clipped)
+        trigger = weigh(config, found, claimed=known.settings.claimed)
         if held is None or trigger == "accept":
             return trigger
         matched = held.state == "match"
@@ -206,8 +204,7 @@ class StreamState:
         position, held = known.mark.position, self._current
         if held is not None and held.state == "match" and belief.far is None:
             self._match += position - held.position
-        clipped = known.clipped(followed.start)
-        entered = self._enter(belief, known, clipped, changed=change is not None)
+        entered = self._enter(belief, known, changed=change is not None)
         if entered.state == "match" and voice is not None:
             voice.name = voice.name or entered.speaker
             # Somebody else is matched: another voice has begun, which is not yet told.
@@ -226,9 +223,7 @@ class StreamState:
         )
         return self._told.add(decision, position, changed=change is not None)
 
-    def _enter(
-        self, belief: Belief, known: KnownSpeech, clipped: float, *, changed: bool
-    ) -> _EnteredState:
+    def _enter(self, belief: Belief, known: KnownSpeech, *, changed: bool) -> _EnteredState:
         """The state that follows from the ``belief``, and from whether the voice ``changed``."""
         settings, held = known.settings, self._current
         state: State = "insufficient" if held is None else held.state
@@ -237,7 +232,7 @@ class StreamState:
         elif held is not None and held.asked != settings.decisions:
             state, self._current = TRANSITIONS[state]["revised"], None
         found = self._meant(belief, settings)
-        trigger = self._trigger(belief, found, known, clipped)
+        trigger = self._trigger(belief, found, known)
         state = TRANSITIONS[state][trigger]
         is_named = settings.claimed or state == "match"
         named = settings.enrolled.names[found.speaker] if is_named else None
@@ -271,8 +266,7 @@ class StreamState:
         trial = open_trial(settings, entered.found, scores, float(heard.speech_s[0]))
         was_settled = held is not None and held.state not in ("insufficient", "uncertain")
         change = was_settled or belief.log_odds > 0
-        clipped = known.clipped(followed.start) if entered.trigger == "spoilt" else None
-        trial = replace(trial, sound=known.sound, change=change, clipped=clipped)
+        trial = replace(trial, sound=known.sound, change=change)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
 
 
@@ -285,7 +279,7 @@ def _decision(
     """
     mark, settings, found = known.mark, known.settings, entered.found
     config, t = settings.decisions, seconds(mark.at)
-    against = entered.trigger in DENYING
+    against = entered.trigger in ("reject", "nobody")
     said = found.anybody if against else found.evidence
     both = alike(config, found, settings.enrolled.names)
     reason = words(config, entered.trigger, said, speech_s, both)

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 import msgspec
 
-from engine.audio.speech_levels import SpeechLevels
 from engine.decisions.belief import Belief, Hypothesis
 from engine.decisions.change_filter import ChangeFilter
 from engine.decisions.config import DecisionConfig
@@ -50,7 +49,6 @@ class Tracker:
         self._voices = SessionVoices(scorer)
         self._voice: Voice | None = None  # of the segment
         self._settings: TrackerSettings | None = None  # by the last place
-        self._levels: SpeechLevels | None = None  # of all the speech
         self._turn = 0  # where what is judged next began: a turn, or a change within it
         self._begun = -1  # the turn of the last place
         self._state = StreamState(scorer, self._figures)
@@ -129,20 +127,14 @@ class Tracker:
 
     def overall(self, spans: SpeechEmbeddings, at: int, settings: TrackerSettings) -> Utterance:
         """The verdict on all the speech so far, as if it were one turn."""
-        clipped = self._clipped(0, spans.position)
-        turn = TurnSpeech(0, spans.position, at, clipped=clipped)
-        return self._judge.verdict(spans, turn, settings)
-
-    def _clipped(self, start: int, end: int) -> float:
-        """The share of speech ``[start, end)`` at full scale, where its levels are known."""
-        return 0.0 if self._levels is None else self._levels.clipped(start, end)
+        return self._judge.verdict(spans, TurnSpeech(0, spans.position, at), settings)
 
     def _go_on(self, spans: SpeechEmbeddings, known: KnownSpeech) -> None:
         """Another turn, or other people, since the place before."""
         mark, settings = known.mark, known.settings
         if self._settings is not None and self._settings.enrolled is not settings.enrolled:
             self._filter.forget_people()
-        self._settings, self._levels = settings, known.levels
+        self._settings = settings
         if mark.turn != self._begun:
             self._begun, timeline, places = mark.turn, spans.timeline, self._filter.places
             pause = timeline.begins(mark.turn) - timeline.ends(places.near_end(mark.turn))
@@ -223,8 +215,7 @@ class Tracker:
             yield from self._verdicts(spans, replace(known, sound=None), begun)
         assert known.levels is not None
         below_db = Distances(known.levels, spans).below_db(far.dbfs, (self._turn, end))
-        clipped = self._clipped(self._turn, end)
-        turn = TurnSpeech(self._turn, end, known.mark.at, known.sound, round(below_db, 1), clipped)
+        turn = TurnSpeech(self._turn, end, known.mark.at, known.sound, round(below_db, 1))
         yield self._judge.verdict(spans, turn, known.settings)
         self._filter.leave_out(spans, far, self._turn, end)
 
@@ -237,8 +228,7 @@ class Tracker:
         if len(parts) > 1:
             known = replace(known, sound=None)
         for part in parts:
-            clipped = self._clipped(part.start, part.end)
-            turn = TurnSpeech(part.start, part.end, known.mark.at, known.sound, clipped=clipped)
+            turn = TurnSpeech(part.start, part.end, known.mark.at, known.sound)
             said = self._judge.verdict(spans, turn, known.settings)
             label = self._label(said, None if part.other else voice)
             yield msgspec.structs.replace(said, voice=label)

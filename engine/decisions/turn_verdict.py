@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from engine.audio.quality import QualityFigures
 from engine.decisions.doubt import Doubt, fields_of, open_trial, too_little, why_open
-from engine.decisions.states import DENYING, FROM_EVERY_STATE, alike, weigh, words
+from engine.decisions.states import FROM_EVERY_STATE, alike, weigh, words
 from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import State, Utterance
 from engine.format import seconds
@@ -25,9 +25,8 @@ from engine.spans.interface import LEAST_SAMPLES, SpeechEmbeddings
 class TurnSpeech:
     """A turn, or the part of it that is one voice's: net speech ``[start, end)``.
 
-    It was known to be over at media sample ``at``; ``sound`` is what was measured of it, and
-    ``clipped`` the share at full scale. A voice in the background is ``below_db`` under the one
-    before.
+    It was known to be over at media sample ``at``; ``sound`` is what was measured of it. A voice in
+    the background is ``below_db`` under the one before.
     """
 
     start: int
@@ -35,7 +34,6 @@ class TurnSpeech:
     at: int
     sound: QualityFigures | None = None
     below_db: float | None = None
-    clipped: float = 0.0
 
     @property
     def speech_s(self) -> float:
@@ -57,16 +55,12 @@ class TurnScores:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """The state of a turn, whom it is about, the evidence that it follows from, and the words.
-
-    ``spoilt``: it would deny them, had less of it been cut flat.
-    """
+    """The state of a turn, whom it is about, the evidence that it follows from, and the words."""
 
     state: State
     speaker: str | None
     evidence: float | None
     reason: str
-    spoilt: bool
 
 
 class TurnJudge:
@@ -102,7 +96,7 @@ class TurnJudge:
             false_accept=config.false_accept,
             background=turn.below_db is not None,
             below_db=turn.below_db,
-            **fields_of(self._doubt(turn, settings, scores, judged)),
+            **fields_of(self._doubt(turn, settings, scores, judged.state)),
         )
 
     def _scores(
@@ -124,11 +118,7 @@ class TurnJudge:
         return TurnScores(rank(llr, evidence.speaker), evidence, scores)
 
     def _doubt(
-        self,
-        turn: TurnSpeech,
-        settings: TrackerSettings,
-        scores: TurnScores | None,
-        judged: _Judged,
+        self, turn: TurnSpeech, settings: TrackerSettings, scores: TurnScores | None, state: State
     ) -> Doubt | None:
         """Why nothing is decided of it, where that is so."""
         if settings.suspicion is not None:
@@ -136,11 +126,10 @@ class TurnJudge:
         if scores is None:
             short = settings.enrolled.names and turn.end - turn.start < LEAST_SAMPLES
             return too_little(turn.speech_s, seconds(LEAST_SAMPLES)) if short else None
-        if judged.state != "uncertain":
+        if state != "uncertain":
             return None
         trial = open_trial(settings, scores.evidence, scores.scores, turn.speech_s)
-        clipped = turn.clipped if judged.spoilt else None
-        trial = replace(trial, sound=turn.sound, turn=True, clipped=clipped)
+        trial = replace(trial, sound=turn.sound, turn=True)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
 
 
@@ -152,19 +141,18 @@ def _judged(
     # Where nobody is enrolled nobody can be known, however much is said.
     state: State = "insufficient" if names else "unknown"
     speaker, said, reason = None, None, _unscored(spans, turn, settings)
-    spoilt = False
     if scores is not None:
         found = scores.evidence
-        trigger = weigh(config, found, claimed=settings.claimed, clipped=turn.clipped)
-        state, spoilt = FROM_EVERY_STATE.get(trigger, "uncertain"), trigger == "spoilt"
+        trigger = weigh(config, found, claimed=settings.claimed)
+        state = FROM_EVERY_STATE.get(trigger, "uncertain")
         named = settings.claimed or state == "match"
         speaker = names[found.speaker] if named else None
-        said = found.anybody if trigger in DENYING else found.evidence
+        said = found.anybody if trigger in ("reject", "nobody") else found.evidence
         reason = words(config, trigger, said, turn.speech_s, alike(config, found, names))
     if turn.below_db is not None:
         far = f"{turn.below_db:.0f} dB below the voice before: in the background"
         reason = f"{far}; {reason}" if reason else far
-    return _Judged(state, speaker, said, reason, spoilt)
+    return _Judged(state, speaker, said, reason)
 
 
 def _unscored(spans: SpeechEmbeddings, turn: TurnSpeech, settings: TrackerSettings) -> str:

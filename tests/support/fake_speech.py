@@ -50,11 +50,6 @@ class FakeSpeech:
             self._edges.append(self.timeline.position)
         self.turns.append((begun, self.timeline.position))
 
-    @property
-    def position(self) -> int:
-        """Net samples of all that is said."""
-        return self.timeline.position
-
     def marks(self) -> Iterator[Mark]:
         """Every half second of a turn, and its end."""
         for start, end in self.turns:

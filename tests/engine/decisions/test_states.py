@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from engine.decisions.config import DecisionConfig
-from engine.decisions.states import SPOILT, STATES, TRANSITIONS, TRIGGERS, Trigger, weigh, words
+from engine.decisions.states import STATES, TRANSITIONS, TRIGGERS, Trigger, weigh, words
 from engine.events import State
 from engine.scoring.identify import Ranking
 
@@ -24,8 +24,6 @@ def meant(state: State, signal: Trigger) -> State:
         return said[signal]
     if signal == "doubt":
         return "uncertain"
-    if signal == "spoilt":  # What was denied by better sound stays so.
-        return state if state in ("mismatch", "unknown") else "uncertain"
     if signal in ("alarm", "revised"):
         return "uncertain" if settled else state
     if signal == "between" and state == "insufficient":
@@ -59,20 +57,11 @@ def test_wald_bounds_divide_the_evidence(evidence: float, claimed: bool, signal:
     assert weigh(CONFIG, ranking, claimed=claimed) == signal
 
 
-@pytest.mark.parametrize("claimed", [True, False])
-def test_clipped_speech_denies_nobody_and_may_match(claimed: bool) -> None:
-    denied, matched = Ranking(0, None, -9.0, -9.0), Ranking(0, None, 9.0, 9.0)
-    denies = "reject" if claimed else "nobody"
-    assert weigh(CONFIG, denied, claimed=claimed, clipped=SPOILT) == "spoilt"
-    assert weigh(CONFIG, denied, claimed=claimed, clipped=SPOILT - 0.001) == denies
-    assert weigh(CONFIG, matched, claimed=claimed, clipped=0.9) == "accept"
-
-
 def test_a_rival_who_fits_too_is_no_reason_to_call_it_nobody() -> None:
     assert weigh(CONFIG, Ranking(0, 1, -5.0, 4.0), claimed=False) == "between"
 
 
-@pytest.mark.parametrize("signal", ["little", "between", "accept", "reject", "nobody", "spoilt"])
+@pytest.mark.parametrize("signal", ["little", "between", "accept", "reject", "nobody"])
 def test_the_reason_says_the_figures(signal: Trigger) -> None:
     said = words(CONFIG, signal, 1.25, 3.04)
     bounds = {"little": ["3.0", "1.5"], "between": ["1.2", "-3.0", "4.6"], "accept": ["1.2", "4.6"]}
