@@ -90,12 +90,16 @@ def session(
     )
 
 
-def _moments(entries: Iterable[AnyEntry]) -> list[tuple[float, float]]:
-    """Media times with the time of day at which their sound was said, as far as it is known."""
-    lateness, found = Lateness(), [entry for entry in entries if _is_of_sound(entry)]
-    for entry in found:
-        lateness.receive(entry)
-    return [(entry.t, lateness.said_at(entry.t) or entry.at) for entry in found]
+def _moments(entries: Iterable[AnyEntry]) -> Iterator[tuple[float, float]]:
+    """Media times with the time of day at which their sound was said, as far as it is known.
+
+    What was told before sound came late, at the same media time, stays where it was.
+    """
+    lateness = Lateness()
+    for entry in entries:
+        if _is_of_sound(entry):
+            lateness.receive(entry)
+            yield entry.t, lateness.said_at(entry.t) or entry.at
 
 
 def _is_of_sound(entry: AnyEntry) -> bool:

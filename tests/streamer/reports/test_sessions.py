@@ -71,22 +71,25 @@ def test_times_of_day_are_of_when_it_was_said_and_the_report_says_when_it_came()
     assert gap.detail == "for 30 s; the last 30 s of what was said meanwhile came then"
 
 
-def test_what_ends_where_nothing_comes_ends_before_the_pause() -> None:
-    """Nobody is told to be matched for the minute and a half in which nothing was heard."""
+@pytest.mark.parametrize(("late_s", "since", "until"), [(0.0, 141.5, 150), (28.0, 113.5, 122)])
+def test_what_ends_where_nothing_comes_ends_before_the_pause(
+    late_s: float, since: float, until: float
+) -> None:
+    """Nobody is told to be matched while nothing was heard, also if a part of it came later."""
     stream = RecordedStream()
     stream.decide(3.0, "match")
     stream.score(4, 50, [7.0])
     stream.tell(events.Stalled(t=50.0, stalled=True, gap_s=3.0))
     stream.decide(50.0, "insufficient", reason="no sound for 3.0 s")
     stream.lose(50.0, 90.0)
-    stream.tell(events.Stalled(t=50.0, stalled=False, gap_s=90.0))
+    stream.tell(events.Stalled(t=50.0, stalled=False, gap_s=90.0, late_s=late_s))
     stream.score(51, 60, [7.0])
     stream.decide(51.5, "match")
     stream.end(60.0, 50.0)
     matches = [one for one in told_of(stream).segments if one.state == "match"]
     assert [(one.since_at, one.until_at) for one in matches] == [
         (berlin(NOON + 3), berlin(NOON + 50)),
-        (berlin(NOON + 141.5), berlin(NOON + 150)),
+        (berlin(NOON + since), berlin(NOON + until)),
     ]
 
 
