@@ -168,6 +168,7 @@ class Sending:
         place, unheard = opened.unheard()
         added = self.begun + place + len(unheard) - self.sent  # of the piece that was being sent
         self.begun += place
+        self.all = False
         self.sent, self._piece = self.begun, unheard + self._piece[added:]
 
     async def _read(self) -> bool:
@@ -181,7 +182,8 @@ class Sending:
 
 def _anew(at_s: float) -> str:
     return (
-        "the server was restarted and has lost the stream, and what it would still have said of it:"
+        "the server does not know the stream any more (it was restarted, or away for too long), and"
+        " what it would still have said of it is lost:"
         f" another stream begins at {at_s:.1f} s of the sound"
     )
 

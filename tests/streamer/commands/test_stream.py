@@ -190,6 +190,21 @@ def test_whatever_of_it_was_heard_another_stream_begins_with_the_rest(
     asyncio.run(check())
 
 
+async def test_sound_that_went_to_a_stream_that_was_lost_is_not_all_sent() -> None:
+    """The server was killed while it judged the end, and the next one takes nothing."""
+
+    class Full(Lost):
+        async def send(self, piece: bytes) -> None:
+            raise ServerError("ended", "the server stops")
+
+    sending, stream = Sending(Bytes(bytes(range(200))), None), Lost(1000, 150)
+    await sending.to(stream)
+    assert sending.all
+    sending.lost(stream)
+    await sending.to(Full(0, 0))
+    assert (sending.begun, sending.sent, sending.all) == (150, 150, False)
+
+
 @pytest.mark.parametrize("damage", ["cut short", "in the middle"])
 def test_a_file_that_was_not_heard_whole_is_an_error(
     environment: dict[str, str], voice: Any, tmp_path: Path, damage: str
