@@ -43,8 +43,8 @@ async def _follow_link(stream: LiveStream, ends_at: float, now: float) -> None:
     if (until := stream.sitting.expires_at) is None:
         return
     if now >= until:
-        if until < ends_at:  # the candidate has to know that others go on
-            _tell(stream, "link-expired", "the link has expired and the exam goes on: get another")
+        if until < ends_at:  # It may go on for the candidate, who then needs another link.
+            _tell(stream, "link-expired", "the link has expired: get another if your exam goes on")
         else:
             _tell(stream, "exam-ended", "the link has expired")
         await stream.intake.cut(None)

@@ -59,9 +59,13 @@ function unopenedWords(seats: readonly Seat[], endOf: EndOf, now: number): strin
   return [`Candidate links that were not opened expire before the exam ends, of ${whose}: the first ${verb} ${when}. Give them later ones.`];
 }
 
-/** Links by which somebody was here, and can come no more though the exam goes on. */
+/**
+ * Links by which somebody was here of late, and can come no more though the exam goes on. Of an exam that
+ * a platform runs each link ends with its learner's own sitting, so that it is told for a while only.
+ */
 function expiredWords(seats: readonly Seat[], endOf: EndOf, now: number): string[] {
-  const gone = endingEarly(seats.filter((seat) => !seat.live && !seat.unopened), endOf, now);
+  const left = seats.filter((seat) => !seat.live && !seat.unopened && (endOf(seat.exam ?? "") ?? 0) > now);
+  const gone = endingEarly(left, endOf, now).filter(({ at }) => now - at <= LINK_WARNED_S);
   if (gone.length === 0) return [];
   const whose = namesOf(gone.map(({ seat }) => seat));
   const [links, them] = gone.length === 1 ? ["link", "it"] : ["links", "them"];

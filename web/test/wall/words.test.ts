@@ -65,7 +65,11 @@ describe("what expires", () => {
     expect(lines(2000)).toEqual([
       "The candidate link of Ada expired before the exam's end, and nobody is heard by it: give them a later one, unless they have finished.",
     ]);
-    expect(lines(9500)[0]).toMatch(/^The candidate links of Ada, Bo expired .* by them/);
+    expect(lines(2700)[0]).toMatch(/^The candidate links of Ada, Bo expired .* by them/);
+    expect(lines(4000)[0]).toMatch(/^The candidate link of Bo expired/); // what is longer ago is no news
+    expect(lines(5000)).toEqual([]);
+    end = 2650; // the exam's plan, which nobody ended
+    expect(lines(2700)).toEqual([]);
     end = null; // somebody has ended it
     expect(lines(3000)).toEqual([]);
   });
@@ -80,7 +84,7 @@ describe("words", () => {
     expect(over).toEqual({ moment: `${at}–${timeOfDay(1075)}`, ago: "15 s" });
     expect(roughly(3900)).toBe("1 h 5 min");
     expect(lateWords(incident())).toBe("");
-    const came = `The network had kept its sound, which came at ${timeOfDay(1080)}.`;
+    const came = `Its sound came later than it was said, at ${timeOfDay(1080)}.`;
     expect(lateWords(incident({ came_at: 1080 }))).toBe(came);
   });
 
