@@ -96,7 +96,7 @@ def time_of_day(at: datetime) -> str:
 
 def late(came_at: datetime) -> str:
     """That the sound of something came later than it was said."""
-    return f"The network had kept its sound, which came at {time_of_day(came_at)}."
+    return f"Its sound came later than it was said, at {time_of_day(came_at)}."
 
 
 def moment(at: datetime) -> str:

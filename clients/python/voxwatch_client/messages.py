@@ -509,7 +509,7 @@ class Incident(Event, frozen=True, kw_only=True, tag="incident"):
     on. ``reason`` is a sentence. ``speech_s`` is the net speech that it rests on, ``voice`` the
     session's label of whose it is, ``share`` theirs of all turns so far, ``count`` how often it
     happened. The higher ``severity`` the more it needs a person. ``note_only``: it calls nobody.
-    ``came_at``: the network kept the sound of its beginning, which came at that time.
+    ``came_at``: the sound of its beginning came late, at that time.
     It is open until somebody has acknowledged it.
     """
 

@@ -109,7 +109,7 @@ def test_that_its_sound_came_later_is_said_of_an_incident(taken: Report) -> None
     late = msgspec.structs.replace(told.incidents[1], came_at=came_at)
     told = msgspec.structs.replace(told, incidents=(told.incidents[0], late))
     report = msgspec.structs.replace(taken, sessions=(told,))
-    words = "The network had kept its sound, which came at 11:01:40."
+    words = "Its sound came later than it was said, at 11:01:40."
     assert words in " ".join(Read(page(report)).text.split())
     lines = [row["text"] for row in rows(timeline_csv(report)) if row["what"] == "incident"]
     assert [words in line for line in lines] == [False, True]

@@ -26,7 +26,7 @@ export function whenWords(incident: Incident, now: number): { moment: string; ag
 
 /** That its sound came later than it was said; "" where it did not. */
 export function lateWords({ came_at }: Incident): string {
-  return came_at ? `The network had kept its sound, which came at ${timeOfDay(came_at)}.` : "";
+  return came_at ? `Its sound came later than it was said, at ${timeOfDay(came_at)}.` : "";
 }
 
 /** Whom the voice should be, for a line about an incident; "" where nobody was claimed. */
