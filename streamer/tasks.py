@@ -9,6 +9,16 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def cancelled() -> bool:
+    """Whether the task that runs has been told to end.
+
+    Before Python 3.12 `asyncio.wait_for`, by which aiomqtt waits for a broker, swallows that where
+    the answer comes at the same moment. Whoever waits for ever after such a call asks here first.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def beside(main: Coroutine[Any, Any, T], *others: Coroutine[Any, Any, None]) -> T:
     """The result of ``main``, with ``others`` running beside it; they are cancelled when it ends.
 

@@ -14,6 +14,7 @@ from aiomqtt import Client, Message
 
 from streamer.server.mqtt.devices import state_of
 from streamer.server.mqtt.discovery import Topics
+from streamer.tasks import cancelled
 
 log = logging.getLogger("voxwatch.mqtt")
 
@@ -42,7 +43,7 @@ class FormerDevices:
         for prefix in PREFIXES:
             await client.subscribe(f"{prefix}/device/+/config", qos=1)
         await client.subscribe(self._topics.state("+"), qos=1)
-        while True:
+        while not cancelled():
             topic = await self._found.get()
             await client.publish(topic, b"", qos=1, retain=True)
             log.info("taken back from Home Assistant: %s", topic)

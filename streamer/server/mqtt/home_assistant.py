@@ -16,7 +16,7 @@ from streamer.server.mqtt.discovery import ONLINE, Topics
 from streamer.server.outbox import Outbox
 from streamer.server.workers.following import OtherStreams, opened_of
 from streamer.server.workers.peers import Peers
-from streamer.tasks import beside
+from streamer.tasks import beside, cancelled
 from streamer.wire import messages
 
 PASS_TIME_S = 3600.0  # between two looks at what is to be taken back
@@ -60,6 +60,8 @@ class HomeAssistant:
                     listening.add(told.topic)
                 await client.publish(told.topic, told.payload, qos=1, retain=told.retained)
                 devices.done(told)
+            if cancelled():
+                return
             await self._news.wait()
 
     async def last_words(self, client: Client) -> None:

@@ -18,6 +18,7 @@ from peer_environments import ROOT, environment
 from streamer.config import Config, Mqtt
 from streamer.server.hub import Hub
 from streamer.server.mqtt import home_assistant as home_assistant_module
+from streamer.server.mqtt.former import FormerDevices
 from streamer.server.server import Server
 from streamer.server.workers.peers import Peers
 from streamer.wire import messages
@@ -117,6 +118,31 @@ async def test_a_stream_that_is_open_when_the_server_stops_is_closed_before_it_i
         await heard.until(lambda: heard.last.get("vw/test/status") == "offline")
         assert heard.state("kitchen")["open"] is False
         assert heard.state("kitchen")["speaker"] is None
+
+
+@pytest.mark.parametrize("discovery", [True, False])
+async def test_whoever_ends_as_the_broker_answers_ends(discovery: bool) -> None:
+    """The broker's answer and the end come at the same moment, in which an end may be swallowed."""
+    answered = asyncio.Event()
+
+    class Answering:
+        async def subscribe(self, topic: str, qos: int) -> None:
+            """Subscribed at once."""
+
+        async def publish(self, *_: Any, **__: Any) -> None:
+            await asyncio.wait_for(answered.wait(), WAIT_S)
+
+    mqtt = Mqtt(host="localhost", discovery="homeassistant")
+    home = home_assistant_module.HomeAssistant(mqtt, Hub(), Peers(), figures=True)
+    former = FormerDevices("voxwatch")
+    former._found.put_nowait("homeassistant/device/voxwatch/config")
+    publishing = asyncio.create_task((home if discovery else former).publish(Answering()))
+    await asyncio.sleep(0.05)
+    answered.set()
+    await asyncio.sleep(0)
+    publishing.cancel()
+    done, _ = await asyncio.wait([publishing], timeout=WAIT_S)
+    assert done == {publishing}
 
 
 @needs_broker
