@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from streamer.database.errors import DatabaseError, damaged, explained
 
@@ -50,6 +51,8 @@ def make_engine(path: Path, busy_s: float) -> Engine:
     def prepare(database: sqlite3.Connection, _: object) -> None:
         _prepare(database, path)
 
+    _close_late(engine)
+
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if statement := connection.get_execution_options().get(BEGIN, "BEGIN IMMEDIATE"):
@@ -63,6 +66,28 @@ def make_engine(path: Path, busy_s: float) -> Engine:
             context.is_disconnect = True
 
     return engine
+
+
+def _close_late(engine: Engine) -> None:
+    """Close what is in use while the engine is disposed of as soon as it is not any more.
+
+    A server that ends waits for nobody who still reads, as a disk may not answer.
+    """
+    disposed = 0  # times
+
+    @event.listens_for(engine, "engine_disposed")
+    def dispose(_: Engine) -> None:
+        nonlocal disposed
+        disposed += 1
+
+    @event.listens_for(engine, "connect")
+    def connect(_: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        record.info["disposed"] = disposed
+
+    @event.listens_for(engine, "checkin")
+    def checkin(database: sqlite3.Connection | None, record: ConnectionPoolEntry) -> None:
+        if database is not None and record.info["disposed"] != disposed:
+            database.close()
 
 
 def claim(connection: Connection) -> None:
