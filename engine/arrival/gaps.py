@@ -58,7 +58,7 @@ class Quiet:
 class Stall:
     """No sound has come for ``gap_s``, or sound is back after so long: ``back``.
 
-    ``late_s`` of what is back came at once: it was said before, and kept by the network.
+    ``late_s`` of what is back came at once: it was said before.
     """
 
     gap_s: float

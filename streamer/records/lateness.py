@@ -1,4 +1,4 @@
-"""Sound that came later than it was said, as the record tells of it: what a network had kept.
+"""Sound that came later than it was said, as the record tells of it.
 
 Where sound is back after a stall, the record says how much of it came at once. That was said one
 second after the other until it came; what is said of its time of day has to count back from there.

@@ -1,5 +1,7 @@
 """The wall of candidates in a real browser, against a server that speaks from a script."""
 
+# ruff: noqa: RUF001 - the page writes an en dash, as English does
+
 # Long: one page, and a test for each thing that is on it; starting the browser is shared.
 
 from __future__ import annotations
@@ -239,7 +241,7 @@ def test_the_record_is_shown_from_the_first_second_also_after_a_reload(
     visitor.sees("#candidate-name", TAKEN)
     visitor.sees("#record-words", "From the record, since")
     visitor.sees("#events", f"Another voice took over from {TAKEN}")
-    visitor.sees("#events", f"Match – {TAKEN}")  # noqa: RUF001 - of the first seconds
+    visitor.sees("#events", f"Match – {TAKEN}")  # of the first seconds
     visitor.sees("#notes", "Asked to show the room.")
     visitor.sees("#verdict-now", "Needs review, by desk 2")
     # Three notices of one outage are one line.

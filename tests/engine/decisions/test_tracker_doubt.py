@@ -30,26 +30,15 @@ def test_a_match_is_in_doubt_by_odds_that_follow_from_the_budget(
 
 
 def test_two_enrolled_with_like_voices_are_named_as_the_reason_for_doubt() -> None:
-    both = {name: PLAIN.prepare(AXES[:1], 10.0) for name in ("anna", "bert")}
-    last = of(
-        Decision,
-        told(
-            Tracker(PLAIN, 0.5),
-            talk(Said(0, 6.0)),
-            TrackerSettings(EnrolledVoiceprints(both), False, ASKED),
-        ),
-    )[-1]
+    def decided(*names: str) -> list[Decision]:
+        people = EnrolledVoiceprints({name: PLAIN.prepare(AXES[:1], 10.0) for name in names})
+        settings = TrackerSettings(people, False, ASKED)
+        return of(Decision, told(Tracker(PLAIN, 0.5), talk(Said(0, 6.0)), settings))
+
+    last = decided("anna", "bert")[-1]
     assert last.state == "uncertain"
     assert last.reason.startswith("anna and bert have like voices: evidence ")
-    alone = {"anna": both["anna"]}
-    sure = of(
-        Decision,
-        told(
-            Tracker(PLAIN, 0.5),
-            talk(Said(0, 6.0)),
-            TrackerSettings(EnrolledVoiceprints(alone), False, ASKED),
-        ),
-    )
+    sure = decided("anna")
     assert sure[-1].state == "match"
     assert "like voices" not in "".join(one.reason for one in sure)
 
