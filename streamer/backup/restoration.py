@@ -80,19 +80,20 @@ class Restoration:
     def _bring_back(
         self, source: Connection, secret: Secret, keys: PersonKeys, exams: Exams, book: Book
     ) -> None:
-        with exams.writing() as target:
-            how = _how(source, target, book, secret)
-            if secret.public_key != book.journal.secret.public_key:
-                forget_unreadable(target)
-            added = self._rosters(source, target, keys, exams)
-            if how == "whole":
-                sealed = secret.sealed(self._store.vault.key)
-                self.streams = _whole(source, target, secret, sealed, self._who)
-            else:
-                self.streams = _lacking(source, target, secret, self._who)
-            keys_here = exams.keys.read()
-        for reference in added:
-            keys_here.confirm(reference)
+        with self._store.vault.exclusively():  # until the keys are live
+            with exams.writing() as target:
+                how = _how(source, target, book, secret)
+                if secret.public_key != book.journal.secret.public_key:
+                    forget_unreadable(target)
+                added = self._rosters(source, target, keys, exams)
+                if how == "whole":
+                    sealed = secret.sealed(self._store.vault.key)
+                    self.streams = _whole(source, target, secret, sealed, self._who)
+                else:
+                    self.streams = _lacking(source, target, secret, self._who)
+                keys_here = exams.keys.read()
+            for reference in added:
+                keys_here.confirm(reference)
 
     def _rosters(
         self, source: Connection, target: Connection, theirs: PersonKeys, exams: Exams

@@ -20,14 +20,14 @@ from streamer.database import explained, migrate, reading, writing
 from streamer.exams.consents import Consents
 from streamer.exams.errors import BadLink, BadRoster, ExamError, UnknownCandidate
 from streamer.exams.exam import MAX_NAME, Candidate, Entry, Exam, Rules, Seat
-from streamer.exams.lines import opened, own_voiceprint, place, seal
+from streamer.exams.lines import add_line, change_line, lines, opened, own_voiceprint, place
 from streamer.exams.link_notes import note_expiries
 from streamer.exams.links import make_link, read_link
 from streamer.exams.roster_keys import RosterKeys
 from streamer.exams.rows import exam_of, found, last_number
 from streamer.exams.tables import CANDIDATES, CHANGES, EXAMS, HISTORY
 from streamer.store import audit
-from streamer.store.person_keys import PersonKey, PersonKeys, new_person
+from streamer.store.person_keys import PersonKey, new_person
 from streamer.store.store import Store
 
 WHAT = "database of exams"
@@ -107,36 +107,30 @@ class Exams:
         twice = len(entries) - len({entry.candidate for entry in entries})
         if twice:
             raise BadRoster("a candidate is on the roster twice")
-        with self.writing() as connection:
-            found(connection, exam)
+        with self._alone():
             keys = self.keys.change()
-            known = {one.candidate: one for one in self._roster(connection, keys, exam)}
+            with self._reading() as connection:
+                found(connection, exam)
+                rows, number = lines(connection, exam), last_number(connection, exam)
+            known = {one.candidate: one for one in (opened(row, keys) for row in rows)}
             people = {
                 entry.candidate: new_person(place(exam, entry.candidate))
                 for entry in entries
                 if entry.candidate not in known
             }
-            self.keys.add(keys, people.values())
-            number = last_number(connection, exam)
-            for given in entries:
-                line = known.get(given.candidate)
-                voiceprint = line.voiceprint if line else own_voiceprint(exam, given.candidate)
-                entry = replace(given, voiceprint=given.voiceprint or voiceprint)
-                if line is not None:
-                    self._change(connection, keys, line, entry)
-                    continue
-                number += 1
-                person = people[entry.candidate]
-                values = {
-                    "reference": person.person,
-                    "exam": exam,
-                    "number": number,
-                    "sealed": seal(person.key, exam, person.person, entry),
-                    "link": 0,
-                }
-                connection.execute(CANDIDATES.insert().values(**values))
-        for person in people.values():
-            keys.confirm(person.person)
+            self.keys.add(keys, people.values())  # for whose way to the disk no transaction waits
+            with self.writing() as connection:
+                for given in entries:
+                    line = known.get(given.candidate)
+                    voiceprint = line.voiceprint if line else own_voiceprint(exam, given.candidate)
+                    entry = replace(given, voiceprint=given.voiceprint or voiceprint)
+                    if line is not None:
+                        change_line(connection, keys, line, entry)
+                        continue
+                    number += 1
+                    add_line(connection, people[entry.candidate], exam, number, entry)
+            for person in people.values():
+                keys.confirm(person.person)
         wanted = {entry.candidate for entry in entries}
         return [one for one in self.roster(exam) if one.candidate in wanted]
 
@@ -144,12 +138,16 @@ class Exams:
         """Everybody on it, in its order. Raises :class:`UnknownExam`."""
         with self._reading() as connection:
             found(connection, exam)
-            return self._roster(connection, self.keys.read(), exam)
+            rows = lines(connection, exam)
+        keys = self.keys.read()  # which may wait for others, and so in no transaction
+        return [opened(row, keys) for row in rows]
 
     def everybody(self) -> list[Candidate]:
         """Everybody on any roster."""
         with self._reading() as connection:
-            return self._roster(connection, self.keys.read(), None)
+            rows = lines(connection)
+        keys = self.keys.read()
+        return [opened(row, keys) for row in rows]
 
     def candidate(self, exam: str, who: str) -> Candidate:
         """Somebody by what the examiner calls them, or by their id.
@@ -237,9 +235,11 @@ class Exams:
 
     def forget(self, candidate: Candidate, who: str, now: float) -> None:
         """Destroy what names somebody on a roster; the line stays, and says nothing of them."""
-        with self.writing():
-            entry = audit.Entry(now, who, "delete", bytes.fromhex(candidate.id))
+        entry = audit.Entry(now, who, "delete", bytes.fromhex(candidate.id))
+        with self._alone():
             self.keys.destroy(bytes.fromhex(candidate.id), entry)
+            with self.writing():
+                pass  # servers read it anew
 
     def forget_voiceprint(self, name: str, who: str, now: float) -> list[Candidate]:
         """Forget everybody on a roster whose voiceprint that is; who they were."""
@@ -260,25 +260,33 @@ class Exams:
     def rewrap(self, key: bytes) -> None:
         """The store is about to have another key: write the keys of rosters for it, too."""
         with self._reading() as connection:
-            keys = self.keys.read()
-            entries = []
-            for one in self._roster(connection, keys, None):
-                reference = bytes.fromhex(one.id)
-                if not one.forgotten and (line := keys.key_of(reference)) is not None:
-                    entries.append(PersonKey(reference, place(one.exam, one.candidate), line))
+            rows = lines(connection)
+        keys, entries = self.keys.read(), []
+        for one in (opened(row, keys) for row in rows):
+            reference = bytes.fromhex(one.id)
+            if not one.forgotten and (line := keys.key_of(reference)) is not None:
+                entries.append(PersonKey(reference, place(one.exam, one.candidate), line))
         self.keys.rewrap(entries, key)
 
     @contextlib.contextmanager
     def writing(self, *, told: bool = True) -> Iterator[Connection]:
         """All of it or nothing, while nobody else writes; servers read anew what is ``told``."""
-        with (
-            self._vault.exclusively(),
-            explained(self.engine, WHAT, ExamError),  # within: else it is told to be the store
-            writing(self.engine) as connection,
-        ):
+        with self._alone(), writing(self.engine) as connection:
             yield connection
             if told:
                 connection.execute(CHANGES.update().values(count=CHANGES.c.count + 1))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else writes. This lock comes first, and any transaction after it.
+
+        Whoever waited for it within a transaction would wait for somebody here who waits for them.
+        """
+        with (
+            self._vault.exclusively(),
+            explained(self.engine, WHAT, ExamError),  # within: else it is told to be the store
+        ):
+            yield
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -286,25 +294,7 @@ class Exams:
         with explained(self.engine, WHAT, ExamError), reading(self.engine) as connection:
             yield connection
 
-    def _roster(
-        self, connection: Connection, keys: PersonKeys, exam: str | None
-    ) -> list[Candidate]:
-        query = sa.select(CANDIDATES).order_by(CANDIDATES.c.exam, CANDIDATES.c.number)
-        if exam is not None:
-            query = query.where(CANDIDATES.c.exam == exam)
-        return [opened(row, keys) for row in connection.execute(query).mappings()]
-
     def _note(self, candidate: Candidate, **columns: float | None) -> None:
         with self.writing() as connection:
             line = CANDIDATES.c.reference == bytes.fromhex(candidate.id)
             connection.execute(CANDIDATES.update().where(line).values(**columns))
-
-    def _change(
-        self, connection: Connection, keys: PersonKeys, known: Candidate, entry: Entry
-    ) -> None:
-        reference = bytes.fromhex(known.id)
-        key = keys.key_of(reference)
-        assert key is not None
-        sealed = seal(key, known.exam, reference, entry)
-        line = CANDIDATES.c.reference == reference
-        connection.execute(CANDIDATES.update().where(line).values(sealed=sealed))

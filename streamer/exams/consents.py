@@ -76,18 +76,13 @@ class Consents:
 
     def of(self, *, person: bytes | None = None, candidate: str = "") -> list[ConsentRow]:
         """The consents of a person, or those given on a candidate's page; oldest first."""
-        query = sa.select(CONSENTS).order_by(CONSENTS.c.number)
-        if person is not None:
-            query = query.where(CONSENTS.c.person == person)
-        if candidate:
-            query = query.where(CONSENTS.c.candidate == bytes.fromhex(candidate))
         with self._reading() as connection:
-            return [_row(found) for found in connection.execute(query).mappings()]
+            return _consents(connection, person, candidate)
 
     def allow_clips(self, person: bytes, candidate: str) -> bool:
         """Whether somebody agreed, in that exam, that sound around incidents is kept."""
-        rows = self.of(person=person, candidate=candidate)
-        return bool(rows) and rows[-1].clips and rows[-1].withdrawn_at is None
+        with self._reading() as connection:
+            return clips_allowed(connection, person, candidate)
 
     def allowing_clips(self) -> set[str]:
         """The candidates who last agreed to that, and have not taken it back."""
@@ -132,6 +127,21 @@ class Consents:
         with self._reading() as connection:
             rows = connection.execute(sa.select(USES.c.person, USES.c.used_at))
             return {bytes(person): used_at for person, used_at in rows}
+
+
+def clips_allowed(connection: Connection, person: bytes, candidate: str) -> bool:
+    """As :meth:`Consents.allow_clips`, within a transaction that there is already."""
+    rows = _consents(connection, person, candidate)
+    return bool(rows) and rows[-1].clips and rows[-1].withdrawn_at is None
+
+
+def _consents(connection: Connection, person: bytes | None, candidate: str) -> list[ConsentRow]:
+    query = sa.select(CONSENTS).order_by(CONSENTS.c.number)
+    if person is not None:
+        query = query.where(CONSENTS.c.person == person)
+    if candidate:
+        query = query.where(CONSENTS.c.candidate == bytes.fromhex(candidate))
+    return [_row(found) for found in connection.execute(query).mappings()]
 
 
 def _row(found: Any) -> ConsentRow:

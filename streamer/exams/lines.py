@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
 
 from streamer.exams.errors import ExamError
 from streamer.exams.exam import MAX_NAME, Candidate, Entry
-from streamer.store.person_keys import PersonKeys
+from streamer.exams.tables import CANDIDATES
+from streamer.store.person_keys import PersonKey, PersonKeys
 from streamer.store.seal import BrokenSeal, Seal
 
 DIGITS = 12  # of a hash, which tell names apart that were cut
@@ -27,6 +31,42 @@ def own_voiceprint(exam: str, candidate: str) -> str:
         return name
     digest = hashlib.sha256(candidate.encode()).hexdigest()[:DIGITS]
     return f"{candidate[: MAX_NAME - DIGITS - len(exam) - 2]}~{digest}@{exam}"
+
+
+def lines(connection: Connection, exam: str | None = None) -> Sequence[RowMapping]:
+    """The rows of one roster in its order, or those of all; :func:`opened` reads them.
+
+    That is done when the transaction is over: reading the keys may wait for whoever writes, and who
+    waits within a transaction keeps others from writing, too.
+    """
+    query = sa.select(CANDIDATES).order_by(CANDIDATES.c.exam, CANDIDATES.c.number)
+    if exam is not None:
+        query = query.where(CANDIDATES.c.exam == exam)
+    return connection.execute(query).mappings().all()
+
+
+def add_line(
+    connection: Connection, person: PersonKey, exam: str, number: int, entry: Entry
+) -> None:
+    """A new line of a roster, sealed with its own key."""
+    values = {
+        "reference": person.person,
+        "exam": exam,
+        "number": number,
+        "sealed": seal(person.key, exam, person.person, entry),
+        "link": 0,
+    }
+    connection.execute(CANDIDATES.insert().values(**values))
+
+
+def change_line(connection: Connection, keys: PersonKeys, known: Candidate, entry: Entry) -> None:
+    """What a line that is there says from now on."""
+    reference = bytes.fromhex(known.id)
+    key = keys.key_of(reference)
+    assert key is not None
+    sealed = seal(key, known.exam, reference, entry)
+    line = CANDIDATES.c.reference == reference
+    connection.execute(CANDIDATES.update().where(line).values(sealed=sealed))
 
 
 def seal(key: bytes, exam: str, reference: bytes, entry: Entry) -> bytes:

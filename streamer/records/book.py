@@ -96,7 +96,8 @@ class Book:
             find(connection, stream)
             row = connection.execute(wanted.where(streams.c.stream == stream)).one()
             found = connection.scalars(select(people.c.person).where(people.c.stream == stream))
-            return self._facts(row, sorted(found), self._names())
+            of = sorted(found)
+        return self._facts(row, of, self._names())  # which may wait for whoever writes
 
     def history(self, stream: str, after: int = 0, limit: int | None = None) -> list[AnyEntry]:
         """Entries in order, from number ``after + 1`` on: numbers have no gaps.

@@ -10,6 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from engine.audio.recent import Int16
 from engine.errors import VoxwatchError
@@ -24,6 +27,19 @@ TRIES, RETRY_S = 5, 1.0  # the start of a stream may not be written yet when its
 log = logging.getLogger("voxwatch.records")
 
 
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Whether the sound of an incident may be kept, asked when it is written.
+
+    ``known`` is asked first, in no transaction, may wait for others and raise
+    :class:`VoxwatchError`. ``holds`` is asked in the transaction, by its connection, and waits for
+    nobody: who writes to rosters has the store's lock while they wait for the transaction's end.
+    """
+
+    known: Callable[[], bool]
+    holds: Callable[[Connection], bool]
+
+
 class ClipWriter:
     """Writes clips into the record, one after the other. :meth:`put` never blocks."""
 
@@ -35,12 +51,11 @@ class ClipWriter:
         self._stop = threading.Event()
 
     def put(
-        self, stream: str, incident: str, since: int, samples: Int16, allowed: Callable[[], bool]
+        self, stream: str, incident: str, since: int, samples: Int16, permission: Permission
     ) -> None:
         """Keep the sound of an incident, which begins at sample ``since`` of its stream.
 
-        Nothing is kept if it is not ``allowed`` when it is written. That may block and raise
-        :class:`VoxwatchError`.
+        Nothing is kept without ``permission`` when it is written.
         """
         with self._lock:
             if self._waiting >= MOST_WAITING or self._stop.is_set():
@@ -48,7 +63,7 @@ class ClipWriter:
                 return
             self._waiting += 1
         now = round(time.time(), 3)
-        self._thread.submit(self._write, stream, incident, since, samples, now, allowed)
+        self._thread.submit(self._write, stream, incident, since, samples, now, permission)
 
     def close(self, within_s: float) -> None:
         """Write what waits, for at most so long."""
@@ -65,13 +80,14 @@ class ClipWriter:
         since: int,
         samples: Int16,
         now: float,
-        allowed: Callable[[], bool],
+        permission: Permission,
     ) -> None:
         try:
             clip, ogg = clip_of(incident, since, samples, now)
             for left in reversed(range(TRIES)):
                 try:
-                    self._journal.keep_clip(stream, clip, ogg, allowed)
+                    if permission.known():
+                        self._journal.keep_clip(stream, clip, ogg, permission.holds)
                     return
                 except VoxwatchError as error:
                     if not left or self._stop.wait(RETRY_S):

@@ -123,17 +123,19 @@ class Journal:
                 self._append(connection, {row.stream: [end]})
         return sorted(there)
 
-    def keep_clip(self, stream: str, clip: Clip, ogg: bytes, allowed: Callable[[], bool]) -> bool:
+    def keep_clip(
+        self, stream: str, clip: Clip, ogg: bytes, allowed: Callable[[Connection], bool]
+    ) -> bool:
         """Seal the sound of an incident, and note it in the chain, both or neither.
 
         False where it is not ``allowed`` any more, which is asked in the transaction: whoever takes
         their consent back has that written before their clips are erased, so that none comes after.
-        A clip never makes the key that was erased anew. Raises :class:`UnknownStream`, and what
-        ``allowed`` raises.
+        It reads by the transaction's own connection and waits for nobody, since all who write wait
+        meanwhile. A clip never makes the key that was erased anew. Raises :class:`UnknownStream`.
         """
         with self.writing() as connection:
             row = find(connection, stream)
-            if row.text_key is None or not allowed():
+            if row.text_key is None or not allowed(connection):
                 return False
             sealed = self.secret.texts(stream, row.text_key).close_clip(ogg, clip.incident)
             values = {"stream": stream, "incident": clip.incident, "sealed": sealed}

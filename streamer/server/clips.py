@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import VoxwatchError
-from streamer.records.clip_writer import ClipWriter
+from streamer.exams.consents import clips_allowed
+from streamer.records.clip_writer import ClipWriter, Permission
 from streamer.records.sound import RING_SAMPLES, span_of
 from streamer.server.exam_consents import who_allows_clips
 from streamer.wire.incidents import Incident
@@ -102,11 +102,16 @@ class StreamClips:
         since = max(wanted.since, recent.begin)
         samples = recent.piece(since, wanted.until)
         if len(samples):
-            allowed = self._asking()
-            self._writer.put(self._stream.id, wanted.incident, since, samples, allowed)
+            permission = self._permission()
+            self._writer.put(self._stream.id, wanted.incident, since, samples, permission)
 
-    def _asking(self) -> Callable[[], bool]:
+    def _permission(self) -> Permission:
         """Asks, in another thread, whether the same person still allows it."""
         context, sitting, person = self._stream.context, self._stream.sitting, self._person
         assert sitting is not None
-        return lambda: who_allows_clips(context, sitting) == person
+        assert person is not None
+        candidate, reference = sitting.candidate.id, bytes.fromhex(person)
+        return Permission(
+            known=lambda: who_allows_clips(context, sitting) == person,
+            holds=lambda connection: clips_allowed(connection, reference, candidate),
+        )

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 from enrolled_people import Disk
+from lock_order import LockOrder, watching
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -80,6 +81,14 @@ class Dial(Protocol):
     def __call__(
         self, server: Server, path: str = ..., *, headers: Any = ..., **query: Any
     ) -> AbstractAsyncContextManager[Wire]: ...
+
+
+@pytest.fixture(autouse=True)
+def lock_order(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockOrder]:
+    """Nothing waits for the store's lock within a transaction of another database."""
+    with watching(monkeypatch) as order:
+        yield order
+    assert order.broken == [], order.broken[0]
 
 
 @pytest.fixture

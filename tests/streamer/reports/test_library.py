@@ -234,7 +234,7 @@ def keep_clip(library: Library, stream: str, incident: str = "") -> str:
     """Sound of an incident, or of the stream's first one, which is given."""
     incident = incident or library.book.incidents(stream)[0].id
     clip = Clip(at=NOON + 70, t=70.0, incident=incident, since=55.0, until=65.0, sha256="12" * 32)
-    assert library.book.journal.keep_clip(stream, clip, b"sound", lambda: True)
+    assert library.book.journal.keep_clip(stream, clip, b"sound", lambda _: True)
     return incident
 
 

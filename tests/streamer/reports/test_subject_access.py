@@ -104,7 +104,7 @@ def place(tmp_path: Path, database_url: str | None) -> Place:
         )
         for number, stream in enumerate(("of-anna", "of-bert"), start=1):
             clip = Clip(at=NOON, t=9.0, incident=f"{stream}/1", since=0.0, until=9.0, sha256="ab")
-            book.journal.keep_clip(stream, clip, b"sound %d" % number, lambda: True)
+            book.journal.keep_clip(stream, clip, b"sound %d" % number, lambda _: True)
     return place
 
 
