@@ -123,6 +123,8 @@ def silence(journal: Journal, candidates: Collection[str], who: str, now: float)
     theirs = select(streams.c.stream).where(streams.c.candidate.in_(candidates))
     of_them = clips.c.stream.in_(theirs)
     with journal.writing() as connection:
+        # Locked: one of their clips that is being written is waited for, and goes as well.
+        connection.execute(theirs.order_by(streams.c.stream).with_for_update()).all()
         found = sorted(connection.scalars(select(clips.c.stream).where(of_them).distinct()))
         connection.execute(delete(clips).where(of_them))
         why = "consent to clips was taken back"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -242,3 +243,39 @@ def test_others_may_write_while_it_is_asked_whose_sound_it_is(
     other.dispose()
     assert book.clip("one", ID)
     assert book.facts("one").held_by == "desk"
+
+
+def test_a_clip_that_is_being_written_goes_with_those_that_there_are(book: Book) -> None:
+    """It was allowed when it was asked for, and is taken back before it is written."""
+    book.journal.write({"one": whole("one", candidate="line")})
+    silenced: list[tuple[str, ...]] = []
+    taking_back = threading.Thread(
+        target=lambda: silenced.append(book.silence({"line"}, "her", T0 + 60))
+    )
+
+    def holds(_: Connection) -> bool:
+        taking_back.start()
+        taking_back.join(0.5)  # as long as a fault would take, and no longer than it waits
+        return True
+
+    assert book.journal.keep_clip("one", *clip_of(ID, 0, TONE, T0 + 9), holds)
+    taking_back.join()
+    assert silenced == [("one",)]
+    assert rows(book) == 0
+
+
+@pytest.mark.parametrize(
+    ("since_s", "heard_s", "span_s"),
+    [
+        (12.0, 15.0, (7.0, 17.0)),  # the rest is to come
+        (2.0, 8.0, (0.0, 7.0)),  # there is no sound before the first
+        (12.0, 41.0, (11.0, 17.0)),  # some of it has gone
+        (3.0, 60.0, (50.0, 60.0)),  # it began before what is held
+    ],
+)
+def test_which_seconds_are_kept(
+    since_s: float, heard_s: float, span_s: tuple[float, float]
+) -> None:
+    recent = RecentSound(30 * 16_000, 0)
+    recent.add(np.zeros(round(heard_s * 16_000), np.float32))
+    assert span_of(since_s, recent) == tuple(round(one * 16_000) for one in span_s)
