@@ -91,10 +91,11 @@ def described(engine: Engine) -> str:
 def shorten_log(engine: Engine, *, wait: bool = False) -> None:
     """Bring SQLite's write-ahead log into its file, as far as no reader prevents it.
 
-    It waits for them only with ``wait``, and overwrites what was deleted in the log, too.
+    It waits for them only with ``wait``, and overwrites what was deleted in the log, too. Nobody
+    is kept from writing meanwhile.
     """
     if engine.dialect.name == "sqlite":
-        sqlite.shorten_log(engine, "TRUNCATE" if wait else "PASSIVE")
+        (sqlite.empty_log if wait else sqlite.shorten_log)(engine)
 
 
 def wipe(engine: Engine, table: Table) -> None:

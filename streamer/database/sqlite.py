@@ -35,6 +35,7 @@ BEGIN = "voxwatch_begin"  # the execution option that says how a transaction beg
 READING: dict[str, Any] = {BEGIN: "BEGIN"}
 OUTSIDE: dict[str, Any] = {BEGIN: None}  # for what SQLite does in no transaction
 BUSY_PAUSE_S = 0.01
+EMPTY_PAUSE_S = 0.02  # between two tries, in which others write
 
 
 def make_engine(path: Path, busy_s: float) -> Engine:
@@ -106,13 +107,41 @@ def check_whole(engine: Engine, what: str) -> None:
             raise DatabaseError(damaged(what, str(path)))
 
 
-def shorten_log(engine: Engine, how: str) -> None:
-    """Bring the write-ahead log into the file."""
+def shorten_log(engine: Engine) -> None:
+    """Bring the write-ahead log into the file, as far as nobody who reads prevents it."""
     with (
         contextlib.suppress(SQLAlchemyError),  # what is in the log is as safe as in the file
         engine.connect().execution_options(**OUTSIDE) as connection,
     ):
-        connection.exec_driver_sql(f"PRAGMA wal_checkpoint({how})")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def empty_log(engine: Engine) -> None:
+    """Bring all of the log into the file and cut it to nothing, once nobody reads from it.
+
+    SQLite keeps everybody from writing while it waits for readers, some of whom take minutes, and
+    some of whom may wait for somebody who wants to write. So it is told to wait for nobody, and is
+    asked again and again for as long as others would be waited for, with the lock let go between.
+    """
+    with (
+        contextlib.suppress(SQLAlchemyError),
+        engine.connect().execution_options(**OUTSIDE) as connection,
+    ):
+        wait_ms: int = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+        deadline = time.monotonic() + wait_ms / 1000
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        try:
+            while _cannot_empty(connection) and time.monotonic() < deadline:
+                time.sleep(EMPTY_PAUSE_S)
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait_ms}")
+
+
+def _cannot_empty(connection: Connection) -> bool:
+    """Whether somebody reads or writes; most is brought over while others may write."""
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+    busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    return bool(busy)
 
 
 def _make_file(path: Path) -> None:
