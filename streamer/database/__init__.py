@@ -13,7 +13,7 @@ from streamer.database.engine import (
     writing,
 )
 from streamer.database.errors import DatabaseError, explained, shown
-from streamer.database.migrations import History, migrate, upgrade
+from streamer.database.migrations import History, load_alembic, migrate, upgrade
 from streamer.database.moving import copy_rows
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "described",
     "explained",
     "file_before",
+    "load_alembic",
     "make_folder",
     "migrate",
     "open_database",

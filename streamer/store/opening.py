@@ -15,6 +15,7 @@ from streamer.database import (
     check_whole,
     explained,
     file_before,
+    load_alembic,
     make_folder,
     migrate,
     open_database,
@@ -46,8 +47,10 @@ def open_vault(
     lock = FolderLock(folder, busy_s)
     vault = _vault(folder, database, key, lock, busy_s)
     try:
-        with vault.explained(), vault.transaction(changing=False):
-            pass  # whose database it is, is told before anything is made beside it
+        with vault.explained():
+            # Whose database it is, is told before anything is made beside it.
+            if "people" not in _tables(vault.engine):
+                load_alembic()  # for which nobody is to wait who opens the store, too
         with vault.exclusively():
             if _can_move(vault):
                 with contextlib.closing(_vault(folder, None, key, lock, busy_s)) as old:

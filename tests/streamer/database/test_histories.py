@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from streamer.lti.tables import HISTORY as LTI
 from streamer.records.opening import HISTORY as RECORDS
 from streamer.store.tables import HISTORY as STORE
 
+ROOT = Path(__file__).parents[3]
 ALL = (STORE, RECORDS, EXAMS, EDX, LTI)
 HISTORIES = pytest.mark.parametrize("history", ALL, ids=lambda history: history.table)
 
@@ -49,3 +52,32 @@ def test_the_revisions_make_the_tables_of_the_code(
         )
         assert compare_metadata(context, history.tables) == []
     engine.dispose()
+
+
+OPENING = """
+import sys
+from pathlib import Path
+from sqlalchemy import Engine, event
+from streamer.database import open_database
+from streamer.exams.opening import open_exams
+from streamer.store.store import Store
+
+changes = []
+
+@event.listens_for(Engine, "after_cursor_execute")
+def executed(connection, cursor, statement, *_):
+    if statement == "BEGIN IMMEDIATE":
+        changes.append("alembic.script" in sys.modules and "alembic.operations" in sys.modules)
+
+folder = Path(sys.argv[1])
+with Store.open(folder, bytes(32)) as store, open_exams(None, folder, store):
+    pass
+assert changes and all(changes), changes
+"""
+
+
+def test_nothing_is_imported_while_others_wait_for_the_tables_to_be_made(tmp_path: Path) -> None:
+    """On a busy machine that takes seconds, and those who open it at the same time give up."""
+    command = [sys.executable, "-c", OPENING, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
