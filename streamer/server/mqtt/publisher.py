@@ -14,8 +14,11 @@ import contextlib
 import logging
 import os
 import random
+import socket
 import ssl
 from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from aiomqtt import Client, MqttError, Will
 
@@ -85,9 +88,9 @@ class Publisher:
             with following as self._following:
                 while not self._stopping.is_set() and not self._following.outbox.slow:
                     try:
-                        async with self._client() as client:
+                        async with self._client() as client, _told_by_the_broker(client) as end:
                             pause_s = FIRST_PAUSE_S
-                            await self._serve(client, self._following)
+                            end.told = await self._serve(client, self._following)
                     except MqttError as error:
                         where = f"{self._mqtt.host}:{self._mqtt.port}"
                         # Once for every time that it goes: the log is not to fill with it.
@@ -122,8 +125,8 @@ class Publisher:
             logger=log,
         )
 
-    async def _serve(self, client: Client, following: Subscription) -> None:
-        """While the broker is there and keeps up. Raises ``MqttError``."""
+    async def _serve(self, client: Client, following: Subscription) -> bool:
+        """While the broker is there and keeps up; whether it knows the end. Raises MqttError."""
         await self._tell_status(client, ONLINE)
         log.info("the MQTT broker is there")
         with contextlib.suppress(WireError):  # the broker is too slow: see run
@@ -135,6 +138,7 @@ class Publisher:
             if self._home:
                 await self._home.last_words(client)
             await self._tell_status(client, OFFLINE)
+        return self._stopping.is_set()
 
     def _will(self) -> Will | None:
         return Will(self._status, OFFLINE, qos=1, retain=True) if self._tells_status else None
@@ -162,6 +166,31 @@ class Publisher:
         kind = sent.message.event.__struct_config__.tag
         stream = sent.message.stream
         return "/".join(part for part in (self._mqtt.topic, stream, str(kind)) if part)
+
+
+@dataclass(slots=True)
+class _End:
+    """Whether the broker has taken that nothing follows."""
+
+    told: bool = False
+
+
+@contextlib.asynccontextmanager
+async def _told_by_the_broker(client: Client) -> AsyncIterator[_End]:
+    """Break the connection off, unless its end is told: then the broker tells it, by the will.
+
+    After a clean DISCONNECT, which aiomqtt sends whatever ends its connection, the broker has to
+    forget the will (MQTT 3.1.1, 3.14.4), and "online" would stand there for good.
+    """
+    end = _End()
+    try:
+        yield end
+    finally:
+        # The only way there is: MQTT 3.1.1 has no DISCONNECT that keeps the will.
+        wire = client._client.socket()
+        if not end.told and isinstance(wire, socket.socket):
+            with contextlib.suppress(OSError):  # it is broken already
+                wire.shutdown(socket.SHUT_RDWR)
 
 
 async def _listen(client: Client, home: HomeAssistant | FormerDevices | None) -> None:

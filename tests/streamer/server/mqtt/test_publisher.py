@@ -8,13 +8,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiomqtt import Client, MqttError
 from mqtt_broker import WAIT_S, Broker, needs_broker
 from ports import free_port
 
 from engine import events
 from engine.errors import VoxwatchError
 from streamer.config import Config, Mqtt
-from streamer.server.hub import Hub
+from streamer.server.hub import Hub, Subscription
+from streamer.server.mqtt import beginning
 from streamer.server.mqtt import publisher as mqtt
 from streamer.server.mqtt.publisher import Publisher
 from streamer.server.outbox import Message
@@ -167,13 +169,69 @@ async def test_a_connection_that_breaks_is_announced_by_the_broker(broker: Broke
             assert await following() == ("status", "offline")
 
 
+@needs_broker
+async def test_a_server_whose_last_words_take_too_long_is_offline_all_the_same(
+    broker: Broker, settings: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beginning, "LAST_WORDS_S", 0.1)
+    await broker.start()
+    async with broker.listening() as following, Wire(broker.port) as wire:
+        slow = Mqtt(host="127.0.0.1", port=wire.port, topic="vw/test", qos=1)
+        async with Server(settings(mqtt=slow), drain_s=0.2) as server:
+            assert await following() == ("status", "online")
+            wire.answering.clear()
+            server.context.hub.publish("s1", decision(1))  # whose answer the last words wait for
+            assert (await following())[0] == "s1/decision"
+        assert await following() == ("status", "offline")
+    async with broker.listening() as following:
+        assert await following() == ("status", "offline"), "it is kept"
+
+
+@needs_broker
+async def test_a_publisher_that_is_broken_off_is_told_offline_by_the_broker(broker: Broker) -> None:
+    await broker.start()
+    async with broker.listening() as following:
+        publishing = asyncio.create_task(Publisher(broker.settings, Hub()).run())
+        assert await following() == ("status", "online")
+        publishing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await publishing
+        assert await following() == ("status", "offline")
+
+
+@needs_broker
+async def test_a_broker_that_is_given_up_says_offline_until_it_is_found_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was sent had no answer in time; whether it is reached again is not known."""
+    monkeypatch.setattr(mqtt, "FIRST_PAUSE_S", 0.02)
+    await broker.start()
+    publisher = Publisher(broker.settings, Hub())
+    publish, failures = publisher._publish, [MqttError("Operation timed out")]
+
+    async def failing(client: Client, following: Subscription) -> None:
+        if failures:
+            raise failures.pop()
+        await publish(client, following)
+
+    monkeypatch.setattr(publisher, "_publish", failing)
+    async with broker.listening() as following:
+        async with running(publisher):
+            assert await following() == ("status", "online")
+            assert await following() == ("status", "offline")
+            assert await following() == ("status", "online")
+        assert await following() == ("status", "offline")
+
+
 class Wire:
-    """A way to the broker that can be cut."""
+    """A way to the broker that can be cut, and on which the broker may fall silent."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
         self._ends: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     async def __aenter__(self) -> Wire:
         self._server = await asyncio.start_server(self._lay, "127.0.0.1", 0)
@@ -181,6 +239,7 @@ class Wire:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.answering.set()
         self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -192,13 +251,19 @@ class Wire:
     async def _lay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
         self._ends += [writer, far_writer]
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            self._tasks.add(asyncio.create_task(_carry(source, sink)))
+        asked = asyncio.Event()
+        asked.set()
+        for ways in ((reader, far_writer, asked), (far_reader, writer, self.answering)):
+            self._tasks.add(asyncio.create_task(_carry(*ways)))
 
 
-async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _carry(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, going: asyncio.Event
+) -> None:
     while data := await source.read(4096):
+        await going.wait()
         sink.write(data)
+    sink.close()
 
 
 async def test_without_a_broker_nothing_is_held_up_or_kept_without_bound() -> None:
