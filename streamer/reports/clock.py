@@ -33,6 +33,14 @@ class Clock:
             return self.of(self._moments[first][1])
         return self.at(t)
 
+    def span(self, since: float, until: float) -> tuple[datetime, datetime]:
+        """When what lies between two media times began and ended, which is no earlier.
+
+        Of sound that came late the time of day is reckoned back, by what the client said.
+        """
+        began = self.at(since)
+        return began, max(began, self.until(until))
+
     def of(self, seconds: float) -> datetime:
         """Seconds since 1970 in the zone."""
         return datetime.fromtimestamp(round(seconds, 3), self.zone)

@@ -33,14 +33,16 @@ def sound_problems(entries: Iterable[AnyEntry], clock: Clock) -> tuple[SoundProb
             continue
         before = found[-1] if found else None
         if before and before.problems == problems and before.until == since:
-            found[-1] = msgspec.structs.replace(before, until=event.t, until_at=clock.at(event.t))
+            _, until_at = clock.span(before.since, event.t)
+            found[-1] = msgspec.structs.replace(before, until=event.t, until_at=until_at)
             continue
+        since_at, until_at = clock.span(since, event.t)
         found.append(
             SoundProblem(
                 since=since,
                 until=event.t,
-                since_at=clock.at(since),
-                until_at=clock.at(event.t),
+                since_at=since_at,
+                until_at=until_at,
                 problems=problems,
                 level_dbfs=event.level_dbfs,
                 snr_db=event.snr_db,

@@ -57,18 +57,7 @@ class Segments:
     def told(self, clock: Clock) -> tuple[Segment, ...]:
         """All of them, without those that turned out to have no length."""
         return tuple(
-            Segment(
-                since=one.since,
-                until=one.until,
-                since_at=clock.at(one.since),
-                until_at=None
-                if one.until is None
-                else max(clock.at(one.since), clock.until(one.until)),
-                state=one.state,
-                speaker=one.speaker,
-                evidence=one.evidence,
-                reason=one.reason,
-            )
+            _segment(one, clock)
             for one in [*self._closed, *self._stretches]
             if one.until is None or one.until > one.since
         )
@@ -109,22 +98,40 @@ class Segments:
             last.until = t if last.until is None else min(last.until, t)
 
 
+def _segment(one: _Stretch, clock: Clock) -> Segment:
+    if one.until is None:
+        since_at, until_at = clock.at(one.since), None
+    else:
+        since_at, until_at = clock.span(one.since, one.until)
+    return Segment(
+        since=one.since,
+        until=one.until,
+        since_at=since_at,
+        until_at=until_at,
+        state=one.state,
+        speaker=one.speaker,
+        evidence=one.evidence,
+        reason=one.reason,
+    )
+
+
 def turns(entries: Iterable[AnyEntry], clock: Clock) -> tuple[Turn, ...]:
     """Every turn with its own verdict."""
     found = (e.event for e in entries if isinstance(e, Told))
-    return tuple(
-        Turn(
-            since=one.start,
-            until=one.end,
-            since_at=clock.at(one.start),
-            until_at=clock.until(one.end),
-            speech_s=one.speech_s,
-            state=one.state,
-            speaker=one.speaker if one.speaker is not None else one.voice,
-            llr=one.llr,
-            evidence=one.evidence,
-            reason=one.reason,
-        )
-        for one in found
-        if isinstance(one, events.Utterance)
+    return tuple(_turn(one, clock) for one in found if isinstance(one, events.Utterance))
+
+
+def _turn(one: events.Utterance, clock: Clock) -> Turn:
+    since_at, until_at = clock.span(one.start, one.end)
+    return Turn(
+        since=one.start,
+        until=one.end,
+        since_at=since_at,
+        until_at=until_at,
+        speech_s=one.speech_s,
+        state=one.state,
+        speaker=one.speaker if one.speaker is not None else one.voice,
+        llr=one.llr,
+        evidence=one.evidence,
+        reason=one.reason,
     )

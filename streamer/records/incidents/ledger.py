@@ -84,10 +84,15 @@ class Ledger:
         return name
 
     def change(self, name: str, **fields: Any) -> None:
-        """What is known of an incident has become other."""
+        """What is known of an incident has become other. It ends no earlier than it began.
+
+        Of sound that came late the time of day is reckoned back, by what the client said.
+        """
         found = self._incidents.get(name)
         if found is None:
             return
+        if fields.get("until_at") is not None:
+            fields["until_at"] = max(fields["until_at"], found.since_at)
         if "kind" in fields:
             fields["severity"] = SEVERITY[fields["kind"]]
         made = msgspec.structs.replace(found, **fields)
@@ -101,7 +106,7 @@ class Ledger:
         if found is None or found.until is not None:
             return
         until = max(round(until, 3), found.since)
-        until_at = max(fields.pop("until_at", None) or self.at(until), found.since_at)
+        until_at = fields.pop("until_at", None) or self.at(until)
         said = {"reason": reason} if reason else {}
         self.change(name, until=until, until_at=until_at, **said, **fields)
 

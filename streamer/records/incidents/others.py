@@ -86,7 +86,7 @@ class Others:
         self._ledger.change(
             one.id,
             until=until,
-            until_at=max(self._ledger.at(until), one.since_at),
+            until_at=self._ledger.at(until),
             speech_s=round(speech_s, 3),
             count=count,
             share=share,

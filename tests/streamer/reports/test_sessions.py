@@ -93,6 +93,35 @@ def test_what_ends_where_nothing_comes_ends_before_the_pause(
     ]
 
 
+def test_nothing_ends_before_it_began_where_late_sound_is_dated_before_what_had_come() -> None:
+    """An older server may have recorded as late more than can have been said in the pause."""
+    stream = RecordedStream()
+    stream.decide(3.0, "match")
+    stream.hear(48.0, "noisy")
+    stream.decide(49.0, "mismatch", since=48.0)
+    stream.lose(50.0, 10.0)
+    stream.tell(events.Stalled(t=50.0, stalled=False, gap_s=10.0, late_s=30.0))
+    stream.hear(51.0, "noisy")
+    stream.decide(52.0, "match")
+    stream.say(47.0, 52.0, "mismatch", -5.0)
+    stream.end(60.0, 50.0)
+    told = told_of(stream)
+    spans = [*told.segments, *told.turns, *told.sound]
+    assert told.turns
+    assert told.sound
+    assert [one for one in spans if one.until_at is None or one.until_at < one.since_at] == []
+
+
+def test_poor_sound_where_nothing_comes_ends_before_the_pause() -> None:
+    stream = RecordedStream()
+    stream.hear(48.0, "noisy")
+    stream.hear(50.0, "noisy")
+    stream.lose(50.0, 90.0)
+    stream.end(60.0, 50.0)
+    (noisy,) = told_of(stream).sound
+    assert (noisy.since_at, noisy.until_at) == (berlin(NOON + 46), berlin(NOON + 50))
+
+
 def test_that_nothing_came_for_long_moves_no_time_of_day() -> None:
     stream = RecordedStream()
     stream.decide(10.0, "match")

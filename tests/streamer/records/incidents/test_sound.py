@@ -64,6 +64,16 @@ def test_no_sound_at_all_is_silence_too_and_is_told_in_time() -> None:
     assert tracker.pass_time(NOON + 300.0) == []
 
 
+def test_two_at_once_do_not_end_before_they_began() -> None:
+    stream = matched()
+    stream.overlap(61.0, 66.0)
+    stream.tell(events.Stalled(t=67.0, stalled=False, gap_s=3.0, late_s=60.0))
+    stream.overlap(68.0, 72.0)
+    (found,) = (one for one in incidents_of(stream.entries) if one.kind == "overlap")
+    assert found.until == 72.0
+    assert found.until_at == found.since_at == NOON + 61.0
+
+
 def test_noise_for_long_enough() -> None:
     stream = matched()
     stream.hear(60.0)
