@@ -153,6 +153,15 @@ class Ledger:
                 return round(moment.at - (moment.t - t), 3)
         return round(self.now.at + (t - self.now.t), 3)
 
+    def said_at(self, moment: Moment) -> float:
+        """When the sound of a moment was said, which is when it came unless it came late."""
+        said_at = self._lateness.said_at(moment.t)
+        return moment.at if said_at is None else said_at
+
+    def came_at(self, moment: Moment) -> float | None:
+        """When it came, where that was noticeably later; else None."""
+        return self._lateness.came_at(moment.t)
+
     def _forget(self) -> None:
         if len(self._incidents) > MOST:
             over = (name for name, one in self._incidents.items() if one.until is not None)

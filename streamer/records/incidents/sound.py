@@ -7,6 +7,7 @@ from collections import deque
 from engine import events
 from streamer.records.incidents.ledger import Ledger, Moment
 from streamer.records.incidents.words import IN_DOUBT, clock, lasted, span, technically, times
+from streamer.wire.incidents import Incident
 
 OVERLAP_JOIN_S = 30.0  # between two overlaps that are one incident
 # Of media time: so much later it is known that a span is over, as the model looks ahead.
@@ -109,11 +110,8 @@ class Silence:
         if self._open is not None:
             name, self._open = self._open, None
             found = self._ledger.get(name)
-            quiet_s = 0.0
             if found is not None:
-                attended_s = self._ledger.attended_s(found.since_at, now.at)
-                quiet_s = max(attended_s, now.t - found.since)
-            self._ledger.end(name, now.t, f"nobody spoke for {lasted(quiet_s)}", until_at=now.at)
+                self._over(found, now, self._ledger.said_at(now))
 
     def pass_time(self, now: Moment) -> None:
         """So late it is."""
@@ -126,13 +124,21 @@ class Silence:
             "silent",
             heard.t,
             f"{what} since {clock(heard.t)}, for more than {lasted(rules.silent_s)}",
-            since_at=heard.at,
+            since_at=self._ledger.said_at(heard),
+            came_at=self._ledger.came_at(heard),
         )
 
     def end(self) -> None:
         """The stream is over."""
         if self._open is not None:
             self._ledger.end(self._open, self._ledger.now.t, until_at=self._ledger.now.at)
+
+    def _over(self, found: Incident, now: Moment, said_at: float) -> None:
+        quiet_s = max(self._ledger.attended_s(found.since_at, said_at), now.t - found.since)
+        reason = f"nobody spoke for {lasted(quiet_s)}"
+        if self._ledger.came_at(now) is not None:
+            reason += f"; what was said then came {lasted(now.at - said_at)} later"
+        self._ledger.end(found.id, now.t, reason, until_at=said_at)
 
 
 class Noise:

@@ -64,6 +64,44 @@ def test_no_sound_at_all_is_silence_too_and_is_told_in_time() -> None:
     assert tracker.pass_time(NOON + 300.0) == []
 
 
+def test_silence_after_sound_that_came_late_is_dated_by_when_it_was_said() -> None:
+    """Of 30 s that came at once the last half is silent, and nobody speaks after that."""
+    stream = matched()
+    stream.keep_back(60.0, 30.0)
+    stream.score(61, 76, [7.0, 8.0])
+    stream.catch_up()
+    stream.be_silent(196.0)
+    stream.be_silent(198.0)
+    found = the_one(stream)
+    assert (found.kind, found.since) == ("silent", 75.0)
+    assert (found.since_at, found.came_at) == (NOON + 75.0, NOON + 90.0)
+    stream.score(200, 201, [7.0])
+    assert the_one(stream).reason == "nobody spoke for 2 min 5 s"
+
+
+def test_silence_ends_when_somebody_spoke_though_that_came_late() -> None:
+    """No sound came for 150 s, but the last 30 s of what was said meanwhile came then."""
+    stream = matched()
+    stream.paused_s = 120.0
+    stream.keep_back(60.0, 30.0)
+    stream.score(61, 90, [7.0, 8.0])
+    found = the_one(stream)
+    assert (found.kind, found.since_at, found.came_at) == ("silent", NOON + 58.6, None)
+    assert (found.until, found.until_at) == (61.0, NOON + 181.0)
+    assert found.reason == "nobody spoke for 2 min 2 s; what was said then came 29 s later"
+
+
+def test_silence_that_was_none_is_no_shorter_than_nothing() -> None:
+    """An older server recorded as late what cannot have been said in the pause."""
+    stream = matched()
+    stream.be_silent(181.0)
+    stream.tell(events.Stalled(t=181.0, stalled=True, gap_s=3.0))
+    stream.tell(events.Stalled(t=181.0, stalled=False, gap_s=3.0, late_s=200.0))
+    stream.score(182, 183, [7.0])
+    found = the_one(stream)
+    assert (found.since_at, found.until_at) == (NOON + 58.6, NOON + 58.6)
+
+
 def test_two_at_once_do_not_end_before_they_began() -> None:
     stream = matched()
     stream.overlap(61.0, 66.0)
