@@ -31,7 +31,8 @@ from engine.speech.vad import SileroVad
 from streamer.config import Config, check_exposure
 from streamer.database import described, explained, open_database
 from streamer.local.runtime import Runtime, installed_runtime
-from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, STORE_FILE, has_store
+from streamer.store.errors import Inconsistent, WrongKey
+from streamer.store.keys import KEY_FILE, PERSON_KEYS_FILE, STORE_FILE, KeyFileError, has_store
 from streamer.store.store import Store
 
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)  # a clock that shows less was never set
@@ -172,8 +173,10 @@ def store(config: Config, env: Mapping[str, str], now: float) -> Check:
     try:
         with Store.in_folder(folder, config.database, env) as opened:
             count, doubted = len(opened.profiles(now)), opened.clock.doubted
-    except VoxwatchError as error:
+    except (KeyFileError, WrongKey, Inconsistent) as error:
         return Check("store", False, str(error), f"look at {KEY_FILE} and what else is in {folder}")
+    except VoxwatchError as error:  # of the database, which itself says what to do
+        return Check("store", False, str(error))
     known = f"{count} enrolled, the key fits ({folder})"
     if doubted:
         advice = "it is believed when it has gone on steadily for a day: see docs/STORE.md"

@@ -251,6 +251,28 @@ def test_a_wrong_or_missing_key_is_told(config: Config) -> None:
     assert not (config.data_dir / KEY_FILE).exists()
 
 
+def test_a_database_that_cannot_be_reached_is_not_laid_to_the_key(
+    config: Config, postgresql_url: str
+) -> None:
+    enrol(config)
+    nobodys = re.sub(r":\d+/", ":1/", postgresql_url)
+    check = doctor.store(msgspec.structs.replace(config, database=nobodys), {}, NOW)
+    assert check.ok is False
+    assert "cannot reach the store of voiceprints postgresql://voxwatch@127.0.0.1" in check.detail
+    assert "check that the server runs, and what the setting `database` says" in check.detail
+    assert KEY_FILE not in check.advice
+    assert QUOTED_PASSWORD not in check.detail
+
+
+def test_a_damaged_database_is_not_laid_to_the_key(config: Config) -> None:
+    enrol(config)
+    (config.data_dir / STORE_FILE).write_bytes(b"not a database, but long enough" * 200)
+    check = doctor.store(config, {}, NOW)
+    assert check.ok is False
+    assert "restore it from a backup" in check.detail
+    assert KEY_FILE not in check.detail + check.advice
+
+
 def test_a_folder_that_takes_no_store_is_told(config: Config, monkeypatch: Any) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     check = doctor.store(config, {}, NOW)
