@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -90,23 +91,27 @@ class StreamCommand:
         asyncio.run(self._stream(source, parse_speed(self.speed)))
 
     async def _stream(self, source: FileSource | StdinSource, speed: float | None) -> None:
-        from streamer.tasks import beside
-        from voxwatch_client import ServerError
-
-        rate, sending = source.format.bytes_per_s, Sending(source, speed)
-        while True:
-            async with self._connect(source.format, live=None if speed == 1 else False) as opened:
-                try:
-                    heard_s = await beside(_print(opened, self.as_json), sending.to(opened))
-                    break
-                except ServerError as error:
-                    if error.code != "unknown-session":
-                        raise
-                    sending.lost(opened)
-            log.warning("warning: %s", _anew(sending.begun / rate))
+        rate, live = source.format.bytes_per_s, None if speed == 1 else False
+        async with contextlib.aclosing(Sending(source, speed)) as sending:
+            while (heard_s := await self._through(sending, source.format, live=live)) is None:
+                log.warning("warning: %s", _anew(sending.begun / rate))
         if not sending.all or heard_s < (sending.sent - sending.begun) / rate - UNSURE_S:
             total_s = sending.sent / rate if sending.all else None
             raise _cut(source, sending.begun / rate + heard_s, total_s)
+
+    async def _through(self, sending: Sending, form: Format, *, live: bool | None) -> float | None:
+        """The seconds of sound that one stream has heard; None where it is lost."""
+        from streamer.tasks import beside
+        from voxwatch_client import ServerError
+
+        async with self._connect(form, live=live) as opened:
+            try:
+                return await beside(_print(opened, self.as_json), sending.to(opened))
+            except ServerError as error:
+                if error.code != "unknown-session":
+                    raise
+                sending.lost(opened)
+        return None
 
     def _connect(
         self, form: Format, *, live: bool | None
@@ -171,12 +176,20 @@ class Sending:
         self.all = False
         self.sent, self._piece = self.begun, unheard + self._piece[added:]
 
+    async def aclose(self) -> None:
+        """Let go of the source. That it fails, too, nobody has to be told once a stream has."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+        await self._pieces.aclose()
+
     async def _read(self) -> bool:
         """Whether there is another piece. One that is waited for is not lost with a stream."""
         if self._next is None:
             self._next = asyncio.ensure_future(anext(self._pieces, None))
-        piece = await asyncio.shield(self._next)
-        self._next, self._piece = None, piece or b""
+        await asyncio.wait([self._next])
+        found, self._next = self._next, None
+        self._piece = found.result() or b""
         return bool(self._piece)
 
 

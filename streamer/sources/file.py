@@ -10,7 +10,7 @@ import logging
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -104,7 +104,7 @@ class StdinSource:
 
 async def paced(
     pieces: AsyncIterator[bytes], bytes_per_s: int, speed: float | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """``pieces`` when they are due at ``speed`` times real time; at once where it is None."""
     loop = asyncio.get_running_loop()
     begun, sent = loop.time(), 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import re
@@ -20,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from program import COMMAND, ROOT, Run, ended, lines, serving
 
-from engine.errors import VoxwatchError
-from streamer.commands.stream import Sending
+from engine.errors import AudioError, VoxwatchError
+from streamer.commands.stream import Sending, StreamCommand
 from streamer.sources.file import Format
 from voxwatch_client import ServerError
 
@@ -203,6 +204,63 @@ async def test_sound_that_went_to_a_stream_that_was_lost_is_not_all_sent() -> No
     sending.lost(stream)
     await sending.to(Full(0, 0))
     assert (sending.begun, sending.sent, sending.all) == (150, 150, False)
+
+
+class Waiting(Bytes):
+    """A source of which nothing has come, and then it fails."""
+
+    def __init__(self) -> None:
+        super().__init__(b"")
+        self.asked, self.fails, self.closed = asyncio.Event(), asyncio.Event(), False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            self.asked.set()
+            await self.fails.wait()
+            raise AudioError("the microphone is gone")
+            yield b""
+        finally:
+            self.closed = True
+
+
+class Refusing(Lost):
+    """A stream that fails once its source is waited for, which may do the same then."""
+
+    def __init__(self, source: Waiting, *, both: bool) -> None:
+        super().__init__(0, 0)
+        self._source, self._both = source, both
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        await self._source.asked.wait()
+        if self._both:
+            self._source.fails.set()
+        raise ServerError("quota-exceeded", "no more today")
+        yield
+
+
+@pytest.mark.parametrize("both", [True, False])
+async def test_a_source_that_fails_with_its_stream_is_let_go_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, both: bool
+) -> None:
+    said: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: said.append(context))
+    source = Waiting()
+    refusing = contextlib.nullcontext(Refusing(source, both=both))
+    monkeypatch.setattr(StreamCommand, "_connect", lambda *_, **__: refusing)
+    with pytest.raises(ServerError, match="no more today"):
+        await StreamCommand(file="-", as_json=True)._stream(source, None)
+    assert source.closed
+    gc.collect()
+    assert said == []
+
+
+async def test_a_source_that_fails_alone_is_told() -> None:
+    source = Waiting()
+    source.fails.set()
+    async with contextlib.aclosing(Sending(source, None)) as sending:
+        with pytest.raises(AudioError, match="the microphone is gone"):
+            await sending.to(Lost(0, 0))
 
 
 @pytest.mark.parametrize("damage", ["cut short", "in the middle"])
