@@ -21,6 +21,9 @@ MOST_CHUNKS = 1000  # before the sound
 # Bytes of a sample, by the code of the encoding: 23, 25 and 26 are G.721 and G.723.
 AU_BYTES = {1: 1.0, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 23: 0.5, 25: 3 / 8, 26: 5 / 8, 27: 1}
 NIST_FIELD = re.compile(rb"^(\w+) -i (\d{1,15})\s*$", re.MULTILINE)
+# The code of an encoding in the header of WAV that says that the real one stands further on, at the
+# beginning of a GUID.
+WAV_EXTENSIBLE, GUID_AT = 0xFFFE, 24
 W64_HEAD = 40  # bytes: name, size, and what the file holds
 
 
@@ -87,6 +90,21 @@ def riff_chunks(data: Buffer, start: int) -> Iterator[tuple[bytes, int, int]]:
             return
         yield name, start + 8, size
         start += 8 + size + size % 2
+
+
+def wav_code(data: Buffer, start: int = 0) -> int | None:
+    """The code of the encoding of the WAV that begins at ``start``. None: it is none.
+
+    It is ``WAV_EXTENSIBLE`` only where the header is too short to say more.
+    """
+    if (data[start : start + 4], data[start + 8 : start + 12]) != (b"RIFF", b"WAVE"):
+        return None
+    for name, place, size in riff_chunks(data, start + 12):
+        if name == b"fmt ":
+            code = little(data, place, 2)
+            told = code == WAV_EXTENSIBLE and size >= GUID_AT + 16
+            return little(data, place + GUID_AT, 2) if told else code
+    return None
 
 
 def stated_sound(data: Buffer) -> StatedSound | None:

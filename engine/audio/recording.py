@@ -17,7 +17,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from engine.audio.containers import Buffer, little, riff_chunks
+from engine.audio.containers import WAV_EXTENSIBLE, Buffer, wav_code
 from engine.audio.layout import layout
 from engine.audio.media.forms import MP3, WAV, Form, form_of, without_tags
 from engine.audio.media.library import MediaMissing, available
@@ -30,10 +30,8 @@ from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
-# Codes of encodings in the header of WAV: those of plain samples, MP3, and the one that says that
-# the code stands further on, at the beginning of a GUID.
-WAV_MP3, WAV_EXTENSIBLE, GUID_AT = 0x55, 0xFFFE, 24
-WAV_PLAIN = frozenset((1, 3, 6, 7, WAV_EXTENSIBLE))
+# Codes of encodings in the header of WAV: MP3, and those of plain samples.
+WAV_MP3, WAV_PLAIN = 0x55, frozenset((1, 3, 6, 7, WAV_EXTENSIBLE))
 READ = (b"RIFF", b"RF64", b"RIFX", b"riff", b"OggS", b"fLaC", b"FORM", b"caff", b".snd", b"NIST")
 # Forms of which it is seen whether all of the sound is there, beside those that PyAV reads.
 CHECKED = frozenset(
@@ -227,21 +225,6 @@ class _PartIO(io.RawIOBase):
                     view[place + i - self._at] = code
         self._at += count
         return count
-
-
-def wav_code(data: Buffer, start: int = 0) -> int | None:
-    """The code of the encoding of the WAV that begins at ``start``. None: it is none.
-
-    It is ``WAV_EXTENSIBLE`` only where the header is too short to say more.
-    """
-    if (data[start : start + 4], data[start + 8 : start + 12]) != (b"RIFF", b"WAVE"):
-        return None
-    for name, place, size in riff_chunks(data, start + 12):
-        if name == b"fmt ":
-            code = little(data, place, 2)
-            told = code == WAV_EXTENSIBLE and size >= GUID_AT + 16
-            return little(data, place + GUID_AT, 2) if told else code
-    return None
 
 
 @contextlib.contextmanager

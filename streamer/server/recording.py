@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.audio.containers import wav_code
 from engine.audio.files import same_sound
 from engine.audio.media.forms import form_of, without_tags
 from engine.audio.media.library import INSTALL, available
 from engine.audio.media.sound import CODECS
-from engine.audio.recording import Recording, wav_code
+from engine.audio.recording import Recording
 from engine.audio.signatures import HEAD_BYTES, foreign, mp3_frame
 from engine.errors import AudioError
 from engine.format import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, SAMPLE_BYTES

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.audio import ebml
 from engine.audio.beginnings import after_tags
-from engine.audio.containers import Buffer
+from engine.audio.containers import Buffer, little, riff_chunks, wav_code
 from engine.audio.signatures import aac_frame, mp3_frame
 
 
@@ -28,6 +28,10 @@ MP3, AAC = Form("MP3", "mp3", states=False), Form("AAC", "aac", states=False)
 AMR, WMA = Form("AMR", "amr", states=False), Form("WMA", "asf")
 # In these libsndfile reads most of what there is, but not all.
 WAV, CAF = Form("WAV", "wav", first=False), Form("CAF", "caf", first=False)
+# Of AAC in WAV the length is known only where a chunk of its own says it: what follows from the bit
+# rate in the header is off by as much as the encoder spared.
+AAC_CODES = frozenset((0xFF, 0x1600, 0x1602, 0x1610, 0x4143, 0x706D, 0xA106))
+WAV_AAC, WAV_AAC_OF_ANY_LENGTH = Form("WAV", "wav"), Form("WAV", "wav", states=False)
 OGG = Form("Ogg", "ogg", first=False, states=False)
 MARKS = (
     (0, ebml.EBML.to_bytes(4, "big"), WEBM),
@@ -45,10 +49,18 @@ def form_of(data: Buffer) -> Form | None:
     head = data[:16]
     for place, mark, form in MARKS:
         if head[place : place + len(mark)] == mark:
-            return form
+            return _of_wav(data) if form is WAV else form
     if is_mp3(data):
         return MP3
     return AAC if aac_frame(head[:6]) is not None else None
+
+
+def _of_wav(data: Buffer) -> Form:
+    """libsndfile reads no AAC, and says of it no more than that."""
+    if wav_code(data) not in AAC_CODES:
+        return WAV
+    facts = (little(data, at) for name, at, _ in riff_chunks(data, 12) if name == b"fact")
+    return WAV_AAC if next(facts, 0) else WAV_AAC_OF_ANY_LENGTH
 
 
 def without_tags(data: Buffer) -> Buffer:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio.media.forms import AMR, MP3, Form
+from engine.audio.media.forms import AMR, MP3, WAV, Form
 from engine.audio.media.library import library
 from engine.audio.parts import NotWholeError
 from engine.errors import AudioError
@@ -99,9 +99,14 @@ class MediaSound:
                 f"holds {len(streams)} tracks of sound, which may be different people: keep one"
             )
         codec = streams[0].codec_context
-        if codec is None or codec.codec.canonical_name not in CODECS:
-            name = codec.codec.canonical_name if codec is not None else "something unknown"
+        name = codec.codec.canonical_name if codec is not None else "something unknown"
+        if codec is None or name not in CODECS:
             raise AudioError(f"is encoded as {name}, which is not read: convert it to WAV or FLAC")
+        if self._form.demuxer == WAV.demuxer and name == "aac" and codec.extradata:
+            raise AudioError(
+                "holds AAC without a head of each of its frames, of which nobody can tell where one"
+                " begins: convert it to M4A, FLAC or WAV"
+            )
         codec.thread_count = 1
         pictures = len(self._container.streams) > 1
         stated = streams[0].duration

@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 from sound_files import RATE, encoded, read, sound, wav
 
-from engine.audio.recording import WAV_EXTENSIBLE, wav_code
+from engine.audio.containers import WAV_EXTENSIBLE, wav_code
 from engine.errors import AudioError
 
 # How each states the bytes of its sound, and what it counts with them.

@@ -93,7 +93,7 @@ async def test_an_mp3_that_does_not_state_its_bit_rate_is_read(
 
 
 @pytest.mark.parametrize(
-    ("form", "codec"), [("wav", "aac"), ("matroska", "flac"), ("mov", "alac"), ("ipod", "aac")]
+    ("form", "codec"), [("adts", "aac"), ("matroska", "flac"), ("mov", "alac"), ("ipod", "aac")]
 )
 async def test_damage_within_is_told_as_of_a_plain_file(
     server: Server, form: str, codec: str

@@ -6,6 +6,7 @@ import functools
 import io
 import itertools
 import re
+import struct
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -254,6 +255,61 @@ def test_a_wav_whose_header_tells_its_encoding_at_its_end_is_read() -> None:
     samples, rate_hz, _ = read(data)
     assert (samples.shape[1], rate_hz) == (6, 48_000)
     assert len(samples) / rate_hz == pytest.approx(1.0, abs=0.1)
+
+
+def wav_of(aac: bytes, channels: int, code: int = 0x1600, samples: int | None = None) -> bytes:
+    """AAC as it is in a WAV, whose header says that a second has a thousand bytes."""
+    form = struct.pack("<HHIIHHH", code, channels, 48_000, 1000, 1, 16, 0)
+    chunks = [(b"fmt ", form), (b"data", aac)]
+    if samples is not None:
+        chunks.insert(1, (b"fact", struct.pack("<I", samples)))
+    body = b"".join(
+        name + struct.pack("<I", len(what)) + what + bytes(len(what) % 2) for name, what in chunks
+    )
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("samples", [None, 0, 96_000])
+def test_aac_in_wav_is_read_whatever_bit_rate_its_header_tells(
+    channels: int, samples: int | None
+) -> None:
+    aac = encoded("adts", "aac", tone(2.0, 48_000, channels))
+    found, rate_hz, _ = read(wav_of(aac, channels, samples=samples))
+    assert (found.shape[1], rate_hz) == (channels, 48_000)
+    assert len(found) / rate_hz == pytest.approx(2.05, abs=0.06)
+    assert pitch_of(found[24_000:72_000, 0], rate_hz) == pytest.approx(440, abs=1.5)
+
+
+@pytest.mark.parametrize("samples", [None, 96_000])
+def test_aac_in_wav_that_is_cut_short_or_damaged_is_told(samples: int | None) -> None:
+    aac = encoded("adts", "aac", tone(2.0, 48_000, 2))
+    whole = wav_of(aac, 2, samples=samples)
+    rng = np.random.default_rng(0)
+    half = len(whole) // 2
+    for data in (whole[:half], whole[:half] + rng.bytes(400) + whole[half + 400 :]):
+        with pytest.raises(AudioError, match="damaged or cut short"):
+            read(data)
+
+
+def test_aac_in_wav_that_is_shorter_than_it_states_is_cut_short() -> None:
+    aac = encoded("adts", "aac", tone(2.0, 48_000))
+    with pytest.raises(AudioError, match=r"damaged or cut short \(2\.\d s of 4\.0 s are there\)"):
+        read(wav_of(aac, 1, samples=192_000))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_aac_in_wav_without_heads_of_frames_is_refused_by_name(channels: int) -> None:
+    """FFmpeg writes it so, and cannot read it again."""
+    data = encoded("wav", "aac", tone(2.0, 48_000, channels))
+    with pytest.raises(AudioError, match=r"holds AAC without a head .*: convert it to M4A, FLAC"):
+        read(data)
+
+
+def test_another_kind_of_aac_in_wav_is_refused_by_name() -> None:
+    aac = encoded("adts", "aac", tone(1.0, 48_000))
+    with pytest.raises(AudioError, match="is encoded as aac_latm, which is not read"):
+        read(wav_of(aac, 1, code=0x1602))
 
 
 def test_a_film_without_sound_is_told() -> None:
