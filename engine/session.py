@@ -65,7 +65,7 @@ class Session:
         model: str = "",
     ) -> None:
         config, decoder = config or SessionConfig(), decoder or PcmDecoder()
-        self._gaps = Gaps(decoder.bytes_per_s, config.stall_s)
+        self._gaps = Gaps(decoder.bytes_per_s, config.stall_s, config.kept_s)
         self._suspicions = Suspicions(decoder)
         self._speech = spans_of(scorer.bundle, config.windows)
         self._pipeline: Pipeline[Item] = Pipeline(

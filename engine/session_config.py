@@ -23,3 +23,4 @@ class SessionConfig:
     prior: float = 0.5
     turn_pause_s: float = 0.6  # seconds of silence that end a turn
     stall_s: float = 3.0  # seconds of the clock without sound, after which that is told
+    kept_s: float = 0.0  # seconds of sound that a client had kept when the stream began

@@ -22,4 +22,5 @@ def session_config(config: Config, start: StartStream | None = None) -> SessionC
         ),
         prior=config.prior,
         stall_s=config.stall_s,
+        kept_s=asked.kept_s or 0.0,
     )

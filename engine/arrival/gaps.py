@@ -73,11 +73,12 @@ Heard = Sound | Gap | Quiet | Stall
 class Gaps:
     """Finds the gaps of one stream. Bytes and times go in, and sound and gaps come out.
 
-    ``stall_s`` is how long no sound comes before that is told.
+    ``stall_s`` is how long no sound comes before that is told. ``kept_s`` of the sound with which
+    the stream begins were said before that, as the client tells that had nowhere to send them.
     """
 
-    def __init__(self, bytes_per_s: int, stall_s: float) -> None:
-        self._bytes_per_s, self._stall_s = bytes_per_s, stall_s
+    def __init__(self, bytes_per_s: int, stall_s: float, kept_s: float = 0.0) -> None:
+        self._bytes_per_s, self._stall_s, self._kept_s = bytes_per_s, stall_s, kept_s
         # When sound last came, but for what is held; before any: when the stream began.
         self._last: float | None = None
         self._sounded = False  # whether any sound has come
@@ -101,7 +102,7 @@ class Gaps:
         if not self._held:
             self._begun = now
         if not self._sounded:
-            self._said = now
+            self._first(now)
         self._held.append(Sound(data, arrived))
         self._held_s += len(data) / self._bytes_per_s
         gap = self._gap_s
@@ -110,6 +111,13 @@ class Gaps:
         if len(self._held) == 1 or gap < self._least - CAUGHT_UP_S:
             self._shrunk_at, self._least = now, gap
         return self.settle() if now >= self._settled_at else []
+
+    def _first(self, now: float) -> None:
+        """The first sound has come. What was kept is looked for as after a stall of that length."""
+        self._said = now
+        if self._kept_s and self._last is not None:
+            self._said = self._last = self._last - self._kept_s
+            self._sounded = self._stalled = True
 
     def pass_time(self, now: Arrival) -> list[Heard]:
         """Nothing else has come until now."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("voxwatch.audio")
 
+MOST_KEPT_S = 60.0  # that a server is told of
 UNSURE_S = 0.5  # the server counts resampled sound, which differs by less than this
 
 
@@ -104,7 +105,8 @@ class StreamCommand:
         from streamer.tasks import beside
         from voxwatch_client import ServerError
 
-        async with self._connect(form, live=live) as opened:
+        kept_s = None if live is False else sending.kept_s
+        async with self._connect(form, live=live, kept_s=kept_s) as opened:
             try:
                 return await beside(_print(opened, self.as_json), sending.to(opened))
             except ServerError as error:
@@ -114,7 +116,7 @@ class StreamCommand:
         return None
 
     def _connect(
-        self, form: Format, *, live: bool | None
+        self, form: Format, *, live: bool | None, kept_s: float | None
     ) -> AbstractAsyncContextManager[VerifyStream]:
         from voxwatch_client import connect
 
@@ -126,6 +128,7 @@ class StreamCommand:
             channels=form.channels,
             channel=form.channel,
             live=live,
+            kept_s=kept_s,
             window_s=self.window_s,
             hop_s=self.hop_s,
             false_accept=self.false_accept,
@@ -146,11 +149,17 @@ class Sending:
     def __init__(self, source: FileSource | StdinSource, speed: float | None) -> None:
         from streamer.sources.file import paced
 
-        self._pieces = paced(aiter(source), source.format.bytes_per_s, speed)
+        self._bytes_per_s = source.format.bytes_per_s
+        self._pieces = paced(aiter(source), self._bytes_per_s, speed)
         self._next: asyncio.Task[bytes | None] | None = None
         self._piece = b""  # what is sent next, or is just being sent
         self.begun = self.sent = 0
         self.all = False
+
+    @property
+    def kept_s(self) -> float | None:
+        """Seconds of sound that are there and have no stream yet, as the last one was lost."""
+        return min(MOST_KEPT_S, len(self._piece) / self._bytes_per_s) or None
 
     async def to(self, opened: VerifyStream) -> None:
         """Send what there is, from ``begun`` on."""

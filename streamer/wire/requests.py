@@ -23,6 +23,7 @@ Channel = Annotated[int, msgspec.Meta(ge=0, lt=MOST_CHANNELS)]
 ErrorRate = Annotated[float, msgspec.Meta(gt=0, lt=0.5)]
 Window = Annotated[float, msgspec.Meta(ge=2, le=5)]  # seconds of speech in a score
 Hop = Annotated[float, msgspec.Meta(ge=0.25, le=5)]  # seconds of speech between scores
+Kept = Annotated[float, msgspec.Meta(ge=0, le=60)]  # seconds of sound: clients keep 30
 Claim = str | list[str]
 Role = Literal["stream", "enrol", "monitor", "admin"]  # what a caller may do
 DeskAct = Literal["acknowledge", "note", "verdict", "hold", "release"]
@@ -33,8 +34,9 @@ class StartStream(ClientMessage, frozen=True, kw_only=True):
     """The format of the sound and what to say of it; with ``session`` a dropped stream goes on.
 
     Of Opus ``channel`` alone counts: the rest its container tells. ``live`` false: it is a file,
-    whose pace says nothing of pauses. ``candidate`` of ``exam`` is
-    whose stream it is: then their voiceprint is claimed, and their name is the label.
+    whose pace says nothing of pauses. ``kept_s`` of the sound that it begins with were said before,
+    as there was no session to send them to. ``candidate`` of ``exam`` is whose stream it is: then
+    their voiceprint is claimed, and their name is the label.
 
     A session that goes on keeps what it was started with: of a start that resumes only
     ``session`` and ``resume_from``, the first sequence number the client lacks, count.
@@ -45,6 +47,7 @@ class StartStream(ClientMessage, frozen=True, kw_only=True):
     channels: Channels = 1
     channel: Channel = 0
     live: bool | None = None
+    kept_s: Kept | None = None
     claim: Claim = ""
     window_s: Window | None = None
     hop_s: Hop | None = None

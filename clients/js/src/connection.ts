@@ -7,10 +7,11 @@ import type { Control } from "./controls.js";
 import { decode } from "./decode.js";
 import { HOPELESS, SESSION_GONE, waitBefore } from "./hope.js";
 import type { Configure, Failure, Ready, StreamMessage } from "./messages.js";
-import { Outgoing, type Lost } from "./outgoing.js";
+import { KEEP_S, Outgoing, type Lost } from "./outgoing.js";
 import { Presence, SILENCE_S } from "./presence.js";
 
 const UNSURE_S = 0.5; // a message's time counts resampled sound, which differs by less than this
+const LEAST_KEPT_S = 1; // less is how sound is cut into pieces
 const OPENING_S = 10; // a connection that takes longer is given up
 const TORN: Failure = {
   type: "error",
@@ -97,8 +98,15 @@ export class StreamConnection {
     const usual = { type: "start", encoding: "pcm_s16le", channels: 1, claim: [] };
     const resume = this.session
       ? { session: this.session, resume_from: this.heard + 1 }
-      : undefined;
+      : this.kept;
     return [json({ ...usual, ...this.start, ...resume })];
+  }
+
+  /** Live sound that no session was given was said before this one begins. */
+  private get kept(): { kept_s: number } | undefined {
+    const kept_s = Math.min(KEEP_S, this.outgoing.unsent_s);
+    if (this.rules.lossless || this.start.live === false || kept_s < LEAST_KEPT_S) return undefined;
+    return { kept_s };
   }
 
   /** Text came. Throws a `ServerError` for what cannot be read. */

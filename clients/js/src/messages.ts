@@ -549,8 +549,9 @@ export interface Refusal {
  * The format of the sound and what to say of it; with `session` a dropped stream goes on.
  *
  * Of Opus `channel` alone counts: the rest its container tells. `live` false: it is a file,
- * whose pace says nothing of pauses. `candidate` of `exam` is
- * whose stream it is: then their voiceprint is claimed, and their name is the label.
+ * whose pace says nothing of pauses. `kept_s` of the sound that it begins with were said before,
+ * as there was no session to send them to. `candidate` of `exam` is whose stream it is: then
+ * their voiceprint is claimed, and their name is the label.
  *
  * A session that goes on keeps what it was started with: of a start that resumes only
  * `session` and `resume_from`, the first sequence number the client lacks, count.
@@ -561,6 +562,7 @@ export interface StartStream {
   channels?: number;
   channel?: number;
   live?: boolean | null;
+  kept_s?: number | null;
   claim?: string | string[];
   window_s?: number | null;
   hop_s?: number | null;

@@ -5,7 +5,7 @@ import type { StartStream } from "./messages.js";
 import type { Fault } from "./microphone/recording.js";
 import type { Source } from "./sound.js";
 
-export interface StreamOptions extends Omit<StartStream, "session" | "resume_from"> {
+export interface StreamOptions extends Omit<StartStream, "session" | "resume_from" | "kept_s"> {
   /** Left out: PCM is pushed by `send`. */
   source?: Source;
   /**

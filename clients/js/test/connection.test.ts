@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { StreamConnection } from "../src/connection.js";
 import { waitBefore } from "../src/hope.js";
 import { KEEP_S } from "../src/outgoing.js";
 import { counted, RATE, Wire } from "./wire.js";
@@ -60,10 +61,38 @@ describe("a stream", () => {
     expect(wire.connection.phase).toBe("connecting");
     wire.do(wire.connection.opened(5));
     expect(wire.texts.at(-1)).not.toHaveProperty("session");
+    expect(wire.texts.at(-1), "so little is no more than a piece").not.toHaveProperty("kept_s");
     wire.ready(5, { session: "other" });
     expect(wire.bytes).toEqual(counted(400, 600));
     expect(wire.connection).toMatchObject({ restarts: 1, made_s: 0.1, unsent_s: 0 });
     expect(wire.others.findLast((a) => a.do === "begin")).toEqual({ do: "begin", kept_s: 0.1, why: "gone" });
+  });
+
+  it("says how much of its sound was said before its session, and not of one that goes on", () => {
+    const wire = new Wire();
+    wire.sound(4000); // while the token is on its way
+    wire.open(0);
+    expect(wire.texts.at(-1)).toMatchObject({ type: "start", kept_s: 2 });
+    wire.ready(0);
+    wire.do(wire.connection.closed(1));
+    wire.sound(6000);
+    wire.do(wire.connection.tick(5));
+    wire.do(wire.connection.opened(5));
+    expect(wire.texts.at(-1)).toHaveProperty("session");
+    expect(wire.texts.at(-1)).not.toHaveProperty("kept_s");
+    wire.error("unknown-session", 5);
+    wire.do(wire.connection.opened(5));
+    expect(wire.texts.at(-1)).toMatchObject({ type: "start", kept_s: 3 });
+  });
+
+  it.each([
+    [{ live: false }, { lossless: false }],
+    [{}, { lossless: true }],
+  ])("says nothing of when a file was said: %o, %o", (start, rules) => {
+    const file = new StreamConnection({ sample_rate: RATE, ...start }, rules);
+    file.sound(new Uint8Array(8000), true);
+    file.connect(0);
+    expect(JSON.stringify(file.opened(0))).not.toContain("kept_s");
   });
 
   it("keeps half a minute of sound, and tells what it had to let go", () => {

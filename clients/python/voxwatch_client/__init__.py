@@ -45,6 +45,7 @@ async def connect(
     channels: int = 1,
     channel: int = 0,
     live: bool | None = None,
+    kept_s: float | None = None,
     window_s: float | None = None,
     hop_s: float | None = None,
     false_accept: float | None = None,
@@ -59,8 +60,9 @@ async def connect(
     ``claim`` is who it should be, several names or one; None asks "who is it?" among all
     enrolled. ``sample_rate`` in Hz; ``channel`` of ``channels`` is listened to, from 0; ``"opus"``,
     in Ogg or WebM and sent from its beginning, tells rate and channels itself. ``live``
-    False: this is a file, whose pace says nothing of pauses. What is None is up to the server.
-    ``label`` is shown to monitors.
+    False: this is a file, whose pace says nothing of pauses. ``kept_s`` of what it begins with, as
+    of `unheard`, were said before, and are dated so. What is None is up to the server. ``label`` is
+    shown to monitors.
 
     Raises :class:`ConnectionFailed` where no connection can be made, and
     :class:`ServerError` for what the server refuses; both also from the stream, later.
@@ -71,6 +73,7 @@ async def connect(
         channels=channels,
         channel=channel,
         live=live,
+        kept_s=kept_s,
         claim=claim if isinstance(claim, str) else list(claim or ()),
         window_s=window_s,
         hop_s=hop_s,

@@ -574,8 +574,9 @@ class StartStream(msgspec.Struct, frozen=True, kw_only=True):
     """The format of the sound and what to say of it; with ``session`` a dropped stream goes on.
 
     Of Opus ``channel`` alone counts: the rest its container tells. ``live`` false: it is a file,
-    whose pace says nothing of pauses. ``candidate`` of ``exam`` is
-    whose stream it is: then their voiceprint is claimed, and their name is the label.
+    whose pace says nothing of pauses. ``kept_s`` of the sound that it begins with were said before,
+    as there was no session to send them to. ``candidate`` of ``exam`` is whose stream it is: then
+    their voiceprint is claimed, and their name is the label.
 
     A session that goes on keeps what it was started with: of a start that resumes only
     ``session`` and ``resume_from``, the first sequence number the client lacks, count.
@@ -586,6 +587,7 @@ class StartStream(msgspec.Struct, frozen=True, kw_only=True):
     channels: int = 1
     channel: int = 0
     live: bool | None = None
+    kept_s: float | None = None
     claim: str | list[str] = ""
     window_s: float | None = None
     hop_s: float | None = None

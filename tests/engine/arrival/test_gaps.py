@@ -185,6 +185,49 @@ def test_no_more_came_late_than_can_have_been_said_meanwhile() -> None:
     assert back.late_s == pytest.approx(back.gap_s) == pytest.approx(5.0, abs=0.2)
 
 
+def begun(kept_s: float) -> Sender:
+    """A stream whose client says that it has kept so much."""
+    sender = Sender(Gaps(RATE, STALL_S, kept_s))
+    sender.gaps.begin(Arrival(sender.now, sender.now))
+    return sender
+
+
+@pytest.mark.parametrize("piece_s", [0.1, 1.0])
+@pytest.mark.parametrize("kept_s", [2.0, 12.0, 28.0])
+def test_sound_that_was_kept_for_the_stream_came_late(kept_s: float, piece_s: float) -> None:
+    """The session before it was lost."""
+    sender = begun(kept_s)
+    sender.wait(1.0)
+    for _ in range(round((kept_s + 1.0) / piece_s)):
+        sender.send(piece_s)
+    sender.live(3.0)
+    assert sender.gap_s == []
+    (back,) = sender.found(Stall)
+    assert isinstance(back, Stall)
+    assert back.back
+    assert back.late_s == pytest.approx(kept_s + 1.0, abs=GAP_S + 0.1)
+    sender.wait(1.5)
+    sender.live(1.0)
+    assert sender.gap_s == [pytest.approx(1.5, abs=GAP_S)], "it is not ahead of the clock"
+
+
+def test_what_is_said_to_be_kept_and_does_not_come_at_once_is_not_late() -> None:
+    sender = begun(20.0)
+    sender.wait(0.1)
+    sender.live(5.0)
+    (back,) = sender.found(Stall)
+    assert isinstance(back, Stall)
+    assert back.late_s == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_stream_for_which_sound_was_kept_that_never_comes_is_stalled() -> None:
+    sender = begun(20.0)
+    sender.wait(10.0)
+    (stall,) = sender.found(Stall)
+    assert isinstance(stall, Stall)
+    assert (stall.back, stall.gap_s) == (False, pytest.approx(STALL_S, abs=0.1))
+
+
 def test_of_sound_that_only_stopped_nothing_came_late() -> None:
     sender = Sender()
     sender.live(3.0)

@@ -25,6 +25,7 @@ from engine.errors import AudioError, VoxwatchError
 from streamer.commands.stream import Sending, StreamCommand
 from streamer.sources.file import Format
 from voxwatch_client import ServerError
+from voxwatch_client.messages import Summary
 
 
 def test_streaming_and_enrolling_on_a_server(
@@ -204,6 +205,46 @@ async def test_sound_that_went_to_a_stream_that_was_lost_is_not_all_sent() -> No
     sending.lost(stream)
     await sending.to(Full(0, 0))
     assert (sending.begun, sending.sent, sending.all) == (150, 150, False)
+
+
+class Heard(Lost):
+    """A stream that hears all that it gets, and says so at the end; the first one is lost."""
+
+    def __init__(self, takes: int) -> None:
+        super().__init__(takes, takes)
+        self._over = asyncio.Event()
+
+    async def finalize(self) -> None:
+        self._over.set()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        await self._over.wait()
+        heard_s = len(self.got) / 8000
+        yield Summary(
+            seq=1,
+            t=heard_s,
+            received_s=heard_s,
+            speech_s=0.0,
+            match_s=0.0,
+            decisions={},
+            model="tiny 1",
+        )
+
+
+@pytest.mark.parametrize(("speed", "kept"), [(1.0, [None, 7 / 8000]), (None, [None, None])])
+async def test_the_server_is_told_what_of_another_stream_was_said_before(
+    monkeypatch: pytest.MonkeyPatch, speed: float | None, kept: list[float | None]
+) -> None:
+    """It took 98 bytes of mu-law and was gone with the next seven."""
+    streams, told = iter([Heard(98), Heard(1000)]), list[float | None]()
+
+    def connecting(_: StreamCommand, *__: object, kept_s: float | None, **___: object) -> Any:
+        told.append(kept_s)
+        return contextlib.nullcontext(next(streams))
+
+    monkeypatch.setattr(StreamCommand, "_connect", connecting)
+    await StreamCommand(file="-", as_json=True)._stream(Bytes(bytes(210)), speed)
+    assert told == kept
 
 
 class Waiting(Bytes):

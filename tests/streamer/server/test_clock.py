@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from server_record import history
 
 from engine import events
 from streamer.config import Config
+from streamer.records.entries import Told
+from streamer.records.lateness import Lateness
 from streamer.server.mqtt import publisher as mqtt
 from streamer.server.server import Server
 
@@ -134,3 +137,32 @@ async def test_a_file_that_is_late_to_begin_never_stalls(
         await file.say(type="finalize")
         assert await file.rest() == 1000
     assert file.of("stalled") == []
+
+
+@pytest.mark.parametrize("kept_s", [0, 6])
+async def test_what_was_kept_for_a_new_stream_is_dated_by_when_it_was_said(
+    server: Server, dial: Any, pcm: Any, kept_s: float
+) -> None:
+    """The stream before it was lost, and the client says how much it could not send."""
+    async with dial(server, claim="", kept_s=kept_s) as client:
+        ready = await client.hear()
+        await client.sound(pcm("anna", 6.0))
+        await client.say(type="finalize")
+        assert await client.rest() == 1000
+    entries, lateness = await history(server, ready["stream"]), Lateness()
+    for entry in entries:
+        lateness.receive(entry)
+    told = [one.event for one in entries if isinstance(one, Told)]
+    stalls = [one for one in told if isinstance(one, events.Stalled)]
+    late = [(one.t, one.stalled, one.late_s > 1) for one in stalls]
+    assert late == ([(0.0, False, True)] if kept_s else [])
+    said_at = lateness.said_at(0.5)
+    assert said_at is None if not kept_s else said_at < entries[0].at
+
+
+@pytest.mark.parametrize("kept_s", [-1, 61, "long"])
+async def test_more_than_any_client_keeps_is_no_parameter(
+    server: Server, dial: Any, kept_s: Any
+) -> None:
+    async with dial(server, claim="", kept_s=kept_s) as client:
+        assert (await client.until("error"))["code"] == "bad-parameter"
