@@ -59,6 +59,7 @@ def load_alembic() -> None:
 
     That takes a fifth of a second, and on a busy machine several.
     """
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its steps are no news to anybody
     importlib.import_module("alembic.operations")
     importlib.import_module("alembic.script")
 
@@ -102,7 +103,7 @@ def _revision(connection: Connection, history: History) -> str | None:
 
 
 def _run(connection: Connection, history: History, there: str | None) -> None:
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # its steps are no news to anybody
+    load_alembic()
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
