@@ -64,8 +64,8 @@ from scripts.resemblyzer_system import VERSION, WIDTH, Resemblyzer
 def _bundle(folder: Path | None, options: argparse.Namespace) -> tuple[BundleSystem, CachedSystem]:
     system = BundleSystem(load_bundle(folder), options.provider, threads=options.threads)
     manifest = system.bundle.manifest
-    name = f"{manifest.name}-{manifest.model_sha256[:16]}.cache"
-    cache = EmbeddingCache(options.cache and options.cache / name, manifest.embedding_size)
+    name = f"{manifest.name}-{manifest.model_sha256[:16]}-{system.width}.cache"
+    cache = EmbeddingCache(options.cache and options.cache / name, system.width)
     return system, CachedSystem(system, cache)
 
 

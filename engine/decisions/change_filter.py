@@ -36,6 +36,7 @@ from engine.scoring.identify import EnrolledVoiceprints, shares
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
 from engine.spans.interface import LEAST_SAMPLES, Spans
 
+Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 NOBODY = EnrolledVoiceprints({})
 
@@ -66,10 +67,12 @@ class ChangeFilter:
 
     def leave_out(self, spans: Spans, far: Hypothesis, start: int, end: int) -> None:
         """What was said from ``start`` to ``end`` is of a voice in the background."""
-        before = self.voice(spans, self.start, start)
+        place = self.start, start
+        before, acoustics = self.voice(spans, *place), self.acoustics(spans, place)
         samples = round(float(before.speech_s[0]) * SAMPLE_RATE_HZ)
         ended = self.places.near_end(start)
-        self.places.leave_out(NearVoice(before.embeddings[0], samples, ended, end, far.dbfs))
+        near = NearVoice(before.embeddings[0], samples, ended, end, far.dbfs, acoustics)
+        self.places.leave_out(near)
         self._known.clear()
 
     def forget_people(self) -> None:
@@ -150,9 +153,17 @@ class ChangeFilter:
         self, spans: Spans, place: Place, enrolled: EnrolledVoiceprints
     ) -> tuple[PreparedEmbeddings, CalibratedScores | None]:
         """A span ready to be compared, and its scores ``(1, rows)`` with those enrolled."""
+        return self._holding(spans, place, enrolled).of(place)
+
+    def acoustics(self, spans: Spans, place: Place) -> Float32:
+        """How a span was heard: SNR and C50 ``(2,)`` in dB."""
+        return self._holding(spans, place, NOBODY).acoustics(place)
+
+    def _holding(self, spans: Spans, place: Place, enrolled: EnrolledVoiceprints) -> HeardSpans:
+        """The spans of the last step if this is one of them."""
         if self._heard is not None and place in self._heard:
-            return self._heard.of(place)
-        return HeardSpans(self._scorer, spans, enrolled, [place], self.places.near).of(place)
+            return self._heard
+        return HeardSpans(self._scorer, spans, enrolled, [place], self.places.near)
 
     def _new(self, spans: Spans, hazards: Mapping[int, float]) -> list[int]:
         """Those that have become possible. What is not possible any more is forgotten."""

@@ -19,7 +19,8 @@ from engine.decisions.tracker_settings import TrackerSettings
 from engine.events import Cause, Problem
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Ranking
-from engine.scoring.scorer import CalibratedScorer, CalibratedScores
+from engine.scoring.scorer import CalibratedScorer, CalibratedScores, Float32
+from engine.scoring.worth import worth_s
 
 MUCH_S = 60.0  # of net speech: more than this says nothing new
 FULL_ENROLMENT_S = 20.0  # of net speech, which an enrolment wants by default
@@ -37,8 +38,10 @@ class OpenTrial:
     """Some speech whose evidence lies between the bounds, and the voiceprint it was held against.
 
     ``cosine`` and ``norm`` are the scores of its ``speech_s`` net seconds with the nearest
-    prototype, which has ``enrolled_s``. ``alike`` names two who are both like it, ``change`` says
-    that another voice is likelier to have begun than not, and ``turn`` that no more speech comes.
+    prototype, which has ``enrolled_s``; ``acoustics`` ``(2,)`` say how it was heard, as
+    :meth:`engine.spans.interface.Spans.acoustics` does. ``alike`` names two who are both like it,
+    ``change`` says that another voice is likelier to have begun than not, and ``turn`` that no
+    more speech comes.
     """
 
     evidence: float
@@ -47,6 +50,7 @@ class OpenTrial:
     speech_s: float
     enrolled_s: float
     sound: QualityFigures | None = None
+    acoustics: Float32 | None = None
     alike: str = ""
     change: bool = False
     turn: bool = False
@@ -98,11 +102,11 @@ def why_open(
 ) -> Doubt:
     """What keeps the evidence of ``trial`` between the bounds; of several things the plainest."""
 
+    now_s, much_s = (_worth_s(scorer, trial, one) for one in (trial.speech_s, MUCH_S))
+
     def foreseen(enrolled_s: float) -> float:
-        llr = scorer.foreseen(
-            trial.norm, trial.cosine, (trial.enrolled_s, trial.speech_s), (enrolled_s, MUCH_S)
-        )
-        return float(figures.evidence(llr))
+        speech_s, later_s = (trial.enrolled_s, now_s), (enrolled_s, much_s)
+        return float(figures.evidence(scorer.foreseen(trial.norm, trial.cosine, speech_s, later_s)))
 
     most = foreseen(trial.enrolled_s)
     fuller = foreseen(max(trial.enrolled_s, FULL_ENROLMENT_S))
@@ -114,6 +118,13 @@ def why_open(
         or _of_speech(config, trial, (most, fuller), short=short)
     )
     return Doubt(cause, advice, round(most, 2), round(trial.enrolled_s, 1))
+
+
+def _worth_s(scorer: CalibratedScorer, trial: OpenTrial, speech_s: float) -> float:
+    """What so much speech of this kind is worth in clean speech."""
+    if trial.acoustics is None:
+        return speech_s
+    return float(worth_s(scorer.calibration, speech_s, trial.acoustics))
 
 
 def _of_sound(sound: QualityFigures | None) -> tuple[Cause, str] | None:

@@ -26,7 +26,8 @@ class NearVoice:
     """What was said in a segment until ``end`` by the voice at the microphone.
 
     ``embedding`` ``(D,)`` and ``samples`` are of its speech alone, which ended at ``ended``: a
-    voice in the background spoke since then and counts for nobody. ``dbfs`` is how loud it was.
+    voice in the background spoke since then and counts for nobody. ``dbfs`` is how loud it was, and
+    ``acoustics`` ``(2,)`` how it was heard, as :meth:`engine.spans.interface.Spans.acoustics` says.
     """
 
     embedding: Float32
@@ -34,6 +35,7 @@ class NearVoice:
     ended: int
     end: int
     dbfs: float | None
+    acoustics: Float32
 
 
 class HeardSpans:
@@ -53,11 +55,12 @@ class HeardSpans:
         near: NearVoice | None = None,
     ) -> None:
         self._row = {place: row for row, place in enumerate(asked)}
-        embeddings, samples = _embedded(spans, asked, near)
+        embeddings, samples, self._acoustics = _embedded(spans, asked, near)
         self.prepared: PreparedEmbeddings = scorer.prepare(embeddings, samples / SAMPLE_RATE_HZ)
         self.scores: CalibratedScores | None = None
         if enrolled.prepared is not None:
-            self.scores = scorer.table(enrolled.prepared, self.prepared)
+            worth = scorer.worth(self.prepared, self._acoustics)
+            self.scores = scorer.table(enrolled.prepared, worth)
 
     def __contains__(self, place: Place) -> bool:
         return place in self._row
@@ -69,22 +72,29 @@ class HeardSpans:
             scores = CalibratedScores(scores.cosine[rows], scores.norm[rows], scores.llr[rows])
         return self.prepared.take(rows), scores
 
+    def acoustics(self, place: Place) -> Float32:
+        """How one of the spans was heard, ``(2,)``."""
+        return np.asarray(self._acoustics[self._row[place]], np.float32)
+
 
 def _embedded(
     spans: Spans, asked: Sequence[Place], near: NearVoice | None
-) -> tuple[Float32, Int64]:
-    """Unit embeddings ``(S, D)`` and the speech in each, in samples."""
+) -> tuple[Float32, Int64, Float32]:
+    """Unit embeddings ``(S, D)``, samples of speech in each, and how it was heard ``(S, 2)``."""
     samples = np.array([end - start for start, end in asked])
     if near is None or all(start >= near.end for start, _ in asked):
-        return spans.embeddings(asked), samples
+        return spans.embeddings(asked), samples, spans.acoustics(asked)
     known = [(max(start, near.end), end) for start, end in asked]
     rows = [row for row, (start, end) in enumerate(known) if start < end]
     embeddings = np.zeros((len(asked), len(near.embedding)), np.float32)
+    acoustics = np.zeros((len(asked), len(near.acoustics)), np.float32)
     samples = np.maximum([end - start for start, end in known], 0)
     if rows:
-        found = spans.embeddings([known[row] for row in rows])
-        embeddings[rows] = found * samples[rows, None].astype(np.float32)
+        places, weight = [known[row] for row in rows], samples[rows, None].astype(np.float32)
+        embeddings[rows] = spans.embeddings(places) * weight
+        acoustics[rows] = spans.acoustics(places) * weight
     back = [row for row, (start, _) in enumerate(asked) if start < near.end]
     embeddings[back] += near.embedding * np.float32(near.samples)
+    acoustics[back] += near.acoustics * np.float32(near.samples)
     samples[back] += near.samples
-    return unit(embeddings), samples
+    return unit(embeddings), samples, acoustics / samples[:, None].astype(np.float32)

@@ -266,7 +266,8 @@ class StreamState:
         trial = open_trial(settings, entered.found, scores, float(heard.speech_s[0]))
         was_settled = held is not None and held.state not in ("insufficient", "uncertain")
         change = was_settled or belief.log_odds > 0
-        trial = replace(trial, sound=known.sound, change=change)
+        acoustics = followed.acoustics(spans, place)
+        trial = replace(trial, sound=known.sound, acoustics=acoustics, change=change)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
 
 

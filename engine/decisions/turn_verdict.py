@@ -17,7 +17,7 @@ from engine.events import State, Utterance
 from engine.format import seconds
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Ranking, rank
-from engine.scoring.scorer import CalibratedScorer, CalibratedScores, posterior
+from engine.scoring.scorer import CalibratedScorer, CalibratedScores, Float32, posterior
 from engine.spans.interface import LEAST_SAMPLES, SpeechEmbeddings
 
 
@@ -45,12 +45,14 @@ class TurnSpeech:
 class TurnScores:
     """Whom the speech of a turn is like: the LLRs as they are, and as evidence to be bounded.
 
-    ``scores`` ``(1, rows)`` are those with every prototype.
+    ``scores`` ``(1, rows)`` are those with every prototype. ``acoustics`` ``(2,)`` say how it was
+    heard.
     """
 
     llr: Ranking
     evidence: Ranking
     scores: CalibratedScores
+    acoustics: Float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,13 @@ class TurnJudge:
             return None
         if enrolled.prepared is None or short or spans.failure(turn.start, turn.end) is not None:
             return None
-        heard = self._scorer.prepare(spans.embeddings([(turn.start, turn.end)]), turn.speech_s)
-        scores = self._scorer.table(enrolled.prepared, heard)
+        asked = [(turn.start, turn.end)]
+        heard, acoustics = spans.embeddings(asked), spans.acoustics(asked)
+        worth = self._scorer.worth(self._scorer.prepare(heard, turn.speech_s), acoustics)
+        scores = self._scorer.table(enrolled.prepared, worth)
         llr = enrolled.by_speaker(scores.llr)[0]
         evidence = rank(self._figures.evidence(llr))
-        return TurnScores(rank(llr, evidence.speaker), evidence, scores)
+        return TurnScores(rank(llr, evidence.speaker), evidence, scores, acoustics[0])
 
     def _doubt(
         self, turn: TurnSpeech, settings: TrackerSettings, scores: TurnScores | None, state: State
@@ -129,7 +133,7 @@ class TurnJudge:
         if state != "uncertain":
             return None
         trial = open_trial(settings, scores.evidence, scores.scores, turn.speech_s)
-        trial = replace(trial, sound=turn.sound, turn=True)
+        trial = replace(trial, sound=turn.sound, acoustics=scores.acoustics, turn=True)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
 
 

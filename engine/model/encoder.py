@@ -14,9 +14,10 @@ from engine.errors import AudioError, BundleError, ProviderError
 from engine.format import unit
 from engine.model.bundle import Bundle
 from engine.model.frames import FramesGraph, FramesOutput
+from engine.model.manifest import ACOUSTICS
 from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 
-__all__ = ["Encoder", "ProviderChoice", "embed_speech"]
+__all__ = ["Encoder", "ProviderChoice", "embed_speech", "hear_speech"]
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -56,17 +57,26 @@ class Encoder:
         Raises ``ValueError`` for another number of axes, :class:`AudioError` for samples that
         are not finite or windows shorter than the bundle's ``min_window_s``.
         """
+        return self.hear(waveforms)[0]
+
+    def hear(self, waveforms: Float32) -> tuple[Float32, Float32]:
+        """What :meth:`embed` gives, and how each waveform was heard, ``(B, 2)``.
+
+        That is its SNR and C50 in dB, or NaN where the model does not say it.
+        """
         waveforms = np.ascontiguousarray(waveforms, np.float32)
         if waveforms.ndim != 2:
             raise ValueError(f"waveforms must be (B, samples), got {waveforms.shape}")
         if not len(waveforms):
-            return np.zeros((0, self.embedding_size), np.float32)
+            none = np.zeros((0, len(ACOUSTICS)), np.float32)
+            return np.zeros((0, self.embedding_size), np.float32), none
         self._check(waveforms)
         cuts = range(0, len(waveforms), LARGEST_BATCH)
-        embeddings = np.concatenate([self._run(waveforms[i : i + LARGEST_BATCH]) for i in cuts])
+        parts = [self._run(waveforms[i : i + LARGEST_BATCH]) for i in cuts]
+        embeddings, acoustics = (np.concatenate(rows) for rows in zip(*parts, strict=True))
         if not np.all(np.isfinite(embeddings)):
             raise BundleError(self._not_finite("an embedding"))
-        return unit(embeddings)
+        return unit(embeddings), acoustics
 
     def run_frames(self, sound: Float32, frames: Int64, states: Float32) -> FramesOutput:
         """What the frames graph of a bundle of format 2 makes of new sound, see `FramesGraph`."""
@@ -79,9 +89,9 @@ class Encoder:
             raise BundleError(self._not_finite("sums"))
         return found
 
-    def _run(self, waveforms: Float32) -> Float32:
+    def _run(self, waveforms: Float32) -> tuple[Float32, Float32]:
         try:
-            return self._compute(waveforms)
+            return self._graph.hear(waveforms)
         except Exception as error:  # onnxruntime's own exceptions share no narrower base
             raise self._failed(waveforms, error) from error
 
@@ -97,10 +107,6 @@ class Encoder:
             " its weights are damaged or do not fit this provider"
         )
 
-    def _compute(self, waveforms: Float32) -> Float32:
-        """The graph's answer ``(B, D)`` to at most :data:`LARGEST_BATCH` rows."""
-        return self._graph.embed(waveforms)
-
     def _check(self, waveforms: Float32) -> None:
         if waveforms.shape[1] < self.min_samples:
             manifest = self.bundle.manifest
@@ -113,10 +119,18 @@ class Encoder:
 
 
 def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
+    """Unit embedding ``(D,)`` of all the net speech of one recording, see :func:`hear_speech`."""
+    return hear_speech(encoder, speech)[0]
+
+
+def hear_speech(encoder: Encoder, speech: Float32) -> tuple[Float32, Float32]:
     """Unit embedding ``(D,)`` of all the net speech of one recording, ``(samples,)``.
 
+    And how that was heard, SNR and C50 ``(2,)`` in dB, NaN where the model does not say it.
+
     Speech of up to the bundle's ``max_window_s`` goes in whole. Longer speech is cut into equal
-    windows, whose unit embeddings are averaged. Raises what :meth:`Encoder.embed` raises.
+    windows, whose unit embeddings and figures are averaged. Raises what :meth:`Encoder.embed`
+    raises.
     """
     if speech.ndim != 1:
         raise ValueError(f"speech must be (samples,), got {speech.shape}")
@@ -124,8 +138,9 @@ def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
     length = len(speech) // count
     windows = speech[: count * length].reshape(count, length)
     rows = max(1, int(LONGEST_BATCH_S * encoder.bundle.manifest.sample_rate_hz / max(1, length)))
-    parts = [encoder.embed(windows[i : i + rows]) for i in range(0, count, rows)]
-    return unit(np.concatenate(parts).mean(axis=0))
+    parts = [encoder.hear(windows[i : i + rows]) for i in range(0, count, rows)]
+    embeddings, acoustics = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+    return unit(embeddings.mean(axis=0)), acoustics.mean(axis=0)
 
 
 class WindowGraph:
@@ -141,9 +156,10 @@ class WindowGraph:
         self.call: Callable[[dict[str, Any]], Sequence[Any]]
         self.call = lambda feeds: session.run(None, feeds)
 
-    def embed(self, waveforms: Float32) -> Float32:
-        """Embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``."""
-        return np.asarray(self.call({self.input: waveforms})[0], np.float32)
+    def hear(self, waveforms: Float32) -> tuple[Float32, Float32]:
+        """Embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``; of how they were heard NaN."""
+        embeddings = np.asarray(self.call({self.input: waveforms})[0], np.float32)
+        return embeddings, np.full((len(waveforms), len(ACOUSTICS)), np.nan, np.float32)
 
     def made(self, rows: int, samples: int) -> dict[str, tuple[int, ...]]:
         """The shape of the output, by its name, for so many rows of so many samples."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.errors import BundleError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
-from engine.model.manifest import FramesFigures
+from engine.model.manifest import ACOUSTICS, FramesFigures
 from engine.model.providers import FRAMES, SOUND, STATES
 
 BLOCK_SUMS, NEW_STATES, HEADS = "block_sums", "new_states", "heads"
@@ -96,8 +96,11 @@ class FramesGraph:
         }
         return {name: shapes[name] for name in self._outputs}
 
-    def embed(self, waveforms: Float32) -> Float32:
-        """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``, each as one span."""
+    def hear(self, waveforms: Float32) -> tuple[Float32, Float32]:
+        """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``, each as one span.
+
+        And how those were heard, ``(B, 2)``: SNR and C50 in dB, NaN where the graph does not say.
+        """
         block, rows, margin = self._figures.block_samples, len(waveforms), self._margin
         samples = waveforms.shape[1] + 2 * margin
         blocks = -(-samples // block) + self._figures.delay_blocks
@@ -106,7 +109,13 @@ class FramesGraph:
         frames = np.full(rows, samples // FRAME_SAMPLES, np.int64)
         states = np.zeros((rows, self._figures.state_size), np.float32)
         # Not bound: there is no end of lengths that a recording may have.
-        return self.pooling.embed(self._answer(self._call, sound, frames, states).sums.sum(axis=1))
+        found = self._answer(self._call, sound, frames, states)
+        embeddings = self.pooling.embed(found.sums.sum(axis=1))
+        if self._figures.acoustics is None:
+            return embeddings, np.full((rows, len(ACOUSTICS)), np.nan, np.float32)
+        first = self._figures.delay_blocks + self._figures.margin_blocks
+        heard = found.heads[:, first : first - (-waveforms.shape[1] // block)]
+        return embeddings, heard[:, :, self._figures.acoustics].mean(axis=1)
 
     def _call(self, feeds: dict[str, Any]) -> Sequence[Any]:
         found: Sequence[Any] = self._session.run(self._outputs, feeds)

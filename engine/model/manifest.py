@@ -14,6 +14,8 @@ MODEL_FILE = "model.onnx"
 FRAMES_FILE, HEAD_FILE = "frames.onnx", "head.npy"
 COHORT_FILE = "cohort.npy"
 
+ACOUSTICS = ("snr_db", "c50_db")  # the heads that say how speech was heard
+
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Figures = dict[str, Any]
@@ -96,12 +98,17 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ``engine.scoring.scorer`` says where the form comes from. ``g`` lies between 0 and 1 and both
     slopes are linear in it: that neither is negative at either end, and that they do not
     vanish together, makes the ratio rise with the score whatever the durations.
+
+    ``acoustics`` are what 20 dB less of SNR and of C50 than clean sound add to ``h / test_s``, and
+    what others do by their squares (``engine.scoring.worth``): nothing for a model that does not
+    say them.
     """
 
     half_speech_s: Positive
     slope: tuple[float, float]
     offset: tuple[float, float, float]
     cosine: tuple[float, float] = (0.0, 0.0)
+    acoustics: tuple[float, float] = (0.0, 0.0)
     fitted: Figures = {}
     evidence: DecisionFigures | None = None
 
@@ -109,8 +116,11 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         ends = [(c[0], c[0] + c[1]) for c in (self.slope, self.cosine)]
         if min(min(end) for end in ends) < 0 or min(map(sum, zip(*ends, strict=True))) <= 0:
             raise ValueError("calibration: the ratio must rise with the score at every duration")
-        if not all(map(math.isfinite, (*self.slope, *self.offset, *self.cosine))):
+        every = (*self.slope, *self.offset, *self.cosine, *self.acoustics)
+        if not all(map(math.isfinite, every)):
             raise ValueError("calibration: every coefficient must be finite")
+        if min(self.acoustics) < 0:
+            raise ValueError("calibration: noise and rooms cannot make speech worth more")
 
 
 class FramesFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -131,6 +141,12 @@ class FramesFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     variance_floor: Positive = 1e-5
     heads: tuple[str, ...] = ()
     margin_blocks: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    @property
+    def acoustics(self) -> tuple[int, ...] | None:
+        """Which of the heads are :data:`ACOUSTICS`, where there are both."""
+        known = all(name in self.heads for name in ACOUSTICS)
+        return tuple(map(self.heads.index, ACOUSTICS)) if known else None
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,12 +15,13 @@ falls as ``h / d``: the cosine of two embeddings of one speaker then shrinks by
 while that of two speakers, once normalised, stays a standard normal. For equal variances
 the LLR is ``m g s - (m g)^2 / 2``: a slope linear and an offset quadratic in ``g``.
 Both saturate as speech grows, so that durations beyond those it was fitted on are safe.
+Speech in noise counts for as much clean speech as it is worth (:mod:`engine.scoring.worth`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.errors import BundleError
 from engine.model.bundle import Bundle
 from engine.model.manifest import Calibration
+from engine.scoring.worth import UNKNOWN, worth_s
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -176,12 +178,28 @@ class CalibratedScorer(Scorer):
         return self._calibrated(super().table(enrol, test), enrol.speech_s, tested_s)
 
     def score(
-        self, enrol: Float32, enrol_speech_s: float, test: Float32, test_speech_s: float
+        self,
+        enrol: Float32,
+        enrol_speech_s: float,
+        test: Float32,
+        test_speech_s: float,
+        acoustics: ArrayLike = UNKNOWN,
     ) -> TrialScore:
-        """Score of one embedding ``(D,)`` against another, each with its net seconds."""
-        enrolled = self.prepare(enrol[None], enrol_speech_s)
-        scores = self.compare(enrolled, self.prepare(test[None], test_speech_s))
+        """Score of one embedding ``(D,)`` against another, each with its net seconds.
+
+        The test was heard with SNR and C50 ``acoustics`` ``(2,)``, in dB.
+        """
+        tested = self.worth(self.prepare(test[None], test_speech_s), acoustics)
+        scores = self.compare(self.prepare(enrol[None], enrol_speech_s), tested)
         return TrialScore(float(scores.cosine[0]), float(scores.norm[0]), float(scores.llr[0]))
+
+    def worth(self, test: PreparedEmbeddings, acoustics: ArrayLike) -> PreparedEmbeddings:
+        """Embeddings of a test that was heard with SNR and C50 ``(N, 2)``, in dB.
+
+        They count by the clean speech that theirs is worth (:mod:`engine.scoring.worth`): to be
+        held against voiceprints, and not against other spans of the same stream.
+        """
+        return replace(test, speech_s=worth_s(self.calibration, test.speech_s, acoustics))
 
     def gain(self, enrol: PreparedEmbeddings, test: PreparedEmbeddings) -> Float64:
         """``g`` of the module's docstring, row by row: what the speech of both sides is worth."""

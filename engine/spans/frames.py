@@ -19,6 +19,7 @@ from engine.audio.buffer import AudioBuffer
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import FramesJob, FramesResult, Job, JobFailure, Result
 from engine.model.frames import FRAME_SAMPLES, SpanPooling
+from engine.model.manifest import ACOUSTICS
 from engine.spans.block_sums import KEPT_SAMPLES, BlockSums
 from engine.spans.interface import BlockHeads, Mark
 from engine.spans.saved import Chunk, Place, SavedSpans, packed, unpacked
@@ -56,6 +57,7 @@ class FrameSpans:
         self._states = np.zeros(figures.state_size, np.float32)
         self._heads = figures.heads
         self._overlap = self._heads.index(OVERLAP) if OVERLAP in self._heads else None
+        self._acoustics = figures.acoustics
         self._blocks = BlockSums(figures.pooled_channels, len(self._heads))
         self._lost: list[tuple[Place, str]] = []
         self.ready = 0
@@ -136,6 +138,12 @@ class FrameSpans:
     def embeddings(self, spans: Sequence[Place]) -> Float32:
         """Unit embeddings ``(N, D)`` of the sums over the blocks of each span."""
         return self._pooling.embed(self._blocks.between(spans))
+
+    def acoustics(self, spans: Sequence[Place]) -> Float32:
+        """Mean SNR and C50 ``(N, 2)``, where the graph says them."""
+        if self._acoustics is None:
+            return np.full((len(spans), len(ACOUSTICS)), np.nan, np.float32)
+        return self._blocks.means(spans, self._acoustics)
 
     def heads(self, start: int, end: int) -> BlockHeads:
         """What the graph says of the blocks besides."""

@@ -75,6 +75,12 @@ class Spans(Protocol):
         are no others. Raises ``LookupError`` for a span of which nothing is known.
         """
 
+    def acoustics(self, spans: Sequence[tuple[int, int]], /) -> Float32:
+        """How spans were heard, ``(N, 2)``: mean SNR and C50 in dB; NaN where it is not known.
+
+        They are those of the blocks that :meth:`embeddings` takes, and of overlapped ones besides.
+        """
+
 
 class SpeechEmbeddings(Spans, Protocol):
     """The speech of one stream, and the embedding of any span of it. It does no I/O.

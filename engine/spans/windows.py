@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.audio.buffer import AudioBuffer
 from engine.format import SAMPLE_RATE_HZ, seconds, unit
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result
-from engine.model.manifest import Manifest
+from engine.model.manifest import ACOUSTICS, Manifest
 from engine.spans.interface import KEPT_S, LEAST_SAMPLES, BlockHeads, Mark
 from engine.spans.timeline import Timeline
 from engine.speech.windows import WindowConfig, Windows
@@ -145,6 +145,10 @@ class WindowSpans:
     def embeddings(self, spans: Sequence[Place]) -> Float32:
         """Unit embeddings ``(N, D)``, by the windows that answer for each span."""
         return np.stack([self._embedding(*span) for span in spans])
+
+    def acoustics(self, spans: Sequence[Place]) -> Float32:
+        """A graph for windows does not say how they were heard."""
+        return np.full((len(spans), len(ACOUSTICS)), np.nan, np.float32)
 
     def heads(self, start: int, end: int) -> BlockHeads:
         """A graph for windows says nothing of blocks."""

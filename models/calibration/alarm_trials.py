@@ -40,7 +40,8 @@ def continuations(scorers: Scorers, streams: Sequence[TakeoverStream]) -> list[C
         heard = scorer.prepare(stream.spans.embeddings(asked), length)
         rows = np.arange(len(kept))
         before, after = heard.take(rows), heard.take(rows + len(kept))
-        claim = scorer.compare(stream.talk.enrolled, after).llr
+        worth = scorer.worth(after, stream.spans.acoustics(asked[len(kept) :]))
+        claim = scorer.compare(stream.talk.enrolled, worth).llr
         voice, gain = scorer.compare(before, after).llr, scorer.gain(before, after)
         for row, (start, _, name) in zip(rows, kept, strict=True):
             figures = float(claim[row]), float(voice[row]), float(gain[row])

@@ -52,6 +52,8 @@ from models.calibration.ratio_fit import CrossValidated, ScoredTrials
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
+# People speak in more noise than speech is usually trained or measured in.
+LIVE_SNR_DB = (-5.0, 20.0)
 TOPS = (40, 100, 250)  # cohort speakers nearest to a side, whose scores normalise: tried
 FEWEST_SPEAKERS = 10  # with fewer, a fold of the cross-validation has hardly a pair
 
@@ -99,15 +101,15 @@ def calibrate(
     names = cohort_names(corpus, speakers, cohort_per_source, rng)
     cohort_source = np.array([corpus.by_speaker[name][0].source for name in names])
     cohort = embed_cohort(corpus, encoder, names, progress=progress)
-    degrade = degrade or TrainingConditions(cache)
+    degrade = degrade or TrainingConditions(cache, LIVE_SNR_DB)
     segments = cut_segments(corpus, speakers, encoder.min_samples, rng)
-    embeddings = embed_segments(corpus, encoder, segments, degrade, rng, progress=progress)
+    heard = embed_segments(corpus, encoder, segments, degrade, rng, progress=progress)
     pairs = pair_segments(segments, corpus, speakers, rng)
     first = [corpus.by_speaker[name][0] for name in speakers]
     sources, source = np.unique([u.source for u in first], return_inverse=True)
     foreign = [foreign_cohort(cohort, cohort_source != name) for name in sources]
     trials = {
-        top: score_trials(segments, embeddings, pairs, foreign, top, source)
+        top: score_trials(segments, heard, pairs, foreign, top, source)
         for top in sorted({min(top, *map(len, foreign)) for top in TOPS})
     }
     folds = ratio_fit.deal_folds([(u.source, u.language) for u in first], rng)
@@ -240,7 +242,7 @@ def try_choices(
 
 def score_trials(
     segments: Sequence[Segment],
-    embeddings: Float32,
+    heard: tuple[Float32, Float32],
     pairs: Pairs,
     cohorts: Sequence[Float32],
     top: int,
@@ -248,8 +250,10 @@ def score_trials(
 ) -> ScoredTrials:
     """The trials of ``pairs``, normalised by the ``top`` nearest of the cohort of their source.
 
-    ``source`` has the number of each speaker's corpus, ``cohorts`` the cohort of each corpus.
+    ``heard`` are embeddings and acoustics of the segments, ``source`` has the number of each
+    speaker's corpus, ``cohorts`` the cohort of each corpus.
     """
+    embeddings, acoustics = heard
     speaker = np.array([s.speaker for s in segments])
     stats = CohortStats(np.empty(len(segments)), np.empty(len(segments)))
     for number, cohort in enumerate(cohorts):
@@ -269,4 +273,5 @@ def score_trials(
         weight=weigh(segments, pairs),
         speakers=np.stack([speaker[pairs.enrol], speaker[pairs.test]], axis=1),
         source=source[speaker[pairs.test]].astype(np.intp),
+        acoustics=acoustics[pairs.test].astype(np.float64),
     )

@@ -39,8 +39,9 @@ def runs(
 ) -> list[tuple[float, PreparedEmbeddings]]:
     """All the speech of a stream until each place, in seconds and ready to be compared."""
     speech_s = [seconds(mark.position) for mark in marks]
-    embeddings = stream.spans.embeddings([(0, mark.position) for mark in marks])
-    prepared = scorer.prepare(embeddings, np.array(speech_s))
+    asked = [(0, mark.position) for mark in marks]
+    prepared = scorer.prepare(stream.spans.embeddings(asked), np.array(speech_s))
+    prepared = scorer.worth(prepared, stream.spans.acoustics(asked))
     return [(length, prepared.take([row])) for row, length in enumerate(speech_s)]
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from engine.format import SAMPLE_RATE_HZ
-from engine.model.encoder import Encoder, embed_speech
+from engine.model.encoder import Encoder, hear_speech
+from engine.model.manifest import ACOUSTICS
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus, StoredUtterance
 
@@ -92,23 +93,28 @@ def embed_segments(
     rng: np.random.Generator,
     *,
     progress: bool = True,
-) -> Float32:
-    """Unit embeddings ``(N, D)`` of ``segments``, segments of one length together."""
+) -> tuple[Float32, Float32]:
+    """Unit embeddings ``(N, D)`` of ``segments``, and SNR and C50 ``(N, 2)`` in dB, or NaN.
+
+    Segments of one length go together.
+    """
     by_length: dict[int, list[int]] = defaultdict(list)
     for row, segment in enumerate(segments):
         by_length[segment.samples].append(row)
     embeddings = np.empty((len(segments), encoder.embedding_size), np.float32)
+    acoustics = np.empty((len(segments), len(ACOUSTICS)), np.float32)
     with tqdm(total=len(segments), unit="segment", disable=None if progress else True) as bar:
         for samples, rows in by_length.items():
             size = max(1, BATCH_SAMPLES // samples)
             for group in (rows[i : i + size] for i in range(0, len(rows), size)):
                 batch = np.stack([_waveform(corpus, segments[r], degrade, rng) for r in group])
                 if samples > encoder.max_samples:
-                    embeddings[group] = [embed_speech(encoder, x) for x in batch]
+                    heard = zip(*[hear_speech(encoder, x) for x in batch], strict=True)
+                    embeddings[group], acoustics[group] = (np.stack(rows) for rows in heard)
                 else:
-                    embeddings[group] = encoder.embed(batch)
+                    embeddings[group], acoustics[group] = encoder.hear(batch)
                 bar.update(len(group))
-    return embeddings
+    return embeddings, acoustics
 
 
 def _waveform(

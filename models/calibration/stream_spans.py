@@ -12,6 +12,7 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, EmbedResult
 from engine.model.encoder import Encoder
 from engine.model.frames import FRAME_SAMPLES, SpanPooling
+from engine.model.manifest import ACOUSTICS
 from engine.spans.interface import Mark, Spans
 from engine.spans.timeline import Timeline
 from engine.spans.windows import WindowSpans
@@ -20,6 +21,8 @@ from engine.speech.windows import WindowConfig
 BATCH = 16  # windows that are embedded at once
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Ints = NDArray[np.intp]
 Place = tuple[int, int]
 Pause = tuple[int, float]  # the sample of net speech that follows it, and its seconds
 
@@ -39,8 +42,9 @@ class PooledStream:
         padded[0, : len(sound)] = sound
         frames = np.array([len(sound) // FRAME_SAMPLES], np.int64)
         states = np.zeros((1, figures.state_size), np.float32)
-        sums = encoder.run_frames(padded, frames, states).sums[0, delay:].astype(np.float64)
-        self._total = np.concatenate([np.zeros_like(sums[:1]), np.cumsum(sums, axis=0)])
+        found = encoder.run_frames(padded, frames, states)
+        self._total = _running(found.sums[0, delay:])
+        self._heads = _running(found.heads[0, delay:])
 
     def failure(self, start: int, end: int) -> str | None:
         """Nothing fails in a pass that was made."""
@@ -48,15 +52,32 @@ class PooledStream:
 
     def embeddings(self, spans: Sequence[Place]) -> Float32:
         """Unit embeddings ``(N, D)``."""
-        edges = np.round(np.array(spans) / self.grain).astype(int)
-        sums = self._total[edges[:, 1]] - self._total[edges[:, 0]]
-        return self._pooling.embed(sums.astype(np.float32))
+        first, last = self._edges(spans)
+        return self._pooling.embed((self._total[last] - self._total[first]).astype(np.float32))
+
+    def acoustics(self, spans: Sequence[Place]) -> Float32:
+        """Mean SNR and C50 ``(N, 2)``, where the graph says them."""
+        columns, (first, last) = self._pooling.figures.acoustics, self._edges(spans)
+        if columns is None:
+            return np.full((len(spans), len(ACOUSTICS)), np.nan, np.float32)
+        total = (self._heads[last] - self._heads[first])[:, columns]
+        return np.asarray(total / (last - first)[:, None], np.float32)
+
+    def _edges(self, spans: Sequence[Place]) -> tuple[Ints, Ints]:
+        first, last = np.round(np.array(spans) / self.grain).astype(np.intp).T
+        return first, last
 
     def marks(self, hop: int) -> list[Mark]:
         """Places every ``hop`` samples and at the end, known as late as in a live stream."""
         end, ahead = self.timeline.position, self.grain * self._pooling.figures.delay_blocks
         places = range(hop, end, hop)
         return [*(Mark(0, p, min(p + ahead, end)) for p in places), Mark(0, end, end, True)]
+
+
+def _running(blocks: Float32) -> Float64:
+    """Sums of all blocks before each, and of all of them."""
+    sums = np.cumsum(blocks, axis=0, dtype=np.float64)
+    return np.concatenate([np.zeros((1, *sums.shape[1:])), sums])
 
 
 def spoken(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from engine.model.bundle import Bundle
-from engine.model.encoder import Encoder, ProviderChoice, embed_speech
-from engine.model.manifest import DecisionFigures
+from engine.model.encoder import Encoder, ProviderChoice, hear_speech
+from engine.model.manifest import ACOUSTICS, DecisionFigures
 from engine.scoring.scorer import CalibratedScorer, Scorer, Scores
 from models.evaluation.embeddings import Float32, Float64, Ints
 
@@ -40,17 +40,30 @@ class BundleSystem:
         """The bundle's smallest window."""
         return self.bundle.manifest.min_window_s
 
+    @property
+    def width(self) -> int:
+        """Numbers in what :meth:`embed` gives of one waveform."""
+        return self.encoder.embedding_size + len(ACOUSTICS)
+
     def embed(self, waveforms: Float32) -> Float32:
-        """Unit embeddings ``(N, D)``; what is longer than the largest window is cut in windows."""
+        """Unit embeddings with how they were heard, ``(N, D + 2)``: SNR and C50 in dB, or NaN.
+
+        What is longer than the largest window is cut in windows.
+        """
         if waveforms.shape[1] <= self.encoder.max_samples:
-            return self.encoder.embed(waveforms)
-        return np.stack([embed_speech(self.encoder, waveform) for waveform in waveforms])
+            return np.concatenate(self.encoder.hear(waveforms), axis=1)
+        heard = [hear_speech(self.encoder, waveform) for waveform in waveforms]
+        return np.stack([np.concatenate(one) for one in heard])
 
     def score(
         self, enrol: Float32, enrol_s: Float64, test: Float32, test_s: Float64, pairs: Ints
     ) -> Scores:
         """Scores of ``pairs`` ``(P, 2)`` of rows; each row meets the cohort once."""
-        left, right = self.scorer.prepare(enrol, enrol_s), self.scorer.prepare(test, test_s)
+        size = self.encoder.embedding_size
+        left = self.scorer.prepare(enrol[:, :size], enrol_s)
+        right = self.scorer.prepare(test[:, :size], test_s)
+        if isinstance(self.scorer, CalibratedScorer):
+            right = self.scorer.worth(right, test[:, size:])
         return self.scorer.compare(left.take(pairs[:, 0]), right.take(pairs[:, 1]))
 
     def described(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from engine.enrolment_demands import SHORT_ENROLMENT, EnrolmentConfig
 from engine.errors import AudioError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
-from engine.model.encoder import Encoder, ProviderChoice, embed_speech
+from engine.model.encoder import Encoder, ProviderChoice, hear_speech
 from engine.model.manifest import Manifest
 from engine.recordings import EnrolmentRefused, enrol_waveform
 from engine.scoring.one_voice import halves_of, unit_mean
@@ -151,14 +151,17 @@ class Verifier:
             )
 
     def _score(self, made: Sequence[Prototype], speech: Float32) -> TrialScore:
-        probe = embed_speech(self._encoder, speech)
-        return self._compare(made, probe, len(speech) / SAMPLE_RATE_HZ)
+        probe, acoustics = hear_speech(self._encoder, speech)
+        return self._compare(made, probe, len(speech) / SAMPLE_RATE_HZ, acoustics)
 
-    def _compare(self, made: Sequence[Prototype], probe: Float32, speech_s: float) -> TrialScore:
+    def _compare(
+        self, made: Sequence[Prototype], probe: Float32, speech_s: float, acoustics: Float32
+    ) -> TrialScore:
         """The mean of the recordings' embeddings, weighted by speech, against a test's."""
         seconds = [prototype.speech_s for prototype in made]
         mean = np.average([prototype.embedding for prototype in made], axis=0, weights=seconds)
-        return self._scorer.score(unit(mean.astype(np.float32)), sum(seconds), probe, speech_s)
+        enrolled, enrolled_s = unit(mean.astype(np.float32)), sum(seconds)
+        return self._scorer.score(enrolled, enrolled_s, probe, speech_s, acoustics)
 
     def _several(
         self, made: Sequence[Prototype], speech: Float32, rule: Rule, whole: Verification
@@ -172,10 +175,13 @@ class Verifier:
         if count < 2:
             return False
         pieces = np.array_split(speech, count)
-        parts = np.stack([embed_speech(self._encoder, piece) for piece in pieces])
+        heard = [hear_speech(self._encoder, piece) for piece in pieces]
+        parts, acoustics = (np.stack(rows) for rows in zip(*heard, strict=True))
         first, part_s = halves_of(parts), len(speech) / SAMPLE_RATE_HZ / count
-        sets = (parts[first], parts[~first])
-        scores = [self._compare(made, unit_mean(one), part_s * len(one)) for one in sets]
+        scores = [
+            self._compare(made, unit_mean(parts[one]), part_s * one.sum(), acoustics[one].mean(0))
+            for one in (first, ~first)
+        ]
         if whole.decision == "match":
             return min(score.llr for score in scores) < 0
         by_themselves = {rule.decide(float(posterior(score.llr, rule.prior))) for score in scores}

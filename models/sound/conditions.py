@@ -160,7 +160,8 @@ class TrainingConditions:
 
     KINDS = 4
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, snr_db: tuple[float, float] = TRAINING_SNR_DB) -> None:
+        self._snr_db = snr_db
         self._noise = np.load(cache / "noise.npy", mmap_mode="r")
         self._rooms = np.load(cache / "rooms.npy", mmap_mode="r")
 
@@ -168,7 +169,7 @@ class TrainingConditions:
         """``speech`` ``(samples,)`` under condition ``kind % 4``, as long as before."""
         kind %= self.KINDS
         if kind == 0:
-            return add_noise(speech, self._piece(len(speech), rng), rng.uniform(*TRAINING_SNR_DB))
+            return add_noise(speech, self._piece(len(speech), rng), rng.uniform(*self._snr_db))
         if kind == 1:
             room = self._rooms[rng.integers(len(self._rooms))]
             return reverberate(speech, np.asarray(room, np.float32))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ, unit
+from engine.scoring.worth import UNKNOWN
 from engine.spans.interface import BlockHeads, Mark
 from engine.spans.timeline import Timeline
 
@@ -28,10 +29,12 @@ class Said:
 class FakeSpeech:
     """The spans of a conversation whose voices have the embeddings ``voices`` ``(V, D)``.
 
-    A span with several voices has the embedding between theirs.
+    A span with several voices has the embedding between theirs. All of it is heard with
+    ``heard_db``, SNR and C50.
     """
 
     grain = SAMPLE_RATE_HZ // 10
+    heard_db: tuple[float, float] = UNKNOWN
 
     def __init__(self, voices: Float32, *said: Said) -> None:
         self._voices = voices
@@ -62,6 +65,9 @@ class FakeSpeech:
 
     def embeddings(self, spans: Sequence[tuple[int, int]]) -> Float32:
         return np.stack([self._embedding(start, end) for start, end in spans])
+
+    def acoustics(self, spans: Sequence[tuple[int, int]]) -> Float32:
+        return np.tile(np.float32(self.heard_db), (len(spans), 1))
 
     def heads(self, start: int, end: int) -> BlockHeads:
         return BlockHeads((), (), (), np.zeros((0, 0), np.float32))

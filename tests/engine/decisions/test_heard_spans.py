@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from fake_scorers import fake_scorer
@@ -11,6 +12,7 @@ from engine.decisions.heard_spans import HeardSpans, NearVoice
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.manifest import Calibration
 from engine.scoring.identify import EnrolledVoiceprints
+from engine.scoring.worth import worth_s
 
 SIZE = 12
 RNG = np.random.default_rng(4)
@@ -46,16 +48,41 @@ def test_only_what_was_asked_is_there() -> None:
         together.of(PLACES[2])
 
 
+def test_spans_in_noise_are_scored_by_what_they_are_worth() -> None:
+    """Against voiceprints, and not among each other."""
+    acoustics = msgspec.structs.replace(SCORER.calibration, acoustics=(8.0, 2.0))
+    scorer = fake_scorer(SIZE, acoustics, cohort=COHORT)
+    noisy, place = FakeSpeech(VOICES, Said(0, 4.0), Said(2, 3.0)), PLACES[1]
+    noisy.heard_db = (0.0, 10.0)
+    clean, heard = (HeardSpans(scorer, one, PEOPLE, PLACES) for one in (SPEECH, noisy))
+    worth = scorer.prepare(SPEECH.embeddings([place]), worth_s(acoustics, 3.0, noisy.heard_db))
+    assert PEOPLE.prepared is not None
+    prepared, scores = heard.of(place)
+    assert prepared.speech_s == clean.of(place)[0].speech_s == 3.0
+    assert scores is not None
+    expected = scorer.table(PEOPLE.prepared, worth).llr
+    np.testing.assert_allclose(scores.llr, expected, atol=1e-5)
+    np.testing.assert_array_equal(heard.acoustics(place), np.float32(noisy.heard_db))
+    unheard = clean.of(place)[1]
+    assert unheard is not None
+    assert np.abs(unheard.llr - expected).min() > 0.3
+
+
 def test_what_was_left_out_counts_for_no_span() -> None:
     """Of 7 s the 2 s in the middle are of a voice in the background."""
     left, ended, end = 0, 4 * SAMPLE_RATE_HZ, 6 * SAMPLE_RATE_HZ
     before = SPEECH.embeddings([(left, ended)])[0]
-    near = NearVoice(before, ended - left, ended, end, None)
+    near = NearVoice(before, ended - left, ended, end, None, np.float32([15, 5]))
     asked = [(left, 7 * SAMPLE_RATE_HZ), (left, end), (end, 7 * SAMPLE_RATE_HZ)]
-    heard = HeardSpans(SCORER, SPEECH, PEOPLE, asked, near)
+    speech = FakeSpeech(VOICES, Said(0, 4.0), Said(2, 3.0))
+    speech.heard_db = (20.0, 10.0)
+    heard = HeardSpans(SCORER, speech, PEOPLE, asked, near)
     whole, kept, since = (heard.of(place)[0] for place in asked)
     last = SPEECH.embeddings([(end, 7 * SAMPLE_RATE_HZ)])
     np.testing.assert_allclose(kept.embeddings[0], before, atol=1e-6)
     np.testing.assert_allclose(since.embeddings, last, atol=1e-6)
     np.testing.assert_allclose(whole.embeddings, unit(4 * before[None] + last), atol=1e-6)
+    mixed = (4 * np.array([15, 5]) + np.array([20, 10])) / 5
+    for place, figures in zip(asked, (mixed, [15, 5], [20, 10]), strict=True):
+        np.testing.assert_allclose(heard.acoustics(place), figures, atol=1e-5)
     assert [one.speech_s[0] for one in (whole, kept, since)] == [5.0, 4.0, 1.0]

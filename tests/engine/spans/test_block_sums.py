@@ -54,6 +54,26 @@ def test_spans_that_are_asked_for_together_have_the_sums_of_their_blocks(
         np.testing.assert_allclose(sums, blocks.sums[counted].sum(axis=0), rtol=1e-6)
 
 
+@given(st.lists(st.tuples(st.integers(0, 299), st.integers(1, 300)), min_size=1))
+def test_heads_have_the_means_of_the_blocks_of_each_span(places: list[tuple[int, int]]) -> None:
+    blocks = heard(300, overlapped=True)
+    spans = [(min(a, b - 1), max(a + 1, b)) for a, b in places]
+    asked = [(a * BLOCK, b * BLOCK) for a, b in spans]
+    values = blocks.heads(("a", "b"), 0, 300 * BLOCK).values
+    for (start, end), means in zip(spans, blocks.means(asked, (1, 0)), strict=True):
+        np.testing.assert_allclose(means, values[start:end, ::-1].mean(axis=0), atol=1e-6)
+
+
+def test_merged_blocks_count_by_how_long_they_are() -> None:
+    blocks, whole = heard(300), [(0, 300 * BLOCK)]
+    before = blocks.means(whole, (0, 1))
+    blocks.settle(300 * BLOCK)
+    assert len(blocks) < 300
+    np.testing.assert_allclose(blocks.means(whole, (0, 1)), before, atol=1e-6)
+    with pytest.raises(LookupError, match="nothing is known"):
+        blocks.means([(300 * BLOCK, 301 * BLOCK)], (0, 1))
+
+
 def test_a_span_shorter_than_a_block_has_the_sums_of_that_in_which_it_begins() -> None:
     blocks = heard(3)
     (sums,) = blocks.between([(BLOCK + 100, BLOCK + 200)])

@@ -206,6 +206,40 @@ def test_old_blocks_are_merged_and_old_spans_stay_what_they_were(
     np.testing.assert_allclose(spans.embeddings([(0, position)]), everything, atol=2e-5)
 
 
+def test_how_spans_were_heard_is_told_where_the_graph_says_it(
+    frames_bundle: Bundle, encoder: Encoder
+) -> None:
+    figures = msgspec.structs.replace(FIGURES, heads=("overlap_logit", "snr_db", "c50_db"))
+    manifest = msgspec.structs.replace(frames_bundle.manifest, frames=figures)
+    known = FrameSpans(SpanPooling(replace(frames_bundle, manifest=manifest)), 0.5)
+    told = 0
+
+    def reply(job: FramesJob) -> Result:
+        nonlocal told
+        result = embedded(job, encoder)
+        assert isinstance(result, FramesResult)
+        number = np.arange(told, told + len(result.sums)) - DELAY_BLOCKS
+        told += len(number)
+        heads = np.stack([np.full(len(number), -3), number, 30 - number], axis=1)
+        return replace(result, heads=heads.astype(np.float32))
+
+    list(known.push(0, speech(2.0)))
+    list(known.end_turn(3 * S))
+    settle(known, encoder, reply)
+    asked = [(0, 2 * S), (4 * BLOCK, 7 * BLOCK)]
+    np.testing.assert_allclose(known.acoustics(asked), [[9.5, 20.5], [5, 25]])
+    again = FrameSpans.restore(known._pooling, known.save())
+    np.testing.assert_array_equal(again.acoustics(asked), known.acoustics(asked))
+
+
+def test_how_spans_were_heard_is_not_known_by_a_graph_that_does_not_say_it(
+    spans: FrameSpans, encoder: Encoder
+) -> None:
+    list(spans.push(0, speech(3.0)))
+    settle(spans, encoder)
+    assert np.all(np.isnan(spans.acoustics([(0, S), (S, 2 * S)])))
+
+
 def test_blocks_in_which_two_speak_count_for_nobody(
     frames_bundle: Bundle, encoder: Encoder
 ) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.model.manifest import Calibration
 from engine.scoring.scorer import llr, speech_gain
+from engine.scoring.worth import worth_s
 from models.calibration import ratio_fit
 from models.calibration.ratio_fit import (
     Fitted,
@@ -23,19 +24,28 @@ from models.metrics import measure
 
 
 def simulated(
-    seed: int, speakers: int = 60, shift: float = 0.0
+    seed: int, speakers: int = 60, shift: float = 0.0, added: tuple[float, float] | None = None
 ) -> tuple[ScoredTrials, NDArray[Any]]:
-    """Normalised scores of the Gaussian model of ``engine.scoring.scorer``, and their true LLRs."""
+    """Normalised scores of the Gaussian model of ``engine.scoring.scorer``, and their true LLRs.
+
+    With ``added`` a quarter of the tests is heard in noise, and one in rooms, which add so much.
+    """
+    true = Calibration(
+        half_speech_s=2.0, slope=(0.1, 1), offset=(0, 0, 0), acoustics=added or (0, 0)
+    )
+    heard = np.random.default_rng(seed + 1)
     rng = np.random.default_rng(seed)
     columns: list[tuple[float, ...]] = []
     for a, b in [*combinations(range(speakers), 2), *[(i, i) for i in range(speakers)] * 30]:
         enrol_s, test_s = rng.choice([2.0, 4.0, 10.0]), rng.choice([1.0, 2.0, 3.0, 5.0])
-        mean = 6.0 * float(speech_gain(2.0, enrol_s, test_s))
+        heard_db = np.where(heard.permutation(4)[:2] == 0, heard.uniform(-5, 20), 30.0)
+        worth = float(worth_s(true, test_s, heard_db))
+        mean = 6.0 * float(speech_gain(2.0, enrol_s, worth))
         target = a == b
         norm = rng.standard_normal() + (mean if target else 0)
         truth = mean * norm - mean**2 / 2
-        columns.append((norm, enrol_s, test_s, float(target), a, b, truth))
-    norm, enrol_s, test_s, target, a, b, truth = np.array(columns).T
+        columns.append((norm, enrol_s, test_s, float(target), a, b, truth, *heard_db))
+    norm, enrol_s, test_s, target, a, b, truth, snr_db, c50_db = np.array(columns).T
     is_target = target > 0
     weight = np.where(is_target, 1 / is_target.sum(), 1 / (~is_target).sum())
     trials = ScoredTrials(
@@ -49,6 +59,7 @@ def simulated(
         weight=weight,
         speakers=np.stack([a, b], axis=1).astype(np.intp),
         source=np.zeros(len(norm), np.intp),
+        acoustics=np.stack([snr_db, c50_db] if added else 2 * [np.full(len(norm), np.nan)], axis=1),
     )
     return trials, truth
 
@@ -59,6 +70,23 @@ def test_the_fit_finds_the_true_ratios() -> None:
     clear = np.abs(truth) < 8  # where there are trials enough to tell
     assert np.corrcoef(found[clear], truth[clear])[0, 1] > 0.98
     assert np.mean(np.abs(found - truth)[clear]) < 0.6
+
+
+def test_the_fit_finds_what_noise_and_rooms_take_from_the_worth_of_speech() -> None:
+    trials, truth = simulated(1, speakers=90, added=(6.0, 2.0))
+    calibration = fit(trials, raw_cosine=False).calibration
+    snr, c50 = np.array(calibration.acoustics) / calibration.half_speech_s * 2.0
+    assert 3.0 < snr < 12.0
+    assert 0.4 < c50 < 4.0
+    deaf = ScoredTrials(**{**_columns(trials), "acoustics": np.full_like(trials.acoustics, np.nan)})
+    unheard = fit(deaf, raw_cosine=False).calibration
+    assert unheard.acoustics == (0.0, 0.0)
+    clear = (np.abs(truth) < 8) & (trials.acoustics < 5).any(axis=1)
+    wrong, deafly = (
+        float(np.mean(np.abs(ratios(one, some) - truth)[clear]))
+        for one, some in ((calibration, trials), (unheard, deaf))
+    )
+    assert wrong < 0.7 * deafly
 
 
 def test_the_fit_holds_at_each_duration_for_other_speakers() -> None:
