@@ -169,7 +169,8 @@ class BlockSums:
         for (row, first, last), after in zip(merges, nexts, strict=True):
             # Few are merged, and numpy's reduceat takes three times as long.
             self._sums[row] = np.add.reduce(self._sums[first : last + 1], axis=0)
-            self._heads[row] = self._heads[first : last + 1].mean(axis=0)
+            length = np.subtract(self.ends[first : last + 1], self.starts[first : last + 1])
+            self._heads[row] = length @ self._heads[first : last + 1] / length.sum()
             for rows in (self._sums, self._heads):  # those until the next merge follow
                 rows[row + 1 : row + after - last] = rows[last + 1 : after]
         self.starts = [*(self.starts[i] for i in firsts), *self.starts[aged:]]

@@ -109,6 +109,29 @@ def test_heads_of_merged_blocks_are_their_mean() -> None:
     np.testing.assert_allclose(mean, heads.mean(axis=0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("last", [1600, 400])
+def test_what_was_heard_counts_by_how_long_it_lasted_however_often_it_was_merged(last: int) -> None:
+    """What is older than a minute is one block, into which less than 2 s go at every merge.
+
+    Turns of 1.5 s end with a block that may be shorter than the others.
+    """
+    rng, merged, heard, length = np.random.default_rng(3), BlockSums(16, 2), [], []
+    at = turn = 0
+    for i in range(10 * 3 * SECONDS):
+        heads = np.float32([20.0, 5.0]) + rng.random(2, np.float32)
+        heads -= np.float32([20.0 * (i >= 15 * SECONDS), 0.0])  # in noise in the second half
+        end = at + (last if i % 15 == 14 else BLOCK)
+        merged.add((at, end), turn, np.ones((3, 16), np.float32), heads, False)
+        heard.append(heads)
+        length.append(end - at)
+        at, turn = end, end if i % 15 == 14 else turn
+        if i % 5 == 4:
+            merged.settle(at)
+    assert merged.ends[0] > 60 * SAMPLE_RATE_HZ
+    (means,) = merged.means([(0, at)], (0, 1))
+    np.testing.assert_allclose(means, np.average(heard, axis=0, weights=length), rtol=1e-5)
+
+
 def test_blocks_are_merged_once_in_two_seconds() -> None:
     blocks = heard(300)
     blocks.settle(300 * BLOCK)
