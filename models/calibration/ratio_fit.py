@@ -102,8 +102,9 @@ def fit(trials: ScoredTrials, *, raw_cosine: bool) -> Fitted:
     best = minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": 0.1})
     half = math.exp(float(best.x))
     found, _ = _fit_linear(trials, half, raw_cosine, theta)
-    calibration = _worth_fitted(_as_calibration(half, found[:TERMS]), trials)
-    return Fitted(calibration, tuple(float(e) for e in found[TERMS:]))
+    rates = found[TERMS:]
+    calibration = _worth_fitted(_as_calibration(half, found[:TERMS]), trials, rates[trials.source])
+    return Fitted(calibration, tuple(float(e) for e in rates))
 
 
 def _features(trials: ScoredTrials, half_speech_s: float, raw_cosine: bool) -> Float64:
@@ -152,8 +153,11 @@ def _fit_linear(
     return np.asarray(found.x / scales, np.float64), float(found.fun)
 
 
-def _worth_fitted(calibration: Calibration, trials: ScoredTrials) -> Calibration:
-    """With what noise and rooms take, by the least Cllr of ratios that are else as they are."""
+def _worth_fitted(calibration: Calibration, trials: ScoredTrials, rate: Float64) -> Calibration:
+    """With what noise and rooms take, by the least Cllr of ratios that are else as they are.
+
+    Labels of targets are wrong at ``rate`` ``(P,)``.
+    """
     if not lacking(trials.acoustics).any():
         return calibration
 
@@ -161,7 +165,7 @@ def _worth_fitted(calibration: Calibration, trials: ScoredTrials) -> Calibration
         return replace_fields(calibration, acoustics=(float(added[0]), float(added[1])))
 
     def cost(added: Float64) -> float:
-        return _cllr(ratios(heard(added), trials), trials)
+        return _cllr(_shown(ratios(heard(added), trials), rate), trials)
 
     bounds = [(0, MOST_ADDED)] * len(ADDED)
     return heard(minimize(cost, ADDED, bounds=bounds, method="L-BFGS-B").x)
