@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile as sf
-from frames_model import FIGURES, frames_files
+from frames_model import FIGURES, HEARD, frames_files
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from postgresql import cluster, database_url, postgresql_url  # noqa: F401  (fixtures)
@@ -165,6 +166,19 @@ def frames_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         calibration=Calibration(half_speech_s=0.5, slope=(80.0, 0.0), offset=(-73.6, 0.0, 0.0)),
     )
     return write_bundle(tmp_path_factory.mktemp("bundles") / "frames", manifest, frames_files())
+
+
+@pytest.fixture(scope="session")
+def heard_bundle(tmp_path_factory: pytest.TempPathFactory, frames_bundle: Bundle) -> Bundle:
+    """One that says how speech was heard besides, and whose ratios know what that takes."""
+    calibration = Calibration(
+        half_speech_s=0.5, slope=(0.1, 80.0), offset=(0.0, 0.0, -70.0), acoustics=(2.0, 0.5)
+    )
+    manifest = msgspec.structs.replace(
+        frames_bundle.manifest, frames=HEARD, calibration=calibration
+    )
+    folder = tmp_path_factory.mktemp("bundles") / "heard"
+    return write_bundle(folder, manifest, frames_files(heads=True))
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,10 @@ class Encoder:
         embeddings, acoustics = (np.concatenate(rows) for rows in zip(*parts, strict=True))
         if not np.all(np.isfinite(embeddings)):
             raise BundleError(self._not_finite("an embedding"))
+        figures = self.bundle.manifest.frames
+        said = figures is not None and figures.acoustics is not None
+        if said and not np.all(np.isfinite(acoustics)):
+            raise BundleError(self._not_finite("a head"))
         return unit(embeddings), acoustics
 
     def run_frames(self, sound: Float32, frames: Int64, states: Float32) -> FramesOutput:
@@ -85,8 +89,9 @@ class Encoder:
             found = self._graph.run(sound, frames, states)
         except Exception as error:  # onnxruntime's own exceptions share no narrower base
             raise self._failed(sound, error) from error
-        if not np.all(np.isfinite(found.sums)):
-            raise BundleError(self._not_finite("sums"))
+        for values, what in ((found.sums, "a sum"), (found.heads, "a head")):
+            if not np.all(np.isfinite(values)):
+                raise BundleError(self._not_finite(what))
         return found
 
     def _run(self, waveforms: Float32) -> tuple[Float32, Float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,23 +20,26 @@ FIGURES = FramesFigures(
     pooled_channels=BANDS,
     state_size=DELAY_BLOCKS * (BLOCK + BLOCK // FRAME),  # sound, and which frames of it are real
 )
+HEARD = msgspec.structs.replace(FIGURES, heads=("overlap_logit", "snr_db", "c50_db"))
 
 
-def frames_files() -> dict[str, bytes]:
+def frames_files(*, heads: bool = False) -> dict[str, bytes]:
     """The files of the network: a graph and a head.
 
     The output of a frame is the log of its power in 24 bands, less their mean, and every real
     frame weighs the same: a span's embedding is the mean over its frames. The graph puts out
-    what went in ``DELAY_BLOCKS`` before, which its states hold.
+    what went in ``DELAY_BLOCKS`` before, which its states hold. With ``heads`` it says those of
+    :data:`HEARD` as well: that nobody speaks with another, for the SNR the mean level of a block in
+    nepers, and for the C50 that below 0.
     """
     head = np.zeros((2 * BANDS + 1, BANDS), np.float32)
     head[:BANDS] = np.eye(BANDS)
     buffer = io.BytesIO()
     np.save(buffer, head)
-    return {FRAMES_FILE: _graph(), HEAD_FILE: buffer.getvalue()}
+    return {FRAMES_FILE: _graph(heads=heads), HEAD_FILE: buffer.getvalue()}
 
 
-def _graph() -> bytes:
+def _graph(*, heads: bool) -> bytes:
     onnx = pytest.importorskip("onnx", reason="building a test bundle needs onnx")
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     make, info = helper.make_node, helper.make_tensor_value_info
@@ -78,6 +82,14 @@ def _graph() -> bytes:
         make("Reshape", ["stacked", "by_block"], ["by_blocks"]),
         make("ReduceSum", ["by_blocks", "axis2"], ["block_sums"], keepdims=0),
     ]
+    said = [
+        make("Reshape", ["overall", "level_by_block"], ["levels"]),
+        make("ReduceMean", ["levels", "axis2"], ["loud"], keepdims=1),
+        make("Neg", ["loud"], ["low"]),
+        make("Sub", ["loud", "loud"], ["even"]),
+        make("Sub", ["even", "level_one"], ["alone"]),
+        make("Concat", ["alone", "loud", "low"], ["heads"], axis=2),
+    ]
     inputs = [
         info("sound", number, ["batch", "n"]),
         info("frames", onnx.TensorProto.INT64, ["batch"]),
@@ -88,6 +100,11 @@ def _graph() -> bytes:
         info("new_states", number, ["batch", FIGURES.state_size]),
     ]
     constants = _constants(kept, masked)
+    if heads:
+        nodes += said
+        outputs.append(info("heads", number, ["batch", "blocks", len(HEARD.heads)]))
+        constants |= {"level_by_block": np.array([0, -1, BLOCK // FRAME])}
+        constants |= {"level_one": np.array(1, np.float32)}
     initial = [onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
     graph = helper.make_graph(nodes, "spectral_frames", inputs, outputs, initial)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

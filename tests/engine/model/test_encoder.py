@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from engine.errors import AudioError, BundleError, ProviderError
 from engine.model import encoder as module
 from engine.model.bundle import Bundle, write_bundle
-from engine.model.encoder import Encoder, embed_speech
+from engine.model.encoder import Encoder, embed_speech, hear_speech
+from engine.model.frames import FramesOutput
 from engine.model.manifest import MODEL_FILE
 from engine.model.providers import LARGEST_BATCH
 
@@ -84,6 +86,44 @@ def test_longer_speech_is_the_mean_of_equal_windows(encoder: Encoder, extra: int
     mean = encoder.embed(windows).mean(axis=0)
     found = embed_speech(encoder, speech)
     np.testing.assert_allclose(found, mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_longer_speech_was_heard_as_its_windows_were(heard_bundle: Bundle) -> None:
+    encoder = Encoder(heard_bundle, "cpu")
+    speech = noise(2 * encoder.max_samples) * np.repeat(np.float32([1, 0.1]), encoder.max_samples)
+    windows = encoder.hear(speech.reshape(2, -1))[1]
+    assert windows[0, 0] - windows[1, 0] > 3
+    np.testing.assert_allclose(hear_speech(encoder, speech)[1], windows.mean(axis=0), rtol=1e-5)
+
+
+def test_a_graph_for_windows_does_not_say_how_it_heard(encoder: Encoder) -> None:
+    embeddings, acoustics = encoder.hear(noise(3, RATE))
+    np.testing.assert_array_equal(embeddings, encoder.embed(noise(3, RATE)))
+    assert acoustics.shape == (3, 2)
+    assert np.all(np.isnan(acoustics))
+    assert encoder.hear(noise(0, RATE))[1].shape == (0, 2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("head", [0, 1, 2])
+def test_heads_that_are_not_finite_are_said_and_not_taken_for_clean_sound(
+    head: int, bad: float, heard_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder(heard_bundle, "cpu")
+    answer = encoder._graph._answer
+
+    def damaged(*asked: Any) -> FramesOutput:
+        found = answer(*asked)
+        found.heads[0, 8, head] = bad
+        return found
+
+    monkeypatch.setattr(encoder._graph, "_answer", damaged)
+    states = np.zeros((1, heard_bundle.manifest.frames.state_size), np.float32)
+    with pytest.raises(BundleError, match="gave a head that is not finite"):
+        encoder.run_frames(noise(1, RATE), np.array([100]), states)
+    if head > 0:
+        with pytest.raises(BundleError, match="gave a head that is not finite"):
+            encoder.hear(noise(1, RATE))
 
 
 def test_very_long_speech_goes_in_several_calls(
