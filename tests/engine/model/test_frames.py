@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from frames_model import BANDS, BLOCK, DELAY_BLOCKS, FIGURES
+from frames_model import BANDS, BLOCK, DELAY_BLOCKS, FIGURES, HEARD
 
 from engine.errors import BundleError
 from engine.model.bundle import Bundle, load_bundle, write_bundle
@@ -75,6 +75,22 @@ def test_a_margin_is_silence_around_the_waveform(frames_bundle: Bundle, tmp_path
     padded = np.pad(sound, ((0, 0), (2 * BLOCK, 2 * BLOCK)))
     found = Encoder(frames_bundle, "cpu").embed(padded)
     np.testing.assert_allclose(wide.embed(sound), found, atol=1e-6)
+
+
+@pytest.mark.parametrize("margin", [0, 2])
+def test_how_a_waveform_was_heard_is_the_mean_of_its_own_blocks(
+    margin: int, heard_bundle: Bundle, tmp_path: Path
+) -> None:
+    """And of none of the silence around it."""
+    figures = msgspec.structs.replace(HEARD, margin_blocks=margin)
+    manifest = msgspec.structs.replace(heard_bundle.manifest, frames=figures)
+    encoder = Encoder(write_bundle(tmp_path / "b", manifest, heard_bundle.model_files()), "cpu")
+    sound = noise(2, 8) * np.repeat(np.geomspace(0.1, 1, 8), BLOCK).astype(np.float32)
+    padded, frames = np.pad(sound, ((0, 0), (0, DELAY_BLOCKS * BLOCK))), np.full(2, 80)
+    heads = encoder.run_frames(padded, frames, np.zeros((2, HEARD.state_size), np.float32)).heads
+    blocks = heads[:, DELAY_BLOCKS:]
+    assert np.ptp(blocks[:, :, 1]) > 3
+    np.testing.assert_allclose(encoder.hear(sound)[1], blocks[:, :, 1:].mean(axis=1), rtol=1e-5)
 
 
 def test_what_does_not_fill_a_block_counts(frames_bundle: Bundle) -> None:

@@ -5,7 +5,11 @@ import pytest
 
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder
+from engine.model.frames import SpanPooling
 from engine.scoring.scorer import CalibratedScorer
+from engine.serving.inference import answer_one
+from engine.spans.frames import FrameSpans
+from engine.speech.vad import SileroVad
 from models.calibration.evidence_streams import Talk
 from models.calibration.stream_spans import BATCH, spoken
 from tests.models.calibration.conftest import RATE, Ends, followed, noise, other
@@ -44,6 +48,28 @@ def test_a_frames_graph_gives_every_span_in_one_pass(frames_bundle: Bundle) -> N
     spans = [(0, RATE), (2 * RATE, 5 * RATE), (RATE // 2, 7 * RATE)]
     expected = [encoder.embed(sound[None, a:b])[0] for a, b in spans]
     np.testing.assert_allclose(stream.embeddings(spans), np.stack(expected), atol=1e-4)
+
+
+def test_spans_were_heard_as_live_ones_and_as_waveforms_are(heard_bundle: Bundle) -> None:
+    encoder = Encoder(heard_bundle, "cpu")
+    loudness = np.repeat(np.geomspace(0.02, 0.5, 7), RATE)
+    sound = (loudness * np.random.default_rng(0).standard_normal(7 * RATE)).astype(np.float32)
+    spans = [(0, RATE), (2 * RATE, 5 * RATE), (RATE // 2, 7 * RATE)]
+    stream, _ = spoken(sound, encoder)
+    expected = np.stack([encoder.hear(sound[None, a:b])[1][0] for a, b in spans])
+    assert np.ptp(expected[:, 0]) > 2
+    np.testing.assert_allclose(stream.acoustics(spans), expected, rtol=1e-4)
+    live, vad = FrameSpans(SpanPooling(heard_bundle), 0.5), SileroVad()
+    list(live.push(0, sound))
+    list(live.end_turn(len(sound)))
+    while jobs := live.jobs(0):
+        live.receive_result(answer_one(jobs[0], encoder, vad))
+    np.testing.assert_allclose(live.acoustics(spans), expected, rtol=1e-4)
+
+
+def test_windows_do_not_say_how_they_were_heard(encoder: Ends) -> None:
+    stream, _ = spoken(noise(0, 5.0), encoder)
+    assert np.all(np.isnan(stream.acoustics([(0, RATE), (RATE, 3 * RATE)])))
 
 
 @pytest.mark.parametrize("kind", ["frames", "windows"])

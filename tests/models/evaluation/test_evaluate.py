@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from engine.errors import VoxwatchError
 from engine.model.bundle import BundleError
-from engine.scoring.scorer import CalibratedScores
+from engine.scoring.scorer import CalibratedScorer, CalibratedScores
 from models.cli import app
 from models.evaluation import evaluate as evaluation
 from models.evaluation.bundle_system import BundleSystem
@@ -276,6 +276,20 @@ def test_bundle_system_cuts_what_is_longer_than_its_window(spectral_bundle, voic
     scores = system.score(embeddings, seconds, short, np.array([5.0]), pairs)
     assert scores.cosine[0] > scores.cosine[1]
     assert isinstance(scores, CalibratedScores)
+
+
+def test_bundle_system_scores_tests_by_what_they_are_worth_and_enrolments_as_they_are(
+    heard_bundle, voice
+):
+    system, scorer = BundleSystem(heard_bundle, "cpu"), CalibratedScorer(heard_bundle)
+    sound = np.stack([voice("anna", 4.0), 0.01 * voice("anna", 4.0, seed=1)])
+    (loud, low), seconds = system.embed(sound), np.array([4.0])
+    assert loud[-2] - low[-2] > 5
+    for enrol, test in ((loud, low), (low, loud)):
+        found = system.score(enrol[None], seconds, test[None], seconds, np.array([[0, 0]]))
+        expected = scorer.score(enrol[:-2], 4.0, test[:-2], 4.0, test[-2:]).llr
+        assert found.llr.item() == pytest.approx(expected, abs=1e-4)
+        assert abs(expected - scorer.score(enrol[:-2], 4.0, test[:-2], 4.0).llr) > 1
 
 
 def test_requests_that_cannot_be_met_are_refused_in_one_line(spoken, spectral_bundle):

@@ -13,9 +13,15 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
+from engine.audio.files import read_audio
 from engine.errors import AudioError, BundleError, VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
+from engine.model.encoder import Encoder, hear_speech
+from engine.scoring.scorer import CalibratedScorer
+from engine.scoring.worth import UNKNOWN
+from engine.speech.offline import net_speech
+from engine.speech.vad import SileroVad
 from models.evaluation.verification import Rule, Verification, as_text
 from models.evaluation.verify import Verifier
 
@@ -47,6 +53,23 @@ def test_one_voice_matches_and_two_do_not(verifier: Verifier, speak: Speak) -> N
     assert len(same.enroll) == 2
     assert same.enroll_speech_s == pytest.approx(sum(r.net_speech_s for r in same.enroll))
     assert 0 < same.test.net_speech_s <= same.test.duration_s == pytest.approx(8)
+
+
+def test_a_test_counts_for_what_it_is_worth(heard_bundle: Bundle, speak: Speak) -> None:
+    files = [speak("a0.wav", "anna", seed=0)], speak("a1.wav", "anna", seed=4)
+    verifier, scorer = Verifier(heard_bundle), CalibratedScorer(heard_bundle)
+    enrol, test = (
+        net_speech(read_audio(path).waveform, SileroVad()) for path in (*files[0], files[1])
+    )
+    heard = [hear_speech(Encoder(heard_bundle, "cpu"), one) for one in (enrol, test)]
+    result = verifier.verify(*files, Rule())
+    seconds = [recording.net_speech_s for recording in (*result.enroll, result.test)]
+    deaf, expected = (
+        scorer.score(heard[0][0], seconds[0], heard[1][0], seconds[1], db).llr
+        for db in (UNKNOWN, heard[1][1])
+    )
+    assert abs(deaf - expected) > 3
+    assert result.llr == pytest.approx(expected, abs=0.5)
 
 
 @pytest.mark.parametrize(
