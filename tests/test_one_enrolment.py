@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,11 +65,9 @@ def by_verify(recording: Path, monkeypatch: pytest.MonkeyPatch) -> Float32:
     compared: list[Float32] = []
     score = CalibratedScorer.score
 
-    def noting(
-        self: CalibratedScorer, enrol: Float32, enrol_s: float, test: Float32, test_s: float
-    ) -> TrialScore:
+    def noting(self: CalibratedScorer, enrol: Float32, *others: Any) -> TrialScore:
         compared.append(enrol)
-        return score(self, enrol, enrol_s, test, test_s)
+        return score(self, enrol, *others)
 
     verifier = Verifier(load_bundle())
     monkeypatch.setattr(CalibratedScorer, "score", noting)
