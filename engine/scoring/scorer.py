@@ -55,7 +55,8 @@ class CohortStats:
 class PreparedEmbeddings:
     """N embeddings with all that their scores need and no other side of a trial changes.
 
-    ``embeddings`` float32 ``(N, D)`` of unit length, ``speech_s`` ``(N,)`` net seconds,
+    ``embeddings`` float32 ``(N, D)`` of unit length, ``speech_s`` ``(N,)`` net seconds or, as
+    :meth:`CalibratedScorer.worth` gives them, those of clean speech that they are worth,
     ``stats`` their place in the cohort, ``None`` without normalisation.
     """
 

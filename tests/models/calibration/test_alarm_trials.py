@@ -3,12 +3,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from engine.model.bundle import Bundle
+from engine.model.encoder import Encoder
 from engine.model.manifest import DecisionFigures
 from engine.scoring.scorer import CalibratedScorer
+from engine.scoring.worth import worth_s
 from models.calibration import alarm_trials
 from models.calibration.evidence_streams import Talk
+from models.calibration.evidence_trials import runs
 from tests.models.calibration.conftest import RATE, Ends, any_source, followed, other
 
 
@@ -39,3 +44,28 @@ def test_alarms_are_measured_where_turns_begin_as_they_do_live(
         at = told.index(("turn", turn))
         assert all(place <= turn for what, place in told[:at] if what == "step")
         assert all(place > turn for what, place in told[at:] if what == "step")
+
+
+def test_speech_is_held_against_voiceprints_for_its_worth_and_against_itself_as_it_is(
+    talk: Talk, heard_bundle: Bundle
+) -> None:
+    scorer, encoder = CalibratedScorer(heard_bundle), Encoder(heard_bundle, "cpu")
+    stream, _ = followed(talk, [talk, other(talk, 1)], encoder, scorer)
+    found = alarm_trials.continuations(any_source(scorer), [stream])
+    # The first compares the 0.5 s after 2 s with those.
+    asked = [(0, 2 * RATE), (2 * RATE, 5 * RATE // 2)]
+    before, after = stream.spans.embeddings(asked)
+    acoustics = stream.spans.acoustics(asked)[1]
+    worth = worth_s(scorer.calibration, 0.5, acoustics).item()
+    assert worth < 0.4
+    enrolled = talk.enrolled.embeddings[0], 20.0
+    assert found[0].claim == pytest.approx(scorer.score(*enrolled, after, worth).llr, abs=1e-3)
+    assert found[0].voice == pytest.approx(scorer.score(before, 2.0, after, 0.5).llr, abs=1e-3)
+    places = [mark.position for mark in stream.own]
+    heard = stream.spans.acoustics([(0, place) for place in places])
+    for (length, run), place, one in zip(
+        runs(scorer, stream, stream.own), places, heard, strict=True
+    ):
+        assert length == place / RATE
+        np.testing.assert_allclose(run.speech_s, worth_s(scorer.calibration, length, one))
+        assert run.speech_s < 0.8 * length
