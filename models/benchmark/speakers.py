@@ -1,9 +1,9 @@
 """The speakers a benchmark draws from: a folder of them, or a list; decoded, trimmed, measured.
 
 A list is a CSV with the columns ``path`` and ``speaker`` and, optionally, ``source`` (speakers
-are told apart within one, where the channel gives nobody away), ``start_s`` and ``end_s`` (an
-utterance within a longer file). Paths are relative to the list. A list without ``path`` names
-``source/speaker.opus``.
+are told apart within one, where the channel gives nobody away; with recordings of several it must
+be there), ``start_s`` and ``end_s`` (an utterance within a longer file). Paths are relative to the
+list. A list without ``path`` names ``source/speaker.opus``.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ def _of_list(path: Path) -> list[Speaker]:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SpeakersError(f"cannot read the list of speakers {path}: {error}") from error
+    _check_sources(path, rows)
     clips: dict[tuple[str, str], list[Clip]] = {}
     for number, row in enumerate(rows, 2):
         try:
@@ -147,6 +148,22 @@ def _of_list(path: Path) -> list[Speaker]:
             ) from error
         clips.setdefault((name, source), []).append(clip)
     return [Speaker(name, source, tuple(some)) for (name, source), some in sorted(clips.items())]
+
+
+def _check_sources(path: Path, rows: Sequence[dict[str, str]]) -> None:
+    """Refuse a list of several corpora, ``corpus/speaker/file``, that does not say which is whose.
+
+    Strangers would come from another corpus, whose microphones and rooms give them away.
+    """
+    unnamed = (Path(row.get("path") or "") for row in rows if not row.get("source"))
+    names = {row.get("speaker") for row in rows}
+    corpora = {str(file.parent.parent) for file in unnamed if file.parent.name in names}
+    if len(corpora) > 1:
+        some = ", ".join(sorted(Path(corpus).name for corpus in corpora)[:3])
+        raise SpeakersError(
+            f"{path} has recordings of {len(corpora)} corpora ({some}) without their `source`: add"
+            " that column, so that strangers come from the corpus of whom they are taken for"
+        )
 
 
 def decode(

@@ -52,6 +52,24 @@ def test_a_list_names_files_and_parts_of_files(tmp_path: Path) -> None:
     assert found[1].clips == (Clip(tmp_path / "x/1.wav", 1.5, 2.5), Clip(tmp_path / "x/1.wav"))
 
 
+def test_a_list_of_several_corpora_says_which_is_whose(tmp_path: Path) -> None:
+    """Else strangers come from the other one, and their sound gives them away."""
+    rows: list[dict[str, object]] = [
+        {"path": f"{corpus}/{name}/1.wav", "speaker": name, "source": corpus}
+        for corpus, name in (("talks", "a"), ("talks", "b"), ("books", "c"))
+    ]
+    found = load_speakers(listed(tmp_path / "list.csv", rows))
+    assert [one.source for one in found] == ["talks", "talks", "books"]
+    silent = [{k: v for k, v in row.items() if k != "source"} for row in rows]
+    with pytest.raises(SpeakersError, match=r"2 corpora \(books, talks\) without their `source`"):
+        load_speakers(listed(tmp_path / "silent.csv", silent))
+    empty = [row | {"source": ""} for row in rows]
+    with pytest.raises(SpeakersError, match="add that column"):
+        load_speakers(listed(tmp_path / "empty.csv", empty))
+    one = load_speakers(listed(tmp_path / "one.csv", silent[:2]))
+    assert {speaker.source for speaker in one} == {tmp_path.name}
+
+
 def test_a_list_without_paths_has_a_file_a_speaker(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
         {"speaker": name, "source": "red", "start_s": 0, "end_s": 1} for name in "abc"
