@@ -14,7 +14,7 @@ from engine.errors import AudioError, BundleError, ProviderError
 from engine.format import unit
 from engine.model.bundle import Bundle
 from engine.model.frames import FramesGraph, FramesOutput
-from engine.model.manifest import ACOUSTICS
+from engine.model.manifest import unheard
 from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 
 __all__ = ["Encoder", "ProviderChoice", "embed_speech", "hear_speech"]
@@ -68,8 +68,7 @@ class Encoder:
         if waveforms.ndim != 2:
             raise ValueError(f"waveforms must be (B, samples), got {waveforms.shape}")
         if not len(waveforms):
-            none = np.zeros((0, len(ACOUSTICS)), np.float32)
-            return np.zeros((0, self.embedding_size), np.float32), none
+            return np.zeros((0, self.embedding_size), np.float32), unheard(0)
         self._check(waveforms)
         cuts = range(0, len(waveforms), LARGEST_BATCH)
         parts = [self._run(waveforms[i : i + LARGEST_BATCH]) for i in cuts]
@@ -164,7 +163,7 @@ class WindowGraph:
     def hear(self, waveforms: Float32) -> tuple[Float32, Float32]:
         """Embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``; of how they were heard NaN."""
         embeddings = np.asarray(self.call({self.input: waveforms})[0], np.float32)
-        return embeddings, np.full((len(waveforms), len(ACOUSTICS)), np.nan, np.float32)
+        return embeddings, unheard(len(waveforms))
 
     def made(self, rows: int, samples: int) -> dict[str, tuple[int, ...]]:
         """The shape of the output, by its name, for so many rows of so many samples."""

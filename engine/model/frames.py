@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.errors import BundleError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
-from engine.model.manifest import ACOUSTICS, FramesFigures
+from engine.model.manifest import FramesFigures, unheard
 from engine.model.providers import FRAMES, SOUND, STATES
 
 BLOCK_SUMS, NEW_STATES, HEADS = "block_sums", "new_states", "heads"
@@ -112,7 +112,7 @@ class FramesGraph:
         found = self._answer(self._call, sound, frames, states)
         embeddings = self.pooling.embed(found.sums.sum(axis=1))
         if self._figures.acoustics is None:
-            return embeddings, np.full((rows, len(ACOUSTICS)), np.nan, np.float32)
+            return embeddings, unheard(rows)
         first = self._figures.delay_blocks + self._figures.margin_blocks
         heard = found.heads[:, first : first - (-waveforms.shape[1] // block)]
         return embeddings, heard[:, :, self._figures.acoustics].mean(axis=1)

@@ -19,7 +19,13 @@ ACOUSTICS = ("snr_db", "c50_db")  # the heads that say how speech was heard
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Figures = dict[str, Any]
+Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+
+
+def unheard(rows: int) -> Float32:
+    """The :data:`ACOUSTICS` ``(rows, 2)`` of speech of which no network says how it was heard."""
+    return np.full((rows, len(ACOUSTICS)), np.nan, np.float32)
 
 
 class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

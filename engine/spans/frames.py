@@ -19,7 +19,7 @@ from engine.audio.buffer import AudioBuffer
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import FramesJob, FramesResult, Job, JobFailure, Result
 from engine.model.frames import FRAME_SAMPLES, SpanPooling
-from engine.model.manifest import ACOUSTICS
+from engine.model.manifest import unheard
 from engine.spans.block_sums import KEPT_SAMPLES, BlockSums
 from engine.spans.interface import BlockHeads, Mark
 from engine.spans.saved import Chunk, Place, SavedSpans, packed, unpacked
@@ -142,7 +142,7 @@ class FrameSpans:
     def acoustics(self, spans: Sequence[Place]) -> Float32:
         """Mean SNR and C50 ``(N, 2)``, where the graph says them."""
         if self._acoustics is None:
-            return np.full((len(spans), len(ACOUSTICS)), np.nan, np.float32)
+            return unheard(len(spans))
         return self._blocks.means(spans, self._acoustics)
 
     def heads(self, start: int, end: int) -> BlockHeads:

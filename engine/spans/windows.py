@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.audio.buffer import AudioBuffer
 from engine.format import SAMPLE_RATE_HZ, seconds, unit
 from engine.jobs import EmbedJob, EmbedResult, Job, JobFailure, Result
-from engine.model.manifest import ACOUSTICS, Manifest
+from engine.model.manifest import Manifest, unheard
 from engine.spans.interface import KEPT_S, LEAST_SAMPLES, BlockHeads, Mark
 from engine.spans.timeline import Timeline
 from engine.speech.windows import WindowConfig, Windows
@@ -148,7 +148,7 @@ class WindowSpans:
 
     def acoustics(self, spans: Sequence[Place]) -> Float32:
         """A graph for windows does not say how they were heard."""
-        return np.full((len(spans), len(ACOUSTICS)), np.nan, np.float32)
+        return unheard(len(spans))
 
     def heads(self, start: int, end: int) -> BlockHeads:
         """A graph for windows says nothing of blocks."""

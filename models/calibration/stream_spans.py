@@ -12,7 +12,7 @@ from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, EmbedResult
 from engine.model.encoder import Encoder
 from engine.model.frames import FRAME_SAMPLES, SpanPooling
-from engine.model.manifest import ACOUSTICS
+from engine.model.manifest import unheard
 from engine.spans.interface import Mark, Spans
 from engine.spans.timeline import Timeline
 from engine.spans.windows import WindowSpans
@@ -59,7 +59,7 @@ class PooledStream:
         """Mean SNR and C50 ``(N, 2)``, where the graph says them."""
         columns, (first, last) = self._pooling.figures.acoustics, self._edges(spans)
         if columns is None:
-            return np.full((len(spans), len(ACOUSTICS)), np.nan, np.float32)
+            return unheard(len(spans))
         total = (self._heads[last] - self._heads[first])[:, columns]
         return np.asarray(total / (last - first)[:, None], np.float32)
 

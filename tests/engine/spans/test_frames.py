@@ -45,6 +45,23 @@ def embedded(job: FramesJob, encoder: Encoder) -> Result:
     return answer_one(job, encoder, detector())
 
 
+def saying(
+    encoder: Encoder, heads: Callable[[Float32], list[Float32]]
+) -> Callable[[FramesJob], Result]:
+    """Answers jobs with ``heads`` of the blocks that come out, by their numbers."""
+    told = 0
+
+    def reply(job: FramesJob) -> Result:
+        nonlocal told
+        result = embedded(job, encoder)
+        assert isinstance(result, FramesResult)
+        number = np.arange(told, told + len(result.sums), dtype=np.float32) - DELAY_BLOCKS
+        told += len(number)
+        return replace(result, heads=np.stack(heads(number), axis=1).astype(np.float32))
+
+    return reply
+
+
 @cache
 def detector() -> SileroVad:
     """What answers jobs of another kind."""
@@ -212,20 +229,13 @@ def test_how_spans_were_heard_is_told_where_the_graph_says_it(
     figures = msgspec.structs.replace(FIGURES, heads=("overlap_logit", "snr_db", "c50_db"))
     manifest = msgspec.structs.replace(frames_bundle.manifest, frames=figures)
     known = FrameSpans(SpanPooling(replace(frames_bundle, manifest=manifest)), 0.5)
-    told = 0
 
-    def reply(job: FramesJob) -> Result:
-        nonlocal told
-        result = embedded(job, encoder)
-        assert isinstance(result, FramesResult)
-        number = np.arange(told, told + len(result.sums)) - DELAY_BLOCKS
-        told += len(number)
-        heads = np.stack([np.full(len(number), -3), number, 30 - number], axis=1)
-        return replace(result, heads=heads.astype(np.float32))
+    def heads(number: Float32) -> list[Float32]:
+        return [np.full_like(number, -3), number, 30 - number]
 
     list(known.push(0, speech(2.0)))
     list(known.end_turn(3 * S))
-    settle(known, encoder, reply)
+    settle(known, encoder, saying(encoder, heads))
     asked = [(0, 2 * S), (4 * BLOCK, 7 * BLOCK)]
     np.testing.assert_allclose(known.acoustics(asked), [[9.5, 20.5], [5, 25]])
     again = FrameSpans.restore(known._pooling, known.save())
@@ -246,30 +256,23 @@ def test_blocks_in_which_two_speak_count_for_nobody(
     figures = msgspec.structs.replace(FIGURES, heads=("snr_db", "overlap_logit"))
     manifest = msgspec.structs.replace(frames_bundle.manifest, frames=figures)
     spans = FrameSpans(SpanPooling(replace(frames_bundle, manifest=manifest)), 0.5)
-    told = 0
 
-    def reply(job: FramesJob) -> Result:
-        nonlocal told
-        result = embedded(job, encoder)
-        assert isinstance(result, FramesResult)
-        number = np.arange(told, told + len(result.sums)) - DELAY_BLOCKS
-        told += len(number)
-        both = np.where((number >= 7) & (number < 12), 3.0, -2.0)
-        return replace(result, heads=np.stack([number, both], axis=1).astype(np.float32))
+    def heads(number: Float32) -> list[Float32]:
+        return [number, np.where((number >= 7) & (number < 12), 3.0, -2.0)]
 
     sound = speech(2.0)
     list(spans.push(0, sound))
     list(spans.end_turn(3 * S))
-    settle(spans, encoder, reply)
+    settle(spans, encoder, saying(encoder, heads))
     clean = np.concatenate([sound[: 7 * BLOCK], sound[12 * BLOCK :]])
     found = spans.embeddings([(0, 2 * S), (7 * BLOCK, 12 * BLOCK)])
     np.testing.assert_allclose(found[0], encoder.embed(clean[None])[0], atol=TOLERANCE)
     alone = encoder.embed(sound[None, 7 * BLOCK : 12 * BLOCK])[0]
     np.testing.assert_allclose(found[1], alone, atol=TOLERANCE)  # there are no others in it
-    heads = spans.heads(6 * BLOCK, 9 * BLOCK)
-    assert heads.names == ("snr_db", "overlap_logit")
-    assert heads.starts == (6 * BLOCK, 7 * BLOCK, 8 * BLOCK)
-    np.testing.assert_array_equal(heads.values, [[6, -2], [7, 3], [8, 3]])
+    said = spans.heads(6 * BLOCK, 9 * BLOCK)
+    assert said.names == ("snr_db", "overlap_logit")
+    assert said.starts == (6 * BLOCK, 7 * BLOCK, 8 * BLOCK)
+    np.testing.assert_array_equal(said.values, [[6, -2], [7, 3], [8, 3]])
     again = FrameSpans.restore(spans._pooling, spans.save())
     np.testing.assert_array_equal(again.heads(0, 2 * S).values, spans.heads(0, 2 * S).values)
     np.testing.assert_array_equal(again.embeddings([(0, 2 * S)]), found[:1])
