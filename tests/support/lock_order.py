@@ -45,6 +45,7 @@ class LockOrder:
     def check(self, vault: Vault) -> None:
         """The store's lock is about to be taken, unless this thread has it."""
         others = [one for one in self._open.values() if one.url != vault.engine.url]
+        # Nothing public says whether this thread has an RLock, nor do its types know this.
         if others and not vault._lock._is_owned():  # type: ignore[attr-defined]
             lines = traceback.format_stack(limit=12)
             self.broken.append(f"in a transaction of {others[0].url}:\n{''.join(lines)}")

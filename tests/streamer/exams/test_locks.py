@@ -115,6 +115,7 @@ def test_who_waits_for_the_keys_of_a_roster_keeps_nobody_who_reads(
     original = exams.keys.read
 
     def read() -> PersonKeys:
+        # Of pools in general SQLAlchemy does not say that they count, and this one does.
         open_now.append(exams.engine.pool.checkedout())  # type: ignore[attr-defined]
         return original()
 

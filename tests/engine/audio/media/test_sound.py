@@ -1,5 +1,7 @@
 """Recordings by PyAV: all of the sound, or what is lacking; one track, and nothing else."""
 
+# Long: every form that PyAV reads is asked the same, with the recordings that it makes of a tone.
+
 from __future__ import annotations
 
 import functools
