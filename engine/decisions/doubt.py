@@ -4,7 +4,8 @@ Where the evidence stays between the bounds the figures are asked what they leav
 sound, are two of those enrolled alike, may another voice have begun, is there little speech, or
 little of the enrolment? What more speech would bring is foreseen by the calibration: a score of
 two voices grows with the speech behind it as its model says (``engine.scoring.scorer``), and
-saturates. Where even a minute of the same would leave the ratio between the bounds, that is said.
+saturates. Where even a minute of the same would leave the ratio between the bounds, that is said,
+and whether it is the noise that does so.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ MUCH_S = 60.0  # of net speech: more than this says nothing new
 FULL_ENROLMENT_S = 20.0  # of net speech, which an enrolment wants by default
 NEAR_LLR = 2.0  # Evidence that lacks no more than this is near its bound.
 GO_ON = ": go on"
+QUIETER = "go somewhere quieter"
 SOUND: tuple[tuple[Literal["noisy", "clipped", "quiet"], str], ...] = (
-    ("noisy", "go somewhere quieter"),
+    ("noisy", QUIETER),
     ("clipped", "move back or lower the input level"),
     ("quiet", "speak up or move closer to the microphone"),
 )
@@ -104,18 +106,19 @@ def why_open(
 
     now_s, much_s = (_worth_s(scorer, trial, one) for one in (trial.speech_s, MUCH_S))
 
-    def foreseen(enrolled_s: float) -> float:
-        speech_s, later_s = (trial.enrolled_s, now_s), (enrolled_s, much_s)
+    def foreseen(enrolled_s: float, tested_s: float) -> float:
+        speech_s, later_s = (trial.enrolled_s, now_s), (enrolled_s, tested_s)
         return float(figures.evidence(scorer.foreseen(trial.norm, trial.cosine, speech_s, later_s)))
 
-    most = foreseen(trial.enrolled_s)
-    fuller = foreseen(max(trial.enrolled_s, FULL_ENROLMENT_S))
+    most = foreseen(trial.enrolled_s, much_s)
+    fuller = foreseen(max(trial.enrolled_s, FULL_ENROLMENT_S), much_s)
+    clean = foreseen(trial.enrolled_s, MUCH_S)
     # With less speech than this what was said weighs more than who said it: nothing is foreseen.
     short = trial.speech_s < scorer.calibration.half_speech_s
     cause, advice = (
         _of_sound(trial.sound)
         or _of_voices(trial)
-        or _of_speech(config, trial, (most, fuller), short=short)
+        or _of_speech(config, trial, (most, fuller, clean), short=short)
     )
     return Doubt(cause, advice, round(most, 2), round(trial.enrolled_s, 1))
 
@@ -151,14 +154,16 @@ def _of_voices(trial: OpenTrial) -> tuple[Cause, str] | None:
 
 
 def _of_speech(
-    config: DecisionConfig, trial: OpenTrial, foreseen: tuple[float, float], *, short: bool
+    config: DecisionConfig, trial: OpenTrial, foreseen: tuple[float, float, float], *, short: bool
 ) -> tuple[Cause, str]:
-    """By the evidence ``foreseen`` of much more of the same, and of that with a full enrolment.
+    """By the evidence ``foreseen`` of much more: of the same, with a full enrolment, and clean.
 
     A ``short`` trial is no ground to say that more of it would not tell.
     """
-    bound, (most, fuller) = config.accept_llr, foreseen
+    bound, (most, fuller, clean) = config.accept_llr, foreseen
     open_still = config.reject_llr < most < bound
+    if open_still and not short and not config.reject_llr < clean < bound:
+        return "noisy", f"more speech in this noise cannot decide: {QUIETER}"
     if open_still and fuller >= bound:
         return "short-enrolment", f"the enrolment has {trial.enrolled_s:.0f} s: enrol more"
     if short or not open_still:

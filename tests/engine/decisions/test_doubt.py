@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from fake_scorers import fake_scorer
@@ -13,6 +14,7 @@ from engine.decisions.config import DecisionConfig
 from engine.decisions.doubt import OpenTrial, too_little, why_open
 from engine.events import Cause, Problem
 from engine.model.manifest import Calibration, DecisionFigures
+from engine.scoring.worth import worth_s
 
 # Two normal distributions with the means 8 g and 0 and deviations of 1.
 SCORER = fake_scorer(8, Calibration(half_speech_s=4.0, slope=(0.01, 8.0), offset=(0.0, 0.0, -32.0)))
@@ -80,6 +82,28 @@ def test_of_little_speech_it_is_not_said_that_more_would_not_tell() -> None:
             assert doubt.advice.endswith("a longer turn would tell") != foreseen[-1]
     assert True in foreseen
     assert False in foreseen
+
+
+@pytest.mark.parametrize(
+    ("snr_db", "cause"), [(20.0, "saturated"), (15.0, "saturated"), (-10.0, "noisy")]
+)
+def test_noise_is_named_where_clean_speech_would_do(snr_db: float, cause: Cause) -> None:
+    """Enrolling more does not help whom the noise alone keeps between the bounds."""
+    heard = np.array([snr_db, 20.0], np.float32)
+    calibration = msgspec.structs.replace(SCORER.calibration, acoustics=(1.0, 0.1))
+    scorer = fake_scorer(8, calibration)
+    worth = float(worth_s(calibration, 30.0, heard))
+    norm = 3.7 if cause == "saturated" else 3.0
+    now = float(scorer.foreseen(norm, norm, (30.0, worth), (30.0, worth)))
+    assert CONFIG.reject_llr < now < CONFIG.accept_llr
+    asked = OpenTrial(now, norm, norm, 30.0, 30.0, acoustics=heard)
+    doubt = why_open(scorer, FIGURES, CONFIG, asked)
+    assert doubt.cause == cause
+    if cause == "noisy":
+        assert doubt.advice == "more speech in this noise cannot decide: go somewhere quieter"
+    # Of a few words nothing is foreseen, in noise or not.
+    short = replace(asked, speech_s=2.0)
+    assert why_open(scorer, FIGURES, CONFIG, short).cause != "noisy"
 
 
 def test_more_speech_is_never_promised_where_it_would_change_nothing() -> None:
