@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile as sf
-from fake_scorers import fake_scorer
+from fake_scorers import CLEAR, fake_scorer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -203,6 +203,19 @@ def test_noisy() -> None:
 @pytest.mark.parametrize("turns", [[(0.2, 12.0), (0.5, 12.0)], [(0.2, 5.0), (0.5, 5.0)] * 3])
 def test_several_voices(turns: list[tuple[float, float]]) -> None:
     assert refusal(*turns).code == "several-voices"
+
+
+@pytest.mark.parametrize(("apart_llr", "taken"), [(-0.8, True), (-1.2, False)])
+def test_the_least_alike_parts_of_one_voice_may_be_less_alike_than_chance(
+    apart_llr: float, taken: bool
+) -> None:
+    """Any voice falls into two sets that are a little unlike, and nobody is refused for that."""
+    scorer = fake_scorer(SIZE, msgspec.structs.replace(CLEAR, offset=(apart_llr, 0.0, 0.0)))
+    turns = [pcm((0.2, 12.0), (0.5, 12.0))]
+    assert isinstance(enrol(turns, Enrolment(scorer))[-1], Enrolled if taken else Refused)
+    kept = Voiceprint("anna", (Prototype(axis(np.full(9, 0.5)), 20.0),))
+    joined = enrol([SPOKEN], Enrolment(scorer, kept=kept))[-1]
+    assert isinstance(joined, Enrolled if taken else Refused)
 
 
 def test_what_joins_others_must_be_the_voice_of_one_of_them() -> None:
