@@ -57,7 +57,7 @@ class SpanPooling:
         mean = sums[:, 1] / w
         variance = np.maximum(sums[:, 2] / w - mean * mean, self.figures.variance_floor)
         pooled = np.concatenate([mean, np.sqrt(variance)], axis=1)
-        return unit(pooled.astype(np.float32) @ self._columns + self._bias)
+        return unit(pooled.astype(np.float32, copy=False) @ self._columns + self._bias)
 
 
 class FramesGraph:

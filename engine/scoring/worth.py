@@ -34,7 +34,7 @@ def lacking(acoustics: ArrayLike) -> Float64:
     The unit is 20 dB. What is not known (NaN) lacks nothing.
     """
     short = (CLEAN_DB - np.asarray(acoustics, np.float64)) / CLEAN_DB
-    return np.square(np.clip(np.nan_to_num(short, nan=0.0), 0.0, MOST_LACKING))
+    return np.square(np.minimum(np.fmax(short, 0.0), MOST_LACKING))  # fmax takes no NaN
 
 
 def worth_s(calibration: Calibration, speech_s: ArrayLike, acoustics: ArrayLike) -> Float64:
