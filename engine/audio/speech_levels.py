@@ -23,7 +23,7 @@ class SpeechLevels:
     """Levels of net speech, a block after the other."""
 
     def __init__(self) -> None:
-        self._dbfs: list[float] = []  # of whole blocks
+        self._dbfs = np.zeros(0)  # of whole blocks
         self._first = 0  # number of the first of them
         self._uncounted: list[Float32] = []
         self._samples = 0  # in those
@@ -43,7 +43,8 @@ class SpeechLevels:
         self._count()
         first = max(-(-start // BLOCK_SAMPLES) - self._first, 0)
         inside = self._dbfs[first : max(end // BLOCK_SAMPLES - self._first, 0)]
-        return sorted(inside)[len(inside) // 2] if inside else None
+        middle = len(inside) // 2
+        return float(np.partition(inside, middle)[middle]) if len(inside) else None
 
     def _count(self) -> None:
         """The levels of the blocks that have become whole."""
@@ -55,8 +56,8 @@ class SpeechLevels:
         blocks = steps.reshape(-1, BLOCK_SAMPLES)
         power = np.einsum("ij,ij->i", blocks, blocks)  # exact, as in `level_sums`
         level = 10 * np.log10(power / BLOCK_SAMPLES / INT16_STEPS**2 + 1e-10)
-        self._dbfs += np.maximum(level, SILENT_DBFS).tolist()
+        self._dbfs = np.concatenate([self._dbfs, np.maximum(level, SILENT_DBFS)])
         self._uncounted, self._samples = [joined[whole:].copy()], len(joined) - whole
         if len(self._dbfs) > 2 * KEPT_BLOCKS:
             self._first += len(self._dbfs) - KEPT_BLOCKS
-            del self._dbfs[:-KEPT_BLOCKS]
+            self._dbfs = self._dbfs[-KEPT_BLOCKS:]
