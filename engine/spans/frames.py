@@ -220,14 +220,19 @@ class FrameSpans:
         return Mark(self._turn, self._known, at, ends_turn)
 
     def _take(self, chunk: Chunk, result: FramesResult) -> None:
-        places = chunk.places(self._block)
-        for place, sums, heads in zip(places, result.sums, result.heads, strict=True):
-            self._inside.append(place)
-            out = self._inside.popleft()
-            if out is not None:
-                over = self._overlap is not None and heads[self._overlap] > 0
-                self._blocks.add(out, chunk.turn, sums, heads, bool(over))
-                self.ready = out[1]
+        self._inside.extend(chunk.places(self._block))
+        out = [self._inside.popleft() for _ in result.sums]
+        # Blocks of silence come out before those of the turn and after them.
+        known = [row for row, place in enumerate(out) if place is not None]
+        places = [place for place in out if place is not None]
+        if places:
+            rows = slice(known[0], known[-1] + 1)
+            heads = result.heads[rows]
+            over = np.zeros(len(heads), bool)
+            if self._overlap is not None:
+                over = heads[:, self._overlap] > 0
+            self._blocks.add(places, chunk.turn, result.sums[rows], heads, over)
+            self.ready = places[-1][1]
 
     def _lose(self, chunk: Chunk, message: str) -> None:
         """What was in the graph is lost with the chunk, and it goes on as at a beginning."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.spans.block_sums import (
     CELL_SAMPLES,
+    END,
     FINE_SAMPLES,
     KEPT_SAMPLES,
     MERGE_SAMPLES,
+    OVER,
     ROOM,
     BlockSums,
 )
@@ -21,14 +27,39 @@ BLOCK = 1600
 SECONDS = KEPT_SAMPLES // BLOCK // 10 + 20
 
 
+def add(
+    blocks: BlockSums,
+    place: tuple[int, int],
+    turn: int,
+    sums: NDArray[Any],
+    heads: NDArray[Any],
+    over: bool = False,
+) -> None:
+    """A single block."""
+    blocks.add([place], turn, sums[None], heads[None], np.array([over]))
+
+
 def heard(blocks: int, *, overlapped: bool = False) -> BlockSums:
     rng = np.random.default_rng(3)
     found = BlockSums(16, 2)
     for i in range(blocks):
         sums, heads = rng.random((3, 16), np.float32), rng.random(2, np.float32)
         over = overlapped and rng.random() < 0.2
-        found.add((i * BLOCK, (i + 1) * BLOCK), 0, sums, heads, over)
+        add(found, (i * BLOCK, (i + 1) * BLOCK), 0, sums, heads, over)
     return found
+
+
+def test_blocks_that_come_together_are_those_that_come_one_by_one() -> None:
+    rng, single, together = np.random.default_rng(3), BlockSums(16, 2), BlockSums(16, 2)
+    sums, heads = rng.random((90, 3, 16), np.float32), rng.random((90, 2), np.float32)
+    places = [(i * BLOCK, (i + 1) * BLOCK) for i in range(90)]
+    over = rng.random(90) < 0.2
+    for first, after in pairwise([0, 5, 90]):
+        rows = slice(first, after)
+        together.add(places[rows], 0, sums[rows], heads[rows], over[rows])
+    for row, place in enumerate(places):
+        add(single, place, 0, sums[row], heads[row], bool(over[row]))
+    assert together.saved() == single.saved()
 
 
 def test_half_seconds_that_were_merged_have_the_sums_of_their_blocks() -> None:
@@ -49,8 +80,8 @@ def test_spans_that_are_asked_for_together_have_the_sums_of_their_blocks(
     spans = [(min(a, b - 1), max(a + 1, b)) for a, b in places]
     together = blocks.between([(a * BLOCK, b * BLOCK) for a, b in spans])
     for (start, end), sums in zip(spans, together, strict=True):
-        over = blocks.overlapped[start:end]
-        counted = [i for i in range(start, end) if all(over) or not blocks.overlapped[i]]
+        over = blocks.places[:, OVER]
+        counted = [i for i in range(start, end) if all(over[start:end]) or not over[i]]
         np.testing.assert_allclose(sums, blocks.sums[counted].sum(axis=0), rtol=1e-6)
 
 
@@ -84,20 +115,19 @@ def test_a_span_shorter_than_a_block_has_the_sums_of_that_in_which_it_begins() -
 
 def test_the_last_ten_seconds_stay_as_they_are() -> None:
     blocks = heard(300)
-    starts, sums = list(blocks.starts), blocks.sums.copy()
+    places, sums = blocks.places.copy(), blocks.sums.copy()
     blocks.settle(300 * BLOCK)
     fine = FINE_SAMPLES // BLOCK
-    assert blocks.starts[-fine:] == starts[-fine:]
+    assert np.array_equal(blocks.places[-fine:], places[-fine:])
     assert np.array_equal(blocks.sums[-fine:], sums[-fine:])
 
 
 def test_what_is_older_than_a_minute_becomes_one_without_overlapped_blocks() -> None:
     blocks, end = heard(10 * SECONDS, overlapped=True), 10 * SECONDS * BLOCK
-    old = [i for i in range(10 * SECONDS) if blocks.ends[i] <= end - KEPT_SAMPLES]
-    alone = blocks.sums[[i for i in old if not blocks.overlapped[i]]]
+    old = [i for i in range(10 * SECONDS) if blocks.places[i, END] <= end - KEPT_SAMPLES]
+    alone = blocks.sums[[i for i in old if not blocks.places[i, OVER]]]
     blocks.settle(end)
-    assert (blocks.starts[0], blocks.ends[0]) == (0, (old[-1] + 1) * BLOCK)
-    assert not blocks.overlapped[0]
+    assert blocks.places[0].tolist() == [0, (old[-1] + 1) * BLOCK, 0, 0]
     np.testing.assert_allclose(blocks.sums[0], alone.sum(axis=0), rtol=1e-5)
 
 
@@ -121,13 +151,13 @@ def test_what_was_heard_counts_by_how_long_it_lasted_however_often_it_was_merged
         heads = np.float32([20.0, 5.0]) + rng.random(2, np.float32)
         heads -= np.float32([20.0 * (i >= 15 * SECONDS), 0.0])  # in noise in the second half
         end = at + (last if i % 15 == 14 else BLOCK)
-        merged.add((at, end), turn, np.ones((3, 16), np.float32), heads, False)
+        add(merged, (at, end), turn, np.ones((3, 16), np.float32), heads)
         heard.append(heads)
         length.append(end - at)
         at, turn = end, end if i % 15 == 14 else turn
         if i % 5 == 4:
             merged.settle(at)
-    assert merged.ends[0] > 60 * SAMPLE_RATE_HZ
+    assert merged.places[0, END] > 60 * SAMPLE_RATE_HZ
     (means,) = merged.means([(0, at)], (0, 1))
     np.testing.assert_allclose(means, np.average(heard, axis=0, weights=length), rtol=1e-5)
 
@@ -147,13 +177,13 @@ def test_merging_again_and_again_changes_no_sum_over_half_seconds(overlapped: bo
         sums, heads = rng.random((3, 16), np.float32), rng.random(2, np.float32)
         for blocks in (kept, merged):
             over = overlapped and i % 7 == 0
-            blocks.add((i * BLOCK, (i + 1) * BLOCK), 0, sums, heads, over)
+            add(blocks, (i * BLOCK, (i + 1) * BLOCK), 0, sums, heads, over)
         if i % 5 == 4:
             merged.settle((i + 1) * BLOCK)
     end = 10 * SECONDS * BLOCK
     cells = [(at, at + CELL_SAMPLES) for at in range(end - 50 * SAMPLE_RATE_HZ, end, CELL_SAMPLES)]
     np.testing.assert_allclose(merged.between(cells), kept.between(cells), rtol=1e-6)
-    assert merged.ends[-1] == end
+    assert merged.places[-1, END] == end
 
 
 def rows_held(blocks: BlockSums) -> int:
@@ -167,7 +197,7 @@ def test_a_stream_holds_no_more_after_minutes_than_after_one() -> None:
     blocks, minute = BlockSums(16, 2), 60 * SAMPLE_RATE_HZ // BLOCK
     held = []
     for i in range(4 * minute):
-        blocks.add((i * BLOCK, (i + 1) * BLOCK), 0, np.ones((3, 16)), np.ones(2), False)
+        add(blocks, (i * BLOCK, (i + 1) * BLOCK), 0, np.ones((3, 16)), np.ones(2))
         if i % 5 == 4:
             blocks.settle((i + 1) * BLOCK)
         held.append(rows_held(blocks))
