@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Hypothesis:
     dbfs: float | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Belief:
     """What the filter holds to be true at one place.
 
@@ -51,12 +52,12 @@ class Belief:
     llr: float = 0.0
     far: Hypothesis | None = None
 
-    @property
+    @cached_property
     def odds(self) -> Float64:
         """Log odds ``(N,)`` that each person speaks now."""
         return np.asarray(log(self.speaks) - log(1 - self.speaks), np.float64)[:-1]
 
-    @property
+    @cached_property
     def anybody(self) -> float:
         """The log ratio of any of the people speaking now to a stranger doing so."""
         stranger, people = self.speaks[-1:], len(self.speaks) - 1
