@@ -32,7 +32,7 @@ from engine.decisions.distance import LEAST_DB, Distances
 from engine.decisions.heard_spans import HeardSpans, NearVoice, Place
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.manifest import DecisionFigures
-from engine.scoring.identify import EnrolledVoiceprints, shares
+from engine.scoring.identify import EnrolledVoiceprints
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
 from engine.spans.interface import LEAST_SAMPLES, Spans
 
@@ -74,6 +74,7 @@ class ChangeFilter:
         near = NearVoice(before.embeddings[0], samples, ended, end, far.dbfs, acoustics)
         self.places.leave_out(near)
         self._known.clear()
+        self._heard = None
 
     def forget_people(self) -> None:
         """Others are enrolled from now on."""
@@ -102,16 +103,21 @@ class ChangeFilter:
         kept = [*self._known, *new]
         begun = [one for one in kept if spans.failure(one, position) is None]
         wanted = [(self.start, position), *((one, position) for one in begun)]
-        asked = dict.fromkeys([*wanted, *((self.start, place) for place in new)])
+        before = [(self.start, place) for place in new]
+        last = self._heard
+        asked = dict.fromkeys(
+            [*wanted, *(one for one in before if last is None or one not in last)]
+        )
         if also is not None:
             asked[also] = None
         heard = self._heard = HeardSpans(
             self._scorer, spans, enrolled, list(asked), self.places.near
         )
-        speaks = self._people(enrolled, heard)
-        self._suppose(hazards, new, heard, speaks[len(wanted) :], distances)
+        for span in before:
+            known = last if last is not None and span in last else heard
+            self._suppose(hazards[span[1]], span, known, distances)
         hypotheses = [self._known[one] for one in begun]
-        speaks = speaks[: len(wanted)]
+        speaks = heard.speaks[: len(wanted)]
         self.places.add(position)
         if not hypotheses:
             return Belief(speaks[0])
@@ -172,19 +178,13 @@ class ChangeFilter:
         return [place for place in new if spans.failure(self.start, place) is None]
 
     def _suppose(
-        self,
-        hazards: Mapping[int, float],
-        new: Sequence[int],
-        heard: HeardSpans,
-        matched: Float64,
-        distances: Distances | None,
+        self, hazard: float, before: Place, heard: HeardSpans, distances: Distances | None
     ) -> None:
-        """Add hypotheses of which the people before them were ``matched`` ``(H, N + 1)``."""
-        for row, place in enumerate(new):
-            prior = math.log(hazards[place] / (1 - hazards[place]))
-            before, _ = heard.of((self.start, place))
-            begun, dbfs = self._before(place, distances)
-            self._known[place] = Hypothesis(place, prior, before, matched[row], begun, dbfs)
+        """Add the hypothesis that another voice began where the span ``before`` ends."""
+        place, prior = before[1], math.log(hazard / (1 - hazard))
+        voice, _ = heard.of(before)
+        begun, dbfs = self._before(place, distances)
+        self._known[place] = Hypothesis(place, prior, voice, heard.whose(before), begun, dbfs)
 
     def _prepared(self, spans: Spans, asked: Sequence[Place]) -> PreparedEmbeddings:
         return HeardSpans(self._scorer, spans, NOBODY, asked, self.places.near).prepared
@@ -222,12 +222,6 @@ class ChangeFilter:
                 far[row] = distances.far_log_odds(one.dbfs, begun, (one.position, position))
         return far
 
-    def _people(self, enrolled: EnrolledVoiceprints, heard: HeardSpans) -> Float64:
-        """``(S, N + 1)``: whose each span is, of those enrolled or a stranger's."""
-        if heard.scores is None:
-            return np.ones((len(heard.prepared.embeddings), 1))
-        return shares(enrolled.by_speaker(heard.scores.llr))
-
     def _weighed(
         self, hypotheses: Sequence[Hypothesis], heard: PreparedEmbeddings, speaks: Float64
     ) -> tuple[Float64, Float64]:
@@ -236,12 +230,12 @@ class ChangeFilter:
         before = PreparedEmbeddings.stack([one.before for one in hypotheses])
         voice, gain = self._scorer.compare(before, since).llr, self._scorer.gain(before, since)
         prior = np.array([one.log_prior for one in hypotheses])
-        matched = np.stack([one.matched for one in hypotheses])
+        matched = np.array([one.matched for one in hypotheses])
         # A stranger before, who is known by his speech alone.
         other = log(matched[:, -1]) - self._figures.change.goes_on(voice, 0.0, gain)
         if matched.shape[1] > 1:
-            person = matched[:, :-1].argmax(axis=1)[:, None]
-            own = np.take_along_axis(speaks[1:, :-1], person, axis=1)[:, 0]
+            person = matched[:, :-1].argmax(axis=1)
+            own = speaks[np.arange(1, len(speaks)), person]
             claim = np.asarray(log(own) - log(speaks[1:, -1]), np.float64)
             goes_on = self._figures.takeover.goes_on(voice, claim, gain)
             other = np.logaddexp(other, log(1 - matched[:, -1]) - goes_on)

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ, unit
-from engine.scoring.identify import EnrolledVoiceprints
+from engine.scoring.identify import EnrolledVoiceprints, shares
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
 from engine.spans.interface import Spans
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Place = tuple[int, int]
 
@@ -43,7 +44,8 @@ class HeardSpans:
 
     Of a span that reaches back before the end of ``near`` that stands for what was said until
     then. ``scores`` ``(S, rows)`` are those with all the prototypes of ``enrolled``, where there
-    are any.
+    are any, and ``speaks`` ``(S, N + 1)`` whose each span is: of those enrolled or, last, a
+    stranger's.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class HeardSpans:
         embeddings, samples, self._acoustics = _embedded(spans, asked, near)
         self.prepared: PreparedEmbeddings = scorer.prepare(embeddings, samples / SAMPLE_RATE_HZ)
         self.scores: CalibratedScores | None = None
+        self.speaks: Float64 = np.ones((len(asked), 1))
         if enrolled.prepared is not None:
             worth = scorer.worth(self.prepared, self._acoustics)
             self.scores = scorer.table(enrolled.prepared, worth)
+            self.speaks = shares(enrolled.by_speaker(self.scores.llr))
 
     def __contains__(self, place: Place) -> bool:
         return place in self._row
@@ -71,6 +75,10 @@ class HeardSpans:
         if scores is not None:
             scores = CalibratedScores(scores.cosine[rows], scores.norm[rows], scores.llr[rows])
         return self.prepared.take(rows), scores
+
+    def whose(self, place: Place) -> Float64:
+        """The probabilities ``(N + 1,)`` of one of the spans."""
+        return np.asarray(self.speaks[self._row[place]], np.float64)
 
     def acoustics(self, place: Place) -> Float32:
         """How one of the spans was heard, ``(2,)``."""

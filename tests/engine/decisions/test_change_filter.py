@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.decisions.belief import Belief
+from engine.decisions.belief import Belief, Hypothesis
 from engine.decisions.change_filter import ChangeFilter
 from engine.decisions.change_places import (
     BACK_SAMPLES,
@@ -144,6 +144,64 @@ def test_what_is_remembered_does_not_grow_with_the_stream() -> None:
     assert len(followed._known) <= held + 6 + MOST_LIKELY
     assert len(followed.places._inside) <= held + 1 + MOST_LIKELY
     assert len(followed.places._turns) <= 6
+
+
+class AskedSpeech(FakeSpeech):
+    """Speech that remembers which spans were asked for."""
+
+    def __init__(self, *said: Said) -> None:
+        super().__init__(AXES, *said)
+        self.asked: list[tuple[int, int]] = []
+
+    def embeddings(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        self.asked += spans
+        return super().embeddings(spans)
+
+
+TWO_VOICES = Said(0, 8.0), Said(3, 6.0, 1.0)
+
+
+def test_the_voice_before_a_place_is_the_one_that_was_heard_at_it() -> None:
+    """It is not asked for again when another voice may have begun there."""
+    speech = AskedSpeech(*TWO_VOICES)
+    beliefs(speech)
+    assert len(speech.asked) > 100
+    assert len(speech.asked) == len(set(speech.asked))
+
+
+@pytest.mark.parametrize("enrolled", [ANNA, NOBODY])
+def test_the_voice_before_a_place_is_the_same_asked_for_there_and_later(
+    enrolled: EnrolledVoiceprints,
+) -> None:
+    speech, forgetful = FakeSpeech(AXES, *TWO_VOICES), ChangeFilter(SCORER, FIGURES)
+    followed = ChangeFilter(SCORER, FIGURES)
+    for mark in speech.marks():
+        forgetful._heard = None
+        for one in (followed, forgetful):
+            one.step(speech, mark.position, enrolled)
+        assert followed._known.keys() == forgetful._known.keys()
+        for place, known in followed._known.items():
+            asked = forgetful._known[place]
+            np.testing.assert_allclose(known.matched, asked.matched, atol=1e-6)
+            np.testing.assert_allclose(known.before.embeddings, asked.before.embeddings, atol=1e-6)
+            assert known.before.speech_s == asked.before.speech_s
+
+
+def test_what_a_voice_in_the_background_said_is_not_of_the_voice_before_a_place() -> None:
+    speech, followed = (
+        FakeSpeech(AXES, *TWO_VOICES, Said(0, 3.0, 1.0)),
+        ChangeFilter(SCORER, FIGURES),
+    )
+    begun, ended = 8 * SAMPLE_RATE_HZ, 14 * SAMPLE_RATE_HZ
+    for mark in speech.marks():
+        followed.step(speech, mark.position, ANNA)
+        if mark.position == ended:
+            near = followed.voice(speech, 0, begun)
+            far = Hypothesis(begun, 0.0, near, np.array([1.0, 0.0]), 0, -20.0)
+            followed.leave_out(speech, far, begun, ended)
+    before = followed._known[ended].before
+    assert before.speech_s == 8.0
+    np.testing.assert_allclose(before.embeddings, AXES[:1], atol=1e-6)
 
 
 def test_other_people_are_compared_with_all_of_the_segment() -> None:
