@@ -92,7 +92,7 @@ class ChangeFilter:
         """What the speech up to ``position`` says.
 
         Nothing while the segment is too short, or where its jobs failed, which has been told.
-        The span ``also`` is asked for with the rest, for :meth:`heard`. By ``distances`` other
+        The span ``also`` is asked for with the rest, for :meth:`scores`. By ``distances`` other
         voices are told from those in the background.
         """
         little = position - self.start < LEAST_SAMPLES
@@ -153,13 +153,14 @@ class ChangeFilter:
 
     def voice(self, spans: Spans, start: int, end: int) -> PreparedEmbeddings:
         """A span ready to be compared."""
-        return self.heard(spans, (start, end), NOBODY)[0]
+        place = start, end
+        return self._holding(spans, place, NOBODY).voice(place)
 
-    def heard(
+    def scores(
         self, spans: Spans, place: Place, enrolled: EnrolledVoiceprints
-    ) -> tuple[PreparedEmbeddings, CalibratedScores | None]:
-        """A span ready to be compared, and its scores ``(1, rows)`` with those enrolled."""
-        return self._holding(spans, place, enrolled).of(place)
+    ) -> CalibratedScores | None:
+        """The scores ``(1, rows)`` of a span with those enrolled."""
+        return self._holding(spans, place, enrolled).scores_of(place)
 
     def acoustics(self, spans: Spans, place: Place) -> Float32:
         """How a span was heard: SNR and C50 ``(2,)`` in dB."""
@@ -182,9 +183,10 @@ class ChangeFilter:
     ) -> None:
         """Add the hypothesis that another voice began where the span ``before`` ends."""
         place, prior = before[1], math.log(hazard / (1 - hazard))
-        voice, _ = heard.of(before)
         begun, dbfs = self._before(place, distances)
-        self._known[place] = Hypothesis(place, prior, voice, heard.whose(before), begun, dbfs)
+        self._known[place] = Hypothesis(
+            place, prior, heard.voice(before), heard.whose(before), begun, dbfs
+        )
 
     def _prepared(self, spans: Spans, asked: Sequence[Place]) -> PreparedEmbeddings:
         return HeardSpans(self._scorer, spans, NOBODY, asked, self.places.near).prepared

@@ -69,19 +69,25 @@ class HeardSpans:
     def __contains__(self, place: Place) -> bool:
         return place in self._row
 
-    def of(self, place: Place) -> tuple[PreparedEmbeddings, CalibratedScores | None]:
-        """One of the spans, and its scores ``(1, rows)``. Raises ``KeyError`` for any other."""
-        rows, scores = [self._row[place]], self.scores
-        if scores is not None:
-            scores = CalibratedScores(scores.cosine[rows], scores.norm[rows], scores.llr[rows])
-        return self.prepared.take(rows), scores
+    # Of one of the spans each; they raise ``KeyError`` for any other.
+
+    def voice(self, place: Place) -> PreparedEmbeddings:
+        """Its embedding."""
+        return self.prepared.take([self._row[place]])
+
+    def scores_of(self, place: Place) -> CalibratedScores | None:
+        """Its scores ``(1, rows)``."""
+        rows, all_of = [self._row[place]], self.scores
+        if all_of is None:
+            return None
+        return CalibratedScores(all_of.cosine[rows], all_of.norm[rows], all_of.llr[rows])
 
     def whose(self, place: Place) -> Float64:
-        """The probabilities ``(N + 1,)`` of one of the spans."""
+        """The probabilities ``(N + 1,)`` of whose it is."""
         return np.asarray(self.speaks[self._row[place]], np.float64)
 
     def acoustics(self, place: Place) -> Float32:
-        """How one of the spans was heard, ``(2,)``."""
+        """How it was heard, ``(2,)``."""
         return np.asarray(self._acoustics[self._row[place]], np.float32)
 
 

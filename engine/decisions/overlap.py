@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from engine.events import Overlap
 from engine.format import seconds
@@ -35,8 +34,7 @@ class Blocks(Protocol):
         """What is said of the blocks in ``[start, end)``."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(NamedTuple):
     """Places in net speech, and the log odds that two speak."""
 
     start: int

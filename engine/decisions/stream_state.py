@@ -261,8 +261,9 @@ class StreamState:
         if entered.state != "uncertain":
             return None
         place = followed.start, mark.position
-        heard, scores = followed.heard(spans, place, settings.enrolled)
+        scores = followed.scores(spans, place, settings.enrolled)
         assert scores is not None
+        heard = followed.voice(spans, *place)
         trial = open_trial(settings, entered.found, scores, float(heard.speech_s[0]))
         was_settled = held is not None and held.state not in ("insufficient", "uncertain")
         change = was_settled or belief.log_odds > 0

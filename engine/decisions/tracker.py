@@ -194,7 +194,7 @@ class Tracker:
         scored, settings = known.scored, known.settings
         if scored is None:
             return None
-        _, scores = self._filter.heard(spans, scored.place, settings.enrolled)
+        scores = self._filter.scores(spans, scored.place, settings.enrolled)
         assert scores is not None
         evidence = self._state.evidence(belief)
         yield from score_events(

@@ -142,7 +142,7 @@ class BlockSums:
     def _edges(self, spans: Sequence[Place]) -> Int64:
         """The first block of each span and the one after its last, ``(N, 2)``."""
         found = self._inside(spans)
-        for row in np.flatnonzero(found[:, 0] == found[:, 1]).tolist():
+        for row in (found[:, 0] == found[:, 1]).nonzero()[0].tolist():
             start, end = spans[row]
             first = int(np.searchsorted(self.places[:, END], start + 1))
             if first == len(self) or self.places[first, START] >= end:
@@ -172,7 +172,8 @@ class BlockSums:
         cells = self.places[:aged, [START, TURN, OVER]]
         cells[:, 0] = (cells[:, 0] - cells[:, 1]) // CELL_SAMPLES
         cells[:old] = -1
-        firsts = np.flatnonzero(np.diff(cells, axis=0, prepend=-2).any(axis=1))
+        begins = (cells[1:] != cells[:-1]).any(axis=1)
+        firsts = np.append(True, begins).nonzero()[0]
         if len(firsts) < aged:
             self.sums[:old][self.places[:old, OVER] > 0] = 0
             self._merge(firsts, aged)

@@ -30,7 +30,7 @@ PLACES = [(a * SAMPLE_RATE_HZ, b * SAMPLE_RATE_HZ) for a, b in ASKED]
 @pytest.mark.parametrize("place", PLACES)
 def test_a_span_among_others_is_what_it_is_alone(place: tuple[int, int]) -> None:
     together = HeardSpans(SCORER, SPEECH, PEOPLE, PLACES)
-    prepared, scores = together.of(place)
+    prepared, scores = together.voice(place), together.scores_of(place)
     alone = SCORER.prepare(SPEECH.embeddings([place]), (place[1] - place[0]) / SAMPLE_RATE_HZ)
     np.testing.assert_array_equal(prepared.embeddings, alone.embeddings)
     assert prepared.speech_s == alone.speech_s
@@ -43,9 +43,9 @@ def test_only_what_was_asked_is_there() -> None:
     together = HeardSpans(SCORER, SPEECH, EnrolledVoiceprints({}), PLACES[:2])
     assert PLACES[0] in together
     assert PLACES[2] not in together
-    assert together.of(PLACES[0])[1] is None
+    assert together.scores_of(PLACES[0]) is None
     with pytest.raises(KeyError):
-        together.of(PLACES[2])
+        together.voice(PLACES[2])
 
 
 def test_spans_in_noise_are_scored_by_what_they_are_worth() -> None:
@@ -57,13 +57,13 @@ def test_spans_in_noise_are_scored_by_what_they_are_worth() -> None:
     clean, heard = (HeardSpans(scorer, one, PEOPLE, PLACES) for one in (SPEECH, noisy))
     worth = scorer.prepare(SPEECH.embeddings([place]), worth_s(acoustics, 3.0, noisy.heard_db))
     assert PEOPLE.prepared is not None
-    prepared, scores = heard.of(place)
-    assert prepared.speech_s == clean.of(place)[0].speech_s == 3.0
+    scores = heard.scores_of(place)
+    assert heard.voice(place).speech_s == clean.voice(place).speech_s == 3.0
     assert scores is not None
     expected = scorer.table(PEOPLE.prepared, worth).llr
     np.testing.assert_allclose(scores.llr, expected, atol=1e-5)
     np.testing.assert_array_equal(heard.acoustics(place), np.float32(noisy.heard_db))
-    unheard = clean.of(place)[1]
+    unheard = clean.scores_of(place)
     assert unheard is not None
     assert np.abs(unheard.llr - expected).min() > 0.3
 
@@ -77,7 +77,7 @@ def test_what_was_left_out_counts_for_no_span() -> None:
     speech = FakeSpeech(VOICES, Said(0, 4.0), Said(2, 3.0))
     speech.heard_db = (20.0, 10.0)
     heard = HeardSpans(SCORER, speech, PEOPLE, asked, near)
-    whole, kept, since = (heard.of(place)[0] for place in asked)
+    whole, kept, since = (heard.voice(place) for place in asked)
     last = SPEECH.embeddings([(end, 7 * SAMPLE_RATE_HZ)])
     np.testing.assert_allclose(kept.embeddings[0], before, atol=1e-6)
     np.testing.assert_allclose(since.embeddings, last, atol=1e-6)

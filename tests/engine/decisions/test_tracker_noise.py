@@ -95,8 +95,8 @@ def test_how_a_voice_was_heard_is_kept_when_one_in_the_background_is_left_out() 
     followed.leave_out(speech, far, 3 * S, 5 * S)
     speech.heard_db = (20.0, 20.0)
     np.testing.assert_allclose(followed.acoustics(speech, (0, 5 * S)), NOISE)
-    kept, scores = followed.heard(speech, (0, 5 * S), ANNA)
-    assert (kept.speech_s[0], scores is None) == (3.0, False)
+    scores = followed.scores(speech, (0, 5 * S), ANNA)
+    assert followed.voice(speech, 0, 5 * S).speech_s == 3.0
     worth = worth_s(CALIBRATION, 3.0, NOISE).item()
     assert scores is not None
     expected = SCORER.score(AXES[0], 10.0, AXES[0], worth).llr
