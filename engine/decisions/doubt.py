@@ -5,13 +5,15 @@ sound, are two of those enrolled alike, may another voice have begun, is there l
 little of the enrolment? What more speech would bring is foreseen by the calibration: a score of
 two voices grows with the speech behind it as its model says (``engine.scoring.scorer``), and
 saturates. Where even a minute of the same would leave the ratio between the bounds, that is said,
-and whether it is the noise that does so.
+and whether it is the noise that does so. What a room does to the sound is no noise.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 from engine.audio.quality import QualityFigures
 from engine.decisions.config import DecisionConfig
@@ -21,7 +23,7 @@ from engine.events import Cause, Problem
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Ranking
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, Float32
-from engine.scoring.worth import worth_s
+from engine.scoring.worth import CLEAN_DB, worth_s
 
 MUCH_S = 60.0  # of net speech: more than this says nothing new
 FULL_ENROLMENT_S = 20.0  # of net speech, which an enrolment wants by default
@@ -104,7 +106,9 @@ def why_open(
 ) -> Doubt:
     """What keeps the evidence of ``trial`` between the bounds; of several things the plainest."""
 
-    now_s, much_s = (_worth_s(scorer, trial, one) for one in (trial.speech_s, MUCH_S))
+    heard = trial.acoustics
+    now_s, much_s = (_worth_s(scorer, one, heard) for one in (trial.speech_s, MUCH_S))
+    quiet_s = _worth_s(scorer, MUCH_S, _without_noise(heard))
 
     def foreseen(enrolled_s: float, tested_s: float) -> float:
         speech_s, later_s = (trial.enrolled_s, now_s), (enrolled_s, tested_s)
@@ -112,22 +116,27 @@ def why_open(
 
     most = foreseen(trial.enrolled_s, much_s)
     fuller = foreseen(max(trial.enrolled_s, FULL_ENROLMENT_S), much_s)
-    clean = foreseen(trial.enrolled_s, MUCH_S)
+    quiet = foreseen(trial.enrolled_s, quiet_s)
     # With less speech than this what was said weighs more than who said it: nothing is foreseen.
     short = trial.speech_s < scorer.calibration.half_speech_s
     cause, advice = (
         _of_sound(trial.sound)
         or _of_voices(trial)
-        or _of_speech(config, trial, (most, fuller, clean), short=short)
+        or _of_speech(config, trial, (most, fuller, quiet), short=short)
     )
     return Doubt(cause, advice, round(most, 2), round(trial.enrolled_s, 1))
 
 
-def _worth_s(scorer: CalibratedScorer, trial: OpenTrial, speech_s: float) -> float:
-    """What so much speech of this kind is worth in clean speech."""
-    if trial.acoustics is None:
+def _worth_s(scorer: CalibratedScorer, speech_s: float, acoustics: Float32 | None) -> float:
+    """What so much speech that was heard so is worth in clean speech."""
+    if acoustics is None:
         return speech_s
-    return float(worth_s(scorer.calibration, speech_s, trial.acoustics))
+    return float(worth_s(scorer.calibration, speech_s, acoustics))
+
+
+def _without_noise(acoustics: Float32 | None) -> Float32 | None:
+    """How the same would be heard in quiet: in the same room, where there is no noise."""
+    return None if acoustics is None else np.array([CLEAN_DB, acoustics[1]], np.float32)
 
 
 def _of_sound(sound: QualityFigures | None) -> tuple[Cause, str] | None:
@@ -156,13 +165,13 @@ def _of_voices(trial: OpenTrial) -> tuple[Cause, str] | None:
 def _of_speech(
     config: DecisionConfig, trial: OpenTrial, foreseen: tuple[float, float, float], *, short: bool
 ) -> tuple[Cause, str]:
-    """By the evidence ``foreseen`` of much more: of the same, with a full enrolment, and clean.
+    """By the evidence ``foreseen`` of much more: of the same, with a full enrolment, and in quiet.
 
     A ``short`` trial is no ground to say that more of it would not tell.
     """
-    bound, (most, fuller, clean) = config.accept_llr, foreseen
+    bound, (most, fuller, quiet) = config.accept_llr, foreseen
     open_still = config.reject_llr < most < bound
-    if open_still and not short and not config.reject_llr < clean < bound:
+    if open_still and not short and not config.reject_llr < quiet < bound:
         return "noisy", f"more speech in this noise cannot decide: {QUIETER}"
     if open_still and fuller >= bound:
         return "short-enrolment", f"the enrolment has {trial.enrolled_s:.0f} s: enrol more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import msgspec
@@ -14,6 +15,7 @@ from engine.decisions.config import DecisionConfig
 from engine.decisions.doubt import OpenTrial, too_little, why_open
 from engine.events import Cause, Problem
 from engine.model.manifest import Calibration, DecisionFigures
+from engine.scoring.scorer import CalibratedScorer
 from engine.scoring.worth import worth_s
 
 # Two normal distributions with the means 8 g and 0 and deviations of 1.
@@ -104,6 +106,41 @@ def test_noise_is_named_where_clean_speech_would_do(snr_db: float, cause: Cause)
     # Of a few words nothing is foreseen, in noise or not.
     short = replace(asked, speech_s=2.0)
     assert why_open(scorer, FIGURES, CONFIG, short).cause != "noisy"
+
+
+def heard(snr_db: float, c50_db: float, norm: float) -> tuple[CalibratedScorer, OpenTrial]:
+    """Half a minute of speech that was heard so, which leaves it open who it is."""
+    calibration = msgspec.structs.replace(SCORER.calibration, acoustics=(1.0, 1.0))
+    scorer, how = fake_scorer(8, calibration), np.array([snr_db, c50_db], np.float32)
+    worth = float(worth_s(calibration, 30.0, how))
+    now = float(scorer.foreseen(norm, norm, (30.0, worth), (30.0, worth)))
+    assert CONFIG.reject_llr < now < CONFIG.accept_llr
+    return scorer, OpenTrial(now, norm, norm, 30.0, 30.0, acoustics=how)
+
+
+@pytest.mark.parametrize(
+    ("snr_db", "c50_db", "cause"),
+    [
+        (-10.0, 20.0, "noisy"),
+        (-10.0, math.nan, "noisy"),
+        (20.0, -10.0, "saturated"),  # The room alone keeps it open,
+        (15.0, -10.0, "saturated"),  # and would do so without the noise.
+        (math.nan, -10.0, "saturated"),
+    ],
+)
+def test_nobody_is_sent_somewhere_quieter_for_the_room(
+    snr_db: float, c50_db: float, cause: Cause
+) -> None:
+    scorer, asked = heard(snr_db, c50_db, norm=2.5)
+    assert why_open(scorer, FIGURES, CONFIG, asked).cause == cause
+
+
+def test_noise_is_named_where_quiet_would_decide_against_the_person_too() -> None:
+    scorer, asked = heard(-10.0, 20.0, norm=1.6)
+    worth = float(worth_s(scorer.calibration, 30.0, asked.acoustics))
+    quiet = scorer.foreseen(asked.norm, asked.norm, (30.0, worth), (30.0, 60.0))
+    assert quiet < CONFIG.reject_llr
+    assert why_open(scorer, FIGURES, CONFIG, asked).cause == "noisy"
 
 
 def test_more_speech_is_never_promised_where_it_would_change_nothing() -> None:
