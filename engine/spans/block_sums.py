@@ -175,7 +175,8 @@ class BlockSums:
         begins = (cells[1:] != cells[:-1]).any(axis=1)
         firsts = np.append(True, begins).nonzero()[0]
         if len(firsts) < aged:
-            self.sums[:old][self.places[:old, OVER] > 0] = 0
+            over = self.places[:old, OVER]  # They count for nobody, unless there are no others.
+            self.sums[:old][over > over.min(initial=1)] = 0
             self._merge(firsts, aged)
 
     def _merge(self, firsts: Int64, aged: int) -> None:
@@ -193,6 +194,7 @@ class BlockSums:
                 _move(rows, last + 1, after, row + 1)
         merged = self.places[firsts]
         merged[:, END] = self.places[lasts, END]
+        merged[:, OVER] = np.minimum.reduceat(self.places[:aged, OVER], firsts)
         kept = np.concatenate([merged, self.places[aged:]])
         self._count = len(kept)
         self._rows[: self._count] = kept

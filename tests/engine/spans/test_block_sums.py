@@ -131,6 +131,30 @@ def test_what_is_older_than_a_minute_becomes_one_without_overlapped_blocks() -> 
     np.testing.assert_allclose(blocks.sums[0], alone.sum(axis=0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("two_speak", [1, 100, 150])
+def test_a_stream_that_two_began_is_known_whole_after_minutes(two_speak: int) -> None:
+    """Blocks in which two speak count for nobody, unless there are no others."""
+    blocks, one = BlockSums(16, 2), np.ones((3, 16), np.float32)
+    for i in range(10 * SECONDS):
+        add(blocks, (i * BLOCK, (i + 1) * BLOCK), 0, one, np.zeros(2), i < two_speak)
+        if i % 5 == 4:
+            blocks.settle((i + 1) * BLOCK)
+    (whole,) = blocks.between([(0, 10 * SECONDS * BLOCK)])
+    np.testing.assert_array_equal(whole, (10 * SECONDS - two_speak) * one)
+
+
+def test_where_two_spoke_all_of_the_time_that_is_what_is_known() -> None:
+    blocks, one = BlockSums(16, 2), np.ones((3, 16), np.float32)
+    for i in range(10 * SECONDS):
+        add(blocks, (i * BLOCK, (i + 1) * BLOCK), 0, one, np.zeros(2), over=True)
+        if i % 5 == 4:
+            blocks.settle((i + 1) * BLOCK)
+    spans = [(0, 10 * SECONDS * BLOCK), (0, blocks.places[0, END])]
+    whole, old = blocks.between(spans)
+    np.testing.assert_array_equal(whole, 10 * SECONDS * one)
+    np.testing.assert_array_equal(old, blocks.places[0, END] // BLOCK * one)
+
+
 def test_heads_of_merged_blocks_are_their_mean() -> None:
     blocks = heard(300)
     heads = blocks.heads(("a", "b"), 0, CELL_SAMPLES).values
