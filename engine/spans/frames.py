@@ -114,7 +114,10 @@ class FrameSpans:
         return [FramesJob(first, samples, frames, self._states, chunk.at)]
 
     def receive_result(self, result: Result) -> None:
-        """The answer to the chunk under way. Raises ``KeyError`` for any other."""
+        """The answer to the chunk under way. Raises ``KeyError`` for any other.
+
+        Raises ``ValueError`` where it is not of as many blocks as the chunk.
+        """
         if result.number != self._running:
             raise KeyError(result.number)
         chunk, self._running = self._planned.popleft(), None
@@ -220,6 +223,8 @@ class FrameSpans:
         return Mark(self._turn, self._known, at, ends_turn)
 
     def _take(self, chunk: Chunk, result: FramesResult) -> None:
+        if not len(result.sums) == len(result.heads) == chunk.blocks:
+            raise ValueError(f"{chunk.blocks} blocks went in, {len(result.sums)} came out")
         self._inside.extend(chunk.places(self._block))
         out = [self._inside.popleft() for _ in result.sums]
         # Blocks of silence come out before those of the turn and after them.

@@ -202,6 +202,20 @@ def test_an_answer_nobody_asked_for_is_refused(spans: FrameSpans) -> None:
         spans.receive_result(FramesResult(1, nothing, nothing, nothing))
 
 
+@pytest.mark.parametrize("less", ["sums", "heads"])
+def test_an_answer_of_other_blocks_than_went_in_is_refused(
+    spans: FrameSpans, encoder: Encoder, less: str
+) -> None:
+    """What came after it would be taken to have been said elsewhere."""
+    list(spans.push(0, speech(3.0)))
+    (job,) = spans.jobs(0)
+    assert isinstance(job, FramesJob)
+    result = embedded(job, encoder)
+    assert isinstance(result, FramesResult)
+    with pytest.raises(ValueError, match="blocks"):
+        spans.receive_result(replace(result, **{less: getattr(result, less)[:-1]}))
+
+
 def test_old_blocks_are_merged_and_old_spans_stay_what_they_were(
     spans: FrameSpans, encoder: Encoder
 ) -> None:
