@@ -177,8 +177,12 @@ def _mixed(overall: events.Utterance, what: str) -> events.Utterance:
 def _with_doubt_of_sound(
     turns: Sequence[events.Utterance], overall: events.Utterance
 ) -> events.Utterance:
-    """Sound is measured turn by turn: where one is in doubt by its sound, so is the whole."""
-    poor = next((turn for turn in turns if turn.cause in POOR_SOUND), None)
+    """Sound is measured turn by turn: where one is in doubt by its sound, so is the whole.
+
+    That more speech in a turn's noise cannot decide is foreseen of the voice in that turn alone.
+    """
+    by_sound = (turn for turn in turns if turn.cause in POOR_SOUND and turn.cause in turn.problems)
+    poor = next(by_sound, None)
     if overall.state != "uncertain" or poor is None:
         return overall
     return structs.replace(overall, cause=poor.cause, advice=poor.advice)

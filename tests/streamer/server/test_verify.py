@@ -264,6 +264,15 @@ def test_doubt_about_the_sound_of_a_turn_is_doubt_about_the_recording() -> None:
     assert one_of([poor, poor], sure) == structs.replace(sure, problems=("noisy",))
 
 
+def test_what_noise_lets_one_turn_come_to_is_not_said_of_the_recording() -> None:
+    """Another turn may have been heard better, and all of them tell more than each."""
+    foreseen = open_turn("noisy")
+    for cause in ("more-speech", "short-enrolment", "near-bound"):
+        assert one_of([foreseen, open_turn("more-speech")], open_turn(cause)).cause == cause
+    poor = open_turn("quiet", problems=("quiet",))
+    assert one_of([foreseen, poor], open_turn("more-speech")).cause == "quiet"
+
+
 RARER = ["AIFF", "CAF", "AU", "RF64", "W64", "NIST", "RIFX", "MP3 in WAV"]
 CODECS = [("WAV", "MS_ADPCM"), ("WAV", "IMA_ADPCM"), ("AIFF", "IMA_ADPCM"), ("CAF", "ALAC_16")]
 CODECS += [("WAV", "GSM610"), ("W64", "MS_ADPCM")]
