@@ -159,7 +159,7 @@ class BlockSums:
     def _inside(self, spans: Sequence[Place]) -> Int64:
         """The first block whose middle lies in each span and the one after the last, ``(N, 2)``."""
         twice = self.places[:, START] + self.places[:, END]  # the middles, without halves
-        return twice.searchsorted(2 * np.asarray(spans))
+        return twice.searchsorted(2 * np.reshape(spans, (-1, 2)))
 
     def settle(self, position: int) -> None:
         """Merge what is too old for spans that end after ``position``."""

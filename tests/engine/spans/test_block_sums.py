@@ -113,6 +113,12 @@ def test_a_span_shorter_than_a_block_has_the_sums_of_that_in_which_it_begins() -
         blocks.between([(0, BLOCK), (3 * BLOCK, 3 * BLOCK + 100)])
 
 
+def test_of_no_spans_there_are_no_sums() -> None:
+    for blocks in (heard(20), BlockSums(16, 2)):
+        assert blocks.between([]).shape == (0, 3, 16)
+        assert blocks.means([], (0, 1)).shape == (0, 2)
+
+
 def test_the_last_ten_seconds_stay_as_they_are() -> None:
     blocks = heard(300)
     places, sums = blocks.places.copy(), blocks.sums.copy()
