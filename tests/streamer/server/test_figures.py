@@ -35,7 +35,7 @@ def test_a_score_is_nothing_but_figures() -> None:
 )
 def test_no_advice_tells_how_much_is_lacking(attainable: float, kept: str | None) -> None:
     trial = OpenTrial(0.123, cosine=0.5, norm=1.0, speech_s=3.0, enrolled_s=20.0)
-    cause, advice = _of_speech(DecisionConfig(), trial, (attainable, attainable), short=False)
+    cause, advice = _of_speech(DecisionConfig(), trial, (attainable,) * 3, short=False)
     told = without_figures(msgspec.structs.replace(DECISION, cause=cause, advice=advice))
     assert told is not None
     assert told.cause == kept
