@@ -180,7 +180,7 @@ async def test_a_server_whose_last_words_take_too_long_is_offline_all_the_same(
         async with Server(settings(mqtt=slow), drain_s=0.2) as server:
             assert await following() == ("status", "online")
             wire.answering.clear()
-            # The last words wait for its answer, or if that was cleared too soon for that of `online`.
+            # The last words wait for its answer, or for that of `online` if it was under way.
             server.context.hub.publish("s1", decision(1))
         told = await following()
         assert (await following() if told[0] == "s1/decision" else told) == ("status", "offline")
