@@ -47,8 +47,18 @@ installed_from() {
     cat pyproject.toml clients/python/pyproject.toml requirements/*.txt | sha256sum | cut -d ' ' -f 1
 }
 
-# make_environment SIZE [EXTRAS]: .venv with voxwatch, with what it needs and with the extras of
-# pyproject.toml. Extras that are there stay. SIZE is what all of it takes, for the message.
+# need_room MB: fails where this disk has less free than an installation of so many MB takes. While
+# it goes on, pip keeps what it fetched, a third of it again (8.0 GB were in use at most for 5.9).
+need_room() {
+    local free_mb wanted_mb=$(($1 * 14 / 10))
+    free_mb=$(df --output=avail -BM . | tail -n 1 | tr -dc 0-9)
+    [ "$free_mb" -ge "$wanted_mb" ] ||
+        fail "the disk of $PWD has $free_mb MB free, and to install takes $wanted_mb MB:" \
+            "delete what is not needed there, or clone the project to a larger disk"
+}
+
+# make_environment MB TIME [EXTRAS]: .venv with voxwatch, with what it needs and with the extras of
+# pyproject.toml. Extras that are there stay. All of it takes so many MB, and so much TIME.
 # What is installed is locked: by version and sha256 in requirements/, which scripts/lock writes.
 make_environment() {
     if [ ! -x .venv/bin/python ]; then
@@ -57,7 +67,8 @@ make_environment() {
         say "making .venv with $("$python" --version)"
         "$python" -m venv .venv
     fi
-    local size=$1 extras=${2:-} locked=serve project installed="" there=""
+    local size="$(($1 / 1000)).$(($1 % 1000 / 100)) GB, $2" extras=${3:-} locked=serve
+    local project installed="" there=""
     project=$(installed_from)
     if [ -f .venv/voxwatch-installed ]; then
         read -r installed there <.venv/voxwatch-installed || true
@@ -65,6 +76,8 @@ make_environment() {
     extras=${extras:-$there}
     if [ "$installed" != "$project" ] || [ "$there" != "$extras" ] ||
         [ ! -f engine/speech/silero/silero_vad.onnx ]; then
+        # What is there already is only brought up to date, which takes little.
+        [ -n "$installed" ] && [ "$there" = "$extras" ] || need_room "$1"
         say "installing voxwatch${extras:+ with the extras $extras} into .venv ($size)"
         [ -z "$extras" ] || locked=develop
         .venv/bin/python -m pip install --require-hashes --requirement "requirements/$locked.txt"

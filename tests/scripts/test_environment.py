@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DEMO = 'make_environment "a little"'
-TEST = 'make_environment "a lot" train,dev'
+DEMO = 'make_environment 1 "a moment"'
+TEST = 'make_environment 2 "a while" train,dev'
+MORE_THAN_ANY_DISK = 10**15  # MB
 OURS = "-m pip install --no-deps --no-build-isolation --editable . --editable clients/python"
 
 
@@ -39,10 +40,13 @@ class Checkout:
 
     def run(self, call: str) -> list[str]:
         """What pip was asked for by ``call``."""
+        self.try_run(call).check_returncode()
+        return self.asked.read_text().splitlines()
+
+    def try_run(self, call: str) -> subprocess.CompletedProcess[str]:
         self.asked.write_text("")
         script = f"source {self.root}/scripts/environment.sh; {call}"
-        subprocess.run(["bash", "-c", script], check=True, capture_output=True)
-        return self.asked.read_text().splitlines()
+        return subprocess.run(["bash", "-c", script], capture_output=True, text=True)
 
 
 def locked(name: str) -> str:
@@ -71,6 +75,25 @@ def test_new_dependencies_are_installed_with_the_extras_that_were_there(checkout
     assert checkout.run(DEMO) == [locked("develop"), OURS]
     (checkout.root / "requirements" / "serve.txt").write_text("locked 2")
     assert checkout.run(DEMO) == [locked("develop"), OURS]
+
+
+@pytest.mark.parametrize("first", [None, DEMO])
+def test_a_disk_without_room_is_told_before_anything_is_installed(
+    checkout: Checkout, first: str | None
+) -> None:
+    if first is not None:
+        checkout.run(first)
+    done = checkout.try_run(f'make_environment {MORE_THAN_ANY_DISK} "for ever" train,dev')
+    assert done.returncode == 2
+    assert f"error: the disk of {checkout.root} has" in done.stderr
+    assert f"to install takes {MORE_THAN_ANY_DISK * 14 // 10} MB: delete" in done.stderr
+    assert checkout.asked.read_text() == ""
+
+
+def test_what_is_only_brought_up_to_date_needs_no_room(checkout: Checkout) -> None:
+    checkout.run(TEST)
+    (checkout.root / "pyproject.toml").write_text("version = 2")
+    assert checkout.run(f'make_environment {MORE_THAN_ANY_DISK} "for ever" train,dev') != []
 
 
 def test_a_detector_that_was_deleted_is_fetched_again(checkout: Checkout) -> None:
