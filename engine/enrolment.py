@@ -234,7 +234,7 @@ class Enrolment:
         if failure is not None:  # the enrolment goes on, and more speech makes up for it
             return [Failure(t=t, code="window-failed", message=failure)]
         self._reached = part.end
-        self._parts.extend(self._speech.embeddings([(part.start, part.end)]))
+        self._parts.extend(self._speech.heard([(part.start, part.end)])[0])
         self._gathered += part.samples
         return [self._outcome(t)] if len(self._parts) == self._needed else []
 
@@ -248,7 +248,7 @@ class Enrolment:
             code, message = refusal
             return Refused(t=t, code=code, message=message)
         parts, speech_s = np.stack(self._parts), seconds(self._gathered)
-        (whole,) = self._speech.embeddings([(0, self._reached)])
+        (whole,), _ = self._speech.heard([(0, self._reached)])
         self.prototypes = (Prototype(whole, speech_s),)
         return Enrolled(t=t, net_speech_s=speech_s, prototypes=1, agreement=agreement(parts))
 

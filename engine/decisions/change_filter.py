@@ -68,10 +68,10 @@ class ChangeFilter:
     def leave_out(self, spans: Spans, far: Hypothesis, start: int, end: int) -> None:
         """What was said from ``start`` to ``end`` is of a voice in the background."""
         place = self.start, start
-        before, acoustics = self.voice(spans, *place), self.acoustics(spans, place)
+        before, heard = self.voice(spans, *place), self.heard(spans, place)
         samples = round(float(before.speech_s[0]) * SAMPLE_RATE_HZ)
         ended = self.places.near_end(start)
-        near = NearVoice(before.embeddings[0], samples, ended, end, far.dbfs, acoustics)
+        near = NearVoice(before.embeddings[0], samples, ended, end, far.dbfs, heard)
         self.places.leave_out(near)
         self._known.clear()
         self._heard = None
@@ -162,9 +162,9 @@ class ChangeFilter:
         """The scores ``(1, rows)`` of a span with those enrolled."""
         return self._holding(spans, place, enrolled).scores_of(place)
 
-    def acoustics(self, spans: Spans, place: Place) -> Float32:
-        """How a span was heard: SNR and C50 ``(2,)`` in dB."""
-        return self._holding(spans, place, NOBODY).acoustics(place)
+    def heard(self, spans: Spans, place: Place) -> Float32:
+        """How a span was heard, ``(3,)``, as :meth:`engine.spans.interface.Spans.heard` says it."""
+        return self._holding(spans, place, NOBODY).heard(place)
 
     def _holding(self, spans: Spans, place: Place, enrolled: EnrolledVoiceprints) -> HeardSpans:
         """The spans of the last step if this is one of them."""

@@ -10,12 +10,13 @@ and whether it is the noise that does so. What a room does to the sound is no no
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from engine.audio.quality import QualityFigures
+from engine.audio.quality import NOISY_SNR_DB, QualityFigures
 from engine.decisions.config import DecisionConfig
 from engine.decisions.states import alike
 from engine.decisions.tracker_settings import TrackerSettings
@@ -23,7 +24,7 @@ from engine.events import Cause, Problem
 from engine.model.manifest import DecisionFigures
 from engine.scoring.identify import Ranking
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, Float32
-from engine.scoring.worth import CLEAN_DB, worth_s
+from engine.scoring.worth import CLEAN_DB, grown_worth_s
 
 MUCH_S = 60.0  # of net speech: more than this says nothing new
 FULL_ENROLMENT_S = 20.0  # of net speech, which an enrolment wants by default
@@ -42,8 +43,8 @@ class OpenTrial:
     """Some speech whose evidence lies between the bounds, and the voiceprint it was held against.
 
     ``cosine`` and ``norm`` are the scores of its ``speech_s`` net seconds with the nearest
-    prototype, which has ``enrolled_s``; ``acoustics`` ``(2,)`` say how it was heard, as
-    :meth:`engine.spans.interface.Spans.acoustics` does. ``alike`` names two who are both like it,
+    prototype, which has ``enrolled_s``; ``heard`` ``(3,)`` says how it was heard, as
+    :meth:`engine.spans.interface.Spans.heard` does. ``alike`` names two who are both like it,
     ``change`` says that another voice is likelier to have begun than not, and ``turn`` that no
     more speech comes.
     """
@@ -54,7 +55,7 @@ class OpenTrial:
     speech_s: float
     enrolled_s: float
     sound: QualityFigures | None = None
-    acoustics: Float32 | None = None
+    heard: Float32 | None = None
     alike: str = ""
     change: bool = False
     turn: bool = False
@@ -106,9 +107,8 @@ def why_open(
 ) -> Doubt:
     """What keeps the evidence of ``trial`` between the bounds; of several things the plainest."""
 
-    heard = trial.acoustics
-    now_s, much_s = (_worth_s(scorer, one, heard) for one in (trial.speech_s, MUCH_S))
-    quiet_s = _worth_s(scorer, MUCH_S, _without_noise(heard))
+    now_s, much_s = (_worth_s(scorer, trial, one) for one in (trial.speech_s, MUCH_S))
+    quiet_s = _worth_s(scorer, replace(trial, heard=_without_noise(trial.heard)), MUCH_S)
 
     def foreseen(enrolled_s: float, tested_s: float) -> float:
         speech_s, later_s = (trial.enrolled_s, now_s), (enrolled_s, tested_s)
@@ -127,16 +127,23 @@ def why_open(
     return Doubt(cause, advice, round(most, 2), round(trial.enrolled_s, 1))
 
 
-def _worth_s(scorer: CalibratedScorer, speech_s: float, acoustics: Float32 | None) -> float:
-    """What so much speech that was heard so is worth in clean speech."""
-    if acoustics is None:
+def _worth_s(scorer: CalibratedScorer, trial: OpenTrial, speech_s: float) -> float:
+    """What so much speech that is heard like that of ``trial`` is worth in usual, clean speech."""
+    if trial.heard is None:
         return speech_s
-    return float(worth_s(scorer.calibration, speech_s, acoustics))
+    return grown_worth_s(scorer.calibration, trial.speech_s, trial.heard, speech_s)
 
 
-def _without_noise(acoustics: Float32 | None) -> Float32 | None:
-    """How the same would be heard in quiet: in the same room, where there is no noise."""
-    return None if acoustics is None else np.array([CLEAN_DB, acoustics[1]], np.float32)
+def _without_noise(heard: Float32 | None) -> Float32 | None:
+    """How the same would be heard in quiet: in the same room, where there is no noise.
+
+    Much noise takes from an embedding's magnitude, too.
+    """
+    if heard is None:
+        return None
+    snr_db, c50_db, magnitude = heard
+    usual = math.nan
+    return np.array([CLEAN_DB, c50_db, usual if snr_db < NOISY_SNR_DB else magnitude], np.float32)
 
 
 def _of_sound(sound: QualityFigures | None) -> tuple[Cause, str] | None:

@@ -28,7 +28,7 @@ class NearVoice:
 
     ``embedding`` ``(D,)`` and ``samples`` are of its speech alone, which ended at ``ended``: a
     voice in the background spoke since then and counts for nobody. ``dbfs`` is how loud it was, and
-    ``acoustics`` ``(2,)`` how it was heard, as :meth:`engine.spans.interface.Spans.acoustics` says.
+    ``heard`` ``(3,)`` how it was heard, as :meth:`engine.spans.interface.Spans.heard` says.
     """
 
     embedding: Float32
@@ -36,7 +36,7 @@ class NearVoice:
     ended: int
     end: int
     dbfs: float | None
-    acoustics: Float32
+    heard: Float32
 
 
 class HeardSpans:
@@ -57,12 +57,12 @@ class HeardSpans:
         near: NearVoice | None = None,
     ) -> None:
         self._row = {place: row for row, place in enumerate(asked)}
-        embeddings, samples, self._acoustics = _embedded(spans, asked, near)
+        embeddings, samples, self._heard = _embedded(spans, asked, near)
         self.prepared: PreparedEmbeddings = scorer.prepare(embeddings, samples / SAMPLE_RATE_HZ)
         self.scores: CalibratedScores | None = None
         self.speaks: Float64 = np.ones((len(asked), 1))
         if enrolled.prepared is not None:
-            worth = scorer.worth(self.prepared, self._acoustics)
+            worth = scorer.worth(self.prepared, self._heard)
             self.scores = scorer.table(enrolled.prepared, worth)
             self.speaks = shares(enrolled.by_speaker(self.scores.llr))
 
@@ -86,29 +86,30 @@ class HeardSpans:
         """The probabilities ``(N + 1,)`` of whose it is."""
         return np.asarray(self.speaks[self._row[place]], np.float64)
 
-    def acoustics(self, place: Place) -> Float32:
-        """How it was heard, ``(2,)``."""
-        return np.asarray(self._acoustics[self._row[place]], np.float32)
+    def heard(self, place: Place) -> Float32:
+        """How it was heard, ``(3,)``."""
+        return np.asarray(self._heard[self._row[place]], np.float32)
 
 
 def _embedded(
     spans: Spans, asked: Sequence[Place], near: NearVoice | None
 ) -> tuple[Float32, Int64, Float32]:
-    """Unit embeddings ``(S, D)``, samples of speech in each, and how it was heard ``(S, 2)``."""
+    """Unit embeddings ``(S, D)``, samples of speech in each, and how it was heard ``(S, 3)``."""
     samples = np.array([end - start for start, end in asked])
     if near is None or all(start >= near.end for start, _ in asked):
-        return spans.embeddings(asked), samples, spans.acoustics(asked)
+        embeddings, heard = spans.heard(asked)
+        return embeddings, samples, heard
     known = [(max(start, near.end), end) for start, end in asked]
     rows = [row for row, (start, end) in enumerate(known) if start < end]
     embeddings = np.zeros((len(asked), len(near.embedding)), np.float32)
-    acoustics = np.zeros((len(asked), len(near.acoustics)), np.float32)
+    heard = np.zeros((len(asked), len(near.heard)), np.float32)
     samples = np.maximum([end - start for start, end in known], 0)
     if rows:
         places, weight = [known[row] for row in rows], samples[rows, None].astype(np.float32)
-        embeddings[rows] = spans.embeddings(places) * weight
-        acoustics[rows] = spans.acoustics(places) * weight
+        embeddings[rows], heard[rows] = (part * weight for part in spans.heard(places))
     back = [row for row, (start, _) in enumerate(asked) if start < near.end]
     embeddings[back] += near.embedding * np.float32(near.samples)
-    acoustics[back] += near.acoustics * np.float32(near.samples)
+    heard[back] += near.heard * np.float32(near.samples)
+    heard[back, -1] = np.nan  # Of the mean of two embeddings no magnitude is known.
     samples[back] += near.samples
-    return unit(embeddings), samples, acoustics / samples[:, None].astype(np.float32)
+    return unit(embeddings), samples, heard / samples[:, None].astype(np.float32)

@@ -263,12 +263,12 @@ class StreamState:
         place = followed.start, mark.position
         scores = followed.scores(spans, place, settings.enrolled)
         assert scores is not None
-        heard = followed.voice(spans, *place)
-        trial = open_trial(settings, entered.found, scores, float(heard.speech_s[0]))
+        voice = followed.voice(spans, *place)
+        trial = open_trial(settings, entered.found, scores, float(voice.speech_s[0]))
         was_settled = held is not None and held.state not in ("insufficient", "uncertain")
         change = was_settled or belief.log_odds > 0
-        acoustics = followed.acoustics(spans, place)
-        trial = replace(trial, sound=known.sound, acoustics=acoustics, change=change)
+        heard = followed.heard(spans, place)
+        trial = replace(trial, sound=known.sound, heard=heard, change=change)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
 
 

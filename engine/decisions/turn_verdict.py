@@ -45,14 +45,14 @@ class TurnSpeech:
 class TurnScores:
     """Whom the speech of a turn is like: the LLRs as they are, and as evidence to be bounded.
 
-    ``scores`` ``(1, rows)`` are those with every prototype. ``acoustics`` ``(2,)`` say how it was
-    heard.
+    ``scores`` ``(1, rows)`` are those with every prototype. ``heard`` ``(3,)`` says how it was
+    heard, as :meth:`engine.spans.interface.Spans.heard` does.
     """
 
     llr: Ranking
     evidence: Ranking
     scores: CalibratedScores
-    acoustics: Float32
+    heard: Float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,12 @@ class TurnJudge:
         if enrolled.prepared is None or short or spans.failure(turn.start, turn.end) is not None:
             return None
         asked = [(turn.start, turn.end)]
-        heard, acoustics = spans.embeddings(asked), spans.acoustics(asked)
-        worth = self._scorer.worth(self._scorer.prepare(heard, turn.speech_s), acoustics)
+        embeddings, heard = spans.heard(asked)
+        worth = self._scorer.worth(self._scorer.prepare(embeddings, turn.speech_s), heard)
         scores = self._scorer.table(enrolled.prepared, worth)
         llr = enrolled.by_speaker(scores.llr)[0]
         evidence = rank(self._figures.evidence(llr))
-        return TurnScores(rank(llr, evidence.speaker), evidence, scores, acoustics[0])
+        return TurnScores(rank(llr, evidence.speaker), evidence, scores, heard[0])
 
     def _doubt(
         self, turn: TurnSpeech, settings: TrackerSettings, scores: TurnScores | None, state: State
@@ -133,7 +133,7 @@ class TurnJudge:
         if state != "uncertain":
             return None
         trial = open_trial(settings, scores.evidence, scores.scores, turn.speech_s)
-        trial = replace(trial, sound=turn.sound, acoustics=scores.acoustics, turn=True)
+        trial = replace(trial, sound=turn.sound, heard=scores.heard, turn=True)
         return why_open(self._scorer, self._figures, settings.decisions, trial)
 
 

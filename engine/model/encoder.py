@@ -14,7 +14,7 @@ from engine.errors import AudioError, BundleError, ProviderError
 from engine.format import unit
 from engine.model.bundle import Bundle
 from engine.model.frames import FramesGraph, FramesOutput
-from engine.model.manifest import unheard
+from engine.model.manifest import heard_together, unheard
 from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 
 __all__ = ["Encoder", "ProviderChoice", "embed_speech", "hear_speech"]
@@ -60,9 +60,10 @@ class Encoder:
         return self.hear(waveforms)[0]
 
     def hear(self, waveforms: Float32) -> tuple[Float32, Float32]:
-        """What :meth:`embed` gives, and how each waveform was heard, ``(B, 2)``.
+        """What :meth:`embed` gives, and how each waveform was heard, ``(B, 3)``.
 
-        That is its SNR and C50 in dB, or NaN where the model does not say it.
+        That is its SNR and C50 in dB and the logarithm of its embedding's magnitude, or NaN where
+        the model does not say it.
         """
         waveforms = np.ascontiguousarray(waveforms, np.float32)
         if waveforms.ndim != 2:
@@ -72,14 +73,14 @@ class Encoder:
         self._check(waveforms)
         cuts = range(0, len(waveforms), LARGEST_BATCH)
         parts = [self._run(waveforms[i : i + LARGEST_BATCH]) for i in cuts]
-        embeddings, acoustics = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+        embeddings, heard = (np.concatenate(rows) for rows in zip(*parts, strict=True))
         if not np.all(np.isfinite(embeddings)):
             raise BundleError(self._not_finite("an embedding"))
         figures = self.bundle.manifest.frames
         said = figures is not None and figures.acoustics is not None
-        if said and not np.all(np.isfinite(acoustics)):
+        if said and not np.all(np.isfinite(heard)):
             raise BundleError(self._not_finite("a head"))
-        return unit(embeddings), acoustics
+        return unit(embeddings), heard
 
     def run_frames(self, sound: Float32, frames: Int64, states: Float32) -> FramesOutput:
         """What the frames graph of a bundle of format 2 makes of new sound, see `FramesGraph`."""
@@ -130,11 +131,10 @@ def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
 def hear_speech(encoder: Encoder, speech: Float32) -> tuple[Float32, Float32]:
     """Unit embedding ``(D,)`` of all the net speech of one recording, ``(samples,)``.
 
-    And how that was heard, SNR and C50 ``(2,)`` in dB, NaN where the model does not say it.
+    And how that was heard, ``(3,)``, as :meth:`Encoder.hear` says it.
 
     Speech of up to the bundle's ``max_window_s`` goes in whole. Longer speech is cut into equal
-    windows, whose unit embeddings and figures are averaged. Raises what :meth:`Encoder.embed`
-    raises.
+    windows, of whose unit embeddings it is the mean. Raises what :meth:`Encoder.embed` raises.
     """
     if speech.ndim != 1:
         raise ValueError(f"speech must be (samples,), got {speech.shape}")
@@ -143,8 +143,8 @@ def hear_speech(encoder: Encoder, speech: Float32) -> tuple[Float32, Float32]:
     windows = speech[: count * length].reshape(count, length)
     rows = max(1, int(LONGEST_BATCH_S * encoder.bundle.manifest.sample_rate_hz / max(1, length)))
     parts = [encoder.hear(windows[i : i + rows]) for i in range(0, count, rows)]
-    embeddings, acoustics = (np.concatenate(rows) for rows in zip(*parts, strict=True))
-    return unit(embeddings.mean(axis=0)), acoustics.mean(axis=0)
+    embeddings, heard = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+    return unit(embeddings.mean(axis=0)), heard_together(heard)
 
 
 class WindowGraph:

@@ -16,7 +16,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from engine.errors import BundleError
-from engine.format import SAMPLE_RATE_HZ, unit
+from engine.format import SAMPLE_RATE_HZ, SMALLEST_NORM
 from engine.model.bundle import Bundle
 from engine.model.manifest import FramesFigures, unheard
 from engine.model.providers import FRAMES, SOUND, STATES
@@ -41,7 +41,7 @@ class FramesOutput:
 
 
 class SpanPooling:
-    """From sums to unit embeddings, by the head of a bundle of format 2. It has no state."""
+    """From sums to embeddings, by the head of a bundle of format 2. It has no state."""
 
     def __init__(self, bundle: Bundle) -> None:
         assert bundle.manifest.frames is not None
@@ -51,13 +51,18 @@ class SpanPooling:
         # read from memory for every place.
         self._columns, self._bias = bundle.head[:-1], bundle.head[-1]
 
-    def embed(self, sums: Float32) -> Float32:
-        """Sums over spans ``(N, 3, C)`` to unit embeddings ``(N, D)``."""
+    def embed(self, sums: Float32) -> tuple[Float32, Float32]:
+        """Sums over spans ``(N, 3, C)`` to unit embeddings ``(N, D)``.
+
+        And the natural logarithms ``(N,)`` of their magnitudes before they were scaled to that.
+        """
         w = np.maximum(sums[:, 0], self.figures.weight_floor)
         mean = sums[:, 1] / w
         variance = np.maximum(sums[:, 2] / w - mean * mean, self.figures.variance_floor)
         pooled = np.concatenate([mean, np.sqrt(variance)], axis=1)
-        return unit(pooled.astype(np.float32, copy=False) @ self._columns + self._bias)
+        found = pooled.astype(np.float32, copy=False) @ self._columns + self._bias
+        magnitude = np.maximum(np.linalg.norm(found, axis=1), SMALLEST_NORM)
+        return found / magnitude[:, None], np.log(magnitude)
 
 
 class FramesGraph:
@@ -99,7 +104,8 @@ class FramesGraph:
     def hear(self, waveforms: Float32) -> tuple[Float32, Float32]:
         """Unit embeddings ``(B, D)`` of ``waveforms`` ``(B, samples)``, each as one span.
 
-        And how those were heard, ``(B, 2)``: SNR and C50 in dB, NaN where the graph does not say.
+        And how those were heard, ``(B, 3)``: SNR and C50 in dB, NaN where the graph does not say
+        them, and the logarithm of the embedding's magnitude.
         """
         block, rows, margin = self._figures.block_samples, len(waveforms), self._margin
         samples = waveforms.shape[1] + 2 * margin
@@ -110,12 +116,13 @@ class FramesGraph:
         states = np.zeros((rows, self._figures.state_size), np.float32)
         # Not bound: there is no end of lengths that a recording may have.
         found = self._answer(self._call, sound, frames, states)
-        embeddings = self.pooling.embed(found.sums.sum(axis=1))
-        if self._figures.acoustics is None:
-            return embeddings, unheard(rows)
-        first = self._figures.delay_blocks + self._figures.margin_blocks
-        heard = found.heads[:, first : first - (-waveforms.shape[1] // block)]
-        return embeddings, heard[:, :, self._figures.acoustics].mean(axis=1)
+        said = unheard(rows)
+        embeddings, said[:, -1] = self.pooling.embed(found.sums.sum(axis=1))
+        if self._figures.acoustics is not None:
+            first = self._figures.delay_blocks + self._figures.margin_blocks
+            heads = found.heads[:, first : first - (-waveforms.shape[1] // block)]
+            said[:, :-1] = heads[:, :, self._figures.acoustics].mean(axis=1)
+        return embeddings, said
 
     def _call(self, feeds: dict[str, Any]) -> Sequence[Any]:
         found: Sequence[Any] = self._session.run(self._outputs, feeds)

@@ -23,9 +23,25 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 
+# What is said of how speech was heard: those in dB, and the logarithm of its embedding's magnitude.
+HEARD = len(ACOUSTICS) + 1
+
+
 def unheard(rows: int) -> Float32:
-    """The :data:`ACOUSTICS` ``(rows, 2)`` of speech of which no network says how it was heard."""
-    return np.full((rows, len(ACOUSTICS)), np.nan, np.float32)
+    """What is said ``(rows, HEARD)`` of speech of which no network says how it was heard."""
+    return np.full((rows, HEARD), np.nan, np.float32)
+
+
+def heard_together(heard: Float32) -> Float32:
+    """How speech was heard, ``(HEARD,)``, whose embedding is the mean of those of equal parts.
+
+    The parts were ``heard`` ``(N, HEARD)``. Of the mean of several unit embeddings no magnitude
+    is known.
+    """
+    mean = np.asarray(heard.mean(axis=0), np.float32)
+    if len(heard) > 1:
+        mean[-1] = np.nan
+    return mean
 
 
 class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -93,6 +109,18 @@ class Normalisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     top: Count
 
 
+class MagnitudeFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the magnitude of an embedding says of the speech behind it (``engine.scoring.worth``).
+
+    Its natural logarithm is ``usual + slope ln(speech_s)`` in the mean; speech in which it is more
+    than that by ``x`` is worth ``exp(weight x)`` times as many seconds.
+    """
+
+    usual: float
+    slope: float
+    weight: Annotated[float, msgspec.Meta(ge=0)]
+
+
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Coefficients that turn score and net speech into a natural-log likelihood ratio.
 
@@ -107,7 +135,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     ``acoustics`` are what 20 dB less of SNR and of C50 than clean sound add to ``h / test_s``, and
     what others do by their squares (``engine.scoring.worth``): nothing for a model that does not
-    say them.
+    say them. ``magnitude`` is there where that of a tested embedding counts.
     """
 
     half_speech_s: Positive
@@ -115,6 +143,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     offset: tuple[float, float, float]
     cosine: tuple[float, float] = (0.0, 0.0)
     acoustics: tuple[float, float] = (0.0, 0.0)
+    magnitude: MagnitudeFigures | None = None
     fitted: Figures = {}
     evidence: DecisionFigures | None = None
 
@@ -122,7 +151,9 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         ends = [(c[0], c[0] + c[1]) for c in (self.slope, self.cosine)]
         if min(min(end) for end in ends) < 0 or min(map(sum, zip(*ends, strict=True))) <= 0:
             raise ValueError("calibration: the ratio must rise with the score at every duration")
-        every = (*self.slope, *self.offset, *self.cosine, *self.acoustics)
+        every = [*self.slope, *self.offset, *self.cosine, *self.acoustics]
+        if self.magnitude is not None:
+            every += msgspec.structs.astuple(self.magnitude)
         if not all(map(math.isfinite, every)):
             raise ValueError("calibration: every coefficient must be finite")
         if min(self.acoustics) < 0:

@@ -15,7 +15,7 @@ falls as ``h / d``: the cosine of two embeddings of one speaker then shrinks by
 while that of two speakers, once normalised, stays a standard normal. For equal variances
 the LLR is ``m g s - (m g)^2 / 2``: a slope linear and an offset quadratic in ``g``.
 Both saturate as speech grows, so that durations beyond those it was fitted on are safe.
-Speech in noise counts for as much clean speech as it is worth (:mod:`engine.scoring.worth`).
+Speech counts for as much usual, clean speech as it is worth (:mod:`engine.scoring.worth`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class PreparedEmbeddings:
     """N embeddings with all that their scores need and no other side of a trial changes.
 
     ``embeddings`` float32 ``(N, D)`` of unit length, ``speech_s`` ``(N,)`` net seconds or, as
-    :meth:`CalibratedScorer.worth` gives them, those of clean speech that they are worth,
+    :meth:`CalibratedScorer.worth` gives them, those of usual speech that they are worth,
     ``stats`` their place in the cohort, ``None`` without normalisation.
     """
 
@@ -184,23 +184,24 @@ class CalibratedScorer(Scorer):
         enrol_speech_s: float,
         test: Float32,
         test_speech_s: float,
-        acoustics: ArrayLike = UNKNOWN,
+        heard: ArrayLike = UNKNOWN,
     ) -> TrialScore:
         """Score of one embedding ``(D,)`` against another, each with its net seconds.
 
-        The test was heard with SNR and C50 ``acoustics`` ``(2,)``, in dB.
+        ``heard`` ``(3,)`` says how the test was heard, as :meth:`worth` has it.
         """
-        tested = self.worth(self.prepare(test[None], test_speech_s), acoustics)
+        tested = self.worth(self.prepare(test[None], test_speech_s), heard)
         scores = self.compare(self.prepare(enrol[None], enrol_speech_s), tested)
         return TrialScore(float(scores.cosine[0]), float(scores.norm[0]), float(scores.llr[0]))
 
-    def worth(self, test: PreparedEmbeddings, acoustics: ArrayLike) -> PreparedEmbeddings:
-        """Embeddings of a test that was heard with SNR and C50 ``(N, 2)``, in dB.
+    def worth(self, test: PreparedEmbeddings, heard: ArrayLike) -> PreparedEmbeddings:
+        """Embeddings of a test, by how it was ``heard`` ``(N, 3)``.
 
-        They count by the clean speech that theirs is worth (:mod:`engine.scoring.worth`): to be
-        held against voiceprints, and not against other spans of the same stream.
+        That is with which SNR and C50 in dB, and the logarithm of its embedding's magnitude.
+        They count by the usual, clean speech that theirs is worth (:mod:`engine.scoring.worth`):
+        to be held against voiceprints, and not against other spans of the same stream.
         """
-        return replace(test, speech_s=worth_s(self.calibration, test.speech_s, acoustics))
+        return replace(test, speech_s=worth_s(self.calibration, test.speech_s, heard))
 
     def gain(self, enrol: PreparedEmbeddings, test: PreparedEmbeddings) -> Float64:
         """``g`` of the module's docstring, row by row: what the speech of both sides is worth."""

@@ -138,15 +138,16 @@ class FrameSpans:
                 lost, message = lost + shared, said
         return message if lost > HEARD_SHARE * (end - start) else None
 
-    def embeddings(self, spans: Sequence[Place]) -> Float32:
-        """Unit embeddings ``(N, D)`` of the sums over the blocks of each span."""
-        return self._pooling.embed(self._blocks.between(spans))
+    def heard(self, spans: Sequence[Place]) -> tuple[Float32, Float32]:
+        """Unit embeddings ``(N, D)`` of the sums over the blocks of each span.
 
-    def acoustics(self, spans: Sequence[Place]) -> Float32:
-        """Mean SNR and C50 ``(N, 2)``, where the graph says them."""
-        if self._acoustics is None:
-            return unheard(len(spans))
-        return self._blocks.means(spans, self._acoustics)
+        And how those were heard, ``(N, 3)``, SNR and C50 where the graph says them.
+        """
+        said = unheard(len(spans))
+        embeddings, said[:, -1] = self._pooling.embed(self._blocks.between(spans))
+        if self._acoustics is not None:
+            said[:, :-1] = self._blocks.means(spans, self._acoustics)
+        return embeddings, said
 
     def heads(self, start: int, end: int) -> BlockHeads:
         """What the graph says of the blocks besides."""

@@ -67,18 +67,16 @@ class Spans(Protocol):
     def failure(self, start: int, end: int, /) -> str | None:
         """Why there is no embedding of ``[start, end)``, where its jobs failed: ask it first."""
 
-    def embeddings(self, spans: Sequence[tuple[int, int]], /) -> Float32:
+    def heard(self, spans: Sequence[tuple[int, int]], /) -> tuple[Float32, Float32]:
         """Unit embeddings ``(N, D)`` of spans ``[start, end)``, which end by the newest mark.
+
+        And how those were heard, ``(N, 3)``: mean SNR and C50 in dB, and the natural logarithm of
+        the embedding's magnitude; NaN where it is not known. Of overlapped blocks SNR and C50
+        count as well.
 
         A span that reaches further back than is kept begins where that begins; ends are moved
         to the nearest block. Blocks in which two speak at once count for nobody, unless there
         are no others. Raises ``LookupError`` for a span of which nothing is known.
-        """
-
-    def acoustics(self, spans: Sequence[tuple[int, int]], /) -> Float32:
-        """How spans were heard, ``(N, 2)``: mean SNR and C50 in dB; NaN where it is not known.
-
-        They are those of the blocks that :meth:`embeddings` takes, and of overlapped ones besides.
         """
 
 

@@ -142,13 +142,12 @@ class WindowSpans:
             return None
         return said[0] if said else "no window of so little speech was embedded"
 
-    def embeddings(self, spans: Sequence[Place]) -> Float32:
-        """Unit embeddings ``(N, D)``, by the windows that answer for each span."""
-        return np.stack([self._embedding(*span) for span in spans])
+    def heard(self, spans: Sequence[Place]) -> tuple[Float32, Float32]:
+        """Unit embeddings ``(N, D)``, by the windows that answer for each span.
 
-    def acoustics(self, spans: Sequence[Place]) -> Float32:
-        """A graph for windows does not say how they were heard."""
-        return unheard(len(spans))
+        A graph for windows does not say how they were heard.
+        """
+        return np.stack([self._embedding(*span) for span in spans]), unheard(len(spans))
 
     def heads(self, start: int, end: int) -> BlockHeads:
         """A graph for windows says nothing of blocks."""

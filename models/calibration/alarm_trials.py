@@ -37,10 +37,11 @@ def continuations(scorers: Scorers, streams: Sequence[TakeoverStream]) -> list[C
             continue
         asked = [*((0, start) for start, _, _ in kept), *((start, end) for start, end, _ in kept)]
         length = np.array([seconds(end - start) for start, end in asked])
-        heard = scorer.prepare(stream.spans.embeddings(asked), length)
+        embeddings, how = stream.spans.heard(asked)
+        heard = scorer.prepare(embeddings, length)
         rows = np.arange(len(kept))
         before, after = heard.take(rows), heard.take(rows + len(kept))
-        worth = scorer.worth(after, stream.spans.acoustics(asked[len(kept) :]))
+        worth = scorer.worth(after, how[len(kept) :])
         claim = scorer.compare(stream.talk.enrolled, worth).llr
         voice, gain = scorer.compare(before, after).llr, scorer.gain(before, after)
         for row, (start, _, name) in zip(rows, kept, strict=True):

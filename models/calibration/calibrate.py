@@ -103,13 +103,13 @@ def calibrate(
     cohort = embed_cohort(corpus, encoder, names, progress=progress)
     degrade = degrade or TrainingConditions(cache, LIVE_SNR_DB)
     segments = cut_segments(corpus, speakers, encoder.min_samples, rng)
-    heard = embed_segments(corpus, encoder, segments, degrade, rng, progress=progress)
+    found = embed_segments(corpus, encoder, segments, degrade, rng, progress=progress)
     pairs = pair_segments(segments, corpus, speakers, rng)
     first = [corpus.by_speaker[name][0] for name in speakers]
     sources, source = np.unique([u.source for u in first], return_inverse=True)
     foreign = [foreign_cohort(cohort, cohort_source != name) for name in sources]
     trials = {
-        top: score_trials(segments, heard, pairs, foreign, top, source)
+        top: score_trials(segments, found, pairs, foreign, top, source)
         for top in sorted({min(top, *map(len, foreign)) for top in TOPS})
     }
     folds = ratio_fit.deal_folds([(u.source, u.language) for u in first], rng)
@@ -242,7 +242,7 @@ def try_choices(
 
 def score_trials(
     segments: Sequence[Segment],
-    heard: tuple[Float32, Float32],
+    found: tuple[Float32, Float32],
     pairs: Pairs,
     cohorts: Sequence[Float32],
     top: int,
@@ -250,10 +250,10 @@ def score_trials(
 ) -> ScoredTrials:
     """The trials of ``pairs``, normalised by the ``top`` nearest of the cohort of their source.
 
-    ``heard`` are embeddings and acoustics of the segments, ``source`` has the number of each
-    speaker's corpus, ``cohorts`` the cohort of each corpus.
+    ``found`` are embeddings of the segments and how those were heard, ``source`` has the number of
+    each speaker's corpus, ``cohorts`` the cohort of each corpus.
     """
-    embeddings, acoustics = heard
+    embeddings, heard = found
     speaker = np.array([s.speaker for s in segments])
     stats = CohortStats(np.empty(len(segments)), np.empty(len(segments)))
     for number, cohort in enumerate(cohorts):
@@ -273,5 +273,5 @@ def score_trials(
         weight=weigh(segments, pairs),
         speakers=np.stack([speaker[pairs.enrol], speaker[pairs.test]], axis=1),
         source=source[speaker[pairs.test]].astype(np.intp),
-        acoustics=acoustics[pairs.test].astype(np.float64),
+        heard=heard[pairs.test].astype(np.float64),
     )

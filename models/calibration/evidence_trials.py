@@ -40,8 +40,8 @@ def runs(
     """All the speech of a stream until each place, in seconds and ready to be compared."""
     speech_s = [seconds(mark.position) for mark in marks]
     asked = [(0, mark.position) for mark in marks]
-    prepared = scorer.prepare(stream.spans.embeddings(asked), np.array(speech_s))
-    prepared = scorer.worth(prepared, stream.spans.acoustics(asked))
+    embeddings, heard = stream.spans.heard(asked)
+    prepared = scorer.worth(scorer.prepare(embeddings, np.array(speech_s)), heard)
     return [(length, prepared.take([row])) for row, length in enumerate(speech_s)]
 
 

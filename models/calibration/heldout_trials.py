@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.encoder import Encoder, hear_speech
-from engine.model.manifest import ACOUSTICS
+from engine.model.manifest import HEARD
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus, StoredUtterance
 
@@ -94,7 +94,7 @@ def embed_segments(
     *,
     progress: bool = True,
 ) -> tuple[Float32, Float32]:
-    """Unit embeddings ``(N, D)`` of ``segments``, and SNR and C50 ``(N, 2)`` in dB, or NaN.
+    """Unit embeddings ``(N, D)`` of ``segments``, and how they were heard, ``(N, 3)``.
 
     Segments of one length go together.
     """
@@ -102,19 +102,19 @@ def embed_segments(
     for row, segment in enumerate(segments):
         by_length[segment.samples].append(row)
     embeddings = np.empty((len(segments), encoder.embedding_size), np.float32)
-    acoustics = np.empty((len(segments), len(ACOUSTICS)), np.float32)
+    heard = np.empty((len(segments), HEARD), np.float32)
     with tqdm(total=len(segments), unit="segment", disable=None if progress else True) as bar:
         for samples, rows in by_length.items():
             size = max(1, BATCH_SAMPLES // samples)
             for group in (rows[i : i + size] for i in range(0, len(rows), size)):
                 batch = np.stack([_waveform(corpus, segments[r], degrade, rng) for r in group])
                 if samples > encoder.max_samples:
-                    heard = zip(*[hear_speech(encoder, x) for x in batch], strict=True)
-                    embeddings[group], acoustics[group] = (np.stack(rows) for rows in heard)
+                    found = zip(*[hear_speech(encoder, x) for x in batch], strict=True)
+                    embeddings[group], heard[group] = (np.stack(rows) for rows in found)
                 else:
-                    embeddings[group], acoustics[group] = encoder.hear(batch)
+                    embeddings[group], heard[group] = encoder.hear(batch)
                 bar.update(len(group))
-    return embeddings, acoustics
+    return embeddings, heard
 
 
 def _waveform(

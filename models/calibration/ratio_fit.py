@@ -10,11 +10,12 @@ So each source has a rate ``e`` of mislabelled target pairs, found by the same f
 true ratio is L, labels that are wrong so often show the ratio (1 - e) L + e (the model of
 label noise of Bootkrajang and Kaban, "Label-noise robust logistic regression", 2012).
 
-Afterwards it is found what noise and rooms take from the worth of speech
-(``engine.scoring.worth``), by the SNR and the clarity that the network's heads say of every
-segment. Told only which segments are degraded, a fit gained next to nothing (Cllr 0.245 for 0.248):
-what matters is how much. To fit all of it at once brings little (0.220 for 0.223), and ratios by
-which more takeovers are missed (16 for 11 % at one false alarm an hour).
+Then it is found what speech is worth (``engine.scoring.worth``) by the SNR and the clarity that the
+network's heads say of every segment and by the magnitude of its embedding, and with that the
+coefficients once more. Told only which segments are degraded, a fit gained next to nothing (Cllr
+0.245 for 0.248): what matters is how much. ``half_speech_s`` stays what it was before: found anew
+with the rest it is smaller, for as good a Cllr (0.213 for 0.214), and ratios by which more
+takeovers are missed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from msgspec.structs import replace as replace_fields
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from engine.model.manifest import Calibration, DecisionFigures
+from engine.model.manifest import Calibration, DecisionFigures, MagnitudeFigures
 from engine.scoring.scorer import llr, speech_gain
 from engine.scoring.worth import lacking, worth_s
 from models.calibration.heldout_trials import WHOLE
@@ -44,7 +45,11 @@ FOLDS = 5  # of the cross-validation, by speakers
 MOST_MISLABELLED = 0.2  # share of a source's target trials
 LEAST_MISLABELLED = 1e-6  # above 0, of which the objective takes the logarithm
 TERMS = 7  # coefficients of the ratio
-ADDED, MOST_ADDED = (1.0, 1.0), 50.0  # by 20 dB less of SNR, and of C50
+# What 20 dB less of SNR and of C50 add, and the weight of magnitudes: where the search starts.
+WORTH, MOST_ADDED, MOST_WEIGHT = (1.0, 1.0, 3.0), 50.0, 20.0
+ROUNDS = (
+    2  # in which the coefficients are fitted, and then what speech is worth: more bring nothing
+)
 
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -55,8 +60,8 @@ Ints = NDArray[np.intp]
 class ScoredTrials:
     """Scored trials as columns ``(P,)``; ``speakers`` ``(P, 2)`` is enrolled and tested.
 
-    ``source`` numbers the corpora that the tested speakers come from, from 0. ``acoustics``
-    ``(P, 2)`` are SNR and C50 of the tested side in dB, or NaN.
+    ``source`` numbers the corpora that the tested speakers come from, from 0. ``heard``
+    ``(P, 3)`` says how the tested side was heard, as :meth:`Encoder.hear` does.
     """
 
     norm: Float64
@@ -69,7 +74,7 @@ class ScoredTrials:
     weight: Float64
     speakers: Ints
     source: Ints
-    acoustics: Float64
+    heard: Float64
 
     def where(self, rows: Bools) -> ScoredTrials:
         """Some of the trials, their weights again summing to one over either kind."""
@@ -101,10 +106,11 @@ def fit(trials: ScoredTrials, *, raw_cosine: bool) -> Fitted:
     low, high = (math.log(h) for h in HALF_SPEECH_S)
     best = minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": 0.1})
     half = math.exp(float(best.x))
-    found, _ = _fit_linear(trials, half, raw_cosine, theta)
-    rates = found[TERMS:]
-    calibration = _worth_fitted(_as_calibration(half, found[:TERMS]), trials, rates[trials.source])
-    return Fitted(calibration, tuple(float(e) for e in rates))
+    theta, _ = _fit_linear(trials, half, raw_cosine, theta)
+    seconds = worth_s(_worth_fitted(half, theta, trials), trials.test_s, trials.heard)
+    theta, _ = _fit_linear(replace(trials, test_s=seconds), half, raw_cosine, theta)
+    rates = tuple(float(e) for e in theta[TERMS:])
+    return Fitted(_worth_fitted(half, theta, trials), rates)
 
 
 def _features(trials: ScoredTrials, half_speech_s: float, raw_cosine: bool) -> Float64:
@@ -153,22 +159,40 @@ def _fit_linear(
     return np.asarray(found.x / scales, np.float64), float(found.fun)
 
 
-def _worth_fitted(calibration: Calibration, trials: ScoredTrials, rate: Float64) -> Calibration:
-    """With what noise and rooms take, by the least Cllr of ratios that are else as they are.
+def _worth_fitted(half_speech_s: float, theta: Float64, trials: ScoredTrials) -> Calibration:
+    """The calibration of these coefficients, with what speech is worth: what gives the least Cllr.
 
-    Labels of targets are wrong at ``rate`` ``(P,)``.
+    ``theta`` is as :func:`_fit_linear` gives it.
     """
-    if not lacking(trials.acoustics).any():
+    calibration = _as_calibration(half_speech_s, theta[:TERMS])
+    rate = theta[TERMS:][trials.source]
+    usual, noisy = _usual(trials), lacking(trials.heard[:, :-1]).any()
+    if usual is None and not noisy:
         return calibration
 
-    def heard(added: Float64) -> Calibration:
-        return replace_fields(calibration, acoustics=(float(added[0]), float(added[1])))
+    def heard(found: Float64) -> Calibration:
+        magnitude = usual and replace_fields(usual, weight=float(found[2]))
+        acoustics = float(found[0]), float(found[1])
+        return replace_fields(calibration, acoustics=acoustics, magnitude=magnitude)
 
-    def cost(added: Float64) -> float:
-        return _cllr(_shown(ratios(heard(added), trials), rate), trials)
+    def cost(found: Float64) -> float:
+        return _cllr(_shown(ratios(heard(found), trials), rate), trials)
 
-    bounds = [(0, MOST_ADDED)] * len(ADDED)
-    return heard(minimize(cost, ADDED, bounds=bounds, method="L-BFGS-B").x)
+    bounds = [(0, MOST_ADDED if noisy else 0)] * 2 + [(0, MOST_WEIGHT if usual else 0)]
+    start = np.minimum(WORTH, [bound for _, bound in bounds])
+    return heard(minimize(cost, start, bounds=bounds, method="L-BFGS-B").x)
+
+
+def _usual(trials: ScoredTrials) -> MagnitudeFigures | None:
+    """The usual magnitude of an embedding by the speech behind it, where it is known."""
+    magnitude = trials.heard[:, -1]
+    rows = np.isfinite(magnitude) & ~trials.degraded
+    if len(np.unique(trials.test_s[rows])) < 2:
+        return None
+    slope, usual = np.polyfit(
+        np.log(trials.test_s[rows]), magnitude[rows], 1, w=np.sqrt(trials.weight[rows])
+    )
+    return MagnitudeFigures(usual=float(usual), slope=float(slope), weight=0.0)
 
 
 def _shown(ratio: Float64, rate: Float64) -> Float64:
@@ -188,7 +212,7 @@ def _as_calibration(half_speech_s: float, theta: Float64) -> Calibration:
 
 def ratios(calibration: Calibration, trials: ScoredTrials) -> Float64:
     """LLRs ``(P,)`` of trials."""
-    test_s = worth_s(calibration, trials.test_s, trials.acoustics)
+    test_s = worth_s(calibration, trials.test_s, trials.heard)
     return llr(calibration, trials.norm, trials.cosine, trials.enrol_s, test_s)
 
 

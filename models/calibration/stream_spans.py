@@ -50,18 +50,16 @@ class PooledStream:
         """Nothing fails in a pass that was made."""
         return None
 
-    def embeddings(self, spans: Sequence[Place]) -> Float32:
-        """Unit embeddings ``(N, D)``."""
-        first, last = self._edges(spans)
-        return self._pooling.embed((self._total[last] - self._total[first]).astype(np.float32))
-
-    def acoustics(self, spans: Sequence[Place]) -> Float32:
-        """Mean SNR and C50 ``(N, 2)``, where the graph says them."""
-        columns, (first, last) = self._pooling.figures.acoustics, self._edges(spans)
-        if columns is None:
-            return unheard(len(spans))
-        total = (self._heads[last] - self._heads[first])[:, columns]
-        return np.asarray(total / (last - first)[:, None], np.float32)
+    def heard(self, spans: Sequence[Place]) -> tuple[Float32, Float32]:
+        """Unit embeddings ``(N, D)``, and how the spans were heard ``(N, 3)``."""
+        said, (first, last) = unheard(len(spans)), self._edges(spans)
+        sums = (self._total[last] - self._total[first]).astype(np.float32)
+        embeddings, said[:, -1] = self._pooling.embed(sums)
+        columns = self._pooling.figures.acoustics
+        if columns is not None:
+            total = (self._heads[last] - self._heads[first])[:, columns]
+            said[:, :-1] = total / (last - first)[:, None]
+        return embeddings, said
 
     def _edges(self, spans: Sequence[Place]) -> tuple[Ints, Ints]:
         first, last = np.round(np.array(spans) / self.grain).astype(np.intp).T

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, hear_speech
-from engine.model.manifest import ACOUSTICS, DecisionFigures
+from engine.model.manifest import HEARD, DecisionFigures
 from engine.scoring.scorer import CalibratedScorer, Scorer, Scores
 from models.evaluation.embeddings import Float32, Float64, Ints
 
@@ -43,10 +43,10 @@ class BundleSystem:
     @property
     def width(self) -> int:
         """Numbers in what :meth:`embed` gives of one waveform."""
-        return self.encoder.embedding_size + len(ACOUSTICS)
+        return self.encoder.embedding_size + HEARD
 
     def embed(self, waveforms: Float32) -> Float32:
-        """Unit embeddings with how they were heard, ``(N, D + 2)``: SNR and C50 in dB, or NaN.
+        """Unit embeddings and how they were heard, ``(N, D + 3)``, as `Encoder.hear` says it.
 
         What is longer than the largest window is cut in windows.
         """

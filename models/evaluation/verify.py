@@ -27,7 +27,7 @@ from engine.errors import AudioError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, hear_speech
-from engine.model.manifest import Manifest
+from engine.model.manifest import Manifest, heard_together
 from engine.recordings import EnrolmentRefused, enrol_waveform
 from engine.scoring.one_voice import halves_of, unit_mean
 from engine.scoring.scorer import CalibratedScorer, TrialScore, posterior
@@ -151,17 +151,17 @@ class Verifier:
             )
 
     def _score(self, made: Sequence[Prototype], speech: Float32) -> TrialScore:
-        probe, acoustics = hear_speech(self._encoder, speech)
-        return self._compare(made, probe, len(speech) / SAMPLE_RATE_HZ, acoustics)
+        probe, heard = hear_speech(self._encoder, speech)
+        return self._compare(made, probe, len(speech) / SAMPLE_RATE_HZ, heard)
 
     def _compare(
-        self, made: Sequence[Prototype], probe: Float32, speech_s: float, acoustics: Float32
+        self, made: Sequence[Prototype], probe: Float32, speech_s: float, heard: Float32
     ) -> TrialScore:
         """The mean of the recordings' embeddings, weighted by speech, against a test's."""
         seconds = [prototype.speech_s for prototype in made]
         mean = np.average([prototype.embedding for prototype in made], axis=0, weights=seconds)
         enrolled, enrolled_s = unit(mean.astype(np.float32)), sum(seconds)
-        return self._scorer.score(enrolled, enrolled_s, probe, speech_s, acoustics)
+        return self._scorer.score(enrolled, enrolled_s, probe, speech_s, heard)
 
     def _several(
         self, made: Sequence[Prototype], speech: Float32, rule: Rule, whole: Verification
@@ -175,11 +175,13 @@ class Verifier:
         if count < 2:
             return False
         pieces = np.array_split(speech, count)
-        heard = [hear_speech(self._encoder, piece) for piece in pieces]
-        parts, acoustics = (np.stack(rows) for rows in zip(*heard, strict=True))
+        found = [hear_speech(self._encoder, piece) for piece in pieces]
+        parts, heard = (np.stack(rows) for rows in zip(*found, strict=True))
         first, part_s = halves_of(parts), len(speech) / SAMPLE_RATE_HZ / count
         scores = [
-            self._compare(made, unit_mean(parts[one]), part_s * one.sum(), acoustics[one].mean(0))
+            self._compare(
+                made, unit_mean(parts[one]), part_s * one.sum(), heard_together(heard[one])
+            )
             for one in (first, ~first)
         ]
         if whole.decision == "match":

@@ -29,12 +29,12 @@ class Said:
 class FakeSpeech:
     """The spans of a conversation whose voices have the embeddings ``voices`` ``(V, D)``.
 
-    A span with several voices has the embedding between theirs. All of it is heard with
-    ``heard_db``, SNR and C50.
+    A span with several voices has the embedding between theirs. ``how`` all of it is
+    heard: SNR, C50 and magnitude.
     """
 
     grain = SAMPLE_RATE_HZ // 10
-    heard_db: tuple[float, float] = UNKNOWN
+    how: tuple[float, ...] = UNKNOWN
 
     def __init__(self, voices: Float32, *said: Said) -> None:
         self._voices = voices
@@ -63,11 +63,9 @@ class FakeSpeech:
     def failure(self, start: int, end: int) -> str | None:
         return None
 
-    def embeddings(self, spans: Sequence[tuple[int, int]]) -> Float32:
-        return np.stack([self._embedding(start, end) for start, end in spans])
-
-    def acoustics(self, spans: Sequence[tuple[int, int]]) -> Float32:
-        return np.tile(np.float32(self.heard_db), (len(spans), 1))
+    def heard(self, spans: Sequence[tuple[int, int]]) -> tuple[Float32, Float32]:
+        embeddings = np.stack([self._embedding(start, end) for start, end in spans])
+        return embeddings, np.tile(np.float32(self.how), (len(spans), 1))
 
     def heads(self, start: int, end: int) -> BlockHeads:
         return BlockHeads((), (), (), np.zeros((0, 0), np.float32))

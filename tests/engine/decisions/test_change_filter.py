@@ -114,10 +114,12 @@ class TornSpeech(FakeSpeech):
         lost = min(torn[1], end) - max(torn[0], start)
         return "out of memory" if 2 * lost > end - start else None
 
-    def embeddings(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+    def heard(
+        self, spans: Sequence[tuple[int, int]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if any(self.failure(*span) is not None for span in spans):
             raise LookupError("nothing is known of a span")
-        return super().embeddings(spans)
+        return super().heard(spans)
 
 
 @pytest.mark.parametrize("torn_s", [(8.2, 9.0), (8.5, 9.0), (0.0, 9.0)])
@@ -153,9 +155,11 @@ class AskedSpeech(FakeSpeech):
         super().__init__(AXES, *said)
         self.asked: list[tuple[int, int]] = []
 
-    def embeddings(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+    def heard(
+        self, spans: Sequence[tuple[int, int]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         self.asked += spans
-        return super().embeddings(spans)
+        return super().heard(spans)
 
 
 TWO_VOICES = Said(0, 8.0), Said(3, 6.0, 1.0)

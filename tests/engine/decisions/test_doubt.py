@@ -12,11 +12,11 @@ from fake_scorers import fake_scorer
 
 from engine.audio.quality import QualityFigures
 from engine.decisions.config import DecisionConfig
-from engine.decisions.doubt import OpenTrial, too_little, why_open
+from engine.decisions.doubt import OpenTrial, _without_noise, too_little, why_open
 from engine.events import Cause, Problem
-from engine.model.manifest import Calibration, DecisionFigures
+from engine.model.manifest import Calibration, DecisionFigures, MagnitudeFigures
 from engine.scoring.scorer import CalibratedScorer
-from engine.scoring.worth import worth_s
+from engine.scoring.worth import CLEAN_DB, worth_s
 
 # Two normal distributions with the means 8 g and 0 and deviations of 1.
 SCORER = fake_scorer(8, Calibration(half_speech_s=4.0, slope=(0.01, 8.0), offset=(0.0, 0.0, -32.0)))
@@ -91,14 +91,14 @@ def test_of_little_speech_it_is_not_said_that_more_would_not_tell() -> None:
 )
 def test_noise_is_named_where_clean_speech_would_do(snr_db: float, cause: Cause) -> None:
     """Enrolling more does not help whom the noise alone keeps between the bounds."""
-    heard = np.array([snr_db, 20.0], np.float32)
+    heard = np.array([snr_db, 20.0, math.nan], np.float32)
     calibration = msgspec.structs.replace(SCORER.calibration, acoustics=(1.0, 0.1))
     scorer = fake_scorer(8, calibration)
     worth = float(worth_s(calibration, 30.0, heard))
     norm = 3.7 if cause == "saturated" else 3.0
     now = float(scorer.foreseen(norm, norm, (30.0, worth), (30.0, worth)))
     assert CONFIG.reject_llr < now < CONFIG.accept_llr
-    asked = OpenTrial(now, norm, norm, 30.0, 30.0, acoustics=heard)
+    asked = OpenTrial(now, norm, norm, 30.0, 30.0, heard=heard)
     doubt = why_open(scorer, FIGURES, CONFIG, asked)
     assert doubt.cause == cause
     if cause == "noisy":
@@ -111,11 +111,11 @@ def test_noise_is_named_where_clean_speech_would_do(snr_db: float, cause: Cause)
 def heard(snr_db: float, c50_db: float, norm: float) -> tuple[CalibratedScorer, OpenTrial]:
     """Half a minute of speech that was heard so, which leaves it open who it is."""
     calibration = msgspec.structs.replace(SCORER.calibration, acoustics=(1.0, 1.0))
-    scorer, how = fake_scorer(8, calibration), np.array([snr_db, c50_db], np.float32)
+    scorer, how = fake_scorer(8, calibration), np.array([snr_db, c50_db, math.nan], np.float32)
     worth = float(worth_s(calibration, 30.0, how))
     now = float(scorer.foreseen(norm, norm, (30.0, worth), (30.0, worth)))
     assert CONFIG.reject_llr < now < CONFIG.accept_llr
-    return scorer, OpenTrial(now, norm, norm, 30.0, 30.0, acoustics=how)
+    return scorer, OpenTrial(now, norm, norm, 30.0, 30.0, heard=how)
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,42 @@ def test_nobody_is_sent_somewhere_quieter_for_the_room(
     assert why_open(scorer, FIGURES, CONFIG, asked).cause == cause
 
 
+SURE = msgspec.structs.replace(
+    SCORER.calibration,
+    acoustics=(0.0, 0.0),
+    magnitude=MagnitudeFigures(usual=2.5, slope=-0.1, weight=5.0),
+)
+
+
+@pytest.mark.parametrize("beyond", [-0.2, 0.2])
+def test_much_more_speech_is_foreseen_to_be_as_unusual_as_it_is(beyond: float) -> None:
+    """Not to have the magnitude of little speech, which would be unusual for much of it."""
+    scorer = fake_scorer(8, SURE)
+    how = np.array([20.0, 20.0, 2.5 - 0.1 * math.log(3.0) + beyond], np.float32)
+    now = float(scorer.foreseen(1.9, 1.9, (30.0, 3.0), (30.0, 3.0 * math.exp(5 * beyond))))
+    asked = OpenTrial(now, 1.9, 1.9, 3.0, 30.0, heard=how)
+    most = why_open(scorer, FIGURES, CONFIG, asked).attainable_llr
+    worth = 3.0 * math.exp(5 * beyond), 60.0 * math.exp(5 * beyond)
+    expected = scorer.foreseen(1.9, 1.9, (30.0, worth[0]), (30.0, worth[1]))
+    assert most == pytest.approx(float(expected), abs=0.01)
+
+
+@pytest.mark.parametrize(("snr_db", "quiet"), [(20.0, False), (10.0, False), (5.0, True)])
+def test_what_much_noise_took_from_a_magnitude_would_come_back_in_quiet(
+    snr_db: float, quiet: bool
+) -> None:
+    """What is unusual without noise is the voice's own and stays."""
+    how = np.array([snr_db, 15.0, 2.0], np.float32)
+    found = _without_noise(how)
+    assert found is not None
+    assert found[:2].tolist() == [CLEAN_DB, 15.0]
+    assert np.isnan(found[2]) == quiet
+    assert quiet or found[2] == how[2]
+
+
 def test_noise_is_named_where_quiet_would_decide_against_the_person_too() -> None:
     scorer, asked = heard(-10.0, 20.0, norm=1.6)
-    worth = float(worth_s(scorer.calibration, 30.0, asked.acoustics))
+    worth = float(worth_s(scorer.calibration, 30.0, asked.heard))
     quiet = scorer.foreseen(asked.norm, asked.norm, (30.0, worth), (30.0, 60.0))
     assert quiet < CONFIG.reject_llr
     assert why_open(scorer, FIGURES, CONFIG, asked).cause == "noisy"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -31,7 +33,7 @@ PLACES = [(a * SAMPLE_RATE_HZ, b * SAMPLE_RATE_HZ) for a, b in ASKED]
 def test_a_span_among_others_is_what_it_is_alone(place: tuple[int, int]) -> None:
     together = HeardSpans(SCORER, SPEECH, PEOPLE, PLACES)
     prepared, scores = together.voice(place), together.scores_of(place)
-    alone = SCORER.prepare(SPEECH.embeddings([place]), (place[1] - place[0]) / SAMPLE_RATE_HZ)
+    alone = SCORER.prepare(SPEECH.heard([place])[0], (place[1] - place[0]) / SAMPLE_RATE_HZ)
     np.testing.assert_array_equal(prepared.embeddings, alone.embeddings)
     assert prepared.speech_s == alone.speech_s
     assert scores is not None
@@ -50,19 +52,19 @@ def test_only_what_was_asked_is_there() -> None:
 
 def test_spans_in_noise_are_scored_by_what_they_are_worth() -> None:
     """Against voiceprints, and not among each other."""
-    acoustics = msgspec.structs.replace(SCORER.calibration, acoustics=(8.0, 2.0))
-    scorer = fake_scorer(SIZE, acoustics, cohort=COHORT)
+    figures = msgspec.structs.replace(SCORER.calibration, acoustics=(8.0, 2.0))
+    scorer = fake_scorer(SIZE, figures, cohort=COHORT)
     noisy, place = FakeSpeech(VOICES, Said(0, 4.0), Said(2, 3.0)), PLACES[1]
-    noisy.heard_db = (0.0, 10.0)
+    noisy.how = (0.0, 10.0, math.nan)
     clean, heard = (HeardSpans(scorer, one, PEOPLE, PLACES) for one in (SPEECH, noisy))
-    worth = scorer.prepare(SPEECH.embeddings([place]), worth_s(acoustics, 3.0, noisy.heard_db))
+    worth = scorer.prepare(SPEECH.heard([place])[0], worth_s(figures, 3.0, noisy.how))
     assert PEOPLE.prepared is not None
     scores = heard.scores_of(place)
     assert heard.voice(place).speech_s == clean.voice(place).speech_s == 3.0
     assert scores is not None
     expected = scorer.table(PEOPLE.prepared, worth).llr
     np.testing.assert_allclose(scores.llr, expected, atol=1e-5)
-    np.testing.assert_array_equal(heard.acoustics(place), np.float32(noisy.heard_db))
+    np.testing.assert_array_equal(heard.heard(place), np.float32(noisy.how))
     unheard = clean.scores_of(place)
     assert unheard is not None
     assert np.abs(unheard.llr - expected).min() > 0.3
@@ -71,18 +73,19 @@ def test_spans_in_noise_are_scored_by_what_they_are_worth() -> None:
 def test_what_was_left_out_counts_for_no_span() -> None:
     """Of 7 s the 2 s in the middle are of a voice in the background."""
     left, ended, end = 0, 4 * SAMPLE_RATE_HZ, 6 * SAMPLE_RATE_HZ
-    before = SPEECH.embeddings([(left, ended)])[0]
-    near = NearVoice(before, ended - left, ended, end, None, np.float32([15, 5]))
+    before = SPEECH.heard([(left, ended)])[0][0]
+    near = NearVoice(before, ended - left, ended, end, None, np.float32([15, 5, 2.0]))
     asked = [(left, 7 * SAMPLE_RATE_HZ), (left, end), (end, 7 * SAMPLE_RATE_HZ)]
     speech = FakeSpeech(VOICES, Said(0, 4.0), Said(2, 3.0))
-    speech.heard_db = (20.0, 10.0)
+    speech.how = (20.0, 10.0, 1.5)
     heard = HeardSpans(SCORER, speech, PEOPLE, asked, near)
     whole, kept, since = (heard.voice(place) for place in asked)
-    last = SPEECH.embeddings([(end, 7 * SAMPLE_RATE_HZ)])
+    last = SPEECH.heard([(end, 7 * SAMPLE_RATE_HZ)])[0]
     np.testing.assert_allclose(kept.embeddings[0], before, atol=1e-6)
     np.testing.assert_allclose(since.embeddings, last, atol=1e-6)
     np.testing.assert_allclose(whole.embeddings, unit(4 * before[None] + last), atol=1e-6)
-    mixed = (4 * np.array([15, 5]) + np.array([20, 10])) / 5
-    for place, figures in zip(asked, (mixed, [15, 5], [20, 10]), strict=True):
-        np.testing.assert_allclose(heard.acoustics(place), figures, atol=1e-5)
+    # Of what is put together of two embeddings no magnitude is known.
+    mixed = [*(4 * np.array([15, 5]) + np.array([20, 10])) / 5, math.nan]
+    for place, figures in zip(asked, (mixed, [15, 5, math.nan], [20, 10, 1.5]), strict=True):
+        np.testing.assert_allclose(heard.heard(place), figures, atol=1e-5)
     assert [one.speech_s[0] for one in (whole, kept, since)] == [5.0, 4.0, 1.0]

@@ -131,7 +131,7 @@ def test_any_chunking_gives_the_same_marks_and_embeddings(
     marks = hear(whole, [], encoder)
     assert hear(cut, cuts, encoder) == marks
     asked = [(mark.turn, mark.position) for mark in marks]
-    np.testing.assert_array_equal(cut.embeddings(asked), whole.embeddings(asked))
+    np.testing.assert_array_equal(cut.heard(asked)[0], whole.heard(asked)[0])
 
 
 @pytest.mark.parametrize(("hop_s", "apart_s"), [(0.25, 0.2), (0.5, 0.5), (0.8, 0.8), (3.0, 3.0)])
@@ -148,7 +148,7 @@ def test_a_turn_is_what_its_own_sound_is(spans: FrameSpans, encoder: Encoder) ->
     ends = [mark for mark in hear(spans, [], encoder) if mark.ends_turn]
     for number, mark in enumerate(ends):
         alone = encoder.embed(speech(TURNS[number][1], number)[None])
-        found = spans.embeddings([(mark.turn, mark.position)])
+        found = spans.heard([(mark.turn, mark.position)])[0]
         np.testing.assert_allclose(found, alone, atol=TOLERANCE)
 
 
@@ -159,7 +159,7 @@ def test_a_span_within_a_turn_is_the_sum_of_its_blocks(spans: FrameSpans, encode
     assert spans.ready == 25 * BLOCK
     alone = encoder.embed(sound[None, 7 * BLOCK : 19 * BLOCK])
     asked = [(7 * BLOCK, 19 * BLOCK), (7 * BLOCK + 300, 19 * BLOCK - 300)]  # the nearest blocks
-    for found in spans.embeddings(asked):
+    for found in spans.heard(asked)[0]:
         np.testing.assert_allclose(found, alone[0], atol=TOLERANCE)
 
 
@@ -191,9 +191,9 @@ def test_a_chunk_that_fails_takes_what_was_in_the_graph_and_no_more(
     assert spans.failure(S, 2 * S) is None
     assert spans.failure(0, 3 * S) is None  # two thirds of it are known
     with pytest.raises(LookupError):
-        spans.embeddings([(0, S)])
+        spans.heard([(0, S)])[0]
     rest = encoder.embed(speech(3.0)[None, S:])
-    np.testing.assert_allclose(spans.embeddings([(0, 3 * S)]), rest, atol=TOLERANCE)
+    np.testing.assert_allclose(spans.heard([(0, 3 * S)])[0], rest, atol=TOLERANCE)
 
 
 def test_an_answer_nobody_asked_for_is_refused(spans: FrameSpans) -> None:
@@ -231,10 +231,10 @@ def test_old_blocks_are_merged_and_old_spans_stay_what_they_were(
         if back_s > 10:
             start = start // (S // 2) * (S // 2)  # of old speech, half seconds are kept
         alone = encoder.embed(sound[None, start:position])
-        found = spans.embeddings([(start, position)])
+        found = spans.heard([(start, position)])[0]
         np.testing.assert_allclose(found, alone, atol=5e-6)
     everything = encoder.embed(sound[None, :position])
-    np.testing.assert_allclose(spans.embeddings([(0, position)]), everything, atol=2e-5)
+    np.testing.assert_allclose(spans.heard([(0, position)])[0], everything, atol=2e-5)
 
 
 def test_how_spans_were_heard_is_told_where_the_graph_says_it(
@@ -251,9 +251,9 @@ def test_how_spans_were_heard_is_told_where_the_graph_says_it(
     list(known.end_turn(3 * S))
     settle(known, encoder, saying(encoder, heads))
     asked = [(0, 2 * S), (4 * BLOCK, 7 * BLOCK)]
-    np.testing.assert_allclose(known.acoustics(asked), [[9.5, 20.5], [5, 25]])
+    np.testing.assert_allclose(known.heard(asked)[1][:, :2], [[9.5, 20.5], [5, 25]])
     again = FrameSpans.restore(known._pooling, known.save())
-    np.testing.assert_array_equal(again.acoustics(asked), known.acoustics(asked))
+    np.testing.assert_array_equal(again.heard(asked)[1], known.heard(asked)[1])
 
 
 def test_how_spans_were_heard_is_not_known_by_a_graph_that_does_not_say_it(
@@ -261,7 +261,7 @@ def test_how_spans_were_heard_is_not_known_by_a_graph_that_does_not_say_it(
 ) -> None:
     list(spans.push(0, speech(3.0)))
     settle(spans, encoder)
-    assert np.all(np.isnan(spans.acoustics([(0, S), (S, 2 * S)])))
+    assert np.all(np.isnan(spans.heard([(0, S), (S, 2 * S)])[1][:, :2]))
 
 
 def test_blocks_in_which_two_speak_count_for_nobody(
@@ -279,7 +279,7 @@ def test_blocks_in_which_two_speak_count_for_nobody(
     list(spans.end_turn(3 * S))
     settle(spans, encoder, saying(encoder, heads))
     clean = np.concatenate([sound[: 7 * BLOCK], sound[12 * BLOCK :]])
-    found = spans.embeddings([(0, 2 * S), (7 * BLOCK, 12 * BLOCK)])
+    found = spans.heard([(0, 2 * S), (7 * BLOCK, 12 * BLOCK)])[0]
     np.testing.assert_allclose(found[0], encoder.embed(clean[None])[0], atol=TOLERANCE)
     alone = encoder.embed(sound[None, 7 * BLOCK : 12 * BLOCK])[0]
     np.testing.assert_allclose(found[1], alone, atol=TOLERANCE)  # there are no others in it
@@ -289,7 +289,7 @@ def test_blocks_in_which_two_speak_count_for_nobody(
     np.testing.assert_array_equal(said.values, [[6, -2], [7, 3], [8, 3]])
     again = FrameSpans.restore(spans._pooling, spans.save())
     np.testing.assert_array_equal(again.heads(0, 2 * S).values, spans.heads(0, 2 * S).values)
-    np.testing.assert_array_equal(again.embeddings([(0, 2 * S)]), found[:1])
+    np.testing.assert_array_equal(again.heard([(0, 2 * S)])[0], found[:1])
 
 
 GOES_ON = """
@@ -311,7 +311,7 @@ list(spans.push(spans.timeline.media, rest))
 list(spans.end_turn(spans.timeline.media + 9600))
 while jobs := spans.jobs(1):
     spans.receive_result(answer_one(jobs[0], encoder, None))
-found = spans.embeddings([(0, spans.position), (spans.position - 8000, spans.position)])
+found = spans.heard([(0, spans.position), (spans.position - 8000, spans.position)])[0]
 np.save(sys.argv[4], found)
 """
 
@@ -336,4 +336,4 @@ def test_a_stream_goes_on_in_another_process_bit_for_bit(
     arguments = [str(frames_bundle.folder), *map(str, places)]
     subprocess.run([sys.executable, "-c", GOES_ON, *arguments], check=True)
     asked = [(0, whole.position), (whole.position - 8000, whole.position)]
-    np.testing.assert_array_equal(np.load(places[2]), whole.embeddings(asked))
+    np.testing.assert_array_equal(np.load(places[2]), whole.heard(asked)[0])

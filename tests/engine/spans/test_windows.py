@@ -66,7 +66,7 @@ def test_no_window_holds_speech_of_two_turns(spans: WindowSpans) -> None:
     list(spans.end_turn(5 * S))
     list(spans.push(6 * S, voice(2, 1.5)))
     settle(spans)
-    np.testing.assert_allclose(spans.embeddings([(4 * S, 5 * S)])[0], axes(0, 1))
+    np.testing.assert_allclose(spans.heard([(4 * S, 5 * S)])[0][0], axes(0, 1))
 
 
 def test_a_span_over_two_turns_is_as_much_of_each_as_was_said_in_it(spans: WindowSpans) -> None:
@@ -76,7 +76,7 @@ def test_a_span_over_two_turns_is_as_much_of_each_as_was_said_in_it(spans: Windo
     settle(spans)
     end = round(7.5 * S)
     for own_s in (0.3, 1.0, 2.0, 3.0, 5.0):
-        (found,) = spans.embeddings([(round((6.5 - own_s) * S), end)])
+        (found,) = spans.heard([(round((6.5 - own_s) * S), end)])[0]
         np.testing.assert_allclose(found, axes(own_s, 1.0), atol=1e-3)
 
 
@@ -89,7 +89,7 @@ def test_a_turn_too_short_to_embed_has_none_and_counts_for_nothing(spans: Window
     assert spans.ready == mark.position
     assert spans.failure(mark.turn, mark.position) == "only 0.30 s of speech, 0.4 s needed"
     assert spans.failure(0, mark.position) is None
-    np.testing.assert_allclose(spans.embeddings([(0, mark.position)])[0], axes(1))
+    np.testing.assert_allclose(spans.heard([(0, mark.position)])[0][0], axes(1))
 
 
 @pytest.mark.parametrize("length_s", [0.4, 0.45, 0.49])
@@ -105,7 +105,7 @@ def test_a_turn_shorter_than_the_graph_takes_is_repeated(
     np.testing.assert_array_equal(job.samples[len(sound) :], voice(1, 0.5 - length_s))
     assert spans.failure(0, mark.position) is None
     shares = np.bincount(np.round(job.samples * 10).astype(int))[1:]
-    np.testing.assert_allclose(spans.embeddings([(0, mark.position)])[0], axes(*shares), atol=1e-6)
+    np.testing.assert_allclose(spans.heard([(0, mark.position)])[0][0], axes(*shares), atol=1e-6)
 
 
 def test_a_window_that_failed_is_answered_by_nothing_else(spans: WindowSpans) -> None:
@@ -115,6 +115,6 @@ def test_a_window_that_failed_is_answered_by_nothing_else(spans: WindowSpans) ->
     assert spans.failure(0, round(1.5 * S)) == "out of memory"
     assert spans.failure(0, 2 * S) is None
     with pytest.raises(LookupError):
-        spans.embeddings([(0, round(1.5 * S))])
+        spans.heard([(0, round(1.5 * S))])[0]
     with pytest.raises(KeyError):
         spans.receive_result(EmbedResult(1, axes(1)))  # it was answered before

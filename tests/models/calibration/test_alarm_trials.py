@@ -54,15 +54,15 @@ def test_speech_is_held_against_voiceprints_for_its_worth_and_against_itself_as_
     found = alarm_trials.continuations(any_source(scorer), [stream])
     # The first compares the 0.5 s after 2 s with those.
     asked = [(0, 2 * RATE), (2 * RATE, 5 * RATE // 2)]
-    before, after = stream.spans.embeddings(asked)
-    acoustics = stream.spans.acoustics(asked)[1]
-    worth = worth_s(scorer.calibration, 0.5, acoustics).item()
+    before, after = stream.spans.heard(asked)[0]
+    how = stream.spans.heard(asked)[1][1]
+    worth = worth_s(scorer.calibration, 0.5, how).item()
     assert worth < 0.4
     enrolled = talk.enrolled.embeddings[0], 20.0
     assert found[0].claim == pytest.approx(scorer.score(*enrolled, after, worth).llr, abs=1e-3)
     assert found[0].voice == pytest.approx(scorer.score(before, 2.0, after, 0.5).llr, abs=1e-3)
     places = [mark.position for mark in stream.own]
-    heard = stream.spans.acoustics([(0, place) for place in places])
+    heard = stream.spans.heard([(0, place) for place in places])[1]
     for (length, run), place, one in zip(
         runs(scorer, stream, stream.own), places, heard, strict=True
     ):

@@ -58,7 +58,7 @@ def test_no_duration_is_tied_to_a_condition(
         assert kinds[round(seconds * RATE)] == set(range(TrainingConditions.KINDS))
 
 
-def test_each_segment_has_the_embedding_and_the_acoustics_of_its_own_sound(
+def test_each_segment_has_the_embedding_of_its_own_sound_and_how_that_was_heard(
     corpus: Corpus, segments: list[cutting.Segment], heard_bundle: Bundle
 ) -> None:
     encoder, some = Encoder(heard_bundle, "cpu"), segments[:: len(segments) // 12]
@@ -70,11 +70,11 @@ def test_each_segment_has_the_embedding_and_the_acoustics_of_its_own_sound(
 
     rng = np.random.default_rng(0)
     found = cutting.embed_segments(corpus, encoder, some, as_it_is, rng, progress=False)
-    for segment, embedding, acoustics in zip(some, *found, strict=True):
+    for segment, embedding, how in zip(some, *found, strict=True):
         waveform = cutting._waveform(corpus, segment, as_it_is, rng)
         alone = encoder.hear(waveform[None])
         np.testing.assert_allclose(embedding, alone[0][0], atol=1e-5)
-        np.testing.assert_allclose(acoustics, alone[1][0], rtol=1e-4)
+        np.testing.assert_allclose(how, alone[1][0], rtol=1e-4)
 
 
 def test_enrolment_and_test_share_no_utterance(

@@ -25,7 +25,7 @@ def test_a_span_is_of_the_sound_where_it_lies(
     ]
     for mark in stream.marks[:-1]:
         span = max(0, mark.position - 3 * RATE), mark.position
-        (found,) = stream.spans.embeddings([span])
+        (found,) = stream.spans.heard([span])[0]
         ends = sound[[span[0], span[1] - 1]]
         np.testing.assert_allclose(found[:2], ends / np.linalg.norm(ends), rtol=1e-5)
 
@@ -47,7 +47,7 @@ def test_a_frames_graph_gives_every_span_in_one_pass(frames_bundle: Bundle) -> N
     # This graph hears no block but the own one, so that a span by itself is the same.
     spans = [(0, RATE), (2 * RATE, 5 * RATE), (RATE // 2, 7 * RATE)]
     expected = [encoder.embed(sound[None, a:b])[0] for a, b in spans]
-    np.testing.assert_allclose(stream.embeddings(spans), np.stack(expected), atol=1e-4)
+    np.testing.assert_allclose(stream.heard(spans)[0], np.stack(expected), atol=1e-4)
 
 
 def test_spans_were_heard_as_live_ones_and_as_waveforms_are(heard_bundle: Bundle) -> None:
@@ -58,18 +58,18 @@ def test_spans_were_heard_as_live_ones_and_as_waveforms_are(heard_bundle: Bundle
     stream, _ = spoken(sound, encoder)
     expected = np.stack([encoder.hear(sound[None, a:b])[1][0] for a, b in spans])
     assert np.ptp(expected[:, 0]) > 2
-    np.testing.assert_allclose(stream.acoustics(spans), expected, rtol=1e-4)
+    np.testing.assert_allclose(stream.heard(spans)[1], expected, rtol=1e-4)
     live, vad = FrameSpans(SpanPooling(heard_bundle), 0.5), SileroVad()
     list(live.push(0, sound))
     list(live.end_turn(len(sound)))
     while jobs := live.jobs(0):
         live.receive_result(answer_one(jobs[0], encoder, vad))
-    np.testing.assert_allclose(live.acoustics(spans), expected, rtol=1e-4)
+    np.testing.assert_allclose(live.heard(spans)[1], expected, rtol=1e-4)
 
 
 def test_windows_do_not_say_how_they_were_heard(encoder: Ends) -> None:
     stream, _ = spoken(noise(0, 5.0), encoder)
-    assert np.all(np.isnan(stream.acoustics([(0, RATE), (RATE, 3 * RATE)])))
+    assert np.all(np.isnan(stream.heard([(0, RATE), (RATE, 3 * RATE)])[1]))
 
 
 @pytest.mark.parametrize("kind", ["frames", "windows"])
