@@ -51,7 +51,7 @@ installed_from() {
 # it goes on, pip keeps what it fetched, a third of it again (8.0 GB were in use at most for 5.9).
 need_room() {
     local free_mb wanted_mb=$(($1 * 14 / 10))
-    free_mb=$(df --output=avail -BM . | tail -n 1 | tr -dc 0-9)
+    free_mb=$(($(df -Pk . | awk 'NR == 2 { print $4 }') / 1024))
     [ "$free_mb" -ge "$wanted_mb" ] ||
         fail "the disk of $PWD has $free_mb MB free, and to install takes $wanted_mb MB:" \
             "delete what is not needed there, or clone the project to a larger disk"
