@@ -47,10 +47,12 @@ installed_from() {
     cat pyproject.toml clients/python/pyproject.toml requirements/*.txt | sha256sum | cut -d ' ' -f 1
 }
 
-# need_room MB: fails where this disk has less free than an installation of so many MB takes. While
-# it goes on, pip keeps what it fetched, a third of it again (8.0 GB were in use at most for 5.9).
+# need_room MB: fails where this disk has less free than it takes to make .venv one of so many MB.
+# What is there already of an installation that was broken off counts. While it goes on, pip keeps
+# what it fetched, a third of it again (8.0 GB were in use at most for 5.9).
 need_room() {
-    local free_mb wanted_mb=$(($1 * 14 / 10))
+    local free_mb wanted_mb
+    wanted_mb=$((($1 - $(du -sk .venv | cut -f 1) / 1024) * 14 / 10))
     free_mb=$(($(df -Pk . | awk 'NR == 2 { print $4 }') / 1024))
     [ "$free_mb" -ge "$wanted_mb" ] ||
         fail "the disk of $PWD has $free_mb MB free, and to install takes $wanted_mb MB:" \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -88,6 +89,20 @@ def test_a_disk_without_room_is_told_before_anything_is_installed(
     assert f"error: the disk of {checkout.root} has" in done.stderr
     assert f"to install takes {MORE_THAN_ANY_DISK * 14 // 10} MB: delete" in done.stderr
     assert checkout.asked.read_text() == ""
+
+
+def test_what_a_broken_off_installation_left_needs_no_room_again(checkout: Checkout) -> None:
+    """Its files are there, and what says that it was finished is not."""
+    free_mb = shutil.disk_usage(checkout.root).free // 2**20
+    much = f'make_environment {free_mb} "a while" train,dev'
+    assert checkout.try_run(much).returncode == 2
+    there_kb = 1024 * free_mb // 2
+    du = checkout.root / "programs" / "du"
+    du.parent.mkdir()
+    du.write_text(f'#!/bin/sh\n[ "$*" = "-sk .venv" ] && printf "{there_kb}\\t.venv\\n"\n')
+    du.chmod(0o755)
+    path = f"PATH={du.parent}:$PATH"
+    assert checkout.run(f"{path}; {much}") == [locked("develop"), OURS]
 
 
 def test_what_is_only_brought_up_to_date_needs_no_room(checkout: Checkout) -> None:
