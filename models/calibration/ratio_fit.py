@@ -47,9 +47,6 @@ LEAST_MISLABELLED = 1e-6  # above 0, of which the objective takes the logarithm
 TERMS = 7  # coefficients of the ratio
 # What 20 dB less of SNR and of C50 add, and the weight of magnitudes: where the search starts.
 WORTH, MOST_ADDED, MOST_WEIGHT = (1.0, 1.0, 3.0), 50.0, 20.0
-ROUNDS = (
-    2  # in which the coefficients are fitted, and then what speech is worth: more bring nothing
-)
 
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
