@@ -118,7 +118,7 @@ class MagnitudeFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     usual: float
     slope: float
-    weight: Annotated[float, msgspec.Meta(ge=0)]
+    weight: Annotated[float, msgspec.Meta(ge=0, le=100)]  # of which no worth is infinite
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

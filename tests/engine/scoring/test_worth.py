@@ -132,7 +132,9 @@ def test_each_of_several_spans_is_worth_its_own() -> None:
     assert len(set(np.divide(alone, seconds))) == 3
 
 
-@pytest.mark.parametrize("wrong", [{"weight": -0.1}, {"usual": math.inf}, {"slope": math.nan}])
+@pytest.mark.parametrize(
+    "wrong", [{"weight": -0.1}, {"weight": 3000.0}, {"usual": math.inf}, {"slope": math.nan}]
+)
 def test_magnitudes_that_could_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     figures = {"usual": 2.5, "slope": -0.1, "weight": 5.0} | wrong
     known = {"half_speech_s": 1.0, "slope": [1, 0], "offset": [0, 0, 0], "magnitude": figures}
