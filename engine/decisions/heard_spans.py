@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ, unit
+from engine.model.manifest import MagnitudeFigures, heard_together
 from engine.scoring.identify import EnrolledVoiceprints, shares
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores, PreparedEmbeddings
 from engine.spans.interface import Spans
@@ -57,7 +58,8 @@ class HeardSpans:
         near: NearVoice | None = None,
     ) -> None:
         self._row = {place: row for row, place in enumerate(asked)}
-        embeddings, samples, self._heard = _embedded(spans, asked, near)
+        figures = scorer.calibration.magnitude
+        embeddings, samples, self._heard = _embedded(spans, asked, near, figures)
         self.prepared: PreparedEmbeddings = scorer.prepare(embeddings, samples / SAMPLE_RATE_HZ)
         self.scores: CalibratedScores | None = None
         self.speaks: Float64 = np.ones((len(asked), 1))
@@ -92,7 +94,10 @@ class HeardSpans:
 
 
 def _embedded(
-    spans: Spans, asked: Sequence[Place], near: NearVoice | None
+    spans: Spans,
+    asked: Sequence[Place],
+    near: NearVoice | None,
+    magnitude: MagnitudeFigures | None,
 ) -> tuple[Float32, Int64, Float32]:
     """Unit embeddings ``(S, D)``, samples of speech in each, and how it was heard ``(S, 3)``."""
     samples = np.array([end - start for start, end in asked])
@@ -106,10 +111,12 @@ def _embedded(
     samples = np.maximum([end - start for start, end in known], 0)
     if rows:
         places, weight = [known[row] for row in rows], samples[rows, None].astype(np.float32)
-        embeddings[rows], heard[rows] = (part * weight for part in spans.heard(places))
+        found, heard[rows] = spans.heard(places)
+        embeddings[rows] = found * weight
     back = [row for row, (start, _) in enumerate(asked) if start < near.end]
     embeddings[back] += near.embedding * np.float32(near.samples)
-    heard[back] += near.heard * np.float32(near.samples)
-    heard[back, -1] = np.nan  # Of the mean of two embeddings no magnitude is known.
+    parts = np.stack([heard[back], np.tile(near.heard, (len(back), 1))], axis=1)
+    lengths = np.stack([samples[back], np.full(len(back), near.samples)], axis=1)
+    heard[back] = heard_together(parts, lengths / SAMPLE_RATE_HZ, magnitude)
     samples[back] += near.samples
-    return unit(embeddings), samples, heard / samples[:, None].astype(np.float32)
+    return unit(embeddings), samples, heard

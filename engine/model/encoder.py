@@ -14,7 +14,7 @@ from engine.errors import AudioError, BundleError, ProviderError
 from engine.format import unit
 from engine.model.bundle import Bundle
 from engine.model.frames import FramesGraph, FramesOutput
-from engine.model.manifest import heard_together, unheard
+from engine.model.manifest import MagnitudeFigures, heard_together, unheard
 from engine.model.providers import LARGEST_BATCH, ProviderChoice, open_session
 
 __all__ = ["Encoder", "ProviderChoice", "embed_speech", "hear_speech"]
@@ -128,13 +128,16 @@ def embed_speech(encoder: Encoder, speech: Float32) -> Float32:
     return hear_speech(encoder, speech)[0]
 
 
-def hear_speech(encoder: Encoder, speech: Float32) -> tuple[Float32, Float32]:
+def hear_speech(
+    encoder: Encoder, speech: Float32, magnitude: MagnitudeFigures | None = None
+) -> tuple[Float32, Float32]:
     """Unit embedding ``(D,)`` of all the net speech of one recording, ``(samples,)``.
 
     And how that was heard, ``(3,)``, as :meth:`Encoder.hear` says it.
 
     Speech of up to the bundle's ``max_window_s`` goes in whole. Longer speech is cut into equal
-    windows, of whose unit embeddings it is the mean. Raises what :meth:`Encoder.embed` raises.
+    windows, of whose unit embeddings it is the mean; it has a magnitude where the usual ones are
+    given, ``magnitude``. Raises what :meth:`Encoder.embed` raises.
     """
     if speech.ndim != 1:
         raise ValueError(f"speech must be (samples,), got {speech.shape}")
@@ -144,7 +147,8 @@ def hear_speech(encoder: Encoder, speech: Float32) -> tuple[Float32, Float32]:
     rows = max(1, int(LONGEST_BATCH_S * encoder.bundle.manifest.sample_rate_hz / max(1, length)))
     parts = [encoder.hear(windows[i : i + rows]) for i in range(0, count, rows)]
     embeddings, heard = (np.concatenate(rows) for rows in zip(*parts, strict=True))
-    return unit(embeddings.mean(axis=0)), heard_together(heard)
+    seconds = np.full(count, length / encoder.bundle.manifest.sample_rate_hz)
+    return unit(embeddings.mean(axis=0)), heard_together(heard, seconds, magnitude)
 
 
 class WindowGraph:

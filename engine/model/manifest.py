@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
@@ -30,18 +30,6 @@ HEARD = len(ACOUSTICS) + 1
 def unheard(rows: int) -> Float32:
     """What is said ``(rows, HEARD)`` of speech of which no network says how it was heard."""
     return np.full((rows, HEARD), np.nan, np.float32)
-
-
-def heard_together(heard: Float32) -> Float32:
-    """How speech was heard, ``(HEARD,)``, whose embedding is the mean of those of equal parts.
-
-    The parts were ``heard`` ``(N, HEARD)``. Of the mean of several unit embeddings no magnitude
-    is known.
-    """
-    mean = np.asarray(heard.mean(axis=0), np.float32)
-    if len(heard) > 1:
-        mean[-1] = np.nan
-    return mean
 
 
 class AlarmFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,6 +107,27 @@ class MagnitudeFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     usual: float
     slope: float
     weight: Annotated[float, msgspec.Meta(ge=0, le=100)]  # of which no worth is infinite
+
+
+def heard_together(
+    heard: Float32, seconds: ArrayLike, magnitude: MagnitudeFigures | None = None
+) -> Float32:
+    """How speech was heard, ``(..., HEARD)``, whose embedding is the mean of those of its parts.
+
+    The parts were ``heard`` ``(..., N, HEARD)`` and have ``seconds`` ``(..., N)``, by which they
+    weigh. Of the mean of several unit embeddings no magnitude is measured: where the usual ones
+    are known it is as unusual as those of the parts are in the mean, and else NaN.
+    """
+    seconds = np.asarray(seconds, np.float64)
+    total = seconds.sum(axis=-1, keepdims=True)
+    share = seconds / total
+    mean = (share[..., None] * heard).sum(axis=-2)
+    if magnitude is None:
+        mean[np.count_nonzero(seconds, axis=-1) > 1, -1] = np.nan
+    else:
+        longer = np.log(total / np.where(seconds > 0, seconds, total))
+        mean[..., -1] += magnitude.slope * (share * longer).sum(axis=-1)
+    return np.asarray(mean, np.float32)
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

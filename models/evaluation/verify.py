@@ -151,8 +151,11 @@ class Verifier:
             )
 
     def _score(self, made: Sequence[Prototype], speech: Float32) -> TrialScore:
-        probe, heard = hear_speech(self._encoder, speech)
+        probe, heard = self._hear(speech)
         return self._compare(made, probe, len(speech) / SAMPLE_RATE_HZ, heard)
+
+    def _hear(self, speech: Float32) -> tuple[Float32, Float32]:
+        return hear_speech(self._encoder, speech, self._scorer.calibration.magnitude)
 
     def _compare(
         self, made: Sequence[Prototype], probe: Float32, speech_s: float, heard: Float32
@@ -175,15 +178,14 @@ class Verifier:
         if count < 2:
             return False
         pieces = np.array_split(speech, count)
-        found = [hear_speech(self._encoder, piece) for piece in pieces]
+        found = [self._hear(piece) for piece in pieces]
         parts, heard = (np.stack(rows) for rows in zip(*found, strict=True))
-        first, part_s = halves_of(parts), len(speech) / SAMPLE_RATE_HZ / count
-        scores = [
-            self._compare(
-                made, unit_mean(parts[one]), part_s * one.sum(), heard_together(heard[one])
-            )
-            for one in (first, ~first)
-        ]
+        first, part_s = halves_of(parts), np.full(count, len(speech) / SAMPLE_RATE_HZ / count)
+        scores = []
+        for one in (first, ~first):
+            how = heard_together(heard[one], part_s[one], self._scorer.calibration.magnitude)
+            speech_s = float(part_s[one].sum())
+            scores.append(self._compare(made, unit_mean(parts[one]), speech_s, how))
         if whole.decision == "match":
             return min(score.llr for score in scores) < 0
         by_themselves = {rule.decide(float(posterior(score.llr, rule.prior))) for score in scores}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -12,9 +13,9 @@ from fake_speech import FakeSpeech, Said
 
 from engine.decisions.heard_spans import HeardSpans, NearVoice
 from engine.format import SAMPLE_RATE_HZ, unit
-from engine.model.manifest import Calibration
+from engine.model.manifest import Calibration, MagnitudeFigures
 from engine.scoring.identify import EnrolledVoiceprints
-from engine.scoring.worth import worth_s
+from engine.scoring.worth import unusual, worth_s
 
 SIZE = 12
 RNG = np.random.default_rng(4)
@@ -84,8 +85,22 @@ def test_what_was_left_out_counts_for_no_span() -> None:
     np.testing.assert_allclose(kept.embeddings[0], before, atol=1e-6)
     np.testing.assert_allclose(since.embeddings, last, atol=1e-6)
     np.testing.assert_allclose(whole.embeddings, unit(4 * before[None] + last), atol=1e-6)
-    # Of what is put together of two embeddings no magnitude is known.
+    # Where it is not known what is usual no magnitude is either, of two embeddings together.
     mixed = [*(4 * np.array([15, 5]) + np.array([20, 10])) / 5, math.nan]
-    for place, figures in zip(asked, (mixed, [15, 5, math.nan], [20, 10, 1.5]), strict=True):
+    for place, figures in zip(asked, (mixed, [15, 5, 2.0], [20, 10, 1.5]), strict=True):
         np.testing.assert_allclose(heard.heard(place), figures, atol=1e-5)
     assert [one.speech_s[0] for one in (whole, kept, since)] == [5.0, 4.0, 1.0]
+    # And where it is, all of it is as unusual as both are.
+    usual = MagnitudeFigures(usual=2.5, slope=-0.1, weight=5.0)
+    figures = msgspec.structs.replace(SCORER.calibration, magnitude=usual)
+    beyond = (4 * unusual(usual, 4.0, 2.2) + unusual(usual, 1.0, 2.6)) / 5
+    speech.how, near = (20.0, 10.0, 2.6), replace(near, heard=np.float32([15, 5, 2.2]))
+    sure = HeardSpans(fake_scorer(SIZE, figures, cohort=COHORT), speech, PEOPLE, asked, near)
+    for place, seconds, expected in zip(
+        asked,
+        (5.0, 4.0, 1.0),
+        (beyond, unusual(usual, 4.0, 2.2), unusual(usual, 1.0, 2.6)),
+        strict=True,
+    ):
+        found = unusual(usual, seconds, sure.heard(place)[-1])
+        assert found == pytest.approx(float(expected), abs=1e-5)

@@ -12,8 +12,9 @@ from engine.model import encoder as module
 from engine.model.bundle import Bundle, write_bundle
 from engine.model.encoder import Encoder, embed_speech, hear_speech
 from engine.model.frames import FramesOutput
-from engine.model.manifest import MODEL_FILE
+from engine.model.manifest import MODEL_FILE, MagnitudeFigures
 from engine.model.providers import LARGEST_BATCH
+from engine.scoring.worth import unusual
 
 RATE = 16000
 
@@ -97,6 +98,12 @@ def test_longer_speech_was_heard_as_its_windows_were(heard_bundle: Bundle) -> No
     np.testing.assert_allclose(acoustics, windows[:, :-1].mean(axis=0), rtol=1e-5)
     assert np.all(np.isfinite(windows))
     assert np.isnan(magnitude)  # of a mean of unit embeddings
+    figures = MagnitudeFigures(usual=2.5, slope=-0.1, weight=5.0)
+    magnitude = hear_speech(encoder, speech, figures)[1][-1]
+    window_s = encoder.max_samples / RATE
+    parts = windows[:, -1] - (figures.usual + figures.slope * np.log(window_s))
+    expected = MagnitudeFigures(usual=2.5 + parts.mean(), slope=-0.1, weight=5.0)
+    assert unusual(expected, 2 * window_s, magnitude) == pytest.approx(0, abs=1e-5)
 
 
 def test_a_graph_for_windows_does_not_say_how_it_heard(encoder: Encoder) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,7 +20,8 @@ from engine.errors import AudioError, BundleError, VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder, hear_speech
-from engine.scoring.scorer import CalibratedScorer
+from engine.model.manifest import MagnitudeFigures
+from engine.scoring.scorer import CalibratedScorer, TrialScore
 from engine.scoring.worth import UNKNOWN
 from engine.speech.offline import net_speech
 from engine.speech.vad import SileroVad
@@ -70,6 +73,30 @@ def test_a_test_counts_for_what_it_is_worth(heard_bundle: Bundle, speak: Speak) 
     )
     assert abs(deaf - expected) > 3
     assert result.llr == pytest.approx(expected, abs=0.5)
+
+
+def test_magnitudes_count_of_long_tests_and_of_their_parts_too(
+    heard_bundle: Bundle, speak: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embeddings of both are means of those of windows."""
+    known = heard_bundle.manifest
+    assert known.calibration is not None
+    figures = MagnitudeFigures(usual=2.5, slope=-0.1, weight=5.0)
+    calibration = msgspec.structs.replace(known.calibration, magnitude=figures)
+    manifest = msgspec.structs.replace(known, calibration=calibration)
+    verifier = Verifier(dataclasses.replace(heard_bundle, manifest=manifest))
+    told, compare = [], verifier._compare
+
+    def noted(made: Any, probe: Any, speech_s: float, heard: Float32) -> TrialScore:
+        told.append(heard)
+        return compare(made, probe, speech_s, heard)
+
+    monkeypatch.setattr(verifier, "_compare", noted)
+    enrolled, test = speak("a0.wav", "anna", 8.0), speak("a1.wav", "anna", 30.0, seed=1)
+    result = verifier.verify([enrolled], test, Rule(prior=1 - 1e-9, miss=1e-9))
+    assert result.test.net_speech_s > known.max_window_s
+    assert len(told) == 3  # all of it, and the two sets of parts that are least alike
+    assert np.all(np.isfinite(told))
 
 
 @pytest.mark.parametrize(
