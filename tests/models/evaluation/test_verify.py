@@ -290,7 +290,7 @@ def test_another_voice_in_a_part_of_the_test_is_no_match(
     assert lenient.decision == "uncertain"
     assert "another voice is in a part of it" in str(lenient.reason)
     # And where the whole is in doubt by itself, which of one voice is told without that reason.
-    half = np.concatenate([demo_voice("anna", 12, 18)[0], demo_voice("ben", 2, 14)[0]])
+    half = np.concatenate([demo_voice("anna", 12, 17)[0], demo_voice("ben", 2, 14)[0]])
     sf.write(joined, half, rate_hz)
     doubted = verifier.verify([enrolled], joined, Rule())
     assert (doubted.decision, doubted.posterior < 0.95) == ("uncertain", True)
