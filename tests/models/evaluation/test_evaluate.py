@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from engine.errors import VoxwatchError
 from engine.model.bundle import BundleError
+from engine.model.manifest import HEARD
 from engine.scoring.scorer import CalibratedScorer, CalibratedScores
 from models.cli import app
 from models.evaluation import evaluate as evaluation
@@ -268,8 +269,8 @@ def test_bundle_system_cuts_what_is_longer_than_its_window(spectral_bundle, voic
     long_s = spectral_bundle.manifest.max_window_s + 3
     embeddings = system.embed(np.stack([voice("anna", long_s), voice("bert", long_s)]))
     assert embeddings.shape == (2, system.width)
-    assert np.linalg.norm(embeddings[:, :-2], axis=1) == pytest.approx([1, 1], abs=1e-5)
-    assert np.all(np.isnan(embeddings[:, -2:]))  # a graph for windows does not say how it heard
+    assert np.linalg.norm(embeddings[:, :-HEARD], axis=1) == pytest.approx([1, 1], abs=1e-5)
+    assert np.all(np.isnan(embeddings[:, -HEARD:]))  # a graph for windows does not say how it heard
     short = system.embed(voice("anna", 5.0, seed=1)[None])
     seconds = np.array([long_s, long_s])
     pairs = np.array([[0, 0], [1, 0]])
@@ -284,12 +285,12 @@ def test_bundle_system_scores_tests_by_what_they_are_worth_and_enrolments_as_the
     system, scorer = BundleSystem(heard_bundle, "cpu"), CalibratedScorer(heard_bundle)
     sound = np.stack([voice("anna", 4.0), 0.01 * voice("anna", 4.0, seed=1)])
     (loud, low), seconds = system.embed(sound), np.array([4.0])
-    assert loud[-2] - low[-2] > 5
+    assert loud[-HEARD] - low[-HEARD] > 5  # the SNR
     for enrol, test in ((loud, low), (low, loud)):
         found = system.score(enrol[None], seconds, test[None], seconds, np.array([[0, 0]]))
-        expected = scorer.score(enrol[:-2], 4.0, test[:-2], 4.0, test[-2:]).llr
+        expected = scorer.score(enrol[:-HEARD], 4.0, test[:-HEARD], 4.0, test[-HEARD:]).llr
         assert found.llr.item() == pytest.approx(expected, abs=1e-4)
-        assert abs(expected - scorer.score(enrol[:-2], 4.0, test[:-2], 4.0).llr) > 1
+        assert abs(expected - scorer.score(enrol[:-HEARD], 4.0, test[:-HEARD], 4.0).llr) > 1
 
 
 def test_requests_that_cannot_be_met_are_refused_in_one_line(spoken, spectral_bundle):
