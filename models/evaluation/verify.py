@@ -40,9 +40,8 @@ from models.evaluation.verification import Recording, Rule, Verification
 Float32 = NDArray[np.float32]
 
 PART_S = 2.5  # of the test's speech, that is one voice or another
-# What is said where a test as a whole is like the voice enrolled, and a part of it is not. Of 68
-# held-out recordings of one voice that matched none was told so, of 33 to which another voice had
-# been joined for 3 or 6 s 31 were.
+# What is said where a test as a whole is like the voice enrolled, and a part of it is not. Of 70
+# times 10 s by one held-out voice none was told so, and 45 when 3 s of another had been joined.
 SEVERAL = "another voice is in a part of it: cut it apart, and verify each part"
 ALL_THE_SAME = "or use it all the same with --allow-poor"  # the end of what may be overruled
 

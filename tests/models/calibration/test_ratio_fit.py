@@ -154,22 +154,25 @@ def test_mislabelled_targets_are_found_and_do_not_make_the_ratios_timid() -> Non
     assert np.mean(np.abs(ratios(found.calibration, noisy) - truth)[clear]) < 0.6
 
 
-@pytest.mark.parametrize("seed", [1, 9])
-def test_mislabelled_targets_do_not_make_noise_take_more_than_it_does(seed: int) -> None:
+def test_mislabelled_targets_do_not_make_noise_take_more_than_it_does() -> None:
     """A tenth of the target pairs are of two speakers in truth, in noise as elsewhere.
 
-    What noise and rooms take is found as with labels that are right, to as much as they do: a fit
-    that believes these labels finds five to thirty times as much.
+    What noise and rooms take is found as with labels that are right, to half of what they do, by
+    two draws together, and by each to as much: a fit that believes these labels finds five to
+    thirty times as much.
     """
-    true = np.array([6.0, 2.0]) / 2.0
-    trials, _ = simulated(seed, speakers=90, added=(6.0, 2.0))
-    rng = np.random.default_rng(0)
-    wrong = trials.target & (rng.random(len(trials.norm)) < 0.1)
-    norm = np.where(wrong, rng.standard_normal(len(wrong)), trials.norm)
-    mislabelled = ScoredTrials(**{**_columns(trials), "norm": norm})
-    fitted = (fit(one, raw_cosine=False).calibration for one in (trials, mislabelled))
-    rightly, found = (np.array(one.acoustics) / one.half_speech_s for one in fitted)
-    assert np.all(np.abs(found - rightly) < true)
+    true, beyond = np.array([6.0, 2.0]) / 2.0, []
+    for seed in (1, 9):
+        trials, _ = simulated(seed, speakers=90, added=(6.0, 2.0))
+        rng = np.random.default_rng(0)
+        wrong = trials.target & (rng.random(len(trials.norm)) < 0.1)
+        norm = np.where(wrong, rng.standard_normal(len(wrong)), trials.norm)
+        mislabelled = ScoredTrials(**{**_columns(trials), "norm": norm})
+        fitted = (fit(one, raw_cosine=False).calibration for one in (trials, mislabelled))
+        rightly, found = (np.array(one.acoustics) / one.half_speech_s for one in fitted)
+        beyond.append(found - rightly)
+    assert np.all(np.abs(np.mean(beyond, axis=0)) < 0.5 * true)
+    assert np.all(np.abs(beyond) < true)
 
 
 def test_a_cosine_that_says_nothing_is_not_believed() -> None:
