@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from enrolled_people import KEY, NOW, enrol
 from killing import run_and_kill
+from readable import readable
 from recorded import T0, decision, score, started, whole
 from sqlalchemy import delete
 
@@ -37,14 +38,14 @@ from streamer.store.store import Store
 
 OTHER = KEY[::-1]
 BACKUP, RESTORE = (audit.Entry(NOW, "somebody", act) for act in ("backup", "restore"))
-ROSTER = [Entry(candidate="4711", name="Ada"), Entry(candidate="4712", name="Bea")]
+ROSTER = [Entry(candidate="4711", name="Ada Lovelace"), Entry(candidate="4712", name="Bea Cleese")]
 
 
 LAUNCH = Launch(
     kind="LtiStartProctoring",
     place=Platform(issuer="https://lms", client="c", deployment="1", context="", link="link-1"),
     user="user-17",
-    name="Ada",
+    name="Ada Lovelace",
     title="Algebra I",
     teacher=False,
     speaking=False,
@@ -93,7 +94,7 @@ def brought_back(
 def here(tmp_path: Path, database_url: str | None) -> Iterator[Place]:
     """Ada is enrolled and sits an exam, Bea was forgotten; one stream is held, one was deleted."""
     with Place(tmp_path / "here", database_url) as place:
-        profile = enrol(place.store, "Ada")
+        profile = enrol(place.store, "Ada Lovelace")
         exam = place.exams.create("Algebra I", NOW, NOW + 7200, Rules(incident_s=4), NOW)
         ada, bea = place.exams.add(exam.id, ROSTER)
         place.exams.forget(bea, "somebody", NOW)
@@ -132,8 +133,9 @@ def test_everything_comes_to_another_machine_and_verifies(here: Place, tmp_path:
     snapshot = here.back_up(tmp_path / "monday")
     assert (snapshot.streams, snapshot.candidates) == (2, 2)
     content = (tmp_path / "monday").read_bytes()
-    for secret in (KEY, b"Ada", b"Bea", b"looks well", b"appeal", b"user-17", b"PRIVATE KEY"):
-        assert secret not in content
+    names = (b"Ada Lovelace", b"Bea Cleese")
+    secrets = (KEY, *names, b"looks well", b"appeal", b"user-17", b"PRIVATE KEY")
+    assert not readable(secrets, content)
     restored, rest = brought_back(tmp_path / "new", tmp_path / "monday")
     assert (restored.people, rest.streams, rest.candidates) == (1, 2, 2)
     with Place(tmp_path / "new", key=OTHER) as new:
@@ -154,7 +156,7 @@ def test_everything_comes_to_another_machine_and_verifies(here: Place, tmp_path:
         new.exams.add(exam.id, [Entry(candidate="4713", name="Cleo")])
     with Place(tmp_path / "new", key=OTHER) as new:
         assert new.book.verify().findings == ()
-        assert [one.name for one in new.exams.roster(exam.id)] == ["Ada", "", "Cleo"]
+        assert [one.name for one in new.exams.roster(exam.id)] == ["Ada Lovelace", "", "Cleo"]
 
 
 def same_lti(new: Place, here: Place) -> None:
@@ -351,5 +353,5 @@ def test_kills_leave_whole_backups_and_restore_again(
             assert new.book.verify().findings == ()
             assert [one.stream for one in new.book.streams()] == ["one", "two"]
             (exam,) = new.exams.exams()
-            assert [one.name for one in new.exams.roster(exam.id)] == ["Ada", ""]
+            assert [one.name for one in new.exams.roster(exam.id)] == ["Ada Lovelace", ""]
             same_lti(new, here)

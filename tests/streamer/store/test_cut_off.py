@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from enrolled_people import KEY, NOW, enrol
 from killing import Killed, die, run_and_kill
+from readable import readable
 from store_place import Place, slots
 
 from streamer.store.keys import PERSON_KEYS_FILE
@@ -64,10 +65,10 @@ def test_kills_lose_nobody_and_bring_nobody_back(place: Place) -> None:
         )
         assert all(there[name] >= counts[name] for name in kept)
         assert not gone & there.keys()
-        assert not [name for name in counts if name.encode() in raw]
+        assert not readable((name.encode() for name in counts), raw)
         assert not keys.with_state(PENDING)
         assert len(keys.people) == len(there)
-        assert not [one for one in wrapped - slots(place.folder) if one in raw]
+        assert not readable(wrapped - slots(place.folder), raw)
     assert len(gone) > 8
 
 

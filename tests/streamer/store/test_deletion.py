@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from enrolled_people import KEY, MODEL, NOW, Disk, enrol, prototype
 from postgresql import Cluster
+from readable import readable
 from sqlalchemy import text
 from store_place import Place, slots
 
@@ -24,7 +25,12 @@ def shows(raw: bytes, name: str, *seeds: int) -> bool:
     """Whether a name or an embedding can be read, in any of the forms that it could have."""
     texts = [name.encode(form) for form in ("utf-8", "utf-16-le")]
     embeddings = [prototype(seed).embedding.tobytes()[:16] for seed in seeds]
-    return any(text in raw for text in texts + embeddings)
+    return bool(readable(texts + embeddings, raw))
+
+
+def test_what_chance_puts_among_encrypted_bytes_is_not_looked_for() -> None:
+    with pytest.raises(ValueError, match="too short"):
+        readable([b"Anna Karenina", b"Anna"], b"")
 
 
 def test_neither_name_nor_voice_can_be_read_in_the_files(place: Place) -> None:
