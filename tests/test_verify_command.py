@@ -46,7 +46,7 @@ def test_json_is_one_object_for_machines(verify: Verify, speak: Speak) -> None:
     result = json.loads(done.stdout)
     assert result["decision"] == "match"
     assert result["rule"] == {"prior": 0.5, "false_accept": 0.05, "miss": 0.05}
-    for key in ("cosine", "norm", "llr", "posterior"):
+    for key in ("cosine", "norm", "llr", "evidence", "posterior"):
         assert isinstance(result[key], float)
     assert result["test"]["net_speech_s"] > 2
 

@@ -33,9 +33,17 @@ class DecisionConfig:
     @property
     def accept_llr(self) -> float:
         """Bound above which a claim is accepted."""
-        return math.log((1 - self.miss) / self.false_accept)
+        return wald_bounds(self.false_accept, self.miss)[0]
 
     @property
     def reject_llr(self) -> float:
         """Bound below which a claim is rejected."""
-        return math.log(self.miss / (1 - self.false_accept))
+        return wald_bounds(self.false_accept, self.miss)[1]
+
+
+def wald_bounds(false_accept: float, miss: float) -> tuple[float, float]:
+    """The log odds above which a claim is accepted and those below which it is rejected.
+
+    Both rates lie strictly between 0 and 1 and add up to 1 at most: the bounds would else cross.
+    """
+    return math.log((1 - miss) / false_accept), math.log(miss / (1 - false_accept))

@@ -24,11 +24,11 @@ class VerifyCommand:
     """Compare recordings: is it the same voice?
 
     Prints the decision (match, mismatch, uncertain, insufficient) and what it follows from:
-    the posterior at the stated prior, the calibrated log-likelihood ratio, the cosine and
-    the net speech of both sides.
+    the evidence, the posterior at the stated prior, the calibrated log-likelihood ratio, the
+    cosine and the net speech of both sides.
 
-    A match is decided from a posterior of 1 - FALSE_ACCEPT up, a mismatch from MISS
-    down; in between it is uncertain, and so is a test in a part of which another voice speaks.
+    The rule is that of live decisions, and its bounds are printed; between them it is
+    uncertain, and so is a test in a part of which another voice speaks.
 
     \b
     Exit status: 0 match; 1 mismatch, uncertain or insufficient; 2 error.
@@ -49,14 +49,14 @@ class VerifyCommand:
         float, typer.Option(help="Probability of one voice before listening, 0 to 1.")
     ] = 0.5
     false_accept: Annotated[
-        float, typer.Option(help="Tolerated chance that a match is wrong, 0 to 1.")
+        float, typer.Option(help="Share of other voices that may be a match, 0 to 1.")
     ] = 0.05
     miss: Annotated[
         float,
         typer.Option(
             "--miss",
             "--false-reject",  # as it was called before 0.4
-            help="Tolerated chance that a mismatch is wrong, 0 to 1.",
+            help="Share of the same voice that may be a mismatch, 0 to 1.",
         ),
     ] = 0.05
     channel: ChannelOption = None

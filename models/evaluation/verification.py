@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
 
+from engine.decisions.config import wald_bounds
 from engine.errors import VoxwatchError
 
 Decision = Literal["match", "mismatch", "uncertain", "insufficient"]
@@ -32,15 +34,27 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
                 "--false-accept and --miss add up to more than 1: lower one of them"
             )
 
-    def decide(self, probability: float) -> Decision:
-        """The decision at a posterior ``probability``."""
-        if probability >= 1 - self.false_accept:
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The evidence from which up it is a match, and that from which down it is a mismatch.
+
+        Those of live decisions, less the log odds of the prior.
+        """
+        accept, reject = wald_bounds(self.false_accept, self.miss)
+        before = math.log(self.prior / (1 - self.prior))
+        return accept - before, reject - before
+
+    def decide(self, evidence: float) -> Decision:
+        """The decision where the ``evidence`` of the figures (``DecisionFigures``) is so much."""
+        accept, reject = self.bounds
+        if evidence >= accept:
             return "match"
-        return "mismatch" if probability <= self.miss else "uncertain"
+        return "mismatch" if evidence <= reject else "uncertain"
 
     def __str__(self) -> str:
-        accept, reject = 1 - self.false_accept, self.miss
-        return f"match from posterior {accept:g} up, mismatch from {reject:g} down, else uncertain"
+        accept, reject = self.bounds
+        up, down = f"match from evidence {accept:+.2f} up", f"mismatch from {reject:+.2f} down"
+        return f"{up}, {down}, else uncertain"
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +74,9 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison, explained. Scores are ``None`` when there is too little speech to score.
 
-    ``llr`` is a natural-log likelihood ratio; ``reason`` says in a line why the decision is
-    ``insufficient``, or ``uncertain`` in spite of it.
+    ``llr`` is a natural-log likelihood ratio, ``evidence`` what the rule decides by: the ratio,
+    stretched so that stated rates are those measured. ``reason`` says in a line why the decision
+    is ``insufficient``, or ``uncertain`` in spite of it.
     """
 
     decision: Decision
@@ -74,6 +89,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     cosine: float | None = None
     norm: float | None = None
     llr: float | None = None
+    evidence: float | None = None
     posterior: float | None = None
     reason: str | None = None
 
@@ -93,6 +109,7 @@ def as_text(result: Verification) -> str:
     rows: list[tuple[str, str]] = [("decision", result.decision)]
     if result.posterior is not None:
         rows += [
+            ("evidence", f"{result.evidence:+.2f}"),
             ("posterior", f"{result.posterior:.4f} at a prior of {result.rule.prior:g}"),
             ("LLR", f"{result.llr:+.2f} (natural log)"),
             ("score", f"cosine {result.cosine:.3f}, normalised {result.norm:.2f}"),

@@ -1,12 +1,9 @@
 """Is it the same voice? Recordings in, one explained decision out (`voxwatch verify`).
 
-The decision follows from the posterior, the probability that both sides are one person:
-the calibrated likelihood ratio of the recordings, weighed with the prior that the user
-states. It is a match when the chance of being wrong about that is at most the stated
-false-accept rate, a mismatch when the chance of being wrong is at most the miss
-rate, and uncertain in between. At a prior of one half, a calibrated ratio makes these
-thresholds bound the usual rates too: by Markov's inequality at most A / (1 - A) of all
-strangers are accepted and B / (1 - B) of all true speakers rejected.
+The decision is that of live turns and of `/v1/verify`: the calibrated likelihood ratio of the
+recordings becomes evidence (``DecisionFigures.evidence``), and that is held against the bounds
+of the stated rates, which the prior moves. The posterior, the probability that both sides are
+one person, is told beside it.
 
 No torch here: verifying is what the serving path does, on files.
 """
@@ -27,7 +24,7 @@ from engine.errors import AudioError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, hear_speech
-from engine.model.manifest import Manifest, heard_together
+from engine.model.manifest import DecisionFigures, Manifest, heard_together
 from engine.recordings import EnrolmentRefused, enrol_waveform
 from engine.scoring.one_voice import halves_of, unit_mean
 from engine.scoring.scorer import CalibratedScorer, TrialScore, posterior
@@ -55,6 +52,7 @@ class Verifier:
     def __init__(self, bundle: Bundle, provider: ProviderChoice = "cpu") -> None:
         self._encoder = Encoder(bundle, provider)
         self._scorer = CalibratedScorer(bundle)
+        self._figures = self._scorer.calibration.evidence or DecisionFigures()
         self._vad = SileroVad()
 
     @property
@@ -165,6 +163,9 @@ class Verifier:
         enrolled, enrolled_s = unit(mean.astype(np.float32)), sum(seconds)
         return self._scorer.score(enrolled, enrolled_s, probe, speech_s, heard)
 
+    def _evidence(self, score: TrialScore) -> float:
+        return float(self._figures.evidence(np.array(score.llr)))
+
     def _several(
         self, made: Sequence[Prototype], speech: Float32, rule: Rule, whole: Verification
     ) -> bool:
@@ -187,7 +188,7 @@ class Verifier:
             scores.append(self._compare(made, unit_mean(parts[one]), speech_s, how))
         if whole.decision == "match":
             return min(score.llr for score in scores) < 0
-        by_themselves = {rule.decide(float(posterior(score.llr, rule.prior))) for score in scores}
+        by_themselves = {rule.decide(self._evidence(score)) for score in scores}
         return by_themselves == {"match", "mismatch"}
 
     def _explain(
@@ -210,14 +211,15 @@ class Verifier:
         )
         if score is None:
             return blank
-        probability = float(posterior(score.llr, rule.prior))
+        evidence = self._evidence(score)
         return msgspec.structs.replace(
             blank,
-            decision=rule.decide(probability),
+            decision=rule.decide(evidence),
             cosine=score.cosine,
             norm=score.norm,
             llr=score.llr,
-            posterior=probability,
+            evidence=evidence,
+            posterior=float(posterior(score.llr, rule.prior)),
         )
 
 

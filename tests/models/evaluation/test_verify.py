@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,12 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from engine.audio.files import read_audio
+from engine.decisions.config import DecisionConfig
 from engine.errors import AudioError, BundleError, VoxwatchError
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder, hear_speech
-from engine.model.manifest import MagnitudeFigures
+from engine.model.manifest import DecisionFigures, MagnitudeFigures
 from engine.scoring.scorer import CalibratedScorer, TrialScore
 from engine.scoring.worth import UNKNOWN
 from engine.speech.offline import net_speech
@@ -100,18 +102,50 @@ def test_magnitudes_count_of_long_tests_and_of_their_parts_too(
 
 
 @pytest.mark.parametrize(
-    ("probability", "decision"),
+    ("evidence", "decision"),
     [
-        (1.0, "match"),
-        (0.99, "match"),
-        (0.98, "uncertain"),
-        (0.11, "uncertain"),
-        (0.1, "mismatch"),
-        (0.0, "mismatch"),
+        (50.0, "match"),
+        (4.5, "match"),  # log(0.9 / 0.01) is 4.4998
+        (4.499, "uncertain"),
+        (-2.29, "uncertain"),
+        (-2.293, "mismatch"),  # log(0.1 / 0.99) is -2.2925
+        (-50.0, "mismatch"),
     ],
 )
-def test_the_thresholds_are_the_stated_error_rates(probability: float, decision: str) -> None:
-    assert Rule(false_accept=0.01, miss=0.1).decide(probability) == decision
+def test_the_bounds_are_those_of_live_decisions(evidence: float, decision: str) -> None:
+    rule, live = Rule(false_accept=0.01, miss=0.1), DecisionConfig(false_accept=0.01, miss=0.1)
+    assert rule.bounds == (live.accept_llr, live.reject_llr)
+    assert rule.decide(evidence) == decision
+
+
+def test_a_prior_moves_the_bounds_by_its_odds() -> None:
+    even, seldom = Rule(), Rule(prior=0.1)
+    moved = [bound + np.log(9) for bound in even.bounds]
+    assert seldom.bounds == pytest.approx(moved)
+    assert "match from evidence +5.14 up, mismatch from -0.75 down" in str(seldom)
+
+
+def test_the_figures_of_the_bundle_decide_as_they_do_live(
+    spectral_bundle: Bundle, speak: Speak
+) -> None:
+    """A ratio that its own rate would leave undecided is a match where strangers never reach it."""
+    known = spectral_bundle.manifest
+    assert known.calibration is not None
+    files = [speak("a0.wav", "anna", seed=0)], speak("a1.wav", "anna", seed=4)
+    plain = Verifier(spectral_bundle).verify(*files, Rule())
+    bound = plain.llr + 1
+    rule = Rule(false_accept=0.95 / math.exp(bound), miss=0.05)
+    assert rule.decide(plain.llr) == "uncertain"
+    found = {}
+    for offset in (0.0, 2.0):
+        figures = DecisionFigures(slope=1.0, offset=offset)
+        calibration = msgspec.structs.replace(known.calibration, evidence=figures)
+        manifest = msgspec.structs.replace(known, calibration=calibration)
+        bundle = dataclasses.replace(spectral_bundle, manifest=manifest)
+        found[offset] = Verifier(bundle).verify(*files, rule)
+        assert found[offset].evidence == pytest.approx(plain.llr + offset)
+    assert [one.decision for one in found.values()] == ["uncertain", "match"]
+    assert {one.llr for one in found.values()} == {plain.llr}
 
 
 def test_the_prior_moves_the_posterior_and_not_the_ratio(verifier: Verifier, speak: Speak) -> None:
@@ -142,6 +176,7 @@ def test_a_short_test_is_insufficient_and_scores_nothing(verifier: Verifier, spe
     result = verifier.verify([speak("a.wav", "anna")], test, Rule())
     assert result.decision == "insufficient"
     assert result.cosine is result.norm is result.llr is result.posterior is None
+    assert result.evidence is None
     assert str(test) in result.reason
     assert "0.5 s" in result.reason
 
