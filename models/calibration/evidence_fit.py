@@ -27,6 +27,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.decisions.config import DecisionConfig
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder
 from engine.model.manifest import DecisionFigures
@@ -57,7 +58,7 @@ from models.calibration.rate_fit import STATED, fit_bounds
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
-EVIDENCE_S = (1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0)
+LEAST_S = DecisionConfig().decide_s  # of speech, under which nothing is decided
 ALARM_TERMS = {"takeover": ("claim", "voice"), "change": ("voice",)}
 FOLDS = 5  # of the cross-validation, by speakers
 
@@ -69,19 +70,16 @@ Ints = NDArray[np.intp]
 def fit_runs(trials: Sequence[EvidenceTrial]) -> tuple[float, float]:
     """``slope`` and ``offset`` by which stated false accepts are those that are measured.
 
-    A stream looks again and again, so that a stranger is accepted by the highest of the looks;
-    whoever asks once is judged by one. Both count alike here, so that neither is far off. Sources
-    and conditions weigh alike.
+    A stream looks again and again, and a stranger comes in by the highest of the looks: the rate is
+    of streams in which that happens. Whoever asks once lets in fewer. Sources and conditions weigh
+    alike.
     """
     strangers: list[tuple[str, float]] = []
     for trial in trials:
-        usable = trial.speech_s >= EVIDENCE_S[0]
-        if trial.target or not usable.any():
-            continue
-        cell = repr((trial.source, trial.degraded))
-        strangers.append((f"highest {cell}", float(trial.llr[usable].max())))
-        looks = np.isclose(trial.speech_s[:, None], EVIDENCE_S).any(axis=1)
-        strangers += [(f"one {cell}", float(llr)) for llr in trial.llr[looks]]
+        usable = trial.speech_s >= LEAST_S
+        if not trial.target and usable.any():
+            cell = repr((trial.source, trial.degraded))
+            strangers.append((cell, float(trial.llr[usable].max())))
     _, cell_of = np.unique([name for name, _ in strangers], return_inverse=True)
     llr = np.array([llr for _, llr in strangers])
     return fit_bounds(llr, 1 / np.bincount(cell_of)[cell_of])
@@ -117,7 +115,7 @@ def _decided(
     outcome: dict[bool, list[str]] = {True: [], False: []}
     accept_s = []
     for trial, evidence in rows:
-        usable = trial.speech_s >= EVIDENCE_S[0]
+        usable = trial.speech_s >= LEAST_S
         crossed = np.flatnonzero(usable & ((evidence >= upper) | (evidence <= lower)))
         said = "none" if not len(crossed) else "no" if evidence[crossed[0]] <= lower else "yes"
         outcome[trial.target].append(said)

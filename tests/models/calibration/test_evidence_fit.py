@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from engine.decisions.config import DecisionConfig
 from engine.model.bundle import Bundle, load_bundle
 from models.calibration import evidence_fit, evidence_streams
 from models.calibration.errors import CalibrationError
-from models.calibration.evidence_fit import EVIDENCE_S, error_rates, fit_evidence, fit_runs
+from models.calibration.evidence_fit import LEAST_S, error_rates, fit_evidence, fit_runs
 from models.calibration.evidence_trials import EvidenceTrial
 from models.calibration.rate_fit import STATED
 
+LOOKS_S = np.array([0.5, 1.0, 1.5, 2.0, 3.0, 5.0])
 NAMES = [f"s{i:02}" for i in range(12)]
 
 
@@ -23,14 +25,20 @@ def as_it_is(speech: np.ndarray, kind: int, rng: np.random.Generator) -> np.ndar
 
 
 def drawn(slope: float, offset: float, wrong: float, seed: int, source: str) -> list[EvidenceTrial]:
-    """LLRs that are right once stretched so; some targets are not who they are said to be."""
+    """LLRs that are right once stretched so; some targets are not who they are said to be.
+
+    Strangers reach theirs at one look, and lie below it at the others that are long enough.
+    """
     rng, found = np.random.default_rng(seed), []
     for speaker in range(200):
         for target in [True] + 5 * [False]:
             mean = 3.0 if target and rng.uniform() > wrong else -3.0
             right = mean + np.sqrt(6.0) * rng.standard_normal()  # variance twice the mean: an LLR
-            llr = np.full(len(EVIDENCE_S), (right - offset) / slope)
-            found.append(EvidenceTrial(speaker, source, False, target, np.array(EVIDENCE_S), llr))
+            llr = np.full(len(LOOKS_S), (right - offset) / slope)
+            if not target:
+                usable = np.flatnonzero(LOOKS_S >= LEAST_S)
+                llr[np.setdiff1d(usable, [rng.choice(usable)])] -= 3.0
+            found.append(EvidenceTrial(speaker, source, False, target, LOOKS_S, llr))
     return found
 
 
@@ -40,6 +48,12 @@ def test_as_many_strangers_are_accepted_as_was_stated() -> None:
     for rate, miss in STATED[:2]:  # of 1,000 strangers two are the last rate
         accepted = slope * np.array(strangers) + offset >= DecisionConfig(rate, miss).accept_llr
         assert 0.5 * rate <= accepted.mean() <= 2 * rate
+
+
+def test_looks_at_too_little_speech_accept_nobody() -> None:
+    trials = drawn(1.6, -0.5, 0.0, 1, "speechocean762")
+    early = [replace(t, llr=np.where(t.speech_s < LEAST_S, 50.0, t.llr)) for t in trials]
+    assert fit_runs(early) == fit_runs(trials)
 
 
 def test_error_rates_on_other_speakers_are_about_those_stated() -> None:
