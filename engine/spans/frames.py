@@ -2,8 +2,9 @@
 
 The speech of a turn is cut into chunks of some blocks. A chunk goes through the graph with the
 states that the chunk before it left, so that one is under way at a time, and what comes back are
-the sums of the blocks of ``delay_blocks`` ago. At the end of a turn silence goes in until the
-last of its blocks has come out; the next turn begins with fresh states.
+the sums of the blocks of ``delay_blocks`` ago. A turn has a margin of silence at either end, as
+what is embedded whole has, which counts with its first block and with its last. Silence goes in
+behind that until all of it has come out; the next turn begins with fresh states.
 """
 
 from __future__ import annotations
@@ -41,12 +42,14 @@ class FrameSpans:
         figures = pooling.figures
         self._pooling = pooling
         self._block, self._delay = figures.block_samples, figures.delay_blocks
+        self._margin = figures.margin_blocks * self._block
         self._hop = self._chunk = 0
         self.set_hop(hop_s)
         self.timeline = Timeline()
         self.grain = self._block
         self._sound = AudioBuffer()  # indexed by net speech
         self._turn = self._cut = 0  # where the turn began, and how far chunks reach
+        self._tail = 0  # samples of the margin behind the turn that are in no chunk yet
         self._marked = self._known = 0  # the last mark, and what will be known by the chunks so far
         self._planned: deque[Chunk] = deque()  # the first may be under way
         self._running: int | None = None  # number of the job under way
@@ -55,6 +58,8 @@ class FrameSpans:
         self._coming = self._nothing()
         self._inside = self._nothing()
         self._states = np.zeros(figures.state_size, np.float32)
+        # The sums of the margin before a turn until its first block has come out.
+        self._before = np.zeros((3, figures.pooled_channels), np.float32)
         self._heads = figures.heads
         self._overlap = self._heads.index(OVERLAP) if OVERLAP in self._heads else None
         self._acoustics = figures.acoustics
@@ -93,6 +98,7 @@ class FrameSpans:
         """The turn is over: silence goes in after it until all of it has come out."""
         if self.position == self._turn:
             return
+        self._tail = self._margin
         while self._known < self.position:
             self._plan(self.position, at)
             if self._marked + self._hop <= self._known < self.position:
@@ -108,8 +114,9 @@ class FrameSpans:
         if chunk.fresh:
             self._begin()
         samples = np.zeros(chunk.blocks * self._block, np.float32)
-        samples[: chunk.end - chunk.start] = self._sound.slice(chunk.start, chunk.end)
-        frames = (chunk.end - chunk.start) // FRAME_SAMPLES
+        speech = self._sound.slice(chunk.start, chunk.end)
+        samples[chunk.before : chunk.before + len(speech)] = speech
+        frames = chunk.counted // FRAME_SAMPLES
         self._running = first
         return [FramesJob(first, samples, frames, self._states, chunk.at)]
 
@@ -172,12 +179,14 @@ class FrameSpans:
             sound=packed(sound.slice(sound.start, sound.end)),
             turn=self._turn,
             cut=self._cut,
+            tail=self._tail,
             marked=self._marked,
             known=self._known,
             planned=list(self._planned),
             coming=list(self._coming),
             inside=list(self._inside),
             states=packed(self._states),
+            margin=packed(self._before),
             blocks=self._blocks.saved(),
             lost=list(self._lost),
             ready=self.ready,
@@ -195,11 +204,12 @@ class FrameSpans:
         found.timeline = Timeline(saved.runs, saved.position, saved.media)
         found._sound = AudioBuffer(saved.sound_start)
         found._sound.append(unpacked(saved.sound, -1))
-        found._turn, found._cut = saved.turn, saved.cut
+        found._turn, found._cut, found._tail = saved.turn, saved.cut, saved.tail
         found._marked, found._known = saved.marked, saved.known
         found._planned = deque(saved.planned)
         found._coming, found._inside = deque(saved.coming), deque(saved.inside)
         found._states = unpacked(saved.states, -1)
+        found._before = unpacked(saved.margin, *found._before.shape)
         found._blocks = BlockSums.restored(
             saved.blocks, pooling.figures.pooled_channels, len(found._heads)
         )
@@ -207,16 +217,23 @@ class FrameSpans:
         return found
 
     def _plan(self, end: int, at: int) -> None:
-        """One chunk more, of the speech up to ``end`` and silence where that is too short."""
+        """One chunk more, of the speech up to ``end`` and silence where that is too short.
+
+        The first of a turn is longer by the margin, so that marks lie where speech has them.
+        """
         end = min(end, self._cut + self._chunk * self._block)
         fresh = self._cut == self._turn
-        chunk = Chunk(self._turn, self._cut, end, self._chunk, at, fresh)
+        before = self._margin if fresh else 0
+        room = self._chunk * self._block - (end - self._cut)
+        after = min(self._tail, room)
+        blocks = self._chunk + before // self._block
+        chunk = Chunk(self._turn, self._cut, end, before, after, blocks, at, fresh)
         self._planned.append(chunk)
-        self._cut = end
+        self._cut, self._tail = end, self._tail - after
         for place in chunk.places(self._block):
             self._coming.append(place)
             out = self._coming.popleft()
-            if out is not None:
+            if out is not None and not _goes_on(out[1], self._coming):
                 self._known = out[1]
 
     def _mark(self, at: int, *, ends_turn: bool = False) -> Mark:
@@ -228,17 +245,27 @@ class FrameSpans:
             raise ValueError(f"{chunk.blocks} blocks went in, {len(result.sums)} came out")
         self._inside.extend(chunk.places(self._block))
         out = [self._inside.popleft() for _ in result.sums]
-        # Blocks of silence come out before those of the turn and after them.
-        known = [row for row, place in enumerate(out) if place is not None]
-        places = [place for place in out if place is not None]
-        if places:
-            rows = slice(known[0], known[-1] + 1)
-            heads = result.heads[rows]
+        turn, rows = chunk.turn, list(enumerate(out))
+        before = [row for row, place in rows if place == (turn, turn)]
+        speech = [(row, place) for row, place in rows if place is not None and place[0] < place[1]]
+        behind = [row for row, place in rows if place == (chunk.end, chunk.end) != (turn, turn)]
+        self._before += result.sums[before].sum(axis=0)
+        if speech:
+            those = [row for row, _ in speech]
+            sums, heads = result.sums[those], result.heads[those]
+            sums[0] += self._before
+            self._before[:] = 0
             over = np.zeros(len(heads), bool)
             if self._overlap is not None:
                 over = heads[:, self._overlap] > 0
-            self._blocks.add(places, chunk.turn, result.sums[rows], heads, over)
-            self.ready = places[-1][1]
+            self._blocks.add([place for _, place in speech], turn, sums, heads, over)
+        if behind:
+            self._blocks.add_to_last(chunk.end, result.sums[behind].sum(axis=0))
+        ends = [place[1] for place in out if place is not None]
+        if ends and _goes_on(ends[-1], self._inside):
+            ends = [end for end in ends if end < ends[-1]]
+        if ends:
+            self.ready = ends[-1]
 
     def _lose(self, chunk: Chunk, message: str) -> None:
         """What was in the graph is lost with the chunk, and it goes on as at a beginning."""
@@ -249,8 +276,14 @@ class FrameSpans:
         self._begin()
 
     def _begin(self) -> None:
+        self._before[:] = 0
         self._states = np.zeros(self._pooling.figures.state_size, np.float32)
         self._inside = self._nothing()
 
     def _nothing(self) -> deque[Place | None]:
         return deque([None] * self._delay)
+
+
+def _goes_on(end: int, following: Sequence[Place | None]) -> bool:
+    """Whether a margin of what ends there is yet to come out."""
+    return following[0] == (end, end)

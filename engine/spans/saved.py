@@ -15,23 +15,39 @@ Place = tuple[int, int]  # where a block begins and ends
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
-    """Speech ``[start, end)`` of the turn that begins at ``turn``, filled up to ``blocks``.
+    """Speech ``[start, end)`` of the turn that begins at ``turn``, with silence around it.
 
-    It was complete at media sample ``at``. With ``fresh`` it is the turn's first.
+    Before the speech there are ``before`` samples of silence, and behind it as many as its blocks
+    have room for, of which ``after`` count as the turn's. It was complete at media sample ``at``.
+    With ``fresh`` it is the turn's first.
     """
 
     turn: int
     start: int
     end: int
+    before: int
+    after: int
     blocks: int
     at: int
     fresh: bool
 
+    @property
+    def counted(self) -> int:
+        """Samples that count as the turn's, at the beginning of the chunk."""
+        return self.before + self.end - self.start + self.after
+
     def places(self, block_samples: int) -> list[Place | None]:
-        """Where each block lies, ``None`` for silence that fills up."""
+        """Where each block lies, ``None`` for silence that fills up.
+
+        A margin, which is silence that counts, has no length: it lies where the turn begins or
+        where it ends.
+        """
+        margin = [(self.start, self.start)] * (self.before // block_samples)
         starts = range(self.start, self.end, block_samples)
-        found: list[Place | None] = [(a, min(a + block_samples, self.end)) for a in starts]
-        return found + [None] * (self.blocks - len(found))
+        found = [*margin, *((a, min(a + block_samples, self.end)) for a in starts)]
+        counted = -(-self.counted // block_samples)
+        found += [(self.end, self.end)] * (counted - len(found))
+        return [*found, *[None] * (self.blocks - len(found))]
 
 
 class SavedBlocks(msgspec.Struct, frozen=True):
@@ -57,12 +73,14 @@ class SavedSpans(msgspec.Struct, frozen=True):
     sound: bytes
     turn: int
     cut: int
+    tail: int
     marked: int
     known: int
     planned: list[Chunk]
     coming: list[Place | None]
     inside: list[Place | None]
     states: bytes
+    margin: bytes
     blocks: SavedBlocks
     lost: list[tuple[Place, str]]
     ready: int

@@ -15,8 +15,10 @@ from engine.model.manifest import FRAMES_FILE, HEAD_FILE, FramesFigures
 BANDS = 24
 BLOCK, FRAME = 1600, 160  # samples
 DELAY_BLOCKS = 5
+MARGIN_BLOCKS = 2
 FIGURES = FramesFigures(
     delay_blocks=DELAY_BLOCKS,
+    margin_blocks=MARGIN_BLOCKS,
     pooled_channels=BANDS,
     state_size=DELAY_BLOCKS * (BLOCK + BLOCK // FRAME),  # sound, and which frames of it are real
 )

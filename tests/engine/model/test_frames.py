@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from frames_model import BANDS, BLOCK, DELAY_BLOCKS, FIGURES, HEARD
+from frames_model import BANDS, BLOCK, DELAY_BLOCKS, FIGURES, HEARD, MARGIN_BLOCKS
 
 from engine.errors import BundleError
 from engine.model.bundle import Bundle, load_bundle, write_bundle
@@ -61,7 +61,9 @@ def test_a_waveform_is_the_span_of_all_its_blocks(
     graph: FramesGraph, frames_bundle: Bundle
 ) -> None:
     sound = noise(3, 8)
-    span, magnitude = graph.pooling.embed(sums(graph, sound, [13]).sum(axis=1))
+    margin = MARGIN_BLOCKS * BLOCK
+    padded, blocks = np.pad(sound, ((0, 0), (margin, margin))), DELAY_BLOCKS + 2 * MARGIN_BLOCKS
+    span, magnitude = graph.pooling.embed(sums(graph, padded, [8 + blocks]).sum(axis=1))
     encoder = Encoder(frames_bundle, "cpu")
     np.testing.assert_allclose(encoder.embed(sound), span, atol=1e-6)
     np.testing.assert_allclose(embed_speech(encoder, sound[1]), span[1], atol=1e-6)
@@ -69,12 +71,13 @@ def test_a_waveform_is_the_span_of_all_its_blocks(
 
 
 def test_a_margin_is_silence_around_the_waveform(frames_bundle: Bundle, tmp_path: Path) -> None:
-    figures = msgspec.structs.replace(FIGURES, margin_blocks=2)
+    figures = msgspec.structs.replace(FIGURES, margin_blocks=0)
     manifest = msgspec.structs.replace(frames_bundle.manifest, frames=figures)
-    wide = Encoder(write_bundle(tmp_path / "b", manifest, frames_bundle.model_files()), "cpu")
+    wide = Encoder(frames_bundle, "cpu")
+    tight = Encoder(write_bundle(tmp_path / "b", manifest, frames_bundle.model_files()), "cpu")
     sound = noise(2, 8)[:, : 7 * BLOCK + 800]
     padded = np.pad(sound, ((0, 0), (2 * BLOCK, 2 * BLOCK)))
-    found = Encoder(frames_bundle, "cpu").embed(padded)
+    found = tight.embed(padded)
     np.testing.assert_allclose(wide.embed(sound), found, atol=1e-6)
 
 

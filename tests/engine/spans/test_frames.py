@@ -13,14 +13,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from frames_model import BLOCK, DELAY_BLOCKS, FIGURES
+import soundfile as sf
+from frames_model import BLOCK, DELAY_BLOCKS, FIGURES, MARGIN_BLOCKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.jobs import FramesJob, FramesResult, JobFailure, Result
-from engine.model.bundle import Bundle
+from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder
 from engine.model.frames import SpanPooling
 from engine.serving.inference import answer_one
@@ -30,6 +31,7 @@ from engine.speech.vad import SileroVad
 
 Float32 = NDArray[np.float32]
 S = SAMPLE_RATE_HZ
+DEMO_VOICES = Path(__file__).parents[3] / "scripts" / "demo_voices"
 TURNS = ((0, 2.34), (4 * S, 0.3), (5 * S, 1.5))  # media sample and seconds of each
 PAUSE = round(0.6 * S)
 TOLERANCE = 2e-6  # of one number of a unit embedding
@@ -48,14 +50,15 @@ def embedded(job: FramesJob, encoder: Encoder) -> Result:
 def saying(
     encoder: Encoder, heads: Callable[[Float32], list[Float32]]
 ) -> Callable[[FramesJob], Result]:
-    """Answers jobs with ``heads`` of the blocks that come out, by their numbers."""
+    """Answers jobs with ``heads`` of the blocks that come out, by their numbers in the turn."""
     told = 0
 
     def reply(job: FramesJob) -> Result:
         nonlocal told
         result = embedded(job, encoder)
         assert isinstance(result, FramesResult)
-        number = np.arange(told, told + len(result.sums), dtype=np.float32) - DELAY_BLOCKS
+        number = np.arange(told, told + len(result.sums), dtype=np.float32)
+        number -= DELAY_BLOCKS + MARGIN_BLOCKS
         told += len(number)
         return replace(result, heads=np.stack(heads(number), axis=1).astype(np.float32))
 
@@ -164,16 +167,75 @@ def test_a_span_within_a_turn_is_the_sum_of_its_blocks(spans: FrameSpans, encode
 
 
 def test_each_frame_goes_in_once_and_in_order(spans: FrameSpans, encoder: Encoder) -> None:
-    heard: list[Float32] = []
-    marks: list[Mark] = []
+    margin = np.zeros(MARGIN_BLOCKS * BLOCK, np.float32)
     for start, length_s in TURNS:
-        marks += spans.push(start, speech(length_s))
-        marks += spans.end_turn(start + round(length_s * S) + PAUSE)
-        for job in settle(spans, encoder):
-            assert len(job.samples) == DELAY_BLOCKS * BLOCK
-            heard.append(job.samples[: job.frames * 160])
-    lengths = [round(s * 100) * 160 for _, s in TURNS]
-    assert sum(map(len, heard)) == sum(lengths)
+        sound = speech(length_s)
+        list(spans.push(start, sound))
+        list(spans.end_turn(start + len(sound) + PAUSE))
+        jobs = settle(spans, encoder)
+        blocks = [len(job.samples) // BLOCK for job in jobs]
+        assert blocks == [MARGIN_BLOCKS + DELAY_BLOCKS] + [DELAY_BLOCKS] * (len(jobs) - 1)
+        heard = np.concatenate([job.samples[: job.frames * 160] for job in jobs])
+        np.testing.assert_array_equal(heard, np.concatenate([margin, sound, margin]))
+
+
+@pytest.mark.parametrize("hop_s", [0.1, 0.2, 0.5, 0.8])
+@pytest.mark.parametrize("length_s", [0.07, 0.1, 0.3, 1.0, 1.03, 1.17, 2.5])
+def test_margins_count_with_the_first_and_the_last_block_of_a_turn(
+    frames_bundle: Bundle, encoder: Encoder, hop_s: float, length_s: float
+) -> None:
+    """No turn is known to its end before the margin behind it is."""
+    spans, sound, turn = FrameSpans(SpanPooling(frames_bundle), hop_s), speech(length_s), 0
+    for start in (0, 10 * S):
+        marks = [*spans.push(start, sound), *spans.end_turn(start + len(sound) + PAUSE)]
+        while spans.waiting_since is not None:
+            assert spans.ready < marks[-1].position
+            (job,) = spans.jobs(1)
+            assert isinstance(job, FramesJob)
+            spans.receive_result(embedded(job, encoder))
+        assert spans.ready == marks[-1].position
+        new = spans._blocks.places[:, 2] == turn
+        expected = np.full(-(-len(sound) // BLOCK), BLOCK // 160)
+        expected[-1] = (len(sound) - 1) % BLOCK // 160 + 1
+        expected[0] += MARGIN_BLOCKS * BLOCK // 160
+        expected[-1] += MARGIN_BLOCKS * BLOCK // 160
+        # Every frame that counts weighs one in this model.
+        np.testing.assert_array_equal(spans._blocks.sums[new, 0, 0], expected)
+        turn = spans.position
+
+
+def test_margins_of_a_turn_whose_end_is_lost_are_lost_with_it(
+    spans: FrameSpans, encoder: Encoder
+) -> None:
+    def reply(job: FramesJob) -> Result:
+        answered.append(job)
+        if len(answered) == 3:  # in the graph is the end, and of the margin behind it one block
+            return JobFailure(job.number, "out of memory")
+        return embedded(job, encoder)
+
+    answered: list[FramesJob] = []
+    marks = [*spans.push(0, speech(1.3)), *spans.end_turn(2 * S)]
+    settle(spans, encoder, reply)
+    assert len(answered) == 4
+    assert spans.ready == marks[-1].position
+    assert spans._blocks.sums[:, 0, 0].tolist() == [30] + [10] * 4
+
+
+@pytest.mark.parametrize("length_s", [0.6, 1.03, 2.0])
+def test_a_turn_is_heard_live_as_it_is_whole(length_s: float) -> None:
+    """By the model that ships, whose margins tell more of short turns than their ends do."""
+    bundle = load_bundle()
+    encoder, spans = Encoder(bundle, "cpu"), FrameSpans(SpanPooling(bundle), 0.5)
+    sound, rate_hz = sf.read(DEMO_VOICES / "anna.ogg", dtype="float32")
+    assert rate_hz == S
+    sound = sound[S : S + round(length_s * S)]
+    list(spans.push(0, sound))
+    list(spans.end_turn(len(sound) + PAUSE))
+    settle(spans, encoder)
+    found, how = spans.heard([(0, len(sound))])
+    expected, expected_how = encoder.hear(sound[None])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(how[:, -1], expected_how[:, -1], atol=1e-4)
 
 
 def test_a_chunk_that_fails_takes_what_was_in_the_graph_and_no_more(
