@@ -114,7 +114,7 @@ class TurnJudge:
         if enrolled.prepared is None or short or spans.failure(turn.start, turn.end) is not None:
             return None
         asked = [(turn.start, turn.end)]
-        embeddings, heard = spans.heard(asked)
+        embeddings, heard = spans.heard(asked, margins=True)
         worth = self._scorer.worth(self._scorer.prepare(embeddings, turn.speech_s), heard)
         scores = self._scorer.table(enrolled.prepared, worth)
         llr = enrolled.by_speaker(scores.llr)[0]

@@ -99,13 +99,9 @@ class BlockSums:
         self._sums[new], self._heads[new] = sums, heads
         self._rows[new, :TURN], self._rows[new, TURN], self._rows[new, OVER] = places, turn, over
 
-    def add_to_last(self, end: int, sums: Float32) -> None:
-        """Count ``sums`` ``(3, C)`` of a margin with the last block, where that ends at ``end``.
-
-        Where that block was lost, the margin is lost with it.
-        """
-        if self._count and self._rows[self._count - 1, END] == end:
-            self._sums[self._count - 1] += sums
+    def end_at(self, place: int) -> bool:
+        """Whether the last block ends there."""
+        return bool(self._count) and bool(self._rows[self._count - 1, END] == place)
 
     def between(self, spans: Sequence[Place]) -> Float32:
         """The sums ``(N, 3, C)`` over the blocks whose middle lies in each span ``[start, end)``.

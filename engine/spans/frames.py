@@ -2,15 +2,19 @@
 
 The speech of a turn is cut into chunks of some blocks. A chunk goes through the graph with the
 states that the chunk before it left, so that one is under way at a time, and what comes back are
-the sums of the blocks of ``delay_blocks`` ago. A turn has a margin of silence at either end, as
-what is embedded whole has, which counts with its first block and with its last. Silence goes in
-behind that until all of it has come out; the next turn begins with fresh states.
+the sums of the blocks of ``delay_blocks`` ago. At the end of a turn silence goes in until the
+last of its blocks has come out, and the margin behind it, by which the end of short speech tells
+more: it counts in verdicts on the turn, and not where the speech of the stream is compared with
+other speech of it. The next turn begins with fresh states. There is no margin before a turn:
+features less their mean so far are then far off where speech begins, and of held-out takeovers 16 %
+were missed in place of 10.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -23,13 +27,23 @@ from engine.model.frames import FRAME_SAMPLES, SpanPooling
 from engine.model.manifest import unheard
 from engine.spans.block_sums import KEPT_SAMPLES, BlockSums
 from engine.spans.interface import BlockHeads, Mark
-from engine.spans.saved import Chunk, Place, SavedSpans, packed, unpacked
+from engine.spans.saved import Chunk, Place, SavedMargin, SavedSpans, packed, unpacked
 from engine.spans.timeline import Timeline
 
 Float32 = NDArray[np.float32]
 
 OVERLAP = "overlap_logit"  # the head above zero where two speak at once is likelier than not
+MARGINS = 2  # are kept: verdicts are on the last turn
 HEARD_SHARE = 0.5  # of a span's blocks that must be known for it to have an embedding
+
+
+@dataclass(slots=True, eq=False)
+class Margin:
+    """The sums ``(3, C)`` of the silence behind a turn ``[turn, end)``."""
+
+    turn: int
+    end: int
+    sums: Float32
 
 
 class FrameSpans:
@@ -58,8 +72,7 @@ class FrameSpans:
         self._coming = self._nothing()
         self._inside = self._nothing()
         self._states = np.zeros(figures.state_size, np.float32)
-        # The sums of the margin before a turn until its first block has come out.
-        self._before = np.zeros((3, figures.pooled_channels), np.float32)
+        self._margins: deque[Margin] = deque(maxlen=MARGINS)
         self._heads = figures.heads
         self._overlap = self._heads.index(OVERLAP) if OVERLAP in self._heads else None
         self._acoustics = figures.acoustics
@@ -115,7 +128,7 @@ class FrameSpans:
             self._begin()
         samples = np.zeros(chunk.blocks * self._block, np.float32)
         speech = self._sound.slice(chunk.start, chunk.end)
-        samples[chunk.before : chunk.before + len(speech)] = speech
+        samples[: len(speech)] = speech
         frames = chunk.counted // FRAME_SAMPLES
         self._running = first
         return [FramesJob(first, samples, frames, self._states, chunk.at)]
@@ -145,13 +158,17 @@ class FrameSpans:
                 lost, message = lost + shared, said
         return message if lost > HEARD_SHARE * (end - start) else None
 
-    def heard(self, spans: Sequence[Place]) -> tuple[Float32, Float32]:
+    def heard(self, spans: Sequence[Place], *, margins: bool = False) -> tuple[Float32, Float32]:
         """Unit embeddings ``(N, D)`` of the sums over the blocks of each span.
 
         And how those were heard, ``(N, 3)``, SNR and C50 where the graph says them.
         """
-        said = unheard(len(spans))
-        embeddings, said[:, -1] = self._pooling.embed(self._blocks.between(spans))
+        said, sums = unheard(len(spans)), self._blocks.between(spans)
+        for known in self._margins if margins else ():
+            for row, (start, end) in enumerate(spans):
+                if known.turn <= start and end == known.end:
+                    sums[row] += known.sums
+        embeddings, said[:, -1] = self._pooling.embed(sums)
         if self._acoustics is not None:
             said[:, :-1] = self._blocks.means(spans, self._acoustics)
         return embeddings, said
@@ -186,7 +203,7 @@ class FrameSpans:
             coming=list(self._coming),
             inside=list(self._inside),
             states=packed(self._states),
-            margin=packed(self._before),
+            margins=[SavedMargin(one.turn, one.end, packed(one.sums)) for one in self._margins],
             blocks=self._blocks.saved(),
             lost=list(self._lost),
             ready=self.ready,
@@ -209,7 +226,9 @@ class FrameSpans:
         found._planned = deque(saved.planned)
         found._coming, found._inside = deque(saved.coming), deque(saved.inside)
         found._states = unpacked(saved.states, -1)
-        found._before = unpacked(saved.margin, *found._before.shape)
+        for one in saved.margins:
+            sums = unpacked(one.sums, 3, pooling.figures.pooled_channels)
+            found._margins.append(Margin(one.turn, one.end, sums))
         found._blocks = BlockSums.restored(
             saved.blocks, pooling.figures.pooled_channels, len(found._heads)
         )
@@ -217,17 +236,12 @@ class FrameSpans:
         return found
 
     def _plan(self, end: int, at: int) -> None:
-        """One chunk more, of the speech up to ``end`` and silence where that is too short.
-
-        The first of a turn is longer by the margin, so that marks lie where speech has them.
-        """
+        """One chunk more, of the speech up to ``end`` and silence where that is too short."""
         end = min(end, self._cut + self._chunk * self._block)
         fresh = self._cut == self._turn
-        before = self._margin if fresh else 0
         room = self._chunk * self._block - (end - self._cut)
         after = min(self._tail, room)
-        blocks = self._chunk + before // self._block
-        chunk = Chunk(self._turn, self._cut, end, before, after, blocks, at, fresh)
+        chunk = Chunk(self._turn, self._cut, end, after, self._chunk, at, fresh)
         self._planned.append(chunk)
         self._cut, self._tail = end, self._tail - after
         for place in chunk.places(self._block):
@@ -245,22 +259,19 @@ class FrameSpans:
             raise ValueError(f"{chunk.blocks} blocks went in, {len(result.sums)} came out")
         self._inside.extend(chunk.places(self._block))
         out = [self._inside.popleft() for _ in result.sums]
-        turn, rows = chunk.turn, list(enumerate(out))
-        before = [row for row, place in rows if place == (turn, turn)]
-        speech = [(row, place) for row, place in rows if place is not None and place[0] < place[1]]
-        behind = [row for row, place in rows if place == (chunk.end, chunk.end) != (turn, turn)]
-        self._before += result.sums[before].sum(axis=0)
+        turn, those = chunk.turn, list(enumerate(out))
+        speech = [(row, place) for row, place in those if place is not None and place[0] < place[1]]
+        behind = [row for row, place in those if place == (chunk.end, chunk.end)]
         if speech:
-            those = [row for row, _ in speech]
-            sums, heads = result.sums[those], result.heads[those]
-            sums[0] += self._before
-            self._before[:] = 0
+            rows = slice(speech[0][0], speech[-1][0] + 1)
+            heads = result.heads[rows]
             over = np.zeros(len(heads), bool)
             if self._overlap is not None:
                 over = heads[:, self._overlap] > 0
-            self._blocks.add([place for _, place in speech], turn, sums, heads, over)
-        if behind:
-            self._blocks.add_to_last(chunk.end, result.sums[behind].sum(axis=0))
+            places = [place for _, place in speech]
+            self._blocks.add(places, turn, result.sums[rows], heads, over)
+        if behind and self._blocks.end_at(chunk.end):  # or that block was lost
+            self._count_margin(turn, chunk.end, result.sums[behind].sum(axis=0))
         ends = [place[1] for place in out if place is not None]
         if ends and _goes_on(ends[-1], self._inside):
             ends = [end for end in ends if end < ends[-1]]
@@ -275,8 +286,14 @@ class FrameSpans:
                 self.ready = place[1]
         self._begin()
 
+    def _count_margin(self, turn: int, end: int, sums: Float32) -> None:
+        """Some of the margin behind a turn has come out."""
+        if self._margins and self._margins[-1].turn == turn:
+            self._margins[-1].sums += sums
+        else:
+            self._margins.append(Margin(turn, end, sums))
+
     def _begin(self) -> None:
-        self._before[:] = 0
         self._states = np.zeros(self._pooling.figures.state_size, np.float32)
         self._inside = self._nothing()
 

@@ -67,7 +67,9 @@ class Spans(Protocol):
     def failure(self, start: int, end: int, /) -> str | None:
         """Why there is no embedding of ``[start, end)``, where its jobs failed: ask it first."""
 
-    def heard(self, spans: Sequence[tuple[int, int]], /) -> tuple[Float32, Float32]:
+    def heard(
+        self, spans: Sequence[tuple[int, int]], /, *, margins: bool = False
+    ) -> tuple[Float32, Float32]:
         """Unit embeddings ``(N, D)`` of spans ``[start, end)``, which end by the newest mark.
 
         And how those were heard, ``(N, 3)``: mean SNR and C50 in dB, and the natural logarithm of
@@ -77,6 +79,9 @@ class Spans(Protocol):
         A span that reaches further back than is kept begins where that begins; ends are moved
         to the nearest block. Blocks in which two speak at once count for nobody, unless there
         are no others. Raises ``LookupError`` for a span of which nothing is known.
+
+        With ``margins`` a span that ends with the last turn is heard with the silence behind that,
+        as a recording that is embedded whole is.
         """
 
 

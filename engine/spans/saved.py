@@ -15,17 +15,15 @@ Place = tuple[int, int]  # where a block begins and ends
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
-    """Speech ``[start, end)`` of the turn that begins at ``turn``, with silence around it.
+    """Speech ``[start, end)`` of the turn that begins at ``turn``, filled up to ``blocks``.
 
-    Before the speech there are ``before`` samples of silence, and behind it as many as its blocks
-    have room for, of which ``after`` count as the turn's. It was complete at media sample ``at``.
-    With ``fresh`` it is the turn's first.
+    Of the silence that fills it up ``after`` samples are the margin behind the turn. It was
+    complete at media sample ``at``. With ``fresh`` it is the turn's first.
     """
 
     turn: int
     start: int
     end: int
-    before: int
     after: int
     blocks: int
     at: int
@@ -33,18 +31,16 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def counted(self) -> int:
-        """Samples that count as the turn's, at the beginning of the chunk."""
-        return self.before + self.end - self.start + self.after
+        """Samples that are not silence that fills up."""
+        return self.end - self.start + self.after
 
     def places(self, block_samples: int) -> list[Place | None]:
         """Where each block lies, ``None`` for silence that fills up.
 
-        A margin, which is silence that counts, has no length: it lies where the turn begins or
-        where it ends.
+        The margin has no length: it lies where the turn ends.
         """
-        margin = [(self.start, self.start)] * (self.before // block_samples)
         starts = range(self.start, self.end, block_samples)
-        found = [*margin, *((a, min(a + block_samples, self.end)) for a in starts)]
+        found = [(a, min(a + block_samples, self.end)) for a in starts]
         counted = -(-self.counted // block_samples)
         found += [(self.end, self.end)] * (counted - len(found))
         return [*found, *[None] * (self.blocks - len(found))]
@@ -60,6 +56,14 @@ class SavedBlocks(msgspec.Struct, frozen=True):
     sums: bytes
     heads: bytes
     merged: int
+
+
+class SavedMargin(msgspec.Struct, frozen=True, array_like=True):
+    """The sums of the silence behind a turn ``[turn, end)``."""
+
+    turn: int
+    end: int
+    sums: bytes
 
 
 class SavedSpans(msgspec.Struct, frozen=True):
@@ -80,7 +84,7 @@ class SavedSpans(msgspec.Struct, frozen=True):
     coming: list[Place | None]
     inside: list[Place | None]
     states: bytes
-    margin: bytes
+    margins: list[SavedMargin]
     blocks: SavedBlocks
     lost: list[tuple[Place, str]]
     ready: int

@@ -142,7 +142,7 @@ class WindowSpans:
             return None
         return said[0] if said else "no window of so little speech was embedded"
 
-    def heard(self, spans: Sequence[Place]) -> tuple[Float32, Float32]:
+    def heard(self, spans: Sequence[Place], *, margins: bool = False) -> tuple[Float32, Float32]:
         """Unit embeddings ``(N, D)``, by the windows that answer for each span.
 
         A graph for windows does not say how they were heard.

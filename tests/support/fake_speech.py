@@ -63,7 +63,9 @@ class FakeSpeech:
     def failure(self, start: int, end: int) -> str | None:
         return None
 
-    def heard(self, spans: Sequence[tuple[int, int]]) -> tuple[Float32, Float32]:
+    def heard(
+        self, spans: Sequence[tuple[int, int]], *, margins: bool = False
+    ) -> tuple[Float32, Float32]:
         embeddings = np.stack([self._embedding(start, end) for start, end in spans])
         return embeddings, np.tile(np.float32(self.how), (len(spans), 1))
 
