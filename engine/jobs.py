@@ -62,8 +62,9 @@ class EmbedJob:
 class FramesJob:
     """The new speech of a stream ``(n,)`` and the states ``(S,)`` before it.
 
-    Of its frames of 10 ms the first ``frames`` are sound; silence after them stands for what
-    follows the end of a turn. ``due`` is the media sample at which the speech was complete.
+    Of its frames of 10 ms the first ``frames`` count, speech and the margin behind a turn; silence
+    after them stands for what follows. ``due`` is the media sample at which the speech was
+    complete.
     """
 
     number: int

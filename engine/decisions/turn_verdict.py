@@ -1,8 +1,8 @@
 """The verdict on one turn, by its own speech alone.
 
-What was said before can make no turn a match: the embedding is of exactly the turn's speech, and
-the bounds are those that the user's error rates ask for. A short turn is scored too; that there
-is little of it the calibration knows.
+What was said before can make no turn a match: the embedding is of exactly the turn's speech, heard
+with the silence behind it, and the bounds are those that the user's error rates ask for. A short
+turn is scored too; that there is little of it the calibration knows.
 """
 
 from __future__ import annotations

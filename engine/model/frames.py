@@ -86,8 +86,9 @@ class FramesGraph:
     def run(self, sound: Float32, frames: Int64, states: Float32) -> FramesOutput:
         """The next ``sound`` ``(B, n)`` of ``B`` streams, ``n`` a multiple of a block.
 
-        ``frames`` ``(B,)`` counts those of 10 ms that are sound: the rest is silence that stands
-        for what follows the end of speech. ``states`` ``(B, S)`` are zeros for a new stream.
+        ``frames`` ``(B,)`` counts those of 10 ms that count, speech and margins: the rest is
+        silence that stands for what follows the end of speech. ``states`` ``(B, S)`` are zeros for
+        a new stream.
         """
         return self._answer(self.call, sound, frames, states)
 

@@ -176,7 +176,7 @@ class FramesFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     in. ``pooled_channels`` and ``state_size`` are the widths of sums and states. The floors keep
     the pooled mean and deviation of a span finite. ``heads`` names what the graph says of each
     block besides. A waveform that is embedded whole gets ``margin_blocks`` of silence at either
-    end, which stand for the pauses that speech of a stream has around it.
+    end, which stand for the pauses around it, and a turn that is judged live as many behind it.
     """
 
     block_samples: Count = 1600
@@ -187,6 +187,10 @@ class FramesFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     variance_floor: Positive = 1e-5
     heads: tuple[str, ...] = ()
     margin_blocks: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        if self.margin_blocks > self.delay_blocks:
+            raise ValueError("margin_blocks may be no more than delay_blocks")
 
     @property
     def acoustics(self) -> tuple[int, ...] | None:

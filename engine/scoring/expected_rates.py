@@ -1,7 +1,7 @@
 """What error rates a stream can expect by its enrolment, as its speech grows.
 
-Calibration measured on held-out speakers what stated rates come to, at some durations and with
-enrolments of its own. By the model of ``engine.scoring.scorer`` a trial depends on the speech of
+It was measured on held-out speakers what stated rates come to, at some durations and with
+enrolments of their own. By the model of ``engine.scoring.scorer`` a trial depends on the speech of
 both sides through ``g`` alone: with a longer enrolment the same is reached by less speech.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 from engine.model.manifest import Calibration
 
-MEASURED = "stated_rates_cross_validated"  # in what calibration fitted
+MEASURED = "stated_rates_cross_validated"  # in what was fitted
 
 
 class ExpectedRate(msgspec.Struct, frozen=True, array_like=True):
@@ -44,10 +44,13 @@ class _Measured(msgspec.Struct, frozen=True):
 def expected_rates(calibration: Calibration, enrolled_s: float) -> tuple[ExpectedRate, ...]:
     """Rates by speech and stated false accepts, for an enrolment of so many net seconds.
 
-    Sources count alike. Nothing, where calibration did not measure them.
+    Sources count alike. Those measured with the figures that decide, where those were fitted to
+    streams; else those of the calibration. Nothing, where neither measured them.
     """
+    streams = {} if calibration.evidence is None else calibration.evidence.fitted
+    measured = streams.get(MEASURED, calibration.fitted.get(MEASURED, []))
     try:
-        rows = msgspec.convert(calibration.fitted.get(MEASURED, []), list[_Measured])
+        rows = msgspec.convert(measured, list[_Measured])
     except msgspec.ValidationError:
         return ()
     cells: dict[tuple[float, float], list[_Measured]] = defaultdict(list)

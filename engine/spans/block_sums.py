@@ -99,9 +99,10 @@ class BlockSums:
         self._sums[new], self._heads[new] = sums, heads
         self._rows[new, :TURN], self._rows[new, TURN], self._rows[new, OVER] = places, turn, over
 
-    def end_at(self, place: int) -> bool:
-        """Whether the last block ends there."""
-        return bool(self._count) and bool(self._rows[self._count - 1, END] == place)
+    def end_alone(self, place: int) -> bool:
+        """Whether the last block ends there, and nobody else speaks in it."""
+        last = self.places[-1:]
+        return bool(np.any((last[:, END] == place) & (last[:, OVER] == 0)))
 
     def between(self, spans: Sequence[Place]) -> Float32:
         """The sums ``(N, 3, C)`` over the blocks whose middle lies in each span ``[start, end)``.

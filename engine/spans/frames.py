@@ -3,18 +3,17 @@
 The speech of a turn is cut into chunks of some blocks. A chunk goes through the graph with the
 states that the chunk before it left, so that one is under way at a time, and what comes back are
 the sums of the blocks of ``delay_blocks`` ago. At the end of a turn silence goes in until the
-last of its blocks has come out, and the margin behind it, by which the end of short speech tells
-more: it counts in verdicts on the turn, and not where the speech of the stream is compared with
-other speech of it. The next turn begins with fresh states. There is no margin before a turn:
-features less their mean so far are then far off where speech begins, and of held-out takeovers 16 %
-were missed in place of 10.
+last of its blocks has come out, and a margin behind it, by which the end of short speech tells
+more: its blocks count in verdicts on the turn, and not where speech of the stream is compared with
+other speech of it. What the turn's last block has room for is silence that counts with it. The next
+turn begins with fresh states, and with no margin before it: features less their mean so far are
+far off after silence, and of held-out takeovers 16 % were missed in place of 10.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -27,23 +26,14 @@ from engine.model.frames import FRAME_SAMPLES, SpanPooling
 from engine.model.manifest import unheard
 from engine.spans.block_sums import KEPT_SAMPLES, BlockSums
 from engine.spans.interface import BlockHeads, Mark
-from engine.spans.saved import Chunk, Place, SavedMargin, SavedSpans, packed, unpacked
+from engine.spans.margins import Margins
+from engine.spans.saved import Chunk, Place, SavedSpans, packed, unpacked
 from engine.spans.timeline import Timeline
 
 Float32 = NDArray[np.float32]
 
 OVERLAP = "overlap_logit"  # the head above zero where two speak at once is likelier than not
-MARGINS = 2  # are kept: verdicts are on the last turn
 HEARD_SHARE = 0.5  # of a span's blocks that must be known for it to have an embedding
-
-
-@dataclass(slots=True, eq=False)
-class Margin:
-    """The sums ``(3, C)`` of the silence behind a turn ``[turn, end)``."""
-
-    turn: int
-    end: int
-    sums: Float32
 
 
 class FrameSpans:
@@ -63,7 +53,6 @@ class FrameSpans:
         self.grain = self._block
         self._sound = AudioBuffer()  # indexed by net speech
         self._turn = self._cut = 0  # where the turn began, and how far chunks reach
-        self._tail = 0  # samples of the margin behind the turn that are in no chunk yet
         self._marked = self._known = 0  # the last mark, and what will be known by the chunks so far
         self._planned: deque[Chunk] = deque()  # the first may be under way
         self._running: int | None = None  # number of the job under way
@@ -72,7 +61,7 @@ class FrameSpans:
         self._coming = self._nothing()
         self._inside = self._nothing()
         self._states = np.zeros(figures.state_size, np.float32)
-        self._margins: deque[Margin] = deque(maxlen=MARGINS)
+        self._margins = Margins()
         self._heads = figures.heads
         self._overlap = self._heads.index(OVERLAP) if OVERLAP in self._heads else None
         self._acoustics = figures.acoustics
@@ -111,9 +100,9 @@ class FrameSpans:
         """The turn is over: silence goes in after it until all of it has come out."""
         if self.position == self._turn:
             return
-        self._tail = self._margin
+        margin = self._margin
         while self._known < self.position:
-            self._plan(self.position, at)
+            margin -= self._plan(self.position, at, margin)
             if self._marked + self._hop <= self._known < self.position:
                 yield self._mark(at)
         yield self._mark(at, ends_turn=True)
@@ -164,10 +153,8 @@ class FrameSpans:
         And how those were heard, ``(N, 3)``, SNR and C50 where the graph says them.
         """
         said, sums = unheard(len(spans)), self._blocks.between(spans)
-        for known in self._margins if margins else ():
-            for row, (start, end) in enumerate(spans):
-                if known.turn <= start and end == known.end:
-                    sums[row] += known.sums
+        if margins:
+            self._margins.count(sums, spans)
         embeddings, said[:, -1] = self._pooling.embed(sums)
         if self._acoustics is not None:
             said[:, :-1] = self._blocks.means(spans, self._acoustics)
@@ -196,14 +183,13 @@ class FrameSpans:
             sound=packed(sound.slice(sound.start, sound.end)),
             turn=self._turn,
             cut=self._cut,
-            tail=self._tail,
             marked=self._marked,
             known=self._known,
             planned=list(self._planned),
             coming=list(self._coming),
             inside=list(self._inside),
             states=packed(self._states),
-            margins=[SavedMargin(one.turn, one.end, packed(one.sums)) for one in self._margins],
+            margins=self._margins.saved(),
             blocks=self._blocks.saved(),
             lost=list(self._lost),
             ready=self.ready,
@@ -221,34 +207,35 @@ class FrameSpans:
         found.timeline = Timeline(saved.runs, saved.position, saved.media)
         found._sound = AudioBuffer(saved.sound_start)
         found._sound.append(unpacked(saved.sound, -1))
-        found._turn, found._cut, found._tail = saved.turn, saved.cut, saved.tail
+        found._turn, found._cut = saved.turn, saved.cut
         found._marked, found._known = saved.marked, saved.known
         found._planned = deque(saved.planned)
         found._coming, found._inside = deque(saved.coming), deque(saved.inside)
         found._states = unpacked(saved.states, -1)
-        for one in saved.margins:
-            sums = unpacked(one.sums, 3, pooling.figures.pooled_channels)
-            found._margins.append(Margin(one.turn, one.end, sums))
-        found._blocks = BlockSums.restored(
-            saved.blocks, pooling.figures.pooled_channels, len(found._heads)
-        )
+        channels = pooling.figures.pooled_channels
+        found._margins = Margins.restored(saved.margins, channels)
+        found._blocks = BlockSums.restored(saved.blocks, channels, len(found._heads))
         found._lost, found.ready = saved.lost, saved.ready
         return found
 
-    def _plan(self, end: int, at: int) -> None:
-        """One chunk more, of the speech up to ``end`` and silence where that is too short."""
+    def _plan(self, end: int, at: int, margin: int = 0) -> int:
+        """One chunk more, of the speech up to ``end`` and silence where that is too short.
+
+        Gives how many samples of the ``margin`` there was room for.
+        """
         end = min(end, self._cut + self._chunk * self._block)
         fresh = self._cut == self._turn
         room = self._chunk * self._block - (end - self._cut)
-        after = min(self._tail, room)
+        after = min(margin, room)
         chunk = Chunk(self._turn, self._cut, end, after, self._chunk, at, fresh)
         self._planned.append(chunk)
-        self._cut, self._tail = end, self._tail - after
+        self._cut = end
         for place in chunk.places(self._block):
             self._coming.append(place)
             out = self._coming.popleft()
             if out is not None and not _goes_on(out[1], self._coming):
                 self._known = out[1]
+        return after
 
     def _mark(self, at: int, *, ends_turn: bool = False) -> Mark:
         self._marked = self._known
@@ -259,9 +246,9 @@ class FrameSpans:
             raise ValueError(f"{chunk.blocks} blocks went in, {len(result.sums)} came out")
         self._inside.extend(chunk.places(self._block))
         out = [self._inside.popleft() for _ in result.sums]
-        turn, those = chunk.turn, list(enumerate(out))
-        speech = [(row, place) for row, place in those if place is not None and place[0] < place[1]]
-        behind = [row for row, place in those if place == (chunk.end, chunk.end)]
+        turn, blocks = chunk.turn, list(enumerate(out))
+        speech = [(row, at) for row, at in blocks if at is not None and at[0] < at[1]]
+        behind = [row for row, at in blocks if at == (chunk.end, chunk.end)]
         if speech:
             rows = slice(speech[0][0], speech[-1][0] + 1)
             heads = result.heads[rows]
@@ -270,8 +257,8 @@ class FrameSpans:
                 over = heads[:, self._overlap] > 0
             places = [place for _, place in speech]
             self._blocks.add(places, turn, result.sums[rows], heads, over)
-        if behind and self._blocks.end_at(chunk.end):  # or that block was lost
-            self._count_margin(turn, chunk.end, result.sums[behind].sum(axis=0))
+        if behind and self._blocks.end_alone(chunk.end):
+            self._margins.add(turn, chunk.end, result.sums[behind])
         ends = [place[1] for place in out if place is not None]
         if ends and _goes_on(ends[-1], self._inside):
             ends = [end for end in ends if end < ends[-1]]
@@ -285,13 +272,6 @@ class FrameSpans:
                 self._lost.append((place, message))
                 self.ready = place[1]
         self._begin()
-
-    def _count_margin(self, turn: int, end: int, sums: Float32) -> None:
-        """Some of the margin behind a turn has come out."""
-        if self._margins and self._margins[-1].turn == turn:
-            self._margins[-1].sums += sums
-        else:
-            self._margins.append(Margin(turn, end, sums))
 
     def _begin(self) -> None:
         self._states = np.zeros(self._pooling.figures.state_size, np.float32)

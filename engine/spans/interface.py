@@ -80,8 +80,9 @@ class Spans(Protocol):
         to the nearest block. Blocks in which two speak at once count for nobody, unless there
         are no others. Raises ``LookupError`` for a span of which nothing is known.
 
-        With ``margins`` a span that ends with the last turn is heard with the silence behind that,
-        as a recording that is embedded whole is.
+        With ``margins`` a span within one turn that ends with it is heard with the silence behind
+        it, unless another voice speaks there too. Those of the last two turns are known. Windows
+        have none.
         """
 
 

@@ -77,7 +77,6 @@ class SavedSpans(msgspec.Struct, frozen=True):
     sound: bytes
     turn: int
     cut: int
-    tail: int
     marked: int
     known: int
     planned: list[Chunk]

@@ -17,7 +17,6 @@ alarms an hour are extrapolated, and the record says from how much speech.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,10 +26,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.config import DecisionConfig
+from engine.decisions.config import DecisionConfig, wald_bounds
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder
 from engine.model.manifest import DecisionFigures
+from engine.scoring.expected_rates import MEASURED
 from engine.scoring.scorer import CalibratedScorer
 from models.calibration.alarm_fit import (
     BUDGETS,
@@ -54,12 +54,14 @@ from models.calibration.evidence_streams import (
     talks,
 )
 from models.calibration.evidence_trials import EvidenceTrial, evidence_trials
-from models.calibration.rate_fit import STATED, fit_bounds
+from models.calibration.rate_fit import STATED, decided, fit_bounds
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
 LEAST_S = DecisionConfig().decide_s  # of speech, under which nothing is decided
 ALARM_TERMS = {"takeover": ("claim", "voice"), "change": ("voice",)}
+LOOKS_S = (1.5, 2.0, 3.0, 5.0, 10.0)
+LOOK_WITHIN_S = 0.25
 FOLDS = 5  # of the cross-validation, by speakers
 
 Float64 = NDArray[np.float64]
@@ -89,8 +91,10 @@ def _folds(speakers: int, seed: int) -> Ints:
     return np.random.default_rng(seed).permutation(speakers) % FOLDS
 
 
-def error_rates(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> list[dict[str, Any]]:
-    """Decisions by bounds on the evidence, each fold by a fit on the others."""
+def _unseen_evidence(
+    trials: Sequence[EvidenceTrial], speakers: int, seed: int
+) -> dict[int, Float64]:
+    """That of each trial, by a fit on the speakers of other folds."""
     fold = _folds(speakers, seed)
     evidence: dict[int, Float64] = {}
     for one in range(FOLDS):
@@ -98,7 +102,12 @@ def error_rates(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> li
         held = [i for i, t in enumerate(trials) if fold[t.speaker] == one]
         fitted = DecisionFigures(slope=slope, offset=offset)
         evidence.update({i: fitted.evidence(trials[i].llr) for i in held})
-    table = []
+    return evidence
+
+
+def error_rates(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> list[dict[str, Any]]:
+    """Decisions by bounds on the evidence, each fold by a fit on the others."""
+    evidence, table = _unseen_evidence(trials, speakers, seed), []
     for source in sorted({trial.source for trial in trials}):
         rows = [i for i, trial in enumerate(trials) if trial.source == source]
         for false_accept, miss in STATED:
@@ -108,10 +117,47 @@ def error_rates(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> li
     return table
 
 
+def one_look(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> list[dict[str, Any]]:
+    """What stated rates come to for who asks once, by source, condition and seconds of speech.
+
+    By the evidence of :func:`error_rates`. What was said until a look is as long as its row says
+    to the nearest half second; ``enrol_s`` is the mean enrolment.
+    """
+    evidence, table = _unseen_evidence(trials, speakers, seed), []
+    for source in sorted({trial.source for trial in trials}):
+        for degraded in (False, True):
+            own = [
+                (trial, evidence[i])
+                for i, trial in enumerate(trials)
+                if (trial.source, trial.degraded) == (source, degraded)
+            ]
+            for test_s in LOOKS_S:
+                looks = [(trial, _look(trial, test_s), found) for trial, found in own]
+                asked = [(t, found[at]) for t, at, found in looks if at is not None]
+                target = np.array([trial.target for trial, _ in asked], bool)
+                if not target.any() or target.all():
+                    continue
+                place = {
+                    "source": source,
+                    "condition": "degraded" if degraded else "clean",
+                    "test_s": test_s,
+                    "enrol_s": round(float(np.mean([t.enrol_s for t, _ in asked])), 2),
+                }
+                every = np.array([found for _, found in asked])
+                table += [place | row for row in decided(every, target)]
+    return table
+
+
+def _look(trial: EvidenceTrial, test_s: float) -> int | None:
+    """Which of a trial's places has about so much speech."""
+    nearest = int(np.abs(trial.speech_s - test_s).argmin())
+    return nearest if abs(trial.speech_s[nearest] - test_s) <= LOOK_WITHIN_S else None
+
+
 def _decided(
     rows: Sequence[tuple[EvidenceTrial, Float64]], false_accept: float, miss: float
 ) -> dict[str, Any]:
-    upper, lower = math.log((1 - miss) / false_accept), math.log(miss / (1 - false_accept))
+    upper, lower = wald_bounds(false_accept, miss)
     outcome: dict[bool, list[str]] = {True: [], False: []}
     accept_s = []
     for trial, evidence in rows:
@@ -225,6 +271,7 @@ def evidence_of(
             "targets": sum(trial.target for trial in tried),
             "effective_speech": None if effective is None else asdict(effective),
             "decisions_cross_validated": error_rates(tried, speakers, seed),
+            MEASURED: one_look(tried, speakers, seed),
             **{
                 f"{name}_cross_validated": [
                     delays(measured[name], each, budget) for budget in BUDGETS

@@ -23,7 +23,8 @@ class EvidenceTrial:
     """A stream's own speech against one voiceprint, at each of its N places.
 
     ``speech_s`` ``(N,)`` is the net speech until there in seconds, ``llr`` ``(N,)`` the
-    log-likelihood ratio of all of it. ``speaker`` numbers who speaks.
+    log-likelihood ratio of all of it. ``speaker`` numbers who speaks; ``enrol_s`` is the speech
+    behind the voiceprint.
     """
 
     speaker: int
@@ -32,6 +33,7 @@ class EvidenceTrial:
     target: bool
     speech_s: Float64
     llr: Float64
+    enrol_s: float
 
 
 def runs(
@@ -58,10 +60,8 @@ def evidence_trials(
         chosen = rng.permutation(len(others))[:MOST_RIVALS]
         for talk in (stream.talk, *(others[i] for i in chosen)):
             llr = np.array([single_llr(scorer, talk.enrolled, prepared) for _, prepared in own])
-            degraded, target = stream.talk.split > 0, talk is stream.talk
-            found.append(
-                EvidenceTrial(stream.talk.speaker, talk.source, degraded, target, speech_s, llr)
-            )
+            about = stream.talk.speaker, talk.source, stream.talk.split > 0, talk is stream.talk
+            found.append(EvidenceTrial(*about, speech_s, llr, float(talk.enrolled.speech_s[0])))
     return found
 
 

@@ -18,7 +18,7 @@ from engine.spans.of_bundle import spans_of
 from engine.speech.windows import WindowConfig
 
 BATCH = 16  # windows that are embedded at once
-PIECE = SAMPLE_RATE_HZ // 10  # of speech that comes at once: how exactly it is known when
+PIECE = SAMPLE_RATE_HZ // 10  # samples that are pushed at once
 
 Float32 = NDArray[np.float32]
 Pause = tuple[int, float]  # the sample of net speech that follows it, and its seconds

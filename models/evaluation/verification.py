@@ -41,8 +41,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         Those of live decisions, less the log odds of the prior.
         """
         accept, reject = wald_bounds(self.false_accept, self.miss)
-        before = math.log(self.prior / (1 - self.prior))
-        return accept - before, reject - before
+        prior_odds = math.log(self.prior / (1 - self.prior))
+        return accept - prior_odds, reject - prior_odds
 
     def decide(self, evidence: float) -> Decision:
         """The decision where the ``evidence`` of the figures (``DecisionFigures``) is so much."""

@@ -182,6 +182,13 @@ def test_one_voice_has_one_verdict_on_a_turn() -> None:
     assert len(of(Utterance, events)) == 1
 
 
+def test_turns_are_heard_with_the_silence_behind_them_and_nothing_else_is() -> None:
+    speech = talk(Said(0, 6.0), Said(1, 2.0, 3.0), Said(0, 4.0, 1.0))
+    told(Tracker(PLAIN, 0.5), speech, plain_settings("anna"))
+    assert speech.with_margins == speech.turns
+    assert len(speech.without) > 20
+
+
 def test_a_match_is_not_given_up_at_the_bound_of_a_first_decision() -> None:
     """One of the budget holds while the evidence is below what rejects a claim at first."""
     budget = ASKED.false_alarms_per_hour

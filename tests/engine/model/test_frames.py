@@ -14,7 +14,7 @@ from engine.errors import BundleError
 from engine.model.bundle import Bundle, load_bundle, write_bundle
 from engine.model.encoder import Encoder, embed_speech
 from engine.model.frames import FramesGraph, SpanPooling
-from engine.model.manifest import FRAMES_FILE, HEAD_FILE, MODEL_FILE
+from engine.model.manifest import FRAMES_FILE, HEAD_FILE, MODEL_FILE, FramesFigures
 from engine.model.providers import open_session, provider_options
 
 
@@ -79,6 +79,12 @@ def test_a_margin_is_silence_around_the_waveform(frames_bundle: Bundle, tmp_path
     padded = np.pad(sound, ((0, 0), (2 * BLOCK, 2 * BLOCK)))
     found = tight.embed(padded)
     np.testing.assert_allclose(wide.embed(sound), found, atol=1e-6)
+
+
+def test_no_margin_is_longer_than_what_the_graph_holds_back() -> None:
+    """Of speech that has come out nothing could be told that counts with it later."""
+    with pytest.raises(ValueError, match="margin_blocks"):
+        msgspec.convert(msgspec.to_builtins(FIGURES) | {"margin_blocks": 6}, FramesFigures)
 
 
 @pytest.mark.parametrize("margin", [0, 2])

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine.model.bundle import load_bundle
-from engine.model.manifest import Calibration
+from engine.model.manifest import Calibration, DecisionFigures
 from engine.scoring.expected_rates import MEASURED, ExpectedRate, expected_rates
 from engine.scoring.scorer import speech_gain
 
@@ -64,6 +64,14 @@ def test_sound_of_other_kinds_is_left_out() -> None:
 def test_a_bundle_that_was_not_measured_has_none() -> None:
     assert expected_rates(measured(), 20.0) == ()
     assert expected_rates(measured({"source": "a"}), 20.0) == ()
+
+
+def test_rates_of_the_figures_that_decide_come_before_those_of_the_calibration() -> None:
+    calibration = measured(row("a", 2.0, 0.2))
+    fitted = {MEASURED: [row("a", 3.0, 0.1)]}
+    for figures, speech_s in ((DecisionFigures(), 2.0), (DecisionFigures(fitted=fitted), 3.0)):
+        (found,) = expected_rates(msgspec.structs.replace(calibration, evidence=figures), 4.0)
+        assert found.speech_s == speech_s
 
 
 def test_the_built_in_bundle_has_rates_and_they_travel_as_rows() -> None:

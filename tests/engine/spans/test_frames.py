@@ -193,7 +193,7 @@ def test_no_turn_is_known_to_its_end_before_the_margin_behind_it_is(
         assert spans.ready == marks[-1].position
         # Every frame that counts weighs one in this model. What the last block has room for of the
         # margin counts with it.
-        known, margin = spans._margins[-1], MARGIN_BLOCKS * BLOCK // 160
+        known, margin = spans._margins.last, MARGIN_BLOCKS * BLOCK // 160
         room = -len(sound) % BLOCK // 160
         assert (known.turn, known.end) == (marks[-1].turn, spans.ready)
         assert known.sums[0, 0] == margin - room
@@ -222,6 +222,45 @@ def test_a_margin_counts_where_a_span_within_the_turn_reaches_its_end(
     assert (asked[1] - asked[0]).tolist() == [margin, 0, margin, 0, 0]
 
 
+def test_where_another_voice_speaks_at_the_end_of_a_turn_its_margin_counts_for_nobody(
+    frames_bundle: Bundle, encoder: Encoder
+) -> None:
+    figures = msgspec.structs.replace(FIGURES, heads=("snr_db", "overlap_logit"))
+    manifest = msgspec.structs.replace(frames_bundle.manifest, frames=figures)
+    for first, margins in ((5, 0), (4, 1)):  # blocks in which two speak, of ten
+        spans = FrameSpans(SpanPooling(replace(frames_bundle, manifest=manifest)), 0.5)
+
+        def heads(number: Float32, first: int = first) -> list[Float32]:
+            return [number, np.where((number >= first) & (number < first + 5), 3.0, -2.0)]
+
+        list(spans.push(0, speech(1.0)))
+        list(spans.end_turn(2 * S))
+        settle(spans, encoder, saying(encoder, heads))
+        assert len(spans._margins) == margins
+
+
+@pytest.mark.parametrize("answered", [3, 4, 5])
+def test_margins_go_on_in_another_process(
+    frames_bundle: Bundle, encoder: Encoder, answered: int
+) -> None:
+    """Those that have come out in part and those that have whole, of one turn and of the next."""
+    pooling, sound = SpanPooling(frames_bundle), speech(1.4)
+    whole = FrameSpans(pooling, 0.5)
+    moved = FrameSpans(pooling, 0.5)
+    for spans in (whole, moved):
+        for start in (0, 4 * S):
+            list(spans.push(start, sound))
+            list(spans.end_turn(start + 2 * S))
+    settle(whole, encoder)
+    for number in range(5 + answered):
+        (job,) = moved.jobs(number)
+        moved.receive_result(embedded(job, encoder))
+    again = FrameSpans.restore(pooling, moved.save())
+    settle(again, encoder)
+    assert len(again._margins) == 2
+    assert again._margins.saved() == whole._margins.saved()
+
+
 def test_the_margin_of_a_turn_whose_end_is_lost_is_lost_with_it(
     spans: FrameSpans, encoder: Encoder
 ) -> None:
@@ -232,11 +271,12 @@ def test_the_margin_of_a_turn_whose_end_is_lost_is_lost_with_it(
         return embedded(job, encoder)
 
     answered: list[FramesJob] = []
-    marks = [*spans.push(0, speech(1.3)), *spans.end_turn(2 * S)]
+    marks = [*spans.push(0, speech(1.4)), *spans.end_turn(2 * S)]
+    assert [chunk.after for chunk in spans._planned] == [0, 0, BLOCK, BLOCK, 0]
     settle(spans, encoder, reply)
-    assert len(answered) == 4
+    assert len(answered) == 5
     assert spans.ready == marks[-1].position
-    assert not spans._margins
+    assert len(spans._margins) == 0
     assert spans._blocks.sums[:, 0, 0].tolist() == [10] * 5
 
 

@@ -21,7 +21,7 @@ def runs(half_s: float, count: int, seed: int, mislabelled: float = 0.0) -> list
         target = number % 4 == 0
         right = target and rng.random() >= mislabelled
         llr = (0.5 if right else -0.5) * apart + rng.standard_normal(len(seconds))
-        found.append(EvidenceTrial(number, "source", False, target, seconds, llr))
+        found.append(EvidenceTrial(number, "source", False, target, seconds, llr, 5.0))
     return found
 
 
@@ -37,7 +37,7 @@ def test_the_law_that_made_the_runs_is_found(half_s: float, mislabelled: float) 
 def test_too_few_or_too_short_runs_say_nothing() -> None:
     assert fit_effective(runs(2.0, 40, seed=2)) is None
     short = [
-        EvidenceTrial(r.speaker, r.source, r.degraded, r.target, r.speech_s[:8], r.llr[:8])
+        EvidenceTrial(r.speaker, r.source, r.degraded, r.target, r.speech_s[:8], r.llr[:8], 5.0)
         for r in runs(2.0, 400, seed=3)
     ]
     assert fit_effective(short) is None

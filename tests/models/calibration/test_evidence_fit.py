@@ -12,7 +12,7 @@ from engine.decisions.config import DecisionConfig
 from engine.model.bundle import Bundle, load_bundle
 from models.calibration import evidence_fit, evidence_streams
 from models.calibration.errors import CalibrationError
-from models.calibration.evidence_fit import LEAST_S, error_rates, fit_evidence, fit_runs
+from models.calibration.evidence_fit import LEAST_S, error_rates, fit_evidence, fit_runs, one_look
 from models.calibration.evidence_trials import EvidenceTrial
 from models.calibration.rate_fit import STATED
 
@@ -38,7 +38,7 @@ def drawn(slope: float, offset: float, wrong: float, seed: int, source: str) -> 
             if not target:
                 usable = np.flatnonzero(LOOKS_S >= LEAST_S)
                 llr[np.setdiff1d(usable, [rng.choice(usable)])] -= 3.0
-            found.append(EvidenceTrial(speaker, source, False, target, LOOKS_S, llr))
+            found.append(EvidenceTrial(speaker, source, False, target, LOOKS_S, llr, 5.0))
     return found
 
 
@@ -63,6 +63,21 @@ def test_error_rates_on_other_speakers_are_about_those_stated() -> None:
         assert row["false_accepts"] <= 2 * row["false_accept"] + 0.002
         assert row["false_rejects"] <= 1.5 * row["miss"] + 0.01
     assert table[0]["accepted"] > 0.4
+
+
+def test_who_asks_once_is_told_the_rates_of_one_look() -> None:
+    trials = drawn(2.0, 1.0, 0.0, 3, "speechocean762")
+    trials += [replace(t, degraded=True, speech_s=t.speech_s - 0.3) for t in trials]
+    table = one_look(trials, 200, seed=0)
+    assert {(row["condition"], row["test_s"]) for row in table} == {
+        *(("clean", test_s) for test_s in (1.5, 2.0, 3.0, 5.0)),
+        *(("degraded", test_s) for test_s in (1.5,)),  # 1.7 s; and 2.7 s is no 3 s
+    }
+    streams = {row["false_accept"]: row["false_accepts"] for row in error_rates(trials, 200, 0)}
+    for row in table:
+        assert row["enrol_s"] == 5.0
+        assert (row["targets"], row["nontargets"]) == (200, 1000)
+        assert row["false_accepts"] <= streams[row["false_accept"]]
 
 
 def test_a_bundle_is_fitted_whole_and_keeps_the_rest(

@@ -269,6 +269,7 @@ def test_a_recording_enrols_once(verifier: Verifier, speak: Speak, tmp_path: Pat
 def test_the_text_says_all_that_the_decision_rests_on(verifier: Verifier, speak: Speak) -> None:
     result = verifier.verify([speak("a.wav", "anna")], speak("a1.wav", "anna", seed=4), Rule())
     text = as_text(result)
+    assert f"evidence    {result.evidence:+.2f}" in text
     for said in ("match", "posterior", "prior of 0.5", "LLR", "cosine", "spectral 1 on cpu"):
         assert said in text
     assert f"test {result.test.net_speech_s:.1f} s" in text
@@ -305,6 +306,23 @@ def demo_voice(name: str, start_s: float, end_s: float) -> tuple[Float32, int]:
     return sound[round(start_s * rate_hz) : round(end_s * rate_hz)], rate_hz
 
 
+def test_parts_of_a_test_in_doubt_are_decided_by_their_evidence(
+    spectral_bundle: Bundle, speak: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = spectral_bundle.manifest
+    assert known.calibration is not None
+    figures = DecisionFigures(slope=1.0, offset=2.0)
+    calibration = msgspec.structs.replace(known.calibration, evidence=figures)
+    manifest = msgspec.structs.replace(known, calibration=calibration)
+    verifier = Verifier(dataclasses.replace(spectral_bundle, manifest=manifest))
+    told = iter([0.5, 1.0, -4.0])  # of the whole, and of the two sets of parts
+    monkeypatch.setattr(verifier, "_compare", lambda *_: TrialScore(0.5, 0.5, next(told)))
+    result = verifier.verify([speak("a0.wav", "anna")], speak("a1.wav", "anna", seed=1), Rule())
+    assert result.evidence == 2.5
+    assert result.decision == "uncertain"
+    assert "another voice is in a part of it" in str(result.reason)
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_another_voice_in_a_part_of_the_test_is_no_match(
     tmp_path: Path, order: tuple[int, int]
@@ -327,8 +345,9 @@ def test_another_voice_in_a_part_of_the_test_is_no_match(
     # And where the whole is in doubt by itself, which of one voice is told without that reason.
     half = np.concatenate([demo_voice("anna", 12, 17)[0], demo_voice("ben", 2, 14)[0]])
     sf.write(joined, half, rate_hz)
-    doubted = verifier.verify([enrolled], joined, Rule())
-    assert (doubted.decision, doubted.posterior < 0.95) == ("uncertain", True)
+    doubting = Rule(false_accept=0.01)
+    doubted = verifier.verify([enrolled], joined, doubting)
+    assert (doubted.decision, doubting.decide(doubted.evidence)) == ("uncertain", "uncertain")
     assert "another voice is in a part of it" in str(doubted.reason)
     strict = verifier.verify([enrolled], alone, Rule(false_accept=1e-9))
     assert (strict.decision, strict.reason) == ("uncertain", None)
