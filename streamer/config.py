@@ -126,9 +126,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batching: bool = True  # false: one window at a time, for comparison
     window_s: Window = 3.0  # seconds of speech in a score
     hop_s: Hop = 0.5  # seconds of speech between scores
-    false_accept: ErrorRate = 0.01  # tolerated chance that a match is wrong
+    false_accept: ErrorRate = 0.01  # tolerated share of strangers who are matched
     most_false_accept: ErrorRate = 0.1  # the largest false_accept that a client may ask for
-    miss: ErrorRate = 0.05  # tolerated chance that a mismatch is wrong
+    miss: ErrorRate = 0.05  # tolerated share of right speakers who are denied
     scores: bool = True  # false: streams are told states, and no figures to climb by
     # takeovers seen where an accepted speaker goes on, in an hour of speech
     false_alarms_per_hour: Budget = 1.0

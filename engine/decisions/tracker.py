@@ -27,7 +27,7 @@ from engine.decisions.turn_parts import TurnParts
 from engine.decisions.turn_verdict import TurnJudge, TurnSpeech
 from engine.events import AnyEvent, Change, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
-from engine.model.manifest import AlarmFigures, DecisionFigures
+from engine.model.manifest import AlarmFigures
 from engine.scoring.identify import Float64
 from engine.scoring.scorer import CalibratedScorer
 from engine.spans.interface import LEAST_SAMPLES, Mark, SpeechEmbeddings
@@ -41,7 +41,7 @@ class Tracker:
     """Keeps the hypotheses, the state and the voices of one stream, and judges its turns."""
 
     def __init__(self, scorer: CalibratedScorer, prior: float) -> None:
-        self._figures = scorer.calibration.evidence or DecisionFigures()
+        self._figures = scorer.calibration.decision_figures
         self._scorer, self._prior = scorer, prior
         self._judge = TurnJudge(scorer, self._figures, prior)
         self._filter = ChangeFilter(scorer, self._figures)

@@ -156,6 +156,11 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     fitted: Figures = {}
     evidence: DecisionFigures | None = None
 
+    @property
+    def decision_figures(self) -> DecisionFigures:
+        """How ratios become evidence and alarms: its own figures, or general ones."""
+        return self.evidence or DecisionFigures()
+
     def __post_init__(self) -> None:
         ends = [(c[0], c[0] + c[1]) for c in (self.slope, self.cosine)]
         if min(min(end) for end in ends) < 0 or min(map(sum, zip(*ends, strict=True))) <= 0:

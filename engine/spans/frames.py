@@ -7,7 +7,7 @@ last of its blocks has come out, and a margin behind it, by which the end of sho
 more: its blocks count in verdicts on the turn, and not where speech of the stream is compared with
 other speech of it. What the turn's last block has room for is silence that counts with it. The next
 turn begins with fresh states, and with no margin before it: features less their mean so far are
-far off after silence, and of held-out takeovers 16 % were missed in place of 10.
+far off after silence, and 16.5 % of the held-out takeovers were missed, for 9.5.
 """
 
 from __future__ import annotations
@@ -246,9 +246,10 @@ class FrameSpans:
             raise ValueError(f"{chunk.blocks} blocks went in, {len(result.sums)} came out")
         self._inside.extend(chunk.places(self._block))
         out = [self._inside.popleft() for _ in result.sums]
+        # Silence that fills up comes out before the blocks of the turn and after its margin.
         turn, blocks = chunk.turn, list(enumerate(out))
-        speech = [(row, at) for row, at in blocks if at is not None and at[0] < at[1]]
-        behind = [row for row, at in blocks if at == (chunk.end, chunk.end)]
+        speech = [(row, place) for row, place in blocks if place and place[0] < place[1]]
+        behind = [row for row, place in blocks if place == (chunk.end, chunk.end)]
         if speech:
             rows = slice(speech[0][0], speech[-1][0] + 1)
             heads = result.heads[rows]

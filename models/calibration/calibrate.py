@@ -47,7 +47,7 @@ from models.calibration.heldout_trials import (
     pair_segments,
     weigh,
 )
-from models.calibration.rate_fit import decided, fit_bounds
+from models.calibration.rate_fit import decided, enrolment_worth_s, fit_bounds
 from models.calibration.ratio_fit import CrossValidated, ScoredTrials
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
@@ -183,15 +183,10 @@ def stated_rates(
                     "source": str(source),
                     "condition": "degraded" if degraded else "clean",
                     "test_s": "utterance" if label == WHOLE else float(label),
-                    "enrol_s": round(_worth_s(kept.enrol_s[here], half_speech_s), 2),
+                    "enrol_s": round(enrolment_worth_s(kept.enrol_s[here], half_speech_s), 2),
                 }
                 rows += [place | row for row in decided(found.evidence[here], target)]
     return rows
-
-
-def _worth_s(enrol_s: Float64, half_speech_s: float) -> float:
-    worth = float(np.mean(1 / (1 + half_speech_s / enrol_s)))
-    return half_speech_s * worth / (1 - worth)
 
 
 def _corpus(cache: Path) -> Corpus:

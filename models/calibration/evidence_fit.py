@@ -54,7 +54,7 @@ from models.calibration.evidence_streams import (
     talks,
 )
 from models.calibration.evidence_trials import EvidenceTrial, evidence_trials
-from models.calibration.rate_fit import STATED, decided, fit_bounds
+from models.calibration.rate_fit import STATED, decided, enrolment_worth_s, fit_bounds
 from models.sound.conditions import Degrade, TrainingConditions
 from models.sound.corpus import Corpus
 
@@ -117,11 +117,13 @@ def error_rates(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> li
     return table
 
 
-def one_look(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> list[dict[str, Any]]:
+def one_look(
+    trials: Sequence[EvidenceTrial], speakers: int, seed: int, half_speech_s: float
+) -> list[dict[str, Any]]:
     """What stated rates come to for who asks once, by source, condition and seconds of speech.
 
     By the evidence of :func:`error_rates`. What was said until a look is as long as its row says
-    to the nearest half second; ``enrol_s`` is the mean enrolment.
+    to the nearest half second; ``enrol_s`` is as in the rows of ``calibrate.stated_rates``.
     """
     evidence, table = _unseen_evidence(trials, speakers, seed), []
     for source in sorted({trial.source for trial in trials}):
@@ -137,11 +139,12 @@ def one_look(trials: Sequence[EvidenceTrial], speakers: int, seed: int) -> list[
                 target = np.array([trial.target for trial, _ in asked], bool)
                 if not target.any() or target.all():
                     continue
+                enrol_s = np.array([trial.enrol_s for trial, _ in asked])
                 place = {
                     "source": source,
                     "condition": "degraded" if degraded else "clean",
                     "test_s": test_s,
-                    "enrol_s": round(float(np.mean([t.enrol_s for t, _ in asked])), 2),
+                    "enrol_s": round(enrolment_worth_s(enrol_s, half_speech_s), 2),
                 }
                 every = np.array([found for _, found in asked])
                 table += [place | row for row in decided(every, target)]
@@ -238,6 +241,7 @@ def evidence_of(
     """The figures that fit these streams, and how well."""
     plain = [stream for stream in heard if stream.talk.split in ONE_SOUND]
     tried = evidence_trials(scorers, plain, said, seed)
+    half_speech_s = scorers[said[0].source].calibration.half_speech_s
     slope, offset = fit_runs(tried)
     effective = fit_effective(tried)
     compared = continuations(scorers, plain)
@@ -271,7 +275,7 @@ def evidence_of(
             "targets": sum(trial.target for trial in tried),
             "effective_speech": None if effective is None else asdict(effective),
             "decisions_cross_validated": error_rates(tried, speakers, seed),
-            MEASURED: one_look(tried, speakers, seed),
+            MEASURED: one_look(tried, speakers, seed, half_speech_s),
             **{
                 f"{name}_cross_validated": [
                     delays(measured[name], each, budget) for budget in BUDGETS

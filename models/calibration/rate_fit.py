@@ -34,6 +34,12 @@ def fit_bounds(llr: Float64, weight: Float64) -> tuple[float, float]:
     return float(slope), float(offset)
 
 
+def enrolment_worth_s(enrol_s: Float64, half_speech_s: float) -> float:
+    """The enrolment in seconds that is worth as much as those of trials ``(N,)`` in the mean."""
+    worth = float(np.mean(1 / (1 + half_speech_s / enrol_s)))
+    return half_speech_s * worth / (1 - worth)
+
+
 def decided(evidence: Float64, target: Bools) -> list[dict[str, Any]]:
     """Shares of strangers accepted, and of right speakers undecided and rejected, as stated."""
     table = []

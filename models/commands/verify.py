@@ -49,14 +49,14 @@ class VerifyCommand:
         float, typer.Option(help="Probability of one voice before listening, 0 to 1.")
     ] = 0.5
     false_accept: Annotated[
-        float, typer.Option(help="Share of other voices that may be a match, 0 to 1.")
+        float, typer.Option(help="Tolerated share of strangers who are matched, 0 to 1.")
     ] = 0.05
     miss: Annotated[
         float,
         typer.Option(
             "--miss",
             "--false-reject",  # as it was called before 0.4
-            help="Share of the same voice that may be a mismatch, 0 to 1.",
+            help="Tolerated share of right speakers who are denied, 0 to 1.",
         ),
     ] = 0.05
     channel: ChannelOption = None

@@ -31,9 +31,9 @@ class BundleSystem:
 
     @property
     def decision_figures(self) -> DecisionFigures:
-        """How the bundle's ratios become evidence: its own figures, or general ones."""
+        """How the bundle's ratios become evidence: as its calibration says, or as they are."""
         calibration = self.bundle.manifest.calibration
-        return (calibration.evidence if calibration else None) or DecisionFigures()
+        return calibration.decision_figures if calibration else DecisionFigures()
 
     @property
     def min_speech_s(self) -> float:

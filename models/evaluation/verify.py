@@ -24,7 +24,7 @@ from engine.errors import AudioError
 from engine.format import SAMPLE_RATE_HZ, unit
 from engine.model.bundle import Bundle
 from engine.model.encoder import Encoder, ProviderChoice, hear_speech
-from engine.model.manifest import DecisionFigures, Manifest, heard_together
+from engine.model.manifest import Manifest, heard_together
 from engine.recordings import EnrolmentRefused, enrol_waveform
 from engine.scoring.one_voice import halves_of, unit_mean
 from engine.scoring.scorer import CalibratedScorer, TrialScore, posterior
@@ -54,7 +54,7 @@ class Verifier:
     def __init__(self, bundle: Bundle, provider: ProviderChoice = "cpu") -> None:
         self._encoder = Encoder(bundle, provider)
         self._scorer = CalibratedScorer(bundle)
-        self._figures = self._scorer.calibration.evidence or DecisionFigures()
+        self._figures = self._scorer.calibration.decision_figures
         self._vad = SileroVad()
 
     @property

@@ -62,7 +62,8 @@ class CreateCommand:
     ] = None
     # Not named like the setting, which it does not override.
     wrong_match: Annotated[
-        float | None, typer.Option("--false-accept", help="Tolerated chance that a match is wrong.")
+        float | None,
+        typer.Option("--false-accept", help="Tolerated share of strangers who are matched."),
     ] = None
     config: ConfigOption = None
     data_dir: DataOption = None

@@ -110,11 +110,11 @@ KeptDaysOption = Annotated[
 ]
 FalseAcceptOption = Annotated[
     float | None,
-    typer.Option("--false-accept", help="Tolerated chance that a match is wrong, 0 to 0.5."),
+    typer.Option("--false-accept", help="Tolerated share of strangers who are matched, 0 to 0.5."),
 ]
 MissOption = Annotated[
     float | None,
-    typer.Option("--miss", help="Tolerated chance that a mismatch is wrong, 0 to 0.5."),
+    typer.Option("--miss", help="Tolerated share of right speakers who are denied, 0 to 0.5."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 

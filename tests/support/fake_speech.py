@@ -41,7 +41,7 @@ class FakeSpeech:
         self.timeline = Timeline()
         self.turns: list[tuple[int, int]] = []
         self.with_margins: list[tuple[int, int]] = []  # spans that were asked for so,
-        self.without: list[tuple[int, int]] = []  # and those that were not
+        self.without_margins: list[tuple[int, int]] = []  # and those that were not
         self._edges = [0]
         self._who = [part.voice for part in said]
         media, begun = 0.0, 0
@@ -68,7 +68,7 @@ class FakeSpeech:
     def heard(
         self, spans: Sequence[tuple[int, int]], *, margins: bool = False
     ) -> tuple[Float32, Float32]:
-        (self.with_margins if margins else self.without).extend(spans)
+        (self.with_margins if margins else self.without_margins).extend(spans)
         embeddings = np.stack([self._embedding(start, end) for start, end in spans])
         return embeddings, np.tile(np.float32(self.how), (len(spans), 1))
 

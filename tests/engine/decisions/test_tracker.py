@@ -186,7 +186,7 @@ def test_turns_are_heard_with_the_silence_behind_them_and_nothing_else_is() -> N
     speech = talk(Said(0, 6.0), Said(1, 2.0, 3.0), Said(0, 4.0, 1.0))
     told(Tracker(PLAIN, 0.5), speech, plain_settings("anna"))
     assert speech.with_margins == speech.turns
-    assert len(speech.without) > 20
+    assert len(speech.without_margins) > 20
 
 
 def test_a_match_is_not_given_up_at_the_bound_of_a_first_decision() -> None:

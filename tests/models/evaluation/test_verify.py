@@ -323,6 +323,17 @@ def test_parts_of_a_test_in_doubt_are_decided_by_their_evidence(
     assert "another voice is in a part of it" in str(result.reason)
 
 
+@pytest.mark.parametrize(("part", "decision"), [(-1.9, "match"), (-2.1, "uncertain")])
+def test_a_part_of_a_match_is_another_voice_by_a_ratio_that_no_rate_moves(
+    verifier: Verifier, speak: Speak, monkeypatch: pytest.MonkeyPatch, part: float, decision: str
+) -> None:
+    files = [speak("a0.wav", "anna")], speak("a1.wav", "anna", seed=1)
+    for rule in (Rule(), Rule(false_accept=0.5, miss=0.01), Rule(miss=0.4)):
+        told = iter([9.0, 9.0, part])
+        monkeypatch.setattr(verifier, "_compare", lambda *_, t=told: TrialScore(0.5, 0.5, next(t)))
+        assert verifier.verify(*files, rule).decision == decision
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_another_voice_in_a_part_of_the_test_is_no_match(
     tmp_path: Path, order: tuple[int, int]
