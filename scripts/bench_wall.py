@@ -126,7 +126,7 @@ async def work(browser: Browser, url: str, given: argparse.Namespace) -> float:
     await page.context.close()
     first, last = taken
     spent_s, all_s = (last[name] - first[name] for name in ("TaskDuration", "Timestamp"))
-    return round(spent_s / all_s, 3)
+    return float(round(spent_s / all_s, 3))
 
 
 def spread(times_ms: list[float]) -> dict[str, float]:

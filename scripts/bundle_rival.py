@@ -7,6 +7,8 @@ in an afternoon around a published encoder. A score of at least the threshold is
 it another voice. The speech comes cut by voxwatch's detector, as every system gets it.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -15,6 +17,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import load_bundle
@@ -24,8 +27,12 @@ WINDOW_SAMPLES = 3 * SAMPLE_RATE_HZ // 2
 HOP_SAMPLES = SAMPLE_RATE_HZ // 4
 AT_ONCE = 8  # windows
 
+Float32 = NDArray[np.float32]
 
-def answer(encoder, enrolments, enrolment, stream):
+
+def answer(
+    encoder: Encoder, enrolments: dict[bytes, Float32], enrolment: Float32, stream: Float32
+) -> Float32:
     """Seconds of the stream's speech and the score there, ``(K, 2)``."""
     key = enrolment.tobytes()
     if key not in enrolments:
@@ -33,14 +40,14 @@ def answer(encoder, enrolments, enrolment, stream):
         enrolments[key] = embed_speech(encoder, enrolment)
     ends = np.arange(WINDOW_SAMPLES, len(stream) + 1, HOP_SAMPLES)
     if not len(ends):
-        return np.zeros((0, 2), "<f4")
+        return np.zeros((0, 2), np.float32)
     windows = np.stack([stream[end - WINDOW_SAMPLES : end] for end in ends])
     parts = np.split(windows, range(AT_ONCE, len(windows), AT_ONCE))
     scores = np.concatenate([encoder.embed(part) for part in parts]) @ enrolments[key]
     return np.stack([ends / SAMPLE_RATE_HZ, scores], axis=1).astype("<f4")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("threshold", type=float)
@@ -48,7 +55,8 @@ def main():
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else may get among the answers
     bundle = load_bundle(options.bundle)
-    encoder, enrolments = Encoder(bundle, "cpu", threads=1), {}
+    encoder = Encoder(bundle, "cpu", threads=1)
+    enrolments: dict[bytes, Float32] = {}
     name = f"{bundle.manifest.name}, 1.5 s"
     about = {"name": name, "accept": options.threshold, "reject": options.threshold}
     answers.write(json.dumps(about).encode() + b"\n")

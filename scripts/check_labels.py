@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.format import SAMPLE_RATE_HZ, unit
-from models.network.campplus import load_campplus
+from models.network.campplus import HOP_SAMPLES, load_campplus
 from models.sound.corpus import Corpus
-from models.training.teacher import teacher_embed
+from models.training.teacher import Embed, teacher_embed
 
 # Mean cosines about the mean of all. Speakers recorded one by one (speechocean762) lie above the
 # first, and no two of them above the second.
@@ -29,6 +30,18 @@ MOST_OTHER = 0.6  # of two speakers' utterances
 LEAST_S, MOST_S = 1.0, 10.0  # of an utterance: shorter ones are said again, longer ones cut
 
 Float32 = NDArray[np.float32]
+
+
+def heard(corpus: Corpus, names: list[str], embed: Embed) -> dict[str, Float32]:
+    """By speaker, the embeddings ``(utterances, D)`` of what each of them said."""
+    least, most = (round(s * SAMPLE_RATE_HZ) for s in (LEAST_S, MOST_S))
+    found = {}
+    for name in names:
+        sounds = [corpus.waveform(u)[:most] for u in corpus.by_speaker[name]]
+        long = [x if len(x) >= least else np.resize(x, least) for x in sounds]
+        whole_hops = [x[: len(x) // HOP_SAMPLES * HOP_SAMPLES] for x in long]
+        found[name] = np.concatenate([embed(x[None]) for x in whole_hops])
+    return found
 
 
 def doubtful(utterances: Mapping[str, Float32]) -> dict[str, str]:
@@ -56,14 +69,9 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
-    corpus, embed = Corpus(given.cache), teacher_embed(load_campplus(given.teacher))
-    least, most = (round(s * SAMPLE_RATE_HZ) for s in (LEAST_S, MOST_S))
-    names, utterances = given.heldout.read_text().split(), {}
-    for name in names:
-        sounds = [corpus.waveform(u)[:most] for u in corpus.by_speaker[name]]
-        long = [x if len(x) >= least else np.resize(x, least) for x in sounds]
-        utterances[name] = np.stack([embed(x) for x in long])
-    left_out = doubtful(utterances)
+    names = given.heldout.read_text().splitlines()
+    embed = teacher_embed(load_campplus(given.teacher), torch.device("cpu"))
+    left_out = doubtful(heard(Corpus(given.cache), names, embed))
     for name, why in left_out.items():
         print(f"{name}: {why}")
     kept = [name for name in names if name not in left_out]

@@ -8,19 +8,25 @@ those that the first of the other files has turns of; speakers are mapped in eac
 pyannote.metrics is installed from PyPI into a scratch environment.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyannote.core import Annotation
 
 INSIDE = "VOXWATCH_IN_SCRATCH"
 WHOLE_COLLARS_S = (0.0, 0.5)  # pyannote.metrics counts both sides of a boundary together
 PARTS = {"missed detection": "missed", "false alarm": "false_alarm", "confusion": "confusion"}
 
 
-def enter_scratch(folder):
+def enter_scratch(folder: Path) -> None:
     """Become the interpreter of the scratch environment, made unless it is there."""
     from scripts.scratch import scratch_python
 
@@ -29,11 +35,11 @@ def enter_scratch(folder):
     os.execve(python, [str(python), "-W", "ignore", *sys.argv], environment)
 
 
-def read_turns(path):
+def read_turns(path: Path) -> dict[str, Annotation]:
     """Annotations by the name of the recording."""
     from pyannote.core import Annotation, Segment
 
-    found = {}
+    found: dict[str, Annotation] = {}
     for number, line in enumerate(path.read_text().splitlines()):
         words = line.split()
         if words[:1] == ["SPEAKER"]:
@@ -43,7 +49,9 @@ def read_turns(path):
     return found
 
 
-def error_rates(reference, hypothesis, collar_s):
+def error_rates(
+    reference: dict[str, Annotation], hypothesis: dict[str, Annotation], collar_s: float
+) -> dict[str, Any]:
     """The rate in per cent, its parts, and the hours that it is of."""
     from pyannote.core import Annotation
     from pyannote.metrics.diarization import DiarizationErrorRate
@@ -56,7 +64,7 @@ def error_rates(reference, hypothesis, collar_s):
     return {"der": round(100 * abs(metric), 2), **parts, "hours": round(total / 3600, 3)}
 
 
-def report(options):
+def report(options: argparse.Namespace) -> None:
     """Print a line for every file and collar, and write them all where ``--json`` says."""
     heard, rows = read_turns(options.hypotheses[0]), []
     reference = {n: t for n, t in read_turns(options.reference).items() if n in heard}
@@ -69,7 +77,7 @@ def report(options):
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("reference", type=Path)
     parser.add_argument("hypotheses", type=Path, nargs="+")

@@ -35,9 +35,18 @@ PYTHON = ROOT / "clients" / "python" / "voxwatch_client" / "messages.py"
 JAVASCRIPT = ROOT / "clients" / "js" / "src" / "messages.ts"
 
 # The records of a client's own messages keep to what it may say and leave the bounds to the server.
-SAID = (requests.StartStream, requests.StartEnroll, requests.GivenConsent, requests.Configure)
-SAID += (requests.Finalize, requests.Close, requests.Keepalive)
-SAID += (requests.Turn, requests.Reset, requests.Mute)
+SAID: tuple[type[msgspec.Struct], ...] = (
+    requests.StartStream,
+    requests.StartEnroll,
+    requests.GivenConsent,
+    requests.Configure,
+    requests.Finalize,
+    requests.Close,
+    requests.Keepalive,
+    requests.Turn,
+    requests.Reset,
+    requests.Mute,
+)
 TOLD = (messages.StreamMessage, messages.EnrollMessage, messages.MonitorMessage, messages.Verdict)
 UNIONS = {
     "StreamMessage": messages.StreamMessage,
@@ -74,8 +83,8 @@ def records() -> list[type[msgspec.Struct]]:
     def add(one: type[msgspec.Struct]) -> None:
         if one in found:
             return
-        for part in (*one.__bases__, *_structs(*get_type_hints(one).values())):
-            if part is not msgspec.Struct and issubclass(part, msgspec.Struct) and part is not one:
+        for part in _structs(*one.__bases__, *get_type_hints(one).values()):
+            if part is not msgspec.Struct and part is not one:
                 add(part)
         found[one] = None
 

@@ -14,7 +14,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class Build(BuildHookInterface):
+class Build(BuildHookInterface[Any]):
     """Runs before a wheel, an editable one included, and before a source archive."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -37,7 +37,8 @@ def measure(options: argparse.Namespace) -> list[ReplayRate]:
     system = BundleSystem(load_bundle(options.bundle), "cpu")
     if system.bundle.manifest.calibration is None:
         raise EvaluationError(f"{options.bundle} is not calibrated: calibrate it first")
-    vad, rows = SileroVad(), []
+    vad = SileroVad()
+    rows: list[ReplayRate] = []
     for trials in load_lists(options.trials, options.audio_root, options.seed):
         cases = choose(trials, usable_files(trials, vad), options.per_speaker, options.seed)
         found = evidence_by_kind(trials, cases, system, system.decision_figures, vad, options.seed)

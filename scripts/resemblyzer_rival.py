@@ -11,6 +11,8 @@ Resemblyzer is installed from PyPI into a scratch environment by resemblyzer_sys
 no dependency of voxwatch.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -19,15 +21,19 @@ import sys
 import tempfile
 import types
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 ACCEPT, REJECT = 0.75, 0.65  # cosines, as in Resemblyzer's demonstrations
 RATE = 16  # partial windows a second
 INSIDE = "VOXWATCH_IN_SCRATCH"
 
+Float32 = NDArray[np.float32]
 
-def enter_scratch(folder):
+
+def enter_scratch(folder: Path) -> None:
     """Become the interpreter of the scratch environment, made unless it is there."""
     from scripts.resemblyzer_system import resemblyzer_python
 
@@ -38,9 +44,19 @@ def enter_scratch(folder):
     os.execve(python, [str(python), "-W", "ignore", *sys.argv], environment)
 
 
-def answer(encoder, audio, hparams, enrolments, enrolment, stream):
-    def loud(sound):
-        return audio.normalize_volume(sound, hparams.audio_norm_target_dBFS, increase_only=True)
+def answer(
+    encoder: Any,
+    audio: Any,
+    hparams: Any,
+    enrolments: dict[bytes, Float32],
+    enrolment: Float32,
+    stream: Float32,
+) -> Float32:
+    """Seconds of the stream's speech and the cosine there, ``(K, 2)``."""
+
+    def loud(sound: Float32) -> Float32:
+        level_db = hparams.audio_norm_target_dBFS
+        return cast(Float32, audio.normalize_volume(sound, level_db, increase_only=True))
 
     key = enrolment.tobytes()
     if key not in enrolments:
@@ -51,7 +67,7 @@ def answer(encoder, audio, hparams, enrolments, enrolment, stream):
     return np.stack([ends, partials @ enrolments[key]], axis=1).astype("<f4")
 
 
-def serve():
+def serve() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the packages print must not get among the answers
     try:
@@ -60,7 +76,7 @@ def serve():
         import scipy.ndimage
 
         moved = types.ModuleType("scipy.ndimage.morphology")
-        moved.binary_dilation = scipy.ndimage.binary_dilation
+        vars(moved)["binary_dilation"] = scipy.ndimage.binary_dilation
         sys.modules[moved.__name__] = moved
     import torch
     from resemblyzer import VoiceEncoder, audio, hparams
@@ -70,7 +86,7 @@ def serve():
     about = {"name": "Resemblyzer 0.1.4", "accept": ACCEPT, "reject": REJECT}
     answers.write(json.dumps(about).encode() + b"\n")
     answers.flush()
-    enrolments = {}
+    enrolments: dict[bytes, Float32] = {}
     while header := sys.stdin.buffer.read(8):
         first, second = struct.unpack("<II", header)
         sound = np.frombuffer(sys.stdin.buffer.read(4 * (first + second)), "<f4")
@@ -79,7 +95,7 @@ def serve():
         answers.flush()
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     scratch = Path(tempfile.gettempdir()) / "voxwatch-resemblyzer"
     parser.add_argument("--env", type=Path, default=scratch, help="the scratch environment")

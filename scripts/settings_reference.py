@@ -20,7 +20,7 @@ from streamer.config import Config
 from streamer.config_sources import PARTS as TABLES
 from streamer.config_sources import PREFIX, RETIRED
 from streamer.lti.platform import Platform
-from streamer.server.auth import Role
+from streamer.wire.requests import Role
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "SETTINGS.md"
 PARTS: dict[str, type[msgspec.Struct]] = {"": Config} | {f"{k}.": v for k, v in TABLES.items()}

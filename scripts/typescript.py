@@ -57,7 +57,7 @@ def module(
     names: Mapping[Any, str],
     unions: Mapping[str, Any],
     last: Iterable[str],
-    sample_bytes: Mapping[str, int],
+    sample_bytes: Mapping[Encoding, int],
 ) -> str:
     """The whole source: records that are ``told``, those ``said``, and unions of them by name.
 

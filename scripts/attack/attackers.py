@@ -13,8 +13,9 @@ import json
 import secrets
 import sys
 import urllib.parse
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ CONSENT = {"given": True, "text_version": TEXT_VERSION}
 PIECE_S = 0.1  # of sound in a message of a live stream
 SPEECH = Path(__file__).parents[1] / "demo_voices" / "anna.ogg"
 
-Attack = Callable[[str, float], Awaitable[None]]
+Attack = Callable[[str, float], Coroutine[Any, Any, None]]
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -87,7 +88,7 @@ async def drained(reader: asyncio.StreamReader) -> None:
         pass
 
 
-async def many(count: int, make: Callable[[int], Awaitable[None]]) -> None:
+async def many(count: int, make: Callable[[int], Coroutine[Any, Any, None]]) -> None:
     await asyncio.gather(*(make(number) for number in range(count)))
 
 
@@ -108,7 +109,9 @@ async def long_requests(url: str, seconds: float) -> None:
     """254 connections send requests of 1 MB, and then of 60 kB, whose answers are never read."""
     for size in (1_000_000, 60_000, 60_000):
         again = frame(TEXT, json.dumps({"id": "x" * size, "type": "status"}).encode())
-        await many(254, lambda _, a=again: pour(url, "/v1/control", b"", a, seconds / 3))
+        await asyncio.gather(
+            *(pour(url, "/v1/control", b"", again, seconds / 3) for _ in range(254))
+        )
 
 
 async def pings(url: str, seconds: float) -> None:
