@@ -31,15 +31,9 @@ from models.network.streaming import StreamingNeXtTDNN
 from models.sound.augment import Augment, AugmentConfig, load_noise
 from models.sound.corpus import Corpus, prepare
 from models.sound.files import CorpusError, read_training_sound, recordings
-from models.training.data import TEACHER_FOLDER
+from models.training.data import TEACHER_MEAN
 from models.training.progress import Development
-from models.training.teacher import (
-    WINDOW_SAMPLES,
-    read_windows,
-    teacher_embed,
-    window_starts,
-    write_windows,
-)
+from models.training.teacher import teacher_embed, windows_of
 
 SOURCE = "foreign"
 MOST_S = 120.0  # of a voice
@@ -79,23 +73,19 @@ def _joined(voice: Path, output: Path) -> Iterator[tuple[str, str, str, str, flo
     sf.write(output, np.concatenate(pieces), SAMPLE_RATE_HZ, format="OGG", subtype="OPUS")
 
 
-def targets(corpus: Corpus, cache: Path, train_cache: Path, teacher: Path) -> dict[str, Float32]:
+def targets(corpus: Corpus, train_cache: Path, teacher: Path) -> dict[str, Float32]:
     """By voice, what the teacher says of its windows ``(n, D)``, about its mean over training."""
-    folder = cache / TEACHER_FOLDER
-    write_windows(corpus, teacher_embed(load_campplus(teacher), torch.device("cpu")), folder, 1.0)
-    training = read_windows(train_cache / TEACHER_FOLDER, 1.0)
-    centre = np.mean([windows.mean(axis=0) for windows in training.values()], axis=0)
-    return {name: unit(w - centre) for name, w in read_windows(folder, 1.0).items()}
+    embed = teacher_embed(load_campplus(teacher), torch.device("cpu"))
+    mean = np.load(train_cache / TEACHER_MEAN)
+    return {name: unit(embed(windows_of(corpus.speech(name))) - mean) for name in corpus.by_speaker}
 
 
 def agreement(network: StreamingNeXtTDNN, corpus: Corpus, taught: dict[str, Float32]) -> float:
     """Mean cosine of the network with ``taught``, each voice counting alike."""
     found = []
     for name, wanted in taught.items():
-        speech = corpus.speech(name)
-        windows = [speech[s : s + WINDOW_SAMPLES] for s in window_starts(len(speech))]
-        own = unit(embed(network, windows))
-        found.append(float((own * wanted[: len(own)]).sum(axis=1).mean()))
+        own = unit(embed(network, list(windows_of(corpus.speech(name)))))
+        found.append(float((own * wanted).sum(axis=1).mean()))
     return float(np.mean(found))
 
 
@@ -107,7 +97,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     given = parser.parse_args()
     corpus = prepared(given.voices, given.cache)
-    taught = targets(corpus, given.cache, given.train_cache, given.teacher)
+    taught = targets(corpus, given.train_cache, given.teacher)
     rooms = np.load(given.train_cache / "rooms.npy").astype(np.float32)
     augment = Augment(AugmentConfig(), load_noise(given.noise), rooms, seed=0)
     development = Development(corpus, list(corpus.by_speaker), augment)

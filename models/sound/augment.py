@@ -121,7 +121,6 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opus: Probability = 0.15
     noise_snr_db: tuple[Decibels, Decibels] = (0.0, 20.0)
     babble_snr_db: tuple[Decibels, Decibels] = (5.0, 20.0)
-    speed: Probability = 0.5  # of drawing one of `data.speeds` anew, the unchanged among them
     rooms: Count = 1500
     frequency_mask_bins: Width = 8
     time_mask_frames: Width = 12

@@ -19,6 +19,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Part = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Factor = Annotated[float, msgspec.Meta(ge=0.5, le=2)]  # of time or frequency
 SpanSeconds = Annotated[float, msgspec.Meta(ge=0.5, le=LARGEST)]
 OUT_OF_BOUNDS = re.compile(r"Expected `\w+` (\S+ \S+) - at `\$\.(.+)`")  # as msgspec says it
 
@@ -52,14 +53,16 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heldout_share: Part = 0.3  # of the speakers of `heldout_sources` with `heldout_min_s`
     heldout_sources: tuple[str, ...] = ("common_voice_6_1", "speechocean762")
     heldout_min_s: NotNegative = 9.0
-    # Several clips of these may be of one person: they are no classes.
-    unlabelled_sources: tuple[str, ...] = (
-        "common_voice_en_unlabelled",
-        "intent_unlabelled",
-        "wakeword_unlabelled",
-    )
-    speeds: tuple[Positive, ...] = (1.0, 0.9, 1.1)  # each makes another voice of a speaker
     coded_share: Probability = 1.0  # of the speakers that there is a coded copy of
+
+
+class Voices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other voices that are made of a speaker's, and how often; see :mod:`models.sound.voices`."""
+
+    faster: Probability = 0.8  # of drawing how fast it is said
+    speeds: tuple[Factor, Factor] = (0.8, 1.24)
+    shifted: Probability = 0.5  # of drawing where its formants lie
+    formants: tuple[Factor, Factor] = (0.83, 1.2)
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,10 +82,7 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Weights of the losses; zero leaves one out."""
 
     distillation: NotNegative = 10.0
-    relational: NotNegative = 50.0
-    aam: NotNegative = 0.5
-    scale: Positive = 30.0
-    margin: NotNegative = 0.2
+    relational: NotNegative = 100.0
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +110,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Data
     schedule: Schedule
     network: Network = Network()
+    voices: Voices = Voices()
     batch: Batch = Batch()
     loss: Loss = Loss()
     augment: AugmentConfig = AugmentConfig()
@@ -150,7 +151,7 @@ def _with_value(message: str, document: dict[str, Any]) -> str:
 
 def _check_config(path: Path, config: Config) -> None:
     """What the types do not say. Raises :class:`TrainingError`."""
-    batch, loss = config.batch, config.loss
+    batch, loss, voices = config.batch, config.loss, config.voices
     try:
         config.architecture()
     except ValueError as error:
@@ -163,7 +164,8 @@ def _check_config(path: Path, config: Config) -> None:
             )
     if abs(batch.length_s / BLOCK_S - round(batch.length_s / BLOCK_S)) > 1e-6:
         raise TrainingError(f"{path}: batch.length_s must be a multiple of {BLOCK_S}")
-    if config.data.speeds[:1] != (1.0,):
-        raise TrainingError(f"{path}: data.speeds must begin with 1.0")
-    if max(loss.aam, loss.distillation, loss.relational) <= 0:
+    for name, (low, high) in (("speeds", voices.speeds), ("formants", voices.formants)):
+        if low > high:
+            raise TrainingError(f"{path}: voices.{name} must rise: it is {[low, high]}")
+    if max(loss.distillation, loss.relational) <= 0:
         raise TrainingError(f"{path}: every loss has weight 0: give loss.distillation one")

@@ -1,4 +1,4 @@
-"""Everything a run reads, made once: speech, coded copies, rooms, noise, the teacher's view."""
+"""Everything a run reads, made once: speech, coded copies, rooms, noise, the teacher's mean."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from models.sound.augment import RIR_SAMPLES, load_noise, noise_files, simulate_
 from models.sound.corpus import Corpus, is_coded, prepare, prepare_coded
 from models.sound.files import CorpusError, read_training_sound
 from models.training.config import Config, Data, TrainingError
-from models.training.teacher import is_taught, teacher_embed, write_windows
+from models.training.teacher import mean_embedding, teacher_embed, write_mean
 
-TEACHER_FOLDER = "teacher"
+TEACHER_MEAN = "teacher_mean.npy"
 BEFORE_DIRECT_SAMPLES = 8  # kept of a measured response before its largest sample
 KEPT_FOR_EVALUATION = 4  # every fourth measured response is never trained with
 MEASURED_SHARE = 0.18  # of all rooms, about: few and much alike beside the simulated ones
@@ -27,10 +27,10 @@ MEASURED_SHARE = 0.18  # of all rooms, about: few and much alike beside the simu
 Float32 = NDArray[np.float32]
 
 
-def prepare_data(config: Config, device: torch.device, workers: int = 0) -> None:
+def prepare_data(config: Config, device: torch.device) -> None:
     """Prepare what is not there yet; each part is written whole or not at all.
 
-    The teacher runs on ``device``, with ``workers`` processes that read for it.
+    The teacher runs on ``device``.
 
     Raises :class:`TrainingError` for a cache that was made from something else, and
     :class:`models.sound.augment.CorpusError` for speech or noise that is missing or cannot be
@@ -40,6 +40,10 @@ def prepare_data(config: Config, device: torch.device, workers: int = 0) -> None
     indexed, manifest = (cache / "index.csv").exists(), data.root / "train" / "manifest.csv"
     if not indexed and not manifest.exists():
         raise TrainingError(f"no training data: {manifest} is missing")
+    if not data.teacher.is_file():
+        raise TrainingError(
+            f"the teacher's weights are not at {data.teacher}: README says where they come from"
+        )
     # Noise before the long work on speech: what is wrong with it is said at once.
     noise = None if (cache / "noise.npy").exists() else load_noise(data.noise)
     _check_sources(config)
@@ -51,22 +55,13 @@ def prepare_data(config: Config, device: torch.device, workers: int = 0) -> None
         prepare_coded(cache, data.coded_share)
     if not (cache / "rooms.npy").exists():
         _store(cache / "rooms.npy", _rooms(config))
-    _teach(config, device, workers)
+    if not (cache / TEACHER_MEAN).exists():
+        write_mean(cache / TEACHER_MEAN, _teacher_mean(config, device))
 
 
-def _teach(config: Config, device: torch.device, workers: int) -> None:
-    corpus, folder = Corpus(config.data.cache), config.data.cache / TEACHER_FOLDER
-    missing = [speed for speed in config.data.speeds if not is_taught(corpus, folder, speed)]
-    if not missing:
-        return
-    if not config.data.teacher.is_file():
-        raise TrainingError(
-            f"the teacher's weights are not at {config.data.teacher}: README says where they come"
-            " from"
-        )
+def _teacher_mean(config: Config, device: torch.device) -> Float32:
     embed = teacher_embed(load_campplus(config.data.teacher), device)
-    for speed in missing:
-        write_windows(corpus, embed, folder, speed, workers)
+    return mean_embedding(Corpus(config.data.cache), embed)
 
 
 def _rooms(config: Config) -> Float32:

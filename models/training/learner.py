@@ -18,17 +18,17 @@ from models.network.checkpoint import CheckpointError, read_checkpoint
 from models.network.frontend import CausalLogMel
 from models.network.streaming import StreamingNeXtTDNN
 from models.training.config import Config, Schedule, TrainingError
-from models.training.losses import AAMSoftmax, distillation, relational
+from models.training.losses import distillation, relational
 from models.training.sampler import Sampler, TrainingBatch
 
 BETAS = (0.9, 0.99)
-SAVED = ("network", "ema", "aam", "matrices", "others")
+SAVED = ("network", "ema", "matrices", "others")
 
 
 def _optimisers(
-    network: nn.Module, aam: nn.Module, schedule: Schedule
+    network: nn.Module, schedule: Schedule
 ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon (Jordan et al., 2024) for the matrices, AdamW for the filters, vectors and classes.
+    """Muon (Jordan et al., 2024) for the matrices, AdamW for the filters and vectors.
 
     Muon's steps are as large as AdamW's (Liu et al., arXiv 2502.16982): one rate of learning
     is right for both.
@@ -45,8 +45,6 @@ def _optimisers(
         [
             {"params": [p for p in parameters if p.ndim > 2], "weight_decay": decay},
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-            # Centres of speakers that a batch leaves out stay where they are.
-            {"params": list(aam.parameters()), "weight_decay": 0.0},
         ],
         lr=rate,
         betas=BETAS,
@@ -65,20 +63,12 @@ class Learner:
         self.arch = config.architecture()
         self.network = StreamingNeXtTDNN(self.arch).to(device)
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
-        loss = config.loss
-        size = self.arch.embedding_size
-        self.aam = AAMSoftmax(size, sampler.classes, loss.scale, loss.margin).to(device)
         self.front_end = CausalLogMel().to(device)
-        self.matrices, self.others = _optimisers(self.network, self.aam, config.schedule)
+        self.matrices, self.others = _optimisers(self.network, config.schedule)
         # The compiled function shares its parameters with `network`.
         self._sums: Callable[[Tensor, Tensor], Tensor] = self.network.block_sums
         if config.schedule.compile:
             self._sums = torch.compile(self.network.block_sums, dynamic=False)
-
-    @torch.no_grad()
-    def start_classes(self, centres: Tensor) -> None:
-        """Start the classifier from ``(classes, size)``."""
-        self.aam.weight.copy_(centres)
 
     @torch.no_grad()
     def start_mean(self, mean: Tensor) -> None:
@@ -99,10 +89,9 @@ class Learner:
         return torch.where(batch.hidden, self.network.prior_mean, features)
 
     def train_step(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """One update; returns the value of each loss."""
+        """One update by a batch that the teacher was asked about; returns each loss."""
         self._set_schedule()
         self.network.train()
-        batch = batch.to(self.device)
         features = self._features(batch)
         delay, frames = self.arch.delay_feature_frames, features.shape[1]
         mask = torch.ones(len(features), frames + delay, 1, device=self.device)
@@ -126,13 +115,11 @@ class Learner:
         return {**{name: value.detach() for name, value in losses.items()}, "gradient_norm": norm}
 
     def _losses(self, embeddings: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
-        loss, losses = self.config.loss, {}
+        loss, losses, targets = self.config.loss, {}, batch.targets()
         if loss.distillation > 0:
-            losses["distillation"] = distillation(embeddings, batch.targets)
+            losses["distillation"] = distillation(embeddings, targets)
         if loss.relational > 0:
-            losses["relational"] = relational(embeddings, batch.targets)
-        if loss.aam > 0:
-            losses["aam"] = self.aam(embeddings, batch.labels)
+            losses["relational"] = relational(embeddings, targets)
         return losses
 
     def _set_schedule(self) -> None:

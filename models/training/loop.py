@@ -7,6 +7,7 @@ sees the batches it would have seen, and a run is reproducible from its configur
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,16 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from models.network.campplus import load_campplus
 from models.sound.augment import Augment, AugmentConfig
 from models.sound.corpus import Corpus
 from models.training.config import Config, TrainingError, load_config
-from models.training.data import TEACHER_FOLDER, held_out, prepare_data
+from models.training.data import TEACHER_MEAN, held_out, prepare_data
 from models.training.learner import Learner
 from models.training.progress import Development, Log
 from models.training.sampler import Sampler, TrainingBatch
 from models.training.start import start_network
-from models.training.teacher import Targets
+from models.training.teacher import Teacher
 
 CHECKPOINT = "last.pt"
 MEAN_BATCHES = 4  # that the mean of the training features is taken over
@@ -53,7 +55,7 @@ def run(
     if checkpoint.exists() and not resume:
         raise TrainingError(f"{checkpoint} exists: pass --resume to go on, or another --output")
     where = _device(_best() if device == "auto" else device)
-    prepare_data(settings, where, workers)
+    prepare_data(settings, where)
     corpus = Corpus(settings.data.cache)
     heldout = held_out(corpus, settings.data)
     if len(heldout) < 2:
@@ -61,10 +63,9 @@ def run(
             f"{len(heldout)} speakers to measure progress on: of data.heldout_sources, with"
             " data.heldout_min_s seconds in two utterances, data.heldout_share are held out"
         )
-    targets = Targets(corpus, settings.data.cache / TEACHER_FOLDER, settings.data.speeds)
     sounds = Sounds(settings)
     augment = sounds.augment(settings.augment, settings.seed)
-    sampler = Sampler(corpus, settings, heldout, targets, augment)
+    sampler = Sampler(corpus, settings, heldout, augment)
     learner = Learner(settings, sampler, where)
     if resume and checkpoint.exists():
         learner.load(checkpoint)
@@ -74,12 +75,18 @@ def run(
     (output / "config.toml").write_bytes(config.read_bytes())
     parameters = sum(p.numel() for p in learner.network.parameters())
     tqdm.write(
-        f"{parameters / 1e6:.2f} M parameters, {sampler.classes} classes, "
-        f"{len(sampler.speakers)} speakers, {len(heldout)} held out, on {where}"
+        f"{parameters / 1e6:.2f} M parameters, {len(sampler.speakers)} speakers, "
+        f"{len(heldout)} held out, on {where}"
     )
     # Degraded by the default augmentation whatever the run's is: one curve, one test.
     development = Development(corpus, heldout, sounds.augment(AugmentConfig(), seed=0))
-    _loop(learner, Batches(sampler, settings), development, output, workers)
+    teacher = Teacher(
+        partial(load_campplus, settings.data.teacher),
+        np.load(settings.data.cache / TEACHER_MEAN),
+        where,
+        compiled=settings.schedule.compile,
+    )
+    _loop(learner, Batches(sampler, teacher, settings), development, output, workers)
 
 
 def _best() -> str:
@@ -108,13 +115,14 @@ class Sounds:
 
 
 class Batches(Dataset[TrainingBatch]):
-    """The batch of every step."""
+    """The batch of every step. Whoever makes it asks the teacher, unless that runs on a GPU."""
 
-    def __init__(self, sampler: Sampler, config: Config) -> None:
-        self._sampler, self._seed = sampler, config.seed
+    def __init__(self, sampler: Sampler, teacher: Teacher, config: Config) -> None:
+        self._sampler, self.teacher, self._seed = sampler, teacher, config.seed
 
     def __getitem__(self, step: int) -> TrainingBatch:
-        return self._sampler.batch(np.random.default_rng([self._seed, step]))
+        batch = self._sampler.batch(np.random.default_rng([self._seed, step]))
+        return batch.asked(self.teacher) if self.teacher.device.type == "cpu" else batch
 
     def of_steps(self, steps: range, workers: int, pinned: bool) -> DataLoader[TrainingBatch]:
         """The batches of ``steps`` in their order, whoever makes them."""
@@ -130,9 +138,8 @@ class Batches(Dataset[TrainingBatch]):
 
 
 def _begin(learner: Learner, sampler: Sampler) -> None:
-    """What a run starts from: the teacher's speakers, the features' mean, older weights."""
+    """What a run starts from: the features' mean, older weights."""
     config = learner.config
-    learner.start_classes(torch.from_numpy(sampler.class_centres()))
     if config.schedule.start_from is not None:
         source = config.schedule.start_from
         learner.start_network(start_network(source, learner.arch, config.seed))
@@ -156,7 +163,8 @@ def _loop(
     with tqdm(total=steps, initial=learner.step, unit="step", mininterval=5) as bar:
         pinned = learner.device.type == "cuda"
         for batch in batches.of_steps(range(learner.step, steps), workers, pinned):
-            losses = learner.train_step(batch)
+            on_device = batch.to(learner.device)
+            losses = learner.train_step(on_device.asked(batches.teacher))
             bar.update()
             learner.elapsed_s += time.monotonic() - mark
             mark = time.monotonic()

@@ -1,27 +1,30 @@
-"""Batches: sequences of speech with the spans in them that are taught, and their targets.
+"""Batches: sequences of speech with the spans in them that are taught, and who teaches them.
 
 The network is trained as it runs: over sequences in which speakers follow each other, with
 spans on either side of a change, so that what the first one leaves in its states does no harm.
+Each piece of speech is of another voice that was made of a speaker's, and the teacher hears it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
-import soxr
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.format import SAMPLE_RATE_HZ
+from engine.format import INT16_PEAK, SAMPLE_RATE_HZ
 from models.network.frontend import FrontEndConfig
 from models.network.streaming import BLOCK_S
 from models.sound.augment import Augment
 from models.sound.corpus import MAX_CODED_S, Corpus
+from models.sound.voices import at_speed, with_formants_at
 from models.training.config import Config
-from models.training.teacher import Targets, Voice
+from models.training.teacher import WINDOW_SAMPLES, share_of_windows, windows_of
 
 BLOCK_SAMPLES = round(BLOCK_S * SAMPLE_RATE_HZ)
 LEAST_PIECE_S = 0.5  # that is taught, and that is worth beginning at a sequence's end
@@ -32,18 +35,32 @@ PEAK = 0.5
 RESAMPLING_MARGIN = 16  # samples
 DRAWN_SECONDS = (2.0, 30.0)  # speech of a speaker, as far as it counts for how often it is drawn
 
+Float32 = NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """``sound (B, samples)``; of each taught span its sequence, blocks, target and label."""
+    """``sound (B, samples)``; of each taught span its sequence, blocks, and what teaches it."""
 
     sound: Tensor
     hidden: Tensor  # (B, frames, mels): features that the network is not shown
     sequence: Tensor  # (N,)
     start: Tensor  # (N,): first block
     end: Tensor  # (N,): block after the last
-    targets: Tensor  # (N, D), unit vectors
-    labels: Tensor  # (N,), -1: no class
+    share: Tensor  # (N, W): of the target of a span, what each of the teacher's windows has
+    heard: Tensor  # (W, WINDOW_SAMPLES): the windows
+    said: Tensor  # (W, D): what the teacher says of them; none before it was asked
+
+    def asked(self, teacher: Callable[[Tensor], Tensor]) -> TrainingBatch:
+        """The same batch with what ``teacher`` says, where that is not known."""
+        if len(self.said):
+            return self
+        return replace(self, said=teacher(self.heard), heard=self.heard[:0])
+
+    def targets(self) -> Tensor:
+        """Of the spans: ``(N, D)``, unit vectors."""
+        assert len(self.said) == self.share.shape[1], "the teacher was not asked"
+        return F.normalize(self.share @ self.said, dim=1)
 
     def to(self, device: torch.device) -> TrainingBatch:
         """The same batch on ``device``."""
@@ -59,53 +76,57 @@ class TrainingBatch:
 
 @dataclass(slots=True)
 class _Spans:
+    """What a batch teaches, as it is drawn."""
+
     sequence: list[int] = field(default_factory=list)
     start: list[int] = field(default_factory=list)
     end: list[int] = field(default_factory=list)
-    targets: list[NDArray[np.float32]] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
+    share: list[tuple[int, Float32]] = field(default_factory=list)  # from which window on
+    heard: list[Float32] = field(default_factory=list)
+    windows: int = 0
 
     def batch(self, sound: Tensor, hidden: Tensor) -> TrainingBatch:
+        share = torch.zeros(len(self.share), self.windows)
+        for row, (first, part) in zip(share, self.share, strict=True):
+            row[first : first + len(part)] = torch.from_numpy(part)
         return TrainingBatch(
             sound,
             hidden,
             torch.tensor(self.sequence),
             torch.tensor(self.start),
             torch.tensor(self.end),
-            torch.from_numpy(np.stack(self.targets)),
-            torch.tensor(self.labels),
+            share,
+            torch.from_numpy(np.concatenate(self.heard)),
+            torch.zeros(0),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Speech of one speaker; ``offset`` is where it begins in the speaker's speech, in samples."""
+    """Samples ``[start, end)`` of the ``context`` that the teacher hears, of one voice."""
 
-    sound: NDArray[np.float32]
-    offset: int
-    voice: Voice
-    label: int
+    context: Float32
+    start: int
+    end: int
+
+    @property
+    def sound(self) -> Float32:
+        return self.context[self.start : self.end]
+
+    def __len__(self) -> int:
+        return self.end - self.start
 
 
 class Sampler:
     """Draws augmented batches of the speakers that are trained on."""
 
     def __init__(
-        self,
-        corpus: Corpus,
-        config: Config,
-        heldout: list[str],
-        targets: Targets,
-        augment: Augment,
+        self, corpus: Corpus, config: Config, heldout: list[str], augment: Augment
     ) -> None:
-        self._corpus, self._targets, self._augment = corpus, targets, augment
-        self._data, self._batch = config.data, config.batch
+        self._corpus, self._augment = corpus, augment
+        self._voices, self._batch = config.voices, config.batch
         kept = set(heldout)
         self.speakers = [s for s in corpus.by_speaker if s not in kept]
-        unlabelled = set(config.data.unlabelled_sources)
-        labelled = [s for s in self.speakers if corpus.by_speaker[s][0].source not in unlabelled]
-        self._label = {s: i for i, s in enumerate(labelled)}
-        self.classes = len(labelled) * len(config.data.speeds)
         seconds = np.array([corpus.span(s)[1] / SAMPLE_RATE_HZ for s in self.speakers])
         # Balanced over speakers, leaning to those with more to draw from.
         weight = np.sqrt(np.clip(seconds, *DRAWN_SECONDS))
@@ -116,14 +137,9 @@ class Sampler:
             self._coded = set((cache / "coded.txt").read_text().splitlines())
             self._coded_samples = np.memmap(cache / "coded.i16", dtype="<i2", mode="r")
         self._coded_probability = config.augment.opus / max(config.data.coded_share, 1e-9)
-        self._speed_probability = config.augment.speed
-
-    def class_centres(self) -> NDArray[np.float32]:
-        """Teacher targets ``(classes, D)`` in the order of the labels: the classifier's start."""
-        return np.stack([v[s].mean for v in self._targets.voices for s in self._label])
 
     def batch(self, rng: np.random.Generator) -> TrainingBatch:
-        """Augmented speech; all randomness is from ``rng``."""
+        """Augmented speech before the teacher was asked; all randomness is from ``rng``."""
         settings, spans = self._batch, _Spans()
         samples = round(settings.length_s * SAMPLE_RATE_HZ)
         sound = np.zeros((settings.sequences, samples), np.float32)
@@ -134,9 +150,9 @@ class Sampler:
                 piece = self._piece(wanted, rng)
                 level_db = rng.uniform(*LEVELS_DB) if position else 0.0
                 gain = PEAK * 10 ** (level_db / 20) / (np.abs(piece.sound).max() + 1e-6)
-                sound[i, position : position + len(piece.sound)] = piece.sound * gain
+                sound[i, position : position + len(piece)] = piece.sound * gain
                 self._teach(spans, i, position, piece, rng)
-                position += len(piece.sound)
+                position += len(piece)
         self._augment.generator.manual_seed(int(rng.integers(2**62)))
         augmented = self._augment(torch.from_numpy(sound))
         frames = samples // FrontEndConfig().hop_samples
@@ -149,46 +165,44 @@ class Sampler:
         return left if left - wanted < SHORTEST_REST_S * SAMPLE_RATE_HZ else wanted
 
     def _piece(self, wanted: int, rng: np.random.Generator) -> _Piece:
-        """At most ``wanted`` samples of some speaker, at some speed, coded or not."""
+        """At most ``wanted`` samples of some voice, with a window's worth of it around them."""
         name = self.speakers[rng.choice(len(self.speakers), p=self._probability)]
-        speed = 0
-        if rng.random() < self._speed_probability:
-            speed = int(rng.integers(len(self._data.speeds)))
         start, length = self._corpus.span(name)
         samples = self._corpus.samples
         if name in self._coded and rng.random() < self._coded_probability:
             samples, length = self._coded_samples, min(length, MAX_CODED_S * SAMPLE_RATE_HZ)
-        factor = self._data.speeds[speed]
-        needed = int(wanted * factor) + RESAMPLING_MARGIN
+        voices = self._voices
+        speed = _drawn(voices.speeds, voices.faster, rng)
+        formants = _drawn(voices.formants, voices.shifted, rng)
+        context = max(wanted, WINDOW_SAMPLES)
+        needed = int(context * speed) + RESAMPLING_MARGIN
         offset = int(rng.integers(max(length - needed, 0) + 1))
         x = samples[start + offset : start + min(offset + needed, length)].astype(np.float32)
-        if factor != 1.0:
-            x = soxr.resample(x, SAMPLE_RATE_HZ * factor, SAMPLE_RATE_HZ, quality="MQ")
-        label = self._label.get(name, -1)
-        if label >= 0:
-            label += speed * len(self._label)
-        voice = self._targets.voices[speed][name]
-        return _Piece(x[:wanted], int(offset / factor), voice, label)
+        x = with_formants_at(at_speed(x / np.float32(INT16_PEAK), speed)[:context], formants)
+        size = min(wanted, len(x))
+        first = int(rng.integers(len(x) - size + 1))
+        return _Piece(x, first, first + size)
 
     def _teach(
         self, spans: _Spans, sequence: int, position: int, piece: _Piece, rng: np.random.Generator
     ) -> None:
         """The whole of a piece, and spans of it, as far as they are whole blocks."""
         first = -(-position // BLOCK_SAMPLES)
-        last = (position + len(piece.sound)) // BLOCK_SAMPLES
+        last = (position + len(piece)) // BLOCK_SAMPLES
         if last - first < LEAST_PIECE_S / BLOCK_S:
             return
+        heard, length = windows_of(piece.context), len(piece.context)
         chosen = [(first, last), *(self._span(first, last, rng) for _ in range(self._batch.spans))]
         for start, end in chosen:
-            begin = piece.offset + start * BLOCK_SAMPLES - position
-            target = piece.voice.of_span(
-                begin, begin + (end - start) * BLOCK_SAMPLES, self._batch.local_target
-            )
+            begin = piece.start + start * BLOCK_SAMPLES - position
+            span = begin, begin + (end - start) * BLOCK_SAMPLES
+            share = share_of_windows(len(heard), length, span, self._batch.local_target)
             spans.sequence.append(sequence)
             spans.start.append(start)
             spans.end.append(end)
-            spans.targets.append(target)
-            spans.labels.append(piece.label)
+            spans.share.append((spans.windows, share))
+        spans.heard.append(heard)
+        spans.windows += len(heard)
 
     def _span(self, first: int, last: int, rng: np.random.Generator) -> tuple[int, int]:
         size = min(last - first, round(rng.uniform(*self._batch.span_s) / BLOCK_S))
@@ -197,3 +211,11 @@ class Sampler:
         else:
             start = first if rng.random() < AFTER_A_CHANGE else last - size
         return start, start + size
+
+
+def _drawn(between: tuple[float, float], probability: float, rng: np.random.Generator) -> float:
+    """A factor, its logarithm uniform, or 1."""
+    if rng.random() >= probability:
+        return 1.0
+    low, high = (math.log(bound) for bound in between)
+    return math.exp(rng.uniform(low, high))

@@ -1,36 +1,34 @@
-"""What the teacher says of the training speech: embeddings once, targets for any span.
+"""What the teacher says of the very speech that a batch is made of.
 
-The teacher is CAM++ (:mod:`models.network.campplus`), used only while training: a run reads its
-embeddings of windows of every speaker's speech, made once at every speed that is trained on,
-and needs neither its weights nor its time after that. Windows are stored as the network gives
-them, in files of 100 speakers, so that an interrupted preparation goes on where it was.
+The teacher is CAM++ (:mod:`models.network.campplus`), used only while training. It hears every
+piece of speech anew, as the voice that was made of it (:mod:`models.sound.voices`) and before noise
+and rooms: the function of sound that it is can be learned from any sound, and the more kinds of it
+the better (Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR
+2022, arXiv 2106.05237).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from engine.format import SAMPLE_RATE_HZ, unit
+from engine.format import SAMPLE_RATE_HZ
 from models.network.campplus import CAMPPlus, window_features
 from models.sound.corpus import Corpus
 
 WINDOW_SAMPLES = 3 * SAMPLE_RATE_HZ
 LEAST_REST_SAMPLES = SAMPLE_RATE_HZ  # after the last whole window, for one more at the end
-SPEAKERS_A_FILE = 100
-WINDOWS_AT_ONCE = {"cpu": 8, "cuda": 256}  # some 0.2 and 5 GB of activations
+WINDOWS_AT_ONCE = {"cpu": 8, "cuda": 128}  # some 0.2 and 2.5 GB of activations
+SPEAKERS_AT_ONCE = 64  # in whose speech the mean is taken
 
 Float32 = NDArray[np.float32]
-Embed = Callable[[Float32], Float32]  # (N, WINDOW_SAMPLES) to (N, D)
+Embed = Callable[[Float32], Float32]  # (N, samples) to (N, D)
 
 
 def window_starts(length: int) -> list[int]:
@@ -43,15 +41,30 @@ def window_starts(length: int) -> list[int]:
     return starts
 
 
-def at_speed(speech: Float32, speed: float) -> Float32:
-    """Speech said faster, and higher with it: another voice, as a teacher hears it."""
-    if speed == 1.0:
-        return speech
-    return np.asarray(soxr.resample(speech, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ), np.float32)
+def windows_of(speech: Float32) -> Float32:
+    """``(n, WINDOW_SAMPLES)``; speech that does not fill one is said again and again."""
+    if len(speech) < WINDOW_SAMPLES:
+        return np.resize(speech, (1, WINDOW_SAMPLES))
+    return np.stack([speech[s : s + WINDOW_SAMPLES] for s in window_starts(len(speech))])
+
+
+def share_of_windows(windows: int, length: int, span: tuple[int, int], local: float) -> Float32:
+    """How much each of the windows of ``length`` samples counts for samples ``span`` of them.
+
+    ``(windows,)``, one in all. ``local`` is the share of the windows that the span lies in, each
+    by how much of it; the rest is of all alike: what is short tells little about itself.
+    """
+    starts = np.array(window_starts(length)[:windows])
+    overlap = np.minimum(starts + WINDOW_SAMPLES, span[1]) - np.maximum(starts, span[0])
+    own = np.clip(overlap, 0, None).astype(np.float32)
+    if not own.any():
+        own = np.ones_like(own)
+    share: Float32 = (local * own / own.sum() + (1 - local) / windows).astype(np.float32)
+    return share
 
 
 def teacher_embed(network: CAMPPlus, device: torch.device) -> Embed:
-    """``network`` as a function of windows."""
+    """``network`` as a function of windows, in single precision."""
     network = network.to(device)
 
     @torch.inference_mode()
@@ -63,125 +76,81 @@ def teacher_embed(network: CAMPPlus, device: torch.device) -> Embed:
     return embed
 
 
-def speed_folder(folder: Path, speed: float) -> Path:
-    """Where the windows at that speed lie."""
-    return folder / f"windows_{speed:g}"
+class Teacher:
+    """Unit targets of windows, about what the teacher says of everybody.
 
-
-def is_taught(corpus: Corpus, folder: Path, speed: float) -> bool:
-    """Whether :func:`write_windows` has been through with this speed."""
-    place = speed_folder(folder, speed)
-    return all(
-        (place / f"{first:05d}.npz").exists()
-        for first in range(0, len(corpus.by_speaker), SPEAKERS_A_FILE)
-    )
-
-
-def write_windows(
-    corpus: Corpus, embed: Embed, folder: Path, speed: float, workers: int = 0
-) -> None:
-    """Store the teacher's embeddings of all windows of all speakers at ``speed``.
-
-    ``workers`` processes read and resample the speech.
+    It computes in bfloat16, which turns an embedding by less than 0.05 in cosine, in batches of one
+    size, so that it can be compiled. A copy in another process loads the weights anew.
     """
-    place = speed_folder(folder, speed)
-    place.mkdir(parents=True, exist_ok=True)
-    groups = _Groups(corpus, speed)
-    missing = [i for i in range(len(groups)) if not groups.path(place, i).exists()]
-    loader = DataLoader(groups, batch_size=None, sampler=missing, num_workers=workers)
-    for index, rows in tqdm(loader, total=len(missing), desc=f"teacher x{speed:g}"):
-        path = groups.path(place, index)
-        partial = path.with_suffix(".part.npz")
-        np.savez(
-            partial,
-            e=embed(np.concatenate([row.numpy() for row in rows])),
-            first=np.cumsum([0, *map(len, rows)]),
-            names=np.array(groups.names[index]),
-        )
-        partial.replace(path)
+
+    def __init__(
+        self,
+        load: Callable[[], nn.Module],
+        centre: Float32,
+        device: torch.device,
+        *,
+        compiled: bool,
+    ) -> None:
+        self._load, self._compiled, self.device = load, compiled, device
+        self.centre = torch.from_numpy(centre).to(device)
+        self._network: Callable[[Tensor], Tensor] | None = None
+
+    def __call__(self, windows: Tensor) -> Tensor:
+        """``(N, WINDOW_SAMPLES)`` to ``(N, D)`` on the same device."""
+        size, count = WINDOWS_AT_ONCE.get(self.device.type, 8), len(windows)
+        with torch.inference_mode():
+            features = window_features(windows)
+            features = torch.cat([features, features[-1:].expand(-count % size, -1, -1)])
+            with torch.autocast(self.device.type, torch.bfloat16):
+                parts = [
+                    self.network(part.contiguous()).float() for part in torch.split(features, size)
+                ]
+            found = torch.cat(parts)[:count] - self.centre
+        return torch.nn.functional.normalize(found.clone(), dim=1)
+
+    @property
+    def network(self) -> Callable[[Tensor], Tensor]:
+        """The network, loaded when it is first wanted: a process that only hands it on need not."""
+        if self._network is None:
+            network = self._load().to(self.device)
+            self._network = compiled(network) if self._compiled else network
+        return self._network
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_network": None}
 
 
-class _Groups(Dataset[tuple[int, list[Tensor]]]):
-    """Of a hundred speakers at a time the windows ``(n, WINDOW_SAMPLES)`` of each."""
+def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """``network`` for one shape of input, its weights frozen; also in a data loader's process,
+    which may have no children, by the threads of one.
+    """
+    settings = torch._inductor.config.patch(freezing=True, compile_threads=1)
+    function = torch.compile(network, dynamic=False)
 
-    def __init__(self, corpus: Corpus, speed: float) -> None:
-        self._corpus, self._speed = corpus, speed
-        names = list(corpus.by_speaker)
-        firsts = range(0, len(names), SPEAKERS_A_FILE)
-        self.names = [names[first : first + SPEAKERS_A_FILE] for first in firsts]
+    def call(x: Tensor) -> Tensor:
+        with settings:
+            found: Tensor = function(x)
+        return found
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> tuple[int, list[Tensor]]:
-        speeches = (at_speed(self._corpus.speech(s), self._speed) for s in self.names[index])
-        return index, [torch.from_numpy(_windows(speech)) for speech in speeches]
-
-    @staticmethod
-    def path(place: Path, index: int) -> Path:
-        return place / f"{index * SPEAKERS_A_FILE:05d}.npz"
+    return call
 
 
-def _windows(speech: Float32) -> Float32:
-    """``(n, WINDOW_SAMPLES)``; speech that does not fill one is said again and again."""
-    if len(speech) < WINDOW_SAMPLES:
-        repeats = -(-WINDOW_SAMPLES // len(speech))
-        return np.tile(speech, repeats)[None, :WINDOW_SAMPLES]
-    return np.stack([speech[s : s + WINDOW_SAMPLES] for s in window_starts(len(speech))])
+def mean_embedding(corpus: Corpus, embed: Embed) -> Float32:
+    """What the teacher says of everybody ``(D,)``: of the middle of every speaker's speech."""
+    names, total = list(corpus.by_speaker), np.zeros(0)
+    for first in tqdm(range(0, len(names), SPEAKERS_AT_ONCE), desc="teacher"):
+        rows = []
+        for name in names[first : first + SPEAKERS_AT_ONCE]:
+            start, length = corpus.span(name)
+            kept = min(length, WINDOW_SAMPLES)
+            rows.append(windows_of(corpus.read(start + (length - kept) // 2, kept)))
+        found = embed(np.concatenate(rows)).sum(axis=0, dtype=np.float64)
+        total = found if not len(total) else total + found
+    return (total / len(names)).astype(np.float32)
 
 
-def read_windows(folder: Path, speed: float) -> dict[str, Float32]:
-    """By speaker, the raw embeddings ``(windows, D)`` that :func:`write_windows` stored."""
-    windows = {}
-    for path in sorted(speed_folder(folder, speed).glob("*[0-9].npz")):
-        with np.load(path) as stored:
-            e, first = stored["e"].astype(np.float32), stored["first"]
-            for i, name in enumerate(stored["names"]):
-                windows[str(name)] = e[first[i] : first[i + 1]]
-    return windows
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """One speaker at one speed, as the teacher hears it: unit vectors about the mean of all."""
-
-    windows: Float32  # (windows, D)
-    starts: NDArray[np.int64]  # of the windows, in samples of the speech at that speed
-    mean: Float32  # (D,)
-
-    def of_span(self, start: int, end: int, local: float) -> Float32:
-        """Unit target of samples ``[start, end)`` of the speech.
-
-        ``local`` is the share of the windows that the span lies in, each by how much of it;
-        the rest is the mean of the speaker: what is short tells little about itself.
-        """
-        overlap = np.minimum(self.starts + WINDOW_SAMPLES, end) - np.maximum(self.starts, start)
-        weight = np.clip(overlap, 0, None).astype(np.float32)
-        if not weight.any():
-            weight = np.ones_like(weight)
-        own: Float32 = unit((weight @ self.windows).astype(np.float32))
-        return unit(((1 - local) * self.mean + local * own).astype(np.float32))
-
-
-class Targets:
-    """The teacher's view of all training speech, by speed and speaker."""
-
-    def __init__(self, corpus: Corpus, folder: Path, speeds: tuple[float, ...]) -> None:
-        raw = [read_windows(folder, speed) for speed in speeds]
-        # Everything the teacher says of anybody has a large part in common, which tells
-        # nothing: it is taken off before angles are compared.
-        means = [raw[0][s].mean(axis=0) for s in corpus.by_speaker]
-        self.centre: Float32 = np.mean(means, axis=0, dtype=np.float32)
-        self.voices: list[dict[str, Voice]] = []
-        for speed, windows in zip(speeds, raw, strict=True):
-            lengths = {s: int(corpus.span(s)[1] / speed) for s in corpus.by_speaker}
-            self.voices.append(
-                {s: _voice(windows[s] - self.centre, lengths[s]) for s in corpus.by_speaker}
-            )
-
-
-def _voice(windows: Float32, length: int) -> Voice:
-    own = unit(windows)
-    # Resampling may round a length that lies on an edge to the other side of it.
-    starts = np.array(window_starts(length), np.int64)[: len(own)]
-    return Voice(own[: len(starts)], starts, unit(own.mean(axis=0)))
+def write_mean(path: Path, mean: Float32) -> None:
+    """Whole or not at all."""
+    partial = path.with_suffix(".part.npy")
+    np.save(partial, mean)
+    partial.replace(path)

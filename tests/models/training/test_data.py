@@ -12,7 +12,6 @@ import pytest
 import soundfile as sf
 import torch
 
-from models.network.checkpoint import CheckpointError
 from models.sound.augment import RIR_SAMPLES
 from models.sound.files import CorpusError
 from models.training.config import TrainingError, load_config
@@ -52,22 +51,22 @@ def test_noise_is_missed_before_speech_is_prepared(
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_teacher_is_missed_only_where_there_is_something_to_ask(
-    data: Path, write_config: Callable[..., Path], tmp_path: Path
+def test_a_teacher_is_missed_before_anything_is_prepared(
+    write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
-    cache = tmp_path / "cache"
-    shutil.copytree(data / "cache", cache)
-    shutil.rmtree(cache / "teacher" / "windows_1.1")
-    settings = [f'data.cache = "{cache}"']
-    path = write_config(*settings)
-    with pytest.raises(TrainingError, match="the teacher's weights are not at"):
-        prepare_data(load_config(path), CPU)
+    cache = f'data.cache = "{tmp_path}/cache"'
+    with pytest.raises(TrainingError, match=r"the teacher's weights are not at .*none\.pt: README"):
+        prepare_data(load_config(write_config(cache, f'data.teacher = "{tmp_path}/none.pt"')), CPU)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_mean_of_another_teacher_is_refused(
+    write_config: Callable[..., Path], tmp_path: Path
+) -> None:
     other = tmp_path / "other.pt"
     other.write_text("alice")
-    with pytest.raises(CheckpointError, match=r"other\.pt"):
-        prepare_data(
-            load_config(write_config(f'data.cache = "{cache}"', f'data.teacher="{other}"')), CPU
-        )
+    with pytest.raises(TrainingError, match="made with another teacher"):
+        prepare_data(load_config(write_config(f'data.teacher = "{other}"')), CPU)
 
 
 def test_measured_rooms_leave_some_for_evaluation(tmp_path: Path) -> None:

@@ -1,33 +1,41 @@
-"""Windows of the teacher: stored once, and what they say of a span."""
+"""The teacher: which windows it hears, what they say of a span, and that a copy says the same."""
 
 from __future__ import annotations
 
+import pickle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from engine.format import unit
-from models.network.campplus import CAMPPlus, features
+from models.network.campplus import CAMPPlus, features, window_features
 from models.sound.corpus import Corpus
 from models.training.teacher import (
-    Targets,
-    Voice,
-    at_speed,
-    is_taught,
-    read_windows,
+    WINDOW_SAMPLES,
+    Teacher,
+    mean_embedding,
+    share_of_windows,
     teacher_embed,
     window_starts,
-    write_windows,
+    windows_of,
+    write_mean,
 )
 
 RATE = 16_000
+CPU = torch.device("cpu")
+NINE_S = 9 * RATE  # three windows
 
 
-def loudness(windows: np.ndarray) -> np.ndarray:
-    found = [[len(w), np.abs(w).max(), 1.0] for w in windows]
-    return np.array(found, np.float32)
+def campplus(seed: int) -> CAMPPlus:
+    torch.manual_seed(seed)
+    return CAMPPlus().eval()
+
+
+def noise(count: int) -> torch.Tensor:
+    return 0.1 * torch.randn(count, WINDOW_SAMPLES, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(
@@ -36,58 +44,82 @@ def loudness(windows: np.ndarray) -> np.ndarray:
 )
 def test_windows_cover_the_speech_but_for_a_short_rest(seconds: float, starts: list[float]) -> None:
     assert window_starts(round(seconds * RATE)) == [round(s * RATE) for s in starts]
+    speech = np.arange(round(seconds * RATE), dtype=np.float32)
+    windows = windows_of(speech)
+    assert windows.shape == (len(starts), WINDOW_SAMPLES)
+    assert [row[0] for row in windows] == [round(s * RATE) for s in starts]
+    assert set(windows[0]) <= set(speech)  # what is short is said again
 
 
-def test_windows_are_stored_once_and_read_back(corpus: Corpus, tmp_path: Path) -> None:
-    assert not is_taught(corpus, tmp_path, 1.1)
-    write_windows(corpus, loudness, tmp_path, 1.1)
-    assert is_taught(corpus, tmp_path, 1.1)
-    assert not is_taught(corpus, tmp_path, 1.0)
-    windows = read_windows(tmp_path, 1.1)
-    assert list(windows) == list(corpus.by_speaker)
-    for speaker, rows in windows.items():
-        speech = at_speed(corpus.speech(speaker), 1.1)
-        assert len(rows) == len(window_starts(len(speech)))
-        assert rows[0, 0] == 3 * RATE
-        assert rows[0, 1] == pytest.approx(np.abs(speech[: 3 * RATE]).max())
-
-    def failing(_: np.ndarray) -> np.ndarray:
-        raise AssertionError("what is there is not embedded again")
-
-    write_windows(corpus, failing, tmp_path, 1.1)
-
-
-def test_a_span_is_taught_by_the_windows_it_lies_in() -> None:
-    windows = np.eye(3, dtype=np.float32)
-    voice = Voice(windows, np.array([0, 48_000, 96_000]), unit(windows.mean(axis=0)))
-    np.testing.assert_allclose(voice.of_span(0, 48_000, 1.0), windows[0])
-    np.testing.assert_allclose(voice.of_span(24_000, 72_000, 1.0), unit(np.array([1.0, 1.0, 0.0])))
-    np.testing.assert_allclose(voice.of_span(0, 48_000, 0.0), voice.mean, rtol=1e-6)
-    between = unit(0.4 * voice.mean + 0.6 * windows[2])
-    np.testing.assert_allclose(voice.of_span(100_000, 110_000, 0.6), between, rtol=1e-6)
-    # Past the last window, as a rest too short for one of its own is: the mean of all.
-    np.testing.assert_allclose(voice.of_span(150_000, 160_000, 1.0), voice.mean, rtol=1e-6)
-
-
-def test_what_the_teacher_says_of_everybody_is_taken_off(corpus: Corpus, tmp_path: Path) -> None:
-    def common(windows: np.ndarray) -> np.ndarray:
-        spectrum = np.abs(np.fft.rfft(windows, n=32))[:, :8]
-        return np.asarray(1000 + spectrum / spectrum.sum(axis=1, keepdims=True), np.float32)
-
-    write_windows(corpus, common, tmp_path, 1.0)
-    targets = Targets(corpus, tmp_path, (1.0,))
-    means = np.stack([targets.voices[0][s].mean for s in corpus.by_speaker])
-    np.testing.assert_allclose(np.linalg.norm(means, axis=1), 1, rtol=1e-5)
-    cosines = means @ means.T
-    assert cosines[~np.eye(len(means), dtype=bool)].mean() < 0.3
+@pytest.mark.parametrize(
+    ("span_s", "local", "share"),
+    [
+        ((0, 3), 1.0, [1, 0, 0]),
+        ((1.5, 4.5), 1.0, [0.5, 0.5, 0]),
+        ((2, 4), 0.4, [0.4, 0.4, 0.2]),
+        ((0, 3), 0.0, [1 / 3, 1 / 3, 1 / 3]),
+        ((6.5, 7), 0.6, [0.4 / 3, 0.4 / 3, 0.6 + 0.4 / 3]),
+        ((9.2, 9.9), 1.0, [1 / 3, 1 / 3, 1 / 3]),  # past the last window, as a short rest is
+    ],
+)
+def test_a_span_is_taught_by_the_windows_it_lies_in(
+    span_s: tuple[float, float], local: float, share: list[float]
+) -> None:
+    start, end = (round(s * RATE) for s in span_s)
+    found = share_of_windows(3, NINE_S, (start, end), local)
+    np.testing.assert_allclose(found, share, atol=1e-6)
+    assert found.dtype == np.float32
 
 
 def test_the_network_is_the_teacher() -> None:
-    torch.manual_seed(0)
-    network = CAMPPlus().eval()
+    network = campplus(0)
     windows = np.random.default_rng(0).standard_normal((10, 8000)).astype("f4")
-    found = teacher_embed(network, torch.device("cpu"))(windows)
+    found = teacher_embed(network, CPU)(windows)
     with torch.inference_mode():
         for window, embedding in zip(windows, found, strict=True):
             alone = network(features(torch.from_numpy(window)).unsqueeze(0))[0].numpy()
             np.testing.assert_allclose(embedding, alone, atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 8, 9])
+def test_targets_are_unit_vectors_about_what_is_said_of_everybody(count: int) -> None:
+    network, windows = campplus(0), noise(count)
+    with torch.inference_mode():
+        said = network(window_features(windows))
+    centre = said.mean(dim=0).numpy() + 0.3
+    found = Teacher(partial(campplus, 0), centre, CPU, compiled=False)(windows)
+    wanted = nn.functional.normalize(said - torch.from_numpy(centre), dim=1)
+    assert found.shape == (count, 192)
+    # Of bfloat16; without the mean taken off the cosines would be near another value.
+    assert float((found * wanted).sum(dim=1).min()) > 0.98
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(count))
+    assert not found.is_inference()  # the loss is computed with them
+
+
+def test_a_copy_in_another_process_loads_the_weights_anew() -> None:
+    teacher = Teacher(partial(campplus, 0), np.zeros(192, np.float32), CPU, compiled=False)
+    windows = noise(2)
+    before = len(pickle.dumps(teacher))
+    said = teacher(windows)
+    sent = pickle.dumps(teacher)
+    assert len(sent) == before < 20_000  # seven million weights are not among it
+    assert torch.equal(pickle.loads(sent)(windows), said)
+
+
+def test_everybody_counts_alike_in_the_mean(corpus: Corpus, tmp_path: Path) -> None:
+    heard = []
+
+    def loudest(windows: np.ndarray) -> np.ndarray:
+        heard.append(windows)
+        return np.abs(windows).max(axis=1, keepdims=True) * np.ones((1, 3), np.float32)
+
+    mean = mean_embedding(corpus, loudest)
+    assert np.concatenate(heard).shape == (len(corpus.by_speaker), WINDOW_SAMPLES)
+    middles = []
+    for name in corpus.by_speaker:
+        speech = corpus.speech(name)
+        first = max((len(speech) - WINDOW_SAMPLES) // 2, 0)
+        middles.append(np.abs(speech[first : first + WINDOW_SAMPLES]).max())
+    np.testing.assert_allclose(mean, np.full(3, np.mean(middles)), rtol=1e-5)
+    write_mean(tmp_path / "mean.npy", mean)
+    np.testing.assert_array_equal(np.load(tmp_path / "mean.npy"), mean)
