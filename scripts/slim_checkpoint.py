@@ -1,7 +1,8 @@
 """The averaged network of a training checkpoint alone, its matrices in half precision.
 
-A full checkpoint has the optimiser's moments and the classifier beside it, and is ten times as
-long. What this writes is a `schedule.start_from` and what `voxwatch models export` takes.
+A full checkpoint has the network as it was and the optimisers' moments beside it, and is some
+eight times as long. What this writes is a `schedule.start_from` and what `voxwatch models export`
+takes.
 
     python scripts/slim_checkpoint.py runs/mine/last.pt models/checkpoints/mine.pt
 """

@@ -16,7 +16,7 @@ from engine.format import SAMPLE_RATE_HZ
 
 FRAME = 512  # samples, 32 ms
 HOP = 128
-QUEFRENCIES = 40  # of the cepstrum that are the envelope: up to 2.5 ms, above any pitch's period
+QUEFRENCIES = 40  # of the cepstrum that are the envelope: up to 2.5 ms, shorter than most periods
 FADED = 10  # of them fall off to nothing
 MOST_GAIN = 3.0  # of a bin, natural logarithm of the amplitude
 FLOOR = 1e-5  # amplitude under which a bin is silent

@@ -75,7 +75,7 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spans: Count = 2  # of every piece, beside the whole of it
     span_s: tuple[SpanSeconds, SpanSeconds] = (0.6, 3.0)
     at_an_end: Probability = 0.4  # of the spans, most of them right after a change
-    local_target: Probability = 0.6  # share of the teacher's view of the span itself, not of all
+    local_target: Probability = 0.6  # of a target: what is said of the span, not of all its piece
 
 
 class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

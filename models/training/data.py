@@ -32,7 +32,8 @@ def prepare_data(config: Config, device: torch.device) -> None:
 
     The teacher runs on ``device``.
 
-    Raises :class:`TrainingError` for a cache that was made from something else, and
+    Raises :class:`TrainingError` for a cache that was made from something else,
+    :class:`models.network.checkpoint.CheckpointError` for weights that are not the teacher's, and
     :class:`models.sound.augment.CorpusError` for speech or noise that is missing or cannot be
     read.
     """
@@ -44,6 +45,7 @@ def prepare_data(config: Config, device: torch.device) -> None:
         raise TrainingError(
             f"the teacher's weights are not at {data.teacher}: README says where they come from"
         )
+    teacher = load_campplus(data.teacher)
     # Noise before the long work on speech: what is wrong with it is said at once.
     noise = None if (cache / "noise.npy").exists() else load_noise(data.noise)
     _check_sources(config)
@@ -56,12 +58,8 @@ def prepare_data(config: Config, device: torch.device) -> None:
     if not (cache / "rooms.npy").exists():
         _store(cache / "rooms.npy", _rooms(config))
     if not (cache / TEACHER_MEAN).exists():
-        write_mean(cache / TEACHER_MEAN, _teacher_mean(config, device))
-
-
-def _teacher_mean(config: Config, device: torch.device) -> Float32:
-    embed = teacher_embed(load_campplus(config.data.teacher), device)
-    return mean_embedding(Corpus(config.data.cache), embed)
+        mean = mean_embedding(Corpus(cache), teacher_embed(teacher, device))
+        write_mean(cache / TEACHER_MEAN, mean)
 
 
 def _rooms(config: Config) -> Float32:
@@ -104,14 +102,13 @@ def _store(path: Path, values: Float32) -> None:
 def _check_sources(config: Config) -> None:
     """Compare with what the cache was made from, or note it down; absent sources pass."""
     data, note = config.data, config.data.cache / "made_from.json"
-    files = {"manifest": data.root / "train" / "manifest.csv", "teacher": data.teacher}
+    manifest = data.root / "train" / "manifest.csv"
     own: dict[str, str | int] = {"rooms": config.augment.rooms, "seed": config.seed}
     pieces = [f"{p.relative_to(data.noise)} {p.stat().st_size}" for p in noise_files(data.noise)]
     if pieces:
         own["noise"] = hashlib.sha256("\n".join(pieces).encode()).hexdigest()
-    for name, path in files.items():
-        if path.is_file():
-            own[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    if manifest.is_file():
+        own["manifest"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
     known: dict[str, str | int] = json.loads(note.read_text()) if note.exists() else {}
     for name, value in own.items():
         if known.get(name, value) != value:

@@ -89,7 +89,7 @@ class Learner:
         return torch.where(batch.hidden, self.network.prior_mean, features)
 
     def train_step(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """One update by a batch that the teacher was asked about; returns each loss."""
+        """One update by a batch on this device that the teacher was asked about; each loss."""
         self._set_schedule()
         self.network.train()
         features = self._features(batch)

@@ -84,7 +84,7 @@ def run(
         partial(load_campplus, settings.data.teacher),
         np.load(settings.data.cache / TEACHER_MEAN),
         where,
-        compiled=settings.schedule.compile,
+        compile=settings.schedule.compile,
     )
     _loop(learner, Batches(sampler, teacher, settings), development, output, workers)
 
@@ -115,7 +115,10 @@ class Sounds:
 
 
 class Batches(Dataset[TrainingBatch]):
-    """The batch of every step. Whoever makes it asks the teacher, unless that runs on a GPU."""
+    """The batch of every step. Whoever makes it asks the teacher, unless that runs on a GPU.
+
+    What the teacher says may differ in its last bits between one thread and several.
+    """
 
     def __init__(self, sampler: Sampler, teacher: Teacher, config: Config) -> None:
         self._sampler, self.teacher, self._seed = sampler, teacher, config.seed

@@ -2,7 +2,7 @@
 
 The network is trained as it runs: over sequences in which speakers follow each other, with
 spans on either side of a change, so that what the first one leaves in its states does no harm.
-Each piece of speech is of another voice that was made of a speaker's, and the teacher hears it.
+Most pieces of speech are of a voice that was made of a speaker's, and the teacher hears each.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class TrainingBatch:
         """The same batch with what ``teacher`` says, where that is not known."""
         if len(self.said):
             return self
-        return replace(self, said=teacher(self.heard), heard=self.heard[:0])
+        return replace(self, said=teacher(self.heard), heard=self.heard.new_zeros(0))
 
     def targets(self) -> Tensor:
         """Of the spans: ``(N, D)``, unit vectors."""
@@ -103,18 +103,13 @@ class _Spans:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Samples ``[start, end)`` of the ``context`` that the teacher hears, of one voice."""
+    """Sound of one voice, and what the teacher hears of it: the same, or one window around it."""
 
+    sound: Float32
     context: Float32
-    start: int
-    end: int
-
-    @property
-    def sound(self) -> Float32:
-        return self.context[self.start : self.end]
 
     def __len__(self) -> int:
-        return self.end - self.start
+        return len(self.sound)
 
 
 class Sampler:
@@ -181,7 +176,7 @@ class Sampler:
         x = with_formants_at(at_speed(x / np.float32(INT16_PEAK), speed)[:context], formants)
         size = min(wanted, len(x))
         first = int(rng.integers(len(x) - size + 1))
-        return _Piece(x, first, first + size)
+        return _Piece(x[first : first + size], x)
 
     def _teach(
         self, spans: _Spans, sequence: int, position: int, piece: _Piece, rng: np.random.Generator
@@ -194,9 +189,8 @@ class Sampler:
         heard, length = windows_of(piece.context), len(piece.context)
         chosen = [(first, last), *(self._span(first, last, rng) for _ in range(self._batch.spans))]
         for start, end in chosen:
-            begin = piece.start + start * BLOCK_SAMPLES - position
-            span = begin, begin + (end - start) * BLOCK_SAMPLES
-            share = share_of_windows(len(heard), length, span, self._batch.local_target)
+            span = start * BLOCK_SAMPLES - position, end * BLOCK_SAMPLES - position
+            share = share_of_windows(length, span, self._batch.local_target)
             spans.sequence.append(sequence)
             spans.start.append(start)
             spans.end.append(end)

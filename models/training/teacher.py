@@ -48,18 +48,18 @@ def windows_of(speech: Float32) -> Float32:
     return np.stack([speech[s : s + WINDOW_SAMPLES] for s in window_starts(len(speech))])
 
 
-def share_of_windows(windows: int, length: int, span: tuple[int, int], local: float) -> Float32:
+def share_of_windows(length: int, span: tuple[int, int], local: float) -> Float32:
     """How much each of the windows of ``length`` samples counts for samples ``span`` of them.
 
     ``(windows,)``, one in all. ``local`` is the share of the windows that the span lies in, each
     by how much of it; the rest is of all alike: what is short tells little about itself.
     """
-    starts = np.array(window_starts(length)[:windows])
+    starts = np.array(window_starts(length))
     overlap = np.minimum(starts + WINDOW_SAMPLES, span[1]) - np.maximum(starts, span[0])
     own = np.clip(overlap, 0, None).astype(np.float32)
     if not own.any():
         own = np.ones_like(own)
-    share: Float32 = (local * own / own.sum() + (1 - local) / windows).astype(np.float32)
+    share: Float32 = (local * own / own.sum() + (1 - local) / len(starts)).astype(np.float32)
     return share
 
 
@@ -89,22 +89,20 @@ class Teacher:
         centre: Float32,
         device: torch.device,
         *,
-        compiled: bool,
+        compile: bool,
     ) -> None:
-        self._load, self._compiled, self.device = load, compiled, device
+        self._load, self._compile, self.device = load, compile, device
         self.centre = torch.from_numpy(centre).to(device)
         self._network: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, windows: Tensor) -> Tensor:
         """``(N, WINDOW_SAMPLES)`` to ``(N, D)`` on the same device."""
-        size, count = WINDOWS_AT_ONCE.get(self.device.type, 8), len(windows)
+        size, count, network = WINDOWS_AT_ONCE.get(self.device.type, 8), len(windows), self.network
         with torch.inference_mode():
             features = window_features(windows)
             features = torch.cat([features, features[-1:].expand(-count % size, -1, -1)])
             with torch.autocast(self.device.type, torch.bfloat16):
-                parts = [
-                    self.network(part.contiguous()).float() for part in torch.split(features, size)
-                ]
+                parts = [network(x.contiguous()).float() for x in torch.split(features, size)]
             found = torch.cat(parts)[:count] - self.centre
         return torch.nn.functional.normalize(found.clone(), dim=1)
 
@@ -113,7 +111,7 @@ class Teacher:
         """The network, loaded when it is first wanted: a process that only hands it on need not."""
         if self._network is None:
             network = self._load().to(self.device)
-            self._network = compiled(network) if self._compiled else network
+            self._network = compiled(network) if self._compile else network
         return self._network
 
     def __getstate__(self) -> dict[str, object]:
@@ -121,8 +119,9 @@ class Teacher:
 
 
 def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    """``network`` for one shape of input, its weights frozen; also in a data loader's process,
-    which may have no children, by the threads of one.
+    """``network`` for one shape of input, its weights frozen.
+
+    It is compiled without child processes: a data loader's process may have none.
     """
     settings = torch._inductor.config.patch(freezing=True, compile_threads=1)
     function = torch.compile(network, dynamic=False)
@@ -137,16 +136,16 @@ def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
 
 def mean_embedding(corpus: Corpus, embed: Embed) -> Float32:
     """What the teacher says of everybody ``(D,)``: of the middle of every speaker's speech."""
-    names, total = list(corpus.by_speaker), np.zeros(0)
+    names, found = list(corpus.by_speaker), []
     for first in tqdm(range(0, len(names), SPEAKERS_AT_ONCE), desc="teacher"):
         rows = []
         for name in names[first : first + SPEAKERS_AT_ONCE]:
             start, length = corpus.span(name)
             kept = min(length, WINDOW_SAMPLES)
             rows.append(windows_of(corpus.read(start + (length - kept) // 2, kept)))
-        found = embed(np.concatenate(rows)).sum(axis=0, dtype=np.float64)
-        total = found if not len(total) else total + found
-    return (total / len(names)).astype(np.float32)
+        found.append(embed(np.concatenate(rows)))
+    mean: Float32 = np.concatenate(found).mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
 
 
 def write_mean(path: Path, mean: Float32) -> None:

@@ -81,3 +81,36 @@ def test_sound_of_any_length_keeps_it(samples: int) -> None:
 
 def test_silence_stays_silent() -> None:
     assert float(np.abs(with_formants_at(np.zeros(RATE, np.float32), 1.2)).max()) == 0
+
+
+def noise_up_to(edge_hz: float) -> NDArray[np.float32]:
+    """White noise of two seconds, low-passed."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(2 * RATE))
+    spectrum[round(edge_hz * 2) :] = 0
+    return (0.1 * np.fft.irfft(spectrum)).astype(np.float32)
+
+
+def band_db(sound: NDArray[np.float32], low_hz: int, high_hz: int) -> float:
+    """Mean power of a band."""
+    return float(10 * np.log10(np.square(spectrum(sound)[low_hz:high_hz]).mean() + 1e-12))
+
+
+@pytest.mark.parametrize("factor", [0.83, 1.2])
+def test_a_flat_spectrum_stays_flat_to_its_edge(factor: float) -> None:
+    sound = noise_up_to(8000)
+    moved = with_formants_at(sound, factor)
+    for low_hz in range(0, 8000, 500):
+        own = band_db(sound, low_hz, low_hz + 500)
+        assert band_db(moved, low_hz, low_hz + 500) == pytest.approx(own, abs=2)
+
+
+def test_the_edge_of_a_band_moves_as_far_as_there_is_sound() -> None:
+    sound = noise_up_to(6000)
+    own = band_db(sound, 1000, 4000)
+    lower = with_formants_at(sound, 0.83)
+    assert band_db(lower, 1000, 4000) == pytest.approx(own, abs=2)
+    assert band_db(lower, 5400, 5900) < own - 10
+    # Where there was nothing, nothing much is made.
+    higher = with_formants_at(sound, 1.2)
+    assert band_db(higher, 1000, 4000) == pytest.approx(own, abs=2)
+    assert band_db(higher, 6300, 7900) < own - 30

@@ -12,6 +12,8 @@ import pytest
 import soundfile as sf
 import torch
 
+from models.network.campplus import load_campplus
+from models.network.checkpoint import CheckpointError
 from models.sound.augment import RIR_SAMPLES
 from models.sound.files import CorpusError
 from models.training.config import TrainingError, load_config
@@ -60,13 +62,16 @@ def test_a_teacher_is_missed_before_anything_is_prepared(
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_mean_of_another_teacher_is_refused(
-    write_config: Callable[..., Path], tmp_path: Path
+def test_weights_of_somebody_else_are_refused_before_anything_is_prepared(
+    write_config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("models.training.data.load_campplus", load_campplus)  # no stand-in
     other = tmp_path / "other.pt"
-    other.write_text("alice")
-    with pytest.raises(TrainingError, match="made with another teacher"):
-        prepare_data(load_config(write_config(f'data.teacher = "{other}"')), CPU)
+    torch.save({"alice": torch.zeros(1)}, other)
+    cache = f'data.cache = "{tmp_path}/cache"'
+    with pytest.raises(CheckpointError, match=r"other\.pt is not the published CAM\+\+"):
+        prepare_data(load_config(write_config(cache, f'data.teacher = "{other}"')), CPU)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_measured_rooms_leave_some_for_evaluation(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def test_rates_are_those_of_every_length_and_condition(
 def test_steps_that_a_kill_undid_are_logged_once(tmp_path: Path) -> None:
     log = Log(tmp_path, 0)
     for step in (10, 20, 30):
-        log.add(step, 1.0 * step, {"aam": torch.tensor(2.0)}, {"1s": 5.0})
+        log.add(step, 1.0 * step, {"distillation": torch.tensor(2.0)}, {"1s": 5.0})
     log.close()
     log = Log(tmp_path, 20)
-    log.add(30, 31.0, {"aam": torch.tensor(1.0)}, {"1s": 4.0})
+    log.add(30, 31.0, {"distillation": torch.tensor(1.0)}, {"1s": 4.0})
     log.close()
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [(e["step"], e["eer_1s"]) for e in lines] == [(10, 5.0), (20, 5.0), (30, 4.0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from models.network.campplus import CAMPPlus, features, window_features
 from models.sound.corpus import Corpus
@@ -66,7 +68,7 @@ def test_a_span_is_taught_by_the_windows_it_lies_in(
     span_s: tuple[float, float], local: float, share: list[float]
 ) -> None:
     start, end = (round(s * RATE) for s in span_s)
-    found = share_of_windows(3, NINE_S, (start, end), local)
+    found = share_of_windows(NINE_S, (start, end), local)
     np.testing.assert_allclose(found, share, atol=1e-6)
     assert found.dtype == np.float32
 
@@ -87,7 +89,7 @@ def test_targets_are_unit_vectors_about_what_is_said_of_everybody(count: int) ->
     with torch.inference_mode():
         said = network(window_features(windows))
     centre = said.mean(dim=0).numpy() + 0.3
-    found = Teacher(partial(campplus, 0), centre, CPU, compiled=False)(windows)
+    found = Teacher(partial(campplus, 0), centre, CPU, compile=False)(windows)
     wanted = nn.functional.normalize(said - torch.from_numpy(centre), dim=1)
     assert found.shape == (count, 192)
     # Of bfloat16; without the mean taken off the cosines would be near another value.
@@ -97,13 +99,56 @@ def test_targets_are_unit_vectors_about_what_is_said_of_everybody(count: int) ->
 
 
 def test_a_copy_in_another_process_loads_the_weights_anew() -> None:
-    teacher = Teacher(partial(campplus, 0), np.zeros(192, np.float32), CPU, compiled=False)
+    teacher = Teacher(partial(campplus, 0), np.zeros(192, np.float32), CPU, compile=False)
     windows = noise(2)
     before = len(pickle.dumps(teacher))
     said = teacher(windows)
     sent = pickle.dumps(teacher)
     assert len(sent) == before < 20_000  # seven million weights are not among it
     assert torch.equal(pickle.loads(sent)(windows), said)
+
+
+class Spread(nn.Module):
+    """Features ``(N, T, 80)`` to ``(N, 3)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(80, 3)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.last(features.std(dim=1))
+        return found
+
+
+def spread() -> nn.Module:
+    torch.manual_seed(0)
+    return Spread().eval()
+
+
+class Said(Dataset[torch.Tensor]):
+    """What a teacher says, wherever it is asked."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self.teacher = teacher
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.teacher(noise(index))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs g++")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on one core
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # torch's own
+def test_a_compiled_teacher_says_the_same_here_and_in_a_data_loader() -> None:
+    centre = np.zeros(3, np.float32)
+    plain = Teacher(spread, centre, CPU, compile=False)(noise(9))
+    compiled = Teacher(spread, centre, CPU, compile=True)
+    for workers in (0, 1):
+        loader = DataLoader(Said(compiled), batch_size=None, sampler=[9, 9], num_workers=workers)
+        for found in loader:
+            torch.testing.assert_close(found, plain, atol=0.01, rtol=0)
+            scale = torch.ones(3, requires_grad=True)
+            (found * scale).sum().backward()
+            assert scale.grad is not None
 
 
 def test_everybody_counts_alike_in_the_mean(corpus: Corpus, tmp_path: Path) -> None:
