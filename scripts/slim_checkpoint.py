@@ -5,6 +5,10 @@ eight times as long. What this writes is a `schedule.start_from` and what `voxwa
 takes.
 
     python scripts/slim_checkpoint.py runs/mine/last.pt models/checkpoints/mine.pt
+
+With ``--mean-with OTHER SHARE`` that share of every weight is that of OTHER, such as what the
+run began from: what lies between two networks of one descent may do better than either (Wortsman et
+al., "Model soups", ICML 2022, arXiv 2203.05482). It has no heads then: they are of one network.
 """
 
 from __future__ import annotations
@@ -18,14 +22,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from models.network.checkpoint import load_trained, read_checkpoint
+from models.network.streaming import StreamingNeXtTDNN
+
+
+@torch.no_grad()
+def move_towards(network: StreamingNeXtTDNN, other: StreamingNeXtTDNN, share: float) -> None:
+    """Give ``network`` that share of the weights of ``other``, of the same shape, and no heads."""
+    network.heads = other.heads = None
+    theirs = other.state_dict()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(theirs[name], share)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--mean-with", nargs=2, metavar=("OTHER", "SHARE"))
     options = parser.parse_args()
     network, training = load_trained(options.checkpoint)
+    if options.mean_with:
+        other, share = options.mean_with
+        move_towards(network, load_trained(Path(other))[0], float(share))
     weights = {
         # Norms and biases are short, and a variance may not fit: they stay as they are.
         name: value.half() if value.is_floating_point() and value.ndim > 1 else value

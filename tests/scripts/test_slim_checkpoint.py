@@ -37,3 +37,26 @@ def test_weights_alone_embed_as_before(tmp_path: Path) -> None:
     assert known == {"step": 5, "config": "{}"}
     sound = [0.1 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)]
     assert float((unit(embed(slim, sound)) * unit(embed(network, sound))).sum()) > 0.999
+
+
+def test_a_share_of_every_weight_may_be_another_network_s(tmp_path: Path) -> None:
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        network = StreamingNeXtTDNN(StreamingArchitecture(32, (1, 1, 1), (7, 65))).eval()
+        for norm in (network.bn2, network.bn3):
+            norm.running_var.fill_(1.0 + seed)
+        states.append(network.state_dict())
+        state = {"ema": states[-1], "arch": asdict(network.arch), "step": seed, "config": "{}"}
+        torch.save(state, tmp_path / f"{seed}.pt")
+    output = tmp_path / "mean.pt"
+    share = ["--mean-with", tmp_path / "1.pt", "0.25"]
+    arguments = [sys.executable, SCRIPT, tmp_path / "0.pt", output, *share]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = load_trained(output)[0].state_dict()
+    for name, value in found.items():
+        if value.is_floating_point():
+            wanted = 0.75 * states[0][name] + 0.25 * states[1][name]
+            torch.testing.assert_close(value, wanted, atol=1e-3, rtol=1e-3)
+    assert float(found["bn2.running_var"][0]) == pytest.approx(1.25)
