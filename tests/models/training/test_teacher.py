@@ -137,7 +137,7 @@ class Said(Dataset[torch.Tensor]):
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs g++")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on one core
-@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # torch's own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own compiler
 def test_a_compiled_teacher_says_the_same_here_and_in_a_data_loader() -> None:
     centre = np.zeros(3, np.float32)
     plain = Teacher(spread, centre, CPU, compile=False)(noise(9))
