@@ -79,8 +79,9 @@ def teacher_embed(network: CAMPPlus, device: torch.device) -> Embed:
 class Teacher:
     """Unit targets of windows, about what the teacher says of everybody.
 
-    It computes in bfloat16, which turns an embedding by less than 0.05 in cosine, in batches of one
-    size, so that it can be compiled. A copy in another process loads the weights anew.
+    It computes in bfloat16, in batches of one size, so that it can be compiled: of 200 windows of
+    speech the cosine to what it says in single precision was 0.999 in the mean and 0.99 at least.
+    A copy in another process loads the weights anew.
     """
 
     def __init__(

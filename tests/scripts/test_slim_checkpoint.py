@@ -15,6 +15,7 @@ pytest.importorskip("torch", reason="checkpoints need the extra `train`")
 import torch
 
 from engine.format import unit
+from models.network.block_heads import BlockHeads
 from models.network.checkpoint import load_trained
 from models.network.embedding import embed
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
@@ -50,7 +51,7 @@ def test_a_share_of_every_weight_may_be_another_network_s(tmp_path: Path) -> Non
         state = {"ema": states[-1], "arch": asdict(network.arch), "step": seed, "config": "{}"}
         torch.save(state, tmp_path / f"{seed}.pt")
     output = tmp_path / "mean.pt"
-    share = ["--mean-with", tmp_path / "1.pt", "0.25"]
+    share = ["--mean-with", tmp_path / "1.pt", "--share", "0.25"]
     arguments = [sys.executable, SCRIPT, tmp_path / "0.pt", output, *share]
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -60,3 +61,34 @@ def test_a_share_of_every_weight_may_be_another_network_s(tmp_path: Path) -> Non
             wanted = 0.75 * states[0][name] + 0.25 * states[1][name]
             torch.testing.assert_close(value, wanted, atol=1e-3, rtol=1e-3)
     assert float(found["bn2.running_var"][0]) == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize(
+    ("channels", "share", "said"),
+    [(16, "0.5", "no mean with"), (32, "1.5", "from 0 to 1, not 1.5"), (32, "nan", "from 0 to 1")],
+)
+def test_what_has_no_mean_is_refused(tmp_path: Path, channels: int, share: str, said: str) -> None:
+    for name, width in (("own", 32), ("other", channels)):
+        network = StreamingNeXtTDNN(StreamingArchitecture(width, (1, 1, 1), (7, 65)))
+        state = {"ema": network.state_dict(), "arch": asdict(network.arch), "step": 1}
+        torch.save(state, tmp_path / f"{name}.pt")
+    wanted = ["--mean-with", tmp_path / "other.pt", "--share", share]
+    arguments = [sys.executable, SCRIPT, tmp_path / "own.pt", tmp_path / "mean.pt", *wanted]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "mean.pt").exists()
+
+
+def test_figures_of_heads_go_with_the_heads(tmp_path: Path) -> None:
+    network = StreamingNeXtTDNN(StreamingArchitecture(32, (1, 1, 1), (7, 65)))
+    network.heads = BlockHeads(network.arch.pooled_channels)
+    state = {"ema": network.state_dict(), "arch": asdict(network.arch), "step": 1}
+    torch.save({**state, "heads": {"overlap_auc": 0.9}}, tmp_path / "own.pt")
+    for options in ([], ["--mean-with", tmp_path / "own.pt"]):
+        arguments = [sys.executable, SCRIPT, tmp_path / "own.pt", tmp_path / "slim.pt", *options]
+        done = subprocess.run(arguments, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        slim, known = load_trained(tmp_path / "slim.pt")
+        assert (slim.heads is None) == ("heads" not in known) == bool(options)

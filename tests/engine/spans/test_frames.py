@@ -27,16 +27,6 @@ TURNS = ((0, 2.34), (4 * S, 0.3), (5 * S, 1.5))  # media sample and seconds of e
 TOLERANCE = 2e-6  # of one number of a unit embedding
 
 
-@pytest.fixture(scope="module")
-def encoder(frames_bundle: Bundle) -> Encoder:
-    return Encoder(frames_bundle, "cpu")
-
-
-@pytest.fixture
-def spans(frames_bundle: Bundle) -> FrameSpans:
-    return FrameSpans(SpanPooling(frames_bundle), 0.5)
-
-
 def hear(spans: FrameSpans, cuts: list[int], encoder: Encoder) -> list[Mark]:
     marks: list[Mark] = []
     for number, (start, length_s) in enumerate(TURNS):

@@ -21,16 +21,6 @@ from engine.spans.frames import FrameSpans
 DEMO_VOICES = Path(__file__).parents[3] / "scripts" / "demo_voices"
 
 
-@pytest.fixture(scope="module")
-def encoder(frames_bundle: Bundle) -> Encoder:
-    return Encoder(frames_bundle, "cpu")
-
-
-@pytest.fixture
-def spans(frames_bundle: Bundle) -> FrameSpans:
-    return FrameSpans(SpanPooling(frames_bundle), 0.5)
-
-
 @pytest.mark.parametrize("hop_s", [0.1, 0.2, 0.5, 0.8])
 @pytest.mark.parametrize("length_s", [0.07, 0.1, 0.3, 1.0, 1.03, 1.17, 2.5])
 def test_no_turn_is_known_to_its_end_before_the_margin_behind_it_is(
