@@ -59,6 +59,7 @@ class StreamingArchitecture:
     embedding_size: int = 192
     n_mels: int = 80
     ahead_frames: int = 8  # of a block of layers
+    backward: int = 0  # blocks of layers of a stage, its last, that do not look ahead
     delay_frames: int = 50
     stride: int = 1  # frames of features that the stem joins into one
     memory_s: float = 3.0  # in which the running statistics fade to 1/e
@@ -69,11 +70,14 @@ class StreamingArchitecture:
         if self.stride < 1 or BLOCK_FRAMES % self.stride:
             raise ValueError(f"stride must divide {BLOCK_FRAMES}, got {self.stride}")
         if self.delay_frames % self.block_frames or self.stage_delay_frames > self.delay_frames:
+            layers = sum(self.depths) - len(self.depths) * self.backward
             raise ValueError(
-                f"a look-ahead of {self.ahead_frames} frames in each of {sum(self.depths)} layers"
+                f"a look-ahead of {self.ahead_frames} frames in each of {layers} layers"
                 f" does not fit into {self.delay_frames}, which must be a multiple of"
                 f" {self.block_frames}"
             )
+        if not 0 <= self.backward <= min(self.depths):
+            raise ValueError(f"backward must be from 0 to {min(self.depths)}, got {self.backward}")
         if self.memory_s <= 0 or self.prior_s <= 0 or self.ahead_frames < 0:
             raise ValueError("memory_s and prior_s must be positive, ahead_frames not negative")
 
@@ -85,7 +89,20 @@ class StreamingArchitecture:
     @property
     def stage_delay_frames(self) -> int:
         """Look-ahead of the three stages together."""
-        return self.ahead_frames * sum(self.depths)
+        return sum(map(sum, self.looks))
+
+    @property
+    def looks(self) -> list[list[int]]:
+        """Frames that each block of layers of each stage looks ahead."""
+        return [
+            [self.ahead_frames if n < depth - self.backward else 0 for n in range(depth)]
+            for depth in self.depths
+        ]
+
+    @property
+    def lags(self) -> list[int]:
+        """Frames by which what each stage puts out is earlier than what the last does."""
+        return [sum(map(sum, self.looks[n + 1 :])) for n in range(len(self.depths))]
 
     @property
     def decay(self) -> float:
@@ -131,10 +148,8 @@ class StreamingNeXtTDNN(nn.Module):
         self.stem = nn.Linear(STEM_FRAMES * arch.n_mels, c)
         self.stem_norm = nn.LayerNorm(c, eps=LAYER_NORM_EPS)
         self.stages = nn.ModuleList(
-            nn.ModuleList(
-                StreamingBlock(c, arch.kernel_sizes, arch.ahead_frames) for _ in range(depth)
-            )
-            for depth in arch.depths
+            nn.ModuleList(StreamingBlock(c, arch.kernel_sizes, ahead) for ahead in stage)
+            for stage in arch.looks
         )
         self.mfa = nn.Linear(pooled, pooled)
         self.mfa_norm = nn.LayerNorm(pooled, eps=LAYER_NORM_EPS)
@@ -179,8 +194,7 @@ class StreamingNeXtTDNN(nn.Module):
             for block in cast(nn.ModuleList, stage):
                 x, mask = block(x, mask, decays)
             outputs.append(x)
-        lags = [arch.ahead_frames * sum(arch.depths[i + 1 :]) for i in range(len(arch.depths))]
-        y = torch.cat([delayed(o, lag) for o, lag in zip(outputs, lags, strict=True)], dim=-1)
+        y = torch.cat([delayed(o, lag) for o, lag in zip(outputs, arch.lags, strict=True)], dim=-1)
         rest = arch.delay_frames - arch.stage_delay_frames
         y = delayed(self.mfa_norm(self.mfa(y)), rest)
         logit = self.attend(torch.tanh(self.squeeze(y))).float().clamp(-LOGIT_BOUND, LOGIT_BOUND)

@@ -124,10 +124,9 @@ class FramesInChunks(nn.Module):
         for stage in network.stages:
             blocks = nn.ModuleList()
             for block in cast(nn.ModuleList, stage):
-                blocks.append(
-                    BlockInChunks(cast(StreamingBlock, block), delay, self.arch.block_frames)
-                )
-                delay += self.arch.ahead_frames
+                layers = cast(StreamingBlock, block)
+                blocks.append(BlockInChunks(layers, delay, self.arch.block_frames))
+                delay += layers.ahead
             self.stages.append(blocks)
         self.mfa, self.mfa_norm = Affine.of(network.mfa), network.mfa_norm
         self.squeeze, self.attend = Affine.of(network.squeeze), Affine.of(network.attend)
@@ -203,11 +202,11 @@ class FramesInChunks(nn.Module):
 
     def _outputs(self, x: Tensor, masks: Masks, running: Running, states: States) -> list[Tensor]:
         """What the stages put out, all with the delay of the last."""
-        arch, outputs = self.arch, []
-        for number, stage in enumerate(self.stages, start=1):
+        outputs = []
+        for stage, lag in zip(self.stages, self.arch.lags, strict=True):
             for block in cast(nn.ModuleList, stage):
                 x = block(x, masks, running, states)
-            outputs.append(states.delayed(x, arch.ahead_frames * sum(arch.depths[number:])))
+            outputs.append(states.delayed(x, lag))
         return outputs
 
     def _sums(self, w: Tensor, y: Tensor) -> Tensor:

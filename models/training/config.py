@@ -36,6 +36,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depths: tuple[int, int, int] = (2, 2, 2)
     kernel_sizes: tuple[int, ...] = (7, 65)
     ahead_frames: Annotated[int, msgspec.Meta(ge=0)] = 8
+    backward: Annotated[int, msgspec.Meta(ge=0)] = 0
     delay_frames: Annotated[int, msgspec.Meta(ge=0)] = 50
     stride: Count = 1
     memory_s: Positive = 3.0

@@ -1,10 +1,14 @@
-"""Weights that a run starts from: a checkpoint of ours, of the same network or a narrower one.
+"""Weights that a run starts from: a checkpoint of ours, of the same network or a smaller one.
 
 What a narrower network has learned is not learned again. Every channel becomes two, which share
 its outgoing weights at random (Net2Net, Chen et al., ICLR 2016, arXiv 1511.05641): the wider
 network computes what the narrower one did, and the copies of a channel part ways as it learns on.
 Where the stem joins more frames of features, the taps of a convolution are taken at their offsets
 in time, and one between two frames goes to both: that is nearly the same function.
+
+A deeper network has more blocks of layers at the end of a stage, which look back only
+(``backward``). They begin with nothing to add to what comes in, so that it computes what the
+shallower one did.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from models.network.streaming_layers import DelayedDepthwise, StreamingBlock
 from models.training.config import TrainingError
 
 SHARES = (0.15, 0.85)  # of an outgoing weight that the first of two copies gets
-OTHERWISE_ALIKE = ("depths", "embedding_size", "n_mels", "memory_s", "prior_s")
+OTHERWISE_ALIKE = ("embedding_size", "n_mels", "memory_s", "prior_s")
 
 
 def start_network(source: Path, arch: StreamingArchitecture, seed: int) -> StreamingNeXtTDNN:
@@ -32,29 +36,31 @@ def start_network(source: Path, arch: StreamingArchitecture, seed: int) -> Strea
     """
     network, _ = load_trained(source)
     network.heads = None  # they are of the network as it was
-    return network if network.arch == arch else widened(network, arch, seed)
+    return network if network.arch == arch else grown(network, arch, seed)
 
 
 @torch.no_grad()
-def widened(source: StreamingNeXtTDNN, arch: StreamingArchitecture, seed: int) -> StreamingNeXtTDNN:
+def grown(source: StreamingNeXtTDNN, arch: StreamingArchitecture, seed: int) -> StreamingNeXtTDNN:
     """A network of shape ``arch`` with what ``source`` has learned.
 
-    Raises :class:`TrainingError` where channels or kernels cannot be taken over, or a layer's
-    look-ahead would be another span of time.
+    Raises :class:`TrainingError` where channels, kernels or blocks of layers cannot be taken over,
+    or a layer's look-ahead would be another span of time.
     """
     old = source.arch
     factor, joined = arch.channels / old.channels, arch.stride / old.stride
+    depths = [*zip(arch.depths, old.depths, strict=True)]
     fits = factor in (1, 2) and joined >= 1 and joined == int(joined)
     fits &= len(arch.kernel_sizes) == len(old.kernel_sizes)
     fits &= arch.ahead_frames * joined == old.ahead_frames
+    fits &= all(new - was == arch.backward - old.backward >= 0 for new, was in depths)
     if not fits or any(getattr(arch, name) != getattr(old, name) for name in OTHERWISE_ALIKE):
         raise TrainingError(f"a network of shape {old} cannot begin one of shape {arch}")
     network = StreamingNeXtTDNN(arch)
-    _Widening(int(factor), int(joined), seed).network(network, source)
+    _Growth(int(factor), int(joined), seed).network(network, source)
     return network
 
 
-class _Widening:
+class _Growth:
     """Copies layer by layer. Channels lie in parts, each of them copied within itself."""
 
     def __init__(self, factor: int, joined: int, seed: int) -> None:
@@ -66,10 +72,12 @@ class _Widening:
         new.prior_mean.copy_(old.prior_mean)
         self.linear(new.stem, old.stem, inputs=0, outputs=1)
         self.vectors(new.stem_norm, old.stem_norm, 1)
-        for new_stage, old_stage in zip(new.stages, old.stages, strict=True):
-            pairs = zip(cast(nn.ModuleList, new_stage), cast(nn.ModuleList, old_stage), strict=True)
-            for new_block, old_block in pairs:
+        for number, (new_stage, old_stage) in enumerate(zip(new.stages, old.stages, strict=True)):
+            blocks = [*cast(nn.ModuleList, new_stage)]
+            for new_block, old_block in zip(blocks, cast(nn.ModuleList, old_stage), strict=False):
                 self.block(cast(StreamingBlock, new_block), cast(StreamingBlock, old_block), bands)
+            for added in blocks[old.arch.depths[number] :]:
+                self.idle(cast(StreamingBlock, added))
         self.linear(new.mfa, old.mfa, inputs=stages, outputs=stages)
         self.vectors(new.mfa_norm, old.mfa_norm, stages)
         self.linear(new.squeeze, old.squeeze, inputs=stages, outputs=1)
@@ -88,6 +96,12 @@ class _Widening:
         self.linear(new.expand, old.expand, inputs=1, outputs=1)
         self.vectors(new.grn, old.grn, 1)
         self.linear(new.contract, old.contract, inputs=1, outputs=1)
+
+    def idle(self, block: StreamingBlock) -> None:
+        """Have a block put out what comes in, until it learns to add to it."""
+        for last in (block.mix, block.contract):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def linear(self, new: nn.Linear, old: nn.Linear, *, inputs: int, outputs: int) -> None:
         """``inputs`` and ``outputs`` are the parts whose channels are copied, 0: they are not."""

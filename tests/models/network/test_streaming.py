@@ -85,8 +85,19 @@ def test_the_mean_starts_from_that_of_training_speech(
         ({"memory_s": 0.0}, "must be positive"),
         ({"stride": 3}, "stride must divide 10"),
         ({"stride": 2, "ahead_frames": 4, "delay_frames": 24}, "multiple of 5"),
+        ({"backward": -1}, "from 0 to 2"),
+        ({"depths": (2, 1, 2), "backward": 2}, "from 0 to 1"),
+        ({"depths": (4, 4, 4), "backward": 1}, "in each of 9 layers does not fit"),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         StreamingArchitecture(**changed)  # type: ignore[arg-type]  # by name
+
+
+def test_the_last_blocks_of_a_stage_may_not_look_ahead() -> None:
+    arch = StreamingArchitecture(depths=(3, 2, 3), backward=1)
+    assert arch.looks == [[8, 8, 0], [8, 0], [8, 8, 0]]
+    assert arch.stage_delay_frames == 40
+    assert arch.lags == [24, 16, 0]
+    assert [block.ahead for block in StreamingNeXtTDNN(arch).stages[1]] == [8, 0]

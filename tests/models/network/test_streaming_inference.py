@@ -92,6 +92,9 @@ def test_deep_and_uneven_networks_agree_too(
         StreamingArchitecture(12, (1, 1, 1), (9,), 12, ahead_frames=0, delay_frames=0),
         StreamingArchitecture(16, (1, 2, 1), (3, 9), 24, ahead_frames=3, delay_frames=15, stride=2),
         StreamingArchitecture(16, (1, 1, 1), (5,), 24, ahead_frames=1, delay_frames=4, stride=5),
+        StreamingArchitecture(
+            16, (3, 2, 2), (5, 9), 12, ahead_frames=5, delay_frames=20, backward=1
+        ),
     ):
         network = tiny_streaming_network(arch)
         graph = FramesInChunks(network)

@@ -58,6 +58,7 @@ def test_a_number_out_of_bounds_is_named_with_its_bound(
         (["batch.length_s = 3.05"], r"batch.length_s must be a multiple of 0\.1"),
         (["network.kernel_sizes = [8]"], "network: kernel sizes must be odd"),
         (["network.ahead_frames = 20"], "network: a look-ahead of 20 frames"),
+        (["network.backward = 2"], "network: backward must be from 0 to 1"),
         (["network.delay_frames = 45"], "must be a multiple of 10"),
         (["voices.speeds = [1.1, 0.9]"], r"voices\.speeds must rise: it is \[1\.1, 0\.9\]"),
         (["voices.formants = [1.1, 0.9]"], r"voices\.formants must rise"),
