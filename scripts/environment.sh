@@ -18,7 +18,8 @@ is_python() {
     "$1" -c "import sys, ensurepip, venv; sys.exit(sys.version_info < ($2, $3))" 2>/dev/null
 }
 
-find_python() {
+# installed_python: Python 3.11 or newer with venv, where there is one.
+installed_python() {
     local candidate
     for candidate in python3.11 python3.12 python3.13 python3; do
         if is_python "$candidate" 3 11; then
@@ -26,7 +27,15 @@ find_python() {
             return
         fi
     done
-    fail "Python 3.11 or newer with venv is needed: apt-get install python3.11 python3.11-venv"
+    return 1
+}
+
+# find_python: the same, or the system's own once apt has installed it. Debian's has venv in a
+# package beside it, whose name without a version is that of any release.
+find_python() {
+    installed_python || { install_packages python3 python3-venv && installed_python; } ||
+        fail "Python 3.11 or newer with venv is needed: apt-get install python3 python3-venv," \
+            "on Debian 12 or newer"
 }
 
 # find_newer_python: Python 3.13 or newer, also one of pyenv that is not the one in use; or nothing.

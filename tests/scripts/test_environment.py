@@ -117,6 +117,72 @@ def test_a_detector_that_was_deleted_is_fetched_again(checkout: Checkout) -> Non
     assert checkout.run(DEMO) == [locked("serve"), OURS]
 
 
+OLD_PYTHON = "exit 1"  # what is asked of it is whether it has venv and is new enough
+NEW_PYTHON = "exit 0"
+
+
+class System:
+    """Programs that a script finds, and nothing beside them: a stand-in for a fresh machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.programs, self.asked = root / "programs", root / "apt.txt"
+        self.programs.mkdir()
+        self.asked.touch()
+        for name in ("bash", "dirname"):
+            (self.programs / name).symlink_to(shutil.which(name) or name)
+        self.add("id", "echo 0")
+
+    def add(self, name: str, does: str) -> None:
+        (self.programs / name).write_text(f"#!{shutil.which('bash')}\n{does}\n")
+        (self.programs / name).chmod(0o755)
+
+    def find_python(self) -> subprocess.CompletedProcess[str]:
+        script = f"source {ROOT}/scripts/environment.sh; find_python"
+        command = [self.programs / "bash", "-c", script]
+        return subprocess.run(
+            command, capture_output=True, text=True, env={"PATH": str(self.programs)}
+        )
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    return System(tmp_path)
+
+
+@pytest.mark.parametrize("there", [None, OLD_PYTHON], ids=["none", "without venv"])
+def test_root_is_installed_the_python_of_the_system(system: System, there: str | None) -> None:
+    if there:
+        system.add("python3", there)
+    python = system.programs / "python3"
+    system.add(
+        "apt-get",
+        f'echo "$*" >>{system.asked}; echo "#!{shutil.which("bash")}" >{python}'
+        f"; {shutil.which('chmod')} +x {python}",
+    )
+    done = system.find_python()
+    assert done.stdout == f"{python}\n"
+    assert "installing system packages: python3 python3-venv" in done.stderr
+    assert "install -qq -y --no-install-recommends python3 python3-venv" in system.asked.read_text()
+
+
+def test_who_has_python_is_installed_none(system: System) -> None:
+    system.add("python3", NEW_PYTHON)
+    system.add("apt-get", f"echo any >>{system.asked}")
+    assert system.find_python().stdout == f"{system.programs / 'python3'}\n"
+    assert system.asked.read_text() == ""
+
+
+@pytest.mark.parametrize("user", ["0", "1000"])
+def test_python_that_cannot_be_had_is_said(system: System, user: str) -> None:
+    system.add("id", f"echo {user}")
+    system.add("python3", OLD_PYTHON)
+    system.add("apt-get", "exit 100")
+    done = system.find_python()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "apt-get install python3 python3-venv" in done.stderr
+
+
 def test_a_peer_has_an_environment_of_its_own_which_is_there_once(checkout: Checkout) -> None:
     lock = checkout.root / "requirements" / "peers" / "edx.txt"
     place = checkout.root / ".venv-peers" / "edx"
