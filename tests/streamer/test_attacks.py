@@ -274,7 +274,8 @@ async def test_who_waits_is_let_in_when_there_is_room_in_the_order_of_coming(
             await asyncio.sleep(0.1)
         room = 2
         assert [(await client.hear())["type"] for client in clients[:2]] == ["ready"] * 2
-        assert [stream.label for stream in server.streams.all()] == ["0", "1"]
+        # Let in at once, each reads the store for itself, and either may be done first.
+        assert sorted(stream.label for stream in server.streams.all()) == ["0", "1"]
         assert (await clients[2].hear())["code"] == "overloaded"
 
 

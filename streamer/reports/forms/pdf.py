@@ -26,7 +26,7 @@ NICER = 10  # than whoever starts this as a program: live streams come first
 MISSING = "a PDF needs WeasyPrint: pip install 'voxwatch[reports]'"
 LIBRARIES = (
     "WeasyPrint lacks a library of the system ({}): apt-get install libpango-1.0-0"
-    " libpangoft2-1.0-0"
+    " libpangoft2-1.0-0 libharfbuzz-subset0"
 )
 
 
