@@ -34,8 +34,8 @@ installed_python() {
 # package beside it, whose name without a version is that of any release.
 find_python() {
     installed_python || { install_packages python3 python3-venv && installed_python; } ||
-        fail "Python 3.11 or newer with venv is needed: apt-get install python3 python3-venv," \
-            "on Debian 12 or newer"
+        fail "Python 3.11 or newer with venv is needed: apt-get install python3 python3-venv" \
+            "on Debian 12 or newer, and have no older python3 before it in PATH"
 }
 
 # find_newer_python: Python 3.13 or newer, also one of pyenv that is not the one in use; or nothing.
@@ -139,10 +139,15 @@ want_program() {
     command -v "$program" >/dev/null
 }
 
+# has_library PATTERN: true when a shared library is there. Only root has /sbin in PATH.
+has_library() {
+    /sbin/ldconfig -p | grep "$1" >/dev/null
+}
+
 # want_library PATTERN PACKAGE: true when a shared library is there, or could be installed.
 want_library() {
-    ldconfig -p | grep -q "$1" || install_packages "$2" || true
-    ldconfig -p | grep -q "$1"
+    has_library "$1" || install_packages "$2" || true
+    has_library "$1"
 }
 
 # build_with_npm WHAT FOLDER...: builds the first folder into its dist, with what npm fetches by its

@@ -67,6 +67,8 @@ class StreamingArchitecture:
 
     def __post_init__(self) -> None:
         check_shape(self.channels, self.depths, self.kernel_sizes)
+        if not 0 <= self.backward <= min(self.depths):
+            raise ValueError(f"backward must be from 0 to {min(self.depths)}, got {self.backward}")
         if self.stride < 1 or BLOCK_FRAMES % self.stride:
             raise ValueError(f"stride must divide {BLOCK_FRAMES}, got {self.stride}")
         if self.delay_frames % self.block_frames or self.stage_delay_frames > self.delay_frames:
@@ -76,8 +78,6 @@ class StreamingArchitecture:
                 f" does not fit into {self.delay_frames}, which must be a multiple of"
                 f" {self.block_frames}"
             )
-        if not 0 <= self.backward <= min(self.depths):
-            raise ValueError(f"backward must be from 0 to {min(self.depths)}, got {self.backward}")
         if self.memory_s <= 0 or self.prior_s <= 0 or self.ahead_frames < 0:
             raise ValueError("memory_s and prior_s must be positive, ahead_frames not negative")
 

@@ -100,7 +100,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evaluate_every: Count = 500
     checkpoint_minutes: NotNegative = 4.0
     compile: bool = True  # a minute or two once, then faster
-    # A checkpoint of ours, of the same network or of a narrower one that this one begins as.
+    # A checkpoint of ours, of the same network or of a smaller one that this one begins as.
     start_from: Path | None = None
 
 

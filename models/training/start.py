@@ -29,7 +29,7 @@ OTHERWISE_ALIKE = ("embedding_size", "n_mels", "memory_s", "prior_s")
 
 
 def start_network(source: Path, arch: StreamingArchitecture, seed: int) -> StreamingNeXtTDNN:
-    """A network of shape ``arch`` with the weights of ``source``; ``seed`` is for a wider one.
+    """A network of shape ``arch`` with the weights of ``source``; ``seed`` is for a larger one.
 
     Raises :class:`TrainingError` for a network that cannot begin one of that shape, and
     ``CheckpointError`` for a file that cannot be read.
@@ -48,14 +48,16 @@ def grown(source: StreamingNeXtTDNN, arch: StreamingArchitecture, seed: int) -> 
     """
     old = source.arch
     factor, joined = arch.channels / old.channels, arch.stride / old.stride
-    depths = [*zip(arch.depths, old.depths, strict=True)]
     fits = factor in (1, 2) and joined >= 1 and joined == int(joined)
     fits &= len(arch.kernel_sizes) == len(old.kernel_sizes)
     fits &= arch.ahead_frames * joined == old.ahead_frames
-    fits &= all(new - was == arch.backward - old.backward >= 0 for new, was in depths)
+    added = arch.backward - old.backward
+    fits &= all(n - o == added >= 0 for n, o in zip(arch.depths, old.depths, strict=True))
     if not fits or any(getattr(arch, name) != getattr(old, name) for name in OTHERWISE_ALIKE):
         raise TrainingError(f"a network of shape {old} cannot begin one of shape {arch}")
-    network = StreamingNeXtTDNN(arch)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # for what added blocks of layers begin with
+        network = StreamingNeXtTDNN(arch)
     _Growth(int(factor), int(joined), seed).network(network, source)
     return network
 

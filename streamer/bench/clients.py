@@ -26,8 +26,9 @@ from websockets.asyncio.client import ClientConnection, connect
 PIECE_S = 0.1
 OWN_HOP_S = 0.55  # between two scores of a stream that keeps its hop, at most
 IN_TIME_S = 1.0
-# Between two streams that start: they shall not beat in time, nor come as a crowd, of which the
-# server lets in only a part until it knows what the others cost (streamer.server.limits.capacity).
+# Between two streams that start: they shall not beat in time. Nor shall many come at once, of which
+# the server lets in a part; at this pace it still keeps twice the cost of some eleven newcomers
+# (streamer.server.limits.capacity), as it would of people who come.
 RAMP_S = 0.26
 
 

@@ -149,38 +149,49 @@ def system(tmp_path: Path) -> System:
     return System(tmp_path)
 
 
+def apt_with(system: System, python: str) -> None:
+    """An apt-get of a machine without lists, which installs that ``python`` once it has some."""
+    lists, program = system.programs.parent / "lists", system.programs / "python3"
+    touch, chmod = shutil.which("touch"), shutil.which("chmod")
+    system.add(
+        "apt-get",
+        f"""echo Reading; echo "$*" >>{system.asked}
+[ "$1" != update ] || {{ {touch} {lists}; exit 0; }}
+[ -e {lists} ] || exit 100
+printf '#!%s\\n%s\\n' {shutil.which("bash")} '{python}' >{program}; {chmod} +x {program}""",
+    )
+
+
 @pytest.mark.parametrize("there", [None, OLD_PYTHON], ids=["none", "without venv"])
 def test_root_is_installed_the_python_of_the_system(system: System, there: str | None) -> None:
     if there:
         system.add("python3", there)
-    python = system.programs / "python3"
-    system.add(
-        "apt-get",
-        f'echo "$*" >>{system.asked}; echo "#!{shutil.which("bash")}" >{python}'
-        f"; {shutil.which('chmod')} +x {python}",
-    )
+    apt_with(system, NEW_PYTHON)
     done = system.find_python()
-    assert done.stdout == f"{python}\n"
+    assert done.stdout == f"{system.programs / 'python3'}\n"  # and nothing that apt said
     assert "installing system packages: python3 python3-venv" in done.stderr
-    assert "install -qq -y --no-install-recommends python3 python3-venv" in system.asked.read_text()
+    install = "install -qq -y --no-install-recommends python3 python3-venv"
+    assert system.asked.read_text().splitlines() == [install, "update -qq", install]
 
 
-def test_who_has_python_is_installed_none(system: System) -> None:
-    system.add("python3", NEW_PYTHON)
-    system.add("apt-get", f"echo any >>{system.asked}")
-    assert system.find_python().stdout == f"{system.programs / 'python3'}\n"
+@pytest.mark.parametrize("name", ["python3", "python3.12"])
+def test_who_has_python_is_installed_none(system: System, name: str) -> None:
+    system.add("python3", OLD_PYTHON)
+    system.add(name, NEW_PYTHON)
+    apt_with(system, NEW_PYTHON)
+    assert system.find_python().stdout == f"{system.programs / name}\n"
     assert system.asked.read_text() == ""
 
 
 @pytest.mark.parametrize("user", ["0", "1000"])
 def test_python_that_cannot_be_had_is_said(system: System, user: str) -> None:
     system.add("id", f"echo {user}")
-    system.add("python3", OLD_PYTHON)
-    system.add("apt-get", "exit 100")
+    apt_with(system, OLD_PYTHON)
     done = system.find_python()
     assert done.returncode == 2
     assert done.stdout == ""
     assert "apt-get install python3 python3-venv" in done.stderr
+    assert (system.asked.read_text() == "") == (user == "1000")
 
 
 def test_a_peer_has_an_environment_of_its_own_which_is_there_once(checkout: Checkout) -> None:

@@ -87,6 +87,7 @@ def test_the_mean_starts_from_that_of_training_speech(
         ({"stride": 2, "ahead_frames": 4, "delay_frames": 24}, "multiple of 5"),
         ({"backward": -1}, "from 0 to 2"),
         ({"depths": (2, 1, 2), "backward": 2}, "from 0 to 1"),
+        ({"depths": (4, 4, 4), "backward": -1}, "from 0 to 4"),
         ({"depths": (4, 4, 4), "backward": 1}, "in each of 9 layers does not fit"),
     ],
 )
@@ -101,3 +102,6 @@ def test_the_last_blocks_of_a_stage_may_not_look_ahead() -> None:
     assert arch.stage_delay_frames == 40
     assert arch.lags == [24, 16, 0]
     assert [block.ahead for block in StreamingNeXtTDNN(arch).stages[1]] == [8, 0]
+    arch = StreamingArchitecture(depths=(2, 1, 2), backward=1)
+    assert arch.looks == [[8, 0], [0], [8, 0]]
+    assert arch.lags == [8, 8, 0]

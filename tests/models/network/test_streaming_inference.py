@@ -95,6 +95,9 @@ def test_deep_and_uneven_networks_agree_too(
         StreamingArchitecture(
             16, (3, 2, 2), (5, 9), 12, ahead_frames=5, delay_frames=20, backward=1
         ),
+        StreamingArchitecture(
+            16, (2, 1, 2), (3, 9), 24, ahead_frames=4, delay_frames=10, backward=1, stride=2
+        ),
     ):
         network = tiny_streaming_network(arch)
         graph = FramesInChunks(network)

@@ -56,6 +56,22 @@ def test_a_deeper_network_can_become_deeper_still(network: StreamingNeXtTDNN) ->
         torch.testing.assert_close(embedding(deeper), embedding(deep), rtol=1e-4, atol=1e-4)
 
 
+def test_what_added_blocks_begin_with_is_of_the_seed(network: StreamingNeXtTDNN) -> None:
+    one, same, other = (grown(network, DEEPER, seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(value, same[name]) for name, value in one.items())
+    name = "stages.0.1.expand.weight"
+    assert not torch.equal(one[name], other[name])
+
+
+def test_a_deeper_network_may_join_frames(network: StreamingNeXtTDNN) -> None:
+    arch = replace(SHAPE, kernel_sizes=(3, 5), stride=2, ahead_frames=2, delay_frames=10)
+    deeper = replace(arch, depths=DEEPER.depths, backward=1)
+    with torch.no_grad():
+        expected = embedding(grown(network, arch, seed=0).eval())
+        found = embedding(grown(network, deeper, seed=0).eval())
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_added_blocks_learn(network: StreamingNeXtTDNN) -> None:
     deep = grown(network, DEEPER, seed=0).eval()
     embedding(deep).square().sum().backward()
