@@ -18,7 +18,7 @@ OutputOption = Annotated[
 ]
 PrecisionOption = Annotated[
     Literal["fp32", "fp16", "int8"],
-    typer.Option("--precision", help="How the graph stores its weights."),
+    typer.Option("--precision", help="Of weights and, with int8, of linear layers."),
 ]
 
 
@@ -213,7 +213,10 @@ def export(
     precision: PrecisionOption = "fp32",
     speech: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="A recording to measure parity on [made-up voices]."),
+        typer.Option(
+            metavar="FILE",
+            help="A recording to measure parity on and set scales by; repeat [made-up voices].",
+        ),
     ] = None,
 ) -> None:
     """Convert a trained network to a bundle, checked against torch.

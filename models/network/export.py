@@ -5,15 +5,13 @@ Three precisions of the same graph, with the front end in float32 in all of them
 - ``fp32``
 - ``fp16``: weights are stored as float16 and cast back, once, when a session loads. The
   arithmetic is that of fp32 on every provider; only the file is half as long.
-- ``int8``: weights of the linear layers are int8 per output channel, and their inputs are
-  quantised as they come (dynamic quantisation). Everything else as in ``fp16``. For CPUs:
-  a GPU gains nothing by it, and TensorRT does not take it.
+- ``int8``: linear layers compute with whole numbers, which CPUs do several times as fast
+  (:mod:`models.network.quantise`). Everything else as in ``fp16``.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -35,6 +33,7 @@ from models.network.frontend import FrontEndConfig, LogMel
 from models.network.inference import NetworkInference, WaveformEncoder
 from models.network.next_tdnn import NeXtTDNN
 from models.network.parity import Parity, measure_parity, parity_batches
+from models.network.quantise import Play, Run, quantise_linear_layers
 
 # Opset 20 is the first with Gelu as one operation, which runtimes fuse with the bias.
 OPSET = 20
@@ -42,6 +41,8 @@ IR_VERSION = 10
 INPUT, OUTPUT = "waveform", "embedding"
 FRONT_END = "front_end."
 COSINE_GATE = 0.9999
+# Layers that give what is said of an utterance or of a block have a row for it: nothing to save.
+ONE_ROW = ("embed.weight", "heads.")
 SMALL_WEIGHT = 256  # numbers; below this a cast costs more room than it saves
 
 Float32 = NDArray[np.float32]
@@ -129,15 +130,25 @@ def bare(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def to_precision(model: bytes, precision: Precision) -> bytes:
-    """The fp32 graph of :func:`to_onnx` in another precision."""
+def to_precision(model: bytes, precision: Precision, play: Play) -> bytes:
+    """An fp32 graph in another precision; ``play`` plays it what ``int8`` sets its scales by."""
     proto = onnx.load_from_string(model)
     if precision == "int8":
-        proto = _quantise_linear_layers(proto)
+        quantise_linear_layers(proto, play, (FRONT_END, *ONE_ROW))
     if precision != "fp32":
         _store_as_float16(proto)
     onnx.checker.check_model(proto)
     return bytes(proto.SerializeToString())
+
+
+def windows_played(batches: Sequence[Float32]) -> Play:
+    """Plays a graph from ``waveform`` to ``embedding`` all ``batches (B, samples)``."""
+
+    def play(run: Run) -> None:
+        for batch in batches:
+            run([OUTPUT], {INPUT: batch})
+
+    return play
 
 
 def _store_as_float16(model: onnx.ModelProto) -> None:
@@ -157,32 +168,6 @@ def _store_as_float16(model: onnx.ModelProto) -> None:
     model.graph.node.extend(casts + nodes)
 
 
-def _quantise_linear_layers(model: onnx.ModelProto) -> onnx.ModelProto:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    kept = [node.name for node in model.graph.node if any(FRONT_END in i for i in node.input)]
-    # The layer that gives the embedding has one row an utterance: nothing to save.
-    kept += [node.name for node in model.graph.node if any("embed.weight" in i for i in node.input)]
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "int8.onnx"
-        root = logging.getLogger()
-        level = root.level
-        root.setLevel(logging.ERROR)  # it advises a preprocessing that changes nothing here
-        try:
-            quantize_dynamic(
-                model,
-                path,
-                op_types_to_quantize=["MatMul"],
-                per_channel=True,
-                weight_type=QuantType.QInt8,
-                nodes_to_exclude=kept,
-                extra_options={"MatMulConstBOnly": True},
-            )
-        finally:
-            root.setLevel(level)
-        return bare(onnx.load(path))
-
-
 def variants(
     network: NeXtTDNN, speech: Sequence[Float32] = (), front_end: FrontEndConfig | None = None
 ) -> Iterator[tuple[Precision, bytes, Parity]]:
@@ -193,7 +178,7 @@ def variants(
     batches = parity_batches(speech)
     full = to_onnx(network, front_end)
     for precision in PRECISIONS:
-        model = to_precision(full, precision)
+        model = to_precision(full, precision, windows_played(batches))
         parity = measure_parity(network, model, batches, front_end)
         if precision == "fp32" and not parity.cosine_min >= COSINE_GATE:
             raise ExportError(

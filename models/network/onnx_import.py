@@ -27,6 +27,7 @@ from models.network.export import (
     Precision,
     bare,
     to_precision,
+    windows_played,
 )
 from models.network.fbank import INT16_SCALE, N_MELS, KaldiFbank, fbank_graph
 from models.network.feature_encoder import (
@@ -98,7 +99,7 @@ def bundle_with_fbank(
             f" {parity.cosine_min:.6f}, at least {COSINE_GATE} is needed): nothing was written"
         )
     if precision != "fp32":
-        model = to_precision(model, precision)
+        model = to_precision(model, precision, windows_played(batches))
         parity = measure(model, config, embed, batches)
     manifest = Manifest(
         name=identity.name,

@@ -69,15 +69,20 @@ def parity_batches(speech: Sequence[Float32] = ()) -> list[Float32]:
     Waveforms are repeated where they are too short. Without any, voices are made up:
     enough to see a wrong graph, too regular to tell what quantisation does to speech.
     """
-    voices = list(speech) or [_made_up_voice(seed) for seed in range(max(PARITY_BATCHES))]
+    found = voices(speech)
     batches, turn = [], 0
     for seconds in PARITY_LENGTHS_S:
         samples = int(seconds * SAMPLE_RATE_HZ)
         for size in PARITY_BATCHES:
-            chosen = [voices[(turn + i) % len(voices)] for i in range(size)]
+            chosen = [found[(turn + i) % len(found)] for i in range(size)]
             batches.append(np.stack([np.resize(v, samples) for v in chosen]).astype(np.float32))
             turn += size
     return batches
+
+
+def voices(speech: Sequence[Float32]) -> list[Float32]:
+    """``speech``, or a few voices that are made up where there is none."""
+    return list(speech) or [_made_up_voice(seed) for seed in range(max(PARITY_BATCHES))]
 
 
 def _made_up_voice(seed: int) -> Float32:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.format import unit
 from models.network.block_heads import HEADS
 from models.network.export import ExportError, Precision, export_graph, to_precision
 from models.network.frontend import CausalLogMel, FrontEndConfig
+from models.network.quantise import Play, Run
 from models.network.streaming import (
     StreamingArchitecture,
     StreamingNeXtTDNN,
@@ -37,6 +38,7 @@ SUMS_GATE = 1e-4  # of the largest sum of its kind: fp32 against torch
 COSINE_GATE = 0.9999
 HEADS_GATE = 0.05  # of a logit, and decibels: fp32 against torch
 PARITY_CHUNKS = (5, 1, 3, 7)  # blocks, in turn
+PLAYED_CHUNKS = (5,)  # to set scales by, as a stream comes
 PARITY_SPANS_BLOCKS = (5, 10, 20, 30)
 
 Float32 = NDArray[np.float32]
@@ -150,8 +152,20 @@ def streaming_graphs(
         )
     if precision == "fp32":
         return full, parity
-    smaller = StreamingGraphs(to_precision(full.frames, precision), weight, bias, manifest)
+    play = frames_played(full, [speech])
+    smaller = replace(full, frames=to_precision(full.frames, precision, play))
     return smaller, measure_streaming_parity(network, smaller, speech, front_end)
+
+
+def frames_played(graphs: StreamingGraphs, batches: Sequence[Float32]) -> Play:
+    """Plays a frames graph all ``batches (B, samples)`` as streams that begin anew."""
+
+    def play(run: Run) -> None:
+        session = StreamingSession(graphs, run)
+        for batch in batches:
+            session.blocks(batch, PLAYED_CHUNKS)
+
+    return play
 
 
 def measure_streaming_parity(
@@ -202,15 +216,10 @@ def _whole_sums(
 
 
 class StreamingSession:
-    """The frames graph on one CPU thread, for measurements."""
+    """The frames graph on one CPU thread, for measurements, or one that ``run`` calls."""
 
-    def __init__(self, graphs: StreamingGraphs) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(
-            graphs.frames, options, providers=["CPUExecutionProvider"]
-        )
+    def __init__(self, graphs: StreamingGraphs, run: Run | None = None) -> None:
+        self._call = run or _session(graphs.frames).run
         self._manifest = graphs.manifest
 
     def run(
@@ -220,9 +229,9 @@ class StreamingSession:
 
         Without heads the last is ``(B, blocks, 0)``.
         """
-        given = dict(zip(INPUTS, (sound, frames, states), strict=True))
+        given: dict[str, NDArray[Any]] = dict(zip(INPUTS, (sound, frames, states), strict=True))
         outputs = [*OUTPUTS, *([HEADS_OUTPUT] if self._manifest["heads"] else [])]
-        sums, new_states, *heads = self._session.run(outputs, given)
+        sums, new_states, *heads = self._call(outputs, given)
         none = np.zeros((*sums.shape[:2], 0), np.float32)
         return sums, new_states, heads[0] if heads else none
 
@@ -254,6 +263,13 @@ class StreamingSession:
             done, turn = done + size, turn + 1
         kept = slice(delay, delay + blocks)
         return np.concatenate(sums, axis=1)[:, kept], np.concatenate(heads, axis=1)[:, kept]
+
+
+def _session(model: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def embed_sums(graphs: StreamingGraphs, sums: Float32) -> Float32:

@@ -8,12 +8,14 @@ go on from where they were, and batch norms are folded into the linear layers be
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.network.block_heads import BlockHeads
 from models.network.frontend import CausalLogMel, FrontEndConfig
 from models.network.inference import Affine
 from models.network.states import States
@@ -101,6 +103,14 @@ class BlockInChunks(nn.Module):
         return (blocks * scale).reshape(h.shape[0], -1, h.shape[2])
 
 
+def _heads_in_chunks(heads: BlockHeads) -> BlockHeads:
+    """The same with matrices that the graph knows by name."""
+    found = copy.deepcopy(heads)
+    for name in ("hidden", "out"):
+        setattr(found, name, Affine.of(getattr(heads, name)))
+    return found
+
+
 class FramesInChunks(nn.Module):
     """What the frames graph of a bundle computes.
 
@@ -130,7 +140,7 @@ class FramesInChunks(nn.Module):
             self.stages.append(blocks)
         self.mfa, self.mfa_norm = Affine.of(network.mfa), network.mfa_norm
         self.squeeze, self.attend = Affine.of(network.squeeze), Affine.of(network.attend)
-        self.heads = network.heads
+        self.heads = None if network.heads is None else _heads_in_chunks(network.heads)
 
     def state_size(self) -> int:
         """Numbers in the states of one stream."""

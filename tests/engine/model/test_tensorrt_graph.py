@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
 from engine.model.bundle import Bundle, load_bundle
@@ -35,6 +35,8 @@ SUPPORTED = {
     **dict.fromkeys(["Cast", "Concat", "Constant", "Expand", "Gather", "Identity"], ANY),
     **dict.fromkeys(["Reshape", "Shape", "Slice", "Split", "Squeeze", "Transpose"], ANY),
     **dict.fromkeys(["Unsqueeze", "Where"], ANY),
+    "QuantizeLinear": FLOATS,
+    "DequantizeLinear": {TensorProto.INT8},
 }
 CONSTANT_INPUT = {"ReduceMean": 1, "ReduceSum": 1, "Squeeze": 1, "Unsqueeze": 1}  # the axes
 
@@ -114,11 +116,16 @@ def test_tensorrt_takes_every_operator_with_its_types(bundle: Bundle) -> None:
 
 def test_what_tensorrt_wants_to_know_beforehand_is_constant(bundle: Bundle) -> None:
     model = bucket(bundle, 8, 5)
-    constants = {one.name for one in model.graph.initializer}
+    initial = {one.name: one for one in model.graph.initializer}
+    constants = set(initial)
     constants |= {name for n in model.graph.node if n.op_type == "Constant" for name in n.output}
     for node in model.graph.node:
         place = CONSTANT_INPUT.get(node.op_type)
         if place is not None and len(node.input) > place:
             assert node.input[place] in constants, node.name
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            step, zero = node.input[1:]
+            assert step in constants, node.name
+            assert not numpy_helper.to_array(initial[zero]).any(), node.name
         if node.op_type == "LayerNormalization":
             assert len(node.output) == 1, node.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 from models.network import streaming_export
 from models.network.block_heads import HEADS, BlockHeads
-from models.network.export import ExportError
+from models.network.export import ExportError, to_precision
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 from models.network.streaming_export import (
     StreamingGraphs,
     StreamingSession,
     embed_sums,
+    frames_played,
     measure_streaming_parity,
     streaming_graphs,
 )
@@ -94,6 +96,42 @@ def test_half_precision_is_half_as_long_and_close(
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def whole_numbers(
+    network: StreamingNeXtTDNN, speech: NDArray[np.float32], graphs: StreamingGraphs
+) -> StreamingGraphs:
+    play = frames_played(graphs, [speech])
+    return replace(graphs, frames=to_precision(graphs.frames, "int8", play))
+
+
+@pytest.mark.usefixtures("exported")
+def test_int8_is_close_and_has_whole_numbers(
+    network: StreamingNeXtTDNN, speech: NDArray[np.float32], whole_numbers: StreamingGraphs
+) -> None:
+    small, parity = streaming_graphs(network, speech, "int8")
+    assert small.frames == whole_numbers.frames
+    assert 0.98 < parity.cosine_min < 1.0
+    operations = [node.op_type for node in onnx.load_from_string(small.frames).graph.node]
+    # The stem, four layers a block, the aggregation, two of the pooling.
+    blocks = sum(network.arch.depths)
+    assert operations.count("QuantizeLinear") == 1 + 4 * blocks + 1 + 2
+
+
+def test_int8_streams_do_not_depend_on_each_other_or_on_chunks(
+    speech: NDArray[np.float32], whole_numbers: StreamingGraphs
+) -> None:
+    """Rounding may take what differs in the last bit to the next whole number, and no more."""
+    session = StreamingSession(whole_numbers)
+    expected = session.sums(speech[:1], (5,))
+    scale = np.abs(expected).max(axis=(1, 3), keepdims=True)
+    loud = np.concatenate([speech[:1], 10 * speech[1:], np.zeros_like(speech[:1])])
+    for beside, chunks in ((loud, (5,)), (speech[:1], (1, 7)), (loud, (3,))):
+        found = session.sums(beside, chunks)[:1]
+        assert np.max(np.abs(found - expected) / scale) < 2e-3
+        embeddings = [embed_sums(whole_numbers, one.sum(axis=1)) for one in (found, expected)]
+        assert float((embeddings[0] * embeddings[1]).sum()) > 0.99999
+
+
 @pytest.mark.usefixtures("exported")
 @pytest.mark.parametrize("parity", [(0.1, 1.0, 0.0), (0.0, 0.5, 0.0), (0.0, 1.0, 1.0)])
 def test_a_graph_that_computes_something_else_is_not_given(
@@ -142,6 +180,8 @@ def test_joined_frames_and_heads_are_exported_too(
     assert found.manifest["heads"] == list(HEADS)
     outputs = onnx.load_from_string(found.frames).graph.output
     assert [o.name for o in outputs] == ["block_sums", "new_states", "heads"]
+    names = {i.name for i in onnx.load_from_string(found.frames).graph.initializer}
+    assert {"heads.hidden.weight", "heads.out.weight"} <= names
     session = StreamingSession(found)
     _, at_once = session.blocks(speech, (30,))
     _, in_parts = session.blocks(speech, (3, 1))
