@@ -18,10 +18,13 @@ MOST = 0.7  # share of the time that streams may take: what comes at random is l
 LEAST = 0.1  # share that they may take whatever was measured
 BACK_OFF = 0.9  # of the share at which windows were late, from then on the most
 REGAIN = 0.005  # by which that share grows each second, until it is MOST again
-COSTS_S = (0.02, 0.2)  # of a core for a second of a stream, between which what is measured is
-# believed: who is silent may speak. The first is taken for it until more is known.
+# Of a core, for a second of a stream in which somebody speaks: until it was measured, of which
+# half is the one event loop's, and the most that is believed.
+FIRST_COST_S, MOST_COST_S = 0.02, 0.2
+WINDOWS_A_SECOND = 2.0  # that are answered where somebody speaks: so many streams seem to speak
+SPEAKING = 0.25  # share of the streams that must, for their cost to be told from that of silence
 NEWCOMER = 2.0  # times that cost for those whose own is not known yet
-LOOP_COST_S = 0.01  # the least that a stream is thought to take of the one event loop
+FEW_NEWCOMERS = 0.25  # share of the streams, above which nothing is learned of the cost
 SETTLE_S = 3.0  # until what a new stream costs is part of what is measured
 SMOOTH = 0.4  # weight of the newest measurement
 BEHIND_S = 0.5  # behind, from which on nobody is let in
@@ -56,7 +59,8 @@ class Capacity:
         self._last: Work | None = None
         self._share = 0.0  # of the time there is, by those that run
         self._most = MOST  # that they may take
-        self._cost = self._share_of(COSTS_S[0])  # of one stream
+        # Of one stream. More cores do not make the one event loop faster.
+        self._cost = FIRST_COST_S / min(cores, 2)
         self._late_at = float("-inf")
         self._newcomers: deque[float] = deque()  # when they were let in, within SETTLE_S
 
@@ -74,10 +78,7 @@ class Capacity:
             self._late(work.at_s)
             return
         self._most = min(self._most + REGAIN * passed_s, MOST)
-        settled = min(last.streams, work.streams)
-        if settled and not self._newcomers_at(work.at_s):
-            low, high = map(self._share_of, COSTS_S)
-            self._cost += SMOOTH * (min(max(share / settled, low), high) - self._cost)
+        self._learn(share, min(last.streams, work.streams), work.windows - last.windows, passed_s)
 
     def has_room(self, now: float, streams: int) -> bool:
         """Whether another would be served in time beside so many."""
@@ -92,15 +93,23 @@ class Capacity:
         """One more stream has been let in."""
         self._newcomers.append(now)
 
+    def _learn(self, share: float, streams: int, windows: int, passed_s: float) -> None:
+        """What one stream costs, as if all the ``share`` were of those in which somebody speaks.
+
+        Who is silent may speak, so that what silence costs tells nothing.
+        """
+        assert self._last is not None
+        newcomers = self._newcomers_at(self._last.at_s)
+        speaking = min(windows / (WINDOWS_A_SECOND * passed_s), streams)
+        if speaking > 0 and speaking >= SPEAKING * streams and newcomers <= FEW_NEWCOMERS * streams:
+            cost = min(share / speaking, MOST_COST_S / min(self._cores, 2))
+            self._cost += SMOOTH * (cost - self._cost)
+
     def _late(self, now: float) -> None:
         """What was taken when it began to be late was too much."""
         if now >= self._late_at + HOLD_S:
             self._most = max(min(self._most, BACK_OFF * self._share), LEAST)
         self._late_at = now
-
-    def _share_of(self, cost_s: float) -> float:
-        """What a stream of that cost takes of the time there is."""
-        return max(cost_s / self._cores, LOOP_COST_S)
 
     def _newcomers_at(self, now: float) -> int:
         while self._newcomers and self._newcomers[0] <= now - SETTLE_S:

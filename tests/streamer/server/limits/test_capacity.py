@@ -7,9 +7,8 @@ import pytest
 from streamer.server.limits.capacity import (
     BACK_OFF,
     BEHIND_S,
-    COSTS_S,
+    FIRST_COST_S,
     HOLD_S,
-    LOOP_COST_S,
     MOST,
     NEWCOMER,
     REGAIN,
@@ -30,14 +29,15 @@ def run(
     late: int = 0,
     behind_s: float = 0.0,
     widened: bool = False,
+    speaking: float = 1.0,
 ) -> float:
     """So many streams run, each of which costs so much a second: half loop, half threads.
 
-    Each has four windows a second, and of all so many in a hundred are late.
+    A share of them has two windows a second, and of all so many in a hundred are late.
     """
     for step in range(round(2 * seconds) + 1):
         now = at_s + step / 2
-        worked_s, windows = streams * cost_s * now, round(4 * streams * now)
+        worked_s, windows = streams * cost_s * now, round(2 * speaking * streams * now)
         capacity.measured(
             Work(
                 now,
@@ -63,7 +63,7 @@ def burst(capacity: Capacity, now: float, streams: int) -> int:
 
 
 def test_a_burst_before_anything_was_measured_is_bounded_by_the_first_guess() -> None:
-    expected = MOST * 2 / (NEWCOMER * COSTS_S[0])
+    expected = MOST * 2 / (NEWCOMER * FIRST_COST_S)
     assert burst(Capacity(2), 0.0, 0) == pytest.approx(expected, abs=1)
 
 
@@ -72,11 +72,11 @@ def test_who_was_let_in_counts_before_the_stream_is_open() -> None:
     for _ in range(200):
         if capacity.has_room(0.0, 1):
             capacity.let_in(0.0)
-    assert len(capacity._newcomers) <= MOST * 2 / (NEWCOMER * COSTS_S[0])
+    assert len(capacity._newcomers) <= MOST * 2 / (NEWCOMER * FIRST_COST_S)
 
 
 def test_many_cores_do_not_make_the_one_event_loop_faster() -> None:
-    expected = MOST / (NEWCOMER * LOOP_COST_S)
+    expected = MOST / (NEWCOMER * FIRST_COST_S / 2)
     assert burst(Capacity(64), 0.0, 0) == pytest.approx(expected, abs=1)
 
 
@@ -94,8 +94,33 @@ def test_dear_streams_are_few() -> None:
 
 def test_who_is_silent_is_thought_to_speak_before_long() -> None:
     capacity = Capacity(2)
-    now = run(capacity, 20, 0.001, 20.0, 0.0)
-    assert burst(capacity, now, 20) <= MOST * 2 / COSTS_S[0]
+    now = run(capacity, 20, 0.001, 20.0, 0.0, speaking=0.1)
+    assert burst(capacity, now, 20) <= MOST * 2 / FIRST_COST_S
+
+
+@pytest.mark.parametrize("cost_s", [0.004, 0.008, 0.03])
+def test_what_a_stream_costs_is_measured_on_fast_machines_too(cost_s: float) -> None:
+    capacity = Capacity(2)
+    now = run(capacity, 20, cost_s, 20.0, 0.0)
+    expected = (MOST * 2 / cost_s - 20) / NEWCOMER
+    assert burst(capacity, now, 20) == pytest.approx(expected, rel=0.05, abs=1)
+
+
+def test_the_cost_of_all_is_thought_to_be_of_those_who_speak() -> None:
+    half, all_of = Capacity(2), Capacity(2)
+    run(half, 20, 0.006, 20.0, 0.0, speaking=0.5)
+    now = run(all_of, 20, 0.012, 20.0, 0.0)
+    assert burst(half, now, 40) == pytest.approx(burst(all_of, now, 40) + 5, abs=1)
+
+
+def test_a_cost_is_learned_while_a_few_come_all_the_time() -> None:
+    """At a busy server somebody has always just come."""
+    capacity = Capacity(2)
+    now = 0.0
+    for _ in range(20):
+        capacity.let_in(now)
+        now = run(capacity, 40, 0.006, 1.0, now)
+    assert burst(capacity, now, 40) > 1.5 * (MOST * 2 - 40 * 0.006) / (NEWCOMER * FIRST_COST_S)
 
 
 def test_those_just_let_in_count_before_their_cost_is_measured() -> None:
