@@ -25,7 +25,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from models.network.export import network_to_onnx, to_onnx, to_precision, windows_played
+from models.network.export import network_to_onnx, to_fp16, to_onnx
 from models.network.frontend import LogMel
 from models.network.next_tdnn import Architecture, NeXtTDNN
 
@@ -65,12 +65,10 @@ def measure(
     with torch.no_grad():
         features = LogMel()(torch.from_numpy(waveform)).numpy()
     whole = to_onnx(network)
-    play = windows_played([waveform])
     calls = {
         "network_ms": (session(network_to_onnx(network), threads), features),
         "whole_ms": (session(whole, threads), waveform),
-        "whole_fp16_ms": (session(to_precision(whole, "fp16", play), threads), waveform),
-        "whole_int8_ms": (session(to_precision(whole, "int8", play), threads), waveform),
+        "whole_fp16_ms": (session(to_fp16(whole), threads), waveform),
     }
     medians = interleaved(calls, rounds)
     return {
@@ -120,7 +118,7 @@ def main() -> None:
         rounds=given.rounds,
         threads=given.threads,
     )
-    for name in ("network", "whole", "whole_fp16", "whole_int8"):
+    for name in ("network", "whole", "whole_fp16"):
         print(f"{name:<11} {figures[f'{name}_ms']:7.2f} ms")
     print(f"whole / network = {figures['ratio']:.3f}")
     if given.json:

@@ -108,6 +108,11 @@ class Engine:
         return self._pool.counts.live_windows, self._pool.counts.late
 
     @property
+    def speaking(self) -> int:
+        """In how many live streams somebody speaks now."""
+        return self._pool.speaking
+
+    @property
     def files_s(self) -> float:
         """Seconds of the event loop's time that the sound of files has taken."""
         return self._pool.leisure.spent_s

@@ -26,6 +26,7 @@ from engine.serving.scheduler import Batch, Scheduler, SchedulerConfig
 from engine.speech.vad import SileroVad
 
 CLOSED = "the engine was closed"
+SPEAKING_S = 5.0  # after its last window was answered a stream counts as silent: the longest hop
 
 
 @dataclass(slots=True)
@@ -100,6 +101,7 @@ class InferencePool:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s: float | None = None  # loop time; uvloop's handles do not always know it
         self._dispatching = self._closed = False
+        self._spoke_s: dict[int, float] = {}  # live streams, and when a window was last answered
         self.counts = PoolCounts()
 
     @property
@@ -126,6 +128,13 @@ class InferencePool:
     def anybody_live(self) -> bool:
         """Whether there are live streams, for which files make room."""
         return self._scheduler.anybody_live(self.now())
+
+    @property
+    def speaking(self) -> int:
+        """In how many live streams somebody speaks: those with windows in the last seconds."""
+        since = self.now() - SPEAKING_S
+        self._spoke_s = {one: at_s for one, at_s in self._spoke_s.items() if at_s > since}
+        return len(self._spoke_s)
 
     def now(self) -> float:
         """The time in seconds on the loop's clock, which deadlines refer to."""
@@ -228,7 +237,10 @@ class InferencePool:
         else:
             self._file_batches -= 1
         self._dispatch()  # comes first, as the thread must not wait for what follows
-        self.counts.add(batch, answers, self.now())
+        now = self.now()
+        self.counts.add(batch, answers, now)
+        if batch.live and not isinstance(batch.entries[0].job, VadJob):
+            self._spoke_s |= dict.fromkeys((entry.stream for entry in batch.entries), now)
         for entry, result in zip(batch.entries, answers.results, strict=True):
             entry.answered(entry, result)
 

@@ -16,9 +16,12 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 OutputOption = Annotated[
     Path, typer.Option("--output", metavar="FOLDER", help="The bundle that is written.")
 ]
+FloatPrecisionOption = Annotated[
+    Literal["fp32", "fp16"], typer.Option("--precision", help="How the graph stores its weights.")
+]
 PrecisionOption = Annotated[
     Literal["fp32", "fp16", "int8"],
-    typer.Option("--precision", help="Of weights and, with int8, of linear layers."),
+    typer.Option("--precision", help="Of stored weights and, with int8, of linear layers."),
 ]
 
 
@@ -66,7 +69,7 @@ def pull(
         Path | None,
         typer.Option("--output", metavar="FOLDER", help="The bundle that is written [NAME]."),
     ] = None,
-    precision: PrecisionOption = "fp32",
+    precision: FloatPrecisionOption = "fp32",
 ) -> None:
     """Fetch a published model, check it and convert it to a bundle.
 
@@ -107,7 +110,7 @@ def import_(
             metavar="NAME", help="A checkpoint's architecture, such as NeXt_TDNN_C256_B3_K65_7."
         ),
     ] = None,
-    precision: PrecisionOption = "fp32",
+    precision: FloatPrecisionOption = "fp32",
 ) -> None:
     """Convert an encoder in ONNX, or a checkpoint file, to a bundle.
 
@@ -215,7 +218,7 @@ def export(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A recording to measure parity on and set scales by; repeat [made-up voices].",
+            help="A recording to measure parity on, and set scales by; repeat [made-up voices].",
         ),
     ] = None,
 ) -> None:

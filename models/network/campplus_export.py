@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.model.bundle import Bundle
 from models.network.campplus import EMBEDDING_SIZE, N_MELS, CAMPPlus, load_campplus
-from models.network.export import Identity, Precision, _export
+from models.network.export import FloatPrecision, Identity, _export
 from models.network.fbank import KaldiFbank
 from models.network.feature_encoder import describe
 from models.network.onnx_import import bundle_with_fbank
@@ -39,7 +39,7 @@ def campplus_to_onnx(network: CAMPPlus) -> bytes:
 
 
 def export_campplus(
-    weights: Path, output: Path, identity: Identity, *, precision: Precision = "fp32"
+    weights: Path, output: Path, identity: Identity, *, precision: FloatPrecision = "fp32"
 ) -> Bundle:
     """Write the published CAM++ as an uncalibrated bundle, checked against torch.
 

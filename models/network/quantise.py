@@ -18,22 +18,21 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from engine.errors import VoxwatchError
+from models.network.parity import cpu_session
 
 INPUT_LEVELS, WEIGHT_LEVELS = 127, 63  # largest whole number of an input and of a weight
 ROWS_A_CALL = 24  # of a layer's input that are kept to choose its scale by
 # Scales that are tried, as shares of the one that cuts nothing off.
 SHARES: tuple[float, ...] = tuple(np.geomspace(0.05, 1.0, 40).tolist())
-SMALLEST_SCALE = 1e-12  # of a layer without weights, or that nothing came into
-FIRST_OPSET = 13  # from which a matrix may have a scale for each output
+SMALLEST_SCALE = 1e-12  # of an output whose weights are all zero
 
 Float32 = NDArray[np.float32]
 Run = Callable[[Sequence[str], Mapping[str, NDArray[Any]]], list[NDArray[Any]]]
-# Calls a graph, output names and inputs as onnxruntime takes them, until it has heard enough.
+# Calls a graph with all that it is to hear: output names and inputs, as onnxruntime takes them.
 Play = Callable[[Run], object]
 
 
@@ -44,49 +43,56 @@ class QuantisationError(VoxwatchError):
 def quantise_linear_layers(model: onnx.ModelProto, play: Play, kept: Iterable[str]) -> None:
     """Give the products with constant matrices in ``model``, an fp32 graph, scales from ``play``.
 
-    Matrices with a name of ``kept`` in theirs stay as they are. Raises :class:`QuantisationError`
-    for a graph of an opset that is too old, ``ValueError`` if ``play`` did not call the graph.
+    Matrices whose names begin with one of ``kept`` stay as they are, and so do those that only
+    silence or no number came to. Raises :class:`QuantisationError` where no layer is left.
     """
+    graph = model.graph
+    changeable = {one.name for one in graph.input}
+    weights = {one.name: one for one in graph.initializer if one.name not in changeable}
     kept = tuple(kept)
-    opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
-    if opset < FIRST_OPSET:
-        raise QuantisationError(
-            f"the graph is of opset {opset} and int8 needs {FIRST_OPSET} or later: choose fp16, or"
-            " export the encoder anew"
-        )
-    weights = {one.name: one for one in model.graph.initializer}
-    layers = [
-        node
-        for node in model.graph.node
-        if node.op_type == "MatMul"
-        and node.input[1] in weights
-        and len(weights[node.input[1]].dims) == 2
-        and not any(part in node.input[1] for part in kept)
-    ]
-    scales = {
-        name: least_squares_scale(rows)
-        for name, rows in _heard(model, [node.input[0] for node in layers], play).items()
-    }
-    made: dict[str, list[onnx.NodeProto]] = {}
-    for node in layers:
-        heard, matrix = node.input[:2]
-        before = [] if f"{heard}.whole" in made else _of_input(model.graph, heard, scales[heard])
-        made.setdefault(f"{heard}.whole", before)
-        made[node.name] = [*before, *_of_weight(model.graph, weights[matrix])]
-        node.input[0], node.input[1] = f"{heard}.whole", f"{matrix}.whole"
-    nodes = [each for node in model.graph.node for each in (*made.get(node.name, []), node)]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    inputs = [node.input[0] for node in graph.node if _is_linear(node, weights, kept)]
+    heard = _heard(model, dict.fromkeys(inputs), play)
+    scales = {name: least_squares_scale(rows) for name, rows in heard.items()}
+    rounded: set[str] = set()
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if _is_linear(node, weights, kept) and np.isfinite(scales.get(node.input[0], np.nan)):
+            given, matrix = node.input[:2]
+            if given not in rounded:
+                nodes += _of_input(graph, given, scales[given])
+            if matrix not in rounded:
+                nodes += _of_weight(graph, weights[matrix])
+            rounded |= {given, matrix}
+            node.input[0], node.input[1] = f"{given}.whole", f"{matrix}.whole"
+        nodes.append(node)
+    if not rounded:
+        raise QuantisationError("the graph has no linear layers to compute with whole numbers")
+    graph.ClearField("node")
+    graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
-    left = [one for one in model.graph.initializer if one.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(left)
+    left = [one for one in graph.initializer if one.name in used or one.name not in rounded]
+    graph.ClearField("initializer")
+    graph.initializer.extend(left)
+
+
+def _is_linear(
+    node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto], kept: tuple[str, ...]
+) -> bool:
+    if node.op_type != "MatMul" or node.input[1].startswith(kept):
+        return False
+    weight = weights.get(node.input[1])
+    return weight is not None and len(weight.dims) == 2 and weight.data_type == TensorProto.FLOAT
 
 
 def least_squares_scale(values: Float32) -> float:
-    """The step with which ``values``, rounded to whole steps and cut off, change least."""
+    """The step with which ``values``, rounded to whole steps and cut off, change least.
+
+    NaN where they are silence, or no numbers.
+    """
     largest = float(np.abs(values).max(initial=0.0))
-    steps = [max(largest * share / INPUT_LEVELS, SMALLEST_SCALE) for share in SHARES]
+    if not 0 < largest < np.inf:
+        return float("nan")
+    steps = [largest * share / INPUT_LEVELS for share in SHARES]
     errors = [_squared_error(values, np.float32(step)) for step in steps]
     return steps[int(np.argmin(errors))]
 
@@ -99,32 +105,26 @@ def _squared_error(values: Float32, step: np.float32) -> float:
     return float(np.mean(np.square(rounded, out=rounded), dtype=np.float64))
 
 
-def _heard(model: onnx.ModelProto, names: Sequence[str], play: Play) -> dict[str, Float32]:
+def _heard(model: onnx.ModelProto, names: Iterable[str], play: Play) -> dict[str, Float32]:
     """Rows of each tensor of ``names``, ``(rows, width)``, in the calls that ``play`` makes."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
-    names = list(dict.fromkeys(names))
+    names = list(names)
     for name in names:
         watched.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = cpu_session(watched.SerializeToString())
     rows: dict[str, list[Float32]] = {name: [] for name in names}
 
     def run(outputs: Sequence[str], given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         found: list[NDArray[Any]] = session.run([*outputs, *names], dict(given))
         for name, heard in zip(names, found[len(outputs) :], strict=True):
             flat = heard.reshape(-1, heard.shape[-1])
+            # Copies: views would keep all that was computed in memory.
             rows[name].append(flat[:: -(-len(flat) // ROWS_A_CALL)].copy())
         return found[: len(outputs)]
 
     play(run)
-    if names and not rows[names[0]]:
-        raise ValueError("the graph was played nothing: there is nothing to set its scales by")
-    return {name: np.concatenate(parts) for name, parts in rows.items()}
+    return {name: np.concatenate(parts) for name, parts in rows.items() if parts}
 
 
 def _of_input(graph: onnx.GraphProto, name: str, scale: float) -> list[onnx.NodeProto]:
@@ -139,7 +139,7 @@ def _of_input(graph: onnx.GraphProto, name: str, scale: float) -> list[onnx.Node
 
 def _of_weight(graph: onnx.GraphProto, weight: onnx.TensorProto) -> list[onnx.NodeProto]:
     """The node that makes ``weight``, ``(inputs, outputs)``, of whole numbers: ``.whole``."""
-    name, values = weight.name, numpy_helper.to_array(weight).astype(np.float32)
+    name, values = weight.name, numpy_helper.to_array(weight)
     steps = np.maximum(np.abs(values).max(axis=0) / WEIGHT_LEVELS, SMALLEST_SCALE)
     steps = steps.astype(np.float32)
     whole = np.clip(np.rint(values / steps), -WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)

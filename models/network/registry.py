@@ -25,7 +25,7 @@ from models.network.download import DownloadError, fetch, sha256_of
 from models.network.packages import PACKAGED, pull_campplus
 
 if TYPE_CHECKING:
-    from models.network.export import Precision
+    from models.network.export import FloatPrecision
 
 REPOSITORY = "dmlguq456/NeXt_TDNN_ASV"
 # The commit whose README says that the trained models lie in `experiments`; the file names
@@ -84,7 +84,7 @@ def pull(
     name: str,
     output: Path,
     *,
-    precision: Precision = "fp32",
+    precision: FloatPrecision = "fp32",
     data_folder: Path | None = None,
     entries: Mapping[str, Entry] = PUBLISHED,
     progress: bool = True,

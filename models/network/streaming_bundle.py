@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.format import SAMPLE_RATE_HZ
 from engine.model.bundle import Bundle, check_output, write_bundle
 from engine.model.manifest import FramesFigures, Manifest
-from models.network.export import PRECISIONS, Identity, Precision, to_precision
+from models.network.export import ExportError, Identity, to_fp16, to_int8
 from models.network.frontend import FrontEndConfig
 from models.network.parity import voices
 from models.network.streaming import StreamingNeXtTDNN
@@ -26,8 +26,14 @@ from models.network.streaming_export import (
     streaming_graphs,
 )
 
-PARITY_S = 8.0  # of each recording that the graph is compared with torch on, and played
-ROWS = 8  # of a call that plays them; the first ones are those to compare on
+Precision = Literal["fp32", "fp16", "int8"]
+
+PARITY_S = 8.0  # of each recording that the graph is compared with torch on, or played
+ROWS = 8  # recordings in one call
+# With scales by 24 recordings the default's embeddings of others had a cosine of 0.994 at least to
+# those in fp32, by one recording 0.961, by made-up voices 0.861.
+LEAST_RECORDINGS = 16
+INT8_COSINE_GATE = 0.98
 # A cut is all speech, where the network was taught within sequences. With 0.2 s of silence at both
 # ends the EER of 143 held-out speakers, 5 s against 1 s, 2 s and 2 s degraded, was 4.2, 3.4 and
 # 5.4 % for 4.4, 3.9 and 5.7 % without (C128B2 at step 2100).
@@ -46,25 +52,35 @@ def export_streaming_bundle(
     training: dict[str, Any] | None = None,
     front_end: FrontEndConfig | None = None,
 ) -> Bundle:
-    """Write ``network`` as an uncalibrated bundle, with the parity of all three precisions.
+    """Write ``network`` as an uncalibrated bundle, with its parity beside fp32 and fp16.
 
-    ``speech`` holds 16 kHz waveforms to measure parity on and to set the scales of int8 by, the
-    more voices the better. Raises ``ExportError`` when the graph
-    does not match torch, ``BundleError`` when ``output`` cannot be written or holds a calibrated
-    bundle.
+    ``speech`` holds 16 kHz waveforms to measure parity on. int8 wants some of many speakers: one in
+    eight is to measure on, and the others set its scales. Raises ``ExportError`` when a graph does
+    not match torch, or int8 is given too few, ``BundleError`` when ``output`` cannot be written or
+    holds a calibrated bundle.
     """
     check_output(output, uncalibrated=True)
-    batches = _batches(speech)
-    sound = batches[0]
-    full, full_parity = streaming_graphs(network, sound, front_end=front_end)
-    measured: dict[Precision, tuple[StreamingGraphs, StreamingParity]] = {
-        "fp32": (full, full_parity)
-    }
-    for kind in PRECISIONS[1:]:
-        play = frames_played(full, batches)
-        graphs = replace(full, frames=to_precision(full.frames, kind, play))
+    sound, played = _parted(speech)
+    if precision == "int8" and not played:
+        raise ExportError(
+            f"int8 sets its scales by the speech of many: give at least {LEAST_RECORDINGS}"
+            f" recordings of training speakers by --speech, not {len(speech)}, or choose fp16"
+        )
+    full, full_parity = streaming_graphs(network, sound, front_end)
+    others = {"fp16": to_fp16(full.frames)}
+    if precision == "int8":
+        others["int8"] = to_int8(full.frames, frames_played(full, played))
+    measured: dict[str, tuple[StreamingGraphs, StreamingParity]] = {"fp32": (full, full_parity)}
+    for kind, frames in others.items():
+        graphs = replace(full, frames=frames)
         parity = measure_streaming_parity(network, graphs, sound, front_end)
         measured[kind] = (graphs, parity)
+    if precision == "int8" and not measured["int8"][1].cosine_min >= INT8_COSINE_GATE:
+        raise ExportError(
+            f"with whole numbers embeddings are too far from those of torch (cosine"
+            f" {measured['int8'][1].cosine_min:.4f}, at least {INT8_COSINE_GATE} is needed): give"
+            " more and other recordings by --speech, or choose fp16"
+        )
     graphs, chosen = measured[precision]
     figures = dict(graphs.manifest)
     manifest = Manifest(
@@ -82,7 +98,8 @@ def export_streaming_bundle(
             "cosine_min": chosen.cosine_min,
             "sums_relative_max": chosen.sums_relative_max,
             "measured_on": "speech" if len(speech) else "made-up voices",
-            "recordings": len(speech),
+            "recordings": len(sound) if len(speech) else 0,
+            "played": sum(len(batch) for batch in played) if precision == "int8" else 0,
             "precisions": {kind: asdict(parity) for kind, (_, parity) in measured.items()},
         },
         training=training or {},
@@ -90,8 +107,15 @@ def export_streaming_bundle(
     return write_bundle(output, manifest, graphs.files())
 
 
-def _batches(speech: Sequence[Float32]) -> list[Float32]:
-    """``(B, samples)``, each waveform repeated as it takes; made-up voices if none."""
+def _parted(speech: Sequence[Float32]) -> tuple[Float32, list[Float32]]:
+    """Sound to compare on, made up if there is none, and to play if there is enough.
+
+    Each ``(B, samples)``, all of it of one length, and repeated where a recording is too short.
+    """
     samples = round(PARITY_S * SAMPLE_RATE_HZ)
     rows = [np.resize(one, samples).astype(np.float32) for one in voices(speech)]
-    return [np.stack(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)]
+    if len(speech) < LEAST_RECORDINGS:
+        return np.stack(rows[:ROWS]), []
+    played = [row for number, row in enumerate(rows) if number % ROWS]
+    batches = [np.stack(played[i : i + ROWS]) for i in range(0, len(played), ROWS)]
+    return np.stack(rows[::ROWS][:ROWS]), batches

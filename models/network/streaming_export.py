@@ -1,27 +1,23 @@
-"""The streaming network to ONNX: a graph for frames, a matrix for spans, checked against torch.
-
-The weights of the graph may be stored as float16, as ``models.network.export`` does it: they are
-cast back once, when a session loads, so that the arithmetic is float32 on every provider.
-"""
+"""The streaming network to ONNX: a graph for frames, a matrix for spans, checked against torch."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from engine.format import unit
 from models.network.block_heads import HEADS
-from models.network.export import ExportError, Precision, export_graph, to_precision
+from models.network.export import ExportError, export_graph
 from models.network.frontend import CausalLogMel, FrontEndConfig
+from models.network.parity import cpu_session
 from models.network.quantise import Play, Run
 from models.network.streaming import (
     StreamingArchitecture,
@@ -130,12 +126,11 @@ def streaming_manifest(
 def streaming_graphs(
     network: StreamingNeXtTDNN,
     speech: Float32,
-    precision: Precision = "fp32",
     front_end: FrontEndConfig | None = None,
 ) -> tuple[StreamingGraphs, StreamingParity]:
-    """Export and check on ``speech (B, samples)``, some seconds of it.
+    """Export in fp32 and check on ``speech (B, samples)``, some seconds of it.
 
-    Raises :class:`ExportError` when the fp32 graph differs from torch by more than the gates.
+    Raises :class:`ExportError` when the graph differs from torch by more than the gates.
     """
     network = network.eval()
     weight, bias = head_arrays(network)
@@ -150,11 +145,7 @@ def streaming_graphs(
             f" {parity.sums_relative_max:.1e}, cosine {parity.cosine_min:.6f}, heads differ by"
             f" {parity.heads_max:.1e}): nothing was written; please report this"
         )
-    if precision == "fp32":
-        return full, parity
-    play = frames_played(full, [speech])
-    smaller = replace(full, frames=to_precision(full.frames, precision, play))
-    return smaller, measure_streaming_parity(network, smaller, speech, front_end)
+    return full, parity
 
 
 def frames_played(graphs: StreamingGraphs, batches: Sequence[Float32]) -> Play:
@@ -219,7 +210,7 @@ class StreamingSession:
     """The frames graph on one CPU thread, for measurements, or one that ``run`` calls."""
 
     def __init__(self, graphs: StreamingGraphs, run: Run | None = None) -> None:
-        self._call = run or _session(graphs.frames).run
+        self._call = run or cpu_session(graphs.frames).run
         self._manifest = graphs.manifest
 
     def run(
@@ -263,13 +254,6 @@ class StreamingSession:
             done, turn = done + size, turn + 1
         kept = slice(delay, delay + blocks)
         return np.concatenate(sums, axis=1)[:, kept], np.concatenate(heads, axis=1)[:, kept]
-
-
-def _session(model: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def embed_sums(graphs: StreamingGraphs, sums: Float32) -> Float32:

@@ -67,6 +67,7 @@ class Admission:
             streams=self._streams(),
             windows=windows,
             late=late,
+            speaking=engine.speaking,
             behind_s=max(loop_late_s, engine.late_s),
             widened=engine.hop_s > 0,
         )

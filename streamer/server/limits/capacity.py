@@ -18,10 +18,9 @@ MOST = 0.7  # share of the time that streams may take: what comes at random is l
 LEAST = 0.1  # share that they may take whatever was measured
 BACK_OFF = 0.9  # of the share at which windows were late, from then on the most
 REGAIN = 0.005  # by which that share grows each second, until it is MOST again
-# Of a core, for a second of a stream in which somebody speaks: until it was measured, of which
-# half is the one event loop's, and the most that is believed.
-FIRST_COST_S, MOST_COST_S = 0.02, 0.2
-WINDOWS_A_SECOND = 2.0  # that are answered where somebody speaks: so many streams seem to speak
+# Of a core, for a second of a stream in which somebody speaks: what it is thought to cost until it
+# was measured, and the least and the most that is believed. The half of it is the event loop's.
+FIRST_COST_S, LEAST_COST_S, MOST_COST_S = 0.02, 0.002, 0.2
 SPEAKING = 0.25  # share of the streams that must, for their cost to be told from that of silence
 NEWCOMER = 2.0  # times that cost for those whose own is not known yet
 FEW_NEWCOMERS = 0.25  # share of the streams, above which nothing is learned of the cost
@@ -37,14 +36,15 @@ class Work:
     """What has been done so far, in seconds: by the event loop, and by threads for live streams.
 
     ``windows`` of live streams were answered, ``late`` of them too late. ``behind_s`` is how far
-    behind loop or threads are now, ``streams`` how many are live, and ``widened`` tells whether
-    they are scored less often than they ask for.
+    behind loop or threads are now, ``streams`` how many are live, in ``speaking`` of them somebody
+    speaks, and ``widened`` tells whether they are scored less often than they ask for.
     """
 
     at_s: float
     loop_s: float
     threads_s: float
     streams: int
+    speaking: int
     windows: int = 0
     late: int = 0
     behind_s: float = 0.0
@@ -59,8 +59,7 @@ class Capacity:
         self._last: Work | None = None
         self._share = 0.0  # of the time there is, by those that run
         self._most = MOST  # that they may take
-        # Of one stream. More cores do not make the one event loop faster.
-        self._cost = FIRST_COST_S / min(cores, 2)
+        self._cost = self._share_of(FIRST_COST_S)  # of one stream
         self._late_at = float("-inf")
         self._newcomers: deque[float] = deque()  # when they were let in, within SETTLE_S
 
@@ -78,7 +77,7 @@ class Capacity:
             self._late(work.at_s)
             return
         self._most = min(self._most + REGAIN * passed_s, MOST)
-        self._learn(share, min(last.streams, work.streams), work.windows - last.windows, passed_s)
+        self._learn(share, min(last.streams, work.streams), work)
 
     def has_room(self, now: float, streams: int) -> bool:
         """Whether another would be served in time beside so many."""
@@ -93,17 +92,20 @@ class Capacity:
         """One more stream has been let in."""
         self._newcomers.append(now)
 
-    def _learn(self, share: float, streams: int, windows: int, passed_s: float) -> None:
+    def _learn(self, share: float, streams: int, work: Work) -> None:
         """What one stream costs, as if all the ``share`` were of those in which somebody speaks.
 
         Who is silent may speak, so that what silence costs tells nothing.
         """
-        assert self._last is not None
-        newcomers = self._newcomers_at(self._last.at_s)
-        speaking = min(windows / (WINDOWS_A_SECOND * passed_s), streams)
-        if speaking > 0 and speaking >= SPEAKING * streams and newcomers <= FEW_NEWCOMERS * streams:
-            cost = min(share / speaking, MOST_COST_S / min(self._cores, 2))
-            self._cost += SMOOTH * (cost - self._cost)
+        speaking = min(work.speaking, streams)
+        few = self._newcomers_at(work.at_s) <= FEW_NEWCOMERS * streams
+        if speaking and speaking >= SPEAKING * streams and few:
+            least, most = self._share_of(LEAST_COST_S), self._share_of(MOST_COST_S)
+            self._cost += SMOOTH * (min(max(share / speaking, least), most) - self._cost)
+
+    def _share_of(self, cost_s: float) -> float:
+        """What that takes of the time there is. More cores do not make the one loop faster."""
+        return cost_s / min(self._cores, 2)
 
     def _late(self, now: float) -> None:
         """What was taken when it began to be late was too much."""

@@ -14,6 +14,7 @@ from engine.errors import EngineError, ProviderError
 from engine.events import Failure, Summary, Vad
 from engine.model.bundle import Bundle
 from engine.scoring.scorer import CalibratedScorer
+from engine.serving import pool
 from engine.serving.config import EngineConfig
 from engine.serving.engine import Engine
 from engine.serving.stream import PIECE_BYTES
@@ -188,6 +189,21 @@ async def test_a_live_stream_does_not_wait(vad: SileroVad) -> None:
         backend.gate.set()
         await stream.finalize()
         assert len(await read(stream)) == 6
+
+
+async def test_live_streams_in_which_somebody_speaks_are_counted(
+    vad: SileroVad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with engine_with(FakeBackend(), vad) as engine:
+        live, file, _silent = (engine.open(Talk(), live=one) for one in (True, False, True))
+        assert engine.speaking == 0
+        for stream in (live, file):
+            await stream.send(sound(3))
+            await stream.finalize()
+            await read(stream)
+        assert engine.speaking == 1
+        monkeypatch.setattr(pool, "SPEAKING_S", 0.0)
+        assert engine.speaking == 0
 
 
 async def test_an_empty_message_is_nothing(vad: SileroVad) -> None:

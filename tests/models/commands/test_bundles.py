@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,17 @@ from engine.model.bundle import Bundle, load_bundle
 from engine.model.encoder import Encoder
 from models.cli import app
 from models.commands import bundles
-from models.network import export, parity, registry
+from models.network import export, parity, registry, streaming_bundle
 from models.network.architectures import ARCHITECTURES
 from models.network.checkpoint import load_trained
 from models.network.embedding import embed
 from models.network.frontend import LogMel
 from models.network.next_tdnn import NeXtTDNN
+from models.network.quantise import Play
 from models.network.registry import PUBLISHED, Entry
 from models.network.streaming import StreamingNeXtTDNN
-from models.network.streaming_bundle import MARGIN_BLOCKS
+from models.network.streaming_bundle import LEAST_RECORDINGS, MARGIN_BLOCKS
+from models.network.streaming_export import StreamingGraphs
 
 pytestmark = pytest.mark.slow
 
@@ -245,7 +248,7 @@ def test_export_prints_how_well_each_precision_agrees(
         *("--precision", "fp16", "--speech", tmp_path / "speech.wav"),
     )
     assert [line.split()[0] for line in said.splitlines()[:4]] == [
-        *("precision", "fp32", "fp16", "int8")
+        *("precision", "fp32", "fp16", "name")
     ]
     bundle = load_bundle(tmp_path / "bundle")
     manifest = bundle.manifest
@@ -255,6 +258,62 @@ def test_export_prints_how_well_each_precision_agrees(
     assert manifest.precision == "fp16"
     assert manifest.parity["measured_on"] == "speech"
     assert embedding(bundle) @ expected_of_span(streaming) > 0.999
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """As many as int8 needs, of other sounds each."""
+    folder, sound = tmp_path_factory.mktemp("recordings"), _waveform()[0]
+    files = [folder / f"{number}.wav" for number in range(LEAST_RECORDINGS)]
+    for number, file in enumerate(files):
+        sf.write(file, np.roll(sound, 999 * number) * (1 - number / 20), SAMPLE_RATE_HZ)
+    return files
+
+
+def test_int8_is_measured_on_recordings_that_set_no_scale(
+    run: Run,
+    trained: Path,
+    recordings: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played: list[NDArray[np.float32]] = []
+    original = streaming_bundle.frames_played
+
+    def noted(graphs: StreamingGraphs, batches: Sequence[NDArray[np.float32]]) -> Play:
+        played.extend(row for batch in batches for row in batch)
+        return original(graphs, batches)
+
+    monkeypatch.setattr(streaming_bundle, "frames_played", noted)
+    speech = [part for file in recordings for part in ("--speech", file)]
+    export = ("export", trained, "--name", "mine", "--precision", "int8", *speech)
+    said = run(*export, "--output", tmp_path / "bundle")
+    assert [line.split()[0] for line in said.splitlines()[:4]] == [
+        *("precision", "fp32", "fp16", "int8")
+    ]
+    manifest = load_bundle(tmp_path / "bundle").manifest
+    assert manifest.precision == "int8"
+    assert (manifest.parity["recordings"], manifest.parity["played"]) == (2, 14)
+    heard = [row[: len(_waveform()[0])] for row in played]
+    sounds = [sf.read(file, dtype="float32")[0] for file in recordings]
+    kept_out = [i for i, one in enumerate(sounds) if not any(map(partial(np.allclose, one), heard))]
+    assert kept_out == [0, 8]
+    assert len(heard) == 14
+    monkeypatch.setattr(streaming_bundle, "INT8_COSINE_GATE", 1.1)
+    with pytest.raises(VoxwatchError, match=r"too far from those of torch .* choose fp16"):
+        run(*export, "--output", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("count", [0, LEAST_RECORDINGS - 1])
+def test_int8_wants_the_speech_of_many(
+    count: int, run: Run, trained: Path, recordings: list[Path], tmp_path: Path
+) -> None:
+    speech = [part for file in recordings[:count] for part in ("--speech", file)]
+    export = ("export", trained, "--name", "mine", "--precision", "int8", *speech)
+    with pytest.raises(VoxwatchError, match=f"at least 16 recordings .* not {count}, or choose"):
+        run(*export, "--output", tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_a_whitened_checkpoint_is_one_as_training_writes_it(

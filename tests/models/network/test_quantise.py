@@ -13,10 +13,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.network.quantise import (
     INPUT_LEVELS,
+    ROWS_A_CALL,
     WEIGHT_LEVELS,
     Play,
     QuantisationError,
     Run,
+    _heard,
     least_squares_scale,
     quantise_linear_layers,
 )
@@ -27,7 +29,7 @@ WEIGHT = RNG.standard_normal((8, 4)).astype(np.float32) * np.array([1, 10, 0.1, 
 OTHER = RNG.standard_normal((8, 3)).astype(np.float32)
 
 
-def graph(opset: int = 20) -> onnx.ModelProto:
+def graph() -> onnx.ModelProto:
     """Two layers on one input, a product of two inputs, and a layer that is kept."""
     nodes = [
         helper.make_node("MatMul", ["x", "layer.weight"], ["y"], name="layer"),
@@ -40,7 +42,7 @@ def graph(opset: int = 20) -> onnx.ModelProto:
     outputs = [_value(name, None, size) for name, size in (("y", 4), ("z", 3), ("k", 4), ("p", 8))]
     initial = [numpy_helper.from_array(value, name) for name, value in weights.items()]
     whole = helper.make_graph(nodes, "layers", inputs, outputs, initial)
-    return helper.make_model(whole, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    return helper.make_model(whole, opset_imports=[helper.make_opsetid("", 20)], ir_version=8)
 
 
 def _value(name: str, *shape: int | None) -> onnx.ValueInfoProto:
@@ -52,6 +54,16 @@ def playing(*inputs: Float32) -> Play:
         for x in inputs:
             (found,) = run(["k"], {"x": x, "pair": np.eye(len(x), dtype=np.float32)})
             np.testing.assert_allclose(found, x @ WEIGHT, atol=1e-4)
+
+    return play
+
+
+def heard_only(*inputs: Float32) -> Play:
+    """Plays without a look at what comes out."""
+
+    def play(run: Run) -> None:
+        for x in inputs:
+            run(["y"], {"x": x, "pair": np.eye(len(x), dtype=np.float32)})
 
     return play
 
@@ -136,15 +148,72 @@ def test_a_scale_cuts_off_what_is_rare() -> None:
     assert least_squares_scale(even) == pytest.approx(1 / INPUT_LEVELS, rel=0.1)
 
 
-def test_silence_has_a_scale_as_well() -> None:
+@pytest.mark.parametrize(
+    "heard", [(), (np.zeros((5, 8), np.float32),), (np.full((5, 8), np.inf, np.float32),)]
+)
+def test_where_nothing_tells_a_scale_there_is_no_whole_number(heard: tuple[Float32, ...]) -> None:
+    with pytest.raises(QuantisationError, match="no linear layers"), np.errstate(invalid="ignore"):
+        quantise_linear_layers(graph(), heard_only(*heard), ("kept.",))
+
+
+def test_a_graph_without_linear_layers_is_refused() -> None:
+    with pytest.raises(QuantisationError, match="no linear layers"):
+        quantise_linear_layers(graph(), playing(SPOKEN), ("layer.", "other.", "kept."))
+
+
+def test_layers_need_no_names_and_may_share_a_matrix() -> None:
     model = graph()
-    quantise_linear_layers(model, playing(np.zeros((5, 8), np.float32)), ("kept.",))
-    (y,) = computed(model, np.zeros((2, 8), np.float32), "y")
-    assert not y.any()
+    for node in model.graph.node:
+        node.name = ""
+    model.graph.node[2].input[1] = "layer.weight"
+    quantise_linear_layers(model, heard_only(SPOKEN), ())
+    y, k = computed(model, SPOKEN, "yk")
+    np.testing.assert_array_equal(y, k)
+    assert np.abs(y - SPOKEN @ WEIGHT).max() > 0
 
 
-def test_an_old_graph_and_one_that_was_played_nothing_are_refused() -> None:
-    with pytest.raises(QuantisationError, match="opset 11 and int8 needs 13 or later: choose fp16"):
-        quantise_linear_layers(graph(opset=11), playing(SPOKEN), ())
-    with pytest.raises(ValueError, match="was played nothing"):
-        quantise_linear_layers(graph(), playing(), ())
+def test_a_matrix_that_others_use_or_may_change_stays() -> None:
+    shared, given = graph(), graph()
+    shared.graph.node.append(helper.make_node("Identity", ["other.weight"], ["w"]))
+    shared.graph.output.append(_value("w", 8, 3))
+    quantise_linear_layers(shared, heard_only(SPOKEN), ())
+    (w,) = computed(shared, SPOKEN, "w")
+    np.testing.assert_array_equal(w, OTHER)
+    given.graph.input.append(_value("other.weight", 8, 3))
+    quantise_linear_layers(given, heard_only(SPOKEN), ())
+    (z,) = computed(given, SPOKEN, "z")
+    np.testing.assert_allclose(z, SPOKEN @ OTHER, atol=1e-4)
+
+
+def test_rows_from_all_of_a_call_set_the_scale_and_few_are_kept() -> None:
+    late, model = SPOKEN.copy(), graph()
+    late[200:] *= 10
+    quantise_linear_layers(model, playing(late), ("kept.",))
+    (step,) = [one for one in model.graph.initializer if one.name == "x.step"]
+    assert float(numpy_helper.to_array(step)) > 3 * least_squares_scale(SPOKEN)
+    rows = _heard(graph(), ["x"], playing(SPOKEN, SPOKEN[:7]))["x"]
+    assert len(rows) <= ROWS_A_CALL + 7
+    assert len(rows) > ROWS_A_CALL / 2
+
+
+def test_the_scale_is_the_best_of_all() -> None:
+    """By a finer search, whatever the values are like."""
+    for values in (SPOKEN, SPOKEN**3, np.abs(SPOKEN)):
+        largest = float(np.abs(values).max())
+        steps = largest / INPUT_LEVELS * np.geomspace(0.05, 1, 400)
+        errors = [np.square(_rounded(values, step) - values).mean() for step in steps]
+        chosen = _rounded(values, least_squares_scale(values))
+        assert np.square(chosen - values).mean() < 1.1 * min(errors)
+
+
+def _rounded(values: Float32, step: float) -> Float32:
+    whole = np.clip(np.rint(values / np.float32(step)), -INPUT_LEVELS - 1, INPUT_LEVELS)
+    return np.asarray(whole * np.float32(step), np.float32)
+
+
+def test_weights_are_rounded_to_the_nearest_step() -> None:
+    values = {one.name: numpy_helper.to_array(one) for one in quantised(SPOKEN).graph.initializer}
+    for name, weight in (("layer.weight", WEIGHT), ("other.weight", OTHER)):
+        steps = values[f"{name}.steps"]
+        apart = np.abs(values[f"{name}.int8"] * steps - weight)
+        assert (apart <= 0.501 * steps).all()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.network import streaming_export
 from models.network.block_heads import HEADS, BlockHeads
-from models.network.export import ExportError, to_precision
+from models.network.export import ExportError, to_fp16, to_int8
 from models.network.streaming import StreamingArchitecture, StreamingNeXtTDNN
 from models.network.streaming_export import (
     StreamingGraphs,
@@ -89,7 +90,8 @@ def exported(graphs: StreamingGraphs, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_half_precision_is_half_as_long_and_close(
     network: StreamingNeXtTDNN, graphs: StreamingGraphs, speech: NDArray[np.float32]
 ) -> None:
-    small, parity = streaming_graphs(network, speech, "fp16")
+    small = replace(graphs, frames=to_fp16(graphs.frames))
+    parity = measure_streaming_parity(network, small, speech)
     assert len(small.frames) < len(graphs.frames)
     assert parity.cosine_min > 0.999
     embeddings = embed_sums(small, StreamingSession(small).sums(speech, (5,)).sum(axis=1))
@@ -97,24 +99,36 @@ def test_half_precision_is_half_as_long_and_close(
 
 
 @pytest.fixture(scope="module")
-def whole_numbers(
-    network: StreamingNeXtTDNN, speech: NDArray[np.float32], graphs: StreamingGraphs
-) -> StreamingGraphs:
-    play = frames_played(graphs, [speech])
-    return replace(graphs, frames=to_precision(graphs.frames, "int8", play))
+def whole_numbers(speech: NDArray[np.float32], graphs: StreamingGraphs) -> StreamingGraphs:
+    return replace(graphs, frames=to_int8(graphs.frames, frames_played(graphs, [speech])))
 
 
-@pytest.mark.usefixtures("exported")
 def test_int8_is_close_and_has_whole_numbers(
     network: StreamingNeXtTDNN, speech: NDArray[np.float32], whole_numbers: StreamingGraphs
 ) -> None:
-    small, parity = streaming_graphs(network, speech, "int8")
-    assert small.frames == whole_numbers.frames
+    parity = measure_streaming_parity(network, whole_numbers, speech)
     assert 0.98 < parity.cosine_min < 1.0
-    operations = [node.op_type for node in onnx.load_from_string(small.frames).graph.node]
+    operations = [node.op_type for node in onnx.load_from_string(whole_numbers.frames).graph.node]
     # The stem, four layers a block, the aggregation, two of the pooling.
     blocks = sum(network.arch.depths)
     assert operations.count("QuantizeLinear") == 1 + 4 * blocks + 1 + 2
+
+
+def test_a_graph_is_played_all_batches_as_streams_come(
+    speech: NDArray[np.float32], graphs: StreamingGraphs
+) -> None:
+    session, lengths, heard = StreamingSession(graphs), [], []
+
+    def run(outputs: Sequence[str], given: Mapping[str, Any]) -> list[NDArray[Any]]:
+        lengths.append(given["sound"].shape[1] / 1600)
+        heard.append(given["sound"][0, 0])
+        found = session.run(given["sound"], given["frames"], given["states"])
+        return list(found[: len(outputs)])
+
+    frames_played(graphs, [speech, speech[:, 1600:]])(run)
+    assert set(lengths) == {5}
+    assert heard[0] == speech[0, 0]
+    assert speech[0, 1600] in heard[1:]
 
 
 def test_int8_streams_do_not_depend_on_each_other_or_on_chunks(
@@ -180,8 +194,10 @@ def test_joined_frames_and_heads_are_exported_too(
     assert found.manifest["heads"] == list(HEADS)
     outputs = onnx.load_from_string(found.frames).graph.output
     assert [o.name for o in outputs] == ["block_sums", "new_states", "heads"]
-    names = {i.name for i in onnx.load_from_string(found.frames).graph.initializer}
-    assert {"heads.hidden.weight", "heads.out.weight"} <= names
+    whole = to_int8(found.frames, frames_played(found, [speech]))
+    kept = {i.name for i in onnx.load_from_string(whole).graph.initializer if "heads" in i.name}
+    assert kept >= {"heads.hidden.weight.fp16", "heads.out.weight"}
+    assert not any("int8" in name for name in kept)
     session = StreamingSession(found)
     _, at_once = session.blocks(speech, (30,))
     _, in_parts = session.blocks(speech, (3, 1))

@@ -9,7 +9,9 @@ from streamer.server.limits.capacity import (
     BEHIND_S,
     FIRST_COST_S,
     HOLD_S,
+    LEAST_COST_S,
     MOST,
+    MOST_COST_S,
     NEWCOMER,
     REGAIN,
     SETTLE_S,
@@ -33,7 +35,8 @@ def run(
 ) -> float:
     """So many streams run, each of which costs so much a second: half loop, half threads.
 
-    A share of them has two windows a second, and of all so many in a hundred are late.
+    In a share of them somebody speaks, who has two windows a second, and so many in a hundred are
+    late.
     """
     for step in range(round(2 * seconds) + 1):
         now = at_s + step / 2
@@ -44,6 +47,7 @@ def run(
                 worked_s / 2,
                 worked_s / 2,
                 streams,
+                round(speaking * streams),
                 windows,
                 windows * late // 100,
                 behind_s,
@@ -92,10 +96,12 @@ def test_dear_streams_are_few() -> None:
     assert 3 <= burst(capacity, now, 10) <= 4
 
 
-def test_who_is_silent_is_thought_to_speak_before_long() -> None:
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.2])
+def test_who_is_silent_is_thought_to_speak_before_long(share: float) -> None:
     capacity = Capacity(2)
-    now = run(capacity, 20, 0.001, 20.0, 0.0, speaking=0.1)
-    assert burst(capacity, now, 20) <= MOST * 2 / FIRST_COST_S
+    now = run(capacity, 20, 0.001, 20.0, 0.0, speaking=share)
+    room = MOST * 2 - 20 * 0.001
+    assert burst(capacity, now, 20) == pytest.approx(room / (NEWCOMER * FIRST_COST_S), abs=1)
 
 
 @pytest.mark.parametrize("cost_s", [0.004, 0.008, 0.03])
@@ -106,11 +112,12 @@ def test_what_a_stream_costs_is_measured_on_fast_machines_too(cost_s: float) -> 
     assert burst(capacity, now, 20) == pytest.approx(expected, rel=0.05, abs=1)
 
 
-def test_the_cost_of_all_is_thought_to_be_of_those_who_speak() -> None:
-    half, all_of = Capacity(2), Capacity(2)
-    run(half, 20, 0.006, 20.0, 0.0, speaking=0.5)
-    now = run(all_of, 20, 0.012, 20.0, 0.0)
-    assert burst(half, now, 40) == pytest.approx(burst(all_of, now, 40) + 5, abs=1)
+@pytest.mark.parametrize("speaking", [1.0, 0.5, 0.25])
+def test_the_cost_of_all_is_thought_to_be_of_those_who_speak(speaking: float) -> None:
+    capacity, cost_s = Capacity(2), 0.012
+    now = run(capacity, 20, speaking * cost_s, 20.0, 0.0, speaking=speaking)
+    room = MOST * 2 - 20 * speaking * cost_s
+    assert burst(capacity, now, 20) == pytest.approx(room / (NEWCOMER * cost_s), abs=1)
 
 
 def test_a_cost_is_learned_while_a_few_come_all_the_time() -> None:
@@ -121,6 +128,45 @@ def test_a_cost_is_learned_while_a_few_come_all_the_time() -> None:
         capacity.let_in(now)
         now = run(capacity, 40, 0.006, 1.0, now)
     assert burst(capacity, now, 40) > 1.5 * (MOST * 2 - 40 * 0.006) / (NEWCOMER * FIRST_COST_S)
+
+
+def test_nothing_is_learned_of_a_crowd_that_has_just_come() -> None:
+    """Of those who are not heard yet the others would seem to cost next to nothing, or all."""
+    capacity, quiet = Capacity(2), Capacity(2)
+    for one in (capacity, quiet):
+        run(one, 20, 0.03, 20.0, 0.0)
+    for _ in range(12):
+        capacity.let_in(20.0)
+    run(capacity, 32, 0.004, 2.0, 20.0)
+    run(quiet, 32, 0.004, 2.0, 20.0)
+    later = 20.0 + SETTLE_S + 0.5
+    assert burst(capacity, later, 32) < 0.5 * burst(quiet, later, 32)
+
+
+def test_a_cost_is_believed_within_bounds() -> None:
+    """Counters that stand still, or a machine that stood still, do not open the door for all."""
+    still, dear = Capacity(2), Capacity(2)
+    now = run(still, 20, 0.0, 20.0, 0.0)
+    assert burst(still, now, 20) == pytest.approx(MOST * 2 / (NEWCOMER * LEAST_COST_S), abs=1)
+    now = run(dear, 2, 5.0, 20.0, 0.0)
+    now = run(dear, 0, 0.0, 20.0, now)
+    assert burst(dear, now, SURE) == pytest.approx(MOST * 2 / (NEWCOMER * MOST_COST_S), abs=1)
+
+
+def test_no_more_streams_speak_than_there_are() -> None:
+    """Who has gone counts as speaking for some seconds."""
+    capacity, right = Capacity(2), Capacity(2)
+    for one, speaking in ((capacity, 3.0), (right, 1.0)):
+        now = run(one, 20, 0.02, 20.0, 0.0, speaking=speaking)
+    assert burst(capacity, now, 20) == burst(right, now, 20)
+
+
+def test_one_core_carries_half_as_many() -> None:
+    assert burst(Capacity(1), 0.0, 0) == pytest.approx(MOST / (NEWCOMER * FIRST_COST_S), abs=1)
+    capacity = Capacity(1)
+    now = run(capacity, 20, 0.008, 20.0, 0.0)
+    expected = (MOST - 20 * 0.008) / (NEWCOMER * 0.008)
+    assert burst(capacity, now, 20) == pytest.approx(expected, abs=1)
 
 
 def test_those_just_let_in_count_before_their_cost_is_measured() -> None:
@@ -184,7 +230,7 @@ def test_room_comes_back_when_streams_go() -> None:
     assert not capacity.has_room(now, 70)
     quiet = Capacity(2)
     later = run(quiet, 70, 0.02, 20.0, 0.0)
-    quiet.measured(Work(later + 0.5, 14.1, 14.1, 20))
+    quiet.measured(Work(later + 0.5, 14.1, 14.1, 20, 20))
     for step in range(2, 10):
-        quiet.measured(Work(later + step / 2, 14 + 0.1 * step, 14 + 0.1 * step, 20))
+        quiet.measured(Work(later + step / 2, 14 + 0.1 * step, 14 + 0.1 * step, 20, 20))
     assert quiet.has_room(later + 5.0, 20)

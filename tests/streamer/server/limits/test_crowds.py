@@ -91,6 +91,7 @@ class Machine:
                 half_s,
                 threads_s,
                 self.streams,
+                self.streams,
                 self.windows,
                 self.late,
                 behind_s,
