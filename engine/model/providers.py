@@ -82,12 +82,15 @@ def provider_options(
     if provider == "tensorrt":
         # trt_fp16_enable stays off: it would put the front end in half precision as well.
         folder = str(engine_cache(bundle, environment))
+        # A graph with whole numbers is not built without it (onnxruntime issue 13381).
+        whole = {"trt_int8_enable": "1"} if bundle.manifest.precision == "int8" else {}
         return {
             "device_id": "0",
             "trt_engine_cache_enable": "1",
             "trt_engine_cache_path": folder,
             "trt_timing_cache_enable": "1",
             "trt_timing_cache_path": folder,
+            **whole,
             **_profile(bundle),
         }
     return {}

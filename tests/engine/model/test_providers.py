@@ -6,8 +6,10 @@ No GPU is needed: sessions are stand-ins that record how they were opened.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import onnxruntime as ort
 import pytest
 
@@ -120,6 +122,14 @@ def test_one_profile_spans_every_window_the_bundle_allows(spectral_bundle: Bundl
     assert options["trt_profile_min_shapes"] == "waveform:1x8000"
     assert options["trt_profile_opt_shapes"] == "waveform:8x48000"
     assert options["trt_profile_max_shapes"] == "waveform:32x320000"
+
+
+def test_tensorrt_is_told_of_whole_numbers(frames_bundle: Bundle) -> None:
+    """Without that option it refuses to build such a graph, and with it to build another."""
+    for precision, asked in (("fp16", None), ("int8", "1")):
+        manifest = msgspec.structs.replace(frames_bundle.manifest, precision=precision)
+        options = provider_options("tensorrt", replace(frames_bundle, manifest=manifest), {})
+        assert options.get("trt_int8_enable") == asked
 
 
 def test_a_graph_has_its_own_engines(spectral_bundle: Bundle) -> None:
