@@ -109,7 +109,7 @@ class Engine:
 
     @property
     def speaking(self) -> int:
-        """In how many live streams somebody speaks now."""
+        """In how many live streams somebody spoke within the last seconds."""
         return self._pool.speaking
 
     @property

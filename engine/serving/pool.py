@@ -26,7 +26,7 @@ from engine.serving.scheduler import Batch, Scheduler, SchedulerConfig
 from engine.speech.vad import SileroVad
 
 CLOSED = "the engine was closed"
-SPEAKING_S = 5.0  # after its last window was answered a stream counts as silent: the longest hop
+SPEAKING_S = 10.0  # after its last window was answered a stream counts as silent: two long hops
 
 
 @dataclass(slots=True)
@@ -133,8 +133,7 @@ class InferencePool:
     def speaking(self) -> int:
         """In how many live streams somebody speaks: those with windows in the last seconds."""
         since = self.now() - SPEAKING_S
-        self._spoke_s = {one: at_s for one, at_s in self._spoke_s.items() if at_s > since}
-        return len(self._spoke_s)
+        return sum(at_s > since for at_s in self._spoke_s.values())
 
     def now(self) -> float:
         """The time in seconds on the loop's clock, which deadlines refer to."""
@@ -240,7 +239,8 @@ class InferencePool:
         now = self.now()
         self.counts.add(batch, answers, now)
         if batch.live and not isinstance(batch.entries[0].job, VadJob):
-            self._spoke_s |= dict.fromkeys((entry.stream for entry in batch.entries), now)
+            lately = {one: at_s for one, at_s in self._spoke_s.items() if at_s > now - SPEAKING_S}
+            self._spoke_s = lately | dict.fromkeys((entry.stream for entry in batch.entries), now)
         for entry, result in zip(batch.entries, answers.results, strict=True):
             entry.answered(entry, result)
 

@@ -225,8 +225,8 @@ def export(
     """Convert a trained network to a bundle, checked against torch.
 
     Fails unless the fp32 graph agrees with torch to a cosine of 0.9999; prints the agreement
-    of fp32 and fp16, and of int8 if it is chosen, which wants recordings of 16 speakers or more:
-    most of them set its scales. The bundle still needs `voxwatch calibrate`.
+    of fp32 and fp16, and of int8 if it is chosen, which wants 16 recordings or more, each of
+    another speaker: most of them set its scales. The bundle still needs `voxwatch calibrate`.
 
     \b
     Example:

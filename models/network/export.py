@@ -5,7 +5,7 @@ Precisions of the same graph, with the front end in float32 in all of them:
 - ``fp32``
 - ``fp16``: weights are stored as float16 and cast back, once, when a session loads. The
   arithmetic is that of fp32 on every provider; only the file is half as long.
-- ``int8``: linear layers compute with whole numbers, which CPUs do three times as fast
+- ``int8``: linear layers compute with whole numbers, which CPUs do faster
   (:mod:`models.network.quantise`). Everything else as in ``fp16``. Streaming networks have it.
 """
 
@@ -41,7 +41,7 @@ IR_VERSION = 10
 INPUT, OUTPUT = "waveform", "embedding"
 FRONT_END = "front_end."
 COSINE_GATE = 0.9999
-ONE_ROW = ("heads.",)  # Layers that say something of a block have one row for it: nothing to save.
+BLOCK_HEADS = "heads."  # They have one row a block: nothing to save.
 SMALL_WEIGHT = 256  # numbers; below this a cast costs more room than it saves
 
 Float32 = NDArray[np.float32]
@@ -138,12 +138,12 @@ def to_fp16(model: bytes) -> bytes:
 
 
 def to_int8(model: bytes, play: Play) -> bytes:
-    """An fp32 graph with linear layers of whole numbers, of the scales of what ``play`` plays it.
+    """An fp32 graph with linear layers of whole numbers, on scales by what ``play`` plays it.
 
-    Raises :class:`QuantisationError` for one without linear layers.
+    Raises :class:`QuantisationError` for one without linear layers, or that heard no speech.
     """
     proto = onnx.load_from_string(model)
-    quantise_linear_layers(proto, play, (FRONT_END, *ONE_ROW))
+    quantise_linear_layers(proto, play, (FRONT_END, BLOCK_HEADS))
     _store_as_float16(proto)
     onnx.checker.check_model(proto)
     return bytes(proto.SerializeToString())

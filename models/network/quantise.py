@@ -6,8 +6,9 @@ quantisation has it, is that of the whole batch: what one stream says would chan
 those that happen to be computed with it.
 
 Inputs and weights have no zero point, which is what TensorRT asks for. Weights have a scale for
-each output and seven bits of the eight: processors of before 2019, and AMD's of before 2022, add
-two products in 16 bits, which eight by eight bits overflow (VPMADDUBSW). The graph says it in
+each output and seven bits of the eight: processors without VNNI, which
+Intel's have since 2019 and AMD's since 2022, add two products in 16 bits, which eight by eight bits
+overflow (VPMADDUBSW). The graph says it in
 QuantizeLinear and DequantizeLinear, from which onnxruntime makes products of whole numbers.
 """
 
@@ -44,13 +45,15 @@ def quantise_linear_layers(model: onnx.ModelProto, play: Play, kept: Iterable[st
     """Give the products with constant matrices in ``model``, an fp32 graph, scales from ``play``.
 
     Matrices whose names begin with one of ``kept`` stay as they are, and so do those that only
-    silence or no number came to. Raises :class:`QuantisationError` where no layer is left.
+    silence or no number came to. Raises :class:`QuantisationError` where none is left.
     """
     graph = model.graph
     changeable = {one.name for one in graph.input}
     weights = {one.name: one for one in graph.initializer if one.name not in changeable}
     kept = tuple(kept)
     inputs = [node.input[0] for node in graph.node if _is_linear(node, weights, kept)]
+    if not inputs:
+        raise QuantisationError("the graph has no linear layers for int8: choose fp16")
     heard = _heard(model, dict.fromkeys(inputs), play)
     scales = {name: least_squares_scale(rows) for name, rows in heard.items()}
     rounded: set[str] = set()
@@ -66,7 +69,10 @@ def quantise_linear_layers(model: onnx.ModelProto, play: Play, kept: Iterable[st
             node.input[0], node.input[1] = f"{given}.whole", f"{matrix}.whole"
         nodes.append(node)
     if not rounded:
-        raise QuantisationError("the graph has no linear layers to compute with whole numbers")
+        raise QuantisationError(
+            "only silence came to the graph's linear layers, which tells nothing of their scales:"
+            " give recordings of speech, or choose fp16"
+        )
     graph.ClearField("node")
     graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
@@ -120,7 +126,7 @@ def _heard(model: onnx.ModelProto, names: Iterable[str], play: Play) -> dict[str
         for name, heard in zip(names, found[len(outputs) :], strict=True):
             flat = heard.reshape(-1, heard.shape[-1])
             # Copies: views would keep all that was computed in memory.
-            rows[name].append(flat[:: -(-len(flat) // ROWS_A_CALL)].copy())
+            rows[name].append(flat[:: max(1, -(-len(flat) // ROWS_A_CALL))].copy())
         return found[: len(outputs)]
 
     play(run)

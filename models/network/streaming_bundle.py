@@ -29,9 +29,10 @@ from models.network.streaming_export import (
 Precision = Literal["fp32", "fp16", "int8"]
 
 PARITY_S = 8.0  # of each recording that the graph is compared with torch on, or played
-ROWS = 8  # recordings in one call
-# With scales by 24 recordings the default's embeddings of others had a cosine of 0.994 at least to
-# those in fp32, by one recording 0.961, by made-up voices 0.861.
+CALL_ROWS = 8  # recordings in one call, and the most that are compared on
+KEPT_EVERY = 8  # one in so many of the recordings sets no scale
+# The default's embeddings of recordings that set no scale had a cosine of 0.994 at least to those
+# in fp32, with scales by 24 others, and of 0.961 by one, 0.861 by made-up voices.
 LEAST_RECORDINGS = 16
 INT8_COSINE_GATE = 0.98
 # A cut is all speech, where the network was taught within sequences. With 0.2 s of silence at both
@@ -55,9 +56,10 @@ def export_streaming_bundle(
     """Write ``network`` as an uncalibrated bundle, with its parity beside fp32 and fp16.
 
     ``speech`` holds 16 kHz waveforms to measure parity on. int8 wants some of many speakers: one in
-    eight is to measure on, and the others set its scales. Raises ``ExportError`` when a graph does
-    not match torch, or int8 is given too few, ``BundleError`` when ``output`` cannot be written or
-    holds a calibrated bundle.
+    eight, and eight at most, are to measure on, and the others set its scales. Raises
+    ``ExportError`` when a graph does not match torch, or int8 is given too few,
+    ``QuantisationError`` when these are silent, ``BundleError`` when ``output`` cannot be written
+    or holds a calibrated bundle.
     """
     check_output(output, uncalibrated=True)
     sound, played = _parted(speech)
@@ -115,7 +117,7 @@ def _parted(speech: Sequence[Float32]) -> tuple[Float32, list[Float32]]:
     samples = round(PARITY_S * SAMPLE_RATE_HZ)
     rows = [np.resize(one, samples).astype(np.float32) for one in voices(speech)]
     if len(speech) < LEAST_RECORDINGS:
-        return np.stack(rows[:ROWS]), []
-    played = [row for number, row in enumerate(rows) if number % ROWS]
-    batches = [np.stack(played[i : i + ROWS]) for i in range(0, len(played), ROWS)]
-    return np.stack(rows[::ROWS][:ROWS]), batches
+        return np.stack(rows[:CALL_ROWS]), []
+    played = [row for number, row in enumerate(rows) if number % KEPT_EVERY]
+    batches = [np.stack(played[i : i + CALL_ROWS]) for i in range(0, len(played), CALL_ROWS)]
+    return np.stack(rows[::KEPT_EVERY][:CALL_ROWS]), batches

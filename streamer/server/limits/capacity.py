@@ -21,9 +21,9 @@ REGAIN = 0.005  # by which that share grows each second, until it is MOST again
 # Of a core, for a second of a stream in which somebody speaks: what it is thought to cost until it
 # was measured, and the least and the most that is believed. The half of it is the event loop's.
 FIRST_COST_S, LEAST_COST_S, MOST_COST_S = 0.02, 0.002, 0.2
-SPEAKING = 0.25  # share of the streams that must, for their cost to be told from that of silence
+SPEAKING = 0.25  # least share of the streams that speak, for their cost to be told from silence
 NEWCOMER = 2.0  # times that cost for those whose own is not known yet
-FEW_NEWCOMERS = 0.25  # share of the streams, above which nothing is learned of the cost
+FEW_NEWCOMERS = 0.25  # share of the streams, up to which the cost is learned
 SETTLE_S = 3.0  # until what a new stream costs is part of what is measured
 SMOOTH = 0.4  # weight of the newest measurement
 BEHIND_S = 0.5  # behind, from which on nobody is let in

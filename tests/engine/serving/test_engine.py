@@ -204,6 +204,12 @@ async def test_live_streams_in_which_somebody_speaks_are_counted(
         assert engine.speaking == 1
         monkeypatch.setattr(pool, "SPEAKING_S", 0.0)
         assert engine.speaking == 0
+        for _ in range(3):  # who has gone is not kept for ever
+            another = engine.open(Talk(), live=True)
+            await another.send(sound(1))
+            await another.finalize()
+            await read(another)
+        assert len(engine._pool._spoke_s) == 1
 
 
 async def test_an_empty_message_is_nothing(vad: SileroVad) -> None:
