@@ -36,7 +36,7 @@ from models.network.feature_encoder import (
     front_end_of,
     read_encoder,
 )
-from models.network.parity import Parity, parity_batches
+from models.network.parity import Parity, cpu_session, parity_batches
 
 Float32 = NDArray[np.float32]
 Embed = Callable[[Float32], Float32]
@@ -224,7 +224,4 @@ def _unit(embeddings: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _session(model: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # a shape that does not fit is answered here, in words
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return cpu_session(model, 4)  # a shape that does not fit is answered here, in words

@@ -31,11 +31,11 @@ class Parity:
     bytes: int
 
 
-def cpu_session(model: bytes) -> ort.InferenceSession:
-    """``model`` on one thread of the CPU, for measurements."""
+def cpu_session(model: bytes, log_severity: int = 3) -> ort.InferenceSession:
+    """``model`` on one thread of the CPU, which logs from onnxruntime's severity 3 (errors) on."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = log_severity
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

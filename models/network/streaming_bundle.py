@@ -32,7 +32,8 @@ PARITY_S = 8.0  # of each recording that the graph is compared with torch on, or
 CALL_ROWS = 8  # recordings in one call, and the most that are compared on
 KEPT_EVERY = 8  # one in so many of the recordings sets no scale
 # The default's embeddings of recordings that set no scale had a cosine of 0.994 at least to those
-# in fp32, with scales by 24 others, and of 0.961 by one, 0.861 by made-up voices.
+# in fp32, with scales by 24 others, and of 0.961 by one, 0.861 by made-up voices. The gate lies
+# between these.
 LEAST_RECORDINGS = 16
 INT8_COSINE_GATE = 0.98
 # A cut is all speech, where the network was taught within sequences. With 0.2 s of silence at both
@@ -53,7 +54,9 @@ def export_streaming_bundle(
     training: dict[str, Any] | None = None,
     front_end: FrontEndConfig | None = None,
 ) -> Bundle:
-    """Write ``network`` as an uncalibrated bundle, with its parity beside fp32 and fp16.
+    """Write ``network`` as an uncalibrated bundle, with the parity of each precision.
+
+    That is of fp32 and fp16, and of int8 if it is chosen.
 
     ``speech`` holds 16 kHz waveforms to measure parity on. int8 wants some of many speakers: one in
     eight, and eight at most, are to measure on, and the others set its scales. Raises

@@ -77,7 +77,7 @@ class Capacity:
             self._late(work.at_s)
             return
         self._most = min(self._most + REGAIN * passed_s, MOST)
-        self._learn(share, min(last.streams, work.streams), work)
+        self._learn(share, work)
 
     def has_room(self, now: float, streams: int) -> bool:
         """Whether another would be served in time beside so many."""
@@ -92,14 +92,14 @@ class Capacity:
         """One more stream has been let in."""
         self._newcomers.append(now)
 
-    def _learn(self, share: float, streams: int, work: Work) -> None:
+    def _learn(self, share: float, work: Work) -> None:
         """What one stream costs, as if all the ``share`` were of those in which somebody speaks.
 
         Who is silent may speak, so that what silence costs tells nothing.
         """
-        speaking = min(work.speaking, streams)
-        few = self._newcomers_at(work.at_s) <= FEW_NEWCOMERS * streams
-        if speaking and speaking >= SPEAKING * streams and few:
+        speaking = min(work.speaking, work.streams)
+        few = self._newcomers_at(work.at_s) <= FEW_NEWCOMERS * work.streams
+        if speaking and speaking >= SPEAKING * work.streams and few:
             least, most = self._share_of(LEAST_COST_S), self._share_of(MOST_COST_S)
             self._cost += SMOOTH * (min(max(share / speaking, least), most) - self._cost)
 

@@ -199,7 +199,8 @@ def test_rows_from_all_of_a_call_set_the_scale_and_few_are_kept() -> None:
 
 def test_the_scale_is_the_best_of_all() -> None:
     """By a finer search, whatever the values are like."""
-    for values in (SPOKEN, SPOKEN**3, np.abs(SPOKEN)):
+    heavy = np.random.default_rng(1).standard_t(2, 50_000).astype(np.float32)
+    for values in (SPOKEN, SPOKEN**3, np.abs(SPOKEN), heavy):
         largest = float(np.abs(values).max())
         steps = largest / INPUT_LEVELS * np.geomspace(0.05, 1, 400)
         errors = [np.square(_rounded(values, step) - values).mean() for step in steps]

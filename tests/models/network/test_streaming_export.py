@@ -56,10 +56,12 @@ def test_any_chunking_gives_the_same_sums(
         assert np.max(np.abs(found - expected) / scale) < 1e-4
 
 
+@pytest.mark.parametrize("precision", ["graphs", "whole_numbers"])
 def test_states_move_to_another_process_bit_for_bit(
-    graphs: StreamingGraphs, speech: NDArray[np.float32]
+    precision: str, speech: NDArray[np.float32], request: pytest.FixtureRequest
 ) -> None:
-    session, other = StreamingSession(graphs), StreamingSession(graphs)
+    served: StreamingGraphs = request.getfixturevalue(precision)
+    session, other = StreamingSession(served), StreamingSession(served)
     chunk, frames = speech[:, :8000], np.full(2, 50, np.int64)
     _, states, _ = session.run(chunk, frames, session.fresh_states(2))
     moved = np.frombuffer(states.tobytes(), np.float32).reshape(states.shape)
