@@ -57,7 +57,7 @@ from models.evaluation.scoring import Cell, left_out, score_lists
 from models.evaluation.spoofing import read_spoof_list, spoof_acceptance
 from models.evaluation.stated_rates import as_table, stated_rates
 from models.evaluation.trials import TrialList
-from models.sound.conditions import Condition, Degradation
+from models.sound.conditions import CONDITIONS, Condition, Degradation
 from scripts.resemblyzer_system import VERSION, WIDTH, Resemblyzer
 
 
@@ -205,7 +205,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--noise", type=Path, help="folder of noise pieces; default: synthesised pink noise")
     add("--durations", default="1,2,3,5,full", help="net seconds, clean (%(default)s)")
     add("--degraded-durations", default="2,3", help="those of other conditions (%(default)s)")
-    add("--conditions", default="all", help="clean,noise,reverb,telephone,opus (%(default)s)")
+    add("--conditions", default="all", help=f"{','.join(CONDITIONS)} (%(default)s)")
     add("--env", type=Path, help="scratch environment; default: in the temporary folder")
     add("--cache", type=Path, help="folder that keeps embeddings between runs")
     add("--trim", action="store_true", help="apply Resemblyzer's own speech detection as well")

@@ -51,7 +51,11 @@ class EvaluateCommand:
         str, typer.Option(help="Net seconds of the test side, `full` for all of it.")
     ] = "1,2,3,5,full"
     conditions: Annotated[
-        str, typer.Option(help="What befalls the test side: clean, noise, reverb, telephone, opus.")
+        str,
+        typer.Option(
+            help="What befalls the test side: clean, noise, reverb, telephone, opus, hiss,"
+            " suppression."
+        ),
     ] = "all"
     noise: NoiseOption = None
     channel: ChannelOption = None

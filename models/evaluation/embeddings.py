@@ -24,7 +24,7 @@ from engine.scoring.scorer import Scores
 from engine.speech.offline import CLOSE_CUT, speech_mask
 from engine.speech.vad import SileroVad
 from models.evaluation.trials import TrialList
-from models.sound.conditions import Condition, Degradation
+from models.sound.conditions import CONDITIONS, Condition, Degradation
 from models.sound.files import without_folders
 
 FULL = math.inf  # a duration: all the net speech there is
@@ -77,7 +77,7 @@ class Cuts:
     """
 
     durations: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, FULL)
-    conditions: tuple[Condition, ...] = ("clean", "noise", "reverb", "telephone", "opus")
+    conditions: tuple[Condition, ...] = CONDITIONS
     short: Short = "drop"
     degraded: tuple[float, ...] | None = None
 

@@ -28,20 +28,23 @@ from engine.format import SAMPLE_RATE_HZ
 from models.sound.degradations import (
     ROOMS,
     add_noise,
+    coloured_noise,
     limited,
     opus,
     pink_noise,
     power,
     reverberate,
     room_response,
+    suppressed,
     telephone,
 )
 from models.sound.files import recordings
 
-Condition = Literal["clean", "noise", "reverb", "telephone", "opus"]
+Condition = Literal["clean", "noise", "reverb", "telephone", "opus", "hiss", "suppression"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 SNR_DB = (5.0, 15.0)  # of evaluation
+HISS_SNR_DB = (10.0, 30.0)  # of a microphone's own white noise
 TRAINING_SNR_DB = (5.0, 20.0)  # of what is fitted on held-out training speakers
 QUIETEST_NOISE = 1e-7  # power: -70 dBFS, under which a piece is a pause between two events
 QUIETEST_TRAINING_NOISE = 1e-9  # power; the pieces of the training store are at unit power
@@ -87,6 +90,12 @@ class Degradation:
             degraded = telephone(speech)
         elif condition == "opus":
             degraded = opus(speech)
+        elif condition == "hiss":
+            white = coloured_noise(len(speech), 0.0, rng)
+            degraded = add_noise(speech, white, rng.uniform(*HISS_SNR_DB))
+        elif condition == "suppression":
+            noisy = add_noise(speech, self._noise(len(speech), rng), rng.uniform(*SNR_DB))
+            degraded = suppressed(noisy, rng)
         else:
             raise ConditionError(
                 f"there is no condition {condition!r}: choose from {', '.join(CONDITIONS)}"

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import butter, fftconvolve, lfilter, sosfiltfilt
+from scipy.signal import butter, fftconvolve, istft, lfilter, sosfiltfilt, stft
 
 from engine.format import SAMPLE_RATE_HZ
 
@@ -37,6 +37,10 @@ TELEPHONE_BAND_HZ = (300.0, 3400.0)
 # Measured on the net speech of one file: 7.2 kbit/s of Opus packets, narrow band.
 OPUS_LEVEL = 0.992
 
+SUPPRESSION_WINDOW = 512  # samples
+QUIETEST_FRAMES = 0.16  # share of them that are no louder than noise
+LEFT = (-4.0, -1.0)  # decimal logarithm of the power that is left of noise
+
 LOUDSPEAKER_BAND_HZ = (200.0, 7000.0)  # of a phone's or a small computer's loudspeaker
 LOUDSPEAKER_DRIVE = 1.5  # peaks reach this point of a tanh: a full-scale sine has 12 % distortion
 
@@ -47,12 +51,20 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 
-def pink_noise(samples: int, rng: np.random.Generator) -> Float32:
-    """Noise whose power falls as 1/f above 20 Hz, ``(samples,)``, at unit power."""
+def coloured_noise(samples: int, exponent: float, rng: np.random.Generator) -> Float32:
+    """Steady noise ``(samples,)`` at unit power, which goes as ``f ** exponent`` above 20 Hz.
+
+    White noise has 0, pink -1, brown -2 and blue 1.
+    """
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     frequency = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE_HZ)
-    shaped = np.fft.irfft(spectrum / np.sqrt(np.maximum(frequency, 20.0)), n=samples)
+    shaped = np.fft.irfft(spectrum * np.maximum(frequency, 20.0) ** (exponent / 2), n=samples)
     return np.asarray(shaped / np.sqrt(np.mean(shaped**2)), np.float32)
+
+
+def pink_noise(samples: int, rng: np.random.Generator) -> Float32:
+    """Noise whose power falls as 1/f above 20 Hz, ``(samples,)``, at unit power."""
+    return coloured_noise(samples, -1.0, rng)
 
 
 def another_recording(speech: Float32, rng: np.random.Generator) -> Float32:
@@ -192,6 +204,26 @@ def opus(speech: Float32, level: float = OPUS_LEVEL) -> Float32:
     """
     decoded = _through(limited(speech), SAMPLE_RATE_HZ, "OGG", "OPUS", level)
     return _as_long(decoded, len(speech))
+
+
+def suppressed(sound: Float32, rng: np.random.Generator) -> Float32:
+    """Noise suppression as browsers and headsets do it: by spectral gains, or as a noise gate.
+
+    The noise of a band, or of all bands at once, is taken to be some times what it is in its
+    quietest frames. How many times, how much of it is left, and which of the two it is, ``rng``
+    draws.
+    """
+    size = SUPPRESSION_WINDOW
+    padded = np.pad(sound, (0, max(0, size - len(sound))))
+    _, _, spectrum = stft(padded, nperseg=size)
+    heard = np.square(np.abs(spectrum))
+    if rng.random() < 0.5:
+        heard = heard.mean(axis=0, keepdims=True)
+    noise = 10 ** rng.uniform(0, 1) * np.quantile(heard, QUIETEST_FRAMES, axis=1, keepdims=True)
+    least = 10 ** rng.uniform(*LEFT)
+    gain = np.sqrt(np.maximum(1 - noise / np.maximum(heard, SILENT), least))
+    _, found = istft(spectrum * gain, nperseg=size)
+    return np.asarray(found[: len(sound)], np.float32)
 
 
 def _through(

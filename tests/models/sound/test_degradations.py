@@ -30,6 +30,38 @@ def test_pink_noise_falls_three_decibels_an_octave():
     assert falls_db == pytest.approx([6.02, 6.02], abs=0.4)
 
 
+@pytest.mark.parametrize("exponent", [-2.0, 0.0, 1.0])
+def test_coloured_noise_goes_as_it_is_asked_to(exponent):
+    noise = degradations.coloured_noise(1 << 18, exponent, np.random.default_rng(0))
+    assert np.mean(noise**2) == pytest.approx(1, abs=1e-3)
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    hz = np.fft.rfftfreq(len(noise), 1 / RATE_HZ)
+    octaves = [power[(hz >= low) & (hz < 2 * low)].mean() for low in (100, 400, 1600)]
+    rises_db = 10 * np.log10(np.array(octaves[1:]) / octaves[:-1])
+    assert rises_db == pytest.approx([6.02 * exponent] * 2, abs=0.4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_suppression_takes_steady_noise_and_leaves_what_is_louder(seed):
+    noise = 0.01 * np.random.default_rng(0).standard_normal(32_000).astype(np.float32)
+    tone = np.sin(2 * np.pi * 440 * np.arange(8_000) / RATE_HZ).astype(np.float32)
+    noisy = noise.copy()
+    noisy[12_000:20_000] += 0.3 * tone
+    heard = degradations.suppressed(noisy, np.random.default_rng(seed))
+    assert heard.shape == noisy.shape
+    assert heard.dtype == np.float32
+    before, during = slice(2_000, 11_000), slice(13_000, 19_000)
+    assert np.sum(heard[before] ** 2) < 0.9 * np.sum(noisy[before] ** 2)
+    said = heard[during] @ tone[1_000:7_000] / (noisy[during] @ tone[1_000:7_000])
+    assert said == pytest.approx(1, abs=0.1)
+
+
+def test_suppression_takes_silence_and_short_pieces():
+    rng = np.random.default_rng(0)
+    for samples in (1, 100, 511, 513, 5_000):
+        assert not degradations.suppressed(np.zeros(samples, np.float32), rng).any()
+
+
 def test_rooms_last_as_long_as_drawn_and_start_with_the_direct_sound():
     for number in (0, 1, 2, 3):
         response = degradations.room_response(number)
