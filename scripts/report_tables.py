@@ -104,8 +104,6 @@ def floors(lines: list[Row]) -> list[str]:
     cells: dict[tuple[str, str, str, float], dict[float, Row]] = {}
     for x in lines:
         alone = called(x["rival"]) == "Resemblyzer" and x["condition"] == "clean"
-        if called(x["rival"]) == "CAM++" and x["condition"] in ("noise", "opus"):
-            continue  # nothing was asked there
         if x["floor"] is not None and x["duration_s"] in SHOWN and (x["list"] == "mean") != alone:
             key = (called(x["rival"]), x["list"], x["condition"], x["floor"])
             cells.setdefault(key, {})[x["duration_s"]] = x

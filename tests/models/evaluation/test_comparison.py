@@ -44,6 +44,22 @@ def test_ratio_is_of_the_means_and_resampled_in_pairs() -> None:
     assert msgspec.json.decode(msgspec.json.encode(mean))["trials"] == 160
 
 
+@pytest.mark.parametrize(
+    ("rival", "condition", "floor"),
+    [
+        ("Resemblyzer 0.1.4", "opus", 0.5),
+        ("Resemblyzer 0.1.4", "hiss", None),
+        ("campplus 9", "telephone", 1.0),
+        ("campplus 9", "noise", None),
+    ],
+)
+def test_a_floor_is_told_where_one_was_asked(
+    rival: str, condition: str, floor: float | None
+) -> None:
+    cells = [cell("a", condition, 0.1, [0.1])]
+    assert [line.floor for line in compared(rival, cells, cells)] == [floor, floor]
+
+
 def test_lists_without_both_kinds_have_no_line_and_a_calibrated_rival_is_scored_so() -> None:
     theirs = [cell("a", "clean", 0.10, [0.1], calibrated=0.08), cell("b", "clean", 0.0, [0.0])]
     empty = Scored(np.empty(0), False, {}, {})
