@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Literal, NoReturn
 
 from engine.errors import AudioError, VoxwatchError, WrongFormat
@@ -83,7 +84,8 @@ class Intake:
         """Take what ``read`` reads of the connection. Raises ``WireError``, ``ConnectionClosed``.
 
         One message at a time, and the next only when the engine has room for its sound: the
-        socket's own flow control makes the client wait. A stream from which nothing comes is cut.
+        socket's own flow control makes the client wait. A stream from which nothing comes is cut,
+        and what is wrong behind its `finalize` is told when all before it has been judged.
         """
         try:
             await self._receive(connection, read, obey)
@@ -92,8 +94,13 @@ class Intake:
             if self._kind != "stream":
                 raise idle from error
             await self.cut(idle)
+        except WireError as error:
+            if not self.finalized or self._kind != "stream":
+                raise
+            self.cut_short, self.why = True, self.why or error
         while True:
-            await read()  # what still comes is let go
+            with suppress(WireError):
+                await read()  # what still comes is let go
 
     async def _receive(
         self,

@@ -57,6 +57,35 @@ async def test_a_claim_from_start_to_summary(
     assert client.of("change")
 
 
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (b"\0" * 640, "bad-message"),
+        (b"", "bad-message"),
+        ("no JSON", "bad-message"),
+        ('{"type": "louder"}', "unknown-control"),
+        ('{"type": "configure", "claim": "nobody"}', "unknown-speaker"),
+    ],
+)
+async def test_what_comes_after_finalize_takes_no_verdict_away(
+    server: Server, dial: Any, enrol: Any, pcm: Any, more: str | bytes, code: str
+) -> None:
+    enrol(server, "anna")
+    async with dial(server, claim="anna") as client:
+        await client.sound(pcm("anna", 5.0))
+        await client.say(type="finalize")
+        for _ in range(3):
+            await client.connection.send(more)
+        assert await client.rest() == 1008
+    (turn,) = client.of("utterance")
+    assert turn["state"] == "match"
+    *_, summary, error = client.seen
+    assert summary["type"] == "summary"
+    assert summary["received_s"] == pytest.approx(5.0)
+    assert summary["match_s"] > 0
+    assert (error["type"], error["code"]) == ("error", code)
+
+
 async def test_a_first_message_starts_as_well_and_nobody_enrolled_means_changes(
     server: Server, dial: Any, pcm: Any
 ) -> None:
