@@ -101,7 +101,10 @@ def parse_control(text: str) -> StreamControl:
 
 
 def claims_of(claim: Claim, most: int) -> tuple[str, ...]:
-    """The names in a claim, each once, in order: a JSON list, or separated by commas."""
+    """The names in a claim, each once, in order: a JSON list, or separated by commas.
+
+    Raises :class:`WireError`.
+    """
     names: Any = claim
     if isinstance(claim, str):
         is_list = claim.lstrip().startswith("[")
@@ -114,7 +117,12 @@ def claims_of(claim: Claim, most: int) -> tuple[str, ...]:
     stripped = [name.strip() for name in names]
     if any(len(name) > MAX_NAME for name in stripped):
         raise WireError("bad-parameter", f"a name has up to {MAX_NAME} characters")
-    return tuple(dict.fromkeys(name for name in stripped if name))
+    found = tuple(dict.fromkeys(name for name in stripped if name))
+    # To claim nobody is to ask who of all enrolled it is: nobody does so by a blank name.
+    if names and claim != "" and not found:
+        message = "claim holds no name: give one, or leave it out to be told who of all it is"
+        raise WireError("bad-parameter", message)
+    return found
 
 
 class Call(msgspec.Struct, frozen=True):

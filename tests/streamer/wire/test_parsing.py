@@ -85,6 +85,16 @@ def test_a_claim_is_a_bounded_list_of_names(claim: str | list[str]) -> None:
         assert len(set(names)) == len(names)
 
 
+@pytest.mark.parametrize("claim", [" ", ",", " , ,", '[" "]', [""], ["", "  "]])
+def test_a_claim_of_blanks_does_not_ask_who_of_all_it_is(claim: str | list[str]) -> None:
+    assert code_of(lambda: parsing.claims_of(claim, 9)) == "bad-parameter"
+
+
+@pytest.mark.parametrize("claim", ["", "[]", []])
+def test_an_empty_claim_is_nobody_s(claim: str | list[str]) -> None:
+    assert parsing.claims_of(claim, 9) == ()
+
+
 def test_a_query_and_a_message_start_alike() -> None:
     target = parsing.parse_target(
         "/v1/stream?encoding=mulaw&sample_rate=8000&claim=alice,%20J%C3%BCrgen&hop_s=0.25&token=t"
