@@ -96,6 +96,32 @@ def test_a_wav_that_does_not_say_its_bytes_a_second_is_refused_where_it_is_cut()
         read(bytes(data[: len(data) // 2]))
 
 
+@pytest.mark.parametrize("rate", [0, 1, 320_000, 0xFFFF_FFF0])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "ULAW"])
+def test_bytes_a_second_that_are_wrong_hide_no_sound(subtype: str, rate: int) -> None:
+    whole = io.BytesIO()
+    sf.write(whole, sound(4.0), RATE, subtype, format="WAV")
+    data = bytearray(whole.getvalue())
+    data[28:32] = struct.pack("<I", rate)
+    assert read(bytes(data)) == (4.0, ())
+    with pytest.raises(AudioError, match=r"[12]\.\d s of 4\.0 s are there"):
+        read(bytes(data[: len(data) // 2]))
+    more = bytes(data) + bytes(data)[-len(data) // 2 :]
+    seconds, (words,) = read(more)
+    assert seconds == pytest.approx(6.0, abs=0.05)
+    assert "states 4.0 s, and all 6.0 s were read" in words
+
+
+def test_bytes_a_second_of_coded_sound_are_believed_within_bounds() -> None:
+    whole = io.BytesIO()
+    sf.write(whole, sound(4.0), RATE, "IMA_ADPCM", format="WAV")
+    data = bytearray(whole.getvalue())
+    data[28:32] = b"\xf0\xff\xff\xff"
+    assert read(bytes(data))[0] == pytest.approx(4.0, abs=0.1)
+    with pytest.raises(AudioError, match=r"s of [\d.]+ s are there"):
+        read(bytes(data[: len(data) // 2]))
+
+
 @pytest.mark.parametrize("form", ["RF64", "RIFX", "AIFF"])
 def test_what_follows_the_sound_is_no_sound(form: str) -> None:
     order = "<I" if form == "RF64" else ">I"
