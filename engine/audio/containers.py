@@ -24,6 +24,10 @@ NIST_FIELD = re.compile(rb"^(\w+) -i (\d{1,15})\s*$", re.MULTILINE)
 # The code of an encoding in the header of WAV that says that the real one stands further on, at the
 # beginning of a GUID.
 WAV_EXTENSIBLE, GUID_AT = 0xFFFE, 24
+# Where in `fmt ` the code, channels, samples and bytes a second and bits of a sample stand, and in
+# how many bytes; the codes of PCM and floats, and of A-law and mu-law, which have a byte a sample.
+FMT_FIELDS = ((0, 2), (2, 2), (4, 4), (8, 4), (14, 2))
+LINEAR, LOGARITHMIC, LOGARITHMIC_BYTES = (1, 3), (6, 7), 1
 W64_HEAD = 40  # bytes: name, size, and what the file holds
 
 
@@ -107,6 +111,23 @@ def wav_code(data: Buffer, start: int = 0) -> int | None:
     return None
 
 
+def fmt_bytes_per_s(fields: Buffer, order: Literal["little", "big"] = "little") -> int:
+    """Of the sound that the ``fmt`` of WAV and its like is of; 0 where it does not say.
+
+    Of samples it follows from their size, and what is stated as that is not looked at; of coded
+    sound that is believed, up to what samples of 16 bits come to.
+    """
+    code, channels, rate_hz, stated, bits = (
+        int.from_bytes(fields[at : at + size], order) for at, size in FMT_FIELDS
+    )
+    if code == WAV_EXTENSIBLE:
+        code = int.from_bytes(fields[GUID_AT : GUID_AT + 2], order)
+    size = LOGARITHMIC_BYTES if code in LOGARITHMIC else -(-bits // 8)
+    if code in (*LINEAR, *LOGARITHMIC) and size:
+        return rate_hz * channels * size
+    return min(stated, rate_hz * channels * 2)
+
+
 def stated_sound(data: Buffer) -> StatedSound | None:
     """What such a file states of its sound. ``None``: it is none, or says too little."""
     if data[:4] == b".snd":
@@ -149,7 +170,7 @@ def _stated(
 
 def _bytes_per_s(name: bytes, fields: bytes, order: Literal["little", "big"]) -> float:
     if name == b"fmt ":
-        return float(struct.unpack_from("<I" if order == "little" else ">I", fields, 8)[0])
+        return float(fmt_bytes_per_s(fields, order))
     if name == b"desc":
         rate, packet_bytes, packet_frames = struct.unpack_from(">d8xII", fields)
         return float(rate * packet_bytes / packet_frames) if packet_frames else 0.0

@@ -18,7 +18,13 @@ from engine.audio.beginnings import (
     check_frames,
     check_frames_at,
 )
-from engine.audio.containers import Buffer, little, riff_chunks, stated_sound, wav_code
+from engine.audio.containers import (
+    Buffer,
+    fmt_bytes_per_s,
+    little,
+    riff_chunks,
+    stated_sound,
+)
 from engine.audio.flac import flac_parts
 from engine.audio.media.forms import WMA, form_of, is_mp3
 from engine.audio.media.layouts import media_layout
@@ -26,9 +32,6 @@ from engine.audio.ogg import ogg_parts
 from engine.audio.parts import Layout, NotWholeError, Part, joined
 from engine.audio.signatures import mp3_frame
 
-SAMPLES = (1, 3, 6, 7)  # codes of WAV: PCM, floats, A-law and mu-law
-# Where in `fmt ` channels, samples and bytes a second stand, in so many bytes, and bits a sample.
-FMT_RATES, FMT_BITS = ((2, 2), (4, 4), (8, 4)), 14
 SPARE_S = 0.02  # Less sound than this may be lacking, or lie where none was stated.
 # Programs that write to a pipe state so many bytes or more: sox 0x7FFFF000, others 0x7FFFFFFF less
 # a header, or 0xFFFFFFFF.
@@ -120,7 +123,7 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
     whole, bytes_per_s, at = Part(start, len(data)), 0, -1
     for name, place, size in riff_chunks(data, start + 12):
         if name == b"fmt ":
-            bytes_per_s = _wav_bytes_per_s(data, place, wav_code(data, start))
+            bytes_per_s = fmt_bytes_per_s(data[place : place + 32])
         if name == b"data":
             at, stated = place, size
             break
@@ -156,18 +159,6 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
     there, all_of_it = (whole.end - at) / bytes_per_s, stated / bytes_per_s
     words = f"states {all_of_it:.1f} s, and all {there:.1f} s were read"
     return _patched(whole, at), f"{words}: the recorder did not complete it"
-
-
-def _wav_bytes_per_s(data: Buffer, place: int, code: int | None) -> int:
-    """Of the sound that the ``fmt`` at ``place`` is of; 0 where it does not say.
-
-    What it states as that is believed of no samples, whose size it says, too, and of coded sound
-    up to what 16 bits a sample come to.
-    """
-    channels, rate_hz, stated = (little(data, place + n, size) for n, size in FMT_RATES)
-    if code in SAMPLES:
-        return rate_hz * channels * -(-little(data, place + FMT_BITS, 2) // 8)
-    return min(stated, rate_hz * channels * 2)
 
 
 def _next_wav(data: Buffer, at: int) -> int:

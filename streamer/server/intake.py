@@ -70,7 +70,7 @@ class Intake:
         self._on_received, self._told_bytes, self._told_s = on_received, 0, 0.0
         self.received_bytes = 0
         self.finalized = False  # no more sound may come
-        self.cut_short = False  # by the server, which the client cannot know yet
+        self.cut_short = False  # what still comes is let go: the client cannot know yet
         self.why: WireError | None = None  # it was, where that is told after the summary
         self._unread_bytes: Callable[[], int] = int  # of the connection, while there is one
         self.taking = asyncio.Lock()  # held while a message is taken: a part would not be counted
@@ -99,8 +99,8 @@ class Intake:
                 raise
             self.cut_short, self.why = True, self.why or error
         while True:
-            with suppress(WireError):
-                await read()  # what still comes is let go
+            with suppress(WireError):  # the first that was wrong is told
+                await read()
 
     async def _receive(
         self,

@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 from sound_files import RATE, encoded, read, sound, wav
 
-from engine.audio.containers import WAV_EXTENSIBLE, wav_code
+from engine.audio.containers import WAV_EXTENSIBLE, fmt_bytes_per_s, wav_code
 from engine.errors import AudioError
 
 # How each states the bytes of its sound, and what it counts with them.
@@ -110,6 +110,28 @@ def test_bytes_a_second_that_are_wrong_hide_no_sound(subtype: str, rate: int) ->
     seconds, (words,) = read(more)
     assert seconds == pytest.approx(6.0, abs=0.05)
     assert "states 4.0 s, and all 6.0 s were read" in words
+
+
+@pytest.mark.parametrize("rate", [0, 1, 0xFFFF_FFF0])
+@pytest.mark.parametrize("form", ["RIFX", "RF64", "W64"])
+def test_bytes_a_second_that_are_wrong_hide_no_lack_of_sound(form: str, rate: int) -> None:
+    whole, order = stating(form), ">I" if form == "RIFX" else "<I"
+    stated = whole.replace(struct.pack(order, 2 * RATE), struct.pack(order, rate), 1)
+    assert stated != whole
+    assert read(stated) == (4.0, ())
+    with pytest.raises(AudioError, match=r"2\.\d s of 4\.0 s are there"):
+        read(stated[: len(stated) - 3 * RATE])
+
+
+@pytest.mark.parametrize("bits", [0, 8, 16])
+def test_a_sample_of_mu_law_has_a_byte_whatever_is_stated(bits: int) -> None:
+    fields = struct.pack("<HHIIHH", 7, 1, 8000, 0, 1, bits)
+    assert fmt_bytes_per_s(fields) == 8000
+
+
+def test_samples_without_a_size_have_the_bytes_that_are_stated() -> None:
+    fields = struct.pack("<HHIIHH", 1, 1, 8000, 16000, 2, 0)
+    assert fmt_bytes_per_s(fields) == 16000
 
 
 def test_bytes_a_second_of_coded_sound_are_believed_within_bounds() -> None:

@@ -1,10 +1,12 @@
 import hashlib
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 import soundfile as sf
 
+from models.commands.evaluate import EvaluateCommand
 from models.sound import conditions
 from models.sound.conditions import CONDITIONS, ConditionError, Degradation, TrainingConditions
 
@@ -59,6 +61,11 @@ def test_conditions_keep_length_and_are_the_same_every_time(condition, speech):
         assert not np.array_equal(whole, first(condition, speech, "a/2.wav"))
         assert not np.array_equal(whole, other(condition, speech, "a/1.wav"))
     assert first(condition, speech[:0], "a/1.wav").shape == (0,)
+
+
+def test_the_command_names_every_condition():
+    option = get_type_hints(EvaluateCommand, include_extras=True)["conditions"].__metadata__[0]
+    assert ", ".join(CONDITIONS) in option.help
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
