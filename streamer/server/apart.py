@@ -28,10 +28,11 @@ KEPT = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "TZ", "LANG")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One channel at the rate of the file, as 32-bit floats."""
+    """One channel at the rate of the file, as 32-bit floats, and what is wrong with the file."""
 
     rate_hz: int
     pcm: bytes
+    warnings: tuple[str, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -40,6 +41,7 @@ class Answer(msgspec.Struct, frozen=True):
     rate_hz: int = 0
     code: str = ""
     message: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def decode_apart(body: bytes, asked: VerifyRecording, over: Callable[[], bool]) -> Decoded:
@@ -56,7 +58,7 @@ def decode_apart(body: bytes, asked: VerifyRecording, over: Callable[[], bool]) 
         ) from error
     if answer.code:
         raise WireError(answer.code, answer.message)
-    return Decoded(answer.rate_hz, pcm)
+    return Decoded(answer.rate_hz, pcm, answer.warnings)
 
 
 def _run(body: bytes, asked: bytes, over: Callable[[], bool]) -> bytes:
@@ -103,7 +105,7 @@ def main() -> None:
     try:
         recording = PostedRecording(sys.stdin.buffer.read(), asked, apart=True)
         pcm = b"".join(recording.pieces())
-        answer = Answer(rate_hz=recording.start.sample_rate)
+        answer = Answer(recording.start.sample_rate, warnings=recording.warnings)
     except WireError as error:
         pcm, answer = b"", Answer(code=error.code, message=str(error))
     except AudioError as error:  # of damage that shows only while it is decoded

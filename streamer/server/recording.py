@@ -24,6 +24,7 @@ Float32 = NDArray[np.float32]
 
 MOST_S = 60.0  # of sound; what a session's spans hold without merging
 PIECE_S = 0.5  # of sound that is decoded at a time
+SAME_SOUND = "both channels hold the same sound, or one nothing: {} is read"
 READ = (b"RIFF", b"fLaC", b"OggS")  # what libsndfile reads here, by its first bytes
 # Encodings inside WAV, FLAC and Ogg that are decoded here. Others are rare, and their decoders were
 # never meant for what a stranger sends: they run in a process of their own.
@@ -46,7 +47,8 @@ class PostedRecording:
     A file tells its format itself; where ``asked`` names encoding, rate or channels it is raw PCM.
     Decoding, here or in :meth:`pieces`, ends with an error soon after ``over`` says that nobody
     waits for it any more: it runs in threads, which cannot be cancelled. What PyAV reads is decoded
-    in a process of its own, which ``apart`` says that this is.
+    in a process of its own, which ``apart`` says that this is. ``warnings`` are what is wrong with
+    it though it is heard.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class PostedRecording:
         body = bytes(without_tags(body))
         self._body, self._over = body, over
         self._file: Recording | None = None
+        self.warnings: tuple[str, ...] = ()
         if asked.is_raw:
             if body[:4] in READ or _is_read_apart(body):
                 message = f"the body is {_name(body)}: leave out encoding, sample_rate, channels"
@@ -70,14 +73,17 @@ class PostedRecording:
             _check_length(len(body) / (frame_bytes(self.start) * self.start.sample_rate))
         elif _is_read_apart(body) and not apart:
             decoded = _decoded_apart(body, asked, over)
-            self._body = decoded.pcm
+            self._body, self.warnings = decoded.pcm, decoded.warnings
             self.start = StartStream(encoding="pcm_f32le", sample_rate=decoded.rate_hz)
         elif body[:4] in READ or apart:
             self._file = _opened(body, apart=apart)
+            self.warnings = self._file.warnings
             _check_length(self._file.frames / self._file.rate_hz)
             channel = asked.channel
             if channel is None and self._file.channels == 2:
                 channel = same_sound(self._blocks(self._file))
+                if channel is not None:
+                    self.warnings += (SAME_SOUND.format(channel),)
             self._channel = _chosen(self._file.channels, channel)
             self.start = StartStream(encoding="pcm_f32le", sample_rate=self._file.rate_hz)
         else:

@@ -60,7 +60,8 @@ async def verify(
     try:
         async with asyncio.timeout(PATIENCE_S):
             decoded = asyncio.to_thread(PostedRecording, body, question.asked, over.is_set)
-            session, turns, suspected = await _hear(context, question, await decoded, caller)
+            recording = await decoded
+            session, turns, suspected = await _hear(context, question, recording, caller)
     except TimeoutError as error:
         raise WireError("overloaded", "the server is busy with live streams: try later") from error
     finally:
@@ -69,7 +70,7 @@ async def verify(
         if suspected:
             raise WireError("wrong-format", suspected)
         raise WireError("no-speech", "nobody speaks in the recording: check the microphone")
-    verdict = _verdict(context, question, session, turns)
+    verdict = _verdict(context, question, session, turns, recording.warnings)
     if verdict.state == "mismatch":
         context.attempts.failed(caller.client, question.claims, time.monotonic())
     if context.tells_figures(caller):
@@ -119,9 +120,13 @@ async def _turns(stream: Stream) -> tuple[list[events.Utterance], str]:
 
 
 def _verdict(
-    context: Context, question: Question, session: Session, turns: Sequence[events.Utterance]
+    context: Context,
+    question: Question,
+    session: Session,
+    turns: Sequence[events.Utterance],
+    warnings: tuple[str, ...],
 ) -> messages.Verdict:
-    found = one_of(turns, session.verdict())
+    found = one_of(turns, session.verdict(), session.decisions.decide_s)
     return messages.Verdict(
         **structs.asdict(found),
         mode="verify" if question.claims else "identify" if question.enrolled else "changes",
@@ -129,15 +134,20 @@ def _verdict(
         bounds=bounds_of(session.decisions),
         received_s=session.received_s,
         turns=tuple(turns),
+        warnings=warnings,
         model=context.model,
     )
 
 
-def one_of(turns: Sequence[events.Utterance], overall: events.Utterance) -> events.Utterance:
+def one_of(
+    turns: Sequence[events.Utterance], overall: events.Utterance, decide_s: float
+) -> events.Utterance:
     """One verdict on a recording of several ``turns``, which all together are ``overall``.
 
     The speech of all turns tells more than each. But where one of them by itself is somebody
     else's, the recording is no match: whoever speaks last would else be let in by who spoke first.
+    It is theirs if that is as much speech as decisions take, ``decide_s``. Of many words one is
+    soon unlike its speaker, so that with less it is open.
     """
     if len(turns) == 1:
         return turns[0]
@@ -150,7 +160,8 @@ def one_of(turns: Sequence[events.Utterance], overall: events.Utterance) -> even
     if against:
         worst = min(against, key=lambda turn: turn.evidence or 0.0)
         where = f"another voice from {worst.start:.1f} to {worst.end:.1f} s"
-        if overall.state == "match":
+        enough = sum(turn.speech_s for turn in against) >= decide_s
+        if overall.state == "match" and enough:
             return structs.replace(worst, reason=f"{where}: {worst.reason}")
         return _mixed(overall, where)
     if overall.state == "match" and (others := matched - {overall.speaker}):

@@ -114,7 +114,7 @@ class EnrolledAs(events.Event, frozen=True, kw_only=True, tag="enrolled"):
 class Verdict(events.Utterance, frozen=True, kw_only=True, tag="verdict"):
     """On a whole recording, as an `utterance` is on a turn, and what it was judged by.
 
-    ``turns`` are the utterances in it.
+    ``turns`` are the utterances in it, ``warnings`` what is wrong with the file though it is heard.
     """
 
     mode: Mode
@@ -123,6 +123,7 @@ class Verdict(events.Utterance, frozen=True, kw_only=True, tag="verdict"):
     received_s: float
     turns: tuple[events.Utterance, ...]
     model: Model
+    warnings: tuple[str, ...] = ()
 
 
 class WhatIsWrong(msgspec.Struct, frozen=True, kw_only=True):

@@ -502,7 +502,7 @@ export interface Acted extends Base {
 /**
  * On a whole recording, as an `utterance` is on a turn, and what it was judged by.
  *
- * `turns` are the utterances in it.
+ * `turns` are the utterances in it, `warnings` what is wrong with the file though it is heard.
  */
 export interface Verdict extends Base {
   type: "verdict";
@@ -532,6 +532,7 @@ export interface Verdict extends Base {
   received_s: number;
   turns: Utterance[];
   model: Model;
+  warnings: string[];
 }
 
 /** An error's code, for programs, and what it is and what to do, for people. */
@@ -823,7 +824,8 @@ export const DEFAULTS: Record<string, Record<string, unknown>> = {
     "cause": null,
     "advice": "",
     "attainable_llr": null,
-    "enrolled_s": null
+    "enrolled_s": null,
+    "warnings": []
   }
 };
 

@@ -546,7 +546,7 @@ class Acted(Event, frozen=True, kw_only=True, tag="act"):
 class Verdict(Utterance, frozen=True, kw_only=True, tag="verdict"):
     """On a whole recording, as an `utterance` is on a turn, and what it was judged by.
 
-    ``turns`` are the utterances in it.
+    ``turns`` are the utterances in it, ``warnings`` what is wrong with the file though it is heard.
     """
 
     mode: Mode
@@ -555,6 +555,7 @@ class Verdict(Utterance, frozen=True, kw_only=True, tag="verdict"):
     received_s: float
     turns: tuple[Utterance, ...]
     model: Model
+    warnings: tuple[str, ...] = ()
 
 
 class WhatIsWrong(msgspec.Struct, frozen=True, kw_only=True):

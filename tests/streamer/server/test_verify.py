@@ -33,6 +33,7 @@ from voxwatch_client.messages import Utterance
 
 Float32 = NDArray[np.float32]
 RATE_HZ = 16_000
+DECIDE_S = 1.5
 
 
 def file_of(
@@ -213,24 +214,55 @@ async def test_who_speaks_first_lets_nobody_else_in(
     assert verdict.speech_s == pytest.approx(sum(turn.speech_s for turn in verdict.turns))
 
 
+async def test_what_is_wrong_with_a_file_is_told_with_its_verdict(
+    server: Server, enrol: Any, command: Float32
+) -> None:
+    enrol(server, "anna")
+    body = file_of(command)
+    whole = await verify(server.url, body, claim="anna")
+    twice = await verify(server.url, 2 * body, claim="anna")
+    assert whole.warnings == ()
+    (told,) = twice.warnings
+    assert told == "the recording: holds 2 recordings, one after the other: all are read"
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AU"])  # one of them is decoded in a process of its own
+async def test_both_channels_of_one_sound_are_told(
+    server: Server, enrol: Any, command: Float32, kind: str
+) -> None:
+    enrol(server, "anna")
+    verdict = await verify(server.url, file_of(np.stack([command] * 2, axis=1), kind), claim="anna")
+    assert verdict.warnings == ("both channels hold the same sound, or one nothing: 0 is read",)
+
+
 def turn(state: Any, speaker: str | None, evidence: float, start: float = 0.0) -> Utterance:
     return Utterance(
-        t=9, start=start, end=start + 1, speech_s=1, state=state, speaker=speaker, llr=evidence,
+        t=9, start=start, end=start + 1, speech_s=2, state=state, speaker=speaker, llr=evidence,
         evidence=evidence,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "state"), [(1, "uncertain"), (2, "uncertain"), (3, "mismatch")])
+def test_a_word_that_is_unlike_its_speaker_leaves_a_recording_open(words: int, state: str) -> None:
+    anna = structs.replace(turn("match", "anna", 8.0), speech_s=28.0)
+    word = structs.replace(turn("mismatch", "anna", -5.6, 4.0), speech_s=0.5)
+    told = one_of([anna, *([word] * words)], turn("match", "anna", 6.6), DECIDE_S)
+    assert told.state == state
+    assert told.reason.startswith("another voice from 4.0 to 5.0 s; " if words < 3 else "another")
+    assert told.cause == ("another-voice" if words < 3 else None)
 
 
 def test_one_verdict_on_several_turns() -> None:
     overall = turn("match", "anna", 9.0)
     anna, bert = turn("match", "anna", 8.0), turn("match", "bert", 7.0)
     doubt, stranger = turn("uncertain", None, 1.0), turn("mismatch", "anna", -7.0, 4.0)
-    assert one_of([doubt], overall) == doubt
-    assert one_of([anna, doubt], overall) == overall
-    assert one_of([anna, bert], overall).state == "uncertain"
-    assert one_of([anna, stranger], overall).state == "mismatch"
-    assert one_of([anna, stranger], overall).start == 4.0
-    assert one_of([anna, turn("unknown", None, -3)], overall).state == "unknown"
-    assert one_of([anna, stranger], turn("uncertain", "anna", 2.0)).state == "uncertain"
+    assert one_of([doubt], overall, DECIDE_S) == doubt
+    assert one_of([anna, doubt], overall, DECIDE_S) == overall
+    assert one_of([anna, bert], overall, DECIDE_S).state == "uncertain"
+    assert one_of([anna, stranger], overall, DECIDE_S).state == "mismatch"
+    assert one_of([anna, stranger], overall, DECIDE_S).start == 4.0
+    assert one_of([anna, turn("unknown", None, -3)], overall, DECIDE_S).state == "unknown"
+    assert one_of([anna, stranger], turn("uncertain", "anna", 2.0), DECIDE_S).state == "uncertain"
 
 
 def open_turn(cause: Any, speaker: str | None = "anna", **fields: Any) -> Utterance:
@@ -241,36 +273,38 @@ def open_turn(cause: Any, speaker: str | None = "anna", **fields: Any) -> Uttera
 def test_doubt_about_several_voices_says_so_and_asks_for_no_other_enrolment() -> None:
     """What the calibration foresees of the sum of two voices is of nobody."""
     anna, stranger = turn("match", "anna", 7.0), turn("mismatch", "anna", -8.0, 7.8)
-    mixed = one_of([anna, stranger], open_turn("near-bound"))
+    mixed = one_of([anna, stranger], open_turn("near-bound"), DECIDE_S)
     assert (mixed.state, mixed.speaker, mixed.cause) == ("uncertain", "anna", "another-voice")
     assert mixed.advice == "another voice from 7.8 to 8.8 s: send what each says by itself"
     assert mixed.reason.startswith("another voice from 7.8 to 8.8 s; ")
     assert mixed.attainable_llr is None
     bert = turn("match", "bert", 7.0)
     for overall in (turn("match", "anna", 9.0), open_turn("like-voices", None)):
-        several = one_of([anna, bert], overall)
+        several = one_of([anna, bert], overall, DECIDE_S)
         assert (several.state, several.speaker) == ("uncertain", None)
         assert several.cause == "another-voice"
         assert several.advice.startswith("several voices: ")
         assert "bert" in several.advice
-    assert one_of([anna, anna], open_turn("near-bound")).cause == "near-bound"
+    assert one_of([anna, anna], open_turn("near-bound"), DECIDE_S).cause == "near-bound"
 
 
 def test_doubt_about_the_sound_of_a_turn_is_doubt_about_the_recording() -> None:
     poor = open_turn("noisy", problems=("noisy",))
-    told = one_of([open_turn("more-speech"), poor], open_turn("saturated"))
+    told = one_of([open_turn("more-speech"), poor], open_turn("saturated"), DECIDE_S)
     assert (told.cause, told.advice, told.problems) == ("noisy", "it is noisy", ("noisy",))
     sure = turn("match", "anna", 9.0)
-    assert one_of([poor, poor], sure) == structs.replace(sure, problems=("noisy",))
+    assert one_of([poor, poor], sure, DECIDE_S) == structs.replace(sure, problems=("noisy",))
 
 
 def test_what_noise_lets_one_turn_come_to_is_not_said_of_the_recording() -> None:
     """Another turn may have been heard better, and all of them tell more than each."""
     foreseen = open_turn("noisy")
     for cause in ("more-speech", "short-enrolment", "near-bound"):
-        assert one_of([foreseen, open_turn("more-speech")], open_turn(cause)).cause == cause
+        assert (
+            one_of([foreseen, open_turn("more-speech")], open_turn(cause), DECIDE_S).cause == cause
+        )
     poor = open_turn("quiet", problems=("quiet",))
-    assert one_of([foreseen, poor], open_turn("more-speech")).cause == "quiet"
+    assert one_of([foreseen, poor], open_turn("more-speech"), DECIDE_S).cause == "quiet"
 
 
 RARER = ["AIFF", "CAF", "AU", "RF64", "W64", "NIST", "RIFX", "MP3 in WAV"]
