@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,10 @@ USUAL_SQUARES = 2 * 0.01**2
 WALK, LEAST_UNLIKE = 7.5, 0.65
 DOUBTED_LEAST_S = 0.2  # of the clock, of which less makes nothing clearer
 DOUBTED_MOST = 400  # of the latest arrivals
+# Once a pace is known another is in doubt as soon as the sound of the last BENT_S seconds leads or
+# lags behind it by LEADS_S, and comes earlier or later than all sound before by half of that. A
+# delay that grows makes sound lag as well, but seldom on a line to within STEADY_S.
+BENT_S, LEADS_S, STEADY_S = 1.5, 0.3, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,8 @@ class Pace:
 
     Sound may come in bursts: what counts is how much of it had come at each time, and that this
     lies on a line. Another rate than the one known is believed where it comes to more sound, or to
-    less, than a delay that swings explains. Until one is sure, ``doubted_hz`` is another that
-    the sound so far looks like: so a network may, too, for a moment.
+    less, than a delay that swings explains. ``doubted_hz`` is another that the sound looks like, so
+    far or, once a rate is known, lately: so a network may, too, for a moment.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -84,7 +89,7 @@ class Pace:
         self._looked = 0.0
         self._last: int | None = None
         self._alike = 0
-        self._over = self._known = False
+        self._over = self._known = self._bent = False
         self.likely_hz: int | None = None
         self.doubted_hz: int | None = None
 
@@ -105,7 +110,7 @@ class Pace:
             self._interval_s = interval_s
         self._clock.append(now)
         self._sound.append(self._sound_s)
-        self.doubted_hz = self._doubted()
+        self.doubted_hz = self._doubted_now() if self._known else self._doubted()
         if now - self._looked < self._step_s(now):
             return False
         self._looked = now
@@ -116,6 +121,7 @@ class Pace:
         assert self._began is not None
         known_hz = self._rate_hz if self.likely_hz is None else self.likely_hz
         settled = now - self._began > WATCHED_S and self._last in (None, known_hz)
+        settled = settled and not self._bent
         return LATER_STEP_S if settled else STEP_S
 
     def _look(self, now: float) -> bool:
@@ -132,14 +138,12 @@ class Pace:
         likely_hz = None if found == self._rate_hz else found
         if found is None or self._alike < AGREEING or likely_hz == self.likely_hz:
             return False
-        self.likely_hz, self._known = likely_hz, True
+        self.likely_hz, self._known, self._bent = likely_hz, True, False
         self._forget(len(self._clock))
         return True
 
     def _doubted(self) -> int | None:
         """The rate that the sound so far comes at, if clearly another than was declared."""
-        if self._known:
-            return None
         clock, sound = np.array(self._clock[-DOUBTED_MOST:]), np.array(self._sound[-DOUBTED_MOST:])
         if clock[-1] - clock[0] < DOUBTED_LEAST_S:
             return self.doubted_hz  # as before a pause
@@ -150,6 +154,51 @@ class Pace:
         hz = self._likelier(_line(clock, sound))
         # Sound that had been kept comes first in a burst, and then at its own pace.
         return hz if hz and self._is_nearer(hz, _line(clock[later:], sound[later:])) else None
+
+    def _doubted_now(self) -> int | None:
+        """The rate that sound comes at lately, if it seems to be another than the one known.
+
+        Of what came before that nothing is measured then.
+        """
+        now, known = self._clock[-1], self._known_pace
+        first = bisect_left(self._clock, now - BENT_S)
+        lead_s = self._sound[-1] - self._sound[first] - known * (now - self._clock[first])
+        if abs(lead_s) < LEADS_S * known:
+            self._bent = self._bent and now - self._clock[0] < BENT_S
+            return self.doubted_hz if self._bent else None
+        bend = None if self._bent else self._bend(first, lead_s)
+        if bend is not None:
+            self._bent = True
+            self._forget(bend)
+        if not self._bent or len(self._clock) < 2:
+            return self.doubted_hz
+        pace = _line(np.array(self._clock), np.array(self._sound)).pace
+        rates = [hz for hz in RATES_HZ if abs(hz / self._rate_hz - known) > NEAR * known]
+        hz = min(rates, key=lambda rate: abs(math.log(pace * self._rate_hz / rate)))
+        return None if abs(hz / self._rate_hz - 1) < NEAR else hz
+
+    def _bend(self, first: int, lead_s: float) -> int | None:
+        """From which arrival on sound came at another pace than the one known, if it did.
+
+        By the arrival ``first`` it still came at that one, and leads or lags by ``lead_s`` since.
+        """
+        clock, sound = np.array(self._clock), np.array(self._sound)
+        later, known = slice(first, None), self._known_pace
+        if len(clock) - first < LEAST_POINTS or clock[-1] - clock[first] < BENT_S / 2:
+            return None
+        line = _line(clock[later], sound[later])
+        if line.pace > FILE or (lead_s < 0 and line.off_s > STEADY_S * known):
+            return None
+        delays = clock - sound / known if lead_s < 0 else sound / known - clock
+        if first < LEAST_POINTS or delays[-1] < delays[:first].max() + LEADS_S / 2:
+            return None
+        # A little later, as it may have come a little later than all before at its own pace, too.
+        return int(np.flatnonzero(delays <= delays[:first].max() + LEADS_S / 10)[-1]) + 1
+
+    @property
+    def _known_pace(self) -> float:
+        """Seconds of sound, by the declared rate, that come in one by the rate that is known."""
+        return (self.likely_hz or self._rate_hz) / self._rate_hz
 
     def _likelier(self, line: _Line) -> int | None:
         """The rate at which sound of this pace is likelier than at any pace, if one is."""
@@ -181,7 +230,7 @@ class Pace:
 
     def _sure(self, line: _Line) -> bool:
         """Whether it is the pace that is known, or no swing of the delay makes it another."""
-        known = (self.likely_hz or self._rate_hz) / self._rate_hz
+        known = self._known_pace
         another = abs(line.pace - known)
         if another < NEAR * known or another * line.lasted_s > 3 * SWING_S * known:
             return True

@@ -98,7 +98,7 @@ def test_a_headset_that_changes_its_rate_is_found_at_any_time(
     told = send(pace, true / 16_000, 30.0, piece_s, at=7.0 + after_s)
     assert (told is not None, pace.likely_hz) == (True, true)
     assert told is not None
-    assert told < 25.0
+    assert told < 5.0
     send(pace, 1.0, 40.0, piece_s, at=37.0 + after_s)
     assert pace.likely_hz is None
 

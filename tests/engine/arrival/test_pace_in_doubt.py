@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.arrival.pace import Pace
+
+Float64 = NDArray[np.float64]
 
 
 @pytest.mark.parametrize("piece_s", [0.02, 0.1, 0.25])
@@ -127,3 +133,90 @@ def test_sound_that_was_kept_while_the_stream_began_puts_no_rate_in_doubt(kept_s
     for number in range(150):
         pace.receive(0.02, now + 0.02 * number)
         assert pace.doubted_hz is None
+
+
+def heard(pace: Pace, arrivals: Float64, piece_s: float) -> list[tuple[float, int | None, bool]]:
+    """What is in doubt or named as each piece of so much sound comes, and whether it is named."""
+    found = []
+    for at in arrivals:
+        pace.receive(piece_s, float(at))
+        named = pace.likely_hz is not None
+        found.append((float(at), pace.likely_hz or pace.doubted_hz, named))
+    return found
+
+
+def pieces(lasting_s: float, piece_s: float) -> Float64:
+    """When each of them is due."""
+    return np.arange(1, round(lasting_s / piece_s) + 1) * piece_s
+
+
+def delayed(due: Float64, jitter_s: float, seed: int = 1) -> Float64:
+    """Arrivals in order, each late by up to so much."""
+    late = jitter_s * np.random.default_rng(seed).random(len(due))
+    return np.maximum.accumulate(due + late)
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.03, 0.1])
+@pytest.mark.parametrize("piece_s", [0.02, 0.1, 0.25])
+@pytest.mark.parametrize(
+    ("declared", "true"),
+    [(16_000, 8000), (16_000, 48_000), (16_000, 22_050), (8000, 16_000), (48_000, 16_000)],
+)
+@pytest.mark.parametrize(("after_s", "hole_s"), [(5.0, 0.0), (90.0, 0.0), (90.0, 0.3)])
+def test_a_rate_that_changes_is_in_doubt_at_once_and_soon_named(
+    declared: int, true: int, piece_s: float, jitter_s: float, after_s: float, hole_s: float
+) -> None:
+    """Some sound may be lost as it changes."""
+    pace = Pace(declared)
+    right = 7 + delayed(pieces(after_s, piece_s), jitter_s)
+    assert all(hz is None for at, hz, _ in heard(pace, right, piece_s) if at > 10)
+    changed = 7 + after_s + hole_s
+    wrong = changed + delayed(pieces(12, piece_s), jitter_s)
+    found = heard(pace, wrong, piece_s * true / declared)
+    doubted = next(at for at, hz, _ in found if hz is not None)
+    named = next(at for at, hz, sure in found if sure and hz == true)
+    assert doubted - changed <= 1.8
+    assert named - changed <= (7.0 if hole_s else 5.5)
+    assert all(hz is not None for at, hz, _ in found if at >= doubted)
+    again = changed + 12 + delayed(pieces(12, piece_s), jitter_s)
+    back = next(at for at, hz, _ in heard(pace, again, piece_s) if hz is None)
+    assert back - changed - 12 <= 6.0
+
+
+def stalls(due: Float64, rng: np.random.Generator) -> Float64:
+    """Every ten seconds nothing comes for a moment, and then all at once."""
+    late = np.zeros(len(due))
+    for at in np.arange(5, due[-1], 10):
+        lasts = rng.uniform(0.3, 0.95)
+        inside = (due > at) & (due < at + lasts)
+        late[inside] = at + lasts - due[inside]
+    return late
+
+
+def swings(due: Float64, rng: np.random.Generator) -> Float64:
+    return np.asarray(0.3 + 0.3 * np.sin(2 * np.pi * due / 10), np.float64)
+
+
+def jams(due: Float64, rng: np.random.Generator) -> Float64:
+    """Twice a minute sound comes at two thirds of its pace for 3 s, and catches up."""
+    since = (due - 20) % 30
+    late = np.where(since < 3, since / 2, np.maximum(0, 1.5 - (since - 3) / 2))
+    return np.where(due < 20, 0, late)
+
+
+def crowds(due: Float64, rng: np.random.Generator) -> Float64:
+    return rng.exponential(0.05, len(due))
+
+
+@pytest.mark.parametrize(("network", "moments"), [(stalls, 0), (swings, 0), (crowds, 0), (jams, 1)])
+@pytest.mark.parametrize("piece_s", [0.02, 0.1, 0.25])
+def test_of_a_poor_network_the_first_jam_alone_is_in_doubt(
+    network: Callable[[Float64, np.random.Generator], Float64], moments: int, piece_s: float
+) -> None:
+    rng, due = np.random.default_rng(3), np.arange(piece_s, 600, piece_s)
+    late = network(due, rng) + 0.01 * rng.random(len(due))
+    found = heard(Pace(16_000), 7 + np.maximum.accumulate(due + late), piece_s)
+    doubts = [hz is not None for _, hz, _ in found]
+    assert not any(named for _, _, named in found)
+    assert sum(now and not before for before, now in pairwise(doubts)) <= moments
+    assert sum(doubts) <= moments * 3.0 / piece_s
