@@ -31,6 +31,7 @@ from engine.audio.media.layouts import media_layout
 from engine.audio.ogg import ogg_parts
 from engine.audio.parts import Layout, NotWholeError, Part, joined
 from engine.audio.signatures import mp3_frame
+from engine.audio.suspicion import FormCheck
 
 SPARE_S = 0.02  # Less sound than this may be lacking, or lie where none was stated.
 # Programs that write to a pipe state so many bytes or more: sox 0x7FFFF000, others 0x7FFFFFFF less
@@ -120,10 +121,11 @@ def _wav(data: Buffer) -> Iterator[tuple[Part, str]]:
 
 def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
     """A WAV file that begins at ``start``; what follows its sound may be another."""
-    whole, bytes_per_s, at = Part(start, len(data)), 0, -1
+    whole, bytes_per_s, at, channels = Part(start, len(data)), 0, -1, 0
     for name, place, size in riff_chunks(data, start + 12):
         if name == b"fmt ":
             bytes_per_s = fmt_bytes_per_s(data[place : place + 32])
+            channels = _of_16_bits(data[place : place + 32])
         if name == b"data":
             at, stated = place, size
             break
@@ -142,6 +144,8 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
         there, all_of_it = rest / bytes_per_s, stated / bytes_per_s
         raise NotWholeError(f"{there:.1f} s of {all_of_it:.1f} s are there")
     if stated > rest:
+        if channels:
+            _check_samples(data, at, channels)
         return _patched(whole, at), f"states {stated - rest} bytes more than there are"
     end = at + stated + stated % 2
     check_frames_at(data, end)
@@ -159,6 +163,22 @@ def _one_wav(data: Buffer, start: int) -> tuple[Part, str]:
     there, all_of_it = (whole.end - at) / bytes_per_s, stated / bytes_per_s
     words = f"states {all_of_it:.1f} s, and all {there:.1f} s were read"
     return _patched(whole, at), f"{words}: the recorder did not complete it"
+
+
+def _of_16_bits(fmt: Buffer) -> int:
+    """How many channels it states of samples of 16 bits; 0: they are others."""
+    code, channels, bits = (little(fmt, at, 2) for at in (0, 2, 14))
+    return channels if code == 1 and bits == 16 else 0
+
+
+def _check_samples(data: Buffer, at: int, channels: int) -> None:
+    """Raises :class:`NotWholeError` where samples of 16 bits begin to come a byte late.
+
+    So they do behind each carriage return that was taken from before a line feed, as by FTP.
+    """
+    found = FormCheck("pcm_s16le", channels).feed(bytes(data[at:]))
+    if any(one is not None and one.sure and one.likely == "shifted" for _, one in found):
+        raise NotWholeError("bytes of its sound are lacking, as where it was copied as text")
 
 
 def _next_wav(data: Buffer, at: int) -> int:

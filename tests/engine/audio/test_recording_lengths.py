@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import soundfile as sf
+from numpy.typing import NDArray
 from sound_files import RATE, encoded, read, sound, wav
 
 from engine.audio.containers import WAV_EXTENSIBLE, fmt_bytes_per_s, wav_code
@@ -252,6 +254,23 @@ def test_a_file_that_was_copied_as_text_is_refused_and_says_so(form: str) -> Non
     whole = wav(4.0) if form == "WAV" else stating(form)
     with pytest.raises(AudioError, match="copied as text"):
         read(whole.replace(b"\n", b"\r\n"))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("seconds", [6.0, 30.0])
+def test_a_wav_whose_carriage_returns_are_lacking_is_refused(
+    seconds: float, channels: int, voice: Callable[..., NDArray[np.float32]]
+) -> None:
+    """As FTP makes it in its text mode: behind each of them samples come a byte late."""
+    whole = io.BytesIO()
+    both = np.stack([voice("anna", seconds), voice("bert", seconds)][:channels], axis=1)
+    sf.write(whole, 0.3 * both, 16_000, "PCM_16", format="WAV")
+    data = bytearray(whole.getvalue())
+    for at in range(len(data) // 3, len(data) - 4000, len(data) // 6):
+        data[at : at + 2] = b"\r\n"
+    read(bytes(data))
+    with pytest.raises(AudioError, match="bytes of its sound are lacking"):
+        read(bytes(data).replace(b"\r\n", b"\n"))
 
 
 @pytest.mark.parametrize("level", [0x0A0D, 0x0D0A, 0x0A0A, 0x0D0D])
