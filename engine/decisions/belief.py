@@ -42,14 +42,15 @@ class Belief:
     ``speaks`` ``(N + 1,)`` are the probabilities that each person enrolled speaks now or, last, a
     stranger. ``log_odds`` are those of a change within the segment, ``best`` is the likeliest
     moment of one, if there is any, and ``llr`` how the speech since then goes with the voice
-    before it. ``far`` is when a voice far from the microphone began, where it is likelier than
-    not that one speaks now.
+    before it. ``another`` are those of another voice, be it at the microphone or far. ``far`` is
+    when a voice far from the microphone began, where it is likelier than not that one speaks now.
     """
 
     speaks: Float64
     log_odds: float = -math.inf
     best: Hypothesis | None = None
     llr: float = 0.0
+    another: float = -math.inf
     far: Hypothesis | None = None
 
     @cached_property
@@ -97,5 +98,6 @@ def belief_of(
         float(log_odds),
         hypotheses[best],
         float(voice[best]),
+        float(np.logaddexp(taken, begun_far)),
         hypotheses[int(background.argmax())] if is_far else None,
     )

@@ -43,6 +43,7 @@ NOBODY = EnrolledVoiceprints({})
 NEAR_SAMPLES = SAMPLE_RATE_HZ // 2  # A moment is looked for within 0.5 s of the best place,
 STEP_SAMPLES = SAMPLE_RATE_HZ // 10  # every 0.1 s.
 RECENT_SAMPLES = SAMPLE_RATE_HZ  # 1 s, by whose level it is seen whether a voice may be far.
+LEAST_KNOWN = 0.1  # that somebody enrolled speaks after a stranger: with less nobody asks
 EVEN = 0.5  # the probability at which a voice is as likely an enrolled person's as a stranger's
 
 
@@ -122,6 +123,7 @@ class ChangeFilter:
         if not hypotheses:
             return Belief(speaks[0])
         voice, log_weight = self._weighed(hypotheses, heard.prepared, speaks)
+        log_weight = log_weight + self._louder(hypotheses, speaks[1:, -1], position, distances)
         self.places.keep(hypotheses[i].position for i in np.argsort(log_weight))
         far = self._far(hypotheses, speaks[1:, -1], position, distances)
         return belief_of(hypotheses, speaks, voice, log_weight, far)
@@ -223,6 +225,28 @@ class ChangeFilter:
                 begun = one.begun, one.position
                 far[row] = distances.far_log_odds(one.dbfs, begun, (one.position, position))
         return far
+
+    def _louder(
+        self,
+        hypotheses: Sequence[Hypothesis],
+        stranger: Float64,
+        position: int,
+        distances: Distances | None,
+    ) -> Float64:
+        """What a rise of the level says for each hypothesis, in nats ``(H,)``.
+
+        It does so where somebody enrolled seems to speak up after a stranger. The speech since then
+        is a ``stranger``'s with these probabilities ``(H,)``.
+        """
+        nats = np.zeros(len(hypotheses))
+        if distances is None:
+            return nats
+        for row, one in enumerate(hypotheses):
+            known = (1 - stranger[row]) * one.matched[-1]
+            if known >= LEAST_KNOWN:
+                places = (one.begun, one.position), (one.position, position)
+                nats[row] = known * distances.louder_log_odds(one.dbfs, *places)
+        return nats
 
     def _weighed(
         self, hypotheses: Sequence[Hypothesis], heard: PreparedEmbeddings, speaks: Float64

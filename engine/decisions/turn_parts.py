@@ -43,10 +43,10 @@ class TurnParts:
 
     def add(self, spans: Spans, belief: Belief, position: int, height: float) -> None:
         """At a place no change is told. By log odds above ``height`` another voice has begun."""
-        if belief.best is None or belief.log_odds <= height:
+        if belief.best is None or belief.another <= height:
             self._end(spans, position)
-        elif self._peak is None or belief.log_odds > self._peak.log_odds:
-            self._peak = _Peak(belief.best.position, position, belief.log_odds)
+        elif self._peak is None or belief.another > self._peak.log_odds:
+            self._peak = _Peak(belief.best.position, position, belief.another)
 
     def drop(self) -> None:
         """What is likely now has been told otherwise, or is forgotten."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fake_scorers import fake_scorer
 from fake_speech import FakeSpeech, Said
+from numpy.typing import NDArray
 
 from engine.audio.speech_levels import SpeechLevels
 from engine.decisions.config import DecisionConfig
@@ -26,14 +27,17 @@ OWNER, OTHER, THIRD = 0, 2, 3
 
 
 def told(
-    said: Sequence[Said], below_db: Sequence[float], people: dict = ANNA
+    said: Sequence[Said],
+    below_db: Sequence[float],
+    people: dict = ANNA,
+    voices: NDArray[np.float32] = AXES,
 ) -> tuple[list[AnyEvent], Tracker]:
     """What is told of a conversation whose parts are so far below the loudest."""
     levels, rng = SpeechLevels(), np.random.default_rng(1)
     for part, below in zip(said, below_db, strict=True):
         noise = rng.standard_normal(round(part.speech_s * SAMPLE_RATE_HZ)).astype(np.float32)
         levels.push(noise * np.float32(0.1 * 10 ** (-below / 20)))
-    tracker, speech = Tracker(PLAIN, 0.5), FakeSpeech(AXES, *said)
+    tracker, speech = Tracker(PLAIN, 0.5), FakeSpeech(voices, *said)
     asked = TrackerSettings(EnrolledVoiceprints(people), True, DecisionConfig())
     events: list[AnyEvent] = []
     for mark in speech.marks():
@@ -111,3 +115,45 @@ def test_the_owner_is_known_again_after_a_long_film() -> None:
     assert of(Change, events) == []
     assert of(Utterance, events)[-1].state == "match"
     assert of(Decision, events)[-1].state == "match"
+
+
+def alike(cosine: float) -> NDArray[np.float32]:
+    """Voices of which the other's is so like the owner's."""
+    voices = AXES.copy()
+    voices[OTHER] = cosine * AXES[OWNER] + np.sqrt(1 - cosine**2) * AXES[OTHER]
+    return voices
+
+
+def found_after(louder_db: float, cosine: float, people: dict = ANNA) -> float | None:
+    """How long after she began to speak Anna is told, as like the one before and so much louder."""
+    said = [Said(OTHER, 4.0), Said(OWNER, 4.0)]
+    events, _ = told(said, [louder_db, 0.0], people, alike(cosine))
+    return next((one.detected_at - 4.0 for one in of(Change, events)), None)
+
+
+def test_the_level_tells_who_is_enrolled_sooner() -> None:
+    equal, louder = found_after(0.0, 0.3), found_after(12.0, 0.3)
+    assert louder is not None
+    assert equal is None or louder < equal
+
+
+@pytest.mark.parametrize("cosine", [0.2, 0.3])
+def test_of_voices_that_nobody_knows_the_level_tells_nothing(cosine: float) -> None:
+    """From one sentence to the next it differs by as much."""
+    assert found_after(12.0, cosine, {}) == found_after(0.0, cosine, {})
+
+
+def test_who_speaks_up_is_no_other_voice() -> None:
+    for people in (ANNA, {}):
+        assert found_after(20.0, 1.0, people) is None
+        assert found_after(20.0, 0.8, people) is None
+
+
+@pytest.mark.parametrize("louder_db", [10.0, 12.0, 20.0])
+def test_who_speaks_up_beside_a_television_is_told_from_it(louder_db: float) -> None:
+    """The television was heard first, and goes on afterwards."""
+    said = [Said(OTHER, 2.0), Said(OWNER, 3.0), Said(OTHER, 3.0)]
+    events, _ = told(said, [louder_db, 0.0, louder_db], voices=alike(0.45))
+    owner = max(of(Utterance, events), key=lambda one: min(one.end, 5.0) - max(one.start, 2.0))
+    assert (owner.state, owner.background) == ("match", False)
+    assert (owner.start, owner.end) == (pytest.approx(2.0, abs=0.3), pytest.approx(5.0, abs=0.3))

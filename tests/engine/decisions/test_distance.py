@@ -7,7 +7,15 @@ import pytest
 from fake_speech import FakeSpeech, Said
 
 from engine.audio.speech_levels import SpeechLevels
-from engine.decisions.distance import CLARITY, EVEN_DB, MOST_NATS, Distances
+from engine.decisions.distance import (
+    CLARITY,
+    EVEN_DB,
+    LEAST_RISE_DB,
+    MOST_NATS,
+    RISE_DB_A_NAT,
+    RISE_SAMPLES,
+    Distances,
+)
 from engine.format import SAMPLE_RATE_HZ
 from engine.spans.interface import BlockHeads
 
@@ -61,3 +69,24 @@ def test_what_is_not_known_is_not_far() -> None:
     nothing = (50 * SAMPLE_RATE_HZ, 52 * SAMPLE_RATE_HZ)
     assert distances(20.0).far_log_odds(None, BEFORE, SINCE) < -3
     assert distances(20.0).far_log_odds(-20.0, BEFORE, nothing) < -3
+
+
+@pytest.mark.parametrize("louder_db", [8.0, 12.0, 20.0])
+def test_who_becomes_much_louder_is_the_likelier_to_be_another(louder_db: float) -> None:
+    found = distances(-louder_db)
+    nats = found.louder_log_odds(found.levels.median_dbfs(*BEFORE), BEFORE, SINCE)
+    assert nats == pytest.approx(min((louder_db - LEAST_RISE_DB) / RISE_DB_A_NAT, 3.5), abs=0.2)
+
+
+@pytest.mark.parametrize("louder_db", [-20.0, -6.0, 0.0, 4.0])
+def test_who_fades_or_speaks_as_loud_is_as_likely_the_same(louder_db: float) -> None:
+    found = distances(-louder_db)
+    assert found.louder_log_odds(found.levels.median_dbfs(*BEFORE), BEFORE, SINCE) == 0
+
+
+def test_of_a_word_no_level_is_told() -> None:
+    found, dbfs = distances(-20.0), -20.0
+    word = (SINCE[0], SINCE[0] + RISE_SAMPLES - 1)
+    assert found.louder_log_odds(dbfs, BEFORE, word) == 0
+    assert found.louder_log_odds(dbfs, (0, RISE_SAMPLES - 1), SINCE) == 0
+    assert found.louder_log_odds(None, BEFORE, SINCE) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_scorers import fake_scorer
@@ -25,7 +27,7 @@ HEIGHT = 1.0
 def belief(begun_s: float, log_odds: float) -> Belief:
     voice = SCORER.prepare(AXES[:1], 8.0)
     best = Hypothesis(samples(begun_s), 0.0, voice, np.ones(1), 0, None)
-    return Belief(np.ones(1), log_odds, best)
+    return Belief(np.ones(1), log_odds, best, another=log_odds)
 
 
 def samples(seconds: float) -> int:
@@ -54,6 +56,13 @@ def test_what_was_likely_for_a_while_is_a_part_from_change_to_change() -> None:
 def test_what_is_likely_until_the_end_of_the_turn_is_its_last_part() -> None:
     first, last = parts_of({8.5: 2.0, 9.0: 4.0}, end_s=9.2)
     assert (first.other, last.other, last.end) == (False, True, samples(9.2))
+
+
+def test_a_voice_that_may_be_near_or_far_is_a_part_as_well() -> None:
+    parts = TurnParts(ChangeFilter(SCORER, DecisionFigures()))
+    either = replace(belief(8.0, 0.0), another=4.0)  # as likely a takeover as in the background
+    parts.add(SPEECH, either, samples(9.0), HEIGHT)
+    assert [one.other for one in parts.take(SPEECH, 0, samples(9.2))] == [False, True]
 
 
 def test_what_was_told_as_a_change_is_no_part_of_the_turn_before() -> None:
