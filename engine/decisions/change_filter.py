@@ -153,6 +153,13 @@ class ChangeFilter:
         after = self._prepared(spans, [part for _, part in parts])
         return parts[int(self._scorer.compare(before, after).llr.argmin())][1][0]
 
+    def likeness(self, spans: Spans, place: int, position: int) -> float:
+        """The LLR of the segment's speech before ``place`` and since then: of one voice."""
+        before, since = (self.start, place), (place, position)
+        return float(
+            self._scorer.compare(self.voice(spans, *before), self.voice(spans, *since)).llr[0]
+        )
+
     def voice(self, spans: Spans, start: int, end: int) -> PreparedEmbeddings:
         """A span ready to be compared."""
         place = start, end

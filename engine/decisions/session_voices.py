@@ -23,12 +23,16 @@ LONGEST_S = 60.0  # A voice's earlier speech weighs at most a minute when more o
 
 @dataclass(slots=True, eq=False)
 class Voice:
-    """A voice of this session: its label, its name once it was matched, and what it is like."""
+    """A voice of this session: its label, its name once it was matched, and what it is like.
+
+    ``denied_s`` is the net speech of its turns that were judged to be of nobody enrolled.
+    """
 
     label: str
     sum: Float64  # of unit embeddings ``(D,)``, weighted by seconds
     speech_s: float
     name: str | None = None
+    denied_s: float = 0.0
 
     @property
     def called(self) -> str:
@@ -70,6 +74,11 @@ class SessionVoices:
             self._voices.remove(found)
         self._voices = [*self._voices[1 - MOST_VOICES :], found]
         return found
+
+    def forget_people(self) -> None:
+        """Others are enrolled from now on: of them no voice was denied to be any."""
+        for voice in self._voices:
+            voice.denied_s = 0.0
 
     def named(self, name: str | None) -> Voice | None:
         """The voice that was matched as this person, if one was: that of the most speech."""

@@ -206,7 +206,8 @@ class StreamState:
             self._match += position - held.position
         entered = self._enter(belief, known, changed=change is not None)
         if entered.state == "match" and voice is not None:
-            voice.name = voice.name or entered.speaker
+            if voice.denied_s < known.settings.decisions.decide_s:
+                voice.name = voice.name or entered.speaker
             # Somebody else is matched: another voice has begun, which is not yet told.
             voice = voice if voice.name == entered.speaker else None
         asked = known.settings.decisions

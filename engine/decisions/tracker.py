@@ -23,9 +23,9 @@ from engine.decisions.score_events import score_events
 from engine.decisions.session_voices import SessionVoices, Voice
 from engine.decisions.stream_state import StreamState
 from engine.decisions.tracker_settings import TrackerSettings
-from engine.decisions.turn_parts import TurnParts
+from engine.decisions.turn_parts import Part, TurnParts
 from engine.decisions.turn_verdict import TurnJudge, TurnSpeech
-from engine.events import AnyEvent, Change, Utterance
+from engine.events import AnyEvent, Change, State, Utterance
 from engine.format import SAMPLE_RATE_HZ, seconds
 from engine.model.manifest import AlarmFigures
 from engine.scoring.identify import Float64
@@ -35,6 +35,7 @@ from engine.spans.interface import LEAST_SAMPLES, Mark, SpeechEmbeddings
 # The gate finds no speech shorter than 0.19 s. What is shorter than this was cut off from it by a
 # client's turn, reset or mute just before somebody spoke or just after, and is no turn.
 SLIVER_SAMPLES = SAMPLE_RATE_HZ // 10  # 0.1 s
+DENIED: tuple[State, ...] = ("mismatch", "unknown")
 
 
 class Tracker:
@@ -134,6 +135,7 @@ class Tracker:
         mark, settings = known.mark, known.settings
         if self._settings is not None and self._settings.enrolled is not settings.enrolled:
             self._filter.forget_people()
+            self._voices.forget_people()
         self._settings = settings
         if mark.turn != self._begun:
             self._begun, timeline, places = mark.turn, spans.timeline, self._filter.places
@@ -158,28 +160,32 @@ class Tracker:
     ) -> Generator[AnyEvent, None, Change]:
         """Another voice has begun: tell it, and judge what its turn had been until then."""
         assert belief.best is not None
-        mark = known.mark
+        mark, ended = known.mark, self._voice
         self._parts.drop()
         at = self._filter.moment(spans, mark.position, belief.best.position)
+        change = self._begin_voice(spans, mark, at, belief.llr)
+        yield change
+        if at > self._turn:
+            cut = replace(known, sound=None)
+            yield from self._verdicts(spans, cut, at, ended)
+        return change
+
+    def _begin_voice(self, spans: SpeechEmbeddings, mark: Mark, at: int, llr: float) -> Change:
+        """Another voice has spoken since ``at``, which goes by ``llr`` with the one before."""
         ended, before = self._voice, self._filter.voice(spans, self._filter.start, at)
         if ended is not None:
             ended.add(before.embeddings[0], float(before.speech_s[0]))
         self._filter.begin_segment(at)
         after = self._filter.voice(spans, at, mark.position)
         self._voice = self._voices.enter(after.embeddings[0], float(after.speech_s[0]), ended)
-        change = Change(
+        return Change(
             t=seconds(mark.at),
             at=seconds(spans.timeline.begins(at)),
             detected_at=seconds(mark.at),
-            llr=belief.llr,
+            llr=llr,
             from_speaker=None if ended is None else ended.called,
             to_speaker=self._voice.called,
         )
-        yield change
-        if at > self._turn:
-            cut = replace(known, sound=None)
-            yield from self._verdicts(spans, cut, at, ended)
-        return change
 
     def _name(self, spans: SpeechEmbeddings, mark: Mark) -> None:
         """The label of the first voice of the session."""
@@ -221,7 +227,7 @@ class Tracker:
 
     def _verdicts(
         self, spans: SpeechEmbeddings, known: KnownSpeech, end: int, voice: Voice | None = None
-    ) -> Iterator[Utterance]:
+    ) -> Iterator[AnyEvent]:
         """On the turn up to ``end``, of ``voice`` or of the segment's, or on each of its parts."""
         voice = voice or (self._voice if end > self._filter.start else None)
         parts = self._parts.take(spans, self._turn, end)
@@ -230,9 +236,46 @@ class Tracker:
         for part in parts:
             turn = TurnSpeech(part.start, part.end, known.mark.at, known.sound)
             said = self._judge.verdict(spans, turn, known.settings)
-            label = self._label(said, None if part.other else voice)
-            yield msgspec.structs.replace(said, voice=label)
+            speaks, last = None if part.other else voice, part.end == end
+            present = voice is self._voice and (last or not part.other)
+            if present and self._contradicted(spans, said, part, known.settings):
+                yield from self._part_voices(spans, known, part.start)
+                speaks = voice = self._voice
+            elif speaks is not None and said.state in DENIED:
+                speaks.denied_s += said.speech_s
+            yield msgspec.structs.replace(said, voice=self._label(said, speaks))
         self._turn = end
+
+    def _contradicted(
+        self, spans: SpeechEmbeddings, said: Utterance, part: Part, settings: TrackerSettings
+    ) -> bool:
+        """Whether a verdict is of somebody else than those on the segment's earlier turns.
+
+        Either errs as seldom as the user asks, so that the likeliest reason is another voice, which
+        the speech alone does not tell from the one before.
+        """
+        voice = self._voice
+        if said.state != "match" or voice is None or part.start <= self._filter.start:
+            return False
+        if spans.failure(self._filter.start, part.end) is not None:
+            return False
+        if voice.name is not None:
+            return voice.name != said.speaker
+        return voice.denied_s >= settings.decisions.decide_s
+
+    def _part_voices(
+        self, spans: SpeechEmbeddings, known: KnownSpeech, at: int
+    ) -> Iterator[AnyEvent]:
+        """Verdicts say that another voice began at ``at``: tell it, and what follows."""
+        mark, settings = known.mark, known.settings
+        llr = self._filter.likeness(spans, at, mark.position)
+        change = self._begin_voice(spans, mark, at, llr)
+        yield change
+        belief = self._filter.step(spans, mark.position, settings.enrolled)
+        if belief is not None:
+            yield from self._state.decide(
+                self._filter, spans, belief, known, change, None, self._voice
+            )
 
     def _label(self, said: Utterance, voice: Voice | None) -> str | None:
         """The label of who spoke a turn, of ``voice``'s segment unless the verdict denies that.
@@ -243,5 +286,5 @@ class Tracker:
             voice = self._voices.named(said.speaker) or voice
         if voice is None:
             return None
-        denied = said.state in ("mismatch", "unknown") or said.speaker not in (None, voice.name)
+        denied = said.state in DENIED or said.speaker not in (None, voice.name)
         return None if denied and voice.name is not None else voice.label
