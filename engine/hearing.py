@@ -161,6 +161,8 @@ class Hearing:
         ends, lapses = self._spoke + self._turn_pause, self._spoke + LAPSE_SAMPLES
         if now >= ends - unheard:
             self.end_turn(max(ends - unheard, self._spoke))
+        else:
+            self._pipeline.wait_for(ends - unheard)
         if now >= lapses - unheard:
             lapsed, self._spoke = max(lapses - unheard, self._spoke), None
             self.lapse(seconds(lapsed), f"no speech for {LAPSE_S:.0f} s")

@@ -80,6 +80,10 @@ class Pipeline(Generic[Item]):
         """Somebody waits for what is known of the sound so far. Gives the spans known now."""
         yield from self._segmenter.settle()
 
+    def wait_for(self, place: int) -> None:
+        """Silence up to media sample ``place`` ends a turn, for whose verdict somebody waits."""
+        self._segmenter.wait_for(place)
+
     def receive_eof(self) -> Iterator[Span]:
         """No more sound follows. Gives the spans that are known now."""
         yield from self._segmenter.receive_eof()

@@ -61,6 +61,10 @@ class Gate:
         """Whether the last frame was silence amid silence."""
         return not self.open and not self._run
 
+    def frames_for(self, frame: int) -> int:
+        """How many frames have to be fed until silence is told up to ``frame``."""
+        return frame + self._config.padding_frames
+
     def feed(self, probabilities: Iterable[float]) -> Iterator[FrameSpan]:
         """Spans that these frames settle, in order: between two edges one of them."""
         for probability in probabilities:

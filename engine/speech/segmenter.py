@@ -24,7 +24,8 @@ Float32 = NDArray[np.float32]
 
 FRAMES_PER_JOB = 64  # A file that is sent at once is detected in pieces of 2 s.
 # In silence so many frames are gathered for one call, which makes a quarter of the calls. Speech is
-# noticed up to 96 ms later, long before there is enough of it to score, and no event changes.
+# noticed up to 96 ms later, long before there is enough of it to score, and no event changes. What
+# ends a turn does not wait for others.
 FRAMES_IN_SILENCE = 4
 
 
@@ -64,6 +65,7 @@ class Segmenter:
         self._detecting: int | None = None  # number of the job under way
         self._heard = 0  # frames of which it is known how likely they are speech
         self._settling: deque[int] = deque()  # as many frames, after which somebody waits
+        self._awaited = 0  # the frame of silence that would end a turn
         self._pauses: deque[int] = deque()  # samples at which what is said ends
         self._eof = self.finished = False
 
@@ -116,6 +118,10 @@ class Segmenter:
             self._settling.append(frame)
         yield from self._spans(self._feed([]))
 
+    def wait_for(self, place: int) -> None:
+        """Silence up to media sample ``place`` ends a turn, for whose verdict somebody waits."""
+        self._awaited = self._gate.frames_for(-(-place // FRAME_SAMPLES))
+
     @property
     def paused(self) -> int:
         """The sample at which a pause would be now."""
@@ -130,10 +136,11 @@ class Segmenter:
         frames = self._buffer.slice(start, end)
         if len(frames) < count * FRAME_SAMPLES:  # the last frame of the stream is filled up
             frames = np.concatenate([frames, np.zeros(count * FRAME_SAMPLES - len(frames), "f4")])
+        urgent = bool(self._settling) or self._waits(count)
         self._framed, self._detecting = start + count * FRAME_SAMPLES, number
         quiet = self._gate.quiet and not self._eof
         frames = frames.reshape(count, FRAME_SAMPLES)
-        return VadJob(number, frames, self._vad_state, quiet, urgent=bool(self._settling))
+        return VadJob(number, frames, self._vad_state, quiet, urgent)
 
     def detecting(self, number: int) -> bool:
         """Whether this job is the one under way."""
@@ -155,8 +162,13 @@ class Segmenter:
         if self._eof:
             return -(-rest // FRAME_SAMPLES)
         ready = rest // FRAME_SAMPLES
-        gathers = self._gate.quiet and not self._settling
+        gathers = self._gate.quiet and not self._settling and not self._waits(ready)
         return ready if ready >= FRAMES_IN_SILENCE or not gathers else 0
+
+    def _waits(self, count: int) -> bool:
+        """Whether that which would end a turn is among the next frames."""
+        begun = self._framed // FRAME_SAMPLES
+        return begun < self._awaited <= begun + count
 
     def _feed(self, probabilities: list[float]) -> Iterator[FrameSpan]:
         while self._settling and self._settling[0] <= self._heard + len(probabilities):

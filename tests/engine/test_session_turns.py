@@ -7,9 +7,12 @@ import pytest
 from fake_voices import ALARMED, SCORER, SOUND, answer, enrolled, of, pcm, run
 
 from engine.events import Failure, Utterance
+from engine.format import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from engine.jobs import EmbedJob, Job, JobFailure, Result
+from engine.serving.inference import settle
 from engine.session import Session
 from engine.session_config import SessionConfig
+from engine.speech.gate import GateConfig
 
 
 def test_an_utterance_says_who_was_heard() -> None:
@@ -76,3 +79,18 @@ def test_a_turn_has_the_problems_of_its_own_sound() -> None:
     sound = [pcm((0.2, 2.0), (0.0, 1.0), (0.99, 2.0), (0.0, 1.0), (0.2, 2.0))]
     spoken = of(Utterance, run(Session(SCORER, enrolled("anna")), sound))
     assert [u.problems for u in spoken] == [(), ("clipped",), ()]
+
+
+@pytest.mark.parametrize("spoken_s", [1.0, 1.01, 1.02, 1.05, 1.08, 1.11])
+def test_a_verdict_waits_for_no_more_sound_than_the_end_of_its_turn_takes(spoken_s: float) -> None:
+    """That is a frame, and those by which speech that follows would be padded."""
+    session, piece = Session(SCORER, enrolled("anna")), 320  # samples: 20 ms
+    sound, waited = pcm((0.2, spoken_s), (0.0, 1.5)), None
+    for start in range(0, len(sound), 2 * piece):
+        session.receive_pcm(sound[start : start + 2 * piece])
+        for event in settle(session, answer):
+            if isinstance(event, Utterance):
+                waited = session.received_s - event.t
+    assert waited is not None
+    padding = GateConfig().padding_frames
+    assert waited <= (padding + 1) * FRAME_SAMPLES / SAMPLE_RATE_HZ + 0.02

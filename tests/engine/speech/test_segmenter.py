@@ -138,3 +138,24 @@ def test_a_detection_that_somebody_waits_for_is_urgent_and_gathers_nothing() -> 
     job = segmenter.job(2)
     assert job is not None
     assert not job.urgent
+
+
+@pytest.mark.parametrize("silent_frames", range(9, 17))
+def test_what_ends_a_turn_waits_for_no_more_silence(silent_frames: int) -> None:
+    segmenter = Segmenter(PcmDecoder(), GateConfig(), period=100 * FRAME_SAMPLES)
+    segmenter.receive_pcm(np.resize([9000, -9000], 20 * FRAME_SAMPLES).astype("<i2").tobytes())
+    answer(segmenter)
+    ends = (20 + silent_frames) * FRAME_SAMPLES - 100
+    needed = silent_frames + GateConfig().padding_frames
+    urgent = []
+    for _ in range(needed):
+        segmenter.receive_pcm(bytes(2 * FRAME_SAMPLES))
+        segmenter.wait_for(ends)
+        while (job := segmenter.job(1)) is not None:
+            urgent.append(job.urgent)
+            list(segmenter.receive_result(VadResult(1, np.zeros(len(job.frames)), job.state)))
+    assert segmenter.ruled >= ends
+    assert urgent[-1]
+    assert not any(urgent[:-1])
+    segmenter.receive_pcm(bytes(2 * FRAME_SAMPLES))
+    assert segmenter.job(1) is None  # Afterwards frames gather as before.
